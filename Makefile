@@ -1,0 +1,57 @@
+# Tickweave. Needs make and Python 3.11 or newer; everything else goes into .venv. `make help` lists the targets.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JOBS ?= 2
+OUT := out
+REPLAY := $(OUT)/skirmish.replay.jsonl
+
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench test-llm lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+
+demo: $(VENV)/.run ## run the skirmish without a model, write its replay, verify it
+	@mkdir -p $(OUT)
+	$(BIN)/tickweave run skirmish --out $(REPLAY)
+	$(BIN)/tickweave verify $(REPLAY)
+
+test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, tests with the README's examples
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n $(JOBS)
+
+bench: $(VENV)/.test ## time what is worth timing
+	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+test-llm: $(VENV)/.test ## run the tests that need a real language-model server
+	bash tests/llm/run.sh
+
+lock: $(VENV)/.test ## write the installed versions to constraints.txt
+	{ sed -n '1p' constraints.txt; $(PIP) freeze --exclude-editable | grep -v '^editables='; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean: ## remove the environment, caches and outputs
+	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks build dist
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Tickweave needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# A stamp for each set of packages: a second run installs nothing.
+$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.venv
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.venv
+	$(PIP) install --constraint constraints.txt --editable '.[test]'
+	@touch $@ $(VENV)/.run

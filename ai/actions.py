@@ -1,0 +1,476 @@
+"""Action kinds and the one registry behind prompt, parser, validation and executor.
+
+An action kind is a subclass of `ActionStep`: a frozen pydantic model whose fields are what a planner writes. Its
+docstring is the sentence the prompt shows. A `ToolRegistry` holds kinds in name order and is the only place that knows
+how a step is parsed, checked, described and turned into integers:
+
+    (kind, a0, a1, a2, a3)      kind: position in the registry, int16; arguments: int32, `NONE` where not given
+
+Quantisation on entry: seconds are rounded to whole milliseconds and distances to whole cells, halves away from zero;
+coordinates and ids must be whole numbers. Booleans, NaN and infinities are refused everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from ai.errors import ContractError, ParseError
+
+ARGS_MAX: Final = 4
+"""Integer arguments that one step may carry."""
+STEPS_MAX: Final = 8
+"""Steps that one plan may carry."""
+NONE: Final = -(2**31)
+"""The stored value of an argument that was not given."""
+CELLS_MAX: Final = 4096
+"""Cells along one side of the largest map."""
+KEY_MAX: Final = 2**31 - 1
+"""Largest agent key that a step can name."""
+SENTENCE_CHARS_MAX: Final = 120
+"""Longest sentence a kind may show in a prompt, characters."""
+
+COMMON_KINDS: Final = (
+    "MoveTo",
+    "ThrowSmoke",
+    "ThrowExplosive",
+    "AoEAttack",
+    "TakeCover",
+    "Attack",
+    "Approach",
+    "Retreat",
+    "MarkTarget",
+    "Distract",
+    "Reload",
+    "Scan",
+    "Wait",
+    "Block",
+    "Heal",
+)
+"""The fifteen verbs of the simplified tier (reference: upstream 1.1); a registry offers those of them it has."""
+
+
+class Role(IntEnum):
+    """What an integer argument means, and so how it is checked against what the agent knows."""
+
+    NUMBER = 0
+    CELL_X = 1
+    CELL_Y = 2
+    ENEMY = 3
+    ALLY = 4
+    CHOICE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """Marks a field as one stored integer: its role, its range in stored units, and stored units per written unit."""
+
+    role: Role
+    low: int
+    high: int
+    scale: int = 1
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be finite")
+    return value
+
+
+def _whole(value: object) -> int:
+    number = _number(value)
+    if isinstance(number, float) and not number.is_integer():
+        raise ValueError("must be a whole number")
+    return int(number)
+
+
+def _round_half_away(value: float) -> int:
+    return int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def _cells(value: object) -> int:
+    number = _number(value)
+    if abs(number) > CELLS_MAX:
+        raise ValueError(f"must be at most {CELLS_MAX} cells")
+    return _round_half_away(number)
+
+
+def _seconds(value: object) -> float:
+    number = _number(value)
+    if abs(number) > SECONDS_MAX:
+        raise ValueError(f"must be at most {SECONDS_MAX} seconds")
+    return _round_half_away(number * 1000) / 1000
+
+
+SECONDS_MAX: Final = 600
+"""Longest duration a step may ask for."""
+
+CellX = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=CELLS_MAX - 1), Arg(Role.CELL_X, 0, CELLS_MAX - 1)]
+CellY = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=CELLS_MAX - 1), Arg(Role.CELL_Y, 0, CELLS_MAX - 1)]
+EnemyId = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=KEY_MAX), Arg(Role.ENEMY, 0, KEY_MAX)]
+AllyId = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=KEY_MAX), Arg(Role.ALLY, 0, KEY_MAX)]
+Distance = Annotated[int, BeforeValidator(_cells), Field(ge=1, le=64), Arg(Role.NUMBER, 1, 64)]
+"""Whole cells, 1 to 64."""
+Seconds = Annotated[
+    float, BeforeValidator(_seconds), Field(ge=0.1, le=SECONDS_MAX), Arg(Role.NUMBER, 100, SECONDS_MAX * 1000, 1000)
+]
+"""Seconds, kept to the millisecond; stored as milliseconds."""
+
+
+class Cell(BaseModel):
+    """One cell of the map."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    x: CellX
+    y: CellY
+
+
+class ActionStep(BaseModel):
+    """One step of a plan; subclass it once for each action kind.
+
+    A subclass declares `act: Literal["Name"] = "Name"` first, then its fields, and a one-sentence docstring.
+    Class variables: `category` groups the kind in prompts, `cooldown_s` is the time before it works again,
+    `cost` is what it uses up, in words.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    category: ClassVar[str] = "utility"
+    cooldown_s: ClassVar[float] = 0.0
+    cost: ClassVar[str] = ""
+
+    act: str
+
+    def __str__(self) -> str:
+        """Show the step as `Name(field=value, ...)`."""
+        fields = self.model_dump(mode="json", exclude={"act"}, exclude_none=True)
+        return f"{self.act}({', '.join(f'{name}={value}' for name, value in fields.items())})"
+
+
+class Scan(ActionStep):
+    """Look around for a moment."""
+
+    act: Literal["Scan"] = "Scan"
+    radius: Distance = 10
+
+
+class Wait(ActionStep):
+    """Stay where you are for some seconds."""
+
+    act: Literal["Wait"] = "Wait"
+    duration: Seconds = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ArgSpec:
+    """One stored argument of a kind: dotted field name, role, range in stored units, scale, and named choices."""
+
+    name: str
+    role: Role
+    low: int
+    high: int
+    scale: int
+    required: bool
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a registry knows about one kind; `sentence` is what a prompt says about it."""
+
+    name: str
+    category: str
+    sentence: str
+    cooldown_s: float
+    cost: str
+    args: tuple[ArgSpec, ...]
+    kind: type[ActionStep]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedStep:
+    """A step as integers: registry code and four int32 arguments, `NONE` where not given."""
+
+    kind: int
+    args: tuple[int, int, int, int]
+
+
+class ToolRegistry:
+    """Holds action kinds in name order and answers every question about them.
+
+    `Scan` and `Wait` are always encodable: the emergency tier needs them. Other kinds come from the caller; a kind of
+    the same name as a built-in one replaces it.
+
+    Raises:
+        ContractError: a kind is malformed, or two kinds share a name.
+    """
+
+    def __init__(self, kinds: Iterable[type[ActionStep]] = (), *, offered: Iterable[str] | None = None) -> None:
+        by_name: dict[str, ToolSpec] = {}
+        for kind in kinds:
+            spec = _spec_of(kind)
+            if spec.name in by_name:
+                raise ContractError(f"two action kinds are named {spec.name!r}: {by_name[spec.name].kind} and {kind}")
+            by_name[spec.name] = spec
+        for builtin in (Scan, Wait):
+            by_name.setdefault(builtin.__name__, _spec_of(builtin))
+        self._specs: tuple[ToolSpec, ...] = tuple(by_name[name] for name in sorted(by_name))
+        self._codes = {spec.name: code for code, spec in enumerate(self._specs)}
+        wanted = set(self._codes) if offered is None else set(offered)
+        unknown = sorted(wanted - set(self._codes))
+        if unknown:
+            raise ContractError(f"unknown action kinds {unknown}; known: {sorted(self._codes)}")
+        self._offered = tuple(spec.name for spec in self._specs if spec.name in wanted)
+        self._build_tables()
+
+    def _build_tables(self) -> None:
+        count = len(self._specs)
+        self.roles: NDArray[np.int8] = np.zeros((count, ARGS_MAX), np.int8)
+        self.lows: NDArray[np.int32] = np.full((count, ARGS_MAX), NONE, np.int32)
+        self.highs: NDArray[np.int32] = np.full((count, ARGS_MAX), NONE, np.int32)
+        self.required: NDArray[np.bool_] = np.zeros((count, ARGS_MAX), np.bool_)
+        self.offered_codes: NDArray[np.bool_] = np.zeros(count, np.bool_)
+        for code, spec in enumerate(self._specs):
+            self.offered_codes[code] = spec.name in self._offered
+            for position, arg in enumerate(spec.args):
+                self.roles[code, position] = arg.role
+                self.lows[code, position] = arg.low
+                self.highs[code, position] = arg.high
+                self.required[code, position] = arg.required
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the kinds that planners may use, sorted."""
+        return self._offered
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """The specs of every encodable kind, in code order."""
+        return self._specs
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._offered
+
+    def __iter__(self) -> Iterator[ToolSpec]:
+        return (self._specs[self._codes[name]] for name in self._offered)
+
+    def __len__(self) -> int:
+        return len(self._offered)
+
+    def offering(self, names: Iterable[str]) -> ToolRegistry:
+        """Return a registry with the same codes that offers only those of `names` this one offers.
+
+        Codes stay the same, so plans made with either are written to a world without translation.
+        """
+        wanted = set(names)
+        return ToolRegistry((spec.kind for spec in self._specs), offered=[n for n in self._offered if n in wanted])
+
+    def code(self, name: str) -> int:
+        """Return the integer code of a kind.
+
+        Raises:
+            ContractError: no such kind.
+        """
+        code = self._codes.get(name)
+        if code is None:
+            raise ContractError(f"unknown action kind {name!r}; known: {', '.join(self._codes)}")
+        return code
+
+    def spec(self, kind: str | int) -> ToolSpec:
+        """Return the spec of a kind by name or code.
+
+        Raises:
+            ContractError: no such kind.
+        """
+        code = self.code(kind) if isinstance(kind, str) else kind
+        if not 0 <= code < len(self._specs):
+            raise ContractError(f"no action kind has code {code}; codes run from 0 to {len(self._specs) - 1}")
+        return self._specs[code]
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hex digits that change whenever a kind, a field, a range or the offer changes."""
+        shape = [
+            [
+                s.name,
+                s.cooldown_s,
+                [[a.name, int(a.role), a.low, a.high, a.scale, a.required, a.choices] for a in s.args],
+            ]
+            for s in self._specs
+        ]
+        text = json.dumps([shape, self._offered], separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=8, person=b"tickweave-tools").hexdigest()
+
+    # -- parsing ---------------------------------------------------------------------------------------------------
+
+    def parse_step(self, data: object) -> ActionStep:
+        """Turn one decoded JSON object into a step.
+
+        Raises:
+            ParseError: not an object, not an offered verb, or wrong arguments; the message names the field.
+        """
+        if not isinstance(data, Mapping):
+            raise ParseError(f"a step must be an object, not {type(data).__name__}")
+        act = data.get("act")
+        if not isinstance(act, str) or act not in self._offered:
+            raise ParseError(f"unknown verb {str(act)[:40]!r}; allowed: {', '.join(self._offered)}")
+        try:
+            return self._specs[self._codes[act]].kind.model_validate(dict(data))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = ".".join(str(part) for part in first["loc"]) or "step"
+            raise ParseError(f"{act}.{place[:60]}: {first['msg'][:120]}") from None
+
+    def make(self, name: str, **fields: object) -> ActionStep:
+        """Build a step by kind name; for planners that hold no step classes.
+
+        Raises:
+            ContractError: unknown kind, or fields the kind does not take.
+        """
+        kind = self.spec(name).kind
+        try:
+            return kind.model_validate({"act": name, **fields})
+        except ValidationError as error:
+            raise ContractError(f"{name} cannot be made from {fields}: {error.errors()[0]['msg']}") from None
+
+    # -- integers --------------------------------------------------------------------------------------------------
+
+    def encode(self, step: ActionStep) -> EncodedStep:
+        """Return a step as integers.
+
+        Raises:
+            ContractError: the kind is not in this registry.
+        """
+        spec = self.spec(step.act)
+        values = [NONE] * ARGS_MAX
+        for position, arg in enumerate(spec.args):
+            value: Any = step
+            for part in arg.name.split("."):
+                value = None if value is None else getattr(value, part)
+            if value is None:
+                continue
+            values[position] = arg.choices.index(str(value)) if arg.choices else _round_half_away(value * arg.scale)
+        return EncodedStep(self._codes[spec.name], (values[0], values[1], values[2], values[3]))
+
+    def decode(self, kind: int, args: Sequence[int]) -> ActionStep:
+        """Return the step that `encode` made these integers from.
+
+        Raises:
+            ContractError: no such code, or arguments that no step of that kind has.
+        """
+        spec = self.spec(kind)
+        fields: dict[str, Any] = {}
+        for arg, stored in zip(spec.args, args, strict=False):
+            if stored == NONE:
+                continue
+            value: Any = arg.choices[int(stored)] if arg.choices else int(stored)
+            if arg.scale != 1:
+                value = int(stored) / arg.scale
+            owner = fields
+            *path, last = arg.name.split(".")
+            for part in path:
+                owner = owner.setdefault(part, {})
+            owner[last] = value
+        return self.make(spec.name, **fields)
+
+    # -- description -----------------------------------------------------------------------------------------------
+
+    def step_schema(self, name: str, *, width: int = CELLS_MAX, height: int = CELLS_MAX, enemies: Sequence[int] = (),
+                    allies: Sequence[int] = ()) -> dict[str, Any]:  # fmt: skip
+        """Return the JSON schema of one kind in the portable subset that servers enforce.
+
+        Targets become an enum of the ids given (any id where none is given), coordinates get the map's range. Every
+        property is required; optional ones may be null.
+        """
+        spec = self.spec(name)
+        properties: dict[str, Any] = {"act": {"type": "string", "enum": [spec.name]}}
+        for arg in spec.args:
+            target = properties
+            *path, last = arg.name.split(".")
+            for part in path:
+                nested = target.setdefault(part, {"type": "object", "properties": {}, "required": []})
+                nested["additionalProperties"] = False
+                nested["required"].append(last)
+                target = nested["properties"]
+            target[last] = _arg_schema(arg, width=width, height=height, enemies=enemies, allies=allies)
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        }
+
+
+def _arg_schema(
+    arg: ArgSpec, *, width: int, height: int, enemies: Sequence[int], allies: Sequence[int]
+) -> dict[str, Any]:
+    schema: dict[str, Any]
+    if arg.choices:
+        schema = {"type": "string", "enum": list(arg.choices)}
+    elif arg.role is Role.CELL_X or arg.role is Role.CELL_Y:
+        schema = {"type": "integer", "minimum": 0, "maximum": (width if arg.role is Role.CELL_X else height) - 1}
+    elif arg.role is Role.ENEMY or arg.role is Role.ALLY:
+        known = enemies if arg.role is Role.ENEMY else allies
+        schema = (
+            {"type": "integer", "enum": [int(key) for key in known]} if known else {"type": "integer", "minimum": 0}
+        )
+    elif arg.scale == 1:
+        schema = {"type": "integer", "minimum": arg.low, "maximum": arg.high}
+    else:
+        schema = {"type": "number", "minimum": arg.low / arg.scale, "maximum": arg.high / arg.scale}
+    return schema if arg.required or "." in arg.name else {"anyOf": [schema, {"type": "null"}]}
+
+
+def _spec_of(kind: type[ActionStep]) -> ToolSpec:
+    """Read a kind's declaration; every defect is a `ContractError` that names the class."""
+    where = f"action kind {kind.__module__}.{kind.__qualname__}"
+    field = kind.model_fields.get("act")
+    name = field.default if field is not None else None
+    if not isinstance(name, str) or get_args(field.annotation if field else None) != (name,):
+        raise ContractError(f'{where} must declare `act: Literal["Name"] = "Name"`')
+    sentence = " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split())
+    if not sentence or len(sentence) > SENTENCE_CHARS_MAX:
+        raise ContractError(f"{where} needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")
+    args: list[ArgSpec] = []
+    for field_name, info in kind.model_fields.items():
+        if field_name != "act":
+            found = _arg_specs(where, field_name, info.annotation, info.metadata, required=True)
+            args.extend(found)
+    if len(args) > ARGS_MAX:
+        raise ContractError(f"{where} has {len(args)} integer arguments; at most {ARGS_MAX} fit")
+    return ToolSpec(name, kind.category, sentence, kind.cooldown_s, kind.cost, tuple(args), kind)
+
+
+def _arg_specs(where: str, name: str, annotation: Any, metadata: Sequence[Any], *, required: bool) -> list[ArgSpec]:
+    if get_origin(annotation) in (Union, UnionType):
+        inner = [part for part in get_args(annotation) if part is not NoneType]
+        if len(inner) == 1 and NoneType in get_args(annotation):
+            return _arg_specs(where, name, inner[0], metadata, required=False)
+    if get_origin(annotation) is Annotated:
+        annotation, *extra = get_args(annotation)
+        metadata = [*metadata, *extra]
+    for marker in metadata:
+        if isinstance(marker, Arg):
+            return [ArgSpec(name, marker.role, marker.low, marker.high, marker.scale, required)]
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        choices = tuple(str(member) for member in annotation)
+        return [ArgSpec(name, Role.CHOICE, 0, len(choices) - 1, 1, required, choices)]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        found: list[ArgSpec] = []
+        for part, info in annotation.model_fields.items():
+            found += _arg_specs(where, f"{name}.{part}", info.annotation, info.metadata, required=required)
+        return found
+    raise ContractError(f"{where}.{name}: a field must be one of the marked types in ai.actions, a StrEnum or Cell")

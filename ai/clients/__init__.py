@@ -1,0 +1,64 @@
+"""Language-model clients: one file a client; `base` has the protocol.
+
+A client that a command line can name is one file here (or a module named under the entry point group
+`tickweave.clients`) with two names: `SCHEME`, what stands before the colon of a spec, and
+`from_spec(rest: str) -> LlmClient`, which reads what stands after it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Final
+
+from ai.clients.base import LlmClient
+from ai.errors import ContractError
+
+ENTRY_POINTS: Final = "tickweave.clients"
+"""Entry point group under which other packages name client modules."""
+
+Factory = Callable[[str], LlmClient]
+
+
+def discover() -> dict[str, Factory]:
+    """Return the factory of every scheme: the files of this folder in name order, then entry points in name order.
+
+    Raises:
+        ContractError: a module is malformed, or two of them claim one scheme; the message names the file.
+    """
+    found: dict[str, Factory] = {}
+    owners: dict[str, str] = {}
+    names = sorted(info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)]) if info.name != "base")
+    modules: list[tuple[str, object]] = [
+        (f"{name}.py", importlib.import_module(f"ai.clients.{name}")) for name in names
+    ]
+    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
+    modules += [(f"entry point {point.name} = {point.value}", point.load()) for point in points]
+    for place, module in modules:
+        scheme, factory = getattr(module, "SCHEME", None), getattr(module, "from_spec", None)
+        if not isinstance(scheme, str) or not scheme or not callable(factory):
+            raise ContractError(f"client {place} must define SCHEME (a text) and from_spec (a function of one text)")
+        if scheme in found:
+            raise ContractError(f"client {place} claims the scheme {scheme!r}, which {owners[scheme]} already has")
+        found[scheme], owners[scheme] = factory, place
+    return found
+
+
+def client_from_spec(spec: str) -> LlmClient:
+    """Return the client that a spec names, as `SCHEME:REST`.
+
+    Raises:
+        ContractError: unknown scheme, or a rest that its client cannot read; one sentence for a person.
+    """
+    scheme, _, rest = spec.partition(":")
+    factories = discover()
+    if scheme not in factories:
+        raise ContractError(f"unknown model spec {scheme[:40]!r}; it must start with one of: {_schemes(factories)}")
+    return factories[scheme](rest)
+
+
+def _schemes(factories: dict[str, Factory]) -> str:
+    return ", ".join(f"{scheme}:" for scheme in sorted(factories))

@@ -1,0 +1,155 @@
+r"""A client that answers from a script: no server, no randomness, the same for any order and split of a batch.
+
+A script is JSON, one object a line. Each line answers for one agent, or for every agent that has no line of its own:
+
+    {"agent": 3, "steps": [{"act": "Wait", "duration": 1}]}     a plan, written into the reply as it stands
+    {"agent": "*", "text": "{\"steps\":["}                      raw text in place of the plan
+    {"agent": 4, "error": "timeout"}                            the call that asks for this agent fails so
+
+An agent with several lines gets them in turn, over and over; one without any is left out of the reply. A line with
+`"tier"` counts only in calls of that tier.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ai.clients.base import LlmChunk, LlmRequest
+from ai.errors import ClientError, ContractError
+
+SCHEME: Final = "scripted"
+SCRIPT_BYTES_MAX: Final = 16 * 2**20
+"""Bytes that a script file may have."""
+SCRIPT_LINES_MAX: Final = 100_000
+"""Lines that a script may have."""
+CHUNK_CHARS: Final = 24
+"""Characters in one chunk of a reply."""
+
+_FIELDS: Final = frozenset({"agent", "tier", "steps", "text", "error"})
+_OUTCOMES: Final = ("timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable")
+_EVERYONE: Final = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    tier: str | None
+    text: str
+    error: str | None
+
+
+def from_spec(rest: str) -> ScriptedClient:
+    """Return the client of a script file.
+
+    Raises:
+        ContractError: no file named, or a bad one.
+    """
+    if not rest:
+        raise ContractError("the script file is missing; write scripted:FILE")
+    return ScriptedClient.load(Path(rest))
+
+
+class ScriptedClient:
+    """Answers from script lines given as mappings (see the module's text).
+
+    Raises:
+        ContractError: a line is malformed; the message has its number.
+    """
+
+    def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        self.label = "scripted"
+        self._lines: dict[int | str, list[_Line]] = {}
+        self._turns: dict[tuple[str, int], int] = {}
+        for number, line in enumerate(lines, 1):
+            if number > SCRIPT_LINES_MAX:
+                raise ContractError(f"a script has at most {SCRIPT_LINES_MAX} lines")
+            agent, parsed = _parsed(line, f"script line {number}")
+            self._lines.setdefault(agent, []).append(parsed)
+
+    @classmethod
+    def load(cls, path: Path) -> ScriptedClient:
+        """Read a script file.
+
+        Raises:
+            ContractError: it cannot be read, is too large, or a line is malformed; the message names file and line.
+        """
+        try:
+            if path.stat().st_size > SCRIPT_BYTES_MAX:
+                raise ContractError(f"{path}: a script has at most {SCRIPT_BYTES_MAX} bytes")
+            content = path.read_text("utf-8")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not a UTF-8 text file"
+            raise ContractError(f"{path}: the script cannot be read: {reason}") from None
+        client = cls(())
+        lines = content.split("\n")
+        if len(lines) > SCRIPT_LINES_MAX:
+            raise ContractError(f"{path}: a script has at most {SCRIPT_LINES_MAX} lines, not {len(lines)}")
+        for number, text in enumerate(lines, 1):
+            if not text.strip():
+                continue
+            try:
+                data = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be held"
+                raise ContractError(f"{path}, line {number}: not JSON: {reason}") from None
+            agent, parsed = _parsed(data, f"{path}, line {number}")
+            client._lines.setdefault(agent, []).append(parsed)
+        return client
+
+    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        """Yield the scripted reply in pieces.
+
+        Raises:
+            ClientError: the script has an error for an agent of this request.
+        """
+        lines = {slot: self._next(request.tier, agent) for slot, agent in request.slots.items()}
+        for line in lines.values():
+            if line is not None and line.error is not None:
+                raise ClientError(f"the script says {line.error}", outcome=line.error)
+        plans = [f"{json.dumps(slot)}:{line.text}" for slot, line in lines.items() if line is not None]
+        reply = "{" + ",".join(plans) + "}"
+        for start in range(0, len(reply), CHUNK_CHARS):
+            yield LlmChunk(reply[start : start + CHUNK_CHARS])
+        yield LlmChunk(finish="stop")
+
+    def _next(self, tier: str, agent: int) -> _Line | None:
+        """Return the agent's line whose turn it is, or None if the script has none for it."""
+        for name in (agent, _EVERYONE):
+            lines = [line for line in self._lines.get(name, ()) if line.tier in (None, tier)]
+            if lines:
+                turn = self._turns.get((tier, agent), 0)
+                self._turns[tier, agent] = turn + 1
+                return lines[turn % len(lines)]
+        return None
+
+
+def _parsed(line: object, where: str) -> tuple[int | str, _Line]:
+    """Check one script line."""
+    if not isinstance(line, Mapping):
+        raise ContractError(f"{where}: a line must be an object")
+    unknown = sorted(str(name) for name in set(line) - _FIELDS)
+    if unknown:
+        raise ContractError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(sorted(_FIELDS))}")
+    agent, tier = line.get("agent"), line.get("tier")
+    if agent != _EVERYONE and (type(agent) is not int or agent < 0):
+        raise ContractError(f'{where}: "agent" must be an agent\'s id or "*"')
+    if tier is not None and not isinstance(tier, str):
+        raise ContractError(f'{where}: "tier" must be a tier\'s name')
+    answers = [name for name in ("steps", "text", "error") if name in line]
+    if len(answers) != 1:
+        raise ContractError(f'{where}: exactly one of "steps", "text" and "error" must be given')
+    value = line[answers[0]]
+    if answers == ["steps"]:
+        if not isinstance(value, list):
+            raise ContractError(f'{where}: "steps" must be a list')
+        return agent, _Line(tier, json.dumps({"steps": value}, separators=(",", ":")), None)
+    if answers == ["error"]:
+        if value not in _OUTCOMES:
+            raise ContractError(f'{where}: "error" must be one of {", ".join(_OUTCOMES)}')
+        return agent, _Line(tier, "", value)
+    if not isinstance(value, str):
+        raise ContractError(f'{where}: "text" must be a text')
+    return agent, _Line(tier, value, None)

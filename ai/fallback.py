@@ -1,0 +1,313 @@
+"""One batch walked down the tiers until every agent has one legal plan.
+
+A tier is a planner (`ai.planners.base`). The walk asks each tier for the agents that are still without a plan, checks
+what it offers (`ai.legality`), keeps the legal plans and takes everyone else to the next tier. The last tier cannot
+refuse. Every attempt is kept. The single-agent call is the same walk with one agent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry
+from ai.clients.base import LlmClient
+from ai.errors import ClientError, ContractError, PlannerError
+from ai.legality import refusals
+from ai.metrics import FallbackMetrics
+from ai.plan import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal
+from ai.planners.base import OnPlan, PlanCall, Planner, TierPlans
+from ai.planners.emergency import Emergency
+from ai.planners.heuristic import Heuristic
+from ai.planners.llm import FullLlm, SimplifiedLlm
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+
+logger = logging.getLogger("tickweave.ai.fallback")
+
+_T = TypeVar("_T")
+
+
+def default_tiers() -> tuple[Planner, ...]:
+    """Return the source's four tiers in its order, each with its defaults."""
+    return (SimplifiedLlm(), FullLlm(), Heuristic(), Emergency())
+
+
+def drive(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run a coroutine that never waits, without an event loop, and return its result.
+
+    Planning without a client is such a coroutine, as all tiers then only compute.
+
+    Raises:
+        ContractError: it waited for something.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        value: _T = done.value
+        return value
+    finally:
+        coroutine.close()
+    raise ContractError(f"{coroutine} waited for something; without an event loop only tiers that never wait can plan")
+
+
+class FallbackOrchestrator:
+    """Plans for many agents at once and never comes back without one legal plan for each.
+
+    `tiers` are tried in order from `start` (default: the first); an `emergency` tier is added where none is given.
+    `run` begins every plan id. `clock` gives seconds; deadlines are readings of it.
+
+    Raises:
+        ContractError: a tier has not the face of a planner, two share a name, one stands after the emergency tier, or
+            `start` names none of them.
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Planner] | None = None,
+        *,
+        start: str | None = None,
+        run: str = "local",
+        clock: Callable[[], float] = time.perf_counter,
+        metrics: FallbackMetrics | None = None,
+    ) -> None:
+        chosen: list[Planner] = list(default_tiers() if tiers is None else tiers)
+        for tier in chosen:
+            _check_face(tier)
+        names = [str(tier.name) for tier in chosen]
+        if FallbackTier.EMERGENCY not in names:
+            chosen.append(Emergency())
+            names.append(str(FallbackTier.EMERGENCY))
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ContractError(f"two tiers are named {twice[0]!r}; the tiers are {', '.join(names)}")
+        if names[-1] != FallbackTier.EMERGENCY:
+            raise ContractError(f"tiers after 'emergency' are never reached; the tiers are {', '.join(names)}")
+        if start is not None and start not in names:
+            raise ContractError(f"no tier is named {start!r}; the tiers are {', '.join(names)}")
+        self.run = run
+        self.metrics = FallbackMetrics() if metrics is None else metrics
+        self._planners = tuple(chosen)
+        self._names = tuple(names)
+        self._start = 0 if start is None else names.index(start)
+        self._clock = clock
+        self._warned = False
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Names of the tiers, in the order they are tried."""
+        return self._names
+
+    @overload
+    async def plan_batch_with_fallback(
+        self,
+        client: LlmClient | None,
+        agents: SnapshotBatch,
+        registry: ToolRegistry,
+        *,
+        on_plan: OnPlan | None = None,
+        deadline: float | None = None,
+    ) -> BatchPlans: ...
+
+    @overload
+    async def plan_batch_with_fallback(
+        self,
+        client: LlmClient | None,
+        agents: Sequence[tuple[AgentId, WorldSnapshot]],
+        registry: ToolRegistry,
+        *,
+        on_plan: OnPlan | None = None,
+        deadline: float | None = None,
+    ) -> dict[AgentId, FallbackResult]: ...
+
+    async def plan_batch_with_fallback(
+        self,
+        client: LlmClient | None,
+        agents: SnapshotBatch | Sequence[tuple[AgentId, WorldSnapshot]],
+        registry: ToolRegistry,
+        *,
+        on_plan: OnPlan | None = None,
+        deadline: float | None = None,
+    ) -> BatchPlans | dict[AgentId, FallbackResult]:
+        """Return one legal plan for every agent asked, and for no other.
+
+        Objects in give a dictionary in key order; a `SnapshotBatch` in gives the array form. Without a client the model
+        tiers are passed over as unavailable. `deadline` is a reading of the clock after which no model is asked.
+
+        Raises:
+            ContractError: an agent was asked for twice, or a tier broke the rules; the message names it.
+        """
+        if isinstance(agents, SnapshotBatch):
+            return await self._walk(client, agents, registry, on_plan, deadline)
+        batch = SnapshotBatch.from_snapshots(agents)
+        result = await self._walk(client, batch, registry, on_plan, deadline)
+        return result.results(registry, run=self.run, tick=batch.tick)
+
+    async def plan_with_fallback(
+        self,
+        client: LlmClient | None,
+        snapshot: WorldSnapshot,
+        registry: ToolRegistry,
+        *,
+        agent_id: AgentId = AgentId(0),  # noqa: B008 - a NewType call returns its argument
+        on_plan: OnPlan | None = None,
+        deadline: float | None = None,
+    ) -> FallbackResult:
+        """Return one agent's legal plan: the batch call with one agent.
+
+        Raises:
+            ContractError: a tier broke the rules; the message names it.
+        """
+        agents = [(agent_id, snapshot)]
+        results = await self.plan_batch_with_fallback(client, agents, registry, on_plan=on_plan, deadline=deadline)
+        return results[agent_id]
+
+    async def _walk(
+        self,
+        client: LlmClient | None,
+        batch: SnapshotBatch,
+        registry: ToolRegistry,
+        on_plan: OnPlan | None,
+        deadline: float | None,
+    ) -> BatchPlans:
+        result = BatchPlans(PlanBatch.empty(batch.keys), self._names, [])
+        if not len(batch):
+            return result
+        began = self._clock()
+        call = PlanCall(client, self._clock, on_plan, deadline)
+        remaining: NDArray[np.intp] = np.arange(len(batch))
+        logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
+        for index in range(self._start, len(self._names)):
+            asked = remaining
+            remaining = await self._try_tier(index, asked, batch, registry, call, result)
+            logger.debug("tier %s planned %d of %d agents", self._names[index], len(asked) - len(remaining), len(asked))
+            if not len(remaining):
+                break
+        if len(remaining):
+            key = int(batch.keys[remaining[0]])
+            reason = result.attempts[-1].errors.get(key, "it offered none")
+            raise ContractError(f"tier 'emergency' left agent {key} without a legal plan: {reason}")
+        if index == len(self._names) - 1:
+            # Once is news; every tick of a broken configuration would only drown other messages.
+            level = logging.DEBUG if self._warned else logging.WARNING
+            self._warned = True
+            logger.log(level, "%d agents, %d the first, got the emergency plan", len(asked), batch.keys[asked[0]])
+        result.duration_s = self._clock() - began
+        self.metrics.record(result)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("planned %d agents in %.6f s: %s", len(batch), result.duration_s, result.counts())
+        return result
+
+    async def _try_tier(
+        self,
+        index: int,
+        rows: NDArray[np.intp],
+        batch: SnapshotBatch,
+        registry: ToolRegistry,
+        call: PlanCall,
+        result: BatchPlans,
+    ) -> NDArray[np.intp]:
+        """Ask one tier for the agents at `rows`, keep in `result` what it gave, and return the rows still unplanned."""
+        planner, name = self._planners[index], self._names[index]
+        attempt = Attempts(name, rows, np.full(len(rows), Outcome.UNAVAILABLE, np.int8))
+        result.attempts.append(attempt)
+        needs_client = getattr(planner, "needs_client", False)
+        if needs_client and call.client is None:
+            return rows
+        part = batch if len(rows) == len(batch) else batch.take(rows)
+        began = self._clock()
+        try:
+            if needs_client and call.deadline is not None and began >= call.deadline:
+                raise ClientError("the deadline had passed before this tier was asked", outcome="timeout")
+            answer = await planner.plan(part, registry, call)
+        except PlannerError as error:
+            attempt.outcome[:] = _failure(error, name)
+            attempt.errors = dict.fromkeys(part.keys.tolist(), str(error))
+            return rows
+        finally:
+            attempt.duration_s = self._clock() - began
+        _check_answer(answer, part, name)
+        accepted = _judge(answer, part, registry, attempt)
+        _collect(result, answer, part, accepted, name)
+        if accepted.all():
+            if len(rows) == len(batch):
+                result.plans = _whole(answer.plans, index)
+            else:
+                result.plans.put(rows, answer.plans, np.arange(len(rows)), index)
+            return rows[:0]
+        picked = np.flatnonzero(accepted)
+        result.plans.put(rows[picked], answer.plans, picked, index)
+        return rows[~accepted]
+
+
+def _check_face(tier: object) -> None:
+    if isinstance(tier, type) or not isinstance(tier, Planner) or not tier.name:
+        raise ContractError(f"{tier!r} is no tier: a planner object has `name`, `deterministic` and `async plan(...)`")
+
+
+def _failure(error: PlannerError, tier: str) -> Outcome:
+    outcome = Outcome.of(error.outcome)
+    if outcome is Outcome.OK:
+        raise ContractError(f"tier {tier!r} failed with the outcome 'ok': {error}") from error
+    return outcome
+
+
+def _check_answer(answer: TierPlans, part: SnapshotBatch, tier: str) -> None:
+    """Refuse an answer whose rows are not the rows asked; a wrong row would be another agent's plan."""
+    if not isinstance(answer, TierPlans):
+        raise ContractError(f"tier {tier!r} answered with {type(answer).__name__}, not TierPlans")
+    n, plans = len(part), answer.plans
+    steps = plans.kind.shape[0]
+    shapes = (plans.keys.shape, plans.length.shape, answer.outcome.shape, plans.kind.shape, plans.args.shape)
+    if shapes != ((n,), (n,), (n,), (steps, n), (steps, ARGS_MAX, n)):
+        raise ContractError(f"tier {tier!r} was asked for {n} agents and answered with arrays of shapes {shapes}")
+    if not np.array_equal(plans.keys, part.keys):
+        raise ContractError(f"tier {tier!r} changed the agents: asked for {part.keys}, answered for {plans.keys}")
+    if not 0 <= plans.length.min() <= plans.length.max() <= min(steps, STEPS_MAX):
+        raise ContractError(f"tier {tier!r} gave a plan of a length outside 0 to {min(steps, STEPS_MAX)}")
+    if not 0 <= answer.outcome.min() <= answer.outcome.max() < len(Outcome):
+        raise ContractError(f"tier {tier!r} gave an outcome code that `Outcome` does not have")
+
+
+def _judge(answer: TierPlans, part: SnapshotBatch, registry: ToolRegistry, attempt: Attempts) -> NDArray[np.bool_]:
+    """Write into `attempt` how each agent's try ended and return who has a legal plan, `[m] bool`."""
+    if attempt.tier == FallbackTier.EMERGENCY:
+        # Its verbs are always encodable and need not be offered.
+        registry = ToolRegistry(spec.kind for spec in registry.specs)
+    verdict = refusals(part, answer.plans, registry)
+    offered: NDArray[np.bool_] = answer.outcome == Outcome.OK
+    accepted: NDArray[np.bool_] = offered & (verdict == Refusal.ACCEPTED)
+    if accepted.all():
+        attempt.outcome[:] = Outcome.OK
+        return accepted
+    attempt.outcome[:] = np.where(offered & ~accepted, Outcome.REFUSED, answer.outcome)
+    for row in np.flatnonzero(~accepted):
+        key = int(part.keys[row])
+        if offered[row]:
+            attempt.errors[key] = Refusal(int(verdict[row])).sentence
+        elif key in answer.errors:
+            attempt.errors[key] = answer.errors[key]
+    return accepted
+
+
+def _collect(
+    result: BatchPlans, answer: TierPlans, part: SnapshotBatch, accepted: NDArray[np.bool_], tier: str
+) -> None:
+    """Add what a model tier used, and the reply texts behind the plans that were accepted."""
+    if answer.texts:
+        for key in part.keys[accepted].tolist():
+            if key in answer.texts:
+                result.texts[key] = answer.texts[key]
+    result.shards += [{**shard, "tier": tier} for shard in answer.shards]
+    result.usage.add(answer.usage)
+
+
+def _whole(plans: PlanBatch, tier: int) -> PlanBatch:
+    """Copy a tier's plans for everyone; the planner may keep its arrays."""
+    return PlanBatch(
+        plans.keys, plans.length.copy(), plans.kind.copy(), plans.args.copy(), np.full(len(plans), tier, np.int8)
+    )

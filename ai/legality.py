@@ -1,0 +1,107 @@
+"""The check at acceptance: is each plan something its agent may try, given what it knows?
+
+One function for every tier and both forms of the batch call. The second check, when a step runs, belongs to the world.
+It runs for every plan of every tick, so it looks at all agents and one argument place at a time and compares against
+the registry's tables by kind code.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import ARGS_MAX, NONE, Role, ToolRegistry
+from ai.plan import PlanBatch, Refusal
+from ai.snapshot import SnapshotBatch
+
+# Plain integers: members of an enumeration are slow to look up and to compare with arrays.
+_ACCEPTED: Final = int(Refusal.ACCEPTED)
+_CELL_ROLES: Final = (int(Role.CELL_X), int(Role.CELL_Y))
+_ENEMY: Final = int(Role.ENEMY)
+_ALLY: Final = int(Role.ALLY)
+
+_Bools = NDArray[np.bool_]
+
+
+def refusals(batch: SnapshotBatch, plans: PlanBatch, registry: ToolRegistry) -> NDArray[np.int8]:
+    """Return a `Refusal` for every agent, `[n] int8`; the first illegal step of a plan decides.
+
+    A plan is legal when it has a step, every kind is offered, every required argument is given, every argument is in
+    its range, every cell is on the map, every enemy is one the agent sees, and every ally is itself, its leader or one
+    it sees.
+    """
+    found = np.zeros(len(plans), np.int8)
+    found[plans.length <= 0] = Refusal.EMPTY
+    for step in range(int(plans.length.max(initial=0))):
+        active = (plans.length > step) & (found == _ACCEPTED)
+        if active.all():
+            found = _step_refusals(batch, None, plans.kind[step], plans.args[step], registry)
+        else:
+            rows = np.flatnonzero(active)
+            found[rows] = _step_refusals(batch, rows, plans.kind[step, rows], plans.args[step][:, rows], registry)
+    return found
+
+
+def _step_refusals(
+    batch: SnapshotBatch,
+    rows: NDArray[np.intp] | None,
+    kind: NDArray[np.int16],
+    args: NDArray[np.int32],
+    registry: ToolRegistry,
+) -> NDArray[np.int8]:
+    """Judge one step of the agents at `rows` (None: all), `[m] int8`; the first wrong argument decides."""
+    found = np.zeros(len(kind), np.int8)
+    code: NDArray[np.intp] = kind.astype(np.intp)
+    known = (code >= 0) & (code < len(registry.specs))
+    if not known.all():
+        code[~known] = 0
+    _mark(found, ~(known & registry.offered_codes[code]), Refusal.UNKNOWN_KIND)
+    present = np.flatnonzero(np.bincount(code, minlength=len(registry.specs)))
+    # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
+    lows = registry.lows.view(np.uint32)
+    spans = registry.highs.view(np.uint32) - lows
+    for place in range(ARGS_MAX):
+        value = args[place]
+        roles = registry.roles[present, place]
+        if (registry.highs[present, place] == NONE).all():
+            _mark(found, value != NONE, Refusal.OUT_OF_RANGE)
+            continue
+        fits = np.ascontiguousarray(value).view(np.uint32) - lows[:, place][code] <= spans[:, place][code]
+        optional = ~registry.required[:, place]
+        if optional[present].any():
+            fits |= (value == NONE) & optional[code]
+        _mark(found, ~fits, Refusal.OUT_OF_RANGE)
+        for role, size in zip(_CELL_ROLES, (batch.map.width, batch.map.height), strict=True):
+            if (roles == role).any():
+                outside = (registry.roles[:, place] == role)[code] & (value >= size)
+                _mark(found, outside, Refusal.OUTSIDE_MAP)
+        for role in (_ENEMY, _ALLY):
+            if (roles == role).any():
+                members = np.flatnonzero((registry.roles[:, place] == role)[code] & (value != NONE))
+                asking = members if rows is None else rows[members]
+                unknown = np.zeros(len(found), np.bool_)
+                unknown[members] = ~(_sees_enemy if role == _ENEMY else _sees_ally)(batch, asking, value[members])
+                _mark(found, unknown, Refusal.UNKNOWN_TARGET)
+    return found
+
+
+def _mark(found: NDArray[np.int8], wrong: _Bools, refusal: Refusal) -> None:
+    """Give `refusal` to those that are wrong here and were accepted so far."""
+    if wrong.any():
+        found[wrong & (found == _ACCEPTED)] = refusal
+
+
+def _sees_enemy(batch: SnapshotBatch, rows: NDArray[np.intp], key: NDArray[np.int32]) -> _Bools:
+    # Most plans name the nearest enemy; only the others are looked up among all.
+    seen: _Bools = batch.enemy[rows, 0] == key
+    rest = np.flatnonzero(~seen)
+    if len(rest):
+        seen[rest] = (batch.enemy[rows[rest]] == key[rest, None]).any(1)
+    return seen
+
+
+def _sees_ally(batch: SnapshotBatch, rows: NDArray[np.intp], key: NDArray[np.int32]) -> _Bools:
+    seen: _Bools = (batch.ally[rows] == key[:, None]).any(1) | (batch.keys[rows] == key) | (batch.leader[rows] == key)
+    return seen

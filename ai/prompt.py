@@ -1,0 +1,289 @@
+"""What agents know, as text for a language model: system message, agent rows, and the schema of the reply.
+
+Pure and byte-stable: the same batch, registry and options give the same bytes, in any process. The system message
+depends on the registry and the options alone, so servers can keep it cached over ticks and shards; tick, time and seed
+stand nowhere. Agents appear as slots `a1` to `ak` in key order; what all of them know is said once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ai.actions import KEY_MAX, ArgSpec, Role, ToolRegistry, ToolSpec
+from ai.errors import ParseError
+from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch
+
+PROMPT_VERSION: Final = "1"
+"""Changes whenever the text made from the same batch changes; recorded with every shard."""
+ENCODING: Final = "named_json"
+"""How a reply writes steps: JSON objects with named arguments."""
+PLAN_STEPS_MAX: Final = 4
+"""Steps that a model is asked for; a plan may hold more."""
+PLAN_TOKENS: Final = 112
+"""Reply tokens reserved for one plan: four named steps, with a third to spare for whitespace."""
+REPLY_TOKENS: Final = 32
+"""Reply tokens reserved for what stands around the plans."""
+POIS_MAX: Final = 16
+"""Named places that one prompt lists."""
+TEXT_CHARS_MAX: Final = 500
+"""Characters of an objective or order that a prompt shows."""
+
+_EXAMPLE_FIRST: Final = ("TakeCover", "MoveTo", "Scan", "Wait")
+_EXAMPLE_STEPS: Final = 3
+_EXAMPLE_PLANS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One shard's request as text: two messages, the schema of the reply, and the tokens a reply needs."""
+
+    system: str
+    user: str
+    schema: Mapping[str, Any]
+    tokens: int
+
+
+def build_prompt(batch: SnapshotBatch, registry: ToolRegistry, *, examples: bool = False) -> Prompt:
+    """Return the prompt for the agents of `batch`; `examples` asks for more of them, with cooldowns and costs."""
+    return Prompt(
+        system=system_message(registry, examples=examples),
+        user=user_message(batch),
+        schema=reply_schema(batch, registry),
+        tokens=PLAN_TOKENS * len(batch) + REPLY_TOKENS,
+    )
+
+
+def slots_of(batch: SnapshotBatch) -> dict[str, int]:
+    """Return the agent of each slot: `a1` to `ak` in key order."""
+    return {f"a{row + 1}": int(key) for row, key in enumerate(batch.keys)}
+
+
+# -- the system message ------------------------------------------------------------------------------------------------
+
+
+def system_message(registry: ToolRegistry, *, examples: bool = False) -> str:
+    """Return rules, verbs and examples; the same for every tick, batch and agent."""
+    lines = [
+        "You plan for agents on a grid map. Reach the objective, remove threats, keep risk low.",
+        "Rules:",
+        "1. Take cover before you engage; smoke blocks sight.",
+        "2. Reload when ammo is 0; heal or retreat when hp is low; retreat when morale is below 30.",
+        "3. Name only enemies and allies listed in that agent's own row, by id; name only cells on the map.",
+        f"4. A plan has 1 to {PLAN_STEPS_MAX} steps; only the verbs below exist; arguments marked ? may be left out.",
+        '5. Reply with one minified JSON object, one plan for each slot, no other text: {"a1":{"steps":[...]},...}.',
+        "Verbs:",
+        *(_verb_line(spec, costs=examples) for spec in registry),
+    ]
+    plans = example_plans(registry)[: _EXAMPLE_PLANS if examples else 1]
+    if plans:
+        lines += ["Example:", _minified({f"a{n}": {"steps": steps} for n, steps in enumerate(plans, 1)})]
+    return "\n".join(lines)
+
+
+def example_plans(registry: ToolRegistry) -> list[list[dict[str, Any]]]:
+    """Return example plans of offered verbs that need no target; each of them passes `parse_plan`."""
+    names = [name for name in _EXAMPLE_FIRST if name in registry]
+    names += [name for name in registry.names if name not in names]
+    steps = [step for name in names if (step := _sample(registry, registry.spec(name))) is not None]
+    if not steps:
+        return []
+    longest = min(_EXAMPLE_STEPS, len(steps))
+    return [
+        [steps[(start + n) % len(steps)] for n in range(longest)] for start in range(min(_EXAMPLE_PLANS, len(steps)))
+    ]
+
+
+def _sample(registry: ToolRegistry, spec: ToolSpec) -> dict[str, Any] | None:
+    """Return one legal step of a kind with its required arguments only, or None if it needs a target."""
+    step: dict[str, Any] = {"act": spec.name}
+    for arg in spec.args:
+        if not arg.required:
+            continue
+        if arg.role in (Role.ENEMY, Role.ALLY):
+            return None
+        owner = step
+        *path, last = arg.name.split(".")
+        for part in path:
+            owner = owner.setdefault(part, {})
+        owner[last] = arg.choices[0] if arg.choices else _written(min(max(arg.low, 3 * arg.scale), arg.high), arg)
+    try:
+        registry.parse_step(step)
+    except ParseError:
+        return None  # a kind with a rule of its own that the sample values do not meet
+    return step
+
+
+def _verb_line(spec: ToolSpec, *, costs: bool) -> str:
+    line = f"{spec.name}({', '.join(_argument(arg) for arg in spec.args)}): {spec.sentence}"
+    if costs and spec.cooldown_s:
+        line += f" Cooldown {_plain(spec.cooldown_s)} s."
+    if costs and spec.cost:
+        line += f" Costs {spec.cost}."
+    return line
+
+
+def _argument(arg: ArgSpec) -> str:
+    mark = "" if arg.required else "?"
+    if arg.choices:
+        kind = "|".join(arg.choices)
+    elif arg.role in (Role.CELL_X, Role.CELL_Y):
+        kind = "cell"
+    elif arg.role in (Role.ENEMY, Role.ALLY):
+        kind = f"{arg.role.name.lower()} id"
+    else:
+        kind = f"{_written(arg.low, arg)}..{_written(arg.high, arg)}"
+    return f"{arg.name}{mark} {kind}"
+
+
+def _written(stored: int, arg: ArgSpec) -> int | float:
+    return _plain(stored / arg.scale) if arg.scale != 1 else stored
+
+
+def _plain(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else value
+
+
+def _minified(data: object) -> str:
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+# -- the user message --------------------------------------------------------------------------------------------------
+
+
+def user_message(batch: SnapshotBatch) -> str:
+    """Return what all agents know, one row for each agent, and the closing instruction."""
+    lines = [
+        f"Map: {batch.map.width}x{batch.map.height} cells, x 0..{batch.map.width - 1}, y 0..{batch.map.height - 1}"
+    ]
+    places = _pois(batch)
+    if places:
+        lines.append("Places: " + " ".join(f"{_minified(p.k)}@{p.pos.x},{p.pos.y}" for p in places))
+    used = sorted({int(index) for column in (batch.objective, batch.order) for index in column if index >= 0})
+    numbers = {index: number for number, index in enumerate(used, 1)}
+    lines += [f"Text {numbers[index]}: {_minified(batch.texts[index][:TEXT_CHARS_MAX])}" for index in used]
+    lines.append("Agents:")
+    lines += [_row(batch, row, numbers) for row in range(len(batch))]
+    count = len(batch)
+    asked = "key a1" if count == 1 else f"{count} keys a1 to a{count}"
+    lines.append(f"Reply with one minified JSON object with exactly the {asked}.")
+    return "\n".join(lines)
+
+
+def _pois(batch: SnapshotBatch) -> Sequence[Poi]:
+    known = {(poi.k, poi.pos.x, poi.pos.y): poi for poi in batch.map.pois}
+    for snapshot in batch.originals or ():
+        known.update({(poi.k, poi.pos.x, poi.pos.y): poi for poi in snapshot.pois})
+    return [known[name] for name in sorted(known)][:POIS_MAX]
+
+
+def _row(batch: SnapshotBatch, row: int, texts: Mapping[int, int]) -> str:
+    parts = [
+        f"a{row + 1}: id {batch.keys[row]} pos {batch.x[row]},{batch.y[row]} hp {batch.hp[row]}/{batch.hp_max[row]}",
+        f"ammo {batch.ammo[row]}+{batch.reserve[row]} morale {batch.morale[row]}",
+        f"cover {COVER_NAMES[int(batch.cover[row])]}",
+    ]
+    items = (("smokes", batch.smokes), ("explosives", batch.explosives), ("medkits", batch.medkits))
+    parts += [f"{name} {column[row]}" for name, column in items if column[row]]
+    parts += [f"cooldown {name} {seconds}s" for name, seconds in _cooldowns(batch, row)]
+    if batch.goal_x[row] >= 0:
+        parts.append(f"goal {batch.goal_x[row]},{batch.goal_y[row]}")
+    parts += [
+        f"{name} {texts[int(column[row])]}"
+        for name, column in (("objective", batch.objective), ("order", batch.order))
+        if column[row] >= 0
+    ]
+    if batch.leader[row] >= 0:
+        parts.append(
+            f"leader {batch.leader[row]}@{batch.leader_x[row]},{batch.leader_y[row]} hp {batch.leader_hp[row]}"
+        )
+    enemies = [
+        f"{key}@{x},{y} hp {hp}{' in cover' if cover else ''}"
+        for key, x, y, hp, cover in zip(
+            batch.enemy[row],
+            batch.enemy_x[row],
+            batch.enemy_y[row],
+            batch.enemy_hp[row],
+            batch.enemy_cover[row],
+            strict=True,
+        )
+        if key >= 0
+    ]
+    allies = [
+        f"{key}@{x},{y} hp {hp}"
+        for key, x, y, hp in zip(batch.ally[row], batch.ally_x[row], batch.ally_y[row], batch.ally_hp[row], strict=True)
+        if key >= 0
+    ]
+    parts.append(f"enemies {'; '.join(enemies) or 'none'}")
+    parts.append(f"allies {'; '.join(allies) or 'none'}")
+    return " ".join(parts)
+
+
+def _cooldowns(batch: SnapshotBatch, row: int) -> list[tuple[str, int]]:
+    """Return the cooldowns that still run, in whole seconds rounded up, sorted by name."""
+    left = {
+        name: -(-int(ticks) // batch.ticks_per_second)
+        for name, ticks in zip(batch.cooldown_names, batch.ready[row], strict=True)
+        if ticks > 0
+    }
+    if batch.originals is not None:
+        left.update({name: int(-(-s // 1)) for name, s in batch.originals[row].me.cooldowns.items() if s > 0})
+    return sorted(left.items())
+
+
+# -- the schema of the reply -------------------------------------------------------------------------------------------
+
+
+def reply_schema(batch: SnapshotBatch, registry: ToolRegistry) -> dict[str, Any]:
+    """Return the JSON schema of the reply: every slot exactly once, in order, each with its agent's legal steps.
+
+    Verbs without targets are defined once; agents that know the same targets share one plan definition. Verbs that
+    need a target appear only where the agent knows one, and take no other.
+    """
+    width, height = batch.map.width, batch.map.height
+    definitions: dict[str, Any] = {}
+    shared: list[dict[str, Any]] = []
+    targeted: list[ToolSpec] = []
+    for spec in registry:
+        if any(arg.role in (Role.ENEMY, Role.ALLY) for arg in spec.args):
+            targeted.append(spec)
+        else:
+            definitions[spec.name] = registry.step_schema(spec.name, width=width, height=height)
+            shared.append({"$ref": f"#/$defs/{spec.name}"})
+    plans: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
+    properties: dict[str, Any] = {}
+    for row in range(len(batch)):
+        enemies = _known(batch.enemy[row])
+        allies = _known((*batch.ally[row], batch.keys[row], batch.leader[row]))
+        name = plans.setdefault((enemies, allies), f"plan{len(plans) + 1}")
+        if name not in definitions:
+            own = [
+                registry.step_schema(spec.name, width=width, height=height, enemies=enemies, allies=allies)
+                for spec in targeted
+                if not _lacks_target(spec, enemies, allies)
+            ]
+            definitions[name] = _plan_schema(shared + own)
+        properties[f"a{row + 1}"] = {"$ref": f"#/$defs/{name}"}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _plan_schema(kinds: list[dict[str, Any]]) -> dict[str, Any]:
+    steps = {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "maxItems": PLAN_STEPS_MAX}
+    return {"type": "object", "properties": {"steps": steps}, "required": ["steps"], "additionalProperties": False}
+
+
+def _known(keys: Sequence[Any]) -> tuple[int, ...]:
+    return tuple(sorted({int(key) for key in keys if 0 <= key <= KEY_MAX}))
+
+
+def _lacks_target(spec: ToolSpec, enemies: tuple[int, ...], allies: tuple[int, ...]) -> bool:
+    """Say whether an argument of this kind has nobody to name; such a step could only be refused."""
+    return any((arg.role is Role.ENEMY and not enemies) or (arg.role is Role.ALLY and not allies) for arg in spec.args)

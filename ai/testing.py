@@ -1,0 +1,249 @@
+"""What planner and client authors test with: checkers that say what is wrong, and clients that need no server.
+
+Nothing here needs a test framework: a checker raises `AssertionError` with one sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Final
+
+import numpy as np
+
+from ai.actions import ToolRegistry
+from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message
+from ai.errors import PlannerError
+from ai.legality import refusals
+from ai.plan import Outcome, PlanBatch, Refusal
+from ai.planners.base import PlanCall, Planner, TierPlans
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+
+CHUNKS: Final = 3
+"""Pieces that the clients here stream a reply in."""
+
+
+async def _stream(text: str, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+    """Yield a text in pieces; the counts stand in for what a server would report, four characters a token."""
+    size = -(-len(text) // CHUNKS)
+    for start in range(0, len(text), size):
+        yield LlmChunk(text[start : start + size])
+    asked = sum(len(message.content) for message in request.messages)
+    yield LlmChunk(finish="stop", usage={"prompt_tokens": asked // 4, "completion_tokens": len(text) // 4})
+
+
+class MockBatchLlm:
+    """A model that answers every slot of every request with a legal plan that needs no target.
+
+    The plan depends on the agent alone, not on its slot, so it is the same however a batch is cut. `calls` counts
+    requests. More than the agents it was made for get an error text instead of plans.
+    """
+
+    label: str = "mock-batch"
+
+    def __init__(self, agents_max: int) -> None:
+        self.agents_max = agents_max
+        self.calls = 0
+        self._served: set[int] = set()
+
+    @classmethod
+    def for_agents(cls, n: int) -> MockBatchLlm:
+        """Return a client that is prepared for `n` different agents."""
+        return cls(n)
+
+    @staticmethod
+    def steps_for(agent: int) -> list[dict[str, Any]]:
+        """Return the steps, as JSON, that an agent is answered with."""
+        return [{"act": "Scan", "radius": 1 + agent % 64}, {"act": "Wait", "duration": 1 + agent % 60}]
+
+    def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        """Yield the reply in several chunks."""
+        self.calls += 1
+        self._served |= set(request.slots.values())
+        if len(self._served) > self.agents_max:
+            reply = f"error: prepared for {self.agents_max} agents, asked for {len(self._served)}"
+        else:
+            reply = json.dumps({slot: {"steps": self.steps_for(agent)} for slot, agent in request.slots.items()})
+        return _stream(reply, request)
+
+
+class FailingLlm:
+    """A model whose every reply is no JSON; `calls` counts requests."""
+
+    label: str = "failing"
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        """Yield a text that holds no plan."""
+        self.calls += 1
+        return _stream("I cannot answer that { as JSON", request)
+
+
+def sample_snapshots() -> list[tuple[AgentId, WorldSnapshot]]:
+    """Return a few agents in situations that planners get wrong: alone, cornered, empty-handed, at the goal."""
+    near = {"id": 90, "pos": {"x": 6, "y": 5}, "hp": 40}
+    far = {"id": 91, "pos": {"x": 30, "y": 22}}
+    ally = {"id": 3, "pos": {"x": 4, "y": 5}, "hp": 20}
+    leader = {"id": 1, "hp": 80, "pos": {"x": 12, "y": 9}, "orders": ["follow me"]}
+    exit_ = {"k": "exit", "pos": {"x": 20, "y": 3}}
+    here, corner = {"x": 5, "y": 5}, {"x": 31, "y": 23}
+    situations: list[dict[str, Any]] = [
+        {"me": {"pos": here}},
+        {"me": {"pos": here}, "enemies": [near, far], "allies": [ally], "player": leader},
+        {"me": {"pos": here, "morale": 5, "medkits": 0}, "enemies": [far]},
+        {"me": {"pos": here, "morale": 5}, "enemies": [near]},
+        {"me": {"pos": here, "ammo": 0, "reserve": 0}, "enemies": [near]},
+        {"me": {"pos": here, "ammo": 0, "smokes": 2, "explosives": 1}, "enemies": [far, near]},
+        {"me": {"pos": here}, "objective": "Extract the data", "pois": [exit_]},
+        {"me": {"pos": exit_["pos"]}, "objective": "reach the exit", "pois": [exit_]},
+        {"me": {"pos": here}, "objective": "reach it", "pois": [{"k": "lost", "pos": {"x": -7, "y": 9_000}}]},
+        {"me": {"pos": corner, "hp": 1, "cooldowns": {"attack": 2.5}}, "orders": ["hold"], "player": leader},
+        {"me": {"pos": {"x": -(2**31) + 1, "y": 2**31 - 1}}, "enemies": [near], "objective": '\u2603 {"a1": []}'},
+    ]
+    shared = {"t": 3.5, "bounds": {"width": 32, "height": 24}}
+    return [
+        (AgentId(2 + 7 * place), WorldSnapshot.model_validate({**shared, **situation}))
+        for place, situation in enumerate(situations)
+    ]
+
+
+def check_planner(
+    planner: Planner,
+    registry: ToolRegistry | None = None,
+    *,
+    client: LlmClient | None = None,
+    batch: SnapshotBatch | None = None,
+) -> None:
+    """Check that a planner keeps the rules of `ai.planners.base`.
+
+    It is asked with `registry`, with one that offers only the built-in kinds, and with one that offers nothing, for
+    `batch` (default: the sample situations) whole and, where it is deterministic, in parts. `client` defaults to a
+    mock. Call it where no event loop runs.
+
+    Raises:
+        AssertionError: it broke a rule; the sentence says which and for whom.
+    """
+    name = getattr(planner, "name", None)
+    _ensure(isinstance(name, str) and name != "", f"{planner!r} has no text `name`")
+    _ensure(isinstance(planner, Planner), f"planner {name!r} needs `name`, `deterministic` and `async plan(...)`")
+    _ensure(isinstance(planner.deterministic, bool), f"planner {name!r}: `deterministic` must be true or false")
+    asked = SnapshotBatch.from_snapshots(sample_snapshots()) if batch is None else batch
+    chosen = ToolRegistry() if registry is None else registry
+    for tools in (chosen, ToolRegistry(), chosen.offering(())):
+        _check_with(planner, tools, client, asked)
+
+
+def _check_with(planner: Planner, registry: ToolRegistry, client: LlmClient | None, batch: SnapshotBatch) -> None:
+    where = f"planner {planner.name!r} with {len(registry)} kinds offered"
+    before = batch.digest()
+    whole = _plan(planner, batch, registry, client)
+    _ensure(batch.digest() == before, f"{where} changed the batch it was asked about")
+    if whole is None:
+        return
+    _check_answer(where, planner, whole, batch, registry)
+    if not planner.deterministic:
+        return
+    again = _plan(planner, batch, registry, client)
+    _ensure(again is not None and _same(whole.plans, again.plans), f"{where} is not deterministic: two calls differ")
+    for part_name, rows in _parts(len(batch)):
+        part = _plan(planner, batch.take(rows), registry, client)
+        _ensure(
+            part is not None and _same(whole.plans.take(rows), part.plans),
+            f"{where} plans differently when asked for {part_name} alone; a plan may depend on its own agent only",
+        )
+
+
+def _parts(n: int) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.intp]]]]:
+    yield "every second agent", np.arange(0, n, 2)
+    yield "the last half", np.arange(n // 2, n)
+    for row in range(n):
+        yield f"row {row}", np.array([row])
+
+
+def _plan(planner: Planner, batch: SnapshotBatch, registry: ToolRegistry, client: LlmClient | None) -> TierPlans | None:
+    """Return the planner's answer, None where it failed in an orderly way."""
+    if client is None and getattr(planner, "needs_client", False):
+        client = MockBatchLlm.for_agents(len(batch))
+    call = PlanCall(client, time.perf_counter)
+    try:
+        return asyncio.run(planner.plan(batch, registry, call))
+    except PlannerError as error:
+        Outcome.of(error.outcome)
+        return None
+
+
+def _check_answer(
+    where: str, planner: Planner, answer: TierPlans, batch: SnapshotBatch, registry: ToolRegistry
+) -> None:
+    n, plans = len(batch), answer.plans
+    _ensure(isinstance(answer, TierPlans), f"{where} must answer with TierPlans, not {type(answer).__name__}")
+    _ensure(np.array_equal(plans.keys, batch.keys), f"{where} must answer for the agents asked, in their order")
+    _ensure(
+        len(plans.length) == n and plans.kind.shape[1:] == (n,) and len(answer.outcome) == n,
+        f"{where} was asked for {n} agents and its arrays have other sizes",
+    )
+    verdict = refusals(batch, plans, _checked(planner, registry))
+    for row, key in enumerate(batch.keys.tolist()):
+        outcome = Outcome(int(answer.outcome[row]))
+        length = int(plans.length[row])
+        _ensure(
+            (outcome is Outcome.OK) == (length > 0),
+            f"{where}: agent {key} has {length} steps and outcome {outcome.label}; only an offered plan is ok",
+        )
+        if length:
+            reason = Refusal(int(verdict[row]))
+            _ensure(reason is Refusal.ACCEPTED, f"{where}: the plan of agent {key} is not legal: {reason.sentence}")
+        spare = plans.kind[length:, row].any() or plans.args[length:, :, row].any()
+        _ensure(not spare, f"{where}: places beyond the plan of agent {key} must hold zeros")
+    strangers = sorted((set(answer.texts) | set(answer.errors)) - set(batch.keys.tolist()))
+    _ensure(not strangers, f"{where} has texts or errors for agents that were not asked: {strangers}")
+
+
+def _checked(planner: Planner, registry: ToolRegistry) -> ToolRegistry:
+    """The emergency tier alone may use kinds that are not offered."""
+    return ToolRegistry(spec.kind for spec in registry.specs) if planner.name == "emergency" else registry
+
+
+def _same(one: PlanBatch, other: PlanBatch) -> bool:
+    # The digest looks at agents, lengths and steps, whatever room the arrays have to spare.
+    return one.digest(()) == other.digest(())
+
+
+def check_client(client: LlmClient) -> None:
+    """Check that a client keeps the rules of `ai.clients.base`, with one small request.
+
+    Call it where no event loop runs.
+
+    Raises:
+        AssertionError: it broke a rule; the sentence says which.
+        ClientError: it could not be asked, so nothing was found out.
+    """
+    _ensure(isinstance(client, LlmClient), f"{client!r} needs `label` and `stream(request)`")
+    label = client.label
+    _ensure(str(label) == label and label, f"{client!r}: `label` must be a text that is not empty")
+    for mark in ("/", "\\", "@"):
+        _ensure(mark not in label, f"client label {label!r} contains {mark!r}; it must hold no host, path or secret")
+    request = LlmRequest((Message("user", 'Reply with {"a1": {"steps": []}}.'),), tokens_max=64, slots={"a1": 1})
+    chunks = asyncio.run(_collect(client, request))
+    _ensure(chunks, f"client {label!r} ended without a chunk")
+    for chunk in chunks:
+        _ensure(isinstance(chunk, LlmChunk), f"client {label!r} must yield LlmChunk, not {type(chunk).__name__}")
+        _ensure(isinstance(chunk.text, str), f"client {label!r} yielded a chunk whose text is no text")
+    finished = [place for place, chunk in enumerate(chunks) if chunk.finish is not None]
+    _ensure(
+        finished == [len(chunks) - 1],
+        f"client {label!r}: exactly the last of {len(chunks)} chunks must have `finish`, not those at {finished}",
+    )
+
+
+async def _collect(client: LlmClient, request: LlmRequest) -> list[LlmChunk]:
+    return [chunk async for chunk in client.stream(request)]
+
+
+def _ensure(holds: object, sentence: str) -> None:
+    if not holds:
+        raise AssertionError(sentence)

@@ -1,0 +1,1 @@
+"""The deterministic world: entities, systems, scenarios, replays, command line. Imports `ai`, never the reverse."""

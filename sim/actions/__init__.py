@@ -1,0 +1,52 @@
+"""Action kinds by category; `default_registry` holds every kind that is discovered.
+
+A module of this folder, or one named under the entry point group `tickweave.actions`, offers its kinds in the tuple
+`KINDS`. Modules are read in name order. A malformed one is an error that names it, never a skip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from types import ModuleType
+
+from ai.actions import ToolRegistry
+from ai.errors import ContractError
+from sim.actions.base import Action
+
+ENTRY_POINTS = "tickweave.actions"
+
+
+def _modules() -> Iterator[tuple[str, ModuleType]]:
+    for name in sorted(found.name for found in iter_modules(__path__) if found.name != "base"):
+        yield f"{__name__}.{name}", import_module(f"{__name__}.{name}")
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value)):
+        try:
+            yield point.value, point.load()
+        except Exception as error:
+            raise ContractError(f"action plug-in {point.name} = {point.value} cannot be loaded: {error}") from error
+
+
+def discover() -> tuple[type[Action], ...]:
+    """Return every action kind, in the order of modules and of their `KINDS`.
+
+    Raises:
+        ContractError: a module has no `KINDS`, or something in it is not an `Action`.
+    """
+    found: list[type[Action]] = []
+    for name, module in _modules():
+        kinds = getattr(module, "KINDS", None)
+        if not isinstance(kinds, tuple):
+            raise ContractError(f"{name} must offer its action kinds in a tuple named KINDS")
+        for kind in kinds:
+            if not (isinstance(kind, type) and issubclass(kind, Action)):
+                raise ContractError(f"{name}.KINDS holds {kind!r}, which is not a subclass of sim.actions.base.Action")
+            found.append(kind)
+    return tuple(found)
+
+
+def default_registry() -> ToolRegistry:
+    """Return the registry of every discovered kind."""
+    return ToolRegistry(discover())

@@ -1,0 +1,277 @@
+"""What an action kind is in the simulation: its step, its legality and its effect, for many agents at once.
+
+A kind subclasses `Action` (it takes a set time, then has its effect) or `Walk` (it goes on until it arrives). The
+executor calls, for all agents whose current step is of that kind:
+
+    refusals   read only: why each may not, now (`Refused`); asked when a step starts and again before its effect
+    begin      when the step starts: writes to the actor's own row only
+    effect     when its time is over: writes to the actor's own row, or through the turn (`harm`, `mend`, smoke)
+
+All of them read the state at the start of the execution phase and leave conflicts to the turn, which resolves them at
+once at the end of the phase; so the order in which kinds and agents are visited cannot matter.
+
+Rows are agents, ascending; `args` is `[ARGS_MAX, m] int32`, one column an agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import NONE, ActionStep
+from sim.components import Ammo, Kit, Position, Progress, Status, Team
+from sim.grid import UNREACHABLE, Cells, Grid, Occupancy
+from sim.rng import Rng
+from sim.world import World
+
+Rows = NDArray[np.intp]
+Args = NDArray[np.int32]
+Codes = NDArray[np.int8]
+
+
+class Refused(IntEnum):
+    """Why a step may not run now; stored in `Progress.refusal`."""
+
+    NO = 0
+    TARGET_GONE = 1
+    NOT_HOSTILE = 2
+    OUT_OF_RANGE = 3
+    NO_SIGHT = 4
+    NO_AMMO = 5
+    NO_ITEM = 6
+    NO_STAMINA = 7
+    NOTHING_TO_DO = 8
+    UNREACHABLE = 9
+    NO_COVER = 10
+    BLOCKED = 11
+
+
+def ticks_of_ms(ms: NDArray[np.int32] | int, ticks_per_second: int) -> Any:
+    """Return the ticks that some milliseconds take, rounded up, at least one."""
+    return np.maximum(-(-np.asarray(ms, np.int64) * ticks_per_second // 1000), 1)
+
+
+def ticks_of_s(seconds: float, ticks_per_second: int) -> int:
+    """Return the ticks that a constant number of seconds takes, rounded up on the millisecond, at least one."""
+    return int(ticks_of_ms(round(seconds * 1000), ticks_per_second))
+
+
+@dataclass(slots=True)
+class Turn:
+    """One execution phase: what actions read, and the effects that are resolved when all have spoken."""
+
+    world: World
+    grid: Grid
+    occupancy: Occupancy
+    rng: Rng
+    tick: int
+    ticks_per_second: int
+    harmed: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    walks: list[tuple[Rows, Cells]] = field(default_factory=list)
+    clouds: list[Cells] = field(default_factory=list)
+
+    def cells(self, rows: Rows) -> Cells:
+        """Return the cells on which agents stand."""
+        return self.occupancy.cells[rows]
+
+    def target_rows(self, keys: NDArray[np.int32]) -> Rows:
+        """Return the rows of agent keys, -1 for those that are gone."""
+        return self.world.rows_of(keys.astype(np.int64))
+
+    def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int64]:
+        """Return squared distances between agents, pair by pair."""
+        position = self.world[Position]
+        dx = position.x[rows].astype(np.int64) - position.x[others]
+        dy = position.y[rows].astype(np.int64) - position.y[others]
+        return dx * dx + dy * dy
+
+    def seconds(self, seconds: float) -> int:
+        """Return the ticks that a constant number of seconds takes."""
+        return ticks_of_s(seconds, self.ticks_per_second)
+
+    def harm(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
+        """Let agents lose hit points when the phase is resolved; harm from several adds up."""
+        self.harmed.append((rows, amounts))
+
+    def mend(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
+        """Let agents gain hit points when the phase is resolved, up to their maximum."""
+        self.mended.append((rows, amounts))
+
+    def walk(self, rows: Rows, cells: Cells) -> None:
+        """Ask for a step onto neighbouring cells; -1 means that the agent found no way on."""
+        self.walks.append((rows, cells))
+
+    def descend(self, rows: Rows, scores: NDArray[np.int64], now: NDArray[np.int64]) -> Cells:
+        """Return the free neighbour with the lowest score below `now`, ties in the order N, W, E, S; -1 if none.
+
+        `scores` is `[m, 4]` in that order. Free means: not a wall and nobody on it at the start of the phase.
+        """
+        around = self.cells(rows)[:, None] + self.grid.neighbours
+        free = ~self.grid.wall[around] & (self.occupancy.row_at[around] < 0)
+        scores = np.where(free & (scores < now[:, None]), scores, np.iinfo(np.int64).max)
+        best = scores.argmin(1)
+        at = np.arange(len(rows))
+        return np.where(scores[at, best] < np.iinfo(np.int64).max, around[at, best], -1)
+
+    def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
+        """Return the free neighbour that gets nearest to a cell (or farthest, `away`) in squared distance; -1 if none."""
+        position = self.world[Position]
+        dx = position.x[rows].astype(np.int64) - x
+        dy = position.y[rows].astype(np.int64) - y
+        sign = -1 if away else 1
+        steps = ((0, -1), (-1, 0), (1, 0), (0, 1))
+        scores = np.stack([sign * ((dx + sx) ** 2 + (dy + sy) ** 2) for sx, sy in steps], axis=1)
+        return self.descend(rows, scores, sign * (dx * dx + dy * dy))
+
+    def along(self, rows: Rows, goals: Cells) -> Cells:
+        """Return the free neighbour that is nearest to each agent's goal on foot; -1 if none is nearer."""
+        found = np.full(len(rows), -1, np.int64)
+        here = self.cells(rows)
+        for goal in np.unique(goals):
+            members = np.flatnonzero(goals == goal)
+            field_ = self.grid.field(int(goal))
+            scores = field_[here[members][:, None] + self.grid.neighbours].astype(np.int64)
+            found[members] = self.descend(rows[members], scores, field_[here[members]].astype(np.int64))
+        return found
+
+    def steps_to(self, rows: Rows, goals: Cells) -> NDArray[np.int64]:
+        """Return the walking distance from agents to their goals; `UNREACHABLE` where there is no way."""
+        found = np.full(len(rows), UNREACHABLE, np.int64)
+        here = self.cells(rows)
+        for goal in np.unique(goals):
+            members = goals == goal
+            found[members] = self.grid.field(int(goal))[here[members]]
+        return found
+
+
+class Action(ActionStep):
+    """An action kind that takes a set time and then has its effect.
+
+    `group` names the cooldown it shares (`sim.components.COOLDOWN_GROUPS`), `cooldown_s` how long that lasts from the
+    effect on, `duration_s` the time the step takes; the effect comes at its end.
+    """
+
+    group: ClassVar[str] = ""
+    duration_s: ClassVar[float] = 0.0
+
+    @classmethod
+    def ticks(cls, turn: Turn, args: Args) -> Any:
+        """Return how many ticks the step takes, one number or one an agent, at least 1."""
+        return turn.seconds(cls.duration_s)
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Return why each agent may not do it now, `[m] int8` of `Refused`. Reads only."""
+        return np.zeros(len(rows), np.int8)
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what happens when the step starts; most kinds do nothing."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what the step is for."""
+        raise NotImplementedError(cls.__name__)
+
+
+class Walk(Action):
+    """An action kind that moves its agent cell by cell until it arrives.
+
+    `cells_per_second` sets the pace; an agent that finds no way on `TRIES_MAX` times in a row is refused as blocked.
+    """
+
+    category: ClassVar[str] = "movement"
+    cells_per_second: ClassVar[int] = 5
+
+    @classmethod
+    def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
+        """Return the ticks between two cells, one number or one an agent."""
+        return period_of(cls.cells_per_second, turn.ticks_per_second)
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who is where it wanted to be (or has lost what it went for), `[m]`. Reads only."""
+        raise NotImplementedError(cls.__name__)
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        """Return the neighbouring cell each agent wants next, -1 if it finds none. Reads only."""
+        raise NotImplementedError(cls.__name__)
+
+
+TRIES_MAX: Final = 8
+"""Steps in a row that a walking agent may fail to take before its plan is refused as blocked."""
+
+
+def period_of(cells_per_second: int, ticks_per_second: int) -> int:
+    """Return the ticks between two cells at a pace, rounded up, at least 1."""
+    return max(-(-ticks_per_second // cells_per_second), 1)
+
+
+def first_of(*checks: tuple[NDArray[np.bool_], Refused]) -> Codes:
+    """Return the code of the first check that fails for each agent, `Refused.NO` where none does."""
+    found = np.zeros(len(checks[0][0]), np.int8)
+    for failed, code in reversed(checks):
+        found[failed] = code
+    return found
+
+
+def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True) -> Codes:
+    """Judge a target: is it alive, an enemy (or a friend), near enough and in sight?"""
+    others = turn.target_rows(keys)
+    gone = others < 0
+    at = np.where(gone, rows, others)
+    team = turn.world[Team].id
+    far = turn.distance2(rows, at) > reach2
+    hidden = np.zeros(len(rows), np.bool_)
+    look = np.flatnonzero(~gone & ~far)
+    hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(at[look]))
+    return first_of(
+        (gone, Refused.TARGET_GONE),
+        ((team[rows] == team[at]) == hostile, Refused.NOT_HOSTILE),
+        (far, Refused.OUT_OF_RANGE),
+        (hidden, Refused.NO_SIGHT),
+    )
+
+
+def cell_refusals(turn: Turn, rows: Rows, args: Args, reach: int) -> Codes:
+    """Judge a cell to throw at: is it near enough, and is the line to it clear?"""
+    position = turn.world[Position]
+    dx = args[0].astype(np.int64) - position.x[rows]
+    dy = args[1].astype(np.int64) - position.y[rows]
+    far = dx * dx + dy * dy > reach * reach
+    target = turn.grid.cell(args[0], args[1])
+    hidden = np.zeros(len(rows), np.bool_)
+    look = np.flatnonzero(~far)
+    hidden[look] = turn.grid.wall[target[look]] | ~turn.grid.sees(turn.cells(rows[look]), target[look])
+    return first_of((far, Refused.OUT_OF_RANGE), (hidden, Refused.NO_SIGHT))
+
+
+def lacks(turn: Turn, rows: Rows, item: str) -> NDArray[np.bool_]:
+    """Return who has none of an item of `Kit`."""
+    held: NDArray[np.int16] = getattr(turn.world[Kit], item)
+    return held[rows] <= 0
+
+
+def no_rounds(turn: Turn, rows: Rows, rounds: int) -> NDArray[np.bool_]:
+    """Return who has too few rounds in the weapon."""
+    return turn.world[Ammo].rounds[rows] < rounds
+
+
+def refuse(world: World, rows: Rows, codes: Codes | int, tick: int) -> None:
+    """End plans that cannot go on, and say why; the planning system asks again after a pause."""
+    progress = world[Progress]
+    progress.status[rows] = Status.REFUSED
+    progress.refusal[rows] = codes
+    progress.waiting_since[rows] = tick
+
+
+__all__ = [
+    "NONE", "TRIES_MAX", "Action", "Args", "Codes", "Refused", "Rows", "Turn", "Walk", "cell_refusals", "first_of",
+    "lacks", "no_rounds", "period_of", "refuse", "target_refusals", "ticks_of_ms", "ticks_of_s",
+]  # fmt: skip

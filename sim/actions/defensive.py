@@ -1,0 +1,104 @@
+"""Defence: blocking, smoke and healing. Numbers are the source's (upstream 2.3, 2.4) where it has them."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+import numpy as np
+
+from ai.actions import AllyId, CellX, CellY
+from sim.actions.base import NONE, Action, Args, Codes, Refused, Rows, Turn, cell_refusals, lacks, target_refusals
+from sim.actions.offensive import MELEE_DISTANCE2, THROW_CELLS
+from sim.components import Guard, Health, Kit
+from sim.grid import disc
+
+SMOKE_CELLS: Final = 2
+"""Radius of a smoke cloud, cells."""
+SMOKE_S: Final = 8.0
+"""How long smoke stands, seconds."""
+HEAL_HP: Final = 20
+"""Hit points that a medkit gives back."""
+
+
+class Block(Action):
+    """Brace for a second: harm is halved until then or until you attack."""
+
+    act: Literal["Block"] = "Block"
+    category: ClassVar[str] = "defensive"
+    group: ClassVar[str] = "block"
+    cooldown_s: ClassVar[float] = 1.0
+    duration_s: ClassVar[float] = 1.0
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Raise the guard for as long as the step lasts."""
+        turn.world[Guard].until[rows] = turn.tick + turn.seconds(cls.duration_s)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Nothing is left to do when the second is over."""
+
+
+class ThrowSmoke(Action):
+    """Throw smoke at a cell within eight cells in sight; nobody sees through it for eight seconds."""
+
+    act: Literal["ThrowSmoke"] = "ThrowSmoke"
+    x: CellX
+    y: CellY
+    category: ClassVar[str] = "defensive"
+    group: ClassVar[str] = "throw"
+    cooldown_s: ClassVar[float] = 8.0
+    cost: ClassVar[str] = "1 smoke grenade"
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse who has none, and cells too far away or out of sight."""
+        judged = cell_refusals(turn, rows, args, THROW_CELLS)
+        return np.where(lacks(turn, rows, "smokes"), np.int8(Refused.NO_ITEM), judged)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Let smoke stand on the cells around that are not walls, from the next tick on."""
+        turn.world[Kit].smokes[rows] -= 1
+        offsets = np.array([dy * turn.grid.stride + dx for dx, dy in disc(SMOKE_CELLS)], np.int64)
+        cells = (turn.grid.cell(args[0], args[1])[:, None] + offsets).ravel()
+        turn.clouds.append(cells[~turn.grid.wall[cells]])
+
+
+class Heal(Action):
+    """Use a medkit on yourself, or on a friend on one of the eight cells around: 20 hit points."""
+
+    act: Literal["Heal"] = "Heal"
+    target_id: AllyId | None = None
+    category: ClassVar[str] = "defensive"
+    group: ClassVar[str] = "heal"
+    cooldown_s: ClassVar[float] = 10.0
+    duration_s: ClassVar[float] = 1.0
+    cost: ClassVar[str] = "1 medkit"
+
+    @classmethod
+    def patients(cls, turn: Turn, rows: Rows, args: Args) -> Rows:
+        """Return the row that each agent heals, its own where no target is given, -1 for the gone."""
+        return np.where(args[0] == NONE, rows, turn.target_rows(np.maximum(args[0], -1)))
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse who has no medkit, friends out of reach, enemies, and the unhurt."""
+        own = args[0] == NONE
+        keys = np.where(own, -1, args[0]).astype(np.int32)
+        judged = np.where(own, np.int8(0), target_refusals(turn, rows, keys, MELEE_DISTANCE2, hostile=False))
+        health = turn.world[Health]
+        patient = cls.patients(turn, rows, args)
+        at = np.where(patient < 0, rows, patient)
+        hale = (judged == 0) & (health.hp[at] >= health.hp_max[at])
+        judged = np.where(hale, np.int8(Refused.NOTHING_TO_DO), judged)
+        return np.where(lacks(turn, rows, "medkits"), np.int8(Refused.NO_ITEM), judged)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Use the medkit up and mend the patient."""
+        turn.world[Kit].medkits[rows] -= 1
+        turn.mend(cls.patients(turn, rows, args), np.full(len(rows), HEAL_HP, np.int32))
+
+
+KINDS: Final[tuple[type[Action], ...]] = (Block, Heal, ThrowSmoke)

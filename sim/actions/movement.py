@@ -1,0 +1,216 @@
+"""Movement: going somewhere, up to someone, away from someone, into cover."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import Cell, CellX, CellY, Distance, EnemyId
+from sim.actions.base import (
+    NONE,
+    Action,
+    Args,
+    Codes,
+    Refused,
+    Rows,
+    Turn,
+    Walk,
+    first_of,
+    period_of,
+    target_refusals,
+)
+from sim.components import ActionSteps, Position, Progress, Senses
+from sim.grid import COVER_RADIUS, UNREACHABLE, Cells
+from sim.perception import sightings
+
+CROWDED_TRIES: Final = 3
+"""Failed steps after which a walker near a taken goal calls it reached."""
+CROWDED_CELLS: Final = 4
+"""How near to the goal that must be, cells on foot."""
+
+
+class Speed(StrEnum):
+    """Paces of MoveTo: 2, 5 and 10 cells a second."""
+
+    WALK = "walk"
+    RUN = "run"
+    SPRINT = "sprint"
+
+
+CELLS_PER_SECOND: Final = {Speed.WALK: 2, Speed.RUN: 5, Speed.SPRINT: 10}
+
+
+class MoveTo(Walk):
+    """Go to a cell by the shortest way; run unless told to walk or sprint."""
+
+    act: Literal["MoveTo"] = "MoveTo"
+    x: CellX
+    y: CellY
+    speed: Speed | None = None
+
+    @classmethod
+    def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
+        """Return the ticks between two cells at the pace asked for."""
+        paces = np.array([period_of(CELLS_PER_SECOND[speed], turn.ticks_per_second) for speed in Speed])
+        run = paces[list(Speed).index(Speed.RUN)]
+        return np.where(args[2] == NONE, run, paces[np.maximum(args[2], 0)])
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse cells that cannot be reached on foot."""
+        far = turn.steps_to(rows, turn.grid.cell(args[0], args[1])) == UNREACHABLE
+        return first_of((far, Refused.UNREACHABLE))
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who stands on the cell, or stands near it in a crowd that holds it."""
+        goals = turn.grid.cell(args[0], args[1])
+        there = turn.cells(rows) == goals
+        waiting = np.flatnonzero(~there & (turn.world[Progress].tries[rows] >= CROWDED_TRIES))
+        if len(waiting):
+            there[waiting] = turn.steps_to(rows[waiting], goals[waiting]) <= CROWDED_CELLS
+        return there
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        """Return the free neighbour nearest to the goal on foot."""
+        return turn.along(rows, turn.grid.cell(args[0], args[1]))
+
+
+class Approach(Walk):
+    """Go straight towards an enemy in sight until it is at most so many cells away."""
+
+    act: Literal["Approach"] = "Approach"
+    target_id: EnemyId
+    distance: Distance = 2
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse targets that are gone, friends, or out of sight."""
+        return target_refusals(turn, rows, args[0], turn.world[Senses].sight[rows].astype(np.int64) ** 2)
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who is near enough, or has lost the target from sight."""
+        lost = cls.refusals(turn, rows, args) != Refused.NO
+        others = np.where(lost, rows, turn.target_rows(args[0]))
+        return lost | (turn.distance2(rows, others) <= args[1].astype(np.int64) ** 2)
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        """Return the free neighbour nearest to the target."""
+        position, others = turn.world[Position], turn.target_rows(args[0])
+        return turn.toward(rows, position.x[others], position.y[others])
+
+
+class Retreat(Walk):
+    """Go straight away from an enemy until it is at least so many cells away."""
+
+    act: Literal["Retreat"] = "Retreat"
+    target_id: EnemyId
+    distance: Distance = 8
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse targets that are gone."""
+        return first_of((turn.target_rows(args[0]) < 0, Refused.TARGET_GONE))
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who is far enough, or whose target is gone."""
+        others = turn.target_rows(args[0])
+        gone = others < 0
+        return gone | (turn.distance2(rows, np.where(gone, rows, others)) >= args[1].astype(np.int64) ** 2)
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        """Return the free neighbour farthest from the target."""
+        position, others = turn.world[Position], turn.target_rows(args[0])
+        return turn.toward(rows, position.x[others], position.y[others], away=True)
+
+
+SHELTER_OFFSETS: Final = tuple(
+    sorted(
+        (
+            (dx, dy)
+            for dy in range(-COVER_RADIUS, COVER_RADIUS + 1)
+            for dx in range(-COVER_RADIUS, COVER_RADIUS + 1)
+            if abs(dx) + abs(dy) <= COVER_RADIUS
+        ),
+        key=lambda offset: (abs(offset[0]) + abs(offset[1]), offset[1], offset[0]),
+    )
+)
+"""Where cover is looked for: offsets (dx, dy) by Manhattan distance, then dy, then dx."""
+
+
+def shelter(turn: Turn, rows: Rows) -> Cells:
+    """Return the nearest cell that shelters each agent from its nearest visible enemy, -1 if there is none.
+
+    A cell shelters when it is cover, or when that enemy cannot see it. It must be free or the agent's own.
+    """
+    here = turn.cells(rows)
+    offsets = np.array([dy * turn.grid.stride + dx for dx, dy in SHELTER_OFFSETS], np.int64)
+    around = here[:, None] + offsets
+    free = ~turn.grid.wall[around] & ((turn.occupancy.row_at[around] < 0) | (around == here[:, None]))
+    good = free & turn.grid.cover[around]
+    seen = sightings(turn.world, turn.grid, turn.occupancy, rows, hostile_only=True)
+    if len(seen.viewer):
+        order = np.lexsort((seen.other, seen.distance2, seen.viewer))
+        viewer, first = np.unique(seen.viewer[order], return_index=True)
+        enemy_cell = turn.occupancy.cells[seen.other[order][first]]
+        at, place = np.nonzero(free[viewer] & ~good[viewer])
+        hidden = ~turn.grid.sees(enemy_cell[at], around[viewer[at], place])
+        good[viewer[at[hidden]], place[hidden]] = True
+    best = good.argmax(1)
+    every = np.arange(len(rows))
+    return np.where(good[every, best], around[every, best], -1)
+
+
+class TakeCover(Walk):
+    """Go to the given cell, or to the nearest cell that shelters from the nearest enemy."""
+
+    act: Literal["TakeCover"] = "TakeCover"
+    position: Cell | None = None
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse cells that cannot be reached, and searches that find no cover near enough."""
+        open_choice = args[0] == NONE
+        found = np.zeros(len(rows), np.int8)
+        if open_choice.any():
+            picked = np.flatnonzero(open_choice)
+            found[picked[shelter(turn, rows[picked]) < 0]] = Refused.NO_COVER
+        if not open_choice.all():
+            picked = np.flatnonzero(~open_choice)
+            goals = turn.grid.cell(args[0, picked], args[1, picked])
+            found[picked[turn.steps_to(rows[picked], goals) == UNREACHABLE]] = Refused.UNREACHABLE
+        return found
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Write the chosen cell into the plan, so that the agent keeps to it."""
+        picked = np.flatnonzero(args[0] == NONE)
+        if len(picked):
+            chosen = rows[picked]
+            x, y = turn.grid.xy(shelter(turn, chosen))
+            step = turn.world[Progress].step[chosen]
+            plan = turn.world[ActionSteps].args
+            plan[step, 0, chosen], plan[step, 1, chosen] = x, y
+            args[0, picked], args[1, picked] = x, y
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who stands on the chosen cell."""
+        there: NDArray[np.bool_] = turn.cells(rows) == turn.grid.cell(args[0], args[1])
+        return there
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        """Return the free neighbour nearest to the chosen cell in a straight line."""
+        return turn.toward(rows, args[0], args[1])
+
+
+KINDS: Final[tuple[type[Action], ...]] = (Approach, MoveTo, Retreat, TakeCover)

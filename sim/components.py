@@ -1,0 +1,151 @@
+"""The glossary of simulated state: every column an agent has, with its unit.
+
+All columns are integers; times are ticks, distances cells, shares per-mille. -1 stands for "none" in keys, cells and
+ticks. Rows are agents in ascending key order (`sim.world`).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from ai.actions import ARGS_MAX, STEPS_MAX
+from sim.world import Component, column, i8, i16, i32, i64
+
+COOLDOWN_GROUPS: Final = ("block", "heal", "scan", "throw", "weapon")
+"""Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`."""
+
+
+class Status(IntEnum):
+    """Where an agent stands with its plan. Every status but RUNNING means that it needs one."""
+
+    NONE = 0
+    RUNNING = 1
+    FINISHED = 2
+    REFUSED = 3
+    STALE = 4
+
+
+class Position(Component):
+    """The cell an agent stands on; at most one living agent stands on a cell."""
+
+    x: i32
+    y: i32
+
+
+class Team(Component):
+    """Who is friend and who is enemy: equal ids are friends."""
+
+    id: i8
+
+
+class Squad(Component):
+    """The squad an agent belongs to, and the key of the leader it follows (-1: none)."""
+
+    id: i16
+    leader: i64 = column(default=-1)
+
+
+class Health(Component):
+    """Hit points; an agent at 0 or below is removed at the end of the tick."""
+
+    hp: i32 = column(default=100)
+    hp_max: i32 = column(default=100)
+
+
+class Morale(Component):
+    """Will to fight, 0 to 100."""
+
+    value: i32 = column(default=100)
+
+
+class Ammo(Component):
+    """Rounds in the weapon, rounds a full magazine holds, and rounds carried besides."""
+
+    rounds: i32 = column(default=30)
+    magazine: i32 = column(default=30)
+    reserve: i32 = column(default=90)
+
+
+class Kit(Component):
+    """Things that are used up, in pieces."""
+
+    smokes: i16
+    explosives: i16
+    medkits: i16
+
+
+class Stamina(Component):
+    """Breath, 0 to 100; heavy blows cost it, upkeep gives it back."""
+
+    value: i32 = column(default=100)
+
+
+class Weapon(Component):
+    """Reach in cells and the chance to hit a standing target in the open, per-mille."""
+
+    reach: i16 = column(default=8)
+    accuracy: i16 = column(default=700)
+
+
+class Senses(Component):
+    """How far an agent sees, cells."""
+
+    sight: i16 = column(default=10)
+
+
+class Cooldowns(Component):
+    """The tick from which each cooldown group works again."""
+
+    ready_at: i32 = column(shape=(len(COOLDOWN_GROUPS),))
+
+
+class Guard(Component):
+    """The tick before which an agent blocks: harm is halved until then."""
+
+    until: i32
+
+
+class Goal(Component):
+    """What an agent is after: indices into the scenario's sorted texts, and the cell the objective points at."""
+
+    objective: i16 = column(default=-1)
+    order: i16 = column(default=-1)
+    x: i32 = column(default=-1)
+    y: i32 = column(default=-1)
+
+
+class ActionSteps(Component):
+    """The plan: steps as registry code and four arguments, step-major; places beyond `length` hold zeros."""
+
+    length: i8
+    kind: i16 = column(shape=(STEPS_MAX,), used_by="length")
+    args: i32 = column(shape=(STEPS_MAX, ARGS_MAX), used_by="length")
+
+
+class Progress(Component):
+    """How far the plan is.
+
+    `status` is a `Status`, `step` the position of the current step, `started_at` the tick it began (-1: not yet),
+    `until` the tick it ends (-1: open), `tier` the position in the run's tier list (-1: no plan yet), `planned_at` the
+    tick the plan was made, `waiting_since` the tick the need for a plan arose, `threats` enemies seen when planning,
+    `refusal` a `sim.actions.base.Refused` code of the last refused step, and `tries` ticks spent without getting on.
+    """
+
+    status: i8
+    step: i8
+    started_at: i32 = column(default=-1)
+    until: i32 = column(default=-1)
+    tier: i8 = column(default=-1)
+    planned_at: i32 = column(default=-1)
+    waiting_since: i32
+    threats: i16
+    refusal: i8
+    tries: i16
+
+
+AGENT: Final = (
+    Position, Team, Squad, Health, Morale, Ammo, Kit, Stamina, Weapon, Senses, Cooldowns, Guard, Goal, ActionSteps,
+    Progress,
+)  # fmt: skip
+"""The components every agent has."""

@@ -1,0 +1,53 @@
+"""The errors of the simulation side, one tree.
+
+```
+SimError
+├── WorldError        a rule of the world was broken: declaration, key, range, thread, context
+├── ScenarioError     a scenario cannot be loaded or does not hold together
+└── ReplayError       a replay cannot be trusted or does not match
+    ├── Incomplete    the end record is missing: a killed run left a valid prefix
+    ├── Corrupt       bytes were changed: the chain or the text is broken
+    ├── Diverged      the run was repeated and is not the same
+    └── Unsupported   another format, domain or environment: nothing can be said
+```
+
+Messages name the thing, its place and what to do.
+"""
+
+from __future__ import annotations
+
+
+class SimError(Exception):
+    """Catches whatever this side raises on purpose."""
+
+
+class WorldError(SimError):
+    """A rule of the world was broken; the world is as it was before the call."""
+
+
+class ScenarioError(SimError):
+    """A scenario cannot be loaded or does not hold together."""
+
+
+class ReplayError(SimError):
+    """A replay cannot be read, trusted or matched."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Incomplete(ReplayError):  # noqa: N818 - a verdict's name
+    """The end record is missing; what is there is a valid prefix."""
+
+
+class Corrupt(ReplayError):  # noqa: N818 - a verdict's name
+    """Bytes of the replay were changed after it was written."""
+
+
+class Diverged(ReplayError):  # noqa: N818 - a verdict's name
+    """The run was repeated under the same conditions and is not the same."""
+
+
+class Unsupported(ReplayError):  # noqa: N818 - a verdict's name
+    """The replay needs another format version, domain or environment."""

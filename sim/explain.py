@@ -1,0 +1,125 @@
+"""Turns a validation error into one sentence for a person: the dotted key, what is wrong with it, what to do.
+
+Only the first error is told: it is fixed first, and later ones often follow from it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import PydanticCustomError
+
+SENTENCE_CHARS_MAX: Final = 600
+"""Longest sentence shown, characters."""
+VALUE_CHARS_MAX: Final = 40
+"""Longest value quoted in a sentence, characters."""
+_PROBLEM: Final = "problem"
+
+Schema = Mapping[str, Any]
+
+
+def problem(key: str, reason: str) -> PydanticCustomError:
+    """Return what a model's own validator raises: `key` is dotted and relative to that model, empty for all of it."""
+    return PydanticCustomError(_PROBLEM, "{reason}", {"key": key, "reason": reason})
+
+
+def told(error: PydanticCustomError) -> str:
+    """Say what `problem` was made from."""
+    context = error.context or {}
+    return f"{context['key']}: {context['reason']}" if context.get("key") else str(context.get("reason", error))
+
+
+def sentence(error: ValidationError, schema: Schema) -> str:
+    """Say the first error in one sentence; `schema` is the JSON schema of what was validated."""
+    first = error.errors(include_url=False)[0]
+    key, level = _walk(first["loc"], schema)
+    context = first.get("ctx", {})
+    match first["type"]:
+        case "missing":
+            reason = "is missing; add it"
+        case "extra_forbidden":
+            own, _ = _walk(first["loc"][:-1], schema)
+            known = sorted({name for part in level for name in part.get("properties", {})})
+            name = str(first["loc"][-1])
+            key = f"{own}.{shown(name)}" if own else shown(name)
+            reason = f"is no known key; {suggestion(name, known, 'known keys')}"
+        case "problem":
+            key = ".".join(filter(None, (key, context["key"])))
+            reason = context["reason"]
+        case _:
+            message = first["msg"]
+            reason = message.removeprefix("Input ").removeprefix("Value error, ")
+            if message.startswith("Input should") and isinstance(first["input"], str | int | float | bool):
+                reason = f"{reason}, not {quoted(first['input'])}"
+    return one_line(f"{key}: {reason}" if key else reason)
+
+
+def suggestion(name: str, known: Sequence[str], what: str) -> str:
+    """Say which of the known names was probably meant, or list them."""
+    near = difflib.get_close_matches(name[:100], known, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"{what}: {', '.join(known)}" if known else f"there are no {what}"
+
+
+def one_line(text: str) -> str:
+    """Put a text on one line of bounded length, with nothing in it that a terminal would act on."""
+    flat = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+    return flat if len(flat) <= SENTENCE_CHARS_MAX else f"{flat[: SENTENCE_CHARS_MAX - 3]}..."
+
+
+def shown(name: str) -> str:
+    """Return a name as it can be printed anywhere, however odd it is."""
+    short = name if len(name) <= VALUE_CHARS_MAX * 4 else f"{name[: VALUE_CHARS_MAX * 4]}..."
+    return short if short.isprintable() and short else ascii(short)
+
+
+def quoted(value: object) -> str:
+    """Return a value as Python writes it, cut to a length that fits into a sentence."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer too long for Python to write out
+        return "so long a number"
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}..."
+
+
+def _walk(loc: Iterable[int | str], schema: Schema) -> tuple[str, list[Schema]]:
+    """Follow an error's place through the schema: its dotted key, and the sub-schemas around its end."""
+    definitions: Mapping[str, Schema] = schema.get("$defs", {})
+    level = list(_alternatives(schema, definitions))
+    before = level
+    key = ""
+    for part in loc:
+        before = level
+        if isinstance(part, int):
+            key += f"[{part}]"
+            level = [below for each in level if "items" in each for below in _alternatives(each["items"], definitions)]
+            continue
+        tagged = [each for each in level if _is_tagged(each, part)]
+        if tagged:
+            level = tagged
+            continue
+        inner = [each["properties"][part] for each in level if part in each.get("properties", {})]
+        inner += [each["additionalProperties"] for each in level if isinstance(each.get("additionalProperties"), dict)]
+        key += f".{shown(part)}" if key else shown(part)
+        level = [below for each in inner for below in _alternatives(each, definitions)]
+    return key, before
+
+
+def _alternatives(schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[Schema]:
+    while "$ref" in schema:
+        schema = definitions[schema["$ref"].rpartition("/")[2]]
+    branches = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
+    if branches:
+        for branch in branches:
+            yield from _alternatives(branch, definitions)
+    else:
+        yield schema
+
+
+def _is_tagged(schema: Schema, tag: str) -> bool:
+    fields: Mapping[str, Schema] = schema.get("properties", {})
+    return any(field.get("const") == tag for field in fields.values())

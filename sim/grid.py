@@ -1,0 +1,289 @@
+"""The map: terrain, smoke, line of sight, occupancy and flow fields.
+
+Cells are addressed flat with a margin of wall around the map, so that neighbours, discs and sight lines need no bounds
+checks: `cell = (y + MARGIN) * stride + (x + MARGIN)`. Everything is integer.
+
+Line of sight runs through the cells of one canonical line for each pair of cells, so that it is symmetric: for the
+offset (dx, dy) with dy > 0, or dy = 0 and dx > 0, of length n = max(|dx|, |dy|), cell i of 1..n-1 is
+(floor((2 i dx + n) / 2n), floor((2 i dy + n) / 2n)); the opposite offset uses the same cells. Both ends are left out:
+an agent in smoke sees its neighbours and is seen by them.
+
+A flow field holds the walking distance of every cell to one goal (scipy's breadth-first search gives the order of
+cells, nothing else); the way on is the lowest distance, ties in the order N, W, E, S.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from enum import IntEnum
+from functools import cache
+from math import isqrt
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import breadth_first_order
+
+SIGHT_MAX: Final = 16
+"""Farthest that anyone sees or reaches, cells."""
+COVER_RADIUS: Final = 5
+"""How far an agent looks for cover, cells (Manhattan)."""
+LINE_MAX: Final = SIGHT_MAX + COVER_RADIUS
+"""Longest sight line along one axis, cells."""
+MARGIN: Final = LINE_MAX + 2
+"""Cells of wall around the map."""
+FIELDS_CELLS_MAX: Final = 64_000_000
+"""Cells that cached flow fields may hold together; the cache decides about time, never about results."""
+UNREACHABLE: Final = 2**31 - 1
+"""Distance of a cell from which the goal cannot be reached."""
+
+Cells = NDArray[np.int64]
+
+
+class Terrain(IntEnum):
+    """What a cell is made of. Floor and cover can be walked on; wall stops feet and eyes."""
+
+    FLOOR = 0
+    COVER = 1
+    WALL = 2
+
+
+def disc(radius: int) -> list[tuple[int, int]]:
+    """Return the offsets (dx, dy) within `radius` cells, by distance, then dy, then dx."""
+    span = range(-radius, radius + 1)
+    inside = [(dx, dy) for dy in span for dx in span if dx * dx + dy * dy <= radius * radius]
+    return sorted(inside, key=lambda offset: (offset[0] ** 2 + offset[1] ** 2, offset[1], offset[0]))
+
+
+@cache
+def _line_table() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    """Cells between the ends of every offset: dx and dy `[side * side, LINE_MAX - 1]`, and how many of them count."""
+    side = 2 * LINE_MAX + 1
+    dxs = np.zeros((side * side, LINE_MAX - 1), np.int32)
+    dys = np.zeros_like(dxs)
+    counts = np.zeros(side * side, np.int32)
+    for dy in range(-LINE_MAX, LINE_MAX + 1):
+        for dx in range(-LINE_MAX, LINE_MAX + 1):
+            n = max(abs(dx), abs(dy))
+            canonical = dy > 0 or (dy == 0 and dx > 0)
+            cx, cy = (dx, dy) if canonical else (-dx, -dy)
+            row = (dy + LINE_MAX) * side + dx + LINE_MAX
+            counts[row] = max(n - 1, 0)
+            for i in range(1, n):
+                lx, ly = (2 * i * cx + n) // (2 * n), (2 * i * cy + n) // (2 * n)
+                dxs[row, i - 1], dys[row, i - 1] = (lx, ly) if canonical else (lx + dx, ly + dy)
+    return dxs, dys, counts
+
+
+class Smoke:
+    """Clouds that nobody sees through: cells and the tick at which each clears. A resource of the world."""
+
+    name = "Smoke"
+
+    def __init__(self) -> None:
+        self.cell: Cells = np.zeros(0, np.int64)
+        self.until: NDArray[np.int32] = np.zeros(0, np.int32)
+        self.stamp = 0
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return the canonical columns: cells ascending, and their clearing ticks."""
+        return {"cell": self.cell, "until": self.until}
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take over columns that `columns` gave."""
+        self.cell, self.until = columns["cell"].copy(), columns["until"].copy()
+        self.stamp += 1
+
+    def add(self, cells: Cells, until: int) -> None:
+        """Let smoke stand on `cells` at least until the tick `until`."""
+        if not len(cells):
+            return
+        both = np.concatenate([self.cell, cells])
+        ends = np.concatenate([self.until, np.full(len(cells), until, np.int32)])
+        self.cell, inverse = np.unique(both, return_inverse=True)
+        self.until = np.zeros(len(self.cell), np.int32)
+        np.maximum.at(self.until, inverse, ends)
+        self.stamp += 1
+
+    def expire(self, tick: int) -> None:
+        """Clear what ends at or before `tick`."""
+        kept = self.until > tick
+        if not kept.all():
+            self.cell, self.until = self.cell[kept], self.until[kept]
+            self.stamp += 1
+
+
+class Grid:
+    """Terrain with everything derived from it. A resource of the world; `set_cells` is the only way to change it."""
+
+    name = "Grid"
+
+    def __init__(self, terrain: NDArray[np.uint8], smoke: Smoke) -> None:
+        self.height, self.width = (int(side) for side in terrain.shape)
+        self.stride = self.width + 2 * MARGIN
+        self.size = self.stride * (self.height + 2 * MARGIN)
+        self.smoke = smoke
+        self._terrain = np.full((self.height + 2 * MARGIN, self.stride), Terrain.WALL, np.uint8)
+        self._terrain[MARGIN:-MARGIN, MARGIN:-MARGIN] = terrain
+        self.stamp = 0
+        self._smoke_stamp = -1
+        dxs, dys, self._line_counts = _line_table()
+        self._lines = (dys * self.stride + dxs).astype(np.int64)
+        self.neighbours: NDArray[np.int64] = np.array([-self.stride, -1, 1, self.stride], np.int64)
+        """Offsets to the neighbours in the fixed order N, W, E, S."""
+        self._derive()
+
+    def _derive(self) -> None:
+        self.stamp += 1
+        flat = self._terrain.ravel()
+        self.wall: NDArray[np.bool_] = flat == Terrain.WALL
+        self.cover: NDArray[np.bool_] = flat == Terrain.COVER
+        self._graph: csr_array | None = None
+        self._node_of = np.zeros(0, np.int32)
+        self._cell_of_node = np.zeros(0, np.int64)
+        self._fields: OrderedDict[int, NDArray[np.int32]] = OrderedDict()
+        self._smoke_stamp = -1
+        self.blocked_map: NDArray[np.bool_] = self.terrain == Terrain.WALL
+        self.cover_map: NDArray[np.bool_] = self.terrain == Terrain.COVER
+
+    @property
+    def terrain(self) -> NDArray[np.uint8]:
+        """The map without its margin, `[height, width] uint8`; a view, not to be written to."""
+        return self._terrain[MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return the canonical column: terrain without the margin."""
+        return {"terrain": np.ascontiguousarray(self.terrain)}
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a column that `columns` gave; what is derived is only built again when it differs."""
+        if not np.array_equal(self.terrain, columns["terrain"]):
+            self._terrain[MARGIN:-MARGIN, MARGIN:-MARGIN] = columns["terrain"]
+            self._derive()
+
+    def set_cells(self, x: int, y: int, width: int, height: int, terrain: Terrain) -> None:
+        """Change a rectangle of the map; what lies outside the map is left out."""
+        self.terrain[y : y + height, x : x + width] = terrain
+        self._derive()
+
+    def cell(self, x: NDArray[np.integer[Any]] | int, y: NDArray[np.integer[Any]] | int) -> Any:
+        """Return the flat address of cells, int64."""
+        return (np.asarray(y, np.int64) + MARGIN) * self.stride + (np.asarray(x, np.int64) + MARGIN)
+
+    def xy(self, cell: Cells) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return x and y of flat addresses, int32."""
+        y, x = np.divmod(cell, self.stride)
+        return (x - MARGIN).astype(np.int32), (y - MARGIN).astype(np.int32)
+
+    def opaque(self) -> NDArray[np.bool_]:
+        """Return which cells stop sight now: walls and smoke, `[size] bool`."""
+        if self._smoke_stamp != self.smoke.stamp:
+            self._opaque = self.wall.copy()
+            self._opaque[self.smoke.cell] = True
+            self._smoke_stamp = self.smoke.stamp
+        return self._opaque
+
+    def sees(self, source: Cells, target: Cells) -> NDArray[np.bool_]:
+        """Return whether nothing stands between pairs of cells at most `LINE_MAX` apart along each axis, `[m] bool`."""
+        opaque = self.opaque()
+        dy, dx = np.divmod(target - source + LINE_MAX * (self.stride + 1), self.stride)
+        offset = dy * (2 * LINE_MAX + 1) + dx
+        clear = np.ones(len(source), np.bool_)
+        count = self._line_counts[offset]
+        live = np.flatnonzero(count > 0)
+        for place in range(int(count.max(initial=0))):
+            live = live[count[live] > place]
+            hit = opaque[source[live] + self._lines[offset[live], place]]
+            clear[live[hit]] = False
+            live = live[~hit]
+        return clear
+
+    # -- walking ---------------------------------------------------------------------------------------------------
+
+    def field(self, goal: int) -> NDArray[np.int32]:
+        """Return the walking distance of every cell to the cell `goal`, `[size] int32`; `UNREACHABLE` where none."""
+        known = self._fields.get(goal)
+        if known is not None:
+            self._fields.move_to_end(goal)
+            return known
+        distance = self._search(goal)
+        self._fields[goal] = distance
+        while len(self._fields) > 1 and len(self._fields) * self.size > FIELDS_CELLS_MAX:
+            self._fields.popitem(last=False)
+        return distance
+
+    def _search(self, goal: int) -> NDArray[np.int32]:
+        distance = np.full(self.size, UNREACHABLE, np.int32)
+        if self.wall[goal]:
+            return distance
+        if self._graph is None:
+            self._build_graph()
+        order, before = breadth_first_order(self._graph, int(self._node_of[goal]), directed=True)
+        rank = np.empty(len(self._cell_of_node), np.int64)
+        rank[order] = np.arange(len(order))
+        parent_rank = rank[before[order[1:]]]
+        # Breadth-first order lists nodes by distance, so the parents' ranks ascend and every level is one slice.
+        level = np.zeros(len(order), np.int32)
+        start, end, depth = 0, 1, 0
+        while end < len(order):
+            following = 1 + int(np.searchsorted(parent_rank, end))
+            depth += 1
+            level[end:following] = depth
+            start, end = end, following
+            assert start < end
+        distance[self._cell_of_node[order]] = level
+        return distance
+
+    def _build_graph(self) -> None:
+        self._cell_of_node = np.flatnonzero(~self.wall)
+        nodes = len(self._cell_of_node)
+        self._node_of = np.full(self.size, -1, np.int32)
+        self._node_of[self._cell_of_node] = np.arange(nodes, dtype=np.int32)
+        around = self._node_of[self._cell_of_node[:, None] + self.neighbours]
+        open_side = around >= 0
+        ends = np.concatenate([[0], np.cumsum(open_side.sum(1))]).astype(np.int32)
+        edges = around[open_side]
+        self._graph = csr_array((np.ones(len(edges), np.int8), edges, ends), shape=(nodes, nodes))
+
+
+class Occupancy:
+    """Who stands where at one moment; built once a phase from the positions.
+
+    `row_at [size] int32` is the row on a cell or -1. `before [size + 1]` counts agents on lower cells, so that a run of
+    cells is a contiguous range of `rows_by_cell`.
+    """
+
+    def __init__(self, grid: Grid, cells: Cells) -> None:
+        self.row_at: NDArray[np.int32] = np.full(grid.size, -1, np.int32)
+        self.row_at[cells] = np.arange(len(cells), dtype=np.int32)
+        self.grid = grid
+        self.cells = cells
+
+    def index(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return `before` and `rows_by_cell`."""
+        taken = self.row_at >= 0
+        before = np.zeros(len(taken) + 1, np.int32)
+        np.cumsum(taken, out=before[1:])
+        return before, self.row_at[taken]
+
+    def near(self, rows: NDArray[np.intp], radius: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Return all pairs of an agent of `rows` and another agent at most `radius` cells away.
+
+        The first array holds positions in `rows`, ascending; the second holds rows.
+        """
+        before, by_cell = self.index()
+        height = np.arange(-radius, radius + 1, dtype=np.int64)
+        half = np.array([isqrt(radius * radius - int(dy) ** 2) for dy in height], np.int64)
+        middle = self.cells[rows][:, None] + height * self.grid.stride
+        low, high = before[middle - half], before[middle + half + 1]
+        count = (high - low).ravel()
+        total = np.cumsum(count, dtype=np.int64)
+        if not len(total) or not total[-1]:
+            return np.zeros(0, np.intp), np.zeros(0, np.int64)
+        within = np.arange(total[-1]) - np.repeat(total - count, count)
+        other = by_cell[np.repeat(low.ravel(), count) + within].astype(np.int64)
+        mine = np.repeat(np.arange(len(rows)), count.reshape(len(rows), -1).sum(1))
+        apart = other != rows[mine]
+        return mine[apart], other[apart]

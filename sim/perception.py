@@ -1,0 +1,153 @@
+"""What agents can perceive: columns in, `SnapshotBatch` out. Reads only.
+
+An agent sees whoever is within its sight (squared distance), with a clear line between them. Of enemies the nearest
+eight are reported, of friends the nearest four, ties by key; an ally is never among the enemies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.snapshot import ALLIES_MAX, ENEMIES_MAX, SnapshotBatch
+from sim.components import (
+    COOLDOWN_GROUPS,
+    Ammo,
+    Cooldowns,
+    Goal,
+    Health,
+    Kit,
+    Morale,
+    Position,
+    Senses,
+    Squad,
+    Team,
+)
+from sim.grid import Grid, Occupancy
+from sim.lore import Lore
+from sim.world import World
+
+Rows = NDArray[np.intp]
+
+DISTANCE_BITS = 10
+"""Bits that hold a squared distance of at most 2 * SIGHT_MAX**2."""
+ROW_BITS = 30
+"""Bits that hold a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sightings:
+    """Pairs of agents that see each other's place: `viewer` positions in the rows asked, `other` rows, distance."""
+
+    viewer: Rows
+    other: NDArray[np.int64]
+    distance2: NDArray[np.int64]
+    hostile: NDArray[np.bool_]
+
+
+def sightings(
+    world: World,
+    grid: Grid,
+    occupancy: Occupancy,
+    rows: Rows,
+    *,
+    hostile_only: bool = False,
+    within: NDArray[np.int64] | None = None,
+) -> Sightings:
+    """Return everyone that the agents of `rows` see, in no particular order; `within` narrows each agent's sight."""
+    sight = world[Senses].sight[rows].astype(np.int64)
+    if within is not None:
+        sight = np.minimum(sight, within)
+    viewer, other = occupancy.near(rows, int(sight.max(initial=0)))
+    team = world[Team].id
+    hostile = team[other] != team[rows[viewer]]
+    if hostile_only:
+        viewer, other, hostile = viewer[hostile], other[hostile], hostile[hostile]
+    position = world[Position]
+    mine = rows[viewer]
+    dx = position.x[other].astype(np.int64) - position.x[mine]
+    dy = position.y[other].astype(np.int64) - position.y[mine]
+    distance2 = dx * dx + dy * dy
+    near = np.flatnonzero(distance2 <= sight[viewer] ** 2)
+    clear = near[grid.sees(occupancy.cells[mine[near]], occupancy.cells[other[near]])]
+    return Sightings(viewer[clear], other[clear], distance2[clear], hostile[clear])
+
+
+def threats(
+    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, within: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """Return how many enemies each agent of `rows` sees (at most `within` cells away), `[len(rows)]`."""
+    seen = sightings(world, grid, occupancy, rows, hostile_only=True, within=within)
+    return np.bincount(seen.viewer, minlength=len(rows))
+
+
+def _nearest(
+    seen: Sightings, chosen: NDArray[np.bool_], agents: int, most: int
+) -> tuple[Rows, NDArray[np.int64], NDArray[np.int64]]:
+    """Return viewer, place in its list, and row, for the `most` nearest of the chosen sightings of each viewer."""
+    packed = seen.viewer[chosen].astype(np.int64)
+    packed = ((packed << DISTANCE_BITS | seen.distance2[chosen]) << ROW_BITS) | seen.other[chosen]
+    packed.sort()
+    viewer = packed >> (DISTANCE_BITS + ROW_BITS)
+    first = np.searchsorted(viewer, np.arange(agents))
+    place = np.arange(len(packed)) - first[viewer]
+    kept = place < most
+    return viewer[kept], place[kept], packed[kept] & ((1 << ROW_BITS) - 1)
+
+
+def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: Lore) -> SnapshotBatch:
+    """Return what the agents of `rows` (ascending) know now."""
+    n = len(rows)
+    position, health, ammo, kit, goal = world[Position], world[Health], world[Ammo], world[Kit], world[Goal]
+    squad, ready = world[Squad], world[Cooldowns].ready_at[:, rows].T - np.int32(world.tick)
+    keys = world.keys
+    leader = squad.leader[rows]
+    leader_row = world.rows_of(leader)
+    led = leader_row >= 0
+    at = np.where(led, leader_row, 0)
+    seen = sightings(world, grid, occupancy, rows)
+    known: dict[str, NDArray[np.int32] | NDArray[np.int64]] = {}
+    for name, chosen, most in (("enemy", seen.hostile, ENEMIES_MAX), ("ally", ~seen.hostile, ALLIES_MAX)):
+        viewer, place, row = _nearest(seen, chosen, n, most)
+        listed = np.full((n, most), -1, np.int64)
+        listed[viewer, place] = keys[row]
+        known[name] = listed
+        for field, source in (("x", position.x), ("y", position.y), ("hp", health.hp)):
+            column = np.zeros((n, most), np.int32)
+            column[viewer, place] = source[row]
+            known[f"{name}_{field}"] = column
+        if name == "enemy":
+            cover = np.zeros((n, most), np.int32)
+            cover[viewer, place] = grid.cover[occupancy.cells[row]]
+            known["enemy_cover"] = cover
+    return SnapshotBatch(
+        keys=keys[rows],
+        tick=world.tick,
+        ticks_per_second=lore.ticks_per_second,
+        x=position.x[rows],
+        y=position.y[rows],
+        hp=health.hp[rows],
+        hp_max=health.hp_max[rows],
+        ammo=ammo.rounds[rows],
+        reserve=ammo.reserve[rows],
+        morale=world[Morale].value[rows],
+        cover=grid.cover[occupancy.cells[rows]].astype(np.int32),
+        smokes=kit.smokes[rows].astype(np.int32),
+        explosives=kit.explosives[rows].astype(np.int32),
+        medkits=kit.medkits[rows].astype(np.int32),
+        leader=np.where(led & (leader != keys[rows]), leader, -1),
+        leader_x=np.where(led, position.x[at], 0).astype(np.int32),
+        leader_y=np.where(led, position.y[at], 0).astype(np.int32),
+        leader_hp=np.where(led, health.hp[at], 0).astype(np.int32),
+        goal_x=goal.x[rows],
+        goal_y=goal.y[rows],
+        objective=goal.objective[rows].astype(np.int32),
+        order=goal.order[rows].astype(np.int32),
+        ready=np.maximum(ready, 0),
+        texts=lore.texts.all,
+        cooldown_names=COOLDOWN_GROUPS,
+        map=lore.shared(grid),
+        **known,  # type: ignore[arg-type]
+    )

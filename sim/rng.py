@@ -1,0 +1,159 @@
+"""Random numbers that belong to an agent, a tick and a purpose, never to the order of calls.
+
+A draw is Philox4x32-10 of the counter (agent key, tick, purpose, draw index) under the 64-bit seed. There is no stream
+and so nothing to advance: asking for other agents, in another order or for another purpose changes no number. The
+array path and `philox4x32` give the same words; both match the published Random123 vectors.
+
+Each counter word has 32 bits, so keys and ticks from 2**32 on are refused rather than folded: folding would let two
+agents share a stream.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.errors import WorldError
+
+ROUNDS: Final = 10
+_WORD: Final = 0xFFFFFFFF
+_M0: Final = 0xD2511F53
+_M1: Final = 0xCD9E8D57
+_W0: Final = 0x9E3779B9
+_W1: Final = 0xBB67AE85
+_U32: Final = np.uint64(32)
+_MASK: Final = np.uint64(_WORD)
+
+
+class Purpose(IntEnum):
+    """What a draw is for; two purposes never share a number. User code counts up from `USER`."""
+
+    HIT = 1
+    SCATTER = 2
+    SPAWN = 3
+    MAP = 4
+    USER = 1000
+
+
+def purpose_name(code: int) -> str:
+    """Return what reports and records call a purpose: its name, or `user+N` from `Purpose.USER` on."""
+    return Purpose(code).name.lower() if code in Purpose.__members__.values() else f"user+{code - Purpose.USER}"
+
+
+def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Compute one Philox4x32-10 block in plain Python: the reference the array path is tested against.
+
+    >>> [f"{word:08x}" for word in philox4x32((0, 0, 0, 0), (0, 0))]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(ROUNDS):
+        p0, p1 = _M0 * c0, _M1 * c2
+        c0, c1, c2, c3 = (p1 >> 32) ^ c1 ^ k0, p1 & _WORD, (p0 >> 32) ^ c3 ^ k1, p0 & _WORD
+        k0, k1 = (k0 + _W0) & _WORD, (k1 + _W1) & _WORD
+    return c0, c1, c2, c3
+
+
+class Rng:
+    """Draws random words for agents, and counts the draws of each purpose.
+
+    Args:
+        seed: the run's seed, 0 to 2**64 - 1.
+
+    Raises:
+        WorldError: the seed is out of range.
+    """
+
+    def __init__(self, seed: int) -> None:
+        if not 0 <= seed < 1 << 64:
+            raise WorldError(f"seed {seed} is not in 0..2**64-1")
+        self.seed = seed
+        self.counts: dict[int, int] = {}
+        k0, k1 = seed & _WORD, seed >> 32
+        self._round_keys = [
+            (np.uint64((k0 + i * _W0) & _WORD), np.uint64((k1 + i * _W1) & _WORD)) for i in range(ROUNDS)
+        ]
+
+    def draws(self, keys: ArrayLike, tick: int, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
+        """Draw four words for each agent: `[agents, 4] uint32`, in the order of `keys`.
+
+        Args:
+            keys: agent keys, `[agents]`.
+            tick: the tick the draw belongs to.
+            purpose: a `Purpose` or a number from `Purpose.USER` on.
+            draw: counts up where one agent needs more than four words for one purpose in one tick.
+
+        Raises:
+            WorldError: a key, the tick, the purpose or the draw index is not in 0..2**32-1.
+
+        >>> Rng(0).draws([0], tick=0, purpose=0)[0].tolist() == list(philox4x32((0, 0, 0, 0), (0, 0)))
+        True
+        """
+        agents = np.asarray(keys)
+        if agents.ndim != 1 or (agents.size and agents.dtype.kind not in "iu"):
+            raise WorldError(f"keys must be a flat sequence of integers, not {agents.dtype} of shape {agents.shape}")
+        for what, word in (("tick", tick), ("purpose", purpose), ("draw", draw)):
+            if not 0 <= word <= _WORD:
+                raise WorldError(f"{what} {word} is not in 0..2**32-1: a counter word has 32 bits")
+        if agents.size and (int(agents.min()) < 0 or int(agents.max()) > _WORD):
+            raise WorldError(f"keys {agents.min()}..{agents.max()} are not in 0..2**32-1: a counter word has 32 bits")
+        self.counts[int(purpose)] = self.counts.get(int(purpose), 0) + agents.size
+        return self._blocks(agents.astype(np.uint64), tick, int(purpose), draw)
+
+    def below(
+        self, keys: ArrayLike, tick: int, purpose: int, bound: int | NDArray[np.integer], draw: int = 0
+    ) -> NDArray[np.int64]:
+        """Draw an integer in 0..bound-1 for each agent: `[agents] int64`, from the first word.
+
+        It is `(word * bound) >> 32`: the same on every machine, with a bias of at most bound / 2**32.
+
+        Args:
+            keys: agent keys, `[agents]`.
+            tick: the tick the draw belongs to.
+            purpose: a `Purpose` or a number from `Purpose.USER` on.
+            bound: one bound for all, or `[agents]`; 1 to 2**32.
+            draw: as in `draws`.
+
+        Raises:
+            WorldError: a bound is not in 1..2**32, or as in `draws`.
+
+        >>> Rng(7).below([3, 1, 3], tick=0, purpose=Purpose.HIT, bound=1000).tolist()
+        [253, 887, 253]
+        """
+        bounds = np.asarray(bound)
+        if bounds.size and (bounds.dtype.kind not in "iu" or int(bounds.min()) < 1 or int(bounds.max()) > 1 << 32):
+            raise WorldError(f"bound {bound} is not an integer in 1..2**32")
+        words = self.draws(keys, tick, purpose, draw)[:, 0].astype(np.uint64)
+        words *= bounds.astype(np.uint64)
+        words >>= _U32
+        return words.astype(np.int64)
+
+    def take_counts(self) -> dict[int, int]:
+        """Hand out the agent-draws per purpose since the last call, in order of purpose, and start again from zero."""
+        counts, self.counts = dict(sorted(self.counts.items())), {}
+        return counts
+
+    def _blocks(self, c0: NDArray[np.uint64], tick: int, purpose: int, draw: int) -> NDArray[np.uint32]:
+        size = c0.size
+        c1, c2, c3 = (np.full(size, word, dtype=np.uint64) for word in (tick, purpose, draw))
+        p0, p1 = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.uint64)
+        m0, m1 = np.uint64(_M0), np.uint64(_M1)
+        for k0, k1 in self._round_keys:
+            # Products of two 32-bit words fit into 64 bits, so nothing here wraps.
+            np.multiply(c0, m0, out=p0)
+            np.multiply(c2, m1, out=p1)
+            np.right_shift(p1, _U32, out=c0)
+            np.bitwise_xor(c0, c1, out=c0)
+            np.bitwise_xor(c0, k0, out=c0)
+            np.right_shift(p0, _U32, out=c2)
+            np.bitwise_xor(c2, c3, out=c2)
+            np.bitwise_xor(c2, k1, out=c2)
+            np.bitwise_and(p1, _MASK, out=c1)
+            np.bitwise_and(p0, _MASK, out=c3)
+        out = np.empty((size, 4), dtype=np.uint32)
+        out[:, 0], out[:, 1], out[:, 2], out[:, 3] = c0, c1, c2, c3
+        return out

@@ -1,0 +1,561 @@
+"""Scenarios: what a run starts from, as data. A TOML file in, a validated `Scenario` out.
+
+A scenario is complete: map, archetypes, teams, squads, planning and timed inputs. Its canonical JSON stands in every
+replay's header, so a replay needs no other file. Whatever is wrong with a file, `load` says it in one sentence: the
+file, the dotted key, the reason.
+
+Agents are placed in the order of teams and squads as written, each squad on the free cells of its area in row order;
+that order also gives their keys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+import tomllib
+from functools import cache, lru_cache
+from importlib import resources
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
+from scipy import ndimage
+
+from ai.actions import CELLS_MAX
+from ai.heuristics import HeuristicConfig
+from sim.errors import ScenarioError
+from sim.explain import one_line, problem, quoted, sentence, shown, suggestion, told
+from sim.grid import Terrain
+from sim.inputs import CellIndex, Name, Order, Remove, Spawn, TimedInput
+from sim.rng import Purpose, Rng
+
+AGENTS_MAX: Final = 200_000
+"""Agents a scenario may start with."""
+TICKS_MAX: Final = 10_000_000
+"""Ticks a run may last."""
+POIS_MAX: Final = 64
+"""Named places of a map."""
+SQUADS_MAX: Final = 1000
+"""Squads of a scenario."""
+CELLS_TOTAL_MAX: Final = 4_194_304
+"""Cells of a map."""
+FILE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Bytes of a scenario file or of a file of inputs."""
+DEPTH_MAX: Final = 32
+"""How deep a scenario file may nest, and dots that one key may have."""
+INPUTS_MAX: Final = 100_000
+"""Timed inputs of a scenario or of a file of inputs."""
+ENTRY_POINTS: Final = "tickweave.scenarios"
+"""Entry point group for scenarios of other packages: each names a `Scenario`, or the path of a TOML file."""
+
+GLYPHS: Final = {".": Terrain.FLOOR, "+": Terrain.COVER, "#": Terrain.WALL}
+"""What a map is drawn with."""
+
+Text = Annotated[str, Field(min_length=1, max_length=300)]
+Terrains = NDArray[np.uint8]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Place(_Part):
+    """A named place that everyone knows."""
+
+    name: Name
+    x: CellIndex
+    y: CellIndex
+
+
+class GeneratedMap(_Part):
+    """A map made from a seed: walls and cover scattered over open floor, one connected region left open."""
+
+    width: Annotated[int, Field(ge=4, le=CELLS_MAX)]
+    height: Annotated[int, Field(ge=4, le=CELLS_MAX)]
+    walls_permille: Annotated[int, Field(ge=0, le=400)] = 100
+    cover_permille: Annotated[int, Field(ge=0, le=400)] = 50
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+
+
+class Map(_Part):
+    """The map: either `rows` of equal length (`.` floor, `+` cover, `#` wall) or `generate`."""
+
+    rows: Annotated[tuple[str, ...], Field(max_length=CELLS_MAX)] = ()
+    generate: GeneratedMap | None = None
+    places: Annotated[tuple[Place, ...], Field(max_length=POIS_MAX)] = ()
+
+    @property
+    def width(self) -> int:
+        """Cells from west to east."""
+        return self.generate.width if self.generate else len(self.rows[0])
+
+    @property
+    def height(self) -> int:
+        """Cells from north to south."""
+        return self.generate.height if self.generate else len(self.rows)
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if bool(self.rows) == (self.generate is not None):
+            raise problem("", "needs exactly one of 'rows' (a drawn map) and 'generate' (a made one)")
+        for y, row in enumerate(self.rows):
+            if not row or len(row) > CELLS_MAX:
+                raise problem(f"rows[{y}]", f"is {len(row)} cells wide; a row has 1 to {CELLS_MAX}")
+            if len(row) != len(self.rows[0]):
+                raise problem(f"rows[{y}]", f"is {len(row)} cells wide, the first row {len(self.rows[0])}; pad it")
+            odd = re.search(f"[^{re.escape(''.join(GLYPHS))}]", row)
+            if odd:
+                known = ", ".join(f"{glyph!r} {kind.name.lower()}" for glyph, kind in GLYPHS.items())
+                raise problem(f"rows[{y}]", f"has {odd.group()!a} at column {odd.start()}; use {known}")
+        if self.width * self.height > CELLS_TOTAL_MAX:
+            raise problem("", f"has {self.width * self.height} cells; at most {CELLS_TOTAL_MAX} are possible")
+        self._check_places()
+        return self
+
+    def _check_places(self) -> None:
+        cells = _terrain(self)
+        names: set[str] = set()
+        for index, place in enumerate(self.places):
+            key = f"places[{index}]"
+            if place.name in names:
+                raise problem(f"{key}.name", f"{place.name!r} is used twice; names are unique")
+            names.add(place.name)
+            if place.x >= self.width or place.y >= self.height:
+                where = f"({place.x}, {place.y})"
+                raise problem(key, f"{place.name!r} at {where} is outside the {self.width} by {self.height} map")
+            if cells[place.y, place.x] == Terrain.WALL:
+                free = np.argwhere(cells != Terrain.WALL)
+                hint = "there is no free cell"
+                if len(free):
+                    y, x = free[np.abs(free - (place.y, place.x)).sum(axis=1).argmin()]
+                    hint = f"the nearest free cell is ({x}, {y})"
+                raise problem(key, f"{place.name!r} at ({place.x}, {place.y}) stands in a wall; {hint}")
+
+
+class Archetype(_Part):
+    """What kind of agent a squad is made of: its starting values."""
+
+    hp: Annotated[int, Field(ge=1, le=10_000)] = 100
+    morale: Annotated[int, Field(ge=0, le=100)] = 100
+    magazine: Annotated[int, Field(ge=0, le=1000)] = 30
+    reserve: Annotated[int, Field(ge=0, le=10_000)] = 90
+    smokes: Annotated[int, Field(ge=0, le=100)] = 1
+    explosives: Annotated[int, Field(ge=0, le=100)] = 1
+    medkits: Annotated[int, Field(ge=0, le=100)] = 1
+    sight: Annotated[int, Field(ge=1, le=16)] = 10
+    reach: Annotated[int, Field(ge=1, le=16)] = 8
+    accuracy: Annotated[int, Field(ge=0, le=1000)] = 700
+
+
+class Area(_Part):
+    """A rectangle of cells."""
+
+    x: CellIndex
+    y: CellIndex
+    width: Annotated[int, Field(ge=1, le=CELLS_MAX)]
+    height: Annotated[int, Field(ge=1, le=CELLS_MAX)]
+
+
+class Squad(_Part):
+    """Agents of one archetype that start in one area; the first one leads."""
+
+    name: Name
+    archetype: Name
+    count: Annotated[int, Field(ge=1, le=AGENTS_MAX)]
+    area: Area
+
+
+class Team(_Part):
+    """Squads that fight on one side, what they are after, and where that is."""
+
+    name: Name
+    objective: Text | None = None
+    goal: Name | None = None
+    squads: Annotated[tuple[Squad, ...], Field(min_length=1, max_length=1000)]
+
+
+class Planning(_Part):
+    """How plans are made: the tiers in order, how many agents a tick, and how long a plan holds."""
+
+    tiers: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)] = (
+        "simplified_llm",
+        "full_llm",
+        "heuristic",
+        "emergency",
+    )
+    start: str | None = None
+    per_tick_max: Annotated[int, Field(ge=1, le=AGENTS_MAX)] = 100_000
+    stagger_ticks: Annotated[int, Field(ge=1, le=1000)] = 5
+    ttl_s: Annotated[int, Field(ge=1, le=3600)] = 20
+    alert_every_ticks: Annotated[int, Field(ge=1, le=1000)] = 5
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        for index, tier in enumerate(self.tiers):
+            if tier in self.tiers[:index]:
+                raise problem(f"tiers[{index}]", f"{tier!r} is listed twice; each tier is tried once")
+        if self.start is not None and self.start not in self.tiers:
+            raise problem("start", f"{self.start!r} is not in the list of tiers: {', '.join(self.tiers)}")
+        return self
+
+
+class Scenario(_Part):
+    """A whole run's start. `load` reads one from a name or a path."""
+
+    name: Name
+    description: Text
+    ticks: Annotated[int, Field(ge=1, le=TICKS_MAX)] = 300
+    ticks_per_second: Annotated[int, Field(ge=1, le=1000)] = 10
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    map: Map
+    archetypes: Annotated[dict[Name, Archetype], Field(min_length=1, max_length=1000)]
+    teams: Annotated[tuple[Team, ...], Field(min_length=1, max_length=64)]
+    planning: Planning = Planning()
+    heuristics: HeuristicConfig = HeuristicConfig()
+    inputs: Annotated[tuple[TimedInput, ...], Field(max_length=INPUTS_MAX)] = ()
+    ends: Literal["last_team", "never"] = "last_team"
+
+    @property
+    def agents(self) -> int:
+        """Agents the run starts with."""
+        return sum(squad.count for team in self.teams for squad in team.squads)
+
+    @property
+    def digest(self) -> str:
+        """Thirty-two hex digits that name this scenario: equal digests, equal scenarios."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16, person=b"tickweave-scen").hexdigest()
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the scenario as plain JSON data, defaults included; what a replay's header holds."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_canonical(cls, data: object, source: str = "scenario") -> Scenario:
+        """Read what `canonical` returned; `source` stands first in a refusal.
+
+        Raises:
+            ScenarioError: the data is no valid scenario; one sentence.
+        """
+        try:
+            return cls.model_validate_json(json.dumps(data, allow_nan=False))
+        except ValidationError as error:
+            raise ScenarioError(one_line(f"{source}: {sentence(error, _schema())}")) from None
+        except (TypeError, ValueError, RecursionError) as error:
+            # Dates and times, integers thousands of digits long, NaN: TOML can write them, JSON cannot.
+            raise ScenarioError(one_line(f"{source}: holds a value that no key takes ({error})")) from None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if self.agents > AGENTS_MAX:
+            raise problem("teams", f"have {self.agents} agents in all; at most {AGENTS_MAX} are possible")
+        places = [place.name for place in self.map.places]
+        teams: set[str] = set()
+        squads: set[str] = set()
+        for t, team in enumerate(self.teams):
+            if team.name in teams:
+                raise problem(f"teams[{t}].name", f"{team.name!r} is used twice; names are unique")
+            teams.add(team.name)
+            if team.goal is not None and team.goal not in places:
+                raise problem(f"teams[{t}].goal", f"no place {team.goal!r}; {suggestion(team.goal, places, 'places')}")
+            for s, squad in enumerate(team.squads):
+                self._check_squad(f"teams[{t}].squads[{s}]", squad, squads)
+        self._check_inputs(squads)
+        if len(squads) > SQUADS_MAX:
+            raise problem("teams", f"have {len(squads)} squads in all; at most {SQUADS_MAX} are possible")
+        try:
+            place_agents(self, terrain(self) == Terrain.WALL)
+        except ScenarioError as error:
+            raise problem("", str(error)) from None
+        return self
+
+    def _check_squad(self, key: str, squad: Squad, names: set[str]) -> None:
+        if squad.name in names:
+            raise problem(f"{key}.name", f"{squad.name!r} is used twice; names are unique in the whole scenario")
+        names.add(squad.name)
+        if squad.archetype not in self.archetypes:
+            hint = suggestion(squad.archetype, sorted(self.archetypes), "archetypes")
+            raise problem(f"{key}.archetype", f"no archetype {squad.archetype!r}; {hint}")
+        area = squad.area
+        if area.x + area.width > self.map.width or area.y + area.height > self.map.height:
+            raise problem(
+                f"{key}.area",
+                f"reaches to ({area.x + area.width - 1}, {area.y + area.height - 1}), outside the "
+                f"{self.map.width} by {self.map.height} map",
+            )
+
+    def _check_inputs(self, squads: set[str]) -> None:
+        for index, timed in enumerate(self.inputs):
+            check_input(self, timed, f"inputs[{index}].input", squads)
+
+
+def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str] | None = None) -> None:
+    """Check what can be known of an input before the run: its squad exists and its cell is on the map.
+
+    Raises:
+        PydanticCustomError: it does not fit the scenario; `key` is where it stands.
+    """
+    item = timed.input
+    if squads is None:
+        squads = {squad.name for team in scenario.teams for squad in team.squads}
+    if isinstance(item, Order | Spawn) and item.squad not in squads:
+        raise problem(f"{key}.squad", f"no squad {item.squad!r}; {suggestion(item.squad, sorted(squads), 'squads')}")
+    if isinstance(item, Remove):
+        return
+    for axis, value, size in (("x", item.x, scenario.map.width), ("y", item.y, scenario.map.height)):
+        if value is not None and value >= size:
+            raise problem(f"{key}.{axis}", f"{value} is outside the {scenario.map.width} by {scenario.map.height} map")
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Scenario.model_json_schema()
+
+
+_TIMED: Final = TypeAdapter(TimedInput)
+
+
+@cache
+def _timed_schema() -> dict[str, Any]:
+    return _TIMED.json_schema()
+
+
+@lru_cache(maxsize=4)
+def generate_map(spec: GeneratedMap) -> Terrains:
+    """Make a map: `[height, width] uint8` terrain, read-only.
+
+    Each cell is drawn on its own; then everything outside the largest region that can be walked through (four
+    neighbours, ties to the region met first in row order) is filled with wall, so that every open cell can be reached
+    from every other.
+    """
+    rng = Rng(spec.seed)
+    cells = np.empty((spec.height, spec.width), np.uint8)
+    for y in range(spec.height):
+        first = y * spec.width
+        drawn = rng.below(np.arange(first, first + spec.width, dtype=np.int64), 0, Purpose.MAP, 1000)
+        cells[y] = np.select(
+            [drawn < spec.walls_permille, drawn < spec.walls_permille + spec.cover_permille],
+            [Terrain.WALL, Terrain.COVER],
+            Terrain.FLOOR,
+        )
+    regions, count = ndimage.label(cells != Terrain.WALL)
+    if count > 1:
+        sizes = np.bincount(regions.ravel(), minlength=count + 1)
+        sizes[0] = 0
+        cells[regions != sizes.argmax()] = Terrain.WALL
+    cells.flags.writeable = False
+    return cells
+
+
+def _terrain(plan: Map) -> Terrains:
+    if plan.generate is not None:
+        return generate_map(plan.generate)
+    drawn = np.frombuffer("".join(plan.rows).encode("ascii"), np.uint8).reshape(plan.height, plan.width)
+    cells = np.zeros_like(drawn)
+    for glyph, kind in GLYPHS.items():
+        cells[drawn == ord(glyph)] = kind
+    return cells
+
+
+def terrain(scenario: Scenario) -> Terrains:
+    """Return the map a run starts with: `[height, width] uint8`, codes of `sim.grid.Terrain`."""
+    return _terrain(scenario.map).copy()
+
+
+def place_agents(scenario: Scenario, grid_blocked: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
+    """Give every agent its first cell: `(x, y, team, squad)` in key order.
+
+    Teams and squads are numbered as written, squads across all teams. A squad takes the cells of its area in row
+    order, passing over blocked and taken ones; `grid_blocked` is `[height, width]`.
+
+    Raises:
+        ScenarioError: an area has too few free cells.
+    """
+    free = ~grid_blocked
+    placed: list[tuple[int, int, int, int]] = []
+    squad_index = 0
+    for t, team in enumerate(scenario.teams):
+        for s, squad in enumerate(team.squads):
+            area = squad.area
+            window = free[area.y : area.y + area.height, area.x : area.x + area.width]
+            ys, xs = np.nonzero(window)
+            if len(ys) < squad.count:
+                raise ScenarioError(
+                    f"teams[{t}].squads[{s}].area: has {len(ys)} free cells for the {squad.count} agents of "
+                    f"{squad.name!r}; enlarge it or lower the count"
+                )
+            ys, xs = ys[: squad.count], xs[: squad.count]
+            window[ys, xs] = False
+            placed.extend(
+                (x + area.x, y + area.y, t, squad_index) for y, x in zip(ys.tolist(), xs.tolist(), strict=True)
+            )
+            squad_index += 1
+    return placed
+
+
+def load(name_or_path: str | Path) -> Scenario:
+    """Read a scenario by name (`skirmish`) or from a path (`./mine.toml`).
+
+    A text with no directory in it and no `.toml` at its end is a name: of a shipped scenario, or of one that another
+    package offers under the entry point group `tickweave.scenarios`.
+
+    Raises:
+        ScenarioError: there is no such scenario, or the file is not a valid one; one sentence that says where and why.
+
+    >>> load("skirmish").agents
+    20
+    """
+    if isinstance(name_or_path, Path) or name_or_path.endswith(".toml") or Path(name_or_path).name != name_or_path:
+        return from_toml(read_text(name_or_path), shown(str(name_or_path)))
+    for name, found in _offers():
+        if name == name_or_path:
+            return _offered(name, found)
+    hint = suggestion(name_or_path, [name for name, _ in _offers()], "scenarios")
+    if os.path.lexists(name_or_path):
+        hint = f"for the file of that name, write ./{shown(name_or_path)}"
+    raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
+
+
+def available() -> list[tuple[str, Scenario]]:
+    """Return every scenario that `load` knows by name: the shipped ones, then those of other packages, in name order.
+
+    Raises:
+        ScenarioError: one of them cannot be read; the sentence names it.
+    """
+    return [(name, _offered(name, found)) for name, found in _offers()]
+
+
+def from_toml(text: str, source: str) -> Scenario:
+    """Read a scenario from TOML text; `source` stands first in a refusal.
+
+    Raises:
+        ScenarioError: it is no valid scenario; one sentence.
+    """
+    depth = _depth(text)
+    if depth > DEPTH_MAX:
+        raise ScenarioError(f"{source}: nests more than {DEPTH_MAX} levels deep; no key of a scenario does")
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise ScenarioError(one_line(f"{source}: is not TOML: {error}")) from None
+    return Scenario.from_canonical(data, source)
+
+
+def inputs_from_lines(text: str, source: str, scenario: Scenario) -> tuple[TimedInput, ...]:
+    """Read timed inputs, one JSON object a line (`{"tick": 50, "input": {"kind": "order", ...}}`), in order of tick.
+
+    Raises:
+        ScenarioError: a line is no valid input for this scenario; one sentence that names the line.
+    """
+    squads = {squad.name for team in scenario.teams for squad in team.squads}
+    found: list[TimedInput] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        if len(found) == INPUTS_MAX:
+            raise ScenarioError(f"{source}, line {number}: more than {INPUTS_MAX} inputs; split the run")
+        place = f"{source}, line {number}"
+        try:
+            timed = _TIMED.validate_json(line)
+            check_input(scenario, timed, "input", squads)
+        except ValidationError as error:
+            raise ScenarioError(one_line(f"{place}: {sentence(error, _timed_schema())}")) from None
+        except PydanticCustomError as error:
+            raise ScenarioError(one_line(f"{place}: {told(error)}")) from None
+        found.append(timed)
+    return tuple(sorted(found, key=lambda timed: timed.tick))
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text file that a person named: a regular one, of bounded size, in UTF-8.
+
+    Raises:
+        ScenarioError: it cannot be read; one sentence.
+    """
+    source = shown(str(path))
+    try:
+        status = Path(path).stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ScenarioError(f"{source}: is a directory; name a file in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise ScenarioError(f"{source}: is not a regular file")
+        if status.st_size > FILE_BYTES_MAX:
+            raise ScenarioError(f"{source}: has {status.st_size} bytes; at most {FILE_BYTES_MAX} are read")
+        with Path(path).open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ScenarioError(one_line(f"{source}: cannot be read: {reason}")) from None
+    return decode(data, source)
+
+
+def decode(data: bytes, source: str) -> str:
+    """Return bytes that came from outside as text.
+
+    Raises:
+        ScenarioError: there are too many, or they are not UTF-8; one sentence.
+    """
+    if len(data) > FILE_BYTES_MAX:
+        raise ScenarioError(f"{source}: has more than {FILE_BYTES_MAX} bytes, which is the limit")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{source}: is not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+_TOKEN: Final = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?|' + r"'''(?:[^']|'(?!''))*+(?:''')?|"
+    r'"(?:[^"\\\n]|\\.)*+"?|' + r"'[^'\n]*+'?|#[^\n]*+|[\[\]{}.=,\n]",
+    re.DOTALL,
+)
+
+
+def _depth(text: str) -> int:
+    """Return how deep TOML text nests, in brackets or in dotted keys; tomllib takes far too long over a deep one."""
+    deepest = depth = dots = 0
+    for match in _TOKEN.finditer(text):
+        mark = match.group()
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        dots = dots + 1 if mark == "." else 0 if mark in "[]{}=,\n" else dots
+        deepest = max(deepest, depth, dots)
+    return deepest
+
+
+def _offers() -> list[tuple[str, Path | EntryPoint]]:
+    """Find what has a name, unread: shipped files in name order, then entry points in name order."""
+    folder = Path(str(resources.files("scenarios")))
+    shipped: list[tuple[str, Path | EntryPoint]] = [(path.stem, path) for path in sorted(folder.glob("*.toml"))]
+    others = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
+    offers = shipped + [(point.name, point) for point in others]
+    names = [name for name, _ in offers]
+    for name, found in offers:
+        if names.count(name) > 1 and isinstance(found, EntryPoint):
+            raise ScenarioError(
+                f"entry point {found.value!r} offers scenario {name!r}, which there is already; rename it"
+            )
+    return offers
+
+
+def _offered(name: str, found: Path | EntryPoint) -> Scenario:
+    if isinstance(found, Path):
+        return from_toml(read_text(found), str(found))
+    source = f"scenario {name!r} of entry point {found.value!r}"
+    try:
+        offer = found.load()
+    except Exception as error:
+        raise ScenarioError(one_line(f"{source}: cannot be imported: {error!r}")) from error
+    if isinstance(offer, Scenario):
+        return offer
+    if isinstance(offer, str | os.PathLike):
+        return from_toml(read_text(Path(offer)), source)
+    raise ScenarioError(f"{source}: is a {type(offer).__name__}; it must be a Scenario or the path of a TOML file")

@@ -1,0 +1,234 @@
+"""A run: builds a world from a scenario, ticks it, and reports every tick. No file I/O here.
+
+A tick: inputs -> perception -> planning -> execution -> combat -> upkeep -> cleanup -> digest. The order is the visible
+tuple in `sim.schedule`. `TickReport` is everything a recorder needs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import ToolRegistry
+from ai.clients.base import LlmClient
+from ai.plan import BatchPlans
+from sim.actions import default_registry
+from sim.agent import agent_view
+from sim.changes import Change, changes
+from sim.digest import StateDigest, state_digest
+from sim.errors import WorldError
+from sim.frame import Frame, PlanSource, Stage
+from sim.grid import Grid, Smoke
+from sim.inputs import Input
+from sim.lore import Lore, Texts
+from sim.outcome import decide
+from sim.population import new_world, populate, squads_of
+from sim.rng import Rng, purpose_name
+from sim.scenario import Scenario, terrain
+from sim.schedule import SCHEDULE
+from sim.tiers import LivePlans
+from sim.world import Event, WorldState
+
+Detail = Literal["hash", "full"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseDigest:
+    """The state after one phase of a tick."""
+
+    phase: str
+    root: str
+    components: dict[str, str]
+
+
+@dataclass(slots=True)
+class TickReport:
+    """What happened in one tick.
+
+    `inputs` were applied at its start, `refused` were not (with the sentence). `known` is the digest of what the
+    planned agents knew; `plans` is None when nobody planned. `draws` counts random draws by purpose. `phases` and
+    `changes` are filled at detail `full` only. `durations` are seconds by phase: measured, never recorded in a replay.
+    """
+
+    tick: int
+    digest: StateDigest
+    agents: int
+    outcome: str | None
+    inputs: tuple[Input, ...] = ()
+    refused: tuple[tuple[Input, str], ...] = ()
+    known: str | None = None
+    plans: BatchPlans | None = None
+    draws: dict[str, int] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    phases: tuple[PhaseDigest, ...] = ()
+    changes: tuple[Change, ...] = ()
+    durations: dict[str, float] = field(default_factory=dict)
+
+
+class Simulation:
+    """One run of a scenario.
+
+    Args:
+        scenario: what to start from.
+        seed: replaces the scenario's seed.
+        client: the language model; without one the model tiers are passed over.
+        source: replaces the live planning (a replay reads a record instead).
+        detail: `full` also reports the state after every phase and every changed value.
+        timeline: False leaves the scenario's timed inputs out (a replay injects the recorded ones).
+        clock: seconds, for durations; they never reach the state.
+        order: creates the agents in another order; keys, and so everything else, stay the same.
+
+    Attributes:
+        world: the world; between ticks `world.tick` is the number of the next tick.
+        registry: the action kinds.
+        tiers: names of the planning tiers, in order.
+        outcome: how the run ended, None while it is open.
+
+    Raises:
+        ScenarioError: agents do not fit, or a tier is unknown.
+
+    >>> from sim.scenario import load
+    >>> with Simulation(load("skirmish"), seed=7) as simulation:
+    ...     reports = list(simulation.run(3))
+    >>> [report.tick for report in reports]
+    [0, 1, 2]
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        seed: int | None = None,
+        client: LlmClient | None = None,
+        source: PlanSource | None = None,
+        detail: Detail = "hash",
+        timeline: bool = True,
+        clock: Callable[[], float] = time.perf_counter,
+        order: NDArray[np.intp] | None = None,
+    ) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self.detail = detail
+        self.registry: ToolRegistry = default_registry()
+        self.outcome: str | None = None
+        self._clock = clock
+        self._injected: list[Input] = []
+        self._timeline: dict[int, list[Input]] = defaultdict(list)
+        for timed in scenario.inputs if timeline else ():
+            self._timeline[timed.tick].append(timed.input)
+
+        smoke, texts = Smoke(), Texts(team.objective for team in scenario.teams if team.objective)
+        grid = Grid(terrain(scenario), smoke)
+        places = [(place.name, place.x, place.y) for place in scenario.map.places]
+        planning: PlanSource = source or LivePlans(scenario, self.registry, client, clock)
+        self.stage = Stage(
+            scenario=scenario,
+            registry=self.registry,
+            grid=grid,
+            smoke=smoke,
+            rng=Rng(self.seed),
+            lore=Lore(texts, places, scenario.ticks_per_second),
+            squads=squads_of(scenario),
+            source=planning,
+        )
+        self.tiers = planning.tiers
+        self.world = new_world(scenario, entity_view=agent_view(self.registry))
+        for resource in (grid, smoke, texts):
+            self.world.add_resource(resource)
+        populate(self.world, scenario, self.stage.squads, texts, order)
+        self.world.install([system() for system in SCHEDULE])
+
+    def inject(self, item: Input) -> None:
+        """Queue an input for the start of the next tick, after those of the timeline and those queued before it."""
+        self._injected.append(item)
+
+    def tick(self) -> TickReport:
+        """Advance one tick.
+
+        Raises:
+            WorldError: the run has been decided.
+            Exception: whatever a system or planner raises; the world is then at the last whole tick, inputs still wait.
+        """
+        if self.outcome is not None:
+            raise WorldError(f"the run is over since tick {self.world.tick - 1}: {self.outcome}")
+        before = self.world.snapshot()
+        tick = self.world.tick
+        inputs = (*self._timeline.get(tick, ()), *self._injected)
+        frame = Frame(self.stage, tick, inputs=inputs)
+        durations: dict[str, float] = {}
+        phases: list[PhaseDigest] = []
+        mark = self._clock()
+
+        def after(phase: str) -> None:
+            nonlocal mark
+            now = self._clock()
+            durations[phase] = now - mark
+            if self.detail == "full":
+                digest = state_digest(self.world)
+                phases.append(PhaseDigest(phase, digest.root, dict(digest.components)))
+            mark = self._clock()
+
+        try:
+            self.world.process(frame, after)
+            digest = state_digest(self.world)
+            durations["digest"] = self._clock() - mark
+            changed = changes(before, self.world.snapshot()) if self.detail == "full" else ()
+        except BaseException:
+            self.world.restore(before)
+            self.world.events.clear()
+            self.stage.rng.take_counts()
+            raise
+        self._injected.clear()
+        self.world.tick = tick + 1
+        self.outcome = decide(self.scenario, self.world)
+        return TickReport(
+            tick=tick,
+            digest=digest,
+            agents=self.world.n,
+            outcome=self.outcome,
+            inputs=tuple(frame.applied),
+            refused=tuple(frame.refused),
+            known=None if frame.batch is None else frame.batch.digest(),
+            plans=frame.plans,
+            draws={purpose_name(code): count for code, count in self.stage.rng.take_counts().items()},
+            events=self.world.events.drain(),
+            phases=tuple(phases),
+            changes=changed,
+            durations=durations,
+        )
+
+    def run(self, ticks: int) -> Iterator[TickReport]:
+        """Tick until `ticks` whole ticks have been made in all, or the outcome is decided."""
+        while self.world.tick < ticks and self.outcome is None:
+            yield self.tick()
+
+    def snapshot(self) -> WorldState:
+        """Return all state between two ticks; queued inputs are not state."""
+        return self.world.snapshot()
+
+    def restore(self, state: WorldState) -> None:
+        """Go to a state of this scenario, taken here or in another simulation of it."""
+        self.world.restore(state)
+        self.outcome = decide(self.scenario, self.world)
+
+    def close(self) -> None:
+        """Give back the plan source and the world's context."""
+        try:
+            self.stage.source.close()
+        finally:
+            self.world.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,32 @@
+"""The cleanup phase: the dead leave, squads get new leaders, queued changes are flushed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sim.components import Health, Squad
+from sim.frame import Frame
+from sim.population import promote
+from sim.world import Component, System, World
+
+
+class Cleanup(System):
+    """Removes agents without hit points; the lowest key left in a squad leads it.
+
+    Reads: Health.
+    Writes: Squad; the population.
+    Order: last.
+    """
+
+    name = "cleanup"
+    reads: ClassVar[tuple[type[Component], ...]] = (Health,)
+    writes: ClassVar[tuple[type[Component], ...]] = (Squad,)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Bury the dead, promote, flush."""
+        dead = world[Health].hp <= 0
+        if dead.any():
+            world.kill(dead)
+        world.flush()
+        if dead.any():
+            promote(world)

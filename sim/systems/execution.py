@@ -1,0 +1,167 @@
+"""The execution phase: every running plan gets on with its current step; conflicts are settled all at once.
+
+A step starts when its cooldown allows (until then the agent waits), is checked against the world as it is now, takes
+its time, is checked again if that was more than one tick, has its effect, and makes way for the next. A step that may
+not run ends the plan as refused; the agent plans again after `REFUSED_PAUSE_S`.
+
+Everything reads the state at the start of the phase. Walkers claim cells: only cells that are free at that moment can
+be claimed, and the lowest key wins. Smoke stands from the end of the phase on.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+
+from sim.actions.base import TRIES_MAX, Action, Args, Refused, Rows, Turn, Walk, refuse
+from sim.actions.defensive import SMOKE_S
+from sim.components import (
+    AGENT,
+    COOLDOWN_GROUPS,
+    ActionSteps,
+    Ammo,
+    Cooldowns,
+    Guard,
+    Kit,
+    Position,
+    Progress,
+    Stamina,
+    Status,
+)
+from sim.frame import Frame
+from sim.world import Component, System, World
+
+REFUSED_PAUSE_S: Final = 0.5
+"""How long an agent whose plan was refused waits before it asks again, seconds."""
+
+
+class Execution(System):
+    """Runs one tick of the current step of every running plan.
+
+    Reads: every component of an agent.
+    Writes: ActionSteps, Ammo, Cooldowns, Guard, Kit, Position, Progress, Stamina; harm and healing go to the frame.
+    Order: after planning, before combat.
+    """
+
+    name = "execution"
+    reads: ClassVar[tuple[type[Component], ...]] = AGENT
+    writes: ClassVar[tuple[type[Component], ...]] = (
+        ActionSteps, Ammo, Cooldowns, Guard, Kit, Position, Progress, Stamina,
+    )  # fmt: skip
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Let every kind in use act for its agents, then settle walks and smoke."""
+        stage, steps, progress = frame.stage, world[ActionSteps], world[Progress]
+        assert frame.occupancy is not None
+        turn = Turn(world, stage.grid, frame.occupancy, stage.rng, frame.tick, stage.ticks_per_second)
+        active = np.flatnonzero(progress.status == Status.RUNNING)
+        step = progress.step[active]
+        kind = steps.kind[step, active]
+        for code in np.flatnonzero(np.bincount(kind)):
+            members = np.flatnonzero(kind == code)
+            rows = active[members]
+            args = np.ascontiguousarray(steps.args[step[members], :, rows].T)
+            action = stage.registry.spec(int(code)).kind
+            assert issubclass(action, Action)
+            self._act(action, turn, rows, args)
+        self._walk(turn)
+        if turn.clouds:
+            stage.smoke.add(np.concatenate(turn.clouds), frame.tick + 1 + turn.seconds(SMOKE_S))
+        frame.harm, frame.mend = turn.harmed, turn.mended
+
+    def _act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
+        """Start, continue and end the steps of one kind."""
+        progress = turn.world[Progress]
+        starting = progress.started_at[rows] < 0
+        if action.group:
+            ready = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
+            starting &= ready[rows] <= turn.tick
+        going = progress.started_at[rows] >= 0
+        first = np.flatnonzero(starting)
+        if len(first):
+            codes = action.refusals(turn, rows[first], args[:, first])
+            self._refuse(turn, rows[first], codes)
+            first = first[codes == Refused.NO]
+            begun, begun_args = rows[first], args[:, first]
+            action.begin(turn, begun, begun_args)
+            args[:, first] = begun_args
+            progress.started_at[begun] = turn.tick
+            if not issubclass(action, Walk):
+                progress.until[begun] = turn.tick + action.ticks(turn, begun_args) - 1
+            going[first] = True
+        on = np.flatnonzero(going)
+        if issubclass(action, Walk):
+            self._go(action, turn, rows[on], args[:, on])
+        else:
+            self._end(action, turn, rows[on], args[:, on])
+
+    def _end(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
+        """Give the steps whose time is over their effect."""
+        progress = turn.world[Progress]
+        over = np.flatnonzero(progress.until[rows] <= turn.tick)
+        rows, args = rows[over], args[:, over]
+        late = np.flatnonzero(progress.started_at[rows] < turn.tick)
+        if len(late):
+            codes = np.zeros(len(rows), np.int8)
+            codes[late] = action.refusals(turn, rows[late], args[:, late])
+            self._refuse(turn, rows, codes)
+            kept = np.flatnonzero(codes == Refused.NO)
+            rows, args = rows[kept], args[:, kept]
+        if not len(rows):
+            return
+        action.effect(turn, rows, args)
+        if action.group:
+            ready = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
+            ready[rows] = turn.tick + turn.seconds(action.cooldown_s)
+        self._finish(turn, rows)
+
+    def _go(self, action: type[Walk], turn: Turn, rows: Rows, args: Args) -> None:
+        """Let walkers arrive, or ask for their next cell when it is time for one."""
+        if not len(rows):
+            return
+        progress = turn.world[Progress]
+        there = action.arrived(turn, rows, args)
+        self._finish(turn, rows[there])
+        period = action.period(turn, rows, args)
+        due = (turn.tick - progress.started_at[rows]) % period == period - 1
+        on = np.flatnonzero(~there & due)
+        if len(on):
+            turn.walk(rows[on], action.onward(turn, rows[on], args[:, on]))
+
+    def _walk(self, turn: Turn) -> None:
+        """Settle all walks at once: the lowest key wins a cell; who fails too often is blocked."""
+        if not turn.walks:
+            return
+        rows = np.concatenate([walkers for walkers, _ in turn.walks])
+        cells = np.concatenate([wanted for _, wanted in turn.walks])
+        order = np.argsort(rows)
+        rows, cells = rows[order], cells[order]
+        position, progress = turn.world[Position], turn.world[Progress]
+        wanting = np.flatnonzero(cells >= 0)
+        won = np.zeros(len(rows), np.bool_)
+        won[wanting] = turn.world.claim(cells[wanting], rows[wanting], turn.grid.size)
+        moved = rows[won]
+        position.x[moved], position.y[moved] = turn.grid.xy(cells[won])
+        progress.tries[moved] = 0
+        stuck = rows[~won]
+        progress.tries[stuck] += 1
+        blocked = stuck[progress.tries[stuck] >= TRIES_MAX]
+        self._refuse(turn, blocked, np.full(len(blocked), Refused.BLOCKED, np.int8))
+
+    def _finish(self, turn: Turn, rows: Rows) -> None:
+        """Go on to the next step, or end the plan."""
+        progress, steps = turn.world[Progress], turn.world[ActionSteps]
+        progress.step[rows] += 1
+        progress.started_at[rows] = -1
+        progress.until[rows] = -1
+        progress.tries[rows] = 0
+        ended = rows[progress.step[rows] >= steps.length[rows]]
+        progress.status[ended] = Status.FINISHED
+        progress.step[ended] = 0
+        progress.waiting_since[ended] = turn.tick
+
+    def _refuse(self, turn: Turn, rows: Rows, codes: np.ndarray[tuple[int], np.dtype[np.int8]]) -> None:
+        bad = np.flatnonzero(codes != Refused.NO)
+        if len(bad):
+            refuse(turn.world, rows[bad], codes[bad], turn.tick + turn.seconds(REFUSED_PAUSE_S))

@@ -1,0 +1,64 @@
+"""The perception phase: who needs a plan, who is alarmed, and what the chosen agents know."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from ai.actions import NONE
+from sim.components import (
+    AGENT,
+    ActionSteps,
+    Position,
+    Progress,
+    Status,
+)
+from sim.frame import Frame
+from sim.grid import Occupancy
+from sim.perception import perceive, threats
+from sim.world import Component, System, World
+
+
+class Perception(System):
+    """Gathers the agents that need a plan now, and what they know.
+
+    Reads: every component of an agent.
+    Writes: nothing; it leaves `occupancy`, `alarmed`, `chosen` and `batch` on the frame.
+    Order: after inputs, before planning.
+    """
+
+    name = "perception"
+    reads: ClassVar[tuple[type[Component], ...]] = AGENT
+    writes: ClassVar[tuple[type[Component], ...]] = ()
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
+        stage, planning = frame.stage, frame.stage.scenario.planning
+        position, progress = world[Position], world[Progress]
+        frame.occupancy = Occupancy(stage.grid, stage.grid.cell(position.x, position.y))
+        frame.alarmed = self._alarmed(world, frame, frame.occupancy)
+        needing = (progress.status != Status.RUNNING) & (progress.waiting_since <= frame.tick)
+        needing[frame.alarmed] = True
+        chosen = np.flatnonzero(needing)
+        if len(chosen) > planning.per_tick_max:
+            waited = np.argsort(progress.waiting_since[chosen], kind="stable")
+            chosen = np.sort(chosen[waited[: planning.per_tick_max]])
+        frame.chosen = chosen
+        if len(chosen):
+            frame.batch = perceive(world, stage.grid, frame.occupancy, chosen, stage.lore)
+
+    def _alarmed(self, world: World, frame: Frame, occupancy: Occupancy) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+        """Return the agents that planned in peace and now see an enemy: scanners at once, others every few ticks."""
+        progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
+        peaceful = np.flatnonzero((progress.status == Status.RUNNING) & (progress.threats == 0))
+        every = stage.scenario.planning.alert_every_ticks
+        current = progress.step[peaceful]
+        scanning = (steps.kind[current, peaceful] == stage.registry.code("Scan")) & (progress.started_at[peaceful] >= 0)
+        asked = scanning | ((world.keys[peaceful] + frame.tick) % every == 0)
+        rows, scanning = peaceful[asked], scanning[asked]
+        if not len(rows):
+            return rows
+        radius = steps.args[current[asked], 0, rows].astype(np.int64)
+        within = np.where(scanning & (radius != NONE), radius, np.iinfo(np.int64).max)
+        return rows[threats(world, stage.grid, occupancy, rows, within) > 0]

@@ -1,0 +1,51 @@
+"""The planning phase: one batch call for everyone who needs a plan; the steps come back as components."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from sim.components import ActionSteps, Progress, Status
+from sim.frame import Frame
+from sim.world import Component, System, World
+
+
+class Planning(System):
+    """Makes the tick's one batch call and writes the plans it brings back.
+
+    Reads: nothing but the frame's batch.
+    Writes: ActionSteps, Progress.
+    Order: after perception, before execution.
+    """
+
+    name = "planning"
+    reads: ClassVar[tuple[type[Component], ...]] = ()
+    writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Progress)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Plan for `frame.batch` and start the new plans."""
+        progress, steps = world[Progress], world[ActionSteps]
+        progress.status[frame.alarmed] = Status.STALE
+        progress.waiting_since[frame.alarmed] = frame.tick
+        if frame.batch is None:
+            return
+        frame.plans = frame.stage.source.plan(frame.batch)
+        plans, rows = frame.plans.plans, frame.chosen
+        used = plans.kind.shape[0]
+        before = int(steps.length.max(initial=0))
+        steps.length[rows] = plans.length
+        for step in range(max(used, before)):
+            steps.kind[step, rows] = plans.kind[step] if step < used else 0
+            for place in range(steps.args.shape[1]):
+                steps.args[step, place, rows] = plans.args[step, place] if step < used else 0
+        progress.status[rows] = Status.RUNNING
+        progress.step[rows] = 0
+        progress.started_at[rows] = -1
+        progress.until[rows] = -1
+        progress.tier[rows] = plans.tier
+        progress.planned_at[rows] = frame.tick
+        progress.waiting_since[rows] = frame.tick
+        progress.threats[rows] = (frame.batch.enemy >= 0).sum(1, dtype=np.int16)
+        progress.refusal[rows] = 0
+        progress.tries[rows] = 0

@@ -1,0 +1,251 @@
+"""Hypothesis strategies for planning, built from a registry, and the tiny registry that planning tests use.
+
+Values shrink to small ids, small maps and short texts, so that a failure reads like an example.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+from hypothesis import strategies as st
+
+from ai.actions import (
+    ActionStep,
+    AllyId,
+    ArgSpec,
+    Cell,
+    CellX,
+    CellY,
+    Distance,
+    EnemyId,
+    Role,
+    Scan,
+    Seconds,
+    ToolRegistry,
+    ToolSpec,
+    Wait,
+)
+from ai.plan import PlanBatch
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+
+MAP_WIDTH, MAP_HEIGHT = 16, 12
+
+
+class Speed(StrEnum):
+    """How fast to walk."""
+
+    WALK = "walk"
+    RUN = "run"
+
+
+class MoveTo(ActionStep):
+    """Walk to a cell."""
+
+    act: Literal["MoveTo"] = "MoveTo"
+    x: CellX
+    y: CellY
+    speed: Speed | None = None
+
+
+class Attack(ActionStep):
+    """Attack an enemy you see."""
+
+    act: Literal["Attack"] = "Attack"
+    target_id: EnemyId
+
+
+class Approach(ActionStep):
+    """Go towards an enemy, up to a distance."""
+
+    act: Literal["Approach"] = "Approach"
+    target_id: EnemyId
+    distance: Distance = 2
+
+
+class Retreat(ActionStep):
+    """Go away from an enemy, up to a distance."""
+
+    act: Literal["Retreat"] = "Retreat"
+    target_id: EnemyId
+    distance: Distance = 8
+
+
+class AimedShot(ActionStep):
+    """Shoot an enemy with care; not one of the common verbs."""
+
+    act: Literal["AimedShot"] = "AimedShot"
+    target_id: EnemyId
+
+
+class Heal(ActionStep):
+    """Heal yourself or an ally."""
+
+    act: Literal["Heal"] = "Heal"
+    target_id: AllyId | None = None
+
+
+class TakeCover(ActionStep):
+    """Go behind cover."""
+
+    act: Literal["TakeCover"] = "TakeCover"
+    position: Cell | None = None
+
+
+class Reload(ActionStep):
+    """Load your weapon."""
+
+    act: Literal["Reload"] = "Reload"
+
+
+class ThrowSmoke(ActionStep):
+    """Throw smoke on a cell."""
+
+    act: Literal["ThrowSmoke"] = "ThrowSmoke"
+    x: CellX
+    y: CellY
+
+
+class ThrowExplosive(ActionStep):
+    """Throw an explosive on a cell."""
+
+    act: Literal["ThrowExplosive"] = "ThrowExplosive"
+    x: CellX
+    y: CellY
+
+
+class Block(ActionStep):
+    """Brace against the next hit."""
+
+    act: Literal["Block"] = "Block"
+
+
+KINDS: tuple[type[ActionStep], ...] = (
+    MoveTo, Attack, Approach, Retreat, AimedShot, Heal, TakeCover, Reload, ThrowSmoke, ThrowExplosive, Block, Scan, Wait,
+)  # fmt: skip
+
+
+def small_registry(offered: list[str] | None = None) -> ToolRegistry:
+    """Return a registry of the kinds above that offers all of them or those named."""
+    return ToolRegistry(KINDS, offered=offered)
+
+
+def snapshot(*, x: int = 5, y: int = 5, **fields: Any) -> WorldSnapshot:
+    """Return a snapshot on the small map; `me` adds to the agent's own fields."""
+    me = {"pos": {"x": x, "y": y}, **fields.pop("me", {})}
+    bounds = {"width": MAP_WIDTH, "height": MAP_HEIGHT}
+    return WorldSnapshot.model_validate({"bounds": bounds, "me": me, **fields})
+
+
+def enemy(key: int, x: int, y: int, **fields: Any) -> dict[str, Any]:
+    """Return one enemy in the form a snapshot takes."""
+    return {"id": key, "pos": {"x": x, "y": y}, **fields}
+
+
+def agents(n: int, **fields: Any) -> list[tuple[AgentId, WorldSnapshot]]:
+    """Return agents 1 to n, each on its own cell and with the same knowledge otherwise."""
+    return [(AgentId(k), snapshot(x=k % MAP_WIDTH, **fields)) for k in range(1, n + 1)]
+
+
+def one_row(world: WorldSnapshot, key: int = 1) -> SnapshotBatch:
+    """Return a batch of one agent."""
+    return SnapshotBatch.from_snapshots([(AgentId(key), world)])
+
+
+# Strategies.
+
+KEYS = st.integers(0, 40)
+X, Y = st.integers(0, MAP_WIDTH - 1), st.integers(0, MAP_HEIGHT - 1)
+
+
+def places() -> st.SearchStrategy[dict[str, int]]:
+    """Draw a cell of the small map."""
+    return st.fixed_dictionaries({"x": X, "y": Y})
+
+
+def _others(upto: int) -> st.SearchStrategy[list[dict[str, Any]]]:
+    other = st.fixed_dictionaries({"id": KEYS, "pos": places(), "hp": st.integers(0, 100)})
+    return st.lists(other, max_size=upto, unique_by=lambda o: o["id"])
+
+
+def worlds() -> st.SearchStrategy[WorldSnapshot]:
+    """Draw what one agent knows on the small map."""
+    me = st.fixed_dictionaries(
+        {"pos": places()},
+        optional={
+            "hp": st.integers(0, 100),
+            "ammo": st.integers(0, 3),
+            "reserve": st.integers(0, 3),
+            "morale": st.integers(0, 100),
+            "medkits": st.integers(0, 1),
+            "smokes": st.integers(0, 1),
+            "explosives": st.integers(0, 1),
+            "cooldowns": st.dictionaries(st.sampled_from(["attack", "throw"]), st.sampled_from([0, 0.5, 3]), max_size=2),
+        },
+    )  # fmt: skip
+    poi = st.fixed_dictionaries({"k": st.just("gate"), "pos": places()})
+    leader = st.fixed_dictionaries({"id": KEYS, "pos": places()})
+    fields = st.fixed_dictionaries(
+        {"me": me, "bounds": st.just({"width": MAP_WIDTH, "height": MAP_HEIGHT})},
+        optional={
+            "enemies": _others(3),
+            "allies": _others(2),
+            "pois": st.lists(poi, max_size=1),
+            "player": leader,
+            "objective": st.sampled_from(["", "hold", "Extract the crate", "reach the gate"]),
+            "orders": st.lists(st.sampled_from(["hold", "follow"]), max_size=1),
+        },
+    )
+    return fields.map(WorldSnapshot.model_validate)
+
+
+def asked(upto: int = 5) -> st.SearchStrategy[list[tuple[AgentId, WorldSnapshot]]]:
+    """Draw some different agents, in any order."""
+    pair = st.tuples(KEYS.map(AgentId), worlds())
+    return st.lists(pair, max_size=upto, unique_by=lambda p: p[0])
+
+
+def steps(registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
+    """Draw a step of an offered kind with arguments in their ranges; targets and cells need not exist."""
+    return st.sampled_from(list(registry)).flatmap(lambda spec: _step(spec, registry))
+
+
+def _step(spec: ToolSpec, registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
+    required = {arg.name: _value(arg) for arg in spec.args if arg.required}
+    optional = {arg.name: _value(arg) for arg in spec.args if not arg.required and "." not in arg.name}
+    drawn = st.fixed_dictionaries(required, optional=optional)
+    return drawn.map(lambda fields: registry.make(spec.name, **fields))
+
+
+def _value(arg: ArgSpec) -> st.SearchStrategy[Any]:
+    if arg.choices:
+        return st.sampled_from(arg.choices)
+    if arg.role in (Role.ENEMY, Role.ALLY):
+        return KEYS
+    if arg.role in (Role.CELL_X, Role.CELL_Y):
+        return st.integers(0, 20)
+    whole = st.integers(arg.low, min(arg.high, arg.low + 40 * arg.scale))
+    return whole if arg.scale == 1 else whole.map(lambda stored: stored / arg.scale)
+
+
+def raw_plans(keys: np.ndarray[Any, np.dtype[np.int64]], registry: ToolRegistry) -> st.SearchStrategy[PlanBatch]:
+    """Draw plans as bare integers, near the borders of what is legal."""
+    n = len(keys)
+    stored = st.sampled_from([-(2**31), -1, 0, 1, 2, 5, 11, 12, 15, 16, 64, 65, 100, 600_000, 600_001, 2**31 - 1])
+
+    def build(drawn: tuple[list[int], list[list[int]], list[list[list[int]]]]) -> PlanBatch:
+        lengths, kinds, args = drawn
+        plans = PlanBatch.empty(keys, 2)
+        plans.length[:] = lengths
+        plans.kind[:] = np.array(kinds, np.int16).reshape(2, n)
+        plans.args[:] = np.array(args, np.int32).reshape(2, 4, n)
+        return plans
+
+    def fixed(of: st.SearchStrategy[Any], size: int) -> st.SearchStrategy[list[Any]]:
+        return st.lists(of, min_size=size, max_size=size)
+
+    codes = st.integers(-1, len(registry.specs))
+    return st.tuples(fixed(st.integers(0, 2), n), fixed(fixed(codes, n), 2), fixed(fixed(fixed(stored, n), 4), 2)).map(
+        build
+    )
