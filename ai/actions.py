@@ -83,7 +83,7 @@ class Arg:
 
 def _number(value: object) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError("must be a number")
+        raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports ValueError as invalid
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("must be finite")
     return value
@@ -331,7 +331,8 @@ class ToolRegistry:
             return self._specs[self._codes[act]].kind.model_validate(dict(data))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            place = ".".join(str(part) for part in first["loc"]) or "step"
+            # A reply may name a field with half a surrogate pair, which no file or terminal takes.
+            place = ".".join(str(part) for part in first["loc"]).encode("ascii", "backslashreplace").decode() or "step"
             raise ParseError(f"{act}.{place[:60]}: {first['msg'][:120]}") from None
 
     def make(self, name: str, **fields: object) -> ActionStep:
@@ -406,6 +407,8 @@ class ToolRegistry:
                 nested["required"].append(last)
                 target = nested["properties"]
             target[last] = _arg_schema(arg, width=width, height=height, enemies=enemies, allies=allies)
+        for owner in {arg.name.split(".")[0]: None for arg in spec.args if "." in arg.name and not arg.required}:
+            properties[owner] = {"anyOf": [properties[owner], {"type": "null"}]}
         return {
             "type": "object",
             "properties": properties,

@@ -226,12 +226,11 @@ class _Run:
         elif not shard.texts:
             try:
                 reply = parse_reply(shard.scanner.text, shard.slots, self.request.registry)
-            except ParseError as error:
-                shard.failure = Outcome.INVALID, str(error)
-            else:
-                shard.texts, shard.invalid = reply.texts, reply.errors
-                for agent, steps in reply.plans.items():
-                    self.keep(shard, agent, steps)
+            except ParseError:
+                return  # nothing to read: every plan is missing, as each would be in a shard of its own
+            shard.texts, shard.invalid = reply.texts, reply.errors
+            for agent, steps in reply.plans.items():
+                self.keep(shard, agent, steps)
 
 
 async def _read(run: _Run, shard: _Shard) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,11 @@ from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 logger = logging.getLogger("tickweave.ai.fallback")
 
 _T = TypeVar("_T")
+
+# Plain integers: members of an enumeration are slow to compare with arrays.
+_OK: Final = int(Outcome.OK)
+_ACCEPTED: Final = int(Refusal.ACCEPTED)
+_UNAVAILABLE: Final = int(Outcome.UNAVAILABLE)
 
 
 def default_tiers() -> tuple[Planner, ...]:
@@ -213,7 +218,7 @@ class FallbackOrchestrator:
     ) -> NDArray[np.intp]:
         """Ask one tier for the agents at `rows`, keep in `result` what it gave, and return the rows still unplanned."""
         planner, name = self._planners[index], self._names[index]
-        attempt = Attempts(name, rows, np.full(len(rows), Outcome.UNAVAILABLE, np.int8))
+        attempt = Attempts(name, rows, np.full(len(rows), _UNAVAILABLE, np.int8))
         result.attempts.append(attempt)
         needs_client = getattr(planner, "needs_client", False)
         if needs_client and call.client is None:
@@ -265,11 +270,15 @@ def _check_answer(answer: TierPlans, part: SnapshotBatch, tier: str) -> None:
     shapes = (plans.keys.shape, plans.length.shape, answer.outcome.shape, plans.kind.shape, plans.args.shape)
     if shapes != ((n,), (n,), (n,), (steps, n), (steps, ARGS_MAX, n)):
         raise ContractError(f"tier {tier!r} was asked for {n} agents and answered with arrays of shapes {shapes}")
-    if not np.array_equal(plans.keys, part.keys):
+    if plans.keys is not part.keys and not np.array_equal(plans.keys, part.keys):
         raise ContractError(f"tier {tier!r} changed the agents: asked for {part.keys}, answered for {plans.keys}")
-    if not 0 <= plans.length.min() <= plans.length.max() <= min(steps, STEPS_MAX):
+    types = (plans.length.dtype, answer.outcome.dtype, plans.kind.dtype, plans.args.dtype)
+    if types != (np.int8, np.int8, np.int16, np.int32):
+        raise ContractError(f"tier {tier!r} answered with arrays of types {[str(dtype) for dtype in types]}")
+    # Seen without their signs, negative numbers are too large as well.
+    if (plans.length.view(np.uint8) > min(steps, STEPS_MAX)).any():
         raise ContractError(f"tier {tier!r} gave a plan of a length outside 0 to {min(steps, STEPS_MAX)}")
-    if not 0 <= answer.outcome.min() <= answer.outcome.max() < len(Outcome):
+    if (answer.outcome.view(np.uint8) >= len(Outcome)).any():
         raise ContractError(f"tier {tier!r} gave an outcome code that `Outcome` does not have")
 
 
@@ -279,10 +288,10 @@ def _judge(answer: TierPlans, part: SnapshotBatch, registry: ToolRegistry, attem
         # Its verbs are always encodable and need not be offered.
         registry = ToolRegistry(spec.kind for spec in registry.specs)
     verdict = refusals(part, answer.plans, registry)
-    offered: NDArray[np.bool_] = answer.outcome == Outcome.OK
-    accepted: NDArray[np.bool_] = offered & (verdict == Refusal.ACCEPTED)
+    offered: NDArray[np.bool_] = answer.outcome == _OK
+    accepted: NDArray[np.bool_] = offered & (verdict == _ACCEPTED)
     if accepted.all():
-        attempt.outcome[:] = Outcome.OK
+        attempt.outcome[:] = _OK
         return accepted
     attempt.outcome[:] = np.where(offered & ~accepted, Outcome.REFUSED, answer.outcome)
     for row in np.flatnonzero(~accepted):

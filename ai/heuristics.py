@@ -68,9 +68,9 @@ def _enemy_distance_squared(batch: SnapshotBatch) -> NDArray[np.int64]:
     dx = batch.enemy_x[:, 0].astype(np.int64) - batch.x
     dy = batch.enemy_y[:, 0].astype(np.int64) - batch.y
     # Places outside every map may be so far away that their square overflows; no rule looks farther than this.
-    dx = np.minimum(np.abs(dx), CELLS_MAX)
-    dy = np.minimum(np.abs(dy), CELLS_MAX)
-    return dx * dx + dy * dy
+    dx, dy = np.minimum(np.abs(dx), CELLS_MAX), np.minimum(np.abs(dy), CELLS_MAX)
+    squared: NDArray[np.int64] = dx * dx + dy * dy
+    return squared
 
 
 def _hurt(hp: NDArray[np.int32], hp_max: NDArray[np.int32], below_percent: int) -> Mask:
@@ -182,7 +182,8 @@ class AllyHurt(_Condition):
     def holds(self, batch: SnapshotBatch) -> Mask:
         """Compare every visible, living ally."""
         hurt = _hurt(batch.ally_hp, batch.hp_max[:, None], self.below_percent)
-        return np.any((batch.ally >= 0) & (batch.ally_hp > 0) & hurt, axis=1)
+        found: Mask = np.any((batch.ally >= 0) & (batch.ally_hp > 0) & hurt, axis=1)
+        return found
 
 
 class HasItem(_Condition):

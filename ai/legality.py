@@ -33,7 +33,9 @@ def refusals(batch: SnapshotBatch, plans: PlanBatch, registry: ToolRegistry) -> 
     it sees.
     """
     found = np.zeros(len(plans), np.int8)
-    found[plans.length <= 0] = Refusal.EMPTY
+    empty = plans.length <= 0
+    if empty.any():
+        found[empty] = Refusal.EMPTY
     for step in range(int(plans.length.max(initial=0))):
         active = (plans.length > step) & (found == _ACCEPTED)
         if active.all():
@@ -54,32 +56,37 @@ def _step_refusals(
     """Judge one step of the agents at `rows` (None: all), `[m] int8`; the first wrong argument decides."""
     found = np.zeros(len(kind), np.int8)
     code: NDArray[np.intp] = kind.astype(np.intp)
-    known = (code >= 0) & (code < len(registry.specs))
-    if not known.all():
-        code[~known] = 0
-    _mark(found, ~(known & registry.offered_codes[code]), Refusal.UNKNOWN_KIND)
-    present = np.flatnonzero(np.bincount(code, minlength=len(registry.specs)))
+    unknown_kind = code.view(np.uintp) >= len(registry.specs)
+    if unknown_kind.any():
+        code[unknown_kind] = 0
+        _mark(found, unknown_kind, Refusal.UNKNOWN_KIND)
+    present = np.bincount(code, minlength=len(registry.specs)).nonzero()[0]
+    if not registry.offered_codes[present].all():
+        _mark(found, ~registry.offered_codes.take(code), Refusal.UNKNOWN_KIND)
     # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
-    lows = registry.lows.view(np.uint32)
-    spans = registry.highs.view(np.uint32) - lows
+    lows = registry.lows.T.copy().view(np.uint32)
+    spans = registry.highs.T.copy().view(np.uint32) - lows
+    used = (registry.highs[present] != NONE).any(0).tolist()
+    optional = ~registry.required
+    has_optional = optional[present].any(0).tolist()
+    roles_present = [set(column) for column in registry.roles[present].T.tolist()]
     for place in range(ARGS_MAX):
         value = args[place]
-        roles = registry.roles[present, place]
-        if (registry.highs[present, place] == NONE).all():
+        roles = roles_present[place]
+        if not used[place]:
             _mark(found, value != NONE, Refusal.OUT_OF_RANGE)
             continue
-        fits = np.ascontiguousarray(value).view(np.uint32) - lows[:, place][code] <= spans[:, place][code]
-        optional = ~registry.required[:, place]
-        if optional[present].any():
-            fits |= (value == NONE) & optional[code]
+        fits = np.ascontiguousarray(value).view(np.uint32) - lows[place].take(code) <= spans[place].take(code)
+        if has_optional[place] and not fits.all():
+            fits |= (value == NONE) & optional[:, place][code]
         _mark(found, ~fits, Refusal.OUT_OF_RANGE)
         for role, size in zip(_CELL_ROLES, (batch.map.width, batch.map.height), strict=True):
-            if (roles == role).any():
-                outside = (registry.roles[:, place] == role)[code] & (value >= size)
+            if role in roles:
+                outside = (registry.roles[:, place] == role).take(code) & (value >= size)
                 _mark(found, outside, Refusal.OUTSIDE_MAP)
         for role in (_ENEMY, _ALLY):
-            if (roles == role).any():
-                members = np.flatnonzero((registry.roles[:, place] == role)[code] & (value != NONE))
+            if role in roles:
+                members = ((registry.roles[:, place] == role).take(code) & (value != NONE)).nonzero()[0]
                 asking = members if rows is None else rows[members]
                 unknown = np.zeros(len(found), np.bool_)
                 unknown[members] = ~(_sees_enemy if role == _ENEMY else _sees_ally)(batch, asking, value[members])
@@ -96,7 +103,7 @@ def _mark(found: NDArray[np.int8], wrong: _Bools, refusal: Refusal) -> None:
 def _sees_enemy(batch: SnapshotBatch, rows: NDArray[np.intp], key: NDArray[np.int32]) -> _Bools:
     # Most plans name the nearest enemy; only the others are looked up among all.
     seen: _Bools = batch.enemy[rows, 0] == key
-    rest = np.flatnonzero(~seen)
+    rest = (~seen).nonzero()[0]
     if len(rest):
         seen[rest] = (batch.enemy[rows[rest]] == key[rest, None]).any(1)
     return seen

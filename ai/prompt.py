@@ -117,7 +117,7 @@ def _sample(registry: ToolRegistry, spec: ToolSpec) -> dict[str, Any] | None:
 
 
 def _verb_line(spec: ToolSpec, *, costs: bool) -> str:
-    line = f"{spec.name}({', '.join(_argument(arg) for arg in spec.args)}): {spec.sentence}"
+    line = f"{spec.name}({', '.join(_arguments(spec))}): {spec.sentence}"
     if costs and spec.cooldown_s:
         line += f" Cooldown {_plain(spec.cooldown_s)} s."
     if costs and spec.cost:
@@ -125,17 +125,27 @@ def _verb_line(spec: ToolSpec, *, costs: bool) -> str:
     return line
 
 
-def _argument(arg: ArgSpec) -> str:
-    mark = "" if arg.required else "?"
+def _arguments(spec: ToolSpec) -> list[str]:
+    """Return the arguments of a kind as a reply names them; those of a nested object stand in its braces."""
+    owners: dict[str, list[ArgSpec]] = {}
+    for arg in spec.args:
+        owners.setdefault(arg.name.partition(".")[0], []).append(arg)
+    shown = []
+    for name, args in owners.items():
+        inner = [f"{arg.name.partition('.')[2]} {_kind(arg)}" for arg in args if "." in arg.name]
+        kind = f"{{{', '.join(inner)}}}" if inner else _kind(args[0])
+        shown.append(f"{name}{'' if args[0].required else '?'} {kind}")
+    return shown
+
+
+def _kind(arg: ArgSpec) -> str:
     if arg.choices:
-        kind = "|".join(arg.choices)
-    elif arg.role in (Role.CELL_X, Role.CELL_Y):
-        kind = "cell"
-    elif arg.role in (Role.ENEMY, Role.ALLY):
-        kind = f"{arg.role.name.lower()} id"
-    else:
-        kind = f"{_written(arg.low, arg)}..{_written(arg.high, arg)}"
-    return f"{arg.name}{mark} {kind}"
+        return "|".join(arg.choices)
+    if arg.role in (Role.CELL_X, Role.CELL_Y):
+        return "cell"
+    if arg.role in (Role.ENEMY, Role.ALLY):
+        return f"{arg.role.name.lower()} id"
+    return f"{_written(arg.low, arg)}..{_written(arg.high, arg)}"
 
 
 def _written(stored: int, arg: ArgSpec) -> int | float:
@@ -223,14 +233,11 @@ def _row(batch: SnapshotBatch, row: int, texts: Mapping[int, int]) -> str:
 
 def _cooldowns(batch: SnapshotBatch, row: int) -> list[tuple[str, int]]:
     """Return the cooldowns that still run, in whole seconds rounded up, sorted by name."""
-    left = {
-        name: -(-int(ticks) // batch.ticks_per_second)
+    return sorted(
+        (name, -(-int(ticks) // batch.ticks_per_second))
         for name, ticks in zip(batch.cooldown_names, batch.ready[row], strict=True)
         if ticks > 0
-    }
-    if batch.originals is not None:
-        left.update({name: int(-(-s // 1)) for name, s in batch.originals[row].me.cooldowns.items() if s > 0})
-    return sorted(left.items())
+    )
 
 
 # -- the schema of the reply -------------------------------------------------------------------------------------------

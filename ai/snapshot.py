@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
-from ai.actions import CELLS_MAX
+from ai.actions import CELLS_MAX, KEY_MAX
 from ai.errors import ContractError
 
 AgentId = NewType("AgentId", int)
@@ -45,7 +45,7 @@ COVER_NAMES: Final = ("none", "low")
 
 def _coordinate(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("must be a whole number")
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic reports ValueError as invalid
     return value
 
 
@@ -66,7 +66,7 @@ class Point(_Known):
 class LeaderState(_Known):
     """The leader this agent follows; the source calls it the player."""
 
-    id: int = 0
+    id: int = Field(0, ge=0, le=KEY_MAX)
     hp: int = 100
     pos: Point
     stance: str = Field("stand", max_length=64)
@@ -103,7 +103,7 @@ class SelfState(_Known):
 class AllyState(_Known):
     """A team mate this agent can perceive."""
 
-    id: int
+    id: int = Field(ge=0, le=KEY_MAX)
     pos: Point
     hp: int = 100
 
@@ -111,7 +111,7 @@ class AllyState(_Known):
 class EnemyState(_Known):
     """An enemy this agent can see; `last_seen` is the time of the sighting, seconds."""
 
-    id: int = Field(0, ge=0, le=2**31 - 1)
+    id: int = Field(0, ge=0, le=KEY_MAX)
     pos: Point
     hp: int = 100
     cover: str = Field("none", max_length=64)
@@ -239,7 +239,9 @@ class SnapshotBatch:
         The number of enemy and ally places hashed follows the data, so a limit may grow without changing old digests.
         """
         state = hashlib.blake2b(digest_size=8, person=b"tickweave-snap")
-        state.update(f"{self.tick},{self.ticks_per_second},{len(self)},{self.texts},{self.map.pois}".encode())
+        state.update(
+            f"{self.tick},{self.ticks_per_second},{len(self)},{self.texts},{self.cooldown_names},{self.map.pois}".encode()
+        )
         state.update(np.ascontiguousarray(self.keys, "<i8").data)
         used_enemies = int((self.enemy >= 0).sum(1).max(initial=0))
         used_allies = int((self.ally >= 0).sum(1).max(initial=0))
@@ -383,7 +385,7 @@ def _fill_row(batch: SnapshotBatch, row: int, snapshot: WorldSnapshot) -> None:
         left = math.ceil(min(max(seconds, 0.0), 2**31 / batch.ticks_per_second) * batch.ticks_per_second)
         batch.ready[row, batch.cooldown_names.index(name)] = _clip(left)
     if snapshot.player is not None:
-        batch.leader[row] = max(snapshot.player.id, 0)
+        batch.leader[row] = snapshot.player.id
         batch.leader_x[row], batch.leader_y[row] = snapshot.player.pos.x, snapshot.player.pos.y
         batch.leader_hp[row] = _clip(snapshot.player.hp)
     if snapshot.pois:

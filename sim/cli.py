@@ -30,6 +30,7 @@ from typer.exceptions import TyperException
 from ai.clients import client_from_spec
 from ai.clients.base import LlmClient
 from ai.errors import AIError, ContractError
+from ai.prompt import PROMPT_VERSION
 from sim.errors import ScenarioError, SimError
 from sim.explain import one_line, shown
 from sim.inputs import TimedInput
@@ -37,7 +38,7 @@ from sim.replay.verify import Verdict
 from sim.replay.verify import verify as verify_replay
 from sim.replay.writer import Recorder, open_replay
 from sim.scenario import FILE_BYTES_MAX, TICKS_MAX, Scenario, available, decode, inputs_from_lines, load, read_text
-from sim.simulation import Simulation
+from sim.simulation import Simulation, TickReport
 from sim.summary import Tally, scenarios_table
 
 OK: Final = 0
@@ -46,6 +47,8 @@ INCONCLUSIVE: Final = 2
 USAGE: Final = 64
 INTERRUPTED: Final = 130
 
+REFUSED_SHOWN_MAX: Final = 5
+"""Refused inputs told for one tick."""
 SUFFIX: Final = ".replay.jsonl"
 """How a replay's name ends."""
 NO_MODEL: Final = "none"
@@ -82,7 +85,13 @@ def _usage(message: str) -> _ExitError:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
-    sys.exit(invoke(args))
+    code = invoke(args)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Nobody takes our output: told already, or a reader that has gone. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def invoke(args: Sequence[str] | None = None) -> int:
@@ -99,8 +108,6 @@ def invoke(args: Sequence[str] | None = None) -> int:
     except (SimError, AIError) as error:
         return _fail(str(error), FAILED)
     except BrokenPipeError:
-        # Whoever read our output has gone; nothing may be written there any more, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     except OSError as error:
         where = f"{shown(str(error.filename))}: " if error.filename else ""
@@ -172,11 +179,16 @@ def run(
     total = ticks or plan.ticks
     with (
         Simulation(plan, seed=chosen_seed, client=client, detail=detail.value) as simulation,
-        open_replay(target, simulation) as recorder,
+        open_replay(target) as writer,
         _progress(plan.name, total, hidden=quiet) as advance,
         _interrupts() as interrupted,
     ):
-        _run(simulation, recorder, deque(timeline), total, tally, advance, interrupted)
+        model = client.label if client else None
+        prompts = PROMPT_VERSION if client else None
+        recorder = Recorder(simulation, writer, ticks=total, llm=model, prompt_version=prompts)
+        recorder.header()
+        _run(simulation, recorder, deque(timeline), total, tally, advance, interrupted, quiet=quiet)
+        recorder.end()
     tally.wall_s = perf_counter() - started
     _report_path(target).write_text(json.dumps(tally.as_report(), indent=2) + "\n", encoding="utf-8")
     if interrupted():
@@ -195,6 +207,8 @@ def _run(
     tally: Tally,
     advance: Callable[[], None],
     interrupted: Callable[[], bool],
+    *,
+    quiet: bool,
 ) -> None:
     reports = simulation.run(ticks)
     while not interrupted():
@@ -205,10 +219,21 @@ def _run(
         if report is None:
             break
         ticked = perf_counter()
-        recorder.record(report)
+        recorder.tick(report)
         tally.add(report, tick_s=ticked - begun, record_s=perf_counter() - ticked)
+        if not quiet:
+            _tell_refused(report)
         advance()
     tally.unused_inputs = len(timeline)
+
+
+def _tell_refused(report: TickReport) -> None:
+    """Say which inputs had no effect; past a few of one tick only how many."""
+    for item, reason in report.refused[:REFUSED_SHOWN_MAX]:
+        sys.stderr.write(f"tickweave: tick {report.tick}: {item.kind} refused: {one_line(reason)}\n")
+    more = len(report.refused) - REFUSED_SHOWN_MAX
+    if more > 0:
+        sys.stderr.write(f"tickweave: tick {report.tick}: {more} more inputs refused\n")
 
 
 @app.command()

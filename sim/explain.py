@@ -6,6 +6,7 @@ Only the first error is told: it is fixed first, and later ones often follow fro
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -51,8 +52,9 @@ def sentence(error: ValidationError, schema: Schema) -> str:
             reason = context["reason"]
         case _:
             message = first["msg"]
-            reason = message.removeprefix("Input ").removeprefix("Value error, ")
-            if message.startswith("Input should") and isinstance(first["input"], str | int | float | bool):
+            reason = re.sub(r"^(?:Input|String|Value error,) ", "", message)
+            plain = isinstance(first["input"], str | int | float | bool)
+            if plain and message.startswith(("Input should", "String should match")):
                 reason = f"{reason}, not {quoted(first['input'])}"
     return one_line(f"{key}: {reason}" if key else reason)
 

@@ -36,6 +36,8 @@ MARGIN: Final = LINE_MAX + 2
 """Cells of wall around the map."""
 FIELDS_CELLS_MAX: Final = 64_000_000
 """Cells that cached flow fields may hold together; the cache decides about time, never about results."""
+LINES_AT_ONCE: Final = 40_000
+"""Cells of sight lines that are looked up in one go."""
 UNREACHABLE: Final = 2**31 - 1
 """Distance of a cell from which the goal cannot be reached."""
 
@@ -74,6 +76,8 @@ def _line_table() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int3
             for i in range(1, n):
                 lx, ly = (2 * i * cx + n) // (2 * n), (2 * i * cy + n) // (2 * n)
                 dxs[row, i - 1], dys[row, i - 1] = (lx, ly) if canonical else (lx + dx, ly + dy)
+            # The rest repeats the first cell, which is asked again without harm.
+            dxs[row, max(n - 1, 0) :], dys[row, max(n - 1, 0) :] = dxs[row, 0], dys[row, 0]
     return dxs, dys, counts
 
 
@@ -190,12 +194,19 @@ class Grid:
         opaque = self.opaque()
         dy, dx = np.divmod(target - source + LINE_MAX * (self.stride + 1), self.stride)
         offset = dy * (2 * LINE_MAX + 1) + dx
-        clear = np.ones(len(source), np.bool_)
         count = self._line_counts[offset]
-        live = np.flatnonzero(count > 0)
-        for place in range(int(count.max(initial=0))):
-            live = live[count[live] > place]
-            hit = opaque[source[live] + self._lines[offset[live], place]]
+        longest = int(count.max(initial=0))
+        clear = np.ones(len(source), np.bool_)
+        if not longest:
+            return clear
+        # Few pairs are looked at in one go; of many, most are decided by the first cells of their lines.
+        stride = longest if len(source) * longest <= LINES_AT_ONCE else 3
+        live = (count > 0).nonzero()[0]
+        for place in range(0, longest, stride):
+            if place:
+                live = live[count[live] > place]
+            lines = self._lines[offset[live], place : place + stride]
+            hit = opaque[source[live][:, None] + lines].any(1)
             clear[live[hit]] = False
             live = live[~hit]
         return clear
@@ -237,7 +248,7 @@ class Grid:
         return distance
 
     def _build_graph(self) -> None:
-        self._cell_of_node = np.flatnonzero(~self.wall)
+        self._cell_of_node = (~self.wall).nonzero()[0]
         nodes = len(self._cell_of_node)
         self._node_of = np.full(self.size, -1, np.int32)
         self._node_of[self._cell_of_node] = np.arange(nodes, dtype=np.int32)
@@ -260,13 +271,39 @@ class Occupancy:
         self.row_at[cells] = np.arange(len(cells), dtype=np.int32)
         self.grid = grid
         self.cells = cells
+        self._index: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None
 
     def index(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return `before` and `rows_by_cell`."""
-        taken = self.row_at >= 0
-        before = np.zeros(len(taken) + 1, np.int32)
-        np.cumsum(taken, out=before[1:])
-        return before, self.row_at[taken]
+        """Return `before` and `rows_by_cell`; made with the first call."""
+        if self._index is None:
+            taken = self.row_at >= 0
+            before = np.zeros(len(taken) + 1, np.int32)
+            np.cumsum(taken, out=before[1:])
+            self._index = before, self.row_at[taken]
+        return self._index
+
+    def strangers_near(self, rows: NDArray[np.intp], team: NDArray[np.int8]) -> NDArray[np.bool_]:
+        """Return for whom anyone of another team may stand within `SIGHT_MAX` cells; a quick no is a sure no.
+
+        The map is cut into squares of `SIGHT_MAX` cells; a bit a team (teams share bits beyond 64, which only makes
+        the answer less sharp) says who is in a square, and the nine squares around an agent are asked.
+        """
+        down, across = np.divmod(self.cells, self.grid.stride)
+        down, across = down // SIGHT_MAX + 1, across // SIGHT_MAX + 1
+        wide = self.grid.stride // SIGHT_MAX + 3
+        high = self.grid.size // self.grid.stride // SIGHT_MAX + 3
+        bit = np.uint64(1) << (team.astype(np.uint64) & np.uint64(63))
+        squares = np.zeros(high * wide, np.uint64)
+        np.bitwise_or.at(squares, down * wide + across, bit)
+        plane = squares.reshape(high, wide)
+        around = plane.copy()
+        around[:, 1:] |= plane[:, :-1]
+        around[:, :-1] |= plane[:, 1:]
+        plane = around.copy()
+        around[1:] |= plane[:-1]
+        around[:-1] |= plane[1:]
+        found: NDArray[np.bool_] = (around.ravel()[(down * wide + across)[rows]] & ~bit[rows]) != 0
+        return found
 
     def near(self, rows: NDArray[np.intp], radius: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Return all pairs of an agent of `rows` and another agent at most `radius` cells away.

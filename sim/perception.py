@@ -70,7 +70,7 @@ def sightings(
     dx = position.x[other].astype(np.int64) - position.x[mine]
     dy = position.y[other].astype(np.int64) - position.y[mine]
     distance2 = dx * dx + dy * dy
-    near = np.flatnonzero(distance2 <= sight[viewer] ** 2)
+    near = (distance2 <= sight[viewer] ** 2).nonzero()[0]
     clear = near[grid.sees(occupancy.cells[mine[near]], occupancy.cells[other[near]])]
     return Sightings(viewer[clear], other[clear], distance2[clear], hostile[clear])
 
@@ -79,8 +79,13 @@ def threats(
     world: World, grid: Grid, occupancy: Occupancy, rows: Rows, within: NDArray[np.int64] | None = None
 ) -> NDArray[np.int64]:
     """Return how many enemies each agent of `rows` sees (at most `within` cells away), `[len(rows)]`."""
-    seen = sightings(world, grid, occupancy, rows, hostile_only=True, within=within)
-    return np.bincount(seen.viewer, minlength=len(rows))
+    found = np.zeros(len(rows), np.int64)
+    near = occupancy.strangers_near(rows, world[Team].id).nonzero()[0]
+    if len(near):
+        limits = None if within is None else within[near]
+        seen = sightings(world, grid, occupancy, rows[near], hostile_only=True, within=limits)
+        found[near] = np.bincount(seen.viewer, minlength=len(near))
+    return found
 
 
 def _nearest(

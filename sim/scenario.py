@@ -558,4 +558,6 @@ def _offered(name: str, found: Path | EntryPoint) -> Scenario:
         return offer
     if isinstance(offer, str | os.PathLike):
         return from_toml(read_text(Path(offer)), source)
-    raise ScenarioError(f"{source}: is a {type(offer).__name__}; it must be a Scenario or the path of a TOML file")
+    raise ScenarioError(
+        f"{source}: is of type {type(offer).__name__}; it must be a Scenario or the path of a TOML file"
+    )

@@ -61,6 +61,9 @@ T = TypeVar("T")
 DENSE_KEYS_MAX: Final = 50_000_000
 """Up to this next key, key to row is one dense array; beyond it, a binary search."""
 
+FEW_ROWS: Final = 2000
+"""Below this many rows a flush moves a column in one step, from it on line by line; only speed differs."""
+
 EVENTS_MAX: Final = 1 << 20
 """Events an `EventQueue` holds unless told otherwise."""
 
@@ -666,6 +669,7 @@ class World:
         self._claimed_keys: set[int] = set()
 
         self._systems: list[System] = []
+        self._processors: list[esper.Processor] = []
         self._after: Callable[[str], None] | None = None
         self._position = -1
         self._thread = threading.get_ident()
@@ -766,8 +770,9 @@ class World:
             for system in systems:
                 position = len(self._systems)
                 self._systems.append(system)
-                esper.add_processor(system, priority=-2 * position)
-                esper.add_processor(_Mark(position, system.name), priority=-2 * position - 1)
+                for processor in (system, _Mark(position, system.name)):
+                    esper.add_processor(processor, priority=-len(self._processors))
+                    self._processors.append(processor)
 
     @property
     def systems(self) -> tuple[System, ...]:
@@ -802,11 +807,12 @@ class World:
         """Note that the system at a position is done; only the marks between systems call this.
 
         Raises:
-            WorldError: the position is not the next one.
+            WorldError: the position is not the next one, or esper has other processors than were installed.
         """
         if esper.current_world != self._context:
             raise WorldError(f"system {name!r} switched esper's context to {esper.current_world!r}")
-        if position != self._position:
+        # esper has no public way to list its processors, and one added in mid-process makes it run a system twice.
+        if position != self._position or esper._processors != self._processors:  # noqa: SLF001
             raise WorldError(f"system {name!r} ran out of order: esper's processors were changed directly")
         self._position += 1
         if self._after is not None:
@@ -1252,8 +1258,13 @@ class World:
         sources += [table.mask[: self._n] for table in self.tables if table.mask is not None]
         sources += [self._keys[: self._n], self._ids[: self._n]]
         for source in sources:
-            # take is the faster one for flat columns and several times slower for the others.
-            source[..., first:last] = source.take(order, mode="clip") if source.ndim == 1 else source[..., order]
+            if order.size < FEW_ROWS:
+                source[..., first:last] = source[..., order]
+                continue
+            # Line by line, because indexing the last axis of a whole block is several times slower for many rows.
+            for inner in np.ndindex(source.shape[:-1]):
+                line = source[inner]
+                line[first:last] = line.take(order, mode="clip")
 
     def _append(self, spawns: list[_Spawn]) -> int:
         """Add the newborn and merge them into key order; returns the first row that is not where it was."""

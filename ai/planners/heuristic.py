@@ -6,7 +6,7 @@ import numpy as np
 
 from ai.actions import ToolRegistry
 from ai.heuristics import HeuristicConfig, evaluate
-from ai.plan import FallbackTier, Outcome, PlanBatch
+from ai.plan import FallbackTier, Outcome
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.snapshot import SnapshotBatch
 
@@ -25,8 +25,9 @@ class Heuristic:
 
     async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Evaluate the rules for all agents at once."""
-        plans: PlanBatch = evaluate(self.config, batch, registry)
-        outcome = np.where(plans.length > 0, np.int8(Outcome.OK), np.int8(Outcome.MISSING))
+        plans = evaluate(self.config, batch, registry)
+        outcome = np.zeros(len(batch), np.int8)
+        outcome[plans.length == 0] = Outcome.MISSING
         return TierPlans(plans, outcome)
 
 

@@ -133,7 +133,7 @@ class Turn:
         found = np.full(len(rows), -1, np.int64)
         here = self.cells(rows)
         for goal in np.unique(goals):
-            members = np.flatnonzero(goals == goal)
+            members = (goals == goal).nonzero()[0]
             field_ = self.grid.field(int(goal))
             scores = field_[here[members][:, None] + self.grid.neighbours].astype(np.int64)
             found[members] = self.descend(rows[members], scores, field_[here[members]].astype(np.int64))
@@ -229,7 +229,7 @@ def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any
     team = turn.world[Team].id
     far = turn.distance2(rows, at) > reach2
     hidden = np.zeros(len(rows), np.bool_)
-    look = np.flatnonzero(~gone & ~far)
+    look = (~gone & ~far).nonzero()[0]
     hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(at[look]))
     return first_of(
         (gone, Refused.TARGET_GONE),
@@ -247,7 +247,7 @@ def cell_refusals(turn: Turn, rows: Rows, args: Args, reach: int) -> Codes:
     far = dx * dx + dy * dy > reach * reach
     target = turn.grid.cell(args[0], args[1])
     hidden = np.zeros(len(rows), np.bool_)
-    look = np.flatnonzero(~far)
+    look = (~far).nonzero()[0]
     hidden[look] = turn.grid.wall[target[look]] | ~turn.grid.sees(turn.cells(rows[look]), target[look])
     return first_of((far, Refused.OUT_OF_RANGE), (hidden, Refused.NO_SIGHT))
 

@@ -69,7 +69,7 @@ class MoveTo(Walk):
         """Return who stands on the cell, or stands near it in a crowd that holds it."""
         goals = turn.grid.cell(args[0], args[1])
         there = turn.cells(rows) == goals
-        waiting = np.flatnonzero(~there & (turn.world[Progress].tries[rows] >= CROWDED_TRIES))
+        waiting = (~there & (turn.world[Progress].tries[rows] >= CROWDED_TRIES)).nonzero()[0]
         if len(waiting):
             there[waiting] = turn.steps_to(rows[waiting], goals[waiting]) <= CROWDED_CELLS
         return there
@@ -181,10 +181,10 @@ class TakeCover(Walk):
         open_choice = args[0] == NONE
         found = np.zeros(len(rows), np.int8)
         if open_choice.any():
-            picked = np.flatnonzero(open_choice)
+            picked = open_choice.nonzero()[0]
             found[picked[shelter(turn, rows[picked]) < 0]] = Refused.NO_COVER
         if not open_choice.all():
-            picked = np.flatnonzero(~open_choice)
+            picked = (~open_choice).nonzero()[0]
             goals = turn.grid.cell(args[0, picked], args[1, picked])
             found[picked[turn.steps_to(rows[picked], goals) == UNREACHABLE]] = Refused.UNREACHABLE
         return found
@@ -192,7 +192,7 @@ class TakeCover(Walk):
     @classmethod
     def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Write the chosen cell into the plan, so that the agent keeps to it."""
-        picked = np.flatnonzero(args[0] == NONE)
+        picked = (args[0] == NONE).nonzero()[0]
         if len(picked):
             chosen = rows[picked]
             x, y = turn.grid.xy(shelter(turn, chosen))

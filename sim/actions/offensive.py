@@ -173,7 +173,7 @@ class ThrowExplosive(Action):
         for dx, dy in disc(BLAST_CELLS):
             cell = centre + dy * turn.grid.stride + dx
             struck = turn.occupancy.row_at[cell].astype(np.int64)
-            there = np.flatnonzero(struck >= 0)
+            there = (struck >= 0).nonzero()[0]
             there = there[turn.grid.sees(centre[there], cell[there])]
             amount = BLAST_NEAR if dx * dx + dy * dy <= 1 else BLAST_FAR
             turn.harm(struck[there], np.full(len(there), amount, np.int32))

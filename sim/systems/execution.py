@@ -55,11 +55,11 @@ class Execution(System):
         stage, steps, progress = frame.stage, world[ActionSteps], world[Progress]
         assert frame.occupancy is not None
         turn = Turn(world, stage.grid, frame.occupancy, stage.rng, frame.tick, stage.ticks_per_second)
-        active = np.flatnonzero(progress.status == Status.RUNNING)
+        active = (progress.status == Status.RUNNING).nonzero()[0]
         step = progress.step[active]
         kind = steps.kind[step, active]
-        for code in np.flatnonzero(np.bincount(kind)):
-            members = np.flatnonzero(kind == code)
+        for code in np.bincount(kind).nonzero()[0]:
+            members = (kind == code).nonzero()[0]
             rows = active[members]
             args = np.ascontiguousarray(steps.args[step[members], :, rows].T)
             action = stage.registry.spec(int(code)).kind
@@ -78,7 +78,7 @@ class Execution(System):
             ready = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
             starting &= ready[rows] <= turn.tick
         going = progress.started_at[rows] >= 0
-        first = np.flatnonzero(starting)
+        first = starting.nonzero()[0]
         if len(first):
             codes = action.refusals(turn, rows[first], args[:, first])
             self._refuse(turn, rows[first], codes)
@@ -90,7 +90,7 @@ class Execution(System):
             if not issubclass(action, Walk):
                 progress.until[begun] = turn.tick + action.ticks(turn, begun_args) - 1
             going[first] = True
-        on = np.flatnonzero(going)
+        on = going.nonzero()[0]
         if issubclass(action, Walk):
             self._go(action, turn, rows[on], args[:, on])
         else:
@@ -99,14 +99,14 @@ class Execution(System):
     def _end(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Give the steps whose time is over their effect."""
         progress = turn.world[Progress]
-        over = np.flatnonzero(progress.until[rows] <= turn.tick)
+        over = (progress.until[rows] <= turn.tick).nonzero()[0]
         rows, args = rows[over], args[:, over]
-        late = np.flatnonzero(progress.started_at[rows] < turn.tick)
+        late = (progress.started_at[rows] < turn.tick).nonzero()[0]
         if len(late):
             codes = np.zeros(len(rows), np.int8)
             codes[late] = action.refusals(turn, rows[late], args[:, late])
             self._refuse(turn, rows, codes)
-            kept = np.flatnonzero(codes == Refused.NO)
+            kept = (codes == Refused.NO).nonzero()[0]
             rows, args = rows[kept], args[:, kept]
         if not len(rows):
             return
@@ -125,7 +125,7 @@ class Execution(System):
         self._finish(turn, rows[there])
         period = action.period(turn, rows, args)
         due = (turn.tick - progress.started_at[rows]) % period == period - 1
-        on = np.flatnonzero(~there & due)
+        on = (~there & due).nonzero()[0]
         if len(on):
             turn.walk(rows[on], action.onward(turn, rows[on], args[:, on]))
 
@@ -138,7 +138,7 @@ class Execution(System):
         order = np.argsort(rows)
         rows, cells = rows[order], cells[order]
         position, progress = turn.world[Position], turn.world[Progress]
-        wanting = np.flatnonzero(cells >= 0)
+        wanting = (cells >= 0).nonzero()[0]
         won = np.zeros(len(rows), np.bool_)
         won[wanting] = turn.world.claim(cells[wanting], rows[wanting], turn.grid.size)
         moved = rows[won]
@@ -162,6 +162,6 @@ class Execution(System):
         progress.waiting_since[ended] = turn.tick
 
     def _refuse(self, turn: Turn, rows: Rows, codes: np.ndarray[tuple[int], np.dtype[np.int8]]) -> None:
-        bad = np.flatnonzero(codes != Refused.NO)
+        bad = (codes != Refused.NO).nonzero()[0]
         if len(bad):
             refuse(turn.world, rows[bad], codes[bad], turn.tick + turn.seconds(REFUSED_PAUSE_S))

@@ -40,7 +40,7 @@ class Perception(System):
         frame.alarmed = self._alarmed(world, frame, frame.occupancy)
         needing = (progress.status != Status.RUNNING) & (progress.waiting_since <= frame.tick)
         needing[frame.alarmed] = True
-        chosen = np.flatnonzero(needing)
+        chosen = needing.nonzero()[0]
         if len(chosen) > planning.per_tick_max:
             waited = np.argsort(progress.waiting_since[chosen], kind="stable")
             chosen = np.sort(chosen[waited[: planning.per_tick_max]])
@@ -51,7 +51,7 @@ class Perception(System):
     def _alarmed(self, world: World, frame: Frame, occupancy: Occupancy) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
         """Return the agents that planned in peace and now see an enemy: scanners at once, others every few ticks."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
-        peaceful = np.flatnonzero((progress.status == Status.RUNNING) & (progress.threats == 0))
+        peaceful = ((progress.status == Status.RUNNING) & (progress.threats == 0)).nonzero()[0]
         every = stage.scenario.planning.alert_every_ticks
         current = progress.step[peaceful]
         scanning = (steps.kind[current, peaceful] == stage.registry.code("Scan")) & (progress.started_at[peaceful] >= 0)

@@ -22,7 +22,6 @@ from ai.actions import (
     EnemyId,
     Role,
     Scan,
-    Seconds,
     ToolRegistry,
     ToolSpec,
     Wait,
@@ -122,7 +121,8 @@ class Block(ActionStep):
 
 
 KINDS: tuple[type[ActionStep], ...] = (
-    MoveTo, Attack, Approach, Retreat, AimedShot, Heal, TakeCover, Reload, ThrowSmoke, ThrowExplosive, Block, Scan, Wait,
+    MoveTo, Attack, Approach, Retreat, AimedShot, Heal, TakeCover, Reload, ThrowSmoke, ThrowExplosive, Block,
+    Scan, Wait,
 )  # fmt: skip
 
 
@@ -181,7 +181,7 @@ def worlds() -> st.SearchStrategy[WorldSnapshot]:
             "medkits": st.integers(0, 1),
             "smokes": st.integers(0, 1),
             "explosives": st.integers(0, 1),
-            "cooldowns": st.dictionaries(st.sampled_from(["attack", "throw"]), st.sampled_from([0, 0.5, 3]), max_size=2),
+            "cooldowns": st.dictionaries(st.sampled_from(["attack", "throw"]), st.sampled_from([0, 0.5, 3])),
         },
     )  # fmt: skip
     poi = st.fixed_dictionaries({"k": st.just("gate"), "pos": places()})

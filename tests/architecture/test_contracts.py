@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: docstrings, systems that say what they touch, no dead files, no loose ends."""
+"""The house rules that a machine can check: docstrings, what systems touch, no dead files, no loose ends."""
 
 from __future__ import annotations
 
@@ -81,7 +81,11 @@ def test_every_system_says_what_it_reads_and_writes_and_when() -> None:
     short = {
         place: missing
         for place, text in found
-        if (missing := [word for word in ("Reads", "Writes", "Order") if not re.search(rf"^\s*{word}: \S", text, re.M)])
+        if (
+            missing := [
+                word for word in ("Reads", "Writes", "Order") if not re.search(rf"^\s*{word}: \S", text, re.MULTILINE)
+            ]
+        )
     }
     assert not short
 

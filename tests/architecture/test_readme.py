@@ -39,7 +39,7 @@ def examples(page: Path) -> list[Example]:
 
 
 def commands(text: str) -> list[str]:
-    """Return the `tickweave` commands of a console block, continuation lines joined, those marked `# not run` left out."""
+    """Return the `tickweave` commands of a console block, continuation lines joined, less those marked `# not run`."""
     lines = text.replace("\\\n", " ").splitlines()
     shown = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
     return [line for line in shown if line.startswith("tickweave ") and not line.rstrip().endswith(NOT_RUN)]

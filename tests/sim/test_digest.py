@@ -249,7 +249,12 @@ class Note:
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.binary(max_size=5) | st.floats(allow_nan=False),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.binary(max_size=5)
+    | st.floats(allow_nan=False),
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.lists(inner, max_size=3).map(tuple)
@@ -289,7 +294,23 @@ def test_insertion_order_of_a_dict_is_not_in_its_bytes(value, shuffler):
 
 def test_look_alikes_have_different_bytes():
     """Values of different types or enum classes are different state."""
-    values = [1, True, 1.0, "1", b"1", Level.LOW, [1], (1,), {1: None}, {"1": None}, Colour.RED, "red", Name.A, "a", None]
+    values = [
+        1,
+        True,
+        1.0,
+        "1",
+        b"1",
+        Level.LOW,
+        [1],
+        (1,),
+        {1: None},
+        {"1": None},
+        Colour.RED,
+        "red",
+        Name.A,
+        "a",
+        None,
+    ]
     assert len({canonical_bytes(value) for value in values}) == len(values)
 
 

@@ -1,0 +1,71 @@
+"""The benchmark's workload: a mixed battle of any size with the crowd scenario's rules and density.
+
+Two teams in a checkerboard of blocks, one agent to sixteen cells, 12 percent walls and 6 percent cover. Agents are
+tough, so that the load stays for hundreds of ticks.
+"""
+
+from __future__ import annotations
+
+import math
+
+from sim.scenario import Scenario, load
+
+BLOCK = 32
+AGENTS_A_BLOCK = 64
+
+
+def scaled(agents: int) -> Scenario:
+    """Return a scenario of `agents` agents."""
+    blocks = math.ceil(agents / AGENTS_A_BLOCK)
+    across = math.ceil(math.sqrt(blocks))
+    side = across * BLOCK
+    teams = [{"name": name, "objective": "reach the centre", "goal": "centre", "squads": []} for name in ("red", "blue")]
+    left = agents
+    for block in range(blocks):
+        down, right = divmod(block, across)
+        count = min(AGENTS_A_BLOCK, left) if blocks > 1 else left // 2
+        for team in teams if blocks == 1 else [teams[(down + right) % 2]]:
+            half = 0 if team is teams[0] or blocks > 1 else BLOCK // 2
+            team["squads"].append(
+                {
+                    "name": f"{team['name']} {block}",
+                    "archetype": "tough",
+                    "count": count,
+                    "area": {
+                        "x": right * BLOCK,
+                        "y": down * BLOCK + half,
+                        "width": BLOCK,
+                        "height": BLOCK - BLOCK // 2 * (blocks == 1),
+                    },
+                }
+            )
+        left -= count
+    rules = load("crowd").canonical()["heuristics"]
+    return Scenario.from_canonical(
+        {
+            "name": f"scaled-{agents}",
+            "description": "two mixed teams, one agent to sixteen cells",
+            "ticks": 10_000,
+            "map": {
+                "generate": {"width": side, "height": side, "walls_permille": 120, "cover_permille": 60, "seed": 7},
+                "places": [{"name": "centre", "x": x, "y": y} for x, y in [_open_cell(side)]],
+            },
+            "archetypes": {"tough": {"hp": 1000, "sight": 10, "reserve": 900}},
+            "teams": teams,
+            "heuristics": rules,
+            "ends": "never",
+        }
+    )
+
+
+def _open_cell(side: int) -> tuple[int, int]:
+    """Return the open cell nearest to the middle of the generated map."""
+    import numpy as np
+
+    from sim.grid import Terrain
+    from sim.scenario import GeneratedMap, generate_map
+
+    cells = generate_map(GeneratedMap(width=side, height=side, walls_permille=120, cover_permille=60, seed=7))
+    ys, xs = np.nonzero(cells != Terrain.WALL)
+    best = int(((ys - side // 2) ** 2 + (xs - side // 2) ** 2).argmin())
+    return int(xs[best]), int(ys[best])

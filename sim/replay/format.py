@@ -1,0 +1,413 @@
+r"""The bytes of a replay: lines, their chain, canonical JSON, runs of keys, and what each record holds.
+
+    {"c":"<chain>","k":"<kind>","v":<body>}\n
+
+`c` is a hash over the previous line's `c`, this line's kind and the exact bytes of its body, so no line can be changed,
+moved, dropped or added without breaking every line after it. Bodies are canonical JSON: sorted keys, no spaces, ASCII,
+no NaN; whatever is not written exactly so is corrupt. Kinds are `H` (header, once, first), `T` (a tick) and `E` (end,
+once, last). Readers keep to themselves what they know and pass over other kinds and unknown keys.
+
+A key is left out of a body where its value is the default. `replays/README.md` says the same for people.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from ai.plan import Outcome
+from sim.inputs import Input
+
+FORMAT: Final = "tickweave/1"
+"""Names the format and its major version; another one cannot be read by this package."""
+HEADER: Final = "H"
+TICK: Final = "T"
+END: Final = "E"
+
+LINE_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Longest line, its newline included."""
+LINES_MAX: Final = 20_000_000
+"""Lines in one file: twice the ticks a run may last, so that other kinds of records have room."""
+DEPTH_MAX: Final = 48
+"""How deep the JSON of a body may nest."""
+KEYS_MAX: Final = 4_000_000
+"""Agent keys that one text of runs may stand for."""
+ERROR_CHARS_MAX: Final = 300
+"""Longest error text that is recorded."""
+
+_HEAD: Final = re.compile(rb'\{"c":"([0-9a-f]{16})","k":"([A-Z])","v":')
+_HEAD_BYTES: Final = len('{"c":"0123456789abcdef","k":"T","v":')
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_RUN: Final = re.compile(r"(0|[1-9][0-9]{0,18})(?:-([1-9][0-9]{0,18})(?:/([1-9][0-9]{0,18}))?)?")
+
+
+class LineError(ValueError):
+    """One line is not what this format writes; the text says why, the reader adds where."""
+
+
+# -- lines -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line taken apart; `body` are the exact bytes that the chain covers."""
+
+    chain: str
+    kind: str
+    body: bytes
+
+
+def canonical(value: object) -> bytes:
+    r"""Write plain data as canonical JSON.
+
+    Raises:
+        ValueError: the data holds NaN or an infinity.
+        TypeError: the data holds something that JSON has no form for.
+
+    >>> canonical({"b": [1, None], "a": "é"})
+    b'{"a":"\\u00e9","b":[1,null]}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+
+
+def digest(value: object) -> str:
+    """Return sixteen hex digits over plain data."""
+    return hashlib.blake2b(canonical(value), digest_size=8, person=b"tickweave-data").hexdigest()
+
+
+def chain(previous: str, kind: str, body: bytes) -> str:
+    """Return the chain value of a line from that of the line before (empty for the first), its kind and its body."""
+    state = hashlib.blake2b(previous.encode("ascii"), digest_size=8, person=b"tickweave-chain")
+    state.update(kind.encode("ascii"))
+    state.update(body)
+    return state.hexdigest()
+
+
+def encode_line(previous: str, kind: str, body: bytes) -> tuple[bytes, str]:
+    r"""Return a whole line for canonical body bytes, and its chain value.
+
+    >>> line, _ = encode_line("", "T", canonical({"t": 0}))
+    >>> line.endswith(b'"k":"T","v":{"t":0}}\n'), split_line(line).body
+    (True, b'{"t":0}')
+    """
+    value = chain(previous, kind, body)
+    return b'{"c":"%s","k":"%s","v":%s}\n' % (value.encode("ascii"), kind.encode("ascii"), body), value
+
+
+def split_line(line: bytes) -> Line:
+    """Take a line apart without decoding its body.
+
+    Raises:
+        LineError: it is not of the one form lines have.
+    """
+    head = _HEAD.match(line)
+    if head is None or not line.endswith(b"}\n"):
+        raise LineError("is not a line of a replay")
+    return Line(head[1].decode("ascii"), head[2].decode("ascii"), line[head.end() : -2])
+
+
+def decode_body(body: bytes) -> dict[str, Any]:
+    """Return a body as data.
+
+    Raises:
+        LineError: it is not a JSON object, nests too deep, or is not in canonical form.
+    """
+    # Every bracket outside of strings opens a level; the cheap count is an upper bound and nearly always enough.
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(body) > DEPTH_MAX:
+        raise LineError(f"nests deeper than {DEPTH_MAX} levels")
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise LineError("does not hold JSON") from None
+    if not isinstance(value, dict):
+        raise LineError("must hold a JSON object")
+    try:
+        exact = canonical(value) == body
+    except ValueError:
+        exact = False
+    if not exact:
+        raise LineError("is not in canonical form")
+    return value
+
+
+def _depth(body: bytes) -> int:
+    marks = np.frombuffer(_STRINGS.sub(b"", body), np.uint8)
+    opening = (marks == ord("[")) | (marks == ord("{"))
+    closing = (marks == ord("]")) | (marks == ord("}"))
+    return int(np.cumsum(opening.astype(np.int64) - closing).max(initial=0))
+
+
+def is_torn(fragment: bytes) -> bool:
+    """Say whether bytes without a newline can be the beginning of a line that a killed run left.
+
+    The bytes of a line are printable ASCII; the beginning has one form; and a body that is already whole may be
+    followed by nothing but the closing brace.
+    """
+    if len(fragment) >= LINE_BYTES_MAX or any(byte < 0x20 or byte > 0x7E for byte in set(fragment)):
+        return False
+    template = b'{"c":"0000000000000000","k":"T","v":{'
+    if len(fragment) < len(template):
+        return bool(_HEAD.match(_completed(fragment, template)))
+    head = _HEAD.match(fragment)
+    if head is None or fragment[head.end() : head.end() + 1] != b"{":
+        return False
+    rest = fragment[head.end() :].decode("ascii")
+    try:
+        _, end = json.JSONDecoder().raw_decode(rest)
+    except (ValueError, RecursionError):
+        return True
+    return rest[end:] in ("", "}")
+
+
+def _completed(fragment: bytes, template: bytes) -> bytes:
+    return fragment + template[len(fragment) :]
+
+
+def rechain(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines with their chain computed anew; for tools that rewrite a file on purpose.
+
+    Raises:
+        LineError: a line is not of the form lines have.
+    """
+    previous = ""
+    for line in lines:
+        parts = split_line(line)
+        written, previous = encode_line(previous, parts.kind, parts.body)
+        yield written
+
+
+# -- runs of keys ------------------------------------------------------------------------------------------------------
+
+
+def runs(keys: NDArray[np.int64]) -> str:
+    """Write ascending agent keys as runs: `a-b` for neighbours, `a-b/s` for three or more at an even distance.
+
+    >>> runs(np.array([0, 1, 2, 7, 12, 17, 30]))
+    '0-2,7-17/5,30'
+    """
+    parts: list[str] = []
+    place, n = 0, len(keys)
+    listed: list[int] = keys.tolist()
+    # Where the step to the next key changes, a run ends at the latest.
+    steps = np.diff(keys)
+    bends = np.append(np.flatnonzero(np.diff(steps)) + 1, n - 1).tolist() if n > 1 else []
+    bend = 0
+    while place < n:
+        while bend < len(bends) and bends[bend] <= place:
+            bend += 1
+        last = bends[bend] if bend < len(bends) else place
+        step = listed[place + 1] - listed[place] if last > place else 0
+        if step == 1:
+            parts.append(f"{listed[place]}-{listed[last]}")
+        elif last - place >= 2:
+            parts.append(f"{listed[place]}-{listed[last]}/{step}")
+        else:
+            last = place
+            parts.append(str(listed[place]))
+        place = last + 1
+    return ",".join(parts)
+
+
+def keys_of(text: str) -> NDArray[np.int64]:
+    """Return the keys that runs stand for, ascending.
+
+    Raises:
+        ValueError: the text is not exactly what `runs` writes for some keys, or stands for too many.
+    """
+    pieces: list[NDArray[np.int64]] = []
+    total = 0
+    for part in text.split(",") if text else ():
+        match = _RUN.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{part[:40]!r} is no run of keys")
+        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        total += (last - first) // step + 1
+        if not first <= last < 2**63 or total > KEYS_MAX:
+            raise ValueError(f"the run {part[:40]!r} goes down, or the keys are more than {KEYS_MAX}")
+        pieces.append(np.arange(first, last + 1, step, dtype=np.int64))
+    keys = np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+    if (np.diff(keys) <= 0).any() or runs(keys) != text:
+        raise ValueError("the runs of keys are not in the one form they have")
+    return keys
+
+
+def _checked_runs(text: str) -> str:
+    keys_of(text)
+    return text
+
+
+# -- bodies ------------------------------------------------------------------------------------------------------------
+
+Hex16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Runs = Annotated[str, AfterValidator(_checked_runs)]
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+KeyText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")]
+OutcomeName = Literal[
+    "ok", "refused", "missing", "invalid", "timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable"
+]
+assert set(get_args(OutcomeName)) == {outcome.label for outcome in Outcome}
+
+
+class Body(BaseModel):
+    """What the body of a record holds. Keys it does not know are passed over."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        return {
+            name: value
+            for name, value in dumped.items()
+            if fields[name].is_required() or getattr(self, name) != fields[name].get_default(call_default_factory=True)
+        }
+
+    def data(self) -> dict[str, Any]:
+        """Return the body as plain data, ready for `canonical`."""
+        return self.model_dump(mode="json")
+
+
+class RegistryStamp(Body):
+    """The action kinds of a run: the registry's digest, and names in code order."""
+
+    digest: Hex16
+    kinds: list[str]
+
+
+class Header(Body):
+    """What a run is: everything needed to make it again.
+
+    `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `columns` are "Component.column" in the
+    order of the ticks' `columns`. `llm` and `prompt_version` are null where no model was asked. `env` alone may differ
+    between a recording and its re-recording.
+    """
+
+    format: Literal["tickweave/1"]
+    scenario: dict[str, Any]
+    seed: Count
+    run: Hex16
+    ticks: Count
+    detail: Literal["hash", "full"]
+    domain: Literal["portable", "exact"]
+    env: dict[str, str]
+    registry: RegistryStamp
+    tiers: list[str]
+    llm: str | None
+    prompt_version: str | None
+    parent: dict[str, Any] | None
+    columns: list[str]
+    components: list[str]
+
+
+class RefusedInput(Body):
+    """An input that had no effect, and the sentence that says why."""
+
+    input: Input
+    why: str
+
+
+class Attempt(Body):
+    """Agents that one tier was asked for in vain, and how that ended; one record for those that share all of it."""
+
+    tier: str
+    outcome: OutcomeName
+    keys: Runs
+    error: str | None = None
+
+
+class Usage(Body):
+    """What model calls used; tokens are null while no server has reported any."""
+
+    calls: Count = 0
+    agents: Count = 0
+    prompt_tokens: Count | None = None
+    completion_tokens: Count | None = None
+    errors: dict[str, Count] = Field(default_factory=dict)
+
+
+class Phase(Body):
+    """The state after one phase; `state` has the components that differ from the phase before, the first has all."""
+
+    phase: str
+    root: Hex16
+    state: dict[str, Hex16]
+
+
+class Changed(Body):
+    """The values of one column that a tick changed, by agent or place; null where the agent is gone.
+
+    Key -1 stands for a whole column without agents whose size changed.
+    """
+
+    keys: list[Annotated[int, Field(ge=-1, lt=2**63)]]
+    values: list[int | list[int] | None]
+
+    @model_validator(mode="after")
+    def _paired(self) -> Changed:
+        if len(self.keys) != len(self.values):
+            raise ValueError("keys and values must be equally many")
+        return self
+
+
+class Tick(Body):
+    """What happened in one tick.
+
+    `known` is the digest of what the planned agents knew, `planned` who got a plan, by tier, `plan` the digest of all
+    plans and `plans` their number. `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard`
+    is the digest of all that a replay cannot work out again: refused inputs, attempts, texts, shards and usage. `state`
+    are hashes by component, `columns` eight hex digits for each of the header's columns in one text. `phases` and
+    `changes` are there at detail `full`.
+    """
+
+    t: Count
+    inputs: list[Input] = Field(default_factory=list)
+    refused: list[RefusedInput] = Field(default_factory=list)
+    known: Hex16 | None = None
+    planned: dict[str, Runs] = Field(default_factory=dict)
+    plan: Hex16 | None = None
+    plans: Count = 0
+    attempts: list[Attempt] = Field(default_factory=list)
+    texts: dict[KeyText, str] = Field(default_factory=dict)
+    shards: list[dict[str, Any]] = Field(default_factory=list)
+    usage: Usage | None = None
+    heard: Hex16 | None = None
+    draws: dict[str, Count] = Field(default_factory=dict)
+    phases: list[Phase] = Field(default_factory=list)
+    changes: dict[str, Changed] = Field(default_factory=dict)
+    state: dict[str, Hex16]
+    columns: Annotated[str, Field(pattern=r"^([0-9a-f]{8})*$")]
+    root: Hex16
+    agents: Count
+    outcome: str | None = None
+
+
+class End(Body):
+    """What a whole run came to.
+
+    `reason` is `completed` when all planned ticks were made or the outcome was decided, else `interrupted`. `plans` are
+    totals by tier, `usage` is the sum of the ticks'.
+    """
+
+    ticks: Count
+    root: Hex16 | None
+    outcome: str | None
+    reason: Literal["completed", "interrupted"]
+    plans: dict[str, Count]
+    usage: Usage | None = None

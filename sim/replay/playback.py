@@ -1,0 +1,205 @@
+"""Runs a recorded session again: no model, no network, no clock.
+
+Inputs are injected as they were recorded. Plans of model tiers are read again from their recorded texts, those of
+deterministic tiers are computed again, and both walk down the same tiers and through the same legality check as live
+plans do. What a clock decided (who timed out, which breaker was open, how calls were cut) is taken from the record.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from ai.actions import ActionStep, ToolRegistry
+from ai.errors import ParseError
+from ai.fallback import FallbackOrchestrator, drive
+from ai.parse import parse_plan
+from ai.plan import BatchPlans, Outcome, PlanBatch
+from ai.planners.base import PlanCall, TierPlans
+from ai.snapshot import SnapshotBatch
+from sim.actions import default_registry
+from sim.errors import ReplayError
+from sim.inputs import Input
+from sim.replay.format import END, HEADER, TICK, Header, Tick
+from sim.replay.reader import Replay
+from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
+from sim.replay.writer import ReplayWriter
+from sim.scenario import Scenario
+from sim.simulation import Simulation
+from sim.tiers import build_tiers
+
+
+class RecordedTier:
+    """Stands for a tier that cannot be computed again: gives what the record has for each agent asked.
+
+    An agent that the record does not have for this tier goes without a plan, and so shows up as a difference.
+    """
+
+    deterministic = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._texts: dict[int, str] = {}
+        self._failures: dict[int, tuple[Outcome, str | None]] = {}
+
+    def expect(self, record: Tick) -> None:
+        """Take over what the record of the coming tick says about this tier."""
+        given = [key for key, tier in planned(record).items() if tier == self.name]
+        self._texts = {key: record.texts[str(key)] for key in given if str(key) in record.texts}
+        self._failures = failures(record, self.name)
+
+    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+        """Read the recorded texts of the agents asked."""
+        steps: list[tuple[ActionStep, ...]] = []
+        outcomes: list[Outcome] = []
+        errors: dict[int, str] = {}
+        texts: dict[int, str] = {}
+        for key in batch.keys.tolist():
+            plan: tuple[ActionStep, ...] = ()
+            outcome, error = self._failures.get(key, (Outcome.MISSING, "the record has nothing for this agent"))
+            if key in self._texts:
+                try:
+                    plan, outcome, error = parse_plan(self._texts[key], registry), Outcome.OK, None
+                except ParseError as problem:
+                    outcome, error = Outcome.INVALID, str(problem)
+                else:
+                    texts[key] = self._texts[key]
+            if error is not None:
+                errors[key] = error
+            steps.append(plan)
+            outcomes.append(outcome)
+        return TierPlans(PlanBatch.from_steps(batch.keys, steps, registry), np.array(outcomes, np.int8), errors, texts)
+
+
+class RecordedPlanning:
+    """The source of plans of a replay; `expect` says which record the next tick is held against.
+
+    Raises:
+        ScenarioError: the scenario names a tier that is not there.
+    """
+
+    def __init__(self, scenario: Scenario, registry: ToolRegistry) -> None:
+        self._registry = registry
+        self._recorded = [RecordedTier(tier.name) for tier in build_tiers(scenario) if not tier.deterministic]
+        stand_ins = {tier.name: tier for tier in self._recorded}
+        tiers = [stand_ins.get(tier.name, tier) for tier in build_tiers(scenario)]
+        self._orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=_no_clock)
+        self._record: Tick | None = None
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The tiers' names, in order."""
+        return self._orchestrator.tiers
+
+    def expect(self, record: Tick) -> None:
+        """Take over the record of the coming tick."""
+        self._record = record
+        for tier in self._recorded:
+            tier.expect(record)
+
+    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+        """Return the plans that the record and the rules give for the agents of the batch.
+
+        Raises:
+            ReplayError: `expect` was not called before the first tick.
+        """
+        if self._record is None:
+            raise ReplayError("a replay plans from records; call expect with one before each tick")
+        plans = drive(self._orchestrator.plan_batch_with_fallback(None, batch, self._registry))
+        plans.shards = list(self._record.shards)
+        plans.usage = usage_of(self._record.usage)
+        return plans
+
+    def close(self) -> None:
+        """Hold nothing, so give back nothing."""
+
+
+class Playback:
+    """A recorded run, run again tick by tick. Use it as a context manager.
+
+    Attributes:
+        header: the header that recording this run here and now would write.
+        simulation: the run.
+        timeline: the scenario's own inputs by tick; the record must have them.
+
+    Raises:
+        ScenarioError: the header's scenario is not valid, or cannot be built.
+    """
+
+    def __init__(self, header: Header) -> None:
+        scenario = Scenario.from_canonical(header.scenario, "the header's scenario")
+        self._source = RecordedPlanning(scenario, default_registry())
+        self.simulation = Simulation(
+            scenario,
+            seed=header.seed,
+            source=self._source,
+            detail=header.detail,
+            timeline=False,
+            clock=_no_clock,
+        )
+        self.timeline: dict[int, list[Input]] = defaultdict(list)
+        for timed in scenario.inputs:
+            self.timeline[timed.tick].append(timed.input)
+        self.header = header_of(
+            self.simulation,
+            ticks=header.ticks,
+            llm=header.llm,
+            prompt_version=header.prompt_version,
+            parent=header.parent,
+        )
+
+    def tick(self, record: Tick) -> Tick:
+        """Run the tick of a record again and return what is recorded now.
+
+        Refused inputs are not offered again, as they had no effect and where they stood among the others is not known.
+
+        Raises:
+            Exception: whatever the simulation raises.
+        """
+        self._source.expect(record)
+        for item in record.inputs:
+            self.simulation.inject(item)
+        report = self.simulation.tick()
+        report.refused = (*((refused.input, refused.why) for refused in record.refused), *report.refused)
+        return tick_of(report, self.header.columns)
+
+    def close(self) -> None:
+        """Give back the simulation."""
+        self.simulation.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def rerecord(replay: Replay) -> bytes:
+    """Run a whole replay again and return the bytes that recording it now gives: the same, but for the header's `env`.
+
+    Raises:
+        ReplayError: the replay has no header.
+        Exception: whatever the simulation raises where the replay does not match.
+    """
+    if replay.header is None:
+        raise ReplayError("there is nothing to record again: the replay has no header")
+    sink = io.BytesIO()
+    writer, totals = ReplayWriter(sink), Totals()
+    with Playback(replay.header) as playback:
+        writer.write(HEADER, playback.header)
+        for recorded in replay.ticks:
+            tick = playback.tick(recorded)
+            writer.write(TICK, tick)
+            totals.add(tick)
+        writer.write(END, totals.end(replay.header.ticks))
+    return sink.getvalue()
+
+
+def _no_clock() -> float:
+    return 0.0

@@ -1,0 +1,250 @@
+"""Reads replays and says exactly what is wrong with one that cannot be trusted.
+
+Four things are kept apart:
+
+- no file, or one that cannot be opened: `ReplayError`;
+- *incomplete*: every whole line is good, there is no end record, and what follows the last newline, if anything, can
+  be the beginning of a line. A killed run leaves this;
+- *corrupt*: anything else that is wrong: a broken chain, bytes not in canonical form, an empty line, something after
+  the end record, an end record without its newline, a body that is not what its kind holds;
+- *unsupported*: another format, or another major version of this one.
+
+Whatever stands before the first problem is a valid prefix. Nothing here trusts a length or a count from the file.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Final, Literal, TypeVar
+
+from pydantic import ValidationError
+
+from sim.errors import Corrupt, Incomplete, ReplayError, Unsupported
+from sim.explain import one_line
+from sim.replay.format import (
+    END,
+    FORMAT,
+    HEADER,
+    LINE_BYTES_MAX,
+    LINES_MAX,
+    TICK,
+    Body,
+    End,
+    Header,
+    Line,
+    LineError,
+    Tick,
+    chain,
+    decode_body,
+    is_torn,
+    split_line,
+)
+
+Source = str | Path | bytes
+"""A path, or the bytes of a replay."""
+
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_Known = TypeVar("_Known", Header, Tick, End)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line: its number from 1, its kind, its chain value, and its body (None for a kind that is not known here)."""
+
+    line: int
+    kind: str
+    chain: str
+    body: Header | Tick | End | None
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a replay holds: all of it, or its valid prefix and the problem that ends it.
+
+    `lines` counts whole good lines; `status` is what the file is, `problem` the error that `read` raises.
+    """
+
+    header: Header | None = None
+    ticks: list[Tick] = field(default_factory=list)
+    end: End | None = None
+    lines: int = 0
+    problem: ReplayError | None = None
+
+    @property
+    def status(self) -> Literal["complete", "incomplete", "corrupt", "unsupported"]:
+        """Say in one word what the file is."""
+        match self.problem:
+            case None:
+                return "complete"
+            case Incomplete():
+                return "incomplete"
+            case Unsupported():
+                return "unsupported"
+            case _:
+                return "corrupt"
+
+
+def read(source: Source) -> Replay:
+    """Read a whole replay.
+
+    Raises:
+        Incomplete: there is no end record.
+        Corrupt: bytes were changed; the message names line and reason.
+        Unsupported: another format or version.
+        ReplayError: there is no such file, or it cannot be opened.
+    """
+    replay = scan(source)
+    if replay.problem is not None:
+        raise replay.problem
+    return replay
+
+
+def scan(source: Source) -> Replay:
+    """Read as much of a replay as is valid; a problem is in the result, not raised.
+
+    Raises:
+        ReplayError: there is no such file, or it cannot be opened.
+    """
+    replay = Replay()
+    with open_source(source) as stream:
+        try:
+            for record in iter_records(stream):
+                replay.lines = record.line
+                match record.body:
+                    case Header():
+                        replay.header = record.body
+                    case Tick():
+                        replay.ticks.append(record.body)
+                    case End():
+                        replay.end = record.body
+        except (Incomplete, Corrupt, Unsupported) as problem:
+            replay.problem = problem
+    return replay
+
+
+def open_source(source: Source) -> BinaryIO:
+    """Open a path, or bytes as if they were a file.
+
+    Raises:
+        ReplayError: there is no such file, or it cannot be opened.
+    """
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    try:
+        return Path(source).open("rb")
+    except FileNotFoundError:
+        raise ReplayError(f"{source}: no such file") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ReplayError(f"{source}: cannot be read: {reason}") from None
+
+
+def iter_records(stream: BinaryIO) -> Iterator[Record]:
+    """Yield the records of the longest valid prefix, one line in memory at a time; then raise if that is not all.
+
+    Raises:
+        Incomplete: the lines end without an end record.
+        Corrupt: a line is wrong.
+        Unsupported: another format or version.
+    """
+    previous, number, ticks = "", 0, 0
+    ended = False
+    while True:
+        line = _next_line(stream, number + 1)
+        if not line:
+            break
+        number += 1
+        if ended:
+            raise Corrupt(f"line {number}: follows the end record")
+        if number > LINES_MAX:
+            raise Corrupt(f"line {number}: a replay has at most {LINES_MAX} lines")
+        if not line.endswith(b"\n"):
+            _raise_for_fragment(line, number, previous)
+        if number == 1 and line.startswith(_ZSTD):
+            raise Unsupported("the replay is compressed; unpack it first")
+        try:
+            parts = split_line(line)
+            _check_chain(parts, previous)
+            body = _body(parts, number, ticks)
+        except LineError as error:
+            raise Corrupt(one_line(f"line {number}: {error}")) from None
+        yield Record(number, parts.kind, parts.chain, body)
+        previous = parts.chain
+        ticks += parts.kind == TICK
+        ended = parts.kind == END
+    if not ended:
+        raise Incomplete(f"the replay ends after line {number} without an end record ({ticks} whole ticks)")
+
+
+def _next_line(stream: BinaryIO, number: int) -> bytes:
+    try:
+        line = stream.readline(LINE_BYTES_MAX + 1)
+    except OSError as error:
+        raise ReplayError(f"line {number}: cannot be read: {error.strerror or error}") from None
+    if len(line) > LINE_BYTES_MAX:
+        raise Corrupt(f"line {number}: is longer than {LINE_BYTES_MAX} bytes")
+    return line
+
+
+def _raise_for_fragment(fragment: bytes, number: int, previous: str) -> None:
+    """Say what bytes without a newline at the end of a file mean.
+
+    Raises:
+        Incomplete: they can be the beginning of a line.
+        Corrupt: they cannot, or they are an end record that lacks nothing but its newline.
+    """
+    if fragment.startswith(_ZSTD):
+        raise Unsupported("the replay is compressed; unpack it first")
+    if not is_torn(fragment):
+        raise Corrupt(f"line {number}: is not a line of a replay, nor the beginning of one")
+    try:
+        parts = split_line(fragment + b"\n")
+        decode_body(parts.body)
+    except LineError:
+        pass
+    else:
+        if parts.kind == END or chain(previous, parts.kind, parts.body) != parts.chain:
+            raise Corrupt(f"line {number}: is whole, but for its newline, and cannot be what a killed run leaves")
+    raise Incomplete(f"the replay ends inside line {number}; the {number - 1} lines before it are whole")
+
+
+def _check_chain(parts: Line, previous: str) -> None:
+    if chain(previous, parts.kind, parts.body) != parts.chain:
+        raise LineError("the chain is broken: this line or one before it was changed, moved, added or taken away")
+
+
+def _body(parts: Line, number: int, ticks: int) -> Header | Tick | End | None:
+    """Return what a line holds, checked against its place in the file."""
+    data = decode_body(parts.body)
+    if (parts.kind == HEADER) != (number == 1):
+        raise LineError("the first line, and no other, holds the header")
+    match parts.kind:
+        case "H":
+            if data.get("format") != FORMAT:
+                raise Unsupported(one_line(f"format {data.get('format')!r} is not known here; this reads {FORMAT!r}"))
+            return _validated(Header, data)
+        case "T":
+            tick = _validated(Tick, data)
+            if tick.t != ticks:
+                raise LineError(f"holds tick {tick.t} where tick {ticks} was due")
+            return tick
+        case "E":
+            end = _validated(End, data)
+            if end.ticks != ticks:
+                raise LineError(f"the end record counts {end.ticks} ticks; there are {ticks}")
+            return end
+        case _:
+            return None
+
+
+def _validated(kind: type[_Known], data: dict[str, object]) -> _Known:
+    assert issubclass(kind, Body)
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"])) or "body"
+        raise LineError(f"{place}: {first['msg']}") from None

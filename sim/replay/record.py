@@ -1,0 +1,281 @@
+"""What a run's reports become in a replay: pure functions, and the totals of a whole run.
+
+Recording and verifying go through these same functions, so what they leave out cannot be told apart by either.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.plan import Attempts, BatchPlans, LlmUsage, Outcome
+from sim.digest import StateDigest, state_digest
+from sim.errors import ReplayError
+from sim.replay.format import (
+    ERROR_CHARS_MAX,
+    FORMAT,
+    Attempt,
+    Changed,
+    End,
+    Header,
+    Phase,
+    RefusedInput,
+    RegistryStamp,
+    Tick,
+    Usage,
+    digest,
+    keys_of,
+    runs,
+)
+
+if TYPE_CHECKING:
+    from sim.simulation import Simulation, TickReport
+
+_PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave")
+_HEARD: Final = ("attempts", "texts", "shards", "usage")
+_ADDRESSES: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+"
+    r"|\b(?:localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]+)?\b"
+    r"|\[[0-9a-fA-F:]{2,}\](?::[0-9]+)?"
+)
+_PATHS: Final = re.compile(r"(?<![\w<>./])(?:/[\w.+-]+){2,}/?")
+
+
+def environment() -> dict[str, str]:
+    """Return what a run of floats would depend on; no host names, no paths."""
+    versions = {name: _version(name) for name in _PACKAGES}
+    return {
+        "arch": platform.machine(),
+        "byteorder": sys.byteorder,
+        "python": platform.python_version(),
+        **versions,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def run_digest(scenario: Mapping[str, Any], seed: int) -> str:
+    """Return sixteen hex digits that name a run: those of its canonical scenario and its seed."""
+    return digest([scenario, seed])
+
+
+def header_of(
+    simulation: Simulation,
+    *,
+    ticks: int,
+    llm: str | None = None,
+    prompt_version: str | None = None,
+    parent: Mapping[str, Any] | None = None,
+) -> Header:
+    """Return the header of a run before its first tick; `ticks` is the number planned, `llm` the client's label."""
+    scenario = simulation.scenario.canonical()
+    state = state_digest(simulation.world)
+    return Header(
+        format=FORMAT,
+        scenario=scenario,
+        seed=simulation.seed,
+        run=run_digest(scenario, simulation.seed),
+        ticks=ticks,
+        detail=simulation.detail,
+        domain=simulation.world.domain,
+        env=environment(),
+        registry=RegistryStamp(
+            digest=simulation.registry.digest, kinds=[spec.name for spec in simulation.registry.specs]
+        ),
+        tiers=list(simulation.tiers),
+        llm=llm,
+        prompt_version=prompt_version,
+        parent=None if parent is None else dict(parent),
+        columns=list(state.columns),
+        components=list(state.components),
+    )
+
+
+def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
+    """Return the record of one tick; `columns` is the header's list.
+
+    Raises:
+        ReplayError: the world's columns are not those of the header.
+    """
+    refused = [RefusedInput(input=item, why=why) for item, why in report.refused]
+    planning = {} if report.plans is None else _planning(report.plans)
+    heard = [[item.data() for item in refused], *(_plain(planning.get(name)) for name in _HEARD)]
+    return Tick(
+        t=report.tick,
+        inputs=list(report.inputs),
+        refused=refused,
+        heard=digest(heard) if any(heard) else None,
+        known=report.known,
+        draws={purpose: int(count) for purpose, count in report.draws.items()},
+        phases=_phases(report),
+        changes=_changes(report),
+        state=dict(report.digest.components),
+        columns=_columns(report.tick, report.digest, columns),
+        root=report.digest.root,
+        agents=report.agents,
+        outcome=report.outcome,
+        **planning,
+    )
+
+
+def _columns(tick: int, state: StateDigest, columns: Sequence[str]) -> str:
+    if list(state.columns) != list(columns):
+        strange = sorted(set(state.columns) ^ set(columns)) or ["their order"]
+        raise ReplayError(f"tick {tick}: the columns of the world changed during the run ({strange[0]})")
+    return "".join(state.columns.values())
+
+
+def _phases(report: TickReport) -> list[Phase]:
+    """Return the phases' hashes: all components after the first phase, then those that the phase changed."""
+    found: list[Phase] = []
+    before: Mapping[str, str] = {}
+    for phase in report.phases:
+        state = {name: value for name, value in phase.components.items() if before.get(name) != value}
+        found.append(Phase(phase=phase.phase, root=phase.root, state=state))
+        before = phase.components
+    return found
+
+
+def _changes(report: TickReport) -> dict[str, Changed]:
+    found: dict[str, tuple[list[int], list[Any]]] = {}
+    for change in report.changes:
+        keys, values = found.setdefault(change.column, ([], []))
+        keys.append(change.key)
+        values.append(change.value)
+    return {column: Changed(keys=keys, values=values) for column, (keys, values) in found.items()}
+
+
+def _planning(plans: BatchPlans) -> dict[str, Any]:
+    given = plans.plans
+    attempts = [record for attempt in plans.attempts for record in _attempts(attempt, given.keys)]
+    texts = {str(key): _sound(text) for key, text in plans.texts.items()}
+    usage = None if plans.usage == LlmUsage() else _usage(plans.usage)
+    return {
+        "planned": {
+            name: runs(given.keys[given.tier == tier])
+            for tier, name in enumerate(plans.tiers)
+            if (given.tier == tier).any()
+        },
+        "plan": given.digest(plans.tiers),
+        "plans": len(given),
+        "attempts": attempts,
+        "texts": texts,
+        "shards": plans.shards,
+        "usage": usage,
+    }
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, list):
+        return [_plain(item) for item in part]
+    return part.data() if isinstance(part, Attempt | Usage) else part
+
+
+def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
+    """Return an attempt's failures, one record for agents that share outcome and error, in the order of first keys."""
+    failed = attempt.outcome != Outcome.OK
+    groups: dict[tuple[int, str | None], list[int]] = {}
+    asked, outcomes = keys[attempt.rows[failed]], attempt.outcome[failed]
+    if attempt.errors:
+        for key, code in zip(asked.tolist(), outcomes.tolist(), strict=True):
+            error = attempt.errors.get(key)
+            groups.setdefault((code, None if error is None else without_places(error)), []).append(key)
+    else:
+        codes, first = np.unique(outcomes, return_index=True)
+        for code in codes[np.argsort(first)].tolist():
+            groups[code, None] = asked[outcomes == code].tolist()
+    return [
+        Attempt(tier=attempt.tier, outcome=Outcome(code).label, keys=runs(np.array(members, np.int64)), error=error)  # type: ignore[arg-type]
+        for (code, error), members in groups.items()
+    ]
+
+
+def _usage(usage: LlmUsage) -> Usage:
+    return Usage(
+        calls=usage.calls,
+        agents=usage.agents,
+        prompt_tokens=usage.prompt_tokens,
+        completion_tokens=usage.completion_tokens,
+        errors=dict(usage.errors),
+    )
+
+
+def usage_of(usage: Usage | None) -> LlmUsage:
+    """Return recorded usage as what planning reports."""
+    if usage is None:
+        return LlmUsage()
+    return LlmUsage(usage.calls, usage.agents, usage.prompt_tokens, usage.completion_tokens, dict(usage.errors))
+
+
+def without_places(text: str) -> str:
+    """Return an error text without addresses and paths, and no longer than a record may hold.
+
+    >>> without_places("cannot connect to http://10.0.0.7:8080/v1: refused")
+    'cannot connect to <address> refused'
+    """
+    text = _PATHS.sub("<path>", _ADDRESSES.sub("<address>", _sound(text)))
+    return text if len(text) <= ERROR_CHARS_MAX else f"{text[: ERROR_CHARS_MAX - 4]} ..."
+
+
+def _sound(text: str) -> str:
+    """Join surrogate pairs that came in two pieces and replace halves: they have no UTF-8 form."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def failures(tick: Tick, tier: str) -> dict[int, tuple[Outcome, str | None]]:
+    """Return how one tier's attempts failed, by agent key."""
+    return {
+        key: (Outcome.of(attempt.outcome), attempt.error)
+        for attempt in tick.attempts
+        if attempt.tier == tier
+        for key in keys_of(attempt.keys).tolist()
+    }
+
+
+def planned(tick: Tick) -> dict[int, str]:
+    """Return the tier that planned for each agent, by key."""
+    return {key: tier for tier, text in tick.planned.items() for key in keys_of(text).tolist()}
+
+
+class Totals:
+    """Sums up the ticks of a run for its end record."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self._root: str | None = None
+        self._outcome: str | None = None
+        self._plans: dict[str, int] = {}
+        self._usage = LlmUsage()
+
+    def add(self, tick: Tick) -> None:
+        """Count one tick."""
+        self.ticks += 1
+        self._root, self._outcome = tick.root, tick.outcome
+        for tier, text in tick.planned.items():
+            self._plans[tier] = self._plans.get(tier, 0) + len(keys_of(text))
+        self._usage.add(usage_of(tick.usage))
+
+    def end(self, ticks: int) -> End:
+        """Return the end record of a run of which `ticks` were planned."""
+        return End(
+            ticks=self.ticks,
+            root=self._root,
+            outcome=self._outcome,
+            reason="completed" if self._outcome is not None or self.ticks >= ticks else "interrupted",
+            plans=dict(self._plans),
+            usage=None if self._usage == LlmUsage() else _usage(self._usage),
+        )

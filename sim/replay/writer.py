@@ -1,0 +1,126 @@
+"""Writes replays: one record, one line, one write and one flush, so a killed run leaves a valid prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sim.errors import ReplayError
+from sim.replay.format import END, HEADER, TICK, Body, End, Header, Tick, canonical, encode_line
+from sim.replay.record import Totals, header_of, tick_of
+
+if TYPE_CHECKING:
+    from sim.simulation import Simulation, TickReport
+
+
+class Sink(Protocol):
+    """Where the bytes go: a binary file, or a test's stand-in for one."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take all of the bytes."""
+        ...
+
+    def flush(self) -> object:
+        """Hand them on to the operating system."""
+        ...
+
+
+class ReplayWriter:
+    """Turns bodies into chained lines.
+
+    Attributes:
+        chain: chain value of the last line, empty before the first.
+        lines: lines written.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.chain = ""
+        self.lines = 0
+        self._sink = sink
+
+    def write(self, kind: str, body: Body) -> None:
+        """Write one record and flush it.
+
+        Raises:
+            ReplayError: the bytes could not be written, or the body holds what JSON cannot.
+        """
+        try:
+            data = canonical(body.data())
+        except (TypeError, ValueError) as error:
+            raise ReplayError(f"record {self.lines + 1} cannot be written as JSON: {error}") from error
+        line, self.chain = encode_line(self.chain, kind, data)
+        try:
+            self._sink.write(line)
+            self._sink.flush()
+        except OSError as error:
+            raise ReplayError(f"the replay cannot be written: {error.strerror or error}") from error
+        self.lines += 1
+
+
+@contextmanager
+def open_replay(path: str | Path) -> Iterator[ReplayWriter]:
+    """Open a file for a new replay, which replaces what stands there, and close it in the end.
+
+    Raises:
+        ReplayError: the file cannot be opened.
+    """
+    try:
+        file = Path(path).open("wb")  # noqa: SIM115 - only opening is guarded; what the block raises is its own
+    except OSError as error:
+        raise ReplayError(f"{path}: cannot be written: {error.strerror or error}") from error
+    with file:
+        yield ReplayWriter(file)
+
+
+class Recorder:
+    """Records a run: `header` before the first tick, `tick` after each, `end` after the last.
+
+    `ticks` is the number planned (default: the scenario's), `llm` the client's label.
+    """
+
+    def __init__(
+        self,
+        simulation: Simulation,
+        writer: ReplayWriter,
+        *,
+        ticks: int | None = None,
+        llm: str | None = None,
+        prompt_version: str | None = None,
+        parent: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._writer = writer
+        self._totals = Totals()
+        planned = simulation.scenario.ticks if ticks is None else ticks
+        self._header = header_of(simulation, ticks=planned, llm=llm, prompt_version=prompt_version, parent=parent)
+
+    def header(self) -> Header:
+        """Write the header and return it.
+
+        Raises:
+            ReplayError: it could not be written.
+        """
+        self._writer.write(HEADER, self._header)
+        return self._header
+
+    def tick(self, report: TickReport) -> Tick:
+        """Write one tick and return its record.
+
+        Raises:
+            ReplayError: it could not be written, or the world's columns changed.
+        """
+        record = tick_of(report, self._header.columns)
+        self._writer.write(TICK, record)
+        self._totals.add(record)
+        return record
+
+    def end(self) -> End:
+        """Write the end record and return it; whether the run was completed follows from its ticks and outcome.
+
+        Raises:
+            ReplayError: it could not be written.
+        """
+        record = self._totals.end(self._header.ticks)
+        self._writer.write(END, record)
+        return record

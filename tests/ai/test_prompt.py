@@ -1,0 +1,266 @@
+"""Prompts: what a model is told is what the parser accepts, byte for byte the same for the same knowledge."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from pydantic import create_model
+
+from ai.actions import COMMON_KINDS, ActionStep, Cell, CellX, CellY, EnemyId, Seconds, ToolRegistry
+from ai.parse import parse_plan, parse_reply
+from ai.prompt import (
+    PLAN_STEPS_MAX,
+    POIS_MAX,
+    TEXT_CHARS_MAX,
+    build_prompt,
+    example_plans,
+    reply_schema,
+    slots_of,
+    system_message,
+    user_message,
+)
+from ai.snapshot import AgentId, SharedMap, SnapshotBatch, WorldSnapshot
+
+
+def kind(name: str, **fields: object) -> type[ActionStep]:
+    made = {field: (annotation, ...) for field, annotation in fields.items()}
+    return create_model(name, __base__=ActionStep, __doc__=f"Do {name}.", act=(Literal[name], name), **made)  # type: ignore[call-overload]
+
+
+class Attack(ActionStep):
+    """Shoot at an enemy."""
+
+    cooldown_s = 1.5
+    cost = "ammo"
+    act: Literal["Attack"] = "Attack"
+    target_id: EnemyId
+
+
+class Heal(ActionStep):
+    """Heal someone or yourself."""
+
+    act: Literal["Heal"] = "Heal"
+    target_id: EnemyId
+    duration: Seconds | None = None
+
+
+class TakeCover(ActionStep):
+    """Go behind cover."""
+
+    act: Literal["TakeCover"] = "TakeCover"
+    position: Cell | None = None
+
+
+REGISTRY = ToolRegistry([Attack, Heal, TakeCover, kind("MoveTo", x=CellX, y=CellY), kind("Reload")])
+
+
+def snapshot(x: int, *, enemies: tuple[int, ...] = (), **fields: Any) -> WorldSnapshot:
+    return WorldSnapshot.model_validate(
+        {
+            "me": {"pos": {"x": x, "y": 2}, "cooldowns": {"scan": 1.2, "attack": 0.0}},
+            "enemies": [{"id": key, "pos": {"x": x + 5, "y": 3}} for key in enemies],
+            "bounds": {"width": 64, "height": 48},
+            **fields,
+        }
+    )
+
+
+AGENTS = [(AgentId(key), snapshot(key, enemies=(key + 50,), objective="hold the gate")) for key in (3, 12, 40)]
+BATCH = SnapshotBatch.from_snapshots(AGENTS)
+
+
+def verbs(system: str) -> list[str]:
+    section = system.partition("\nVerbs:\n")[2].partition("\nExample:\n")[0]
+    return [line.partition("(")[0] for line in section.splitlines()]
+
+
+def example(system: str) -> str:
+    return system.partition("\nExample:\n")[2]
+
+
+def walk(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from walk(child)
+
+
+@pytest.mark.parametrize("examples", [False, True])
+@pytest.mark.parametrize("registry", [REGISTRY, REGISTRY.offering(COMMON_KINDS), REGISTRY.offering(["Attack"])])
+def test_the_prompt_advertises_exactly_the_verbs_the_parser_accepts(registry: ToolRegistry, *, examples: bool) -> None:
+    """Every verb in the prompt is accepted by the parser's registry and every accepted verb is in the prompt."""
+    assert verbs(system_message(registry, examples=examples)) == list(registry.names)
+
+
+@pytest.mark.parametrize("examples", [False, True])
+def test_the_example_is_a_reply_that_parses(*, examples: bool) -> None:
+    """The example in the prompt is minified and each of its plans passes the parser."""
+    text = example(system_message(REGISTRY, examples=examples))
+    assert text == json.dumps(json.loads(text), separators=(",", ":"))
+    reply = parse_reply(text, {"a1": 1, "a2": 2, "a3": 3}, REGISTRY)
+    assert reply.method == "direct"
+    assert len(reply.plans) == (3 if examples else 1)
+    assert reply.errors == {}
+
+
+def test_examples_need_no_target_and_only_offered_verbs() -> None:
+    """Examples hold no target that a model could copy, and a registry without such verbs gets no example."""
+    plans = example_plans(REGISTRY)
+    assert {step["act"] for plan in plans for step in plan} == {"MoveTo", "Reload", "Scan", "TakeCover", "Wait"}
+    assert all(parse_plan(json.dumps(plan), REGISTRY) for plan in plans)
+    assert "Example" not in system_message(REGISTRY.offering(["Attack"]))
+
+
+def test_the_full_prompt_names_cooldowns_and_costs() -> None:
+    """The full tier's catalogue shows ranges, choices, cooldown and cost; the compact one leaves the last two out."""
+    assert "Attack(target_id enemy id): Shoot at an enemy. Cooldown 1.5 s. Costs ammo." in system_message(
+        REGISTRY, examples=True
+    )
+    assert "Attack(target_id enemy id): Shoot at an enemy.\n" in system_message(REGISTRY)
+    assert "Heal(target_id enemy id, duration? 0.1..600): Heal someone or yourself." in system_message(REGISTRY)
+
+
+def test_nested_arguments_are_shown_and_constrained_as_a_reply_writes_them() -> None:
+    """An optional cell is one nullable object in the schema and one braced argument in the catalogue."""
+    assert "TakeCover(position? {x cell, y cell}): Go behind cover." in system_message(REGISTRY)
+    position = reply_schema(BATCH, REGISTRY)["$defs"]["TakeCover"]["properties"]["position"]
+    assert position["anyOf"][0]["required"] == ["x", "y"]
+    assert position["anyOf"][1] == {"type": "null"}
+    assert parse_plan('[{"act":"TakeCover","position":null}]', REGISTRY) == (TakeCover(),)
+
+
+def test_the_prompt_does_not_depend_on_the_order_of_agents() -> None:
+    """The same agents in any order give the same bytes, in slots that follow the keys."""
+    prompt = build_prompt(BATCH, REGISTRY)
+    assert build_prompt(SnapshotBatch.from_snapshots(AGENTS[::-1]), REGISTRY) == prompt
+    assert json.dumps(prompt.schema) == json.dumps(build_prompt(BATCH, REGISTRY).schema)
+    assert slots_of(BATCH) == {"a1": 3, "a2": 12, "a3": 40}
+
+
+def test_the_system_message_is_the_same_over_ticks_and_shards() -> None:
+    """Nothing that changes from tick to tick or shard to shard stands in the system message, so it stays cached."""
+    prompts = [build_prompt(batch, REGISTRY) for batch in (BATCH, BATCH.take(slice(1, 2)))]
+    later = SnapshotBatch(keys=np.array([5], np.int64), tick=977, ticks_per_second=30)
+    prompts.append(build_prompt(later, REGISTRY))
+    assert len({prompt.system for prompt in prompts}) == 1
+    assert "977" not in prompts[2].user
+    assert build_prompt(SnapshotBatch(keys=later.keys, tick=1), REGISTRY).user == prompts[2].user
+
+
+def test_what_all_agents_know_is_said_once() -> None:
+    """Map, places and texts stand before the rows, once each, sorted and bounded; rows refer to texts by number."""
+    places = [{"k": f"p{n:02}", "pos": {"x": n, "y": 0}} for n in range(20)]
+    agents = [
+        (AgentId(key), snapshot(key, pois=places[::-1], objective="hold", orders=['say "go"\nnow', "x" * 900]))
+        for key in (1, 2)
+    ]
+    text = user_message(SnapshotBatch.from_snapshots(agents))
+    head, _, rows = text.partition("Agents:\n")
+    assert head.startswith('Map: 64x48 cells, x 0..63, y 0..47\nPlaces: "p00"@0,0 "p01"@1,0')
+    assert head.count("@") == POIS_MAX
+    assert 'Text 1: "hold"\nText 2: "say \\"go\\"\\nnow"\n' in head
+    assert rows.count("objective 1 order 2") == 2
+    assert "hold" not in rows
+    long = SnapshotBatch(
+        keys=np.array([1], np.int64), objective=np.array([0], np.int32), texts=("@" * 900,), map=SharedMap(9, 9)
+    )
+    assert user_message(long).count("@") == TEXT_CHARS_MAX
+
+
+def test_a_row_holds_what_its_agent_knows_and_no_more() -> None:
+    """A row names the agent's own enemies and allies, its running cooldowns in whole seconds, and no float."""
+    agents = [
+        (AgentId(1), snapshot(1, enemies=(51,), allies=[{"id": 2, "pos": {"x": 2, "y": 2}, "hp": 90}])),
+        (AgentId(2), snapshot(2, player={"id": 9, "pos": {"x": 4, "y": 4}, "hp": 80})),
+    ]
+    first, second = user_message(SnapshotBatch.from_snapshots(agents)).partition("Agents:\n")[2].splitlines()[:2]
+    assert "cooldown scan 2s" in first
+    assert "attack" not in first
+    assert first.endswith("enemies 51@6,3 hp 100 allies 2@2,2 hp 90")
+    assert "51" not in second
+    assert second.endswith("leader 9@4,4 hp 80 enemies none allies none")
+    assert not re.search(r"\d\.\d", first + second)
+
+
+def test_array_and_object_forms_of_a_batch_give_the_same_rows() -> None:
+    """A batch made of arrays alone is described like the one made of snapshots, with cooldowns in ticks rounded up."""
+    batch = SnapshotBatch(
+        keys=np.array([7], np.int64),
+        ready=np.array([[11, 0]], np.int32),
+        cooldown_names=("scan", "attack"),
+        map=SharedMap(width=64, height=48),
+    )
+    assert "cooldown scan 2s enemies none" in user_message(batch)
+
+
+def test_the_closing_instruction_names_the_slots() -> None:
+    """The last line asks for exactly the slots of the shard."""
+    assert user_message(BATCH).endswith("exactly the 3 keys a1 to a3.")
+    assert user_message(BATCH.take(slice(0, 1))).endswith("exactly the key a1.")
+
+
+def test_the_schema_asks_for_every_slot_once_and_in_order() -> None:
+    """The reply's schema requires all slots in key order and forbids others."""
+    schema = reply_schema(BATCH, REGISTRY)
+    assert list(schema["properties"]) == schema["required"] == ["a1", "a2", "a3"]
+    assert schema["additionalProperties"] is False
+
+
+def test_the_schema_lists_only_what_an_agent_can_name() -> None:
+    """An agent's steps name the enemies it sees and cells of the map; verbs nobody can be named for are left out."""
+    agents = [
+        (AgentId(1), snapshot(1, enemies=(60, 51))),
+        (AgentId(2), snapshot(2)),
+        (AgentId(4), snapshot(4, enemies=(51, 60))),
+    ]
+    schema = reply_schema(SnapshotBatch.from_snapshots(agents), REGISTRY)
+    plans = {slot: schema["$defs"][node["$ref"].rpartition("/")[2]] for slot, node in schema["properties"].items()}
+    offers = {
+        slot: {
+            (schema["$defs"][k["$ref"].rpartition("/")[2]] if "$ref" in k else k)["properties"]["act"]["enum"][0]: k
+            for k in plan["properties"]["steps"]["items"]["anyOf"]
+        }
+        for slot, plan in plans.items()
+    }
+    assert sorted(offers["a1"]) == ["Attack", "Heal", "MoveTo", "Reload", "Scan", "TakeCover", "Wait"]
+    assert offers["a1"]["Attack"]["properties"]["target_id"]["enum"] == [51, 60]
+    assert sorted(offers["a2"]) == ["MoveTo", "Reload", "Scan", "TakeCover", "Wait"]
+    assert plans["a1"] is not plans["a2"]
+    assert schema["$defs"]["MoveTo"]["properties"]["y"]["maximum"] == 47
+    steps = plans["a1"]["properties"]["steps"]
+    assert (steps["minItems"], steps["maxItems"]) == (1, PLAN_STEPS_MAX)
+
+
+def test_agents_that_know_the_same_targets_share_one_definition() -> None:
+    """Equal targets mean one plan definition, so the schema of a large shard stays small."""
+    batch = SnapshotBatch(keys=np.arange(50, dtype=np.int64))
+    enemies_only = ToolRegistry([Attack])
+    batch.enemy[:, 0] = 99
+    batch.keys[:] = 7
+    schema = reply_schema(batch, enemies_only)
+    assert [name for name in schema["$defs"] if name.startswith("plan")] == ["plan1"]
+    assert len(json.dumps(schema)) < 10_000
+
+
+def test_the_schema_keeps_to_the_portable_subset() -> None:
+    """Only keywords that every server enforces are used, every object is closed, and every property is required."""
+    allowed = {"type", "properties", "required", "additionalProperties", "enum", "items", "anyOf", "minItems",
+               "maxItems", "minimum", "maximum", "$ref", "$defs"}  # fmt: skip
+    schema = reply_schema(BATCH, REGISTRY)
+    named: set[int] = set()
+    for node in walk(schema):
+        named |= {id(node[key]) for key in ("properties", "$defs") if key in node}
+        if id(node) in named:
+            continue
+        assert set(node) <= allowed
+        if node.get("type") == "object":
+            assert node["additionalProperties"] is False
+            assert node["required"] == list(node["properties"])
+
+
+def test_the_reply_budget_grows_with_the_agents() -> None:
+    """The tokens asked for are enough for every plan of the shard."""
+    assert build_prompt(BATCH, REGISTRY).tokens > build_prompt(BATCH.take(slice(0, 1)), REGISTRY).tokens >= 112

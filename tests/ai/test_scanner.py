@@ -1,0 +1,224 @@
+"""The streaming scanner: any split of a reply gives the plans of the whole, and a cut reply gives no wrong one."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai.clients.openai import SseReader
+from ai.parse import (
+    DEPTH_MAX,
+    ELEMENT_CHARS_MAX,
+    REPLY_CHARS_MAX,
+    WHITESPACE_RUN_MAX,
+    SlotScanner,
+    SlotText,
+)
+
+STREAMS = Path(__file__).parent.parent / "fixtures" / "sse"
+PLANS = {
+    "compact_k4": 4,
+    "dsl_k4": 0,
+    "stock_schema_k2_ws": 2,
+    "tuple_k4": 4,
+    "tuple_k4_cut": 1,
+    "tuple_k4_length": 2,
+    "verbose_k3": 3,
+}
+SLOTS = {f"a{n}": 100 + n for n in range(1, 9)}
+WAIT = '{"steps":[{"act":"Wait","duration":2}]}'
+
+
+def content(name: str) -> str:
+    return "".join(chunk.text for chunk in SseReader().feed((STREAMS / f"{name}.sse").read_bytes()))
+
+
+def scan(*pieces: str, slots: dict[str, int] = SLOTS) -> tuple[list[SlotText], SlotScanner]:
+    scanner = SlotScanner(slots)
+    found = [slot for piece in pieces for slot in scanner.feed(piece)]
+    scanner.close()
+    return found, scanner
+
+
+def test_every_recorded_stream_is_listed() -> None:
+    """The table of expected plans names every recorded stream in the folder."""
+    assert sorted(PLANS) == sorted(path.stem for path in STREAMS.glob("*.sse"))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_one_character_at_a_time_gives_the_plans_of_the_whole(name: str) -> None:
+    """A recorded reply fed character by character gives the same plans in the same order as fed at once."""
+    text = content(name)
+    whole, _ = scan(text)
+    assert len(whole) == PLANS[name]
+    assert [slot.agent for slot in whole] == [101 + n for n in range(PLANS[name])]
+    assert all(slot.text in text for slot in whole)
+    assert scan(*text)[0] == whole
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_reply_that_stops_anywhere_gives_only_plans_of_the_whole(name: str) -> None:
+    """Whatever is left of a recorded reply gives a beginning of the whole reply's plans, never another one."""
+    text = content(name)
+    whole, _ = scan(text)
+    ends: list[int] = []
+    for slot in whole:
+        ends.append(text.index(slot.text, ends[-1] if ends else 0) + len(slot.text))
+    scanner = SlotScanner(SLOTS)
+    found: list[SlotText] = []
+    for read, char in enumerate(text, 1):
+        found += scanner.feed(char)
+        assert found == whole[: sum(end <= read for end in ends)]
+
+
+@given(st.data())
+@settings(deadline=None, max_examples=60)
+def test_any_split_of_any_form_gives_the_plans_of_the_whole(data: st.DataObject) -> None:
+    """Keyed, wrapped, listed, fenced and broken replies are read the same for any split into pieces."""
+    body = st.sampled_from(
+        [WAIT, f"[{WAIT}]", '{"steps":["}",{"act":"]"}]}', '{"a":"\\\\\\"}{"}', '{"steps":[', "null", "7"]
+    )
+    keyed = st.lists(st.tuples(st.sampled_from([*SLOTS, "a77", "plans"]), body), max_size=5)
+    by_id = st.lists(st.tuples(st.integers(99, 110), st.booleans()), max_size=5)
+    text = data.draw(
+        st.one_of(
+            keyed.map(lambda items: "{" + ",".join(f'"{slot}":{plan}' for slot, plan in items) + "}"),
+            keyed.map(lambda items: 'so "this:\n{"plans": {' + ", ".join(f'"{s}" :\n {p}' for s, p in items) + "}}"),
+            by_id.map(
+                lambda items: (
+                    "```json\n["
+                    + ",".join(
+                        f'{{"agent_id":{n},"steps":[{{}}]}}' if first else f'{{"steps":[], "agent_id" : {n} }}'
+                        for n, first in items
+                    )
+                )
+            ),
+            st.text('{}[]":,\\ a1\nagent_id<>think/', max_size=60),
+        )
+    )
+    whole, reference = scan(text)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+    found, scanner = scan(*pieces)
+    assert found == whole
+    assert (scanner.cut, scanner.duplicates, scanner.unknown) == (
+        reference.cut,
+        reference.duplicates,
+        reference.unknown,
+    )
+    assert scanner.text == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"a1":{WAIT},"a2":{WAIT}}}',
+        f'Sure! Here:\n```json\n{{"a1":{WAIT},"a2":{WAIT}}}\n```\nDone.',
+        f'{{"plans":{{"a1":{WAIT},"a2":{WAIT}}}}}',
+        f'{{"result":[{{"a1":{WAIT}}},{{"a2":{WAIT}}}]}}',
+        f'<think>{{"a1":{{}}}} maybe</think>{{"a1":{WAIT},"a2":{WAIT}}}',
+        f'[INFO] "quoted prose {{"a1":{WAIT},"a2":{WAIT}}}',
+    ],
+)
+def test_slots_are_found_wherever_they_stand(text: str) -> None:
+    """Plans under slot names are found in wrappers, after prose, in fences and after a thinking part."""
+    found, _ = scan(text)
+    assert found == [SlotText(101, WAIT), SlotText(102, WAIT)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"agent_id":102,"steps":[]},{"agent_id":101,"steps":[]}]',
+        '{"agent_id":102,"steps":[]}\n{"agent_id":101,"steps":[]}\n',
+        '{"plans":[{"agent_id":102,"steps":[]},{"steps":[],"agent_id": 101 }]}',
+    ],
+)
+def test_ids_are_real_ids_in_any_order(text: str) -> None:
+    """An object with `agent_id` belongs to the agent of that id, in an array, on a line, and whatever the key order."""
+    assert [slot.agent for slot in scan(text)[0]] == [102, 101]
+
+
+def test_a_position_is_not_an_id() -> None:
+    """A reply that numbers its plans by position names agents that were not asked, and gives none of them a plan."""
+    found, scanner = scan('[{"agent_id":1,"steps":[]},{"agent_id":2,"steps":[]},{"agent_id":"101","steps":[]}]')
+    assert found == []
+    assert scanner.unknown == 2
+
+
+def test_a_step_that_names_an_agent_is_not_a_plan() -> None:
+    """An object with a verb is a step, even if it has an argument called agent_id."""
+    found, _ = scan('[{"agent_id":101,"steps":[{"act":"Follow","agent_id":102}]}]')
+    assert [slot.agent for slot in found] == [101]
+
+
+def test_the_first_closed_plan_wins_and_others_are_counted() -> None:
+    """Later plans of an agent are counted as duplicates and plans of strangers as unknown; neither is handed out."""
+    found, scanner = scan('{"a1":{"n":1},"a1":{"n":2},"a9":{"n":3},"x":[{"agent_id":101},{"agent_id":7}],"a2":{"n":4}}')
+    assert found == [SlotText(101, '{"n":1}'), SlotText(102, '{"n":4}')]
+    assert scanner.duplicates == {101: 2}
+    assert scanner.unknown == 2
+
+
+def test_an_unclosed_thinking_part_swallows_the_rest() -> None:
+    """Nothing inside a thinking part counts, even when the part never ends."""
+    assert scan(f'<think>{{"a1":{WAIT}}}')[0] == []
+
+
+def test_one_broken_plan_does_not_cost_the_others() -> None:
+    """A missing brace or quote spoils its own plan; the scan takes up again at the next one."""
+    found, _ = scan(
+        '[{"agent_id":101,"steps":[{"act":"Wait"]},\n'
+        '{"agent_id":102,"steps":[{"act":"Wait","n:2}]},\n'
+        '{"agent_id":103,"steps":[]}]'
+    )
+    assert found[-1] == SlotText(103, '{"agent_id":103,"steps":[]}')
+    assert found[0].text == '{"agent_id":101,"steps":[{"act":"Wait"]}'
+
+
+def test_an_open_plan_is_cut_when_the_reply_closes() -> None:
+    """A plan that is still open at the end of the reply is not handed out, and the scanner says why."""
+    found, scanner = scan(f'{{"a1":{WAIT},"a2":{{"steps":[')
+    assert [slot.agent for slot in found] == [101]
+    assert scanner.cut == "the reply ended inside a plan"
+
+
+def test_a_run_of_whitespace_cuts_the_reply() -> None:
+    """A whitespace loop outside strings ends the scan at its limit; the same inside a string does not."""
+    loop = " " * WHITESPACE_RUN_MAX
+    found, scanner = scan(f'{{"a1":{WAIT},{loop}"a2":{WAIT}}}')
+    assert [slot.agent for slot in found] == [101]
+    assert "whitespace" in (scanner.cut or "")
+    found, scanner = scan(f'{{"a1":{{"reason":"{loop}"}},{loop[1:]}"a2":{WAIT}}}')
+    assert [slot.agent for slot in found] == [101, 102]
+    assert scanner.cut is None
+
+
+def test_a_plan_over_its_limit_cuts_the_reply() -> None:
+    """A plan that grows over its limit ends the scan, under a slot and with an id alike."""
+    filler = f'"{"x" * ELEMENT_CHARS_MAX}"'
+    for text in (f'{{"a1":[{filler}],"a2":{WAIT}}}', f'[{{"agent_id":101,"steps":[{filler}]}},{{"agent_id":102}}]'):
+        found, scanner = scan(text)
+        assert found == []
+        assert "longer" in (scanner.cut or "")
+
+
+def test_deep_nesting_cuts_the_reply() -> None:
+    """More open brackets than the limit end the scan."""
+    assert "brackets" in (scan("[" * (DEPTH_MAX + 1))[1].cut or "")
+    assert scan("[" * DEPTH_MAX)[1].cut is None
+
+
+@pytest.mark.parametrize("garbage", ["x", '{"', '{"agent_id":', "[{", '"\\', "<think>", "}", '{"k":{},'])
+def test_a_megabyte_of_garbage_is_refused_in_bounded_memory(garbage: str) -> None:
+    """Garbage without end stops at a named limit, and nothing after it is kept."""
+    scanner = SlotScanner(SLOTS)
+    piece = garbage * (65_536 // len(garbage))
+    for _ in range(20):
+        assert scanner.feed(piece) == []
+    assert scanner.cut is not None
+    assert len(scanner.text) <= REPLY_CHARS_MAX
+    kept = scanner.text
+    assert scanner.feed(f'{{"a1":{WAIT}}}') == []
+    assert scanner.text == kept

@@ -1,0 +1,230 @@
+"""Runs the simulation and the slow reference side by side and compares everything after every tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ai.actions import EncodedStep, ToolRegistry
+from ai.plan import BatchPlans, PlanBatch
+from ai.snapshot import SnapshotBatch
+from sim.actions import default_registry
+from sim.components import AGENT
+from sim.grid import MARGIN
+from sim.inputs import Input
+from sim.rng import philox4x32
+from sim.scenario import Scenario, terrain
+from sim.simulation import Simulation, TickReport
+from sim.tiers import LivePlans
+from sim.world import schema_of
+from tests.reference.slow_tick import KIND_NAMES, Known, Plan, SlowTick, SlowWorld, Step, heuristic
+
+Choose = Callable[[int, int], Plan]
+"""Gives the plan of an agent key at a tick; asked twice, it answers the same with fresh steps."""
+
+COLUMNS = [(spec.label, component, spec.name) for component in AGENT for spec in schema_of(component).columns]
+
+
+class Mismatch(AssertionError):
+    """The two do not agree; the message names tick, key, column and both values."""
+
+
+class Scripted:
+    """A plan source that hands out whatever `choose` says, legal or not."""
+
+    tiers = ("script",)
+
+    def __init__(self, choose: Choose, registry: ToolRegistry | None = None) -> None:
+        self.choose = choose
+        self.registry = registry or default_registry()
+        self.batch: SnapshotBatch | None = None
+
+    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+        """Hand the plans out."""
+        self.batch = batch
+        chosen = [self.choose(int(key), batch.tick) for key in batch.keys]
+        plans = PlanBatch.empty(batch.keys, max(map(len, chosen)))
+        plans.tier[:] = 0
+        for row, plan in enumerate(chosen):
+            for place, step in enumerate(plan):
+                plans.set_step(row, place, EncodedStep(self.registry.code(step.kind), tuple(step.stored())))
+        return BatchPlans(plans, self.tiers, [])
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+class Watched:
+    """Lets another plan source plan and keeps the batch it was asked for."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        self.tiers = inner.tiers
+        self.batch: SnapshotBatch | None = None
+
+    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+        """Note the batch and pass it on."""
+        self.batch = batch
+        plans: BatchPlans = self.inner.plan(batch)
+        return plans
+
+    def close(self) -> None:
+        """Close the inner source."""
+        self.inner.close()
+
+
+def run_in_step(
+    scenario: Scenario,
+    *,
+    ticks: int,
+    seed: int | None = None,
+    inputs: Mapping[int, Sequence[Input]] | None = None,
+    choose: Choose | None = None,
+) -> SlowWorld:
+    """Run both for some ticks or until the run is decided, and return the slow world.
+
+    Args:
+        scenario: what to run; its own timed inputs are applied as well.
+        ticks: how long.
+        seed: replaces the scenario's.
+        inputs: more inputs by tick.
+        choose: plans; the scenario's rules plan where it is not given.
+
+    Raises:
+        Mismatch: they do not agree.
+    """
+    source: Any
+    if choose is None:
+        source = Watched(LivePlans(scenario, default_registry(), None, time.perf_counter))
+    else:
+        source = Scripted(choose)
+    slow = SlowWorld(scenario, scenario.seed if seed is None else seed, _planner(choose), _glyphs(scenario))
+    timeline: dict[int, list[Input]] = {}
+    for timed in scenario.inputs:
+        timeline.setdefault(timed.tick, []).append(timed.input)
+    with Simulation(scenario, seed=seed, source=source) as fast:
+        _compare_state(-1, fast, slow)
+        for tick in range(ticks):
+            injected = [*(inputs or {}).get(tick, ())]
+            for item in injected:
+                fast.inject(item)
+            source.batch = None
+            report = fast.tick()
+            expected = slow.tick([*timeline.get(tick, ()), *injected])
+            _compare_report(report, expected, source.batch)
+            _compare_state(tick, fast, slow)
+            if report.outcome is not None:
+                break
+    return slow
+
+
+def _planner(choose: Choose | None) -> Callable[[SlowWorld, Known], tuple[Plan, int]]:
+    if choose is None:
+        return heuristic
+    return lambda world, known: (choose(known.me.key, world.tick_number), 0)
+
+
+def _glyphs(scenario: Scenario) -> list[list[str]]:
+    return [[".+#"[code] for code in row] for row in terrain(scenario).tolist()]
+
+
+def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
+    if fast != slow:
+        raise Mismatch(f"tick {tick}, {what}, {name}: the simulation has {fast!r}, the reference {slow!r}")
+
+
+def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
+    world, stage = fast.world, fast.stage
+    _check(tick, "world", "keys", world.keys.tolist(), sorted(slow.agents))
+    _check(tick, "world", "next_key", world.next_key, slow.next_key)
+    _check(tick, "world", "outcome", fast.outcome, slow.outcome() if tick >= 0 else None)
+    held = {
+        label: np.moveaxis(getattr(world[component], name), -1, 0).tolist() for label, component, name in COLUMNS
+    }
+    for row, key in enumerate(world.keys.tolist()):
+        expected = slow.agents[key].columns(slow.texts)
+        assert expected.keys() == held.keys()
+        for label, values in held.items():
+            _check(tick, f"agent {key}", label, values[row], expected[label])
+    clouds = {
+        (cell % stage.grid.stride - MARGIN, cell // stage.grid.stride - MARGIN): until
+        for cell, until in zip(stage.smoke.cell.tolist(), stage.smoke.until.tolist(), strict=True)
+    }
+    _check(tick, "Smoke", "cell: until", clouds, slow.smoke)
+    assert stage.smoke.cell.tolist() == sorted(set(stage.smoke.cell.tolist()))
+    rows = ["".join(".+#"[code] for code in row) for row in stage.grid.terrain.tolist()]
+    for y, row in enumerate(rows):
+        _check(tick, "Grid", f"terrain row {y}", row, "".join(slow.terrain[y]))
+    _check(tick, "Texts", "all", list(stage.lore.texts.all), slow.texts)
+
+
+def _compare_report(report: TickReport, expected: SlowTick, batch: SnapshotBatch | None) -> None:
+    tick = report.tick
+    _check(tick, "report", "inputs", list(report.inputs), expected.applied)
+    _check(tick, "report", "refused", [item for item, _ in report.refused], expected.refused)
+    for _, reason in report.refused:
+        assert reason
+        assert "\n" not in reason
+    _check(tick, "report", "outcome", report.outcome, expected.outcome)
+    _check(tick, "report", "draws", report.draws.get("hit", 0), expected.hits_drawn)
+    _check(tick, "batch", "keys", [] if batch is None else batch.keys.tolist(), sorted(expected.known))
+    if batch is None:
+        return
+    for row, key in enumerate(sorted(expected.known)):
+        for name, value in expected.known[key].items():
+            _check(tick, f"agent {key}", f"batch.{name}", getattr(batch, name)[row].tolist(), value)
+
+
+class Dice:
+    """Numbers from a seed, one after the other; the same on every machine."""
+
+    def __init__(self, *seed: int) -> None:
+        self.seed = (sum(part * 1_000_003**place for place, part in enumerate(seed)) & 0xFFFFFFFF, len(seed))
+        self.count = 0
+
+    def below(self, bound: int) -> int:
+        """Return a whole number from 0 to bound - 1."""
+        self.count += 1
+        return philox4x32((self.count, 0, 0, 0), self.seed)[0] * bound >> 32
+
+    def pick(self, values: Sequence[Any]) -> Any:
+        """Return one of some values."""
+        return values[self.below(len(values))]
+
+
+def random_plans(seed: int, keys: int, width: int, height: int) -> Choose:
+    """Return a script of random plans of one to four steps over all kinds, with targets and cells of every sort."""
+
+    def choose(key: int, tick: int) -> Plan:
+        dice = Dice(seed, key, tick)
+        return [_random_step(dice, keys, width, height) for _ in range(1 + dice.below(4))]
+
+    return choose
+
+
+def _random_step(dice: Dice, keys: int, width: int, height: int) -> Step:
+    kind = dice.pick(KIND_NAMES)
+    args: list[int | None]
+    match kind:
+        case "Attack" | "AimedShot" | "QuickAttack" | "HeavyAttack":
+            args = [dice.below(keys)]
+        case "Approach" | "Retreat":
+            args = [dice.below(keys), 1 + dice.below(8)]
+        case "Heal":
+            args = [None if dice.below(2) else dice.below(keys)]
+        case "MoveTo":
+            args = [dice.below(width), dice.below(height), dice.pick([None, 0, 1, 2])]
+        case "TakeCover":
+            args = [None, None] if dice.below(3) else [dice.below(width), dice.below(height)]
+        case "ThrowExplosive" | "ThrowSmoke":
+            args = [dice.below(width), dice.below(height)]
+        case "Scan":
+            args = [1 + dice.below(12)]
+        case "Wait":
+            args = [100 + dice.below(600)]
+        case _:
+            args = []
+    return Step(kind, args)

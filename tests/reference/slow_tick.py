@@ -1,0 +1,899 @@
+"""A second, slow implementation of the tick's rules, to hold the fast one against.
+
+Plain Python: one agent at a time, lists and dictionaries, no arrays. It is written from the documented rules, keeps its
+own copy of every number they name, and shares with the simulation only data (scenarios, inputs, the names of columns)
+and the scalar random block, which has published vectors of its own.
+
+Agents are visited in descending key order in the execution phase, the opposite of what the fast one does: the rules
+promise that the order cannot matter.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim.inputs import Input, Move, Order, Remove, SetCells, Spawn
+from sim.rng import philox4x32
+from sim.scenario import Scenario
+
+NONE = -(2**31)
+HIT = 1
+"""The purpose number of hit draws."""
+
+KIND_NAMES = (
+    "AimedShot", "Approach", "Attack", "Block", "Heal", "HeavyAttack", "MoveTo", "QuickAttack", "Reload", "Retreat",
+    "Scan", "TakeCover", "ThrowExplosive", "ThrowSmoke", "Wait",
+)  # fmt: skip
+"""Kinds in name order; a stored code is the position."""
+WALKS = ("Approach", "MoveTo", "Retreat", "TakeCover")
+GROUPS = ("block", "heal", "scan", "throw", "weapon")
+"""Cooldown groups in stored order."""
+STATUSES = ("none", "running", "finished", "refused", "stale")
+CODES = (
+    "no", "target gone", "not hostile", "out of range", "no sight", "no ammo", "no item", "no stamina",
+    "nothing to do", "unreachable", "no cover", "blocked",
+)  # fmt: skip
+"""Refusals in stored order."""
+
+SECONDS = {"AimedShot": 1000, "HeavyAttack": 500, "Block": 1000, "Heal": 1000, "Reload": 2000, "Scan": 1000}
+"""How long a step takes before its effect, milliseconds; one tick where nothing is named."""
+COOLDOWNS = {
+    "Attack": ("weapon", 1000),
+    "AimedShot": ("weapon", 2000),
+    "QuickAttack": ("weapon", 500),
+    "HeavyAttack": ("weapon", 3000),
+    "ThrowExplosive": ("throw", 8000),
+    "ThrowSmoke": ("throw", 8000),
+    "Block": ("block", 1000),
+    "Heal": ("heal", 10_000),
+}
+"""Group and time from the effect on, milliseconds."""
+STRIKES = {"Attack": (10, 0, 1), "AimedShot": (15, 250, 1), "QuickAttack": (5, 0, 1), "HeavyAttack": (25, 200, 0)}
+"""Damage, bonus on the chance to hit, rounds fired."""
+PACES = (2, 5, 10)
+"""Cells a second of walk, run and sprint."""
+
+AROUND = ((0, -1), (-1, 0), (1, 0), (0, 1))
+"""North, west, east, south."""
+
+Place = tuple[int, int]
+
+
+@dataclass
+class Step:
+    """One step of a plan: the kind's name, and its stored arguments (None: not given)."""
+
+    kind: str
+    args: list[int | None]
+
+    def stored(self) -> list[int]:
+        """Return the four integers of the columns."""
+        given = [NONE if value is None else value for value in self.args]
+        return given + [NONE] * (4 - len(given))
+
+
+Plan = list[Step]
+
+
+@dataclass
+class Agent:
+    """Everything there is to know about one agent."""
+
+    key: int
+    x: int
+    y: int
+    team: int
+    squad: int
+    hp: int
+    hp_max: int
+    morale: int
+    rounds: int
+    magazine: int
+    reserve: int
+    smokes: int
+    explosives: int
+    medkits: int
+    reach: int
+    accuracy: int
+    sight: int
+    objective: str | None
+    goal: Place | None
+    waiting_since: int
+    leader: int | None = None
+    order: str | None = None
+    stamina: int = 100
+    ready_at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, 0))
+    guard_until: int = 0
+    plan: Plan = field(default_factory=list)
+    status: str = "none"
+    step: int = 0
+    started_at: int | None = None
+    until: int | None = None
+    tier: int | None = None
+    planned_at: int | None = None
+    threats: int = 0
+    refusal: str = "no"
+    tries: int = 0
+
+    @property
+    def place(self) -> Place:
+        """The cell it stands on."""
+        return self.x, self.y
+
+    def columns(self, texts: Sequence[str]) -> dict[str, Any]:
+        """Return what the simulation's columns should hold for this agent."""
+        plan = [step.stored() for step in self.plan]
+        goal = self.goal if self.goal is not None else (-1, -1)
+        return {
+            "Position.x": self.x,
+            "Position.y": self.y,
+            "Team.id": self.team,
+            "Squad.id": self.squad,
+            "Squad.leader": _or(self.leader),
+            "Health.hp": self.hp,
+            "Health.hp_max": self.hp_max,
+            "Morale.value": self.morale,
+            "Ammo.rounds": self.rounds,
+            "Ammo.magazine": self.magazine,
+            "Ammo.reserve": self.reserve,
+            "Kit.smokes": self.smokes,
+            "Kit.explosives": self.explosives,
+            "Kit.medkits": self.medkits,
+            "Stamina.value": self.stamina,
+            "Weapon.reach": self.reach,
+            "Weapon.accuracy": self.accuracy,
+            "Senses.sight": self.sight,
+            "Cooldowns.ready_at": [self.ready_at[group] for group in GROUPS],
+            "Guard.until": self.guard_until,
+            "Goal.objective": -1 if self.objective is None else texts.index(self.objective),
+            "Goal.order": -1 if self.order is None else texts.index(self.order),
+            "Goal.x": goal[0],
+            "Goal.y": goal[1],
+            "ActionSteps.length": len(plan),
+            "ActionSteps.kind": [KIND_NAMES.index(step.kind) for step in self.plan] + [0] * (8 - len(plan)),
+            "ActionSteps.args": plan + [[0, 0, 0, 0]] * (8 - len(plan)),
+            "Progress.status": STATUSES.index(self.status),
+            "Progress.step": self.step,
+            "Progress.started_at": _or(self.started_at),
+            "Progress.until": _or(self.until),
+            "Progress.tier": _or(self.tier),
+            "Progress.planned_at": _or(self.planned_at),
+            "Progress.waiting_since": self.waiting_since,
+            "Progress.threats": self.threats,
+            "Progress.refusal": CODES.index(self.refusal),
+            "Progress.tries": self.tries,
+        }
+
+
+def _or(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _seen(agent: Agent | None, attribute: str) -> int:
+    """Return a value of an agent; key -1 and zeros stand for nobody."""
+    if agent is None:
+        return -1 if attribute == "key" else 0
+    value: int = getattr(agent, attribute)
+    return value
+
+
+@dataclass
+class Known:
+    """What one agent knows when it plans."""
+
+    me: Agent
+    enemies: list[Agent]
+    allies: list[Agent]
+    leader: Agent | None
+    cooldowns: dict[str, int]
+
+    def columns(self, world: SlowWorld) -> dict[str, Any]:
+        """Return what the batch's columns should hold for this agent; unused places hold key -1 and zeros."""
+        me = self.me
+        goal = me.goal if me.goal is not None else (-1, -1)
+        columns = {
+            **{name: getattr(me, name) for name in ("x", "y", "hp", "hp_max", "reserve", "morale")},
+            **{name: getattr(me, name) for name in ("smokes", "explosives", "medkits")},
+            "ammo": me.rounds,
+            "cover": int(world.at(*me.place) == "+"),
+            "leader": _seen(self.leader, "key"),
+            "leader_x": _seen(self.leader, "x"),
+            "leader_y": _seen(self.leader, "y"),
+            "leader_hp": _seen(self.leader, "hp"),
+            "goal_x": goal[0],
+            "goal_y": goal[1],
+            "objective": -1 if me.objective is None else world.texts.index(me.objective),
+            "order": -1 if me.order is None else world.texts.index(me.order),
+            "ready": [self.cooldowns[group] for group in GROUPS],
+        }
+        for name, others, most in (("enemy", self.enemies, 8), ("ally", self.allies, 4)):
+            padded: list[Agent | None] = [*others, *[None] * (most - len(others))]
+            for attribute in ("key", "x", "y", "hp"):
+                column = name if attribute == "key" else f"{name}_{attribute}"
+                columns[column] = [_seen(other, attribute) for other in padded]
+        columns["enemy_cover"] = [int(world.at(*other.place) == "+") for other in self.enemies] + [0] * (
+            8 - len(self.enemies)
+        )
+        return columns
+
+
+Planner = Callable[["SlowWorld", Known], tuple[Plan, int]]
+"""Gives an agent's plan and the tier's position."""
+
+
+@dataclass
+class SlowTick:
+    """What the slow world can say about a tick besides its state."""
+
+    applied: list[Input]
+    refused: list[Input]
+    known: dict[int, dict[str, Any]]
+    hits_drawn: int
+    outcome: str | None
+
+
+class SlowWorld:
+    """The world of a scenario, tick by tick."""
+
+    def __init__(self, scenario: Scenario, seed: int, planner: Planner, terrain: Sequence[Sequence[str]]) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.planner = planner
+        self.rate = scenario.ticks_per_second
+        self.tick_number = 0
+        self.terrain = [list(row) for row in terrain]
+        self.height, self.width = len(self.terrain), len(self.terrain[0])
+        self.smoke: dict[Place, int] = {}
+        self.texts = sorted({team.objective for team in scenario.teams if team.objective})
+        self.agents: dict[int, Agent] = {}
+        self.next_key = 0
+        self.executed: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+        self._fields: dict[Place, dict[Place, int]] = {}
+        self._squads = [(t, team, squad) for t, team in enumerate(scenario.teams) for squad in team.squads]
+        for number, (_, _, squad) in enumerate(self._squads):
+            area = squad.area
+            cells = [(x, y) for y in range(area.y, area.y + area.height) for x in range(area.x, area.x + area.width)]
+            free = [cell for cell in cells if self.at(*cell) != "#" and self.standing(cell) is None]
+            for place in free[: squad.count]:
+                self.join(number, place, self.next_key % scenario.planning.stagger_ticks)
+        self.promote()
+
+    def join(self, number: int, place: Place, waiting_since: int) -> None:
+        """Add one fresh agent to a squad."""
+        team_number, team, squad = self._squads[number]
+        kind = self.scenario.archetypes[squad.archetype]
+        goal = next(((spot.x, spot.y) for spot in self.scenario.map.places if spot.name == team.goal), None)
+        self.agents[self.next_key] = Agent(
+            self.next_key, *place, team_number, number, kind.hp, kind.hp, kind.morale, kind.magazine, kind.magazine,
+            kind.reserve, kind.smokes, kind.explosives, kind.medkits, kind.reach, kind.accuracy, kind.sight,
+            team.objective, goal, waiting_since,
+        )  # fmt: skip
+        self.next_key += 1
+
+    def promote(self) -> None:
+        """The lowest key of a squad leads it."""
+        for agent in self.agents.values():
+            agent.leader = min(other.key for other in self.agents.values() if other.squad == agent.squad)
+
+    # The map.
+
+    def at(self, x: int, y: int) -> str:
+        """Return `.`, `+` or `#`; there is wall around the map."""
+        return self.terrain[y][x] if 0 <= x < self.width and 0 <= y < self.height else "#"
+
+    def standing(self, place: Place) -> Agent | None:
+        """Return who stands on a cell."""
+        return next((agent for agent in self.agents.values() if agent.place == place), None)
+
+    def sees(self, a: Place, b: Place) -> bool:
+        """Walk the line between two cells; both ends are left out."""
+        return all(self.at(*cell) != "#" and cell not in self.smoke for cell in line(a, b))
+
+    def walk_from(self, goal: Place) -> dict[Place, int]:
+        """Return the walking distance to a goal of every cell from which it can be reached."""
+        if goal not in self._fields:
+            found: dict[Place, int] = {}
+            waiting: deque[tuple[Place, int]] = deque()
+            if self.at(*goal) != "#":
+                found[goal] = 0
+                waiting.append((goal, 0))
+            while waiting:
+                (x, y), far = waiting.popleft()
+                for dx, dy in AROUND:
+                    cell = (x + dx, y + dy)
+                    if self.at(*cell) != "#" and cell not in found:
+                        found[cell] = far + 1
+                        waiting.append((cell, far + 1))
+            self._fields[goal] = found
+        return self._fields[goal]
+
+    # Time.
+
+    def ticks(self, milliseconds: int) -> int:
+        """Milliseconds as ticks, rounded up, at least one."""
+        whole, rest = divmod(milliseconds * self.rate, 1000)
+        return max(whole + (rest > 0), 1)
+
+    def tick(self, inputs: Sequence[Input]) -> SlowTick:
+        """Advance one tick."""
+        self.hits_drawn = 0
+        self.harm: Counter[int] = Counter()
+        self.mend: Counter[int] = Counter()
+        self.wishes: list[tuple[Agent, Place | None]] = []
+        self.clouds: set[Place] = set()
+        applied, refused = self.take_inputs(inputs)
+        known = self.plan()
+        self.execute()
+        self.fight()
+        self.upkeep()
+        self.clean_up()
+        self.tick_number += 1
+        return SlowTick(applied, refused, known, self.hits_drawn, self.outcome())
+
+    def outcome(self) -> str | None:
+        """Say who won, if it is decided."""
+        if self.scenario.ends == "never" or len(self.scenario.teams) == 1:
+            return None
+        left = {agent.team for agent in self.agents.values()}
+        if not left:
+            return "draw"
+        return f"{self.scenario.teams[left.pop()].name} wins" if len(left) == 1 else None
+
+    # Inputs.
+
+    def take_inputs(self, inputs: Sequence[Input]) -> tuple[list[Input], list[Input]]:
+        """Apply inputs one after the other, each whole or not at all."""
+        applied: list[Input] = []
+        refused: list[Input] = []
+        for item in inputs:
+            done = {Move: self.move, Order: self.give_order, SetCells: self.set_cells, Spawn: self.spawn,
+                    Remove: self.remove}[type(item)](item)  # fmt: skip
+            (applied if done else refused).append(item)
+        if any(isinstance(item, Spawn | Remove) for item in applied):
+            self.promote()
+        return applied, refused
+
+    def move(self, item: Move) -> bool:
+        """The plan is dropped for a walk."""
+        agent = self.agents.get(item.agent)
+        if agent is None or agent.place not in self.walk_from((item.x, item.y)):
+            return False
+        agent.plan = [Step("MoveTo", [item.x, item.y])]
+        agent.status, agent.step, agent.started_at, agent.until = "running", 0, None, None
+        agent.tier, agent.planned_at, agent.tries, agent.refusal = None, self.tick_number, 0, "no"
+        return True
+
+    def squad_number(self, name: str) -> int | None:
+        """Return a squad's number."""
+        return next((n for n, (_, _, squad) in enumerate(self._squads) if squad.name == name), None)
+
+    def give_order(self, item: Order) -> bool:
+        """A squad plans again, with a new order and perhaps a new goal."""
+        number = self.squad_number(item.squad)
+        members = [agent for agent in self.agents.values() if agent.squad == number]
+        if not members or (item.x is None) != (item.y is None):
+            return False
+        if item.x is not None and not (item.x < self.width and item.y < self.height):
+            return False
+        if item.text not in self.texts:
+            self.texts.append(item.text)
+        for agent in members:
+            agent.order = item.text
+            if item.x is not None:
+                agent.goal = (item.x, item.y)
+            agent.status, agent.waiting_since = "stale", self.tick_number
+        return True
+
+    def set_cells(self, item: SetCells) -> bool:
+        """Change a rectangle, unless someone would be walled in."""
+        cells = [(x, y) for y in range(item.y, item.y + item.height) for x in range(item.x, item.x + item.width)]
+        if item.x + item.width > self.width or item.y + item.height > self.height:
+            return False
+        if item.cell == "wall" and any(self.standing(cell) for cell in cells):
+            return False
+        for x, y in cells:
+            self.terrain[y][x] = {"floor": ".", "cover": "+", "wall": "#"}[item.cell]
+        self._fields.clear()
+        return True
+
+    def spawn(self, item: Spawn) -> bool:
+        """Newcomers take the free cells nearest to a place."""
+        number = self.squad_number(item.squad)
+        if number is None or not (item.x < self.width and item.y < self.height):
+            return False
+        taken = {agent.place for agent in self.agents.values()}
+        free = [
+            (x, y)
+            for y in range(self.height)
+            for x in range(self.width)
+            if self.at(x, y) != "#" and (x, y) not in taken
+        ]
+        if len(free) < item.count:
+            return False
+        free.sort(key=lambda cell: (distance2(cell, (item.x, item.y)), cell[1], cell[0]))
+        for i, place in enumerate(free[: item.count]):
+            self.join(number, place, self.tick_number + i % self.scenario.planning.stagger_ticks)
+        return True
+
+    def remove(self, item: Remove) -> bool:
+        """One agent leaves."""
+        return self.agents.pop(item.agent, None) is not None
+
+    # Perception and planning.
+
+    def sightings(self, agent: Agent, within: int | None = None, *, hostile: bool) -> list[Agent]:
+        """Return the enemies or friends an agent sees, nearest first, ties by key."""
+        sight = agent.sight if within is None else min(agent.sight, within)
+        seen = [
+            other
+            for other in self.agents.values()
+            if other is not agent
+            and (other.team != agent.team) == hostile
+            and distance2(agent.place, other.place) <= sight * sight
+            and self.sees(agent.place, other.place)
+        ]
+        return sorted(seen, key=lambda other: (distance2(agent.place, other.place), other.key))
+
+    def is_alarmed(self, agent: Agent) -> bool:
+        """Tell whether an agent that planned in peace now notices an enemy."""
+        if agent.status != "running" or agent.threats:
+            return False
+        step = agent.plan[agent.step]
+        if step.kind == "Scan" and agent.started_at is not None:
+            return bool(self.sightings(agent, step.args[0], hostile=True))
+        if (agent.key + self.tick_number) % self.scenario.planning.alert_every_ticks:
+            return False
+        return bool(self.sightings(agent, hostile=True))
+
+    def know(self, agent: Agent) -> Known:
+        """Return what an agent knows now."""
+        leader = self.agents.get(agent.leader) if agent.leader is not None else None
+        return Known(
+            agent,
+            self.sightings(agent, hostile=True)[:8],
+            self.sightings(agent, hostile=False)[:4],
+            None if leader is agent else leader,
+            {group: max(at - self.tick_number, 0) for group, at in agent.ready_at.items()},
+        )
+
+    def plan(self) -> dict[int, dict[str, Any]]:
+        """Choose who plans, longest waiting first, and start the new plans."""
+        now = self.tick_number
+        alarmed = [agent for agent in self.agents.values() if self.is_alarmed(agent)]
+        for agent in alarmed:
+            # The need arose at this moment, whatever the old plan waited for.
+            agent.status, agent.waiting_since = "stale", now
+        needing = [a for a in self.agents.values() if a.status != "running" and a.waiting_since <= now]
+        needing.sort(key=lambda agent: (agent.waiting_since, agent.key))
+        chosen = sorted(agent.key for agent in needing[: self.scenario.planning.per_tick_max])
+        known = {key: self.know(self.agents[key]) for key in chosen}
+        columns = {key: what.columns(self) for key, what in known.items()}
+        plans = {key: self.planner(self, what) for key, what in known.items()}
+        for key, (plan, tier) in plans.items():
+            agent = self.agents[key]
+            agent.plan, agent.tier = plan, tier
+            agent.status, agent.step, agent.started_at, agent.until = "running", 0, None, None
+            agent.planned_at = agent.waiting_since = now
+            agent.threats = len(known[key].enemies)
+            agent.refusal, agent.tries = "no", 0
+        return columns
+
+    # Execution.
+
+    def execute(self) -> None:
+        """Everyone gets on with a step; walks and smoke are settled at the end."""
+        for key in sorted(self.agents, reverse=True):
+            agent = self.agents[key]
+            if agent.status == "running":
+                self.act(agent, agent.plan[agent.step])
+        self.settle_walks()
+        for cell in self.clouds:
+            end = self.tick_number + 1 + self.ticks(8000)
+            self.smoke[cell] = max(self.smoke.get(cell, 0), end)
+
+    def act(self, agent: Agent, step: Step) -> None:
+        """Start, continue or end one step."""
+        now = self.tick_number
+        group, cooldown = COOLDOWNS.get(step.kind, ("", 0))
+        if agent.started_at is None:
+            if group and agent.ready_at[group] > now:
+                return
+            why = self.why_not(agent, step)
+            if why is not None:
+                self.refuse(agent, why)
+                return
+            self.begin(agent, step)
+            agent.started_at = now
+            if step.kind not in WALKS:
+                lasts = step.args[0] if step.kind == "Wait" else SECONDS.get(step.kind, 0)
+                agent.until = now + self.ticks(lasts) - 1
+        if step.kind in WALKS:
+            self.go(agent, step)
+            return
+        if agent.until > now:
+            return
+        if agent.started_at < now:
+            why = self.why_not(agent, step)
+            if why is not None:
+                self.refuse(agent, why)
+                return
+        self.have_effect(agent, step)
+        self.executed[step.kind] += 1
+        if group:
+            agent.ready_at[group] = now + self.ticks(cooldown)
+        self.finish(agent)
+
+    def finish(self, agent: Agent) -> None:
+        """Go on to the next step, or end the plan."""
+        agent.step += 1
+        agent.started_at = agent.until = None
+        agent.tries = 0
+        if agent.step == len(agent.plan):
+            agent.status, agent.step, agent.waiting_since = "finished", 0, self.tick_number
+
+    def refuse(self, agent: Agent, why: str) -> None:
+        """End a plan that cannot go on."""
+        self.refusals[why] += 1
+        agent.status, agent.refusal = "refused", why
+        agent.waiting_since = self.tick_number + self.ticks(500)
+
+    def target(self, step: Step) -> Agent | None:
+        """Return the agent a step names."""
+        return self.agents.get(step.args[0])
+
+    def why_not(self, agent: Agent, step: Step) -> str | None:
+        """Return why a step may not run now; None when it may."""
+        match step.kind:
+            case "Attack" | "AimedShot" | "QuickAttack" | "HeavyAttack":
+                if step.kind == "HeavyAttack" and agent.stamina < 20:
+                    return "no stamina"
+                if agent.rounds < STRIKES[step.kind][2]:
+                    return "no ammo"
+                reach2 = agent.reach**2
+                if step.kind == "QuickAttack":
+                    reach2 = min(reach2, 16)
+                if step.kind == "HeavyAttack":
+                    reach2 = 2
+                return self.bad_target(agent, step, reach2, hostile=True)
+            case "Approach":
+                return self.bad_target(agent, step, agent.sight**2, hostile=True)
+            case "Retreat":
+                return "target gone" if self.target(step) is None else None
+            case "Heal":
+                return self.no_healing(agent, step)
+            case "Reload":
+                if agent.reserve <= 0:
+                    return "no ammo"
+                return "nothing to do" if agent.rounds >= agent.magazine else None
+            case "ThrowSmoke":
+                return "no item" if agent.smokes <= 0 else self.bad_throw(agent, step)
+            case "ThrowExplosive":
+                return "no item" if agent.explosives <= 0 else self.bad_throw(agent, step)
+            case "TakeCover" if step.args[0] is None:
+                return "no cover" if self.shelter(agent) is None else None
+            case "MoveTo" | "TakeCover":
+                return None if agent.place in self.walk_from((step.args[0], step.args[1])) else "unreachable"
+        return None
+
+    def bad_target(self, agent: Agent, step: Step, reach2: int, *, hostile: bool) -> str | None:
+        """Judge a target: alive, of the right side, near enough, in sight; the first failure counts."""
+        other = self.target(step)
+        if other is None:
+            return "target gone"
+        if (other.team != agent.team) != hostile:
+            return "not hostile"
+        if distance2(agent.place, other.place) > reach2:
+            return "out of range"
+        return None if self.sees(agent.place, other.place) else "no sight"
+
+    def no_healing(self, agent: Agent, step: Step) -> str | None:
+        """Judge a patient; the healer itself where none is named."""
+        if agent.medkits <= 0:
+            return "no item"
+        patient = agent
+        if step.args and step.args[0] is not None:
+            bad = self.bad_target(agent, step, 2, hostile=False)
+            if bad is not None:
+                return bad
+            patient = self.agents[step.args[0]]
+        return "nothing to do" if patient.hp >= patient.hp_max else None
+
+    def bad_throw(self, agent: Agent, step: Step) -> str | None:
+        """Judge a cell to throw at."""
+        place = (step.args[0], step.args[1])
+        if distance2(agent.place, place) > 64:
+            return "out of range"
+        return "no sight" if self.at(*place) == "#" or not self.sees(agent.place, place) else None
+
+    def begin(self, agent: Agent, step: Step) -> None:
+        """Do what happens when a step starts."""
+        if step.kind == "Block":
+            agent.guard_until = self.tick_number + self.ticks(1000)
+        if step.kind == "TakeCover" and step.args[0] is None:
+            step.args = list(self.shelter(agent))
+
+    def have_effect(self, agent: Agent, step: Step) -> None:
+        """Do what a step is for."""
+        match step.kind:
+            case "Attack" | "AimedShot" | "QuickAttack" | "HeavyAttack":
+                self.strike(agent, step)
+            case "Reload":
+                moved = min(agent.magazine - agent.rounds, agent.reserve)
+                agent.rounds += moved
+                agent.reserve -= moved
+            case "Heal":
+                agent.medkits -= 1
+                named = step.args[0] if step.args else None
+                self.mend[agent.key if named is None else named] += 20
+            case "ThrowSmoke":
+                agent.smokes -= 1
+                centre = (step.args[0], step.args[1])
+                self.clouds |= {cell for cell in ball(centre, 2) if self.at(*cell) != "#"}
+            case "ThrowExplosive":
+                agent.explosives -= 1
+                agent.guard_until = 0
+                centre = (step.args[0], step.args[1])
+                for cell in ball(centre, 2):
+                    struck = self.standing(cell)
+                    if struck is not None and self.sees(centre, cell):
+                        self.harm[struck.key] += 30 if distance2(centre, cell) <= 1 else 15
+
+    def strike(self, agent: Agent, step: Step) -> None:
+        """Hit or miss."""
+        damage, bonus, rounds = STRIKES[step.kind]
+        other = self.agents[step.args[0]]
+        chance = agent.accuracy + bonus + 2 * (agent.morale - 50)
+        if self.at(*other.place) == "+" and distance2(agent.place, other.place) > 4:
+            chance -= 400
+        chance = max(50, min(chance, 950))
+        self.hits_drawn += 1
+        word = philox4x32((agent.key, self.tick_number, HIT, 0), (self.seed & 0xFFFFFFFF, self.seed >> 32))[0]
+        agent.rounds -= rounds
+        agent.guard_until = 0
+        if step.kind == "HeavyAttack":
+            agent.stamina -= 20
+        if word * 1000 >> 32 < chance:
+            self.harm[other.key] += damage
+
+    # Walking.
+
+    def go(self, agent: Agent, step: Step) -> None:
+        """Arrive, or ask for the next cell when it is time for one."""
+        if self.has_arrived(agent, step):
+            self.executed[step.kind] += 1
+            self.finish(agent)
+            return
+        pace = 5
+        if step.kind == "MoveTo" and len(step.args) > 2 and step.args[2] is not None:
+            pace = PACES[step.args[2]]
+        period = max((self.rate + pace - 1) // pace, 1)
+        if (self.tick_number - agent.started_at) % period == period - 1:
+            self.wishes.append((agent, self.onward(agent, step)))
+
+    def has_arrived(self, agent: Agent, step: Step) -> bool:
+        """Tell whether a walk is over."""
+        if step.kind in ("MoveTo", "TakeCover"):
+            goal = (step.args[0], step.args[1])
+            if agent.place == goal:
+                return True
+            crowded = step.kind == "MoveTo" and agent.tries >= 3
+            return crowded and self.walk_from(goal).get(agent.place, 99) <= 4
+        other = self.target(step)
+        if step.kind == "Approach":
+            lost = self.why_not(agent, step) is not None
+            return lost or distance2(agent.place, other.place) <= step.args[1] ** 2
+        return other is None or distance2(agent.place, other.place) >= step.args[1] ** 2
+
+    def onward(self, agent: Agent, step: Step) -> Place | None:
+        """Return the free neighbour with the lowest score below this cell's, the first of equals; None if none."""
+        if step.kind == "MoveTo":
+            distances = self.walk_from((step.args[0], step.args[1]))
+
+            def score(cell: Place) -> int:
+                return distances.get(cell, 2**31 - 1)
+        else:
+            other = None if step.kind == "TakeCover" else self.target(step)
+            end = (step.args[0], step.args[1]) if other is None else other.place
+            sign = -1 if step.kind == "Retreat" else 1
+
+            def score(cell: Place) -> int:
+                return sign * distance2(cell, end)
+
+        best: Place | None = None
+        for dx, dy in AROUND:
+            cell = (agent.x + dx, agent.y + dy)
+            if self.at(*cell) == "#" or self.standing(cell) is not None:
+                continue
+            if score(cell) < score(agent.place if best is None else best):
+                best = cell
+        return best
+
+    def settle_walks(self) -> None:
+        """The lowest key wins a cell; who fails too often is blocked."""
+        taken: set[Place] = set()
+        moves: list[tuple[Agent, Place]] = []
+        for agent, cell in sorted(self.wishes, key=lambda wish: wish[0].key):
+            if cell is not None and cell not in taken:
+                taken.add(cell)
+                moves.append((agent, cell))
+                agent.tries = 0
+                continue
+            agent.tries += 1
+            if agent.tries >= 8:
+                self.refuse(agent, "blocked")
+        for agent, cell in moves:
+            agent.x, agent.y = cell
+
+    def shelter(self, agent: Agent) -> Place | None:
+        """Return the nearest free cell that is cover or hidden from the nearest visible enemy."""
+        offsets = [(dx, dy) for dy in range(-5, 6) for dx in range(-5, 6) if abs(dx) + abs(dy) <= 5]
+        offsets.sort(key=lambda offset: (abs(offset[0]) + abs(offset[1]), offset[1], offset[0]))
+        enemies = self.sightings(agent, hostile=True)
+        for dx, dy in offsets:
+            cell = (agent.x + dx, agent.y + dy)
+            if self.at(*cell) == "#" or self.standing(cell) not in (None, agent):
+                continue
+            if self.at(*cell) == "+" or (enemies and not self.sees(enemies[0].place, cell)):
+                return cell
+        return None
+
+    # Combat, upkeep, cleanup.
+
+    def fight(self) -> None:
+        """Harm and healing take effect together."""
+        deaths: Counter[int] = Counter()
+        for agent in self.agents.values():
+            harm, mend = self.harm[agent.key], self.mend[agent.key]
+            if agent.guard_until > self.tick_number:
+                harm = (harm + 1) // 2
+            if harm + mend:
+                agent.hp = min(agent.hp + mend - harm, agent.hp_max)
+            if agent.hp <= 0:
+                deaths[agent.squad] += 1
+            agent.morale -= harm // 2
+            if harm and not agent.threats and agent.status != "none":
+                agent.status, agent.waiting_since = "stale", self.tick_number
+        for agent in self.agents.values():
+            agent.morale = max(agent.morale - 10 * deaths[agent.squad], 0)
+
+    def upkeep(self) -> None:
+        """Time passes."""
+        now = self.tick_number
+        for agent in self.agents.values():
+            agent.stamina = min(agent.stamina + 1, 100)
+            if (now + 1) % self.rate == 0:
+                agent.morale = min(agent.morale + 1, 100)
+            if agent.status == "running" and now - agent.planned_at >= self.scenario.planning.ttl_s * self.rate:
+                agent.status, agent.waiting_since = "stale", now
+        self.smoke = {cell: end for cell, end in self.smoke.items() if end > now + 1}
+
+    def clean_up(self) -> None:
+        """The dead leave."""
+        dead = [key for key, agent in self.agents.items() if agent.hp <= 0]
+        for key in dead:
+            del self.agents[key]
+        if dead:
+            self.promote()
+
+
+def distance2(a: Place, b: Place) -> int:
+    """Return the squared distance of two cells."""
+    return (a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2
+
+
+def line(a: Place, b: Place) -> Iterator[Place]:
+    """Yield the cells between two cells: the one canonical line of the pair."""
+    dx, dy = b[0] - a[0], b[1] - a[1]
+    if dy < 0 or (dy == 0 and dx < 0):
+        a, dx, dy = b, -dx, -dy
+    n = max(abs(dx), abs(dy))
+    for i in range(1, n):
+        yield a[0] + (2 * i * dx + n) // (2 * n), a[1] + (2 * i * dy + n) // (2 * n)
+
+
+def ball(centre: Place, radius: int) -> list[Place]:
+    """Return the cells within a distance of a cell."""
+    span = range(-radius, radius + 1)
+    return [(centre[0] + dx, centre[1] + dy) for dy in span for dx in span if dx * dx + dy * dy <= radius * radius]
+
+
+# Rules in order: the heuristic tier, one agent at a time.
+
+
+def heuristic(world: SlowWorld, known: Known) -> tuple[Plan, int]:
+    """Plan by the scenario's rules; the emergency plan where the scenario has no tier of rules."""
+    tiers = world.scenario.planning.tiers
+    if "heuristic" not in tiers:
+        position = tiers.index("emergency") if "emergency" in tiers else len(tiers)
+        return [Step("Scan", [10]), Step("Wait", [1000])], position
+    for rule in world.scenario.heuristics.rules:
+        if all(_holds(condition, known) for condition in rule.when):
+            step = _make(world, rule.then, known)
+            if step is not None:
+                return [step], tiers.index("heuristic")
+    return [Step("Wait", [1000])], tiers.index("heuristic")
+
+
+def _holds(condition: Any, known: Known) -> bool:
+    me = known.me
+    match condition.kind:
+        case "low_morale":
+            return me.morale < condition.below
+        case "low_health":
+            return me.hp * 100 < me.hp_max * condition.below_percent
+        case "low_ammo":
+            return me.rounds <= condition.at_most
+        case "enemy_within":
+            return bool(known.enemies) and distance2(me.place, known.enemies[0].place) <= condition.cells**2
+        case "enemy_visible":
+            return bool(known.enemies)
+        case "no_enemy":
+            return not known.enemies
+        case "objective_contains":
+            return condition.text.casefold() in (me.objective or "").casefold()
+        case "has_order":
+            return me.order is not None
+        case "order_contains":
+            return condition.text.casefold() in (me.order or "").casefold()
+        case "ally_hurt":
+            return any(0 < ally.hp and ally.hp * 100 < me.hp_max * condition.below_percent for ally in known.allies)
+        case "has_item":
+            return getattr(me, condition.item) > 0
+        case "ready":
+            return known.cooldowns.get(condition.group, 0) == 0
+        case "always":
+            return True
+    raise AssertionError(f"no rule for {condition}")
+
+
+def _make(world: SlowWorld, action: Any, known: Known) -> Step | None:
+    """Return the step of a rule, None where it cannot be made."""
+    me = known.me
+    near = known.enemies[0] if known.enemies else None
+    made: Step | None = None
+    match action.kind:
+        case "heal_self":
+            made = Step("Heal", [None]) if me.medkits > 0 else None
+        case "heal_ally":
+            hurt = [ally for ally in known.allies if 0 < ally.hp < me.hp_max]
+            if hurt and me.medkits > 0:
+                made = Step("Heal", [min(hurt, key=lambda ally: ally.hp).key])
+        case "reload":
+            made = Step("Reload", []) if me.reserve > 0 else None
+        case "attack_nearest":
+            made = Step(action.verb, [near.key]) if near else None
+        case "approach_nearest":
+            if near and distance2(me.place, near.place) > action.distance**2:
+                made = Step("Approach", [near.key, action.distance])
+        case "retreat":
+            if near and distance2(me.place, near.place) < action.distance**2:
+                made = Step("Retreat", [near.key, action.distance])
+        case "take_cover":
+            made = Step("TakeCover", [None, None])
+        case "throw_smoke":
+            if near and me.smokes > 0:
+                made = Step("ThrowSmoke", [(me.x + near.x) // 2, (me.y + near.y) // 2])
+        case "throw_explosive":
+            made = Step("ThrowExplosive", [near.x, near.y]) if near and me.explosives > 0 else None
+        case "move_to_objective":
+            if me.goal is not None and me.goal != me.place:
+                made = Step("MoveTo", [*me.goal, None])
+        case "move_to_leader":
+            leader = known.leader
+            if leader and max(abs(leader.x - me.x), abs(leader.y - me.y)) > 1:
+                made = Step("MoveTo", [*leader.place, None])
+        case "block":
+            made = Step("Block", [])
+        case "scan":
+            made = Step("Scan", [action.radius])
+        case "wait":
+            made = Step("Wait", [int(action.duration * 1000 + 0.5)])
+        case other:
+            raise AssertionError(f"no rule for {other}")
+    if made and made.kind == "MoveTo" and not (made.args[0] < world.width and made.args[1] < world.height):
+        return None
+    return made

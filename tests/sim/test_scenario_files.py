@@ -1,0 +1,276 @@
+"""A corpus of broken scenario files: each is refused in one sentence that says where and why, and with exit code 64."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from sim.cli import USAGE, invoke
+from sim.errors import ScenarioError
+from sim.scenario import FILE_BYTES_MAX, Scenario, load
+
+GOOD = """
+name = "room"
+description = "Two against two"
+
+[map]
+rows = ["....", ".+#.", "...."]
+places = [{ name = "door", x = 3, y = 1 }]
+
+[archetypes.rifle]
+
+[[teams]]
+name = "a"
+goal = "door"
+squads = [{ name = "a1", archetype = "rifle", count = 2, area = { x = 0, y = 0, width = 2, height = 3 } }]
+
+[[teams]]
+name = "b"
+squads = [{ name = "b1", archetype = "rifle", count = 2, area = { x = 2, y = 0, width = 2, height = 3 } }]
+
+[[inputs]]
+tick = 3
+input = { kind = "order", squad = "a1", text = "hold", x = 1, y = 1 }
+"""
+
+SECONDS_MAX = 20.0
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A broken file and what its sentence says."""
+
+    name: str
+    content: bytes
+    says: str
+
+
+def _changed(name: str, old: str, new: str, says: str) -> Broken:
+    assert GOOD.count(old) >= 1
+    return Broken(name, GOOD.replace(old, new, 1).encode(), says)
+
+
+def _added(name: str, text: str, says: str) -> Broken:
+    return Broken(name, (text + GOOD).encode(), says)
+
+
+BROKEN = [
+    Broken("empty", b"", "name: is missing; add it"),
+    Broken("binary", b"\x7fELF\x02\xff\xfe", "is not UTF-8 at byte 5"),
+    Broken("utf-16", GOOD.encode("utf-16"), "is not UTF-8 at byte 0"),
+    Broken("json", b'{"name": "room"}', "is not TOML"),
+    Broken("nul", GOOD.replace("a1", "a\x00").encode(), "is not TOML"),
+    _changed("unclosed text", 'name = "room"', 'name = "room', "is not TOML: Illegal character '\\n' (at line 2"),
+    _added("key twice", 'name = "other"\n', "is not TOML: Cannot overwrite a value"),
+    _added("deep arrays", f"x = {'[' * 100_000}\n", "nests more than 32 levels deep"),
+    _added("deep keys", ".".join("k" * 100_000) + " = 1\n", "nests more than 32 levels deep"),
+    _added("a date", "seed = 1979-05-27\n", "holds a value that no key takes"),
+    _added("an endless number", f"seed = 0x{'f' * 20_000}\n", "holds a value that no key takes"),
+    _added("too large a number", f"seed = {2**63}\n", "seed: should be less than 9223372036854775808"),
+    _added("a float", "seed = 1.5\n", "seed: should be a valid integer, not 1.5"),
+    _added("a boolean", "ticks = true\n", "ticks: should be a valid integer, not True"),
+    _added("no ticks", "ticks = 0\n", "ticks: should be greater than or equal to 1, not 0"),
+    _added("a misspelt key", "tikcs = 5\n", "tikcs: is no known key; did you mean 'ticks'?"),
+    _changed(
+        "a misspelt inner key",
+        "count = 2",
+        "cuont = 2, count = 2",
+        "squads[0].cuont: is no known key; did you mean 'count'",
+    ),
+    _changed(
+        "a misspelt input key",
+        'text = "hold"',
+        'text = "hold", sqad = 1',
+        "inputs[0].input.sqad: is no known key; did you mean 'squad'",
+    ),
+    _changed("an unknown input", 'kind = "order"', 'kind = "dance"', "inputs[0].input: "),
+    _changed("a name with a newline", 'name = "room"', 'name = "ro\\nom"', "name: should match pattern"),
+    _changed("a huge text", "Two against two", "x" * 1000, "description: should have at most 300 characters"),
+    _changed("no map", 'rows = ["....", ".+#.", "...."]', "", "map: needs exactly one of 'rows'"),
+    _changed("two maps", "[map]", "[map]\ngenerate = { width = 9, height = 9 }", "map: needs exactly one of 'rows'"),
+    _changed("a ragged map", '"...."]', '"..."]', "map.rows[2]: is 3 cells wide, the first row 4; pad it"),
+    _changed("an odd glyph", ".+#.", ".?#.", "map.rows[1]: has '?' at column 1; use '.' floor, '+' cover, '#' wall"),
+    _changed("an odd letter", ".+#.", ".é#.", "map.rows[1]: has '\\xe9' at column 1"),
+    _changed(
+        "a place in a wall",
+        "x = 3, y = 1 }]",
+        "x = 2, y = 1 }]",
+        "map.places[0]: 'door' at (2, 1) stands in a wall; the nearest free cell is (2, 0)",
+    ),
+    _changed(
+        "a place off the map",
+        "x = 3, y = 1 }]",
+        "x = 4, y = 1 }]",
+        "map.places[0]: 'door' at (4, 1) is outside the 4 by 3 map",
+    ),
+    _changed(
+        "a place twice",
+        "y = 1 }]",
+        'y = 1 }, { name = "door", x = 0, y = 0 }]',
+        "map.places[1].name: 'door' is used twice",
+    ),
+    _changed(
+        "a map too large",
+        'rows = ["....", ".+#.", "...."]',
+        "generate = { width = 4096, height = 4096 }",
+        "map: has 16777216 cells; at most 4194304",
+    ),
+    _changed("an unknown goal", 'goal = "door"', 'goal = "dor"', "teams[0].goal: no place 'dor'; did you mean 'door'?"),
+    _changed(
+        "an unknown archetype",
+        '"rifle"',
+        '"rifel"',
+        "teams[0].squads[0].archetype: no archetype 'rifel'; did you mean 'rifle'?",
+    ),
+    _changed("a team twice", 'name = "b"', 'name = "a"', "teams[1].name: 'a' is used twice"),
+    _changed("a squad twice", 'name = "b1"', 'name = "a1"', "teams[1].squads[0].name: 'a1' is used twice"),
+    _changed(
+        "an area off the map",
+        "x = 2, y = 0",
+        "x = 3, y = 0",
+        "teams[1].squads[0].area: reaches to (4, 2), outside the 4 by 3 map",
+    ),
+    _changed(
+        "an area too full",
+        "count = 2",
+        "count = 7",
+        "teams[0].squads[0].area: has 6 free cells for the 7 agents of 'a1'",
+    ),
+    _changed("too many agents", "count = 2", "count = 200000", "teams: have 200002 agents in all; at most 200000"),
+    _changed(
+        "a tier twice",
+        "[map]",
+        '[planning]\ntiers = ["heuristic", "heuristic"]\n[map]',
+        "planning.tiers[1]: 'heuristic' is listed twice",
+    ),
+    _changed(
+        "an unknown start",
+        "[map]",
+        '[planning]\nstart = "full"\n[map]',
+        "planning.start: 'full' is not in the list of tiers",
+    ),
+    _changed("an order to nobody", 'squad = "a1"', 'squad = "a2"', "inputs[0].input.squad: no squad 'a2'"),
+    _changed(
+        "an order off the map",
+        'text = "hold", x = 1',
+        'text = "hold", x = 4',
+        "inputs[0].input.x: 4 is outside the 4 by 3 map",
+    ),
+    _changed(
+        "an unknown rule",
+        "[map]",
+        '[[heuristics.rules]]\nwhen = { kind = "always" }\nthen = { kind = "sing" }\n[map]',
+        "heuristics.rules[0].then: ",
+    ),
+    _changed(
+        "a rule out of range",
+        "[map]",
+        '[[heuristics.rules]]\nwhen = { kind = "low_morale", below = 101 }\nthen = { kind = "scan" }\n[map]',
+        "heuristics.rules[0].when[0].below: should be less than or equal to 100, not 101",
+    ),
+]
+
+
+def _said(path: Path) -> str:
+    begun = time.perf_counter()
+    with pytest.raises(ScenarioError) as caught:
+        load(path)
+    assert time.perf_counter() - begun < SECONDS_MAX
+    return str(caught.value)
+
+
+def test_the_file_that_is_broken_here_is_good(tmp_path: Path) -> None:
+    """Without a break, the file loads."""
+    (tmp_path / "room.toml").write_text(GOOD, encoding="utf-8")
+    assert load(tmp_path / "room.toml").agents == 4
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.name)
+def test_a_broken_file_is_refused_in_one_sentence(
+    broken: Broken, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The sentence names file, key and reason, and the command line says the same and exits with 64."""
+    path = tmp_path / "broken.toml"
+    path.write_bytes(broken.content)
+    said = _said(path)
+    assert said.startswith(f"{path}: ")
+    assert broken.says in said
+    assert said.isprintable()
+    assert invoke(["run", str(path), "--out", str(tmp_path / "never.replay.jsonl")]) == USAGE
+    assert capsys.readouterr() == ("", f"tickweave: {said}\n")
+    assert not (tmp_path / "never.replay.jsonl").exists()
+
+
+def _large(path: Path) -> None:
+    with path.open("wb") as file:
+        file.truncate(FILE_BYTES_MAX + 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: None, "cannot be read: No such file or directory"),
+        (lambda path: path.mkdir(), "is a directory; name a file in it"),
+        (lambda path: path.symlink_to("/dev/zero"), "is not a regular file"),
+        (lambda path: path.symlink_to(path), "cannot be read: "),
+        (_large, f"has {FILE_BYTES_MAX + 1} bytes; at most {FILE_BYTES_MAX} are read"),
+    ],
+    ids=["missing", "directory", "device", "circle", "large"],
+)
+def test_what_is_no_readable_file_is_refused(make: Callable[[Path], None], says: str, tmp_path: Path) -> None:
+    """Paths that lead to no ordinary file of bounded size are refused before anything is read."""
+    path = tmp_path / "odd.toml"
+    make(path)
+    assert says in _said(path)
+
+
+@pytest.mark.parametrize("text", ['x = "' + '\\"' * 500_000, "x = '''" + "''" * 500_000, 'x = """' + '\\""' * 300_000])
+def test_hostile_text_is_refused_in_little_time(text: str, tmp_path: Path) -> None:
+    """Text that a careless pattern would go over again and again takes no longer than any other."""
+    path = tmp_path / "slow.toml"
+    path.write_text(text, encoding="utf-8")
+    assert "is not TOML" in _said(path)
+
+
+@pytest.mark.parametrize("data", [None, [], "room", 7, {}, {"name": "\ud800"}, {"seed": float("nan")}])
+def test_a_replay_header_without_a_scenario_is_refused(data: object) -> None:
+    """What a replay gives for a scenario is checked as a file is."""
+    with pytest.raises(ScenarioError, match=r"^header: [^\n]+$"):
+        Scenario.from_canonical(data, "header")
+
+
+def test_a_deep_header_is_refused() -> None:
+    """Data nested without end is refused, not followed."""
+    deep: object = 1
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(ScenarioError, match="holds a value that no key takes"):
+        Scenario.from_canonical(deep, "header")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("skirmsh", "no scenario 'skirmsh'; did you mean 'skirmish'?"),
+        ("", "no scenario ''; scenarios: crowd, skirmish"),
+        ("\x1b[31m", "no scenario '\\x1b[31m'"),
+        ("x" * 5000, "no scenario 'xxx"),
+    ],
+)
+def test_an_unknown_name_gets_a_suggestion(name: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is not known is refused with the nearest one, or all of them."""
+    assert invoke(["run", name]) == USAGE
+    assert says in capsys.readouterr().err
+
+
+def test_a_file_without_its_suffix_is_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that happens to be called like the name is not read, but mentioned."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").write_text(json.dumps({}), encoding="utf-8")
+    with pytest.raises(ScenarioError, match=r"for the file of that name, write \./mine"):
+        load("mine")
