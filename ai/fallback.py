@@ -272,9 +272,9 @@ def _check_answer(answer: TierPlans, part: SnapshotBatch, tier: str) -> None:
         raise ContractError(f"tier {tier!r} was asked for {n} agents and answered with arrays of shapes {shapes}")
     if plans.keys is not part.keys and not np.array_equal(plans.keys, part.keys):
         raise ContractError(f"tier {tier!r} changed the agents: asked for {part.keys}, answered for {plans.keys}")
-    types = (plans.length.dtype, answer.outcome.dtype, plans.kind.dtype, plans.args.dtype)
-    if types != (np.int8, np.int8, np.int16, np.int32):
-        raise ContractError(f"tier {tier!r} answered with arrays of types {[str(dtype) for dtype in types]}")
+    types = [array.dtype.name for array in (plans.length, answer.outcome, plans.kind, plans.args)]
+    if types != ["int8", "int8", "int16", "int32"]:
+        raise ContractError(f"tier {tier!r} answered with lengths, outcomes, kinds and arguments of types {types}")
     # Seen without their signs, negative numbers are too large as well.
     if (plans.length.view(np.uint8) > min(steps, STEPS_MAX)).any():
         raise ContractError(f"tier {tier!r} gave a plan of a length outside 0 to {min(steps, STEPS_MAX)}")

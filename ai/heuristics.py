@@ -525,7 +525,7 @@ def _write(plans: PlanBatch, rows: Rows, made: Made, batch: SnapshotBatch, regis
     if possible is not None and not possible.all():
         rows = rows[possible]
         given = [(place, value[possible] if isinstance(value, np.ndarray) else value) for place, value in given]
-    plans.kind[0, rows] = code
+    plans.kind[0][rows] = code
     for place, value in given:
-        plans.args[0, place, rows] = value
+        plans.args[0, place][rows] = value
     return rows

@@ -66,9 +66,9 @@ def _step_refusals(
     # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
     lows = registry.lows.T.copy().view(np.uint32)
     spans = registry.highs.T.copy().view(np.uint32) - lows
-    used = (registry.highs[present] != NONE).any(0).tolist()
-    optional = ~registry.required
-    has_optional = optional[present].any(0).tolist()
+    used = np.any(registry.highs[present] != NONE, axis=0).tolist()
+    optional: _Bools = ~registry.required
+    has_optional = np.any(optional[present], axis=0).tolist()
     roles_present = [set(column) for column in registry.roles[present].T.tolist()]
     for place in range(ARGS_MAX):
         value = args[place]

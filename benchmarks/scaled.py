@@ -10,8 +10,8 @@ import math
 
 from sim.scenario import Scenario, load
 
-BLOCK = 32
-AGENTS_A_BLOCK = 64
+BLOCK = 64
+AGENTS_A_BLOCK = 256
 
 
 def scaled(agents: int) -> Scenario:
@@ -19,7 +19,9 @@ def scaled(agents: int) -> Scenario:
     blocks = math.ceil(agents / AGENTS_A_BLOCK)
     across = math.ceil(math.sqrt(blocks))
     side = across * BLOCK
-    teams = [{"name": name, "objective": "reach the centre", "goal": "centre", "squads": []} for name in ("red", "blue")]
+    teams = [
+        {"name": name, "objective": "reach the centre", "goal": "centre", "squads": []} for name in ("red", "blue")
+    ]
     left = agents
     for block in range(blocks):
         down, right = divmod(block, across)

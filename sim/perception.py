@@ -110,7 +110,7 @@ def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: L
     keys = world.keys
     leader = squad.leader[rows]
     leader_row = world.rows_of(leader)
-    led = leader_row >= 0
+    led = (leader_row >= 0) & (leader != keys[rows])
     at = np.where(led, leader_row, 0)
     seen = sightings(world, grid, occupancy, rows)
     known: dict[str, NDArray[np.int32] | NDArray[np.int64]] = {}
@@ -142,7 +142,7 @@ def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: L
         smokes=kit.smokes[rows].astype(np.int32),
         explosives=kit.explosives[rows].astype(np.int32),
         medkits=kit.medkits[rows].astype(np.int32),
-        leader=np.where(led & (leader != keys[rows]), leader, -1),
+        leader=np.where(led, leader, -1),
         leader_x=np.where(led, position.x[at], 0).astype(np.int32),
         leader_y=np.where(led, position.y[at], 0).astype(np.int32),
         leader_hp=np.where(led, health.hp[at], 0).astype(np.int32),

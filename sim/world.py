@@ -21,35 +21,27 @@ What must change together: a new kind of state goes into `WorldState`, `snapshot
 from __future__ import annotations
 
 import copy
+
+from __future__ import annotations
+
+import copy
 import itertools
-import sys
 import threading
 import weakref
 from abc import abstractmethod
-from collections import deque
 from dataclasses import dataclass, is_dataclass
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    ClassVar,
-    Final,
-    Literal,
-    Protocol,
-    Self,
-    TypeAlias,
-    TypeVar,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self, TypeVar, get_args, get_type_hints
 
 import esper
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.digest import canonical, canonical_bytes
+from sim.columns import Component, Store, Table, fit, limits
+from sim.digest import canonical
+from sim.entity import EntityView
 from sim.errors import WorldError
+from sim.events import EVENTS_MAX, EventQueue
+from sim.state import WorldState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,254 +55,6 @@ DENSE_KEYS_MAX: Final = 50_000_000
 
 FEW_ROWS: Final = 2000
 """Below this many rows a flush moves a column in one step, from it on line by line; only speed differs."""
-
-EVENTS_MAX: Final = 1 << 20
-"""Events an `EventQueue` holds unless told otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """Marks an annotation as a column of one dtype; `i32` and its like are made with it."""
-
-    dtype: type[np.generic]
-
-
-# Lower case on purpose: these are written where other languages write a type's name.
-i8: TypeAlias = Annotated[NDArray[np.int8], Column(np.int8)]  # noqa: PYI042
-i16: TypeAlias = Annotated[NDArray[np.int16], Column(np.int16)]  # noqa: PYI042
-i32: TypeAlias = Annotated[NDArray[np.int32], Column(np.int32)]  # noqa: PYI042
-i64: TypeAlias = Annotated[NDArray[np.int64], Column(np.int64)]  # noqa: PYI042
-boolean: TypeAlias = Annotated[NDArray[np.bool_], Column(np.bool_)]  # noqa: PYI042
-
-_MARKERS: Final = {"i8": i8, "i16": i16, "i32": i32, "i64": i64, "boolean": boolean}
-
-
-@dataclass(frozen=True, slots=True)
-class _Options:
-    default: int
-    shape: tuple[int, ...]
-    used_by: str | None
-
-
-def column(default: int = 0, shape: tuple[int, ...] = (), used_by: str | None = None) -> Any:
-    """Declare more about a column than its dtype.
-
-    Args:
-        default: what a spawned entity starts with where nothing is given.
-        shape: inner dimensions; the view is `[*shape, n]`.
-        used_by: an integer column of the same component. Its largest value says how many entries along the first inner
-            axis are in use; those beyond are zeros by contract and are neither hashed, moved nor kept.
-
-    >>> class Route(Component):
-    ...     length: i8
-    ...     cells: i32 = column(shape=(16,), used_by="length")
-    """
-    return _Options(int(default), tuple(shape), used_by)
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnSpec:
-    """What was declared about one column; `label` is "Component.column"."""
-
-    name: str
-    label: str
-    dtype: np.dtype[Any]
-    shape: tuple[int, ...]
-    default: int
-    used_by: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """What was declared about one component."""
-
-    name: str
-    columns: tuple[ColumnSpec, ...]
-
-
-class Component:
-    """Declares columns; it is a schema only and is never instantiated.
-
-    Raises:
-        WorldError: on a malformed declaration, when the class is made.
-
-    >>> class Position(Component):
-    ...     x: i32
-    ...     y: i32 = column(default=-1)
-    """
-
-    __slots__ = ()
-    _schema: ClassVar[Schema]
-
-    def __init_subclass__(cls) -> None:
-        cls._schema = _parse_schema(cls)
-
-    def __new__(cls) -> Self:
-        """Refuse: values live in columns."""
-        raise WorldError(f"{cls.__name__} is a schema; give values to World.spawn and read World[{cls.__name__}]")
-
-
-def schema_of(component: type[Component]) -> Schema:
-    """Look up what a component declares.
-
-    Raises:
-        WorldError: it is not a component.
-    """
-    schema = getattr(component, "_schema", None)
-    if not isinstance(schema, Schema):
-        raise WorldError(f"{component!r} is not a component: derive it from sim.world.Component")
-    return schema
-
-
-def _parse_schema(cls: type[Component]) -> Schema:
-    try:
-        # With postponed annotations a class made inside a function sees only its module's names, not the function's.
-        known = vars(sys.modules[cls.__module__])
-        unseen = {name: marker for name, marker in _MARKERS.items() if name not in known}
-        hints = get_type_hints(cls, localns=unseen, include_extras=True)
-    except (NameError, TypeError, SyntaxError) as error:
-        raise WorldError(f"{cls.__name__} has an annotation that cannot be resolved: {error}") from error
-    columns = []
-    for name, hint in hints.items():
-        if name == "_schema":
-            continue
-        label = f"{cls.__name__}.{name}"
-        if name.startswith("_"):
-            raise WorldError(f"{label}: a column's name must not start with an underscore")
-        marker = next((extra for extra in get_args(hint)[1:] if isinstance(extra, Column)), None)
-        if get_origin(hint) is not Annotated or marker is None:
-            raise WorldError(f"{label} is annotated {hint!r}; use i8, i16, i32, i64 or boolean of sim.world")
-        dtype = np.dtype(marker.dtype)
-        if dtype.kind not in "ib":
-            raise WorldError(f"{label} is of dtype {dtype}; state is signed integers and booleans, quantise on entry")
-        options = getattr(cls, name, _Options(0, (), None))
-        if not isinstance(options, _Options):
-            raise WorldError(f"{label} = {options!r}: say column(default={options!r})")
-        if any(size < 1 for size in options.shape):
-            raise WorldError(f"{label}: shape {options.shape} must be of positive sizes")
-        _fit(options.default, dtype, f"{label} default")
-        columns.append(ColumnSpec(name, label, dtype, options.shape, options.default, options.used_by))
-    schema = Schema(cls.__name__, tuple(columns))
-    if not columns:
-        raise WorldError(f"{cls.__name__} declares no column; a mark is a boolean column of a component")
-    for spec in columns:
-        _check_used_by(schema, spec)
-    return schema
-
-
-def _check_used_by(schema: Schema, spec: ColumnSpec) -> None:
-    if spec.used_by is None:
-        return
-    lengths = next((other for other in schema.columns if other.name == spec.used_by), None)
-    if lengths is None or lengths.shape or lengths.dtype.kind != "i":
-        raise WorldError(f"{spec.label}: used_by={spec.used_by!r} is not a flat integer column of {schema.name}")
-    if not spec.shape or spec.default != 0:
-        raise WorldError(f"{spec.label}: a column with used_by needs a shape and the default 0")
-
-
-def _fit(values: ArrayLike, dtype: np.dtype[Any], label: str) -> NDArray[Any]:
-    """Convert to a column's dtype without losing anything; ndarray itself truncates 1.5 and wraps 300 silently."""
-    array = np.asarray(values)
-    if array.dtype == dtype:
-        return array
-    if array.size == 0:
-        return array.astype(dtype)
-    if array.dtype.kind not in "biu":
-        offender = next((v for v in array.ravel().tolist() if not isinstance(v, int)), array.ravel()[0])
-        if not isinstance(offender, int):
-            raise WorldError(f"{label}: {offender!r} is not an integer")
-        array = _object_range(array, dtype, label)
-        return array.astype(dtype)
-    low, high = _limits(dtype)
-    smallest, largest = int(array.min()), int(array.max())
-    if smallest < low or largest > high:
-        raise WorldError(f"{label}: {smallest if smallest < low else largest} does not fit {dtype} ({low}..{high})")
-    return array.astype(dtype)
-
-
-def _object_range(array: NDArray[Any], dtype: np.dtype[Any], label: str) -> NDArray[Any]:
-    low, high = _limits(dtype)
-    for value in array.ravel().tolist():
-        if not low <= value <= high:
-            raise WorldError(f"{label}: {value} does not fit {dtype} ({low}..{high})")
-    return array
-
-
-def _limits(dtype: np.dtype[Any]) -> tuple[int, int]:
-    if dtype.kind == "b":
-        return 0, 1
-    info = np.iinfo(dtype)
-    return int(info.min), int(info.max)
-
-
-class Store:
-    """Holds one column of one world: `data` is `[*shape, capacity]`, of which the first n rows live."""
-
-    __slots__ = ("data", "lengths", "spec")
-
-    def __init__(self, spec: ColumnSpec, capacity: int) -> None:
-        self.spec = spec
-        self.data: NDArray[Any] = np.zeros((*spec.shape, capacity), dtype=spec.dtype)
-        self.lengths: Store | None = None
-
-    def used(self, n: int) -> NDArray[Any]:
-        """Hand out the entries in use of the first n rows: `[used, ..., n]`, or `[..., n]` without `used_by`.
-
-        Raises:
-            WorldError: the column that says how many are in use says more than there are.
-        """
-        if self.lengths is None:
-            return self.data[..., :n]
-        most = max(int(self.lengths.data[:n].max(initial=0)), 0)
-        if most > self.spec.shape[0]:
-            raise WorldError(
-                f"{self.lengths.spec.label} says that {most} entries of {self.spec.label} are in use; "
-                f"there are {self.spec.shape[0]}"
-            )
-        return self.data[:most, ..., :n]
-
-    def grow(self, n: int, capacity: int) -> None:
-        """Move the first n rows into storage of a larger capacity."""
-        data = np.zeros((*self.spec.shape, capacity), dtype=self.spec.dtype)
-        data[..., :n] = self.data[..., :n]
-        self.data = data
-
-
-class Table:
-    """Holds one component of one world: its columns, and who has it (`mask`; None when everybody does)."""
-
-    __slots__ = ("by_name", "component", "mask", "schema", "stores", "view_type")
-
-    def __init__(self, component: type[Component], capacity: int) -> None:
-        self.component = component
-        self.schema = schema_of(component)
-        self.stores = tuple(Store(spec, capacity) for spec in self.schema.columns)
-        self.by_name = {store.spec.name: store for store in self.stores}
-        self.mask: NDArray[np.bool_] | None = None
-        self.view_type: type[_View] = type(
-            f"{self.schema.name}View", (_View,), {"__slots__": tuple(self.by_name), "_component": self.schema.name}
-        )
-        for store in self.stores:
-            if store.spec.used_by is not None:
-                store.lengths = self.by_name[store.spec.used_by]
-
-
-class _View:
-    """Gives the columns of one component as attributes, for one structural version."""
-
-    __slots__ = ()
-    _component: ClassVar[str]
-
-    def __getattr__(self, name: str) -> Any:
-        # Only reached when the slot is empty: the world empties the slots of views that a flush made stale.
-        if name in type(self).__slots__:
-            raise WorldError(f"this view of {self._component} is from before the last flush; take world[...] again")
-        raise AttributeError(f"{self._component} has no column {name!r}")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        # `view.x += 1` assigns the same array back and is fine; `view.x = other` would write into nothing.
-        if getattr(self, name) is not value:
-            raise WorldError(f"write into the column: view.{name}[...] = values; view.{name} = values changes nothing")
 
 
 class Row:
@@ -376,173 +120,6 @@ class Resource(Protocol):
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
         """Take over content that `columns` handed out earlier; the arrays must be copied."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Is one batch of things that happened: columns of equal length."""
-
-    name: str
-    columns: Mapping[str, NDArray[Any]]
-
-
-class EventQueue:
-    """Carries what happened to whoever watches, in the order it was emitted. Never state: no system may read it.
-
-    Args:
-        limit: how many events (rows of batches) may wait.
-
-    Attributes:
-        dropped: events that found the queue full since the start.
-
-    >>> queue = EventQueue(limit=2)
-    >>> queue.emit("hit", target=[4, 7])
-    >>> queue.emit("hit", target=[9])
-    >>> [event.columns["target"].tolist() for event in queue.drain()], queue.dropped
-    ([[4, 7]], 1)
-    """
-
-    def __init__(self, limit: int = EVENTS_MAX) -> None:
-        self.limit = limit
-        self.dropped = 0
-        self._events: deque[Event] = deque()
-        self._size = 0
-
-    def __len__(self) -> int:
-        """Count the events that wait."""
-        return self._size
-
-    def emit(self, name: str, **columns: ArrayLike) -> None:
-        """Add a batch; a batch that would pass the bound is dropped whole and counted. Arrays are copied.
-
-        Raises:
-            WorldError: the columns are not flat or not equally long, or there are none.
-        """
-        arrays = {key: np.atleast_1d(np.array(values)) for key, values in columns.items()}
-        lengths = {array.shape for array in arrays.values()}
-        if len(lengths) != 1 or any(len(shape) != 1 for shape in lengths):
-            raise WorldError(f"event {name!r}: columns must be flat and equally long, not {sorted(lengths)}")
-        size = next(iter(lengths))[0]
-        if size == 0:
-            return
-        if self._size + size > self.limit:
-            self.dropped += size
-            return
-        self._size += size
-        self._events.append(Event(name, arrays))
-
-    def drain(self) -> list[Event]:
-        """Take all batches, in the order they were emitted."""
-        events = list(self._events)
-        self.clear()
-        return events
-
-    def clear(self) -> None:
-        """Forget what waits."""
-        self._events.clear()
-        self._size = 0
-
-
-@dataclass(frozen=True, eq=False)
-class WorldState:
-    """Is a copy of all state of a world, to go back to or to compare. Equal when the canonical content is.
-
-    Attributes:
-        declaration: what components, columns and object types the world was declared with.
-        tick: the world's time.
-        next_key: the key the next entity gets.
-        keys: `[n] int64`, ascending.
-        columns: by "Component.column", the entries in use.
-        masks: by component, who has it: `[n] bool`; a component that everybody has is left out.
-        objects: by object type, (key, object) in key order.
-        resources: by resource, its columns.
-    """
-
-    declaration: tuple[str, ...]
-    tick: int
-    next_key: int
-    keys: NDArray[np.int64]
-    columns: Mapping[str, NDArray[Any]]
-    masks: Mapping[str, NDArray[np.bool_]]
-    objects: Mapping[str, tuple[tuple[int, Any], ...]]
-    resources: Mapping[str, Mapping[str, NDArray[Any]]]
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, WorldState):
-            return NotImplemented
-        return (
-            (self.declaration, self.tick, self.next_key) == (other.declaration, other.tick, other.next_key)
-            and _same(self.keys, other.keys)
-            and _same_arrays(self.columns, other.columns)
-            and _same_arrays(self.masks, other.masks)
-            and self.resources.keys() == other.resources.keys()
-            and all(_same_arrays(content, other.resources[name]) for name, content in self.resources.items())
-            and self._object_bytes() == other._object_bytes()
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def _object_bytes(self) -> dict[str, list[tuple[int, bytes]]]:
-        return {name: [(key, canonical_bytes(value)) for key, value in pairs] for name, pairs in self.objects.items()}
-
-
-def _same(left: NDArray[Any], right: NDArray[Any]) -> bool:
-    return left.dtype == right.dtype and np.array_equal(left, right)
-
-
-def _same_arrays(left: Mapping[str, NDArray[Any]], right: Mapping[str, NDArray[Any]]) -> bool:
-    return left.keys() == right.keys() and all(_same(array, right[name]) for name, array in left.items())
-
-
-class _Cells:
-    """Reads and writes one entity's values of one component; see `EntityView`."""
-
-    __slots__ = ("_component", "_key", "_world")
-    _component: type[Component]
-    _key: int
-    _world: World
-
-    def __init__(self, world: World, key: int, component: type[Component]) -> None:
-        object.__setattr__(self, "_world", world)
-        object.__setattr__(self, "_key", key)
-        object.__setattr__(self, "_component", component)
-
-    def __getattr__(self, name: str) -> Any:
-        return self._world.cell(self._key, self._component, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._world.set_cell(self._key, self._component, name, value)
-
-
-class EntityView:
-    """Shows one entity by its key, for tests, tools and prompts. It outlives flushes; systems use columns instead.
-
-    `view[Health].hp` is a Python int, `view[Health].hp = 5` writes it; a column with inner dimensions gives a small
-    array that writes through. `view[Memory]` gives an object component.
-    """
-
-    def __init__(self, world: World, key: int) -> None:
-        self.world = world
-        self.key = key
-
-    @property
-    def alive(self) -> bool:
-        """Whether the entity still exists."""
-        return self.world.row_of(self.key) >= 0
-
-    def __getitem__(self, component: type[Any]) -> Any:
-        """Open one component of the entity.
-
-        Raises:
-            WorldError: the component is not declared, the entity is dead or does not have it.
-        """
-        if component in self.world.object_types:
-            return self.world.object(self.key, component)
-        self.world.cell(self.key, component, schema_of(component).columns[0].name)
-        return _Cells(self.world, self.key, component)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.key}{'' if self.alive else ' (dead)'}>"
 
 
 class _Active:
@@ -916,7 +493,7 @@ class World:
         Raises:
             WorldError: the keys are not integers.
         """
-        wanted = _fit(keys, np.dtype(np.int64), "keys")
+        wanted = fit(keys, np.dtype(np.int64), "keys")
         if self._rows is not None:
             # As unsigned numbers the negative keys are huge, so one minimum sends both sides to the sentinel.
             places = np.minimum(wanted.view(np.uint64), np.uint64(self._rows.size - 1))
@@ -952,7 +529,7 @@ class World:
             WorldError: as `cell`, or the value is not an integer, does not fit the dtype or has another shape.
         """
         store = self._place(key, component, name)
-        fitted = _fit(value, store.spec.dtype, store.spec.label)
+        fitted = fit(value, store.spec.dtype, store.spec.label)
         if fitted.shape not in ((), store.spec.shape):
             raise WorldError(f"{store.spec.label}: shape {fitted.shape} is not {store.spec.shape}")
         store.data[..., self._row(key)] = fitted
@@ -999,11 +576,11 @@ class World:
         places = _indices(rows, column_view.size, label)
         if places.size == 0:
             return
-        amounts = _fit(values, np.dtype(np.int64), label)
+        amounts = fit(values, np.dtype(np.int64), label)
         if amounts.shape not in ((), (1,), places.shape):
             raise WorldError(f"{label}: {amounts.shape} values for {places.size} rows")
         amounts = np.broadcast_to(amounts, places.shape)
-        low, high = _limits(column_view.dtype)
+        low, high = limits(column_view.dtype)
         before = column_view[places]
         # Python's integers cannot wrap; the bound holds for every row and every order of additions.
         losses, gains = _bounded_sums(amounts)
@@ -1013,7 +590,7 @@ class World:
             return
         exact: NDArray[Any] = column_view.astype(np.int64 if column_view.itemsize < 8 else np.object_)
         np.add.at(exact, places, amounts.astype(exact.dtype))
-        column_view[...] = _fit(exact, column_view.dtype, label)
+        column_view[...] = fit(exact, column_view.dtype, label)
 
     def _label(self, array: NDArray[Any]) -> str:
         for table in self.tables:
@@ -1096,7 +673,7 @@ class World:
             self._spawns.append(_Spawn(int(issuer), count, fixed, has, fitted))
 
     def _fixed_keys(self, keys: ArrayLike, count: int) -> NDArray[np.int64]:
-        fixed = np.array(_fit(keys, np.dtype(np.int64), "keys"), ndmin=1)
+        fixed = np.array(fit(keys, np.dtype(np.int64), "keys"), ndmin=1)
         if fixed.shape != (count,):
             raise WorldError(f"{fixed.shape} keys for {count} entities")
         listed = fixed.tolist()
@@ -1119,7 +696,7 @@ class World:
             if store is None:
                 raise WorldError(f"{table.schema.name} has no column {name!r}, only {', '.join(table.by_name)}")
             shape = store.spec.shape
-            array = np.array(_fit(value, store.spec.dtype, store.spec.label))
+            array = np.array(fit(value, store.spec.dtype, store.spec.label))
             if array.shape == shape:
                 array = array[..., np.newaxis]
             elif array.shape not in ((), (*shape, count)):
@@ -1145,7 +722,7 @@ class World:
         Raises:
             WorldError: no living entity has one of the keys.
         """
-        wanted = np.atleast_1d(_fit(keys, np.dtype(np.int64), "keys"))
+        wanted = np.atleast_1d(fit(keys, np.dtype(np.int64), "keys"))
         rows = self.rows_of(wanted)
         if (rows < 0).any():
             raise WorldError(f"no living entity has key {wanted[rows < 0][0]} at tick {self.tick}")

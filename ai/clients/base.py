@@ -23,8 +23,8 @@ class LlmRequest:
     """Everything one call may depend on.
 
     `schema` is a JSON schema the server should enforce, `slots` are the agents asked, by the slot name the reply uses
-    (scripted clients and tests read it; servers never see it). `tokens_max` bounds the reply; `timeout_s` is the longest
-    silence between two chunks.
+    (scripted clients and tests read it; servers never see it). `tokens_max` bounds the reply; `timeout_s` is the
+    longest silence between two chunks.
     """
 
     messages: tuple[Message, ...]

@@ -371,7 +371,7 @@ class Tick(Body):
 
     `known` is the digest of what the planned agents knew, `planned` who got a plan, by tier, `plan` the digest of all
     plans and `plans` their number. `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard`
-    is the digest of all that a replay cannot work out again: refused inputs, attempts, texts, shards and usage. `state`
+    is the digest of all that a replay cannot work out again: inputs, attempts, texts, shards and usage. `state`
     are hashes by component, `columns` eight hex digits for each of the header's columns in one text. `phases` and
     `changes` are there at detail `full`.
     """

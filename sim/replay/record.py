@@ -111,7 +111,11 @@ def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
     """
     refused = [RefusedInput(input=item, why=why) for item, why in report.refused]
     planning = {} if report.plans is None else _planning(report.plans)
-    heard = [[item.data() for item in refused], *(_plain(planning.get(name)) for name in _HEARD)]
+    heard = [
+        [item.model_dump(mode="json") for item in report.inputs],
+        [item.data() for item in refused],
+        *(_plain(planning.get(name)) for name in _HEARD),
+    ]
     return Tick(
         t=report.tick,
         inputs=list(report.inputs),

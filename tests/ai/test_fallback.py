@@ -483,11 +483,15 @@ def _no_length(answer: TierPlans) -> None:
     answer.plans.length[0] = 7
 
 
+def _wide_kinds(answer: TierPlans) -> None:
+    answer.plans.kind = answer.plans.kind.astype(np.int64)
+
+
 def _odd_outcome(answer: TierPlans) -> None:
     answer.outcome[0] = 50
 
 
-@pytest.mark.parametrize("spoil", [_shorter, _other_keys, _no_length, _odd_outcome, lambda _: "plans"])
+@pytest.mark.parametrize("spoil", [_shorter, _other_keys, _no_length, _wide_kinds, _odd_outcome, lambda _: "plans"])
 def test_a_tier_that_breaks_the_rules_is_named(spoil: Callable[[TierPlans], object]) -> None:
     """Wrong rows, changed agents, impossible lengths and outcomes are errors that name the tier, not plans."""
     with pytest.raises(ContractError, match="'broken'"):

@@ -13,6 +13,7 @@ from ai.actions import COMMON_KINDS, ActionStep, Cell, CellX, CellY, EnemyId, Se
 from ai.parse import parse_plan, parse_reply
 from ai.prompt import (
     PLAN_STEPS_MAX,
+    PLAN_TOKENS,
     POIS_MAX,
     TEXT_CHARS_MAX,
     build_prompt,
@@ -263,4 +264,4 @@ def test_the_schema_keeps_to_the_portable_subset() -> None:
 
 def test_the_reply_budget_grows_with_the_agents() -> None:
     """The tokens asked for are enough for every plan of the shard."""
-    assert build_prompt(BATCH, REGISTRY).tokens > build_prompt(BATCH.take(slice(0, 1)), REGISTRY).tokens >= 112
+    assert build_prompt(BATCH, REGISTRY).tokens > build_prompt(BATCH.take(slice(0, 1)), REGISTRY).tokens >= PLAN_TOKENS

@@ -92,9 +92,9 @@ def test_run_prints_one_object_with_the_promised_keys(shell: Shell) -> None:
 
 def test_the_same_run_twice_writes_the_same_bytes(shell: Shell) -> None:
     """Same scenario and seed, same root and same replay; another seed, another root."""
-    first = shell.json("run", "skirmish", "--ticks", "30", "--out", "1.replay.jsonl")
-    second = shell.json("run", "skirmish", "--ticks", "30", "--out", "2.replay.jsonl")
-    other = shell.json("run", "skirmish", "--ticks", "30", "--seed", "99", "--out", "3.replay.jsonl")
+    first = shell.json("run", "skirmish", "--ticks", "80", "--out", "1.replay.jsonl")
+    second = shell.json("run", "skirmish", "--ticks", "80", "--out", "2.replay.jsonl")
+    other = shell.json("run", "skirmish", "--ticks", "80", "--seed", "99", "--out", "3.replay.jsonl")
     assert first["root"] == second["root"] != other["root"]
     assert Path("1.replay.jsonl").read_bytes() == Path("2.replay.jsonl").read_bytes()
 
@@ -138,7 +138,7 @@ def test_a_run_verifies(shell: Shell, detail: str) -> None:
     assert shell("verify", "a.replay.jsonl") == OK
     assert shell.out.startswith("a.replay.jsonl: match, 25 ticks")
     value = shell.json("verify", "a.replay.jsonl")
-    assert (value["verdict"], value["ticks"], value["first"], value["reason"]) == ("match", 25, None, None)
+    assert (value["verdict"], value["ticks"], value["first"], value["reason"]) == ("match", 25, None, "")
 
 
 def test_a_scripted_model_runs_and_is_not_needed_to_verify(shell: Shell) -> None:
@@ -243,7 +243,7 @@ def test_scenarios_are_listed(shell: Shell) -> None:
     assert list(listed["skirmish"]) == ["name", "agents", "ticks", "description"]
     assert listed["crowd"]["agents"] == 1000
     assert shell("scenarios") == OK
-    assert listed["skirmish"]["description"] in shell.out
+    assert listed["skirmish"]["description"] in " ".join(shell.out.split())
     assert shell("scenarios", "--schema") == OK
     assert "teams" in json.loads(shell.out)["properties"]
 

@@ -1,0 +1,30 @@
+"""Prints what the benchmarks found as tables: ticks a second by number of agents, with the time of every phase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print one line for each timed run that carries phase times."""
+    session = getattr(config, "_benchmarksession", None)
+    rows = [bench for bench in getattr(session, "benchmarks", []) if "phases_ms" in bench.extra_info]
+    if not rows:
+        return
+    write = terminalreporter.write_line
+    phases = list(rows[0].extra_info["phases_ms"])
+    write("")
+    write(
+        f"{'agents':>8} {'ticks/s':>9} {'floor':>6} {'median ms':>10} {'loop':>6}  "
+        + " ".join(f"{p:>10}" for p in phases)
+    )
+    for bench in sorted(rows, key=lambda bench: bench.extra_info["agents"]):
+        info, median = bench.extra_info, bench.stats.median
+        floor = info.get("floor") or "-"
+        write(
+            f"{info['agents']:>8} {1 / median:>9.1f} {floor:>6} {median * 1000:>10.3f} {info['calibration_ms']:>6.1f}  "
+            + " ".join(f"{info['phases_ms'][p]:>10.3f}" for p in phases)
+        )
+    write("loop: a fixed pure-Python loop timed beside each run, ms; compare runs on one machine by it.")

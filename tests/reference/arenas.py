@@ -1,0 +1,163 @@
+"""Small scenarios: drawn by hypothesis, or from a map with letters for one behaviour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from sim.inputs import Input, Move, Order, Remove, SetCells, Spawn
+from sim.scenario import Scenario
+
+TIERS = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
+WORDS = ("reach the door", "hold", "fall back")
+
+CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.builds(lambda below: {"kind": "low_morale", "below": below}, st.sampled_from([0, 60, 95, 100])),
+    st.builds(lambda share: {"kind": "low_health", "below_percent": share}, st.sampled_from([10, 60, 100])),
+    st.builds(lambda most: {"kind": "low_ammo", "at_most": most}, st.integers(0, 3)),
+    st.builds(lambda cells: {"kind": "enemy_within", "cells": cells}, st.integers(1, 8)),
+    st.builds(lambda text: {"kind": "objective_contains", "text": text}, st.sampled_from(["REACH", "hold"])),
+    st.builds(lambda text: {"kind": "order_contains", "text": text}, st.sampled_from(["back", "Reach"])),
+    st.builds(lambda share: {"kind": "ally_hurt", "below_percent": share}, st.sampled_from([30, 90])),
+    st.builds(
+        lambda item: {"kind": "has_item", "item": item}, st.sampled_from(["smokes", "explosives", "medkits"])
+    ),
+    st.builds(
+        lambda group: {"kind": "ready", "group": group},
+        st.sampled_from(["block", "heal", "scan", "throw", "weapon", "singing"]),
+    ),
+    st.builds(lambda kind: {"kind": kind}, st.sampled_from(["enemy_visible", "no_enemy", "has_order", "always"])),
+)
+ACTIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    st.builds(
+        lambda kind: {"kind": kind},
+        st.sampled_from(
+            [
+                "heal_self", "heal_ally", "reload", "take_cover", "throw_smoke", "throw_explosive",
+                "move_to_objective", "move_to_leader", "block",
+            ]
+        ),
+    ),
+    st.builds(
+        lambda verb: {"kind": "attack_nearest", "verb": verb},
+        st.sampled_from(["Attack", "AimedShot", "QuickAttack", "HeavyAttack"]),
+    ),
+    st.builds(lambda cells: {"kind": "approach_nearest", "distance": cells}, st.integers(1, 6)),
+    st.builds(lambda cells: {"kind": "retreat", "distance": cells}, st.integers(1, 8)),
+    st.builds(lambda cells: {"kind": "scan", "radius": cells}, st.integers(1, 12)),
+    st.builds(lambda seconds: {"kind": "wait", "duration": seconds}, st.sampled_from([0.1, 0.5, 1.25])),
+)  # fmt: skip
+RULES = st.lists(
+    st.builds(lambda when, then: {"when": when, "then": then}, st.lists(CONDITIONS, min_size=1, max_size=2), ACTIONS),
+    min_size=1,
+    max_size=8,
+)
+
+
+@st.composite
+def arenas(draw: st.DrawFn) -> Scenario:
+    """Draw a scenario of two to twelve agents in one to three teams on a map of at most 16 by 12 cells."""
+    width, height = draw(st.integers(4, 16)), draw(st.integers(4, 12))
+    rows = [["."] * width for _ in range(height)]
+    patches = st.tuples(
+        st.integers(0, width - 1), st.integers(0, height - 1), st.integers(1, 4), st.integers(1, 3),
+        st.sampled_from("+#"),
+    )  # fmt: skip
+    for left, top, wide, high, glyph in draw(st.lists(patches, max_size=10)):
+        for y in range(top, min(top + high, height)):
+            for x in range(left, min(left + wide, width)):
+                rows[y][x] = glyph
+    rows[0][0] = "."
+    free = {(x, y) for y in range(height) for x in range(width) if rows[y][x] != "#"}
+    teams: list[dict[str, Any]] = []
+    for number in range(draw(st.integers(1, 3))):
+        squads = []
+        for name in "ab"[: draw(st.integers(1, 2))]:
+            x, y = draw(st.integers(0, width - 2)), draw(st.integers(0, height - 2))
+            wide, high = draw(st.integers(2, width - x)), draw(st.integers(2, height - y))
+            cells = sorted((cy, cx) for cx, cy in free if x <= cx < x + wide and y <= cy < y + high)
+            if not cells:
+                continue
+            count = min(len(cells), draw(st.integers(1, 3)))
+            free -= {(cx, cy) for cy, cx in cells[:count]}
+            squads.append(
+                {
+                    "name": f"{name}{number}",
+                    "archetype": draw(st.sampled_from(["one", "two"])),
+                    "count": count,
+                    "area": {"x": x, "y": y, "width": wide, "height": high},
+                }
+            )
+        if squads:
+            team = {"name": f"team {number}", "squads": squads}
+            if draw(st.booleans()):
+                team |= {"objective": draw(st.sampled_from(WORDS)), "goal": "door"}
+            teams.append(team)
+    if not teams:
+        alone = {"name": "a0", "archetype": "one", "count": 1, "area": {"x": 0, "y": 0, "width": 1, "height": 1}}
+        teams.append({"name": "team 0", "squads": [alone]})
+    door = max(free | {(0, 0)})
+    kinds = st.fixed_dictionaries(
+        {
+            "hp": st.sampled_from([5, 40, 100]),
+            "morale": st.sampled_from([0, 50, 100]),
+            "magazine": st.sampled_from([0, 2, 20]),
+            "reserve": st.sampled_from([0, 3, 90]),
+            "smokes": st.integers(0, 2),
+            "explosives": st.integers(0, 2),
+            "medkits": st.integers(0, 2),
+            "sight": st.sampled_from([1, 3, 6, 16]),
+            "reach": st.sampled_from([1, 4, 8, 16]),
+            "accuracy": st.sampled_from([0, 500, 1000]),
+        }
+    )
+    return Scenario.from_canonical(
+        {
+            "name": "arena",
+            "description": "drawn",
+            "ticks": 100,
+            "ticks_per_second": draw(st.sampled_from([10, 5, 1, 3, 20])),
+            "seed": draw(st.integers(0, 2**63 - 1)),
+            "map": {
+                "rows": ["".join(row) for row in rows],
+                "places": [{"name": "door", "x": door[0], "y": door[1]}],
+            },
+            "archetypes": {"one": draw(kinds), "two": draw(kinds)},
+            "teams": teams,
+            "planning": {
+                "tiers": draw(st.sampled_from(TIERS)),
+                "per_tick_max": draw(st.sampled_from([1000, 1, 3])),
+                "stagger_ticks": draw(st.integers(1, 4)),
+                "ttl_s": draw(st.sampled_from([20, 1, 3])),
+                "alert_every_ticks": draw(st.integers(1, 6)),
+            },
+            "heuristics": {"rules": draw(RULES)},
+            "ends": draw(st.sampled_from(["last_team", "never"])),
+        }
+    )
+
+
+def inputs_for(scenario: Scenario, ticks: int) -> st.SearchStrategy[dict[int, list[Input]]]:
+    """Draw inputs of every kind by tick; some name agents, squads or cells that do not exist."""
+    squads = [squad.name for team in scenario.teams for squad in team.squads]
+    agent = st.integers(0, scenario.agents + 3)
+    squad = st.sampled_from([*squads, "nobody"])
+    x, y = st.integers(0, scenario.map.width), st.integers(0, scenario.map.height)
+    size = st.integers(1, 4)
+    kinds: st.SearchStrategy[Input] = st.one_of(
+        st.builds(Move, agent=agent, x=x, y=y),
+        st.builds(Order, squad=squad, text=st.sampled_from([*WORDS, "run"]), x=st.none() | x, y=st.none() | y),
+        st.builds(SetCells, cell=st.sampled_from(["floor", "cover", "wall"]), x=x, y=y, width=size, height=size),
+        st.builds(Spawn, squad=squad, count=st.sampled_from([1, 2, 3, 900]), x=x, y=y),
+        st.builds(Remove, agent=agent),
+    )
+    timed = st.tuples(st.integers(0, ticks - 1), kinds)
+
+    def by_tick(found: list[tuple[int, Input]]) -> dict[int, list[Input]]:
+        sorted_: dict[int, list[Input]] = {}
+        for tick, item in found:
+            sorted_.setdefault(tick, []).append(item)
+        return sorted_
+
+    return st.lists(timed, max_size=8).map(by_tick)

@@ -1,0 +1,193 @@
+"""Reading replays: what is whole, incomplete, corrupt, unsupported, or not there."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.errors import Corrupt, Incomplete, ReplayError, Unsupported
+from sim.replay.format import canonical, encode_line, rechain
+from sim.replay.reader import iter_records, read, scan
+
+HASH = "0123456789abcdef"
+HEADER: dict[str, Any] = {
+    "format": "tickweave/1", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash", "domain": "portable",
+    "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"], "llm": None, "prompt_version": None,
+    "parent": None, "columns": ["A.x"], "components": ["A"],
+}  # fmt: skip
+
+
+def tick(t: int, **more: Any) -> dict[str, Any]:
+    return {"t": t, "state": {"A": HASH}, "columns": "01234567", "root": HASH, "agents": 2, **more}
+
+
+END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "completed", "plans": {}}
+RECORDS: list[tuple[str, dict[str, Any]]] = [("H", HEADER), ("T", tick(0)), ("T", tick(1)), ("E", END)]
+
+
+def written(records: list[tuple[str, dict[str, Any]]]) -> bytes:
+    previous, lines = "", []
+    for kind, body in records:
+        line, previous = encode_line(previous, kind, canonical(body))
+        lines.append(line)
+    return b"".join(lines)
+
+
+WHOLE = written(RECORDS)
+LINES = WHOLE.splitlines(keepends=True)
+
+
+def test_whole_file_is_read() -> None:
+    """A whole replay has its header, ticks and end, and no problem."""
+    replay = read(WHOLE)
+    assert replay.header is not None
+    assert (replay.header.seed, [t.t for t in replay.ticks], replay.lines) == (1, [0, 1], 4)
+    assert replay.end is not None
+    assert replay.status == "complete"
+
+
+def test_path_is_read(tmp_path: Path) -> None:
+    """A path gives the same as its bytes."""
+    path = tmp_path / "a.replay.jsonl"
+    path.write_bytes(WHOLE)
+    assert read(path) == read(str(path)) == read(WHOLE)
+
+
+def test_no_file_is_neither_incomplete_nor_corrupt(tmp_path: Path) -> None:
+    """A missing file and a folder are errors of their own, with one sentence."""
+    for source, words in (
+        (tmp_path / "none", "no such file"),
+        (tmp_path, "cannot be read"),
+        ("a\0b", "cannot be read"),
+    ):
+        with pytest.raises(ReplayError, match=words) as caught:
+            read(source)
+        assert type(caught.value) is ReplayError
+
+
+def test_every_cut_is_classified() -> None:
+    """Cut anywhere, a replay is incomplete with the exact prefix; only an end record without its newline is corrupt."""
+    starts = [0]
+    for line in LINES:
+        starts.append(starts[-1] + len(line))
+    for cut in range(len(WHOLE)):
+        replay = scan(WHOLE[:cut])
+        whole = sum(start <= cut for start in starts[1:])
+        assert replay.lines == whole
+        assert len(replay.ticks) == max(0, min(whole - 1, 2))
+        assert replay.status == ("corrupt" if cut == len(WHOLE) - 1 else "incomplete"), cut
+
+
+@given(st.integers(0, len(WHOLE) - 1), st.integers(0, 7))
+def test_every_flipped_bit_is_noticed(place: int, bit: int) -> None:
+    """A file with one bit changed is never taken for whole, and what is before the bit is kept."""
+    changed = bytearray(WHOLE)
+    changed[place] ^= 1 << bit
+    replay = scan(bytes(changed))
+    assert replay.status != "complete"
+    assert replay.lines == sum(place >= end for end in _ends())
+
+
+def _ends() -> list[int]:
+    ends, total = [], 0
+    for line in LINES:
+        total += len(line)
+        ends.append(total)
+    return ends
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "reason"),
+    [
+        (b"\n", 1, "is not a line"),
+        (b"hello\n", 1, "is not a line"),
+        (b"hello", 1, "nor the beginning"),
+        (LINES[0] + b"\n" + LINES[1], 2, "is not a line"),
+        (LINES[0] + LINES[2], 2, "chain"),
+        (LINES[1], 1, "chain"),
+        (WHOLE + b"x", 5, "follows the end"),
+        (WHOLE + b"\n", 5, "follows the end"),
+        (WHOLE + LINES[3], 5, "follows the end"),
+        (WHOLE[:-1], 4, "newline"),
+        (WHOLE.replace(b"\n", b"\r\n"), 1, "is not a line"),
+        (LINES[0] + LINES[2][:-1], 2, "cannot be what a killed run leaves"),
+        (b"\xef\xbb\xbf" + WHOLE, 1, "is not a line"),
+        (WHOLE.decode().encode("utf-16"), 1, "is not a line"),
+        (LINES[0] + b"\xff\xfe\n", 2, "is not a line"),
+        (written([("T", tick(0))]), 1, "header"),
+        (written([("H", HEADER), ("H", HEADER)]), 2, "header"),
+        (written([("H", HEADER), ("T", tick(1))]), 2, "tick 1 where tick 0"),
+        (written([("H", HEADER), ("T", tick(0)), ("T", tick(0))]), 3, "tick 0 where tick 1"),
+        (written([("H", HEADER), ("T", tick(0)), ("E", END)]), 3, "counts 2 ticks; there are 1"),
+        (written([("H", HEADER), ("T", tick(0, agents="2"))]), 2, "agents: Input should be a valid integer"),
+        (written([("H", {**HEADER, "seed": None})]), 1, "seed"),
+    ],
+)
+def test_damage_is_corrupt_and_named(data: bytes, line: int, reason: str) -> None:
+    """Damage that no killed run leaves is corrupt; the sentence has the line and the reason."""
+    with pytest.raises(Corrupt, match=reason) as caught:
+        read(data)
+    assert caught.value.message.startswith(f"line {line}: ")
+    assert scan(data).lines == line - 1
+
+
+def test_body_not_in_canonical_form_is_corrupt() -> None:
+    """A body whose chain is right but whose bytes are not in the one form is corrupt."""
+    line, _ = encode_line("", "H", b" " + canonical(HEADER))
+    with pytest.raises(Corrupt, match="canonical"):
+        read(line)
+
+
+def test_empty_file_is_incomplete() -> None:
+    """A run that was killed before its header left nothing, which is a prefix too."""
+    with pytest.raises(Incomplete, match="after line 0"):
+        read(b"")
+
+
+@pytest.mark.parametrize("name", ["tickweave/2", "other/1", 1, None])
+def test_other_formats_are_unsupported(name: object) -> None:
+    """Another format or major version is not corrupt: it is not for this reader."""
+    with pytest.raises(Unsupported, match="tickweave/1"):
+        read(written([("H", {**HEADER, "format": name, "seed": "anything"})]))
+
+
+def test_compressed_files_are_unsupported() -> None:
+    """A zstd frame is recognised and not called corrupt."""
+    with pytest.raises(Unsupported, match="unpack"):
+        read(b"\x28\xb5\x2f\xfd\x04")
+    with pytest.raises(Unsupported, match="unpack"):
+        read(b"\x28\xb5\x2f\xfd\n")
+
+
+def test_unknown_kinds_and_keys_are_passed_over() -> None:
+    """Records and keys of a later minor version do not disturb the ones that are known."""
+    replay = read(written([RECORDS[0], ("K", {"keyframe": 1}), ("T", tick(0, colour="red")), *RECORDS[2:]]))
+    assert (len(replay.ticks), replay.lines) == (2, 5)
+
+
+def test_records_come_before_the_problem() -> None:
+    """Reading is lazy: what is good is handed out before the damage behind it is met."""
+    records = iter_records(io.BytesIO(LINES[0] + LINES[1] + b"damage\n"))
+    assert [next(records).kind, next(records).kind] == ["H", "T"]
+    with pytest.raises(Corrupt):
+        next(records)
+
+
+def test_long_lines_are_refused_without_reading_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line over the limit is corrupt, whether or not it ends."""
+    monkeypatch.setattr("sim.replay.reader.LINE_BYTES_MAX", 1000)
+    for data in (LINES[0] + b"x" * 5000, LINES[0] + b"x" * 5000 + b"\n"):
+        with pytest.raises(Corrupt, match="longer than 1000"):
+            read(data)
+
+
+def test_rechained_file_is_whole() -> None:
+    """An altered file whose chain was computed anew reads as whole: the chain finds accidents, replaying finds the rest."""
+    altered = [line.replace(b'"agents":2', b'"agents":3') for line in LINES]
+    assert scan(b"".join(altered)).status == "corrupt"
+    assert [t.agents for t in read(b"".join(rechain(altered))).ticks] == [3, 3]
