@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ai.actions import ActionStep, ToolRegistry
 from sim.components import ActionSteps
-from sim.world import EntityView
+from sim.entity import EntityView
 
 
 def agent_view(registry: ToolRegistry) -> type[EntityView]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.world import WorldState
+from sim.state import WorldState
 
 RESOURCE_KEY = -1
 """The key of a change to a resource whose size changed; its value is the whole column."""
@@ -26,7 +26,7 @@ class Change:
 
 def changes(before: WorldState, after: WorldState) -> tuple[Change, ...]:
     """Return every value that differs, columns in order, keys ascending; values of the newborn all count as changed."""
-    return tuple([*_columns(before, after), *_resources(before, after)])
+    return (*_columns(before, after), *_resources(before, after))
 
 
 def _columns(before: WorldState, after: WorldState) -> Iterator[Change]:

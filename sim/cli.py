@@ -180,14 +180,14 @@ def run(
     with (
         Simulation(plan, seed=chosen_seed, client=client, detail=detail.value) as simulation,
         open_replay(target) as writer,
-        _progress(plan.name, total, hidden=quiet) as advance,
+        _progress(plan.name, total, hidden=quiet) as show,
         _interrupts() as interrupted,
     ):
         model = client.label if client else None
         prompts = PROMPT_VERSION if client else None
         recorder = Recorder(simulation, writer, ticks=total, llm=model, prompt_version=prompts)
         recorder.header()
-        _run(simulation, recorder, deque(timeline), total, tally, advance, interrupted, quiet=quiet)
+        _run(simulation, recorder, deque(timeline), total, tally, show, interrupted, quiet=quiet)
         recorder.end()
     tally.wall_s = perf_counter() - started
     _report_path(target).write_text(json.dumps(tally.as_report(), indent=2) + "\n", encoding="utf-8")
@@ -205,7 +205,7 @@ def _run(
     timeline: deque[TimedInput],
     ticks: int,
     tally: Tally,
-    advance: Callable[[], None],
+    show: Callable[[int, int], None],
     interrupted: Callable[[], bool],
     *,
     quiet: bool,
@@ -223,7 +223,7 @@ def _run(
         tally.add(report, tick_s=ticked - begun, record_s=perf_counter() - ticked)
         if not quiet:
             _tell_refused(report)
-        advance()
+        show(tally.ticks, ticks)
     tally.unused_inputs = len(timeline)
 
 
@@ -248,7 +248,7 @@ def verify(
     """
     for file in files:
         _require_file(file)
-    found = [(file, verify_replay(Path(file))) for file in files]
+    found = [(file, _verified(file)) for file in files]
     worst = max((verdict for _, verdict in found), key=lambda verdict: _SEVERITY.index(verdict.exit_code))
     if as_json:
         entries = [{"file": file, **_verdict(verdict)} for file, verdict in found]
@@ -257,6 +257,11 @@ def verify(
         for file, verdict in found:
             sys.stdout.write(f"{shown(file)}: {_said(verdict)}\n")
     raise typer.Exit(worst.exit_code)
+
+
+def _verified(file: str) -> Verdict:
+    with _progress(shown(file), None) as show:
+        return verify_replay(Path(file), progress=show)
 
 
 @app.command()
@@ -352,15 +357,16 @@ def _require_file(file: str) -> None:
 
 
 @contextmanager
-def _progress(what: str, total: int, *, hidden: bool) -> Iterator[Callable[[], None]]:
-    """Show a bar on a terminal and nothing elsewhere; yields what is called after each tick."""
+def _progress(what: str, total: int | None, *, hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal and nothing elsewhere; yields what is told ticks done and ticks in all."""
     if hidden or not sys.stderr.isatty():
-        yield lambda: None
+        yield lambda _done, _of: None
         return
-    columns = (TextColumn(f"{what}"), BarColumn(), MofNCompleteColumn(), TextColumn("ticks"), TimeRemainingColumn())
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn("ticks"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from ai.actions import ARGS_MAX, STEPS_MAX
-from sim.world import Component, column, i8, i16, i32, i64
+from sim.columns import Component, column, i8, i16, i32, i64
 
 COOLDOWN_GROUPS: Final = ("block", "heal", "scan", "throw", "weapon")
 """Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`."""

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sim.world import Resource, Table, World
+    from sim.columns import Table
+    from sim.world import Resource, World
 
 DEPTH_MAX: Final = 64
 """How deep the value of an object component may nest; deeper is taken for a cycle."""
@@ -57,7 +58,8 @@ def state_digest(world: World) -> StateDigest:
         WorldError: a value of an object component or resource has no canonical encoding, or a column that says how
             many entries are used says more than there are.
 
-    >>> from sim.world import Component, World, i32
+    >>> from sim.columns import Component, i32
+    >>> from sim.world import World
     >>> class Position(Component):
     ...     x: i32
     >>> with World([Position]) as world:

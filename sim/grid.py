@@ -144,7 +144,7 @@ class Grid:
         flat = self._terrain.ravel()
         self.wall: NDArray[np.bool_] = flat == Terrain.WALL
         self.cover: NDArray[np.bool_] = flat == Terrain.COVER
-        self._graph: csr_array | None = None
+        self._graph: csr_array[Any, tuple[int, int]] | None = None
         self._node_of = np.zeros(0, np.int32)
         self._cell_of_node = np.zeros(0, np.int64)
         self._fields: OrderedDict[int, NDArray[np.int32]] = OrderedDict()
@@ -172,9 +172,13 @@ class Grid:
         self.terrain[y : y + height, x : x + width] = terrain
         self._derive()
 
-    def cell(self, x: NDArray[np.integer[Any]] | int, y: NDArray[np.integer[Any]] | int) -> Any:
+    def cell(self, x: NDArray[np.integer[Any]], y: NDArray[np.integer[Any]]) -> Cells:
         """Return the flat address of cells, int64."""
-        return (np.asarray(y, np.int64) + MARGIN) * self.stride + (np.asarray(x, np.int64) + MARGIN)
+        return (y.astype(np.int64) + MARGIN) * self.stride + (x.astype(np.int64) + MARGIN)
+
+    def cell_at(self, x: int, y: int) -> int:
+        """Return the flat address of one cell."""
+        return (y + MARGIN) * self.stride + x + MARGIN
 
     def xy(self, cell: Cells) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Return x and y of flat addresses, int32."""
@@ -230,7 +234,7 @@ class Grid:
         if self.wall[goal]:
             return distance
         if self._graph is None:
-            self._build_graph()
+            self._graph = self._build_graph()
         order, before = breadth_first_order(self._graph, int(self._node_of[goal]), directed=True)
         rank = np.empty(len(self._cell_of_node), np.int64)
         rank[order] = np.arange(len(order))
@@ -247,7 +251,7 @@ class Grid:
         distance[self._cell_of_node[order]] = level
         return distance
 
-    def _build_graph(self) -> None:
+    def _build_graph(self) -> csr_array[Any, tuple[int, int]]:
         self._cell_of_node = (~self.wall).nonzero()[0]
         nodes = len(self._cell_of_node)
         self._node_of = np.full(self.size, -1, np.int32)
@@ -256,7 +260,7 @@ class Grid:
         open_side = around >= 0
         ends = np.concatenate([[0], np.cumsum(open_side.sum(1))]).astype(np.int32)
         edges = around[open_side]
-        self._graph = csr_array((np.ones(len(edges), np.int8), edges, ends), shape=(nodes, nodes))
+        return csr_array((np.ones(len(edges), np.int8), edges, ends), shape=(nodes, nodes))
 
 
 class Occupancy:

@@ -17,7 +17,7 @@ TEXTS_MAX: Final = 30_000
 
 
 class Texts:
-    """The interned texts of a run: the scenario's, sorted, then those of orders as they came. A resource of the world."""
+    """The interned texts of a run: the scenario's, sorted, then those of orders as they came. A world's resource."""
 
     name = "Texts"
 

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.columns import Component
 from sim.components import AGENT, Ammo, Goal, Health, Kit, Morale, Position, Progress, Senses, Squad, Team, Weapon
 from sim.errors import ScenarioError
 from sim.grid import Terrain
 from sim.lore import Texts
 from sim.scenario import Archetype, Scenario, place_agents, terrain
-from sim.world import Component, World
+from sim.world import World
 
 Values = dict[type[Component], dict[str, Any]]
 

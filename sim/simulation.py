@@ -24,6 +24,7 @@ from sim.agent import agent_view
 from sim.changes import Change, changes
 from sim.digest import StateDigest, state_digest
 from sim.errors import WorldError
+from sim.events import Event
 from sim.frame import Frame, PlanSource, Stage
 from sim.grid import Grid, Smoke
 from sim.inputs import Input
@@ -33,8 +34,8 @@ from sim.population import new_world, populate, squads_of
 from sim.rng import Rng, purpose_name
 from sim.scenario import Scenario, terrain
 from sim.schedule import SCHEDULE
+from sim.state import WorldState
 from sim.tiers import LivePlans
-from sim.world import Event, WorldState
 
 Detail = Literal["hash", "full"]
 

@@ -15,12 +15,9 @@ esper holds identity, membership, processors and contexts; NumPy holds the value
 - **esper's current context is global.** It is switched on every access that touches esper and switched back after it;
   nothing may await or switch in between.
 
-What must change together: a new kind of state goes into `WorldState`, `snapshot`, `restore`, `sim.digest` and `check`.
+What must change together: a new kind of state goes into `sim.state.WorldState`, `snapshot`, `restore`, `sim.digest` and
+`check`.
 """
-
-from __future__ import annotations
-
-import copy
 
 from __future__ import annotations
 
@@ -187,6 +184,7 @@ class World:
     Raises:
         WorldError: two components of one name, or an object type that is no dataclass.
 
+    >>> from sim.columns import Component, i32
     >>> class Position(Component):
     ...     x: i32
     >>> world = World([Position])
@@ -457,6 +455,7 @@ class World:
         Raises:
             WorldError: a component is not declared.
 
+        >>> from sim.columns import Component, i32
         >>> class Position(Component):
         ...     x: i32
         >>> with World([Position]) as world:
@@ -561,6 +560,7 @@ class World:
             WorldError: a row is negative or past the end, a value is not an integer, or a sum does not fit the column,
                 which is then unchanged.
 
+        >>> from sim.columns import Component, column, i32
         >>> class Health(Component):
         ...     hp: i32 = column(default=100)
         >>> with World([Health]) as world:

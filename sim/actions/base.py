@@ -22,7 +22,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import NONE, ActionStep
+from ai.actions import ActionStep
 from sim.components import Ammo, Kit, Position, Progress, Status, Team
 from sim.grid import UNREACHABLE, Cells, Grid, Occupancy
 from sim.rng import Rng
@@ -119,7 +119,7 @@ class Turn:
         return np.where(scores[at, best] < np.iinfo(np.int64).max, around[at, best], -1)
 
     def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
-        """Return the free neighbour that gets nearest to a cell (or farthest, `away`) in squared distance; -1 if none."""
+        """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
         position = self.world[Position]
         dx = position.x[rows].astype(np.int64) - x
         dy = position.y[rows].astype(np.int64) - y
@@ -269,9 +269,3 @@ def refuse(world: World, rows: Rows, codes: Codes | int, tick: int) -> None:
     progress.status[rows] = Status.REFUSED
     progress.refusal[rows] = codes
     progress.waiting_since[rows] = tick
-
-
-__all__ = [
-    "NONE", "TRIES_MAX", "Action", "Args", "Codes", "Refused", "Rows", "Turn", "Walk", "cell_refusals", "first_of",
-    "lacks", "no_rounds", "period_of", "refuse", "target_refusals", "ticks_of_ms", "ticks_of_s",
-]  # fmt: skip

@@ -6,8 +6,8 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 
-from ai.actions import AllyId, CellX, CellY
-from sim.actions.base import NONE, Action, Args, Codes, Refused, Rows, Turn, cell_refusals, lacks, target_refusals
+from ai.actions import NONE, AllyId, CellX, CellY
+from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, cell_refusals, lacks, target_refusals
 from sim.actions.offensive import MELEE_DISTANCE2, THROW_CELLS
 from sim.components import Guard, Health, Kit
 from sim.grid import disc

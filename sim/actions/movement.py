@@ -8,9 +8,8 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import Cell, CellX, CellY, Distance, EnemyId
+from ai.actions import NONE, Cell, CellX, CellY, Distance, EnemyId
 from sim.actions.base import (
-    NONE,
     Action,
     Args,
     Codes,
@@ -68,7 +67,7 @@ class MoveTo(Walk):
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
         """Return who stands on the cell, or stands near it in a crowd that holds it."""
         goals = turn.grid.cell(args[0], args[1])
-        there = turn.cells(rows) == goals
+        there: NDArray[np.bool_] = turn.cells(rows) == goals
         waiting = (~there & (turn.world[Progress].tries[rows] >= CROWDED_TRIES)).nonzero()[0]
         if len(waiting):
             there[waiting] = turn.steps_to(rows[waiting], goals[waiting]) <= CROWDED_CELLS
@@ -95,9 +94,10 @@ class Approach(Walk):
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
         """Return who is near enough, or has lost the target from sight."""
-        lost = cls.refusals(turn, rows, args) != Refused.NO
+        lost: NDArray[np.bool_] = cls.refusals(turn, rows, args) != Refused.NO
         others = np.where(lost, rows, turn.target_rows(args[0]))
-        return lost | (turn.distance2(rows, others) <= args[1].astype(np.int64) ** 2)
+        near: NDArray[np.bool_] = turn.distance2(rows, others) <= args[1].astype(np.int64) ** 2
+        return lost | near
 
     @classmethod
     def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
@@ -123,7 +123,8 @@ class Retreat(Walk):
         """Return who is far enough, or whose target is gone."""
         others = turn.target_rows(args[0])
         gone = others < 0
-        return gone | (turn.distance2(rows, np.where(gone, rows, others)) >= args[1].astype(np.int64) ** 2)
+        far: NDArray[np.bool_] = turn.distance2(rows, np.where(gone, rows, others)) >= args[1].astype(np.int64) ** 2
+        return gone | far
 
     @classmethod
     def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:

@@ -20,7 +20,7 @@ from sim.replay.format import Body, Changed, End, Header, Tick, canonical, keys_
 from sim.replay.playback import Playback
 from sim.replay.reader import Source, iter_records, open_source
 from sim.replay.record import Totals, planned, run_digest
-from sim.world import WorldState
+from sim.state import WorldState
 
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "record"]
 """What the nearest cause of a difference is.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from sim.columns import Component
 from sim.components import Health, Squad
 from sim.frame import Frame
 from sim.population import promote
-from sim.world import Component, System, World
+from sim.world import System, World
 
 
 class Cleanup(System):
@@ -22,7 +23,7 @@ class Cleanup(System):
     reads: ClassVar[tuple[type[Component], ...]] = (Health,)
     writes: ClassVar[tuple[type[Component], ...]] = (Squad,)
 
-    def process(self, world: World, frame: Frame) -> None:
+    def process(self, world: World, frame: Frame) -> None:  # noqa: ARG002 - every system is called alike
         """Bury the dead, promote, flush."""
         dead = world[Health].hp <= 0
         if dead.any():

@@ -7,9 +7,10 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.columns import Component
 from sim.components import Guard, Health, Morale, Progress, Squad, Status
 from sim.frame import Frame
-from sim.world import Component, System, World
+from sim.world import System, World
 
 LOSS_MORALE: Final = 10
 """Morale that the squad loses for each of its dead."""
@@ -19,7 +20,8 @@ class Combat(System):
     """Sums what the tick's actions did to each agent and applies it at once.
 
     A guard halves the sum of harm (rounded up). Hit points become min(hp + healing - harm, maximum). Morale falls by
-    half the harm taken, and by 10 for every squad mate who died. Who is hit while its plan knew of no threat plans anew.
+    half the harm taken, and by 10 for every squad mate who died. Who is hit while its plan knew of no threat plans
+    anew.
 
     Reads: Guard, Squad, and harm and healing of the frame.
     Writes: Health, Morale, Progress.

@@ -14,8 +14,9 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from sim.actions.base import TRIES_MAX, Action, Args, Refused, Rows, Turn, Walk, refuse
+from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, refuse
 from sim.actions.defensive import SMOKE_S
+from sim.columns import Component
 from sim.components import (
     AGENT,
     COOLDOWN_GROUPS,
@@ -30,7 +31,7 @@ from sim.components import (
     Status,
 )
 from sim.frame import Frame
-from sim.world import Component, System, World
+from sim.world import System, World
 
 REFUSED_PAUSE_S: Final = 0.5
 """How long an agent whose plan was refused waits before it asks again, seconds."""
@@ -161,7 +162,7 @@ class Execution(System):
         progress.step[ended] = 0
         progress.waiting_since[ended] = turn.tick
 
-    def _refuse(self, turn: Turn, rows: Rows, codes: np.ndarray[tuple[int], np.dtype[np.int8]]) -> None:
+    def _refuse(self, turn: Turn, rows: Rows, codes: Codes) -> None:
         bad = (codes != Refused.NO).nonzero()[0]
         if len(bad):
             refuse(turn.world, rows[bad], codes[bad], turn.tick + turn.seconds(REFUSED_PAUSE_S))

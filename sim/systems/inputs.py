@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from ai.actions import NONE
+from sim.columns import Component
 from sim.components import AGENT, ActionSteps, Goal, Position, Progress, Squad, Status
 from sim.frame import Frame
 from sim.grid import UNREACHABLE, Terrain
@@ -14,7 +15,7 @@ from sim.inputs import Input, Move, Order, Remove, SetCells, Spawn
 from sim.lore import TEXTS_MAX
 from sim.population import promote, starting_values
 from sim.scenario import AGENTS_MAX
-from sim.world import Component, System, World
+from sim.world import System, World
 
 
 class Inputs(System):
@@ -66,8 +67,8 @@ class Inputs(System):
         if item.x >= grid.width or item.y >= grid.height:
             return f"({item.x}, {item.y}) is outside the {grid.width} by {grid.height} map"
         position = world[Position]
-        here = int(grid.cell(int(position.x[row]), int(position.y[row])))
-        if grid.field(int(grid.cell(item.x, item.y)))[here] == UNREACHABLE:
+        here = grid.cell_at(int(position.x[row]), int(position.y[row]))
+        if grid.field(grid.cell_at(item.x, item.y))[here] == UNREACHABLE:
             return f"agent {item.agent} cannot walk to ({item.x}, {item.y})"
         steps, progress = world[ActionSteps], world[Progress]
         steps.kind[:, row] = 0

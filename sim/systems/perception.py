@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ai.actions import NONE
+from sim.columns import Component
 from sim.components import (
     AGENT,
     ActionSteps,
@@ -17,7 +19,7 @@ from sim.components import (
 from sim.frame import Frame
 from sim.grid import Occupancy
 from sim.perception import perceive, threats
-from sim.world import Component, System, World
+from sim.world import System, World
 
 
 class Perception(System):
@@ -42,13 +44,16 @@ class Perception(System):
         needing[frame.alarmed] = True
         chosen = needing.nonzero()[0]
         if len(chosen) > planning.per_tick_max:
-            waited = np.argsort(progress.waiting_since[chosen], kind="stable")
+            since = progress.waiting_since.copy()
+            # Their need arose just now; what the column says of them is when they planned last.
+            since[frame.alarmed] = frame.tick
+            waited = np.argsort(since[chosen], kind="stable")
             chosen = np.sort(chosen[waited[: planning.per_tick_max]])
         frame.chosen = chosen
         if len(chosen):
             frame.batch = perceive(world, stage.grid, frame.occupancy, chosen, stage.lore)
 
-    def _alarmed(self, world: World, frame: Frame, occupancy: Occupancy) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    def _alarmed(self, world: World, frame: Frame, occupancy: Occupancy) -> NDArray[np.intp]:
         """Return the agents that planned in peace and now see an enemy: scanners at once, others every few ticks."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
         peaceful = ((progress.status == Status.RUNNING) & (progress.threats == 0)).nonzero()[0]
@@ -56,9 +61,11 @@ class Perception(System):
         current = progress.step[peaceful]
         scanning = (steps.kind[current, peaceful] == stage.registry.code("Scan")) & (progress.started_at[peaceful] >= 0)
         asked = scanning | ((world.keys[peaceful] + frame.tick) % every == 0)
-        rows, scanning = peaceful[asked], scanning[asked]
+        rows: NDArray[np.intp] = peaceful[asked]
+        scanning = scanning[asked]
         if not len(rows):
             return rows
         radius = steps.args[current[asked], 0, rows].astype(np.int64)
         within = np.where(scanning & (radius != NONE), radius, np.iinfo(np.int64).max)
-        return rows[threats(world, stage.grid, occupancy, rows, within) > 0]
+        seen: NDArray[np.bool_] = threats(world, stage.grid, occupancy, rows, within) > 0
+        return rows[seen]

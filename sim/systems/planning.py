@@ -6,9 +6,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from sim.columns import Component
 from sim.components import ActionSteps, Progress, Status
 from sim.frame import Frame
-from sim.world import Component, System, World
+from sim.world import System, World
 
 
 class Planning(System):

@@ -6,9 +6,10 @@ from typing import ClassVar, Final
 
 import numpy as np
 
+from sim.columns import Component
 from sim.components import Morale, Progress, Stamina, Status
 from sim.frame import Frame
-from sim.world import Component, System, World
+from sim.world import System, World
 
 STAMINA_MAX: Final = 100
 """Full breath; a point comes back every tick."""

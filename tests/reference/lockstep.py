@@ -12,6 +12,7 @@ from ai.actions import EncodedStep, ToolRegistry
 from ai.plan import BatchPlans, PlanBatch
 from ai.snapshot import SnapshotBatch
 from sim.actions import default_registry
+from sim.columns import schema_of
 from sim.components import AGENT
 from sim.grid import MARGIN
 from sim.inputs import Input
@@ -19,7 +20,6 @@ from sim.rng import philox4x32
 from sim.scenario import Scenario, terrain
 from sim.simulation import Simulation, TickReport
 from sim.tiers import LivePlans
-from sim.world import schema_of
 from tests.reference.slow_tick import KIND_NAMES, Known, Plan, SlowTick, SlowWorld, Step, heuristic
 
 Choose = Callable[[int, int], Plan]
@@ -141,9 +141,10 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     _check(tick, "world", "keys", world.keys.tolist(), sorted(slow.agents))
     _check(tick, "world", "next_key", world.next_key, slow.next_key)
     _check(tick, "world", "outcome", fast.outcome, slow.outcome() if tick >= 0 else None)
-    held = {
-        label: np.moveaxis(getattr(world[component], name), -1, 0).tolist() for label, component, name in COLUMNS
-    }
+    held = {}
+    for label, component, name in COLUMNS:
+        column = getattr(world[component], name)
+        held[label] = (column if column.ndim == 1 else np.moveaxis(column, -1, 0)).tolist()
     for row, key in enumerate(world.keys.tolist()):
         expected = slow.agents[key].columns(slow.texts)
         assert expected.keys() == held.keys()

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sim.replay.verify import Verdict
 
 from sim import cli
 from sim.cli import FAILED, INCONCLUSIVE, INTERRUPTED, OK, USAGE, invoke
+from sim.replay.verify import Verdict
 
 RUN_KEYS = [
     "scenario", "seed", "ticks", "agents", "replay", "root", "outcome", "plans", "tiers", "llm", "wall_s",
@@ -284,7 +284,7 @@ def test_the_worst_of_several_files_counts(shell: Shell, replay: Path, monkeypat
     assert shell("verify", str(replay), "missing.replay.jsonl") == USAGE
     genuine = cli.verify_replay
     wrong = Verdict("diverged", ticks=10, reason="changed on purpose")
-    monkeypatch.setattr(cli, "verify_replay", lambda path: wrong if path == replay else genuine(path))
+    monkeypatch.setattr(cli, "verify_replay", lambda path, **options: wrong if path == replay else genuine(path))
     assert shell("verify", str(replay), str(cut)) == FAILED
     assert shell.out.count("\n") == 2
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.columns import Component, column, i8, i16, i32
 from sim.digest import DEPTH_MAX, canonical, canonical_bytes, state_digest
 from sim.errors import WorldError
-from sim.world import Component, World, column, i8, i16, i32
+from sim.world import World
 
 
 class Position(Component):
@@ -209,8 +210,9 @@ def test_the_root_is_the_same_in_another_process_under_another_hash_seed():
     """No set order, address or string hash reaches a root."""
     script = (
         "from dataclasses import dataclass\n"
-        "from sim.world import *\n"
+        "from sim.columns import Component, boolean, i32\n"
         "from sim.digest import state_digest\n"
+        "from sim.world import World\n"
         "class P(Component):\n    x: i32\n    flag: boolean\n"
         "@dataclass\nclass M:\n    d: dict\n"
         "w = World([P], objects=[M])\n"

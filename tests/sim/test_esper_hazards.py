@@ -15,9 +15,10 @@ import esper
 import numpy as np
 import pytest
 
+from sim.columns import Component, i32
 from sim.digest import state_digest
 from sim.errors import WorldError
-from sim.world import Component, System, World, i32
+from sim.world import System, World
 
 
 class Position(Component):

@@ -27,6 +27,7 @@ from sim.scenario import (
     place_agents,
     terrain,
 )
+from sim.simulation import Simulation
 
 SMALL = """
 name = "small"
@@ -57,6 +58,17 @@ def test_shipped_scenarios_are_what_their_files_are_called() -> None:
     assert all(name == scenario.name for name, scenario in found.items())
     assert found["skirmish"].agents == 20
     assert found["crowd"].agents == 1000
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_skirmish_comes_to_a_decision(seed: int) -> None:
+    """The shipped skirmish is decided well before its last tick, and every one of its inputs is applied on the way."""
+    scenario = load("skirmish")
+    with Simulation(scenario, seed=seed) as simulation:
+        reports = list(simulation.run(scenario.ticks))
+    assert reports[-1].outcome is not None
+    assert sum(len(report.inputs) for report in reports) == len(scenario.inputs)
+    assert not any(report.refused for report in reports)
 
 
 def test_a_path_is_read(tmp_path: Path) -> None:

@@ -5,29 +5,19 @@ from __future__ import annotations
 import gc
 import threading
 from dataclasses import dataclass
+from typing import Annotated
 
 import esper
 import numpy as np
 import pytest
 
 import sim.world
+from sim.columns import Column, Component, boolean, column, i8, i16, i32, i64, schema_of
 from sim.digest import state_digest
+from sim.entity import EntityView
 from sim.errors import WorldError
-from sim.world import (
-    Column,
-    Component,
-    EntityView,
-    EventQueue,
-    System,
-    World,
-    boolean,
-    column,
-    i8,
-    i16,
-    i32,
-    i64,
-    schema_of,
-)
+from sim.events import EventQueue
+from sim.world import System, World
 
 
 class Position(Component):
@@ -111,8 +101,8 @@ def declare(annotation, default=None):
         (int, None, r"Bad\.value is annotated .*int"),
         ("float", None, r"Bad\.value is annotated"),
         ("i31", None, r"Bad has an annotation that cannot be resolved.*i31"),
-        (sim.world.Annotated[object, Column(np.float32)], None, r"Bad\.value is of dtype float32"),
-        (sim.world.Annotated[object, Column(np.uint8)], None, r"Bad\.value is of dtype uint8"),
+        (Annotated[object, Column(np.float32)], None, r"Bad\.value is of dtype float32"),
+        (Annotated[object, Column(np.uint8)], None, r"Bad\.value is of dtype uint8"),
         (i8, 5, r"Bad\.value = 5: say column\(default=5\)"),
         (i8, column(default=200), r"Bad\.value default: 200 does not fit int8"),
         (i8, column(shape=(0,)), r"Bad\.value: shape \(0,\)"),

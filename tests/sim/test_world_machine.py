@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from sim.columns import Component, column, i8, i16, i64
 from sim.digest import state_digest
-from sim.world import Component, World, column, i8, i16, i64
+from sim.world import World
 
 
 class Health(Component):

@@ -1,0 +1,123 @@
+"""A map with letters on it, scripted agents, and a simulation to watch: for tests of one behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from sim.actions.base import Refused
+from sim.components import AGENT, Position, Progress, Status
+from sim.inputs import Input
+from sim.scenario import Scenario
+from sim.simulation import Simulation, TickReport
+from tests.reference.lockstep import Scripted
+from tests.reference.slow_tick import Plan, Step
+
+IDLE_MS = 600_000
+COMPONENTS: dict[str, Any] = {component.__name__: component for component in AGENT}
+
+
+class Stage:
+    """A scenario drawn as text: each letter is a team, each of its places an agent, keys team by team in row order.
+
+    Agents do what `plan` gave them when they plan next, and wait otherwise. Archetype values that are given hold for
+    everyone; what differs is written into the columns.
+    """
+
+    def __init__(
+        self,
+        *rows: str,
+        rate: int = 10,
+        seed: int = 1,
+        planning: dict[str, Any] | None = None,
+        ends: str = "never",
+        **archetype: int,
+    ) -> None:
+        letters = sorted({letter for row in rows for letter in row if letter.isalpha()})
+        plain = tuple("".join("." if letter.isalpha() else letter for letter in row) for row in rows)
+        places = {letter: self._find(rows, letter) for letter in letters}
+        whole = {"x": 0, "y": 0, "width": len(rows[0]), "height": len(rows)}
+        self.scenario = Scenario.from_canonical(
+            {
+                "name": "stage",
+                "description": "One behaviour",
+                "ticks_per_second": rate,
+                "seed": seed,
+                "map": {"rows": plain},
+                "archetypes": {"kit": archetype},
+                "teams": [
+                    {
+                        "name": letter,
+                        "squads": [
+                            {"name": letter, "archetype": "kit", "count": len(places[letter]), "area": whole}
+                        ],
+                    }
+                    for letter in letters
+                ],
+                "planning": {"stagger_ticks": 1, "ttl_s": 3600, "alert_every_ticks": 1000, **(planning or {})},
+                "ends": ends,
+            }
+        )
+        self.plans: dict[int, list[Plan]] = {}
+        self.asked: list[tuple[int, int]] = []
+        self.sim = Simulation(self.scenario, source=Scripted(self._choose))
+        position = self.sim.world[Position]
+        for key, (x, y) in enumerate(place for letter in letters for place in places[letter]):
+            position.x[key], position.y[key] = x, y
+
+    @staticmethod
+    def _find(rows: Sequence[str], letter: str) -> list[tuple[int, int]]:
+        return [(x, y) for y, row in enumerate(rows) for x, found in enumerate(row) if found == letter]
+
+    def _choose(self, key: int, tick: int) -> Plan:
+        self.asked.append((tick, key))
+        waiting = self.plans.get(key)
+        return waiting.pop(0) if waiting else [Step("Wait", [IDLE_MS])]
+
+    def plan(self, key: int, *steps: tuple[Any, ...]) -> None:
+        """Let an agent plan these steps, each a kind and its arguments, when it plans next."""
+        self.plans.setdefault(key, []).append([Step(kind, list(args)) for kind, *args in steps])
+
+    def tick(self, ticks: int = 1) -> TickReport:
+        """Advance some ticks; the last report."""
+        for _ in range(ticks):
+            report = self.sim.tick()
+        return report
+
+    def give(self, *inputs: Input) -> TickReport:
+        """Inject inputs and advance one tick."""
+        for item in inputs:
+            self.sim.inject(item)
+        return self.sim.tick()
+
+    def __getitem__(self, path: tuple[int, str]) -> Any:
+        """Read `stage[key, "Health.hp"]`."""
+        component, name = path[1].split(".")
+        return getattr(self.sim.world.entity(path[0])[COMPONENTS[component]], name)
+
+    def __setitem__(self, path: tuple[int, str], value: Any) -> None:
+        """Write `stage[key, "Health.hp"] = 5`."""
+        component, name = path[1].split(".")
+        setattr(self.sim.world.entity(path[0])[COMPONENTS[component]], name, value)
+
+    def at(self, key: int) -> tuple[int, int]:
+        """Return the cell an agent stands on."""
+        return self[key, "Position.x"], self[key, "Position.y"]
+
+    def refusal(self, key: int) -> Refused:
+        """Return why an agent's last plan was refused."""
+        return Refused(self[key, "Progress.refusal"])
+
+    def status(self, key: int) -> Status:
+        """Return where an agent stands with its plan."""
+        return Status(self.sim.world.entity(key)[Progress].status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.sim.close()
+
