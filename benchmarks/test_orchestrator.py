@@ -17,7 +17,7 @@ def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:
     """Return what everybody of the scaled battle knows after some ticks."""
     import numpy as np
 
-    from sim.components import Position
+    from sim.components import Position, Team
     from sim.grid import Occupancy
     from sim.perception import perceive
 
@@ -25,7 +25,7 @@ def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:
     list(simulation.run(20))
     world, stage = simulation.world, simulation.stage
     position = world[Position]
-    occupancy = Occupancy(stage.grid, stage.grid.cell(position.x, position.y))
+    occupancy = Occupancy(stage.grid, stage.grid.cell(position.x, position.y), world[Team].id)
     return perceive(world, stage.grid, occupancy, np.arange(world.n), stage.lore), simulation
 
 

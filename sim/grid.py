@@ -263,30 +263,28 @@ class Grid:
         return csr_array((np.ones(len(edges), np.int8), edges, ends), shape=(nodes, nodes))
 
 
+TEAMS_INDEXED_MAX: Final = 4
+"""Teams up to which friends and strangers are indexed apart; with more, all are looked up and the wrong left out."""
+
+Index = tuple[NDArray[np.int32], NDArray[np.int32]]
+
+
 class Occupancy:
     """Who stands where at one moment; built once a phase from the positions.
 
-    `row_at [size] int32` is the row on a cell or -1. `before [size + 1]` counts agents on lower cells, so that a run of
-    cells is a contiguous range of `rows_by_cell`.
+    `row_at [size] int32` is the row on a cell or -1, `cells [n]` the cell of a row, `team [n]` its team.
     """
 
-    def __init__(self, grid: Grid, cells: Cells) -> None:
+    def __init__(self, grid: Grid, cells: Cells, team: NDArray[np.int8]) -> None:
         self.row_at: NDArray[np.int32] = np.full(grid.size, -1, np.int32)
         self.row_at[cells] = np.arange(len(cells), dtype=np.int32)
         self.grid = grid
         self.cells = cells
-        self._index: tuple[NDArray[np.int32], NDArray[np.int32]] | None = None
+        self.team = team
+        self._teams = np.bincount(team).nonzero()[0].tolist()
+        self._indices: dict[tuple[int, bool], Index] = {}
 
-    def index(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return `before` and `rows_by_cell`; made with the first call."""
-        if self._index is None:
-            taken = self.row_at >= 0
-            before = np.zeros(len(taken) + 1, np.int32)
-            np.cumsum(taken, out=before[1:])
-            self._index = before, self.row_at[taken]
-        return self._index
-
-    def strangers_near(self, rows: NDArray[np.intp], team: NDArray[np.int8]) -> NDArray[np.bool_]:
+    def strangers_near(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for whom anyone of another team may stand within `SIGHT_MAX` cells; a quick no is a sure no.
 
         The map is cut into squares of `SIGHT_MAX` cells; a bit a team (teams share bits beyond 64, which only makes
@@ -296,7 +294,7 @@ class Occupancy:
         down, across = down // SIGHT_MAX + 1, across // SIGHT_MAX + 1
         wide = self.grid.stride // SIGHT_MAX + 3
         high = self.grid.size // self.grid.stride // SIGHT_MAX + 3
-        bit = np.uint64(1) << (team.astype(np.uint64) & np.uint64(63))
+        bit = np.uint64(1) << (self.team.astype(np.uint64) & np.uint64(63))
         squares = np.zeros(high * wide, np.uint64)
         np.bitwise_or.at(squares, down * wide + across, bit)
         plane = squares.reshape(high, wide)
@@ -309,22 +307,54 @@ class Occupancy:
         found: NDArray[np.bool_] = (around.ravel()[(down * wide + across)[rows]] & ~bit[rows]) != 0
         return found
 
-    def near(self, rows: NDArray[np.intp], radius: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Return all pairs of an agent of `rows` and another agent at most `radius` cells away.
+    def near(self, rows: NDArray[np.intp], radius: int, *, hostile: bool) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Return all pairs of an agent of `rows` and one of other teams, or of its own, at most `radius` cells away.
 
-        The first array holds positions in `rows`, ascending; the second holds rows.
+        The first array holds positions in `rows`, the second rows. Pairs come in no particular order.
         """
-        before, by_cell = self.index()
+        team = self.team[rows]
+        if len(self._teams) > TEAMS_INDEXED_MAX:
+            viewer, other = self._pairs(rows, radius, self._index(-1, hostile=True))
+            right = (self.team[other] != team[viewer]) == hostile
+            viewer, other = viewer[right], other[right]
+        else:
+            found = []
+            for side in self._teams:
+                members = (team == side).nonzero()[0]
+                if len(members):
+                    mine, theirs = self._pairs(rows[members], radius, self._index(side, hostile=hostile))
+                    found.append((members[mine], theirs))
+            viewer = np.concatenate([mine for mine, _ in found] or [np.zeros(0, np.intp)])
+            other = np.concatenate([theirs for _, theirs in found] or [np.zeros(0, np.int64)])
+        if hostile:
+            return viewer, other
+        apart = other != rows[viewer]
+        return viewer[apart], other[apart]
+
+    def _index(self, side: int, *, hostile: bool) -> Index:
+        """Return how many of the agents meant stand on lower cells, `[size + 1]`, and their rows by cell.
+
+        So those on a run of cells are a contiguous range of rows. Meant are all but `side`'s, or only `side`'s.
+        """
+        known = self._indices.get((side, hostile))
+        if known is None:
+            taken = np.zeros(self.grid.size, np.bool_)
+            taken[self.cells[(self.team != side) == hostile]] = True
+            before = np.zeros(len(taken) + 1, np.int32)
+            np.cumsum(taken, out=before[1:])
+            known = self._indices[side, hostile] = before, self.row_at[taken]
+        return known
+
+    def _pairs(self, rows: NDArray[np.intp], radius: int, index: Index) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        before, by_cell = index
         height = np.arange(-radius, radius + 1, dtype=np.int64)
         half = np.array([isqrt(radius * radius - int(dy) ** 2) for dy in height], np.int64)
         middle = self.cells[rows][:, None] + height * self.grid.stride
-        low, high = before[middle - half], before[middle + half + 1]
-        count = (high - low).ravel()
+        low = before[middle - half]
+        count = (before[middle + half + 1] - low).ravel()
         total = np.cumsum(count, dtype=np.int64)
         if not len(total) or not total[-1]:
             return np.zeros(0, np.intp), np.zeros(0, np.int64)
-        within = np.arange(total[-1]) - np.repeat(total - count, count)
-        other = by_cell[np.repeat(low.ravel(), count) + within].astype(np.int64)
+        place = np.arange(total[-1]) - np.repeat(total - count - low.ravel(), count)
         mine = np.repeat(np.arange(len(rows)), count.reshape(len(rows), -1).sum(1))
-        apart = other != rows[mine]
-        return mine[apart], other[apart]
+        return mine, by_cell[place].astype(np.int64)

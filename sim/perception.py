@@ -7,6 +7,7 @@ eight are reported, of friends the nearest four, ties by key; an ally is never a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,6 @@ from sim.components import (
     Position,
     Senses,
     Squad,
-    Team,
 )
 from sim.grid import Grid, Occupancy
 from sim.lore import Lore
@@ -31,9 +31,11 @@ from sim.world import World
 
 Rows = NDArray[np.intp]
 
-DISTANCE_BITS = 10
+CLOSE_CELLS: Final = 4
+"""How far an agent looks for friends at first, cells."""
+DISTANCE_BITS: Final = 10
 """Bits that hold a squared distance of at most 2 * SIGHT_MAX**2."""
-ROW_BITS = 30
+ROW_BITS: Final = 30
 """Bits that hold a row."""
 
 
@@ -44,7 +46,6 @@ class Sightings:
     viewer: Rows
     other: NDArray[np.int64]
     distance2: NDArray[np.int64]
-    hostile: NDArray[np.bool_]
 
 
 def sightings(
@@ -53,18 +54,17 @@ def sightings(
     occupancy: Occupancy,
     rows: Rows,
     *,
-    hostile_only: bool = False,
+    hostile: bool,
     within: NDArray[np.int64] | None = None,
 ) -> Sightings:
-    """Return everyone that the agents of `rows` see, in no particular order; `within` narrows each agent's sight."""
+    """Return all enemies (or friends) that the agents of `rows` see, in no particular order.
+
+    `within` narrows each agent's sight, cells.
+    """
     sight = world[Senses].sight[rows].astype(np.int64)
     if within is not None:
         sight = np.minimum(sight, within)
-    viewer, other = occupancy.near(rows, int(sight.max(initial=0)))
-    team = world[Team].id
-    hostile = team[other] != team[rows[viewer]]
-    if hostile_only:
-        viewer, other, hostile = viewer[hostile], other[hostile], hostile[hostile]
+    viewer, other = occupancy.near(rows, int(sight.max(initial=0)), hostile=hostile)
     position = world[Position]
     mine = rows[viewer]
     dx = position.x[other].astype(np.int64) - position.x[mine]
@@ -72,7 +72,28 @@ def sightings(
     distance2 = dx * dx + dy * dy
     near = (distance2 <= sight[viewer] ** 2).nonzero()[0]
     clear = near[grid.sees(occupancy.cells[mine[near]], occupancy.cells[other[near]])]
-    return Sightings(viewer[clear], other[clear], distance2[clear], hostile[clear])
+    return Sightings(viewer[clear], other[clear], distance2[clear])
+
+
+def nearest_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> Sightings:
+    """Return at least the `ALLIES_MAX` nearest friends that each agent sees, if there are so many.
+
+    Whoever sees enough of them close by need not look farther: in a crowd that is nearly everyone.
+    """
+    close = np.full(len(rows), CLOSE_CELLS, np.int64)
+    seen = sightings(world, grid, occupancy, rows, hostile=False, within=close)
+    few = (np.bincount(seen.viewer, minlength=len(rows)) < ALLIES_MAX).nonzero()[0]
+    if not len(few):
+        return seen
+    far = sightings(world, grid, occupancy, rows[few], hostile=False)
+    kept = np.ones(len(rows), np.bool_)
+    kept[few] = False
+    enough = kept[seen.viewer]
+    return Sightings(
+        np.concatenate([seen.viewer[enough], few[far.viewer]]),
+        np.concatenate([seen.other[enough], far.other]),
+        np.concatenate([seen.distance2[enough], far.distance2]),
+    )
 
 
 def threats(
@@ -80,20 +101,17 @@ def threats(
 ) -> NDArray[np.int64]:
     """Return how many enemies each agent of `rows` sees (at most `within` cells away), `[len(rows)]`."""
     found = np.zeros(len(rows), np.int64)
-    near = occupancy.strangers_near(rows, world[Team].id).nonzero()[0]
+    near = occupancy.strangers_near(rows).nonzero()[0]
     if len(near):
         limits = None if within is None else within[near]
-        seen = sightings(world, grid, occupancy, rows[near], hostile_only=True, within=limits)
+        seen = sightings(world, grid, occupancy, rows[near], hostile=True, within=limits)
         found[near] = np.bincount(seen.viewer, minlength=len(near))
     return found
 
 
-def _nearest(
-    seen: Sightings, chosen: NDArray[np.bool_], agents: int, most: int
-) -> tuple[Rows, NDArray[np.int64], NDArray[np.int64]]:
-    """Return viewer, place in its list, and row, for the `most` nearest of the chosen sightings of each viewer."""
-    packed = seen.viewer[chosen].astype(np.int64)
-    packed = ((packed << DISTANCE_BITS | seen.distance2[chosen]) << ROW_BITS) | seen.other[chosen]
+def _nearest(seen: Sightings, agents: int, most: int) -> tuple[Rows, NDArray[np.int64], NDArray[np.int64]]:
+    """Return viewer, place in its list, and row, for the `most` nearest that each viewer sees; ties by key."""
+    packed = (seen.viewer.astype(np.int64) << DISTANCE_BITS | seen.distance2) << ROW_BITS | seen.other
     packed.sort()
     viewer = packed >> (DISTANCE_BITS + ROW_BITS)
     first = np.searchsorted(viewer, np.arange(agents))
@@ -112,10 +130,11 @@ def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: L
     leader_row = world.rows_of(leader)
     led = (leader_row >= 0) & (leader != keys[rows])
     at = np.where(led, leader_row, 0)
-    seen = sightings(world, grid, occupancy, rows)
     known: dict[str, NDArray[np.int32] | NDArray[np.int64]] = {}
-    for name, chosen, most in (("enemy", seen.hostile, ENEMIES_MAX), ("ally", ~seen.hostile, ALLIES_MAX)):
-        viewer, place, row = _nearest(seen, chosen, n, most)
+    enemies = sightings(world, grid, occupancy, rows, hostile=True)
+    friends = nearest_friends(world, grid, occupancy, rows)
+    for name, seen, most in (("enemy", enemies, ENEMIES_MAX), ("ally", friends, ALLIES_MAX)):
+        viewer, place, row = _nearest(seen, n, most)
         listed = np.full((n, most), -1, np.int64)
         listed[viewer, place] = keys[row]
         known[name] = listed

@@ -157,7 +157,7 @@ def shelter(turn: Turn, rows: Rows) -> Cells:
     around = here[:, None] + offsets
     free = ~turn.grid.wall[around] & ((turn.occupancy.row_at[around] < 0) | (around == here[:, None]))
     good = free & turn.grid.cover[around]
-    seen = sightings(turn.world, turn.grid, turn.occupancy, rows, hostile_only=True)
+    seen = sightings(turn.world, turn.grid, turn.occupancy, rows, hostile=True)
     if len(seen.viewer):
         order = np.lexsort((seen.other, seen.distance2, seen.viewer))
         viewer, first = np.unique(seen.viewer[order], return_index=True)

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Final, Literal, get_args
 
 import numpy as np
@@ -272,16 +273,20 @@ class Body(BaseModel):
     @model_serializer(mode="wrap")
     def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        fields = type(self).model_fields
-        return {
-            name: value
-            for name, value in dumped.items()
-            if fields[name].is_required() or getattr(self, name) != fields[name].get_default(call_default_factory=True)
-        }
+        for name, default in _defaults(type(self)).items():
+            if getattr(self, name) == default:
+                del dumped[name]
+        return dumped
 
     def data(self) -> dict[str, Any]:
         """Return the body as plain data, ready for `canonical`."""
         return self.model_dump(mode="json")
+
+
+@cache
+def _defaults(kind: type[Body]) -> dict[str, Any]:
+    fields = kind.model_fields.items()
+    return {name: field.get_default(call_default_factory=True) for name, field in fields if not field.is_required()}
 
 
 class RegistryStamp(Body):

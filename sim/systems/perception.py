@@ -15,6 +15,7 @@ from sim.components import (
     Position,
     Progress,
     Status,
+    Team,
 )
 from sim.frame import Frame
 from sim.grid import Occupancy
@@ -38,7 +39,7 @@ class Perception(System):
         """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
         stage, planning = frame.stage, frame.stage.scenario.planning
         position, progress = world[Position], world[Progress]
-        frame.occupancy = Occupancy(stage.grid, stage.grid.cell(position.x, position.y))
+        frame.occupancy = Occupancy(stage.grid, stage.grid.cell(position.x, position.y), world[Team].id)
         frame.alarmed = self._alarmed(world, frame, frame.occupancy)
         needing = (progress.status != Status.RUNNING) & (progress.waiting_since <= frame.tick)
         needing[frame.alarmed] = True

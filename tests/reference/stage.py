@@ -79,8 +79,9 @@ class Stage:
         """Let an agent plan these steps, each a kind and its arguments, when it plans next."""
         self.plans.setdefault(key, []).append([Step(kind, list(args)) for kind, *args in steps])
 
-    def tick(self, ticks: int = 1) -> TickReport:
-        """Advance some ticks; the last report."""
+    def tick(self, ticks: int = 1) -> TickReport | None:
+        """Advance some ticks and return the last one's report."""
+        report = None
         for _ in range(ticks):
             report = self.sim.tick()
         return report

@@ -9,6 +9,7 @@ import pytest
 
 from ai.snapshot import SnapshotBatch
 from sim.components import Status
+from sim.grid import Terrain
 from sim.inputs import Order, Remove
 from tests.reference.stage import Stage
 
@@ -125,7 +126,7 @@ def test_scanners_notice_at_once_and_only_within_their_radius() -> None:
         with Stage("a#b.", planning={"alert_every_ticks": 1000}) as stage:
             stage.plan(0, *[("Scan", radius)] * 8)
             stage.tick(4)
-            stage.sim.stage.grid.set_cells(1, 0, 1, 1, stage.sim.stage.grid.terrain[0, 0])
+            stage.sim.stage.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
             assert _asked(stage, 3, 0) == asked
 
 
@@ -133,7 +134,7 @@ def test_others_notice_when_it_is_their_turn() -> None:
     """An agent that does not scan looks around when key plus tick is a multiple of the interval."""
     with Stage("a#b.", planning={"alert_every_ticks": 7}) as stage:
         stage.tick(1)
-        stage.sim.stage.grid.set_cells(1, 0, 1, 1, stage.sim.stage.grid.terrain[0, 0])
+        stage.sim.stage.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
         stage.tick(8)
         assert [asked for asked in stage.asked if asked[0]] == [(6, 1), (7, 0)]
 
@@ -159,7 +160,7 @@ def test_the_alarmed_stand_behind_those_that_wait_already() -> None:
         stage.plan(1, ("Wait", 500))
         stage.tick(7)
         assert stage.asked == [(0, 0), (1, 1), (6, 1)]
-        stage.sim.stage.grid.set_cells(1, 0, 1, 1, stage.sim.stage.grid.terrain[0, 0])
+        stage.sim.stage.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
         stage[1, "Progress.status"] = int(Status.FINISHED)
         stage.tick(2)
         assert stage.asked[3:] == [(7, 1), (8, 0)]
