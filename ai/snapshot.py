@@ -214,12 +214,10 @@ class SnapshotBatch:
     def __post_init__(self) -> None:
         """Fill columns that were not given: -1 for keys, goals and texts, zeros otherwise."""
         n = len(self.keys)
-        for spec in fields(self):
-            if "dtype" in spec.metadata and getattr(self, spec.name) is None:
-                width = spec.metadata["width"]
+        for name, width, dtype in _COLUMNS_DECLARED:
+            if getattr(self, name) is None:
                 shape = (n,) if width == 0 else (n, len(self.cooldown_names) if width < 0 else width)
-                absent = spec.name in _ABSENT
-                object.__setattr__(self, spec.name, np.full(shape, -1 if absent else 0, spec.metadata["dtype"]))
+                object.__setattr__(self, name, np.full(shape, -1 if name in _ABSENT else 0, dtype))
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -356,7 +354,12 @@ class SnapshotBatch:
         return tuple(Point(x=cx, y=cy) for cx, cy in cells[:OBSTACLES_MAX])
 
 
-_COLUMNS: Final = tuple(spec.name for spec in fields(SnapshotBatch) if "dtype" in spec.metadata)
+_COLUMNS_DECLARED: Final = tuple(
+    (spec.name, int(spec.metadata["width"]), spec.metadata["dtype"])
+    for spec in fields(SnapshotBatch)
+    if "dtype" in spec.metadata
+)
+_COLUMNS: Final = tuple(name for name, _, _ in _COLUMNS_DECLARED)
 _ABSENT: Final = frozenset({"leader", "goal_x", "goal_y", "objective", "order", "enemy", "ally"})
 
 

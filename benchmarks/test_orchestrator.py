@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 from scaled import scaled
 
 from ai.fallback import FallbackOrchestrator, drive
 from ai.snapshot import SnapshotBatch
 from ai.testing import MockBatchLlm
+from sim.perception import occupancy_of, perceive
 from sim.simulation import Simulation
 
 
 def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:
     """Return what everybody of the scaled battle knows after some ticks."""
-    import numpy as np
-
-    from sim.components import Position, Team
-    from sim.grid import Occupancy
-    from sim.perception import perceive
-
     simulation = Simulation(scaled(agents))
     list(simulation.run(20))
     world, stage = simulation.world, simulation.stage
-    position = world[Position]
-    occupancy = Occupancy(stage.grid, stage.grid.cell(position.x, position.y), world[Team].id)
+    occupancy = occupancy_of(world, stage.grid)
     return perceive(world, stage.grid, occupancy, np.arange(world.n), stage.lore), simulation
 
 

@@ -37,7 +37,7 @@ def _columns(before: WorldState, after: WorldState) -> Iterator[Change]:
         old = _padded(before.columns[name], new)
         new = _padded(new, before.columns[name])
         differs = old[..., old_rows] != new[..., new_rows]
-        rows = new_rows[differs.reshape(-1, differs.shape[-1]).any(0)]
+        rows = new_rows[differs.any(axis=tuple(range(differs.ndim - 1)))]
         for row in np.sort(np.concatenate([rows, born])):
             yield Change(name, int(after.keys[row]), _plain(new[..., row]))
         yield from (Change(name, int(key), None) for key in gone)

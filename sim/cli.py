@@ -229,8 +229,9 @@ def _run(
 
 def _tell_refused(report: TickReport) -> None:
     """Say which inputs had no effect; past a few of one tick only how many."""
-    for item, reason in report.refused[:REFUSED_SHOWN_MAX]:
-        sys.stderr.write(f"tickweave: tick {report.tick}: {item.kind} refused: {one_line(reason)}\n")
+    for place, reason in list(report.refused.items())[:REFUSED_SHOWN_MAX]:
+        kind = report.inputs[place].kind
+        sys.stderr.write(f"tickweave: tick {report.tick}: {kind} refused: {one_line(reason)}\n")
     more = len(report.refused) - REFUSED_SHOWN_MAX
     if more > 0:
         sys.stderr.write(f"tickweave: tick {report.tick}: {more} more inputs refused\n")

@@ -66,16 +66,15 @@ def _no_rows() -> NDArray[np.intp]:
 class Frame:
     """One tick's notes.
 
-    `inputs` are to be applied; `applied` and `refused` say what became of them. `alarmed` rows saw an enemy they had
-    not planned for. `batch` is what the chosen agents (`chosen` rows) know, `plans` what came back. `harm` and `mend`
-    are hit points by row, summed; `hurt` is what harm took after guards.
+    `inputs` are to be applied; `refused` says at which places of that list nothing came of it, and why. `alarmed` rows
+    saw an enemy they had not planned for. `batch` is what the chosen agents (`chosen` rows) know, `plans` what came
+    back. `harm` and `mend` are hit points by row, to be summed.
     """
 
     stage: Stage
     tick: int
     inputs: tuple[Input, ...] = ()
-    applied: list[Input] = field(default_factory=list)
-    refused: list[tuple[Input, str]] = field(default_factory=list)
+    refused: dict[int, str] = field(default_factory=dict)
     occupancy: Occupancy | None = None
     alarmed: NDArray[np.intp] = field(default_factory=_no_rows)
     chosen: NDArray[np.intp] = field(default_factory=_no_rows)

@@ -16,7 +16,7 @@ def decide(scenario: Scenario, world: World) -> str | None:
     """
     if scenario.ends == "never" or len(scenario.teams) < 2:
         return None
-    left = np.unique(world[Team].id)
+    left = np.bincount(world[Team].id).nonzero()[0]
     if len(left) > 1:
         return None
     return f"{scenario.teams[int(left[0])].name} wins" if len(left) else "draw"

@@ -24,6 +24,7 @@ from sim.components import (
     Position,
     Senses,
     Squad,
+    Team,
 )
 from sim.grid import Grid, Occupancy
 from sim.lore import Lore
@@ -33,10 +34,18 @@ Rows = NDArray[np.intp]
 
 CLOSE_CELLS: Final = 4
 """How far an agent looks for friends at first, cells."""
+PAIRS_AT_ONCE: Final = 40_000
+"""Pairs up to which everybody is compared with everybody, which beats looking up who is near."""
 DISTANCE_BITS: Final = 10
 """Bits that hold a squared distance of at most 2 * SIGHT_MAX**2."""
 ROW_BITS: Final = 30
 """Bits that hold a row."""
+
+
+def occupancy_of(world: World, grid: Grid) -> Occupancy:
+    """Return who stands where now."""
+    position = world[Position]
+    return Occupancy(grid, grid.cell(position.x, position.y), world[Team].id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +54,7 @@ class Sightings:
 
     viewer: Rows
     other: NDArray[np.int64]
-    distance2: NDArray[np.int64]
+    distance2: NDArray[np.int32]
 
 
 def sightings(
@@ -55,23 +64,33 @@ def sightings(
     rows: Rows,
     *,
     hostile: bool,
-    within: NDArray[np.int64] | None = None,
+    within: NDArray[np.int32] | None = None,
 ) -> Sightings:
     """Return all enemies (or friends) that the agents of `rows` see, in no particular order.
 
     `within` narrows each agent's sight, cells.
     """
-    sight = world[Senses].sight[rows].astype(np.int64)
+    sight2 = world[Senses].sight[rows].astype(np.int32)
     if within is not None:
-        sight = np.minimum(sight, within)
-    viewer, other = occupancy.near(rows, int(sight.max(initial=0)), hostile=hostile)
-    position = world[Position]
-    mine = rows[viewer]
-    dx = position.x[other].astype(np.int64) - position.x[mine]
-    dy = position.y[other].astype(np.int64) - position.y[mine]
-    distance2 = dx * dx + dy * dy
-    near = (distance2 <= sight[viewer] ** 2).nonzero()[0]
-    clear = near[grid.sees(occupancy.cells[mine[near]], occupancy.cells[other[near]])]
+        sight2 = np.minimum(sight2, within)
+    x, y = world[Position].x, world[Position].y
+    if len(rows) * world.n <= PAIRS_AT_ONCE:
+        dx, dy = x - x[rows][:, None], y - y[rows][:, None]
+        distance2 = dx * dx + dy * dy
+        team = occupancy.team
+        near = (distance2 <= (sight2 * sight2)[:, None]) & ((team != team[rows][:, None]) == hostile)
+        if not hostile:
+            near[np.arange(len(rows)), rows] = False
+        viewer, other = near.nonzero()
+        distance2 = distance2[viewer, other]
+    else:
+        viewer, other = occupancy.near(rows, int(sight2.max(initial=0)), hostile=hostile)
+        mine = rows[viewer]
+        dx, dy = x[other] - x[mine], y[other] - y[mine]
+        distance2 = dx * dx + dy * dy
+        kept = (distance2 <= (sight2 * sight2)[viewer]).nonzero()[0]
+        viewer, other, distance2 = viewer[kept], other[kept], distance2[kept]
+    clear = grid.sees(occupancy.cells[rows[viewer]], occupancy.cells[other]).nonzero()[0]
     return Sightings(viewer[clear], other[clear], distance2[clear])
 
 
@@ -80,7 +99,9 @@ def nearest_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) 
 
     Whoever sees enough of them close by need not look farther: in a crowd that is nearly everyone.
     """
-    close = np.full(len(rows), CLOSE_CELLS, np.int64)
+    if len(rows) * world.n <= PAIRS_AT_ONCE:
+        return sightings(world, grid, occupancy, rows, hostile=False)
+    close = np.full(len(rows), CLOSE_CELLS, np.int32)
     seen = sightings(world, grid, occupancy, rows, hostile=False, within=close)
     few = (np.bincount(seen.viewer, minlength=len(rows)) < ALLIES_MAX).nonzero()[0]
     if not len(few):
@@ -97,7 +118,7 @@ def nearest_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) 
 
 
 def threats(
-    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, within: NDArray[np.int64] | None = None
+    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, within: NDArray[np.int32] | None = None
 ) -> NDArray[np.int64]:
     """Return how many enemies each agent of `rows` sees (at most `within` cells away), `[len(rows)]`."""
     found = np.zeros(len(rows), np.int64)

@@ -53,7 +53,8 @@ class PhaseDigest:
 class TickReport:
     """What happened in one tick.
 
-    `inputs` were applied at its start, `refused` were not (with the sentence). `known` is the digest of what the
+    `inputs` came at its start, in this order; `refused` has the places of those that had no effect, and the sentence
+    that says why. `known` is the digest of what the
     planned agents knew; `plans` is None when nobody planned. `draws` counts random draws by purpose. `phases` and
     `changes` are filled at detail `full` only. `durations` are seconds by phase: measured, never recorded in a replay.
     """
@@ -63,7 +64,7 @@ class TickReport:
     agents: int
     outcome: str | None
     inputs: tuple[Input, ...] = ()
-    refused: tuple[tuple[Input, str], ...] = ()
+    refused: dict[int, str] = field(default_factory=dict)
     known: str | None = None
     plans: BatchPlans | None = None
     draws: dict[str, int] = field(default_factory=dict)
@@ -194,8 +195,8 @@ class Simulation:
             digest=digest,
             agents=self.world.n,
             outcome=self.outcome,
-            inputs=tuple(frame.applied),
-            refused=tuple(frame.refused),
+            inputs=inputs,
+            refused=frame.refused,
             known=None if frame.batch is None else frame.batch.digest(),
             plans=frame.plans,
             draws={purpose_name(code): count for code, count in self.stage.rng.take_counts().items()},

@@ -83,11 +83,11 @@ class Turn:
         """Return the rows of agent keys, -1 for those that are gone."""
         return self.world.rows_of(keys.astype(np.int64))
 
-    def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int64]:
-        """Return squared distances between agents, pair by pair."""
+    def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int32]:
+        """Return squared distances between agents, pair by pair; the largest map's still fit 32 bits."""
         position = self.world[Position]
-        dx = position.x[rows].astype(np.int64) - position.x[others]
-        dy = position.y[rows].astype(np.int64) - position.y[others]
+        dx = position.x[rows] - position.x[others]
+        dy = position.y[rows] - position.y[others]
         return dx * dx + dy * dy
 
     def seconds(self, seconds: float) -> int:

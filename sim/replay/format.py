@@ -322,18 +322,21 @@ class Header(Body):
 
 
 class RefusedInput(Body):
-    """An input that had no effect, and the sentence that says why."""
+    """An input that had no effect: its place among the tick's inputs, and the sentence that says why."""
 
-    input: Input
+    at: Count
     why: str
 
 
 class Attempt(Body):
-    """Agents that one tier was asked for in vain, and how that ended; one record for those that share all of it."""
+    """Agents that one tier was asked for in vain, and how that ended; one record for those that share all of it.
+
+    `keys` is `*` for everyone who was planned in the tick.
+    """
 
     tier: str
     outcome: OutcomeName
-    keys: Runs
+    keys: Literal["*"] | Runs
     error: str | None = None
 
 

@@ -155,17 +155,13 @@ class Playback:
     def tick(self, record: Tick) -> Tick:
         """Run the tick of a record again and return what is recorded now.
 
-        Refused inputs are not offered again, as they had no effect and where they stood among the others is not known.
-
         Raises:
             Exception: whatever the simulation raises.
         """
         self._source.expect(record)
         for item in record.inputs:
             self.simulation.inject(item)
-        report = self.simulation.tick()
-        report.refused = (*((refused.input, refused.why) for refused in record.refused), *report.refused)
-        return tick_of(report, self.header.columns)
+        return tick_of(self.simulation.tick(), self.header.columns)
 
     def close(self) -> None:
         """Give back the simulation."""

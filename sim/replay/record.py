@@ -109,7 +109,7 @@ def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
     Raises:
         ReplayError: the world's columns are not those of the header.
     """
-    refused = [RefusedInput(input=item, why=why) for item, why in report.refused]
+    refused = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
     planning = {} if report.plans is None else _planning(report.plans)
     heard = [
         [item.model_dump(mode="json") for item in report.inputs],
@@ -190,20 +190,31 @@ def _plain(part: Any) -> Any:
 def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
     """Return an attempt's failures, one record for agents that share outcome and error, in the order of first keys."""
     failed = attempt.outcome != Outcome.OK
-    groups: dict[tuple[int, str | None], list[int]] = {}
+    groups: dict[tuple[int, str | None], NDArray[np.int64]] = {}
     asked, outcomes = keys[attempt.rows[failed]], attempt.outcome[failed]
     if attempt.errors:
+        sorted_out: dict[tuple[int, str | None], list[int]] = {}
         for key, code in zip(asked.tolist(), outcomes.tolist(), strict=True):
             error = attempt.errors.get(key)
-            groups.setdefault((code, None if error is None else without_places(error)), []).append(key)
+            sorted_out.setdefault((code, None if error is None else without_places(error)), []).append(key)
+        groups = {shared: np.array(members, np.int64) for shared, members in sorted_out.items()}
     else:
         codes, first = np.unique(outcomes, return_index=True)
-        for code in codes[np.argsort(first)].tolist():
-            groups[code, None] = asked[outcomes == code].tolist()
+        groups = {(code, None): asked[outcomes == code] for code in codes[np.argsort(first)].tolist()}
     return [
-        Attempt(tier=attempt.tier, outcome=Outcome(code).label, keys=runs(np.array(members, np.int64)), error=error)  # type: ignore[arg-type]
+        Attempt(
+            tier=attempt.tier,
+            outcome=Outcome(code).label,  # type: ignore[arg-type]
+            keys="*" if len(members) == len(keys) else runs(members),
+            error=error,
+        )
         for (code, error), members in groups.items()
     ]
+
+
+def attempted(tick: Tick, attempt: Attempt) -> list[int]:
+    """Return the agents that an attempt's record stands for, ascending."""
+    return sorted(planned(tick)) if attempt.keys == "*" else keys_of(attempt.keys).tolist()
 
 
 def _usage(usage: LlmUsage) -> Usage:
@@ -246,7 +257,7 @@ def failures(tick: Tick, tier: str) -> dict[int, tuple[Outcome, str | None]]:
         key: (Outcome.of(attempt.outcome), attempt.error)
         for attempt in tick.attempts
         if attempt.tier == tier
-        for key in keys_of(attempt.keys).tolist()
+        for key in attempted(tick, attempt)
     }
 
 

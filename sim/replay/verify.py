@@ -16,10 +16,10 @@ from ai.errors import AIError
 from sim.changes import RESOURCE_KEY
 from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported
 from sim.explain import one_line
-from sim.replay.format import Body, Changed, End, Header, Tick, canonical, keys_of
+from sim.replay.format import Body, Changed, End, Header, Tick, canonical
 from sim.replay.playback import Playback
 from sim.replay.reader import Source, iter_records, open_source
-from sim.replay.record import Totals, planned, run_digest
+from sim.replay.record import Totals, attempted, planned, run_digest
 from sim.state import WorldState
 
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "record"]
@@ -220,7 +220,6 @@ def first_difference(
 def _missing_input(playback: Playback, recorded: Tick) -> dict[str, Any] | None:
     """Return an input that the scenario has for this tick and the record has not."""
     found = [canonical(item.model_dump(mode="json")) for item in recorded.inputs]
-    found += [canonical(refused.input.model_dump(mode="json")) for refused in recorded.refused]
     for timed in playback.timeline.get(recorded.t, ()):
         data = timed.model_dump(mode="json")
         try:
@@ -269,7 +268,7 @@ def _attempts(tick: Tick) -> dict[int, str]:
     found: dict[int, list[str]] = {}
     for attempt in tick.attempts:
         error = "" if attempt.error is None else f" ({attempt.error})"
-        for key in keys_of(attempt.keys).tolist():
+        for key in attempted(tick, attempt):
             found.setdefault(key, []).append(f"{attempt.tier}: {attempt.outcome}{error}")
     return {key: "; ".join(texts) for key, texts in found.items()}
 

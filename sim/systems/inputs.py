@@ -32,15 +32,13 @@ class Inputs(System):
 
     def process(self, world: World, frame: Frame) -> None:
         """Apply `frame.inputs`; what cannot be done is refused with a sentence."""
-        for item in frame.inputs:
+        for place, item in enumerate(frame.inputs):
             reason = self._apply(world, frame, item)
+            if reason is not None:
+                frame.refused[place] = reason
             # Each input meets the world that the ones before it left.
             world.flush()
-            if reason is None:
-                frame.applied.append(item)
-            else:
-                frame.refused.append((item, reason))
-        if any(isinstance(item, Spawn | Remove) for item in frame.applied):
+        if any(isinstance(item, Spawn | Remove) for item in frame.inputs):
             promote(world)
 
     def _apply(self, world: World, frame: Frame, item: Input) -> str | None:

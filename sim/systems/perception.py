@@ -12,14 +12,12 @@ from sim.columns import Component
 from sim.components import (
     AGENT,
     ActionSteps,
-    Position,
     Progress,
     Status,
-    Team,
 )
 from sim.frame import Frame
-from sim.grid import Occupancy
-from sim.perception import perceive, threats
+from sim.grid import SIGHT_MAX, Occupancy
+from sim.perception import occupancy_of, perceive, threats
 from sim.world import System, World
 
 
@@ -38,8 +36,8 @@ class Perception(System):
     def process(self, world: World, frame: Frame) -> None:
         """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
         stage, planning = frame.stage, frame.stage.scenario.planning
-        position, progress = world[Position], world[Progress]
-        frame.occupancy = Occupancy(stage.grid, stage.grid.cell(position.x, position.y), world[Team].id)
+        progress = world[Progress]
+        frame.occupancy = occupancy_of(world, stage.grid)
         frame.alarmed = self._alarmed(world, frame, frame.occupancy)
         needing = (progress.status != Status.RUNNING) & (progress.waiting_since <= frame.tick)
         needing[frame.alarmed] = True
@@ -66,7 +64,7 @@ class Perception(System):
         scanning = scanning[asked]
         if not len(rows):
             return rows
-        radius = steps.args[current[asked], 0, rows].astype(np.int64)
-        within = np.where(scanning & (radius != NONE), radius, np.iinfo(np.int64).max)
+        radius = steps.args[current[asked], 0, rows]
+        within = np.where(scanning & (radius != NONE), radius, SIGHT_MAX)
         seen: NDArray[np.bool_] = threats(world, stage.grid, occupancy, rows, within) > 0
         return rows[seen]

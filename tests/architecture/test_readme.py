@@ -69,8 +69,9 @@ def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     names: dict[str, object] = {"__name__": "example"}
     for example in examples(page):
         if example.language == "python":
-            # Blank lines in front make a traceback show the page's own line number.
-            exec(compile("\n" * (example.line - 1) + example.text, str(page), "exec"), names)
+            # Blank lines in front make a traceback show the page's own line number. A page has no __future__ import.
+            lines = "\n" * (example.line - 1) + example.text
+            exec(compile(lines, str(page), "exec", dont_inherit=True), names)
         else:
             for line in commands(example.text):
                 run_command(line, tmp_path)

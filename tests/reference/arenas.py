@@ -20,9 +20,7 @@ CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.builds(lambda text: {"kind": "objective_contains", "text": text}, st.sampled_from(["REACH", "hold"])),
     st.builds(lambda text: {"kind": "order_contains", "text": text}, st.sampled_from(["back", "Reach"])),
     st.builds(lambda share: {"kind": "ally_hurt", "below_percent": share}, st.sampled_from([30, 90])),
-    st.builds(
-        lambda item: {"kind": "has_item", "item": item}, st.sampled_from(["smokes", "explosives", "medkits"])
-    ),
+    st.builds(lambda item: {"kind": "has_item", "item": item}, st.sampled_from(["smokes", "explosives", "medkits"])),
     st.builds(
         lambda group: {"kind": "ready", "group": group},
         st.sampled_from(["block", "heal", "scan", "throw", "weapon", "singing"]),

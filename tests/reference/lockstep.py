@@ -28,7 +28,7 @@ Choose = Callable[[int, int], Plan]
 COLUMNS = [(spec.label, component, spec.name) for component in AGENT for spec in schema_of(component).columns]
 
 
-class Mismatch(AssertionError):
+class MismatchError(AssertionError):
     """The two do not agree; the message names tick, key, column and both values."""
 
 
@@ -94,7 +94,7 @@ def run_in_step(
         choose: plans; the scenario's rules plan where it is not given.
 
     Raises:
-        Mismatch: they do not agree.
+        MismatchError: they do not agree.
     """
     source: Any
     if choose is None:
@@ -133,7 +133,7 @@ def _glyphs(scenario: Scenario) -> list[list[str]]:
 
 def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
     if fast != slow:
-        raise Mismatch(f"tick {tick}, {what}, {name}: the simulation has {fast!r}, the reference {slow!r}")
+        raise MismatchError(f"tick {tick}, {what}, {name}: the simulation has {fast!r}, the reference {slow!r}")
 
 
 def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
@@ -164,9 +164,10 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
 
 def _compare_report(report: TickReport, expected: SlowTick, batch: SnapshotBatch | None) -> None:
     tick = report.tick
-    _check(tick, "report", "inputs", list(report.inputs), expected.applied)
-    _check(tick, "report", "refused", [item for item, _ in report.refused], expected.refused)
-    for _, reason in report.refused:
+    applied = [item for place, item in enumerate(report.inputs) if place not in report.refused]
+    _check(tick, "report", "inputs", applied, expected.applied)
+    _check(tick, "report", "refused", [report.inputs[place] for place in report.refused], expected.refused)
+    for reason in report.refused.values():
         assert reason
         assert "\n" not in reason
     _check(tick, "report", "outcome", report.outcome, expected.outcome)

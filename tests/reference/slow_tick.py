@@ -840,7 +840,7 @@ def _holds(condition: Any, known: Known) -> bool:
         case "order_contains":
             return condition.text.casefold() in (me.order or "").casefold()
         case "ally_hurt":
-            return any(0 < ally.hp and ally.hp * 100 < me.hp_max * condition.below_percent for ally in known.allies)
+            return any(ally.hp > 0 and ally.hp * 100 < me.hp_max * condition.below_percent for ally in known.allies)
         case "has_item":
             return getattr(me, condition.item) > 0
         case "ready":

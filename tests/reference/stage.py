@@ -49,9 +49,7 @@ class Stage:
                 "teams": [
                     {
                         "name": letter,
-                        "squads": [
-                            {"name": letter, "archetype": "kit", "count": len(places[letter]), "area": whole}
-                        ],
+                        "squads": [{"name": letter, "archetype": "kit", "count": len(places[letter]), "area": whole}],
                     }
                     for letter in letters
                 ],
@@ -121,4 +119,3 @@ class Stage:
         self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.sim.close()
-

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -11,34 +13,67 @@ from hypothesis import strategies as st
 from sim.actions import default_registry
 from sim.actions.base import Refused
 from sim.scenario import Scenario, load
-from tests.reference.arenas import arenas, inputs_for
 from tests.reference import slow_tick
-from tests.reference.lockstep import Choose, Mismatch, random_plans, run_in_step
+from tests.reference.arenas import arenas, inputs_for
+from tests.reference.lockstep import Choose, MismatchError, random_plans, run_in_step
 from tests.reference.slow_tick import CODES, KIND_NAMES, Step
 
+SIZES = {
+    "sim.perception.PAIRS_AT_ONCE": 0,
+    "sim.perception.CLOSE_CELLS": 2,
+    "sim.grid.LINES_AT_ONCE": 0,
+    "sim.grid.FIELDS_CELLS_MAX": 0,
+    "sim.grid.TEAMS_INDEXED_MAX": 2,
+    "sim.world.FEW_ROWS": 0,
+    "sim.world.DENSE_KEYS_MAX": 3,
+}
+"""From what size on the simulation goes other ways for speed, set so low that small worlds go them."""
 
-def test_skirmish_is_what_the_rules_say_to_its_end() -> None:
+
+@contextmanager
+def ways(*, large: bool) -> Iterator[None]:
+    """Let the simulation take the ways it takes in large worlds."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, size in SIZES.items() if large else ():
+            patch.setattr(name, size)
+        yield
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_skirmish_is_what_the_rules_say_to_its_end(large: bool) -> None:  # noqa: FBT001
     """The shipped skirmish, planned by its rules, equals the reference in every tick until it is decided."""
     scenario = load("skirmish")
-    slow = run_in_step(scenario, ticks=scenario.ticks)
+    with ways(large=large):
+        slow = run_in_step(scenario, ticks=scenario.ticks)
     assert slow.outcome() is not None
 
 
 @settings(max_examples=settings.default.max_examples // 2)
-@given(data=st.data())
-def test_any_small_world_planned_by_rules_equals_the_reference(data: st.DataObject) -> None:
+@given(data=st.data(), large=st.booleans())
+def test_any_small_world_planned_by_rules_equals_the_reference(
+    data: st.DataObject,
+    large: bool,  # noqa: FBT001
+) -> None:
     """Drawn maps, teams, kit, rules and inputs: what agents know, plan and do equals the reference."""
     scenario = data.draw(arenas())
-    run_in_step(scenario, ticks=30, inputs=data.draw(inputs_for(scenario, 30)))
+    inputs = data.draw(inputs_for(scenario, 30))
+    with ways(large=large):
+        run_in_step(scenario, ticks=30, inputs=inputs)
 
 
 @settings(max_examples=settings.default.max_examples // 2)
-@given(data=st.data(), script=st.integers(0, 1000))
-def test_any_small_world_with_random_plans_equals_the_reference(data: st.DataObject, script: int) -> None:
+@given(data=st.data(), script=st.integers(0, 1000), large=st.booleans())
+def test_any_small_world_with_random_plans_equals_the_reference(
+    data: st.DataObject,
+    script: int,
+    large: bool,  # noqa: FBT001
+) -> None:
     """Plans of any kind with any target and cell, refused when the step runs or not, equal the reference."""
     scenario = data.draw(arenas())
     plans = random_plans(script, scenario.agents + 2, scenario.map.width, scenario.map.height)
-    run_in_step(scenario, ticks=30, inputs=data.draw(inputs_for(scenario, 30)), choose=plans)
+    inputs = data.draw(inputs_for(scenario, 30))
+    with ways(large=large):
+        run_in_step(scenario, ticks=30, inputs=inputs, choose=plans)
 
 
 ROOMS = (
@@ -94,5 +129,7 @@ def test_names_of_refusals_and_kinds_are_the_simulations() -> None:
 def test_a_difference_is_told_by_tick_agent_column_and_both_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the two disagree, the failure names the tick, the key, the column and what each has."""
     monkeypatch.setitem(slow_tick.STRIKES, "Attack", (11, 0, 1))
-    with pytest.raises(Mismatch, match=r"tick \d+, agent [01], Health.hp: the simulation has 290, the reference 289"):
+    with pytest.raises(
+        MismatchError, match=r"tick \d+, agent [01], Health.hp: the simulation has 290, the reference 289"
+    ):
         run_in_step(_brawl(("..",), 10, 1, 1), ticks=25, choose=_duel("Attack"))

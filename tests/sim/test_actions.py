@@ -41,7 +41,12 @@ def ended(stage: Stage, key: int, ticks: int) -> Status:
 
 @pytest.mark.parametrize(
     ("kind", "damage", "ticks", "rounds", "cooldown"),
-    [("Attack", 10, 1, 1, 10), ("AimedShot", 15, 10, 1, 20), ("QuickAttack", 5, 1, 1, 5), ("HeavyAttack", 25, 5, 0, 30)],
+    [
+        ("Attack", 10, 1, 1, 10),
+        ("AimedShot", 15, 10, 1, 20),
+        ("QuickAttack", 5, 1, 1, 5),
+        ("HeavyAttack", 25, 5, 0, 30),
+    ],
 )
 def test_a_strike_harms_at_its_end_and_costs_rounds_and_a_cooldown(
     kind: str, damage: int, ticks: int, rounds: int, cooldown: int
@@ -228,7 +233,9 @@ def test_smoke_stands_from_the_next_tick_for_eight_seconds_but_not_on_walls() ->
         stage.plan(0, ("ThrowSmoke", 3, 0))
         stage.tick()
         grid, smoke = stage.sim.stage.grid, stage.sim.stage.smoke
-        assert smoke.cell.tolist() == sorted(int(grid.cell_at(*cell)) for cell in [*((x, 0) for x in range(1, 6)), (3, 1)])
+        assert smoke.cell.tolist() == sorted(
+            int(grid.cell_at(*cell)) for cell in [*((x, 0) for x in range(1, 6)), (3, 1)]
+        )
         assert set(smoke.until.tolist()) == {81}
         stage.tick(79)
         assert len(smoke.cell) == 6
@@ -346,7 +353,7 @@ def test_paces_are_two_five_and_ten_cells_a_second(speed: int | None, period: in
 
 def test_walks_go_around_walls_by_the_shortest_way() -> None:
     """MoveTo takes the walking distance, ties in the order north, west, east, south."""
-    with Stage(".....", ".###.", "a.#..", "....."  ) as stage:
+    with Stage(".....", ".###.", "a.#..", ".....") as stage:
         stage.plan(0, ("MoveTo", 3, 2, 2))
         path = []
         for _ in range(6):

@@ -19,9 +19,7 @@ def fight(stage: Stage, harm: Sequence[tuple[int, int]] = (), mend: Sequence[tup
     def parts(pairs: Sequence[tuple[int, int]]) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(np.array([row]), np.array([amount], np.int32)) for row, amount in pairs]
 
-    Combat().process(
-        stage.sim.world, Frame(stage.sim.stage, stage.sim.world.tick, harm=parts(harm), mend=parts(mend))
-    )
+    Combat().process(stage.sim.world, Frame(stage.sim.stage, stage.sim.world.tick, harm=parts(harm), mend=parts(mend)))
 
 
 def test_harm_from_several_adds_up() -> None:

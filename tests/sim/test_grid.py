@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sim.grid import LINE_MAX, SIGHT_MAX, UNREACHABLE, Grid, Occupancy, Smoke, Terrain, disc
@@ -45,8 +45,10 @@ def test_sight_runs_along_the_documented_line(a: tuple[int, int], b: tuple[int, 
     assert sees(grid, a, b) == clear
 
 
-def test_sight_reaches_every_offset_that_anyone_may_ask_for() -> None:
+@pytest.mark.parametrize("at_once", [0, 10**9])
+def test_sight_reaches_every_offset_that_anyone_may_ask_for(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """From one cell to each other at most LINE_MAX away along each axis, all in one call, equals the walk."""
+    monkeypatch.setattr("sim.grid.LINES_AT_ONCE", at_once)
     side = LINE_MAX + 1
     grid = random_grid(3, side, side, walls=12)
     cells = [(x, y) for y in range(side) for x in range(side)]
@@ -171,21 +173,37 @@ def test_a_disc_holds_the_cells_within_its_radius_nearest_first(radius: int) -> 
     assert found == sorted(found, key=lambda offset: (distance2((0, 0), offset), offset[1], offset[0]))
 
 
-@given(cells=st.lists(CELLS, min_size=1, max_size=20, unique=True), radius=st.integers(0, SIGHT_MAX))
-def test_near_finds_exactly_the_pairs_within_the_radius(cells: list[tuple[int, int]], radius: int) -> None:
-    """All pairs of an asked agent and another one within the radius come back, and no other."""
+@pytest.mark.parametrize("hostile", [True, False])
+@pytest.mark.parametrize("indexed", [0, 8])
+@given(
+    cells=st.lists(CELLS, min_size=1, max_size=20, unique=True),
+    teams=st.lists(st.integers(0, 3), min_size=20, max_size=20),
+    radius=st.integers(0, SIGHT_MAX),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_near_finds_exactly_the_pairs_within_the_radius(
+    monkeypatch: pytest.MonkeyPatch,
+    indexed: int,
+    hostile: bool,  # noqa: FBT001
+    cells: list[tuple[int, int]],
+    teams: list[int],
+    radius: int,
+) -> None:
+    """All pairs of an asked agent and another of the side meant come back once each, and no other, by either way."""
+    monkeypatch.setattr("sim.grid.TEAMS_INDEXED_MAX", indexed)
     grid = grid_of(*["." * 22] * 14)
     places = np.array([grid.cell_at(*cell) for cell in cells])
     asked = np.arange(0, len(cells), 2)
-    mine, other = Occupancy(grid, places).near(asked, radius)
-    expected = {
+    mine, other = Occupancy(grid, places, np.array(teams[: len(cells)], np.int8)).near(asked, radius, hostile=hostile)
+    expected = [
         (position, row)
         for position, viewer in enumerate(asked.tolist())
         for row in range(len(cells))
-        if row != viewer and distance2(cells[viewer], cells[row]) <= radius * radius
-    }
-    assert sorted(zip(mine.tolist(), other.tolist(), strict=True)) == sorted(expected)
-    assert (np.diff(mine) >= 0).all()
+        if row != viewer
+        and (teams[row] != teams[viewer]) == hostile
+        and distance2(cells[viewer], cells[row]) <= radius * radius
+    ]
+    assert sorted(zip(mine.tolist(), other.tolist(), strict=True)) == expected
 
 
 @given(
@@ -197,7 +215,7 @@ def test_a_quick_no_about_strangers_is_a_sure_no(cells: list[tuple[int, int]], t
     grid = grid_of(*["." * 61] * 61)
     places = np.array([grid.cell_at(*cell) for cell in cells])
     team = np.array(teams[: len(cells)], np.int8)
-    may = Occupancy(grid, places).strangers_near(np.arange(len(cells)), team)
+    may = Occupancy(grid, places, team).strangers_near(np.arange(len(cells)))
     for row, cell in enumerate(cells):
         if any(
             team[row] != team[other] and distance2(cell, place) <= SIGHT_MAX**2 for other, place in enumerate(cells)

@@ -1,0 +1,298 @@
+"""The same scenario, seed and inputs give the same roots, whatever else is different about the run."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai import MockBatchLlm
+from ai.plan import BatchPlans, PlanBatch
+from ai.snapshot import SnapshotBatch
+from sim.actions import default_registry
+from sim.grid import MARGIN
+from sim.inputs import Input, SetCells, Spawn
+from sim.scenario import Scenario, load
+from sim.simulation import Simulation
+from sim.tiers import LivePlans
+from sim.world import WorldState
+from tests.reference.arenas import arenas, inputs_for
+from tests.reference.lockstep import COLUMNS
+
+FEW = settings(max_examples=settings.default.max_examples // 5)
+TICKS = 40
+
+PROGRAM = f"""
+import sys
+import numpy as np
+from sim.scenario import load
+from sim.simulation import Simulation
+junk = [bytes(n) for n in range(int(sys.argv[1]))]
+core = getattr(np, "_core", None) or np.core
+on = [name for name in sys.argv[2].split() if core._multiarray_umath.__cpu_features__[name]]
+print("dispatching", *on)
+with Simulation(load("skirmish")) as simulation:
+    for report in simulation.run({TICKS}):
+        print(report.digest.root)
+"""
+
+Inputs = Mapping[int, Sequence[Input]]
+
+
+def roots_of(simulation: Simulation, ticks: int, inputs: Inputs | None = None) -> list[str]:
+    """Run to a tick and return every root; closes the simulation."""
+    with simulation:
+        roots = []
+        while simulation.world.tick < ticks and simulation.outcome is None:
+            for item in (inputs or {}).get(simulation.world.tick, ()):
+                simulation.inject(item)
+            roots.append(simulation.tick().digest.root)
+        return roots
+
+
+def elsewhere(*, junk: int = 0, features: str = "", **environment: str) -> list[str]:
+    """Run the fixed corpus in another process and return its roots; warnings there are errors."""
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, str(junk), features]
+    found = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert found.returncode == 0, found.stderr
+    head, *roots = found.stdout.split("\n")[:-1]
+    assert head == "dispatching"
+    return roots
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[str]:
+    """Return the roots of the fixed corpus in this process."""
+    return roots_of(Simulation(load("skirmish")), TICKS)
+
+
+def test_the_same_process_gives_the_same_roots_again(expected: list[str]) -> None:
+    """Nothing is left over from the first run."""
+    assert len(set(expected)) == TICKS
+    assert roots_of(Simulation(load("skirmish")), TICKS) == expected
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "random"])
+def test_another_process_with_another_hash_seed_gives_the_same_roots(expected: list[str], hash_seed: str) -> None:
+    """No order of sets, dictionaries or addresses reaches the state."""
+    assert elsewhere(PYTHONHASHSEED=hash_seed, junk=int(hash_seed == "1") * 500) == expected
+
+
+def test_another_allocator_gives_the_same_roots(expected: list[str]) -> None:
+    """Where things lie in memory does not matter."""
+    assert elsewhere(PYTHONMALLOC="malloc", junk=99) == expected
+
+
+def test_a_processor_without_its_newer_instructions_gives_the_same_roots(expected: list[str]) -> None:
+    """With every dispatched level of NumPy switched off, results are equal to the bit."""
+    core: Any = getattr(np, "_core", None) or np.core
+    umath = core._multiarray_umath
+    features = " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name])
+    if not features:
+        pytest.skip("this processor has none of the levels that NumPy dispatches to, so there is nothing to switch off")
+    assert elsewhere(NPY_DISABLE_CPU_FEATURES=features, OPENBLAS_NUM_THREADS="1", features=features) == expected
+
+
+@FEW
+@given(data=st.data())
+def test_the_order_of_spawning_does_not_matter(data: st.DataObject) -> None:
+    """Agents created in any order have the keys of the file, and so the same run."""
+    scenario = data.draw(arenas())
+    inputs = data.draw(inputs_for(scenario, 12))
+    order = np.array(data.draw(st.permutations(range(scenario.agents))), np.intp)
+    permuted = Simulation(scenario, order=order)
+    assert permuted.world.next_key == scenario.agents
+    assert roots_of(permuted, 15, inputs) == roots_of(Simulation(scenario), 15, inputs)
+
+
+@FEW
+@given(data=st.data())
+def test_a_fresh_world_restored_at_every_tick_goes_on_the_same(data: st.DataObject) -> None:
+    """There is no state but what a snapshot holds: not in systems, caches, resources or planners."""
+    scenario = data.draw(arenas())
+    inputs = data.draw(inputs_for(scenario, 8))
+    whole = roots_of(Simulation(scenario), 10, inputs)
+    roots: list[str] = []
+    state: WorldState | None = None
+    while len(roots) < len(whole):
+        order = np.array(data.draw(st.permutations(range(scenario.agents))), np.intp)
+        with Simulation(scenario, order=order) as simulation:
+            if state is not None:
+                simulation.restore(state)
+            for item in inputs.get(simulation.world.tick, ()):
+                simulation.inject(item)
+            roots.append(simulation.tick().digest.root)
+            state = simulation.snapshot()
+    assert roots == whole
+
+
+@FEW
+@given(data=st.data(), at=st.integers(0, 25))
+def test_a_fresh_world_restored_at_any_tick_goes_on_the_same(data: st.DataObject, at: int) -> None:
+    """A snapshot of any tick, put into a world that has lived through something else, continues the run."""
+    scenario = data.draw(arenas())
+    inputs = data.draw(inputs_for(scenario, 20))
+    whole = roots_of(Simulation(scenario), 30, inputs)
+    with Simulation(scenario) as first:
+        head = []
+        for tick in range(min(at, len(whole))):
+            for item in inputs.get(tick, ()):
+                first.inject(item)
+            head.append(first.tick().digest.root)
+        state = first.snapshot()
+    second = Simulation(scenario, seed=scenario.seed)
+    for _ in range(3):
+        if second.outcome is None:
+            second.tick()
+    second.restore(state)
+    assert head + roots_of(second, 30, inputs) == whole
+
+
+def test_the_skirmish_restored_into_fresh_worlds_ends_the_same() -> None:
+    """Fights, smoke and deaths included: snapshots of several ticks, each into a fresh world."""
+    scenario = load("skirmish")
+    whole = roots_of(Simulation(scenario), 250)
+    for start in range(25, len(whole), 75):
+        with Simulation(scenario) as first:
+            list(first.run(start))
+            state = first.snapshot()
+        second = Simulation(scenario)
+        second.restore(state)
+        assert roots_of(second, 250) == whole[start:]
+
+
+def _with_bystanders(scenario: Scenario) -> Scenario:
+    """Add a walled-off column to the east, full of agents of a team of their own."""
+    data = scenario.canonical()
+    rows = data["map"]["rows"]
+    data["map"]["rows"] = [f"{row}##." for row in rows]
+    data["archetypes"]["bystander"] = {"medkits": 0}
+    area = {"x": len(rows[0]) + 2, "y": 0, "width": 1, "height": len(rows)}
+    squad = {"name": "bystanders", "archetype": "bystander", "count": len(rows), "area": area}
+    data["teams"].append({"name": "bystanders", "squads": [squad]})
+    return Scenario.from_canonical(data)
+
+
+def _values(simulation: Simulation, agents: int, width: int) -> dict[str, Any]:
+    """Return everything about the first so many agents and the map's west, by key and cell."""
+    world, grid, smoke = simulation.world, simulation.stage.grid, simulation.stage.smoke
+    kept = world.keys < agents
+    found: dict[str, Any] = {"keys": world.keys[kept].tolist(), "terrain": grid.terrain[:, :width].tolist()}
+    for label, component, name in COLUMNS:
+        found[label] = getattr(world[component], name)[..., kept].tolist()
+    cells = [(cell % grid.stride - MARGIN, cell // grid.stride - MARGIN) for cell in smoke.cell.tolist()]
+    found["smoke"] = sorted(zip(cells, smoke.until.tolist(), strict=True))
+    return found
+
+
+@FEW
+@given(data=st.data())
+def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
+    """Agents with keys after all others, behind a wall, leave every value of every other agent as it was."""
+    drawn = data.draw(arenas())
+    planning = drawn.planning.model_copy(update={"per_tick_max": 1000})
+    scenario = drawn.model_copy(update={"ends": "never", "planning": planning})
+    width, height = scenario.map.width, scenario.map.height
+    inputs = {
+        tick: [
+            item
+            for item in items
+            # Newcomers would take other keys, and what lies outside one map lies inside the other.
+            if not isinstance(item, Spawn)
+            and (getattr(item, "x", 0) or 0) + (item.width if isinstance(item, SetCells) else 1) <= width
+            and (getattr(item, "y", 0) or 0) + (item.height if isinstance(item, SetCells) else 1) <= height
+            and getattr(item, "agent", 0) < scenario.agents
+        ]
+        for tick, items in data.draw(inputs_for(scenario, 15)).items()
+    }
+    with Simulation(scenario) as alone, Simulation(_with_bystanders(scenario)) as watched:
+        for tick in range(20):
+            for simulation in (alone, watched):
+                for item in inputs.get(tick, ()):
+                    simulation.inject(item)
+                simulation.tick()
+            one, two = (_values(simulation, scenario.agents, width) for simulation in (alone, watched))
+            for name, value in one.items():
+                assert value == two[name], f"tick {tick}, {name}"
+
+
+class InParts:
+    """Plans each batch in parts of drawn sizes and merges what comes back."""
+
+    def __init__(self, scenario: Scenario, sizes: Sequence[int]) -> None:
+        self.inner = LivePlans(scenario, default_registry(), None, time.perf_counter)
+        self.tiers = self.inner.tiers
+        self.sizes = sizes
+        self.asked = 0
+
+    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+        """Cut, plan, merge."""
+        merged = PlanBatch.empty(batch.keys, 2)
+        start = 0
+        while start < len(batch):
+            end = min(start + self.sizes[self.asked % len(self.sizes)], len(batch))
+            self.asked += 1
+            rows = np.arange(start, end)
+            part = self.inner.plan(batch.take(rows)).plans
+            steps = part.kind.shape[0]
+            merged.length[rows], merged.tier[rows] = part.length, part.tier
+            merged.kind[:steps, rows], merged.args[:steps, :, rows] = part.kind, part.args
+            start = end
+        return BatchPlans(merged, self.tiers, [])
+
+    def close(self) -> None:
+        """Close the inner source."""
+        self.inner.close()
+
+
+@FEW
+@given(data=st.data(), sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6))
+def test_any_split_of_the_batch_gives_the_same_roots(data: st.DataObject, sizes: list[int]) -> None:
+    """An agent's plan does not depend on who else is planned for in the same call."""
+    scenario = data.draw(arenas())
+    inputs = data.draw(inputs_for(scenario, 12))
+    split = Simulation(scenario, source=InParts(scenario, sizes))
+    assert roots_of(split, 15, inputs) == roots_of(Simulation(scenario), 15, inputs)
+
+
+def test_two_runs_in_turn_do_not_affect_each_other(expected: list[str]) -> None:
+    """Simulations that live side by side, ticked alternately, are each as if alone."""
+    scenario = load("skirmish")
+    other = roots_of(Simulation(scenario, seed=5), TICKS)
+    with Simulation(scenario) as one, Simulation(scenario, seed=5) as two:
+        turns = [(one.tick().digest.root, two.tick().digest.root) for _ in range(TICKS)]
+    assert [turn[0] for turn in turns] == expected
+    assert [turn[1] for turn in turns] == other
+
+
+def _in_a_loop(work: Callable[[], list[str]]) -> list[str]:
+    async def inside() -> list[str]:
+        await asyncio.sleep(0)
+        return work()
+
+    return asyncio.run(inside())
+
+
+def test_a_run_inside_a_running_event_loop_gives_the_same_roots(expected: list[str]) -> None:
+    """As in a notebook; nothing of the run needs the loop."""
+    assert _in_a_loop(lambda: roots_of(Simulation(load("skirmish")), TICKS)) == expected
+
+
+def test_a_model_is_asked_the_same_inside_a_running_event_loop() -> None:
+    """With a client, its own background loop does the waiting, whether or not another loop runs here."""
+
+    def run() -> list[str]:
+        return roots_of(Simulation(load("skirmish"), client=MockBatchLlm.for_agents(20)), 12)
+
+    assert _in_a_loop(run) == run()

@@ -1,0 +1,183 @@
+"""Inputs from outside: each takes effect whole before anyone looks, or is refused with one sentence and no effect."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from sim.components import Status
+from sim.inputs import INPUT, Input, Move, Order, Remove, SetCells, Spawn
+from sim.lore import TEXTS_MAX
+from sim.scenario import Scenario
+from sim.simulation import Simulation
+from tests.reference.stage import Stage
+
+
+def test_a_move_drops_the_plan_for_a_walk() -> None:
+    """The player's agent walks, from this tick on, and its old plan is gone."""
+    with Stage("a....") as stage:
+        stage.plan(0, ("Wait", 600_000), ("Block",))
+        stage.tick(3)
+        report = stage.give(Move(agent=0, x=4, y=0))
+        assert report.inputs == (Move(agent=0, x=4, y=0),)
+        assert [str(step) for step in stage.sim.world.entity(0).steps] == ["MoveTo(x=4, y=0)"]
+        assert (stage[0, "Progress.tier"], stage[0, "Progress.planned_at"]) == (-1, 3)
+        stage.tick(8)
+        assert stage.at(0) == (4, 0)
+
+
+def test_an_order_reaches_the_whole_squad_and_nobody_else() -> None:
+    """Members get the words and the place and plan again in the same tick."""
+    with Stage("aab") as stage:
+        stage.tick(3)
+        stage.give(Order(squad="a", text="go east", x=2, y=0))
+        assert stage.asked == [(0, 0), (0, 1), (0, 2), (3, 0), (3, 1)]
+        texts = stage.sim.stage.lore.texts.all
+        assert [texts[stage[key, "Goal.order"]] for key in (0, 1)] == ["go east", "go east"]
+        assert [(stage[key, "Goal.x"], stage[key, "Goal.y"]) for key in (0, 1)] == [(2, 0), (2, 0)]
+        assert stage[2, "Goal.order"] == -1
+
+
+def test_an_order_without_a_place_keeps_the_goal() -> None:
+    """Words alone change the words alone; words said before are not kept twice."""
+    with Stage("aa") as stage:
+        stage.give(Order(squad="a", text="one", x=1, y=0))
+        stage.give(Order(squad="a", text="two"))
+        stage.give(Order(squad="a", text="one"))
+        assert stage.sim.stage.lore.texts.all == ("one", "two")
+        assert (stage[0, "Goal.x"], stage[0, "Goal.order"]) == (1, 0)
+
+
+def test_cells_change_before_anyone_looks() -> None:
+    """A wall that falls lets agents see each other in the same tick."""
+    with Stage("a#b") as stage:
+        stage.give(SetCells(cell="floor", x=1, y=0))
+        assert stage.sim.stage.source.batch.enemy[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
+
+
+def test_newcomers_take_the_nearest_free_cells_in_order() -> None:
+    """They join the squad with new keys, by distance, then y, then x, and plan in their stagger's turn."""
+    with Stage("....", ".a#.", "....", planning={"stagger_ticks": 2}) as stage:
+        stage.tick(4)
+        stage.give(Spawn(squad="a", count=4, x=1, y=1))
+        assert [stage.at(key) for key in range(1, 5)] == [(1, 0), (0, 1), (1, 2), (0, 0)]
+        assert [stage[key, "Squad.leader"] for key in range(5)] == [0] * 5
+        stage.tick(2)
+        assert stage.asked[1:] == [(4, 1), (4, 3), (5, 2), (5, 4)]
+
+
+def test_newcomers_may_refound_a_squad() -> None:
+    """A squad of which nobody is left gets a new leader from those who join."""
+    with Stage("a.b.") as stage:
+        stage.give(Remove(agent=0))
+        stage.give(Spawn(squad="a", count=2, x=0, y=0))
+        assert [stage[key, "Squad.leader"] for key in (2, 3)] == [2, 2]
+
+
+def test_a_removed_agent_is_gone_before_anyone_looks() -> None:
+    """It is not seen, does not act, and its key is not given again."""
+    with Stage("a.b") as stage:
+        stage.give(Remove(agent=1))
+        assert stage.sim.stage.source.batch.enemy[0, 0] == -1  # type: ignore[attr-defined]
+        assert stage.sim.world.keys.tolist() == [0]
+
+
+def test_inputs_are_applied_in_order_each_on_what_the_last_one_left() -> None:
+    """A move of an agent that an input before it removed is refused; a spawn may take a cell that was freed."""
+    with Stage("a.#") as stage:
+        report = stage.give(Remove(agent=0), Move(agent=0, x=1, y=0), Spawn(squad="a", count=1, x=0, y=0))
+        assert [type(item) for item in report.inputs] == [Remove, Move, Spawn]
+        assert list(report.refused) == [1]
+        assert stage.at(1) == (0, 0)
+
+
+BAD: list[tuple[Input, str]] = [
+    (Move(agent=9, x=0, y=0), "agent 9 is not in the world"),
+    (Move(agent=0, x=99, y=0), r"\(99, 0\) is outside the 4 by 2 map"),
+    (Move(agent=0, x=2, y=0), r"agent 0 cannot walk to \(2, 0\)"),
+    (Move(agent=0, x=3, y=0), r"agent 0 cannot walk to \(3, 0\)"),
+    (Order(squad="zz", text="go"), "there is no squad 'zz'; known: a, b"),
+    (Order(squad="a", text="go", x=1), "needs both x and y"),
+    (Order(squad="a", text="go", x=1, y=7), "outside the 4 by 2 map"),
+    (SetCells(cell="wall", x=0, y=0), "agent 0 stands where the wall would be"),
+    (SetCells(cell="wall", x=0, y=0, width=2, height=2), "agent 0 stands"),
+    (SetCells(cell="floor", x=3, y=0, width=2), "outside the 4 by 2 map"),
+    (Spawn(squad="zz", count=1, x=0, y=0), "there is no squad 'zz'"),
+    (Spawn(squad="a", count=1, x=4, y=0), "outside the 4 by 2 map"),
+    (Spawn(squad="a", count=5, x=0, y=0), "only 4 cells are free for 5 agents"),
+    (Remove(agent=2), "agent 2 is not in the world"),
+]
+
+
+@pytest.mark.parametrize(("item", "reason"), BAD, ids=[f"{item.kind}-{place}" for place, (item, _) in enumerate(BAD)])
+def test_what_cannot_be_done_is_refused_with_a_sentence_and_no_effect(item: Input, reason: str) -> None:
+    """The tick is the one that would have been without the input."""
+    with Stage("a.#.", "b.#.") as stage, Stage("a.#.", "b.#.") as other:
+        stage.tick()
+        other.tick()
+        report, expected = stage.give(item), other.tick()
+        assert expected is not None
+        assert report.inputs == (item,)
+        assert list(report.refused) == [0]
+        assert re.search(reason, report.refused[0]), report.refused[0]
+        assert report.digest.root == expected.digest.root
+
+
+def test_an_order_to_a_squad_of_which_nobody_is_left_is_refused() -> None:
+    """There is nobody to hear it, and its words are not kept."""
+    with Stage("ab") as stage:
+        report = stage.give(Remove(agent=0), Order(squad="a", text="come back"))
+        assert report.refused[1] == "nobody is left of squad 'a'"
+        assert stage.sim.stage.lore.texts.all == ()
+
+
+def test_a_run_holds_a_bounded_number_of_texts() -> None:
+    """An order with a text too many is refused; one with a known text is not."""
+    with Stage("a") as stage:
+        stage.sim.stage.lore.texts.all = tuple(map(str, range(TEXTS_MAX)))
+        report = stage.give(Order(squad="a", text="new"), Order(squad="a", text="7"))
+        assert "at most" in report.refused[0]
+        assert stage[0, "Goal.order"] == 7
+
+
+def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
+    """Timed inputs come first, injected ones after them in the order they came, once each."""
+    with Stage("aaa") as stage:
+        data: dict[str, Any] = stage.scenario.canonical()
+        data["inputs"] = [{"tick": 1, "input": {"kind": "remove", "agent": 0}}]
+        scenario = Scenario.from_canonical(data)
+    for timeline in (True, False):
+        with Simulation(scenario, timeline=timeline) as simulation:
+            assert simulation.tick().inputs == ()
+            simulation.inject(Remove(agent=2))
+            simulation.inject(Remove(agent=1))
+            expected = [0] * timeline + [2, 1]
+            assert [item.agent for item in simulation.tick().inputs] == expected  # type: ignore[union-attr]
+            assert simulation.tick().inputs == ()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"kind": "move", "agent": 3, "x": 1, "y": 2},
+        {"kind": "order", "squad": "a", "text": "go", "x": None, "y": None},
+        {"kind": "set_cells", "cell": "wall", "x": 0, "y": 1, "width": 2, "height": 3},
+        {"kind": "spawn", "squad": "a b", "count": 2, "x": 0, "y": 0},
+        {"kind": "remove", "agent": 0},
+    ],
+)
+def test_inputs_are_data(data: dict[str, Any]) -> None:
+    """Each kind is read from plain data and written as it was."""
+    assert INPUT.validate_python(data).model_dump() == data
+
+
+def test_orders_wake_agents_that_pause_after_a_refusal() -> None:
+    """Who was refused and pauses plans again at once when an order comes."""
+    with Stage("a") as stage:
+        stage.plan(0, ("Attack", 5))
+        stage.tick()
+        assert stage.status(0) is Status.REFUSED
+        stage.give(Order(squad="a", text="go"))
+        assert stage.asked == [(0, 0), (1, 0)]
