@@ -80,6 +80,7 @@ class Simulation:
     Args:
         scenario: what to start from.
         seed: replaces the scenario's seed.
+        registry: the action kinds (default: all that are discovered).
         client: the language model; without one the model tiers are passed over.
         source: replaces the live planning (a replay reads a record instead).
         detail: `full` also reports the state after every phase and every changed value.
@@ -108,6 +109,7 @@ class Simulation:
         scenario: Scenario,
         *,
         seed: int | None = None,
+        registry: ToolRegistry | None = None,
         client: LlmClient | None = None,
         source: PlanSource | None = None,
         detail: Detail = "hash",
@@ -118,7 +120,7 @@ class Simulation:
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
         self.detail = detail
-        self.registry: ToolRegistry = default_registry()
+        self.registry = default_registry() if registry is None else registry
         self.outcome: str | None = None
         self._clock = clock
         self._injected: list[Input] = []

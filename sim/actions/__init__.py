@@ -6,7 +6,7 @@ A module of this folder, or one named under the entry point group `tickweave.act
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from pkgutil import iter_modules
@@ -50,3 +50,10 @@ def discover() -> tuple[type[Action], ...]:
 def default_registry() -> ToolRegistry:
     """Return the registry of every discovered kind."""
     return ToolRegistry(discover())
+
+
+def recorded_registry(names: Iterable[str]) -> ToolRegistry:
+    """Return the registry of the discovered kinds among `names`: what a recording had, whatever was added since."""
+    wanted = set(names)
+    registry = default_registry()
+    return ToolRegistry(spec.kind for spec in registry.specs if spec.name in wanted)

@@ -21,7 +21,7 @@ from ai.parse import parse_plan
 from ai.plan import BatchPlans, Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.snapshot import SnapshotBatch
-from sim.actions import default_registry
+from sim.actions import recorded_registry
 from sim.errors import ReplayError
 from sim.inputs import Input
 from sim.replay.format import END, HEADER, TICK, Header, Tick
@@ -132,10 +132,12 @@ class Playback:
 
     def __init__(self, header: Header) -> None:
         scenario = Scenario.from_canonical(header.scenario, "the header's scenario")
-        self._source = RecordedPlanning(scenario, default_registry())
+        registry = recorded_registry(header.registry.kinds)
+        self._source = RecordedPlanning(scenario, registry)
         self.simulation = Simulation(
             scenario,
             seed=header.seed,
+            registry=registry,
             source=self._source,
             detail=header.detail,
             timeline=False,

@@ -161,12 +161,14 @@ def test_shots_hit_as_often_as_the_rule_says(row: str, accuracy: int, morale: in
         assert _hits(stage) == _draws_below(permille)
 
 
-def test_cover_protects_from_shots_from_more_than_two_cells_away() -> None:
-    """A target in cover is hit less often by 400 per-mille, unless the shooter is at most two cells away."""
-    for row, permille in (("a..b", 500), ("a.b.", 900)):
-        with Stage(row, accuracy=800, hp=10_000, rate=1000) as stage:
-            stage.sim.stage.grid.set_cells(row.index("b"), 0, 1, 1, Terrain.COVER)
-            assert _hits(stage) == _draws_below(permille)
+@pytest.mark.parametrize(
+    ("row", "accuracy", "permille"), [("a..b", 800, 500), ("a.b.", 800, 900), ("a..b", 1000, 700), ("a..b", 300, 50)]
+)
+def test_cover_protects_from_shots_from_more_than_two_cells_away(row: str, accuracy: int, permille: int) -> None:
+    """A target in cover is hit less often by 400 per-mille before the bounds, unless at most two cells away."""
+    with Stage(row, accuracy=accuracy, hp=10_000, rate=1000) as stage:
+        stage.sim.stage.grid.set_cells(row.index("b"), 0, 1, 1, Terrain.COVER)
+        assert _hits(stage) == _draws_below(permille)
 
 
 def test_attacking_lowers_the_guard() -> None:

@@ -14,6 +14,13 @@ from sim.inputs import Order, Remove
 from tests.reference.stage import Stage
 
 
+@pytest.fixture(autouse=True, params=["small", "large"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every test run both ways in which perception finds pairs."""
+    if request.param == "large":
+        monkeypatch.setattr("sim.perception.PAIRS_AT_ONCE", 0)
+
+
 def batch_of(stage: Stage) -> SnapshotBatch:
     """Tick once and return what the planned agents knew."""
     stage.tick()

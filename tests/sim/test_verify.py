@@ -15,7 +15,8 @@ from ai.actions import ToolRegistry
 from ai.clients.scripted import ScriptedClient
 from ai.planners import heuristic
 from ai.testing import FailingLlm
-from sim.actions.base import Args, Rows, Turn
+from sim.actions import default_registry, discover
+from sim.actions.base import Action, Args, Rows, Turn
 from sim.actions.movement import MoveTo
 from sim.actions.offensive import Attack
 from sim.errors import ReplayError
@@ -385,3 +386,17 @@ def test_half_characters_in_replies_do_not_break_a_replay() -> None:
     replay = record(scenario(), client=client)
     assert "\ufffd" in next(iter(read(replay).ticks[0].texts.values()))
     assert verify(replay).verdict == "match"
+
+
+class Rally(Action):
+    """Take a breath."""
+
+    act: Literal["Rally"] = "Rally"
+
+
+def test_a_kind_added_since_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A replay names the kinds of its run; what was plugged in later is left out when it is verified."""
+    recording = rules()
+    monkeypatch.setattr("sim.actions.discover", lambda: (*discover(), Rally))
+    assert "Rally" in default_registry()
+    assert verify(recording).verdict == "match"
