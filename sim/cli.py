@@ -151,9 +151,7 @@ def run(
     ] = None,
     llm: Annotated[
         str,
-        typer.Option(
-            metavar="SPEC", help="The model: none, ollama:MODEL[@URL], openai:MODEL[@URL], scripted:FILE and others."
-        ),
+        typer.Option(metavar="SPEC", help="The model: none, openai:MODEL[@URL] or scripted:FILE; plug-ins add more."),
     ] = NO_MODEL,
     out: Annotated[
         Path | None,

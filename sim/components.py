@@ -129,7 +129,8 @@ class Progress(Component):
     `status` is a `Status`, `step` the position of the current step, `started_at` the tick it began (-1: not yet),
     `until` the tick it ends (-1: open), `tier` the position in the run's tier list (-1: no plan yet), `planned_at` the
     tick the plan was made, `waiting_since` the tick the need for a plan arose, `threats` enemies seen when planning,
-    `refusal` a `sim.actions.base.Refused` code of the last refused step, and `tries` ticks spent without getting on.
+    `refusal` a `sim.actions.base.Refused` code of the last refused step, and `tries` the steps in a row that a
+    walker failed to take.
     """
 
     status: i8

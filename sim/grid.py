@@ -287,8 +287,8 @@ class Occupancy:
     def strangers_near(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for whom anyone of another team may stand within `SIGHT_MAX` cells; a quick no is a sure no.
 
-        The map is cut into squares of `SIGHT_MAX` cells; a bit a team (teams share bits beyond 64, which only makes
-        the answer less sharp) says who is in a square, and the nine squares around an agent are asked.
+        The map is cut into squares of `SIGHT_MAX` cells; a bit for each team (scenarios have at most 64)
+        says who is in a square, and the nine squares around an agent are asked.
         """
         down, across = np.divmod(self.cells, self.grid.stride)
         down, across = down // SIGHT_MAX + 1, across // SIGHT_MAX + 1

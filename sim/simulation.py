@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ai.actions import ToolRegistry
 from ai.clients.base import LlmClient
 from ai.plan import BatchPlans
-from sim.actions import default_registry
+from sim.actions import check_kinds, default_registry
 from sim.agent import agent_view
 from sim.changes import Change, changes
 from sim.digest import StateDigest, state_digest
@@ -96,6 +96,7 @@ class Simulation:
 
     Raises:
         ScenarioError: agents do not fit, or a tier is unknown.
+        ContractError: an action kind cannot be executed.
 
     >>> from sim.scenario import load
     >>> with Simulation(load("skirmish"), seed=7) as simulation:
@@ -121,6 +122,7 @@ class Simulation:
         self.seed = scenario.seed if seed is None else seed
         self.detail = detail
         self.registry = default_registry() if registry is None else registry
+        check_kinds(self.registry)
         self.outcome: str | None = None
         self._clock = clock
         self._injected: list[Input] = []

@@ -15,6 +15,7 @@ from types import ModuleType
 from ai.actions import ToolRegistry
 from ai.errors import ContractError
 from sim.actions.base import Action
+from sim.components import COOLDOWN_GROUPS
 
 ENTRY_POINTS = "tickweave.actions"
 
@@ -45,6 +46,20 @@ def discover() -> tuple[type[Action], ...]:
                 raise ContractError(f"{name}.KINDS holds {kind!r}, which is not a subclass of sim.actions.base.Action")
             found.append(kind)
     return tuple(found)
+
+
+def check_kinds(registry: ToolRegistry) -> None:
+    """Check that a world can execute every kind of a registry.
+
+    Raises:
+        ContractError: a kind is not an `Action`, or its cooldown group is unknown.
+    """
+    for spec in registry.specs:
+        if not issubclass(spec.kind, Action):
+            raise ContractError(f"{spec.name} ({spec.kind.__module__}) is not a subclass of sim.actions.base.Action")
+        if spec.kind.group and spec.kind.group not in COOLDOWN_GROUPS:
+            known = ", ".join(COOLDOWN_GROUPS)
+            raise ContractError(f"{spec.name} has the unknown cooldown group {spec.kind.group!r}; known: {known}")
 
 
 def default_registry() -> ToolRegistry:

@@ -15,6 +15,7 @@ Rows are agents, ascending; `args` is `[ARGS_MAX, m] int32`, one column an agent
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, ClassVar, Final
@@ -50,14 +51,14 @@ class Refused(IntEnum):
     BLOCKED = 11
 
 
-def ticks_of_ms(ms: NDArray[np.int32] | int, ticks_per_second: int) -> Any:
+def ticks_of_ms(ms: NDArray[np.int32], ticks_per_second: int) -> NDArray[np.int64]:
     """Return the ticks that some milliseconds take, rounded up, at least one."""
-    return np.maximum(-(-np.asarray(ms, np.int64) * ticks_per_second // 1000), 1)
+    return np.maximum(-(-ms.astype(np.int64) * ticks_per_second // 1000), 1)
 
 
 def ticks_of_s(seconds: float, ticks_per_second: int) -> int:
     """Return the ticks that a constant number of seconds takes, rounded up on the millisecond, at least one."""
-    return int(ticks_of_ms(round(seconds * 1000), ticks_per_second))
+    return max(-(-round(seconds * 1000) * ticks_per_second // 1000), 1)
 
 
 @dataclass(slots=True)
@@ -132,9 +133,8 @@ class Turn:
         """Return the free neighbour that is nearest to each agent's goal on foot; -1 if none is nearer."""
         found = np.full(len(rows), -1, np.int64)
         here = self.cells(rows)
-        for goal in np.unique(goals):
-            members = (goals == goal).nonzero()[0]
-            field_ = self.grid.field(int(goal))
+        for goal, members in _by_goal(goals):
+            field_ = self.grid.field(goal)
             scores = field_[here[members][:, None] + self.grid.neighbours].astype(np.int64)
             found[members] = self.descend(rows[members], scores, field_[here[members]].astype(np.int64))
         return found
@@ -143,10 +143,18 @@ class Turn:
         """Return the walking distance from agents to their goals; `UNREACHABLE` where there is no way."""
         found = np.full(len(rows), UNREACHABLE, np.int64)
         here = self.cells(rows)
-        for goal in np.unique(goals):
-            members = goals == goal
-            found[members] = self.grid.field(int(goal))[here[members]]
+        for goal, members in _by_goal(goals):
+            found[members] = self.grid.field(goal)[here[members]]
         return found
+
+
+def _by_goal(goals: Cells) -> Iterator[tuple[int, Rows]]:
+    """Yield each goal and the places that have it; most often all walk to one."""
+    if len(goals) and (goals == goals[0]).all():
+        yield int(goals[0]), np.arange(len(goals))
+        return
+    for goal in np.unique(goals):
+        yield int(goal), (goals == goal).nonzero()[0]
 
 
 class Action(ActionStep):

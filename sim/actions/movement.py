@@ -26,7 +26,7 @@ from sim.grid import COVER_RADIUS, UNREACHABLE, Cells
 from sim.perception import sightings
 
 CROWDED_TRIES: Final = 3
-"""Failed steps after which a walker near a taken goal calls it reached."""
+"""Failed steps in a row after which a walker near its goal calls it reached."""
 CROWDED_CELLS: Final = 4
 """How near to the goal that must be, cells on foot."""
 
@@ -65,7 +65,7 @@ class MoveTo(Walk):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who stands on the cell, or stands near it in a crowd that holds it."""
+        """Return who stands on the cell, or is held up in a crowd near it."""
         goals = turn.grid.cell(args[0], args[1])
         there: NDArray[np.bool_] = turn.cells(rows) == goals
         waiting = (~there & (turn.world[Progress].tries[rows] >= CROWDED_TRIES)).nonzero()[0]

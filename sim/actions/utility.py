@@ -13,6 +13,8 @@ class Scan(Action):
 
     act: Literal["Scan"] = "Scan"
     radius: Distance = 10
+    group: ClassVar[str] = "scan"
+    cooldown_s: ClassVar[float] = 5.0
     duration_s: ClassVar[float] = 1.0
 
     @classmethod

@@ -49,6 +49,7 @@ COOLDOWNS = {
     "ThrowSmoke": ("throw", 8000),
     "Block": ("block", 1000),
     "Heal": ("heal", 10_000),
+    "Scan": ("scan", 5000),
 }
 """Group and time from the effect on, milliseconds."""
 STRIKES = {"Attack": (10, 0, 1), "AimedShot": (15, 250, 1), "QuickAttack": (5, 0, 1), "HeavyAttack": (25, 200, 0)}

@@ -133,3 +133,26 @@ def test_a_difference_is_told_by_tick_agent_column_and_both_values(monkeypatch: 
         MismatchError, match=r"tick \d+, agent [01], Health.hp: the simulation has 290, the reference 289"
     ):
         run_in_step(_brawl(("..",), 10, 1, 1), ticks=25, choose=_duel("Attack"))
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        *({"kind": kind} for kind in (
+            "heal_self", "heal_ally", "reload", "take_cover", "throw_smoke", "throw_explosive", "move_to_objective",
+            "move_to_leader", "block",
+        )),
+        *({"kind": "attack_nearest", "verb": verb} for verb in ("Attack", "AimedShot", "QuickAttack", "HeavyAttack")),
+        {"kind": "approach_nearest", "distance": 2},
+        {"kind": "retreat", "distance": 3},
+        {"kind": "scan", "radius": 4},
+        {"kind": "wait", "duration": 0.3},
+    ],
+    ids=lambda then: then.get("verb", then["kind"]),
+)  # fmt: skip
+@pytest.mark.parametrize("room", [("..", "..", "..", ".."), ("......", ".+..#.", "......")])
+def test_each_action_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: dict[str, object]) -> None:
+    """With one rule that always holds, it is made for exactly those for whom it makes sense; the others wait."""
+    data = _brawl(room, 5, 3).canonical()
+    data["heuristics"] = {"rules": [{"when": [{"kind": "always"}], "then": then}]}
+    run_in_step(Scenario.from_canonical(data), ticks=12)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ai.errors import ContractError
@@ -469,7 +470,7 @@ def test_nobody_takes_cover_where_there_is_none() -> None:
 @pytest.mark.parametrize(("ms", "rate", "ticks"), [(0, 10, 1), (1, 10, 1), (100, 10, 1), (101, 10, 2), (1500, 3, 5)])
 def test_milliseconds_become_whole_ticks_rounded_up(ms: int, rate: int, ticks: int) -> None:
     """At least one tick, and never less time than asked for."""
-    assert ticks_of_ms(ms, rate) == ticks
+    assert ticks_of_ms(np.array([ms], np.int32), rate).tolist() == [ticks]
     assert ticks_of_s(ms / 1000, rate) == ticks
 
 
