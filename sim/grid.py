@@ -134,7 +134,7 @@ class Grid:
         self.stamp = 0
         self._smoke_stamp = -1
         dxs, dys, self._line_counts = _line_table()
-        self._lines = (dys * self.stride + dxs).astype(np.int64)
+        self._lines = np.ascontiguousarray((dys.astype(np.int64) * self.stride + dxs).T)
         self.neighbours: NDArray[np.int64] = np.array([-self.stride, -1, 1, self.stride], np.int64)
         """Offsets to the neighbours in the fixed order N, W, E, S."""
         self._derive()
@@ -209,8 +209,9 @@ class Grid:
         for place in range(0, longest, stride):
             if place:
                 live = live[count[live] > place]
-            lines = self._lines[offset[live], place : place + stride]
-            hit = opaque[source[live][:, None] + lines].any(1)
+            cells = self._lines[place : place + stride, offset[live]]
+            cells += source[live]
+            hit = opaque[cells].any(0)
             clear[live[hit]] = False
             live = live[~hit]
         return clear

@@ -194,7 +194,7 @@ class Planning(_Part):
     per_tick_max: Annotated[int, Field(ge=1, le=AGENTS_MAX)] = 100_000
     stagger_ticks: Annotated[int, Field(ge=1, le=1000)] = 5
     ttl_s: Annotated[int, Field(ge=1, le=3600)] = 20
-    alert_every_ticks: Annotated[int, Field(ge=1, le=1000)] = 5
+    alert_every_ticks: Annotated[int, Field(ge=1, le=1000)] = 10
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

@@ -34,6 +34,10 @@ Args = NDArray[np.int32]
 Codes = NDArray[np.int8]
 
 
+UNKNOWN: Final = -2
+"""What has not been looked for yet in a turn."""
+
+
 class Refused(IntEnum):
     """Why a step may not run now; stored in `Progress.refusal`."""
 
@@ -75,6 +79,11 @@ class Turn:
     mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
     clouds: list[Cells] = field(default_factory=list)
+    shelters: Cells = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Start with nothing found."""
+        self.shelters = np.full(self.world.n, UNKNOWN, np.int64)
 
     def cells(self, rows: Rows) -> Cells:
         """Return the cells on which agents stand."""

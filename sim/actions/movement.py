@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ai.actions import NONE, Cell, CellX, CellY, Distance, EnemyId
 from sim.actions.base import (
+    UNKNOWN,
     Action,
     Args,
     Codes,
@@ -150,8 +151,18 @@ SHELTER_OFFSETS: Final = tuple(
 def shelter(turn: Turn, rows: Rows) -> Cells:
     """Return the nearest cell that shelters each agent from its nearest visible enemy, -1 if there is none.
 
-    A cell shelters when it is cover, or when that enemy cannot see it. It must be free or the agent's own.
+    A cell shelters when it is cover, or when that enemy cannot see it. It must be free or the agent's own. What has
+    been found once in a turn is not looked for again.
     """
+    known = turn.shelters[rows]
+    fresh = (known == UNKNOWN).nonzero()[0]
+    if len(fresh):
+        known[fresh] = _search(turn, rows[fresh])
+        turn.shelters[rows[fresh]] = known[fresh]
+    return known
+
+
+def _search(turn: Turn, rows: Rows) -> Cells:
     here = turn.cells(rows)
     offsets = np.array([dy * turn.grid.stride + dx for dx, dy in SHELTER_OFFSETS], np.int64)
     around = here[:, None] + offsets

@@ -248,6 +248,20 @@ def keys_of(text: str) -> NDArray[np.int64]:
     return keys
 
 
+def count_of(text: str) -> int:
+    """Return how many keys checked runs stand for.
+
+    >>> count_of("0-2,7-17/5,30")
+    7
+    """
+    total = 0
+    for part in text.split(",") if text else ():
+        ends, _, step = part.partition("/")
+        first, _, last = ends.partition("-")
+        total += (int(last or first) - int(first)) // int(step or 1) + 1
+    return total
+
+
 def _checked_runs(text: str) -> str:
     keys_of(text)
     return text

@@ -30,6 +30,7 @@ from sim.replay.format import (
     RegistryStamp,
     Tick,
     Usage,
+    count_of,
     digest,
     keys_of,
     runs,
@@ -116,7 +117,8 @@ def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
         [item.data() for item in refused],
         *(_plain(planning.get(name)) for name in _HEARD),
     ]
-    return Tick(
+    # What is written here was made here; readers check it, so that it is not checked twice in every tick.
+    return Tick.model_construct(
         t=report.tick,
         inputs=list(report.inputs),
         refused=refused,
@@ -190,6 +192,8 @@ def _plain(part: Any) -> Any:
 def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
     """Return an attempt's failures, one record for agents that share outcome and error, in the order of first keys."""
     failed = attempt.outcome != Outcome.OK
+    if not failed.any():
+        return []
     groups: dict[tuple[int, str | None], NDArray[np.int64]] = {}
     asked, outcomes = keys[attempt.rows[failed]], attempt.outcome[failed]
     if attempt.errors:
@@ -202,7 +206,7 @@ def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
         codes, first = np.unique(outcomes, return_index=True)
         groups = {(code, None): asked[outcomes == code] for code in codes[np.argsort(first)].tolist()}
     return [
-        Attempt(
+        Attempt.model_construct(
             tier=attempt.tier,
             outcome=Outcome(code).label,  # type: ignore[arg-type]
             keys="*" if len(members) == len(keys) else runs(members),
@@ -281,7 +285,7 @@ class Totals:
         self.ticks += 1
         self._root, self._outcome = tick.root, tick.outcome
         for tier, text in tick.planned.items():
-            self._plans[tier] = self._plans.get(tier, 0) + len(keys_of(text))
+            self._plans[tier] = self._plans.get(tier, 0) + count_of(text)
         self._usage.add(usage_of(tick.usage))
 
     def end(self, ticks: int) -> End:
