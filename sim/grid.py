@@ -265,9 +265,14 @@ class Grid:
 
 
 TEAMS_INDEXED_MAX: Final = 4
-"""Teams up to which friends and strangers are indexed apart; with more, all are looked up and the wrong left out."""
+"""Teams up to which each has a layer of its own in the index; with more, all are looked up and the wrong left out."""
 
-Index = tuple[NDArray[np.int32], NDArray[np.int32]]
+
+@cache
+def _disc_rows(radius: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of a disc: how far each lies from the middle, and how far it reaches to either side."""
+    height = np.arange(-radius, radius + 1, dtype=np.int64)
+    return height, np.array([isqrt(radius * radius - int(dy) ** 2) for dy in height], np.int64)
 
 
 class Occupancy:
@@ -282,8 +287,7 @@ class Occupancy:
         self.grid = grid
         self.cells = cells
         self.team = team
-        self._teams = np.bincount(team).nonzero()[0].tolist()
-        self._indices: dict[tuple[int, bool], Index] = {}
+        self._index: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]] | None = None
 
     def strangers_near(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
         """Return for whom anyone of another team may stand within `SIGHT_MAX` cells; a quick no is a sure no.
@@ -311,51 +315,46 @@ class Occupancy:
     def near(self, rows: NDArray[np.intp], radius: int, *, hostile: bool) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Return all pairs of an agent of `rows` and one of other teams, or of its own, at most `radius` cells away.
 
-        The first array holds positions in `rows`, the second rows. Pairs come in no particular order.
+        The first array holds positions in `rows`, ascending, the second rows.
         """
-        team = self.team[rows]
-        if len(self._teams) > TEAMS_INDEXED_MAX:
-            viewer, other = self._pairs(rows, radius, self._index(-1, hostile=True))
-            right = (self.team[other] != team[viewer]) == hostile
-            viewer, other = viewer[right], other[right]
-        else:
-            found = []
-            for side in self._teams:
-                members = (team == side).nonzero()[0]
-                if len(members):
-                    mine, theirs = self._pairs(rows[members], radius, self._index(side, hostile=hostile))
-                    found.append((members[mine], theirs))
-            viewer = np.concatenate([mine for mine, _ in found] or [np.zeros(0, np.intp)])
-            other = np.concatenate([theirs for _, theirs in found] or [np.zeros(0, np.int64)])
-        if hostile:
-            return viewer, other
-        apart = other != rows[viewer]
-        return viewer[apart], other[apart]
-
-    def _index(self, side: int, *, hostile: bool) -> Index:
-        """Return how many of the agents meant stand on lower cells, `[size + 1]`, and their rows by cell.
-
-        So those on a run of cells are a contiguous range of rows. Meant are all but `side`'s, or only `side`'s.
-        """
-        known = self._indices.get((side, hostile))
-        if known is None:
-            taken = np.zeros(self.grid.size, np.bool_)
-            taken[self.cells[(self.team != side) == hostile]] = True
-            before = np.zeros(len(taken) + 1, np.int32)
-            np.cumsum(taken, out=before[1:])
-            known = self._indices[side, hostile] = before, self.row_at[taken]
-        return known
-
-    def _pairs(self, rows: NDArray[np.intp], radius: int, index: Index) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        before, by_cell = index
-        height = np.arange(-radius, radius + 1, dtype=np.int64)
-        half = np.array([isqrt(radius * radius - int(dy) ** 2) for dy in height], np.int64)
-        middle = self.cells[rows][:, None] + height * self.grid.stride
+        before, by_cell, layers = self._layers()
+        layer = layers[self.team[rows]][:, None]
+        count = int(layers.max(initial=0)) + 1
+        if hostile and count > 1:
+            # The other layers, counted on from the agent's own.
+            layer = (layer + np.arange(1, count)) % count
+        height, half = _disc_rows(radius)
+        middle = (self.cells[rows][:, None] + layer * self.grid.size)[:, :, None] + height * self.grid.stride
         low = before[middle - half]
-        count = (before[middle + half + 1] - low).ravel()
-        total = np.cumsum(count, dtype=np.int64)
+        found = (before[middle + half + 1] - low).ravel()
+        total = np.cumsum(found, dtype=np.int64)
         if not len(total) or not total[-1]:
             return np.zeros(0, np.intp), np.zeros(0, np.int64)
-        place = np.arange(total[-1]) - np.repeat(total - count - low.ravel(), count)
-        mine = np.repeat(np.arange(len(rows)), count.reshape(len(rows), -1).sum(1))
-        return mine, by_cell[place].astype(np.int64)
+        place = np.arange(total[-1]) - np.repeat(total - found - low.ravel(), found)
+        viewer = np.repeat(np.arange(len(rows)), found.reshape(len(rows), -1).sum(1))
+        other = by_cell[place].astype(np.int64)
+        if hostile and count > 1:
+            return viewer, other
+        mine = rows[viewer]
+        right = (self.team[other] != self.team[mine]) == hostile
+        right &= other != mine
+        return viewer[right], other[right]
+
+    def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+        """Return the index: how many agents stand on lower cells, their rows by cell, and each team's layer.
+
+        A layer is a copy of the map for one team, laid end to end; so those of one team on a run of cells are a
+        contiguous range of rows. With many teams, all are in layer 0.
+        """
+        if self._index is None:
+            size = self.grid.size
+            present = np.bincount(self.team).astype(np.bool_)
+            layers = np.cumsum(present, dtype=np.int64) - 1
+            if int(present.sum()) > TEAMS_INDEXED_MAX:
+                layers[:] = 0
+            taken = np.zeros((int(layers.max(initial=0)) + 1) * size, np.bool_)
+            taken[self.cells + layers[self.team] * size] = True
+            before = np.zeros(len(taken) + 1, np.int32)
+            np.cumsum(taken, out=before[1:])
+            self._index = before, self.row_at[taken.nonzero()[0] % size], layers
+        return self._index

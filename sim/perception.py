@@ -34,7 +34,7 @@ Rows = NDArray[np.intp]
 
 CLOSE_CELLS: Final = 4
 """How far an agent looks for friends at first, cells."""
-PAIRS_AT_ONCE: Final = 40_000
+PAIRS_AT_ONCE: Final = 10_000
 """Pairs up to which everybody is compared with everybody, which beats looking up who is near."""
 DISTANCE_BITS: Final = 10
 """Bits that hold a squared distance of at most 2 * SIGHT_MAX**2."""

@@ -34,6 +34,8 @@ Args = NDArray[np.int32]
 Codes = NDArray[np.int8]
 
 
+NEVER: Final = 2**63 - 1
+"""The score of a step that cannot be taken."""
 UNKNOWN: Final = -2
 """What has not been looked for yet in a turn."""
 
@@ -123,10 +125,10 @@ class Turn:
         """
         around = self.cells(rows)[:, None] + self.grid.neighbours
         free = ~self.grid.wall[around] & (self.occupancy.row_at[around] < 0)
-        scores = np.where(free & (scores < now[:, None]), scores, np.iinfo(np.int64).max)
+        scores = np.where(free & (scores < now[:, None]), scores, NEVER)
         best = scores.argmin(1)
         at = np.arange(len(rows))
-        return np.where(scores[at, best] < np.iinfo(np.int64).max, around[at, best], -1)
+        return np.where(scores[at, best] < NEVER, around[at, best], -1)
 
     def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
         """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
