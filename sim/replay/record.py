@@ -33,6 +33,7 @@ from sim.replay.format import (
     count_of,
     digest,
     keys_of,
+    plain,
     runs,
 )
 
@@ -115,7 +116,7 @@ def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
     heard = [
         [item.model_dump(mode="json") for item in report.inputs],
         [item.data() for item in refused],
-        *(_plain(planning.get(name)) for name in _HEARD),
+        *(plain(planning.get(name)) for name in _HEARD),
     ]
     # What is written here was made here; readers check it, so that it is not checked twice in every tick.
     return Tick.model_construct(
@@ -181,12 +182,6 @@ def _planning(plans: BatchPlans) -> dict[str, Any]:
         "shards": plans.shards,
         "usage": usage,
     }
-
-
-def _plain(part: Any) -> Any:
-    if isinstance(part, list):
-        return [_plain(item) for item in part]
-    return part.data() if isinstance(part, Attempt | Usage) else part
 
 
 def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
