@@ -57,7 +57,7 @@ COMMON_KINDS: Final = (
     "Block",
     "Heal",
 )
-"""The fifteen verbs of the simplified tier (reference: upstream 1.1); a registry offers those of them it has."""
+"""The fifteen verbs of the simplified tier (AstraWeave, `fallback_system.rs`); a registry offers those it has."""
 
 
 class Role(IntEnum):

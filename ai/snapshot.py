@@ -1,8 +1,8 @@
 """What agents know when they plan: `WorldSnapshot` for one agent, `SnapshotBatch` for many as arrays.
 
-`WorldSnapshot.model_validate` takes the source's JSON shape as it stands (upstream 2.1); everything added here has a
-default. Morale is 0 to 100. The source mixed that with 0 to 1: validate with `context={"morale": "unit"}` to scale such
-data by 100; it is never guessed.
+`WorldSnapshot.model_validate` takes the JSON shape of the source (AstraWeave's `schema.rs`) as it stands; everything
+added here has a default. Morale is 0 to 100. The source mixed that with 0 to 1: validate with
+`context={"morale": "unit"}` to scale such data by 100; it is never guessed.
 
 `SnapshotBatch` is what the simulation builds and what every tier reads. Shapes: `n` agents in ascending key order,
 `E = ENEMIES_MAX`, `A = ALLIES_MAX`. Unused places hold key -1 and zeros, so equal knowledge means equal bytes.

@@ -1,4 +1,4 @@
-"""Defence: blocking, smoke and healing. Numbers are the source's (upstream 2.3, 2.4) where it has them."""
+"""Defence: blocking, smoke and healing. Numbers are AstraWeave's (`tool_vocabulary.rs`) where it has them."""
 
 from __future__ import annotations
 

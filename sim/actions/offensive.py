@@ -1,6 +1,6 @@
 """Offence: shots, blows and grenades.
 
-Damage, cooldowns and costs are the source's (upstream 2.3, 2.4). It had no hit chance and no reach, so these are ours:
+Damage, cooldowns and costs are AstraWeave's (`tool_vocabulary.rs`). It has no hit chance and no reach; these are ours:
 the chance to hit is the weapon's accuracy, plus the kind's bonus, plus 2 per-mille for each point of morale above 50
 (minus 2 for each below), minus 400 when the target stands in cover more than two cells away. It stays between 50 and
 950 per-mille.
