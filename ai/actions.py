@@ -250,6 +250,9 @@ class ToolRegistry:
                 self.lows[code, position] = arg.low
                 self.highs[code, position] = arg.high
                 self.required[code, position] = arg.required
+        # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
+        self.floors: NDArray[np.uint32] = self.lows.T.copy().view(np.uint32)
+        self.spans: NDArray[np.uint32] = self.highs.T.copy().view(np.uint32) - self.floors
 
     @property
     def names(self) -> tuple[str, ...]:

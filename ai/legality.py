@@ -63,9 +63,6 @@ def _step_refusals(
     present = np.bincount(code, minlength=len(registry.specs)).nonzero()[0]
     if not registry.offered_codes[present].all():
         _mark(found, ~registry.offered_codes.take(code), Refusal.UNKNOWN_KIND)
-    # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
-    lows = registry.lows.T.copy().view(np.uint32)
-    spans = registry.highs.T.copy().view(np.uint32) - lows
     used = np.any(registry.highs[present] != NONE, axis=0).tolist()
     optional: _Bools = ~registry.required
     has_optional = np.any(optional[present], axis=0).tolist()
@@ -76,7 +73,8 @@ def _step_refusals(
         if not used[place]:
             _mark(found, value != NONE, Refusal.OUT_OF_RANGE)
             continue
-        fits = np.ascontiguousarray(value).view(np.uint32) - lows[place].take(code) <= spans[place].take(code)
+        given = np.ascontiguousarray(value).view(np.uint32)
+        fits = given - registry.floors[place].take(code) <= registry.spans[place].take(code)
         if has_optional[place] and not fits.all():
             fits |= (value == NONE) & optional[:, place][code]
         _mark(found, ~fits, Refusal.OUT_OF_RANGE)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ai.plan import BatchPlans, Outcome
 
-_NO_FAILURE = (Outcome.OK, Outcome.UNAVAILABLE)
+_FAILURES = tuple(outcome for outcome in Outcome if outcome not in (Outcome.OK, Outcome.UNAVAILABLE))
 
 
 @dataclass(slots=True)
@@ -46,13 +46,12 @@ class FallbackMetrics:
         for tier, count in result.counts().items():
             self.successes[tier] = self.successes.get(tier, 0) + count
         for attempt in result.attempts:
-            numbers = np.bincount(attempt.outcome, minlength=len(Outcome))
-            self.attempts += len(attempt.outcome) - int(numbers[Outcome.UNAVAILABLE])
-            for code in np.flatnonzero(numbers):
-                outcome = Outcome(int(code))
-                if outcome not in _NO_FAILURE:
+            numbers = np.bincount(attempt.outcome, minlength=len(Outcome)).tolist()
+            self.attempts += len(attempt.outcome) - numbers[Outcome.UNAVAILABLE]
+            for outcome in _FAILURES:
+                if numbers[outcome]:
                     by_outcome = self.failures.setdefault(attempt.tier, {})
-                    by_outcome[outcome.label] = by_outcome.get(outcome.label, 0) + int(numbers[code])
+                    by_outcome[outcome.label] = by_outcome.get(outcome.label, 0) + numbers[outcome]
 
     def as_dict(self) -> dict[str, Any]:
         """Return counts and means as plain data, for summaries and JSON."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Final, NewType, Self
@@ -159,6 +160,16 @@ class SharedMap:
     blocked: NDArray[np.bool_] | None = None
     cover: NDArray[np.bool_] | None = None
     pois: tuple[Poi, ...] = ()
+    head: bytes = field(init=False, repr=False, compare=False)
+    """What a batch's digest takes from here; made once, as many batches share a map."""
+
+    def __post_init__(self) -> None:
+        """Write size and places down."""
+        object.__setattr__(self, "head", f"{self.width},{self.height},{self.pois}".encode())
+
+
+def _little_endian(column: NDArray[Any]) -> bytes:
+    return column.tobytes() if sys.byteorder == "little" else column.byteswap().tobytes()
 
 
 def _column(width: int = 0, dtype: type[np.generic] = np.int32) -> Any:
@@ -236,11 +247,8 @@ class SnapshotBatch:
 
         The number of enemy and ally places hashed follows the data, so a limit may grow without changing old digests.
         """
-        state = hashlib.blake2b(digest_size=8, person=b"tickweave-snap")
-        state.update(
-            f"{self.tick},{self.ticks_per_second},{len(self)},{self.texts},{self.cooldown_names},{self.map.pois}".encode()
-        )
-        state.update(np.ascontiguousarray(self.keys, "<i8").data)
+        head = f"{self.tick},{self.ticks_per_second},{len(self)},{self.texts},{self.cooldown_names},"
+        parts = [head.encode(), self.map.head, _little_endian(self.keys)]
         used_enemies = int((self.enemy >= 0).sum(1).max(initial=0))
         used_allies = int((self.ally >= 0).sum(1).max(initial=0))
         for name in _COLUMNS:
@@ -249,8 +257,8 @@ class SnapshotBatch:
                 column = column[:, :used_enemies]
             elif name.startswith("ally"):
                 column = column[:, :used_allies]
-            state.update(np.ascontiguousarray(column, column.dtype.newbyteorder("<")).data)
-        return state.hexdigest()
+            parts.append(_little_endian(column))
+        return hashlib.blake2b(b"".join(parts), digest_size=8, person=b"tickweave-snap").hexdigest()
 
     @classmethod
     def from_snapshots(cls, agents: Sequence[tuple[AgentId, WorldSnapshot]]) -> SnapshotBatch:

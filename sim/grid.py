@@ -312,17 +312,19 @@ class Occupancy:
         found: NDArray[np.bool_] = (around.ravel()[(down * wide + across)[rows]] & ~bit[rows]) != 0
         return found
 
-    def near(self, rows: NDArray[np.intp], radius: int, *, hostile: bool) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Return all pairs of an agent of `rows` and one of other teams, or of its own, at most `radius` cells away.
+    def near(
+        self, rows: NDArray[np.intp], radius: int, *, hostile: bool | None
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Return all pairs of an agent of `rows` and another at most `radius` cells away.
 
-        The first array holds positions in `rows`, ascending, the second rows.
+        `hostile` asks for those of other teams or of its own; None for both. The first array holds positions in `rows`,
+        ascending, the second rows.
         """
         before, by_cell, layers = self._layers()
-        layer = layers[self.team[rows]][:, None]
         count = int(layers.max(initial=0)) + 1
-        if hostile and count > 1:
-            # The other layers, counted on from the agent's own.
-            layer = (layer + np.arange(1, count)) % count
+        # The layers asked, counted on from the agent's own.
+        first, last = {True: (min(1, count - 1), count), False: (0, 1), None: (0, count)}[hostile]
+        layer = (layers[self.team[rows]][:, None] + np.arange(first, last)) % count
         height, half = _disc_rows(radius)
         middle = (self.cells[rows][:, None] + layer * self.grid.size)[:, :, None] + height * self.grid.stride
         low = before[middle - half]
@@ -333,11 +335,12 @@ class Occupancy:
         place = np.arange(total[-1]) - np.repeat(total - found - low.ravel(), found)
         viewer = np.repeat(np.arange(len(rows)), found.reshape(len(rows), -1).sum(1))
         other = by_cell[place].astype(np.int64)
-        if hostile and count > 1:
+        if hostile and first:
             return viewer, other
         mine = rows[viewer]
-        right = (self.team[other] != self.team[mine]) == hostile
-        right &= other != mine
+        right = other != mine
+        if hostile is not None:
+            right &= (self.team[other] != self.team[mine]) == hostile
         return viewer[right], other[right]
 
     def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:

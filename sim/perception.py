@@ -34,6 +34,8 @@ Rows = NDArray[np.intp]
 
 CLOSE_CELLS: Final = 4
 """How far an agent looks for friends at first, cells."""
+VIEWERS_AT_ONCE: Final = 200
+"""Agents up to which enemies and friends are looked for in one go; in a crowd of more, most friends need not be."""
 PAIRS_AT_ONCE: Final = 10_000
 """Pairs up to which everybody is compared with everybody, which beats looking up who is near."""
 DISTANCE_BITS: Final = 10
@@ -56,6 +58,10 @@ class Sightings:
     other: NDArray[np.int64]
     distance2: NDArray[np.int32]
 
+    def where(self, chosen: NDArray[np.bool_]) -> Sightings:
+        """Return some of the pairs."""
+        return Sightings(self.viewer[chosen], self.other[chosen], self.distance2[chosen])
+
 
 def sightings(
     world: World,
@@ -63,10 +69,10 @@ def sightings(
     occupancy: Occupancy,
     rows: Rows,
     *,
-    hostile: bool,
+    hostile: bool | None,
     within: NDArray[np.int32] | None = None,
 ) -> Sightings:
-    """Return all enemies (or friends) that the agents of `rows` see, in no particular order.
+    """Return all enemies (or friends; None: both) that the agents of `rows` see, in no particular order.
 
     `within` narrows each agent's sight, cells.
     """
@@ -78,9 +84,10 @@ def sightings(
         dx, dy = x - x[rows][:, None], y - y[rows][:, None]
         distance2 = dx * dx + dy * dy
         team = occupancy.team
-        near = (distance2 <= (sight2 * sight2)[:, None]) & ((team != team[rows][:, None]) == hostile)
-        if not hostile:
-            near[np.arange(len(rows)), rows] = False
+        near = distance2 <= (sight2 * sight2)[:, None]
+        near[np.arange(len(rows)), rows] = False
+        if hostile is not None:
+            near &= (team != team[rows][:, None]) == hostile
         viewer, other = near.nonzero()
         distance2 = distance2[viewer, other]
     else:
@@ -99,8 +106,6 @@ def nearest_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) 
 
     Whoever sees enough of them close by need not look farther: in a crowd that is nearly everyone.
     """
-    if len(rows) * world.n <= PAIRS_AT_ONCE:
-        return sightings(world, grid, occupancy, rows, hostile=False)
     close = np.full(len(rows), CLOSE_CELLS, np.int32)
     seen = sightings(world, grid, occupancy, rows, hostile=False, within=close)
     few = (np.bincount(seen.viewer, minlength=len(rows)) < ALLIES_MAX).nonzero()[0]
@@ -130,6 +135,16 @@ def threats(
     return found
 
 
+def _seen_by(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> tuple[Sightings, Sightings]:
+    """Return the enemies that each agent sees, and at least its nearest friends."""
+    if len(rows) > VIEWERS_AT_ONCE:
+        enemies = sightings(world, grid, occupancy, rows, hostile=True)
+        return enemies, nearest_friends(world, grid, occupancy, rows)
+    seen = sightings(world, grid, occupancy, rows, hostile=None)
+    hostile = occupancy.team[seen.other] != occupancy.team[rows[seen.viewer]]
+    return seen.where(hostile), seen.where(~hostile)
+
+
 def _nearest(seen: Sightings, agents: int, most: int) -> tuple[Rows, NDArray[np.int64], NDArray[np.int64]]:
     """Return viewer, place in its list, and row, for the `most` nearest that each viewer sees; ties by key."""
     packed = (seen.viewer.astype(np.int64) << DISTANCE_BITS | seen.distance2) << ROW_BITS | seen.other
@@ -152,8 +167,7 @@ def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: L
     led = (leader_row >= 0) & (leader != keys[rows])
     at = np.where(led, leader_row, 0)
     known: dict[str, NDArray[np.int32] | NDArray[np.int64]] = {}
-    enemies = sightings(world, grid, occupancy, rows, hostile=True)
-    friends = nearest_friends(world, grid, occupancy, rows)
+    enemies, friends = _seen_by(world, grid, occupancy, rows)
     for name, seen, most in (("enemy", enemies, ENEMIES_MAX), ("ally", friends, ALLIES_MAX)):
         viewer, place, row = _nearest(seen, n, most)
         listed = np.full((n, most), -1, np.int64)
