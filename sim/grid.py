@@ -36,6 +36,8 @@ MARGIN: Final = LINE_MAX + 2
 """Cells of wall around the map."""
 FIELDS_CELLS_MAX: Final = 64_000_000
 """Cells that cached flow fields may hold together; the cache decides about time, never about results."""
+LINE_STRIDE: Final = 3
+"""Cells of each sight line that are looked up together when there are many lines."""
 LINES_AT_ONCE: Final = 40_000
 """Cells of sight lines that are looked up in one go."""
 UNREACHABLE: Final = 2**31 - 1
@@ -200,16 +202,19 @@ class Grid:
         offset = dy * (2 * LINE_MAX + 1) + dx
         count = self._line_counts[offset]
         longest = int(count.max(initial=0))
+        if len(source) * longest <= LINES_AT_ONCE:
+            cells = self._lines[:longest, offset]
+            cells += source
+            blocked: NDArray[np.bool_] = np.logical_or.reduce(opaque[cells], axis=0)
+            # Neighbours have nothing between them; their lines hold the own cell, which may be full of smoke.
+            blocked &= count > 0
+            return ~blocked
+        # Of many pairs, most are decided by the first cells of their lines.
         clear = np.ones(len(source), np.bool_)
-        if not longest:
-            return clear
-        # Few pairs are looked at in one go; of many, most are decided by the first cells of their lines.
-        stride = longest if len(source) * longest <= LINES_AT_ONCE else 3
         live = (count > 0).nonzero()[0]
-        for place in range(0, longest, stride):
-            if place:
-                live = live[count[live] > place]
-            cells = self._lines[place : place + stride, offset[live]]
+        for place in range(0, longest, LINE_STRIDE):
+            live = live[count[live] > place]
+            cells = self._lines[place : place + LINE_STRIDE, offset[live]]
             cells += source[live]
             hit = opaque[cells].any(0)
             clear[live[hit]] = False

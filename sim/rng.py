@@ -38,9 +38,12 @@ class Purpose(IntEnum):
     USER = 1000
 
 
+_NAMES: Final = {int(purpose): purpose.name.lower() for purpose in Purpose}
+
+
 def purpose_name(code: int) -> str:
     """Return what reports and records call a purpose: its name, or `user+N` from `Purpose.USER` on."""
-    return Purpose(code).name.lower() if code in Purpose.__members__.values() else f"user+{code - Purpose.USER}"
+    return _NAMES.get(code) or f"user+{code - Purpose.USER}"
 
 
 def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:

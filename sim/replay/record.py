@@ -198,8 +198,9 @@ def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
             sorted_out.setdefault((code, None if error is None else without_places(error)), []).append(key)
         groups = {shared: np.array(members, np.int64) for shared, members in sorted_out.items()}
     else:
-        codes, first = np.unique(outcomes, return_index=True)
-        groups = {(code, None): asked[outcomes == code] for code in codes[np.argsort(first)].tolist()}
+        codes = np.bincount(outcomes).nonzero()[0].tolist()
+        groups = {(code, None): asked if len(codes) == 1 else asked[outcomes == code] for code in codes}
+        groups = dict(sorted(groups.items(), key=lambda group: int(group[1][0])))
     return [
         Attempt.model_construct(
             tier=attempt.tier,
