@@ -251,13 +251,9 @@ class SnapshotBatch:
         parts = [head.encode(), self.map.head, _little_endian(self.keys)]
         used_enemies = int((self.enemy >= 0).sum(1).max(initial=0))
         used_allies = int((self.ally >= 0).sum(1).max(initial=0))
-        for name in _COLUMNS:
-            column = getattr(self, name)
-            if name.startswith("enemy"):
-                column = column[:, :used_enemies]
-            elif name.startswith("ally"):
-                column = column[:, :used_allies]
-            parts.append(_little_endian(column))
+        parts += [_little_endian(getattr(self, name)) for name in _OWN]
+        parts += [_little_endian(getattr(self, name)[:, :used_enemies]) for name in _OF_ENEMIES]
+        parts += [_little_endian(getattr(self, name)[:, :used_allies]) for name in _OF_ALLIES]
         return hashlib.blake2b(b"".join(parts), digest_size=8, person=b"tickweave-snap").hexdigest()
 
     @classmethod
@@ -368,6 +364,9 @@ _COLUMNS_DECLARED: Final = tuple(
     if "dtype" in spec.metadata
 )
 _COLUMNS: Final = tuple(name for name, _, _ in _COLUMNS_DECLARED)
+_OF_ENEMIES: Final = tuple(name for name in _COLUMNS if name.startswith("enemy"))
+_OF_ALLIES: Final = tuple(name for name in _COLUMNS if name.startswith("ally"))
+_OWN: Final = tuple(name for name in _COLUMNS if name not in (*_OF_ENEMIES, *_OF_ALLIES))
 _ABSENT: Final = frozenset({"leader", "goal_x", "goal_y", "objective", "order", "enemy", "ally"})
 
 

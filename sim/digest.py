@@ -191,7 +191,7 @@ def _little_endian(array: NDArray[Any]) -> bytes:
 class _Part:
     """Keeps the last bytes of one column and their hash."""
 
-    __slots__ = ("base", "digest", "hex", "label", "raw")
+    __slots__ = ("base", "digest", "hex", "label", "raw", "short")
 
     def __init__(self, label: str, *header: str) -> None:
         self.label = label
@@ -199,6 +199,7 @@ class _Part:
         self.raw: bytes | None = None
         self.digest = b""
         self.hex = ""
+        self.short = ""
 
     def update(self, raw: bytes) -> bool:
         if raw == self.raw:
@@ -208,6 +209,7 @@ class _Part:
         hasher.update(raw)
         self.digest = hasher.digest()
         self.hex = self.digest.hex()
+        self.short = self.hex[:8]
         return True
 
 
@@ -228,9 +230,11 @@ class _TableCache:
     def update(self, table: Table, n: int, columns: dict[str, str]) -> None:
         changed = self.mask.update(b"" if table.mask is None else table.mask[:n].tobytes())
         for store, part in zip(table.stores, self.columns, strict=True):
-            if part.update(_little_endian(store.used(n))):
+            raw = _little_endian(store.data[..., :n] if store.lengths is None else store.used(n))
+            if raw != part.raw:
+                part.update(raw)
                 changed = True
-            columns[part.label] = part.hex[:8]
+            columns[part.label] = part.short
         if changed:
             hasher = self.base.copy()
             hasher.update(self.mask.digest)

@@ -82,10 +82,14 @@ class Turn:
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
     clouds: list[Cells] = field(default_factory=list)
     shelters: Cells = field(init=False)
+    position: Position = field(init=False)
+    progress: Progress = field(init=False)
+    team: NDArray[np.int8] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Start with nothing found."""
+        """Open what nearly every kind reads, and start with nothing found."""
         self.shelters = np.full(self.world.n, UNKNOWN, np.int64)
+        self.position, self.progress, self.team = self.world[Position], self.world[Progress], self.world[Team].id
 
     def cells(self, rows: Rows) -> Cells:
         """Return the cells on which agents stand."""
@@ -97,9 +101,8 @@ class Turn:
 
     def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int32]:
         """Return squared distances between agents, pair by pair; the largest map's still fit 32 bits."""
-        position = self.world[Position]
-        dx = position.x[rows] - position.x[others]
-        dy = position.y[rows] - position.y[others]
+        x, y = self.position.x, self.position.y
+        dx, dy = x[rows] - x[others], y[rows] - y[others]
         return dx * dx + dy * dy
 
     def seconds(self, seconds: float) -> int:
@@ -132,9 +135,8 @@ class Turn:
 
     def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
         """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
-        position = self.world[Position]
-        dx = position.x[rows].astype(np.int64) - x
-        dy = position.y[rows].astype(np.int64) - y
+        dx = self.position.x[rows].astype(np.int64) - x
+        dy = self.position.y[rows].astype(np.int64) - y
         sign = -1 if away else 1
         steps = ((0, -1), (-1, 0), (1, 0), (0, 1))
         scores = np.stack([sign * ((dx + sx) ** 2 + (dy + sy) ** 2) for sx, sy in steps], axis=1)
@@ -245,7 +247,7 @@ def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any
     others = turn.target_rows(keys)
     gone = others < 0
     at = np.where(gone, rows, others)
-    team = turn.world[Team].id
+    team = turn.team
     far = turn.distance2(rows, at) > reach2
     hidden = np.zeros(len(rows), np.bool_)
     look = (~gone & ~far).nonzero()[0]

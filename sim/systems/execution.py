@@ -33,6 +33,7 @@ from sim.components import (
 from sim.frame import Frame
 from sim.world import System, World
 
+_NO: Final = int(Refused.NO)
 REFUSED_PAUSE_S: Final = 0.5
 """How long an agent whose plan was refused waits before it asks again, seconds."""
 
@@ -73,7 +74,7 @@ class Execution(System):
 
     def _act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Start, continue and end the steps of one kind."""
-        progress = turn.world[Progress]
+        progress = turn.progress
         starting = progress.started_at[rows] < 0
         if action.group:
             ready = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
@@ -83,7 +84,7 @@ class Execution(System):
         if len(first):
             codes = action.refusals(turn, rows[first], args[:, first])
             self._refuse(turn, rows[first], codes)
-            first = first[codes == Refused.NO]
+            first = first[codes == _NO]
             begun, begun_args = rows[first], args[:, first]
             action.begin(turn, begun, begun_args)
             args[:, first] = begun_args
@@ -99,7 +100,7 @@ class Execution(System):
 
     def _end(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Give the steps whose time is over their effect."""
-        progress = turn.world[Progress]
+        progress = turn.progress
         over = (progress.until[rows] <= turn.tick).nonzero()[0]
         rows, args = rows[over], args[:, over]
         late = (progress.started_at[rows] < turn.tick).nonzero()[0]
@@ -107,7 +108,7 @@ class Execution(System):
             codes = np.zeros(len(rows), np.int8)
             codes[late] = action.refusals(turn, rows[late], args[:, late])
             self._refuse(turn, rows, codes)
-            kept = (codes == Refused.NO).nonzero()[0]
+            kept = (codes == _NO).nonzero()[0]
             rows, args = rows[kept], args[:, kept]
         if not len(rows):
             return
@@ -121,7 +122,7 @@ class Execution(System):
         """Let walkers arrive, or ask for their next cell when it is time for one."""
         if not len(rows):
             return
-        progress = turn.world[Progress]
+        progress = turn.progress
         there = action.arrived(turn, rows, args)
         self._finish(turn, rows[there])
         period = action.period(turn, rows, args)
@@ -138,7 +139,7 @@ class Execution(System):
         cells = np.concatenate([wanted for _, wanted in turn.walks])
         order = np.argsort(rows)
         rows, cells = rows[order], cells[order]
-        position, progress = turn.world[Position], turn.world[Progress]
+        position, progress = turn.position, turn.progress
         wanting = (cells >= 0).nonzero()[0]
         won = np.zeros(len(rows), np.bool_)
         won[wanting] = turn.world.claim(cells[wanting], rows[wanting], turn.grid.size)
@@ -152,7 +153,7 @@ class Execution(System):
 
     def _finish(self, turn: Turn, rows: Rows) -> None:
         """Go on to the next step, or end the plan."""
-        progress, steps = turn.world[Progress], turn.world[ActionSteps]
+        progress, steps = turn.progress, turn.world[ActionSteps]
         progress.step[rows] += 1
         progress.started_at[rows] = -1
         progress.until[rows] = -1
@@ -163,6 +164,6 @@ class Execution(System):
         progress.waiting_since[ended] = turn.tick
 
     def _refuse(self, turn: Turn, rows: Rows, codes: Codes) -> None:
-        bad = (codes != Refused.NO).nonzero()[0]
+        bad = (codes != _NO).nonzero()[0]
         if len(bad):
             refuse(turn.world, rows[bad], codes[bad], turn.tick + turn.seconds(REFUSED_PAUSE_S))
