@@ -221,7 +221,6 @@ class World:
         self.declaration = self._declare()
         self._tables = {table.component: table for table in self.tables}
         self._resources: dict[str, Resource] = {}
-        self._resource_states: dict[str, tuple[tuple[int, int], Mapping[str, NDArray[Any]]]] = {}
         self._objects: dict[type, dict[int, Any]] = {declared: {} for declared in self.object_types}
         self._exact = any(_mentions_float(declared, set()) for declared in self.object_types)
 
@@ -1017,17 +1016,11 @@ class World:
             columns={store.spec.label: _kept(store.used(n)) for table in self.tables for store in table.stores},
             masks={table.schema.name: _kept(table.mask[:n]) for table in self.tables if table.mask is not None},
             objects={declared.__name__: tuple(copy.deepcopy(self.objects(declared))) for declared in self.object_types},
-            resources={name: self._resource_state(name, resource) for name, resource in self._resources.items()},
+            resources={
+                name: {column: _kept(array) for column, array in sorted(resource.columns().items())}
+                for name, resource in self._resources.items()
+            },
         )
-
-    def _resource_state(self, name: str, resource: Resource) -> Mapping[str, NDArray[Any]]:
-        """Copy a resource's columns; as long as its stamp stays, so does the copy."""
-        stamp = (resource.stamp, self.restores)
-        known = self._resource_states.get(name)
-        if known is None or known[0] != stamp:
-            copied = {column: _kept(array) for column, array in sorted(resource.columns().items())}
-            known = self._resource_states[name] = (stamp, copied)
-        return known[1]
 
     def restore(self, state: WorldState) -> None:
         """Become what a snapshot holds. Commands and events that wait are dropped, installed systems stay.
