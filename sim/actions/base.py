@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ActionStep
+from ai.actions import ActionStep, CellX, CellY
 from sim.components import Ammo, Kit, Position, Progress, Status, Team
 from sim.grid import UNREACHABLE, Cells, Grid, Occupancy
 from sim.rng import Rng
@@ -225,6 +225,32 @@ class Walk(Action):
         raise NotImplementedError(cls.__name__)
 
 
+class Throw(Action):
+    """An action kind that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
+
+    x: CellX
+    y: CellY
+    group: ClassVar[str] = "throw"
+    cooldown_s: ClassVar[float] = 8.0
+    item: ClassVar[str] = ""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse who has none, and cells too far away or out of sight."""
+        dx = args[0].astype(np.int64) - turn.position.x[rows]
+        dy = args[1].astype(np.int64) - turn.position.y[rows]
+        far = dx * dx + dy * dy > THROW_CELLS * THROW_CELLS
+        target = turn.grid.cell(args[0], args[1])
+        hidden = np.zeros(len(rows), np.bool_)
+        look = (~far).nonzero()[0]
+        hidden[look] = turn.grid.wall[target[look]] | ~turn.grid.sees(turn.cells(rows[look]), target[look])
+        return first_of(
+            (lacks(turn, rows, cls.item), Refused.NO_ITEM), (far, Refused.OUT_OF_RANGE), (hidden, Refused.NO_SIGHT)
+        )
+
+
+THROW_CELLS: Final = 8
+"""How far a thing flies, cells."""
 TRIES_MAX: Final = 8
 """Steps in a row that a walking agent may fail to take before its plan is refused as blocked."""
 
@@ -258,19 +284,6 @@ def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any
         (far, Refused.OUT_OF_RANGE),
         (hidden, Refused.NO_SIGHT),
     )
-
-
-def cell_refusals(turn: Turn, rows: Rows, args: Args, reach: int) -> Codes:
-    """Judge a cell to throw at: is it near enough, and is the line to it clear?"""
-    position = turn.world[Position]
-    dx = args[0].astype(np.int64) - position.x[rows]
-    dy = args[1].astype(np.int64) - position.y[rows]
-    far = dx * dx + dy * dy > reach * reach
-    target = turn.grid.cell(args[0], args[1])
-    hidden = np.zeros(len(rows), np.bool_)
-    look = (~far).nonzero()[0]
-    hidden[look] = turn.grid.wall[target[look]] | ~turn.grid.sees(turn.cells(rows[look]), target[look])
-    return first_of((far, Refused.OUT_OF_RANGE), (hidden, Refused.NO_SIGHT))
 
 
 def lacks(turn: Turn, rows: Rows, item: str) -> NDArray[np.bool_]:

@@ -6,9 +6,9 @@ from typing import ClassVar, Final, Literal
 
 import numpy as np
 
-from ai.actions import NONE, AllyId, CellX, CellY
-from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, cell_refusals, lacks, target_refusals
-from sim.actions.offensive import MELEE_DISTANCE2, THROW_CELLS
+from ai.actions import NONE, AllyId
+from sim.actions.base import Action, Args, Codes, Refused, Rows, Throw, Turn, lacks, target_refusals
+from sim.actions.offensive import MELEE_DISTANCE2
 from sim.components import Guard, Health, Kit
 from sim.grid import disc
 
@@ -39,22 +39,13 @@ class Block(Action):
         """Nothing is left to do when the second is over."""
 
 
-class ThrowSmoke(Action):
+class ThrowSmoke(Throw):
     """Throw smoke at a cell within eight cells in sight; nobody sees through it for eight seconds."""
 
     act: Literal["ThrowSmoke"] = "ThrowSmoke"
-    x: CellX
-    y: CellY
     category: ClassVar[str] = "defensive"
-    group: ClassVar[str] = "throw"
-    cooldown_s: ClassVar[float] = 8.0
     cost: ClassVar[str] = "1 smoke grenade"
-
-    @classmethod
-    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse who has none, and cells too far away or out of sight."""
-        judged = cell_refusals(turn, rows, args, THROW_CELLS)
-        return np.where(lacks(turn, rows, "smokes"), np.int8(Refused.NO_ITEM), judged)
+    item: ClassVar[str] = "smokes"
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:

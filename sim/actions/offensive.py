@@ -12,16 +12,15 @@ from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 
-from ai.actions import CellX, CellY, EnemyId
+from ai.actions import EnemyId
 from sim.actions.base import (
     Action,
     Args,
     Codes,
     Refused,
     Rows,
+    Throw,
     Turn,
-    cell_refusals,
-    lacks,
     no_rounds,
     target_refusals,
 )
@@ -31,8 +30,6 @@ from sim.rng import Purpose
 
 COVER_PENALTY: Final = 400
 """What cover takes from the chance to be hit, per-mille."""
-THROW_CELLS: Final = 8
-"""How far a grenade flies, cells."""
 BLAST_CELLS: Final = 2
 """Radius of an explosion, cells."""
 BLAST_NEAR: Final = 30
@@ -148,22 +145,13 @@ class HeavyAttack(Strike):
         super().effect(turn, rows, args)
 
 
-class ThrowExplosive(Action):
+class ThrowExplosive(Throw):
     """Throw a grenade at a cell within eight cells in sight; it harms everyone within two cells, friends too."""
 
     act: Literal["ThrowExplosive"] = "ThrowExplosive"
-    x: CellX
-    y: CellY
     category: ClassVar[str] = "offensive"
-    group: ClassVar[str] = "throw"
-    cooldown_s: ClassVar[float] = 8.0
     cost: ClassVar[str] = "1 explosive"
-
-    @classmethod
-    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse who has none, and cells too far away or out of sight."""
-        judged = cell_refusals(turn, rows, args, THROW_CELLS)
-        return np.where(lacks(turn, rows, "explosives"), np.int8(Refused.NO_ITEM), judged)
+    item: ClassVar[str] = "explosives"
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
