@@ -32,6 +32,7 @@ logger = logging.getLogger("tickweave.ai.fallback")
 _T = TypeVar("_T")
 
 # Plain integers: members of an enumeration are slow to compare with arrays.
+_TYPES: Final = [np.dtype(np.int8), np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32)]
 _OK: Final = int(Outcome.OK)
 _ACCEPTED: Final = int(Refusal.ACCEPTED)
 _UNAVAILABLE: Final = int(Outcome.UNAVAILABLE)
@@ -272,8 +273,8 @@ def _check_answer(answer: TierPlans, part: SnapshotBatch, tier: str) -> None:
         raise ContractError(f"tier {tier!r} was asked for {n} agents and answered with arrays of shapes {shapes}")
     if plans.keys is not part.keys and not np.array_equal(plans.keys, part.keys):
         raise ContractError(f"tier {tier!r} changed the agents: asked for {part.keys}, answered for {plans.keys}")
-    types = [array.dtype.name for array in (plans.length, answer.outcome, plans.kind, plans.args)]
-    if types != ["int8", "int8", "int16", "int32"]:
+    types = [array.dtype for array in (plans.length, answer.outcome, plans.kind, plans.args)]
+    if types != _TYPES:
         raise ContractError(f"tier {tier!r} answered with lengths, outcomes, kinds and arguments of types {types}")
     # Seen without their signs, negative numbers are too large as well.
     if (plans.length.view(np.uint8) > min(steps, STEPS_MAX)).any():

@@ -294,29 +294,6 @@ class Occupancy:
         self.team = team
         self._index: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]] | None = None
 
-    def strangers_near(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Return for whom anyone of another team may stand within `SIGHT_MAX` cells; a quick no is a sure no.
-
-        The map is cut into squares of `SIGHT_MAX` cells; a bit for each team (scenarios have at most 64)
-        says who is in a square, and the nine squares around an agent are asked.
-        """
-        down, across = np.divmod(self.cells, self.grid.stride)
-        down, across = down // SIGHT_MAX + 1, across // SIGHT_MAX + 1
-        wide = self.grid.stride // SIGHT_MAX + 3
-        high = self.grid.size // self.grid.stride // SIGHT_MAX + 3
-        bit = np.uint64(1) << (self.team.astype(np.uint64) & np.uint64(63))
-        squares = np.zeros(high * wide, np.uint64)
-        np.bitwise_or.at(squares, down * wide + across, bit)
-        plane = squares.reshape(high, wide)
-        around = plane.copy()
-        around[:, 1:] |= plane[:, :-1]
-        around[:, :-1] |= plane[:, 1:]
-        plane = around.copy()
-        around[1:] |= plane[:-1]
-        around[:-1] |= plane[1:]
-        found: NDArray[np.bool_] = (around.ravel()[(down * wide + across)[rows]] & ~bit[rows]) != 0
-        return found
-
     def near(
         self, rows: NDArray[np.intp], radius: int, *, hostile: bool | None
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
@@ -362,7 +339,9 @@ class Occupancy:
                 layers[:] = 0
             taken = np.zeros((int(layers.max(initial=0)) + 1) * size, np.bool_)
             taken[self.cells + layers[self.team] * size] = True
-            before = np.zeros(len(taken) + 1, np.int32)
-            np.cumsum(taken, out=before[1:])
-            self._index = before, self.row_at[taken.nonzero()[0] % size], layers
+            places = taken.nonzero()[0]
+            # The count steps up behind each place: runs of equal numbers, which are faster to write than to add up.
+            ends = np.concatenate([[-1], places, [len(taken)]])
+            before = np.repeat(np.arange(len(places) + 1, dtype=np.int32), np.diff(ends))
+            self._index = before, self.row_at[places % size], layers
         return self._index

@@ -126,13 +126,8 @@ def threats(
     world: World, grid: Grid, occupancy: Occupancy, rows: Rows, within: NDArray[np.int32] | None = None
 ) -> NDArray[np.int64]:
     """Return how many enemies each agent of `rows` sees (at most `within` cells away), `[len(rows)]`."""
-    found = np.zeros(len(rows), np.int64)
-    near = occupancy.strangers_near(rows).nonzero()[0]
-    if len(near):
-        limits = None if within is None else within[near]
-        seen = sightings(world, grid, occupancy, rows[near], hostile=True, within=limits)
-        found[near] = np.bincount(seen.viewer, minlength=len(near))
-    return found
+    seen = sightings(world, grid, occupancy, rows, hostile=True, within=within)
+    return np.bincount(seen.viewer, minlength=len(rows))
 
 
 def _seen_by(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> tuple[Sightings, Sightings]:

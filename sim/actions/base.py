@@ -40,6 +40,10 @@ UNKNOWN: Final = -2
 """What has not been looked for yet in a turn."""
 
 
+_STEPS: Final = np.array([[0, -1, 1, 0], [-1, 0, 0, 1]], np.int64)
+"""Steps along x and y in the order N, W, E, S."""
+
+
 class Refused(IntEnum):
     """Why a step may not run now; stored in `Progress.refusal`."""
 
@@ -138,8 +142,7 @@ class Turn:
         dx = self.position.x[rows].astype(np.int64) - x
         dy = self.position.y[rows].astype(np.int64) - y
         sign = -1 if away else 1
-        steps = ((0, -1), (-1, 0), (1, 0), (0, 1))
-        scores = np.stack([sign * ((dx + sx) ** 2 + (dy + sy) ** 2) for sx, sy in steps], axis=1)
+        scores = sign * ((dx[:, None] + _STEPS[0]) ** 2 + (dy[:, None] + _STEPS[1]) ** 2)
         return self.descend(rows, scores, sign * (dx * dx + dy * dy))
 
     def along(self, rows: Rows, goals: Cells) -> Cells:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -41,6 +42,13 @@ class Speed(StrEnum):
 
 
 CELLS_PER_SECOND: Final = {Speed.WALK: 2, Speed.RUN: 5, Speed.SPRINT: 10}
+_RUN: Final = list(Speed).index(Speed.RUN)
+
+
+@cache
+def _periods(ticks_per_second: int) -> NDArray[np.int64]:
+    """Return the ticks between two cells for each `Speed`."""
+    return np.array([period_of(CELLS_PER_SECOND[speed], ticks_per_second) for speed in Speed], np.int64)
 
 
 class MoveTo(Walk):
@@ -54,9 +62,7 @@ class MoveTo(Walk):
     @classmethod
     def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
         """Return the ticks between two cells at the pace asked for."""
-        paces = np.array([period_of(CELLS_PER_SECOND[speed], turn.ticks_per_second) for speed in Speed])
-        run = paces[list(Speed).index(Speed.RUN)]
-        return np.where(args[2] == NONE, run, paces[np.maximum(args[2], 0)])
+        return _periods(turn.ticks_per_second)[np.where(args[2] == NONE, _RUN, args[2])]
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -95,7 +101,7 @@ class Approach(Walk):
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
         """Return who is near enough, or has lost the target from sight."""
-        lost: NDArray[np.bool_] = cls.refusals(turn, rows, args) != Refused.NO
+        lost: NDArray[np.bool_] = cls.refusals(turn, rows, args) != Refused.NO.value
         others = np.where(lost, rows, turn.target_rows(args[0]))
         near: NDArray[np.bool_] = turn.distance2(rows, others) <= args[1].astype(np.int64) ** 2
         return lost | near

@@ -47,7 +47,7 @@ class Combat(System):
         if died.any():
             lost += LOSS_MORALE * np.bincount(squads[died], minlength=int(squads.max()) + 1)[squads]
         morale.value[:] = np.maximum(morale.value - lost, 0)
-        startled = ((harm > 0) & (progress.threats == 0) & (progress.status != Status.NONE)).nonzero()[0]
+        startled = ((harm > 0) & (progress.threats == 0) & (progress.status != Status.NONE.value)).nonzero()[0]
         progress.status[startled] = Status.STALE
         progress.waiting_since[startled] = frame.tick
 

@@ -57,7 +57,7 @@ class Execution(System):
         stage, steps, progress = frame.stage, world[ActionSteps], world[Progress]
         assert frame.occupancy is not None
         turn = Turn(world, stage.grid, frame.occupancy, stage.rng, frame.tick, stage.ticks_per_second)
-        active = (progress.status == Status.RUNNING).nonzero()[0]
+        active = (progress.status == Status.RUNNING.value).nonzero()[0]
         step = progress.step[active]
         kind = steps.kind[step, active]
         for code in np.bincount(kind).nonzero()[0]:

@@ -39,7 +39,7 @@ class Perception(System):
         progress = world[Progress]
         frame.occupancy = occupancy_of(world, stage.grid)
         frame.alarmed = self._alarmed(world, frame, frame.occupancy)
-        needing = (progress.status != Status.RUNNING) & (progress.waiting_since <= frame.tick)
+        needing = (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
         needing[frame.alarmed] = True
         chosen = needing.nonzero()[0]
         if len(chosen) > planning.per_tick_max:
@@ -55,7 +55,7 @@ class Perception(System):
     def _alarmed(self, world: World, frame: Frame, occupancy: Occupancy) -> NDArray[np.intp]:
         """Return the agents that planned in peace and now see an enemy: scanners at once, others every few ticks."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
-        peaceful = ((progress.status == Status.RUNNING) & (progress.threats == 0)).nonzero()[0]
+        peaceful = ((progress.status == Status.RUNNING.value) & (progress.threats == 0)).nonzero()[0]
         every = stage.scenario.planning.alert_every_ticks
         current = progress.step[peaceful]
         scanning = (steps.kind[current, peaceful] == stage.registry.code("Scan")) & (progress.started_at[peaceful] >= 0)

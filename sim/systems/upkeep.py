@@ -39,6 +39,6 @@ class Upkeep(System):
             np.minimum(morale + np.int32(1), MORALE_MAX, out=morale)
         stage.smoke.expire(frame.tick + 1)
         oldest = frame.tick - stage.scenario.planning.ttl_s * stage.ticks_per_second
-        stale = ((progress.status == Status.RUNNING) & (progress.planned_at <= oldest)).nonzero()[0]
+        stale = ((progress.status == Status.RUNNING.value) & (progress.planned_at <= oldest)).nonzero()[0]
         progress.status[stale] = Status.STALE
         progress.waiting_since[stale] = frame.tick

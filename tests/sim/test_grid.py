@@ -204,20 +204,3 @@ def test_near_finds_exactly_the_pairs_within_the_radius(
         and distance2(cells[viewer], cells[row]) <= radius * radius
     ]
     assert sorted(zip(mine.tolist(), other.tolist(), strict=True)) == expected
-
-
-@given(
-    cells=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1, max_size=12, unique=True),
-    teams=st.lists(st.integers(0, 63), min_size=12, max_size=12),
-)
-def test_a_quick_no_about_strangers_is_a_sure_no(cells: list[tuple[int, int]], teams: list[int]) -> None:
-    """Whoever has someone of another team within SIGHT_MAX cells is always among those that may."""
-    grid = grid_of(*["." * 61] * 61)
-    places = np.array([grid.cell_at(*cell) for cell in cells])
-    team = np.array(teams[: len(cells)], np.int8)
-    may = Occupancy(grid, places, team).strangers_near(np.arange(len(cells)))
-    for row, cell in enumerate(cells):
-        if any(
-            team[row] != team[other] and distance2(cell, place) <= SIGHT_MAX**2 for other, place in enumerate(cells)
-        ):
-            assert may[row]
