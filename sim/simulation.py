@@ -54,9 +54,9 @@ class TickReport:
     """What happened in one tick.
 
     `inputs` came at its start, in this order; `refused` has the places of those that had no effect, and the sentence
-    that says why. `known` is the digest of what the
-    planned agents knew; `plans` is None when nobody planned. `draws` counts random draws by purpose. `phases` and
-    `changes` are filled at detail `full` only. `durations` are seconds by phase: measured, never recorded in a replay.
+    that says why. `known` is the digest of what the planned agents knew; `plans` is None when nobody planned. `draws`
+    counts random draws by purpose, `events` tells watchers what happened (`died`, with keys) and is not recorded.
+    `phases` and `changes` are filled at detail `full` only. `durations` are seconds by phase: measured, never recorded.
     """
 
     tick: int

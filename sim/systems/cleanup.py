@@ -12,7 +12,7 @@ from sim.world import System, World
 
 
 class Cleanup(System):
-    """Removes agents without hit points; the lowest key left in a squad leads it.
+    """Removes agents without hit points and says so in an event; the lowest key left in a squad leads it.
 
     Reads: Health.
     Writes: Squad; the population.
@@ -27,6 +27,7 @@ class Cleanup(System):
         """Bury the dead, promote, flush."""
         dead = world[Health].hp <= 0
         if dead.any():
+            world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
         world.flush()
         if dead.any():

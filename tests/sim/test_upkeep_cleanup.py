@@ -52,6 +52,15 @@ def test_the_dead_leave_at_the_end_of_the_tick() -> None:
         assert stage.sim.world.next_key == 3
 
 
+def test_watchers_are_told_who_died() -> None:
+    """A tick's report has one event with the keys of its dead, and none when nobody died."""
+    with Stage("aab") as stage:
+        assert stage.give().events == []
+        stage[0, "Health.hp"] = 0
+        (event,) = stage.give().events
+        assert (event.name, event.columns["key"].tolist()) == ("died", [0])
+
+
 def test_the_lowest_key_left_leads_the_squad() -> None:
     """When the leader falls, its squad follows the next; other squads keep theirs."""
     with Stage("aaabb") as stage:
