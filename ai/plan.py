@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from ai.actions import ARGS_MAX, NONE, STEPS_MAX, ActionStep, EncodedStep, ToolRegistry
+from ai.canonical import little_endian
 from ai.errors import ContractError
 from ai.snapshot import AgentId, Keys
 
@@ -221,7 +222,7 @@ class PlanBatch:
         used = int(self.length.max(initial=0))
         state.update(f"{len(self)},{used},{list(map(str, tiers))}".encode())
         for column in (self.keys, self.length, self.tier, self.kind[:used], self.args[:used]):
-            state.update(np.ascontiguousarray(column, column.dtype.newbyteorder("<")).data)
+            state.update(little_endian(column))
         return state.hexdigest()
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Final, NewType, Self
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from ai.actions import CELLS_MAX, KEY_MAX
+from ai.canonical import little_endian
 from ai.errors import ContractError
 
 AgentId = NewType("AgentId", int)
@@ -168,10 +168,6 @@ class SharedMap:
         object.__setattr__(self, "head", f"{self.width},{self.height},{self.pois}".encode())
 
 
-def _little_endian(column: NDArray[Any]) -> bytes:
-    return column.tobytes() if sys.byteorder == "little" else column.byteswap().tobytes()
-
-
 def _column(width: int = 0, dtype: type[np.generic] = np.int32) -> Any:
     return field(default=None, metadata={"width": width, "dtype": dtype})
 
@@ -248,12 +244,12 @@ class SnapshotBatch:
         The number of enemy and ally places hashed follows the data, so a limit may grow without changing old digests.
         """
         head = f"{self.tick},{self.ticks_per_second},{len(self)},{self.texts},{self.cooldown_names},"
-        parts = [head.encode(), self.map.head, _little_endian(self.keys)]
+        parts = [head.encode(), self.map.head, little_endian(self.keys)]
         used_enemies = int((self.enemy >= 0).sum(1).max(initial=0))
         used_allies = int((self.ally >= 0).sum(1).max(initial=0))
-        parts += [_little_endian(getattr(self, name)) for name in _OWN]
-        parts += [_little_endian(getattr(self, name)[:, :used_enemies]) for name in _OF_ENEMIES]
-        parts += [_little_endian(getattr(self, name)[:, :used_allies]) for name in _OF_ALLIES]
+        parts += [little_endian(getattr(self, name)) for name in _OWN]
+        parts += [little_endian(getattr(self, name)[:, :used_enemies]) for name in _OF_ENEMIES]
+        parts += [little_endian(getattr(self, name)[:, :used_allies]) for name in _OF_ALLIES]
         return hashlib.blake2b(b"".join(parts), digest_size=8, person=b"tickweave-snap").hexdigest()
 
     @classmethod

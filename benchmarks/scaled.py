@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 
-from sim.scenario import Scenario, load
+import numpy as np
+
+from sim.grid import Terrain
+from sim.scenario import GeneratedMap, Scenario, generate_map, load
 
 BLOCK = 64
 AGENTS_A_BLOCK = 256
@@ -42,16 +45,14 @@ def scaled(agents: int) -> Scenario:
                 }
             )
         left -= count
+    made = {"width": side, "height": side, "walls_permille": 120, "cover_permille": 60, "seed": 7}
     rules = load("crowd").canonical()["heuristics"]
     return Scenario.from_canonical(
         {
             "name": f"scaled-{agents}",
             "description": "two mixed teams, one agent to sixteen cells",
             "ticks": 10_000,
-            "map": {
-                "generate": {"width": side, "height": side, "walls_permille": 120, "cover_permille": 60, "seed": 7},
-                "places": [{"name": "centre", "x": x, "y": y} for x, y in [_open_cell(side)]],
-            },
+            "map": {"generate": made, "places": [_open_cell(made)]},
             "archetypes": {"tough": {"hp": 1000, "sight": 10, "reserve": 900}},
             "teams": teams,
             "heuristics": rules,
@@ -60,14 +61,9 @@ def scaled(agents: int) -> Scenario:
     )
 
 
-def _open_cell(side: int) -> tuple[int, int]:
-    """Return the open cell nearest to the middle of the generated map."""
-    import numpy as np
-
-    from sim.grid import Terrain
-    from sim.scenario import GeneratedMap, generate_map
-
-    cells = generate_map(GeneratedMap(width=side, height=side, walls_permille=120, cover_permille=60, seed=7))
+def _open_cell(made: dict[str, int]) -> dict[str, str | int]:
+    """Return the place `centre`: the open cell nearest to the middle of the generated map."""
+    cells = generate_map(GeneratedMap(**made))
     ys, xs = np.nonzero(cells != Terrain.WALL)
-    best = int(((ys - side // 2) ** 2 + (xs - side // 2) ** 2).argmin())
-    return int(xs[best]), int(ys[best])
+    best = int(((ys - made["height"] // 2) ** 2 + (xs - made["width"] // 2) ** 2).argmin())
+    return {"name": "centre", "x": int(xs[best]), "y": int(ys[best])}

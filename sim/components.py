@@ -17,7 +17,10 @@ COOLDOWN_GROUPS: Final = ("block", "heal", "scan", "throw", "weapon")
 
 
 class Status(IntEnum):
-    """Where an agent stands with its plan. Every status but RUNNING means that it needs one."""
+    """Where an agent stands with its plan. Every status but RUNNING means that it needs one.
+
+    Compare a column with the `value` of a member: with the member itself NumPy takes five times as long.
+    """
 
     NONE = 0
     RUNNING = 1

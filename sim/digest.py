@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import hashlib
 import struct
-import sys
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
+from ai.canonical import little_endian
 from sim.errors import WorldError
 
 if TYPE_CHECKING:
@@ -182,12 +182,6 @@ def _hasher(*header: str) -> hashlib.blake2b:
     return hashlib.blake2b(b"".join(map(_text, header)), digest_size=8, person=b"tickweave")
 
 
-def _little_endian(array: NDArray[Any]) -> bytes:
-    if sys.byteorder == "big":
-        array = array.astype(array.dtype.newbyteorder("<"))
-    return array.tobytes()
-
-
 class _Part:
     """Keeps the last bytes of one column and their hash."""
 
@@ -230,7 +224,7 @@ class _TableCache:
     def update(self, table: Table, n: int, columns: dict[str, str]) -> None:
         changed = self.mask.update(b"" if table.mask is None else table.mask[:n].tobytes())
         for store, part in zip(table.stores, self.columns, strict=True):
-            raw = _little_endian(store.data[..., :n] if store.lengths is None else store.used(n))
+            raw = little_endian(store.data[..., :n] if store.lengths is None else store.used(n))
             if raw != part.raw:
                 part.update(raw)
                 changed = True
@@ -263,7 +257,7 @@ class _WorldCache:
         components: dict[str, str] = {}
         columns: dict[str, str] = {}
         root = self.base.copy()
-        self.keys.update(_little_endian(world.keys))
+        self.keys.update(little_endian(world.keys))
         root.update(struct.pack("<qqq", world.tick, world.next_key, n))
         root.update(self.keys.digest)
         for table, cache in zip(world.tables, self.tables, strict=True):
@@ -315,4 +309,4 @@ def _resource_bytes(label: str, array: NDArray[Any]) -> bytes:
         raise WorldError(
             f"{label} is of dtype {array.dtype}, which has no canonical encoding; use integers or booleans"
         )
-    return _little_endian(array)
+    return little_endian(array)

@@ -76,26 +76,26 @@ def sightings(
 
     `within` narrows each agent's sight, cells.
     """
-    sight2 = world[Senses].sight[rows].astype(np.int32)
+    sight = world[Senses].sight[rows].astype(np.int32)
     if within is not None:
-        sight2 = np.minimum(sight2, within)
+        sight = np.minimum(sight, within)
     x, y = world[Position].x, world[Position].y
     if len(rows) * world.n <= PAIRS_AT_ONCE:
         dx, dy = x - x[rows][:, None], y - y[rows][:, None]
         distance2 = dx * dx + dy * dy
         team = occupancy.team
-        near = distance2 <= (sight2 * sight2)[:, None]
+        near = distance2 <= (sight * sight)[:, None]
         near[np.arange(len(rows)), rows] = False
         if hostile is not None:
             near &= (team != team[rows][:, None]) == hostile
         viewer, other = near.nonzero()
         distance2 = distance2[viewer, other]
     else:
-        viewer, other = occupancy.near(rows, int(sight2.max(initial=0)), hostile=hostile)
+        viewer, other = occupancy.near(rows, int(sight.max(initial=0)), hostile=hostile)
         mine = rows[viewer]
         dx, dy = x[other] - x[mine], y[other] - y[mine]
         distance2 = dx * dx + dy * dy
-        kept = (distance2 <= (sight2 * sight2)[viewer]).nonzero()[0]
+        kept = (distance2 <= (sight * sight)[viewer]).nonzero()[0]
         viewer, other, distance2 = viewer[kept], other[kept], distance2[kept]
     clear = grid.sees(occupancy.cells[rows[viewer]], occupancy.cells[other]).nonzero()[0]
     return Sightings(viewer[clear], other[clear], distance2[clear])

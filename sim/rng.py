@@ -33,7 +33,6 @@ class Purpose(IntEnum):
 
     HIT = 1
     SCATTER = 2
-    SPAWN = 3
     MAP = 4
     USER = 1000
 

@@ -85,19 +85,27 @@ class Turn:
     mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
     clouds: list[Cells] = field(default_factory=list)
-    shelters: Cells = field(init=False)
+    notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     position: Position = field(init=False)
     progress: Progress = field(init=False)
     team: NDArray[np.int8] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Open what nearly every kind reads, and start with nothing found."""
-        self.shelters = np.full(self.world.n, UNKNOWN, np.int64)
+        """Open what nearly every kind reads."""
         self.position, self.progress, self.team = self.world[Position], self.world[Progress], self.world[Team].id
 
     def cells(self, rows: Rows) -> Cells:
         """Return the cells on which agents stand."""
         return self.occupancy.cells[rows]
+
+    def note(self, name: str) -> NDArray[np.int64]:
+        """Return what a kind has noted under a name of its own, one number a row, `UNKNOWN` at first.
+
+        For what is asked in `refusals` and again in `begin`: it needs to be worked out only once.
+        """
+        if name not in self.notes:
+            self.notes[name] = np.full(self.world.n, UNKNOWN, np.int64)
+        return self.notes[name]
 
     def target_rows(self, keys: NDArray[np.int32]) -> Rows:
         """Return the rows of agent keys, -1 for those that are gone."""

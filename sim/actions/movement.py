@@ -160,11 +160,12 @@ def shelter(turn: Turn, rows: Rows) -> Cells:
     A cell shelters when it is cover, or when that enemy cannot see it. It must be free or the agent's own. What has
     been found once in a turn is not looked for again.
     """
-    known = turn.shelters[rows]
+    shelters = turn.note("shelter")
+    known = shelters[rows]
     fresh = (known == UNKNOWN).nonzero()[0]
     if len(fresh):
         known[fresh] = _search(turn, rows[fresh])
-        turn.shelters[rows[fresh]] = known[fresh]
+        shelters[rows[fresh]] = known[fresh]
     return known
 
 

@@ -114,8 +114,8 @@ def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
     refused = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
     planning = _no_planning() if report.plans is None else _planning(report.plans)
     heard = [
-        [item.model_dump(mode="json") for item in report.inputs],
-        [item.data() for item in refused],
+        plain(list(report.inputs)),
+        plain(refused),
         *(plain(planning.get(name)) for name in _HEARD),
     ]
     # What is written here was made here; readers check it, so that it is not checked twice in every tick.

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, refuse
 from sim.actions.defensive import SMOKE_S
@@ -33,7 +34,6 @@ from sim.components import (
 from sim.frame import Frame
 from sim.world import System, World
 
-_NO: Final = int(Refused.NO)
 REFUSED_PAUSE_S: Final = 0.5
 """How long an agent whose plan was refused waits before it asks again, seconds."""
 
@@ -77,14 +77,13 @@ class Execution(System):
         progress = turn.progress
         starting = progress.started_at[rows] < 0
         if action.group:
-            ready = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
-            starting &= ready[rows] <= turn.tick
+            starting &= _ready_at(turn, action)[rows] <= turn.tick
         going = progress.started_at[rows] >= 0
         first = starting.nonzero()[0]
         if len(first):
             codes = action.refusals(turn, rows[first], args[:, first])
             self._refuse(turn, rows[first], codes)
-            first = first[codes == _NO]
+            first = first[codes == Refused.NO.value]
             begun, begun_args = rows[first], args[:, first]
             action.begin(turn, begun, begun_args)
             args[:, first] = begun_args
@@ -108,14 +107,13 @@ class Execution(System):
             codes = np.zeros(len(rows), np.int8)
             codes[late] = action.refusals(turn, rows[late], args[:, late])
             self._refuse(turn, rows, codes)
-            kept = (codes == _NO).nonzero()[0]
+            kept = (codes == Refused.NO.value).nonzero()[0]
             rows, args = rows[kept], args[:, kept]
         if not len(rows):
             return
         action.effect(turn, rows, args)
         if action.group:
-            ready = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
-            ready[rows] = turn.tick + turn.seconds(action.cooldown_s)
+            _ready_at(turn, action)[rows] = turn.tick + turn.seconds(action.cooldown_s)
         self._finish(turn, rows)
 
     def _go(self, action: type[Walk], turn: Turn, rows: Rows, args: Args) -> None:
@@ -164,6 +162,12 @@ class Execution(System):
         progress.waiting_since[ended] = turn.tick
 
     def _refuse(self, turn: Turn, rows: Rows, codes: Codes) -> None:
-        bad = (codes != _NO).nonzero()[0]
+        bad = (codes != Refused.NO.value).nonzero()[0]
         if len(bad):
             refuse(turn.world, rows[bad], codes[bad], turn.tick + turn.seconds(REFUSED_PAUSE_S))
+
+
+def _ready_at(turn: Turn, action: type[Action]) -> NDArray[np.int32]:
+    """Return the column that says from which tick on each agent may use the kind's cooldown group again."""
+    ready: NDArray[np.int32] = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
+    return ready
