@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from sim import cli
-from sim.cli import FAILED, INCONCLUSIVE, INTERRUPTED, OK, USAGE, invoke
+from sim.cli import invoke
+from sim.cli.common import FAILED, INCONCLUSIVE, INTERRUPTED, OK, USAGE, interrupts
 from sim.replay.verify import Verdict
 
 RUN_KEYS = [
@@ -282,9 +283,9 @@ def test_the_worst_of_several_files_counts(shell: Shell, replay: Path, monkeypat
         (str(cut), "inconclusive"),
     ]
     assert shell("verify", str(replay), "missing.replay.jsonl") == USAGE
-    genuine = cli.verify_replay
+    genuine = cli.verify.verify_replay
     wrong = Verdict("diverged", ticks=10, reason="changed on purpose")
-    monkeypatch.setattr(cli, "verify_replay", lambda path, **options: wrong if path == replay else genuine(path))
+    monkeypatch.setattr(cli.verify, "verify_replay", lambda path, **options: wrong if path == replay else genuine(path))
     assert shell("verify", str(replay), str(cut)) == FAILED
     assert shell.out.count("\n") == 2
 
@@ -317,7 +318,7 @@ def test_ctrl_c_leaves_a_whole_replay(shell: Shell) -> None:
 def test_a_second_ctrl_c_stops_at_once() -> None:
     """The first one is noted, the second one is Python's own, and afterwards all is as before."""
     before = signal.getsignal(signal.SIGINT)
-    with cli._interrupts() as interrupted:
+    with interrupts() as interrupted:
         assert not interrupted()
         signal.raise_signal(signal.SIGINT)
         assert interrupted()

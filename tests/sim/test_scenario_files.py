@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sim.cli import USAGE, invoke
+from sim.cli import invoke
+from sim.cli.common import USAGE
 from sim.errors import ScenarioError
 from sim.scenario import FILE_BYTES_MAX, Scenario, load
 

@@ -1,0 +1,101 @@
+"""The command line: one file a command, listed in `COMMANDS`.
+
+Results go to stdout, everything else to stderr. Bad input ends with one sentence and never with a traceback. Exit
+codes: 0 done (`verify`: match), 1 failed (`verify`: proven divergence), 2 inconclusive (`verify` only), 64 usage (an
+unknown or invalid scenario, input, model spec or option), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import Annotated, Any, Final
+
+import typer
+from typer.exceptions import TyperException
+
+from ai.errors import AIError
+from sim.cli import run, scenarios, verify
+from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
+from sim.errors import ScenarioError, SimError
+from sim.explain import one_line, shown
+
+COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
+    run.run,
+    verify.verify,
+    scenarios.scenarios,
+)
+"""Every command, in the order of the help page; a command's name is its function's, with - for _."""
+
+app = typer.Typer(
+    name="tickweave",
+    help="Headless, deterministic simulations whose agents plan with a language model or by rules.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    code = invoke(args)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Nobody takes our output: told already, or a reader that has gone. Python would complain again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def invoke(args: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; errors that a person can mend are told in one sentence."""
+    try:
+        returned = app(args=None if args is None else list(args), prog_name="tickweave", standalone_mode=False)
+        sys.stdout.flush()
+    except ExitError as error:
+        return _fail(str(error), error.code)
+    except ScenarioError as error:
+        return _fail(str(error), USAGE)
+    except TyperException as error:
+        return _fail(error.format_message(), USAGE)
+    except (SimError, AIError) as error:
+        return _fail(str(error), FAILED)
+    except BrokenPipeError:
+        return FAILED
+    except OSError as error:
+        where = f"{shown(str(error.filename))}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", FAILED)
+    except MemoryError:
+        return _fail("out of memory; try fewer agents or a smaller map", FAILED)
+    if returned == INTERRUPTED:  # how typer says that Ctrl-C came where nobody waited for it
+        return _fail("interrupted", INTERRUPTED)
+    return returned if isinstance(returned, int) else OK
+
+
+def _fail(message: str, code: int) -> int:
+    """Tell why on stderr; only the help page, which typer gives for no arguments at all, has more than one line."""
+    sys.stderr.write(f"{message}\n" if "\n" in message else f"tickweave: {one_line(message)}\n")
+    return code
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer calls it
+    if asked:
+        sys.stdout.write(f"tickweave {version('tickweave')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Headless, deterministic simulations whose agents plan with a language model or by rules."""
+
+
+for _command in COMMANDS:
+    app.command()(_command)

@@ -1,0 +1,140 @@
+"""What every command shares: exit codes, refusals in one sentence, progress, files that people name."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ai.clients import client_from_spec
+from ai.clients.base import LlmClient
+from ai.errors import ContractError
+from sim.explain import shown
+
+OK: Final = 0
+FAILED: Final = 1
+INCONCLUSIVE: Final = 2
+USAGE: Final = 64
+INTERRUPTED: Final = 130
+
+SUFFIX: Final = ".replay.jsonl"
+"""How a replay's name ends."""
+NO_MODEL: Final = "none"
+"""The model spec that stands for no model."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+"""The option every command has."""
+
+
+class ExitError(Exception):
+    """Ends the command with one sentence and an exit code."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def usage(message: str) -> ExitError:
+    """Return the error for what the caller asked wrongly."""
+    return ExitError(message, USAGE)
+
+
+def print_json(value: object) -> None:
+    """Print a command's one object."""
+    sys.stdout.write(json.dumps(value) + "\n")
+
+
+def print_table(table: Any) -> None:
+    """Print a table for people, never cut to the width of a pipe."""
+    Console(highlight=False, soft_wrap=True).print(table)
+
+
+def client_of(spec: str) -> LlmClient | None:
+    """Return the client of a model spec, None for `none`."""
+    if spec == NO_MODEL:
+        return None
+    try:
+        return client_from_spec(spec)
+    except ContractError as error:
+        raise usage(f"--llm: {error}") from None
+
+
+def writable(out: Path, *, taken: Sequence[str | None] = ()) -> Path:
+    """Check a file that a person wants written: it may exist, but not be special nor one of those that are read."""
+    try:
+        if out.exists():
+            if not stat.S_ISREG(out.stat().st_mode):
+                raise usage(f"--out: {shown(str(out))} is not a regular file; name a file")
+            if any(other and other != "-" and Path(other).exists() and out.samefile(other) for other in taken):
+                raise usage(f"--out: {shown(str(out))} is what the run reads; name another file")
+        elif not out.parent.is_dir():
+            raise usage(f"--out: there is no folder {shown(str(out.parent))}; make it first")
+    except (OSError, ValueError) as error:
+        raise usage(f"--out: {shown(str(out))}: {error}") from None
+    return out
+
+
+def unused_name(stem: str) -> Path:
+    """Return a replay's name in the current folder that is not taken: a recording may have cost model calls."""
+    target = Path(f"{stem}{SUFFIX}")
+    number = 1
+    while target.exists():
+        number += 1
+        target = Path(f"{stem}-{number}{SUFFIX}")
+    return target
+
+
+def report_path(replay: Path) -> Path:
+    """Return where the times and costs of a run go, beside its replay."""
+    return replay.with_name(f"{replay.name.removesuffix(SUFFIX)}.report.json")
+
+
+def require_file(file: str) -> None:
+    """Check that a file that a person named can be read."""
+    try:
+        mode = Path(file).stat().st_mode
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise usage(f"{shown(file)}: cannot be read: {reason}") from None
+    if not stat.S_ISREG(mode):
+        raise usage(f"{shown(file)}: is not a regular file; name a replay")
+
+
+@contextmanager
+def progress_bar(what: str, total: int | None, *, hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal and nothing elsewhere; yields what is told ticks done and ticks in all."""
+    if hidden or not sys.stderr.isatty():
+        yield lambda _done, _of: None
+        return
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn("ticks"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done, of: progress.update(task, completed=done, total=of)
+
+
+@contextmanager
+def interrupts() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C finish the current tick, so that the replay ends well; the second one stops at once."""
+    seen: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,149 @@
+"""`tickweave run`: run a scenario and write its replay."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Final
+
+import typer
+
+from ai.prompt import PROMPT_VERSION
+from sim.cli.common import (
+    INTERRUPTED,
+    NO_MODEL,
+    AsJson,
+    ExitError,
+    client_of,
+    interrupts,
+    print_json,
+    print_table,
+    progress_bar,
+    report_path,
+    unused_name,
+    writable,
+)
+from sim.explain import one_line, shown
+from sim.inputs import TimedInput
+from sim.replay.writer import Recorder, open_replay
+from sim.scenario import FILE_BYTES_MAX, TICKS_MAX, Scenario, decode, inputs_from_lines, load, read_text
+from sim.simulation import Simulation, TickReport
+from sim.summary import Tally
+
+REFUSED_SHOWN_MAX: Final = 5
+"""Refused inputs told for one tick."""
+
+
+class DetailOption(StrEnum):
+    """How much a replay records for each tick."""
+
+    HASH = "hash"
+    FULL = "full"
+
+
+def run(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
+    *,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")] = None,
+    ticks: Annotated[
+        int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks to run at most, in place of the scenario's.")
+    ] = None,
+    llm: Annotated[
+        str,
+        typer.Option(metavar="SPEC", help="The model: none, openai:MODEL[@URL] or scripted:FILE; plug-ins add more."),
+    ] = NO_MODEL,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to write the replay. Default: ./SCENARIO-SEED.replay.jsonl"),
+    ] = None,
+    inputs: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Timed inputs, one JSON object a line; - reads standard input.")
+    ] = None,
+    detail: Annotated[
+        DetailOption, typer.Option(help="How much the replay records for each tick.")
+    ] = DetailOption.HASH,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
+) -> None:
+    """Run a scenario and write its replay."""
+    plan = load(scenario)
+    chosen_seed = plan.seed if seed is None else seed
+    timeline = _inputs(inputs, plan)
+    target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
+    client = client_of(llm)
+    tally = Tally(plan, chosen_seed, target)
+    started = perf_counter()
+    total = ticks or plan.ticks
+    with (
+        Simulation(plan, seed=chosen_seed, client=client, detail=detail.value) as simulation,
+        open_replay(target) as writer,
+        progress_bar(plan.name, total, hidden=quiet) as show,
+        interrupts() as interrupted,
+    ):
+        model = client.label if client else None
+        prompts = PROMPT_VERSION if client else None
+        recorder = Recorder(simulation, writer, ticks=total, llm=model, prompt_version=prompts)
+        recorder.header()
+        _run(simulation, recorder, deque(timeline), total, tally, show, interrupted, quiet=quiet)
+        recorder.end()
+    tally.wall_s = perf_counter() - started
+    report_path(target).write_text(json.dumps(tally.as_report(), indent=2) + "\n", encoding="utf-8")
+    if interrupted():
+        raise ExitError(f"interrupted after {tally.ticks} ticks; they are kept in {target}", INTERRUPTED)
+    if as_json:
+        print_json(tally.as_json())
+    elif not quiet:
+        print_table(tally.table())
+
+
+def _run(
+    simulation: Simulation,
+    recorder: Recorder,
+    timeline: deque[TimedInput],
+    ticks: int,
+    tally: Tally,
+    show: Callable[[int, int], None],
+    interrupted: Callable[[], bool],
+    *,
+    quiet: bool,
+) -> None:
+    reports = simulation.run(ticks)
+    while not interrupted():
+        while timeline and timeline[0].tick <= tally.ticks:
+            simulation.inject(timeline.popleft().input)
+        begun = perf_counter()
+        report = next(reports, None)
+        if report is None:
+            break
+        ticked = perf_counter()
+        recorder.tick(report)
+        tally.add(report, tick_s=ticked - begun, record_s=perf_counter() - ticked)
+        if not quiet:
+            _tell_refused(report)
+        show(tally.ticks, ticks)
+    tally.unused_inputs = len(timeline)
+
+
+def _tell_refused(report: TickReport) -> None:
+    """Say which inputs had no effect; past a few of one tick only how many."""
+    for place, reason in list(report.refused.items())[:REFUSED_SHOWN_MAX]:
+        kind = report.inputs[place].kind
+        sys.stderr.write(f"tickweave: tick {report.tick}: {kind} refused: {one_line(reason)}\n")
+    more = len(report.refused) - REFUSED_SHOWN_MAX
+    if more > 0:
+        sys.stderr.write(f"tickweave: tick {report.tick}: {more} more inputs refused\n")
+
+
+def _inputs(source: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:
+    if source is None:
+        return ()
+    if source == "-":
+        return inputs_from_lines(
+            decode(sys.stdin.buffer.read(FILE_BYTES_MAX + 1), "standard input"), "standard input", scenario
+        )
+    return inputs_from_lines(read_text(source), shown(source), scenario)

@@ -1,0 +1,51 @@
+"""`tickweave verify`: run replays again and compare every tick."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progress_bar, require_file
+from sim.explain import shown
+from sim.replay.verify import Verdict
+from sim.replay.verify import verify as verify_replay
+
+_SEVERITY: Final = (OK, INCONCLUSIVE, FAILED)
+
+
+def verify(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Replays.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Run replays again, without model or network, and compare every tick.
+
+    Exit code: 0 all match, 1 one differs, 2 none differs but one cannot be judged.
+    """
+    for file in files:
+        require_file(file)
+    found = [(file, _verified(file)) for file in files]
+    worst = max((verdict for _, verdict in found), key=lambda verdict: _SEVERITY.index(verdict.exit_code))
+    if as_json:
+        entries = [{"file": file, **_verdict(verdict)} for file, verdict in found]
+        print_json({**_verdict(worst), "files": entries})
+    else:
+        for file, verdict in found:
+            sys.stdout.write(f"{shown(file)}: {_said(verdict)}\n")
+    raise typer.Exit(worst.exit_code)
+
+
+def _verified(file: str) -> Verdict:
+    with progress_bar(shown(file), None) as show:
+        return verify_replay(Path(file), progress=show)
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    return {"verdict": verdict.verdict, "ticks": verdict.ticks, "first": verdict.first, "reason": verdict.reason}
+
+
+def _said(verdict: Verdict) -> str:
+    return f"{verdict.verdict}, {verdict.ticks:,} ticks" + (f": {verdict.reason}" if verdict.reason else "")
