@@ -25,12 +25,31 @@ class PlannerError(AIError):
 class ClientError(PlannerError):
     """The way to the model failed.
 
-    `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut` or `unavailable`.
+    `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut`, `unavailable` or, where the model
+    declines to answer, `refused`. `status` is the HTTP status of an answer other than 200. `retry_after_s` is how long
+    the server asks to be left alone, seconds. `context` is the room a call has, in tokens, where the prompt did not
+    fit. `permanent` says that the same call can never succeed: a wrong key, model or address.
     """
 
-    def __init__(self, message: str, *, outcome: str = "transport") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        outcome: str = "transport",
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        context: int | None = None,
+    ) -> None:
         super().__init__(message)
         self.outcome = outcome
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.context = context
+
+    @property
+    def permanent(self) -> bool:
+        """Say whether asking again is of no use."""
+        return self.status in (401, 403, 404, 405)
 
 
 class ParseError(PlannerError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,15 @@ class Message:
 class LlmRequest:
     """Everything one call may depend on.
 
-    `schema` is a JSON schema the server should enforce, `slots` are the agents asked, by the slot name the reply uses
+    `schema` is a JSON schema the server should enforce; `grammar` is one in GBNF, for servers whose `Endpoint` says
+    that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses
     (scripted clients and tests read it; servers never see it). `tokens_max` bounds the reply; `timeout_s` is the
     longest silence between two chunks.
     """
 
     messages: tuple[Message, ...]
     schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
     tokens_max: int = 1024
     temperature: float = 0.0
     seed: int = 0
@@ -41,23 +43,51 @@ class LlmRequest:
 class LlmChunk:
     """A piece of a reply. The last one carries `finish` (`stop`, `length` or the server's word), usage and timings.
 
-    `usage` and `timings` are what the server reported, None where it did not; unknown is not zero.
+    `thinking` is what a model thought before it answered, never part of the answer. A piece may be empty: one comes
+    after every read, so that whoever waits can look at the clock. `usage` and `timings` (milliseconds) are what the
+    server reported, None where it did not; unknown is not zero. `unconstrained` on the last piece says that a schema
+    was asked for and that this whole reply cannot have been written under it: the server ignored it.
     """
 
     text: str = ""
     finish: str | None = None
     usage: Mapping[str, int] | None = None
     timings: Mapping[str, float] | None = None
+    thinking: str = ""
+    unconstrained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What one server does for one model, found out once at the start by asking it (`ai.probe`).
+
+    `schema` is `enforced` (a reply came out in a form that only the schema could have forced), `ignored` or `unknown`.
+    `grammar` says whether GBNF is taken. `slots` are the calls that run at the same time, `context` the tokens of
+    prompt and reply together that one call has room for; both bound how a batch is cut. None is unknown. `flavour`
+    names the kind of server, `detail` says in words what is wrong or worth knowing, without host or secret.
+    """
+
+    reachable: bool
+    model_present: bool | None = None
+    schema: Literal["enforced", "ignored", "unknown"] = "unknown"
+    grammar: bool | None = None
+    slots: int | None = None
+    context: int | None = None
+    flavour: str = "generic"
+    detail: str = ""
 
 
 @runtime_checkable
 class LlmClient(Protocol):
-    """A language model. `label` names it in summaries and replays and holds no secret, host or path."""
+    """A language model. `label` names it in summaries and replays and holds no secret, host or path.
+
+    A client of a server may also have `endpoint: Endpoint | None`, what the probe found, and `aclose()`.
+    """
 
     label: str
 
     def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        """Yield the reply as it arrives; the last chunk has `finish`.
+        """Yield the reply as it arrives; exactly the last chunk has `finish`. Closing the iterator ends the call.
 
         Raises:
             ClientError: the transport or the server failed; chunks already yielded stay good.

@@ -129,3 +129,17 @@ def test_a_malformed_client_module_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delattr(ai.clients.openai, "from_spec")
     with pytest.raises(ContractError, match=r"openai\.py must define SCHEME"):
         discover()
+    monkeypatch.delattr(ai.clients.openai, "SCHEME")
+    with pytest.raises(ContractError, match=r"openai\.py must define SCHEME"):
+        discover()
+
+
+def test_a_client_that_wraps_others_says_so_and_has_no_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module with `SCHEME = None` and no factory is passed over; with a factory it is malformed."""
+    import ai.clients.openai
+
+    monkeypatch.setattr(ai.clients.openai, "SCHEME", None)
+    with pytest.raises(ContractError, match=r"openai\.py must define SCHEME"):
+        discover()
+    monkeypatch.delattr(ai.clients.openai, "from_spec")
+    assert "openai" not in discover()
