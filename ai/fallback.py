@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry
 from ai.clients.base import LlmClient
 from ai.errors import ClientError, ContractError, PlannerError
+from ai.guard import foreign, unwatched, watched
 from ai.legality import refusals
 from ai.metrics import FallbackMetrics
 from ai.plan import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal
@@ -100,7 +101,8 @@ class FallbackOrchestrator:
         self._planners = tuple(chosen)
         self._names = tuple(names)
         self._start = 0 if start is None else names.index(start)
-        self._clock = clock
+        self.clock = clock
+        self._clock = unwatched(clock)
         self._warned = False
 
     @property
@@ -184,7 +186,7 @@ class FallbackOrchestrator:
         if not len(batch):
             return result
         began = self._clock()
-        call = PlanCall(client, self._clock, on_plan, deadline)
+        call = PlanCall(client, self.clock, on_plan, deadline)
         remaining: NDArray[np.intp] = np.arange(len(batch))
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
         for index in range(self._start, len(self._names)):
@@ -229,7 +231,10 @@ class FallbackOrchestrator:
         try:
             if needs_client and call.deadline is not None and began >= call.deadline:
                 raise ClientError("the deadline had passed before this tier was asked", outcome="timeout")
-            answer = await planner.plan(part, registry, call)
+            planned = planner.plan(part, registry, call)
+            if planner.deterministic and foreign(type(planner)):
+                planned = watched(planned, f"tier {name!r}")
+            answer = await planned
         except PlannerError as error:
             attempt.outcome[:] = _failure(error, name)
             attempt.errors = dict.fromkeys(part.keys.tolist(), str(error))

@@ -33,6 +33,7 @@ import esper
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ai.guard import Watch, foreign
 from sim.columns import Component, Store, Table, fit, limits
 from sim.digest import canonical
 from sim.entity import EntityView
@@ -247,6 +248,7 @@ class World:
         self._processors: list[esper.Processor] = []
         self._after: Callable[[str], None] | None = None
         self._position = -1
+        self._watch = Watch("nothing")
         self._thread = threading.get_ident()
         self._depth = 0
         self._context = f"tickweave-{next(_numbers)}-{self.name}"
@@ -370,9 +372,11 @@ class World:
             self._position = 0
             self._after = after
             try:
+                self._watch_next()
                 esper.process(self, frame)
                 done = self._position
             finally:
+                self._watch.stop()
                 self._position = -1
                 self._after = None
         if done != len(self._systems):
@@ -384,6 +388,7 @@ class World:
         Raises:
             WorldError: the position is not the next one, or esper has other processors than were installed.
         """
+        self._watch.stop()
         if esper.current_world != self._context:
             raise WorldError(f"system {name!r} switched esper's context to {esper.current_world!r}")
         # esper has no public way to list its processors, and one added in mid-process makes it run a system twice.
@@ -392,6 +397,13 @@ class World:
         self._position += 1
         if self._after is not None:
             self._after(name)
+        self._watch_next()
+
+    def _watch_next(self) -> None:
+        """Put the next system under the guard, if it is one that is watched."""
+        if self._position < len(self._systems) and foreign(type(self._systems[self._position])):
+            self._watch = Watch(f"system {self._systems[self._position].name!r}")
+            self._watch.start()
 
     @property
     def n(self) -> int:

@@ -1,0 +1,300 @@
+"""The guard: code that a run's result depends on may not read clocks, global randomness, hashes of text or the network.
+
+Systems, action kinds and planners of deterministic tiers that are not ours are watched while they run: a call that
+gives another answer in another run is refused with a sentence that names it and what to use instead. Shipped code is
+not watched in normal runs, because watching costs time at every call of a C function; `everything` watches it too, in
+tests and in `doctor`.
+
+Where such a call cannot reach the state (a progress display, say), `escape` lets it through; every escape that was
+taken is reported, and `verify` shows it.
+
+What the guard cannot see: a refused function that C code calls by itself (`map(time.time, ...)`), and code in other
+threads or processes.
+"""
+
+from __future__ import annotations
+
+import builtins
+import datetime as dt
+import os
+import random  # noqa: TID251 - to refuse it
+import sys
+import threading
+import time
+import uuid  # noqa: TID251 - to refuse it
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import FrameType
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from ai.errors import ContractError
+
+_T = TypeVar("_T")
+
+OURS: Final = ("ai", "sim", "scenarios")
+"""Packages that are watched only when everything is."""
+LIBRARIES: Final = ("asyncio", "logging")
+"""Callers that may read the clock: the time of a log record or of a wait reaches no state."""
+
+_CLOCK: Final = "a clock reads differently in every run; use the tick"
+_RANDOM: Final = "its stream is shared and not part of the state; use rng.draws(keys, tick, purpose)"
+_ENTROPY: Final = "it gives other bytes in every run; use rng.draws(keys, tick, purpose)"
+_HASH: Final = "hashes of text differ from process to process; sort by the text, or use hashlib.blake2b"
+_NETWORK: Final = "an answer from outside is not part of the run; bring it in as an input or through a model tier"
+
+_ADVICE: Final[dict[Any, str]] = {
+    **{
+        getattr(time, name): _CLOCK
+        for name in (
+            "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time",
+            "process_time_ns", "thread_time", "thread_time_ns", "localtime", "gmtime", "ctime", "strftime", "sleep",
+        )
+    },
+    dt.datetime.now: _CLOCK,
+    dt.datetime.utcnow: _CLOCK,
+    dt.date.today: _CLOCK,
+    os.urandom: _ENTROPY,
+    getattr(uuid, "_generate_time_safe", None): _ENTROPY,
+}  # fmt: skip
+_SHARED: Final = random._inst  # noqa: SLF001 - no public way
+"""The generator behind the functions of `random`."""
+_NUMPY: Final = {
+    name: called
+    for name, called in vars(np.random).items()
+    if getattr(called, "__self__", None) is np.random.mtrand._rand  # noqa: SLF001
+}
+"""The functions of `numpy.random` on one shared generator; a profiler does not see them called: stand-ins do."""
+_SOCKET: Final = frozenset(
+    {"connect", "connect_ex", "send", "sendall", "sendto", "sendmsg", "recv", "recvfrom", "bind"}
+)
+_LOOKUP: Final = frozenset({"getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr"})
+_seed: Final = random.Random.seed.__code__
+_text_hash: Final = builtins.hash
+
+_watching_all = False
+_escapes: dict[str, None] = {}
+_watched_threads: dict[int, str] = {}
+
+
+class NondeterminismError(ContractError):
+    """Code that a run's result depends on asked something that answers differently in another run."""
+
+
+def foreign(kind: type) -> bool:
+    """Tell whether a class is watched: it is not ours, or everything is watched."""
+    return _watching_all or kind.__module__.partition(".")[0] not in OURS
+
+
+@contextmanager
+def everything() -> Iterator[None]:
+    """Watch shipped code as well, from here to the end of the block."""
+    global _watching_all  # noqa: PLW0603 - one switch for the process
+    before, _watching_all = _watching_all, True
+    try:
+        yield
+    finally:
+        _watching_all = before
+
+
+class Watch:
+    """Watches this thread between `start` and `stop`; does nothing while a profiler or another watch does its work.
+
+    Args:
+        name: who runs, as refusals name it: `system 'weather'`.
+
+    Raises:
+        NondeterminismError: from within the watched code, in place of the refused call.
+    """
+
+    __slots__ = ("_hash", "_name", "_started")
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started = False
+
+    def start(self) -> None:
+        """Watch from here on."""
+        if sys.getprofile() is not None:
+            return
+        self._started = True
+        _watched_threads[threading.get_ident()] = self._name
+        builtins.hash = _guarded_hash
+        vars(np.random).update(_NUMPY_REFUSING)
+        sys.setprofile(_profile)
+
+    def stop(self) -> None:
+        """Watch no longer; may be called twice."""
+        if not self._started:
+            return
+        self._started = False
+        sys.setprofile(None)
+        del _watched_threads[threading.get_ident()]
+        if not _watched_threads:
+            builtins.hash = _text_hash
+            vars(np.random).update(_NUMPY)
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+class _Stepped:
+    """Awaits a coroutine and watches each of its steps, but not what the event loop does between them."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
+        self._coroutine = coroutine
+        self._name = name
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        step = partial(self._coroutine.send, None)
+        while True:
+            with Watch(self._name):
+                try:
+                    waited = step()
+                except StopIteration as done:
+                    return done.value
+            try:
+                sent = yield waited
+            except BaseException as error:  # handed on: a cancelled task is the coroutine's own business
+                step = partial(self._coroutine.throw, error)
+            else:
+                step = partial(self._coroutine.send, sent)
+
+
+async def watched(coroutine: Coroutine[Any, Any, _T], name: str) -> _T:
+    """Await a coroutine under the guard."""
+    result: _T = await _Stepped(coroutine, name)
+    return result
+
+
+@contextmanager
+def escape(reason: str) -> Iterator[None]:
+    """Let calls through that cannot reach the state; the reason is reported with the run.
+
+    >>> with escape("progress on the terminal"):
+    ...     _ = time.perf_counter()
+    """
+    thread = threading.get_ident()
+    if thread not in _watched_threads:
+        yield
+        return
+    _escapes[f"{_watched_threads[thread]}: {reason}"] = None
+    sys.setprofile(None)
+    name = _watched_threads.pop(thread)
+    try:
+        yield
+    finally:
+        _watched_threads[thread] = name
+        sys.setprofile(_profile)
+
+
+def unwatched(clock: Callable[[], float]) -> Callable[[], float]:
+    """Return a clock that may be read under the guard: for measuring how long things take, which reaches no state."""
+
+    def read() -> float:
+        if threading.get_ident() not in _watched_threads:
+            return clock()
+        sys.setprofile(None)
+        try:
+            return clock()
+        finally:
+            sys.setprofile(_profile)
+
+    return read
+
+
+def take_escapes() -> tuple[str, ...]:
+    """Return who escaped and why since the last call, in order of their first time."""
+    taken = tuple(_escapes)
+    _escapes.clear()
+    return taken
+
+
+def _profile(frame: FrameType, event: str, called: Any) -> None:
+    if event != "c_call":
+        return
+    advice = _ADVICE.get(called)
+    if advice is None:
+        advice = _by_owner(frame, called)
+        if advice is None:
+            return
+    if _module(frame).partition(".")[0] in LIBRARIES:
+        return
+    raise _refusal(_name_of(called), advice, frame)
+
+
+def _by_owner(frame: FrameType, called: Any) -> str | None:
+    """Return what to say of a method that is refused on some objects only."""
+    owner = getattr(called, "__self__", None)
+    if owner is _SHARED:
+        return _RANDOM
+    name = called.__name__
+    if name == "seed" and frame.f_code is _seed and frame.f_locals.get("a") is None:
+        return _ENTROPY
+    if (name in _SOCKET and type(owner).__module__ in {"_socket", "socket"}) or (
+        name in _LOOKUP and getattr(owner, "__name__", "") == "_socket"
+    ):
+        return _NETWORK
+    return None
+
+
+def _guarded_hash(value: object, /) -> int:
+    """Stand in for the builtin while code is watched; a class's own `__hash__` may call it for sets and dicts."""
+    if threading.get_ident() in _watched_threads and _holds_text(value):
+        frame = sys._getframe(1)  # noqa: SLF001 - the caller's place is the message
+        if frame.f_code.co_name != "__hash__":
+            raise _refusal("hash", _HASH, frame)
+    return _text_hash(value)
+
+
+def _holds_text(value: object) -> bool:
+    if isinstance(value, tuple | frozenset):
+        return any(_holds_text(part) for part in value)
+    return isinstance(value, str | bytes)
+
+
+def _numpy_stand_in(name: str, called: Callable[..., Any]) -> Callable[..., Any]:
+    def stand_in(*args: Any, **options: Any) -> Any:
+        if threading.get_ident() in _watched_threads:
+            raise _refusal(f"numpy.random.{name}", _RANDOM, sys._getframe(1))  # noqa: SLF001 - as above
+        return called(*args, **options)
+
+    return stand_in
+
+
+_NUMPY_REFUSING: Final = {name: _numpy_stand_in(name, called) for name, called in _NUMPY.items()}
+
+
+def _name_of(called: Any) -> str:
+    if getattr(called, "__self__", None) is _SHARED:
+        return f"random.{called.__name__}"
+    module = getattr(called, "__module__", None) or getattr(getattr(called, "__self__", None), "__module__", None) or ""
+    module = "os" if module == "posix" else str(module).lstrip("_")
+    return f"{module}.{called.__qualname__}" if module else str(called.__qualname__)
+
+
+def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
+    """Name the watched code, the call as its author wrote it, and the line: what the library does inside is no help."""
+    place: FrameType | None = frame
+    while place is not None and _module(place).partition(".")[0] in sys.stdlib_module_names:
+        name = place.f_code.co_qualname.removesuffix(".__init__") if _is_made(place) else place.f_code.co_name
+        called, place = f"{_module(place)}.{name}", place.f_back
+    place = place or frame
+    who = _watched_threads.get(threading.get_ident(), "watched code")
+    return NondeterminismError(
+        f"{who} called {called}() ({place.f_code.co_filename}:{place.f_lineno}): {advice}; "
+        "or, if it cannot reach the state, wrap it in ai.guard.escape()"
+    )
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _is_made(frame: FrameType) -> bool:
+    return frame.f_code.co_name == "__init__"

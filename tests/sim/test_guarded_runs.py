@@ -1,0 +1,86 @@
+"""The guard in a run: shipped code passes it, and a system or planner that breaks it is stopped at a whole tick."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import ai.planners.heuristic
+import sim.simulation
+from ai.fallback import FallbackOrchestrator, drive
+from ai.guard import NondeterminismError, escape, everything, take_escapes
+from ai.testing import sample_snapshots
+from sim.actions import default_registry
+from sim.digest import state_digest
+from sim.scenario import available, load
+from sim.schedule import SCHEDULE
+from sim.simulation import Simulation
+from sim.world import System, World
+
+
+class Weather(System):
+    """Reads the clock from tick 3 on."""
+
+    def process(self, world: World, frame: Any) -> None:
+        if world.tick >= 3:
+            time.perf_counter()
+
+
+class Display(System):
+    """Reads the clock for its own display."""
+
+    def process(self, world: World, frame: Any) -> None:
+        with escape("frames a second"):
+            time.perf_counter()
+
+
+class Hasty(ai.planners.heuristic.Heuristic):
+    """Says that it is deterministic and asks the clock."""
+
+    name = "hasty"
+
+    async def plan(self, batch: Any, registry: Any, call: Any) -> Any:
+        call.clock()
+        return await super().plan(batch, registry, call)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in available()])
+def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
+    """Under the guard every shipped scenario runs as it does without."""
+    scenario = load(name)
+    with Simulation(scenario) as plain:
+        expected = [report.digest.root for report in plain.run(5)]
+    with everything(), Simulation(scenario) as guarded:
+        assert [report.digest.root for report in guarded.run(5)] == expected
+    assert take_escapes() == ()
+
+
+def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal names the system, and the world is as it was before that tick."""
+    monkeypatch.setattr(sim.simulation, "SCHEDULE", (*SCHEDULE, Weather))
+    with Simulation(load("skirmish")) as simulation:
+        list(simulation.run(3))
+        before = state_digest(simulation.world).root
+        with pytest.raises(NondeterminismError, match=r"system 'weather' called time\.perf_counter\(\)"):
+            simulation.tick()
+        assert simulation.world.tick == 3
+        assert state_digest(simulation.world).root == before
+
+
+def test_an_escape_of_a_system_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system that only looks at the clock for show runs on, and the run tells of it."""
+    take_escapes()
+    monkeypatch.setattr(sim.simulation, "SCHEDULE", (*SCHEDULE, Display))
+    with Simulation(load("skirmish")) as simulation:
+        for _ in simulation.run(3):
+            pass
+    assert take_escapes() == ("system 'display': frames a second",)
+
+
+def test_a_deterministic_planner_that_reads_the_clock_is_stopped() -> None:
+    """The refusal names the tier and is no failure of the tier: nothing falls."""
+    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(None, sample_snapshots(), default_registry())
+    with pytest.raises(NondeterminismError, match=r"tier 'hasty' called time\.perf_counter"):
+        drive(call)
