@@ -1,7 +1,7 @@
 """One batch for a model tier: cut into shards, several in flight, each plan kept or refused on its own.
 
 Agents are in key order and shards are contiguous, so a batch has one cut for a given k. Each shard is one call of the
-client, read by its own task through a `SlotScanner`; every plan is parsed as its object closes. Results are merged by
+client, read by its own task through its encoding's scanner; every plan is parsed as it closes. Results are merged by
 agent, never by arrival.
 
 The deadline is cooperative. A reader looks at the clock between chunks; at the deadline the executor stops waiting, and
@@ -22,11 +22,13 @@ from numpy.typing import NDArray
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message
+from ai.encodings import NAMED
+from ai.encodings.base import Encoding, Scanner
 from ai.errors import ClientError, ContractError, ParseError
-from ai.parse import SlotScanner, parse_plan, parse_reply
+from ai.parse import SlotText
 from ai.plan import LlmUsage, Outcome
 from ai.planners.base import OnPlan
-from ai.prompt import ENCODING, PROMPT_VERSION, build_prompt, slots_of
+from ai.prompt import PROMPT_VERSION, build_prompt, slots_of
 from ai.snapshot import AgentId, SnapshotBatch
 
 SHARD_SIZE: Final = 8
@@ -52,6 +54,7 @@ class BatchRequest:
     tier: str
     examples: bool = False
     seed: int = 0
+    encoding: Encoding = NAMED
 
 
 @dataclass(slots=True)
@@ -77,7 +80,7 @@ class _Shard:
 
     batch: SnapshotBatch
     slots: dict[str, int]
-    scanner: SlotScanner
+    scanner: Scanner
     plans: dict[int, tuple[ActionStep, ...]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     invalid: dict[int, str] = field(default_factory=dict)
@@ -120,7 +123,7 @@ class BatchInferenceExecutor:
             ContractError: the client broke its contract.
         """
         run = _Run(client, request, asyncio.Semaphore(self.in_flight), on_plan, deadline, clock)
-        shards = self._shards(request.batch)
+        shards = self._shards(request)
         readers = [asyncio.create_task(_read(run, shard)) for shard in shards]
         try:
             if readers:
@@ -150,12 +153,12 @@ class BatchInferenceExecutor:
         if not reader.cancelled():
             reader.exception()  # a late reader has nobody left to report to
 
-    def _shards(self, batch: SnapshotBatch) -> list[_Shard]:
+    def _shards(self, request: BatchRequest) -> list[_Shard]:
         shards = []
-        for start in range(0, len(batch), self.shard_size):
-            part = batch.take(slice(start, start + self.shard_size))
+        for start in range(0, len(request.batch), self.shard_size):
+            part = request.batch.take(slice(start, start + self.shard_size))
             slots = slots_of(part)
-            shards.append(_Shard(part, slots, SlotScanner(slots)))
+            shards.append(_Shard(part, slots, request.encoding.scanner(slots)))
         return shards
 
 
@@ -181,11 +184,15 @@ class _Run:
 
     def call(self, shard: _Shard) -> LlmRequest:
         """Return the shard's model call; made when its turn comes, so that a late one costs nothing."""
-        prompt = build_prompt(shard.batch, self.request.registry, examples=self.request.examples)
+        prompt = build_prompt(
+            shard.batch, self.request.registry, encoding=self.request.encoding, examples=self.request.examples
+        )
         left = self.left_s()
         return LlmRequest(
             messages=(Message("system", prompt.system), Message("user", prompt.user)),
             schema=prompt.schema,
+            grammar=prompt.grammar,
+            encoding=self.request.encoding.name,
             tokens_max=min(prompt.tokens, TOKENS_MAX),
             seed=self.request.seed,
             tier=self.request.tier,
@@ -197,10 +204,14 @@ class _Run:
         """Add one chunk to the shard and keep the plans that closed in it."""
         shard.finish = chunk.finish or shard.finish
         shard.usage = dict(chunk.usage) if chunk.usage is not None else shard.usage
-        for slot in shard.scanner.feed(chunk.text):
+        self.closed(shard, shard.scanner.feed(chunk.text))
+
+    def closed(self, shard: _Shard, slots: list[SlotText]) -> None:
+        """Read the plans that have closed."""
+        for slot in slots:
             shard.texts[slot.agent] = slot.text
             try:
-                steps = parse_plan(slot.text, self.request.registry)
+                steps = self.request.encoding.parse(slot.text, self.request.registry)
             except ParseError as error:
                 shard.invalid[slot.agent] = str(error)
             else:
@@ -214,7 +225,7 @@ class _Run:
 
     def finish(self, shard: _Shard) -> None:
         """Say why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
-        shard.scanner.close()
+        self.closed(shard, shard.scanner.close())
         if shard.failure is not None:
             return
         if shard.scanner.cut is not None:
@@ -225,7 +236,7 @@ class _Run:
             shard.failure = Outcome.CUT, f"the reply ended with {shard.finish!r} instead of 'stop'"
         elif not shard.texts:
             try:
-                reply = parse_reply(shard.scanner.text, shard.slots, self.request.registry)
+                reply = self.request.encoding.read(shard.scanner.text, shard.slots, self.request.registry)
             except ParseError:
                 return  # nothing to read: every plan is missing, as each would be in a shard of its own
             shard.texts, shard.invalid = reply.texts, reply.errors
@@ -277,7 +288,7 @@ def _merge(request: BatchRequest, shards: list[_Shard]) -> BatchResponse:
             else:
                 response.errors[key] = error
                 response.usage.errors[outcome.label] = response.usage.errors.get(outcome.label, 0) + 1
-        response.shards.append(_record(request.tier, shard))
+        response.shards.append(_record(request, shard))
         if shard.called:
             usage = shard.usage or {}
             response.usage.add(
@@ -296,7 +307,7 @@ def _verdict(shard: _Shard, key: int) -> tuple[Outcome, str]:
     return shard.failure or (Outcome.MISSING, "the reply holds no plan for this agent")
 
 
-def _record(tier: str, shard: _Shard) -> dict[str, Any]:
+def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
     """Return what a replay keeps of one call; nothing in it is a duration."""
     if shard.timed_out:
         finish = Outcome.TIMEOUT.label
@@ -305,12 +316,12 @@ def _record(tier: str, shard: _Shard) -> dict[str, Any]:
     else:
         finish = shard.finish or Outcome.CUT.label
     record: dict[str, Any] = {
-        "tier": tier,
+        "tier": request.tier,
         "agents": [int(shard.batch.keys[0]), int(shard.batch.keys[-1])],
         "k": len(shard.batch),
         "finish": finish,
         "prompt_version": PROMPT_VERSION,
-        "encoding": ENCODING,
+        "encoding": request.encoding.name,
         "usage": shard.usage,
     }
     if shard.scanner.duplicates:

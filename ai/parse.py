@@ -125,10 +125,11 @@ class SlotScanner:
             self.cut = f"the reply is longer than {REPLY_CHARS_MAX} characters"
         return found
 
-    def close(self) -> None:
+    def close(self) -> list[SlotText]:
         """Say that the reply is over: a plan still open is dropped and counts as cut."""
         if self._element is not None and self.cut is None:
             self.cut = "the reply ended inside a plan"
+        return []
 
     def _in_string(self, offset: int, char: str) -> None:
         if char == "\n":

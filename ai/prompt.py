@@ -12,18 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ai.actions import KEY_MAX, ArgSpec, Role, ToolRegistry, ToolSpec
+from ai.actions import ActionStep, ArgSpec, Role, ToolRegistry, ToolSpec
+from ai.encodings import NAMED
+from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.errors import ParseError
 from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch
 
 PROMPT_VERSION: Final = "1"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
-ENCODING: Final = "named_json"
-"""How a reply writes steps: JSON objects with named arguments."""
-PLAN_STEPS_MAX: Final = 4
-"""Steps that a model is asked for; a plan may hold more."""
-PLAN_TOKENS: Final = 160
-"""Reply tokens reserved for one plan: four named steps, indented as models like to (measured: 101 on average)."""
 REPLY_TOKENS: Final = 32
 """Reply tokens reserved for what stands around the plans."""
 POIS_MAX: Final = 16
@@ -38,21 +34,25 @@ _EXAMPLE_PLANS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One shard's request as text: two messages, the schema of the reply, and the tokens a reply needs."""
+    """One shard's request as text: two messages, the schema or grammar of the reply, and the tokens a reply needs."""
 
     system: str
     user: str
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
+    grammar: str | None
     tokens: int
 
 
-def build_prompt(batch: SnapshotBatch, registry: ToolRegistry, *, examples: bool = False) -> Prompt:
+def build_prompt(
+    batch: SnapshotBatch, registry: ToolRegistry, *, encoding: Encoding = NAMED, examples: bool = False
+) -> Prompt:
     """Return the prompt for the agents of `batch`; `examples` asks for more of them, with cooldowns and costs."""
     return Prompt(
-        system=system_message(registry, examples=examples),
-        user=user_message(batch),
-        schema=reply_schema(batch, registry),
-        tokens=PLAN_TOKENS * len(batch) + REPLY_TOKENS,
+        system=system_message(registry, encoding=encoding, examples=examples),
+        user=user_message(batch, encoding=encoding),
+        schema=encoding.schema(batch, registry),
+        grammar=encoding.grammar(batch, registry),
+        tokens=encoding.plan_tokens * len(batch) + REPLY_TOKENS,
     )
 
 
@@ -64,7 +64,7 @@ def slots_of(batch: SnapshotBatch) -> dict[str, int]:
 # -- the system message ------------------------------------------------------------------------------------------------
 
 
-def system_message(registry: ToolRegistry, *, examples: bool = False) -> str:
+def system_message(registry: ToolRegistry, *, encoding: Encoding = NAMED, examples: bool = False) -> str:
     """Return rules, verbs and examples; the same for every tick, batch and agent."""
     lines = [
         "You plan for agents on a grid map. Reach the objective, remove threats, keep risk low.",
@@ -73,18 +73,18 @@ def system_message(registry: ToolRegistry, *, examples: bool = False) -> str:
         "2. Reload when ammo is 0; heal or retreat when hp is low; retreat when morale is below 30.",
         "3. Name only enemies and allies listed in that agent's own row, by id; name only cells on the map.",
         f"4. A plan has 1 to {PLAN_STEPS_MAX} steps; only the verbs below exist; arguments marked ? may be left out.",
-        '5. Reply with one minified JSON object, one plan for each slot, no other text: {"a1":{"steps":[...]},...}.',
+        f"5. {encoding.instructions(registry)}",
         "Verbs:",
         *(_verb_line(spec, costs=examples) for spec in registry),
     ]
     plans = example_plans(registry)[: _EXAMPLE_PLANS if examples else 1]
     if plans:
-        lines += ["Example:", _minified({f"a{n}": {"steps": steps} for n, steps in enumerate(plans, 1)})]
+        lines += ["Example:", encoding.frame({f"a{n}": encoding.write(p, registry) for n, p in enumerate(plans, 1)})]
     return "\n".join(lines)
 
 
-def example_plans(registry: ToolRegistry) -> list[list[dict[str, Any]]]:
-    """Return example plans of offered verbs that need no target; each of them passes `parse_plan`."""
+def example_plans(registry: ToolRegistry) -> list[list[ActionStep]]:
+    """Return example plans of offered verbs that need no target."""
     names = [name for name in _EXAMPLE_FIRST if name in registry]
     names += [name for name in registry.names if name not in names]
     steps = [step for name in names if (step := _sample(registry, registry.spec(name))) is not None]
@@ -96,7 +96,7 @@ def example_plans(registry: ToolRegistry) -> list[list[dict[str, Any]]]:
     ]
 
 
-def _sample(registry: ToolRegistry, spec: ToolSpec) -> dict[str, Any] | None:
+def _sample(registry: ToolRegistry, spec: ToolSpec) -> ActionStep | None:
     """Return one legal step of a kind with its required arguments only, or None if it needs a target."""
     step: dict[str, Any] = {"act": spec.name}
     for arg in spec.args:
@@ -110,10 +110,9 @@ def _sample(registry: ToolRegistry, spec: ToolSpec) -> dict[str, Any] | None:
             owner = owner.setdefault(part, {})
         owner[last] = arg.choices[0] if arg.choices else _written(min(max(arg.low, 3 * arg.scale), arg.high), arg)
     try:
-        registry.parse_step(step)
+        return registry.parse_step(step)
     except ParseError:
         return None  # a kind with a rule of its own that the sample values do not meet
-    return step
 
 
 def _verb_line(spec: ToolSpec, *, costs: bool) -> str:
@@ -163,7 +162,7 @@ def _minified(data: object) -> str:
 # -- the user message --------------------------------------------------------------------------------------------------
 
 
-def user_message(batch: SnapshotBatch) -> str:
+def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     """Return what all agents know, one row for each agent, and the closing instruction."""
     lines = [
         f"Map: {batch.map.width}x{batch.map.height} cells, x 0..{batch.map.width - 1}, y 0..{batch.map.height - 1}"
@@ -176,9 +175,7 @@ def user_message(batch: SnapshotBatch) -> str:
     lines += [f"Text {numbers[index]}: {_minified(batch.texts[index][:TEXT_CHARS_MAX])}" for index in used]
     lines.append("Agents:")
     lines += [_row(batch, row, numbers) for row in range(len(batch))]
-    count = len(batch)
-    asked = "key a1" if count == 1 else f"{count} keys a1 to a{count}"
-    lines.append(f"Reply with one minified JSON object with exactly the {asked}.")
+    lines.append(encoding.closing(len(batch)))
     return "\n".join(lines)
 
 
@@ -238,59 +235,3 @@ def _cooldowns(batch: SnapshotBatch, row: int) -> list[tuple[str, int]]:
         for name, ticks in zip(batch.cooldown_names, batch.ready[row], strict=True)
         if ticks > 0
     )
-
-
-# -- the schema of the reply -------------------------------------------------------------------------------------------
-
-
-def reply_schema(batch: SnapshotBatch, registry: ToolRegistry) -> dict[str, Any]:
-    """Return the JSON schema of the reply: every slot exactly once, in order, each with its agent's legal steps.
-
-    Verbs without targets are defined once; agents that know the same targets share one plan definition. Verbs that
-    need a target appear only where the agent knows one, and take no other.
-    """
-    width, height = batch.map.width, batch.map.height
-    definitions: dict[str, Any] = {}
-    shared: list[dict[str, Any]] = []
-    targeted: list[ToolSpec] = []
-    for spec in registry:
-        if any(arg.role in (Role.ENEMY, Role.ALLY) for arg in spec.args):
-            targeted.append(spec)
-        else:
-            definitions[spec.name] = registry.step_schema(spec.name, width=width, height=height)
-            shared.append({"$ref": f"#/$defs/{spec.name}"})
-    plans: dict[tuple[tuple[int, ...], tuple[int, ...]], str] = {}
-    properties: dict[str, Any] = {}
-    for row in range(len(batch)):
-        enemies = _known(batch.enemy[row])
-        allies = _known((*batch.ally[row], batch.keys[row], batch.leader[row]))
-        name = plans.setdefault((enemies, allies), f"plan{len(plans) + 1}")
-        if name not in definitions:
-            own = [
-                registry.step_schema(spec.name, width=width, height=height, enemies=enemies, allies=allies)
-                for spec in targeted
-                if not _lacks_target(spec, enemies, allies)
-            ]
-            definitions[name] = _plan_schema(shared + own)
-        properties[f"a{row + 1}"] = {"$ref": f"#/$defs/{name}"}
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-        "$defs": definitions,
-    }
-
-
-def _plan_schema(kinds: list[dict[str, Any]]) -> dict[str, Any]:
-    steps = {"type": "array", "items": {"anyOf": kinds}, "minItems": 1, "maxItems": PLAN_STEPS_MAX}
-    return {"type": "object", "properties": {"steps": steps}, "required": ["steps"], "additionalProperties": False}
-
-
-def _known(keys: Sequence[Any]) -> tuple[int, ...]:
-    return tuple(sorted({int(key) for key in keys if 0 <= key <= KEY_MAX}))
-
-
-def _lacks_target(spec: ToolSpec, enemies: tuple[int, ...], allies: tuple[int, ...]) -> bool:
-    """Say whether an argument of this kind has nobody to name; such a step could only be refused."""
-    return any((arg.role is Role.ENEMY and not enemies) or (arg.role is Role.ALLY and not allies) for arg in spec.args)

@@ -23,9 +23,9 @@ class LlmRequest:
     """Everything one call may depend on.
 
     `schema` is a JSON schema the server should enforce; `grammar` is one in GBNF, for servers whose `Endpoint` says
-    that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses
-    (scripted clients and tests read it; servers never see it). `tokens_max` bounds the reply; `timeout_s` is the
-    longest silence between two chunks.
+    that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses,
+    and `encoding` names how it writes plans (scripted clients and tests read these; servers never see them).
+    `tokens_max` bounds the reply; `timeout_s` is the longest silence between two chunks.
     """
 
     messages: tuple[Message, ...]
@@ -36,6 +36,7 @@ class LlmRequest:
     seed: int = 0
     tier: str = ""
     slots: Mapping[str, int] = field(default_factory=dict)
+    encoding: str = "named"
     timeout_s: float = 60.0
 
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from ai.actions import COMMON_KINDS, ToolRegistry
 from ai.batch import BatchInferenceExecutor, BatchRequest
+from ai.encodings import NAMED
+from ai.encodings.base import Encoding
 from ai.errors import ClientError, PlannerError
 from ai.plan import FallbackTier, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
@@ -20,8 +22,9 @@ class _LlmTier:
     needs_client = True
     examples: bool
 
-    def __init__(self, executor: BatchInferenceExecutor | None = None) -> None:
+    def __init__(self, executor: BatchInferenceExecutor | None = None, *, encoding: Encoding = NAMED) -> None:
         self.executor = BatchInferenceExecutor() if executor is None else executor
+        self.encoding = encoding
 
     def offered(self, registry: ToolRegistry) -> ToolRegistry:
         """Return the registry with the verbs this tier advertises and accepts."""
@@ -38,7 +41,9 @@ class _LlmTier:
         offered = self.offered(registry)
         if not len(offered):
             raise PlannerError(f"the registry offers no verb that tier {self.name} may use")
-        request = BatchRequest(batch, offered, self.name, examples=self.examples, seed=call.seed)
+        request = BatchRequest(
+            batch, offered, self.name, examples=self.examples, seed=call.seed, encoding=self.encoding
+        )
         response = await self.executor.execute(
             call.client, request, on_plan=call.on_plan, deadline=call.deadline, clock=call.clock
         )

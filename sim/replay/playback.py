@@ -15,14 +15,15 @@ from typing import Self
 import numpy as np
 
 from ai.actions import ActionStep, ToolRegistry
-from ai.errors import ParseError
+from ai.encodings import NAMED, encoding_of
+from ai.encodings.base import Encoding
+from ai.errors import ContractError, ParseError
 from ai.fallback import FallbackOrchestrator, drive
-from ai.parse import parse_plan
 from ai.plan import BatchPlans, Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.snapshot import SnapshotBatch
 from sim.actions import recorded_registry
-from sim.errors import ReplayError
+from sim.errors import ReplayError, Unsupported
 from sim.inputs import Input
 from sim.replay.format import END, HEADER, TICK, Header, Tick
 from sim.replay.reader import Replay
@@ -43,14 +44,20 @@ class RecordedTier:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._encoding: Encoding = NAMED
         self._texts: dict[int, str] = {}
         self._failures: dict[int, tuple[Outcome, str | None]] = {}
 
     def expect(self, record: Tick) -> None:
-        """Take over what the record of the coming tick says about this tier."""
+        """Take over what the record of the coming tick says about this tier.
+
+        Raises:
+            Unsupported: its plans are written in an encoding that is not known here.
+        """
         given = [key for key, tier in planned(record).items() if tier == self.name]
         self._texts = {key: record.texts[str(key)] for key in given if str(key) in record.texts}
         self._failures = failures(record, self.name)
+        self._encoding = _encoding(record, self.name)
 
     async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Read the recorded texts of the agents asked."""
@@ -63,7 +70,7 @@ class RecordedTier:
             outcome, error = self._failures.get(key, (Outcome.MISSING, "the record has nothing for this agent"))
             if key in self._texts:
                 try:
-                    plan, outcome, error = parse_plan(self._texts[key], registry), Outcome.OK, None
+                    plan, outcome, error = self._encoding.parse(self._texts[key], registry), Outcome.OK, None
                 except ParseError as problem:
                     outcome, error = Outcome.INVALID, str(problem)
                 else:
@@ -197,6 +204,15 @@ def rerecord(replay: Replay) -> bytes:
             totals.add(tick)
         writer.write(END, totals.end(replay.header.ticks))
     return sink.getvalue()
+
+
+def _encoding(record: Tick, tier: str) -> Encoding:
+    """Return the encoding that a tier's calls used in a tick; all of its calls share one."""
+    names = [shard["encoding"] for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
+    try:
+        return encoding_of(str(names[0])) if names else NAMED
+    except ContractError as error:
+        raise Unsupported(f"tick {record.t}: {error}") from None
 
 
 def _no_clock() -> float:

@@ -126,6 +126,8 @@ class _Verification:
         before = self._playback.simulation.snapshot() if self._header.detail == "full" else None
         try:
             again = self._playback.tick(recorded)
+        except Unsupported:
+            raise  # not a difference: nothing here can read it
         except Exception as error:  # the record says that this tick was made, whatever hinders it now
             problem = f"{type(error).__name__}: {error}"
             return self._diverged(_first(recorded.t, "effect", expected=recorded.root, actual=one_line(problem)))

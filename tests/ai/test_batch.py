@@ -15,7 +15,7 @@ from ai.batch import TOKENS_MAX, BatchInferenceExecutor, BatchRequest, BatchResp
 from ai.clients.base import LlmChunk, LlmRequest
 from ai.errors import ClientError, ContractError
 from ai.plan import Outcome
-from ai.prompt import ENCODING, PROMPT_VERSION
+from ai.prompt import PROMPT_VERSION
 from ai.snapshot import SnapshotBatch
 
 REGISTRY = ToolRegistry()
@@ -91,7 +91,7 @@ def test_every_agent_gets_its_own_plan() -> None:
     assert response.errors == {}
     assert client.calls == [(3, 8), (21, 22), (40,)]
     usage = dict(STOP.usage or {})
-    same = {"tier": "tier", "finish": "stop", "prompt_version": PROMPT_VERSION, "encoding": ENCODING, "usage": usage}
+    same = {"tier": "tier", "finish": "stop", "prompt_version": PROMPT_VERSION, "encoding": "named", "usage": usage}
     assert response.shards == [
         {"agents": [3, 8], "k": 2, **same},
         {"agents": [21, 22], "k": 2, **same},

@@ -10,15 +10,14 @@ import pytest
 from pydantic import create_model
 
 from ai.actions import COMMON_KINDS, ActionStep, Cell, CellX, CellY, EnemyId, Seconds, ToolRegistry
+from ai.encodings import NAMED
+from ai.encodings.base import PLAN_STEPS_MAX
 from ai.parse import parse_plan, parse_reply
 from ai.prompt import (
-    PLAN_STEPS_MAX,
-    PLAN_TOKENS,
     POIS_MAX,
     TEXT_CHARS_MAX,
     build_prompt,
     example_plans,
-    reply_schema,
     slots_of,
     system_message,
     user_message,
@@ -110,8 +109,8 @@ def test_the_example_is_a_reply_that_parses(*, examples: bool) -> None:
 def test_examples_need_no_target_and_only_offered_verbs() -> None:
     """Examples hold no target that a model could copy, and a registry without such verbs gets no example."""
     plans = example_plans(REGISTRY)
-    assert {step["act"] for plan in plans for step in plan} == {"MoveTo", "Reload", "Scan", "TakeCover", "Wait"}
-    assert all(parse_plan(json.dumps(plan), REGISTRY) for plan in plans)
+    assert {step.act for plan in plans for step in plan} == {"MoveTo", "Reload", "Scan", "TakeCover", "Wait"}
+    assert all(NAMED.parse(NAMED.write(plan, REGISTRY), REGISTRY) == tuple(plan) for plan in plans)
     assert "Example" not in system_message(REGISTRY.offering(["Attack"]))
 
 
@@ -127,7 +126,7 @@ def test_the_full_prompt_names_cooldowns_and_costs() -> None:
 def test_nested_arguments_are_shown_and_constrained_as_a_reply_writes_them() -> None:
     """An optional cell is one nullable object in the schema and one braced argument in the catalogue."""
     assert "TakeCover(position? {x cell, y cell}): Go behind cover." in system_message(REGISTRY)
-    position = reply_schema(BATCH, REGISTRY)["$defs"]["TakeCover"]["properties"]["position"]
+    position = NAMED.schema(BATCH, REGISTRY)["$defs"]["TakeCover"]["properties"]["position"]
     assert position["anyOf"][0]["required"] == ["x", "y"]
     assert position["anyOf"][1] == {"type": "null"}
     assert parse_plan('[{"act":"TakeCover","position":null}]', REGISTRY) == (TakeCover(),)
@@ -205,7 +204,7 @@ def test_the_closing_instruction_names_the_slots() -> None:
 
 def test_the_schema_asks_for_every_slot_once_and_in_order() -> None:
     """The reply's schema requires all slots in key order and forbids others."""
-    schema = reply_schema(BATCH, REGISTRY)
+    schema = NAMED.schema(BATCH, REGISTRY)
     assert list(schema["properties"]) == schema["required"] == ["a1", "a2", "a3"]
     assert schema["additionalProperties"] is False
 
@@ -217,7 +216,7 @@ def test_the_schema_lists_only_what_an_agent_can_name() -> None:
         (AgentId(2), snapshot(2)),
         (AgentId(4), snapshot(4, enemies=(51, 60))),
     ]
-    schema = reply_schema(SnapshotBatch.from_snapshots(agents), REGISTRY)
+    schema = NAMED.schema(SnapshotBatch.from_snapshots(agents), REGISTRY)
     plans = {slot: schema["$defs"][node["$ref"].rpartition("/")[2]] for slot, node in schema["properties"].items()}
     offers = {
         slot: {
@@ -241,7 +240,7 @@ def test_agents_that_know_the_same_targets_share_one_definition() -> None:
     enemies_only = ToolRegistry([Attack])
     batch.enemy[:, 0] = 99
     batch.keys[:] = 7
-    schema = reply_schema(batch, enemies_only)
+    schema = NAMED.schema(batch, enemies_only)
     assert [name for name in schema["$defs"] if name.startswith("plan")] == ["plan1"]
     assert len(json.dumps(schema)) < 10_000
 
@@ -250,7 +249,7 @@ def test_the_schema_keeps_to_the_portable_subset() -> None:
     """Only keywords that every server enforces are used, every object is closed, and every property is required."""
     allowed = {"type", "properties", "required", "additionalProperties", "enum", "items", "anyOf", "minItems",
                "maxItems", "minimum", "maximum", "$ref", "$defs"}  # fmt: skip
-    schema = reply_schema(BATCH, REGISTRY)
+    schema = NAMED.schema(BATCH, REGISTRY)
     named: set[int] = set()
     for node in walk(schema):
         named |= {id(node[key]) for key in ("properties", "$defs") if key in node}
@@ -264,4 +263,8 @@ def test_the_schema_keeps_to_the_portable_subset() -> None:
 
 def test_the_reply_budget_grows_with_the_agents() -> None:
     """The tokens asked for are enough for every plan of the shard."""
-    assert build_prompt(BATCH, REGISTRY).tokens > build_prompt(BATCH.take(slice(0, 1)), REGISTRY).tokens >= PLAN_TOKENS
+    assert (
+        build_prompt(BATCH, REGISTRY).tokens
+        > build_prompt(BATCH.take(slice(0, 1)), REGISTRY).tokens
+        >= NAMED.plan_tokens
+    )

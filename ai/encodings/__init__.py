@@ -1,0 +1,25 @@
+"""Output encodings: one file each; `base` has the protocol, `encoding_of` finds one by its name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ai.encodings.base import Encoding
+from ai.encodings.named import NamedJson
+from ai.errors import ContractError
+
+NAMED: Final = NamedJson()
+"""The encoding that every server and model knows."""
+ENCODINGS: Final[tuple[Encoding, ...]] = (NAMED,)
+
+
+def encoding_of(name: str) -> Encoding:
+    """Return the encoding of a name.
+
+    Raises:
+        ContractError: no such encoding.
+    """
+    for encoding in ENCODINGS:
+        if encoding.name == name:
+            return encoding
+    raise ContractError(f"unknown encoding {name!r}; known: {', '.join(encoding.name for encoding in ENCODINGS)}")
