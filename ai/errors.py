@@ -28,7 +28,8 @@ class ClientError(PlannerError):
     `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut`, `unavailable` or, where the model
     declines to answer, `refused`. `status` is the HTTP status of an answer other than 200. `retry_after_s` is how long
     the server asks to be left alone, seconds. `context` is the room a call has, in tokens, where the prompt did not
-    fit. `permanent` says that the same call can never succeed: a wrong key, model or address.
+    fit. `permanent` says that the same call can never succeed: a wrong key, model or address. `hung_up` says that the
+    connection was closed before any byte of an answer, as servers do that had given it up before.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class ClientError(PlannerError):
         status: int | None = None,
         retry_after_s: float | None = None,
         context: int | None = None,
+        hung_up: bool = False,
     ) -> None:
         super().__init__(message)
         self.outcome = outcome
         self.status = status
         self.retry_after_s = retry_after_s
         self.context = context
+        self.hung_up = hung_up
 
     @property
     def permanent(self) -> bool:

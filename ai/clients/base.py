@@ -6,8 +6,12 @@ Real, scripted, recorded and faulty clients all have it, so they stack. Only thi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+
+SILENCE_MIN_S: Final = 0.05
+"""Shortest `timeout_s` of a request, however little time is left: below it no server is ever heard, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,8 @@ class LlmRequest:
     `schema` is a JSON schema the server should enforce; `grammar` is one in GBNF, for servers whose `Endpoint` says
     that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses,
     and `encoding` names how it writes plans (scripted clients and tests read these; servers never see them).
-    `tokens_max` bounds the reply; `timeout_s` is the longest silence between two chunks.
+    `tokens_max` bounds the reply; `timeout_s` is the longest silence between two chunks; `left_s` are the seconds until
+    the caller stops waiting, None for no end.
     """
 
     messages: tuple[Message, ...]
@@ -38,6 +43,7 @@ class LlmRequest:
     slots: Mapping[str, int] = field(default_factory=dict)
     encoding: str = "named"
     timeout_s: float = 60.0
+    left_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class LlmChunk:
 
     `thinking` is what a model thought before it answered, never part of the answer. A piece may be empty: one comes
     after every read, so that whoever waits can look at the clock. `usage` and `timings` (milliseconds) are what the
-    server reported, None where it did not; unknown is not zero. `unconstrained` on the last piece says that a schema
+    server reported, None where it did not; unknown is not zero. Of the timings, `queue_ms` (waiting for a slot) and
+    `prompt_ms` (reading the prompt) steer how many calls run at once. `unconstrained` on the last piece says that a schema
     was asked for and that this whole reply cannot have been written under it: the server ignored it.
     """
 
@@ -94,3 +101,14 @@ class LlmClient(Protocol):
             ClientError: the transport or the server failed; chunks already yielded stay good.
         """
         ...
+
+
+@asynccontextmanager
+async def reading(stream: AsyncIterator[LlmChunk]) -> AsyncIterator[AsyncIterator[LlmChunk]]:
+    """Close a stream at the end of the block where it can be closed, whether or not it was read to its end."""
+    try:
+        yield stream
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()
