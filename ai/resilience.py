@@ -249,13 +249,14 @@ class ResilientClient:
                         if chunk.usage is not None:
                             self._settle(reserved, chunk.usage)
                         yield chunk
-                return
             except ClientError as error:
                 excused = error.hung_up and not hung_up
                 succeeded = False if charges(error) and not excused else None
                 wait = None if begun else self._next(error, tried, excused=excused)
                 if wait is None or (ends is not None and self._clock() + wait >= ends):
                     raise
+            else:
+                return
             finally:
                 self.breaker.settle(admission, succeeded, self._clock())
             # Nothing of a reply has come, so whoever listens cannot tell that there was a first try.
