@@ -29,5 +29,3 @@ def test_any_retry_after_is_read_or_passed_over(header: str) -> None:
 def test_a_date_in_the_past_means_now() -> None:
     """A moment that has gone by asks for no wait."""
     assert retry_after_s(format_datetime(NOON - timedelta(days=1), usegmt=True), NOON) == 0
-
-

@@ -29,5 +29,3 @@ def retry_after_s(header: str | None, now: datetime) -> float | None:
         return max((moment - now).total_seconds(), 0.0)
     except (ValueError, OverflowError):
         return None
-
-
