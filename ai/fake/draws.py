@@ -1,0 +1,23 @@
+"""Repeatable choices for the fake server: a draw depends on the seed and on names, never on order or time."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+class Draws:
+    """A sequence of numbers that the seed and the names fix."""
+
+    def __init__(self, *names: object) -> None:
+        self._names = repr(names).encode()
+        self._count = 0
+
+    def below(self, n: int) -> int:
+        """Return the next number of 0 to n - 1."""
+        self._count += 1
+        digest = hashlib.blake2b(self._names, digest_size=8, salt=self._count.to_bytes(8, "little")).digest()
+        return int.from_bytes(digest, "little") % n
+
+    def share(self) -> float:
+        """Return the next number of 0 up to, not including, 1."""
+        return self.below(2**32) / 2**32
