@@ -137,6 +137,10 @@ class Grid:
         self._smoke_stamp = -1
         dxs, dys, self._line_counts = _line_table()
         self._lines = np.ascontiguousarray((dys.astype(np.int64) * self.stride + dxs).T)
+        # From the difference of two flat addresses to the row of the line table.
+        self._farthest = LINE_MAX * (self.stride + 1)
+        dy, dx = np.divmod(np.arange((2 * LINE_MAX + 1) * self.stride), self.stride)
+        self._offset_of = dy * (2 * LINE_MAX + 1) + dx
         self.neighbours: NDArray[np.int64] = np.array([-self.stride, -1, 1, self.stride], np.int64)
         """Offsets to the neighbours in the fixed order N, W, E, S."""
         self._derive()
@@ -197,26 +201,27 @@ class Grid:
 
     def sees(self, source: Cells, target: Cells) -> NDArray[np.bool_]:
         """Return whether nothing stands between pairs of cells at most `LINE_MAX` apart along each axis, `[m] bool`."""
+        if not len(source):
+            return np.ones(0, np.bool_)
         opaque = self.opaque()
-        dy, dx = np.divmod(target - source + LINE_MAX * (self.stride + 1), self.stride)
-        offset = dy * (2 * LINE_MAX + 1) + dx
+        offset = self._offset_of[target - source + self._farthest]
         count = self._line_counts[offset]
-        longest = int(count.max(initial=0))
+        longest = int(count[count.argmax()])
         if len(source) * longest <= LINES_AT_ONCE:
-            cells = self._lines[:longest, offset]
+            cells = self._lines[:longest].take(offset, axis=1)
             cells += source
             blocked: NDArray[np.bool_] = np.logical_or.reduce(opaque[cells], axis=0)
             # Neighbours have nothing between them; their lines hold the own cell, which may be full of smoke.
-            blocked &= count > 0
+            blocked &= count.astype(np.bool_)
             return ~blocked
         # Of many pairs, most are decided by the first cells of their lines.
         clear = np.ones(len(source), np.bool_)
         live = (count > 0).nonzero()[0]
         for place in range(0, longest, LINE_STRIDE):
             live = live[count[live] > place]
-            cells = self._lines[place : place + LINE_STRIDE, offset[live]]
+            cells = self._lines[place : place + LINE_STRIDE].take(offset[live], axis=1)
             cells += source[live]
-            hit = opaque[cells].any(0)
+            hit = np.logical_or.reduce(opaque[cells], axis=0)
             clear[live[hit]] = False
             live = live[~hit]
         return clear
@@ -274,10 +279,18 @@ TEAMS_INDEXED_MAX: Final = 4
 
 
 @cache
-def _disc_rows(radius: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the rows of a disc: how far each lies from the middle, and how far it reaches to either side."""
-    height = np.arange(-radius, radius + 1, dtype=np.int64)
-    return height, np.array([isqrt(radius * radius - int(dy) ** 2) for dy in height], np.int64)
+def _discs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how far discs of every radius reach to the left in each row, and to the right with the end left out.
+
+    Both `[SIGHT_MAX + 1, 2 * SIGHT_MAX + 1]`; in rows outside of a disc both are 0, so that nothing lies between.
+    """
+    left = np.zeros((SIGHT_MAX + 1, 2 * SIGHT_MAX + 1), np.int64)
+    right = np.zeros_like(left)
+    for radius in range(SIGHT_MAX + 1):
+        for dy in range(-radius, radius + 1):
+            left[radius, SIGHT_MAX + dy] = isqrt(radius * radius - dy * dy)
+            right[radius, SIGHT_MAX + dy] = left[radius, SIGHT_MAX + dy] + 1
+    return left, right
 
 
 class Occupancy:
@@ -292,41 +305,44 @@ class Occupancy:
         self.grid = grid
         self.cells = cells
         self.team = team
-        self._index: tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]] | None = None
+        self._index: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], int] | None = None
 
     def near(
-        self, rows: NDArray[np.intp], radius: int, *, hostile: bool | None
+        self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], *, hostile: bool
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Return all pairs of an agent of `rows` and another at most `radius` cells away.
+        """Return all pairs of an agent of `rows` and another of another team (or of its own) near it, both as rows.
 
-        `hostile` asks for those of other teams or of its own; None for both. The first array holds positions in `rows`,
-        ascending, the second rows.
+        `radius [m]` is how far each looks, cells.
         """
-        before, by_cell, layers = self._layers()
-        count = int(layers.max(initial=0)) + 1
-        # The layers asked, counted on from the agent's own.
-        first, last = {True: (min(1, count - 1), count), False: (0, 1), None: (0, count)}[hostile]
-        layer = (layers[self.team[rows]][:, None] + np.arange(first, last)) % count
-        height, half = _disc_rows(radius)
-        middle = (self.cells[rows][:, None] + layer * self.grid.size)[:, :, None] + height * self.grid.stride
-        low = before[middle - half]
-        found = (before[middle + half + 1] - low).ravel()
-        total = np.cumsum(found, dtype=np.int64)
-        if not len(total) or not total[-1]:
+        before, by_cell, layers, count = self._layers()
+        first = self.cells[rows]
+        if hostile and count > 1:
+            # The layers of other teams, counted on from the agent's own.
+            first = first + (layers[self.team[rows]] + np.arange(1, count)[:, None]) % count * self.grid.size
+        else:
+            first = first + layers[self.team[rows]] * self.grid.size
+        most = int(radius[radius.argmax()]) if len(radius) else 0
+        left, right = (side[radius, SIGHT_MAX - most : SIGHT_MAX + most + 1] for side in _discs())
+        middle = first[..., None] + np.arange(-most, most + 1) * self.grid.stride
+        low = before[middle - left].ravel()
+        found = before[middle + right].ravel() - low
+        ends = found.cumsum(dtype=np.int64)
+        if not len(ends) or not ends[-1]:
             return np.zeros(0, np.intp), np.zeros(0, np.int64)
-        place = np.arange(total[-1]) - np.repeat(total - found - low.ravel(), found)
-        viewer = np.repeat(np.arange(len(rows)), found.reshape(len(rows), -1).sum(1))
-        other = by_cell[place].astype(np.int64)
-        if hostile and first:
+        # Each run of places starts where `low` says; places are counted on through all runs.
+        place = np.arange(ends[-1])
+        place += (low + found - ends).repeat(found)
+        viewer = np.broadcast_to(rows[:, None], middle.shape).ravel().repeat(found)
+        other = by_cell[place]
+        if hostile and count > 1:
             return viewer, other
-        mine = rows[viewer]
-        right = other != mine
-        if hostile is not None:
-            right &= (self.team[other] != self.team[mine]) == hostile
-        return viewer[right], other[right]
+        right_side = other != viewer
+        if count == 1:
+            right_side &= (self.team[other] != self.team[viewer]) == hostile
+        return viewer[right_side], other[right_side]
 
-    def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-        """Return the index: how many agents stand on lower cells, their rows by cell, and each team's layer.
+    def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], int]:
+        """Return the index: how many agents stand on lower cells, rows by cell, each team's layer, number of layers.
 
         A layer is a copy of the map for one team, laid end to end; so those of one team on a run of cells are a
         contiguous range of rows. With many teams, all are in layer 0.
@@ -334,14 +350,16 @@ class Occupancy:
         if self._index is None:
             size = self.grid.size
             present = np.bincount(self.team).astype(np.bool_)
+            count = int(np.count_nonzero(present))
             layers = np.cumsum(present, dtype=np.int64) - 1
-            if int(present.sum()) > TEAMS_INDEXED_MAX:
+            if count > TEAMS_INDEXED_MAX:
+                count = 1
                 layers[:] = 0
-            taken = np.zeros((int(layers.max(initial=0)) + 1) * size, np.bool_)
+            taken = np.zeros(max(count, 1) * size, np.bool_)
             taken[self.cells + layers[self.team] * size] = True
             places = taken.nonzero()[0]
             # The count steps up behind each place: runs of equal numbers, which are faster to write than to add up.
             ends = np.concatenate([[-1], places, [len(taken)]])
-            before = np.repeat(np.arange(len(places) + 1, dtype=np.int32), np.diff(ends))
-            self._index = before, self.row_at[places % size], layers
+            before = np.arange(len(places) + 1, dtype=np.int32).repeat(ends[1:] - ends[:-1])
+            self._index = before, self.row_at[places % size].astype(np.int64), layers, count
         return self._index

@@ -7,7 +7,7 @@ eight are reported, of friends the nearest four, ties by key; an ally is never a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +34,14 @@ Rows = NDArray[np.intp]
 
 CLOSE_CELLS: Final = 4
 """How far an agent looks for friends at first, cells."""
-VIEWERS_AT_ONCE: Final = 200
-"""Agents up to which enemies and friends are looked for in one go; in a crowd of more, most friends need not be."""
 PAIRS_AT_ONCE: Final = 10_000
 """Pairs up to which everybody is compared with everybody, which beats looking up who is near."""
 DISTANCE_BITS: Final = 10
 """Bits that hold a squared distance of at most 2 * SIGHT_MAX**2."""
 ROW_BITS: Final = 30
 """Bits that hold a row."""
+LISTED: Final = np.array([ENEMIES_MAX, ALLIES_MAX])
+"""Places in the two lists that an agent has, of enemies and of friends."""
 
 
 def occupancy_of(world: World, grid: Grid) -> Occupancy:
@@ -52,130 +52,124 @@ def occupancy_of(world: World, grid: Grid) -> Occupancy:
 
 @dataclass(frozen=True, slots=True)
 class Sightings:
-    """Pairs of agents that see each other's place: `viewer` positions in the rows asked, `other` rows, distance."""
+    """Pairs of agents that see each other's place: rows of who sees and of who is seen, and their squared distance."""
 
     viewer: Rows
-    other: NDArray[np.int64]
+    other: Rows
     distance2: NDArray[np.int32]
 
     def where(self, chosen: NDArray[np.bool_]) -> Sightings:
         """Return some of the pairs."""
-        return Sightings(self.viewer[chosen], self.other[chosen], self.distance2[chosen])
+        places = chosen.nonzero()[0]
+        return Sightings(self.viewer[places], self.other[places], self.distance2[places])
+
+    def and_also(self, more: Sightings) -> Sightings:
+        """Return these pairs and more."""
+        return Sightings(
+            np.concatenate([self.viewer, more.viewer]),
+            np.concatenate([self.other, more.other]),
+            np.concatenate([self.distance2, more.distance2]),
+        )
 
 
-def sightings(
-    world: World,
-    grid: Grid,
-    occupancy: Occupancy,
-    rows: Rows,
-    *,
-    hostile: bool | None,
-    within: NDArray[np.int32] | None = None,
+def _near(
+    world: World, occupancy: Occupancy, rows: Rows, radius: NDArray[np.integer[Any]], *, hostile: bool
 ) -> Sightings:
-    """Return all enemies (or friends; None: both) that the agents of `rows` see, in no particular order.
-
-    `within` narrows each agent's sight, cells.
-    """
-    sight = world[Senses].sight[rows].astype(np.int32)
-    if within is not None:
-        sight = np.minimum(sight, within)
+    """Return all enemies (or friends) at most `radius [m]` cells away from the agents of `rows`, in sight or not."""
     x, y = world[Position].x, world[Position].y
     if len(rows) * world.n <= PAIRS_AT_ONCE:
         dx, dy = x - x[rows][:, None], y - y[rows][:, None]
         distance2 = dx * dx + dy * dy
         team = occupancy.team
-        near = distance2 <= (sight * sight)[:, None]
-        near[np.arange(len(rows)), rows] = False
-        if hostile is not None:
-            near &= (team != team[rows][:, None]) == hostile
-        viewer, other = near.nonzero()
-        distance2 = distance2[viewer, other]
-    else:
-        viewer, other = occupancy.near(rows, int(sight.max(initial=0)), hostile=hostile)
-        mine = rows[viewer]
-        dx, dy = x[other] - x[mine], y[other] - y[mine]
-        distance2 = dx * dx + dy * dy
-        kept = (distance2 <= (sight * sight)[viewer]).nonzero()[0]
-        viewer, other, distance2 = viewer[kept], other[kept], distance2[kept]
-    clear = grid.sees(occupancy.cells[rows[viewer]], occupancy.cells[other]).nonzero()[0]
-    return Sightings(viewer[clear], other[clear], distance2[clear])
+        # On an agent's own cell stands nobody else.
+        found = (distance2 <= (radius.astype(np.int32) ** 2)[:, None]) & (distance2 > 0)
+        found &= (team != team[rows][:, None]) == hostile
+        pairs = found.ravel().nonzero()[0]
+        viewer, other = np.divmod(pairs, max(world.n, 1))
+        return Sightings(rows[viewer], other, distance2.ravel()[pairs])
+    viewer, other = occupancy.near(rows, radius, hostile=hostile)
+    dx, dy = x[other] - x[viewer], y[other] - y[viewer]
+    return Sightings(viewer, other, dx * dx + dy * dy)
 
 
-def nearest_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> Sightings:
-    """Return at least the `ALLIES_MAX` nearest friends that each agent sees, if there are so many.
+def _in_sight(grid: Grid, occupancy: Occupancy, pairs: Sightings) -> Sightings:
+    """Return the pairs with a clear line between them."""
+    return pairs.where(grid.sees(occupancy.cells[pairs.viewer], occupancy.cells[pairs.other]))
+
+
+def enemies_seen(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> Sightings:
+    """Return all enemies that the agents of `rows` see, in no particular order."""
+    return _in_sight(grid, occupancy, _near(world, occupancy, rows, world[Senses].sight[rows], hostile=True))
+
+
+def others_seen(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, social: Rows) -> Sightings:
+    """Return all enemies that the agents of `rows` see, and the close friends that those of `social` see."""
+    sight = world[Senses].sight
+    enemies = _near(world, occupancy, rows, sight[rows], hostile=True)
+    friends = _near(world, occupancy, social, np.minimum(sight[social], CLOSE_CELLS), hostile=False)
+    return _in_sight(grid, occupancy, enemies.and_also(friends))
+
+
+def _with_far_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, seen: Sightings) -> Sightings:
+    """Return what is seen with at least the `ALLIES_MAX` nearest friends of everyone, if there are so many.
 
     Whoever sees enough of them close by need not look farther: in a crowd that is nearly everyone.
     """
-    close = np.full(len(rows), CLOSE_CELLS, np.int32)
-    seen = sightings(world, grid, occupancy, rows, hostile=False, within=close)
-    few = (np.bincount(seen.viewer, minlength=len(rows)) < ALLIES_MAX).nonzero()[0]
-    if not len(few):
+    friends = occupancy.team[seen.viewer] == occupancy.team[seen.other]
+    few = np.zeros(world.n, np.bool_)
+    few[rows] = np.bincount(seen.viewer[friends], minlength=world.n)[rows] < ALLIES_MAX
+    lonely = few.nonzero()[0]
+    if not len(lonely):
         return seen
-    far = sightings(world, grid, occupancy, rows[few], hostile=False)
-    kept = np.ones(len(rows), np.bool_)
-    kept[few] = False
-    enough = kept[seen.viewer]
-    return Sightings(
-        np.concatenate([seen.viewer[enough], few[far.viewer]]),
-        np.concatenate([seen.other[enough], far.other]),
-        np.concatenate([seen.distance2[enough], far.distance2]),
-    )
+    far = _near(world, occupancy, lonely, world[Senses].sight[lonely], hostile=False)
+    friends &= few[seen.viewer]
+    return seen.where(~friends).and_also(_in_sight(grid, occupancy, far))
 
 
-def threats(
-    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, within: NDArray[np.int32] | None = None
-) -> NDArray[np.int64]:
-    """Return how many enemies each agent of `rows` sees (at most `within` cells away), `[len(rows)]`."""
-    seen = sightings(world, grid, occupancy, rows, hostile=True, within=within)
-    return np.bincount(seen.viewer, minlength=len(rows))
+def _lists(occupancy: Occupancy, rows: Rows, seen: Sightings) -> tuple[Rows, Rows]:
+    """Return who stands where in the agents' lists, nearest first, ties by key.
 
-
-def _seen_by(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> tuple[Sightings, Sightings]:
-    """Return the enemies that each agent sees, and at least its nearest friends."""
-    if len(rows) > VIEWERS_AT_ONCE:
-        enemies = sightings(world, grid, occupancy, rows, hostile=True)
-        return enemies, nearest_friends(world, grid, occupancy, rows)
-    seen = sightings(world, grid, occupancy, rows, hostile=None)
-    hostile = occupancy.team[seen.other] != occupancy.team[rows[seen.viewer]]
-    return seen.where(hostile), seen.where(~hostile)
-
-
-def _nearest(seen: Sightings, agents: int, most: int) -> tuple[Rows, NDArray[np.int64], NDArray[np.int64]]:
-    """Return viewer, place in its list, and row, for the `most` nearest that each viewer sees; ties by key."""
-    packed = (seen.viewer.astype(np.int64) << DISTANCE_BITS | seen.distance2) << ROW_BITS | seen.other
+    The first array are places in `[agents, ENEMIES_MAX + ALLIES_MAX]` (enemies, then friends), flat; the second rows.
+    """
+    position = np.zeros(len(occupancy.team), np.int64)
+    position[rows] = np.arange(len(rows))
+    friend = occupancy.team[seen.viewer] == occupancy.team[seen.other]
+    packed = (position[seen.viewer] * 2 + friend) << DISTANCE_BITS | seen.distance2
+    packed = packed << ROW_BITS | seen.other
     packed.sort()
-    viewer = packed >> (DISTANCE_BITS + ROW_BITS)
-    first = np.searchsorted(viewer, np.arange(agents))
-    place = np.arange(len(packed)) - first[viewer]
-    kept = place < most
-    return viewer[kept], place[kept], packed[kept] & ((1 << ROW_BITS) - 1)
+    group = packed >> (DISTANCE_BITS + ROW_BITS)
+    first = np.searchsorted(group, np.arange(2 * len(rows)))
+    place = np.arange(len(group)) - first[group]
+    friend = group & 1
+    kept = (place < LISTED[friend]).nonzero()[0]
+    flat = (group >> 1) * int(LISTED.sum()) + friend * ENEMIES_MAX + place
+    return flat[kept], packed[kept] & ((1 << ROW_BITS) - 1)
 
 
-def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: Lore) -> SnapshotBatch:
-    """Return what the agents of `rows` (ascending) know now."""
-    n = len(rows)
+def perceive(
+    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: Lore, seen: Sightings | None = None
+) -> SnapshotBatch:
+    """Return what the agents of `rows` (ascending) know now; `seen` is what `others_seen` gave, if it was asked."""
+    if seen is None:
+        seen = others_seen(world, grid, occupancy, rows, rows)
+    seen = _with_far_friends(world, grid, occupancy, rows, seen)
+    places, others = _lists(occupancy, rows, seen)
+
+    def listed(column: NDArray[Any], absent: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+        both = np.full((len(rows), ENEMIES_MAX + ALLIES_MAX), absent, column.dtype)
+        both.ravel()[places] = column[others]
+        return both[:, :ENEMIES_MAX], both[:, ENEMIES_MAX:]
+
     position, health, ammo, kit, goal = world[Position], world[Health], world[Ammo], world[Kit], world[Goal]
-    squad, ready = world[Squad], world[Cooldowns].ready_at[:, rows].T - np.int32(world.tick)
-    keys = world.keys
-    leader = squad.leader[rows]
+    keys, cover = world.keys, grid.cover[occupancy.cells].astype(np.int32)
+    enemy, ally = listed(keys, -1)
+    enemy_x, ally_x = listed(position.x)
+    enemy_y, ally_y = listed(position.y)
+    enemy_hp, ally_hp = listed(health.hp)
+    leader = world[Squad].leader[rows]
     leader_row = world.rows_of(leader)
     led = (leader_row >= 0) & (leader != keys[rows])
-    at = np.where(led, leader_row, 0)
-    known: dict[str, NDArray[np.int32] | NDArray[np.int64]] = {}
-    enemies, friends = _seen_by(world, grid, occupancy, rows)
-    for name, seen, most in (("enemy", enemies, ENEMIES_MAX), ("ally", friends, ALLIES_MAX)):
-        viewer, place, row = _nearest(seen, n, most)
-        listed = np.full((n, most), -1, np.int64)
-        listed[viewer, place] = keys[row]
-        known[name] = listed
-        for field, source in (("x", position.x), ("y", position.y), ("hp", health.hp)):
-            column = np.zeros((n, most), np.int32)
-            column[viewer, place] = source[row]
-            known[f"{name}_{field}"] = column
-        if name == "enemy":
-            cover = np.zeros((n, most), np.int32)
-            cover[viewer, place] = grid.cover[occupancy.cells[row]]
-            known["enemy_cover"] = cover
+    ready = world[Cooldowns].ready_at[:, rows].T - np.int32(world.tick)
     return SnapshotBatch(
         keys=keys[rows],
         tick=world.tick,
@@ -187,14 +181,14 @@ def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: L
         ammo=ammo.rounds[rows],
         reserve=ammo.reserve[rows],
         morale=world[Morale].value[rows],
-        cover=grid.cover[occupancy.cells[rows]].astype(np.int32),
+        cover=cover[rows],
         smokes=kit.smokes[rows].astype(np.int32),
         explosives=kit.explosives[rows].astype(np.int32),
         medkits=kit.medkits[rows].astype(np.int32),
         leader=np.where(led, leader, -1),
-        leader_x=np.where(led, position.x[at], 0).astype(np.int32),
-        leader_y=np.where(led, position.y[at], 0).astype(np.int32),
-        leader_hp=np.where(led, health.hp[at], 0).astype(np.int32),
+        leader_x=position.x[leader_row] * led,
+        leader_y=position.y[leader_row] * led,
+        leader_hp=health.hp[leader_row] * led,
         goal_x=goal.x[rows],
         goal_y=goal.y[rows],
         objective=goal.objective[rows].astype(np.int32),
@@ -203,5 +197,13 @@ def perceive(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, lore: L
         texts=lore.texts.all,
         cooldown_names=COOLDOWN_GROUPS,
         map=lore.shared(grid),
-        **known,  # type: ignore[arg-type]
+        enemy=enemy,
+        enemy_x=enemy_x,
+        enemy_y=enemy_y,
+        enemy_hp=enemy_hp,
+        enemy_cover=listed(cover)[0],
+        ally=ally,
+        ally_x=ally_x,
+        ally_y=ally_y,
+        ally_hp=ally_hp,
     )

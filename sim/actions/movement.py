@@ -25,7 +25,7 @@ from sim.actions.base import (
 )
 from sim.components import ActionSteps, Position, Progress, Senses
 from sim.grid import COVER_RADIUS, UNREACHABLE, Cells
-from sim.perception import sightings
+from sim.perception import enemies_seen
 
 CROWDED_TRIES: Final = 3
 """Failed steps in a row after which a walker near its goal calls it reached."""
@@ -175,10 +175,11 @@ def _search(turn: Turn, rows: Rows) -> Cells:
     around = here[:, None] + offsets
     free = ~turn.grid.wall[around] & ((turn.occupancy.row_at[around] < 0) | (around == here[:, None]))
     good = free & turn.grid.cover[around]
-    seen = sightings(turn.world, turn.grid, turn.occupancy, rows, hostile=True)
+    seen = enemies_seen(turn.world, turn.grid, turn.occupancy, rows)
     if len(seen.viewer):
         order = np.lexsort((seen.other, seen.distance2, seen.viewer))
-        viewer, first = np.unique(seen.viewer[order], return_index=True)
+        threatened, first = np.unique(seen.viewer[order], return_index=True)
+        viewer = np.searchsorted(rows, threatened)
         enemy_cell = turn.occupancy.cells[seen.other[order][first]]
         at, place = np.nonzero(free[viewer] & ~good[viewer])
         hidden = ~turn.grid.sees(enemy_cell[at], around[viewer[at], place])

@@ -14,10 +14,11 @@ from sim.components import (
     ActionSteps,
     Progress,
     Status,
+    Team,
 )
 from sim.frame import Frame
-from sim.grid import SIGHT_MAX, Occupancy
-from sim.perception import occupancy_of, perceive, threats
+from sim.grid import SIGHT_MAX
+from sim.perception import Sightings, occupancy_of, others_seen, perceive
 from sim.world import System, World
 
 
@@ -35,36 +36,54 @@ class Perception(System):
 
     def process(self, world: World, frame: Frame) -> None:
         """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
-        stage, planning = frame.stage, frame.stage.scenario.planning
-        progress = world[Progress]
+        stage, progress = frame.stage, world[Progress]
+        most = stage.scenario.planning.per_tick_max
         frame.occupancy = occupancy_of(world, stage.grid)
-        frame.alarmed = self._alarmed(world, frame, frame.occupancy)
-        needing = (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
-        needing[frame.alarmed] = True
-        chosen = needing.nonzero()[0]
-        if len(chosen) > planning.per_tick_max:
-            since = progress.waiting_since.copy()
+        waiting = (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
+        needing = _longest(waiting.nonzero()[0], progress.waiting_since, most)
+        watching, within = self._watching(world, frame)
+        # Whoever needs a plan and whoever looks around are looked after in one go.
+        viewers = np.concatenate([needing, watching])
+        seen = others_seen(world, stage.grid, frame.occupancy, viewers, needing)
+        frame.alarmed = watching[_threatened(world, seen, watching, within)]
+        since = progress.waiting_since
+        if len(needing) + len(frame.alarmed) > most:
+            since = since.copy()
             # Their need arose just now; what the column says of them is when they planned last.
             since[frame.alarmed] = frame.tick
-            waited = np.argsort(since[chosen], kind="stable")
-            chosen = np.sort(chosen[waited[: planning.per_tick_max]])
-        frame.chosen = chosen
-        if len(chosen):
-            frame.batch = perceive(world, stage.grid, frame.occupancy, chosen, stage.lore)
+        frame.chosen = _longest(np.sort(np.concatenate([needing, frame.alarmed])), since, most)
+        if len(frame.chosen):
+            is_chosen = np.zeros(world.n, np.bool_)
+            is_chosen[frame.chosen] = True
+            seen = seen.where(is_chosen[seen.viewer])
+            frame.batch = perceive(world, stage.grid, frame.occupancy, frame.chosen, stage.lore, seen)
 
-    def _alarmed(self, world: World, frame: Frame, occupancy: Occupancy) -> NDArray[np.intp]:
-        """Return the agents that planned in peace and now see an enemy: scanners at once, others every few ticks."""
+    def _watching(self, world: World, frame: Frame) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
         peaceful = ((progress.status == Status.RUNNING.value) & (progress.threats == 0)).nonzero()[0]
-        every = stage.scenario.planning.alert_every_ticks
         current = progress.step[peaceful]
-        scanning = (steps.kind[current, peaceful] == stage.registry.code("Scan")) & (progress.started_at[peaceful] >= 0)
-        asked = scanning | ((world.keys[peaceful] + frame.tick) % every == 0)
-        rows: NDArray[np.intp] = peaceful[asked]
-        scanning = scanning[asked]
-        if not len(rows):
-            return rows
-        radius = steps.args[current[asked], 0, rows]
-        within = np.where(scanning & (radius != NONE), radius, SIGHT_MAX)
-        seen: NDArray[np.bool_] = threats(world, stage.grid, occupancy, rows, within) > 0
-        return rows[seen]
+        scanning = steps.kind[current, peaceful] == stage.registry.code("Scan")
+        scanning &= progress.started_at[peaceful] >= 0
+        their_turn = (world.keys[peaceful] + frame.tick) % stage.scenario.planning.alert_every_ticks == 0
+        places = (scanning | their_turn).nonzero()[0]
+        rows, scanning = peaceful[places], scanning[places]
+        radius = steps.args[current[places], 0, rows]
+        return rows, np.where(scanning & (radius != NONE), radius, SIGHT_MAX)
+
+
+def _longest(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDArray[np.intp]:
+    """Return at most `most` of `rows`, those that wait longest; of equals the lowest keys."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(rows[np.argsort(since[rows], kind="stable")[:most]])
+
+
+def _threatened(world: World, seen: Sightings, rows: NDArray[np.intp], within: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which of `rows` see an enemy at most `within` cells away, `[len(rows)]`."""
+    team, reach2 = world[Team].id, np.full(world.n, -1, np.int32)
+    reach2[rows] = within * within
+    found = (seen.distance2 <= reach2[seen.viewer]) & (team[seen.viewer] != team[seen.other])
+    threatened = np.zeros(world.n, np.bool_)
+    threatened[seen.viewer[found]] = True
+    return threatened[rows]

@@ -20,7 +20,6 @@ from tests.reference.slow_tick import CODES, KIND_NAMES, Step
 
 SIZES = {
     "sim.perception.PAIRS_AT_ONCE": 0,
-    "sim.perception.VIEWERS_AT_ONCE": 0,
     "sim.perception.CLOSE_CELLS": 2,
     "sim.grid.LINES_AT_ONCE": 0,
     "sim.grid.FIELDS_CELLS_MAX": 0,

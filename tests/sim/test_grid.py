@@ -194,10 +194,11 @@ def test_near_finds_exactly_the_pairs_within_the_radius(
     grid = grid_of(*["." * 22] * 14)
     places = np.array([grid.cell_at(*cell) for cell in cells])
     asked = np.arange(0, len(cells), 2)
-    mine, other = Occupancy(grid, places, np.array(teams[: len(cells)], np.int8)).near(asked, radius, hostile=hostile)
+    occupancy = Occupancy(grid, places, np.array(teams[: len(cells)], np.int8))
+    mine, other = occupancy.near(asked, np.full(len(asked), radius), hostile=hostile)
     expected = [
-        (position, row)
-        for position, viewer in enumerate(asked.tolist())
+        (viewer, row)
+        for viewer in asked.tolist()
         for row in range(len(cells))
         if row != viewer
         and (teams[row] != teams[viewer]) == hostile
