@@ -30,6 +30,7 @@ from sim.cli.common import (
 )
 from sim.explain import one_line, shown
 from sim.inputs import TimedInput
+from sim.replay.keyframes import EVERY
 from sim.replay.writer import Recorder, open_replay
 from sim.scenario import FILE_BYTES_MAX, TICKS_MAX, Scenario, decode, inputs_from_lines, load, read_text
 from sim.simulation import Simulation, TickReport
@@ -67,6 +68,9 @@ def run(
     detail: Annotated[
         DetailOption, typer.Option(help="How much the replay records for each tick.")
     ] = DetailOption.HASH,
+    keyframes: Annotated[
+        int, typer.Option(min=0, max=TICKS_MAX, metavar="N", help="Ticks from one keyframe to the next; 0 writes none.")
+    ] = EVERY,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
@@ -87,7 +91,7 @@ def run(
     ):
         model = client.label if client else None
         prompts = PROMPT_VERSION if client else None
-        recorder = Recorder(simulation, writer, ticks=total, llm=model, prompt_version=prompts)
+        recorder = Recorder(simulation, writer, ticks=total, keyframes=keyframes, llm=model, prompt_version=prompts)
         recorder.header()
         _run(simulation, recorder, deque(timeline), total, tally, show, interrupted, quiet=quiet)
         recorder.end()

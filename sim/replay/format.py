@@ -4,8 +4,9 @@ r"""The bytes of a replay: lines, their chain, canonical JSON, runs of keys, and
 
 `c` is a hash over the previous line's `c`, this line's kind and the exact bytes of its body, so no line can be changed,
 moved, dropped or added without breaking every line after it. Bodies are canonical JSON: sorted keys, no spaces, ASCII,
-no NaN; whatever is not written exactly so is corrupt. Kinds are `H` (header, once, first), `T` (a tick) and `E` (end,
-once, last). Readers keep to themselves what they know and pass over other kinds and unknown keys.
+no NaN; whatever is not written exactly so is corrupt. Kinds are `H` (header, once, first), `T` (a tick), `K` (the whole
+state after the tick before it) and `E` (end, once, last). Readers keep to themselves what they know and pass over other
+kinds and unknown keys.
 
 A key is left out of a body where its value is the default. `replays/README.md` says the same for people.
 """
@@ -37,6 +38,7 @@ FORMAT: Final = "tickweave/1"
 """Names the format and its major version; another one cannot be read by this package."""
 HEADER: Final = "H"
 TICK: Final = "T"
+KEYFRAME: Final = "K"
 END: Final = "E"
 
 LINE_BYTES_MAX: Final = 64 * 1024 * 1024
@@ -268,6 +270,7 @@ def _checked_runs(text: str) -> str:
 # -- bodies ------------------------------------------------------------------------------------------------------------
 
 Hex16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Hashes = Annotated[str, Field(pattern=r"^([0-9a-f]{8})*$")]
 Runs = Annotated[str, AfterValidator(_checked_runs)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 KeyText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")]
@@ -322,8 +325,9 @@ class RegistryStamp(Body):
 class Header(Body):
     """What a run is: everything needed to make it again.
 
-    `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `columns` are "Component.column" in the
-    order of the ticks' `columns`. `llm` and `prompt_version` are null where no model was asked. `env` alone may differ
+    `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `keyframes` is the number of ticks from
+    one keyframe to the next, 0 for none. `components`, and `columns` as "Component.column", are in the order of the
+    ticks' `state` and `columns`. `llm` and `prompt_version` are null where no model was asked. `env` alone may differ
     between a recording and its re-recording.
     """
 
@@ -332,6 +336,7 @@ class Header(Body):
     seed: Count
     run: Hex16
     ticks: Count
+    keyframes: Count = 0
     detail: Literal["hash", "full"]
     domain: Literal["portable", "exact"]
     env: dict[str, str]
@@ -342,6 +347,10 @@ class Header(Body):
     parent: dict[str, Any] | None
     columns: list[str]
     components: list[str]
+
+    def keyframe_due(self, tick: int) -> bool:
+        """Say whether a keyframe stands after a tick."""
+        return self.keyframes > 0 and (tick + 1) % self.keyframes == 0
 
 
 class RefusedInput(Body):
@@ -403,7 +412,7 @@ class Tick(Body):
     `known` is the digest of what the planned agents knew, `planned` who got a plan, by tier, `plan` the digest of all
     plans and `plans` their number. `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard`
     is the digest of all that a replay cannot work out again: inputs, attempts, texts, shards and usage. `state`
-    are hashes by component, `columns` eight hex digits for each of the header's columns in one text. `phases` and
+    and `columns` are eight hex digits for each of the header's components and columns, each in one text. `phases` and
     `changes` are there at detail `full`.
     """
 
@@ -422,23 +431,31 @@ class Tick(Body):
     draws: dict[str, Count] = Field(default_factory=dict)
     phases: list[Phase] = Field(default_factory=list)
     changes: dict[str, Changed] = Field(default_factory=dict)
-    state: dict[str, Hex16]
-    columns: Annotated[str, Field(pattern=r"^([0-9a-f]{8})*$")]
+    state: Hashes
+    columns: Hashes
     root: Hex16
     agents: Count
     outcome: str | None = None
 
 
+class Keyframe(Body):
+    """The whole state after tick `t`: `sim.codec` bytes, compressed with zstd, in base64."""
+
+    t: Count
+    state: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+
+
 class End(Body):
     """What a whole run came to.
 
-    `reason` is `completed` when all planned ticks were made or the outcome was decided, else `interrupted`. `plans` are
-    totals by tier, `usage` is the sum of the ticks'.
+    `reason` is `completed` when all planned ticks were made or the outcome was decided, else `interrupted`; `recovered`
+    where the end record was put to the whole lines of a killed or damaged run. `plans` are totals by tier, `usage` is
+    the sum of the ticks'.
     """
 
     ticks: Count
     root: Hex16 | None
     outcome: str | None
-    reason: Literal["completed", "interrupted"]
+    reason: Literal["completed", "interrupted", "recovered"]
     plans: dict[str, Count]
     usage: Usage | None = None

@@ -25,7 +25,8 @@ from ai.snapshot import SnapshotBatch
 from sim.actions import recorded_registry
 from sim.errors import ReplayError, Unsupported
 from sim.inputs import Input
-from sim.replay.format import END, HEADER, TICK, Header, Tick
+from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
+from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
 from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
 from sim.replay.writer import ReplayWriter
@@ -156,6 +157,7 @@ class Playback:
         self.header = header_of(
             self.simulation,
             ticks=header.ticks,
+            keyframes=header.keyframes,
             llm=header.llm,
             prompt_version=header.prompt_version,
             parent=header.parent,
@@ -170,7 +172,7 @@ class Playback:
         self._source.expect(record)
         for item in record.inputs:
             self.simulation.inject(item)
-        return tick_of(self.simulation.tick(), self.header.columns)
+        return tick_of(self.simulation.tick(), self.header)
 
     def close(self) -> None:
         """Give back the simulation."""
@@ -202,7 +204,10 @@ def rerecord(replay: Replay) -> bytes:
             tick = playback.tick(recorded)
             writer.write(TICK, tick)
             totals.add(tick)
-        writer.write(END, totals.end(replay.header.ticks))
+            if playback.header.keyframe_due(tick.t) and not (recorded is replay.ticks[-1] and replay.place.due):
+                writer.write(KEYFRAME, keyframe_of(playback.simulation))
+        recovered = replay.end is not None and replay.end.reason == "recovered"
+        writer.write(END, totals.end(replay.header.ticks, recovered=recovered))
     return sink.getvalue()
 
 

@@ -6,7 +6,8 @@ Four things are kept apart:
 - *incomplete*: every whole line is good, there is no end record, and what follows the last newline, if anything, can
   be the beginning of a line. A killed run leaves this;
 - *corrupt*: anything else that is wrong: a broken chain, bytes not in canonical form, an empty line, something after
-  the end record, an end record without its newline, a body that is not what its kind holds;
+  the end record, an end record without its newline, a body that is not what its kind holds, a keyframe that is due and
+  not there, or there and not due;
 - *unsupported*: another format, or another major version of this one.
 
 Whatever stands before the first problem is a valid prefix. Nothing here trusts a length or a count from the file.
@@ -30,10 +31,10 @@ from sim.replay.format import (
     HEADER,
     LINE_BYTES_MAX,
     LINES_MAX,
-    TICK,
     Body,
     End,
     Header,
+    Keyframe,
     Line,
     LineError,
     Tick,
@@ -47,30 +48,63 @@ Source = str | Path | bytes
 """A path, or the bytes of a replay."""
 
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
-_Known = TypeVar("_Known", Header, Tick, End)
+_Known = TypeVar("_Known", Header, Tick, Keyframe, End)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place between two lines: what stands before it.
+
+    Attributes:
+        offset: bytes.
+        lines: lines.
+        chain: the chain value of the last line, empty at the beginning.
+        ticks: ticks.
+        header: the header.
+        due: the last tick is still without the keyframe that belongs after it.
+    """
+
+    offset: int = 0
+    lines: int = 0
+    chain: str = ""
+    ticks: int = 0
+    header: Header | None = None
+    due: bool = False
+
+    def after(self, line: bytes, parts: Line, body: Body | None) -> Place:
+        """Return the place behind one more line."""
+        header, ticks, due = self.header, self.ticks, self.due
+        match body:
+            case Header():
+                header = body
+            case Tick():
+                ticks += 1
+                due = header is not None and header.keyframe_due(body.t)
+            case Keyframe():
+                due = False
+        return Place(self.offset + len(line), self.lines + 1, parts.chain, ticks, header, due)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line: its number from 1, its kind, its chain value, and its body (None for a kind that is not known here)."""
+    """One line: its kind, its body (None for a kind that is not known here), and the place behind it."""
 
-    line: int
     kind: str
-    chain: str
-    body: Header | Tick | End | None
+    body: Header | Tick | Keyframe | End | None
+    end: Place
 
 
 @dataclass(slots=True)
 class Replay:
     """What a replay holds: all of it, or its valid prefix and the problem that ends it.
 
-    `lines` counts whole good lines; `status` is what the file is, `problem` the error that `read` raises.
+    `place` is the end of the good lines; `status` is what the file is, `problem` the error that `read` raises.
     """
 
     header: Header | None = None
     ticks: list[Tick] = field(default_factory=list)
     end: End | None = None
-    lines: int = 0
+    place: Place = field(default_factory=Place)
     problem: ReplayError | None = None
 
     @property
@@ -112,7 +146,7 @@ def scan(source: Source) -> Replay:
     with open_source(source) as stream:
         try:
             for record in iter_records(stream):
-                replay.lines = record.line
+                replay.place = record.end
                 match record.body:
                     case Header():
                         replay.header = record.body
@@ -142,41 +176,42 @@ def open_source(source: Source) -> BinaryIO:
         raise ReplayError(f"{source}: cannot be read: {reason}") from None
 
 
-def iter_records(stream: BinaryIO) -> Iterator[Record]:
+def iter_records(stream: BinaryIO, start: Place | None = None) -> Iterator[Record]:
     """Yield the records of the longest valid prefix, one line in memory at a time; then raise if that is not all.
+
+    `start` is where the stream stands (default: at the first line). What is before it is taken on trust.
 
     Raises:
         Incomplete: the lines end without an end record.
         Corrupt: a line is wrong.
         Unsupported: another format or version.
     """
-    previous, number, ticks = "", 0, 0
+    at = Place() if start is None else start
     ended = False
     while True:
-        line = _next_line(stream, number + 1)
+        number = at.lines + 1
+        line = _next_line(stream, number)
         if not line:
             break
-        number += 1
         if ended:
             raise Corrupt(f"line {number}: follows the end record")
         if number > LINES_MAX:
             raise Corrupt(f"line {number}: a replay has at most {LINES_MAX} lines")
-        if not line.endswith(b"\n"):
-            _raise_for_fragment(line, number, previous)
         if number == 1 and line.startswith(_ZSTD):
             raise Unsupported("the replay is compressed; unpack it first")
+        if not line.endswith(b"\n"):
+            _raise_for_fragment(line, number, at.chain)
         try:
             parts = split_line(line)
-            _check_chain(parts, previous)
-            body = _body(parts, number, ticks)
+            _check_chain(parts, at.chain)
+            body = _body(parts, at)
         except LineError as error:
             raise Corrupt(one_line(f"line {number}: {error}")) from None
-        yield Record(number, parts.kind, parts.chain, body)
-        previous = parts.chain
-        ticks += parts.kind == TICK
+        at = at.after(line, parts, body)
+        yield Record(parts.kind, body, at)
         ended = parts.kind == END
     if not ended:
-        raise Incomplete(f"the replay ends after line {number} without an end record ({ticks} whole ticks)")
+        raise Incomplete(f"the replay ends after line {at.lines} without an end record ({at.ticks} whole ticks)")
 
 
 def _next_line(stream: BinaryIO, number: int) -> bytes:
@@ -216,10 +251,10 @@ def _check_chain(parts: Line, previous: str) -> None:
         raise LineError("the chain is broken: this line or one before it was changed, moved, added or taken away")
 
 
-def _body(parts: Line, number: int, ticks: int) -> Header | Tick | End | None:
+def _body(parts: Line, at: Place) -> Header | Tick | Keyframe | End | None:
     """Return what a line holds, checked against its place in the file."""
     data = decode_body(parts.body)
-    if (parts.kind == HEADER) != (number == 1):
+    if (parts.kind == HEADER) != (at.lines == 0):
         raise LineError("the first line, and no other, holds the header")
     match parts.kind:
         case "H":
@@ -228,13 +263,22 @@ def _body(parts: Line, number: int, ticks: int) -> Header | Tick | End | None:
             return _validated(Header, data)
         case "T":
             tick = _validated(Tick, data)
-            if tick.t != ticks:
-                raise LineError(f"holds tick {tick.t} where tick {ticks} was due")
+            if tick.t != at.ticks:
+                raise LineError(f"holds tick {tick.t} where tick {at.ticks} was due")
+            if at.due:
+                raise LineError(f"follows tick {at.ticks - 1}, after which a keyframe was due")
             return tick
+        case "K":
+            keyframe = _validated(Keyframe, data)
+            if not at.due or keyframe.t != at.ticks - 1:
+                raise LineError(f"holds a keyframe of tick {keyframe.t}, which is not due here")
+            return keyframe
         case "E":
             end = _validated(End, data)
-            if end.ticks != ticks:
-                raise LineError(f"the end record counts {end.ticks} ticks; there are {ticks}")
+            if end.ticks != at.ticks:
+                raise LineError(f"the end record counts {end.ticks} ticks; there are {at.ticks}")
+            if at.due and end.reason != "recovered":
+                raise LineError(f"follows tick {at.ticks - 1}, after which a keyframe was due")
             return end
         case _:
             return None

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.plan import Attempts, BatchPlans, LlmUsage, Outcome
-from sim.digest import StateDigest, state_digest
+from sim.digest import state_digest
 from sim.errors import ReplayError
 from sim.replay.format import (
     ERROR_CHARS_MAX,
@@ -40,7 +40,9 @@ from sim.replay.format import (
 if TYPE_CHECKING:
     from sim.simulation import Simulation, TickReport
 
-_PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave")
+HASH_CHARS: Final = 8
+"""Hex digits of each hash in a tick's `state` and `columns`."""
+_PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
 _HEARD: Final = ("attempts", "texts", "shards", "usage")
 _ADDRESSES: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+"
@@ -77,11 +79,16 @@ def header_of(
     simulation: Simulation,
     *,
     ticks: int,
+    keyframes: int = 0,
     llm: str | None = None,
     prompt_version: str | None = None,
     parent: Mapping[str, Any] | None = None,
 ) -> Header:
-    """Return the header of a run before its first tick; `ticks` is the number planned, `llm` the client's label."""
+    """Return the header of a run before its first tick.
+
+    `ticks` is the number planned, `keyframes` the ticks from one keyframe to the next (0: none), `llm` the client's
+    label.
+    """
     scenario = simulation.scenario.canonical()
     state = state_digest(simulation.world)
     return Header(
@@ -90,6 +97,7 @@ def header_of(
         seed=simulation.seed,
         run=run_digest(scenario, simulation.seed),
         ticks=ticks,
+        keyframes=keyframes,
         detail=simulation.detail,
         domain=simulation.world.domain,
         env=environment(),
@@ -105,11 +113,11 @@ def header_of(
     )
 
 
-def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
-    """Return the record of one tick; `columns` is the header's list.
+def tick_of(report: TickReport, header: Header) -> Tick:
+    """Return the record of one tick of a run with this header.
 
     Raises:
-        ReplayError: the world's columns are not those of the header.
+        ReplayError: the world's components or columns are not those of the header.
     """
     refused = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
     planning = _no_planning() if report.plans is None else _planning(report.plans)
@@ -128,8 +136,8 @@ def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
         draws={purpose: int(count) for purpose, count in report.draws.items()},
         phases=_phases(report),
         changes=_changes(report),
-        state=dict(report.digest.components),
-        columns=_columns(report.tick, report.digest, columns),
+        state=_hashes(report.tick, report.digest.components, header.components),
+        columns=_hashes(report.tick, report.digest.columns, header.columns),
         root=report.digest.root,
         agents=report.agents,
         outcome=report.outcome,
@@ -137,11 +145,11 @@ def tick_of(report: TickReport, columns: Sequence[str]) -> Tick:
     )
 
 
-def _columns(tick: int, state: StateDigest, columns: Sequence[str]) -> str:
-    if list(state.columns) != list(columns):
-        strange = sorted(set(state.columns) ^ set(columns)) or ["their order"]
-        raise ReplayError(f"tick {tick}: the columns of the world changed during the run ({strange[0]})")
-    return "".join(state.columns.values())
+def _hashes(tick: int, found: Mapping[str, str], names: Sequence[str]) -> str:
+    if list(found) != names:
+        strange = sorted(set(found) ^ set(names)) or ["their order"]
+        raise ReplayError(f"tick {tick}: what the world is made of changed during the run ({strange[0]})")
+    return "".join([value[:HASH_CHARS] for value in found.values()])
 
 
 def _phases(report: TickReport) -> list[Phase]:
@@ -290,13 +298,14 @@ class Totals:
         if tick.usage is not None:
             self._usage.add(usage_of(tick.usage))
 
-    def end(self, ticks: int) -> End:
-        """Return the end record of a run of which `ticks` were planned."""
+    def end(self, ticks: int, *, recovered: bool = False) -> End:
+        """Return the end record of a run of which `ticks` were planned; `recovered`: it is put to a torn replay."""
+        completed = self._outcome is not None or self.ticks >= ticks
         return End(
             ticks=self.ticks,
             root=self._root,
             outcome=self._outcome,
-            reason="completed" if self._outcome is not None or self.ticks >= ticks else "interrupted",
+            reason="recovered" if recovered else "completed" if completed else "interrupted",
             plans=dict(self._plans),
             usage=None if self._usage == LlmUsage() else _usage(self._usage),
         )

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, Literal, TypedDict
+from typing import Any, BinaryIO, Literal, TypedDict
 
 from ai.errors import AIError
-from sim.changes import RESOURCE_KEY
+from sim.changes import RESOURCE_KEY, changes
+from sim.codec import encode_state
 from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported
 from sim.explain import one_line
-from sim.replay.format import Body, Changed, End, Header, Tick, canonical
+from sim.replay.format import Body, Changed, End, Header, Keyframe, Tick, canonical
+from sim.replay.keyframes import state_of, unpacked
 from sim.replay.playback import Playback
 from sim.replay.reader import Source, iter_records, open_source
-from sim.replay.record import Totals, attempted, planned, run_digest
+from sim.replay.record import HASH_CHARS, Totals, attempted, planned, run_digest
 from sim.state import WorldState
 
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "record"]
@@ -27,8 +29,6 @@ Cause = Literal["inputs", "perception", "planner", "random", "effect", "record"]
 
 `record`: the record disagrees with itself, not with the simulation.
 """
-
-_HASH_CHARS: Final = 8
 
 
 class First(TypedDict):
@@ -102,6 +102,8 @@ class _Verification:
                 return self._begin(body)
             case Tick():
                 return self._tick(body)
+            case Keyframe():
+                return self._keyframe(body)
             case End():
                 return self._end(body)
             case _:
@@ -139,9 +141,23 @@ class _Verification:
             self._progress(self._totals.ticks, self._header.ticks)
         return None
 
+    def _keyframe(self, recorded: Keyframe) -> Verdict | None:
+        assert self._playback is not None
+        simulation = self._playback.simulation
+        state = simulation.snapshot()
+        if unpacked(recorded) == encode_state(state):
+            return None
+        first = _first(recorded.t, "record", field="keyframe")
+        change = next(iter(changes(state, state_of(recorded, simulation))), None)
+        if change is not None:
+            component, _, field = change.column.partition(".")
+            first["component"], first["field"], first["key"] = component, field, change.key
+            first["expected"], first["actual"] = change.value, _unchanged(state, component, field, change.key)
+        return self._diverged(first)
+
     def _end(self, recorded: End) -> Verdict | None:
         assert self._header is not None
-        again = self._totals.end(self._header.ticks)
+        again = self._totals.end(self._header.ticks, recovered=recorded.reason == "recovered")
         for name in End.model_fields:
             expected, actual = getattr(recorded, name), getattr(again, name)
             if expected != actual:
@@ -319,9 +335,10 @@ def _in_state(header: Header, recorded: Tick, again: Tick, before: WorldState | 
     labels = list(_columns(header, recorded, again))
     if component is None and phase is None:
         components = [label.partition(".")[0] for label in labels]
-        names = [*components, *header.components, *sorted(recorded.state.keys() | again.state.keys())]
-        component = next((n for n in names if n in components or recorded.state.get(n) != again.state.get(n)), None)
-        hashes = [recorded.state.get(component or ""), again.state.get(component or "")]
+        there, here = _by_component(header, recorded), _by_component(header, again)
+        names = [*components, *header.components]
+        component = next((name for name in names if name in components or there.get(name) != here.get(name)), None)
+        hashes = [there.get(component or ""), here.get(component or "")]
     if component is None:
         if phase is None and recorded.root == again.root:
             return None
@@ -360,8 +377,12 @@ def _columns(header: Header, recorded: Tick, again: Tick) -> Iterator[str]:
             yield label
 
 
+def _by_component(header: Header, tick: Tick) -> dict[str, str]:
+    return {name: tick.state[_span(place)] for place, name in enumerate(header.components)}
+
+
 def _span(place: int) -> slice:
-    return slice(place * _HASH_CHARS, (place + 1) * _HASH_CHARS)
+    return slice(place * HASH_CHARS, (place + 1) * HASH_CHARS)
 
 
 def _value(

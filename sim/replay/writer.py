@@ -8,7 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sim.errors import ReplayError
-from sim.replay.format import END, HEADER, TICK, Body, End, Header, Tick, canonical, encode_line
+from sim.replay.format import (
+    END,
+    HEADER,
+    KEYFRAME,
+    LINE_BYTES_MAX,
+    TICK,
+    Body,
+    End,
+    Header,
+    Tick,
+    canonical,
+    encode_line,
+)
+from sim.replay.keyframes import keyframe_of
 from sim.replay.record import Totals, header_of, tick_of
 
 if TYPE_CHECKING:
@@ -50,7 +63,10 @@ class ReplayWriter:
             data = canonical(body.data())
         except (TypeError, ValueError) as error:
             raise ReplayError(f"record {self.lines + 1} cannot be written as JSON: {error}") from error
-        line, self.chain = encode_line(self.chain, kind, data)
+        line, chain = encode_line(self.chain, kind, data)
+        if len(line) > LINE_BYTES_MAX:
+            raise ReplayError(f"record {self.lines + 1} is longer than {LINE_BYTES_MAX} bytes and could not be read")
+        self.chain = chain
         try:
             self._sink.write(line)
             self._sink.flush()
@@ -77,7 +93,8 @@ def open_replay(path: str | Path) -> Iterator[ReplayWriter]:
 class Recorder:
     """Records a run: `header` before the first tick, `tick` after each, `end` after the last.
 
-    `ticks` is the number planned (default: the scenario's), `llm` the client's label.
+    `ticks` is the number planned (default: the scenario's), `keyframes` the ticks from one keyframe to the next (0:
+    none), `llm` the client's label.
     """
 
     def __init__(
@@ -86,6 +103,7 @@ class Recorder:
         writer: ReplayWriter,
         *,
         ticks: int | None = None,
+        keyframes: int = 0,
         llm: str | None = None,
         prompt_version: str | None = None,
         parent: Mapping[str, Any] | None = None,
@@ -93,7 +111,10 @@ class Recorder:
         self._writer = writer
         self._totals = Totals()
         planned = simulation.scenario.ticks if ticks is None else ticks
-        self._header = header_of(simulation, ticks=planned, llm=llm, prompt_version=prompt_version, parent=parent)
+        self._simulation = simulation
+        self._header = header_of(
+            simulation, ticks=planned, keyframes=keyframes, llm=llm, prompt_version=prompt_version, parent=parent
+        )
 
     def header(self) -> Header:
         """Write the header and return it.
@@ -105,14 +126,16 @@ class Recorder:
         return self._header
 
     def tick(self, report: TickReport) -> Tick:
-        """Write one tick and return its record.
+        """Write one tick, with the keyframe where one is due, and return the tick's record.
 
         Raises:
             ReplayError: it could not be written, or the world's columns changed.
         """
-        record = tick_of(report, self._header.columns)
+        record = tick_of(report, self._header)
         self._writer.write(TICK, record)
         self._totals.add(record)
+        if self._header.keyframe_due(record.t):
+            self._writer.write(KEYFRAME, keyframe_of(self._simulation))
         return record
 
     def end(self) -> End:

@@ -122,7 +122,7 @@ def test_one_altered_value_is_never_a_match(alteration: tuple[bytes, int, Path, 
     """One altered value is noticed by the chain; with the chain computed anew it is noticed by running again."""
     replay, line, path, lines = alteration
     untouched = scan(b"".join(lines))
-    assert (untouched.status, untouched.lines) == ("corrupt", line)
+    assert (untouched.status, untouched.place.lines) == ("corrupt", line)
     again = b"".join(rechain(lines))
     verdict = verify(again)
     if line == 0 and path[0] in WITHOUT_MEANING:
@@ -163,8 +163,8 @@ def test_killed_writer_leaves_what_it_wrote(data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(replay) - 2))
     found = scan(replay[:cut])
     assert found.status == "incomplete"
-    assert found.lines == replay[:cut].count(b"\n")
-    assert found.ticks == read(replay).ticks[: max(0, found.lines - 1)]
+    assert found.place.lines == replay[:cut].count(b"\n")
+    assert found.ticks == read(replay).ticks[: max(0, found.place.lines - 1)]
     if cut % 4 == 0:
         verdict = verify(replay[:cut])
         assert (verdict.verdict, verdict.ticks) == ("inconclusive", len(found.ticks))

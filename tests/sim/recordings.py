@@ -65,7 +65,12 @@ def scenario(**changes: Any) -> Scenario:
 
 
 def record(
-    plan: Scenario, *, client: LlmClient | None = None, detail: Literal["hash", "full"] = "hash", ticks: int = TICKS
+    plan: Scenario,
+    *,
+    client: LlmClient | None = None,
+    detail: Literal["hash", "full"] = "hash",
+    ticks: int = TICKS,
+    keyframes: int = 0,
 ) -> bytes:
     """Run a scenario, with two inputs from outside of which one is refused, and return its replay."""
     sink = io.BytesIO()
@@ -74,6 +79,7 @@ def record(
             simulation,
             ReplayWriter(sink),
             ticks=ticks,
+            keyframes=keyframes,
             llm=client.label if client else None,
             prompt_version=PROMPT_VERSION if client else None,
         )
@@ -97,3 +103,9 @@ def rules(detail: Literal["hash", "full"] = "hash") -> bytes:
 def model(detail: Literal["hash", "full"] = "hash") -> bytes:
     """Return a recording of a run for which a scripted model planned where it could."""
     return record(scenario(), client=ScriptedClient(SCRIPT), detail=detail)
+
+
+@cache
+def framed(detail: Literal["hash", "full"] = "hash") -> bytes:
+    """Return the same recording with a keyframe every four ticks."""
+    return record(scenario(), client=ScriptedClient(SCRIPT), detail=detail, keyframes=4)

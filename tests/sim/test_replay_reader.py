@@ -23,7 +23,7 @@ HEADER: dict[str, Any] = {
 
 
 def tick(t: int, **more: Any) -> dict[str, Any]:
-    return {"t": t, "state": {"A": HASH}, "columns": "01234567", "root": HASH, "agents": 2, **more}
+    return {"t": t, "state": "89abcdef", "columns": "01234567", "root": HASH, "agents": 2, **more}
 
 
 END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "completed", "plans": {}}
@@ -46,7 +46,7 @@ def test_whole_file_is_read() -> None:
     """A whole replay has its header, ticks and end, and no problem."""
     replay = read(WHOLE)
     assert replay.header is not None
-    assert (replay.header.seed, [t.t for t in replay.ticks], replay.lines) == (1, [0, 1], 4)
+    assert (replay.header.seed, [t.t for t in replay.ticks], replay.place.lines) == (1, [0, 1], 4)
     assert replay.end is not None
     assert replay.status == "complete"
 
@@ -78,7 +78,7 @@ def test_every_cut_is_classified() -> None:
     for cut in range(len(WHOLE)):
         replay = scan(WHOLE[:cut])
         whole = sum(start <= cut for start in starts[1:])
-        assert replay.lines == whole
+        assert replay.place.lines == whole
         assert len(replay.ticks) == max(0, min(whole - 1, 2))
         assert replay.status == ("corrupt" if cut == len(WHOLE) - 1 else "incomplete"), cut
 
@@ -90,7 +90,7 @@ def test_every_flipped_bit_is_noticed(place: int, bit: int) -> None:
     changed[place] ^= 1 << bit
     replay = scan(bytes(changed))
     assert replay.status != "complete"
-    assert replay.lines == sum(place >= end for end in _ends())
+    assert replay.place.lines == sum(place >= end for end in _ends())
 
 
 def _ends() -> list[int]:
@@ -133,7 +133,7 @@ def test_damage_is_corrupt_and_named(data: bytes, line: int, reason: str) -> Non
     with pytest.raises(Corrupt, match=reason) as caught:
         read(data)
     assert caught.value.message.startswith(f"line {line}: ")
-    assert scan(data).lines == line - 1
+    assert scan(data).place.lines == line - 1
 
 
 def test_body_not_in_canonical_form_is_corrupt() -> None:
@@ -166,8 +166,8 @@ def test_compressed_files_are_unsupported() -> None:
 
 def test_unknown_kinds_and_keys_are_passed_over() -> None:
     """Records and keys of a later minor version do not disturb the ones that are known."""
-    replay = read(written([RECORDS[0], ("K", {"keyframe": 1}), ("T", tick(0, colour="red")), *RECORDS[2:]]))
-    assert (len(replay.ticks), replay.lines) == (2, 5)
+    replay = read(written([RECORDS[0], ("X", {"other": 1}), ("T", tick(0, colour="red")), *RECORDS[2:]]))
+    assert (len(replay.ticks), replay.place.lines) == (2, 5)
 
 
 def test_records_come_before_the_problem() -> None:

@@ -14,7 +14,7 @@ from ai.plan import Attempts, BatchPlans, Outcome, PlanBatch
 from sim.errors import ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan
-from sim.replay.record import tick_of, without_places
+from sim.replay.record import header_of, tick_of, without_places
 from sim.replay.writer import Recorder, ReplayWriter, open_replay
 from sim.simulation import Simulation
 from tests.sim.recordings import SCRIPT, TICKS, model, record, rules, scenario
@@ -63,7 +63,7 @@ def test_header_holds_the_whole_run() -> None:
     assert header.scenario == scenario().canonical()
     assert (header.seed, header.ticks, header.llm, header.domain) == (1, TICKS, "scripted", "portable")
     assert header.tiers == ["simplified_llm", "full_llm", "heuristic", "emergency"]
-    assert set(header.env) == {"arch", "byteorder", "esper", "numpy", "python", "scipy", "tickweave"}
+    assert set(header.env) == {"arch", "byteorder", "esper", "numpy", "python", "scipy", "tickweave", "zstandard"}
 
 
 def test_two_recordings_are_the_same_bytes() -> None:
@@ -160,9 +160,10 @@ def test_unwritable_places_are_one_sentence(tmp_path: Path) -> None:
 def test_changed_columns_are_refused() -> None:
     """A world whose columns are not those of the header cannot be recorded on."""
     with Simulation(scenario()) as simulation:
+        header = header_of(simulation, ticks=1)
         report = simulation.tick()
-    with pytest.raises(ReplayError, match=r"tick 0: the columns.*\(Fuel\.left\)"):
-        tick_of(report, [*report.digest.columns, "Fuel.left"])
+    with pytest.raises(ReplayError, match=r"tick 0: what the world is made of.*\(Fuel\.left\)"):
+        tick_of(report, header.model_copy(update={"columns": [*header.columns, "Fuel.left"]}))
 
 
 def test_attempts_are_grouped_by_runs() -> None:
@@ -174,9 +175,10 @@ def test_attempts_are_grouped_by_runs() -> None:
     errors = {10: "bad", 14: "bad", 12: "none", 13: "none", 15: "other"}
     batch = BatchPlans(plans, ("a", "b"), [Attempts("a", np.arange(6), np.array(outcomes, np.int8), errors)])
     with Simulation(scenario()) as simulation:
+        header = header_of(simulation, ticks=1)
         report = simulation.tick()
     report.plans = batch
-    tick = tick_of(report, list(report.digest.columns))
+    tick = tick_of(report, header)
     assert [(each.outcome, each.keys, each.error) for each in tick.attempts] == [
         ("invalid", "10,14", "bad"),
         ("missing", "12-13", "none"),

@@ -1,0 +1,86 @@
+"""Keyframes: the whole state every N ticks, so that a run can be entered in the middle.
+
+A keyframe stands after the record of its tick. It is the tick's state (`sim.codec`), compressed with zstd, in base64.
+What is read back must have the root that the tick's record has.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Final
+
+import zstandard
+
+from sim.codec import decode_state, encode_state
+from sim.digest import state_digest
+from sim.errors import Corrupt, WorldError
+from sim.replay.format import Keyframe, Tick
+from sim.simulation import Simulation
+from sim.state import WorldState
+
+EVERY: Final = 100
+"""Ticks between keyframes where nothing else is asked for: `docs/replay.md` has what they cost."""
+STATE_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Bytes of one state, unpacked."""
+LEVEL: Final = 3
+"""zstd's own default; 19 saves a tenth and takes thirty times as long."""
+
+
+def keyframe_of(simulation: Simulation) -> Keyframe:
+    """Return the keyframe of a simulation that stands after a tick.
+
+    Raises:
+        WorldError: a resource or object cannot be written.
+    """
+    return Keyframe(t=simulation.world.tick - 1, state=packed(encode_state(simulation.snapshot())))
+
+
+def packed(state: bytes) -> str:
+    """Return the bytes of a state as a keyframe holds them."""
+    return base64.b64encode(zstandard.ZstdCompressor(level=LEVEL).compress(state)).decode("ascii")
+
+
+def unpacked(keyframe: Keyframe) -> bytes:
+    """Return the bytes of a keyframe's state.
+
+    Raises:
+        Corrupt: they cannot be unpacked, or are more than a state may have.
+    """
+    try:
+        data = base64.b64decode(keyframe.state, validate=True)
+        size = zstandard.frame_content_size(data)
+        if not 0 < size <= STATE_BYTES_MAX:
+            raise Corrupt(
+                f"the keyframe of tick {keyframe.t} does not say its size, or is over {STATE_BYTES_MAX} bytes"
+            )
+        return zstandard.ZstdDecompressor().decompress(data, max_output_size=size, allow_extra_data=False)
+    except (binascii.Error, ValueError, zstandard.ZstdError) as error:
+        raise Corrupt(f"the keyframe of tick {keyframe.t} cannot be unpacked: {error}") from None
+
+
+def state_of(keyframe: Keyframe, simulation: Simulation) -> WorldState:
+    """Return a keyframe's state, fit for a simulation of the same run.
+
+    Raises:
+        Corrupt: it is no state of such a simulation.
+    """
+    try:
+        return decode_state(unpacked(keyframe), simulation.world)
+    except WorldError as error:
+        raise Corrupt(f"the keyframe of tick {keyframe.t} cannot be used: {error}") from None
+
+
+def enter(simulation: Simulation, keyframe: Keyframe, record: Tick) -> None:
+    """Put a simulation into a keyframe's state, which must be the one whose root the tick's record has.
+
+    Raises:
+        Corrupt: it is no state of this run, or of another tick.
+    """
+    try:
+        simulation.restore(state_of(keyframe, simulation))
+        root = state_digest(simulation.world).root
+    except (WorldError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise Corrupt(f"the keyframe of tick {keyframe.t} cannot be used: {error}") from None
+    if root != record.root or simulation.world.tick != record.t + 1:
+        raise Corrupt(f"the keyframe of tick {keyframe.t} is another state than the record of that tick has")
