@@ -20,8 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ai.actions import STEPS_MAX, ActionStep, ToolRegistry
+from ai.actions import ActionStep, ToolRegistry
 from ai.errors import ParseError
+from ai.steps import parse_steps
 
 ELEMENT_CHARS_MAX: Final = 16_384
 """Characters that one agent's plan may have."""
@@ -31,6 +32,8 @@ DEPTH_MAX: Final = 32
 """Brackets that may be open at once."""
 WHITESPACE_RUN_MAX: Final = 64
 """Whitespace characters in a row, outside strings, at which a reply counts as a loop and is cut."""
+WAITING_CHARS_MAX: Final = WHITESPACE_RUN_MAX
+"""Characters that may wait for a bracket that closes, so that a loop of whitespace is seen soon."""
 
 _KEY_CHARS_MAX: Final = 64
 _SLOT_LIKE: Final = re.compile(r"a[0-9]{1,6}")
@@ -38,6 +41,18 @@ _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _STRUCTURE: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _THINK_OPEN: Final = "<think>"
 _THINK_CLOSE: Final = "</think>"
+_TOO_LONG: Final = f"one plan is longer than {ELEMENT_CHARS_MAX} characters"
+_TOO_DEEP: Final = f"more than {DEPTH_MAX} brackets are open at once"
+# What the scanner skips at one go. Quantifiers are possessive: no text makes them go back and try again.
+_BLANK: Final = re.compile(r"\s*+")
+_PROSE: Final = re.compile(r"[^\s{}\[\]]*+")
+_PLAIN: Final = re.compile(r"[^\s\"{}\[\]:,]*+")
+_STRING_PART: Final = re.compile(r'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
+_PLAN_PART: Final = re.compile(
+    r'(?:[^\s"{}\[\]]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|\s{1,'
+    f"{WHITESPACE_RUN_MAX - 1}"
+    r"}+(?=\S))*+"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +83,9 @@ class SlotScanner:
 
     `cut` says why the scan stopped before the reply did, or None. `duplicates` counts later plans of an agent that
     already had one, `unknown` counts plans for agents that were not asked. A leading `<think>` part is skipped.
+
+    Pieces that close no bracket wait, a few at a time, for one that does: nothing can be handed out before. What is
+    scanned is read by regular expressions that skip to the next mark that matters where the scan stands.
     """
 
     def __init__(self, slots: Mapping[str, int]) -> None:
@@ -78,10 +96,13 @@ class SlotScanner:
         self._slots = dict(slots)
         self._agents = frozenset(slots.values())
         self._given: set[int] = set()
+        self._waiting: list[str] = []
+        self._waiting_chars = 0
         self._text = io.StringIO()
         self._size = 0
         self._stack: list[_Frame] = []
         self._element: _Frame | None = None
+        self._inner: list[str] = []
         self._string_start = -1
         self._escaped = False
         self._thinking = False
@@ -90,97 +111,185 @@ class SlotScanner:
 
     @property
     def text(self) -> str:
-        """Everything fed so far, up to the place of the cut."""
-        return self._text.getvalue()
+        """Everything fed so far, up to the piece of the cut."""
+        return self._text.getvalue() + "".join(self._waiting)
 
     def feed(self, text: str) -> list[SlotText]:
         """Read the next piece and return the plans that closed in it, in order."""
-        found: list[SlotText] = []
         if self.cut is not None:
-            return found
+            return []
+        self._waiting.append(text)
+        self._waiting_chars += len(text)
+        if self._waiting_chars < WAITING_CHARS_MAX and "}" not in text and "]" not in text:
+            return []
+        return self._scan_waiting()
+
+    def close(self, *, whole: bool = True) -> list[SlotText]:  # noqa: ARG002 - a bracket closes a plan, not the end
+        """Say that the reply is over: a plan still open is dropped and counts as cut."""
+        found = self._scan_waiting() if self.cut is None else []
+        if self._element is not None and self.cut is None:
+            self.cut = "the reply ended inside a plan"
+        return found
+
+    def _scan_waiting(self) -> list[SlotText]:
+        text = "".join(self._waiting)
+        self._waiting.clear()
+        self._waiting_chars = 0
         room = REPLY_CHARS_MAX - self._size
-        base = self._size
-        self._text.write(text[:room])
-        self._size += min(len(text), room)
-        for offset, char in enumerate(text[:room], base):
+        piece = text[:room]
+        self._text.write(piece)
+        found: list[SlotText] = []
+        place = 0
+        while place < len(piece) and self.cut is None:
             if self._string_start >= 0:
-                self._in_string(offset, char)
+                place = self._in_string(piece, place)
             elif self._thinking:
-                self._tail = (self._tail + char)[-len(_THINK_CLOSE) :]
-                self._thinking = self._tail != _THINK_CLOSE
-            elif char.isspace():
-                self._blank += 1
-                if self._blank >= WHITESPACE_RUN_MAX:
-                    self.cut = f"{WHITESPACE_RUN_MAX} whitespace characters in a row"
+                place = self._in_thought(piece, place)
+            elif self._blank or piece[place].isspace():
+                place = self._in_blank(piece, place)
+            elif self._element is not None:
+                place = self._in_element(piece, place, found)
+            elif self._stack:
+                place = self._in_wrapper(piece, place, found)
             else:
-                self._blank = 0
-                closed = self._structure(offset, char)
-                if closed is not None:
-                    found.append(closed)
-            if self._element is not None and offset - self._element.start >= ELEMENT_CHARS_MAX:
-                self.cut = f"one plan is longer than {ELEMENT_CHARS_MAX} characters"
-            if self.cut is not None:
-                return found
-        if len(text) > room:
+                place = self._outside(piece, place)
+            if self._element is not None and self._size + place - self._element.start > ELEMENT_CHARS_MAX:
+                self.cut = _TOO_LONG
+        self._size += len(piece)
+        if self.cut is None and len(text) > room:
             self.cut = f"the reply is longer than {REPLY_CHARS_MAX} characters"
         return found
 
-    def close(self) -> list[SlotText]:
-        """Say that the reply is over: a plan still open is dropped and counts as cut."""
-        if self._element is not None and self.cut is None:
-            self.cut = "the reply ended inside a plan"
-        return []
+    # Each of these reads on from a place in a piece and returns where it stopped: at what it does not read itself.
 
-    def _in_string(self, offset: int, char: str) -> None:
-        if char == "\n":
-            # JSON has no raw line ends in strings: the text is broken here, and this is the place to take it up again.
-            self._string_start, self._escaped = -1, False
-        elif self._escaped:
+    def _in_string(self, piece: str, place: int) -> int:
+        if self._escaped:
             self._escaped = False
-        elif char == "\\":
+            if piece[place] != "\n":
+                place += 1
+        place = _match_end(_STRING_PART, piece, place)
+        if place == len(piece):
+            return place
+        if piece[place] == "\\":
+            # The last character of the piece, or one before a raw line end.
             self._escaped = True
-        elif char == '"':
-            start, self._string_start = self._string_start, -1
-            if self._element is None:
-                self._stack[-1].string = self._slice(start + 1, offset, _KEY_CHARS_MAX)
+            return place + 1
+        if piece[place] == '"' and self._element is None:
+            self._stack[-1].string = self._slice(self._string_start + 1, self._size + place, _KEY_CHARS_MAX)
+        # JSON has no raw line ends in strings: the text is broken there, and that is the place to take it up again.
+        self._string_start = -1
+        return place + 1
 
-    def _structure(self, offset: int, char: str) -> SlotText | None:
-        if not self._stack:
-            self._tail = (self._tail + char)[-len(_THINK_OPEN) :]
-            self._thinking = self._tail == _THINK_OPEN
-        if char in "{[":
+    def _in_thought(self, piece: str, place: int) -> int:
+        seen = self._tail + piece[place:]
+        end = seen.find(_THINK_CLOSE)
+        if end < 0:
+            self._tail = seen[1 - len(_THINK_CLOSE) :]
+            return len(piece)
+        place += end + len(_THINK_CLOSE) - len(self._tail)
+        self._thinking, self._tail = False, ""
+        return place
+
+    def _in_blank(self, piece: str, place: int) -> int:
+        end = _match_end(_BLANK, piece, place)
+        if end > place:
+            self._tail = ""
+        if self._blank + end - place >= WHITESPACE_RUN_MAX:
+            self.cut = f"{WHITESPACE_RUN_MAX} whitespace characters in a row"
+            return place + WHITESPACE_RUN_MAX - self._blank
+        self._blank = 0 if end < len(piece) else self._blank + end - place
+        return end
+
+    def _outside(self, piece: str, place: int) -> int:
+        """Read text in which no bracket is open."""
+        end = _match_end(_PROSE, piece, place)
+        word = self._tail + piece[place:end]
+        start = word.find(_THINK_OPEN)
+        if start >= 0:
+            place += start + len(_THINK_OPEN) - len(self._tail)
+            self._thinking, self._tail = True, ""
+            return place
+        if end == len(piece):
+            self._tail = word[1 - len(_THINK_OPEN) :]
+            return end
+        self._tail = ""
+        if piece[end] in "{[":
+            self._open(self._size + end, piece[end])
+        elif piece[end].isspace():
+            return end
+        return end + 1
+
+    def _in_wrapper(self, piece: str, place: int, found: list[SlotText]) -> int:
+        """Read what stands inside a bracket and outside of plans: keys, ids, commas."""
+        place = _match_end(_PLAIN, piece, place)
+        if place == len(piece) or piece[place].isspace():
+            return place
+        char, offset, frame = piece[place], self._size + place, self._stack[-1]
+        if char == '"':
+            self._string_start = offset
+        elif char in "{[":
             self._open(offset, char)
         elif char in "}]":
-            return self._close(offset, "{" if char == "}" else "[")
-        elif self._stack and char == '"':
-            self._string_start = offset
-        elif self._stack and self._element is None and self._stack[-1].opener == "{":
-            frame = self._stack[-1]
-            if char == ":" and frame.key is None:
-                frame.key = frame.string or ""
-                frame.is_step |= frame.key == "act"
-                frame.id_start = offset + 1 if frame.key == "agent_id" else -1
-            elif char == ",":
-                self._end_value(frame, offset)
-        return None
+            self._close(offset, "{" if char == "}" else "[", found)
+        elif frame.opener == "{" and char == ":" and frame.key is None:
+            frame.key = frame.string or ""
+            frame.is_step |= frame.key == "act"
+            frame.id_start = offset + 1 if frame.key == "agent_id" else -1
+        elif frame.opener == "{" and char == ",":
+            self._end_value(frame, offset)
+        return place + 1
+
+    def _in_element(self, piece: str, place: int, found: list[SlotText]) -> int:
+        """Read what stands inside a plan: only brackets count there, and strings that may hold some."""
+        element = self._element
+        assert element is not None
+        inner, size = self._inner, self._size
+        while True:
+            place = _match_end(_PLAN_PART, piece, place)
+            if place == len(piece):
+                return place
+            char = piece[place]
+            if size + place - element.start >= ELEMENT_CHARS_MAX:
+                self.cut = _TOO_LONG
+                return place
+            if char in "{[":
+                if len(self._stack) + len(inner) >= DEPTH_MAX:
+                    self.cut = _TOO_DEEP
+                    return place
+                inner.append(char)
+            elif char in "}]":
+                opener = "{" if char == "}" else "["
+                if opener in inner:
+                    while inner.pop() != opener:
+                        pass
+                elif any(frame.opener == opener for frame in self._stack):
+                    # It closes the plan, or a bracket around it; what is open inside is given up.
+                    inner.clear()
+                    self._close(size + place, opener, found)
+                    return place + 1
+            elif char == '"':
+                self._string_start = size + place
+                return place + 1
+            else:
+                return place  # a run of whitespace
+            place += 1
 
     def _open(self, offset: int, char: str) -> None:
         if len(self._stack) >= DEPTH_MAX:
-            self.cut = f"more than {DEPTH_MAX} brackets are open at once"
+            self.cut = _TOO_DEEP
             return
         frame = _Frame(char, offset)
-        if self._element is None and self._stack:
+        if self._stack:
             key = self._stack[-1].key
             if key is not None and (key in self._slots or _SLOT_LIKE.fullmatch(key)):
                 frame.slot = key
                 self._element = frame
         self._stack.append(frame)
-        self._tail = ""
 
-    def _close(self, offset: int, opener: str) -> SlotText | None:
+    def _close(self, offset: int, opener: str, found: list[SlotText]) -> None:
         """Close the nearest bracket of this kind; brackets inside it that were left open are given up."""
         if not any(frame.opener == opener for frame in self._stack):
-            return None
+            return
         used = False
         while True:
             frame = self._stack.pop()
@@ -190,36 +299,33 @@ class SlotScanner:
             if frame is self._element:
                 self._element = None
         frame.used = used
-        found = None
         if frame is self._element:
             self._element = None
-            found = self._give(frame, offset, self._slots.get(frame.slot or ""))
-        elif self._element is None:
+            self._give(frame, offset, self._slots.get(frame.slot or ""), found)
+        else:
             self._end_value(frame, offset)
             if frame.agent is not None and not frame.is_step and not frame.used:
-                found = self._give(frame, offset, frame.agent if frame.agent in self._agents else None)
+                self._give(frame, offset, frame.agent if frame.agent in self._agents else None, found)
             elif not self._stack and not frame.used and len(self.loose) < 2:
                 text = self._slice(frame.start, offset + 1, ELEMENT_CHARS_MAX)
                 if text is not None and '"act"' in text:
                     self.loose.append(text)
         if self._stack:
             self._stack[-1].used |= frame.used
-        return found
 
-    def _give(self, frame: _Frame, offset: int, agent: int | None) -> SlotText | None:
+    def _give(self, frame: _Frame, offset: int, agent: int | None, found: list[SlotText]) -> None:
         frame.used = True
         if agent is None:
             self.unknown += 1
-            return None
-        if agent in self._given:
+        elif agent in self._given:
             self.duplicates[agent] = self.duplicates.get(agent, 0) + 1
-            return None
-        text = self._slice(frame.start, offset + 1, ELEMENT_CHARS_MAX)
-        if text is None:
-            self.cut = f"one plan is longer than {ELEMENT_CHARS_MAX} characters"
-            return None
-        self._given.add(agent)
-        return SlotText(agent, text)
+        else:
+            text = self._slice(frame.start, offset + 1, ELEMENT_CHARS_MAX)
+            if text is None:
+                self.cut = _TOO_LONG
+                return
+            self._given.add(agent)
+            found.append(SlotText(agent, text))
 
     def _end_value(self, frame: _Frame, offset: int) -> None:
         if frame.id_start >= 0:
@@ -238,11 +344,31 @@ class SlotScanner:
         return text
 
 
+def _match_end(pattern: re.Pattern[str], text: str, place: int) -> int:
+    """Return where a pattern that matches anything, even nothing, stops."""
+    match = pattern.match(text, place)
+    assert match is not None
+    return match.end()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPlans:
+    """The raw plans of a whole reply, and the stage that found them.
+
+    `method` is `direct`, `code_fence`, `envelope`, `object_extraction` or `tolerant`.
+    """
+
+    method: str
+    found: list[SlotText]
+    duplicates: dict[int, int]
+    unknown: int
+
+
 @dataclass(slots=True)
 class ParsedReply:
     """What a whole reply gave: plans and raw texts by agent, and a reason for each plan that was refused.
 
-    `method` names the stage that read it: `direct`, `code_fence`, `envelope`, `object_extraction` or `tolerant`.
+    `method` names the stage that read it (`FoundPlans`).
     """
 
     method: str
@@ -253,13 +379,13 @@ class ParsedReply:
     unknown: int = 0
 
 
-def parse_plan(text: str, registry: ToolRegistry) -> tuple[ActionStep, ...]:
-    """Turn one plan's text into steps: an object with `steps`, the same under `plan`, or the list itself.
+def raw_steps(text: str) -> list[Any]:
+    """Return the decoded steps of one plan's JSON: an object with `steps`, the same under `plan`, or the list itself.
 
-    Keys of the plan object other than these are ignored; what a step may hold is its kind's business.
+    Keys of the plan object other than these are ignored; what a step may hold is its kind's business (`ai.steps`).
 
     Raises:
-        ParseError: not strict JSON, over a limit, no steps, or a step that the registry refuses.
+        ParseError: not strict JSON, over a limit, or no list of steps.
     """
     data = _decode(text, ELEMENT_CHARS_MAX)
     if isinstance(data, dict) and "steps" not in data and isinstance(data.get("plan"), dict | list):
@@ -267,15 +393,20 @@ def parse_plan(text: str, registry: ToolRegistry) -> tuple[ActionStep, ...]:
     steps = data.get("steps") if isinstance(data, dict) else data
     if not isinstance(steps, list):
         raise ParseError('a plan must be an object with a list "steps"')
-    if not steps:
-        raise ParseError("the plan has no steps")
-    if len(steps) > STEPS_MAX:
-        raise ParseError(f"the plan has {len(steps)} steps; at most {STEPS_MAX} are allowed")
-    return tuple(_step(position, step, registry) for position, step in enumerate(steps, 1))
+    return steps
 
 
-def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> ParsedReply:
-    """Read a whole reply and refuse plans one by one.
+def parse_plan(text: str, registry: ToolRegistry) -> tuple[ActionStep, ...]:
+    """Turn one plan's JSON text into steps.
+
+    Raises:
+        ParseError: no plan (`raw_steps`), no steps, too many, or one that the registry refuses.
+    """
+    return parse_steps(raw_steps(text), registry)
+
+
+def find_plans(text: str, slots: Mapping[str, int]) -> FoundPlans:
+    """Find the raw text of each agent's plan in a whole reply.
 
     The five stages in order: the text is JSON; JSON in a code fence; JSON inside a server's envelope (`message.content`
     or `response`); objects anywhere in the text; and, when one agent was asked, a single plan without slot or id.
@@ -294,8 +425,18 @@ def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> 
         found, method = [SlotText(next(iter(slots.values())), scanner.loose[0])], "tolerant"
     if not method:
         raise ParseError(scanner.cut or "the reply holds no plan under a slot's name or an agent's id")
-    reply = ParsedReply(method, duplicates=scanner.duplicates, unknown=scanner.unknown)
-    for slot in found:
+    return FoundPlans(method, found, scanner.duplicates, scanner.unknown)
+
+
+def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> ParsedReply:
+    """Read a whole reply (`find_plans`) and refuse plans one by one.
+
+    Raises:
+        ParseError: nothing in the text could be read as a reply.
+    """
+    plans = find_plans(text, slots)
+    reply = ParsedReply(plans.method, duplicates=plans.duplicates, unknown=plans.unknown)
+    for slot in plans.found:
         reply.texts[slot.agent] = slot.text
         try:
             reply.plans[slot.agent] = parse_plan(slot.text, registry)
@@ -306,9 +447,7 @@ def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> 
 
 def _scan(text: str, slots: Mapping[str, int]) -> tuple[SlotScanner, list[SlotText]]:
     scanner = SlotScanner(slots)
-    found = scanner.feed(text)
-    scanner.close()
-    return scanner, found
+    return scanner, scanner.feed(text) + scanner.close()
 
 
 def _method(text: str, found: list[SlotText]) -> str:
@@ -334,13 +473,6 @@ def _envelope(text: str) -> str | None:
     return inner if isinstance(inner, str) else None
 
 
-def _step(position: int, data: object, registry: ToolRegistry) -> ActionStep:
-    try:
-        return registry.parse_step(data)
-    except ParseError as error:
-        raise ParseError(f"step {position}: {error}") from None
-
-
 def _decode(text: str, chars_max: int) -> Any:
     """Decode strict JSON: no duplicate keys, no NaN or infinity, limits on size and depth.
 
@@ -349,17 +481,32 @@ def _decode(text: str, chars_max: int) -> Any:
     """
     if len(text) > chars_max:
         raise ParseError(f"the text has {len(text)} characters; at most {chars_max} are allowed")
+    # Every bracket outside of strings opens a level; the cheap count is an upper bound and nearly always enough.
+    if text.count("[") + text.count("{") > DEPTH_MAX:
+        _check_depth(text)
+    try:
+        data = _PLAIN_JSON.decode(text)
+        # Every key has its colon: with as many keys as colons, none was written twice.
+        return data if _keys(data) == text.count(":") else _STRICT_JSON.decode(text)
+    except json.JSONDecodeError as error:
+        raise ParseError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:
+        raise ParseError("not JSON that can be held: a number is too long") from None
+
+
+def _check_depth(text: str) -> None:
     depth = 0
     for match in _STRUCTURE.finditer(text):
         depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
         if depth > DEPTH_MAX:
             raise ParseError(f"more than {DEPTH_MAX} brackets are open at character {match.start()}")
-    try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
-    except json.JSONDecodeError as error:
-        raise ParseError(f"not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:
-        raise ParseError("not JSON that can be held: a number is too long") from None
+
+
+def _keys(data: object) -> int:
+    """Count the keys of all objects in decoded JSON."""
+    if type(data) is dict:
+        return len(data) + sum(map(_keys, data.values()))
+    return sum(map(_keys, data)) if type(data) is list else 0
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -380,3 +527,7 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ParseError(f"{text[:40]} is not a number that a plan may hold")
     return value
+
+
+_PLAIN_JSON: Final = json.JSONDecoder(parse_constant=_constant, parse_float=_finite)
+_STRICT_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)

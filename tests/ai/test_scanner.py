@@ -15,6 +15,7 @@ from ai.parse import (
     SlotScanner,
     SlotText,
 )
+from tests.reference.slow_scanner import SlowScanner
 
 STREAMS = Path(__file__).parent.parent / "fixtures" / "sse"
 PLANS = {
@@ -37,8 +38,7 @@ def content(name: str) -> str:
 def scan(*pieces: str, slots: dict[str, int] = SLOTS) -> tuple[list[SlotText], SlotScanner]:
     scanner = SlotScanner(slots)
     found = [slot for piece in pieces for slot in scanner.feed(piece)]
-    scanner.close()
-    return found, scanner
+    return found + scanner.close(), scanner
 
 
 def test_every_recorded_stream_is_listed() -> None:
@@ -108,6 +108,38 @@ def test_any_split_of_any_form_gives_the_plans_of_the_whole(data: st.DataObject)
         reference.unknown,
     )
     assert scanner.text == text
+
+
+MARKS = st.sampled_from(['{', '}', '[', ']', ':', ',', '"', '\\', '\\"', '\n', ' ', ' ' * 31, '\u2003', 'x', '7',
+                         '"a1"',
+                         '"a1":{"steps":[', '"a77":', '"agent_id":', '101', '"steps"', '"act"', '{"a2":[', '<think>',
+                         '</think>', '<th', 'ink>', '{{[[', '"' + "x" * 70])  # fmt: skip
+
+
+@given(st.lists(MARKS, max_size=40), st.integers(1, 9))
+@settings(deadline=None, max_examples=600)
+def test_the_scanner_reads_what_the_slow_one_reads(marks: list[str], size: int) -> None:
+    """Any soup of marks, in pieces of any size, is read like the reference reads it character by character."""
+    text = "".join(marks)
+    slow = SlowScanner(SLOTS)
+    expected = slow.feed(text)
+    slow.close()
+    found, fast = scan(*(text[at : at + size] for at in range(0, len(text), size)))
+    assert found == expected
+    assert (fast.cut, fast.duplicates, fast.unknown) == (slow.cut, slow.duplicates, slow.unknown)
+    assert fast.loose == slow.loose
+
+
+@pytest.mark.parametrize("over", [-1, 0, 1, 2])
+def test_the_limit_of_a_plan_is_the_reference_s(over: int) -> None:
+    """A plan of exactly the largest size is handed out, one character more cuts, in pieces and at once."""
+    text = '{"a1":["' + "x" * (ELEMENT_CHARS_MAX - 4 + over) + '"]}'
+    slow = SlowScanner(SLOTS)
+    expected = slow.feed(text)
+    for size in (len(text), 1000, 1):
+        found, fast = scan(*(text[at : at + size] for at in range(0, len(text), size)))
+        assert (found, fast.cut) == (expected, slow.cut)
+    assert len(expected) == (over <= 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,300 @@
+"""From decoded steps to steps: the one place where a registry meets what a reply wrote.
+
+A decoded step is an object with named arguments, `{"act": "MoveTo", "x": 3, "y": 4}`, or a list with the same in the
+order of the registry, `["MoveTo", 3, 4]`; there null stands for an argument that is not given, and trailing ones may be
+left out. The fields of a nested object stand one after another; lists and records stand whole, after the others.
+
+`StepReader.parse` gives the step as the registry does, by pydantic. `StepReader.encode` gives its integers, by tables
+wherever these decide alone, and through `parse` otherwise: the results are the same, the tables are for speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Any, Final, TypeVar, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from ai.actions import (
+    ARGS_MAX,
+    NONE,
+    STEPS_MAX,
+    ActionStep,
+    AllyId,
+    Arg,
+    ArgSpec,
+    Cell,
+    CellX,
+    CellY,
+    Distance,
+    EncodedStep,
+    EnemyId,
+    Seconds,
+    ToolRegistry,
+    ToolSpec,
+)
+from ai.errors import ParseError
+
+T = TypeVar("T")
+Reader = Callable[[Any], int | None]
+"""Turns a decoded value into its stored integer, or says None: ask pydantic."""
+
+READERS_MAX: Final = 64
+"""Registries whose tables are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """One kind's arguments: reader and default of each place (None: must be given), places by field name."""
+
+    code: int
+    readers: tuple[Reader, ...]
+    defaults: tuple[int | None, ...]
+    fields: dict[str, int]
+    nested: dict[str, dict[str, int]]
+
+
+class StepReader:
+    """Reads decoded steps for one registry."""
+
+    def __init__(self, registry: ToolRegistry) -> None:
+        self._registry = registry
+        self._tables = {spec.name: table for spec in registry if (table := _table_of(spec, registry)) is not None}
+        self._specs = {spec.name: spec for spec in registry}
+
+    def parse(self, data: object) -> ActionStep:
+        """Return a decoded step as an object.
+
+        Raises:
+            ParseError: it is no step that the registry offers; the message names the field.
+        """
+        return self._registry.parse_step(self._named(data) if isinstance(data, list) else data)
+
+    def encode(self, data: object) -> EncodedStep:
+        """Return a decoded step as integers: those of `parse`, without making the object where tables decide.
+
+        Raises:
+            ParseError: as `parse`.
+        """
+        if type(data) is dict:
+            encoded = self._of_names(data)
+        elif type(data) is list:
+            encoded = self._of_places(data)
+        else:
+            encoded = None
+        return self._registry.encode(self.parse(data)) if encoded is None else encoded
+
+    def _named(self, values: list[Any]) -> object:
+        """Return a step given by places as an object with names."""
+        name = values[0] if values else None
+        spec = self._specs.get(name) if isinstance(name, str) else None
+        if spec is None:
+            return {"act": name}  # the registry says what is wrong with the verb
+        names = places(spec)
+        if len(values) > len(names) + 1:
+            raise ParseError(f"{name} takes at most {len(names)} arguments, not {len(values) - 1}")
+        data: dict[str, Any] = {"act": name}
+        for place, value in zip(names, values[1:], strict=False):
+            if value is None:
+                continue
+            owner = data
+            *path, last = place.split(".")
+            for part in path:
+                owner = owner.setdefault(part, {})
+            owner[last] = value
+        return data
+
+    def _of_names(self, data: dict[str, Any]) -> EncodedStep | None:
+        act = data.get("act")
+        table = self._tables.get(act) if type(act) is str else None
+        if table is None:
+            return None
+        values = list(table.defaults)
+        for name, value in data.items():
+            place = table.fields.get(name)
+            if place is not None:
+                stored = table.readers[place](value)
+                if stored is None:
+                    return None
+                values[place] = stored
+            elif name != "act":
+                inner = table.nested.get(name)
+                if inner is None or not (value is None or _read_nested(table, inner, value, values)):
+                    return None
+        return _encoded(table.code, values)
+
+    def _of_places(self, data: list[Any]) -> EncodedStep | None:
+        act = data[0] if data else None
+        table = self._tables.get(act) if type(act) is str else None
+        if table is None or len(data) > len(table.readers) + 1:
+            return None
+        values = list(table.defaults)
+        for place in range(len(data) - 1):
+            value = data[place + 1]
+            if value is None:
+                continue
+            stored = table.readers[place](value)
+            if stored is None:
+                return None
+            values[place] = stored
+        for inner in table.nested.values():
+            given = [values[place] not in (None, NONE) for place in inner.values()]
+            if any(given) and not all(given):
+                return None
+        return _encoded(table.code, values)
+
+
+@lru_cache(maxsize=READERS_MAX)
+def reader_of(registry: ToolRegistry) -> StepReader:
+    """Return the reader of a registry; made once."""
+    return StepReader(registry)
+
+
+def places(spec: ToolSpec) -> tuple[str, ...]:
+    """Return the dotted names of a kind's arguments in the order in which a list of values gives them."""
+    return tuple(arg.name for arg in spec.args)
+
+
+def parse_steps(data: Sequence[object], registry: ToolRegistry) -> tuple[ActionStep, ...]:
+    """Return decoded steps as a plan.
+
+    Raises:
+        ParseError: no steps, too many, or one that the registry refuses; the message has its number.
+    """
+    return _each(data, reader_of(registry).parse)
+
+
+def encode_steps(data: Sequence[object], registry: ToolRegistry) -> tuple[EncodedStep, ...]:
+    """Return decoded steps as a plan of integers.
+
+    Raises:
+        ParseError: as `parse_steps`.
+    """
+    return _each(data, reader_of(registry).encode)
+
+
+def _each(data: Sequence[object], read: Callable[[object], T]) -> tuple[T, ...]:
+    if not data:
+        raise ParseError("the plan has no steps")
+    if len(data) > STEPS_MAX:
+        raise ParseError(f"the plan has {len(data)} steps; at most {STEPS_MAX} are allowed")
+    found = []
+    for number, step in enumerate(data, 1):
+        try:
+            found.append(read(step))
+        except ParseError as error:
+            raise ParseError(f"step {number}: {error}") from None
+    return tuple(found)
+
+
+def _read_nested(table: _Table, inner: dict[str, int], value: object, values: list[int | None]) -> bool:
+    """Read a nested object into its places; False where tables do not decide."""
+    if type(value) is not dict or value.keys() != inner.keys():
+        return False
+    for name, place in inner.items():
+        stored = table.readers[place](value[name])
+        if stored is None or stored == NONE:
+            return False
+        values[place] = stored
+    return True
+
+
+def _encoded(code: int, values: list[int | None]) -> EncodedStep | None:
+    if None in values:
+        return None
+    a0, a1, a2, a3 = (*values, NONE, NONE, NONE, NONE)[:ARGS_MAX]
+    return EncodedStep(code, (a0, a1, a2, a3))  # type: ignore[arg-type] # none of them is None
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def _table_of(spec: ToolSpec, registry: ToolRegistry) -> _Table | None:
+    """Return a kind's table, or None where a table would not say all: validators of its own, fields of other types."""
+    decorators = spec.kind.__pydantic_decorators__
+    own_rules = decorators.field_validators or decorators.model_validators or decorators.validators
+    if own_rules or spec.kind.__pydantic_post_init__ or spec.kind.model_config != ActionStep.model_config:
+        return None
+    readers: list[Reader] = []
+    defaults: list[int | None] = []
+    fields: dict[str, int] = {}
+    nested: dict[str, dict[str, int]] = {}
+    for arg in spec.args:
+        name, _, inner = arg.name.partition(".")
+        info = spec.kind.model_fields[name]
+        whole = _without_none(info)
+        if inner and (whole.annotation is not Cell or info.default is not None):
+            return None
+        reader = _reader_of(arg, Cell.model_fields[inner] if inner else whole)
+        if reader is None:
+            return None
+        if info.is_required():
+            default = None
+        else:
+            default = NONE if info.default is None else reader(_as_written(info.default))
+            if default is None:
+                return None
+        if inner:
+            nested.setdefault(name, {})[inner] = len(readers)
+        else:
+            fields[name] = len(readers)
+            reader = reader if arg.required else _or_none(reader)
+        readers.append(reader)
+        defaults.append(default)
+    return _Table(registry.code(spec.name), tuple(readers), tuple(defaults), fields, nested)
+
+
+def _as_written(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _without_none(info: FieldInfo) -> FieldInfo:
+    """Return the field of `T` for one of `T | None`."""
+    if get_origin(info.annotation) in (Union, UnionType):
+        inner = [part for part in get_args(info.annotation) if part is not NoneType]
+        if len(inner) == 1:
+            return FieldInfo.from_annotation(inner[0])
+    return info
+
+
+def _reader_of(arg: ArgSpec, info: FieldInfo) -> Reader | None:
+    if arg.choices:
+        plain = isinstance(info.annotation, type) and issubclass(info.annotation, StrEnum) and not info.metadata
+        return _choice(arg.choices) if plain else None
+    for known, reader in _KNOWN:
+        if info.annotation is known.annotation and info.metadata == known.metadata:
+            return reader
+    return None
+
+
+def _whole(low: int, high: int) -> Reader:
+    return lambda value: value if type(value) is int and low <= value <= high else None
+
+
+def _choice(choices: Sequence[str]) -> Reader:
+    numbers = {choice: number for number, choice in enumerate(choices)}
+    return lambda value: numbers.get(value) if type(value) is str else None
+
+
+def _or_none(reader: Reader) -> Reader:
+    return lambda value: NONE if value is None else reader(value)
+
+
+def _thousandths(low: int, high: int) -> Reader:
+    """Whole numbers only: fractions are rounded, and pydantic's path says how."""
+    return lambda value: value * 1000 if type(value) is int and low <= value * 1000 <= high else None
+
+
+def _known(annotation: Any) -> tuple[FieldInfo, Reader]:
+    info = FieldInfo.from_annotation(annotation)
+    arg = next(marker for marker in info.metadata if isinstance(marker, Arg))
+    make = _thousandths if arg.scale == 1000 else _whole
+    return info, make(arg.low, arg.high)
+
+
+_KNOWN: Final = [_known(annotation) for annotation in (CellX, CellY, EnemyId, AllyId, Distance, Seconds)]
+"""The marked types whose written values tables understand."""
