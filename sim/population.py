@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,9 +96,9 @@ def populate(
     promote(world)
 
 
-def new_world(scenario: Scenario, **options: Any) -> World:
-    """Return an empty world with room for the scenario's agents."""
-    return World(AGENT, name=scenario.name, capacity=scenario.agents, **options)
+def new_world(scenario: Scenario, more: Sequence[type[Component]] = (), **options: Any) -> World:
+    """Return an empty world with room for the scenario's agents; they have `more` components than the shipped ones."""
+    return World((*AGENT, *more), name=scenario.name, capacity=scenario.agents, **options)
 
 
 def promote(world: World) -> None:

@@ -58,6 +58,10 @@ ENTRY_POINTS: Final = "tickweave.scenarios"
 GLYPHS: Final = {".": Terrain.FLOOR, "+": Terrain.COVER, "#": Terrain.WALL}
 """What a map is drawn with."""
 
+PLUGINS_MAX: Final = 16
+"""Plug-ins of a scenario."""
+PluginName = Annotated[str, Field(max_length=128, pattern=r"^(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.py)?$")]
+"""A Python file beside the scenario's own or in a folder there, or the name of an installed plug-in."""
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 Terrains = NDArray[np.uint8]
 
@@ -221,6 +225,7 @@ class Scenario(_Part):
     heuristics: HeuristicConfig = HeuristicConfig()
     inputs: Annotated[tuple[TimedInput, ...], Field(max_length=INPUTS_MAX)] = ()
     ends: Literal["last_team", "never"] = "last_team"
+    plugins: Annotated[tuple[PluginName, ...], Field(max_length=PLUGINS_MAX)] = ()
 
     @property
     def agents(self) -> int:
@@ -412,7 +417,7 @@ def load(name_or_path: str | Path) -> Scenario:
     >>> load("skirmish").agents
     20
     """
-    if isinstance(name_or_path, Path) or name_or_path.endswith(".toml") or Path(name_or_path).name != name_or_path:
+    if isinstance(name_or_path, Path) or _is_path(name_or_path):
         return from_toml(read_text(name_or_path), shown(str(name_or_path)))
     for name, found in _offers():
         if name == name_or_path:
@@ -421,6 +426,18 @@ def load(name_or_path: str | Path) -> Scenario:
     if os.path.lexists(name_or_path):
         hint = f"for the file of that name, write ./{shown(name_or_path)}"
     raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
+
+
+def folder_of(name_or_path: str | Path) -> Path | None:
+    """Return the folder of the file that `load` reads, where the scenario's plug-ins stand; None if it reads none."""
+    if isinstance(name_or_path, Path) or _is_path(name_or_path):
+        return Path(name_or_path).parent
+    found = dict(_offers()).get(name_or_path)
+    return found.parent if isinstance(found, Path) else None
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith(".toml") or Path(text).name != text
 
 
 def available() -> list[tuple[str, Scenario]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Self
@@ -30,10 +30,11 @@ from sim.grid import Grid, Smoke
 from sim.inputs import Input
 from sim.lore import Lore, Texts
 from sim.outcome import decide
+from sim.plugins import Plugin, check_plugins
 from sim.population import new_world, populate, squads_of
 from sim.rng import Rng, purpose_name
 from sim.scenario import Scenario, terrain
-from sim.schedule import SCHEDULE
+from sim.schedule import schedule
 from sim.state import WorldState
 from sim.tiers import LivePlans
 
@@ -80,7 +81,8 @@ class Simulation:
     Args:
         scenario: what to start from.
         seed: replaces the scenario's seed.
-        registry: the action kinds (default: all that are discovered).
+        registry: the action kinds (default: all that are discovered, and those of the plug-ins).
+        plugins: those that the scenario names (`sim.plugins.load_plugins`).
         client: the language model; without one the model tiers are passed over.
         source: replaces the live planning (a replay reads a record instead).
         detail: `full` also reports the state after every phase and every changed value.
@@ -91,6 +93,7 @@ class Simulation:
     Attributes:
         world: the world; between ticks `world.tick` is the number of the next tick.
         registry: the action kinds.
+        plugins: digests of the plug-ins by name.
         tiers: names of the planning tiers, in order.
         outcome: how the run ended, None while it is open.
 
@@ -111,6 +114,7 @@ class Simulation:
         *,
         seed: int | None = None,
         registry: ToolRegistry | None = None,
+        plugins: Sequence[Plugin] = (),
         client: LlmClient | None = None,
         source: PlanSource | None = None,
         detail: Detail = "hash",
@@ -121,7 +125,10 @@ class Simulation:
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
         self.detail = detail
-        self.registry = default_registry() if registry is None else registry
+        check_plugins(scenario, plugins)
+        self.plugins = {plugin.name: plugin.digest for plugin in plugins}
+        kinds = [kind for plugin in plugins for kind in plugin.kinds]
+        self.registry = default_registry(kinds) if registry is None else registry
         check_kinds(self.registry)
         self.outcome: str | None = None
         self._clock = clock
@@ -133,7 +140,9 @@ class Simulation:
         smoke, texts = Smoke(), Texts(team.objective for team in scenario.teams if team.objective)
         grid = Grid(terrain(scenario), smoke)
         places = [(place.name, place.x, place.y) for place in scenario.map.places]
-        planning: PlanSource = source or LivePlans(scenario, self.registry, client, clock)
+        planning: PlanSource = source or LivePlans(
+            scenario, self.registry, client, clock, [planner for plugin in plugins for planner in plugin.planners]
+        )
         self.stage = Stage(
             scenario=scenario,
             registry=self.registry,
@@ -145,11 +154,16 @@ class Simulation:
             source=planning,
         )
         self.tiers = planning.tiers
-        self.world = new_world(scenario, entity_view=agent_view(self.registry))
+        self.world = new_world(
+            scenario,
+            [component for plugin in plugins for component in plugin.components],
+            entity_view=agent_view(self.registry),
+        )
         for resource in (grid, smoke, texts):
             self.world.add_resource(resource)
         populate(self.world, scenario, self.stage.squads, texts, order)
-        self.world.install([system() for system in SCHEDULE])
+        systems = schedule([system for plugin in plugins for system in plugin.systems])
+        self.world.install([system() for system in systems])
 
     def inject(self, item: Input) -> None:
         """Queue an input for the start of the next tick, after those of the timeline and those queued before it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from ai.actions import ToolRegistry
@@ -21,13 +21,14 @@ from sim.scenario import Scenario
 T = TypeVar("T")
 
 
-def build_tiers(scenario: Scenario) -> tuple[Planner, ...]:
-    """Return the scenario's tiers in order; heuristics get the scenario's rules.
+def build_tiers(scenario: Scenario, more: Sequence[type[Planner]] = ()) -> tuple[Planner, ...]:
+    """Return the scenario's tiers in order, from the known planners and `more`; heuristics get the scenario's rules.
 
     Raises:
         ScenarioError: a tier has no planner of that name.
     """
     known = discover()
+    known.update((planner.name, planner) for planner in more)
     tiers: list[Planner] = []
     for name in scenario.planning.tiers:
         kind = known.get(name)
@@ -83,9 +84,15 @@ class LivePlans:
     """Makes plans: one `plan_batch_with_fallback` a tick, on the background loop if there is a client."""
 
     def __init__(
-        self, scenario: Scenario, registry: ToolRegistry, client: LlmClient | None, clock: Callable[[], float]
+        self,
+        scenario: Scenario,
+        registry: ToolRegistry,
+        client: LlmClient | None,
+        clock: Callable[[], float],
+        planners: Sequence[type[Planner]] = (),
     ) -> None:
-        self.orchestrator = FallbackOrchestrator(build_tiers(scenario), start=scenario.planning.start, clock=clock)
+        tiers = build_tiers(scenario, planners)
+        self.orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=clock)
         self.registry = registry
         self.client = client
         self._background = Background()

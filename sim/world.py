@@ -71,9 +71,11 @@ class System(esper.Processor):
         name: how reports and digests call it; the class name in lower case unless set.
         reads: the components it reads.
         writes: the components it writes.
+        after: the system that a plug-in's system follows.
     """
 
     name: ClassVar[str] = "system"
+    after: ClassVar[str] = "upkeep"
     reads: ClassVar[tuple[type, ...]] = ()
     writes: ClassVar[tuple[type, ...]] = ()
 

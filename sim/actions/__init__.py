@@ -62,13 +62,13 @@ def check_kinds(registry: ToolRegistry) -> None:
             raise ContractError(f"{spec.name} has the unknown cooldown group {spec.kind.group!r}; known: {known}")
 
 
-def default_registry() -> ToolRegistry:
-    """Return the registry of every discovered kind."""
-    return ToolRegistry(discover())
+def default_registry(more: Iterable[type[Action]] = ()) -> ToolRegistry:
+    """Return the registry of every discovered kind, and of `more` that plug-ins bring."""
+    return ToolRegistry([*discover(), *more])
 
 
-def recorded_registry(names: Iterable[str]) -> ToolRegistry:
-    """Return the registry of the discovered kinds among `names`: what a recording had, whatever was added since."""
+def recorded_registry(names: Iterable[str], more: Iterable[type[Action]] = ()) -> ToolRegistry:
+    """Return the registry of the known kinds among `names`: what a recording had, whatever was added since."""
     wanted = set(names)
-    registry = default_registry()
+    registry = default_registry(more)
     return ToolRegistry(spec.kind for spec in registry.specs if spec.name in wanted)

@@ -30,9 +30,10 @@ from sim.cli.common import (
 )
 from sim.explain import one_line, shown
 from sim.inputs import TimedInput
+from sim.plugins import load_plugins
 from sim.replay.keyframes import EVERY
 from sim.replay.writer import Recorder, open_replay
-from sim.scenario import FILE_BYTES_MAX, TICKS_MAX, Scenario, decode, inputs_from_lines, load, read_text
+from sim.scenario import FILE_BYTES_MAX, TICKS_MAX, Scenario, decode, folder_of, inputs_from_lines, load, read_text
 from sim.simulation import Simulation, TickReport
 from sim.summary import Tally
 
@@ -76,6 +77,7 @@ def run(
 ) -> None:
     """Run a scenario and write its replay."""
     plan = load(scenario)
+    plugins = load_plugins(plan, folder_of(scenario))
     chosen_seed = plan.seed if seed is None else seed
     timeline = _inputs(inputs, plan)
     target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
@@ -84,7 +86,7 @@ def run(
     started = perf_counter()
     total = ticks or plan.ticks
     with (
-        Simulation(plan, seed=chosen_seed, client=client, detail=detail.value) as simulation,
+        Simulation(plan, seed=chosen_seed, plugins=plugins, client=client, detail=detail.value) as simulation,
         open_replay(target) as writer,
         progress_bar(plan.name, total, hidden=quiet) as show,
         interrupts() as interrupted,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -19,6 +20,9 @@ _SEVERITY: Final = (OK, INCONCLUSIVE, FAILED)
 def verify(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Replays.")],
     *,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run replays again, without model or network, and compare every tick.
@@ -27,7 +31,7 @@ def verify(
     """
     for file in files:
         require_file(file)
-    found = [(file, _verified(file)) for file in files]
+    found = [(file, _verified(file, plugin or ())) for file in files]
     worst = max((verdict for _, verdict in found), key=lambda verdict: _SEVERITY.index(verdict.exit_code))
     if as_json:
         entries = [{"file": file, **_verdict(verdict)} for file, verdict in found]
@@ -38,9 +42,9 @@ def verify(
     raise typer.Exit(worst.exit_code)
 
 
-def _verified(file: str) -> Verdict:
+def _verified(file: str, plugins: Sequence[Path]) -> Verdict:
     with progress_bar(shown(file), None) as show:
-        return verify_replay(Path(file), progress=show)
+        return verify_replay(Path(file), plugin_files=plugins, progress=show)
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -325,10 +325,10 @@ class RegistryStamp(Body):
 class Header(Body):
     """What a run is: everything needed to make it again.
 
-    `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `keyframes` is the number of ticks from
-    one keyframe to the next, 0 for none. `components`, and `columns` as "Component.column", are in the order of the
-    ticks' `state` and `columns`. `llm` and `prompt_version` are null where no model was asked. `env` alone may differ
-    between a recording and its re-recording.
+    `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `plugins` are digests of their sources
+    by name. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
+    as "Component.column", are in the order of the ticks' `state` and `columns`. `llm` and `prompt_version` are null
+    where no model was asked. `env` alone may differ between a recording and its re-recording.
     """
 
     format: Literal["tickweave/1"]
@@ -341,6 +341,7 @@ class Header(Body):
     domain: Literal["portable", "exact"]
     env: dict[str, str]
     registry: RegistryStamp
+    plugins: dict[str, Hex16] = Field(default_factory=dict)
     tiers: list[str]
     llm: str | None
     prompt_version: str | None

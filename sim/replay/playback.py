@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,11 +22,12 @@ from ai.encodings.base import Encoding
 from ai.errors import ContractError, ParseError
 from ai.fallback import FallbackOrchestrator, drive
 from ai.plan import BatchPlans, Outcome, PlanBatch
-from ai.planners.base import PlanCall, TierPlans
+from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.snapshot import SnapshotBatch
 from sim.actions import recorded_registry
 from sim.errors import ReplayError, Unsupported
 from sim.inputs import Input
+from sim.plugins import load_plugins
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
@@ -90,11 +93,12 @@ class RecordedPlanning:
         ScenarioError: the scenario names a tier that is not there.
     """
 
-    def __init__(self, scenario: Scenario, registry: ToolRegistry) -> None:
+    def __init__(self, scenario: Scenario, registry: ToolRegistry, planners: Sequence[type[Planner]] = ()) -> None:
         self._registry = registry
-        self._recorded = [RecordedTier(tier.name) for tier in build_tiers(scenario) if not tier.deterministic]
+        live = build_tiers(scenario, planners)
+        self._recorded = [RecordedTier(tier.name) for tier in live if not tier.deterministic]
         stand_ins = {tier.name: tier for tier in self._recorded}
-        tiers = [stand_ins.get(tier.name, tier) for tier in build_tiers(scenario)]
+        tiers = [stand_ins.get(tier.name, tier) for tier in live]
         self._orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=_no_clock)
         self._record: Tick | None = None
 
@@ -129,6 +133,10 @@ class RecordedPlanning:
 class Playback:
     """A recorded run, run again tick by tick. Use it as a context manager.
 
+    Args:
+        header: what the run started from.
+        plugin_files: where the plug-ins are that its scenario names as files.
+
     Attributes:
         header: the header that recording this run here and now would write.
         simulation: the run.
@@ -138,14 +146,16 @@ class Playback:
         ScenarioError: the header's scenario is not valid, or cannot be built.
     """
 
-    def __init__(self, header: Header) -> None:
+    def __init__(self, header: Header, plugin_files: Sequence[Path] = ()) -> None:
         scenario = Scenario.from_canonical(header.scenario, "the header's scenario")
-        registry = recorded_registry(header.registry.kinds)
-        self._source = RecordedPlanning(scenario, registry)
+        plugins = load_plugins(scenario, files=plugin_files)
+        registry = recorded_registry(header.registry.kinds, [kind for plugin in plugins for kind in plugin.kinds])
+        self._source = RecordedPlanning(scenario, registry, [kind for plugin in plugins for kind in plugin.planners])
         self.simulation = Simulation(
             scenario,
             seed=header.seed,
             registry=registry,
+            plugins=plugins,
             source=self._source,
             detail=header.detail,
             timeline=False,

@@ -104,6 +104,7 @@ def header_of(
         registry=RegistryStamp(
             digest=simulation.registry.digest, kinds=[spec.name for spec in simulation.registry.specs]
         ),
+        plugins=dict(simulation.plugins),
         tiers=list(simulation.tiers),
         llm=llm,
         prompt_version=prompt_version,

@@ -8,8 +8,9 @@ proven first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypedDict
 
 from ai.errors import AIError
@@ -63,21 +64,26 @@ class Verdict:
         return ("match", "diverged", "inconclusive").index(self.verdict)
 
 
-def verify(source: Source, *, progress: Callable[[int, int], None] | None = None) -> Verdict:
+def verify(
+    source: Source, *, plugin_files: Sequence[Path] = (), progress: Callable[[int, int], None] | None = None
+) -> Verdict:
     """Run a replay again and compare every tick; `progress` is told ticks proven and ticks planned.
+
+    `plugin_files` are the plug-ins that the run's scenario names as files: a replay never runs code by itself.
 
     Raises:
         ReplayError: there is no such file, or it cannot be opened.
     """
     with open_source(source) as stream:
-        return _Verification(progress).run(stream)
+        return _Verification(progress, plugin_files).run(stream)
 
 
 class _Verification:
     """One replay being verified."""
 
-    def __init__(self, progress: Callable[[int, int], None] | None) -> None:
+    def __init__(self, progress: Callable[[int, int], None] | None, plugin_files: Sequence[Path] = ()) -> None:
         self._progress = progress
+        self._plugin_files = plugin_files
         self._totals = Totals()
         self._header: Header | None = None
         self._playback: Playback | None = None
@@ -113,7 +119,7 @@ class _Verification:
         if header.run != run_digest(header.scenario, header.seed):
             return self._inconclusive("the header's `run` does not belong to its scenario and seed: it was altered")
         try:
-            playback = Playback(header)
+            playback = Playback(header, self._plugin_files)
         except ScenarioError as error:
             return self._inconclusive(str(error))
         except (SimError, AIError) as error:
@@ -177,6 +183,10 @@ class _Verification:
         hint = ""
         if self._header is not None and self._header.detail == "hash" and first["component"] and first["key"] is None:
             hint = "; a recording with --detail full would name phase, agent and value"
+        if self._header is not None and self._playback is not None:
+            now = self._playback.header.plugins
+            changed = [name for name, then in self._header.plugins.items() if now.get(name) != then]
+            hint += "".join(f"; the plug-in {name!r} has changed since the recording" for name in changed)
         return Verdict("diverged", self._totals.ticks, first, one_line(_sentence(first) + hint))
 
 

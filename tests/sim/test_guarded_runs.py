@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 import ai.planners.heuristic
-import sim.simulation
 from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
 from ai.testing import sample_snapshots
 from sim.actions import default_registry
 from sim.digest import state_digest
+from sim.plugins import Plugin
 from sim.scenario import available, load
-from sim.schedule import SCHEDULE
 from sim.simulation import Simulation
 from sim.world import System, World
 
@@ -46,6 +45,12 @@ class Hasty(ai.planners.heuristic.Heuristic):
         return await super().plan(batch, registry, call)
 
 
+def with_system(system: type[System]) -> Simulation:
+    """Return a skirmish with a system of a plug-in."""
+    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    return Simulation(scenario, plugins=[Plugin("mine.py", "00", systems=(system,))])
+
+
 @pytest.mark.parametrize("name", [name for name, _ in available()])
 def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
     """Under the guard every shipped scenario runs as it does without."""
@@ -57,10 +62,9 @@ def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
     assert take_escapes() == ()
 
 
-def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> None:
     """The refusal names the system, and the world is as it was before that tick."""
-    monkeypatch.setattr(sim.simulation, "SCHEDULE", (*SCHEDULE, Weather))
-    with Simulation(load("skirmish")) as simulation:
+    with with_system(Weather) as simulation:
         list(simulation.run(3))
         before = state_digest(simulation.world).root
         with pytest.raises(NondeterminismError, match=r"system 'weather' called time\.perf_counter\(\)"):
@@ -69,11 +73,10 @@ def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick(monkeyp
         assert state_digest(simulation.world).root == before
 
 
-def test_an_escape_of_a_system_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_escape_of_a_system_is_reported() -> None:
     """A system that only looks at the clock for show runs on, and the run tells of it."""
     take_escapes()
-    monkeypatch.setattr(sim.simulation, "SCHEDULE", (*SCHEDULE, Display))
-    with Simulation(load("skirmish")) as simulation:
+    with with_system(Display) as simulation:
         for _ in simulation.run(3):
             pass
     assert take_escapes() == ("system 'display': frames a second",)
