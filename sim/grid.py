@@ -130,6 +130,7 @@ class Grid:
         self.height, self.width = (int(side) for side in terrain.shape)
         self.stride = self.width + 2 * MARGIN
         self.size = self.stride * (self.height + 2 * MARGIN)
+        self._origin = MARGIN * (self.stride + 1)
         self.smoke = smoke
         self._terrain = np.full((self.height + 2 * MARGIN, self.stride), Terrain.WALL, np.uint8)
         self._terrain[MARGIN:-MARGIN, MARGIN:-MARGIN] = terrain
@@ -180,16 +181,19 @@ class Grid:
 
     def cell(self, x: NDArray[np.integer[Any]], y: NDArray[np.integer[Any]]) -> Cells:
         """Return the flat address of cells, int64."""
-        return (y.astype(np.int64) + MARGIN) * self.stride + (x.astype(np.int64) + MARGIN)
+        cells: Cells = y * np.int64(self.stride)
+        cells += x
+        cells += self._origin
+        return cells
 
     def cell_at(self, x: int, y: int) -> int:
         """Return the flat address of one cell."""
-        return (y + MARGIN) * self.stride + x + MARGIN
+        return y * self.stride + x + self._origin
 
     def xy(self, cell: Cells) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return x and y of flat addresses, int32."""
-        y, x = np.divmod(cell, self.stride)
-        return (x - MARGIN).astype(np.int32), (y - MARGIN).astype(np.int32)
+        """Return x and y of flat addresses on the map, int32."""
+        y, x = np.divmod(cell - self._origin, self.stride)
+        return x.astype(np.int32), y.astype(np.int32)
 
     def opaque(self) -> NDArray[np.bool_]:
         """Return which cells stop sight now: walls and smoke, `[size] bool`."""
@@ -282,24 +286,27 @@ TEAMS_INDEXED_MAX: Final = 4
 def _discs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return how far discs of every radius reach to the left in each row, and to the right with the end left out.
 
-    Both `[SIGHT_MAX + 1, 2 * SIGHT_MAX + 1]`; in rows outside of a disc both are 0, so that nothing lies between.
+    Both `[LINE_MAX + 1, 2 * LINE_MAX + 1]`; in rows outside of a disc both are 0, so that nothing lies between.
     """
-    left = np.zeros((SIGHT_MAX + 1, 2 * SIGHT_MAX + 1), np.int64)
+    left = np.zeros((LINE_MAX + 1, 2 * LINE_MAX + 1), np.int64)
     right = np.zeros_like(left)
-    for radius in range(SIGHT_MAX + 1):
+    for radius in range(LINE_MAX + 1):
         for dy in range(-radius, radius + 1):
-            left[radius, SIGHT_MAX + dy] = isqrt(radius * radius - dy * dy)
-            right[radius, SIGHT_MAX + dy] = left[radius, SIGHT_MAX + dy] + 1
+            left[radius, LINE_MAX + dy] = isqrt(radius * radius - dy * dy)
+            right[radius, LINE_MAX + dy] = left[radius, LINE_MAX + dy] + 1
     return left, right
 
 
 class Occupancy:
     """Who stands where at one moment; built once a phase from the positions.
 
-    `row_at [size] int32` is the row on a cell or -1, `cells [n]` the cell of a row, `team [n]` its team.
+    `row_at [size] int32` is the row on a cell or -1, `closed [size]` which cells nobody can step on, `cells [n]` the
+    cell of a row, `team [n]` its team.
     """
 
     def __init__(self, grid: Grid, cells: Cells, team: NDArray[np.int8]) -> None:
+        self.closed: NDArray[np.bool_] = grid.wall.copy()
+        self.closed[cells] = True
         self.row_at: NDArray[np.int32] = np.full(grid.size, -1, np.int32)
         self.row_at[cells] = np.arange(len(cells), dtype=np.int32)
         self.grid = grid
@@ -312,7 +319,7 @@ class Occupancy:
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Return all pairs of an agent of `rows` and another of another team (or of its own) near it, both as rows.
 
-        `radius [m]` is how far each looks, cells.
+        `radius [m]` is how far each looks, at most `LINE_MAX` cells.
         """
         before, by_cell, layers, count = self._layers()
         first = self.cells[rows]
@@ -322,7 +329,7 @@ class Occupancy:
         else:
             first = first + layers[self.team[rows]] * self.grid.size
         most = int(radius[radius.argmax()]) if len(radius) else 0
-        left, right = (side[radius, SIGHT_MAX - most : SIGHT_MAX + most + 1] for side in _discs())
+        left, right = (side[radius, LINE_MAX - most : LINE_MAX + most + 1] for side in _discs())
         middle = first[..., None] + np.arange(-most, most + 1) * self.grid.stride
         low = before[middle - left].ravel()
         found = before[middle + right].ravel() - low

@@ -10,6 +10,7 @@ agents share a stream.
 
 from __future__ import annotations
 
+import sys
 from enum import IntEnum
 from typing import Final
 
@@ -24,8 +25,10 @@ _M0: Final = 0xD2511F53
 _M1: Final = 0xCD9E8D57
 _W0: Final = 0x9E3779B9
 _W1: Final = 0xBB67AE85
+_MULTIPLIERS: Final = np.array([[_M0], [_M1]], np.uint64)
+_HALVES: Final = (0, 1) if sys.byteorder == "little" else (1, 0)
+"""Where the low and the high half of a 64-bit word lie in memory."""
 _U32: Final = np.uint64(32)
-_MASK: Final = np.uint64(_WORD)
 
 
 class Purpose(IntEnum):
@@ -77,7 +80,7 @@ class Rng:
         self.counts: dict[int, int] = {}
         k0, k1 = seed & _WORD, seed >> 32
         self._round_keys = [
-            (np.uint64((k0 + i * _W0) & _WORD), np.uint64((k1 + i * _W1) & _WORD)) for i in range(ROUNDS)
+            np.array([[(k0 + i * _W0) & _WORD], [(k1 + i * _W1) & _WORD]], np.uint32) for i in range(ROUNDS)
         ]
 
     def draws(self, keys: ArrayLike, tick: int, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
@@ -101,10 +104,12 @@ class Rng:
         for what, word in (("tick", tick), ("purpose", purpose), ("draw", draw)):
             if not 0 <= word <= _WORD:
                 raise WorldError(f"{what} {word} is not in 0..2**32-1: a counter word has 32 bits")
-        if agents.size and (int(agents.min()) < 0 or int(agents.max()) > _WORD):
+        # As unsigned numbers the negative keys are too large as well.
+        words = agents.astype(np.uint64)
+        if np.count_nonzero(words > _WORD):
             raise WorldError(f"keys {agents.min()}..{agents.max()} are not in 0..2**32-1: a counter word has 32 bits")
         self.counts[int(purpose)] = self.counts.get(int(purpose), 0) + agents.size
-        return self._blocks(agents.astype(np.uint64), tick, int(purpose), draw)
+        return self._blocks(words, tick, int(purpose), draw)
 
     def below(
         self, keys: ArrayLike, tick: int, purpose: int, bound: int | NDArray[np.integer], draw: int = 0
@@ -139,23 +144,20 @@ class Rng:
         counts, self.counts = dict(sorted(self.counts.items())), {}
         return counts
 
-    def _blocks(self, c0: NDArray[np.uint64], tick: int, purpose: int, draw: int) -> NDArray[np.uint32]:
-        size = c0.size
-        c1, c2, c3 = (np.full(size, word, dtype=np.uint64) for word in (tick, purpose, draw))
-        p0, p1 = np.empty(size, dtype=np.uint64), np.empty(size, dtype=np.uint64)
-        m0, m1 = np.uint64(_M0), np.uint64(_M1)
-        for k0, k1 in self._round_keys:
-            # Products of two 32-bit words fit into 64 bits, so nothing here wraps.
-            np.multiply(c0, m0, out=p0)
-            np.multiply(c2, m1, out=p1)
-            np.right_shift(p1, _U32, out=c0)
-            np.bitwise_xor(c0, c1, out=c0)
-            np.bitwise_xor(c0, k0, out=c0)
-            np.right_shift(p0, _U32, out=c2)
-            np.bitwise_xor(c2, c3, out=c2)
-            np.bitwise_xor(c2, k1, out=c2)
-            np.bitwise_and(p1, _MASK, out=c1)
-            np.bitwise_and(p0, _MASK, out=c3)
-        out = np.empty((size, 4), dtype=np.uint32)
-        out[:, 0], out[:, 1], out[:, 2], out[:, 3] = c0, c1, c2, c3
+    def _blocks(self, keys: NDArray[np.uint64], tick: int, purpose: int, draw: int) -> NDArray[np.uint32]:
+        # The two halves of a round are alike, so both are worked out together: words 0 and 2, and words 1 and 3.
+        even, odd = np.empty((2, keys.size), np.uint32), np.empty((2, keys.size), np.uint32)
+        even[0], even[1], odd[0], odd[1] = keys, purpose, tick, draw
+        # Products of two 32-bit words fit into 64 bits; their halves are read in place, those of the other row first.
+        # Two buffers take turns, as the low halves of one round are still needed in the next.
+        buffers = np.empty((2, 2, keys.size), np.uint64)
+        low, high = (buffers.view(np.uint32)[:, ::-1, half::2] for half in _HALVES)
+        for number, round_key in enumerate(self._round_keys):
+            turn = number % 2
+            np.multiply(even, _MULTIPLIERS, out=buffers[turn])
+            np.bitwise_xor(high[turn], odd, out=even)
+            np.bitwise_xor(even, round_key, out=even)
+            odd = low[turn]
+        out = np.empty((keys.size, 4), dtype=np.uint32)
+        out[:, ::2], out[:, 1::2] = even.T, odd.T
         return out

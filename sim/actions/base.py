@@ -34,14 +34,10 @@ Args = NDArray[np.int32]
 Codes = NDArray[np.int8]
 
 
-NEVER: Final = 2**63 - 1
+NEVER: Final = np.int32(2**31 - 1)
 """The score of a step that cannot be taken."""
 UNKNOWN: Final = -2
 """What has not been looked for yet in a turn."""
-
-
-_STEPS: Final = np.array([[0, -1, 1, 0], [-1, 0, 0, 1]], np.int64)
-"""Steps along x and y in the order N, W, E, S."""
 
 
 class Refused(IntEnum):
@@ -133,34 +129,35 @@ class Turn:
         """Ask for a step onto neighbouring cells; -1 means that the agent found no way on."""
         self.walks.append((rows, cells))
 
-    def descend(self, rows: Rows, scores: NDArray[np.int64], now: NDArray[np.int64]) -> Cells:
+    def around(self, rows: Rows) -> Cells:
+        """Return the cells around agents, `[4, m]` in the order N, W, E, S."""
+        return self.cells(rows) + self.grid.neighbours[:, None]
+
+    def descend(self, rows: Rows, scores: NDArray[np.int32], now: NDArray[np.int32] | int) -> Cells:
         """Return the free neighbour with the lowest score below `now`, ties in the order N, W, E, S; -1 if none.
 
-        `scores` is `[m, 4]` in that order. Free means: not a wall and nobody on it at the start of the phase.
+        `scores` is `[4, m]` in that order. Free means: not a wall and nobody on it at the start of the phase.
         """
-        around = self.cells(rows)[:, None] + self.grid.neighbours
-        free = ~self.grid.wall[around] & (self.occupancy.row_at[around] < 0)
-        scores = np.where(free & (scores < now[:, None]), scores, NEVER)
-        best = scores.argmin(1)
+        around = self.around(rows)
+        shut = self.occupancy.closed[around]
+        shut |= scores >= now
+        best = np.where(shut, NEVER, scores).argmin(0)
         at = np.arange(len(rows))
-        return np.where(scores[at, best] < NEVER, around[at, best], -1)
+        return np.where(shut[best, at], -1, around[best, at])
 
     def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
         """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
-        dx = self.position.x[rows].astype(np.int64) - x
-        dy = self.position.y[rows].astype(np.int64) - y
-        sign = -1 if away else 1
-        scores = sign * ((dx[:, None] + _STEPS[0]) ** 2 + (dy[:, None] + _STEPS[1]) ** 2)
-        return self.descend(rows, scores, sign * (dx * dx + dy * dy))
+        dx, dy = self.position.x[rows] - x, self.position.y[rows] - y
+        # One cell farther along d makes its square 2 * d + 1 larger: nearer when d < 0, farther when d >= 0.
+        along = np.concatenate([-dy, -dx, dx, dy]).reshape(4, -1)
+        return self.descend(rows, -along, 1) if away else self.descend(rows, along, 0)
 
     def along(self, rows: Rows, goals: Cells) -> Cells:
         """Return the free neighbour that is nearest to each agent's goal on foot; -1 if none is nearer."""
         found = np.full(len(rows), -1, np.int64)
-        here = self.cells(rows)
         for goal, members in _by_goal(goals):
-            field_ = self.grid.field(goal)
-            scores = field_[here[members][:, None] + self.grid.neighbours].astype(np.int64)
-            found[members] = self.descend(rows[members], scores, field_[here[members]].astype(np.int64))
+            walkers, distance = rows[members], self.grid.field(goal)
+            found[members] = self.descend(walkers, distance[self.around(walkers)], distance[self.cells(walkers)])
         return found
 
     def steps_to(self, rows: Rows, goals: Cells) -> NDArray[np.int64]:
@@ -275,23 +272,23 @@ def first_of(*checks: tuple[NDArray[np.bool_], Refused]) -> Codes:
     """Return the code of the first check that fails for each agent, `Refused.NO` where none does."""
     found = np.zeros(len(checks[0][0]), np.int8)
     for failed, code in reversed(checks):
-        found[failed] = code
+        found[failed] = code.value
     return found
 
 
 def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True) -> Codes:
     """Judge a target: is it alive, an enemy (or a friend), near enough and in sight?"""
     others = turn.target_rows(keys)
+    # The row of one that is gone is -1 and reads some other agent's columns; what they say does not count.
     gone = others < 0
-    at = np.where(gone, rows, others)
-    team = turn.team
-    far = turn.distance2(rows, at) > reach2
+    wrong_side = (turn.team[rows] == turn.team[others]) == hostile
+    far = turn.distance2(rows, others) > reach2
     hidden = np.zeros(len(rows), np.bool_)
-    look = (~gone & ~far).nonzero()[0]
-    hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(at[look]))
+    look = (~(gone | far)).nonzero()[0]
+    hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(others[look]))
     return first_of(
         (gone, Refused.TARGET_GONE),
-        ((team[rows] == team[at]) == hostile, Refused.NOT_HOSTILE),
+        (wrong_side, Refused.NOT_HOSTILE),
         (far, Refused.OUT_OF_RANGE),
         (hidden, Refused.NO_SIGHT),
     )
