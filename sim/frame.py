@@ -17,6 +17,7 @@ from ai.snapshot import SnapshotBatch
 from sim.grid import Grid, Occupancy, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
+from sim.objectives import Objectives
 from sim.population import Squads
 from sim.rng import Rng
 from sim.scenario import Scenario
@@ -50,6 +51,7 @@ class Stage:
     rng: Rng
     lore: Lore
     squads: Squads
+    objectives: Objectives
     source: PlanSource
 
     @property

@@ -14,6 +14,7 @@ from sim.components import AGENT, Ammo, Goal, Health, Kit, Morale, Position, Pro
 from sim.errors import ScenarioError
 from sim.grid import Terrain
 from sim.lore import Texts
+from sim.objectives import Cell, Objectives, words
 from sim.scenario import Archetype, Scenario, place_agents, terrain
 from sim.world import World
 
@@ -22,13 +23,21 @@ Values = dict[type[Component], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class SquadInfo:
-    """A squad as the world sees it: its number and its team's, what it is made of, and what it is after."""
+    """A squad as the world sees it: its number and its team's, what it is made of, and what it was told to go after.
+
+    Where `objective` and `goal` are None, they are those of the team's current objective.
+    """
 
     id: int
     team: int
     archetype: Archetype
     objective: str | None
-    goal: tuple[int, int]
+    goal: Cell | None
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether nothing of what it is after follows the team's objectives."""
+        return self.objective is not None and self.goal is not None
 
 
 Squads = Mapping[str, SquadInfo]
@@ -39,17 +48,55 @@ def squads_of(scenario: Scenario) -> Squads:
     places = {place.name: (place.x, place.y) for place in scenario.map.places}
     found: dict[str, SquadInfo] = {}
     for number, team in enumerate(scenario.teams):
-        goal = places[team.goal] if team.goal is not None else (-1, -1)
         for squad in team.squads:
             archetype = scenario.archetypes[squad.archetype]
-            found[squad.name] = SquadInfo(len(found), number, archetype, team.objective, goal)
+            name = squad.goal or team.goal
+            goal = None if name is None else places[name]
+            found[squad.name] = SquadInfo(len(found), number, archetype, squad.objective or team.objective, goal)
     return found
 
 
+def objectives_of(scenario: Scenario, squads: Squads) -> Objectives:
+    """Return the scenario's objectives, all of them open."""
+    return Objectives(
+        [team.objectives for team in scenario.teams],
+        [team.name for team in scenario.teams],
+        {name: info.id for name, info in squads.items()},
+        {place.name: (place.x, place.y) for place in scenario.map.places},
+    )
+
+
+def texts_of(scenario: Scenario) -> Texts:
+    """Return the texts that agents may read from the start."""
+    told: list[str | None] = []
+    for team in scenario.teams:
+        told += [
+            team.objective,
+            *(squad.objective for squad in team.squads),
+            *(words(each) for each in team.objectives),
+        ]
+    return Texts(text for text in told if text is not None)
+
+
+def aim(squad: SquadInfo, objectives: Objectives, texts: Texts) -> tuple[int, int, int]:
+    """Return what a squad is after now: the index of the words (-1: none), x and y of the goal (-1: nowhere)."""
+    text, cell = objectives.goal(squad.team)
+    text = squad.objective or text
+    x, y = cell if squad.goal is None else squad.goal
+    return -1 if text is None else texts.index(text), x, y
+
+
 def starting_values(
-    squad: SquadInfo, texts: Texts, x: NDArray[Any], y: NDArray[Any], waiting_since: NDArray[Any]
+    squad: SquadInfo,
+    after: tuple[int, int, int],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    waiting_since: NDArray[Any],
 ) -> Values:
-    """Return the component values of fresh agents of one squad; `x`, `y` and `waiting_since` are one an agent."""
+    """Return the component values of fresh agents of one squad.
+
+    `after` is the squad's `aim`; `x`, `y` and `waiting_since` are one an agent.
+    """
     kind = squad.archetype
     return {
         Position: {"x": x, "y": y},
@@ -61,17 +108,18 @@ def starting_values(
         Kit: {"smokes": kind.smokes, "explosives": kind.explosives, "medkits": kind.medkits},
         Weapon: {"reach": kind.reach, "accuracy": kind.accuracy},
         Senses: {"sight": kind.sight},
-        Goal: {
-            "objective": -1 if squad.objective is None else texts.index(squad.objective),
-            "x": squad.goal[0],
-            "y": squad.goal[1],
-        },
+        Goal: {"objective": after[0], "x": after[1], "y": after[2]},
         Progress: {"waiting_since": waiting_since},
     }
 
 
 def populate(
-    world: World, scenario: Scenario, squads: Squads, texts: Texts, order: NDArray[np.intp] | None = None
+    world: World,
+    scenario: Scenario,
+    squads: Squads,
+    objectives: Objectives,
+    texts: Texts,
+    order: NDArray[np.intp] | None = None,
 ) -> None:
     """Spawn the scenario's agents; their keys count from 0 in the order of the file, whatever `order` they are made in.
 
@@ -90,7 +138,7 @@ def populate(
     edges = np.flatnonzero(np.diff(squad_of)) + 1
     for run in np.split(sequence, edges):
         squad = infos[int(placed[run[0], 3])]
-        values = starting_values(squad, texts, placed[run, 0], placed[run, 1], run % stagger)
+        values = starting_values(squad, aim(squad, objectives, texts), placed[run, 0], placed[run, 1], run % stagger)
         world.spawn(values, count=len(run), keys=run)
     world.flush()
     promote(world)

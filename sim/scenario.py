@@ -16,6 +16,7 @@ import os
 import re
 import stat
 import tomllib
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from importlib.metadata import EntryPoint, entry_points
@@ -34,6 +35,7 @@ from sim.errors import ScenarioError
 from sim.explain import one_line, problem, quoted, sentence, shown, suggestion, told
 from sim.grid import Terrain
 from sim.inputs import CellIndex, Name, Order, Remove, Spawn, TimedInput
+from sim.objectives import OBJECTIVES_MAX, Eliminate, Escort, Extract, Objective, Text
 from sim.rng import Purpose, Rng
 
 AGENTS_MAX: Final = 200_000
@@ -62,7 +64,6 @@ PLUGINS_MAX: Final = 16
 """Plug-ins of a scenario."""
 PluginName = Annotated[str, Field(max_length=128, pattern=r"^(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.py)?$")]
 """A Python file beside the scenario's own or in a folder there, or the name of an installed plug-in."""
-Text = Annotated[str, Field(min_length=1, max_length=300)]
 Terrains = NDArray[np.uint8]
 
 
@@ -168,20 +169,29 @@ class Area(_Part):
 
 
 class Squad(_Part):
-    """Agents of one archetype that start in one area; the first one leads."""
+    """Agents of one archetype that start in one area; the first one leads.
+
+    A squad of none waits for those who join it later. `objective` and `goal` (a place) stand in for the team's.
+    """
 
     name: Name
     archetype: Name
-    count: Annotated[int, Field(ge=1, le=AGENTS_MAX)]
+    count: Annotated[int, Field(ge=0, le=AGENTS_MAX)]
     area: Area
+    objective: Text | None = None
+    goal: Name | None = None
 
 
 class Team(_Part):
-    """Squads that fight on one side, what they are after, and where that is."""
+    """Squads that fight on one side, what they read that they are after (`objective`), and where that is (`goal`).
+
+    Where these are not given, agents read the first of `objectives` that is open, and go to its place.
+    """
 
     name: Name
     objective: Text | None = None
     goal: Name | None = None
+    objectives: Annotated[tuple[Objective, ...], Field(max_length=OBJECTIVES_MAX)] = ()
     squads: Annotated[tuple[Squad, ...], Field(min_length=1, max_length=1000)]
 
 
@@ -210,6 +220,22 @@ class Planning(_Part):
         return self
 
 
+class AtLimit(_Part):
+    """What a run that is open after its last tick comes to.
+
+    `open`: nothing; `draw`: a draw; `score`: the highest score wins; `team`: the named team wins.
+    """
+
+    rule: Literal["open", "draw", "score", "team"] = "open"
+    team: Name | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if (self.rule == "team") != (self.team is not None):
+            raise problem("team", "goes with rule = 'team' and with no other; add the one or drop the other")
+        return self
+
+
 class Scenario(_Part):
     """A whole run's start. `load` reads one from a name or a path."""
 
@@ -224,13 +250,14 @@ class Scenario(_Part):
     planning: Planning = Planning()
     heuristics: HeuristicConfig = HeuristicConfig()
     inputs: Annotated[tuple[TimedInput, ...], Field(max_length=INPUTS_MAX)] = ()
-    ends: Literal["last_team", "never"] = "last_team"
+    ends: Literal["last_team", "objectives", "never"] = "last_team"
+    at_limit: AtLimit = AtLimit()
     plugins: Annotated[tuple[PluginName, ...], Field(max_length=PLUGINS_MAX)] = ()
 
     @property
     def agents(self) -> int:
         """Agents the run starts with."""
-        return sum(squad.count for team in self.teams for squad in team.squads)
+        return sum(self._count(team) for team in self.teams)
 
     @property
     def digest(self) -> str:
@@ -259,8 +286,8 @@ class Scenario(_Part):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        if self.agents > AGENTS_MAX:
-            raise problem("teams", f"have {self.agents} agents in all; at most {AGENTS_MAX} are possible")
+        if not 1 <= self.agents <= AGENTS_MAX:
+            raise problem("teams", f"have {self.agents} agents in all; 1 to at most {AGENTS_MAX} are possible")
         places = [place.name for place in self.map.places]
         teams: set[str] = set()
         squads: set[str] = set()
@@ -268,10 +295,14 @@ class Scenario(_Part):
             if team.name in teams:
                 raise problem(f"teams[{t}].name", f"{team.name!r} is used twice; names are unique")
             teams.add(team.name)
-            if team.goal is not None and team.goal not in places:
-                raise problem(f"teams[{t}].goal", f"no place {team.goal!r}; {suggestion(team.goal, places, 'places')}")
+            _check_name(f"teams[{t}].goal", team.goal, places, "place")
             for s, squad in enumerate(team.squads):
                 self._check_squad(f"teams[{t}].squads[{s}]", squad, squads)
+                _check_name(f"teams[{t}].squads[{s}].goal", squad.goal, places, "place")
+        for t, team in enumerate(self.teams):
+            for o, objective in enumerate(team.objectives):
+                self._check_objective(f"teams[{t}].objectives[{o}]", team, objective)
+        _check_name("at_limit.team", self.at_limit.team, [team.name for team in self.teams], "team")
         self._check_inputs(squads)
         if len(squads) > SQUADS_MAX:
             raise problem("teams", f"have {len(squads)} squads in all; at most {SQUADS_MAX} are possible")
@@ -296,9 +327,31 @@ class Scenario(_Part):
                 f"{self.map.width} by {self.map.height} map",
             )
 
+    def _check_objective(self, key: str, team: Team, objective: Objective) -> None:
+        """Check that the places, squads and teams it names are there, and that it can be done at all."""
+        places, own = [place.name for place in self.map.places], {squad.name: squad for squad in team.squads}
+        _check_name(f"{key}.place", getattr(objective, "place", None), places, "place")
+        squad: str | None = getattr(objective, "squad", None)
+        _check_name(f"{key}.squad", squad, list(own), "squad of the team")
+        if isinstance(objective, Eliminate):
+            others = [other.name for other in self.teams if other is not team]
+            _check_name(f"{key}.team", objective.team, others, "other team")
+        if isinstance(objective, Escort | Extract):
+            counted = self._count(team) if squad is None else own[squad].count
+            if counted < objective.count:
+                raise problem(f"{key}.count", f"is {objective.count}, but there are {counted} agents to begin with")
+
+    def _count(self, team: Team) -> int:
+        return sum(squad.count for squad in team.squads)
+
     def _check_inputs(self, squads: set[str]) -> None:
         for index, timed in enumerate(self.inputs):
             check_input(self, timed, f"inputs[{index}].input", squads)
+
+
+def _check_name(key: str, name: str | None, known: Sequence[str], what: str) -> None:
+    if name is not None and name not in known:
+        raise problem(key, f"no {what} {name!r}; {suggestion(name, known, f'{what}s')}")
 
 
 def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str] | None = None) -> None:

@@ -10,12 +10,13 @@ from sim.systems.cleanup import Cleanup
 from sim.systems.combat import Combat
 from sim.systems.execution import Execution
 from sim.systems.inputs import Inputs
+from sim.systems.objectives import Advance
 from sim.systems.perception import Perception
 from sim.systems.planning import Planning
 from sim.systems.upkeep import Upkeep
 from sim.world import System
 
-SCHEDULE: Final[tuple[type[System], ...]] = (Inputs, Perception, Planning, Execution, Combat, Upkeep, Cleanup)
+SCHEDULE: Final[tuple[type[System], ...]] = (Inputs, Perception, Planning, Execution, Combat, Upkeep, Advance, Cleanup)
 """Systems in the order they run; digest and record follow the last."""
 
 

@@ -1,7 +1,7 @@
 """A run: builds a world from a scenario, ticks it, and reports every tick. No file I/O here.
 
-A tick: inputs -> perception -> planning -> execution -> combat -> upkeep -> cleanup -> digest. The order is the visible
-tuple in `sim.schedule`. `TickReport` is everything a recorder needs.
+A tick: inputs -> perception -> planning -> execution -> combat -> upkeep -> objectives -> cleanup -> digest. The order
+is the visible tuple in `sim.schedule`. `TickReport` is everything a recorder needs.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from sim.events import Event
 from sim.frame import Frame, PlanSource, Stage
 from sim.grid import Grid, Smoke
 from sim.inputs import Input
-from sim.lore import Lore, Texts
-from sim.outcome import decide
+from sim.lore import Lore
+from sim.outcome import TeamStanding, decide, standings
 from sim.plugins import Plugin, check_plugins
-from sim.population import new_world, populate, squads_of
+from sim.population import new_world, objectives_of, populate, squads_of, texts_of
 from sim.rng import Rng, purpose_name
 from sim.scenario import Scenario, terrain
 from sim.schedule import schedule
@@ -54,9 +54,10 @@ class PhaseDigest:
 class TickReport:
     """What happened in one tick.
 
-    `inputs` came at its start, in this order; `refused` has the places of those that had no effect, and the sentence
-    that says why. `known` is the digest of what the planned agents knew; `plans` is None when nobody planned. `draws`
-    counts random draws by purpose, `events` tells watchers what happened (`died`, with keys) and is not recorded.
+    `teams` is how every team stands after it. `inputs` came at its start, in this order; `refused` has the places of
+    those that had no effect, and the sentence that says why. `known` is the digest of what the planned agents knew;
+    `plans` is None when nobody planned. `draws` counts random draws by purpose, `events` tells watchers what happened
+    (`died`, `extracted`, with keys) and is not recorded.
     `phases` and `changes` are filled at detail `full` only. `durations` are seconds by phase: measured, never recorded.
     """
 
@@ -64,6 +65,7 @@ class TickReport:
     digest: StateDigest
     agents: int
     outcome: str | None
+    teams: tuple[TeamStanding, ...] = ()
     inputs: tuple[Input, ...] = ()
     refused: dict[int, str] = field(default_factory=dict)
     known: str | None = None
@@ -137,7 +139,8 @@ class Simulation:
         for timed in scenario.inputs if timeline else ():
             self._timeline[timed.tick].append(timed.input)
 
-        smoke, texts = Smoke(), Texts(team.objective for team in scenario.teams if team.objective)
+        smoke, texts, squads = Smoke(), texts_of(scenario), squads_of(scenario)
+        objectives = objectives_of(scenario, squads)
         grid = Grid(terrain(scenario), smoke)
         places = [(place.name, place.x, place.y) for place in scenario.map.places]
         planning: PlanSource = source or LivePlans(
@@ -150,7 +153,8 @@ class Simulation:
             smoke=smoke,
             rng=Rng(self.seed),
             lore=Lore(texts, places, scenario.ticks_per_second),
-            squads=squads_of(scenario),
+            squads=squads,
+            objectives=objectives,
             source=planning,
         )
         self.tiers = planning.tiers
@@ -159,11 +163,12 @@ class Simulation:
             [component for plugin in plugins for component in plugin.components],
             entity_view=agent_view(self.registry),
         )
-        for resource in (grid, smoke, texts):
+        for resource in (grid, smoke, texts, objectives):
             self.world.add_resource(resource)
-        populate(self.world, scenario, self.stage.squads, texts, order)
+        populate(self.world, scenario, squads, objectives, texts, order)
         systems = schedule([system for plugin in plugins for system in plugin.systems])
         self.world.install([system() for system in systems])
+        self._standings: tuple[object, tuple[TeamStanding, ...]] | None = None
 
     def inject(self, item: Input) -> None:
         """Queue an input for the start of the next tick, after those of the timeline and those queued before it."""
@@ -207,12 +212,13 @@ class Simulation:
             raise
         self._injected.clear()
         self.world.tick = tick + 1
-        self.outcome = decide(self.scenario, self.world)
+        self.outcome = self._decide()
         return TickReport(
             tick=tick,
             digest=digest,
             agents=self.world.n,
             outcome=self.outcome,
+            teams=self.standings(),
             inputs=inputs,
             refused=frame.refused,
             known=None if frame.batch is None else frame.batch.digest(),
@@ -223,6 +229,18 @@ class Simulation:
             changes=changed,
             durations=durations,
         )
+
+    def standings(self) -> tuple[TeamStanding, ...]:
+        """Return how every team stands now: result, score, agents on the map, objectives."""
+        objectives = self.stage.objectives
+        seen = (self.world.version, self.world.restores, objectives.stamp, self.outcome)
+        if self._standings is None or self._standings[0] != seen:
+            decision = decide(self.scenario, self.world, objectives)
+            self._standings = seen, standings(self.scenario, self.world, objectives, decision)
+        return self._standings[1]
+
+    def _decide(self) -> str | None:
+        return decide(self.scenario, self.world, self.stage.objectives).outcome
 
     def run(self, ticks: int) -> Iterator[TickReport]:
         """Tick until `ticks` whole ticks have been made in all, or the outcome is decided."""
@@ -236,7 +254,7 @@ class Simulation:
     def restore(self, state: WorldState) -> None:
         """Go to a state of this scenario, taken here or in another simulation of it."""
         self.world.restore(state)
-        self.outcome = decide(self.scenario, self.world)
+        self.outcome = self._decide()
 
     def close(self) -> None:
         """Give back the plan source and the world's context."""

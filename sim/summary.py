@@ -13,6 +13,7 @@ from typing import Any
 from rich.table import Table
 
 from ai.plan import LlmUsage
+from sim.outcome import TeamStanding
 from sim.scenario import Scenario
 from sim.simulation import TickReport
 
@@ -37,6 +38,7 @@ class Tally:
         self.alive = scenario.agents
         self.root: str | None = None
         self.outcome: str | None = None
+        self.teams: tuple[TeamStanding, ...] = ()
         self.tiers: Counter[str] = Counter()
         self.usage = LlmUsage()
         self.phases: Counter[str] = Counter()
@@ -50,6 +52,7 @@ class Tally:
         self.alive = report.agents
         self.root = report.digest.root
         self.outcome = report.outcome
+        self.teams = report.teams
         self.run_s += tick_s + record_s
         self.phases.update(report.durations)
         self.phases[RECORDING] += record_s  # type: ignore[assignment] # a Counter adds floats as well
@@ -77,6 +80,8 @@ class Tally:
             "replay": None if self.replay is None else str(self.replay),
             "root": self.root,
             "outcome": self.outcome,
+            "score": {team.team: team.score for team in self.teams},
+            "teams": [team.data() for team in self.teams],
             "plans": self.plans,
             "tiers": dict(self.tiers),
             "llm": {
@@ -112,6 +117,7 @@ class Tally:
             ("agents", f"{self.alive:,} alive of {self.scenario.agents:,}"),
             ("tiers used", f"{tiers} ({self.plans:,} plans)"),
             ("outcome", self.outcome or "undecided"),
+            *((f"team {team.team}", _standing(team)) for team in self.teams if team.objectives),
             ("ticks a second", f"{self.ticks_per_s:,.1f}"),
             ("time by phase", self._shares()),
         ]
@@ -137,6 +143,11 @@ class Tally:
         errors = ", ".join(f"{name} {count:,}" for name, count in sorted(usage.errors.items()))
         text = f"{usage.calls:,} calls for {usage.agents:,} agents, {tokens}"
         return f"{text}; not answered: {errors}" if errors else text
+
+
+def _standing(team: TeamStanding) -> str:
+    listed = [f"{each.text}: {each.state} ({each.progress:,} of {each.target:,})" for each in team.objectives]
+    return f"{team.result.value}, {team.score:,} points; {'; '.join(listed)}"
 
 
 def scenarios_table(found: Sequence[tuple[str, Scenario]]) -> Table:

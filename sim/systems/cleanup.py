@@ -29,6 +29,7 @@ class Cleanup(System):
         if dead.any():
             world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
+        before = world.version
         world.flush()
-        if dead.any():
+        if world.version != before:
             promote(world)

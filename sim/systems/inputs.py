@@ -13,7 +13,7 @@ from sim.frame import Frame
 from sim.grid import UNREACHABLE, Terrain
 from sim.inputs import Input, Move, Order, Remove, SetCells, Spawn
 from sim.lore import TEXTS_MAX
-from sim.population import promote, starting_values
+from sim.population import aim, promote, starting_values
 from sim.scenario import AGENTS_MAX
 from sim.world import System, World
 
@@ -137,5 +137,6 @@ class Inputs(System):
         distance2 = (ys.astype(np.int64) - item.y) ** 2 + (xs.astype(np.int64) - item.x) ** 2
         nearest = np.lexsort((xs, ys, distance2))[: item.count]
         waiting = frame.tick + np.arange(item.count) % stage.scenario.planning.stagger_ticks
-        world.spawn(starting_values(info, stage.lore.texts, xs[nearest], ys[nearest], waiting), count=item.count)
+        after = aim(info, stage.objectives, stage.lore.texts)
+        world.spawn(starting_values(info, after, xs[nearest], ys[nearest], waiting), count=item.count)
         return None

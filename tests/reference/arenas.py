@@ -53,6 +53,37 @@ RULES = st.lists(
 )
 
 
+def objectives_for(squads: list[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw an objective of any kind for a team of these squads."""
+    place, radius = st.sampled_from(["door", "corner"]), st.integers(0, 6)
+    ticks, squad = st.sampled_from([1, 3, 8]), st.sampled_from(squads)
+    worth = {"required": st.booleans(), "points": st.sampled_from([0, 10]), "points_each": st.sampled_from([0, 1])}
+
+    def some(kind: str, **keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+        return st.fixed_dictionaries({"kind": st.just(kind), **keys, **worth})
+
+    def of_squad(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+        return squad.flatmap(
+            lambda chosen: some(
+                kind, squad=st.just(chosen["name"]), place=place, radius=radius, count=st.integers(1, chosen["count"])
+            )
+        )
+
+    names = st.sampled_from([each["name"] for each in squads])
+    return st.one_of(
+        some("eliminate"),
+        some("reach", place=place, radius=radius, count=st.integers(1, 3), squad=st.none() | names),
+        some("reach", place=place, radius=radius, share_percent=st.sampled_from([1, 50, 100])),
+        some("hold", place=place, radius=radius, ticks=ticks, contested=st.booleans()),
+        of_squad("escort"),
+        of_squad("extract"),
+        some("extract", place=place, radius=radius, text=st.sampled_from([None, "extract them"])),
+        some("defend", ticks=ticks, place=place, radius=radius),
+        some("defend", ticks=ticks, squad=st.none() | names),
+        some("collect", count=ticks),
+    )
+
+
 @st.composite
 def arenas(draw: st.DrawFn) -> Scenario:
     """Draw a scenario of two to twelve agents in one to three teams on a map of at most 16 by 12 cells."""
@@ -91,11 +122,18 @@ def arenas(draw: st.DrawFn) -> Scenario:
             team = {"name": f"team {number}", "squads": squads}
             if draw(st.booleans()):
                 team |= {"objective": draw(st.sampled_from(WORDS)), "goal": "door"}
+            if draw(st.booleans()):
+                team["objectives"] = draw(st.lists(objectives_for(squads), min_size=1, max_size=3))
+            if draw(st.integers(0, 4)) == 0:
+                squads[0]["objective"] = "hold"
+            if draw(st.integers(0, 4)) == 0:
+                squads[-1]["goal"] = "corner"
             teams.append(team)
     if not teams:
         alone = {"name": "a0", "archetype": "one", "count": 1, "area": {"x": 0, "y": 0, "width": 1, "height": 1}}
         teams.append({"name": "team 0", "squads": [alone]})
     door = max(free | {(0, 0)})
+    first = {"rule": "team", "team": teams[0]["name"]}
     kinds = st.fixed_dictionaries(
         {
             "hp": st.sampled_from([5, 40, 100]),
@@ -114,12 +152,12 @@ def arenas(draw: st.DrawFn) -> Scenario:
         {
             "name": "arena",
             "description": "drawn",
-            "ticks": 100,
+            "ticks": draw(st.sampled_from([100, 5, 20])),
             "ticks_per_second": draw(st.sampled_from([10, 5, 1, 3, 20])),
             "seed": draw(st.integers(0, 2**63 - 1)),
             "map": {
                 "rows": ["".join(row) for row in rows],
-                "places": [{"name": "door", "x": door[0], "y": door[1]}],
+                "places": [{"name": "door", "x": door[0], "y": door[1]}, {"name": "corner", "x": 0, "y": 0}],
             },
             "archetypes": {"one": draw(kinds), "two": draw(kinds)},
             "teams": teams,
@@ -131,7 +169,8 @@ def arenas(draw: st.DrawFn) -> Scenario:
                 "alert_every_ticks": draw(st.integers(1, 6)),
             },
             "heuristics": {"rules": draw(RULES)},
-            "ends": draw(st.sampled_from(["last_team", "never"])),
+            "ends": draw(st.sampled_from(["last_team", "objectives", "never"])),
+            "at_limit": draw(st.sampled_from([{}, {"rule": "draw"}, {"rule": "score"}, first])),
         }
     )
 

@@ -159,6 +159,12 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     rows = ["".join(".+#"[code] for code in row) for row in stage.grid.terrain.tolist()]
     for y, row in enumerate(rows):
         _check(tick, "Grid", f"terrain row {y}", row, "".join(slow.terrain[y]))
+    aims = stage.objectives
+    states = [("open", "done", "failed")[state] for state in aims.state.tolist()]
+    _check(tick, "Objectives", "progress", aims.progress.tolist(), [aim.progress for aim in slow.aims])
+    _check(tick, "Objectives", "state", states, [aim.state for aim in slow.aims])
+    teams = range(len(slow.scenario.teams))
+    _check(tick, "teams", "score", [team.score for team in fast.standings()], [slow.score(team) for team in teams])
     _check(tick, "Texts", "all", list(stage.lore.texts.all), slow.texts)
 
 

@@ -221,6 +221,35 @@ class Known:
         return columns
 
 
+@dataclass
+class Aim:
+    """One objective of one team, and how far it has come."""
+
+    team: int
+    what: Any
+    progress: int = 0
+    state: str = "open"
+
+    def words(self) -> str:
+        """Return what agents read."""
+        what = self.what
+        if what.text:
+            return what.text
+        match what.kind:
+            case "eliminate":
+                return f"eliminate {what.team or 'the enemy'}"
+            case "escort":
+                return f"escort {what.squad} to {what.place}"
+            case "extract":
+                return f"extract at {what.place}"
+            case "defend":
+                return f"defend {what.place or what.squad}" if what.place or what.squad else "survive"
+            case "collect":
+                return f"collect {what.count}"
+            case kind:
+                return f"{kind} {what.place}"
+
+
 Planner = Callable[["SlowWorld", Known], tuple[Plan, int]]
 """Gives an agent's plan and the tier's position."""
 
@@ -248,7 +277,11 @@ class SlowWorld:
         self.terrain = [list(row) for row in terrain]
         self.height, self.width = len(self.terrain), len(self.terrain[0])
         self.smoke: dict[Place, int] = {}
-        self.texts = sorted({team.objective for team in scenario.teams if team.objective})
+        parts = [part for team in scenario.teams for part in (team, *team.squads)]
+        told = {part.objective for part in parts if part.objective}
+        self.aims = [Aim(t, each) for t, team in enumerate(scenario.teams) for each in team.objectives]
+        self.texts = sorted(told | {aim.words() for aim in self.aims})
+        self.extracted: set[int] = set()
         self.agents: dict[int, Agent] = {}
         self.next_key = 0
         self.executed: Counter[str] = Counter()
@@ -265,15 +298,34 @@ class SlowWorld:
 
     def join(self, number: int, place: Place, waiting_since: int) -> None:
         """Add one fresh agent to a squad."""
-        team_number, team, squad = self._squads[number]
+        team_number, _, squad = self._squads[number]
         kind = self.scenario.archetypes[squad.archetype]
-        goal = next(((spot.x, spot.y) for spot in self.scenario.map.places if spot.name == team.goal), None)
+        objective, goal = self.after(number)
         self.agents[self.next_key] = Agent(
             self.next_key, *place, team_number, number, kind.hp, kind.hp, kind.morale, kind.magazine, kind.magazine,
             kind.reserve, kind.smokes, kind.explosives, kind.medkits, kind.reach, kind.accuracy, kind.sight,
-            team.objective, goal, waiting_since,
+            objective, goal, waiting_since,
         )  # fmt: skip
         self.next_key += 1
+
+    def place(self, name: str | None) -> Place | None:
+        """Return a named place."""
+        return next(((spot.x, spot.y) for spot in self.scenario.map.places if spot.name == name), None)
+
+    def after(self, number: int) -> tuple[str | None, Place | None]:
+        """Return the words and the place that a squad is after: its own, its team's, or those of the current aim."""
+        team_number, team, squad = self._squads[number]
+        text, goal = squad.objective or team.objective, self.place(squad.goal or team.goal)
+        aim = self.current(team_number)
+        if aim is not None:
+            text = text or aim.words()
+            goal = goal or self.place(getattr(aim.what, "place", None))
+        return text, goal
+
+    def current(self, team: int) -> Aim | None:
+        """Return a team's first open objective, or its last."""
+        mine = [aim for aim in self.aims if aim.team == team]
+        return next((aim for aim in mine if aim.state == "open"), mine[-1] if mine else None)
 
     def promote(self) -> None:
         """The lowest key of a squad leads it."""
@@ -331,18 +383,46 @@ class SlowWorld:
         self.execute()
         self.fight()
         self.upkeep()
+        self.judge()
         self.clean_up()
         self.tick_number += 1
         return SlowTick(applied, refused, known, self.hits_drawn, self.outcome())
 
     def outcome(self) -> str | None:
         """Say who won, if it is decided."""
-        if self.scenario.ends == "never" or len(self.scenario.teams) == 1:
+        ends, names = self.scenario.ends, [team.name for team in self.scenario.teams]
+        if ends == "never":
             return None
-        left = {agent.team for agent in self.agents.values()}
+        needed = [[aim.state for aim in self.aims if aim.team == t and aim.what.required] for t in range(len(names))]
+        winners = [name for name, states in zip(names, needed, strict=True) if states and set(states) == {"done"}]
+        if winners:
+            return f"{winners[0]} wins" if len(winners) == 1 else "draw"
+        left = []
+        for t, name in enumerate(names):
+            lost = "failed" in needed[t]
+            if ends == "last_team" and (len(names) > 1 or needed[t]):
+                lost = lost or not any(agent.team == t for agent in self.agents.values())
+            left += [] if lost else [name]
+        if len(names) > 1 and len(left) <= 1:
+            return f"{left[0]} wins" if left else "draw"
         if not left:
+            return f"{names[0]} loses"
+        rule = self.scenario.at_limit
+        if self.tick_number < self.scenario.ticks or rule.rule == "open":
+            return None
+        if rule.rule == "team":
+            return f"{rule.team} wins"
+        if rule.rule == "draw":
             return "draw"
-        return f"{self.scenario.teams[left.pop()].name} wins" if len(left) == 1 else None
+        best = max(self.score(t) for t in range(len(names)))
+        winners = [name for t, name in enumerate(names) if self.score(t) == best]
+        return f"{winners[0]} wins" if len(winners) == 1 else "draw"
+
+    def score(self, team: int) -> int:
+        """Add up a team's points."""
+        mine = [aim for aim in self.aims if aim.team == team]
+        done = sum(aim.what.points for aim in mine if aim.state == "done")
+        return done + sum(aim.what.points_each * aim.progress for aim in mine)
 
     # Inputs.
 
@@ -772,9 +852,70 @@ class SlowWorld:
                 agent.status, agent.waiting_since = "stale", now
         self.smoke = {cell: end for cell, end in self.smoke.items() if end > now + 1}
 
+    def judge(self) -> None:
+        """Every open objective looks at who is alive; who is extracted is marked; teams turn to their next aim."""
+        before = [self.current(t) for t in range(len(self.scenario.teams))]
+        self.extracted = set()
+        alive = [agent for agent in self.agents.values() if agent.hp > 0]
+        for aim in [aim for aim in self.aims if aim.state == "open"]:
+            self.judge_one(aim, alive)
+        for number, (t, _, _) in enumerate(self._squads):
+            words, goal = self.after(number)
+            if self.current(t) is before[t] or self.is_fixed(number):
+                continue
+            for agent in self.agents.values():
+                if agent.squad == number:
+                    agent.objective, agent.goal = words, goal
+                    agent.status, agent.waiting_since = "stale", self.tick_number
+
+    def is_fixed(self, number: int) -> bool:
+        """Tell whether a squad was given both words and a place."""
+        _, team, squad = self._squads[number]
+        return bool(squad.objective or team.objective) and bool(squad.goal or team.goal)
+
+    def judge_one(self, aim: Aim, alive: list[Agent]) -> None:
+        """Count one objective's progress."""
+        what = aim.what
+        squad = self.squad_number(what.squad) if getattr(what, "squad", None) else None
+        ours = [a for a in alive if (a.team == aim.team if squad is None else a.squad == squad)]
+        spot = self.place(getattr(what, "place", None))
+        there = [] if spot is None else [a for a in alive if distance2(a.place, spot) <= what.radius**2]
+        here = [agent for agent in ours if agent in there]
+        friends = [agent for agent in there if agent.team == aim.team]
+        foes = [agent for agent in there if agent.team != aim.team]
+        match what.kind:
+            case "eliminate":
+                names = [team.name for team in self.scenario.teams]
+                foes = [a for a in alive if a.team != aim.team and what.team in (None, names[a.team])]
+                aim.progress, aim.state = (0, "open") if foes else (1, "done")
+            case "reach":
+                aim.progress = len(here)
+                if what.share_percent is not None:
+                    aim.progress = 100 * len(here) // max(len(ours), 1)
+                aim.state = "done" if aim.progress >= (what.share_percent or what.count) else "open"
+            case "hold":
+                aim.progress += bool(friends) and (what.contested or not foes)
+                aim.state = "done" if aim.progress == what.ticks else "open"
+            case "escort":
+                aim.progress = len(here)
+                aim.state = "failed" if len(ours) < what.count else "open"
+                aim.state = "done" if len(here) >= what.count else aim.state
+            case "extract":
+                self.extracted |= {agent.key for agent in here}
+                aim.progress += len(here)
+                possible = aim.progress + len(ours) - len(here)
+                aim.state = "failed" if possible < what.count else "open"
+                aim.state = "done" if aim.progress >= what.count else aim.state
+            case "defend":
+                lost = not ours if spot is None else foes and not friends
+                aim.progress += not lost
+                aim.state = "failed" if lost else "done" if aim.progress == what.ticks else "open"
+            case "collect":
+                aim.progress = 0
+
     def clean_up(self) -> None:
-        """The dead leave."""
-        dead = [key for key, agent in self.agents.items() if agent.hp <= 0]
+        """The dead and the extracted leave."""
+        dead = [key for key, agent in self.agents.items() if agent.hp <= 0 or key in self.extracted]
         for key in dead:
             del self.agents[key]
         if dead:

@@ -23,8 +23,8 @@ from sim.cli.common import FAILED, INCONCLUSIVE, INTERRUPTED, OK, USAGE, interru
 from sim.replay.verify import Verdict
 
 RUN_KEYS = [
-    "scenario", "seed", "ticks", "agents", "replay", "root", "outcome", "plans", "tiers", "llm", "wall_s",
-    "ticks_per_s",
+    "scenario", "seed", "ticks", "agents", "replay", "root", "outcome", "score", "teams", "plans", "tiers", "llm",
+    "wall_s", "ticks_per_s",
 ]  # fmt: skip
 LLM_KEYS = ["calls", "agents", "prompt_tokens", "completion_tokens", "errors"]
 ROOT = Path(__file__).parents[2]

@@ -142,7 +142,7 @@ BROKEN = [
         "count = 7",
         "teams[0].squads[0].area: has 6 free cells for the 7 agents of 'a1'",
     ),
-    _changed("too many agents", "count = 2", "count = 200000", "teams: have 200002 agents in all; at most 200000"),
+    _changed("too many agents", "count = 2", "count = 200000", "teams: have 200002 agents in all; 1 to at most 200000"),
     _changed(
         "a tier twice",
         "[map]",

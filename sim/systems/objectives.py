@@ -1,0 +1,44 @@
+"""The objectives phase: what the tick did for each team's objectives; who is extracted leaves."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sim.columns import Component
+from sim.components import Goal, Health, Position, Progress, Squad, Status, Team
+from sim.frame import Frame
+from sim.population import aim
+from sim.world import System, World
+
+
+class Advance(System):
+    """Judges the open objectives; agents of a team that is after something new get it as their goal and plan again.
+
+    Reads: Health, Position, Squad, Team.
+    Writes: Goal, Progress; the population, and the objectives' resource.
+    Order: after upkeep, before cleanup, whose flush lets the extracted go together with the dead.
+    """
+
+    name = "objectives"
+    reads: ClassVar[tuple[type[Component], ...]] = (Health, Position, Squad, Team)
+    writes: ClassVar[tuple[type[Component], ...]] = (Goal, Progress)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Advance the objectives by one tick."""
+        stage = frame.stage
+        if not stage.objectives.listed:
+            return
+        leaving, turned = stage.objectives.advance(world)
+        if len(leaving):
+            world.events.emit("extracted", key=world.keys[leaving])
+            world.kill(leaving)
+        if not turned:
+            return
+        squad, goal, progress = world[Squad].id, world[Goal], world[Progress]
+        for info in stage.squads.values():
+            if info.team not in turned or info.is_fixed:
+                continue
+            members = squad == info.id
+            goal.objective[members], goal.x[members], goal.y[members] = aim(info, stage.objectives, stage.lore.texts)
+            progress.status[members] = Status.STALE
+            progress.waiting_since[members] = frame.tick
