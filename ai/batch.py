@@ -1,19 +1,20 @@
 """One batch for a model tier: cut into shards, several in flight, each plan kept or refused on its own.
 
-Agents are in key order and shards are contiguous, so a batch has one cut for a given k. Each shard is one call of the
-client, read by its own task through its encoding's scanner; every plan is parsed as it closes. Results are merged by
-agent, never by arrival.
+Agents are in key order and shards are contiguous. Each shard is one call of the client, read by its own task through
+its encoding's scanner; every plan is parsed as it closes. Results are merged by agent, never by arrival. How many
+agents a call has and how many calls run at once is the business of `ai.sharding`.
 
 The deadline is cooperative. A reader looks at the clock between chunks; at the deadline the executor stops waiting, and
 a reader that still hangs in the network closes its stream at its next chunk or read timeout, because cancelling a read
-inside an HTTP client leaks its connection. Late readers are kept referenced until they end; `aclose` waits for them.
+inside an HTTP client leaks its connection. Until then it holds its place among the calls in flight: the server is still
+busy with it. Late readers are kept referenced until they end; `aclose` waits for them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,33 +22,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ActionStep, ToolRegistry
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message
+from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.encodings import NAMED
 from ai.encodings.base import Encoding, Scanner
-from ai.errors import ClientError, ContractError, ParseError
+from ai.errors import ClientError, ParseError
 from ai.parse import SlotText
 from ai.plan import LlmUsage, Outcome
 from ai.planners.base import OnPlan
-from ai.prompt import PROMPT_VERSION, build_prompt, slots_of
+from ai.prompt import PROMPT_VERSION, REPLY_TOKENS, asked_again, build_prompt, slots_of
+from ai.sharding import CallSignal, Gate, ShardSizes
 from ai.snapshot import AgentId, SnapshotBatch
 
-SHARD_SIZE: Final = 8
-"""Agents in one model call."""
-IN_FLIGHT: Final = 4
-"""Model calls running at once."""
 TOKENS_MAX: Final = 4096
 """Reply tokens that one call may ask for."""
 SILENCE_S: Final = 60.0
 """Longest silence between two chunks where no deadline is nearer, seconds."""
 DRAIN_S: Final = 5.0
 """How long `aclose` waits for late readers before it cancels them, seconds."""
-
-_SILENCE_MIN_S: Final = 0.05
+TOKEN_CHARS: Final = 3
+"""Characters of a prompt counted as one token where the room for a call is worked out; names and numbers have fewer
+characters a token than prose."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """What a tier asks for: the agents, the verbs it offers, and how it asks. Slots follow the batch's key order."""
+    """What a tier asks for: the agents, the verbs it offers, and how it asks. Slots follow the batch's key order.
+
+    `reasons` says, by agent, why its last plan was not taken, when it is asked again.
+    """
 
     batch: SnapshotBatch
     registry: ToolRegistry
@@ -55,6 +57,7 @@ class BatchRequest:
     examples: bool = False
     seed: int = 0
     encoding: Encoding = NAMED
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -63,7 +66,8 @@ class BatchResponse:
 
     `outcome [n] int8` holds an `Outcome` for each agent asked; `plans` has the steps of those that are `OK`, `texts`
     the raw text of every plan that closed, `errors` a reason for each agent without a plan. `shards` says how the batch
-    was cut and how each call ended. `usage.errors` counts agents by outcome.
+    was cut and how each call ended. `usage.errors` counts agents by outcome. `first_plan_s` is measured from the start
+    of the batch to its first good plan, seconds, None where there was none.
     """
 
     plans: dict[int, tuple[ActionStep, ...]]
@@ -72,6 +76,7 @@ class BatchResponse:
     texts: dict[int, str]
     shards: list[dict[str, Any]]
     usage: LlmUsage
+    first_plan_s: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -90,20 +95,42 @@ class _Shard:
     finish: str | None = None
     usage: dict[str, int] | None = None
     failure: tuple[Outcome, str] | None = None
+    context: int | None = None
+    begun: float = 0.0
+    first_s: float | None = None
+    ended: float = 0.0
+    prompt_ms: float | None = None
+    queue_ms: float | None = None
+    unconstrained: bool = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether the reply, or the room for it, was too short."""
+        return self.finish == "length" or self.context is not None or (self.failure or (None,))[0] is Outcome.CUT
+
+    def signal(self) -> CallSignal | None:
+        """Return what the call shows about its size, None where it did not come to its own end."""
+        if not self.called or self.timed_out or (self.failure is not None and not self.cut):
+            return None
+        queue_s = None if self.queue_ms is None else self.queue_ms / 1000
+        if queue_s is None and self.prompt_ms is not None and self.first_s is not None:
+            queue_s = max(self.first_s - self.prompt_ms / 1000, 0.0)
+        return CallSignal(len(self.batch), len(self.plans), self.cut, queue_s, self.ended - self.begun)
 
 
 class BatchInferenceExecutor:
-    """Runs batches against a client: shards of `shard_size` agents, at most `in_flight` calls at once.
+    """Runs batches against one endpoint and model: shards of k agents, at most m calls at once.
+
+    `shard_size` and `in_flight` pin k and m; where they are None both follow the server (`sizes`). One executor may
+    serve several tiers and batches at the same time: what runs at once is counted over all of them.
 
     Raises:
         ContractError: a size is not positive.
     """
 
-    def __init__(self, shard_size: int = SHARD_SIZE, in_flight: int = IN_FLIGHT) -> None:
-        if shard_size < 1 or in_flight < 1:
-            raise ContractError(f"shard_size and in_flight must be at least 1, not {shard_size} and {in_flight}")
-        self.shard_size = shard_size
-        self.in_flight = in_flight
+    def __init__(self, shard_size: int | None = None, in_flight: int | None = None) -> None:
+        self.sizes = ShardSizes(shard_size, in_flight)
+        self._gate = Gate(self.sizes.m)
         self._late: set[asyncio.Task[None]] = set()
 
     async def execute(
@@ -122,8 +149,8 @@ class BatchInferenceExecutor:
         Raises:
             ContractError: the client broke its contract.
         """
-        run = _Run(client, request, asyncio.Semaphore(self.in_flight), on_plan, deadline, clock)
-        shards = self._shards(request)
+        run = _Run(client, request, self._gate, on_plan, deadline, clock, clock())
+        shards = self._shards(client, request)
         readers = [asyncio.create_task(_read(run, shard)) for shard in shards]
         try:
             if readers:
@@ -136,9 +163,9 @@ class BatchInferenceExecutor:
                 shard.stopped = True
                 if not reader.done():
                     shard.timed_out = True
-                    self._late.add(reader)
-                    reader.add_done_callback(self._forget)
-        return _merge(request, shards)
+                    self._leave_behind(shard, reader)
+        self._observe(request, shards)
+        return _merge(run, shards)
 
     async def aclose(self) -> None:
         """Wait for readers that were still in the network at their deadline; cancel those that do not end."""
@@ -148,30 +175,70 @@ class BatchInferenceExecutor:
             reader.cancel()
         await asyncio.gather(*self._late, return_exceptions=True)
 
+    def _leave_behind(self, shard: _Shard, reader: asyncio.Task[None]) -> None:
+        self._late.add(reader)
+        reader.add_done_callback(self._forget)
+        if not shard.called:
+            reader.cancel()  # it waits for its turn and has nothing open
+
+    def _observe(self, request: BatchRequest, shards: list[_Shard]) -> None:
+        """Let the sizes follow what the calls showed; agents asked again are the hard ones and show nothing."""
+        for shard in shards:
+            self.sizes.learn(context=shard.context)
+        if not request.reasons:
+            self.sizes.observe(request.tier, [signal for shard in shards if (signal := shard.signal()) is not None])
+            self._gate.resize(self.sizes.m)
+
     def _forget(self, reader: asyncio.Task[None]) -> None:
         self._late.discard(reader)
         if not reader.cancelled():
             reader.exception()  # a late reader has nobody left to report to
 
-    def _shards(self, request: BatchRequest) -> list[_Shard]:
+    def _shards(self, client: LlmClient, request: BatchRequest) -> list[_Shard]:
+        if not len(request.batch):
+            return []
+        endpoint: Endpoint | None = getattr(client, "endpoint", None)
+        if endpoint is not None:
+            self.sizes.learn(slots=endpoint.slots, context=endpoint.context)
+            self._gate.resize(self.sizes.m)
         shards = []
-        for start in range(0, len(request.batch), self.shard_size):
-            part = request.batch.take(slice(start, start + self.shard_size))
+        for rows in self.sizes.cut(request.tier, request.batch, self._room(request)):
+            part = request.batch.take(rows)
             slots = slots_of(part)
             shards.append(_Shard(part, slots, request.encoding.scanner(slots)))
         return shards
 
+    def _room(self, request: BatchRequest) -> int:
+        """Return how many agents a call has room for: in the longest reply, and in the context where it is known."""
+        plan_tokens = request.encoding.plan_tokens
+        room = (TOKENS_MAX - REPLY_TOKENS) // plan_tokens
+        if self.sizes.context is None or len(request.batch) == 1:
+            return max(room, 1)
+        # Two of those who know most stand for all: the second row is what one agent more costs.
+        known = (request.batch.enemy >= 0).sum(1) + (request.batch.ally >= 0).sum(1)
+        rows = np.sort(np.argsort(known, kind="stable")[-2:])
+        one, two = (_prompt_tokens(request, request.batch.take(rows[:count])) for count in (1, 2))
+        row = max(two - one, 1)
+        return max(1, min(room, (self.sizes.context - REPLY_TOKENS - (one - row)) // (row + plan_tokens)))
 
-@dataclass(frozen=True, slots=True)
+
+def _prompt_tokens(request: BatchRequest, batch: SnapshotBatch) -> int:
+    prompt = build_prompt(batch, request.registry, encoding=request.encoding, examples=request.examples)
+    return -(-(len(prompt.system) + len(prompt.user)) // TOKEN_CHARS)
+
+
+@dataclass(slots=True)
 class _Run:
     """What the readers of one `execute` share."""
 
     client: LlmClient
     request: BatchRequest
-    gate: asyncio.Semaphore
+    gate: Gate
     on_plan: OnPlan | None
     deadline: float | None
     clock: Callable[[], float]
+    begun: float
+    first_plan_s: float | None = None
 
     def left_s(self) -> float | None:
         return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
@@ -187,9 +254,12 @@ class _Run:
         prompt = build_prompt(
             shard.batch, self.request.registry, encoding=self.request.encoding, examples=self.request.examples
         )
+        user = prompt.user
+        if self.request.reasons:
+            user += asked_again({slot: self.request.reasons.get(agent, "") for slot, agent in shard.slots.items()})
         left = self.left_s()
         return LlmRequest(
-            messages=(Message("system", prompt.system), Message("user", prompt.user)),
+            messages=(Message("system", prompt.system), Message("user", user)),
             schema=prompt.schema,
             grammar=prompt.grammar,
             encoding=self.request.encoding.name,
@@ -197,13 +267,20 @@ class _Run:
             seed=self.request.seed,
             tier=self.request.tier,
             slots=shard.slots,
-            timeout_s=SILENCE_S if left is None else min(max(left, _SILENCE_MIN_S), SILENCE_S),
+            timeout_s=SILENCE_S if left is None else min(max(left, SILENCE_MIN_S), SILENCE_S),
+            left_s=left,
         )
 
     def take(self, shard: _Shard, chunk: LlmChunk) -> None:
         """Add one chunk to the shard and keep the plans that closed in it."""
         shard.finish = chunk.finish or shard.finish
         shard.usage = dict(chunk.usage) if chunk.usage is not None else shard.usage
+        shard.unconstrained |= chunk.unconstrained
+        if shard.first_s is None:
+            shard.first_s = self.clock() - shard.begun
+        if chunk.timings is not None:
+            shard.queue_ms = chunk.timings.get("queue_ms", shard.queue_ms)
+            shard.prompt_ms = chunk.timings.get("prompt_ms", shard.prompt_ms)
         self.closed(shard, shard.scanner.feed(chunk.text))
 
     def closed(self, shard: _Shard, slots: list[SlotText]) -> None:
@@ -220,6 +297,8 @@ class _Run:
     def keep(self, shard: _Shard, agent: int, steps: tuple[ActionStep, ...]) -> None:
         """Keep one parsed plan and tell whoever listens."""
         shard.plans[agent] = steps
+        if self.first_plan_s is None:
+            self.first_plan_s = self.clock() - self.begun
         if self.on_plan is not None:
             self.on_plan(AgentId(agent), steps)
 
@@ -250,31 +329,27 @@ async def _read(run: _Run, shard: _Shard) -> None:
         if run.late(shard):
             return
         shard.called = True
-        stream = run.client.stream(run.call(shard))
+        shard.begun = run.clock()
         try:
-            async for chunk in stream:
-                if run.late(shard):
-                    return
-                run.take(shard, chunk)
-                if shard.scanner.cut is not None:
-                    break
+            async with reading(run.client.stream(run.call(shard))) as stream:
+                async for chunk in stream:
+                    if run.late(shard):
+                        return
+                    run.take(shard, chunk)
+                    if shard.scanner.cut is not None:
+                        break
         except ClientError as error:
-            shard.failure = Outcome.of(error.outcome), str(error)
-        finally:
-            await _close(stream)
+            shard.context = error.context
+            shard.failure = Outcome.of(error.outcome) if error.context is None else Outcome.CUT, str(error)
+        shard.ended = run.clock()
     if not shard.stopped:
         run.finish(shard)
 
 
-async def _close(stream: AsyncIterator[LlmChunk]) -> None:
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        await close()
-
-
-def _merge(request: BatchRequest, shards: list[_Shard]) -> BatchResponse:
+def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:
     """Put the shards together by agent, in key order."""
-    response = BatchResponse({}, np.zeros(len(request.batch), np.int8), {}, {}, [], LlmUsage())
+    request = run.request
+    response = BatchResponse({}, np.zeros(len(request.batch), np.int8), {}, {}, [], LlmUsage(), run.first_plan_s)
     row = 0
     for shard in shards:
         for key in map(int, shard.batch.keys):
@@ -324,6 +399,10 @@ def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
         "encoding": request.encoding.name,
         "usage": shard.usage,
     }
+    if request.reasons:
+        record["again"] = True
+    if shard.unconstrained:
+        record["unconstrained"] = True
     if shard.scanner.duplicates:
         record["duplicates"] = sorted(shard.scanner.duplicates)
     if shard.scanner.unknown:

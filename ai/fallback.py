@@ -174,6 +174,13 @@ class FallbackOrchestrator:
         results = await self.plan_batch_with_fallback(client, agents, registry, on_plan=on_plan, deadline=deadline)
         return results[agent_id]
 
+    async def aclose(self) -> None:
+        """Let the tiers give back what they hold: calls left behind at a deadline are waited for, briefly."""
+        for planner in self._planners:
+            closing = getattr(planner, "aclose", None)
+            if closing is not None:
+                await closing()
+
     async def _walk(
         self,
         client: LlmClient | None,
@@ -319,6 +326,8 @@ def _collect(
                 result.texts[key] = answer.texts[key]
     result.shards += [{**shard, "tier": tier} for shard in answer.shards]
     result.usage.add(answer.usage)
+    if result.first_plan_s is None:
+        result.first_plan_s = answer.first_plan_s
 
 
 def _whole(plans: PlanBatch, tier: int) -> PlanBatch:

@@ -243,17 +243,22 @@ class Attempts:
 
 @dataclass(slots=True)
 class LlmUsage:
-    """What the model tiers used. Tokens are None while no server has reported any; unknown is not zero."""
+    """What the model tiers used. Tokens are None while no server has reported any; unknown is not zero.
+
+    `calls` and `agents` count calls made and agents asked in them; `retries` counts calls made again after a fault.
+    """
 
     calls: int = 0
     agents: int = 0
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     errors: dict[str, int] = field(default_factory=dict)
+    retries: int = 0
 
     def add(self, other: LlmUsage) -> None:
         """Add another's counts to these."""
         self.calls += other.calls
+        self.retries += other.retries
         self.agents += other.agents
         if other.prompt_tokens is not None:
             self.prompt_tokens = (self.prompt_tokens or 0) + other.prompt_tokens
@@ -268,7 +273,9 @@ class BatchPlans:
     """The array form of a planning result: exactly one legal plan for every agent asked.
 
     `tiers` names the tier list that `plans.tier` points into; `texts` holds the raw reply text of every agent whose
-    plan came from a model tier, by agent key; `shards` says how each model call was cut (recorded as it was).
+    plan came from a model tier, by agent key; `shards` says how each model call was cut (recorded as it was). `model`
+    has what changed in how the model is called, by whoever keeps that: `in_flight`, `shard_size_max` by tier, and
+    `breaker`, the states it entered. `first_plan_s` is when the first plan of a model closed, seconds after the start.
     """
 
     plans: PlanBatch
@@ -277,6 +284,8 @@ class BatchPlans:
     texts: dict[int, str] = field(default_factory=dict)
     shards: list[dict[str, Any]] = field(default_factory=list)
     usage: LlmUsage = field(default_factory=LlmUsage)
+    model: dict[str, Any] = field(default_factory=dict)
+    first_plan_s: float | None = None
     duration_s: float = 0.0
 
     def counts(self) -> dict[str, int]:

@@ -26,6 +26,8 @@ POIS_MAX: Final = 16
 """Named places that one prompt lists."""
 TEXT_CHARS_MAX: Final = 500
 """Characters of an objective or order that a prompt shows."""
+REASON_CHARS_MAX: Final = 160
+"""Characters of the reason that a prompt gives when it asks for a plan again."""
 
 _EXAMPLE_FIRST: Final = ("TakeCover", "MoveTo", "Scan", "Wait")
 _EXAMPLE_STEPS: Final = 3
@@ -177,6 +179,12 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     lines += [_row(batch, row, numbers) for row in range(len(batch))]
     lines.append(encoding.closing(len(batch)))
     return "\n".join(lines)
+
+
+def asked_again(reasons: Mapping[str, str]) -> str:
+    """Return what is added to the user message when agents are asked again: why each slot's last plan was not taken."""
+    lines = [f"{slot}: {_minified(reason[:REASON_CHARS_MAX])}" for slot, reason in reasons.items() if reason]
+    return "\n".join(["", "Your last plans for these slots were not taken:", *lines])
 
 
 def _pois(batch: SnapshotBatch) -> Sequence[Poi]:

@@ -19,7 +19,7 @@ from typing import Final
 
 import numpy as np
 
-from ai.clients.base import SILENCE_MIN_S, LlmChunk, LlmClient, LlmRequest, reading
+from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 from ai.errors import ClientError
 
 FAILURES_MAX: Final = 5
@@ -217,6 +217,7 @@ class ResilientClient:
     ) -> None:
         self.client = client
         self.label = client.label
+        self.endpoint: Endpoint | None = getattr(client, "endpoint", None)
         self.breaker = CircuitBreaker() if breaker is None else breaker
         self.retries = 0
         self._policy = RetryPolicy() if policy is None else policy

@@ -36,7 +36,7 @@ from sim.rng import Rng, purpose_name
 from sim.scenario import Scenario, terrain
 from sim.schedule import schedule
 from sim.state import WorldState
-from sim.tiers import LivePlans
+from sim.tiers import LivePlans, ModelOptions
 
 Detail = Literal["hash", "full"]
 
@@ -86,6 +86,7 @@ class Simulation:
         registry: the action kinds (default: all that are discovered, and those of the plug-ins).
         plugins: those that the scenario names (`sim.plugins.load_plugins`).
         client: the language model; without one the model tiers are passed over.
+        model: how the model is called: deadline, sizes, retries, limits.
         source: replaces the live planning (a replay reads a record instead).
         detail: `full` also reports the state after every phase and every changed value.
         timeline: False leaves the scenario's timed inputs out (a replay injects the recorded ones).
@@ -118,6 +119,7 @@ class Simulation:
         registry: ToolRegistry | None = None,
         plugins: Sequence[Plugin] = (),
         client: LlmClient | None = None,
+        model: ModelOptions | None = None,
         source: PlanSource | None = None,
         detail: Detail = "hash",
         timeline: bool = True,
@@ -143,9 +145,8 @@ class Simulation:
         objectives = objectives_of(scenario, squads)
         grid = Grid(terrain(scenario), smoke)
         places = [(place.name, place.x, place.y) for place in scenario.map.places]
-        planning: PlanSource = source or LivePlans(
-            scenario, self.registry, client, clock, [planner for plugin in plugins for planner in plugin.planners]
-        )
+        planners = [planner for plugin in plugins for planner in plugin.planners]
+        planning: PlanSource = source or LivePlans(scenario, self.registry, client, clock, planners, model)
         self.stage = Stage(
             scenario=scenario,
             registry=self.registry,

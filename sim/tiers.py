@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ai.actions import ToolRegistry
+from ai.batch import BatchInferenceExecutor
 from ai.clients.base import LlmClient
 from ai.fallback import FallbackOrchestrator, drive
 from ai.plan import BatchPlans
 from ai.planners import discover
 from ai.planners.base import Planner
 from ai.planners.heuristic import Heuristic
+from ai.planners.llm import LlmTier
+from ai.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
 from sim.errors import ScenarioError
 from sim.scenario import Scenario
@@ -21,8 +25,28 @@ from sim.scenario import Scenario
 T = TypeVar("T")
 
 
-def build_tiers(scenario: Scenario, more: Sequence[type[Planner]] = ()) -> tuple[Planner, ...]:
-    """Return the scenario's tiers in order, from the known planners and `more`; heuristics get the scenario's rules.
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a run calls its model. None: no deadline, sizes that follow the server, the usual retries, no limit.
+
+    `deadline_s` is the time for one tick's planning, seconds. `shard_size` and `in_flight` pin agents in a call and
+    calls at once.
+    """
+
+    deadline_s: float | None = None
+    shard_size: int | None = None
+    in_flight: int | None = None
+    retries: int | None = None
+    requests_a_minute: float | None = None
+    tokens_a_minute: float | None = None
+
+
+def build_tiers(
+    scenario: Scenario, more: Sequence[type[Planner]] = (), executor: BatchInferenceExecutor | None = None
+) -> tuple[Planner, ...]:
+    """Return the scenario's tiers in order, from the known planners and `more`.
+
+    Heuristics get the scenario's rules; model tiers share the executor.
 
     Raises:
         ScenarioError: a tier has no planner of that name.
@@ -34,7 +58,10 @@ def build_tiers(scenario: Scenario, more: Sequence[type[Planner]] = ()) -> tuple
         kind = known.get(name)
         if kind is None:
             raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
-        tiers.append(Heuristic(scenario.heuristics) if kind is Heuristic else kind())
+        if issubclass(kind, LlmTier):
+            tiers.append(kind(executor))
+        else:
+            tiers.append(Heuristic(scenario.heuristics) if kind is Heuristic else kind())
     return tuple(tiers)
 
 
@@ -63,7 +90,7 @@ class Background:
             raise
 
     def close(self) -> None:
-        """End every task that is left, and the thread."""
+        """End the thread, and cancel what did not come to its own end before."""
         if self._loop is None or self._thread is None:
             return
         asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result()
@@ -81,7 +108,10 @@ async def _cancel_all() -> None:
 
 
 class LivePlans:
-    """Makes plans: one `plan_batch_with_fallback` a tick, on the background loop if there is a client."""
+    """Makes plans: one `plan_batch_with_fallback` a tick, on the background loop if there is a client.
+
+    Keeps over ticks what was learnt about the client: its breaker, its rate limit and the sizes of its shards.
+    """
 
     def __init__(
         self,
@@ -90,12 +120,17 @@ class LivePlans:
         client: LlmClient | None,
         clock: Callable[[], float],
         planners: Sequence[type[Planner]] = (),
+        options: ModelOptions | None = None,
     ) -> None:
-        tiers = build_tiers(scenario, planners)
-        self.orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=clock)
         self.registry = registry
-        self.client = client
+        self.client = None if client is None else _resilient(client, options or ModelOptions(), clock)
+        self._options = options or ModelOptions()
+        self._clock = clock
+        self._executor = BatchInferenceExecutor(self._options.shard_size, self._options.in_flight)
+        tiers = build_tiers(scenario, planners, self._executor)
+        self.orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=clock)
         self._background = Background()
+        self._told: dict[str, Any] = {}
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -104,12 +139,37 @@ class LivePlans:
 
     def plan(self, batch: SnapshotBatch) -> BatchPlans:
         """Return exactly one legal plan for every agent of the batch."""
-        call = self.orchestrator.plan_batch_with_fallback(self.client, batch, self.registry)
-        return drive(call) if self.client is None else self._background.run(call)
+        if self.client is None:
+            return drive(self.orchestrator.plan_batch_with_fallback(None, batch, self.registry))
+        deadline = None if self._options.deadline_s is None else self._clock() + self._options.deadline_s
+        retries = self.client.retries
+        plans = self._background.run(
+            self.orchestrator.plan_batch_with_fallback(self.client, batch, self.registry, deadline=deadline)
+        )
+        plans.usage.retries = self.client.retries - retries
+        plans.model = self._changes(self.client)
+        return plans
+
+    def _changes(self, client: ResilientClient) -> dict[str, Any]:
+        """Return what changed in how the model is called since the last tick."""
+        sizes = self._executor.sizes.as_dict()
+        changes = {name: value for name, value in sizes.items() if value and value != self._told.get(name)}
+        self._told = sizes
+        entered = [state.value for state in client.breaker.take_changes()]
+        return {**changes, **({"breaker": entered} if entered else {})}
 
     def close(self) -> None:
-        """Close the client on its own loop, then the loop."""
-        closing = getattr(self.client, "aclose", None)
-        if closing is not None:
-            self._background.run(closing())
+        """Let calls that were left behind end, close the client on its own loop, then the loop."""
+        if self.client is not None:
+            self._background.run(self._aclose(self.client))
         self._background.close()
+
+    async def _aclose(self, client: ResilientClient) -> None:
+        await self.orchestrator.aclose()
+        await client.aclose()
+
+
+def _resilient(client: LlmClient, options: ModelOptions, clock: Callable[[], float]) -> ResilientClient:
+    policy = RetryPolicy() if options.retries is None else RetryPolicy(retries=options.retries)
+    limit = RateLimit(options.requests_a_minute, options.tokens_a_minute)
+    return ResilientClient(client, policy=policy, limit=limit, clock=clock)

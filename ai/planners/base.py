@@ -27,13 +27,15 @@ OnPlan = Callable[[AgentId, tuple[ActionStep, ...]], None]
 class PlanCall:
     """What a tier may use besides the batch: the model, progress, the deadline, and time as an injected clock.
 
-    `deadline` is a reading of `clock` in seconds, or None. `seed` makes model sampling repeatable where servers allow.
+    `begun` and `deadline` are readings of `clock` in seconds: when the planning call started, and when it must be over,
+    or None. `seed` makes model sampling repeatable where servers allow.
     """
 
     client: LlmClient | None
     clock: Callable[[], float]
     on_plan: OnPlan | None = None
     deadline: float | None = None
+    begun: float = 0.0
     seed: int = 0
 
 
@@ -42,6 +44,8 @@ class TierPlans:
     """A tier's answer: plans (length 0 where it has none) and, for those, how it ended.
 
     `outcome [n] int8` holds `Outcome` codes; `OK` means a plan is offered and still has to pass the legality check.
+    `texts` has the raw text of every plan offered by a tier that is not deterministic: a replay reads the plan from it.
+    `first_plan_s` is when the first plan closed, seconds after the planning call started.
     """
 
     plans: PlanBatch
@@ -50,6 +54,7 @@ class TierPlans:
     texts: dict[int, str] = field(default_factory=dict)
     shards: list[dict[str, Any]] = field(default_factory=list)
     usage: LlmUsage = field(default_factory=LlmUsage)
+    first_plan_s: float | None = None
 
 
 @runtime_checkable

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import numpy as np
+from numpy.typing import NDArray
 
 from ai.actions import COMMON_KINDS, ToolRegistry
-from ai.batch import BatchInferenceExecutor, BatchRequest
+from ai.batch import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.encodings import NAMED
 from ai.encodings.base import Encoding
 from ai.errors import ClientError, PlannerError
-from ai.plan import FallbackTier, PlanBatch
+from ai.legality import refusals
+from ai.plan import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal
 from ai.planners.base import PlanCall, TierPlans
 from ai.snapshot import SnapshotBatch
 
+_CONTENT: Final = tuple(outcome.value for outcome in (Outcome.MISSING, Outcome.INVALID, Outcome.CUT))
+"""Outcomes of a reply that came, so that asking again may help; the way to the model is not what failed."""
 
-class _LlmTier:
-    """Asks a language model for one plan an agent. A reply is not repeatable, so it is recorded and read again."""
+
+class LlmTier:
+    """Asks a language model for one plan an agent. A reply is not repeatable, so it is recorded and read again.
+
+    Agents whose plan is missing, wrong or not legal are asked once more, those only, with the reason, when the deadline
+    leaves as much time as the first plan took.
+    """
 
     name: str
     deterministic = False
@@ -41,31 +53,93 @@ class _LlmTier:
         offered = self.offered(registry)
         if not len(offered):
             raise PlannerError(f"the registry offers no verb that tier {self.name} may use")
+        begun = call.clock()
+        response = await self._ask(batch, offered, call, {})
+        answer = _answer(response, batch, offered)
+        if response.first_plan_s is not None:
+            answer.first_plan_s = begun - call.begun + response.first_plan_s
+        reasons = _reasons(answer, batch, offered)
+        needed_s = call.clock() - begun if response.first_plan_s is None else response.first_plan_s
+        if reasons and (call.deadline is None or call.clock() + needed_s < call.deadline):
+            rows = np.flatnonzero(np.isin(batch.keys, list(reasons)))
+            part = batch.take(rows)
+            _take_over(answer, rows, _answer(await self._ask(part, offered, call, reasons), part, offered))
+        return answer
+
+    async def _ask(
+        self, batch: SnapshotBatch, offered: ToolRegistry, call: PlanCall, reasons: Mapping[int, str]
+    ) -> BatchResponse:
+        assert call.client is not None
         request = BatchRequest(
-            batch, offered, self.name, examples=self.examples, seed=call.seed, encoding=self.encoding
+            batch,
+            offered,
+            self.name,
+            examples=self.examples,
+            seed=call.seed,
+            encoding=self.encoding,
+            reasons=reasons,
         )
-        response = await self.executor.execute(
+        return await self.executor.execute(
             call.client, request, on_plan=call.on_plan, deadline=call.deadline, clock=call.clock
         )
-        steps = [response.plans.get(int(key)) for key in batch.keys]
-        return TierPlans(
-            plans=PlanBatch.from_steps(batch.keys, steps, offered),
-            outcome=response.outcome.astype(np.int8),
-            errors=response.errors,
-            texts=response.texts,
-            shards=response.shards,
-            usage=response.usage,
-        )
+
+    async def aclose(self) -> None:
+        """Wait for calls that were left behind at a deadline."""
+        await self.executor.aclose()
 
 
-class FullLlm(_LlmTier):
+def _answer(response: BatchResponse, batch: SnapshotBatch, offered: ToolRegistry) -> TierPlans:
+    steps = [response.plans.get(int(key)) for key in batch.keys]
+    return TierPlans(
+        plans=PlanBatch.from_steps(batch.keys, steps, offered),
+        outcome=response.outcome.astype(np.int8),
+        errors=response.errors,
+        texts=response.texts,
+        shards=response.shards,
+        usage=response.usage,
+    )
+
+
+def _reasons(answer: TierPlans, batch: SnapshotBatch, offered: ToolRegistry) -> dict[int, str]:
+    """Return why agents are worth asking again: the model answered, and their plan is missing, wrong or not legal.
+
+    A model that wrote nothing like a plan for anybody is not asked the same again; the next tier asks in another way.
+    """
+    if not answer.texts:
+        return {}
+    verdict = refusals(batch, answer.plans, offered)
+    given = answer.outcome == Outcome.OK.value
+    reasons: dict[int, str] = {}
+    for row in np.flatnonzero(~given | (verdict != Refusal.ACCEPTED.value)).tolist():
+        key = int(batch.keys[row])
+        if given[row]:
+            reasons[key] = Refusal(int(verdict[row])).sentence
+        elif int(answer.outcome[row]) in _CONTENT:
+            reasons[key] = answer.errors[key]
+    return reasons
+
+
+def _take_over(answer: TierPlans, rows: NDArray[np.intp], again: TierPlans) -> None:
+    """Put what agents answered when they were asked again in place of what they answered first."""
+    answer.plans.put(rows, again.plans, np.arange(len(rows)), NO_TIER)
+    answer.outcome[rows] = again.outcome
+    for key in again.plans.keys.tolist():
+        answer.texts.pop(key, None)
+        answer.errors.pop(key, None)
+    answer.texts.update(again.texts)
+    answer.errors.update({key: f"asked twice: {error}" for key, error in again.errors.items()})
+    answer.shards += again.shards
+    answer.usage.add(again.usage)
+
+
+class FullLlm(LlmTier):
     """All verbs, with cooldowns, costs and more examples."""
 
     name = FallbackTier.FULL_LLM.value
     examples = True
 
 
-class SimplifiedLlm(_LlmTier):
+class SimplifiedLlm(LlmTier):
     """The common verbs and a compact prompt."""
 
     name = FallbackTier.SIMPLIFIED_LLM.value

@@ -381,6 +381,7 @@ class Usage(Body):
     prompt_tokens: Count | None = None
     completion_tokens: Count | None = None
     errors: dict[str, Count] = Field(default_factory=dict)
+    retries: Count = 0
 
 
 class Phase(Body):
@@ -428,6 +429,7 @@ class Tick(Body):
     texts: dict[KeyText, str] = Field(default_factory=dict)
     shards: list[dict[str, Any]] = Field(default_factory=list)
     usage: Usage | None = None
+    model: dict[str, Any] = Field(default_factory=dict)
     heard: Hex16 | None = None
     draws: dict[str, Count] = Field(default_factory=dict)
     phases: list[Phase] = Field(default_factory=list)

@@ -124,6 +124,7 @@ class RecordedPlanning:
         plans = drive(self._orchestrator.plan_batch_with_fallback(None, batch, self._registry))
         plans.shards = list(self._record.shards)
         plans.usage = usage_of(self._record.usage)
+        plans.model = dict(self._record.model)
         return plans
 
     def close(self) -> None:

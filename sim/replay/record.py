@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 HASH_CHARS: Final = 8
 """Hex digits of each hash in a tick's `state` and `columns`."""
 _PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
-_HEARD: Final = ("attempts", "texts", "shards", "usage")
+_HEARD: Final = ("attempts", "texts", "shards", "usage", "model")
 _ADDRESSES: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+"
     r"|\b(?:localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]+)?\b"
@@ -175,7 +175,16 @@ def _changes(report: TickReport) -> dict[str, Changed]:
 
 def _no_planning() -> dict[str, Any]:
     # Named one by one: to construct a model without them costs more than all the rest of a quiet tick.
-    return {"planned": {}, "plan": None, "plans": 0, "attempts": [], "texts": {}, "shards": [], "usage": None}
+    return {
+        "planned": {},
+        "plan": None,
+        "plans": 0,
+        "attempts": [],
+        "texts": {},
+        "shards": [],
+        "usage": None,
+        "model": {},
+    }
 
 
 def _planning(plans: BatchPlans) -> dict[str, Any]:
@@ -195,6 +204,7 @@ def _planning(plans: BatchPlans) -> dict[str, Any]:
         "texts": texts,
         "shards": plans.shards,
         "usage": usage,
+        "model": plans.model,
     }
 
 
@@ -238,6 +248,7 @@ def _usage(usage: LlmUsage) -> Usage:
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,
         errors=dict(usage.errors),
+        retries=usage.retries,
     )
 
 
@@ -245,7 +256,8 @@ def usage_of(usage: Usage | None) -> LlmUsage:
     """Return recorded usage as what planning reports."""
     if usage is None:
         return LlmUsage()
-    return LlmUsage(usage.calls, usage.agents, usage.prompt_tokens, usage.completion_tokens, dict(usage.errors))
+    errors = dict(usage.errors)
+    return LlmUsage(usage.calls, usage.agents, usage.prompt_tokens, usage.completion_tokens, errors, usage.retries)
 
 
 def without_places(text: str) -> str:

@@ -284,7 +284,7 @@ def _in_planning(recorded: Tick, again: Tick) -> First | None:
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
             return _first(tick, "planner", phase="planning", field=name, expected=expected, actual=actual)
-    for name in ("shards", "usage", "heard"):
+    for name in ("shards", "usage", "model", "heard"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
             return _first(tick, "record", phase="planning", field=name, expected=_data(expected), actual=_data(actual))

@@ -127,8 +127,10 @@ def test_plans_do_not_depend_on_the_cut_or_the_order_of_arrival(keys: list[int],
     assert list(cut.plans.items()) == list(whole.plans.items())
     assert outcomes(cut) == outcomes(whole)
     assert (cut.texts, cut.errors) == (whole.texts, whole.errors)
-    parts = [keys[start : start + k] for start in range(0, len(keys), k)]
-    assert [shard["agents"] for shard in cut.shards] == [[part[0], part[-1]] for part in parts]
+    assert len(cut.shards) == -(-len(keys) // k)
+    assert [
+        key for first, last in (shard["agents"] for shard in cut.shards) for key in keys if first <= key <= last
+    ] == keys
 
 
 def test_no_more_calls_run_at_once_than_allowed() -> None:
@@ -238,8 +240,8 @@ def test_the_deadline_keeps_what_closed_before_it() -> None:
         return plan(agent)
 
     client = Client(reply)
-    response = execute(client, 1, 2, 3, 4, k=3, m=1, deadline=2.5, clock=lambda: now)
-    assert outcomes(response) == ["ok", "ok", "timeout", "timeout"]
+    response = execute(client, 1, 2, 3, 4, 5, k=3, m=1, deadline=2.5, clock=lambda: now)
+    assert outcomes(response) == ["ok", "ok", "timeout", "timeout", "timeout"]
     assert client.calls == [(1, 2, 3)]
     assert client.open == 0
     assert [shard["finish"] for shard in response.shards] == ["timeout", "timeout"]
@@ -336,8 +338,9 @@ def test_the_call_is_told_how_long_it_may_be_silent() -> None:
     client = Client()
     execute(client, 1, deadline=2.0, clock=lambda: 0.0)
     execute(client, *range(60), k=60)
-    assert [request.timeout_s for request in client.requests] == [2.0, 60.0]
-    assert client.requests[1].tokens_max == TOKENS_MAX
+    assert [request.timeout_s for request in client.requests] == [2.0, 60.0, 60.0, 60.0]
+    assert [request.left_s for request in client.requests[:2]] == [2.0, None]
+    assert max(request.tokens_max for request in client.requests) <= TOKENS_MAX
     assert [message.role for message in client.requests[0].messages] == ["system", "user"]
     assert client.requests[0].slots == {"a1": 1}
 

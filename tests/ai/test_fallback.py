@@ -424,7 +424,7 @@ def test_array_and_object_form_agree() -> None:
     assert arrays.counts() == {"simplified_llm": 6, "heuristic": 3}
     assert sorted(arrays.texts) == [1, 2, 4, 5, 7, 8]
     assert {shard["tier"] for shard in arrays.shards} == {"simplified_llm", "full_llm"}
-    assert arrays.usage.calls == 3
+    assert arrays.usage.calls == len(arrays.shards)
     assert [attempt.rows.tolist() for attempt in arrays.attempts] == [list(range(9)), [2, 5, 8], [2, 5, 8]]
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from ai.actions import ActionStep, ToolRegistry, Wait
+from ai.actions import ActionStep, AllyId, ToolRegistry, Wait
 from ai.batch import BatchInferenceExecutor
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest
 from ai.clients.scripted import ScriptedClient
@@ -16,6 +16,7 @@ from ai.plan import Outcome
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.planners.llm import PLANNERS, FullLlm, SimplifiedLlm
 from ai.snapshot import SnapshotBatch
+from tests.ai.virtual_time import clock, run
 
 
 class Parry(ActionStep):
@@ -53,15 +54,15 @@ def test_rows_asked_are_rows_answered() -> None:
     client = ScriptedClient(
         [{"agent": 2, "steps": [{"act": "Wait", "duration": 3}]}, {"agent": 9, "steps": [{"act": "Fly"}]}]
     )
-    answer = ask(SimplifiedLlm(BatchInferenceExecutor(shard_size=2)), client)
+    answer = ask(SimplifiedLlm(BatchInferenceExecutor(2, 2)), client)
     assert list(answer.plans.keys) == [2, 5, 9]
     assert list(answer.plans.length) == [1, 0, 0]
     assert answer.plans.steps(0, REGISTRY) == (Wait(duration=3),)
     assert [Outcome(int(code)) for code in answer.outcome] == [Outcome.OK, Outcome.MISSING, Outcome.INVALID]
     assert sorted(answer.errors) == [5, 9]
     assert sorted(answer.texts) == [2, 9]
-    assert [shard["k"] for shard in answer.shards] == [2, 1]
-    assert answer.usage.calls == 2
+    assert [(shard["k"], shard.get("again", False)) for shard in answer.shards] == [(2, False), (1, False), (2, True)]
+    assert (answer.usage.calls, answer.usage.agents) == (3, 5)
 
 
 def test_the_simplified_tier_offers_the_common_verbs_only() -> None:
@@ -90,6 +91,102 @@ def test_each_tier_sends_its_own_prompt_and_the_call_s_seed() -> None:
     assert "Parry" in full.messages[0].content
     assert "Parry" not in simple.messages[0].content
     assert len(full.messages[0].content) > len(simple.messages[0].content)
+
+
+WAIT = '{"steps":[{"act":"Wait","duration":1}]}'
+BAD = '{"steps":[{"act":"Fly"}]}'
+UNSEEN = '{"steps":[{"act":"Heal","target_id":77}]}'
+
+
+class Heal(ActionStep):
+    """Heal an ally."""
+
+    act: Literal["Heal"] = "Heal"
+    target_id: AllyId
+
+
+class Learner:
+    """A model that answers each agent with a list of texts, one a call; None leaves it out."""
+
+    label = "learner"
+
+    def __init__(self, texts: dict[int, list[str | None]], last: str = "stop") -> None:
+        self.texts = texts
+        self.last = last
+        self.requests: list[LlmRequest] = []
+
+    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        self.requests.append(request)
+        told = {slot: self.texts[agent].pop(0) for slot, agent in request.slots.items()}
+        yield LlmChunk("{" + ",".join(f'"{slot}":{text}' for slot, text in told.items() if text) + "}")
+        yield LlmChunk(finish=self.last)
+
+
+def ask_learner(client: Learner, **options: object) -> TierPlans:
+    call = PlanCall(client=client, clock=lambda: 0.0, **options)  # type: ignore[arg-type]
+    return asyncio.run(FullLlm(BatchInferenceExecutor(8, 4)).plan(BATCH, ToolRegistry([Heal]), call))
+
+
+def test_missing_wrong_and_illegal_plans_are_asked_for_once_more() -> None:
+    """Those agents only are asked a second time, each with its reason, and their second answer counts."""
+    client = Learner({2: [WAIT], 5: [None, WAIT], 9: [UNSEEN, BAD]})
+    answer = ask_learner(client)
+    assert [list(request.slots.values()) for request in client.requests] == [[2, 5, 9], [5, 9]]
+    again = client.requests[1].messages[1].content
+    assert 'a1: "the reply holds no plan for this agent"' in again
+    assert 'a2: "a target is not known to this agent"' in again
+    assert [Outcome(int(code)).label for code in answer.outcome] == ["ok", "ok", "invalid"]
+    assert answer.texts == {2: WAIT, 5: WAIT, 9: BAD}
+    assert answer.errors[9].startswith("asked twice: step 1")
+    assert answer.plans.length.tolist() == [1, 1, 0]
+
+
+def test_good_plans_are_not_asked_for_again() -> None:
+    """A batch whose plans are all good is one round."""
+    client = Learner({2: [WAIT], 5: [WAIT], 9: [WAIT]})
+    ask_learner(client)
+    assert len(client.requests) == 1
+
+
+def test_a_reply_without_any_plan_is_not_asked_for_again() -> None:
+    """A model that wrote nothing like a plan is left to the next tier."""
+    client = Learner({2: [None], 5: [None], 9: [None]})
+    assert ask_learner(client).outcome.tolist() == [Outcome.MISSING] * 3
+    assert len(client.requests) == 1
+
+
+def test_a_transport_that_failed_is_not_asked_again() -> None:
+    """Faults of the way to the model are the retry loop's business, not a reason to ask again."""
+
+    class Broken(Learner):
+        async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            self.requests.append(request)
+            yield LlmChunk(f'{{"a1":{WAIT}')
+            raise ClientError("the line broke", outcome="timeout")
+
+    client = Broken({})
+    assert ask_learner(client).outcome.tolist() == [Outcome.OK, Outcome.TIMEOUT, Outcome.TIMEOUT]
+    assert len(client.requests) == 1
+
+
+def test_nobody_is_asked_again_without_the_time_for_it() -> None:
+    """When less time is left than the first plan took, agents go down instead."""
+
+    async def ask_slowly(deadline: float) -> int:
+        class Slow(Learner):
+            async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+                await asyncio.sleep(2.0)
+                async for chunk in Learner.stream(self, request):
+                    yield chunk
+
+        client = Slow({2: [WAIT], 5: [None, WAIT], 9: [WAIT]})
+        call = PlanCall(client=client, clock=clock, deadline=deadline)
+        answer = await FullLlm().plan(BATCH, REGISTRY, call)
+        assert answer.first_plan_s == 2.0
+        return len(client.requests)
+
+    assert run(ask_slowly(3.9)) == 1
+    assert run(ask_slowly(4.1)) == 2
 
 
 def test_a_registry_without_the_tier_s_verbs_fails_the_tier() -> None:
