@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message
+from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.errors import PlannerError
 from ai.legality import refusals
 from ai.plan import Outcome, PlanBatch, Refusal
@@ -23,6 +25,10 @@ from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 
 CHUNKS: Final = 3
 """Pieces that the clients here stream a reply in."""
+TOKEN_CHARS_MAX: Final = 64
+"""Characters that one token has at most, for judging whether a reply keeps to its limit."""
+LOOP_TURNS: Final = 10
+"""Turns of the event loop that a closed client has for ending its tasks."""
 
 
 async def _stream(text: str, request: LlmRequest) -> AsyncIterator[LlmChunk]:
@@ -214,8 +220,9 @@ def _same(one: PlanBatch, other: PlanBatch) -> bool:
 
 
 def check_client(client: LlmClient) -> None:
-    """Check that a client keeps the rules of `ai.clients.base`, with one small request.
+    """Check that a client keeps the rules of `ai.clients.base`, with a few small requests.
 
+    It is read to its end, read to its end again, and left in the middle: by closing its stream, and by an exception.
     Call it where no event loop runs.
 
     Raises:
@@ -225,23 +232,73 @@ def check_client(client: LlmClient) -> None:
     _ensure(isinstance(client, LlmClient), f"{client!r} needs `label` and `stream(request)`")
     label = client.label
     _ensure(str(label) == label and label, f"{client!r}: `label` must be a text that is not empty")
-    for mark in ("/", "\\", "@"):
+    for mark in ("://", "\\", "@", "\n"):
         _ensure(mark not in label, f"client label {label!r} contains {mark!r}; it must hold no host, path or secret")
+    _ensure(not re.search(r"(^|:)[/~.]", label), f"client label {label!r} holds a path; keep the file's name only")
+    asyncio.run(_check_streams(client))
+
+
+async def _check_streams(client: LlmClient) -> None:
+    label = client.label
     request = LlmRequest((Message("user", 'Reply with {"a1": {"steps": []}}.'),), tokens_max=64, slots={"a1": 1})
-    chunks = asyncio.run(_collect(client, request))
+    before = asyncio.all_tasks()
+    try:
+        for _ in range(2):
+            async with reading(client.stream(request)) as stream:
+                _check_chunks(label, [chunk async for chunk in stream], request)
+        for error in (None, RuntimeError("the reader gives up")):
+            await _leave(client, request, error)
+    finally:
+        closing = getattr(client, "aclose", None)
+        if closing is not None:
+            await closing()
+            await closing()
+    for _ in range(LOOP_TURNS):
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - before
+    _ensure(not left, f"client {label!r} leaves {len(left)} tasks running when its streams are closed")
+
+
+def _check_chunks(label: str, chunks: list[LlmChunk], request: LlmRequest) -> None:
     _ensure(chunks, f"client {label!r} ended without a chunk")
     for chunk in chunks:
         _ensure(isinstance(chunk, LlmChunk), f"client {label!r} must yield LlmChunk, not {type(chunk).__name__}")
-        _ensure(isinstance(chunk.text, str), f"client {label!r} yielded a chunk whose text is no text")
+        texts = all(isinstance(text, str) for text in (chunk.text, chunk.thinking))
+        _ensure(texts, f"client {label!r} yielded a chunk whose text or thinking is no text")
     finished = [place for place, chunk in enumerate(chunks) if chunk.finish is not None]
     _ensure(
         finished == [len(chunks) - 1],
         f"client {label!r}: exactly the last of {len(chunks)} chunks must have `finish`, not those at {finished}",
     )
+    *pieces, last = chunks
+    _ensure(last.finish, f"client {label!r}: `finish` must say how the reply ended")
+    early = any(piece.usage is not None or piece.timings is not None or piece.unconstrained for piece in pieces)
+    _ensure(not early, f"client {label!r}: usage, timings and `unconstrained` belong on the last chunk only")
+    text = "".join(chunk.text for chunk in chunks)
+    bound = request.tokens_max * TOKEN_CHARS_MAX
+    _ensure(
+        len(text) <= bound, f"client {label!r}: {request.tokens_max} tokens were asked for, {len(text)} letters came"
+    )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        _ensure(holds=False, sentence=f"client {label!r}: the text holds half a character")
+    for name, count in (last.usage or {}).items():
+        known = type(count) is int and count >= 0
+        _ensure(known, f"client {label!r}: usage {name!r} is {count!r}; a count that is not known is left out")
 
 
-async def _collect(client: LlmClient, request: LlmRequest) -> list[LlmChunk]:
-    return [chunk async for chunk in client.stream(request)]
+async def _leave(client: LlmClient, request: LlmRequest, error: Exception | None) -> None:
+    """Leave a stream after its first chunk, by closing it or by an exception at the place where it waits."""
+    stream = client.stream(request)
+    await anext(stream)
+    if error is not None and isinstance(stream, AsyncGenerator):
+        with suppress(type(error)):
+            await stream.athrow(error)
+    async with reading(stream):
+        pass
+    rest = [chunk async for chunk in stream]
+    _ensure(not rest, f"client {client.label!r} goes on after its stream was closed")
 
 
 def _ensure(holds: object, sentence: str) -> None:

@@ -1,40 +1,39 @@
-"""Any server with the OpenAI chat interface: llama-server, vLLM, Ollama's `/v1`, hosted ones. Always streams.
-
-Lines are framed here on the newline byte: a text line reader also splits at U+2028 and its like, which JSON strings
-may hold. Every call asks for its connection to be closed, because llama-server closes it after a streamed reply without
-saying so, and the next call would race with that.
-"""
+"""Any server with the OpenAI chat interface: llama-server, vLLM, Ollama's `/v1`, hosted ones. Always streams."""
 
 from __future__ import annotations
 
-import codecs
 import json
-import os
-import re
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
 
-from ai.clients.base import LlmChunk, LlmRequest
+from ai.clients.base import Endpoint, LlmChunk, LlmRequest
+from ai.clients.wire.flavours import GENERIC, LLAMA_SERVER, OPENAI, OPTIONAL, VLLM, Flavour, body
+from ai.clients.wire.framing import LINE_BYTES_MAX, LineFramer
+from ai.clients.wire.redaction import shown
+from ai.clients.wire.reply import Reply
+from ai.clients.wire.transport import (
+    SHARED_KEY,
+    RefusedError,
+    Transport,
+    checked_url,
+    model_and_url,
+    public_name,
+)
 from ai.errors import ClientError, ContractError
 
 SCHEME: Final = "openai"
 URL: Final = "http://127.0.0.1:8080/v1"
 """Where a local llama-server listens."""
-REPLY_BYTES_MAX: Final = 8 * 2**20
-"""Bytes that one streamed reply may have."""
-ERROR_BYTES_MAX: Final = 65_536
-"""Bytes of an error answer that are read."""
-ERROR_CHARS_MAX: Final = 200
-"""Characters of a server's error message that are kept."""
-CONNECT_S: Final = 5.0
-"""Longest wait for a connection, seconds."""
+KEY_NAMES: Final = (SHARED_KEY, "OPENAI_API_KEY")
+"""Environment variables that may hold the key; the first that is set counts."""
 
 _USAGE: Final = ("prompt_tokens", "completion_tokens")
-_SEED_MASK: Final = 2**31 - 1
-_SECRET_CHARS_MIN: Final = 4
+_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+_HOSTED: Final = "api.openai.com"
 
 
 def from_spec(rest: str) -> OpenAIClient:
@@ -43,14 +42,14 @@ def from_spec(rest: str) -> OpenAIClient:
     Raises:
         ContractError: no model, or a URL that is not one.
     """
-    model, at, url = rest.rpartition("@")
-    return OpenAIClient(model, url) if at and model else OpenAIClient(rest)
+    return OpenAIClient(*model_and_url(rest, SCHEME, URL))
 
 
 class OpenAIClient:
     """Streams chat completions from `url`, which is what stands before `/chat/completions`.
 
-    The key is read from the environment variable `api_key_env` at each call; it is kept nowhere and shown nowhere.
+    `flavour` is the kind of server; the probe finds it out where it is not given. The key is read from the environment
+    at each call; it is kept nowhere and shown nowhere.
 
     Raises:
         ContractError: no model name, or a URL that is not plain http or https.
@@ -61,162 +60,179 @@ class OpenAIClient:
         model: str,
         url: str = URL,
         *,
-        api_key_env: str = "OPENAI_API_KEY",
+        flavour: Flavour | None = None,
+        key_names: tuple[str, ...] = KEY_NAMES,
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not model.strip():
             raise ContractError("the model's name is missing; write openai:MODEL or openai:MODEL@URL")
+        url = checked_url(url, SCHEME)
         self.model = model
-        self.label = f"openai:{_public_name(model)}"
-        self.api_key_env = api_key_env
-        self._url = f"{_checked_url(url)}/chat/completions"
-        self._transport = transport
-        self._http: httpx.AsyncClient | None = None
+        self.label = f"{SCHEME}:{public_name(model)}"
+        self.endpoint: Endpoint | None = None
+        self.flavour = flavour or (OPENAI if urlsplit(url).hostname == _HOSTED else GENERIC)
+        self._given = flavour is not None
+        self._wire = Transport(self.label, url, key_names=key_names, transport=transport)
+        self._root = Transport(self.label, url.removesuffix("/v1"), key_names=key_names, transport=transport)
+        self._clock = clock
+        self._refused: set[str] = set()
+        self._unopened = False
 
     def __repr__(self) -> str:
         return f"OpenAIClient({self.label!r})"
 
     async def aclose(self) -> None:
         """Close what is open; a later call opens it again."""
-        if self._http is not None:
-            http, self._http = self._http, None
-            await http.aclose()
+        await self._wire.aclose()
+        await self._root.aclose()
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives; the last chunk has `finish`, and usage and timings where the server told them.
+
+        An option that the server refuses by name is left out from then on, and the call is made again without it.
 
         Raises:
             ClientError: the transport or the server failed; `outcome` says how.
             ContractError: the key in the environment cannot be sent.
         """
-        key = self._key()
-        try:
-            response = await self._send(request, key)
+        if request.grammar is not None and not self.takes_grammar:
+            message = f"{self.label}: a {self.flavour.name} server takes no grammar; use another encoding"
+            raise ClientError(message, outcome="unavailable")
+        while True:
+            reader = SseReader(self._reply(request), self._wire.reported)
+            asked = body(self.flavour, self.model, request, self._refused)
             try:
-                if response.status_code != httpx.codes.OK:
-                    raise _refused(response.status_code, await _error_text(response), self.api_key_env, key)
-                reader = SseReader(key)
-                try:
-                    async for data in response.aiter_bytes():
-                        for chunk in reader.feed(data):
-                            yield chunk
+                async with self._wire.stream("/chat/completions", asked, request) as pieces:
+                    async for data in pieces:
+                        yield reader.feed(data)
                         if reader.done:
                             break
-                except httpx.RemoteProtocolError:
-                    pass  # the server hung up; whether the reply was complete by then is for the reader to say
-                yield reader.close()
-            finally:
-                await response.aclose()
-        except ClientError as error:
-            raise ClientError(f"{self.label}: {error}", outcome=error.outcome) from None
-        except httpx.TimeoutException as error:
-            message = f"{self.label}: no answer within the time allowed ({type(error).__name__})"
-            raise ClientError(message, outcome="timeout") from None
-        except httpx.HTTPError as error:
-            # Only the kind of fault: the library's own text may name the host, and errors go into replay files.
-            raise ClientError(f"{self.label}: {type(error).__name__}; is the server running at that URL?") from None
-
-    async def _send(self, request: LlmRequest, key: str | None) -> httpx.Response:
-        if self._http is None:
-            # No limit on connections: the executor bounds the calls, and a slot lost in a pool would block later ones.
-            limits = httpx.Limits(max_connections=None)
-            self._http = httpx.AsyncClient(transport=self._transport, limits=limits)
-        headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Connection": "close"}
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        timeout = httpx.Timeout(request.timeout_s, connect=min(CONNECT_S, request.timeout_s))
-        for attempt in range(2):
-            call = self._http.build_request(
-                "POST", self._url, headers=headers, json=_body(self.model, request), timeout=timeout
-            )
-            try:
-                return await self._http.send(call, stream=True)
-            except (httpx.RemoteProtocolError, httpx.ReadError):
-                # Before any byte of an answer this is a connection that the server had already given up: once more.
-                if attempt:
+                    last = reader.close()
+            except RefusedError as error:
+                if error.param not in OPTIONAL - self._refused or error.param not in asked:
                     raise
-        raise AssertionError("the loop above returns or raises")
+                self._refused.add(error.param)
+                continue
+            self._unopened = reader.reply.unopened
+            yield last
+            return
 
-    def _key(self) -> str | None:
-        key = os.environ.get(self.api_key_env, "").strip()
-        if not key:
-            return None
-        if not key.isascii() or not key.isprintable() or " " in key:
-            raise ContractError(f"the key in the environment variable {self.api_key_env} holds characters no key has")
-        return key
+    def _reply(self, request: LlmRequest) -> Reply:
+        return Reply(request, secret=self._wire.key(), inside=self._unopened, clock=self._clock)
+
+    async def look(self, *, timeout_s: float) -> Endpoint:
+        """Return what the server tells about itself and the model; nothing is generated.
+
+        Raises:
+            ClientError: it cannot be reached, or refuses.
+        """
+        try:
+            listed = await self._wire.ask("GET", "/models", timeout_s=timeout_s)
+        except ClientError as error:
+            if error.status not in (404, 405):
+                raise
+            listed = {}
+        models = [model for model in _list(listed, "data") if isinstance(model, dict)]
+        own = next((model for model in models if model.get("id") == self.model), None)
+        owners = {str(model.get("owned_by")) for model in models}
+        present: bool | None = own is not None if models else None
+        slots, context = None, _whole((own or {}).get("max_model_len"))
+        props = await self._props(timeout_s) if self.flavour in (GENERIC, LLAMA_SERVER) else {}
+        if not self._given:
+            self.flavour = LLAMA_SERVER if props else VLLM if "vllm" in owners else self.flavour
+        if props:
+            # It serves its one model under any name.
+            present, slots = True, _whole(props.get("total_slots"))
+            settings = props.get("default_generation_settings")
+            context = _whole(settings.get("n_ctx")) if isinstance(settings, dict) else context
+        names = ", ".join(sorted(public_name(str(model.get("id"))) for model in models)[:5])
+        detail = f"it has {names}" if present is False else ""
+        return Endpoint(True, present, slots=slots, context=context, flavour=self.flavour.name, detail=detail)
+
+    @property
+    def takes_grammar(self) -> bool:
+        """Say whether this kind of server takes a grammar at all."""
+        return bool(self.flavour.grammar)
+
+    async def _props(self, timeout_s: float) -> Mapping[str, Any]:
+        """Return what a llama-server tells about its slots; empty where there is none."""
+        try:
+            props = await self._root.ask("GET", "/props", timeout_s=timeout_s)
+        except ClientError:
+            return {}
+        return props if isinstance(props, dict) and "total_slots" in props else {}
 
 
 class SseReader:
     """Turns the bytes of a streamed reply into chunks; `feed` takes any split of the bytes.
 
-    `done` is set by the server's `[DONE]`. Reasoning text is left out; `secret` is struck out of the server's messages.
+    `done` is set by the server's `[DONE]`. `reported` makes the error of what a server reports inside the stream.
     """
 
-    def __init__(self, secret: str | None = None) -> None:
+    def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
         self.done = False
-        self._secret = secret
-        self._buffer = bytearray()
-        self._size = 0
-        self._events = 0
+        self.reply = reply
+        self._reported = reported
+        self._framer = LineFramer()
+        self._seen = False
+        self._idle = 0
         self._finish: str | None = None
-        self._usage: dict[str, int] | None = None
-        self._timings: dict[str, float] | None = None
-        # A server may write the two halves of one UTF-16 pair as escapes in two events; this puts them together.
-        self._pairs = codecs.getincrementaldecoder("utf-16-le")("replace")
+        self._refusal: list[str] = []
+        self._usage: dict[str, int] = {}
+        self._timings: dict[str, float] = {}
 
-    def feed(self, data: bytes) -> list[LlmChunk]:
-        """Read the next bytes and return the text in the lines they complete.
+    def feed(self, data: bytes) -> LlmChunk:
+        """Read the next bytes and return what they hold, possibly nothing.
 
         Raises:
             ClientError: the server reports an error, sends no event stream, or sends too much.
         """
-        self._size += len(data)
-        if self._size > REPLY_BYTES_MAX:
-            raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
-        scanned = len(self._buffer)
-        self._buffer += data
-        chunks: list[LlmChunk] = []
-        start = 0
-        while not self.done and (end := self._buffer.find(b"\n", max(start, scanned))) >= 0:
-            line = bytes(self._buffer[start:end]).rstrip(b"\r")
-            start = end + 1
-            text = self._line(line)
-            if text:
-                chunks.append(LlmChunk(text))
-        del self._buffer[:start]
-        return chunks
+        for line in self._framer.feed(data):
+            if self.done:
+                break
+            self._line(line)
+        return self.reply.take()
 
     def close(self) -> LlmChunk:
         """Return the last chunk, after the last byte.
 
         Raises:
-            ClientError: the stream ended before the reply did.
+            ClientError: the stream ended before the reply did, or the model declined to answer.
         """
-        if not self.done and self._buffer:
-            self._line(bytes(self._buffer).rstrip(b"\r"))
-        if self._size and not self._events:
-            raise ClientError("the answer is not an event stream; is this the URL before /chat/completions?")
+        if not self.done:
+            self._line(self._framer.rest())
+        if self._refusal:
+            raise ClientError(f"the model declines: {shown(''.join(self._refusal), None)}", outcome="refused")
         if not self.done and self._finish is None:
             raise ClientError("the stream ended before the reply was complete", outcome="cut")
-        return LlmChunk(self._pairs.decode(b"", final=True), self._finish or "stop", self._usage, self._timings)
+        return self.reply.end(self._finish or "stop", self._usage, self._timings)
 
-    def _line(self, line: bytes) -> str:
-        if not line.startswith(b"data:"):
-            return ""
-        payload = line[len(b"data:") :].strip()
-        self._events += 1
-        if payload == b"[DONE]":
-            self.done = True
-            return ""
-        try:
-            event = json.loads(payload)
-        except (ValueError, RecursionError):
-            raise ClientError("the server sent an event that is not JSON") from None
-        return self._event(event) if isinstance(event, dict) else ""
+    def _line(self, line: bytes) -> None:
+        if line.startswith(b"data:"):
+            self._idle, self._seen = 0, True
+            payload = line[len(b"data:") :].strip()
+            if payload == b"[DONE]":
+                self.done = True
+                return
+            event = _decoded(payload)
+            if event is _NO_JSON:
+                raise ClientError("the server sent an event that is not JSON")
+            if isinstance(event, dict):
+                self._event(event)
+            return
+        self._idle += len(line)
+        if line and not self._seen and not line.startswith(_FIELDS):
+            data = _decoded(line)
+            if isinstance(data, dict) and data.get("error"):
+                raise self._reported(data["error"])
+            raise ClientError("the answer is not an event stream; is this the URL before /chat/completions?")
+        if self._idle > LINE_BYTES_MAX:
+            raise ClientError("the stream goes on and on without an event", outcome="cut")
 
-    def _event(self, event: dict[str, Any]) -> str:
+    def _event(self, event: dict[str, Any]) -> None:
         if event.get("error"):
-            raise _reported(event["error"], self._secret)
+            raise self._reported(event["error"])
         usage, timings = event.get("usage"), event.get("timings")
         if isinstance(usage, dict):
             self._usage = _usage(usage)
@@ -225,103 +241,42 @@ class SseReader:
         choices = event.get("choices")
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
-            return ""
+            return
         if isinstance(choice.get("finish_reason"), str):
             self._finish = choice["finish_reason"]
         delta = choice.get("delta")
-        content = delta.get("content") if isinstance(delta, dict) else None
-        if not isinstance(content, str):
-            return ""
-        return self._pairs.decode(content.encode("utf-16-le", "surrogatepass"))
+        if not isinstance(delta, dict):
+            return
+        content, refusal = delta.get("content"), delta.get("refusal")
+        thinking = delta.get("reasoning_content") or delta.get("reasoning")
+        self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
+        if isinstance(refusal, str):
+            self._refusal.append(refusal)
 
 
-def _body(model: str, request: LlmRequest) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "model": model,
-        "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "max_tokens": request.tokens_max,
-        "temperature": request.temperature,
-        "seed": request.seed & _SEED_MASK,
-    }
-    if request.schema is not None:
-        schema = {"name": "plans", "strict": True, "schema": request.schema}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
-    return body
+_NO_JSON: Final = object()
 
 
-def _usage(reported: Mapping[str, Any]) -> dict[str, int] | None:
+def _decoded(payload: bytes) -> object:
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return _NO_JSON
+
+
+def _usage(reported: Mapping[str, Any]) -> dict[str, int]:
     """Return the counts a server reported; what it left out stays unknown."""
     counts = {name: reported[name] for name in _USAGE if type(reported.get(name)) is int}
     details = reported.get("prompt_tokens_details")
     if isinstance(details, dict) and type(details.get("cached_tokens")) is int:
         counts["cached_tokens"] = details["cached_tokens"]
-    return counts or None
+    return counts
 
 
-async def _error_text(response: httpx.Response) -> str:
-    """Return the server's own words from an error answer, bounded."""
-    body = b""
-    async for data in response.aiter_bytes():
-        body += data[: ERROR_BYTES_MAX - len(body)]
-        if len(body) >= ERROR_BYTES_MAX:
-            break
-    try:
-        return _message(json.loads(body))
-    except (ValueError, RecursionError):
-        return body.decode("utf-8", "replace").strip()
+def _list(data: object, name: str) -> list[Any]:
+    found = data.get(name) if isinstance(data, dict) else None
+    return found if isinstance(found, list) else []
 
 
-def _message(data: object) -> str:
-    """Find the message in the shapes that servers use: `{"error": {"message": ...}}`, `{"error": ...}`, or a text."""
-    for name in ("error", "message"):
-        if isinstance(data, dict) and name in data:
-            data = data[name]
-    return data if isinstance(data, str) else json.dumps(data)
-
-
-def _refused(status: int, text: str, api_key_env: str, secret: str | None) -> ClientError:
-    """Return the error of an answer other than 200, with what to do about it."""
-    advice = {
-        400: "ask for fewer agents in one call, or give the server a longer context",
-        401: f"put a valid key into the environment variable {api_key_env}",
-        403: f"put a valid key into the environment variable {api_key_env}",
-        404: "check the model's name and the URL before /chat/completions",
-    }.get(status, "wait, or ask for fewer calls at once" if status in (429, 503) else "see the server's log")
-    outcome = {408: "timeout", 429: "rate_limited", 504: "timeout"}.get(status, "transport")
-    return ClientError(f"HTTP {status}: {_short(text, secret)} ({advice})", outcome=outcome)
-
-
-def _reported(error: object, secret: str | None) -> ClientError:
-    """Return the error that a server reports inside a stream."""
-    code = error.get("code") if isinstance(error, dict) else None
-    outcome = "rate_limited" if str(code) in ("429", "rate_limit_exceeded") else "transport"
-    return ClientError(f"the server reports: {_short(_message(error), secret)}", outcome=outcome)
-
-
-def _short(text: str, secret: str | None) -> str:
-    """Return a server's words on one line, bounded, without the key that it may have echoed."""
-    if secret and len(secret) >= _SECRET_CHARS_MIN:
-        text = text.replace(secret, "***")
-    return " ".join(text.split())[:ERROR_CHARS_MAX] or "no message"
-
-
-def _public_name(model: str) -> str:
-    """Return the model's name without a path; a name like `org/model` is not a path and stays."""
-    looks_like_path = model.lower().endswith(".gguf") or re.match(r"[/\\~.]|[A-Za-z]:[/\\]", model)
-    return re.split(r"[/\\]", model)[-1] if looks_like_path else model
-
-
-def _checked_url(url: str) -> str:
-    """Return the URL without a trailing slash; one that could carry a secret or is none is refused, unnamed."""
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ContractError("the URL of an openai: model must start with http:// or https:// and name a host")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ContractError("the URL of an openai: model takes no user, key, query or fragment; keys come from the env")
-    return url.rstrip("/")
+def _whole(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message
-from ai.clients.openai import REPLY_BYTES_MAX, OpenAIClient, SseReader
+from ai.clients.openai import KEY_NAMES, OpenAIClient, SseReader
+from ai.clients.wire.framing import LINE_BYTES_MAX, REPLY_BYTES_MAX
+from ai.clients.wire.reply import Reply
 from ai.errors import ClientError, ContractError
 
 STREAMS = Path(__file__).parent.parent / "fixtures" / "sse"
@@ -75,6 +77,16 @@ def fault(client: OpenAIClient) -> ClientError:
     return caught.value
 
 
+def read(pieces: Sequence[bytes]) -> tuple[str, LlmChunk | str]:
+    """Read a stream without a server: the text, and the last chunk or how it failed."""
+    reader = SseReader(Reply(LlmRequest(()), clock=lambda: 0.0), lambda error: ClientError(str(error)))
+    try:
+        text = "".join(reader.feed(piece).text for piece in pieces)
+        return text, reader.close()
+    except ClientError as error:
+        return "", error.outcome
+
+
 # -- framing -----------------------------------------------------------------------------------------------------------
 
 
@@ -85,15 +97,17 @@ def test_any_split_of_the_bytes_gives_the_same_text(name: str, data: st.DataObje
     body = (STREAMS / f"{name}.sse").read_bytes()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=20)))
 
-    def read(pieces: Sequence[bytes]) -> tuple[str, LlmChunk | str]:
-        reader = SseReader()
-        text = "".join(chunk.text for piece in pieces for chunk in reader.feed(piece))
-        try:
-            return text, reader.close()
-        except ClientError as error:
-            return text, error.outcome
-
     assert read([body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]) == read([body])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_split_in_two_gives_the_same_text(name: str) -> None:
+    """The first and last events of a recorded stream, cut once at every place, give the text and end of the whole."""
+    events = (STREAMS / f"{name}.sse").read_bytes().split(b"\n\n")
+    body = b"\n\n".join([*events[:3], *events[-4:]])
+    whole = read([body])
+    for cut in range(len(body)):
+        assert read([body[:cut], body[cut:]]) == whole
 
 
 def test_a_recorded_stream_gives_text_finish_usage_and_timings() -> None:
@@ -168,7 +182,11 @@ def test_a_finish_is_enough_and_so_is_done() -> None:
         ([b"<html>\n</html>\n"], "transport", "not an event stream"),
         ([b"data: {\n"], "transport", "not JSON"),
         ([b"data: " + b"[" * 100_000 + b"\n"], "transport", "not JSON"),
-        ([b"x" * REPLY_BYTES_MAX, b"x"], "cut", "longer than"),
+        ([b'{"error":{"message":"no stream here"}}\n'], "transport", "no stream here"),
+        ([b"x" * LINE_BYTES_MAX, b"x"], "cut", "longer than"),
+        ([b": ping\n" * 40_000, b": ping\n" * 40_000], "cut", "without an event"),
+        ([event("x" * 200_000)] * 50, "cut", f"longer than {REPLY_BYTES_MAX}"),
+        ([event("{"), b'data: {"choices":[{"delta":{"refusal":"I will not"}}]}\n', DONE], "refused", "I will not"),
     ],
 )
 def test_a_stream_that_fails_is_a_client_error_by_outcome(
@@ -248,22 +266,8 @@ def test_no_answer_is_a_client_error_without_the_host(raised: Exception, outcome
     error = fault(OpenAIClient("m", "http://example.invalid/v1", transport=httpx.MockTransport(refuse)))
     assert error.outcome == outcome
     assert "example" not in str(error)
-    assert calls == (2 if isinstance(raised, httpx.RemoteProtocolError | httpx.ReadError) else 1)
-
-
-def test_a_connection_given_up_before_the_first_byte_is_tried_once_more() -> None:
-    """A server that hung up before answering is asked again, once, and the reply then counts."""
-    calls = 0
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            raise httpx.RemoteProtocolError("Server disconnected without sending a response.")
-        return httpx.Response(200, stream=Pieces([event("{}", "stop"), DONE]))
-
-    assert ask(OpenAIClient("m", transport=httpx.MockTransport(answer)))[0] == "{}"
-    assert calls == 2
+    assert calls == 1
+    assert error.hung_up == isinstance(raised, httpx.RemoteProtocolError | httpx.ReadError)
 
 
 def test_leaving_a_stream_early_closes_its_response() -> None:
@@ -298,7 +302,8 @@ def sent(client_of: Callable[[httpx.AsyncBaseTransport], OpenAIClient], request:
 
 def test_the_request_streams_bounds_and_constrains(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every call streams with usage, bounds the reply, sends the schema in the form servers enforce, and closes."""
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    for name in KEY_NAMES:
+        monkeypatch.delenv(name, raising=False)
     call = sent(lambda transport: OpenAIClient("m", "https://host/api/v1/", transport=transport))
     assert (call.method, str(call.url)) == ("POST", "https://host/api/v1/chat/completions")
     assert json.loads(call.content) == {
@@ -323,11 +328,11 @@ def test_the_request_streams_bounds_and_constrains(monkeypatch: pytest.MonkeyPat
 def test_the_key_comes_from_the_environment_and_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
     """The key travels in its header only: not in the label, the repr, an attribute or a server's echo of it."""
     monkeypatch.setenv("MY_KEY", "sk-secret-1")
-    call = sent(lambda transport: OpenAIClient("m", api_key_env="MY_KEY", transport=transport))
+    call = sent(lambda transport: OpenAIClient("m", key_names=("MY_KEY",), transport=transport))
     assert call.headers["authorization"] == "Bearer sk-secret-1"
     for status, body in ((401, b"wrong key sk-secret-1!"), (200, b'data: {"error":"sk-secret-1 is wrong"}\n\n')):
         transport = httpx.MockTransport(lambda request, s=status, b=body: httpx.Response(s, stream=Pieces([b])))
-        client = OpenAIClient("m", api_key_env="MY_KEY", transport=transport)
+        client = OpenAIClient("m", key_names=("MY_KEY",), transport=transport)
         error = fault(client)
         assert "***" in str(error)
         assert "sk-secret-1" not in f"{error!r}{client!r}{client.label}{vars(client)}"
@@ -356,7 +361,7 @@ def test_a_spec_names_model_and_url(spec: str, label: str, url: str) -> None:
     """`openai:MODEL[@URL]` is read as it stands, and the label shows neither host nor path."""
     client = client_from_spec(f"openai:{spec}")
     assert client.label == label
-    assert vars(client)["_url"] == url
+    assert vars(vars(client)["_wire"])["_url"] == url.removesuffix("/chat/completions")
     assert repr(client) == f"OpenAIClient({label!r})"
 
 
