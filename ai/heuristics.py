@@ -482,7 +482,7 @@ def evaluate(config: HeuristicConfig, batch: SnapshotBatch, registry: ToolRegist
         rows = mask.nonzero()[0]
         if len(rows):
             pending[_write(plans, rows, rule.then.make(batch, rows), batch, registry)] = False
-            if not pending.any():
+            if not np.count_nonzero(pending):
                 break
     plans.length[~pending] = 1
     plans.args[:, :, pending] = 0
@@ -496,16 +496,15 @@ def _write(plans: PlanBatch, rows: Rows, made: Made, batch: SnapshotBatch, regis
     code = registry.code(made.verb)
     spec = registry.spec(code)
     fields, possible = made.fields, made.possible
-    takes = {arg.name: arg.required for arg in spec.args}
-    if not all(name in takes for name in fields) or any(takes[name] and name not in fields for name in takes):
+    places = [(place, arg) for place, arg in enumerate(spec.args) if arg.required or arg.name in fields]
+    if len(places) != len(fields) or not all(arg.name in fields for _, arg in places):
         raise ContractError(
-            f"a heuristic rule gives {made.verb} the fields {sorted(fields)}, but it takes {list(takes)} (required: "
-            f"{[name for name in takes if takes[name]]}); leave the rule out or offer another kind"
+            f"a heuristic rule gives {made.verb} the fields {sorted(fields)}, but it takes "
+            f"{[arg.name for arg in spec.args]} (required: {[arg.name for arg in spec.args if arg.required]}); leave "
+            f"the rule out or offer another kind"
         )
     given: list[tuple[int, NDArray[Any] | int]] = []
-    for place, arg in enumerate(spec.args):
-        if arg.name not in fields:
-            continue
+    for place, arg in places:
         value = fields[arg.name]
         high = arg.high
         if not isinstance(value, np.ndarray):

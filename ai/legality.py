@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ARGS_MAX, NONE, Role, ToolRegistry
+from ai.actions import NONE, Role, ToolRegistry
 from ai.plan import PlanBatch, Refusal
 from ai.snapshot import SnapshotBatch
 
@@ -60,24 +60,18 @@ def _step_refusals(
     if unknown_kind.any():
         code[unknown_kind] = 0
         _mark(found, unknown_kind, Refusal.UNKNOWN_KIND)
-    present = np.bincount(code, minlength=len(registry.specs)).nonzero()[0]
+    present = np.bincount(code).nonzero()[0]
     if not registry.offered_codes[present].all():
         _mark(found, ~registry.offered_codes.take(code), Refusal.UNKNOWN_KIND)
-    used = np.any(registry.highs[present] != NONE, axis=0).tolist()
-    optional: _Bools = ~registry.required
-    has_optional = np.any(optional[present], axis=0).tolist()
-    roles_present = [set(column) for column in registry.roles[present].T.tolist()]
-    for place in range(ARGS_MAX):
+    # A place that a kind does not use has a range of nothing but `NONE`.
+    given = np.ascontiguousarray(args).view(np.uint32)
+    strays = given - registry.floors.take(code, axis=1) > registry.spans.take(code, axis=1)
+    if strays.any():
+        strays &= (args != NONE) | registry.required.T.take(code, axis=1)
+    roles_present = registry.roles[present].T.tolist()
+    for place, roles in enumerate(roles_present):
         value = args[place]
-        roles = roles_present[place]
-        if not used[place]:
-            _mark(found, value != NONE, Refusal.OUT_OF_RANGE)
-            continue
-        given = np.ascontiguousarray(value).view(np.uint32)
-        fits = given - registry.floors[place].take(code) <= registry.spans[place].take(code)
-        if has_optional[place] and not fits.all():
-            fits |= (value == NONE) & optional[:, place][code]
-        _mark(found, ~fits, Refusal.OUT_OF_RANGE)
+        _mark(found, strays[place], Refusal.OUT_OF_RANGE)
         for role, size in zip(_CELL_ROLES, (batch.map.width, batch.map.height), strict=True):
             if role in roles:
                 outside = (registry.roles[:, place] == role).take(code) & (value >= size)
@@ -94,7 +88,7 @@ def _step_refusals(
 
 def _mark(found: NDArray[np.int8], wrong: _Bools, refusal: Refusal) -> None:
     """Give `refusal` to those that are wrong here and were accepted so far."""
-    if wrong.any():
+    if np.count_nonzero(wrong):
         found[wrong & (found == _ACCEPTED)] = refusal
 
 

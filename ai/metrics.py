@@ -47,7 +47,10 @@ class FallbackMetrics:
             self.successes[tier] = self.successes.get(tier, 0) + count
         for attempt in result.attempts:
             numbers = np.bincount(attempt.outcome, minlength=len(Outcome)).tolist()
-            self.attempts += len(attempt.outcome) - numbers[Outcome.UNAVAILABLE]
+            tried = len(attempt.outcome) - numbers[Outcome.UNAVAILABLE]
+            self.attempts += tried
+            if tried == numbers[Outcome.OK]:
+                continue
             for outcome in _FAILURES:
                 if numbers[outcome]:
                     by_outcome = self.failures.setdefault(attempt.tier, {})

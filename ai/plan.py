@@ -290,8 +290,9 @@ class BatchPlans:
 
     def counts(self) -> dict[str, int]:
         """Return the number of plans by tier name, for the tiers that gave any."""
-        numbers = np.bincount(self.plans.tier[self.plans.tier >= 0], minlength=len(self.tiers))
-        return {name: int(count) for name, count in zip(self.tiers, numbers, strict=True) if count}
+        # Counted from one below, so that `NO_TIER` has the first place.
+        _, *numbers = np.bincount(self.plans.tier - NO_TIER, minlength=len(self.tiers) + 1).tolist()
+        return {name: count for name, count in zip(self.tiers, numbers, strict=True) if count}
 
     def results(self, registry: ToolRegistry, *, run: str, tick: int) -> dict[AgentId, FallbackResult]:
         """Return the same as objects, one for each agent, in key order; plan ids name run, tick, agent and tier."""

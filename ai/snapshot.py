@@ -245,8 +245,9 @@ class SnapshotBatch:
         """
         head = f"{self.tick},{self.ticks_per_second},{len(self)},{self.texts},{self.cooldown_names},"
         parts = [head.encode(), self.map.head, little_endian(self.keys)]
-        used_enemies = int((self.enemy >= 0).sum(1).max(initial=0))
-        used_allies = int((self.ally >= 0).sum(1).max(initial=0))
+        # Places are filled from the first on.
+        used_enemies = np.count_nonzero((self.enemy >= 0).any(0))
+        used_allies = np.count_nonzero((self.ally >= 0).any(0))
         parts += [little_endian(getattr(self, name)) for name in _OWN]
         parts += [little_endian(getattr(self, name)[:, :used_enemies]) for name in _OF_ENEMIES]
         parts += [little_endian(getattr(self, name)[:, :used_allies]) for name in _OF_ALLIES]

@@ -220,7 +220,8 @@ class Store:
         """
         if self.lengths is None:
             return self.data[..., :n]
-        most = max(int(self.lengths.data[:n].max(initial=0)), 0)
+        lengths = self.lengths.data[:n]
+        most = max(int(lengths[lengths.argmax()]), 0) if n else 0
         if most > self.spec.shape[0]:
             raise WorldError(
                 f"{self.lengths.spec.label} says that {most} entries of {self.spec.label} are in use; "

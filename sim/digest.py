@@ -185,26 +185,22 @@ def _hasher(*header: str) -> hashlib.blake2b:
 class _Part:
     """Keeps the last bytes of one column and their hash."""
 
-    __slots__ = ("base", "digest", "hex", "label", "raw", "short")
+    __slots__ = ("base", "digest", "label", "raw", "short")
 
     def __init__(self, label: str, *header: str) -> None:
         self.label = label
         self.base = _hasher(*header)
         self.raw: bytes | None = None
         self.digest = b""
-        self.hex = ""
         self.short = ""
 
-    def update(self, raw: bytes) -> bool:
-        if raw == self.raw:
-            return False
+    def renew(self, raw: bytes) -> None:
+        """Take over bytes that are not those of before."""
         self.raw = raw
         hasher = self.base.copy()
         hasher.update(raw)
         self.digest = hasher.digest()
-        self.hex = self.digest.hex()
-        self.short = self.hex[:8]
-        return True
+        self.short = self.digest[:4].hex()
 
 
 class _TableCache:
@@ -222,13 +218,17 @@ class _TableCache:
         self.hex = ""
 
     def update(self, table: Table, n: int, columns: dict[str, str]) -> None:
-        changed = self.mask.update(b"" if table.mask is None else table.mask[:n].tobytes())
+        changed = False
+        mask = b"" if table.mask is None else table.mask[:n].tobytes()
+        if mask != self.mask.raw:
+            self.mask.renew(mask)
+            changed = True
         for store, part in zip(table.stores, self.columns, strict=True):
             raw = little_endian(store.data[..., :n] if store.lengths is None else store.used(n))
             if raw != part.raw:
-                part.update(raw)
+                part.renew(raw)
+                columns[part.label] = part.short
                 changed = True
-            columns[part.label] = part.short
         if changed:
             hasher = self.base.copy()
             hasher.update(self.mask.digest)
@@ -250,20 +250,23 @@ class _WorldCache:
         self.base = _hasher("world")
         self.keys = _Part("keys", "keys")
         self.tables = tuple(_TableCache(table) for table in world.tables)
+        self.columns = {part.label: "" for table in self.tables for part in table.columns}
         self.resources: dict[str, _ResourceCache] = {}
 
     def digest(self, world: World) -> StateDigest:
         n = world.n
         components: dict[str, str] = {}
-        columns: dict[str, str] = {}
         root = self.base.copy()
-        self.keys.update(little_endian(world.keys))
+        keys = little_endian(world.keys)
+        if keys != self.keys.raw:
+            self.keys.renew(keys)
         root.update(struct.pack("<qqq", world.tick, world.next_key, n))
         root.update(self.keys.digest)
         for table, cache in zip(world.tables, self.tables, strict=True):
-            cache.update(table, n, columns)
+            cache.update(table, n, self.columns)
             components[cache.name] = cache.hex
             root.update(cache.digest)
+        columns = dict(self.columns)
         for declared in world.object_types:
             hasher = _hasher("object", declared.__qualname__)
             held: list[tuple[int, object]] = world.objects(declared)

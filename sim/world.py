@@ -224,6 +224,7 @@ class World:
         self.declaration = self._declare()
         self._tables = {table.component: table for table in self.tables}
         self._resources: dict[str, Resource] = {}
+        self._kept_resources: dict[str, tuple[tuple[int, int], Mapping[str, NDArray[Any]]]] = {}
         self._objects: dict[type, dict[int, Any]] = {declared: {} for declared in self.object_types}
         self._exact = any(_mentions_float(declared, set()) for declared in self.object_types)
 
@@ -1030,11 +1031,17 @@ class World:
             columns={store.spec.label: _kept(store.used(n)) for table in self.tables for store in table.stores},
             masks={table.schema.name: _kept(table.mask[:n]) for table in self.tables if table.mask is not None},
             objects={declared.__name__: tuple(copy.deepcopy(self.objects(declared))) for declared in self.object_types},
-            resources={
-                name: {column: _kept(array) for column, array in sorted(resource.columns().items())}
-                for name, resource in self._resources.items()
-            },
+            resources={name: self._kept_resource(resource) for name, resource in self._resources.items()},
         )
+
+    def _kept_resource(self, resource: Resource) -> Mapping[str, NDArray[Any]]:
+        """Copy a resource's columns; what was copied for a snapshot serves the next ones until the content changes."""
+        stamp = (resource.stamp, self.restores)
+        kept = self._kept_resources.get(resource.name)
+        if kept is None or kept[0] != stamp:
+            columns = {column: _kept(array) for column, array in sorted(resource.columns().items())}
+            kept = self._kept_resources[resource.name] = stamp, columns
+        return kept[1]
 
     def restore(self, state: WorldState) -> None:
         """Become what a snapshot holds. Commands and events that wait are dropped, installed systems stay.
@@ -1153,13 +1160,13 @@ class World:
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 
 def _kept(array: NDArray[Any]) -> NDArray[Any]:
     copied = array.copy()
-    copied.flags.writeable = False
+    copied.setflags(write=False)
     return copied
 
 

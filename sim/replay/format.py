@@ -52,6 +52,8 @@ KEYS_MAX: Final = 4_000_000
 ERROR_CHARS_MAX: Final = 300
 """Longest error text that is recorded."""
 
+_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+_ATOMS: Final = frozenset({str, int, bool, float, type(None)})
 _HEAD: Final = re.compile(rb'\{"c":"([0-9a-f]{16})","k":"([A-Z])","v":')
 _HEAD_BYTES: Final = len('{"c":"0123456789abcdef","k":"T","v":')
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -84,7 +86,7 @@ def canonical(value: object) -> bytes:
     >>> canonical({"b": [1, None], "a": "é"})
     b'{"a":"\\u00e9","b":[1,null]}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode("ascii")
+    return _JSON.encode(value).encode("ascii")
 
 
 def digest(value: object) -> str:
@@ -206,8 +208,8 @@ def runs(keys: NDArray[np.int64]) -> str:
     place, n = 0, len(keys)
     listed: list[int] = keys.tolist()
     # Where the step to the next key changes, a run ends at the latest.
-    steps = np.diff(keys)
-    bends = np.append(np.flatnonzero(np.diff(steps)) + 1, n - 1).tolist() if n > 1 else []
+    steps = keys[1:] - keys[:-1]
+    bends = [*((steps[1:] != steps[:-1]).nonzero()[0] + 1).tolist(), n - 1] if n > 1 else []
     bend = 0
     while place < n:
         while bend < len(bends) and bends[bend] <= place:
@@ -298,6 +300,8 @@ class Body(BaseModel):
 def plain(value: Any) -> Any:
     """Return bodies, inputs, and lists and dicts of them, as plain data."""
     # Written out by hand: pydantic's own dump takes several times as long, and this runs in every tick.
+    if type(value) in _ATOMS:
+        return value
     if isinstance(value, Body):
         return value.data()
     if isinstance(value, BaseModel):

@@ -194,9 +194,7 @@ def _planning(plans: BatchPlans) -> dict[str, Any]:
     usage = None if plans.usage == LlmUsage() else _usage(plans.usage)
     return {
         "planned": {
-            name: runs(given.keys[given.tier == tier])
-            for tier, name in enumerate(plans.tiers)
-            if (given.tier == tier).any()
+            plans.tiers[tier]: runs(given.keys[given.tier == tier]) for tier in np.bincount(given.tier).nonzero()[0]
         },
         "plan": given.digest(plans.tiers),
         "plans": len(given),
@@ -307,7 +305,8 @@ class Totals:
         self.ticks += 1
         self._root, self._outcome = tick.root, tick.outcome
         for tier, text in tick.planned.items():
-            self._plans[tier] = self._plans.get(tier, 0) + count_of(text)
+            count = tick.plans if len(tick.planned) == 1 else count_of(text)
+            self._plans[tier] = self._plans.get(tier, 0) + count
         if tick.usage is not None:
             self._usage.add(usage_of(tick.usage))
 

@@ -59,6 +59,10 @@ class Board:
     def columns(self):
         return {"cells": self.cells}
 
+    def put(self, place, value):
+        self.cells[place] = value
+        self.stamp += 1
+
     def restore(self, columns):
         self.cells = columns["cells"].copy()
         self.stamp += 1
@@ -654,7 +658,7 @@ def scramble(world):
     world[Position].x[:] += 50
     world[Route].length[:] = 4
     world[Route].cells[:] = 9
-    world.resources["board"].cells[0] = 99
+    world.resources["board"].put(0, 99)
     world.object(2, Memory).seen.append(2)
     world.kill([0, 1])
     world.spawn({}, count=40)
@@ -710,7 +714,7 @@ def test_a_snapshot_is_a_copy(world):
         lambda world: setattr(world, "tick", 9),
         lambda world: world[Position].x.__setitem__(0, 9),
         lambda world: world.object(2, Memory).seen.append(1),
-        lambda world: world.resources["board"].cells.__setitem__(0, 9),
+        lambda world: world.resources["board"].put(0, 9),
         lambda world: (world.detach([0], Wealth), world.flush()),
         lambda world: (world.kill([5]), world.flush()),
     ],
