@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ai.plan import LlmUsage
+from sim.model_tally import ModelTally
 from sim.outcome import TeamStanding
 from sim.scenario import Scenario
 from sim.simulation import TickReport
@@ -40,7 +40,7 @@ class Tally:
         self.outcome: str | None = None
         self.teams: tuple[TeamStanding, ...] = ()
         self.tiers: Counter[str] = Counter()
-        self.usage = LlmUsage()
+        self.model = ModelTally()
         self.phases: Counter[str] = Counter()
         self.run_s = 0.0
         self.wall_s = 0.0
@@ -58,7 +58,7 @@ class Tally:
         self.phases[RECORDING] += record_s  # type: ignore[assignment] # a Counter adds floats as well
         if report.plans is not None:
             self.tiers.update(report.plans.counts())
-            self.usage.add(report.plans.usage)
+            self.model.add(report.plans)
 
     @property
     def plans(self) -> int:
@@ -84,13 +84,7 @@ class Tally:
             "teams": [team.data() for team in self.teams],
             "plans": self.plans,
             "tiers": dict(self.tiers),
-            "llm": {
-                "calls": self.usage.calls,
-                "agents": self.usage.agents,
-                "prompt_tokens": self.usage.prompt_tokens,
-                "completion_tokens": self.usage.completion_tokens,
-                "errors": dict(sorted(self.usage.errors.items())),
-            },
+            "llm": self.model.as_json(),
             "wall_s": round(self.wall_s, 3),
             "ticks_per_s": round(self.ticks_per_s, 1),
         }
@@ -98,7 +92,13 @@ class Tally:
     def as_report(self) -> dict[str, Any]:
         """Return what the `*.report.json` beside a replay holds: the same, and where the time went."""
         seconds = {name: round(value, 6) for name, value in self.phases.items()}
-        return {**self.as_json(), "alive": self.alive, "phases_s": seconds, "unused_inputs": self.unused_inputs}
+        return {
+            **self.as_json(),
+            "alive": self.alive,
+            "phases_s": seconds,
+            "first_plan_s": self.model.times(),
+            "unused_inputs": self.unused_inputs,
+        }
 
     def table(self) -> Table:
         """Return the summary for people."""
@@ -121,8 +121,8 @@ class Tally:
             ("ticks a second", f"{self.ticks_per_s:,.1f}"),
             ("time by phase", self._shares()),
         ]
-        if self.usage.calls:
-            rows.insert(4, ("model", self._model()))
+        if self.model.usage.calls:
+            rows.insert(4, ("model", self.model.sentence()))
         if self.unused_inputs:
             rows.append(("inputs", f"{self.unused_inputs:,} not applied: the run ended before their tick"))
         if self.replay is not None:
@@ -134,15 +134,6 @@ class Tally:
         if not total:
             return "not measured"
         return ", ".join(f"{name} {100 * value / total:.0f} %" for name, value in self.phases.items())
-
-    def _model(self) -> str:
-        usage = self.usage
-        tokens = "tokens not reported"
-        if usage.prompt_tokens is not None or usage.completion_tokens is not None:
-            tokens = f"{usage.prompt_tokens or 0:,} tokens read, {usage.completion_tokens or 0:,} written"
-        errors = ", ".join(f"{name} {count:,}" for name, count in sorted(usage.errors.items()))
-        text = f"{usage.calls:,} calls for {usage.agents:,} agents, {tokens}"
-        return f"{text}; not answered: {errors}" if errors else text
 
 
 def _standing(team: TeamStanding) -> str:

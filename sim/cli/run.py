@@ -14,6 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from ai.prompt import PROMPT_VERSION
+from ai.resilience import RETRIES
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -36,9 +37,20 @@ from sim.replay.writer import Recorder, open_replay
 from sim.scenario import FILE_BYTES_MAX, TICKS_MAX, Scenario, decode, folder_of, inputs_from_lines, load, read_text
 from sim.simulation import Simulation, TickReport
 from sim.summary import Tally
+from sim.tiers import ModelOptions
 
 REFUSED_SHOWN_MAX: Final = 5
 """Refused inputs told for one tick."""
+DEADLINE_MS_MAX: Final = 3_600_000
+"""Longest time for one tick's planning, milliseconds."""
+SHARD_SIZE_MAX: Final = 1_000
+"""Most agents that may be pinned for one call; what a call has room for bounds it further."""
+IN_FLIGHT_MAX: Final = 256
+"""Most calls that may be pinned to run at once."""
+RETRIES_MAX: Final = 10
+"""Most second tries of one call."""
+RATE_MAX: Final = 1_000_000_000
+"""Highest rate that may be given, a minute."""
 
 
 class DetailOption(StrEnum):
@@ -59,6 +71,25 @@ def run(
         str,
         typer.Option(metavar="SPEC", help="The model: none, openai:MODEL[@URL] or scripted:FILE; plug-ins add more."),
     ] = NO_MODEL,
+    deadline_ms: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=DEADLINE_MS_MAX, metavar="MS", help="Time for one tick's planning; rules plan for the rest."
+        ),
+    ] = None,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents in one call; else it adapts.")
+    ] = None,
+    in_flight: Annotated[
+        int | None, typer.Option(min=1, max=IN_FLIGHT_MAX, metavar="M", help="Calls at once; else it adapts.")
+    ] = None,
+    retries: Annotated[
+        int | None, typer.Option(min=0, max=RETRIES_MAX, metavar="N", help=f"Second tries of a call [{RETRIES}].")
+    ] = None,
+    rate: Annotated[int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Calls a minute at most.")] = None,
+    token_rate: Annotated[
+        int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Tokens a minute at most.")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where to write the replay. Default: ./SCENARIO-SEED.replay.jsonl"),
@@ -82,11 +113,21 @@ def run(
     timeline = _inputs(inputs, plan)
     target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
     client = client_of(llm)
+    options = ModelOptions(
+        deadline_s=None if deadline_ms is None else deadline_ms / 1000,
+        shard_size=shard_size,
+        in_flight=in_flight,
+        retries=retries,
+        requests_a_minute=rate,
+        tokens_a_minute=token_rate,
+    )
     tally = Tally(plan, chosen_seed, target)
     started = perf_counter()
     total = ticks or plan.ticks
     with (
-        Simulation(plan, seed=chosen_seed, plugins=plugins, client=client, detail=detail.value) as simulation,
+        Simulation(
+            plan, seed=chosen_seed, plugins=plugins, client=client, model=options, detail=detail.value
+        ) as simulation,
         open_replay(target) as writer,
         progress_bar(plan.name, total, hidden=quiet) as show,
         interrupts() as interrupted,

@@ -26,7 +26,9 @@ RUN_KEYS = [
     "scenario", "seed", "ticks", "agents", "replay", "root", "outcome", "score", "teams", "plans", "tiers", "llm",
     "wall_s", "ticks_per_s",
 ]  # fmt: skip
-LLM_KEYS = ["calls", "agents", "prompt_tokens", "completion_tokens", "errors"]
+LLM_KEYS = [
+    "calls", "agents", "prompt_tokens", "completion_tokens", "errors", "retries", "breaker", "in_flight", "shard_size",
+]  # fmt: skip
 ROOT = Path(__file__).parents[2]
 WAIT_S = 60.0
 
@@ -85,7 +87,10 @@ def test_run_prints_one_object_with_the_promised_keys(shell: Shell) -> None:
     assert (value["scenario"], value["seed"], value["ticks"], value["agents"]) == ("skirmish", 7, 20, 20)
     assert value["replay"] == "a.replay.jsonl"
     assert value["tiers"] == {"heuristic": value["plans"]}
-    assert value["llm"] == {"calls": 0, "agents": 0, "prompt_tokens": None, "completion_tokens": None, "errors": {}}
+    assert value["llm"] == {
+        "calls": 0, "agents": 0, "prompt_tokens": None, "completion_tokens": None, "errors": {},
+        "retries": 0, "breaker": {"state": "closed", "opened": 0}, "in_flight": None, "shard_size": {},
+    }  # fmt: skip
     report = json.loads(Path("a.report.json").read_text())
     assert {key: report[key] for key in RUN_KEYS} == value
     assert report["phases_s"]["recording"] > 0
@@ -154,6 +159,32 @@ def test_a_scripted_model_runs_and_is_not_needed_to_verify(shell: Shell) -> None
     assert shell("verify", "a.replay.jsonl") == OK
 
 
+def test_how_a_model_is_called_can_be_pinned_and_is_shown(shell: Shell) -> None:
+    """Sizes, retries and limits are taken from the command line, stand in the summary and hold for the calls."""
+    script = {"agent": "*", "steps": [{"act": "Wait", "duration": 1}]}
+    Path("script.jsonl").write_text(json.dumps(script) + "\n")
+    pinned = ("--shard-size", "3", "--in-flight", "2", "--deadline-ms", "60000", "--rate", "60000")
+    value = shell.json(
+        "run", "skirmish", "--ticks", "12", "--llm", "scripted:script.jsonl", "--out", "a.replay.jsonl", *pinned
+    )
+    assert (value["llm"]["in_flight"], value["llm"]["shard_size"]) == (2, {"simplified_llm": 2})
+    assert json.loads(Path("a.report.json").read_text())["first_plan_s"]["ticks"] > 0
+    assert shell("verify", "a.replay.jsonl") == OK
+
+
+def test_a_broken_server_opens_the_breaker_and_the_run_goes_on(shell: Shell) -> None:
+    """A server that fails every call is soon left alone; summary and replay say so, and the replay verifies."""
+    Path("script.jsonl").write_text('{"agent": "*", "error": "transport"}\n')
+    words = ("run", "skirmish", "--ticks", "12", "--llm", "scripted:script.jsonl", "--retries", "0", "--out", "a.jsonl")
+    value = shell.json(*words)
+    assert value["tiers"] == {"heuristic": value["plans"]}
+    assert value["llm"]["breaker"] == {"state": "open", "opened": 1}
+    assert (value["llm"]["retries"], value["llm"]["errors"]["breaker_open"] > 0) == (0, True)
+    assert shell("verify", "a.jsonl") == OK
+    assert shell(*words[:-2], "--out", "b.jsonl") == OK
+    assert "breaker opened 1 times, now open" in " ".join(shell.out.split())
+
+
 ORDER = {"tick": 3, "input": {"kind": "order", "squad": "red one", "text": "hold the line"}}
 LATE = {"tick": 500, "input": {"kind": "remove", "agent": 0}}
 
@@ -197,6 +228,12 @@ def test_refused_inputs_are_told(shell: Shell) -> None:
         ["run", "skirmish", "--llm", "oracle:delphi"],
         ["run", "skirmish", "--llm", "scripted:nowhere.jsonl"],
         ["run", "skirmish", "--out", "nowhere/a.replay.jsonl"],
+        ["run", "skirmish", "--deadline-ms", "0"],
+        ["run", "skirmish", "--shard-size", "0"],
+        ["run", "skirmish", "--in-flight", "nan"],
+        ["run", "skirmish", "--retries", "-1"],
+        ["run", "skirmish", "--rate", "nan"],
+        ["run", "skirmish", "--token-rate", "1e99"],
         ["run", "skirmish", "--out", "."],
         ["run", "skirmish", "--out", "/dev/full"],
         ["run", "skirmish", "--out", "a\x00b"],
