@@ -15,13 +15,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ActionStep, ToolRegistry
+from ai.actions import EncodedStep, ToolRegistry
 from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.encodings import NAMED
 from ai.encodings.base import Encoding, Scanner
@@ -64,13 +65,13 @@ class BatchRequest:
 class BatchResponse:
     """What came back, in key order.
 
-    `outcome [n] int8` holds an `Outcome` for each agent asked; `plans` has the steps of those that are `OK`, `texts`
-    the raw text of every plan that closed, `errors` a reason for each agent without a plan. `shards` says how the batch
-    was cut and how each call ended. `usage.errors` counts agents by outcome. `first_plan_s` is measured from the start
-    of the batch to its first good plan, seconds, None where there was none.
+    `outcome [n] int8` holds an `Outcome` for each agent asked; `plans` has the steps, as integers, of those that are
+    `OK`, `texts` the raw text of every plan that closed, `errors` a reason for each agent without a plan. `shards` says
+    how the batch was cut and how each call ended. `usage.errors` counts agents by outcome. `first_plan_s` is measured
+    from the start of the batch to its first good plan, seconds, None where there was none.
     """
 
-    plans: dict[int, tuple[ActionStep, ...]]
+    plans: dict[int, tuple[EncodedStep, ...]]
     outcome: NDArray[np.int8]
     errors: dict[int, str]
     texts: dict[int, str]
@@ -86,7 +87,7 @@ class _Shard:
     batch: SnapshotBatch
     slots: dict[str, int]
     scanner: Scanner
-    plans: dict[int, tuple[ActionStep, ...]] = field(default_factory=dict)
+    plans: dict[int, tuple[EncodedStep, ...]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     invalid: dict[int, str] = field(default_factory=dict)
     called: bool = False
@@ -284,27 +285,23 @@ class _Run:
         self.closed(shard, shard.scanner.feed(chunk.text))
 
     def closed(self, shard: _Shard, slots: list[SlotText]) -> None:
-        """Read the plans that have closed."""
+        """Read the plans that have closed, keep those that can be read, and tell whoever listens."""
+        encoding, registry = self.request.encoding, self.request.registry
         for slot in slots:
             shard.texts[slot.agent] = slot.text
             try:
-                steps = self.request.encoding.parse(slot.text, self.request.registry)
+                shard.plans[slot.agent] = encoding.encode(slot.text, registry)
             except ParseError as error:
                 shard.invalid[slot.agent] = str(error)
             else:
-                self.keep(shard, slot.agent, steps)
-
-    def keep(self, shard: _Shard, agent: int, steps: tuple[ActionStep, ...]) -> None:
-        """Keep one parsed plan and tell whoever listens."""
-        shard.plans[agent] = steps
-        if self.first_plan_s is None:
-            self.first_plan_s = self.clock() - self.begun
-        if self.on_plan is not None:
-            self.on_plan(AgentId(agent), steps)
+                if self.first_plan_s is None:
+                    self.first_plan_s = self.clock() - self.begun
+                if self.on_plan is not None:
+                    self.on_plan(AgentId(slot.agent), encoding.parse(slot.text, registry))
 
     def finish(self, shard: _Shard) -> None:
         """Say why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
-        self.closed(shard, shard.scanner.close())
+        self.closed(shard, shard.scanner.close(whole=shard.failure is None and shard.finish == "stop"))
         if shard.failure is not None:
             return
         if shard.scanner.cut is not None:
@@ -314,13 +311,9 @@ class _Run:
         elif shard.finish != "stop":
             shard.failure = Outcome.CUT, f"the reply ended with {shard.finish!r} instead of 'stop'"
         elif not shard.texts:
-            try:
-                reply = self.request.encoding.read(shard.scanner.text, shard.slots, self.request.registry)
-            except ParseError:
-                return  # nothing to read: every plan is missing, as each would be in a shard of its own
-            shard.texts, shard.invalid = reply.texts, reply.errors
-            for agent, steps in reply.plans.items():
-                self.keep(shard, agent, steps)
+            # Where nothing can be read either, every plan is missing, as each would be in a shard of its own.
+            with suppress(ParseError):
+                self.closed(shard, self.request.encoding.find(shard.scanner.text, shard.slots))
 
 
 async def _read(run: _Run, shard: _Shard) -> None:

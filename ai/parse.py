@@ -494,6 +494,21 @@ def _decode(text: str, chars_max: int) -> Any:
         raise ParseError("not JSON that can be held: a number is too long") from None
 
 
+def decode(text: str, place: int) -> tuple[Any, int]:
+    """Decode one strict JSON value that begins at a place of a text; return it and where it ends.
+
+    Raises:
+        ParseError: it is none.
+    """
+    _check_depth(text[place:])
+    try:
+        return _STRICT_JSON.raw_decode(text, place)
+    except json.JSONDecodeError as error:
+        raise ParseError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except ValueError:
+        raise ParseError("not JSON that can be held: a number is too long") from None
+
+
 def _check_depth(text: str) -> None:
     depth = 0
     for match in _STRUCTURE.finditer(text):

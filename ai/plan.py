@@ -168,11 +168,25 @@ class PlanBatch:
         Raises:
             ContractError: a plan is longer than `STEPS_MAX`, or a kind is unknown.
         """
+        return cls.from_encoded(keys, [[registry.encode(step) for step in plan or ()] for plan in plans])
+
+    @classmethod
+    def from_encoded(cls, keys: Keys, plans: Sequence[Sequence[EncodedStep] | None]) -> PlanBatch:
+        """Build a batch from steps as integers; None and an empty sequence mean no plan.
+
+        Raises:
+            ContractError: a plan is longer than `STEPS_MAX`.
+        """
         longest = max((len(plan) for plan in plans if plan), default=1)
         batch = cls.empty(keys, longest)
-        for row, plan in enumerate(plans):
-            for position, step in enumerate(plan or ()):
-                batch.set_step(row, position, registry.encode(step))
+        for position in range(longest):
+            having = [(row, plan[position]) for row, plan in enumerate(plans) if plan and len(plan) > position]
+            rows = [row for row, _ in having]
+            batch.length[rows] = position + 1
+            batch.kind[position, rows] = [step.kind for _, step in having]
+            batch.args[position][:, rows] = (
+                np.array([step.args for _, step in having], np.int32).reshape(-1, ARGS_MAX).T
+            )
         return batch
 
     def set_step(self, row: int, position: int, step: EncodedStep) -> None:

@@ -75,7 +75,7 @@ def system_message(registry: ToolRegistry, *, encoding: Encoding = NAMED, exampl
         "2. Reload when ammo is 0; heal or retreat when hp is low; retreat when morale is below 30.",
         "3. Name only enemies and allies listed in that agent's own row, by id; name only cells on the map.",
         f"4. A plan has 1 to {PLAN_STEPS_MAX} steps; only the verbs below exist; arguments marked ? may be left out.",
-        f"5. {encoding.instructions(registry)}",
+        f"5. {encoding.instructions()}",
         "Verbs:",
         *(_verb_line(spec, costs=examples) for spec in registry),
     ]

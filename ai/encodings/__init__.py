@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from ai.encodings.base import Encoding
+from ai.encodings.line import Line
 from ai.encodings.named import NamedJson
+from ai.encodings.tuples import TupleJson
 from ai.errors import ContractError
 
 NAMED: Final = NamedJson()
 """The encoding that every server and model knows."""
-ENCODINGS: Final[tuple[Encoding, ...]] = (NAMED,)
+ENCODINGS: Final[tuple[Encoding, ...]] = (NAMED, TupleJson(), Line())
 
 
 def encoding_of(name: str) -> Encoding:

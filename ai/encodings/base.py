@@ -1,28 +1,33 @@
 """How a reply writes plans: the one face of an output encoding.
 
 An encoding says how plans are asked for (instructions, example, JSON schema or grammar), finds each agent's plan in a
-reply while it streams (a scanner), and reads one plan's raw text. All encodings give the same plans. Every encoding
-also reads a plan written in named JSON: models fall back to it when nothing holds them to the encoding, and scripts
-are written in it.
+reply while it streams (a scanner), and decodes one plan's raw text. All encodings give the same plans: what a decoded
+step means is decided once, in `ai.steps`. Every encoding also reads a plan written in named JSON: models fall back to
+it when nothing holds them to the encoding, and scripts are written in it.
 
 To add one, put one file in this folder and name it in `ai.encodings.ENCODINGS`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import KEY_MAX, ActionStep, Role, ToolRegistry, ToolSpec
-from ai.parse import ParsedReply, SlotText
+from ai.actions import KEY_MAX, ActionStep, EncodedStep, Role, ToolRegistry, ToolSpec
+from ai.parse import SlotText, find_plans
 from ai.snapshot import SnapshotBatch
+from ai.steps import encode_steps, parse_steps
 
 PLAN_STEPS_MAX: Final = 4
 """Steps that a model is asked for; a plan may hold more."""
+CACHED: Final = 1024
+"""Parts of schemas and grammars that are kept, by what an agent can name."""
 
 
 class Scanner(Protocol):
@@ -45,61 +50,77 @@ class Scanner(Protocol):
         """Read the next piece and return the plans that closed in it, in order."""
         ...
 
-    def close(self) -> list[SlotText]:
-        """Say that the reply is over; return plans that only its end has closed."""
+    def close(self, *, whole: bool = True) -> list[SlotText]:
+        """Say that the reply is over; return plans that only its end closes, if it is `whole` and was not cut off."""
         ...
 
 
-class Encoding(Protocol):
+class Encoding(ABC):
     """One way to write plans. Stateless; `name` and the prompt's version are recorded with every call."""
 
     name: str
     plan_tokens: int
     """Reply tokens reserved for one plan."""
 
-    def instructions(self, registry: ToolRegistry) -> str:
+    @abstractmethod
+    def instructions(self) -> str:
         """Return the sentence of the system message that says how to reply."""
-        ...
 
+    @abstractmethod
     def closing(self, count: int) -> str:
         """Return the last line of the user message: which slots to answer."""
-        ...
 
-    def schema(self, batch: SnapshotBatch, registry: ToolRegistry) -> Mapping[str, Any] | None:
-        """Return the JSON schema of the reply, or None where a grammar says it."""
-        ...
+    def schema(self, batch: SnapshotBatch, registry: ToolRegistry) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """Return the JSON schema of the reply, or None where a grammar says it. It may be shared: do not change it."""
+        return None
 
-    def grammar(self, batch: SnapshotBatch, registry: ToolRegistry) -> str | None:
+    def grammar(self, batch: SnapshotBatch, registry: ToolRegistry) -> str | None:  # noqa: ARG002
         """Return the grammar (GBNF) of the reply, or None where a schema says it."""
-        ...
+        return None
 
+    @abstractmethod
     def scanner(self, slots: Mapping[str, int]) -> Scanner:
         """Return a scanner for one reply to these slots."""
-        ...
+
+    @abstractmethod
+    def raw_steps(self, text: str) -> list[Any]:
+        """Decode one plan's raw text into steps as `ai.steps` takes them.
+
+        Raises:
+            ParseError: it is no plan.
+        """
+
+    @abstractmethod
+    def write(self, steps: Sequence[ActionStep], registry: ToolRegistry) -> str:
+        """Return the raw text of one plan, as short as this encoding allows."""
+
+    @abstractmethod
+    def frame(self, texts: Mapping[str, str]) -> str:
+        """Return a whole reply for raw plan texts by slot."""
 
     def parse(self, text: str, registry: ToolRegistry) -> tuple[ActionStep, ...]:
-        """Read one plan's raw text.
+        """Return one plan's raw text as steps.
 
         Raises:
             ParseError: it is no plan, or holds a step that the registry refuses.
         """
-        ...
+        return parse_steps(self.raw_steps(text), registry)
 
-    def read(self, text: str, slots: Mapping[str, int], registry: ToolRegistry) -> ParsedReply:
-        """Read a whole reply in which the scanner found nothing.
+    def encode(self, text: str, registry: ToolRegistry) -> tuple[EncodedStep, ...]:
+        """Return one plan's raw text as integers: those of `parse`.
+
+        Raises:
+            ParseError: as `parse`.
+        """
+        return encode_steps(self.raw_steps(text), registry)
+
+    def find(self, text: str, slots: Mapping[str, int]) -> list[SlotText]:
+        """Return the plans of a whole reply in which the scanner found nothing.
 
         Raises:
             ParseError: nothing in the text could be read as a reply.
         """
-        ...
-
-    def write(self, steps: Sequence[ActionStep], registry: ToolRegistry) -> str:
-        """Return the raw text of one plan, as short as this encoding allows."""
-        ...
-
-    def frame(self, texts: Mapping[str, str]) -> str:
-        """Return a whole reply for raw plan texts by slot."""
-        ...
+        return find_plans(text, slots).found
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +130,17 @@ class Offer:
     enemies: tuple[int, ...]
     allies: tuple[int, ...]
 
+    def known(self, role: Role) -> tuple[int, ...]:
+        """Return the ids for a target of this role."""
+        return self.enemies if role is Role.ENEMY else self.allies
+
     def allows(self, spec: ToolSpec) -> bool:
         """Say whether each target of this kind has somebody to name; a step without could only be refused."""
-        return all(
-            self.enemies if arg.role is Role.ENEMY else self.allies
-            for arg in spec.args
-            if arg.role in (Role.ENEMY, Role.ALLY)
-        )
+        return all(self.known(arg.role) for arg in spec.args if arg.role in TARGET_ROLES)
+
+
+TARGET_ROLES: Final = (Role.ENEMY, Role.ALLY)
+"""Roles whose integers are ids that the agent must know."""
 
 
 def offers(batch: SnapshotBatch) -> list[Offer]:
@@ -128,6 +153,56 @@ def _known(keys: NDArray[np.int64]) -> list[tuple[int, ...]]:
     return [tuple(sorted({key for key in row if 0 <= key <= KEY_MAX})) for row in keys.tolist()]
 
 
-def has_target(spec: ToolSpec) -> bool:
-    """Say whether a kind names an agent."""
-    return any(arg.role in (Role.ENEMY, Role.ALLY) for arg in spec.args)
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Verbs that take the same arguments: described once, by the first of them."""
+
+    names: tuple[str, ...]
+    spec: ToolSpec
+    targeted: bool
+    """Whether they name an agent."""
+
+
+@lru_cache(maxsize=CACHED)
+def groups(registry: ToolRegistry) -> tuple[Group, ...]:
+    """Return the verbs that a registry offers, grouped by their arguments, in the order of first names."""
+    alike: dict[object, list[ToolSpec]] = {}
+    for spec in registry:
+        alike.setdefault(spec.args, []).append(spec)
+    return tuple(
+        Group(tuple(spec.name for spec in specs), specs[0], any(arg.role in TARGET_ROLES for arg in specs[0].args))
+        for specs in alike.values()
+    )
+
+
+def cuts(spec: ToolSpec) -> list[int]:
+    """Return the numbers of arguments after which a list of values may end, ascending; the last is all of them.
+
+    Trailing arguments that need not be given may be left out; a nested object is there whole or not at all.
+    """
+    ends = [len(spec.args)]
+    place = len(spec.args)
+    while place and not spec.args[place - 1].required:
+        owner = spec.args[place - 1].name.partition(".")[0]
+        while place and spec.args[place - 1].name.partition(".")[0] == owner:
+            place -= 1
+        ends.append(place)
+    return ends[::-1]
+
+
+def written(step: ActionStep, registry: ToolRegistry) -> list[Any]:
+    """Return a step as a list of values in the order of the registry, without trailing ones that are not given."""
+    fields = step.model_dump(mode="json")
+    values: list[Any] = [step.act]
+    for arg in registry.spec(step.act).args:
+        value: Any = fields
+        for part in arg.name.split("."):
+            value = None if value is None else value[part]
+        values.append(_plain(value))
+    while values[-1] is None:
+        values.pop()
+    return values
+
+
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value

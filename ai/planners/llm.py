@@ -55,7 +55,7 @@ class LlmTier:
             raise PlannerError(f"the registry offers no verb that tier {self.name} may use")
         begun = call.clock()
         response = await self._ask(batch, offered, call, {})
-        answer = _answer(response, batch, offered)
+        answer = _answer(response, batch)
         if response.first_plan_s is not None:
             answer.first_plan_s = begun - call.begun + response.first_plan_s
         reasons = _reasons(answer, batch, offered)
@@ -63,7 +63,7 @@ class LlmTier:
         if reasons and (call.deadline is None or call.clock() + needed_s < call.deadline):
             rows = np.flatnonzero(np.isin(batch.keys, list(reasons)))
             part = batch.take(rows)
-            _take_over(answer, rows, _answer(await self._ask(part, offered, call, reasons), part, offered))
+            _take_over(answer, rows, _answer(await self._ask(part, offered, call, reasons), part))
         return answer
 
     async def _ask(
@@ -88,10 +88,10 @@ class LlmTier:
         await self.executor.aclose()
 
 
-def _answer(response: BatchResponse, batch: SnapshotBatch, offered: ToolRegistry) -> TierPlans:
-    steps = [response.plans.get(int(key)) for key in batch.keys]
+def _answer(response: BatchResponse, batch: SnapshotBatch) -> TierPlans:
+    plans = [response.plans.get(key) for key in batch.keys.tolist()]
     return TierPlans(
-        plans=PlanBatch.from_steps(batch.keys, steps, offered),
+        plans=PlanBatch.from_encoded(batch.keys, plans),
         outcome=response.outcome.astype(np.int8),
         errors=response.errors,
         texts=response.texts,

@@ -16,7 +16,7 @@ from typing import Self
 
 import numpy as np
 
-from ai.actions import ActionStep, ToolRegistry
+from ai.actions import EncodedStep, ToolRegistry
 from ai.encodings import NAMED, encoding_of
 from ai.encodings.base import Encoding
 from ai.errors import ContractError, ParseError
@@ -65,16 +65,16 @@ class RecordedTier:
 
     async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Read the recorded texts of the agents asked."""
-        steps: list[tuple[ActionStep, ...]] = []
+        steps: list[tuple[EncodedStep, ...]] = []
         outcomes: list[Outcome] = []
         errors: dict[int, str] = {}
         texts: dict[int, str] = {}
         for key in batch.keys.tolist():
-            plan: tuple[ActionStep, ...] = ()
+            plan: tuple[EncodedStep, ...] = ()
             outcome, error = self._failures.get(key, (Outcome.MISSING, "the record has nothing for this agent"))
             if key in self._texts:
                 try:
-                    plan, outcome, error = self._encoding.parse(self._texts[key], registry), Outcome.OK, None
+                    plan, outcome, error = self._encoding.encode(self._texts[key], registry), Outcome.OK, None
                 except ParseError as problem:
                     outcome, error = Outcome.INVALID, str(problem)
                 else:
@@ -83,7 +83,7 @@ class RecordedTier:
                 errors[key] = error
             steps.append(plan)
             outcomes.append(outcome)
-        return TierPlans(PlanBatch.from_steps(batch.keys, steps, registry), np.array(outcomes, np.int8), errors, texts)
+        return TierPlans(PlanBatch.from_encoded(batch.keys, steps), np.array(outcomes, np.int8), errors, texts)
 
 
 class RecordedPlanning:

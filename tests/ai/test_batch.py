@@ -85,7 +85,7 @@ def test_every_agent_gets_its_own_plan() -> None:
     client = Client()
     response = execute(client, 3, 8, 21, 22, 40)
     assert list(response.plans) == [3, 8, 21, 22, 40]
-    assert response.plans[21] == (Wait(duration=22),)
+    assert response.plans[21] == (REGISTRY.encode(Wait(duration=22)),)
     assert response.texts == {key: plan(key) for key in (3, 8, 21, 22, 40)}
     assert outcomes(response) == ["ok"] * 5
     assert response.errors == {}
@@ -209,7 +209,7 @@ def test_a_single_plan_without_a_name_is_taken_when_one_agent_was_asked() -> Non
 
     heard: list[int] = []
     response = execute(Bare(), 5, k=1, on_plan=lambda agent, steps: heard.append(agent))
-    assert response.plans == {5: (Wait(duration=2),)}
+    assert response.plans == {5: (REGISTRY.encode(Wait(duration=2)),)}
     assert (response.texts, heard) == ({5: plan(1)}, [5])
     assert outcomes(execute(Bare(), 5, 6)) == ["missing", "missing"]
 
@@ -218,7 +218,7 @@ def test_duplicates_and_strangers_are_recorded() -> None:
     """The first plan of an agent wins; later ones and plans for others are noted in the shard's record."""
     extra = f'{plan(1)},"a1":{{"steps":[{{"act":"Scan"}}]}},"a9":{{}}'
     response = execute(Client({1: extra, 2: plan(2)}.get), 1, 2)
-    assert response.plans[1] == (Wait(duration=2),)
+    assert response.plans[1] == (REGISTRY.encode(Wait(duration=2)),)
     assert (response.shards[0]["duplicates"], response.shards[0]["unknown"]) == ([1], 1)
 
 
@@ -384,4 +384,5 @@ def test_sizes_must_be_positive() -> None:
 def test_steps_of_every_offered_kind_come_through() -> None:
     """What the parser reads is what the response holds, step by step."""
     text = '{"steps":[{"act":"Scan","radius":4},{"act":"Wait","duration":1.5}]}'
-    assert execute(Client({1: text}.get), 1).plans == {1: (Scan(radius=4), Wait(duration=1.5))}
+    plans = execute(Client({1: text}.get), 1).plans
+    assert plans == {1: (REGISTRY.encode(Scan(radius=4)), REGISTRY.encode(Wait(duration=1.5)))}

@@ -1,0 +1,348 @@
+"""The line encoding: `a1: MoveTo 3 4; TakeCover`, one line a slot, under a grammar (GBNF).
+
+Verbs and arguments are parted by spaces, steps by semicolons. `-` stands for an argument that is not given; trailing
+ones may be left out. A name that is not one plain word, a list or a record is written as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+from ai.actions import ActionStep, ArgSpec, Role, ToolRegistry
+from ai.encodings.base import (
+    CACHED,
+    PLAN_STEPS_MAX,
+    TARGET_ROLES,
+    Encoding,
+    Group,
+    Offer,
+    cuts,
+    groups,
+    offers,
+    written,
+)
+from ai.errors import ParseError
+from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WHITESPACE_RUN_MAX, SlotText, decode, raw_steps
+from ai.snapshot import SnapshotBatch
+
+_LINE: Final = re.compile(r"[ \t]*a?([0-9]{1,6}):[ \t]*(.*?)[ \t\r]*", re.DOTALL)
+_BLANKS: Final = re.compile(r"\s{%d}" % WHITESPACE_RUN_MAX)  # noqa: UP031 - braces
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,10}\.[0-9]{1,9}")
+_TOKEN: Final = re.compile(r"[^\s;\"\[{]+")
+_SPACES: Final = re.compile(r"[ \t]*")
+_JSON_START: Final = re.compile(r"[\"\[{]")
+_THINK_OPEN: Final = "<think>"
+_THINK_CLOSE: Final = "</think>"
+
+
+class LineScanner:
+    """Hands out each slot's line as it ends; linear in the text and bounded in memory. Other lines are passed over."""
+
+    def __init__(self, slots: Mapping[str, int]) -> None:
+        self.cut: str | None = None
+        self.duplicates: dict[int, int] = {}
+        self.unknown = 0
+        self._agents = {int(slot.removeprefix("a")): agent for slot, agent in slots.items()}
+        self._given: set[int] = set()
+        self._pieces: list[str] = []
+        self._size = 0
+        self._blank = 0
+        self._line: list[str] = []
+        self._line_chars = 0
+        self._thinking = False
+
+    @property
+    def text(self) -> str:
+        """Everything fed so far, up to the cut."""
+        return "".join(self._pieces)
+
+    def feed(self, text: str) -> list[SlotText]:
+        """Read the next piece and return the plans whose lines ended in it, in order."""
+        if self.cut is not None:
+            return []
+        reason, end = self._limit(text)
+        piece = text[:end]
+        self._pieces.append(piece)
+        self._size += len(piece)
+        *ended, rest = piece.split("\n")
+        found: list[SlotText] = []
+        for part in ended:
+            if not self._add(part):
+                return found
+            self._end_line(found)
+        if self._add(rest):
+            self.cut = reason
+        return found
+
+    def close(self, *, whole: bool = True) -> list[SlotText]:
+        """Say that the reply is over; its last line counts if the reply is `whole`, else it may lack its end."""
+        found: list[SlotText] = []
+        if self.cut is None and self._line:
+            if whole:
+                self._end_line(found)
+            elif _LINE.fullmatch("".join(self._line)):
+                self.cut = "the reply ended inside a plan"
+        return found
+
+    def _limit(self, text: str) -> tuple[str | None, int]:
+        """Return why and where a piece must be cut, or None and its length."""
+        room = REPLY_CHARS_MAX - self._size
+        ends: list[tuple[int, str | None]] = [(len(text), None)]
+        if len(text) > room:
+            ends.append((room, f"the reply is longer than {REPLY_CHARS_MAX} characters"))
+        body = text.lstrip()
+        lead = len(text) - len(body)
+        loop = f"{WHITESPACE_RUN_MAX} whitespace characters in a row"
+        inner = _BLANKS.search(text)
+        if self._blank + lead >= WHITESPACE_RUN_MAX:
+            ends.append((WHITESPACE_RUN_MAX - self._blank, loop))
+        elif inner is not None:
+            ends.append((inner.end(), loop))
+        self._blank = len(text) - len(text.rstrip()) if body else self._blank + lead
+        end, reason = min(ends, key=lambda item: item[0])
+        return reason, end
+
+    def _add(self, part: str) -> bool:
+        """Add to the line that is open; False when that makes it too long."""
+        self._line.append(part)
+        self._line_chars += len(part)
+        if self._line_chars <= ELEMENT_CHARS_MAX:
+            return True
+        self.cut = f"one line is longer than {ELEMENT_CHARS_MAX} characters"
+        return False
+
+    def _end_line(self, found: list[SlotText]) -> None:
+        line = "".join(self._line)
+        self._line.clear()
+        self._line_chars = 0
+        if self._thinking or line.lstrip().startswith(_THINK_OPEN):
+            _, closed, line = line.rpartition(_THINK_CLOSE)
+            self._thinking = not closed
+            if self._thinking:
+                return
+        match = _LINE.fullmatch(line)
+        if match is None:
+            return
+        agent = self._agents.get(int(match[1]))
+        if agent is None:
+            self.unknown += 1
+        elif agent in self._given:
+            self.duplicates[agent] = self.duplicates.get(agent, 0) + 1
+        else:
+            self._given.add(agent)
+            found.append(SlotText(agent, match[2]))
+
+
+class Line(Encoding):
+    """One line a slot: the shortest, for servers that take a grammar."""
+
+    name = "line"
+    plan_tokens = 56
+    """Four steps (measured: 19 for three)."""
+
+    def instructions(self) -> str:
+        """Return the sentence of the system message that says how to reply."""
+        return (
+            "Reply with one line for each slot, no other text: the slot, a colon, and the plan; arguments follow their "
+            "verb in order, steps are parted by semicolons, - stands for an argument left out."
+        )
+
+    def closing(self, count: int) -> str:
+        """Return the last line of the user message: which slots to answer."""
+        return "Reply with the line a1." if count == 1 else f"Reply with exactly the {count} lines a1 to a{count}."
+
+    def grammar(self, batch: SnapshotBatch, registry: ToolRegistry) -> str:
+        """Return the grammar of the reply: every slot exactly once, in order, each with its agent's legal steps."""
+        width, height = batch.map.width, batch.map.height
+        plans: dict[Offer, int] = {}
+        lines: list[str] = []
+        rules: list[str] = []
+        for slot, offer in enumerate(offers(batch), 1):
+            if offer not in plans:
+                number = plans[offer] = len(plans) + 1
+                steps = " | ".join([*_free(registry), *_targeted(registry, offer)])
+                rules.append(f'p{number} ::= s{number} ("; " s{number}){{0,{PLAN_STEPS_MAX - 1}}}')
+                rules.append(f"s{number} ::= {steps}")
+            lines.append(f'"a{slot}: " p{plans[offer]} "\\n"')
+        return "\n".join([f"root ::= {' '.join(lines)}", *rules, *_shared(registry, width, height)]) + "\n"
+
+    def scanner(self, slots: Mapping[str, int]) -> LineScanner:
+        """Return a scanner for one reply to these slots."""
+        return LineScanner(slots)
+
+    def raw_steps(self, text: str) -> list[Any]:
+        """Decode one plan's line.
+
+        Raises:
+            ParseError: it is no plan.
+        """
+        text = text.strip()
+        if text[:1] in ("{", "["):
+            return raw_steps(text)
+        if len(text) > ELEMENT_CHARS_MAX:
+            raise ParseError(f"the plan has {len(text)} characters; at most {ELEMENT_CHARS_MAX} are allowed")
+        if _JSON_START.search(text):
+            return _with_json(text)
+        steps: list[Any] = []
+        for part in text.split(";"):
+            words = part.split()
+            if not words:
+                raise ParseError(f"step {len(steps) + 1} is empty")
+            steps.append([words[0], *map(_value, words[1:])])
+        return steps
+
+    def write(self, steps: Sequence[ActionStep], registry: ToolRegistry) -> str:
+        """Return the raw text of one plan."""
+        return "; ".join(" ".join(map(_token, written(step, registry))) for step in steps)
+
+    def frame(self, texts: Mapping[str, str]) -> str:
+        """Return a whole reply for raw plan texts by slot."""
+        return "".join(f"{slot}: {text}\n" for slot, text in texts.items())
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def _value(word: str) -> Any:
+    """Return a word's value: a number, None for `-`, or the word itself."""
+    if word.isdecimal() and len(word) <= 10 and word.isascii():
+        return int(word)
+    if word == "-":
+        return None
+    if _DECIMAL.fullmatch(word):
+        return float(word)
+    return int(word) if _WHOLE.fullmatch(word) else word
+
+
+def _token(value: Any) -> str:
+    """Write a value as one word; what is not one plain word becomes JSON."""
+    if value is None:
+        return "-"
+    if isinstance(value, str) and _WORD.fullmatch(value):
+        return value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _with_json(text: str) -> list[Any]:
+    """Decode a plan in which some argument is written as JSON."""
+    steps: list[Any] = [[]]
+    place = _end(_SPACES, text, 0)
+    while place < len(text):
+        if text[place] == ";":
+            steps.append([])
+            place += 1
+        elif text[place] in '"[{':
+            value, place = decode(text, place)
+            steps[-1].append(value)
+        else:
+            end = _end(_TOKEN, text, place)
+            if end == place:
+                raise ParseError(f"a character that cannot be read stands at {place}")
+            word = text[place:end]
+            steps[-1].append(_value(word) if steps[-1] else word)
+            place = end
+        place = _end(_SPACES, text, place)
+    for number, step in enumerate(steps, 1):
+        if not step:
+            raise ParseError(f"step {number} is empty")
+    return steps
+
+
+def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
+    match = pattern.match(text, place)
+    return place if match is None else match.end()
+
+
+# -- the grammar -------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=CACHED)
+def _shared(registry: ToolRegistry, width: int, height: int) -> list[str]:
+    """Return the rules that all agents share: verbs without targets, and the map's ranges."""
+    steps = [_step(group, Offer((), ())) for group in groups(registry) if not group.targeted]
+    free = [f"free ::= {' | '.join(steps)}"] if steps else []
+    return [*free, f"x ::= {_whole(0, width - 1)}", f"y ::= {_whole(0, height - 1)}"]
+
+
+def _free(registry: ToolRegistry) -> list[str]:
+    """Return the name of the rule for verbs without targets, if there are any."""
+    return ["free"] if any(not group.targeted for group in groups(registry)) else []
+
+
+@lru_cache(maxsize=CACHED)
+def _targeted(registry: ToolRegistry, offer: Offer) -> list[str]:
+    """Return the steps that name an agent, for whoever can name these."""
+    return [_step(group, offer) for group in groups(registry) if group.targeted and offer.allows(group.spec)]
+
+
+def _step(group: Group, offer: Offer) -> str:
+    """Return the steps of verbs alike; arguments that may be left out are nested in brackets from the right."""
+    values = [_argument(arg, offer) for arg in group.spec.args]
+    ends = cuts(group.spec)
+    text = ""
+    for start, end in reversed([(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if a < b]):
+        given = " ".join(f'" " {value}' for value in values[start:end])
+        inner = " ".join(part for part in (given, text) if part)
+        text = f"({inner})?" if start in ends else inner
+    verbs = " | ".join(_quoted(name) for name in group.names)
+    return f"({verbs}) {text}".rstrip() if len(group.names) > 1 else f"{verbs} {text}".rstrip()
+
+
+def _argument(arg: ArgSpec, offer: Offer) -> str:
+    if arg.choices:
+        return f"({' | '.join(_quoted(_token(choice)) for choice in arg.choices)})"
+    if arg.role is Role.CELL_X:
+        return "x"
+    if arg.role is Role.CELL_Y:
+        return "y"
+    if arg.role in TARGET_ROLES:
+        return f"({' | '.join(_quoted(str(key)) for key in offer.known(arg.role))})"
+    low, high = -(-arg.low // arg.scale), arg.high // arg.scale
+    return f"({_whole(low, high)})"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@lru_cache(maxsize=CACHED)
+def _whole(low: int, high: int) -> str:
+    """Return the whole numbers from `low` (0 or more) to `high`, without leading zeros, as alternatives."""
+    parts: list[str] = []
+    for digits in range(len(str(low)), len(str(high)) + 1):
+        first = max(low, 10 ** (digits - 1) if digits > 1 else 0)
+        parts += _same_length(str(first), str(min(high, 10**digits - 1)))
+    return " | ".join(parts)
+
+
+def _same_length(low: str, high: str) -> list[str]:
+    """Return the numbers between two of equally many digits."""
+    if not low:
+        return [""]
+    first, last, rest = int(low[0]), int(high[0]), len(low) - 1
+    if low[1:] == "0" * rest and high[1:] == "9" * rest:
+        return [" ".join([_digit(first, last), *["[0-9]"] * rest])]
+    if first == last:
+        return [f"{_digit(first, first)} {tail}" for tail in _same_length(low[1:], high[1:])]
+    parts = []
+    if low[1:] != "0" * rest:
+        parts += [f"{_digit(first, first)} {tail}" for tail in _same_length(low[1:], "9" * rest)]
+        first += 1
+    ending = []
+    if high[1:] != "9" * rest:
+        ending = [f"{_digit(last, last)} {tail}" for tail in _same_length("0" * rest, high[1:])]
+        last -= 1
+    if first <= last:
+        parts.append(" ".join([_digit(first, last), *["[0-9]"] * rest]))
+    return parts + ending
+
+
+def _digit(low: int, high: int) -> str:
+    return f'"{low}"' if low == high else f"[{low}-{high}]"
