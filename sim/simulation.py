@@ -10,8 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from ai.plan import BatchPlans
 from sim.actions import check_kinds, default_registry
 from sim.agent import agent_view
 from sim.changes import Change, changes
+from sim.closing import Closing
 from sim.digest import StateDigest, state_digest
 from sim.errors import WorldError
 from sim.events import Event
@@ -77,7 +77,7 @@ class TickReport:
     durations: dict[str, float] = field(default_factory=dict)
 
 
-class Simulation:
+class Simulation(Closing):
     """One run of a scenario.
 
     Args:
@@ -263,11 +263,3 @@ class Simulation:
             self.stage.source.close()
         finally:
             self.world.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, BinaryIO, Final
 
 import typer
 from rich.console import Console
@@ -82,6 +82,25 @@ def writable(out: Path, *, taken: Sequence[str | None] = ()) -> Path:
     except (OSError, ValueError) as error:
         raise usage(f"--out: {shown(str(out))}: {error}") from None
     return out
+
+
+@contextmanager
+def write_whole(out: Path, *, replace: bool, taken: Sequence[str | None] = ()) -> Iterator[BinaryIO]:
+    """Open a file that appears under its name when all of it is written, and not at all if anything goes wrong.
+
+    `replace` says whether it may take the place of a file that is there.
+    """
+    writable(out, taken=taken)
+    if out.exists() and not replace:
+        raise usage(f"--out: {shown(str(out))} is there already; name another file, or this one to replace it")
+    partial = out.with_name(f"{out.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        partial.replace(out)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def unused_name(stem: str) -> Path:

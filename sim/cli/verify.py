@@ -14,6 +14,8 @@ from sim.explain import shown
 from sim.replay.verify import Verdict
 from sim.replay.verify import verify as verify_replay
 
+JOBS_MAX: Final = 64
+"""Processes that one command starts at most."""
 _SEVERITY: Final = (OK, INCONCLUSIVE, FAILED)
 
 
@@ -23,6 +25,7 @@ def verify(
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, metavar="N", help="Processes that share each replay.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Run replays again, without model or network, and compare every tick.
@@ -31,7 +34,7 @@ def verify(
     """
     for file in files:
         require_file(file)
-    found = [(file, _verified(file, plugin or ())) for file in files]
+    found = [(file, _verified(file, jobs, plugin or ())) for file in files]
     worst = max((verdict for _, verdict in found), key=lambda verdict: _SEVERITY.index(verdict.exit_code))
     if as_json:
         entries = [{"file": file, **_verdict(verdict)} for file, verdict in found]
@@ -42,9 +45,9 @@ def verify(
     raise typer.Exit(worst.exit_code)
 
 
-def _verified(file: str, plugins: Sequence[Path]) -> Verdict:
+def _verified(file: str, jobs: int, plugins: Sequence[Path]) -> Verdict:
     with progress_bar(shown(file), None) as show:
-        return verify_replay(Path(file), plugin_files=plugins, progress=show)
+        return verify_replay(Path(file), jobs=jobs, plugin_files=plugins, progress=show)
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

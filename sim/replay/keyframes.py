@@ -77,10 +77,14 @@ def enter(simulation: Simulation, keyframe: Keyframe, record: Tick) -> None:
     Raises:
         Corrupt: it is no state of this run, or of another tick.
     """
+    world = simulation.world
     try:
         simulation.restore(state_of(keyframe, simulation))
-        root = state_digest(simulation.world).root
+        after = world.tick
+        world.tick = record.t  # a tick's root is taken while the world still is in that tick
+        root = state_digest(world).root
+        world.tick = after
     except (WorldError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise Corrupt(f"the keyframe of tick {keyframe.t} cannot be used: {error}") from None
-    if root != record.root or simulation.world.tick != record.t + 1:
+    if root != record.root or after != record.t + 1:
         raise Corrupt(f"the keyframe of tick {keyframe.t} is another state than the record of that tick has")

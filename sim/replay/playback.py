@@ -11,8 +11,6 @@ import io
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 
@@ -25,6 +23,7 @@ from ai.plan import BatchPlans, Outcome, PlanBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.snapshot import SnapshotBatch
 from sim.actions import recorded_registry
+from sim.closing import Closing
 from sim.errors import ReplayError, Unsupported
 from sim.inputs import Input
 from sim.plugins import load_plugins
@@ -131,7 +130,7 @@ class RecordedPlanning:
         """Hold nothing, so give back nothing."""
 
 
-class Playback:
+class Playback(Closing):
     """A recorded run, run again tick by tick. Use it as a context manager.
 
     Args:
@@ -189,13 +188,31 @@ class Playback:
         """Give back the simulation."""
         self.simulation.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
+def objection(header: Header, again: Header) -> str | None:
+    """Say why nothing can be proven here about a run with this header, or None."""
+    if header.registry != again.registry:
+        before, now = header.registry.kinds, again.registry.kinds
+        changed = [f"without {name}" for name in before if name not in now]
+        changed += [f"with {name}" for name in now if name not in before]
+        return f"the action kinds here are not those of the recording: {', '.join(changed) or 'their shapes changed'}"
+    for name in ("domain", "tiers", "components", "columns"):
+        then, now = getattr(header, name), getattr(again, name)
+        if then != now:
+            return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
+    if header.domain == "exact" and header.env != again.env:
+        changed = sorted(
+            name for name in header.env.keys() | again.env.keys() if header.env.get(name) != again.env.get(name)
+        )
+        return f"the run is only exact in the environment of its recording; here {', '.join(changed)} differ"
+    return None
+
+
+def _difference(then: object, now: object) -> str:
+    if isinstance(then, list) and isinstance(now, list):
+        strange = sorted(set(then) ^ set(now))
+        return f"others ({', '.join(strange)})" if strange else "in another order"
+    return f"{now!r}, not {then!r}"
 
 
 def rerecord(replay: Replay) -> bytes:

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeVar
+from typing import BinaryIO, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -43,11 +44,13 @@ from sim.replay.format import (
     is_torn,
     split_line,
 )
+from sim.replay.packed import ZSTD, PackedFile
 
-Source = str | Path | bytes
+Source: TypeAlias = str | Path | bytes
 """A path, or the bytes of a replay."""
 
-_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+BUFFER_BYTES: Final = 64 * 1024
+"""What is read at once."""
 _Known = TypeVar("_Known", Header, Tick, Keyframe, End)
 
 
@@ -57,7 +60,7 @@ class Place:
 
     Attributes:
         offset: bytes.
-        lines: lines.
+        lines: lines; None where they were not counted.
         chain: the chain value of the last line, empty at the beginning.
         ticks: ticks.
         header: the header.
@@ -65,7 +68,7 @@ class Place:
     """
 
     offset: int = 0
-    lines: int = 0
+    lines: int | None = 0
     chain: str = ""
     ticks: int = 0
     header: Header | None = None
@@ -82,7 +85,13 @@ class Place:
                 due = header is not None and header.keyframe_due(body.t)
             case Keyframe():
                 due = False
-        return Place(self.offset + len(line), self.lines + 1, parts.chain, ticks, header, due)
+        lines = None if self.lines is None else self.lines + 1
+        return Place(self.offset + len(line), lines, parts.chain, ticks, header, due)
+
+    @property
+    def where(self) -> str:
+        """The name of the line that begins here."""
+        return f"the line at byte {self.offset}" if self.lines is None else f"line {self.lines + 1}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +152,8 @@ def scan(source: Source) -> Replay:
         ReplayError: there is no such file, or it cannot be opened.
     """
     replay = Replay()
-    with open_source(source) as stream:
-        try:
+    try:
+        with open_source(source) as stream:
             for record in iter_records(stream):
                 replay.place = record.end
                 match record.body:
@@ -154,19 +163,41 @@ def scan(source: Source) -> Replay:
                         replay.ticks.append(record.body)
                     case End():
                         replay.end = record.body
-        except (Incomplete, Corrupt, Unsupported) as problem:
-            replay.problem = problem
+    except (Incomplete, Corrupt, Unsupported) as problem:
+        replay.problem = problem
     return replay
 
 
-def open_source(source: Source) -> BinaryIO:
-    """Open a path, or bytes as if they were a file.
+@contextmanager
+def open_source(source: Source) -> Iterator[BinaryIO]:
+    """Open a path, or bytes as if they were a file, for reading from any place; a packed replay shows its lines.
+
+    Raises:
+        ReplayError: there is no such file, or it cannot be opened.
+        Unsupported: it is compressed without a table.
+        Corrupt: the table of a packed replay is damaged.
+    """
+    with _opened(source) as file:
+        if file.peek(len(ZSTD)).startswith(ZSTD):
+            with PackedFile(file) as packed, io.BufferedReader(packed, BUFFER_BYTES) as stream:
+                yield stream
+        else:
+            yield file
+
+
+def is_packed(path: Path) -> bool:
+    """Say whether a file begins as a packed replay does.
 
     Raises:
         ReplayError: there is no such file, or it cannot be opened.
     """
+    with _opened(path) as file:
+        return file.peek(len(ZSTD)).startswith(ZSTD)
+
+
+def _opened(source: Source) -> io.BufferedReader:
     if isinstance(source, bytes):
-        return io.BytesIO(source)
+        return io.BufferedReader(io.BytesIO(source))
     try:
         return Path(source).open("rb")
     except FileNotFoundError:
@@ -189,61 +220,56 @@ def iter_records(stream: BinaryIO, start: Place | None = None) -> Iterator[Recor
     at = Place() if start is None else start
     ended = False
     while True:
-        number = at.lines + 1
-        line = _next_line(stream, number)
+        line = _next_line(stream, at)
         if not line:
             break
         if ended:
-            raise Corrupt(f"line {number}: follows the end record")
-        if number > LINES_MAX:
-            raise Corrupt(f"line {number}: a replay has at most {LINES_MAX} lines")
-        if number == 1 and line.startswith(_ZSTD):
-            raise Unsupported("the replay is compressed; unpack it first")
+            raise Corrupt(f"{at.where}: follows the end record")
+        if at.lines is not None and at.lines >= LINES_MAX:
+            raise Corrupt(f"{at.where}: a replay has at most {LINES_MAX} lines")
         if not line.endswith(b"\n"):
-            _raise_for_fragment(line, number, at.chain)
+            _raise_for_fragment(line, at)
         try:
             parts = split_line(line)
             _check_chain(parts, at.chain)
             body = _body(parts, at)
         except LineError as error:
-            raise Corrupt(one_line(f"line {number}: {error}")) from None
+            raise Corrupt(one_line(f"{at.where}: {error}")) from None
         at = at.after(line, parts, body)
         yield Record(parts.kind, body, at)
         ended = parts.kind == END
     if not ended:
-        raise Incomplete(f"the replay ends after line {at.lines} without an end record ({at.ticks} whole ticks)")
+        raise Incomplete(f"the replay ends without an end record after {at.ticks} whole ticks")
 
 
-def _next_line(stream: BinaryIO, number: int) -> bytes:
+def _next_line(stream: BinaryIO, at: Place) -> bytes:
     try:
         line = stream.readline(LINE_BYTES_MAX + 1)
     except OSError as error:
-        raise ReplayError(f"line {number}: cannot be read: {error.strerror or error}") from None
+        raise ReplayError(f"{at.where}: cannot be read: {error.strerror or error}") from None
     if len(line) > LINE_BYTES_MAX:
-        raise Corrupt(f"line {number}: is longer than {LINE_BYTES_MAX} bytes")
+        raise Corrupt(f"{at.where}: is longer than {LINE_BYTES_MAX} bytes")
     return line
 
 
-def _raise_for_fragment(fragment: bytes, number: int, previous: str) -> None:
+def _raise_for_fragment(fragment: bytes, at: Place) -> None:
     """Say what bytes without a newline at the end of a file mean.
 
     Raises:
         Incomplete: they can be the beginning of a line.
         Corrupt: they cannot, or they are an end record that lacks nothing but its newline.
     """
-    if fragment.startswith(_ZSTD):
-        raise Unsupported("the replay is compressed; unpack it first")
     if not is_torn(fragment):
-        raise Corrupt(f"line {number}: is not a line of a replay, nor the beginning of one")
+        raise Corrupt(f"{at.where}: is not a line of a replay, nor the beginning of one")
     try:
         parts = split_line(fragment + b"\n")
         decode_body(parts.body)
     except LineError:
         pass
     else:
-        if parts.kind == END or chain(previous, parts.kind, parts.body) != parts.chain:
-            raise Corrupt(f"line {number}: is whole, but for its newline, and cannot be what a killed run leaves")
-    raise Incomplete(f"the replay ends inside line {number}; the {number - 1} lines before it are whole")
+        if parts.kind == END or chain(at.chain, parts.kind, parts.body) != parts.chain:
+            raise Corrupt(f"{at.where}: is whole, but for its newline, and cannot be what a killed run leaves")
+    raise Incomplete(f"the replay ends inside {at.where}; what stands before it is whole ({at.ticks} ticks)")
 
 
 def _check_chain(parts: Line, previous: str) -> None:

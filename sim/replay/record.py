@@ -310,6 +310,15 @@ class Totals:
         if tick.usage is not None:
             self._usage.add(usage_of(tick.usage))
 
+    def merge(self, later: Totals) -> None:
+        """Count the ticks of a stretch that follows."""
+        if later.ticks:
+            self.ticks += later.ticks
+            self._root, self._outcome = later._root, later._outcome
+        for tier, plans in later._plans.items():
+            self._plans[tier] = self._plans.get(tier, 0) + plans
+        self._usage.add(later._usage)
+
     def end(self, ticks: int, *, recovered: bool = False) -> End:
         """Return the end record of a run of which `ticks` were planned; `recovered`: it is put to a torn replay."""
         completed = self._outcome is not None or self.ticks >= ticks

@@ -9,7 +9,9 @@ proven first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypedDict
 
@@ -18,11 +20,12 @@ from sim.changes import RESOURCE_KEY, changes
 from sim.codec import encode_state
 from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported
 from sim.explain import one_line
-from sim.replay.format import Body, Changed, End, Header, Keyframe, Tick, canonical
-from sim.replay.keyframes import state_of, unpacked
-from sim.replay.playback import Playback
-from sim.replay.reader import Source, iter_records, open_source
+from sim.replay.format import HEADER, Body, Changed, End, Header, Keyframe, Tick, canonical
+from sim.replay.keyframes import enter, state_of, unpacked
+from sim.replay.playback import Playback, objection
+from sim.replay.reader import Record, Source, iter_records, open_source
 from sim.replay.record import HASH_CHARS, Totals, attempted, planned, run_digest
+from sim.replay.segments import Segment, segments, side_by_side
 from sim.state import WorldState
 
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "record"]
@@ -65,42 +68,131 @@ class Verdict:
 
 
 def verify(
-    source: Source, *, plugin_files: Sequence[Path] = (), progress: Callable[[int, int], None] | None = None
+    source: Source,
+    *,
+    jobs: int = 1,
+    plugin_files: Sequence[Path] = (),
+    progress: Callable[[int, int], None] | None = None,
 ) -> Verdict:
     """Run a replay again and compare every tick; `progress` is told ticks proven and ticks planned.
 
+    With several `jobs` as many processes go through segments between keyframes; the verdict is the same.
     `plugin_files` are the plug-ins that the run's scenario names as files: a replay never runs code by itself.
 
     Raises:
         ReplayError: there is no such file, or it cannot be opened.
     """
-    with open_source(source) as stream:
-        return _Verification(progress, plugin_files).run(stream)
+    progress = progress or _no_progress
+    try:
+        with open_source(source) as stream:
+            parts = segments(stream, jobs) if jobs > 1 else [Segment()]
+            if len(parts) == 1:
+                stream.seek(0)
+                proof = prove(stream, parts[0], plugin_files, progress)
+                return proof.verdict or _conclude(proof)
+    except (Corrupt, Unsupported) as problem:
+        return Verdict("inconclusive", 0, reason=one_line(problem.message))
+    whole = Proof()
+    with closing(side_by_side(partial(_prove, source, plugin_files), parts, jobs)) as proofs:
+        for proof in proofs:
+            if proof.verdict is not None:
+                return proof.verdict
+            whole.totals.merge(proof.totals)
+            whole.header, whole.end = proof.header, proof.end
+            if whole.header is not None:
+                progress(whole.totals.ticks, whole.header.ticks)
+    return _conclude(whole)
+
+
+def _no_progress(_done: int, _of: int) -> None:
+    """Tell nobody."""
+
+
+def _prove(source: Source, plugin_files: Sequence[Path], segment: Segment) -> Proof:
+    try:
+        with open_source(source) as stream:
+            return prove(stream, segment, plugin_files, _no_progress)
+    except (Corrupt, Unsupported) as problem:
+        return Proof(verdict=Verdict("inconclusive", 0, reason=one_line(problem.message)))
+
+
+@dataclass(slots=True)
+class Proof:
+    """What going through a segment came to: a verdict if it ended early, the sums of its ticks, and the end record."""
+
+    verdict: Verdict | None = None
+    totals: Totals = field(default_factory=Totals)
+    header: Header | None = None
+    end: End | None = None
+
+
+def prove(
+    stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], progress: Callable[[int, int], None]
+) -> Proof:
+    """Run a segment again and compare every tick."""
+    verification = _Verification(progress, plugin_files)
+    verdict = verification.run(stream, segment)
+    return Proof(verdict, verification.totals, verification.header, verification.end)
+
+
+def _conclude(proof: Proof) -> Verdict:
+    """Hold the end record against the ticks of a run that have all been proven."""
+    header, recorded, ticks = proof.header, proof.end, proof.totals.ticks
+    assert header is not None
+    assert recorded is not None
+    again = proof.totals.end(header.ticks, recovered=recorded.reason == "recovered")
+    differences = [(name, getattr(recorded, name), getattr(again, name)) for name in End.model_fields]
+    if recorded.ticks > header.ticks:
+        differences.append(("ticks", recorded.ticks, header.ticks))
+    for name, expected, actual in differences:
+        if expected != actual:
+            first = _first(None, "record", field=f"end.{name}", expected=_data(expected), actual=_data(actual))
+            return _diverged(first, ticks, header)
+    return Verdict("match", ticks)
 
 
 class _Verification:
-    """One replay being verified."""
+    """One segment of a replay being verified."""
 
-    def __init__(self, progress: Callable[[int, int], None] | None, plugin_files: Sequence[Path] = ()) -> None:
+    def __init__(self, progress: Callable[[int, int], None], plugin_files: Sequence[Path]) -> None:
         self._progress = progress
         self._plugin_files = plugin_files
-        self._totals = Totals()
-        self._header: Header | None = None
+        self._before = 0
+        self.totals = Totals()
+        self.header: Header | None = None
+        self.end: End | None = None
         self._playback: Playback | None = None
 
-    def run(self, stream: BinaryIO) -> Verdict:
-        """Go through the records up to the first that ends it."""
+    def run(self, stream: BinaryIO, segment: Segment) -> Verdict | None:
+        """Go through the records up to the first that ends it; None when they are all proven."""
         try:
-            for record in iter_records(stream):
+            for record in self._records(stream, segment):
                 verdict = self._take(record.body)
-                if verdict is not None:
+                if verdict is not None or record.end.offset == segment.stop:
                     return verdict
         except (Incomplete, Corrupt, Unsupported) as problem:
             return self._inconclusive(problem.message)
         finally:
             if self._playback is not None:
                 self._playback.close()
-        return Verdict("match", self._totals.ticks)
+        return None
+
+    def _records(self, stream: BinaryIO, segment: Segment) -> Iterator[Record]:
+        """Yield the segment's records, past the tick and the keyframe that are entered."""
+        if segment.begin is None:
+            yield from iter_records(stream)
+            return
+        assert segment.begin.header is not None
+        yield Record(HEADER, segment.begin.header, segment.begin)
+        stream.seek(segment.begin.offset)
+        records = iter_records(stream, segment.begin)
+        tick, keyframe = next(records).body, next(records).body
+        assert self._playback is not None
+        assert isinstance(tick, Tick)
+        assert isinstance(keyframe, Keyframe)
+        enter(self._playback.simulation, keyframe, tick)
+        self._before = tick.t + 1
+        yield from records
 
     def _take(self, body: Body | None) -> Verdict | None:
         match body:
@@ -111,7 +203,8 @@ class _Verification:
             case Keyframe():
                 return self._keyframe(body)
             case End():
-                return self._end(body)
+                self.end = body
+                return None
             case _:
                 return None
 
@@ -124,31 +217,32 @@ class _Verification:
             return self._inconclusive(str(error))
         except (SimError, AIError) as error:
             return self._inconclusive(f"the run cannot be set up: {error}")
-        self._header, self._playback = header, playback
-        objection = _objection(header, playback.header)
-        return None if objection is None else self._inconclusive(objection)
+        self.header, self._playback = header, playback
+        problem = objection(header, playback.header)
+        return None if problem is None else self._inconclusive(problem)
 
     def _tick(self, recorded: Tick) -> Verdict | None:
         assert self._playback is not None
-        assert self._header is not None
-        before = self._playback.simulation.snapshot() if self._header.detail == "full" else None
+        assert self.header is not None
+        before = self._playback.simulation.snapshot() if self.header.detail == "full" else None
         try:
             again = self._playback.tick(recorded)
         except Unsupported:
             raise  # not a difference: nothing here can read it
         except Exception as error:  # the record says that this tick was made, whatever hinders it now
             problem = f"{type(error).__name__}: {error}"
-            return self._diverged(_first(recorded.t, "effect", expected=recorded.root, actual=one_line(problem)))
-        first = first_difference(self._playback, self._header, recorded, again, before)
-        if first is not None:
+            first = _first(recorded.t, "effect", expected=recorded.root, actual=one_line(problem))
             return self._diverged(first)
-        self._totals.add(again)
-        if self._progress is not None:
-            self._progress(self._totals.ticks, self._header.ticks)
+        difference = first_difference(self._playback, self.header, recorded, again, before)
+        if difference is not None:
+            return self._diverged(difference)
+        self.totals.add(again)
+        self._progress(self._ticks, self.header.ticks)
         return None
 
     def _keyframe(self, recorded: Keyframe) -> Verdict | None:
         assert self._playback is not None
+        assert self.header is not None
         simulation = self._playback.simulation
         state = simulation.snapshot()
         if unpacked(recorded) == encode_state(state):
@@ -161,59 +255,26 @@ class _Verification:
             first["expected"], first["actual"] = change.value, _unchanged(state, component, field, change.key)
         return self._diverged(first)
 
-    def _end(self, recorded: End) -> Verdict | None:
-        assert self._header is not None
-        again = self._totals.end(self._header.ticks, recovered=recorded.reason == "recovered")
-        for name in End.model_fields:
-            expected, actual = getattr(recorded, name), getattr(again, name)
-            if expected != actual:
-                return self._diverged(
-                    _first(None, "record", field=f"end.{name}", expected=_data(expected), actual=_data(actual))
-                )
-        if recorded.ticks > self._header.ticks:
-            return self._diverged(
-                _first(None, "record", field="end.ticks", expected=recorded.ticks, actual=self._header.ticks)
-            )
-        return None
+    @property
+    def _ticks(self) -> int:
+        return self._before + self.totals.ticks
 
     def _inconclusive(self, reason: str) -> Verdict:
-        return Verdict("inconclusive", self._totals.ticks, reason=one_line(reason))
+        return Verdict("inconclusive", self._ticks, reason=one_line(reason))
 
     def _diverged(self, first: First) -> Verdict:
-        hint = ""
-        if self._header is not None and self._header.detail == "hash" and first["component"] and first["key"] is None:
-            hint = "; a recording with --detail full would name phase, agent and value"
-        if self._header is not None and self._playback is not None:
-            now = self._playback.header.plugins
-            changed = [name for name, then in self._header.plugins.items() if now.get(name) != then]
-            hint += "".join(f"; the plug-in {name!r} has changed since the recording" for name in changed)
-        return Verdict("diverged", self._totals.ticks, first, one_line(_sentence(first) + hint))
+        assert self.header is not None
+        assert self._playback is not None
+        now = self._playback.header.plugins
+        changed = [name for name, then in self.header.plugins.items() if now.get(name) != then]
+        hint = "".join(f"; the plug-in {name!r} has changed since the recording" for name in changed)
+        return _diverged(first, self._ticks, self.header, hint)
 
 
-def _objection(header: Header, again: Header) -> str | None:
-    """Say why nothing can be proven here about a run with this header, or None."""
-    if header.registry != again.registry:
-        before, now = header.registry.kinds, again.registry.kinds
-        changed = [f"without {name}" for name in before if name not in now]
-        changed += [f"with {name}" for name in now if name not in before]
-        return f"the action kinds here are not those of the recording: {', '.join(changed) or 'their shapes changed'}"
-    for name in ("domain", "tiers", "components", "columns"):
-        then, now = getattr(header, name), getattr(again, name)
-        if then != now:
-            return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
-    if header.domain == "exact" and header.env != again.env:
-        changed = sorted(
-            name for name in header.env.keys() | again.env.keys() if header.env.get(name) != again.env.get(name)
-        )
-        return f"the run is only exact in the environment of its recording; here {', '.join(changed)} differ"
-    return None
-
-
-def _difference(then: object, now: object) -> str:
-    if isinstance(then, list) and isinstance(now, list):
-        strange = sorted(set(then) ^ set(now))
-        return f"others ({', '.join(strange)})" if strange else "in another order"
-    return f"{now!r}, not {then!r}"
+def _diverged(first: First, ticks: int, header: Header, hint: str = "") -> Verdict:
+    if header.detail == "hash" and first["component"] and first["key"] is None:
+        hint = f"; a recording with --detail full would name phase, agent and value{hint}"
+    return Verdict("diverged", ticks, first, one_line(_sentence(first) + hint))
 
 
 # -- the first difference ----------------------------------------------------------------------------------------------

@@ -1,0 +1,81 @@
+"""A replay cut into segments that begin with keyframes, and the processes that go through them side by side."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final, TypeVar
+
+from sim.errors import Corrupt, Incomplete, Unsupported
+from sim.replay.format import LINE_BYTES_MAX, LineError, split_line
+from sim.replay.reader import Place, iter_records
+
+PARTS_A_JOB: Final = 4
+"""Segments for each process: some take longer, and who is done takes the next."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a replay.
+
+    Attributes:
+        begin: the place before the tick whose keyframe is entered; None for the beginning of the file.
+        stop: the byte behind the stretch's last line; None for the end of the file.
+    """
+
+    begin: Place | None = None
+    stop: int | None = None
+
+
+def segments(stream: BinaryIO, jobs: int) -> list[Segment]:
+    """Cut a replay into segments of about as many ticks each; one if it has no keyframes."""
+    found = list(_keyframes(stream))
+    wanted = jobs * PARTS_A_JOB
+    ticks = found[-1][0].ticks if found else 0
+    cuts: list[tuple[Place, int]] = []
+    for place, behind in found:
+        if (place.ticks + 1) * wanted >= (len(cuts) + 1) * ticks and len(cuts) < wanted - 1:
+            cuts.append((place, behind))
+    begins = [None, *(place for place, _ in cuts)]
+    stops = [*(behind for _, behind in cuts), None]
+    return [Segment(begin, stop) for begin, stop in zip(begins, stops, strict=True)]
+
+
+def _keyframes(stream: BinaryIO) -> Iterator[tuple[Place, int]]:
+    """Yield for each keyframe the place before its tick, and the byte behind it; damage is for others to find."""
+    stream.seek(0)
+    try:
+        place = next(iter_records(stream)).end
+    except (Incomplete, Corrupt, Unsupported):
+        return
+    before: Place | None = None
+    stream.seek(place.offset)
+    while (line := stream.readline(LINE_BYTES_MAX + 1)).endswith(b"\n"):
+        try:
+            parts = split_line(line)
+        except LineError:
+            return
+        at = Place(place.offset + len(line), (place.lines or 0) + 1, parts.chain, place.ticks, place.header)
+        match parts.kind:
+            case "T":
+                before = place
+                at = Place(at.offset, at.lines, at.chain, at.ticks + 1, at.header)
+            case "K" if before is not None:
+                yield before, at.offset
+                before = None
+        place = at
+
+
+def side_by_side(work: Callable[[Segment], T], parts: list[Segment], jobs: int) -> Generator[T, None, None]:
+    """Yield what the work comes to for each segment, in order; whoever stops asking stops the processes."""
+    # A fresh interpreter for each process: forking one that has threads is unsafe.
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(jobs, len(parts)), initializer=_leave_interrupts_to_the_parent) as pool:
+        yield from pool.imap(work, parts)
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

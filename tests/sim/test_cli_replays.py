@@ -1,0 +1,74 @@
+"""The commands on replays as a person uses them: what they print, what they write, and how they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sim import cli
+from sim.cli.common import FAILED, INCONCLUSIVE, OK, USAGE
+from tests.sim.recordings import framed
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return what runs a command line in a folder with a replay in it, and gives exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.replay.jsonl").write_bytes(framed())
+
+    def run(*words: str) -> tuple[int, str, str]:
+        code = cli.invoke(words)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_packing_and_unpacking_give_the_file_back(command: Command) -> None:
+    """`pack` writes FILE.zst, `unpack` the same bytes again, and `verify` reads both."""
+    code, out, _ = command("pack", "a.replay.jsonl", "--json")
+    assert code == OK
+    assert json.loads(out)["out"] == "a.replay.jsonl.zst"
+    assert json.loads(out)["out_bytes"] < json.loads(out)["bytes"]
+    assert command("verify", "a.replay.jsonl.zst")[0] == OK
+    assert command("unpack", "a.replay.jsonl.zst", "--out", "b.replay.jsonl")[0] == OK
+    assert Path("b.replay.jsonl").read_bytes() == framed()
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["pack", "nowhere"], USAGE),
+        (["pack", "packed.zst"], USAGE),
+        (["pack", "a.replay.jsonl", "--out", "a.replay.jsonl"], USAGE),
+        (["pack", "noise"], FAILED),
+        (["unpack", "a.replay.jsonl"], USAGE),
+        (["unpack", "packed.zst"], USAGE),
+        (["unpack", "cut.zst"], FAILED),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_refusals_are_one_sentence_and_touch_nothing(command: Command, words: list[str], code: int) -> None:
+    """Whatever is wrong is said in one printable line; no file appears or changes."""
+    command("pack", "a.replay.jsonl", "--out", "packed.zst")
+    Path("packed").write_text("mine")
+    Path("noise").write_text("noise\n")
+    Path("cut.zst").write_bytes(Path("packed.zst").read_bytes()[:-1])
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    found, out, said = command(*words)
+    assert (found, out) == (code, "")
+    assert said.startswith("tickweave: ")
+    assert said.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_damaged_packed_files_are_inconclusive(command: Command) -> None:
+    """`verify` of a packed file that was cut says so."""
+    command("pack", "a.replay.jsonl")
+    Path("cut.zst").write_bytes(Path("a.replay.jsonl.zst").read_bytes()[:-1])
+    code, out, _ = command("verify", "cut.zst", "--json")
+    assert (code, json.loads(out)["verdict"]) == (INCONCLUSIVE, "inconclusive")
