@@ -127,6 +127,12 @@ Seconds = Annotated[
     float, BeforeValidator(_seconds), Field(ge=0.1, le=SECONDS_MAX), Arg(Role.NUMBER, 100, SECONDS_MAX * 1000, 1000)
 ]
 """Seconds, kept to the millisecond; stored as milliseconds."""
+BriefSeconds = Annotated[float, BeforeValidator(_seconds), Field(ge=0.1, le=10), Arg(Role.NUMBER, 100, 10_000, 1000)]
+"""At most ten seconds, kept to the millisecond; stored as milliseconds."""
+Radius = Annotated[int, BeforeValidator(_cells), Field(ge=1, le=4), Arg(Role.NUMBER, 1, 4)]
+"""Whole cells, 1 to 4."""
+Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=100), Arg(Role.NUMBER, 1, 100)]
+"""A number of agents, 1 to 100."""
 
 
 class Cell(BaseModel):

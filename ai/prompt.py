@@ -16,7 +16,7 @@ from ai.actions import ActionStep, ArgSpec, Role, ToolRegistry, ToolSpec
 from ai.encodings import NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.errors import ParseError
-from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch
+from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch, condition_names
 
 PROMPT_VERSION: Final = "1"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
@@ -203,6 +203,15 @@ def _row(batch: SnapshotBatch, row: int, texts: Mapping[int, int]) -> str:
     items = (("smokes", batch.smokes), ("explosives", batch.explosives), ("medkits", batch.medkits))
     parts += [f"{name} {column[row]}" for name, column in items if column[row]]
     parts += [f"cooldown {name} {seconds}s" for name, seconds in _cooldowns(batch, row)]
+    parts += condition_names(int(batch.conditions[row]))
+    if batch.taunter[row] >= 0:
+        parts.append(f"taunted by {batch.taunter[row]}")
+    if batch.drawn_x[row] >= 0:
+        parts.append(f"distracted to {batch.drawn_x[row]},{batch.drawn_y[row]}")
+    if batch.caller[row] >= 0:
+        parts.append(f"cover wanted by {batch.caller[row]}")
+    if batch.reserves[row] > 0:
+        parts.append(f"reserves {batch.reserves[row]}")
     if batch.goal_x[row] >= 0:
         parts.append(f"goal {batch.goal_x[row]},{batch.goal_y[row]}")
     parts += [
@@ -215,20 +224,28 @@ def _row(batch: SnapshotBatch, row: int, texts: Mapping[int, int]) -> str:
             f"leader {batch.leader[row]}@{batch.leader_x[row]},{batch.leader_y[row]} hp {batch.leader_hp[row]}"
         )
     enemies = [
-        f"{key}@{x},{y} hp {hp}{' in cover' if cover else ''}"
-        for key, x, y, hp, cover in zip(
+        " ".join([f"{key}@{x},{y} hp {hp}{' in cover' if cover else ''}", *condition_names(int(bits))])
+        for key, x, y, hp, cover, bits in zip(
             batch.enemy[row],
             batch.enemy_x[row],
             batch.enemy_y[row],
             batch.enemy_hp[row],
             batch.enemy_cover[row],
+            batch.enemy_conditions[row],
             strict=True,
         )
         if key >= 0
     ]
     allies = [
-        f"{key}@{x},{y} hp {hp}"
-        for key, x, y, hp in zip(batch.ally[row], batch.ally_x[row], batch.ally_y[row], batch.ally_hp[row], strict=True)
+        " ".join([f"{key}@{x},{y} hp {hp}", *condition_names(int(bits))])
+        for key, x, y, hp, bits in zip(
+            batch.ally[row],
+            batch.ally_x[row],
+            batch.ally_y[row],
+            batch.ally_hp[row],
+            batch.ally_conditions[row],
+            strict=True,
+        )
         if key >= 0
     ]
     parts.append(f"enemies {'; '.join(enemies) or 'none'}")

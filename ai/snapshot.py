@@ -42,6 +42,9 @@ LIST_MAX: Final = 4096
 """Entries that any list of a snapshot from outside may have."""
 COVER_NAMES: Final = ("none", "low")
 """What an enemy's stored cover value is called."""
+CONDITION_NAMES: Final = ("ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed")
+"""What an agent can be under for a time; the position is the bit of a stored value. An agent in `ambush` lies in wait,
+one that is `calling` asks for cover; `focus` is whom the squad attacks together, `marked` whom the team has marked."""
 
 
 def _coordinate(value: object) -> int:
@@ -64,6 +67,12 @@ class Point(_Known):
     y: Coordinate
 
 
+Conditions = Annotated[
+    tuple[Annotated[str, Field(max_length=64)], ...], Field(max_length=len(CONDITION_NAMES) * 2)
+]  # fmt: skip
+"""Names of conditions; those that are no name of ours are passed over."""
+
+
 class LeaderState(_Known):
     """The leader this agent follows; the source calls it the player."""
 
@@ -76,6 +85,9 @@ class LeaderState(_Known):
 
 class SelfState(_Known):
     """The agent itself. Cooldowns are seconds left by name; morale is 0 to 100.
+
+    `conditions` are names of `CONDITION_NAMES`; an enemy (`taunted_by`) or a cell (`distracted_to`) may draw its
+    attention; `cover_wanted_by` is a squad mate that asks for covering fire, `reserves` how many its team may call in.
 
     Data in the source's shape has neither reserve nor medkits, and says nothing against reloading or healing: the
     defaults leave both possible.
@@ -93,6 +105,11 @@ class SelfState(_Known):
     smokes: int = 0
     explosives: int = 0
     medkits: int = 1
+    conditions: Conditions = ()
+    taunted_by: int | None = Field(None, ge=0, le=KEY_MAX)
+    distracted_to: Point | None = None
+    cover_wanted_by: int | None = Field(None, ge=0, le=KEY_MAX)
+    reserves: int = 0
 
     @field_validator("morale", mode="before")
     @classmethod
@@ -107,6 +124,7 @@ class AllyState(_Known):
     id: int = Field(ge=0, le=KEY_MAX)
     pos: Point
     hp: int = 100
+    conditions: Conditions = ()
 
 
 class EnemyState(_Known):
@@ -117,6 +135,7 @@ class EnemyState(_Known):
     hp: int = 100
     cover: str = Field("none", max_length=64)
     last_seen: float = 0.0
+    conditions: Conditions = ()
 
 
 class Poi(_Known):
@@ -178,7 +197,9 @@ class SnapshotBatch:
 
     Positions are cells, `morale` is 0 to 100, `ready` is ticks left for each cooldown group `[n, groups]`. `objective`
     and `order` index `texts` (-1: none). `goal_x, goal_y` is where the objective points (-1: nowhere); the leader's key
-    is -1 where there is none. Enemies and allies are nearest first, ties by key.
+    is -1 where there is none. Enemies and allies are nearest first, ties by key; who is taunted or distracted has the
+    enemies in another order. Conditions are bits by the position in `CONDITION_NAMES`. The enemy that taunts, the squad
+    mate that asks for cover (`caller`) and the cell that distracts (`drawn_x, drawn_y`) are -1 for none.
     """
 
     keys: Keys
@@ -195,6 +216,12 @@ class SnapshotBatch:
     smokes: Ints = _column()
     explosives: Ints = _column()
     medkits: Ints = _column()
+    conditions: Ints = _column()
+    taunter: Keys = _column(dtype=np.int64)
+    drawn_x: Ints = _column()
+    drawn_y: Ints = _column()
+    caller: Keys = _column(dtype=np.int64)
+    reserves: Ints = _column()
     leader: Keys = _column(dtype=np.int64)
     leader_x: Ints = _column()
     leader_y: Ints = _column()
@@ -209,10 +236,12 @@ class SnapshotBatch:
     enemy_y: Ints = _column(width=ENEMIES_MAX)
     enemy_hp: Ints = _column(width=ENEMIES_MAX)
     enemy_cover: Ints = _column(width=ENEMIES_MAX)
+    enemy_conditions: Ints = _column(width=ENEMIES_MAX)
     ally: Keys = _column(width=ALLIES_MAX, dtype=np.int64)
     ally_x: Ints = _column(width=ALLIES_MAX)
     ally_y: Ints = _column(width=ALLIES_MAX)
     ally_hp: Ints = _column(width=ALLIES_MAX)
+    ally_conditions: Ints = _column(width=ALLIES_MAX)
     texts: tuple[str, ...] = ()
     cooldown_names: tuple[str, ...] = ()
     map: SharedMap = SharedMap()
@@ -311,12 +340,26 @@ class SnapshotBatch:
                 smokes=int(self.smokes[row]),
                 explosives=int(self.explosives[row]),
                 medkits=int(self.medkits[row]),
+                conditions=condition_names(int(self.conditions[row])),
+                taunted_by=_present(int(self.taunter[row])),
+                distracted_to=(
+                    Point(x=int(self.drawn_x[row]), y=int(self.drawn_y[row])) if self.drawn_x[row] >= 0 else None
+                ),
+                cover_wanted_by=_present(int(self.caller[row])),
+                reserves=int(self.reserves[row]),
             ),
             player=leader,
             allies=tuple(
-                AllyState(id=int(key), pos=Point(x=int(ax), y=int(ay)), hp=int(hp))
-                for key, ax, ay, hp in zip(
-                    self.ally[row], self.ally_x[row], self.ally_y[row], self.ally_hp[row], strict=True
+                AllyState(
+                    id=int(key), pos=Point(x=int(ax), y=int(ay)), hp=int(hp), conditions=condition_names(int(bits))
+                )
+                for key, ax, ay, hp, bits in zip(
+                    self.ally[row],
+                    self.ally_x[row],
+                    self.ally_y[row],
+                    self.ally_hp[row],
+                    self.ally_conditions[row],
+                    strict=True,
                 )
                 if key >= 0
             ),
@@ -327,13 +370,15 @@ class SnapshotBatch:
                     hp=int(hp),
                     cover=COVER_NAMES[int(cover)],
                     last_seen=seconds,
+                    conditions=condition_names(int(bits)),
                 )
-                for key, ex, ey, hp, cover in zip(
+                for key, ex, ey, hp, cover, bits in zip(
                     self.enemy[row],
                     self.enemy_x[row],
                     self.enemy_y[row],
                     self.enemy_hp[row],
                     self.enemy_cover[row],
+                    self.enemy_conditions[row],
                     strict=True,
                 )
                 if key >= 0
@@ -364,7 +409,9 @@ _COLUMNS: Final = tuple(name for name, _, _ in _COLUMNS_DECLARED)
 _OF_ENEMIES: Final = tuple(name for name in _COLUMNS if name.startswith("enemy"))
 _OF_ALLIES: Final = tuple(name for name in _COLUMNS if name.startswith("ally"))
 _OWN: Final = tuple(name for name in _COLUMNS if name not in (*_OF_ENEMIES, *_OF_ALLIES))
-_ABSENT: Final = frozenset({"leader", "goal_x", "goal_y", "objective", "order", "enemy", "ally"})
+_ABSENT: Final = frozenset(
+    {"leader", "goal_x", "goal_y", "objective", "order", "enemy", "ally", "taunter", "drawn_x", "drawn_y", "caller"}
+)
 
 
 def _shared_map(snapshots: Sequence[WorldSnapshot]) -> SharedMap:
@@ -373,6 +420,19 @@ def _shared_map(snapshots: Sequence[WorldSnapshot]) -> SharedMap:
     if not known:
         return SharedMap()
     return SharedMap(width=min(b.width for b in known), height=min(b.height for b in known))
+
+
+def condition_names(bits: int) -> tuple[str, ...]:
+    """Return the names of stored conditions."""
+    return tuple(name for place, name in enumerate(CONDITION_NAMES) if bits >> place & 1)
+
+
+def _bits(names: Sequence[str]) -> int:
+    return sum(1 << place for place, name in enumerate(CONDITION_NAMES) if name in names)
+
+
+def _present(key: int) -> int | None:
+    return key if key >= 0 else None
 
 
 def _clip(value: float) -> int:
@@ -386,11 +446,18 @@ def _fill_row(batch: SnapshotBatch, row: int, snapshot: WorldSnapshot) -> None:
         (batch.ammo, me.ammo), (batch.reserve, me.reserve), (batch.morale, int(me.morale + 0.5)),
         (batch.cover, COVER_NAMES.index(me.cover) if me.cover in COVER_NAMES else 0),
         (batch.smokes, me.smokes), (batch.explosives, me.explosives), (batch.medkits, me.medkits),
+        (batch.reserves, me.reserves), (batch.conditions, _bits(me.conditions)),
     ):  # fmt: skip
         column[row] = _clip(value)
     for name, seconds in me.cooldowns.items():
         left = math.ceil(min(max(seconds, 0.0), 2**31 / batch.ticks_per_second) * batch.ticks_per_second)
         batch.ready[row, batch.cooldown_names.index(name)] = _clip(left)
+    if me.taunted_by is not None:
+        batch.taunter[row] = me.taunted_by
+    if me.distracted_to is not None:
+        batch.drawn_x[row], batch.drawn_y[row] = me.distracted_to.x, me.distracted_to.y
+    if me.cover_wanted_by is not None:
+        batch.caller[row] = me.cover_wanted_by
     if snapshot.player is not None:
         batch.leader[row] = snapshot.player.id
         batch.leader_x[row], batch.leader_y[row] = snapshot.player.pos.x, snapshot.player.pos.y
@@ -411,8 +478,10 @@ def _fill_row(batch: SnapshotBatch, row: int, snapshot: WorldSnapshot) -> None:
         batch.enemy_x[row, place], batch.enemy_y[row, place] = enemy.pos.x, enemy.pos.y
         batch.enemy_hp[row, place] = _clip(enemy.hp)
         batch.enemy_cover[row, place] = COVER_NAMES.index(enemy.cover) if enemy.cover in COVER_NAMES else 0
+        batch.enemy_conditions[row, place] = _bits(enemy.conditions)
     allies = sorted(snapshot.allies, key=lambda a: (distance(a.pos), a.id))[:ALLIES_MAX]
     for place, ally in enumerate(allies):
         batch.ally[row, place] = ally.id
         batch.ally_x[row, place], batch.ally_y[row, place] = ally.pos.x, ally.pos.y
         batch.ally_hp[row, place] = _clip(ally.hp)
+        batch.ally_conditions[row, place] = _bits(ally.conditions)

@@ -27,12 +27,15 @@ from ai.actions import (
     AllyId,
     Arg,
     ArgSpec,
+    BriefSeconds,
     Cell,
     CellX,
     CellY,
+    Count,
     Distance,
     EncodedStep,
     EnemyId,
+    Radius,
     Seconds,
     ToolRegistry,
     ToolSpec,
@@ -296,5 +299,10 @@ def _known(annotation: Any) -> tuple[FieldInfo, Reader]:
     return info, make(arg.low, arg.high)
 
 
-_KNOWN: Final = [_known(annotation) for annotation in (CellX, CellY, EnemyId, AllyId, Distance, Seconds)]
+_KNOWN: Final = [
+    _known(annotation)
+    for annotation in (
+        CellX, CellY, EnemyId, AllyId, Distance, Radius, Count, Seconds, BriefSeconds,
+    )
+]  # fmt: skip
 """The marked types whose written values tables understand."""

@@ -12,8 +12,25 @@ from typing import Final
 from ai.actions import ARGS_MAX, STEPS_MAX
 from sim.columns import Component, column, i8, i16, i32, i64
 
-COOLDOWN_GROUPS: Final = ("block", "heal", "scan", "throw", "weapon")
+COOLDOWN_GROUPS: Final = ("block", "heal", "scan", "throw", "weapon", "ambush", "command", "provoke", "reinforce")
 """Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`."""
+
+
+class Condition(IntEnum):
+    """What an agent can be under for a time; the value is the row of `Conditions.until`.
+
+    A snapshot shows them as names (`ai.snapshot.CONDITION_NAMES`, in this order). An agent lies in AMBUSH, asks for
+    cover (CALLING), dodges, is DOWN, is the FOCUS of its enemies' attack, is MARKED, parries, is SUPPRESSED.
+    """
+
+    AMBUSH = 0
+    CALLING = 1
+    DODGE = 2
+    DOWN = 3
+    FOCUS = 4
+    MARKED = 5
+    PARRY = 6
+    SUPPRESSED = 7
 
 
 class Status(IntEnum):
@@ -109,6 +126,26 @@ class Guard(Component):
     until: i32
 
 
+class Conditions(Component):
+    """The tick before which each `Condition` holds (0: never), and by whom an agent is marked and in focus.
+
+    `marked_by` is the team that knows of the mark, `focused_by` the squad that attacks together; -1: none so far.
+    """
+
+    until: i32 = column(shape=(len(Condition),))
+    marked_by: i8 = column(default=-1)
+    focused_by: i16 = column(default=-1)
+
+
+class Attention(Component):
+    """What draws an agent's attention before the tick `until`: an enemy's key (a taunt), or a cell (a distraction)."""
+
+    until: i32
+    key: i32 = column(default=-1)
+    x: i16 = column(default=-1)
+    y: i16 = column(default=-1)
+
+
 class Goal(Component):
     """What an agent is after: indices into the scenario's sorted texts, and the cell the objective points at."""
 
@@ -149,7 +186,7 @@ class Progress(Component):
 
 
 AGENT: Final = (
-    Position, Team, Squad, Health, Morale, Ammo, Kit, Stamina, Weapon, Senses, Cooldowns, Guard, Goal, ActionSteps,
-    Progress,
+    Position, Team, Squad, Health, Morale, Ammo, Kit, Stamina, Weapon, Senses, Cooldowns, Guard, Conditions,
+    Attention, Goal, ActionSteps, Progress,
 )  # fmt: skip
 """The components every agent has."""

@@ -1,7 +1,8 @@
 """What agents can perceive: columns in, `SnapshotBatch` out. Reads only.
 
 An agent sees whoever is within its sight (squared distance), with a clear line between them. Of enemies the nearest
-eight are reported, of friends the nearest four, ties by key; an ally is never among the enemies.
+eight are reported, of friends the nearest four, ties by key; an ally is never among the enemies. What marks, taunts and
+distractions change in that stands in `sim.awareness`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.snapshot import ALLIES_MAX, ENEMIES_MAX, SnapshotBatch
+from sim.awareness import as_minded, held_by, own_affairs, shown, with_marked
 from sim.components import (
     COOLDOWN_GROUPS,
     Ammo,
@@ -153,12 +155,16 @@ def perceive(
     if seen is None:
         seen = others_seen(world, grid, occupancy, rows, rows)
     seen = _with_far_friends(world, grid, occupancy, rows, seen)
+    seen = Sightings(*as_minded(world, *with_marked(world, occupancy, rows, seen.viewer, seen.other, seen.distance2)))
     places, others = _lists(occupancy, rows, seen)
 
-    def listed(column: NDArray[Any], absent: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-        both = np.full((len(rows), ENEMIES_MAX + ALLIES_MAX), absent, column.dtype)
-        both.ravel()[places] = column[others]
+    def spread(values: NDArray[Any], absent: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+        both = np.full((len(rows), ENEMIES_MAX + ALLIES_MAX), absent, values.dtype)
+        both.ravel()[places] = values
         return both[:, :ENEMIES_MAX], both[:, ENEMIES_MAX:]
+
+    def listed(column: NDArray[Any], absent: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+        return spread(column[others], absent)
 
     position, health, ammo, kit, goal = world[Position], world[Health], world[Ammo], world[Kit], world[Goal]
     keys, cover = world.keys, grid.cover[occupancy.cells].astype(np.int32)
@@ -166,6 +172,8 @@ def perceive(
     enemy_x, ally_x = listed(position.x)
     enemy_y, ally_y = listed(position.y)
     enemy_hp, ally_hp = listed(health.hp)
+    held = held_by(world)
+    enemy_conditions, ally_conditions = spread(shown(world, rows[places // LISTED.sum()], others, held))
     leader = world[Squad].leader[rows]
     leader_row = world.rows_of(leader)
     led = (leader_row >= 0) & (leader != keys[rows])
@@ -205,5 +213,8 @@ def perceive(
         ally=ally,
         ally_x=ally_x,
         ally_y=ally_y,
+        enemy_conditions=enemy_conditions,
         ally_hp=ally_hp,
+        ally_conditions=ally_conditions,
+        **own_affairs(world, rows, held),  # type: ignore[arg-type]
     )

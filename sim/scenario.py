@@ -182,16 +182,25 @@ class Squad(_Part):
     goal: Name | None = None
 
 
+class Reinforcements(_Part):
+    """Agents that a team may call in: how many in all, and the area (its edge of the map) where they enter."""
+
+    count: Annotated[int, Field(ge=1, le=AGENTS_MAX)]
+    area: Area
+
+
 class Team(_Part):
     """Squads that fight on one side, what they read that they are after (`objective`), and where that is (`goal`).
 
     Where these are not given, agents read the first of `objectives` that is open, and go to its place.
+    `reinforcements` are who may still come.
     """
 
     name: Name
     objective: Text | None = None
     goal: Name | None = None
     objectives: Annotated[tuple[Objective, ...], Field(max_length=OBJECTIVES_MAX)] = ()
+    reinforcements: Reinforcements | None = None
     squads: Annotated[tuple[Squad, ...], Field(min_length=1, max_length=1000)]
 
 
@@ -253,6 +262,7 @@ class Scenario(_Part):
     ends: Literal["last_team", "objectives", "never"] = "last_team"
     at_limit: AtLimit = AtLimit()
     plugins: Annotated[tuple[PluginName, ...], Field(max_length=PLUGINS_MAX)] = ()
+    downed_s: Annotated[int, Field(ge=0, le=3600)] = 0
 
     @property
     def agents(self) -> int:
@@ -299,6 +309,8 @@ class Scenario(_Part):
             for s, squad in enumerate(team.squads):
                 self._check_squad(f"teams[{t}].squads[{s}]", squad, squads)
                 _check_name(f"teams[{t}].squads[{s}].goal", squad.goal, places, "place")
+            if team.reinforcements is not None:
+                self._check_area(f"teams[{t}].reinforcements.area", team.reinforcements.area)
         for t, team in enumerate(self.teams):
             for o, objective in enumerate(team.objectives):
                 self._check_objective(f"teams[{t}].objectives[{o}]", team, objective)
@@ -319,10 +331,12 @@ class Scenario(_Part):
         if squad.archetype not in self.archetypes:
             hint = suggestion(squad.archetype, sorted(self.archetypes), "archetypes")
             raise problem(f"{key}.archetype", f"no archetype {squad.archetype!r}; {hint}")
-        area = squad.area
+        self._check_area(f"{key}.area", squad.area)
+
+    def _check_area(self, key: str, area: Area) -> None:
         if area.x + area.width > self.map.width or area.y + area.height > self.map.height:
             raise problem(
-                f"{key}.area",
+                key,
                 f"reaches to ({area.x + area.width - 1}, {area.y + area.height - 1}), outside the "
                 f"{self.map.width} by {self.map.height} map",
             )

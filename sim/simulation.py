@@ -32,6 +32,7 @@ from sim.lore import Lore
 from sim.outcome import TeamStanding, decide, standings
 from sim.plugins import Plugin, check_plugins
 from sim.population import new_world, objectives_of, populate, squads_of, texts_of
+from sim.reinforcements import Reserves
 from sim.rng import Rng, purpose_name
 from sim.scenario import Scenario, terrain
 from sim.schedule import schedule
@@ -164,7 +165,10 @@ class Simulation(Closing):
             [component for plugin in plugins for component in plugin.components],
             entity_view=agent_view(self.registry),
         )
-        for resource in (grid, smoke, texts, objectives):
+        reserves = Reserves(
+            [0 if team.reinforcements is None else team.reinforcements.count for team in scenario.teams]
+        )
+        for resource in (grid, reserves, smoke, texts, objectives):
             self.world.add_resource(resource)
         populate(self.world, scenario, squads, objectives, texts, order)
         systems = schedule([system for plugin in plugins for system in plugin.systems])

@@ -5,10 +5,12 @@ executor calls, for all agents whose current step is of that kind:
 
     refusals   read only: why each may not, now (`Refused`); asked when a step starts and again before its effect
     begin      when the step starts: writes to the actor's own row only
-    effect     when its time is over: writes to the actor's own row, or through the turn (`harm`, `mend`, smoke)
+    effect     when its time is over: writes to the actor's own row, or through the turn (`harm`, `mend`, smoke, and
+               what `turn.afflictions` offers)
 
 All of them read the state at the start of the execution phase and leave conflicts to the turn, which resolves them at
-once at the end of the phase; so the order in which kinds and agents are visited cannot matter.
+once at the end of the phase; so the order in which kinds and agents are visited cannot matter. So no kind reads of
+another agent what kinds write in this phase: rounds, kit, stamina, morale, guard, cooldowns, progress.
 
 Rows are agents, ascending; `args` is `[ARGS_MAX, m] int32`, one column an agent.
 """
@@ -24,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ActionStep, CellX, CellY
-from sim.components import Ammo, Kit, Position, Progress, Status, Team
+from sim.components import Ammo, Kit, Position, Progress, Stamina, Status, Team
+from sim.conditions import Afflictions
 from sim.grid import UNREACHABLE, Cells, Grid, Occupancy
 from sim.rng import Rng
 from sim.world import World
@@ -55,6 +58,8 @@ class Refused(IntEnum):
     UNREACHABLE = 9
     NO_COVER = 10
     BLOCKED = 11
+    DOWN = 12
+    NO_RESERVES = 13
 
 
 def ticks_of_ms(ms: NDArray[np.int32], ticks_per_second: int) -> NDArray[np.int64]:
@@ -81,6 +86,8 @@ class Turn:
     mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
     clouds: list[Cells] = field(default_factory=list)
+    calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    afflictions: Afflictions = field(init=False)
     notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     position: Position = field(init=False)
     progress: Progress = field(init=False)
@@ -89,6 +96,7 @@ class Turn:
     def __post_init__(self) -> None:
         """Open what nearly every kind reads."""
         self.position, self.progress, self.team = self.world[Position], self.world[Progress], self.world[Team].id
+        self.afflictions = Afflictions(self.world, self.tick)
 
     def cells(self, rows: Rows) -> Cells:
         """Return the cells on which agents stand."""
@@ -124,6 +132,10 @@ class Turn:
     def mend(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
         """Let agents gain hit points when the phase is resolved, up to their maximum."""
         self.mended.append((rows, amounts))
+
+    def call(self, rows: Rows, counts: NDArray[np.int32]) -> None:
+        """Ask for agents from the pools of the callers' teams."""
+        self.calls.append((rows, counts))
 
     def walk(self, rows: Rows, cells: Cells) -> None:
         """Ask for a step onto neighbouring cells; -1 means that the agent found no way on."""
@@ -209,7 +221,7 @@ class Action(ActionStep):
 
 
 class Walk(Action):
-    """An action kind that moves its agent cell by cell until it arrives.
+    """An action kind that moves its agent cell by cell until it arrives; then it has its effect, if it has any.
 
     `cells_per_second` sets the pace; an agent that finds no way on `TRIES_MAX` times in a row is refused as blocked.
     """
@@ -229,8 +241,12 @@ class Walk(Action):
 
     @classmethod
     def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
-        """Return the neighbouring cell each agent wants next, -1 if it finds none. Reads only."""
+        """Return the neighbouring cell each agent wants next, its own to stay, -1 if it finds none. Reads only."""
         raise NotImplementedError(cls.__name__)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what happens on arrival; most walks are only for getting there."""
 
 
 class Throw(Action):
@@ -245,13 +261,7 @@ class Throw(Action):
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
         """Refuse who has none, and cells too far away or out of sight."""
-        dx = args[0].astype(np.int64) - turn.position.x[rows]
-        dy = args[1].astype(np.int64) - turn.position.y[rows]
-        far = dx * dx + dy * dy > THROW_CELLS * THROW_CELLS
-        target = turn.grid.cell(args[0], args[1])
-        hidden = np.zeros(len(rows), np.bool_)
-        look = (~far).nonzero()[0]
-        hidden[look] = turn.grid.wall[target[look]] | ~turn.grid.sees(turn.cells(rows[look]), target[look])
+        far, hidden = aimed_at(turn, rows, args, THROW_CELLS * THROW_CELLS)
         return first_of(
             (lacks(turn, rows, cls.item), Refused.NO_ITEM), (far, Refused.OUT_OF_RANGE), (hidden, Refused.NO_SIGHT)
         )
@@ -294,6 +304,18 @@ def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any
     )
 
 
+def aimed_at(turn: Turn, rows: Rows, args: Args, reach2: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Judge a cell (the first two arguments): is it too far away, and is it a wall or out of sight?"""
+    dx = args[0].astype(np.int64) - turn.position.x[rows]
+    dy = args[1].astype(np.int64) - turn.position.y[rows]
+    far: NDArray[np.bool_] = dx * dx + dy * dy > reach2
+    target = turn.grid.cell(args[0], args[1])
+    hidden = np.zeros(len(rows), np.bool_)
+    look = (~far).nonzero()[0]
+    hidden[look] = turn.grid.wall[target[look]] | ~turn.grid.sees(turn.cells(rows[look]), target[look])
+    return far, hidden
+
+
 def lacks(turn: Turn, rows: Rows, item: str) -> NDArray[np.bool_]:
     """Return who has none of an item of `Kit`."""
     held: NDArray[np.int16] = getattr(turn.world[Kit], item)
@@ -303,6 +325,11 @@ def lacks(turn: Turn, rows: Rows, item: str) -> NDArray[np.bool_]:
 def no_rounds(turn: Turn, rows: Rows, rounds: int) -> NDArray[np.bool_]:
     """Return who has too few rounds in the weapon."""
     return turn.world[Ammo].rounds[rows] < rounds
+
+
+def tired(turn: Turn, rows: Rows, stamina: int) -> NDArray[np.bool_]:
+    """Return who has too little breath for something."""
+    return turn.world[Stamina].value[rows] < stamina
 
 
 def refuse(world: World, rows: Rows, codes: Codes | int, tick: int) -> None:

@@ -1,17 +1,33 @@
-"""Defence: blocking, smoke and healing. Numbers are AstraWeave's (`tool_vocabulary.rs`) where it has them."""
+"""Defence: block, dodge, parry, smoke, healing. Numbers are AstraWeave's (`tool_vocabulary.rs`) where it has them."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ai.actions import NONE, AllyId
-from sim.actions.base import Action, Args, Codes, Refused, Rows, Throw, Turn, lacks, target_refusals
+from sim.actions.base import (
+    Action,
+    Args,
+    Codes,
+    Refused,
+    Rows,
+    Throw,
+    Turn,
+    first_of,
+    lacks,
+    target_refusals,
+    tired,
+)
+from sim.actions.movement import Side, aside, nearest_foe
 from sim.actions.offensive import MELEE_DISTANCE2
-from sim.components import Guard, Health, Kit
-from sim.grid import disc
+from sim.components import Condition, Guard, Health, Kit, Stamina
+from sim.grid import Cells, disc
 
+DODGE_S: Final = 1.0
+"""How long a dodge makes hard to hit, seconds."""
 SMOKE_CELLS: Final = 2
 """Radius of a smoke cloud, cells."""
 SMOKE_S: Final = 8.0
@@ -33,6 +49,65 @@ class Block(Action):
     def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Raise the guard for as long as the step lasts."""
         turn.world[Guard].until[rows] = turn.tick + turn.seconds(cls.duration_s)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Nothing is left to do when the second is over."""
+
+
+class Dodge(Action):
+    """Be hard to hit for a second; with a direction, also step to that side of the nearest enemy you see."""
+
+    act: Literal["Dodge"] = "Dodge"
+    direction: Side | None = None
+    category: ClassVar[str] = "defensive"
+    group: ClassVar[str] = "block"
+    cooldown_s: ClassVar[float] = 2.0
+    cost: ClassVar[str] = "15 stamina"
+    stamina: ClassVar[int] = 15
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse the exhausted, and steps to the side where no enemy is seen or no cell is free."""
+        alone, stuck = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        picked = (args[0] != NONE).nonzero()[0]
+        if len(picked):
+            foes, cells = cls._step(turn, rows[picked], args[0, picked])
+            alone[picked], stuck[picked] = foes < 0, cells < 0
+        return first_of(
+            (tired(turn, rows, cls.stamina), Refused.NO_STAMINA),
+            (alone, Refused.NOTHING_TO_DO),
+            (stuck, Refused.BLOCKED),
+        )
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Duck, and step aside."""
+        turn.world[Stamina].value[rows] -= cls.stamina
+        turn.afflictions.impose(Condition.DODGE, rows, turn.seconds(DODGE_S))
+        picked = (args[0] != NONE).nonzero()[0]
+        if len(picked):
+            turn.walk(rows[picked], cls._step(turn, rows[picked], args[0, picked])[1])
+
+    @classmethod
+    def _step(cls, turn: Turn, rows: Rows, side: NDArray[np.int32]) -> tuple[Rows, Cells]:
+        foes = nearest_foe(turn, rows)
+        return foes, aside(turn, rows, np.where(foes < 0, rows, foes), side)
+
+
+class Parry(Action):
+    """Be ready for a second to turn the next blow from beside you back on who strikes it."""
+
+    act: Literal["Parry"] = "Parry"
+    category: ClassVar[str] = "defensive"
+    group: ClassVar[str] = "block"
+    cooldown_s: ClassVar[float] = 3.0
+    duration_s: ClassVar[float] = 1.0
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Be ready from the next tick on for as long as the step lasts."""
+        turn.afflictions.impose(Condition.PARRY, rows, turn.seconds(cls.duration_s))
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
@@ -74,15 +149,16 @@ class Heal(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse who has no medkit, friends out of reach, enemies, and the unhurt."""
+        """Refuse who has no medkit, friends out of reach, enemies, those who are down, and the unhurt."""
         own = args[0] == NONE
         keys = np.where(own, -1, args[0]).astype(np.int32)
         judged = np.where(own, np.int8(0), target_refusals(turn, rows, keys, MELEE_DISTANCE2, hostile=False))
         health = turn.world[Health]
         patient = cls.patients(turn, rows, args)
         at = np.where(patient < 0, rows, patient)
-        hale = (judged == 0) & (health.hp[at] >= health.hp_max[at])
-        judged = np.where(hale, np.int8(Refused.NOTHING_TO_DO), judged)
+        fit = judged == Refused.NO.value
+        judged = np.where(fit & (health.hp[at] <= 0), np.int8(Refused.DOWN), judged)
+        judged = np.where(fit & (health.hp[at] >= health.hp_max[at]), np.int8(Refused.NOTHING_TO_DO), judged)
         return np.where(lacks(turn, rows, "medkits"), np.int8(Refused.NO_ITEM), judged)
 
     @classmethod
@@ -92,4 +168,4 @@ class Heal(Action):
         turn.mend(cls.patients(turn, rows, args), np.full(len(rows), HEAL_HP, np.int32))
 
 
-KINDS: Final[tuple[type[Action], ...]] = (Block, Heal, ThrowSmoke)
+KINDS: Final[tuple[type[Action], ...]] = (Block, Dodge, Heal, Parry, ThrowSmoke)

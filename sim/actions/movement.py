@@ -1,10 +1,10 @@
-"""Movement: going somewhere, up to someone, away from someone, into cover."""
+"""Movement: going somewhere, up to someone, away from someone, sideways, into cover."""
 
 from __future__ import annotations
 
 from enum import StrEnum
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,9 @@ from sim.actions.base import (
     first_of,
     period_of,
     target_refusals,
+    tired,
 )
-from sim.components import ActionSteps, Position, Progress, Senses
+from sim.components import ActionSteps, Position, Progress, Senses, Stamina
 from sim.grid import COVER_RADIUS, UNREACHABLE, Cells
 from sim.perception import enemies_seen
 
@@ -154,6 +155,16 @@ SHELTER_OFFSETS: Final = tuple(
 """Where cover is looked for: offsets (dx, dy) by Manhattan distance, then dy, then dx."""
 
 
+def nearest_foe(turn: Turn, rows: Rows) -> Rows:
+    """Return the row of the nearest enemy that each agent sees, ties by key; -1 if it sees none."""
+    found = np.full(len(rows), -1, np.intp)
+    seen = enemies_seen(turn.world, turn.grid, turn.occupancy, rows)
+    order = np.lexsort((seen.other, seen.distance2, seen.viewer))
+    viewer, first = np.unique(seen.viewer[order], return_index=True)
+    found[np.searchsorted(rows, viewer)] = seen.other[order][first]
+    return found
+
+
 def shelter(turn: Turn, rows: Rows) -> Cells:
     """Return the nearest cell that shelters each agent from its nearest visible enemy, -1 if there is none.
 
@@ -175,12 +186,10 @@ def _search(turn: Turn, rows: Rows) -> Cells:
     around = here[:, None] + offsets
     free = ~turn.grid.wall[around] & ((turn.occupancy.row_at[around] < 0) | (around == here[:, None]))
     good = free & turn.grid.cover[around]
-    seen = enemies_seen(turn.world, turn.grid, turn.occupancy, rows)
-    if len(seen.viewer):
-        order = np.lexsort((seen.other, seen.distance2, seen.viewer))
-        threatened, first = np.unique(seen.viewer[order], return_index=True)
-        viewer = np.searchsorted(rows, threatened)
-        enemy_cell = turn.occupancy.cells[seen.other[order][first]]
+    foes = nearest_foe(turn, rows)
+    viewer = (foes >= 0).nonzero()[0]
+    if len(viewer):
+        enemy_cell = turn.occupancy.cells[foes[viewer]]
         at, place = np.nonzero(free[viewer] & ~good[viewer])
         hidden = ~turn.grid.sees(enemy_cell[at], around[viewer[at], place])
         good[viewer[at[hidden]], place[hidden]] = True
@@ -233,4 +242,52 @@ class TakeCover(Walk):
         return turn.toward(rows, args[0], args[1])
 
 
-KINDS: Final[tuple[type[Action], ...]] = (Approach, MoveTo, Retreat, TakeCover)
+class Side(StrEnum):
+    """Left or right of someone who faces a target."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+def aside(turn: Turn, rows: Rows, others: Rows, side: NDArray[np.int32]) -> Cells:
+    """Return the neighbouring cell to the left (0) or right (1) of agents that face others; -1 if it is not free.
+
+    Of two cells as good as each other it is the one along x.
+    """
+    turned = np.where(side == 0, 1, -1)
+    along_x = turned * (turn.position.y[others].astype(np.int64) - turn.position.y[rows])
+    along_y = -turned * (turn.position.x[others].astype(np.int64) - turn.position.x[rows])
+    across = np.abs(along_x) >= np.abs(along_y)
+    cells = turn.cells(rows) + np.where(across, np.sign(along_x), np.sign(along_y) * turn.grid.stride)
+    free = ~turn.grid.wall[cells] & (turn.occupancy.row_at[cells] < 0)
+    return np.where(free, cells, -1)
+
+
+class Strafe(Action):
+    """Step one cell to the left or right of the line to an enemy in sight, without turning your back."""
+
+    act: Literal["Strafe"] = "Strafe"
+    target_id: EnemyId
+    direction: Side
+    category: ClassVar[str] = "movement"
+    cost: ClassVar[str] = "5 stamina"
+    duration_s: ClassVar[float] = 0.2
+    stamina: ClassVar[int] = 5
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse targets that are gone, friends or out of sight, the exhausted, and where that cell is not free."""
+        judged = target_refusals(turn, rows, args[0], turn.world[Senses].sight[rows].astype(np.int64) ** 2)
+        others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
+        stuck = (judged == Refused.NO.value) & (aside(turn, rows, others, args[1]) < 0)
+        tail = first_of((tired(turn, rows, cls.stamina), Refused.NO_STAMINA), (stuck, Refused.BLOCKED))
+        return np.where(judged == Refused.NO.value, tail, judged)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Take the step."""
+        turn.world[Stamina].value[rows] -= cls.stamina
+        turn.walk(rows, aside(turn, rows, turn.target_rows(args[0]), args[1]))
+
+
+KINDS: Final[tuple[type[Action], ...]] = (Approach, MoveTo, Retreat, Strafe, TakeCover)

@@ -2,8 +2,9 @@
 
 Damage, cooldowns and costs are AstraWeave's (`tool_vocabulary.rs`). It has no hit chance and no reach; these are ours:
 the chance to hit is the weapon's accuracy, plus the kind's bonus, plus 2 per-mille for each point of morale above 50
-(minus 2 for each below), minus 400 when the target stands in cover more than two cells away. It stays between 50 and
-950 per-mille.
+(minus 2 for each below), minus 400 when the target stands in cover more than two cells away. A mark on
+the target adds 150, the squad's focus on it 150, an ambush 250 (and half as much harm again); who is suppressed loses
+300, a target that dodges takes 400 away. It stays between 50 and 950 per-mille.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ai.actions import EnemyId
+from ai.actions import BriefSeconds, CellX, CellY, EnemyId, Radius
 from sim.actions.base import (
     Action,
     Args,
@@ -21,15 +23,34 @@ from sim.actions.base import (
     Rows,
     Throw,
     Turn,
+    Walk,
+    aimed_at,
+    first_of,
     no_rounds,
     target_refusals,
+    ticks_of_ms,
+    tired,
 )
-from sim.components import Ammo, Guard, Kit, Morale, Stamina, Weapon
-from sim.grid import disc
+from sim.components import Ammo, Condition, Guard, Kit, Morale, Stamina, Weapon
+from sim.grid import SIGHT_MAX, Cells, disc
 from sim.rng import Purpose
 
 COVER_PENALTY: Final = 400
 """What cover takes from the chance to be hit, per-mille."""
+AMBUSH_BONUS: Final = 250
+"""What the first attack out of an ambush adds to the chance to hit, per-mille."""
+MARK_BONUS: Final = 150
+"""What a mark on the target adds for the team that made it."""
+FOCUS_BONUS: Final = 150
+"""What a target's being in the focus of the own squad adds."""
+SUPPRESSED_PENALTY: Final = 300
+"""What being suppressed takes away."""
+DODGE_PENALTY: Final = 400
+"""What the target's dodging takes away."""
+AREA_HP: Final = 8
+"""Hit points lost by whoever stands in the open where AoEAttack falls; half of it in cover."""
+CHARGE_CELLS: Final = 8
+"""How far away a charge may begin, cells."""
 BLAST_CELLS: Final = 2
 """Radius of an explosion, cells."""
 BLAST_NEAR: Final = 30
@@ -65,16 +86,39 @@ class Strike(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Fire, and harm the target if it is hit; who attacks no longer blocks."""
-        world = turn.world
-        others = turn.target_rows(args[0])
-        sheltered = turn.grid.cover[turn.cells(others)] & (turn.distance2(rows, others) > 4)
-        chance = world[Weapon].accuracy[rows].astype(np.int64) + cls.bonus + 2 * (world[Morale].value[rows] - 50)
-        chance = np.clip(chance - COVER_PENALTY * sheltered, 50, 950)
-        hit = turn.rng.below(world.keys[rows], turn.tick, Purpose.HIT, 1000) < chance
-        world[Ammo].rounds[rows] -= cls.rounds
-        world[Guard].until[rows] = 0
-        turn.harm(others[hit], np.full(int(hit.sum()), cls.damage, np.int32))
+        """Fire, and harm the target if it is hit."""
+        turn.world[Ammo].rounds[rows] -= cls.rounds
+        harm = np.full(len(rows), cls.damage, np.int32)
+        strike(turn, rows, turn.target_rows(args[0]), harm, bonus=cls.bonus, melee=cls.rounds == 0)
+
+
+def strike(
+    turn: Turn, rows: Rows, others: Rows, harm: NDArray[np.int32], *, bonus: int = 0, melee: bool = False
+) -> None:
+    """Harm those of `others` that are hit; who attacks blocks no longer and has given its ambush away.
+
+    A blow (`melee`) at someone who parries falls back on who struck it, and ends the parry.
+    """
+    world, afflictions = turn.world, turn.afflictions
+    chance = world[Weapon].accuracy[rows].astype(np.int64) + bonus + 2 * (world[Morale].value[rows] - 50)
+    chance -= COVER_PENALTY * (turn.grid.cover[turn.cells(others)] & (turn.distance2(rows, others) > 4))
+    hidden = afflictions.under(Condition.AMBUSH, rows)
+    chance += AMBUSH_BONUS * hidden
+    chance += MARK_BONUS * afflictions.marked(rows, others) + FOCUS_BONUS * afflictions.focused(rows, others)
+    chance -= SUPPRESSED_PENALTY * afflictions.under(Condition.SUPPRESSED, rows)
+    chance -= DODGE_PENALTY * afflictions.under(Condition.DODGE, others)
+    hit = turn.rng.below(world.keys[rows], turn.tick, Purpose.HIT, 1000) < np.clip(chance, 50, 950)
+    world[Guard].until[rows] = 0
+    if hidden.any():
+        harm = np.where(hidden, harm * 3 // 2, harm).astype(np.int32)
+        afflictions.lift(Condition.AMBUSH, rows[hidden])
+    if melee:
+        turned = hit & afflictions.under(Condition.PARRY, others)
+        if turned.any():
+            turn.harm(rows[turned], harm[turned])
+            afflictions.lift(Condition.PARRY, others[turned])
+            hit &= ~turned
+    turn.harm(others[hit], harm[hit])
 
 
 class Attack(Strike):
@@ -135,14 +179,140 @@ class HeavyAttack(Strike):
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
         """Refuse the exhausted besides what every strike refuses."""
-        tired = turn.world[Stamina].value[rows] < cls.stamina
-        return np.where(tired, np.int8(Refused.NO_STAMINA), super().refusals(turn, rows, args))
+        return np.where(tired(turn, rows, cls.stamina), np.int8(Refused.NO_STAMINA), super().refusals(turn, rows, args))
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Strike, at the cost of breath."""
         turn.world[Stamina].value[rows] -= cls.stamina
         super().effect(turn, rows, args)
+
+
+class CoverFire(Strike):
+    """Keep an enemy down for some seconds: it shoots worse and walks at half pace; at the end you may hit it."""
+
+    act: Literal["CoverFire"] = "CoverFire"
+    target_id: EnemyId
+    duration: BriefSeconds = 2.0
+    cooldown_s: ClassVar[float] = 4.0
+    cost: ClassVar[str] = "3 rounds"
+    rounds: ClassVar[int] = 3
+
+    @classmethod
+    def ticks(cls, turn: Turn, args: Args) -> Any:
+        """Return the ticks that the seconds asked for take."""
+        return ticks_of_ms(args[1], turn.ticks_per_second)
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse what every strike refuses; the rounds only count before they are fired."""
+        empty = no_rounds(turn, rows, cls.rounds) & (turn.progress.started_at[rows] < 0)
+        judged = target_refusals(turn, rows, args[0], cls.reach2(turn, rows))
+        return np.where(empty, np.int8(Refused.NO_AMMO), judged)
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Fire, and suppress the target for as long as the step lasts."""
+        turn.world[Ammo].rounds[rows] -= cls.rounds
+        turn.afflictions.impose(Condition.SUPPRESSED, turn.target_rows(args[0]), cls.ticks(turn, args))
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Harm the target if it is hit: five hit points a second, at least one."""
+        strike(turn, rows, turn.target_rows(args[0]), np.maximum(args[1] * 5 // 1000, 1).astype(np.int32))
+
+
+class AoEAttack(Action):
+    """Rake the cells around a cell in reach and sight with fire: 8 hit points (4 in cover), friends too."""
+
+    act: Literal["AoEAttack"] = "AoEAttack"
+    x: CellX
+    y: CellY
+    radius: Radius = 2
+    category: ClassVar[str] = "offensive"
+    group: ClassVar[str] = "weapon"
+    cooldown_s: ClassVar[float] = 5.0
+    duration_s: ClassVar[float] = 1.0
+    cost: ClassVar[str] = "5 rounds"
+    rounds: ClassVar[int] = 5
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse who has too few rounds, and cells beyond the weapon's reach or out of sight."""
+        reach = turn.world[Weapon].reach[rows].astype(np.int64)
+        far, hidden = aimed_at(turn, rows, args, reach * reach)
+        return first_of(
+            (no_rounds(turn, rows, cls.rounds), Refused.NO_AMMO),
+            (far, Refused.OUT_OF_RANGE),
+            (hidden, Refused.NO_SIGHT),
+        )
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Harm whoever stands in the circle with a clear line to the shooter, but not the shooter."""
+        turn.world[Ammo].rounds[rows] -= cls.rounds
+        turn.world[Guard].until[rows] = 0
+        turn.afflictions.lift(Condition.AMBUSH, rows)
+        here, centre = turn.cells(rows), turn.grid.cell(args[0], args[1])
+        for dx, dy in disc(int(args[2].max())):
+            cell = centre + dy * turn.grid.stride + dx
+            struck = turn.occupancy.row_at[cell].astype(np.int64)
+            there = ((struck >= 0) & (struck != rows) & (dx * dx + dy * dy <= args[2].astype(np.int64) ** 2)).nonzero()[
+                0
+            ]
+            there = there[turn.grid.sees(here[there], cell[there])]
+            turn.harm(struck[there], np.where(turn.grid.cover[cell[there]], AREA_HP // 2, AREA_HP).astype(np.int32))
+
+
+class Charge(Walk):
+    """Run straight at an enemy in sight at most eight cells away and strike it: 20 hit points."""
+
+    act: Literal["Charge"] = "Charge"
+    target_id: EnemyId
+    category: ClassVar[str] = "offensive"
+    group: ClassVar[str] = "weapon"
+    cooldown_s: ClassVar[float] = 6.0
+    cells_per_second: ClassVar[int] = 10
+    cost: ClassVar[str] = "30 stamina"
+    damage: ClassVar[int] = 20
+    bonus: ClassVar[int] = 100
+    stamina: ClassVar[int] = 30
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse the exhausted, and targets that are gone, friends, too far away or hidden."""
+        judged = target_refusals(turn, rows, args[0], CHARGE_CELLS * CHARGE_CELLS)
+        return np.where(tired(turn, rows, cls.stamina), np.int8(Refused.NO_STAMINA), judged)
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Set off, at the cost of breath."""
+        turn.world[Stamina].value[rows] -= cls.stamina
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who stands beside the target, or has lost it from sight."""
+        judged: NDArray[np.bool_] = target_refusals(turn, rows, args[0], SIGHT_MAX * SIGHT_MAX) != Refused.NO.value
+        return judged | cls._beside(turn, rows, args)
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        """Return the free neighbour nearest to the target."""
+        others = turn.target_rows(args[0])
+        return turn.toward(rows, turn.position.x[others], turn.position.y[others])
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Strike who is beside."""
+        near = cls._beside(turn, rows, args).nonzero()[0]
+        harm = np.full(len(near), cls.damage, np.int32)
+        strike(turn, rows[near], turn.target_rows(args[0, near]), harm, bonus=cls.bonus, melee=True)
+
+    @classmethod
+    def _beside(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        others = turn.target_rows(args[0])
+        near: NDArray[np.bool_] = turn.distance2(rows, np.where(others < 0, rows, others)) <= MELEE_DISTANCE2
+        return (others >= 0) & near
 
 
 class ThrowExplosive(Throw):
@@ -158,6 +328,7 @@ class ThrowExplosive(Throw):
         """Harm whoever stands within the blast with a clear line to its centre."""
         turn.world[Kit].explosives[rows] -= 1
         turn.world[Guard].until[rows] = 0
+        turn.afflictions.lift(Condition.AMBUSH, rows)
         centre = turn.grid.cell(args[0], args[1])
         for dx, dy in disc(BLAST_CELLS):
             cell = centre + dy * turn.grid.stride + dx
@@ -168,4 +339,6 @@ class ThrowExplosive(Throw):
             turn.harm(struck[there], np.full(len(there), amount, np.int32))
 
 
-KINDS: Final[tuple[type[Action], ...]] = (AimedShot, Attack, HeavyAttack, QuickAttack, ThrowExplosive)
+KINDS: Final[tuple[type[Action], ...]] = (
+    AimedShot, AoEAttack, Attack, Charge, CoverFire, HeavyAttack, QuickAttack, ThrowExplosive,
+)  # fmt: skip

@@ -1,11 +1,22 @@
-"""Utility: looking around and waiting."""
+"""Utility: looking around, waiting, provoking, and helping who is down to get up."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, Final, Literal
 
-from ai.actions import Distance, Seconds
-from sim.actions.base import Action, Args, Rows, Turn, ticks_of_ms
+import numpy as np
+
+from ai.actions import AllyId, Distance, EnemyId, Seconds
+from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, target_refusals, ticks_of_ms
+from sim.actions.offensive import MELEE_DISTANCE2
+from sim.components import Health
+
+PROVOKE_CELLS: Final = 8
+"""How far a taunt or a distraction carries, cells."""
+TAUNT_S: Final = 5.0
+"""How long a taunt draws attention, seconds."""
+REVIVE_HP: Final = 20
+"""Hit points with which someone gets up again; AstraWeave's."""
 
 
 class Scan(Action):
@@ -38,4 +49,52 @@ class Wait(Action):
         """Waiting has no effect but the time."""
 
 
-KINDS: Final[tuple[type[Action], ...]] = (Scan, Wait)
+class Taunt(Action):
+    """Provoke an enemy at most eight cells away in sight: it plans anew and minds you first for five seconds."""
+
+    act: Literal["Taunt"] = "Taunt"
+    target_id: EnemyId
+    group: ClassVar[str] = "provoke"
+    cooldown_s: ClassVar[float] = 6.0
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse targets that are gone, friends, too far away, hidden, or down."""
+        return minding(turn, rows, args, PROVOKE_CELLS * PROVOKE_CELLS)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Draw the target's attention to oneself, wherever one goes."""
+        turn.afflictions.taunt(rows, turn.target_rows(args[0]), turn.seconds(TAUNT_S))
+
+
+class Revive(Action):
+    """Help a friend who is down, on one of the eight cells around, back to its feet with 20 hit points."""
+
+    act: Literal["Revive"] = "Revive"
+    ally_id: AllyId
+    duration_s: ClassVar[float] = 3.0
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse friends who are gone, too far away or not down, and enemies."""
+        judged = target_refusals(turn, rows, args[0], MELEE_DISTANCE2, hostile=False)
+        others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
+        up = (judged == Refused.NO.value) & (turn.world[Health].hp[others] > 0)
+        return np.where(up, np.int8(Refused.NOTHING_TO_DO), judged)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Give hit points; who has some again gets up at the end of the tick."""
+        turn.mend(turn.target_rows(args[0]), np.full(len(rows), REVIVE_HP, np.int32))
+
+
+def minding(turn: Turn, rows: Rows, args: Args, reach2: int) -> Codes:
+    """Judge an enemy that is to mind something: it must be in reach and sight, and on its feet."""
+    judged = target_refusals(turn, rows, args[0], reach2)
+    others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
+    down = (judged == Refused.NO.value) & (turn.world[Health].hp[others] <= 0)
+    return np.where(down, np.int8(Refused.DOWN), judged)
+
+
+KINDS: Final[tuple[type[Action], ...]] = (Revive, Scan, Taunt, Wait)

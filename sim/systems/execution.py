@@ -5,7 +5,8 @@ its time, is checked again if that was more than one tick, has its effect, and m
 not run ends the plan as refused; the agent plans again after `REFUSED_PAUSE_S`.
 
 Everything reads the state at the start of the phase. Walkers claim cells: only cells that are free at that moment can
-be claimed, and the lowest key wins. Smoke stands from the end of the phase on.
+be claimed, and the lowest key wins. Smoke stands and conditions hold from the end of the phase on. Who is suppressed
+walks at half the pace.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from sim.components import (
     COOLDOWN_GROUPS,
     ActionSteps,
     Ammo,
+    Attention,
+    Condition,
+    Conditions,
     Cooldowns,
     Guard,
     Kit,
+    Morale,
     Position,
     Progress,
     Stamina,
@@ -42,18 +47,19 @@ class Execution(System):
     """Runs one tick of the current step of every running plan.
 
     Reads: every component of an agent.
-    Writes: ActionSteps, Ammo, Cooldowns, Guard, Kit, Position, Progress, Stamina; harm and healing go to the frame.
+    Writes: ActionSteps, Ammo, Attention, Conditions, Cooldowns, Guard, Kit, Morale, Position, Progress, Stamina;
+        harm, healing and calls for reinforcements go to the frame.
     Order: after planning, before combat.
     """
 
     name = "execution"
     reads: ClassVar[tuple[type[Component], ...]] = AGENT
     writes: ClassVar[tuple[type[Component], ...]] = (
-        ActionSteps, Ammo, Cooldowns, Guard, Kit, Position, Progress, Stamina,
+        ActionSteps, Ammo, Attention, Conditions, Cooldowns, Guard, Kit, Morale, Position, Progress, Stamina,
     )  # fmt: skip
 
     def process(self, world: World, frame: Frame) -> None:
-        """Let every kind in use act for its agents, then settle walks and smoke."""
+        """Let every kind in use act for its agents, then settle what they asked for."""
         stage, steps, progress = frame.stage, world[ActionSteps], world[Progress]
         assert frame.occupancy is not None
         turn = Turn(world, stage.grid, frame.occupancy, stage.rng, frame.tick, stage.ticks_per_second)
@@ -66,13 +72,19 @@ class Execution(System):
             args = np.ascontiguousarray(steps.args[step[members], :, rows].T)
             action = stage.registry.spec(int(code)).kind
             assert issubclass(action, Action)
-            self._act(action, turn, rows, args)
+            self.act(action, turn, rows, args)
+        self.settle(turn, frame)
+
+    def settle(self, turn: Turn, frame: Frame) -> None:
+        """Resolve at once what the actions of a turn asked for."""
+        stage = frame.stage
         self._walk(turn)
+        turn.afflictions.settle()
         if turn.clouds:
             stage.smoke.add(np.concatenate(turn.clouds), frame.tick + 1 + turn.seconds(SMOKE_S))
-        frame.harm, frame.mend = turn.harmed, turn.mended
+        frame.harm, frame.mend, frame.calls = turn.harmed, turn.mended, turn.calls
 
-    def _act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
+    def act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Start, continue and end the steps of one kind."""
         progress = turn.progress
         starting = progress.started_at[rows] < 0
@@ -112,9 +124,13 @@ class Execution(System):
         if not len(rows):
             return
         action.effect(turn, rows, args)
+        self._cool(action, turn, rows)
+        self._finish(turn, rows)
+
+    def _cool(self, action: type[Action], turn: Turn, rows: Rows) -> None:
+        """Start the cooldown of a kind that has had its effect."""
         if action.group:
             _ready_at(turn, action)[rows] = turn.tick + turn.seconds(action.cooldown_s)
-        self._finish(turn, rows)
 
     def _go(self, action: type[Walk], turn: Turn, rows: Rows, args: Args) -> None:
         """Let walkers arrive, or ask for their next cell when it is time for one."""
@@ -122,8 +138,13 @@ class Execution(System):
             return
         progress = turn.progress
         there = action.arrived(turn, rows, args)
-        self._finish(turn, rows[there])
+        if there.any():
+            action.effect(turn, rows[there], args[:, there])
+            self._cool(action, turn, rows[there])
+            self._finish(turn, rows[there])
         period = action.period(turn, rows, args)
+        if turn.afflictions.holds(Condition.SUPPRESSED):
+            period = period * (1 + turn.afflictions.under(Condition.SUPPRESSED, rows))
         due = (turn.tick - progress.started_at[rows]) % period == period - 1
         on = (~there & due).nonzero()[0]
         if len(on):
@@ -144,6 +165,8 @@ class Execution(System):
         moved = rows[won]
         position.x[moved], position.y[moved] = turn.grid.xy(cells[won])
         progress.tries[moved] = 0
+        if turn.afflictions.holds(Condition.AMBUSH):
+            turn.afflictions.lift(Condition.AMBUSH, moved)
         stuck = rows[~won]
         progress.tries[stuck] += 1
         blocked = stuck[progress.tries[stuck] >= TRIES_MAX]

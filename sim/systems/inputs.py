@@ -8,7 +8,7 @@ import numpy as np
 
 from ai.actions import NONE
 from sim.columns import Component
-from sim.components import AGENT, ActionSteps, Goal, Position, Progress, Squad, Status
+from sim.components import AGENT, ActionSteps, Goal, Health, Position, Progress, Squad, Status
 from sim.frame import Frame
 from sim.grid import UNREACHABLE, Terrain
 from sim.inputs import Input, Move, Order, Remove, SetCells, Spawn
@@ -62,6 +62,8 @@ class Inputs(System):
         grid, row = frame.stage.grid, world.row_of(item.agent)
         if row < 0:
             return f"agent {item.agent} is not in the world"
+        if world[Health].hp[row] <= 0:
+            return f"agent {item.agent} is down"
         if item.x >= grid.width or item.y >= grid.height:
             return f"({item.x}, {item.y}) is outside the {grid.width} by {grid.height} map"
         position = world[Position]

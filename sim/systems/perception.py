@@ -12,6 +12,7 @@ from sim.columns import Component
 from sim.components import (
     AGENT,
     ActionSteps,
+    Health,
     Progress,
     Status,
     Team,
@@ -40,6 +41,7 @@ class Perception(System):
         most = stage.scenario.planning.per_tick_max
         frame.occupancy = occupancy_of(world, stage.grid)
         waiting = (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
+        waiting &= world[Health].hp > 0
         needing = _longest(waiting.nonzero()[0], progress.waiting_since, most)
         watching, within = self._watching(world, frame)
         # Whoever needs a plan and whoever looks around are looked after in one go.

@@ -128,6 +128,9 @@ def arenas(draw: st.DrawFn) -> Scenario:
                 squads[0]["objective"] = "hold"
             if draw(st.integers(0, 4)) == 0:
                 squads[-1]["goal"] = "corner"
+            if draw(st.booleans()):
+                edge = {"x": draw(st.integers(0, width - 2)), "y": 0, "width": 2, "height": height}
+                team["reinforcements"] = {"count": draw(st.integers(1, 4)), "area": edge}
             teams.append(team)
     if not teams:
         alone = {"name": "a0", "archetype": "one", "count": 1, "area": {"x": 0, "y": 0, "width": 1, "height": 1}}
@@ -169,6 +172,7 @@ def arenas(draw: st.DrawFn) -> Scenario:
                 "alert_every_ticks": draw(st.integers(1, 6)),
             },
             "heuristics": {"rules": draw(RULES)},
+            "downed_s": draw(st.sampled_from([0, 0, 1, 3])),
             "ends": draw(st.sampled_from(["last_team", "objectives", "never"])),
             "at_limit": draw(st.sampled_from([{}, {"rule": "draw"}, {"rule": "score"}, first])),
         }

@@ -16,6 +16,7 @@ from sim.columns import schema_of
 from sim.components import AGENT
 from sim.grid import MARGIN
 from sim.inputs import Input
+from sim.reinforcements import reserves_of
 from sim.rng import philox4x32
 from sim.scenario import Scenario, terrain
 from sim.simulation import Simulation, TickReport
@@ -165,6 +166,7 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     _check(tick, "Objectives", "state", states, [aim.state for aim in slow.aims])
     teams = range(len(slow.scenario.teams))
     _check(tick, "teams", "score", [team.score for team in fast.standings()], [slow.score(team) for team in teams])
+    _check(tick, "Reserves", "left", reserves_of(world).left.tolist(), slow.reserves)
     _check(tick, "Texts", "all", list(stage.lore.texts.all), slow.texts)
 
 
@@ -203,22 +205,37 @@ class Dice:
         return values[self.below(len(values))]
 
 
-def random_plans(seed: int, keys: int, width: int, height: int) -> Choose:
-    """Return a script of random plans of one to four steps over all kinds, with targets and cells of every sort."""
+def random_plans(seed: int, keys: int, width: int, height: int, kinds: Sequence[str] = KIND_NAMES) -> Choose:
+    """Return a script of random plans of one to four steps of some kinds, with targets and cells of every sort."""
 
     def choose(key: int, tick: int) -> Plan:
         dice = Dice(seed, key, tick)
-        return [_random_step(dice, keys, width, height) for _ in range(1 + dice.below(4))]
+        return [_random_step(dice, dice.pick(kinds), keys, width, height) for _ in range(1 + dice.below(4))]
 
     return choose
 
 
-def _random_step(dice: Dice, keys: int, width: int, height: int) -> Step:
-    kind = dice.pick(KIND_NAMES)
+def _random_step(dice: Dice, kind: str, keys: int, width: int, height: int) -> Step:
     args: list[int | None]
     match kind:
         case "Attack" | "AimedShot" | "QuickAttack" | "HeavyAttack":
             args = [dice.below(keys)]
+        case "Charge" | "CoordinateAttack" | "Distract" | "MarkTarget" | "Revive" | "Taunt":
+            args = [dice.below(keys)]
+        case "Strafe":
+            args = [dice.below(keys), dice.below(2)]
+        case "CoverFire":
+            args = [dice.below(keys), 100 + dice.below(2000)]
+        case "AoEAttack":
+            args = [dice.below(width), dice.below(height), 1 + dice.below(4)]
+        case "Dodge":
+            args = [dice.pick([None, 0, 1])]
+        case "CallReinforcements":
+            args = [1 + dice.below(3)]
+        case "RequestCover":
+            args = [100 + dice.below(4000)]
+        case "Regroup" | "SetAmbush":
+            args = [dice.below(width), dice.below(height)]
         case "Approach" | "Retreat":
             args = [dice.below(keys), 1 + dice.below(8)]
         case "Heal":

@@ -24,21 +24,29 @@ HIT = 1
 """The purpose number of hit draws."""
 
 KIND_NAMES = (
-    "AimedShot", "Approach", "Attack", "Block", "Heal", "HeavyAttack", "MoveTo", "QuickAttack", "Reload", "Retreat",
-    "Scan", "TakeCover", "ThrowExplosive", "ThrowSmoke", "Wait",
+    "AimedShot", "AoEAttack", "Approach", "Attack", "Block", "CallReinforcements", "Charge", "CoordinateAttack",
+    "CoverFire", "Distract", "Dodge", "Heal", "HeavyAttack", "MarkTarget", "MoveTo", "Parry", "QuickAttack", "Regroup",
+    "Reload", "RequestCover", "Retreat", "Revive", "Scan", "SetAmbush", "Strafe", "TakeCover", "Taunt",
+    "ThrowExplosive", "ThrowSmoke", "Wait",
 )  # fmt: skip
 """Kinds in name order; a stored code is the position."""
-WALKS = ("Approach", "MoveTo", "Retreat", "TakeCover")
-GROUPS = ("block", "heal", "scan", "throw", "weapon")
+WALKS = ("Approach", "Charge", "MoveTo", "Regroup", "Retreat", "SetAmbush", "TakeCover")
+GROUPS = ("block", "heal", "scan", "throw", "weapon", "ambush", "command", "provoke", "reinforce")
 """Cooldown groups in stored order."""
 STATUSES = ("none", "running", "finished", "refused", "stale")
 CODES = (
     "no", "target gone", "not hostile", "out of range", "no sight", "no ammo", "no item", "no stamina",
-    "nothing to do", "unreachable", "no cover", "blocked",
+    "nothing to do", "unreachable", "no cover", "blocked", "down", "no reserves",
 )  # fmt: skip
 """Refusals in stored order."""
 
-SECONDS = {"AimedShot": 1000, "HeavyAttack": 500, "Block": 1000, "Heal": 1000, "Reload": 2000, "Scan": 1000}
+CONDITIONS = ("ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed")
+"""What an agent can be under, in stored order."""
+
+SECONDS = {
+    "AimedShot": 1000, "HeavyAttack": 500, "Block": 1000, "Heal": 1000, "Reload": 2000, "Scan": 1000, "AoEAttack": 1000,
+    "Parry": 1000, "Strafe": 200, "Revive": 3000,
+}  # fmt: skip
 """How long a step takes before its effect, milliseconds; one tick where nothing is named."""
 COOLDOWNS = {
     "Attack": ("weapon", 1000),
@@ -50,6 +58,19 @@ COOLDOWNS = {
     "Block": ("block", 1000),
     "Heal": ("heal", 10_000),
     "Scan": ("scan", 5000),
+    "AoEAttack": ("weapon", 5000),
+    "CoverFire": ("weapon", 4000),
+    "Charge": ("weapon", 6000),
+    "Dodge": ("block", 2000),
+    "Parry": ("block", 3000),
+    "MarkTarget": ("command", 5000),
+    "CoordinateAttack": ("command", 15_000),
+    "RequestCover": ("command", 10_000),
+    "Regroup": ("command", 10_000),
+    "Distract": ("provoke", 8000),
+    "Taunt": ("provoke", 6000),
+    "SetAmbush": ("ambush", 20_000),
+    "CallReinforcements": ("reinforce", 60_000),
 }
 """Group and time from the effect on, milliseconds."""
 STRIKES = {"Attack": (10, 0, 1), "AimedShot": (15, 250, 1), "QuickAttack": (5, 0, 1), "HeavyAttack": (25, 200, 0)}
@@ -61,6 +82,8 @@ AROUND = ((0, -1), (-1, 0), (1, 0), (0, 1))
 """North, west, east, south."""
 
 Place = tuple[int, int]
+LATE = (2**62, 0)
+"""Comes after whoever asks for something."""
 
 
 @dataclass
@@ -108,6 +131,12 @@ class Agent:
     stamina: int = 100
     ready_at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, 0))
     guard_until: int = 0
+    ends: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CONDITIONS, 0))
+    marked_by: int | None = None
+    focused_by: int | None = None
+    drawn_until: int = 0
+    drawn_by: int | None = None
+    drawn_to: Place | None = None
     plan: Plan = field(default_factory=list)
     status: str = "none"
     step: int = 0
@@ -149,6 +178,13 @@ class Agent:
             "Senses.sight": self.sight,
             "Cooldowns.ready_at": [self.ready_at[group] for group in GROUPS],
             "Guard.until": self.guard_until,
+            "Conditions.until": [self.ends[name] for name in CONDITIONS],
+            "Conditions.marked_by": _or(self.marked_by),
+            "Conditions.focused_by": _or(self.focused_by),
+            "Attention.until": self.drawn_until,
+            "Attention.key": _or(self.drawn_by),
+            "Attention.x": _or(self.drawn_to and self.drawn_to[0]),
+            "Attention.y": _or(self.drawn_to and self.drawn_to[1]),
             "Goal.objective": -1 if self.objective is None else texts.index(self.objective),
             "Goal.order": -1 if self.order is None else texts.index(self.order),
             "Goal.x": goal[0],
@@ -190,11 +226,13 @@ class Known:
     allies: list[Agent]
     leader: Agent | None
     cooldowns: dict[str, int]
+    caller: Agent | None = None
 
     def columns(self, world: SlowWorld) -> dict[str, Any]:
         """Return what the batch's columns should hold for this agent; unused places hold key -1 and zeros."""
         me = self.me
         goal = me.goal if me.goal is not None else (-1, -1)
+        drawn = me.drawn_until > world.tick_number
         columns = {
             **{name: getattr(me, name) for name in ("x", "y", "hp", "hp_max", "reserve", "morale")},
             **{name: getattr(me, name) for name in ("smokes", "explosives", "medkits")},
@@ -209,15 +247,23 @@ class Known:
             "objective": -1 if me.objective is None else world.texts.index(me.objective),
             "order": -1 if me.order is None else world.texts.index(me.order),
             "ready": [self.cooldowns[group] for group in GROUPS],
+            "conditions": bits(world.held(me)),
+            "taunter": _or(me.drawn_by if drawn else None),
+            "drawn_x": _or(me.drawn_to[0] if drawn and me.drawn_to else None),
+            "drawn_y": _or(me.drawn_to[1] if drawn and me.drawn_to else None),
+            "caller": _seen(self.caller, "key"),
+            "reserves": world.reserves[me.team],
         }
         for name, others, most in (("enemy", self.enemies, 8), ("ally", self.allies, 4)):
             padded: list[Agent | None] = [*others, *[None] * (most - len(others))]
             for attribute in ("key", "x", "y", "hp"):
                 column = name if attribute == "key" else f"{name}_{attribute}"
                 columns[column] = [_seen(other, attribute) for other in padded]
-        columns["enemy_cover"] = [int(world.at(*other.place) == "+") for other in self.enemies] + [0] * (
-            8 - len(self.enemies)
-        )
+        blank = [0] * (8 - len(self.enemies))
+        columns["enemy_cover"] = [int(world.at(*other.place) == "+") for other in self.enemies] + blank
+        columns["enemy_conditions"] = [bits(world.shown(me, other)) for other in self.enemies] + blank
+        states = [bits(world.held(other)) for other in self.allies]
+        columns["ally_conditions"] = states + [0] * (4 - len(states))
         return columns
 
 
@@ -277,6 +323,7 @@ class SlowWorld:
         self.terrain = [list(row) for row in terrain]
         self.height, self.width = len(self.terrain), len(self.terrain[0])
         self.smoke: dict[Place, int] = {}
+        self.reserves = [team.reinforcements.count if team.reinforcements else 0 for team in scenario.teams]
         parts = [part for team in scenario.teams for part in (team, *team.squads)]
         told = {part.objective for part in parts if part.objective}
         self.aims = [Aim(t, each) for t, team in enumerate(scenario.teams) for each in team.objectives]
@@ -378,6 +425,12 @@ class SlowWorld:
         self.mend: Counter[int] = Counter()
         self.wishes: list[tuple[Agent, Place | None]] = []
         self.clouds: set[Place] = set()
+        self.imposed: list[tuple[str, Agent, int]] = []
+        self.lifted: list[tuple[str, Agent]] = []
+        self.marks: dict[int, tuple[int, int]] = {}
+        self.focuses: dict[int, tuple[int, int]] = {}
+        self.draws: dict[int, tuple[int, int, int | None, Place | None]] = {}
+        self.calls: list[tuple[Agent, int]] = []
         applied, refused = self.take_inputs(inputs)
         known = self.plan()
         self.execute()
@@ -441,7 +494,7 @@ class SlowWorld:
     def move(self, item: Move) -> bool:
         """The plan is dropped for a walk."""
         agent = self.agents.get(item.agent)
-        if agent is None or agent.place not in self.walk_from((item.x, item.y)):
+        if agent is None or agent.hp <= 0 or agent.place not in self.walk_from((item.x, item.y)):
             return False
         agent.plan = [Step("MoveTo", [item.x, item.y])]
         agent.status, agent.step, agent.started_at, agent.until = "running", 0, None, None
@@ -535,11 +588,57 @@ class SlowWorld:
         leader = self.agents.get(agent.leader) if agent.leader is not None else None
         return Known(
             agent,
-            self.sightings(agent, hostile=True)[:8],
+            self.known_enemies(agent)[:8],
             self.sightings(agent, hostile=False)[:4],
             None if leader is agent else leader,
             {group: max(at - self.tick_number, 0) for group, at in agent.ready_at.items()},
+            self.caller(agent),
         )
+
+    def is_(self, agent: Agent, condition: str) -> bool:
+        """Tell whether an agent is under a condition now."""
+        return agent.ends[condition] > self.tick_number
+
+    def held(self, agent: Agent) -> set[str]:
+        """Return all that an agent is under."""
+        return {name for name in CONDITIONS if self.is_(agent, name)}
+
+    def shown(self, viewer: Agent, other: Agent) -> set[str]:
+        """Return what a viewer knows of an enemy's conditions."""
+        known = {"dodge", "down", "parry", "suppressed"}
+        if other.marked_by == viewer.team:
+            known.add("marked")
+        if other.focused_by == viewer.squad:
+            known.add("focus")
+        return self.held(other) & known
+
+    def known_enemies(self, agent: Agent) -> list[Agent]:
+        """Return the enemies an agent sees, or that its team has marked nearby, by where its attention is."""
+        known = self.sightings(agent, hostile=True)
+        known += [
+            other
+            for other in self.agents.values()
+            if other.team != agent.team
+            and other not in known
+            and "marked" in self.shown(agent, other)
+            and distance2(agent.place, other.place) <= 256
+        ]
+
+        def far(other: Agent) -> int:
+            if agent.drawn_until > self.tick_number:
+                if agent.drawn_to is not None:
+                    return min(distance2(agent.drawn_to, other.place), 1023)
+                if other.key == agent.drawn_by:
+                    return 0
+            return distance2(agent.place, other.place)
+
+        return sorted(known, key=lambda other: (far(other), other.key))
+
+    def caller(self, agent: Agent) -> Agent | None:
+        """Return the first squad mate that asks for cover; nobody if that is the agent itself."""
+        asking = [a for a in self.agents.values() if a.squad == agent.squad and self.is_(a, "calling")]
+        first = min(asking, key=lambda a: a.key, default=None)
+        return None if first is agent else first
 
     def plan(self) -> dict[int, dict[str, Any]]:
         """Choose who plans, longest waiting first, and start the new plans."""
@@ -548,7 +647,7 @@ class SlowWorld:
         for agent in alarmed:
             # The need arose at this moment, whatever the old plan waited for.
             agent.status, agent.waiting_since = "stale", now
-        needing = [a for a in self.agents.values() if a.status != "running" and a.waiting_since <= now]
+        needing = [a for a in self.agents.values() if a.status != "running" and a.waiting_since <= now and a.hp > 0]
         needing.sort(key=lambda agent: (agent.waiting_since, agent.key))
         chosen = sorted(agent.key for agent in needing[: self.scenario.planning.per_tick_max])
         known = {key: self.know(self.agents[key]) for key in chosen}
@@ -572,6 +671,8 @@ class SlowWorld:
             if agent.status == "running":
                 self.act(agent, agent.plan[agent.step])
         self.settle_walks()
+        self.settle_conditions()
+        self.settle_calls()
         for cell in self.clouds:
             end = self.tick_number + 1 + self.ticks(8000)
             self.smoke[cell] = max(self.smoke.get(cell, 0), end)
@@ -590,7 +691,8 @@ class SlowWorld:
             self.begin(agent, step)
             agent.started_at = now
             if step.kind not in WALKS:
-                lasts = step.args[0] if step.kind == "Wait" else SECONDS.get(step.kind, 0)
+                lasts = {"Wait": 0, "CoverFire": 1}.get(step.kind)
+                lasts = SECONDS.get(step.kind, 0) if lasts is None else step.args[lasts]
                 agent.until = now + self.ticks(lasts) - 1
         if step.kind in WALKS:
             self.go(agent, step)
@@ -640,6 +742,34 @@ class SlowWorld:
                 if step.kind == "HeavyAttack":
                     reach2 = 2
                 return self.bad_target(agent, step, reach2, hostile=True)
+            case "CoverFire":
+                if agent.started_at is None and agent.rounds < 3:
+                    return "no ammo"
+                return self.bad_target(agent, step, agent.reach**2, hostile=True)
+            case "AoEAttack":
+                return "no ammo" if agent.rounds < 5 else self.bad_aim(agent, step, agent.reach**2)
+            case "Charge":
+                return "no stamina" if agent.stamina < 30 else self.bad_target(agent, step, 64, hostile=True)
+            case "Strafe":
+                bad = self.bad_target(agent, step, agent.sight**2, hostile=True)
+                if bad is not None or agent.stamina < 5:
+                    return bad or "no stamina"
+                return "blocked" if self.aside(agent, self.target(step), step.args[1]) is None else None
+            case "Dodge":
+                return self.no_dodge(agent, step)
+            case "MarkTarget" | "CoordinateAttack":
+                return self.bad_target(agent, step, agent.sight**2, hostile=True)
+            case "Taunt" | "Distract":
+                bad = self.bad_target(agent, step, 64, hostile=True)
+                return "down" if bad is None and self.target(step).hp <= 0 else bad
+            case "RequestCover":
+                mates = [other for other in self.agents.values() if other.squad == agent.squad]
+                return "nothing to do" if len(mates) < 2 else None
+            case "CallReinforcements":
+                return "no reserves" if self.reserves[agent.team] <= 0 else None
+            case "Revive":
+                bad = self.bad_target(agent, step, 2, hostile=False)
+                return "nothing to do" if bad is None and self.target(step).hp > 0 else bad
             case "Approach":
                 return self.bad_target(agent, step, agent.sight**2, hostile=True)
             case "Retreat":
@@ -656,9 +786,31 @@ class SlowWorld:
                 return "no item" if agent.explosives <= 0 else self.bad_throw(agent, step)
             case "TakeCover" if step.args[0] is None:
                 return "no cover" if self.shelter(agent) is None else None
-            case "MoveTo" | "TakeCover":
-                return None if agent.place in self.walk_from((step.args[0], step.args[1])) else "unreachable"
+            case "MoveTo" | "TakeCover" | "Regroup" | "SetAmbush":
+                goal = (step.args[0], step.args[1])
+                if agent.place not in self.walk_from(goal):
+                    return "unreachable"
+                return "no cover" if step.kind == "SetAmbush" and self.at(*goal) != "+" else None
         return None
+
+    def no_dodge(self, agent: Agent, step: Step) -> str | None:
+        """Judge a dodge: breath, and with a side, an enemy and a free cell."""
+        if agent.stamina < 15:
+            return "no stamina"
+        if step.args[0] is None:
+            return None
+        enemies = self.sightings(agent, hostile=True)
+        if not enemies:
+            return "nothing to do"
+        return "blocked" if self.aside(agent, enemies[0], step.args[0]) is None else None
+
+    def aside(self, agent: Agent, other: Agent, side: int) -> Place | None:
+        """Return the free cell to the left or right of who faces another, east or west before north or south."""
+        ahead_x, ahead_y = other.x - agent.x, other.y - agent.y
+        # Facing north, left is west: y counts southwards.
+        x, y = (ahead_y, -ahead_x) if side == 0 else (-ahead_y, ahead_x)
+        cell = (agent.x + (x > 0) - (x < 0), agent.y) if abs(x) >= abs(y) else (agent.x, agent.y + (y > 0) - (y < 0))
+        return None if self.at(*cell) == "#" or self.standing(cell) is not None else cell
 
     def bad_target(self, agent: Agent, step: Step, reach2: int, *, hostile: bool) -> str | None:
         """Judge a target: alive, of the right side, near enough, in sight; the first failure counts."""
@@ -681,12 +833,18 @@ class SlowWorld:
             if bad is not None:
                 return bad
             patient = self.agents[step.args[0]]
+            if patient.hp <= 0:
+                return "down"
         return "nothing to do" if patient.hp >= patient.hp_max else None
 
     def bad_throw(self, agent: Agent, step: Step) -> str | None:
         """Judge a cell to throw at."""
+        return self.bad_aim(agent, step, 64)
+
+    def bad_aim(self, agent: Agent, step: Step, reach2: int) -> str | None:
+        """Judge a cell in reach and sight."""
         place = (step.args[0], step.args[1])
-        if distance2(agent.place, place) > 64:
+        if distance2(agent.place, place) > reach2:
             return "out of range"
         return "no sight" if self.at(*place) == "#" or not self.sees(agent.place, place) else None
 
@@ -694,6 +852,13 @@ class SlowWorld:
         """Do what happens when a step starts."""
         if step.kind == "Block":
             agent.guard_until = self.tick_number + self.ticks(1000)
+        if step.kind == "Parry":
+            self.impose("parry", agent, self.ticks(1000))
+        if step.kind == "Charge":
+            agent.stamina -= 30
+        if step.kind == "CoverFire":
+            agent.rounds -= 3
+            self.impose("suppressed", self.target(step), self.ticks(step.args[1]))
         if step.kind == "TakeCover" and step.args[0] is None:
             step.args = list(self.shelter(agent))
 
@@ -714,20 +879,118 @@ class SlowWorld:
                 agent.smokes -= 1
                 centre = (step.args[0], step.args[1])
                 self.clouds |= {cell for cell in ball(centre, 2) if self.at(*cell) != "#"}
+            case "CoverFire":
+                self.strike(agent, step)
+            case "AoEAttack":
+                self.rake(agent, step)
+            case "Strafe":
+                agent.stamina -= 5
+                self.wishes.append((agent, self.aside(agent, self.target(step), step.args[1])))
+            case "Dodge":
+                agent.stamina -= 15
+                self.impose("dodge", agent, self.ticks(1000))
+                if step.args[0] is not None:
+                    enemy = self.sightings(agent, hostile=True)[0]
+                    self.wishes.append((agent, self.aside(agent, enemy, step.args[0])))
+            case "RequestCover":
+                self.impose("calling", agent, self.ticks(step.args[0]))
+            case "CallReinforcements":
+                self.calls.append((agent, step.args[0]))
+            case "Revive":
+                self.mend[step.args[0]] += 20
+            case "MarkTarget" | "CoordinateAttack" | "Taunt" | "Distract":
+                self.affect(agent, step)
             case "ThrowExplosive":
                 agent.explosives -= 1
                 agent.guard_until = 0
+                self.lifted.append(("ambush", agent))
                 centre = (step.args[0], step.args[1])
                 for cell in ball(centre, 2):
                     struck = self.standing(cell)
                     if struck is not None and self.sees(centre, cell):
                         self.harm[struck.key] += 30 if distance2(centre, cell) <= 1 else 15
 
+    def rake(self, agent: Agent, step: Step) -> None:
+        """Harm everyone else in a circle whom the shooter has a clear line to."""
+        agent.rounds -= 5
+        agent.guard_until = 0
+        self.lifted.append(("ambush", agent))
+        for cell in ball((step.args[0], step.args[1]), step.args[2]):
+            struck = self.standing(cell)
+            if struck is not None and struck is not agent and self.sees(agent.place, cell):
+                self.harm[struck.key] += 4 if self.at(*cell) == "+" else 8
+
+    def impose(self, condition: str, agent: Agent, ticks: int) -> None:
+        """Put an agent under a condition from the end of the phase on."""
+        self.imposed.append((condition, agent, self.tick_number + 1 + ticks))
+
+    def affect(self, agent: Agent, step: Step) -> None:
+        """Mark, focus, taunt or distract; of several who do the same to one in a tick the lowest key counts."""
+        now, key = self.tick_number + 1, step.args[0]
+        if step.kind == "MarkTarget":
+            self.marks[key] = min(self.marks.get(key, LATE), (agent.key, now + self.ticks(10_000)))
+        elif step.kind == "CoordinateAttack":
+            self.focuses[key] = min(self.focuses.get(key, LATE), (agent.key, now + self.ticks(8000)))
+        elif key not in self.draws or self.draws[key][0] > agent.key:
+            if step.kind == "Taunt":
+                self.draws[key] = (agent.key, now + self.ticks(5000), agent.key, None)
+            else:
+                self.draws[key] = (agent.key, now + self.ticks(4000), None, agent.place)
+
+    def settle_conditions(self) -> None:
+        """What was asked for begins, then what was lifted ends."""
+        for condition, agent, until in self.imposed:
+            agent.ends[condition] = max(agent.ends[condition], until)
+        for key, (by, until) in self.marks.items():
+            self.agents[key].ends["marked"] = until
+            self.agents[key].marked_by = self.agents[by].team
+        for key, (by, until) in self.focuses.items():
+            self.agents[key].ends["focus"] = until
+            self.agents[key].focused_by = self.agents[by].squad
+        for condition, agent in self.lifted:
+            agent.ends[condition] = 0
+        for key, (_, until, taunter, cell) in self.draws.items():
+            agent = self.agents[key]
+            agent.drawn_until, agent.drawn_by, agent.drawn_to = until, taunter, cell
+            if agent.status != "none" and agent.hp > 0:
+                agent.status, agent.waiting_since = "stale", self.tick_number
+
+    def settle_calls(self) -> None:
+        """Note who comes; they stand on their cells after the dead have left."""
+        self.arrivals: list[tuple[int, Place, int]] = []
+        taken = {agent.place for agent in self.agents.values()}
+        for agent, count in sorted(self.calls, key=lambda call: call[0].key):
+            entry = self.scenario.teams[agent.team].reinforcements
+            area = entry.area
+            cells = [(x, y) for y in range(area.y, area.y + area.height) for x in range(area.x, area.x + area.width)]
+            free = [cell for cell in cells if self.at(*cell) != "#" and cell not in taken]
+            coming = free[: min(count, self.reserves[agent.team])]
+            taken.update(coming)
+            self.reserves[agent.team] -= len(coming)
+            stagger = self.scenario.planning.stagger_ticks
+            for i, cell in enumerate(coming):
+                self.arrivals.append((agent.squad, cell, self.tick_number + 1 + i % stagger))
+
     def strike(self, agent: Agent, step: Step) -> None:
         """Hit or miss."""
-        damage, bonus, rounds = STRIKES[step.kind]
+        melee = step.kind in ("HeavyAttack", "Charge")
+        if step.kind == "CoverFire":
+            damage, bonus, rounds = max(step.args[1] * 5 // 1000, 1), 0, 0
+        elif step.kind == "Charge":
+            damage, bonus, rounds = 20, 100, 0
+        else:
+            damage, bonus, rounds = STRIKES[step.kind]
         other = self.agents[step.args[0]]
         chance = agent.accuracy + bonus + 2 * (agent.morale - 50)
+        if self.is_(agent, "ambush"):
+            chance += 250
+            damage = damage * 3 // 2
+            self.lifted.append(("ambush", agent))
+        chance += 150 * len({"marked", "focus"} & self.shown(agent, other))
+        if self.is_(agent, "suppressed"):
+            chance -= 300
+        if self.is_(other, "dodge"):
+            chance -= 400
         if self.at(*other.place) == "+" and distance2(agent.place, other.place) > 4:
             chance -= 400
         chance = max(50, min(chance, 950))
@@ -738,32 +1001,63 @@ class SlowWorld:
         if step.kind == "HeavyAttack":
             agent.stamina -= 20
         if word * 1000 >> 32 < chance:
-            self.harm[other.key] += damage
+            turned = melee and self.is_(other, "parry")
+            if turned:
+                self.lifted.append(("parry", other))
+            self.harm[agent.key if turned else other.key] += damage
 
     # Walking.
 
     def go(self, agent: Agent, step: Step) -> None:
         """Arrive, or ask for the next cell when it is time for one."""
         if self.has_arrived(agent, step):
+            self.arrive(agent, step)
             self.executed[step.kind] += 1
+            if step.kind in COOLDOWNS:
+                group, cooldown = COOLDOWNS[step.kind]
+                agent.ready_at[group] = self.tick_number + self.ticks(cooldown)
             self.finish(agent)
             return
-        pace = 5
+        pace = 10 if step.kind == "Charge" else 5
         if step.kind == "MoveTo" and len(step.args) > 2 and step.args[2] is not None:
             pace = PACES[step.args[2]]
         period = max((self.rate + pace - 1) // pace, 1)
+        if self.is_(agent, "suppressed"):
+            period *= 2
         if (self.tick_number - agent.started_at) % period == period - 1:
             self.wishes.append((agent, self.onward(agent, step)))
 
+    def arrive(self, agent: Agent, step: Step) -> None:
+        """Do what happens at the end of a walk."""
+        if step.kind == "SetAmbush":
+            self.impose("ambush", agent, self.ticks(30_000))
+        if step.kind == "Regroup" and self.is_together(agent, step):
+            agent.morale = min(agent.morale + 10, 100)
+        if step.kind == "Charge":
+            other = self.target(step)
+            if other is not None and distance2(agent.place, other.place) <= 2:
+                self.strike(agent, step)
+
+    def is_together(self, agent: Agent, step: Step) -> bool:
+        """Tell whether a squad is near a point, but for those who are down."""
+        mates = [other for other in self.agents.values() if other.squad == agent.squad and other.hp > 0]
+        return all(abs(mate.x - step.args[0]) <= 3 and abs(mate.y - step.args[1]) <= 3 for mate in mates)
+
     def has_arrived(self, agent: Agent, step: Step) -> bool:
         """Tell whether a walk is over."""
-        if step.kind in ("MoveTo", "TakeCover"):
+        if step.kind == "Regroup":
+            waited = self.tick_number - agent.started_at >= self.ticks(10_000)
+            return waited or self.is_together(agent, step)
+        if step.kind in ("MoveTo", "TakeCover", "SetAmbush"):
             goal = (step.args[0], step.args[1])
             if agent.place == goal:
                 return True
             crowded = step.kind == "MoveTo" and agent.tries >= 3
             return crowded and self.walk_from(goal).get(agent.place, 99) <= 4
         other = self.target(step)
+        if step.kind == "Charge":
+            lost = self.bad_target(agent, step, 256, hostile=True) is not None
+            return lost or distance2(agent.place, other.place) <= 2
         if step.kind == "Approach":
             lost = self.why_not(agent, step) is not None
             return lost or distance2(agent.place, other.place) <= step.args[1] ** 2
@@ -771,7 +1065,9 @@ class SlowWorld:
 
     def onward(self, agent: Agent, step: Step) -> Place | None:
         """Return the free neighbour with the lowest score below this cell's, the first of equals; None if none."""
-        if step.kind == "MoveTo":
+        if step.kind == "Regroup" and abs(agent.x - step.args[0]) <= 3 and abs(agent.y - step.args[1]) <= 3:
+            return agent.place
+        if step.kind in ("MoveTo", "Regroup", "SetAmbush"):
             distances = self.walk_from((step.args[0], step.args[1]))
 
             def score(cell: Place) -> int:
@@ -808,6 +1104,7 @@ class SlowWorld:
                 self.refuse(agent, "blocked")
         for agent, cell in moves:
             agent.x, agent.y = cell
+            self.lifted.append(("ambush", agent))
 
     def shelter(self, agent: Agent) -> Place | None:
         """Return the nearest free cell that is cover or hidden from the nearest visible enemy."""
@@ -831,9 +1128,10 @@ class SlowWorld:
             harm, mend = self.harm[agent.key], self.mend[agent.key]
             if agent.guard_until > self.tick_number:
                 harm = (harm + 1) // 2
+            was = agent.hp
             if harm + mend:
                 agent.hp = min(agent.hp + mend - harm, agent.hp_max)
-            if agent.hp <= 0:
+            if agent.hp <= 0 < was:
                 deaths[agent.squad] += 1
             agent.morale -= harm // 2
             if harm and not agent.threats and agent.status != "none":
@@ -914,12 +1212,32 @@ class SlowWorld:
                 aim.progress = 0
 
     def clean_up(self) -> None:
-        """The dead and the extracted leave."""
-        dead = [key for key, agent in self.agents.items() if agent.hp <= 0 or key in self.extracted]
+        """The dead leave, or lie down first, and so do the extracted; then those come who were called."""
+        dead = [key for key, agent in self.agents.items() if agent.hp <= 0 and self.dies(agent)]
+        dead += [key for key in self.extracted if key not in dead]
+        for agent in self.agents.values():
+            if agent.hp > 0 and agent.ends["down"]:
+                agent.ends["down"], agent.waiting_since = 0, self.tick_number
         for key in dead:
             del self.agents[key]
-        if dead:
+        for number, place, waiting_since in self.arrivals:
+            self.join(number, place, waiting_since)
+        if dead or self.arrivals:
             self.promote()
+
+    def dies(self, agent: Agent) -> bool:
+        """Let who has no hit points left lie down, or say that it is over."""
+        lies = self.scenario.downed_s
+        if lies and not agent.ends["down"]:
+            agent.hp, agent.status = 0, "stale"
+            agent.ends["down"] = self.tick_number + 1 + self.ticks(lies * 1000)
+            return False
+        return not lies or agent.hp < 0 or agent.ends["down"] <= self.tick_number + 1
+
+
+def bits(conditions: set[str]) -> int:
+    """Return conditions as they are stored in a batch."""
+    return sum(1 << CONDITIONS.index(name) for name in conditions)
 
 
 def distance2(a: Place, b: Place) -> int:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sim.actions.base import Refused
-from sim.components import AGENT, Position, Progress, Status
+from sim.components import AGENT, COOLDOWN_GROUPS, Position, Progress, Status
 from sim.inputs import Input
 from sim.scenario import Scenario
 from sim.simulation import Simulation, TickReport
@@ -99,6 +99,15 @@ class Stage:
         """Write `stage[key, "Health.hp"] = 5`."""
         component, name = path[1].split(".")
         setattr(self.sim.world.entity(path[0])[COMPONENTS[component]], name, value)
+
+    def cooldowns(self, key: int) -> dict[str, int]:
+        """Return from which tick on an agent's cooldown groups work again, where they have been used."""
+        ready = self[key, "Cooldowns.ready_at"].tolist()
+        return {group: tick for group, tick in zip(COOLDOWN_GROUPS, ready, strict=True) if tick}
+
+    def cool(self, key: int, **ready_at: int) -> None:
+        """Let an agent's cooldown groups work again from these ticks on."""
+        self[key, "Cooldowns.ready_at"] = [ready_at.get(group, 0) for group in COOLDOWN_GROUPS]
 
     def at(self, key: int) -> tuple[int, int]:
         """Return the cell an agent stands on."""

@@ -84,10 +84,17 @@ ROOMS = (
 )
 
 
-def _brawl(rows: tuple[str, ...], rate: int, seed: int, each: int = 3) -> Scenario:
+WARD = ("Attack", "Revive", "Revive", "Heal", "Taunt", "Distract")
+"""What agents do where many lie on the ground."""
+THICKET = ("AoEAttack", "Attack", "Charge", "HeavyAttack", "Parry", "SetAmbush", "Strafe", "Dodge")
+"""What agents do where all is cover and everyone near."""
+
+
+def _brawl(rows: tuple[str, ...], rate: int, seed: int, each: int = 3, downed_s: int = 0, **values: int) -> Scenario:
     area = {"x": 0, "y": 0, "width": len(rows[0]), "height": len(rows)}
     squads = [{"name": f"s{n}", "archetype": "kit", "count": each, "area": area} for n in range(2)]
     kit = {"hp": 300, "magazine": 3, "reserve": 4, "smokes": 2, "explosives": 1, "medkits": 2, "sight": 6, "reach": 5}
+    kit |= values
     return Scenario.from_canonical(
         {
             "name": "brawl",
@@ -96,7 +103,11 @@ def _brawl(rows: tuple[str, ...], rate: int, seed: int, each: int = 3) -> Scenar
             "seed": seed,
             "map": {"rows": rows},
             "archetypes": {"kit": kit},
-            "teams": [{"name": squad["name"], "squads": [squad]} for squad in squads],
+            "teams": [
+                {"name": squad["name"], "squads": [squad], "reinforcements": {"count": 2, "area": area}}
+                for squad in squads
+            ],
+            "downed_s": downed_s,
         }
     )
 
@@ -113,6 +124,11 @@ def test_every_kind_and_every_refusal_happens_and_equals_the_reference() -> None
         scenario = _brawl(ROOMS[number % len(ROOMS)], rate, number)
         plans = random_plans(number, 8, scenario.map.width, scenario.map.height)
         runs.append(run_in_step(scenario, ticks=50, choose=plans))
+    for number, rate in enumerate((1, 10)):
+        wards = _brawl(("....", "++++"), rate, 2 * number + 1, hp=20, downed_s=30)
+        runs.append(run_in_step(wards, ticks=80, choose=random_plans(number, 6, 4, 2, WARD)))
+        thicket = _brawl(("++++", "++++", "++++"), rate, number, magazine=30)
+        runs.append(run_in_step(thicket, ticks=40, choose=random_plans(number, 6, 4, 3, THICKET)))
     runs += [run_in_step(_brawl(("..",), 1, 1, 1), ticks=25, choose=_duel(kind)) for kind in ("HeavyAttack", "Attack")]
     executed = sum((run.executed for run in runs), Counter[str]())
     refused = sum((run.refusals for run in runs), Counter[str]())

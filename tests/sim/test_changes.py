@@ -31,11 +31,11 @@ def test_a_change_names_column_key_and_the_value_after() -> None:
     with Stage("a.b") as stage:
         before = stage.sim.snapshot()
         stage[1, "Health.hp"] = 7
-        stage[0, "Cooldowns.ready_at"] = [0, 0, 5, 0, 0]
+        stage.cool(0, scan=5)
         found = changes(before, stage.sim.snapshot())
         assert [(change.column, change.key, change.value) for change in found] == [
             ("Health.hp", 1, 7),
-            ("Cooldowns.ready_at", 0, [0, 0, 5, 0, 0]),
+            ("Cooldowns.ready_at", 0, stage[0, "Cooldowns.ready_at"].tolist()),
         ]
 
 

@@ -116,10 +116,12 @@ def test_unused_places_hold_minus_one_and_zeros() -> None:
 def test_cooldowns_are_known_as_ticks_left() -> None:
     """What is ready shows zero, what is not shows how many ticks are left."""
     with Stage("a") as stage:
-        stage[0, "Cooldowns.ready_at"] = [0, 7, 0, 0, 3]
+        stage.cool(0, heal=7, weapon=3)
         stage.tick(2)
         stage.give(Order(squad="a", text="look"))
-        assert stage.sim.stage.source.batch.ready[0].tolist() == [0, 5, 0, 0, 1]  # type: ignore[attr-defined]
+        batch = stage.sim.stage.source.batch  # type: ignore[attr-defined]
+        left = dict(zip(batch.cooldown_names, batch.ready[0].tolist(), strict=True))
+        assert {name: ticks for name, ticks in left.items() if ticks} == {"heal": 5, "weapon": 1}
 
 
 def _asked(stage: Stage, ticks: int, key: int) -> list[int]:
