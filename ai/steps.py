@@ -230,7 +230,7 @@ def _table_of(spec: ToolSpec, registry: ToolRegistry) -> _Table | None:
         name, _, inner = arg.name.partition(".")
         info = spec.kind.model_fields[name]
         whole = _without_none(info)
-        if inner and (whole.annotation is not Cell or info.default is not None):
+        if inner and (whole.annotation is not Cell or not (info.is_required() or info.default is None)):
             return None
         reader = _reader_of(arg, Cell.model_fields[inner] if inner else whole)
         if reader is None:
