@@ -6,7 +6,6 @@ Nothing here needs a test framework: a checker raises `AssertionError` with one 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -17,6 +16,7 @@ import numpy as np
 
 from ai.actions import ToolRegistry
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message, reading
+from ai.encodings import encoding_of
 from ai.errors import PlannerError
 from ai.legality import refusals
 from ai.plan import Outcome, PlanBatch, Refusal
@@ -25,6 +25,7 @@ from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 
 CHUNKS: Final = 3
 """Pieces that the clients here stream a reply in."""
+_BUILTIN: Final = ToolRegistry()
 TOKEN_CHARS_MAX: Final = 64
 """Characters that one token has at most, for judging whether a reply keeps to its limit."""
 LOOP_TURNS: Final = 10
@@ -71,7 +72,9 @@ class MockBatchLlm:
         if len(self._served) > self.agents_max:
             reply = f"error: prepared for {self.agents_max} agents, asked for {len(self._served)}"
         else:
-            reply = json.dumps({slot: {"steps": self.steps_for(agent)} for slot, agent in request.slots.items()})
+            encoding = encoding_of(request.encoding)
+            plans = {slot: map(_BUILTIN.parse_step, self.steps_for(agent)) for slot, agent in request.slots.items()}
+            reply = encoding.frame({slot: encoding.write(list(plan), _BUILTIN) for slot, plan in plans.items()})
         return _stream(reply, request)
 
 

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from ai.actions import ToolRegistry
 from ai.batch import BatchInferenceExecutor
 from ai.clients.base import LlmClient
+from ai.encodings import encoding_of
+from ai.encodings.base import Encoding
 from ai.fallback import FallbackOrchestrator, drive
 from ai.plan import BatchPlans
 from ai.planners import discover
@@ -30,7 +32,7 @@ class ModelOptions:
     """How a run calls its model. None: no deadline, sizes that follow the server, the usual retries, no limit.
 
     `deadline_s` is the time for one tick's planning, seconds. `shard_size` and `in_flight` pin agents in a call and
-    calls at once.
+    calls at once. `encoding` names how replies write plans, None leaves it to what the endpoint takes.
     """
 
     deadline_s: float | None = None
@@ -39,14 +41,18 @@ class ModelOptions:
     retries: int | None = None
     requests_a_minute: float | None = None
     tokens_a_minute: float | None = None
+    encoding: str | None = None
 
 
 def build_tiers(
-    scenario: Scenario, more: Sequence[type[Planner]] = (), executor: BatchInferenceExecutor | None = None
+    scenario: Scenario,
+    more: Sequence[type[Planner]] = (),
+    executor: BatchInferenceExecutor | None = None,
+    encoding: Encoding | None = None,
 ) -> tuple[Planner, ...]:
     """Return the scenario's tiers in order, from the known planners and `more`.
 
-    Heuristics get the scenario's rules; model tiers share the executor.
+    Heuristics get the scenario's rules; model tiers share the executor and the encoding.
 
     Raises:
         ScenarioError: a tier has no planner of that name.
@@ -59,7 +65,7 @@ def build_tiers(
         if kind is None:
             raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
         if issubclass(kind, LlmTier):
-            tiers.append(kind(executor))
+            tiers.append(kind(executor, encoding=encoding))
         else:
             tiers.append(Heuristic(scenario.heuristics) if kind is Heuristic else kind())
     return tuple(tiers)
@@ -127,7 +133,9 @@ class LivePlans:
         self._options = options or ModelOptions()
         self._clock = clock
         self._executor = BatchInferenceExecutor(self._options.shard_size, self._options.in_flight)
-        tiers = build_tiers(scenario, planners, self._executor)
+        name = self._options.encoding
+        encoding = None if name is None else encoding_of(name)
+        tiers = build_tiers(scenario, planners, self._executor, encoding)
         self.orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=clock)
         self._background = Background()
         self._told: dict[str, Any] = {}

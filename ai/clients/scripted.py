@@ -7,7 +7,8 @@ A script is JSON, one object a line. Each line answers for one agent, or for eve
     {"agent": 4, "error": "timeout"}                            the call that asks for this agent fails so
 
 An agent with several lines gets them in turn, over and over; one without any is left out of the reply. A line with
-`"tier"` counts only in calls of that tier.
+`"tier"` counts only in calls of that tier. Plans are written as JSON, which every encoding reads; raw text stands where
+the encoding asked for has a plan.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ai.clients.base import LlmChunk, LlmRequest
+from ai.encodings import encoding_of
 from ai.errors import ClientError, ContractError
 
 SCHEME: Final = "scripted"
@@ -109,8 +111,8 @@ class ScriptedClient:
         for line in lines.values():
             if line is not None and line.error is not None:
                 raise ClientError(f"the script says {line.error}", outcome=line.error)
-        plans = [f"{json.dumps(slot)}:{line.text}" for slot, line in lines.items() if line is not None]
-        reply = "{" + ",".join(plans) + "}"
+        texts = {slot: line.text for slot, line in lines.items() if line is not None}
+        reply = encoding_of(request.encoding).frame(texts)
         for start in range(0, len(reply), CHUNK_CHARS):
             yield LlmChunk(reply[start : start + CHUNK_CHARS])
         yield LlmChunk(finish="stop")

@@ -12,7 +12,9 @@ from ai.errors import ContractError
 
 NAMED: Final = NamedJson()
 """The encoding that every server and model knows."""
-ENCODINGS: Final[tuple[Encoding, ...]] = (NAMED, TupleJson(), Line())
+LINE: Final = Line()
+"""The shortest encoding, for servers that take a grammar."""
+ENCODINGS: Final[tuple[Encoding, ...]] = (NAMED, TupleJson(), LINE)
 
 
 def encoding_of(name: str) -> Encoding:

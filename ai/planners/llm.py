@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ai.actions import COMMON_KINDS, ToolRegistry
 from ai.batch import BatchInferenceExecutor, BatchRequest, BatchResponse
-from ai.encodings import NAMED
+from ai.clients.base import Endpoint, LlmClient
+from ai.encodings import LINE, NAMED
 from ai.encodings.base import Encoding
 from ai.errors import ClientError, PlannerError
 from ai.legality import refusals
@@ -26,7 +27,8 @@ class LlmTier:
     """Asks a language model for one plan an agent. A reply is not repeatable, so it is recorded and read again.
 
     Agents whose plan is missing, wrong or not legal are asked once more, those only, with the reason, when the deadline
-    leaves as much time as the first plan took.
+    leaves as much time as the first plan took. Replies are asked for in `encoding`; None takes the shortest that the
+    endpoint is known to hold a model to.
     """
 
     name: str
@@ -34,9 +36,9 @@ class LlmTier:
     needs_client = True
     examples: bool
 
-    def __init__(self, executor: BatchInferenceExecutor | None = None, *, encoding: Encoding = NAMED) -> None:
+    def __init__(self, executor: BatchInferenceExecutor | None = None, *, encoding: Encoding | None = None) -> None:
         self.executor = BatchInferenceExecutor() if executor is None else executor
-        self.encoding = encoding
+        self._encoding = encoding
 
     def offered(self, registry: ToolRegistry) -> ToolRegistry:
         """Return the registry with the verbs this tier advertises and accepts."""
@@ -76,7 +78,7 @@ class LlmTier:
             self.name,
             examples=self.examples,
             seed=call.seed,
-            encoding=self.encoding,
+            encoding=_suited(call.client) if self._encoding is None else self._encoding,
             reasons=reasons,
         )
         return await self.executor.execute(
@@ -86,6 +88,12 @@ class LlmTier:
     async def aclose(self) -> None:
         """Wait for calls that were left behind at a deadline."""
         await self.executor.aclose()
+
+
+def _suited(client: LlmClient) -> Encoding:
+    """Return lines where the endpoint takes a grammar, else named JSON, which needs no enforcing to be understood."""
+    endpoint: Endpoint | None = getattr(client, "endpoint", None)
+    return LINE if endpoint is not None and endpoint.grammar else NAMED
 
 
 def _answer(response: BatchResponse, batch: SnapshotBatch) -> TierPlans:

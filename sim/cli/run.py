@@ -53,6 +53,14 @@ RATE_MAX: Final = 1_000_000_000
 """Highest rate that may be given, a minute."""
 
 
+class EncodingOption(StrEnum):
+    """How replies write plans (`ai.encodings`)."""
+
+    NAMED = "named"
+    TUPLE = "tuple"
+    LINE = "line"
+
+
 class DetailOption(StrEnum):
     """How much a replay records for each tick."""
 
@@ -87,6 +95,9 @@ def run(
         int | None, typer.Option(min=0, max=RETRIES_MAX, metavar="N", help=f"Second tries of a call [{RETRIES}].")
     ] = None,
     rate: Annotated[int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Calls a minute at most.")] = None,
+    encoding: Annotated[
+        EncodingOption | None, typer.Option(help="How replies write plans; else what the server is known to take.")
+    ] = None,
     token_rate: Annotated[
         int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Tokens a minute at most.")
     ] = None,
@@ -120,6 +131,7 @@ def run(
         retries=retries,
         requests_a_minute=rate,
         tokens_a_minute=token_rate,
+        encoding=None if encoding is None else encoding.value,
     )
     tally = Tally(plan, chosen_seed, target)
     started = perf_counter()

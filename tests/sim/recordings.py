@@ -13,6 +13,7 @@ from sim.inputs import INPUT
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.scenario import Scenario
 from sim.simulation import Simulation
+from sim.tiers import ModelOptions
 
 TICKS = 12
 
@@ -71,10 +72,11 @@ def record(
     detail: Literal["hash", "full"] = "hash",
     ticks: int = TICKS,
     keyframes: int = 0,
+    model: ModelOptions | None = None,
 ) -> bytes:
     """Run a scenario, with two inputs from outside of which one is refused, and return its replay."""
     sink = io.BytesIO()
-    with Simulation(plan, client=client, detail=detail) as simulation:
+    with Simulation(plan, client=client, detail=detail, model=model) as simulation:
         recorder = Recorder(
             simulation,
             ReplayWriter(sink),
