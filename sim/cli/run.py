@@ -20,7 +20,6 @@ from sim.cli.common import (
     NO_MODEL,
     AsJson,
     ExitError,
-    client_of,
     interrupts,
     print_json,
     print_table,
@@ -29,6 +28,7 @@ from sim.cli.common import (
     unused_name,
     writable,
 )
+from sim.cli.model import described, ready_model
 from sim.explain import one_line, shown
 from sim.inputs import TimedInput
 from sim.plugins import load_plugins
@@ -77,8 +77,11 @@ def run(
     ] = None,
     llm: Annotated[
         str,
-        typer.Option(metavar="SPEC", help="The model: none, openai:MODEL[@URL] or scripted:FILE; plug-ins add more."),
+        typer.Option(metavar="SPEC", help="The model: none, ollama:MODEL[@URL], openai:MODEL[@URL], scripted:FILE ..."),
     ] = NO_MODEL,
+    llm_optional: Annotated[
+        bool, typer.Option("--llm-optional", help="Run by rules where the model's server is down at the start.")
+    ] = False,
     deadline_ms: Annotated[
         int | None,
         typer.Option(
@@ -123,7 +126,6 @@ def run(
     chosen_seed = plan.seed if seed is None else seed
     timeline = _inputs(inputs, plan)
     target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
-    client = client_of(llm)
     options = ModelOptions(
         deadline_s=None if deadline_ms is None else deadline_ms / 1000,
         shard_size=shard_size,
@@ -137,6 +139,7 @@ def run(
     started = perf_counter()
     total = ticks or plan.ticks
     with (
+        ready_model(llm, optional=llm_optional, quiet=quiet) as client,
         Simulation(
             plan, seed=chosen_seed, plugins=plugins, client=client, model=options, detail=detail.value
         ) as simulation,
@@ -151,7 +154,9 @@ def run(
         _run(simulation, recorder, deque(timeline), total, tally, show, interrupted, quiet=quiet)
         recorder.end()
     tally.wall_s = perf_counter() - started
-    report_path(target).write_text(json.dumps(tally.as_report(), indent=2) + "\n", encoding="utf-8")
+    report_path(target).write_text(
+        json.dumps({**tally.as_report(), "endpoint": described(client)}, indent=2) + "\n", encoding="utf-8"
+    )
     if interrupted():
         raise ExitError(f"interrupted after {tally.ticks} ticks; they are kept in {target}", INTERRUPTED)
     if as_json:

@@ -1,0 +1,60 @@
+"""The model of a command: made from its spec, asked whether it is there and what it can do, stopped at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from ai.clients.base import Endpoint, LlmClient
+from ai.probe import probe, sentence
+from sim.cli.common import FAILED, ExitError, client_of
+from sim.explain import one_line
+
+
+@contextmanager
+def ready_model(spec: str, *, optional: bool = False, quiet: bool = False) -> Iterator[LlmClient | None]:
+    """Give the client of a model spec, probed, None for `none`; a server that it started is stopped at the end.
+
+    The verdict is told on stderr. A server that is down or has no such model ends the command, unless the model is
+    `optional`: then the tiers below plan.
+    """
+    client = client_of(spec)
+    try:
+        if client is not None:
+            endpoint = asyncio.run(_probed(client))
+            if endpoint is not None:
+                _tell(client.label, endpoint, optional=optional, quiet=quiet)
+        yield client
+    finally:
+        stop = getattr(client, "stop", None)
+        if stop is not None:
+            stop()
+
+
+def described(client: LlmClient | None) -> dict[str, Any] | None:
+    """Return what the probe found, for the report beside a replay."""
+    endpoint: Endpoint | None = getattr(client, "endpoint", None)
+    return None if endpoint is None else asdict(endpoint)
+
+
+async def _probed(client: LlmClient) -> Endpoint | None:
+    """Probe, and close what is open: the run has a loop of its own."""
+    try:
+        return await probe(client)
+    finally:
+        closing = getattr(client, "aclose", None)
+        if closing is not None:
+            await closing()
+
+
+def _tell(label: str, endpoint: Endpoint, *, optional: bool, quiet: bool) -> None:
+    told = one_line(sentence(label, endpoint))
+    missing = not endpoint.reachable or endpoint.model_present is False
+    if missing and not optional:
+        raise ExitError(f"{told}; --llm-optional runs without it", FAILED)
+    if missing or not quiet:
+        sys.stderr.write(f"tickweave: {told}{'; rules plan until it is there' if missing else ''}\n")
