@@ -1,0 +1,91 @@
+"""`tickweave doctor`: run a scenario in ways that must change nothing, and name what they change."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from ai.clients.base import LlmClient
+from sim.checks import CHECKS, Case, Check, Examined, examine
+from sim.cli.common import FAILED, NO_MODEL, OK, AsJson, client_of, print_json, usage
+from sim.explain import suggestion
+from sim.plugins import load_plugins
+from sim.scenario import TICKS_MAX, folder_of, load
+
+TICKS: Final = 50
+"""Ticks that each check runs, unless told."""
+
+
+def doctor(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
+    *,
+    ticks: Annotated[int, typer.Option(min=1, max=TICKS_MAX, help="Ticks that each check runs.")] = TICKS,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")] = None,
+    check: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Run only this check; may be given several times.")
+    ] = None,
+    llm: Annotated[str, typer.Option(metavar="SPEC", help="A model that answers alike each time: scripted:FILE.")] = (
+        NO_MODEL
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Look for what makes a scenario, its systems and its planners depend on more than scenario, seed and inputs.
+
+    Exit code: 0 nothing was found, 1 something was.
+    """
+    plan = load(scenario)
+    folder = folder_of(scenario)
+    asked = _asked(check or [])
+    client_of(llm)  # a wrong spec is told before anything runs
+
+    def client() -> LlmClient:
+        made = client_of(llm)
+        assert made is not None
+        return made
+
+    case = Case(plan, ticks, seed, load_plugins(plan, folder), folder, None if llm == NO_MODEL else client)
+    found = list(examine(case, asked, progress=_tell))
+    if as_json:
+        entries = [
+            {
+                "check": each.check,
+                "finding": None if each.finding is None else {**asdict(each.finding), "said": each.finding.sentence},
+                "skipped": each.skipped,
+            }
+            for each in found
+        ]
+        print_json({"scenario": plan.name, "ticks": ticks, "checks": entries})
+    else:
+        for line in _said(found, asked):
+            sys.stdout.write(f"{line}\n")
+    raise typer.Exit(FAILED if any(each.finding for each in found) else OK)
+
+
+def _asked(names: list[str]) -> tuple[Check, ...]:
+    known = {check.name: check for check in CHECKS}
+    for name in names:
+        if name not in known:
+            raise usage(f"--check: no check {name!r}; {suggestion(name, list(known), 'checks')}")
+    return tuple(check for check in CHECKS if not names or check.name in names)
+
+
+def _tell(name: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[K{name} ...\r")
+
+
+def _said(found: list[Examined], checks: tuple[Check, ...]) -> Iterator[str]:
+    width = max(len(check.name) for check in checks)
+    for each, check in zip(found, checks, strict=True):
+        if each.finding is not None:
+            yield f"{check.name:{width}}  DIFFERS  {check.about}"
+            yield f"{'':{width}}  {each.finding.sentence}"
+            yield f"{'':{width}}  look at: {check.look_at}"
+        elif each.skipped is not None:
+            yield f"{check.name:{width}}  not run  {each.skipped}"
+        else:
+            yield f"{check.name:{width}}  same     {check.about}"

@@ -1,0 +1,26 @@
+"""Uses the generator that all of Python shares."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from sim.columns import Component, i32
+from sim.world import System, World
+
+
+class Mood(Component):
+    """What the bug writes to."""
+
+    value: i32
+
+
+class Bug(System):
+    """Uses the generator that all of Python shares."""
+
+    def process(self, world: World, frame: Any) -> None:
+        """Roll for everyone."""
+        world[Mood].value[:] = random.randrange(1000)
+
+
+COMPONENTS, SYSTEMS = (Mood,), (Bug,)
