@@ -283,17 +283,17 @@ TEAMS_INDEXED_MAX: Final = 4
 
 
 @cache
-def _discs() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far discs of every radius reach to the left in each row, and to the right with the end left out.
+def _discs(most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return how far discs of radius 0 to `most` reach to the left in each row, and to the right, end left out.
 
-    Both `[LINE_MAX + 1, 2 * LINE_MAX + 1]`; in rows outside of a disc both are 0, so that nothing lies between.
+    Both `[most + 1, 2 * most + 1]`; in rows outside of a disc both are 0, so that nothing lies between.
     """
-    left = np.zeros((LINE_MAX + 1, 2 * LINE_MAX + 1), np.int64)
+    left = np.zeros((most + 1, 2 * most + 1), np.int64)
     right = np.zeros_like(left)
-    for radius in range(LINE_MAX + 1):
+    for radius in range(most + 1):
         for dy in range(-radius, radius + 1):
-            left[radius, LINE_MAX + dy] = isqrt(radius * radius - dy * dy)
-            right[radius, LINE_MAX + dy] = left[radius, LINE_MAX + dy] + 1
+            left[radius, most + dy] = isqrt(radius * radius - dy * dy)
+            right[radius, most + dy] = left[radius, most + dy] + 1
     return left, right
 
 
@@ -322,26 +322,29 @@ class Occupancy:
         `radius [m]` is how far each looks, at most `LINE_MAX` cells.
         """
         before, by_cell, layers, count = self._layers()
-        first = self.cells[rows]
-        if hostile and count > 1:
-            # The layers of other teams, counted on from the agent's own.
-            first = first + (layers[self.team[rows]] + np.arange(1, count)[:, None]) % count * self.grid.size
+        apart = hostile and count > 1
+        if apart:
+            # Each looks at the layers of other teams, counted on from its own.
+            others = np.arange(1, count)
+            beyond, rows, radius = others.repeat(len(rows)), np.tile(rows, len(others)), np.tile(radius, len(others))
+            layer = (layers[self.team[rows]] + beyond) % count
         else:
-            first = first + layers[self.team[rows]] * self.grid.size
-        most = int(radius[radius.argmax()]) if len(radius) else 0
-        left, right = (side[radius, LINE_MAX - most : LINE_MAX + most + 1] for side in _discs())
-        middle = first[..., None] + np.arange(-most, most + 1) * self.grid.stride
-        low = before[middle - left].ravel()
-        found = before[middle + right].ravel() - low
-        ends = found.cumsum(dtype=np.int64)
-        if not len(ends) or not ends[-1]:
+            layer = layers[self.team[rows]]
+        if not len(rows):
             return np.zeros(0, np.intp), np.zeros(0, np.int64)
+        most = int(radius[radius.argmax()])
+        left, right = (side.take(radius, axis=0) for side in _discs(most))
+        middle = (self.cells[rows] + layer * self.grid.size)[:, None] + np.arange(-most, most + 1) * self.grid.stride
+        low = before[middle - left]
+        found = before[middle + right]
+        found -= low
+        viewer = rows.repeat(found.sum(1))
+        found = found.ravel()
         # Each run of places starts where `low` says; places are counted on through all runs.
-        place = np.arange(ends[-1])
-        place += (low + found - ends).repeat(found)
-        viewer = np.broadcast_to(rows[:, None], middle.shape).ravel().repeat(found)
+        place = np.arange(len(viewer))
+        place += (low.ravel() + found - found.cumsum(dtype=np.int64)).repeat(found)
         other = by_cell[place]
-        if hostile and count > 1:
+        if apart:
             return viewer, other
         right_side = other != viewer
         if count == 1:

@@ -51,6 +51,9 @@ T = TypeVar("T")
 DENSE_KEYS_MAX: Final = 50_000_000
 """Up to this next key, key to row is one dense array; beyond it, a binary search."""
 
+LAST_ROW: Final = int(np.iinfo(np.intp).max)
+"""Behind every row."""
+
 FEW_ROWS: Final = 2000
 """Below this many rows a flush moves a column in one step, from it on line by line; only speed differs."""
 
@@ -507,11 +510,13 @@ class World:
         Raises:
             WorldError: the keys are not integers.
         """
-        wanted = fit(keys, np.dtype(np.int64), "keys")
+        wanted = np.asarray(keys)
+        if wanted.dtype.kind != "i":
+            wanted = fit(wanted, np.dtype(np.int64), "keys")
         if self._rows is not None:
             # As unsigned numbers the negative keys are huge, so one minimum sends both sides to the sentinel.
-            places = np.minimum(wanted.view(np.uint64), np.uint64(self._rows.size - 1))
-            return self._rows[places.astype(np.intp)]
+            places = np.minimum(wanted.astype(np.uint64), np.uint64(self._rows.size - 1))
+            return self._rows[places.view(np.intp)]
         if self._n == 0:
             return np.full(wanted.shape, -1, dtype=np.intp)
         living = self._keys[: self._n]
@@ -633,16 +638,16 @@ class World:
         [False, True, True]
         """
         cells = _indices(targets, size, "claim targets")
-        rows = _indices(claimants, np.iinfo(np.intp).max, "claim claimants")
+        rows = _indices(claimants, LAST_ROW, "claim claimants")
         if cells.shape != rows.shape:
             raise WorldError(f"{rows.size} claimants for {cells.size} targets")
         if self._claims.size < size:
-            self._claims = np.full(size, np.iinfo(np.intp).max, dtype=np.intp)
+            self._claims = np.full(size, LAST_ROW, dtype=np.intp)
         best = self._claims
         np.minimum.at(best, cells, rows)
         won: NDArray[np.bool_] = best[cells] == rows
         # The scratch array is left as it was found: cheaper than a fresh one of the size of the map.
-        best[cells] = np.iinfo(np.intp).max
+        best[cells] = LAST_ROW
         return won
 
     @property
@@ -1189,9 +1194,11 @@ def _indices(rows: Any, size: int, label: str) -> NDArray[np.intp]:
         return np.zeros(0, dtype=np.intp)
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise WorldError(f"{label}: {array.dtype} of shape {array.shape} are no row indices")
-    if int(array.min()) < 0 or int(array.max()) >= size:
+    places = array.astype(np.intp, copy=False)
+    # As unsigned numbers the negative ones are too large as well.
+    if np.count_nonzero(places.view(np.uintp) >= size):
         raise WorldError(f"{label}: rows {array.min()}..{array.max()} are not in 0..{size - 1}")
-    return array.astype(np.intp, copy=False)
+    return places
 
 
 def _bounded_sums(amounts: NDArray[np.int64]) -> tuple[int, int]:

@@ -85,6 +85,7 @@ class Turn:
     harmed: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
+    finished: list[Rows] = field(default_factory=list)
     clouds: list[Cells] = field(default_factory=list)
     calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     afflictions: Afflictions = field(init=False)
@@ -113,7 +114,7 @@ class Turn:
 
     def target_rows(self, keys: NDArray[np.int32]) -> Rows:
         """Return the rows of agent keys, -1 for those that are gone."""
-        return self.world.rows_of(keys.astype(np.int64))
+        return self.world.rows_of(keys)
 
     def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int32]:
         """Return squared distances between agents, pair by pair; the largest map's still fit 32 bits."""

@@ -66,19 +66,19 @@ class Execution(System):
         active = (progress.status == Status.RUNNING.value).nonzero()[0]
         step = progress.step[active]
         kind = steps.kind[step, active]
-        for code in np.bincount(kind).nonzero()[0]:
+        args = np.ascontiguousarray(steps.args[step, :, active].T)
+        for code in np.bincount(kind).nonzero()[0].tolist():
             members = (kind == code).nonzero()[0]
-            rows = active[members]
-            args = np.ascontiguousarray(steps.args[step[members], :, rows].T)
-            action = stage.registry.spec(int(code)).kind
+            action = stage.registry.spec(code).kind
             assert issubclass(action, Action)
-            self.act(action, turn, rows, args)
+            self.act(action, turn, active[members], args[:, members])
         self.settle(turn, frame)
 
     def settle(self, turn: Turn, frame: Frame) -> None:
         """Resolve at once what the actions of a turn asked for."""
         stage = frame.stage
         self._walk(turn)
+        self._finish(turn)
         turn.afflictions.settle()
         if turn.clouds:
             stage.smoke.add(np.concatenate(turn.clouds), frame.tick + 1 + turn.seconds(SMOKE_S))
@@ -87,15 +87,13 @@ class Execution(System):
     def act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Start, continue and end the steps of one kind."""
         progress = turn.progress
-        starting = progress.started_at[rows] < 0
+        going = progress.started_at[rows] >= 0
+        starting = ~going
         if action.group:
             starting &= _ready_at(turn, action)[rows] <= turn.tick
-        going = progress.started_at[rows] >= 0
         first = starting.nonzero()[0]
         if len(first):
-            codes = action.refusals(turn, rows[first], args[:, first])
-            self._refuse(turn, rows[first], codes)
-            first = first[codes == Refused.NO.value]
+            first = first[self._allowed(action, turn, rows[first], args[:, first])]
             begun, begun_args = rows[first], args[:, first]
             action.begin(turn, begun, begun_args)
             args[:, first] = begun_args
@@ -114,23 +112,21 @@ class Execution(System):
         progress = turn.progress
         over = (progress.until[rows] <= turn.tick).nonzero()[0]
         rows, args = rows[over], args[:, over]
-        late = (progress.started_at[rows] < turn.tick).nonzero()[0]
-        if len(late):
-            codes = np.zeros(len(rows), np.int8)
-            codes[late] = action.refusals(turn, rows[late], args[:, late])
-            self._refuse(turn, rows, codes)
-            kept = (codes == Refused.NO.value).nonzero()[0]
+        late = progress.started_at[rows] < turn.tick
+        if np.count_nonzero(late):
+            kept = ~late
+            kept[late] = self._allowed(action, turn, rows[late], args[:, late])
             rows, args = rows[kept], args[:, kept]
         if not len(rows):
             return
-        action.effect(turn, rows, args)
-        self._cool(action, turn, rows)
-        self._finish(turn, rows)
+        self._complete(action, turn, rows, args)
 
-    def _cool(self, action: type[Action], turn: Turn, rows: Rows) -> None:
-        """Start the cooldown of a kind that has had its effect."""
+    def _complete(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
+        """Let a kind have its effect, and its cooldown start."""
+        action.effect(turn, rows, args)
         if action.group:
             _ready_at(turn, action)[rows] = turn.tick + turn.seconds(action.cooldown_s)
+        turn.finished.append(rows)
 
     def _go(self, action: type[Walk], turn: Turn, rows: Rows, args: Args) -> None:
         """Let walkers arrive, or ask for their next cell when it is time for one."""
@@ -139,9 +135,7 @@ class Execution(System):
         progress = turn.progress
         there = action.arrived(turn, rows, args)
         if there.any():
-            action.effect(turn, rows[there], args[:, there])
-            self._cool(action, turn, rows[there])
-            self._finish(turn, rows[there])
+            self._complete(action, turn, rows[there], args[:, there])
         period = action.period(turn, rows, args)
         if turn.afflictions.holds(Condition.SUPPRESSED):
             period = period * (1 + turn.afflictions.under(Condition.SUPPRESSED, rows))
@@ -156,8 +150,6 @@ class Execution(System):
             return
         rows = np.concatenate([walkers for walkers, _ in turn.walks])
         cells = np.concatenate([wanted for _, wanted in turn.walks])
-        order = np.argsort(rows)
-        rows, cells = rows[order], cells[order]
         position, progress = turn.position, turn.progress
         wanting = (cells >= 0).nonzero()[0]
         won = np.zeros(len(rows), np.bool_)
@@ -170,10 +162,14 @@ class Execution(System):
         stuck = rows[~won]
         progress.tries[stuck] += 1
         blocked = stuck[progress.tries[stuck] >= TRIES_MAX]
-        self._refuse(turn, blocked, np.full(len(blocked), Refused.BLOCKED, np.int8))
+        if len(blocked):
+            self._refuse(turn, blocked, Refused.BLOCKED)
 
-    def _finish(self, turn: Turn, rows: Rows) -> None:
-        """Go on to the next step, or end the plan."""
+    def _finish(self, turn: Turn) -> None:
+        """Let all whose step is over go on to the next one, or end the plan."""
+        if not turn.finished:
+            return
+        rows = np.concatenate(turn.finished)
         progress, steps = turn.progress, turn.world[ActionSteps]
         progress.step[rows] += 1
         progress.started_at[rows] = -1
@@ -184,10 +180,16 @@ class Execution(System):
         progress.step[ended] = 0
         progress.waiting_since[ended] = turn.tick
 
-    def _refuse(self, turn: Turn, rows: Rows, codes: Codes) -> None:
-        bad = (codes != Refused.NO.value).nonzero()[0]
-        if len(bad):
-            refuse(turn.world, rows[bad], codes[bad], turn.tick + turn.seconds(REFUSED_PAUSE_S))
+    def _allowed(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who may take the step now, `[m]`; the plans of the others are refused."""
+        codes = action.refusals(turn, rows, args)
+        allowed: NDArray[np.bool_] = codes == Refused.NO.value
+        if not allowed.all():
+            self._refuse(turn, rows[~allowed], codes[~allowed])
+        return allowed
+
+    def _refuse(self, turn: Turn, rows: Rows, codes: Codes | int) -> None:
+        refuse(turn.world, rows, codes, turn.tick + turn.seconds(REFUSED_PAUSE_S))
 
 
 def _ready_at(turn: Turn, action: type[Action]) -> NDArray[np.int32]:
