@@ -10,7 +10,7 @@ from enum import IntEnum
 from typing import Final
 
 from ai.actions import ARGS_MAX, STEPS_MAX
-from sim.columns import Component, column, i8, i16, i32, i64
+from sim.columns import Component, boolean, column, i8, i16, i32, i64
 
 COOLDOWN_GROUPS: Final = ("block", "heal", "scan", "throw", "weapon", "ambush", "command", "provoke", "reinforce")
 """Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`."""
@@ -64,6 +64,12 @@ class Squad(Component):
 
     id: i16
     leader: i64 = column(default=-1)
+
+
+class Control(Component):
+    """Whether the player has taken the agent over; no planner plans for it then."""
+
+    taken: boolean
 
 
 class Health(Component):
@@ -186,7 +192,7 @@ class Progress(Component):
 
 
 AGENT: Final = (
-    Position, Team, Squad, Health, Morale, Ammo, Kit, Stamina, Weapon, Senses, Cooldowns, Guard, Conditions,
+    Position, Team, Squad, Control, Health, Morale, Ammo, Kit, Stamina, Weapon, Senses, Cooldowns, Guard, Conditions,
     Attention, Goal, ActionSteps, Progress,
 )  # fmt: skip
 """The components every agent has."""

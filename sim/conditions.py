@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.components import Attention, Condition, Conditions, Health, Position, Progress, Squad, Status, Team
+from sim.components import Attention, Condition, Conditions, Control, Health, Position, Progress, Squad, Status, Team
 from sim.world import World
 
 Rows = NDArray[np.intp]
@@ -122,7 +122,8 @@ class Afflictions:
         _, others, until, key, x, y = _first(self._draws)
         attention.until[others], attention.key[others] = until, key
         attention.x[others], attention.y[others] = x, y
-        awake = others[(progress.status[others] != Status.NONE.value) & (self.world[Health].hp[others] > 0)]
+        awake = (progress.status[others] != Status.NONE.value) & (self.world[Health].hp[others] > 0)
+        awake = others[awake & ~self.world[Control].taken[others]]
         progress.status[awake] = Status.STALE
         progress.waiting_since[awake] = self.tick
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ai.actions import ToolRegistry
 from ai.plan import BatchPlans
 from ai.snapshot import SnapshotBatch
+from sim.director import Budgets
 from sim.grid import Grid, Occupancy, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
@@ -52,6 +53,7 @@ class Stage:
     lore: Lore
     squads: Squads
     objectives: Objectives
+    budgets: Budgets
     source: PlanSource
 
     @property

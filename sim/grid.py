@@ -179,6 +179,11 @@ class Grid:
         self.terrain[y : y + height, x : x + width] = terrain
         self._derive()
 
+    def set_where(self, cells: NDArray[np.bool_], terrain: Terrain) -> None:
+        """Change the marked cells of the map, `[height, width]`."""
+        self.terrain[cells] = terrain
+        self._derive()
+
     def cell(self, x: NDArray[np.integer[Any]], y: NDArray[np.integer[Any]]) -> Cells:
         """Return the flat address of cells, int64."""
         cells: Cells = y * np.int64(self.stride)

@@ -1,4 +1,4 @@
-"""Everything that reaches a world from outside: player moves, orders to squads, the director's changes, spawns.
+"""Everything that reaches a world from outside: what a player does, orders to squads, what the director does.
 
 Inputs come from a scenario's timeline or through `Simulation.inject`. They are applied at the start of a tick, in the
 order given, with a flush of their own, and are recorded in the replay. A bad one is refused with one sentence and has
@@ -7,21 +7,55 @@ no effect.
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 
 from ai.actions import CELLS_MAX, KEY_MAX
 
 SPAWN_MAX: Final = 1000
 """Agents one input may spawn."""
 
+STEP_CHARS_MAX: Final = 1000
+"""Characters of the JSON of one step that an input may hold."""
+
 CellIndex = Annotated[int, Field(strict=True, ge=0, le=CELLS_MAX - 1)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]*$")]
 
 
+def _is_short(step: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    try:
+        length = len(json.dumps(step, allow_nan=False))
+    except (ValueError, RecursionError):
+        raise ValueError("holds a value that JSON has no form for") from None
+    if length > STEP_CHARS_MAX:
+        raise ValueError(f"has {length} characters as JSON; at most {STEP_CHARS_MAX} are possible")
+    return step
+
+
+StepData = Annotated[dict[str, JsonValue], AfterValidator(_is_short)]
+"""One action step as data, as a planner writes it: `{"act": "Attack", "target_id": 7}`."""
+
+
 class _Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Spot(_Input):
+    """A cell of the map."""
+
+    x: CellIndex
+    y: CellIndex
+
+
+class Rect(_Input):
+    """A rectangle of cells."""
+
+    x: CellIndex
+    y: CellIndex
+    width: Annotated[int, Field(strict=True, ge=1, le=CELLS_MAX)]
+    height: Annotated[int, Field(strict=True, ge=1, le=CELLS_MAX)]
 
 
 class Move(_Input):
@@ -31,6 +65,22 @@ class Move(_Input):
     agent: Annotated[int, Field(strict=True, ge=0, le=KEY_MAX)]
     x: CellIndex
     y: CellIndex
+
+
+class Control(_Input):
+    """The player takes one agent over, or gives it back: while it is taken, no planner plans for it."""
+
+    kind: Literal["control"] = "control"
+    agent: Annotated[int, Field(strict=True, ge=0, le=KEY_MAX)]
+    on: Annotated[bool, Field(strict=True)] = True
+
+
+class Act(_Input):
+    """An agent that the player has taken over drops what it does for one step of any kind."""
+
+    kind: Literal["act"] = "act"
+    agent: Annotated[int, Field(strict=True, ge=0, le=KEY_MAX)]
+    step: StepData
 
 
 class Order(_Input):
@@ -71,7 +121,38 @@ class Remove(_Input):
     agent: Annotated[int, Field(strict=True, ge=0, le=KEY_MAX)]
 
 
-Input = Annotated[Move | Order | SetCells | Spawn | Remove, Field(discriminator="kind")]
+class Fortify(_Input):
+    """The director makes cover of the floor in a rectangle; costs one terrain edit."""
+
+    kind: Literal["fortify"] = "fortify"
+    rect: Rect
+
+
+class SpawnWave(_Input):
+    """The director sends a wave of one archetype, which joins a squad of its team; costs one spawn.
+
+    It joins `squad`, or the director's squad where none is named, on the free cells nearest to `origin`.
+    """
+
+    kind: Literal["spawn_wave"] = "spawn_wave"
+    archetype: Name
+    count: Annotated[int, Field(strict=True, ge=1, le=SPAWN_MAX)]
+    origin: Spot
+    squad: Name | None = None
+
+
+class Collapse(_Input):
+    """The director makes a wall of the cells from `a` to `b`, diagonal first, then straight; costs one trap."""
+
+    kind: Literal["collapse"] = "collapse"
+    a: Spot
+    b: Spot
+
+
+Input = Annotated[
+    Move | Control | Act | Order | SetCells | Spawn | Remove | Fortify | SpawnWave | Collapse,
+    Field(discriminator="kind"),
+]
 """Any input; `kind` says which."""
 
 INPUT: Final[TypeAdapter[Input]] = TypeAdapter(Input)

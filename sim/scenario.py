@@ -34,7 +34,21 @@ from ai.heuristics import HeuristicConfig
 from sim.errors import ScenarioError
 from sim.explain import one_line, problem, quoted, sentence, shown, suggestion, told
 from sim.grid import Terrain
-from sim.inputs import CellIndex, Name, Order, Remove, Spawn, TimedInput
+from sim.inputs import (
+    Act,
+    CellIndex,
+    Collapse,
+    Control,
+    Fortify,
+    Move,
+    Name,
+    Order,
+    Remove,
+    SetCells,
+    Spawn,
+    SpawnWave,
+    TimedInput,
+)
 from sim.objectives import OBJECTIVES_MAX, Eliminate, Escort, Extract, Objective, Text
 from sim.rng import Purpose, Rng
 
@@ -229,6 +243,21 @@ class Planning(_Part):
         return self
 
 
+class Budget(_Part):
+    """How many operations the director has: collapses (`traps`), fortifications, and waves (`spawns`)."""
+
+    traps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    terrain_edits: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    spawns: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class Director(_Part):
+    """Who plays against the teams from outside: the squad that its waves join, and what it may do."""
+
+    squad: Name
+    budget: Budget = Budget()
+
+
 class AtLimit(_Part):
     """What a run that is open after its last tick comes to.
 
@@ -261,6 +290,7 @@ class Scenario(_Part):
     inputs: Annotated[tuple[TimedInput, ...], Field(max_length=INPUTS_MAX)] = ()
     ends: Literal["last_team", "objectives", "never"] = "last_team"
     at_limit: AtLimit = AtLimit()
+    director: Director | None = None
     plugins: Annotated[tuple[PluginName, ...], Field(max_length=PLUGINS_MAX)] = ()
     downed_s: Annotated[int, Field(ge=0, le=3600)] = 0
 
@@ -315,6 +345,8 @@ class Scenario(_Part):
             for o, objective in enumerate(team.objectives):
                 self._check_objective(f"teams[{t}].objectives[{o}]", team, objective)
         _check_name("at_limit.team", self.at_limit.team, [team.name for team in self.teams], "team")
+        if self.director is not None:
+            _check_name("director.squad", self.director.squad, sorted(squads), "squad")
         self._check_inputs(squads)
         if len(squads) > SQUADS_MAX:
             raise problem("teams", f"have {len(squads)} squads in all; at most {SQUADS_MAX} are possible")
@@ -369,7 +401,7 @@ def _check_name(key: str, name: str | None, known: Sequence[str], what: str) -> 
 
 
 def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str] | None = None) -> None:
-    """Check what can be known of an input before the run: its squad exists and its cell is on the map.
+    """Check what can be known of an input before the run: names that it uses exist and its cells are on the map.
 
     Raises:
         PydanticCustomError: it does not fit the scenario; `key` is where it stands.
@@ -377,13 +409,27 @@ def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str
     item = timed.input
     if squads is None:
         squads = {squad.name for team in scenario.teams for squad in team.squads}
-    if isinstance(item, Order | Spawn) and item.squad not in squads:
-        raise problem(f"{key}.squad", f"no squad {item.squad!r}; {suggestion(item.squad, sorted(squads), 'squads')}")
-    if isinstance(item, Remove):
-        return
-    for axis, value, size in (("x", item.x, scenario.map.width), ("y", item.y, scenario.map.height)):
-        if value is not None and value >= size:
-            raise problem(f"{key}.{axis}", f"{value} is outside the {scenario.map.width} by {scenario.map.height} map")
+    _check_name(f"{key}.squad", getattr(item, "squad", None), sorted(squads), "squad")
+    match item:
+        case Move() | Order() | SetCells() | Spawn():
+            cells = [(f"{key}.", item.x, item.y)]
+        case Fortify():
+            cells = [(f"{key}.rect.", item.rect.x, item.rect.y)]
+        case SpawnWave():
+            _check_name(f"{key}.archetype", item.archetype, sorted(scenario.archetypes), "archetype")
+            cells = [(f"{key}.origin.", item.origin.x, item.origin.y)]
+        case Collapse():
+            cells = [(f"{key}.a.", item.a.x, item.a.y), (f"{key}.b.", item.b.x, item.b.y)]
+        case Control() | Act() | Remove():
+            cells = []
+    if isinstance(item, Fortify | SpawnWave | Collapse) and scenario.director is None:
+        raise problem(key, f"{item.kind} needs a director; add [director] with a squad and a budget")
+    for at, x, y in cells:
+        for axis, value, size in (("x", x, scenario.map.width), ("y", y, scenario.map.height)):
+            if value is not None and value >= size:
+                raise problem(
+                    f"{at}{axis}", f"{value} is outside the {scenario.map.width} by {scenario.map.height} map"
+                )
 
 
 @cache
@@ -545,16 +591,24 @@ def inputs_from_lines(text: str, source: str, scenario: Scenario) -> tuple[Timed
             continue
         if len(found) == INPUTS_MAX:
             raise ScenarioError(f"{source}, line {number}: more than {INPUTS_MAX} inputs; split the run")
-        place = f"{source}, line {number}"
-        try:
-            timed = _TIMED.validate_json(line)
-            check_input(scenario, timed, "input", squads)
-        except ValidationError as error:
-            raise ScenarioError(one_line(f"{place}: {sentence(error, _timed_schema())}")) from None
-        except PydanticCustomError as error:
-            raise ScenarioError(one_line(f"{place}: {told(error)}")) from None
-        found.append(timed)
+        found.append(input_from_line(line, f"{source}, line {number}", scenario, squads))
     return tuple(sorted(found, key=lambda timed: timed.tick))
+
+
+def input_from_line(line: str, place: str, scenario: Scenario, squads: set[str]) -> TimedInput:
+    """Read one timed input from a line of JSON; `place` stands first in a refusal, `squads` are the scenario's.
+
+    Raises:
+        ScenarioError: it is no valid input for this scenario; one sentence.
+    """
+    try:
+        timed = _TIMED.validate_json(line)
+        check_input(scenario, timed, "input", squads)
+    except ValidationError as error:
+        raise ScenarioError(one_line(f"{place}: {sentence(error, _timed_schema())}")) from None
+    except PydanticCustomError as error:
+        raise ScenarioError(one_line(f"{place}: {told(error)}")) from None
+    return timed
 
 
 def read_text(path: str | Path) -> str:

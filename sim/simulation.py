@@ -23,6 +23,7 @@ from sim.agent import agent_view
 from sim.changes import Change, changes
 from sim.closing import Closing
 from sim.digest import StateDigest, state_digest
+from sim.director import Budgets
 from sim.errors import WorldError
 from sim.events import Event
 from sim.frame import Frame, PlanSource, Stage
@@ -144,6 +145,7 @@ class Simulation(Closing):
 
         smoke, texts, squads = Smoke(), texts_of(scenario), squads_of(scenario)
         objectives = objectives_of(scenario, squads)
+        budgets = Budgets({} if scenario.director is None else scenario.director.budget.model_dump())
         grid = Grid(terrain(scenario), smoke)
         places = [(place.name, place.x, place.y) for place in scenario.map.places]
         planners = [planner for plugin in plugins for planner in plugin.planners]
@@ -157,6 +159,7 @@ class Simulation(Closing):
             lore=Lore(texts, places, scenario.ticks_per_second),
             squads=squads,
             objectives=objectives,
+            budgets=budgets,
             source=planning,
         )
         self.tiers = planning.tiers
@@ -168,7 +171,7 @@ class Simulation(Closing):
         reserves = Reserves(
             [0 if team.reinforcements is None else team.reinforcements.count for team in scenario.teams]
         )
-        for resource in (grid, reserves, smoke, texts, objectives):
+        for resource in (grid, reserves, smoke, texts, objectives, budgets):
             self.world.add_resource(resource)
         populate(self.world, scenario, squads, objectives, texts, order)
         systems = schedule([system for plugin in plugins for system in plugin.systems])

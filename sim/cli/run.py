@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
-from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -30,11 +30,11 @@ from sim.cli.common import (
 )
 from sim.cli.model import described, ready_model
 from sim.explain import one_line, shown
-from sim.inputs import TimedInput
+from sim.feed import Feed, Listed, Streamed
 from sim.plugins import load_plugins
 from sim.replay.keyframes import EVERY
 from sim.replay.writer import Recorder, open_replay
-from sim.scenario import FILE_BYTES_MAX, TICKS_MAX, Scenario, decode, folder_of, inputs_from_lines, load, read_text
+from sim.scenario import TICKS_MAX, folder_of, inputs_from_lines, load, read_text
 from sim.simulation import Simulation, TickReport
 from sim.summary import Tally
 from sim.tiers import ModelOptions
@@ -109,7 +109,8 @@ def run(
         typer.Option(metavar="FILE", help="Where to write the replay. Default: ./SCENARIO-SEED.replay.jsonl"),
     ] = None,
     inputs: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Timed inputs, one JSON object a line; - reads standard input.")
+        str | None,
+        typer.Option(metavar="FILE", help="Timed inputs, a JSON object a line; - reads them while running."),
     ] = None,
     detail: Annotated[
         DetailOption, typer.Option(help="How much the replay records for each tick.")
@@ -124,7 +125,7 @@ def run(
     plan = load(scenario)
     plugins = load_plugins(plan, folder_of(scenario))
     chosen_seed = plan.seed if seed is None else seed
-    timeline = _inputs(inputs, plan)
+    known = () if inputs is None or inputs == "-" else inputs_from_lines(read_text(inputs), shown(inputs), plan)
     target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
     options = ModelOptions(
         deadline_s=None if deadline_ms is None else deadline_ms / 1000,
@@ -151,7 +152,11 @@ def run(
         prompts = PROMPT_VERSION if client else None
         recorder = Recorder(simulation, writer, ticks=total, keyframes=keyframes, llm=model, prompt_version=prompts)
         recorder.header()
-        _run(simulation, recorder, deque(timeline), total, tally, show, interrupted, quiet=quiet)
+        feed: Feed = Listed(known)
+        if inputs == "-":
+            assert isinstance(sys.stdin.buffer, io.BufferedIOBase)
+            feed = Streamed(sys.stdin.buffer, plan, _tell, interrupted)
+        _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)
         recorder.end()
     tally.wall_s = perf_counter() - started
     report_path(target).write_text(
@@ -168,7 +173,7 @@ def run(
 def _run(
     simulation: Simulation,
     recorder: Recorder,
-    timeline: deque[TimedInput],
+    feed: Feed,
     ticks: int,
     tally: Tally,
     show: Callable[[int, int], None],
@@ -178,8 +183,8 @@ def _run(
 ) -> None:
     reports = simulation.run(ticks)
     while not interrupted():
-        while timeline and timeline[0].tick <= tally.ticks:
-            simulation.inject(timeline.popleft().input)
+        for item in feed.due(tally.ticks) if tally.ticks < ticks and simulation.outcome is None else ():
+            simulation.inject(item)
         begun = perf_counter()
         report = next(reports, None)
         if report is None:
@@ -190,7 +195,7 @@ def _run(
         if not quiet:
             _tell_refused(report)
         show(tally.ticks, ticks)
-    tally.unused_inputs = len(timeline)
+    tally.unused_inputs = feed.unused
 
 
 def _tell_refused(report: TickReport) -> None:
@@ -203,11 +208,5 @@ def _tell_refused(report: TickReport) -> None:
         sys.stderr.write(f"tickweave: tick {report.tick}: {more} more inputs refused\n")
 
 
-def _inputs(source: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:
-    if source is None:
-        return ()
-    if source == "-":
-        return inputs_from_lines(
-            decode(sys.stdin.buffer.read(FILE_BYTES_MAX + 1), "standard input"), "standard input", scenario
-        )
-    return inputs_from_lines(read_text(source), shown(source), scenario)
+def _tell(message: str) -> None:
+    sys.stderr.write(f"tickweave: {message}\n")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.columns import Component
-from sim.components import Guard, Health, Morale, Progress, Squad, Status
+from sim.components import Control, Guard, Health, Morale, Progress, Squad, Status
 from sim.frame import Frame
 from sim.world import System, World
 
@@ -23,13 +23,13 @@ class Combat(System):
     half the harm taken, and by 10 for every squad mate who died. Who is hit while its plan knew of no threat plans
     anew.
 
-    Reads: Guard, Squad, and harm and healing of the frame.
+    Reads: Control, Guard, Squad, and harm and healing of the frame.
     Writes: Health, Morale, Progress.
     Order: after execution, before upkeep.
     """
 
     name = "combat"
-    reads: ClassVar[tuple[type[Component], ...]] = (Guard, Squad)
+    reads: ClassVar[tuple[type[Component], ...]] = (Control, Guard, Squad)
     writes: ClassVar[tuple[type[Component], ...]] = (Health, Morale, Progress)
 
     def process(self, world: World, frame: Frame) -> None:
@@ -47,7 +47,8 @@ class Combat(System):
         if died.any():
             lost += LOSS_MORALE * np.bincount(squads[died], minlength=int(squads.max()) + 1)[squads]
         morale.value[:] = np.maximum(morale.value - lost, 0)
-        startled = ((harm > 0) & (progress.threats == 0) & (progress.status != Status.NONE.value)).nonzero()[0]
+        startled = (harm > 0) & (progress.threats == 0) & (progress.status != Status.NONE.value)
+        startled = (startled & ~world[Control].taken).nonzero()[0]
         progress.status[startled] = Status.STALE
         progress.waiting_since[startled] = frame.tick
 

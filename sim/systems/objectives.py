@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from sim.columns import Component
-from sim.components import Goal, Health, Position, Progress, Squad, Status, Team
+from sim.components import Control, Goal, Health, Position, Progress, Squad, Status, Team
 from sim.frame import Frame
 from sim.population import aim
 from sim.world import System, World
@@ -14,13 +14,13 @@ from sim.world import System, World
 class Advance(System):
     """Judges the open objectives; agents of a team that is after something new get it as their goal and plan again.
 
-    Reads: Health, Position, Squad, Team.
+    Reads: Control, Health, Position, Squad, Team.
     Writes: Goal, Progress; the population, and the objectives' resource.
     Order: after upkeep, before cleanup, whose flush lets the extracted go together with the dead.
     """
 
     name = "objectives"
-    reads: ClassVar[tuple[type[Component], ...]] = (Health, Position, Squad, Team)
+    reads: ClassVar[tuple[type[Component], ...]] = (Control, Health, Position, Squad, Team)
     writes: ClassVar[tuple[type[Component], ...]] = (Goal, Progress)
 
     def process(self, world: World, frame: Frame) -> None:
@@ -34,11 +34,12 @@ class Advance(System):
             world.kill(leaving)
         if not turned:
             return
-        squad, goal, progress = world[Squad].id, world[Goal], world[Progress]
+        squad, goal, progress, taken = world[Squad].id, world[Goal], world[Progress], world[Control].taken
         for info in stage.squads.values():
             if info.team not in turned or info.is_fixed:
                 continue
             members = squad == info.id
             goal.objective[members], goal.x[members], goal.y[members] = aim(info, stage.objectives, stage.lore.texts)
+            members &= ~taken
             progress.status[members] = Status.STALE
             progress.waiting_since[members] = frame.tick

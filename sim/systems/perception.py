@@ -12,6 +12,7 @@ from sim.columns import Component
 from sim.components import (
     AGENT,
     ActionSteps,
+    Control,
     Health,
     Progress,
     Status,
@@ -41,7 +42,7 @@ class Perception(System):
         most = stage.scenario.planning.per_tick_max
         frame.occupancy = occupancy_of(world, stage.grid)
         waiting = (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
-        waiting &= world[Health].hp > 0
+        waiting &= (world[Health].hp > 0) & ~world[Control].taken
         needing = _longest(waiting.nonzero()[0], progress.waiting_since, most)
         watching, within = self._watching(world, frame)
         # Whoever needs a plan and whoever looks around are looked after in one go.
@@ -63,7 +64,8 @@ class Perception(System):
     def _watching(self, world: World, frame: Frame) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
-        peaceful = ((progress.status == Status.RUNNING.value) & (progress.threats == 0)).nonzero()[0]
+        peaceful = (progress.status == Status.RUNNING.value) & (progress.threats == 0)
+        peaceful = (peaceful & ~world[Control].taken).nonzero()[0]
         current = progress.step[peaceful]
         scanning = steps.kind[current, peaceful] == stage.registry.code("Scan")
         scanning &= progress.started_at[peaceful] >= 0

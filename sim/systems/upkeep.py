@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from sim.columns import Component
-from sim.components import Morale, Progress, Stamina, Status
+from sim.components import Control, Morale, Progress, Stamina, Status
 from sim.frame import Frame
 from sim.world import System, World
 
@@ -20,13 +20,13 @@ MORALE_MAX: Final = 100
 class Upkeep(System):
     """Gives back stamina and morale, clears smoke, and lets plans that are too old go stale.
 
-    Reads: Progress.
+    Reads: Control, Progress.
     Writes: Morale, Progress, Stamina; smoke.
     Order: after combat, before cleanup.
     """
 
     name = "upkeep"
-    reads: ClassVar[tuple[type[Component], ...]] = (Progress,)
+    reads: ClassVar[tuple[type[Component], ...]] = (Control, Progress)
     writes: ClassVar[tuple[type[Component], ...]] = (Morale, Progress, Stamina)
 
     def process(self, world: World, frame: Frame) -> None:
@@ -39,6 +39,7 @@ class Upkeep(System):
             np.minimum(morale + np.int32(1), MORALE_MAX, out=morale)
         stage.smoke.expire(frame.tick + 1)
         oldest = frame.tick - stage.scenario.planning.ttl_s * stage.ticks_per_second
-        stale = ((progress.status == Status.RUNNING.value) & (progress.planned_at <= oldest)).nonzero()[0]
+        stale = (progress.status == Status.RUNNING.value) & (progress.planned_at <= oldest)
+        stale = (stale & ~world[Control].taken).nonzero()[0]
         progress.status[stale] = Status.STALE
         progress.waiting_since[stale] = frame.tick

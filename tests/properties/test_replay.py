@@ -42,6 +42,14 @@ INPUTS = st.one_of(
     st.builds(lambda text: {"kind": "order", "squad": "two", "text": text}, st.text(min_size=1, max_size=5)),
     st.builds(lambda n: {"kind": "spawn", "squad": "one", "count": n, "x": 3, "y": 2}, st.integers(1, 3)),
     st.builds(lambda a: {"kind": "remove", "agent": a}, st.integers(0, 9)),
+    st.builds(lambda a, on: {"kind": "control", "agent": a, "on": on}, st.integers(0, 7), st.booleans()),
+    st.builds(lambda a, step: {"kind": "act", "agent": a, "step": step}, st.integers(0, 7), STEPS),
+    st.builds(lambda x: {"kind": "fortify", "rect": {"x": x, "y": 1, "width": 2, "height": 2}}, st.integers(0, 12)),
+    st.builds(
+        lambda n, kind: {"kind": "spawn_wave", "archetype": kind, "count": n, "origin": {"x": 1, "y": 4}},
+        st.integers(1, 2), st.sampled_from(["rifle", "ghost"]),
+    ),
+    st.builds(lambda y: {"kind": "collapse", "a": {"x": 9, "y": y}, "b": {"x": 11, "y": 4}}, st.integers(0, 6)),
     st.builds(
         lambda cell, x, y: {"kind": "set_cells", "cell": cell, "x": x, "y": y},
         st.sampled_from(["floor", "cover", "wall"]), st.integers(0, 12), st.integers(0, 5),

@@ -6,7 +6,21 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from sim.inputs import Input, Move, Order, Remove, SetCells, Spawn
+from sim.inputs import (
+    Act,
+    Collapse,
+    Control,
+    Fortify,
+    Input,
+    Move,
+    Order,
+    Rect,
+    Remove,
+    SetCells,
+    Spawn,
+    SpawnWave,
+    Spot,
+)
 from sim.scenario import Scenario
 
 TIERS = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
@@ -136,6 +150,10 @@ def arenas(draw: st.DrawFn) -> Scenario:
         alone = {"name": "a0", "archetype": "one", "count": 1, "area": {"x": 0, "y": 0, "width": 1, "height": 1}}
         teams.append({"name": "team 0", "squads": [alone]})
     door = max(free | {(0, 0)})
+    director = {
+        "squad": draw(st.sampled_from([squad["name"] for team in teams for squad in team["squads"]])),
+        "budget": {"traps": draw(st.integers(0, 2)), "terrain_edits": 1, "spawns": draw(st.integers(0, 2))},
+    }
     first = {"rule": "team", "team": teams[0]["name"]}
     kinds = st.fixed_dictionaries(
         {
@@ -174,6 +192,7 @@ def arenas(draw: st.DrawFn) -> Scenario:
             "heuristics": {"rules": draw(RULES)},
             "downed_s": draw(st.sampled_from([0, 0, 1, 3])),
             "ends": draw(st.sampled_from(["last_team", "objectives", "never"])),
+            "director": draw(st.none() | st.just(director)),
             "at_limit": draw(st.sampled_from([{}, {"rule": "draw"}, {"rule": "score"}, first])),
         }
     )
@@ -186,12 +205,30 @@ def inputs_for(scenario: Scenario, ticks: int) -> st.SearchStrategy[dict[int, li
     squad = st.sampled_from([*squads, "nobody"])
     x, y = st.integers(0, scenario.map.width), st.integers(0, scenario.map.height)
     size = st.integers(1, 4)
+    spot = st.builds(Spot, x=x, y=y)
+    steps: st.SearchStrategy[dict[str, Any]] = st.one_of(
+        st.builds(lambda x, y: {"act": "MoveTo", "x": x, "y": y}, x, y),
+        st.builds(lambda key: {"act": "Attack", "target_id": key}, agent),
+        st.builds(lambda seconds: {"act": "Wait", "duration": seconds}, st.sampled_from([0.5, 2])),
+        st.sampled_from([{"act": "Dance"}, {}, {"act": "MoveTo", "x": -1, "y": 0}]),
+    )
     kinds: st.SearchStrategy[Input] = st.one_of(
         st.builds(Move, agent=agent, x=x, y=y),
         st.builds(Order, squad=squad, text=st.sampled_from([*WORDS, "run"]), x=st.none() | x, y=st.none() | y),
         st.builds(SetCells, cell=st.sampled_from(["floor", "cover", "wall"]), x=x, y=y, width=size, height=size),
         st.builds(Spawn, squad=squad, count=st.sampled_from([1, 2, 3, 900]), x=x, y=y),
         st.builds(Remove, agent=agent),
+        st.builds(Control, agent=agent, on=st.sampled_from([True, True, False])),
+        st.builds(Act, agent=agent, step=steps),
+        st.builds(Fortify, rect=st.builds(Rect, x=x, y=y, width=size, height=size)),
+        st.builds(
+            SpawnWave,
+            archetype=st.sampled_from(["one", "two", "three"]),
+            count=st.sampled_from([1, 2, 900]),
+            origin=spot,
+            squad=st.none() | squad,
+        ),
+        st.builds(Collapse, a=spot, b=spot),
     )
     timed = st.tuples(st.integers(0, ticks - 1), kinds)
 

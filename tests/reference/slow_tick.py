@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim.inputs import Input, Move, Order, Remove, SetCells, Spawn
+from sim.inputs import Act, Collapse, Control, Fortify, Input, Move, Order, Remove, SetCells, Spawn, SpawnWave
 from sim.rng import philox4x32
 from sim.scenario import Scenario
 
@@ -33,6 +33,8 @@ KIND_NAMES = (
 WALKS = ("Approach", "Charge", "MoveTo", "Regroup", "Retreat", "SetAmbush", "TakeCover")
 GROUPS = ("block", "heal", "scan", "throw", "weapon", "ambush", "command", "provoke", "reinforce")
 """Cooldown groups in stored order."""
+BUDGETS = ("traps", "terrain_edits", "spawns")
+"""The director's budgets in stored order."""
 STATUSES = ("none", "running", "finished", "refused", "stale")
 CODES = (
     "no", "target gone", "not hostile", "out of range", "no sight", "no ammo", "no item", "no stamina",
@@ -127,6 +129,7 @@ class Agent:
     goal: Place | None
     waiting_since: int
     leader: int | None = None
+    taken: bool = False
     order: str | None = None
     stamina: int = 100
     ready_at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, 0))
@@ -163,6 +166,7 @@ class Agent:
             "Team.id": self.team,
             "Squad.id": self.squad,
             "Squad.leader": _or(self.leader),
+            "Control.taken": self.taken,
             "Health.hp": self.hp,
             "Health.hp_max": self.hp_max,
             "Morale.value": self.morale,
@@ -329,6 +333,8 @@ class SlowWorld:
         self.aims = [Aim(t, each) for t, team in enumerate(scenario.teams) for each in team.objectives]
         self.texts = sorted(told | {aim.words() for aim in self.aims})
         self.extracted: set[int] = set()
+        budget = None if scenario.director is None else scenario.director.budget
+        self.budget = {what: 0 if budget is None else getattr(budget, what) for what in BUDGETS}
         self.agents: dict[int, Agent] = {}
         self.next_key = 0
         self.executed: Counter[str] = Counter()
@@ -343,10 +349,10 @@ class SlowWorld:
                 self.join(number, place, self.next_key % scenario.planning.stagger_ticks)
         self.promote()
 
-    def join(self, number: int, place: Place, waiting_since: int) -> None:
+    def join(self, number: int, place: Place, waiting_since: int, archetype: str | None = None) -> None:
         """Add one fresh agent to a squad."""
         team_number, _, squad = self._squads[number]
-        kind = self.scenario.archetypes[squad.archetype]
+        kind = self.scenario.archetypes[archetype or squad.archetype]
         objective, goal = self.after(number)
         self.agents[self.next_key] = Agent(
             self.next_key, *place, team_number, number, kind.hp, kind.hp, kind.morale, kind.magazine, kind.magazine,
@@ -485,9 +491,10 @@ class SlowWorld:
         refused: list[Input] = []
         for item in inputs:
             done = {Move: self.move, Order: self.give_order, SetCells: self.set_cells, Spawn: self.spawn,
-                    Remove: self.remove}[type(item)](item)  # fmt: skip
+                    Remove: self.remove, Control: self.take, Act: self.act_for, Fortify: self.fortify,
+                    SpawnWave: self.wave, Collapse: self.collapse}[type(item)](item)  # fmt: skip
             (applied if done else refused).append(item)
-        if any(isinstance(item, Spawn | Remove) for item in applied):
+        if any(isinstance(item, Spawn | SpawnWave | Remove) for item in applied):
             self.promote()
         return applied, refused
 
@@ -496,9 +503,96 @@ class SlowWorld:
         agent = self.agents.get(item.agent)
         if agent is None or agent.hp <= 0 or agent.place not in self.walk_from((item.x, item.y)):
             return False
-        agent.plan = [Step("MoveTo", [item.x, item.y])]
+        self.let(agent, [Step("MoveTo", [item.x, item.y])])
+        return True
+
+    def let(self, agent: Agent, plan: Plan) -> None:
+        """Give an agent a plan of the player's."""
+        agent.plan = plan
         agent.status, agent.step, agent.started_at, agent.until = "running", 0, None, None
         agent.tier, agent.planned_at, agent.tries, agent.refusal = None, self.tick_number, 0, "no"
+        if not plan:
+            agent.status, agent.waiting_since = "finished", self.tick_number
+
+    def stir(self, agent: Agent) -> None:
+        """Let an agent plan again, unless the player has it."""
+        if not agent.taken:
+            agent.status, agent.waiting_since = "stale", self.tick_number
+
+    def take(self, item: Control) -> bool:
+        """The player takes an agent over or gives it back; either way it stops."""
+        agent = self.agents.get(item.agent)
+        if agent is None or agent.taken == item.on:
+            return False
+        agent.taken = item.on
+        self.let(agent, [])
+        return True
+
+    def act_for(self, item: Act) -> bool:
+        """The player lets a taken agent do one step."""
+        agent, step = self.agents.get(item.agent), item.step
+        if agent is None or not agent.taken or agent.hp <= 0:
+            return False
+        match step:
+            case {"act": "Wait", "duration": float() | int() as seconds}:
+                self.let(agent, [Step("Wait", [round(seconds * 1000)])])
+            case {"act": "MoveTo", "x": x, "y": y} if x < self.width and y < self.height:
+                self.let(agent, [Step("MoveTo", [x, y])])
+            case {"act": "Attack", "target_id": key}:
+                self.let(agent, [Step("Attack", [key])])
+            case _:
+                return False
+        return True
+
+    def fortify(self, item: Fortify) -> bool:
+        """Floor becomes cover, for a terrain edit."""
+        rect = item.rect
+        cells = [(x, y) for y in range(rect.y, rect.y + rect.height) for x in range(rect.x, rect.x + rect.width)]
+        floor = [(x, y) for x, y in cells if self.at(x, y) == "."]
+        if rect.x + rect.width > self.width or rect.y + rect.height > self.height or not floor:
+            return False
+        if not self.spend("terrain_edits"):
+            return False
+        for x, y in floor:
+            self.terrain[y][x] = "+"
+        return True
+
+    def wave(self, item: SpawnWave) -> bool:
+        """Newcomers of an archetype join a squad of the director's team, for a spawn."""
+        if self.scenario.director is None or item.archetype not in self.scenario.archetypes:
+            return False
+        own = self.squad_number(self.scenario.director.squad)
+        number = own if item.squad is None else self.squad_number(item.squad)
+        if number is None or self._squads[number][0] != self._squads[own][0] or self.budget["spawns"] < 1:
+            return False
+        if not self.let_in(number, item.count, (item.origin.x, item.origin.y), item.archetype):
+            return False
+        return self.spend("spawns")
+
+    def collapse(self, item: Collapse) -> bool:
+        """A line of cells becomes wall, for a trap."""
+        x, y = item.a.x, item.a.y
+        cells = [(x, y)]
+        while (x, y) != (item.b.x, item.b.y):
+            x += 0 if x == item.b.x else 1 if x < item.b.x else -1
+            y += 0 if y == item.b.y else 1 if y < item.b.y else -1
+            cells.append((x, y))
+        if not (max(item.a.x, item.b.x) < self.width and max(item.a.y, item.b.y) < self.height):
+            return False
+        if all(self.at(*cell) == "#" for cell in cells) or any(self.standing(cell) for cell in cells):
+            return False
+        if not self.spend("traps"):
+            return False
+        for x, y in cells:
+            self.terrain[y][x] = "#"
+        self._fields.clear()
+        return True
+
+    def spend(self, what: str) -> bool:
+        """Take one from a budget of the director's, if there is one."""
+        if self.budget[what] < 1:
+            return False
+        self.budget[what] -= 1
         return True
 
     def squad_number(self, name: str) -> int | None:
@@ -519,7 +613,7 @@ class SlowWorld:
             agent.order = item.text
             if item.x is not None:
                 agent.goal = (item.x, item.y)
-            agent.status, agent.waiting_since = "stale", self.tick_number
+            self.stir(agent)
         return True
 
     def set_cells(self, item: SetCells) -> bool:
@@ -537,7 +631,11 @@ class SlowWorld:
     def spawn(self, item: Spawn) -> bool:
         """Newcomers take the free cells nearest to a place."""
         number = self.squad_number(item.squad)
-        if number is None or not (item.x < self.width and item.y < self.height):
+        return number is not None and self.let_in(number, item.count, (item.x, item.y))
+
+    def let_in(self, number: int, count: int, spot: Place, archetype: str | None = None) -> bool:
+        """Newcomers stand on the free cells nearest to a place."""
+        if not (spot[0] < self.width and spot[1] < self.height):
             return False
         taken = {agent.place for agent in self.agents.values()}
         free = [
@@ -546,11 +644,11 @@ class SlowWorld:
             for x in range(self.width)
             if self.at(x, y) != "#" and (x, y) not in taken
         ]
-        if len(free) < item.count:
+        if len(free) < count:
             return False
-        free.sort(key=lambda cell: (distance2(cell, (item.x, item.y)), cell[1], cell[0]))
-        for i, place in enumerate(free[: item.count]):
-            self.join(number, place, self.tick_number + i % self.scenario.planning.stagger_ticks)
+        free.sort(key=lambda cell: (distance2(cell, spot), cell[1], cell[0]))
+        for i, place in enumerate(free[:count]):
+            self.join(number, place, self.tick_number + i % self.scenario.planning.stagger_ticks, archetype)
         return True
 
     def remove(self, item: Remove) -> bool:
@@ -574,7 +672,7 @@ class SlowWorld:
 
     def is_alarmed(self, agent: Agent) -> bool:
         """Tell whether an agent that planned in peace now notices an enemy."""
-        if agent.status != "running" or agent.threats:
+        if agent.status != "running" or agent.threats or agent.taken:
             return False
         step = agent.plan[agent.step]
         if step.kind == "Scan" and agent.started_at is not None:
@@ -647,7 +745,8 @@ class SlowWorld:
         for agent in alarmed:
             # The need arose at this moment, whatever the old plan waited for.
             agent.status, agent.waiting_since = "stale", now
-        needing = [a for a in self.agents.values() if a.status != "running" and a.waiting_since <= now and a.hp > 0]
+        free = [agent for agent in self.agents.values() if not agent.taken and agent.hp > 0]
+        needing = [agent for agent in free if agent.status != "running" and agent.waiting_since <= now]
         needing.sort(key=lambda agent: (agent.waiting_since, agent.key))
         chosen = sorted(agent.key for agent in needing[: self.scenario.planning.per_tick_max])
         known = {key: self.know(self.agents[key]) for key in chosen}
@@ -952,7 +1051,7 @@ class SlowWorld:
         for key, (_, until, taunter, cell) in self.draws.items():
             agent = self.agents[key]
             agent.drawn_until, agent.drawn_by, agent.drawn_to = until, taunter, cell
-            if agent.status != "none" and agent.hp > 0:
+            if agent.status != "none" and agent.hp > 0 and not agent.taken:
                 agent.status, agent.waiting_since = "stale", self.tick_number
 
     def settle_calls(self) -> None:
@@ -1134,7 +1233,7 @@ class SlowWorld:
             if agent.hp <= 0 < was:
                 deaths[agent.squad] += 1
             agent.morale -= harm // 2
-            if harm and not agent.threats and agent.status != "none":
+            if harm and not agent.threats and agent.status != "none" and not agent.taken:
                 agent.status, agent.waiting_since = "stale", self.tick_number
         for agent in self.agents.values():
             agent.morale = max(agent.morale - 10 * deaths[agent.squad], 0)
@@ -1146,6 +1245,8 @@ class SlowWorld:
             agent.stamina = min(agent.stamina + 1, 100)
             if (now + 1) % self.rate == 0:
                 agent.morale = min(agent.morale + 1, 100)
+            if agent.taken:
+                continue
             if agent.status == "running" and now - agent.planned_at >= self.scenario.planning.ttl_s * self.rate:
                 agent.status, agent.waiting_since = "stale", now
         self.smoke = {cell: end for cell, end in self.smoke.items() if end > now + 1}
@@ -1164,7 +1265,7 @@ class SlowWorld:
             for agent in self.agents.values():
                 if agent.squad == number:
                     agent.objective, agent.goal = words, goal
-                    agent.status, agent.waiting_since = "stale", self.tick_number
+                    self.stir(agent)
 
     def is_fixed(self, number: int) -> bool:
         """Tell whether a squad was given both words and a place."""

@@ -32,6 +32,7 @@ class Stage:
         seed: int = 1,
         planning: dict[str, Any] | None = None,
         ends: str = "never",
+        director: dict[str, Any] | None = None,
         **archetype: int,
     ) -> None:
         letters = sorted({letter for row in rows for letter in row if letter.isalpha()})
@@ -55,6 +56,7 @@ class Stage:
                 ],
                 "planning": {"stagger_ticks": 1, "ttl_s": 3600, "alert_every_ticks": 1000, **(planning or {})},
                 "ends": ends,
+                "director": director,
             }
         )
         self.plans: dict[int, list[Plan]] = {}

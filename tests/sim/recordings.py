@@ -29,8 +29,7 @@ SCENARIO: dict[str, Any] = {
     "teams": [
         {
             "name": "red",
-            "objective": "hold the middle",
-            "goal": "middle",
+            "objectives": [{"kind": "hold", "place": "middle", "ticks": 30, "points_each": 1}],
             "squads": [
                 {"name": "one", "archetype": "rifle", "count": 3, "area": {"x": 0, "y": 0, "width": 2, "height": 3}}
             ],
@@ -43,9 +42,19 @@ SCENARIO: dict[str, Any] = {
         },
     ],
     "planning": {"stagger_ticks": 2},
+    "director": {"squad": "two", "budget": {"traps": 1, "terrain_edits": 1, "spawns": 1}},
     "inputs": [
         {"tick": 2, "input": {"kind": "order", "squad": "one", "text": "fall back", "x": 1, "y": 1}},
         {"tick": 4, "input": {"kind": "set_cells", "cell": "cover", "x": 6, "y": 5}},
+        {"tick": 5, "input": {"kind": "control", "agent": 0}},
+        {"tick": 6, "input": {"kind": "act", "agent": 0, "step": {"act": "MoveTo", "x": 1, "y": 4}}},
+        {"tick": 6, "input": {"kind": "fortify", "rect": {"x": 9, "y": 4, "width": 2, "height": 2}}},
+        {
+            "tick": 10,
+            "input": {"kind": "spawn_wave", "archetype": "rifle", "count": 1, "origin": {"x": 11, "y": 5}},
+        },
+        {"tick": 8, "input": {"kind": "collapse", "a": {"x": 5, "y": 4}, "b": {"x": 6, "y": 4}}},
+        {"tick": 9, "input": {"kind": "control", "agent": 0, "on": False}},
     ],
 }
 

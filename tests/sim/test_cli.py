@@ -192,7 +192,7 @@ LATE = {"tick": 500, "input": {"kind": "remove", "agent": 0}}
 @pytest.mark.parametrize("source", ["orders.jsonl", "-"])
 def test_inputs_are_applied_and_recorded(shell: Shell, source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Inputs from a file or from standard input change the run and stand in the replay, and `verify` applies them."""
-    lines = f"{json.dumps(LATE)}\n{json.dumps(ORDER)}\n"
+    lines = f"{json.dumps(ORDER)}\n{json.dumps(LATE)}\n"
     Path("orders.jsonl").write_text(lines)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
     plain = shell.json("run", "skirmish", "--ticks", "6", "--out", "plain.replay.jsonl")

@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from sim.components import Status
-from sim.inputs import INPUT, Input, Move, Order, Remove, SetCells, Spawn
+from sim.components import Health, Position, Squad, Status, Team
+from sim.director import line
+from sim.inputs import (
+    INPUT,
+    Act,
+    Collapse,
+    Control,
+    Fortify,
+    Input,
+    Move,
+    Order,
+    Rect,
+    Remove,
+    SetCells,
+    Spawn,
+    SpawnWave,
+    Spot,
+)
 from sim.lore import TEXTS_MAX
 from sim.scenario import Scenario
 from sim.simulation import Simulation
@@ -108,13 +128,28 @@ BAD: list[tuple[Input, str]] = [
     (Spawn(squad="a", count=1, x=4, y=0), "outside the 4 by 2 map"),
     (Spawn(squad="a", count=5, x=0, y=0), "only 4 cells are free for 5 agents"),
     (Remove(agent=2), "agent 2 is not in the world"),
+    (Control(agent=9), "agent 9 is not in the world"),
+    (Control(agent=0, on=False), "agent 0 is not taken over"),
+    (Act(agent=9, step={"act": "Wait"}), "agent 9 is not in the world"),
+    (Act(agent=0, step={"act": "Wait"}), "agent 0 is not taken over; send a control input first"),
+    (Fortify(rect=Rect(x=3, y=0, width=2, height=1)), "outside the 4 by 2 map"),
+    (Fortify(rect=Rect(x=2, y=0, width=1, height=2)), "no floor in the rectangle"),
+    (SpawnWave(archetype="nobody", count=1, origin=Spot(x=0, y=0)), "no archetype 'nobody'; known: kit"),
+    (SpawnWave(archetype="kit", count=1, origin=Spot(x=0, y=0), squad="a"), "the director has no squad 'a'; known: b"),
+    (SpawnWave(archetype="kit", count=1, origin=Spot(x=0, y=0), squad="zz"), "the director has no squad 'zz'"),
+    (SpawnWave(archetype="kit", count=1, origin=Spot(x=4, y=0)), "outside the 4 by 2 map"),
+    (SpawnWave(archetype="kit", count=9, origin=Spot(x=0, y=0)), "only 4 cells are free for 9 agents"),
+    (Collapse(a=Spot(x=1, y=0), b=Spot(x=9, y=0)), r"\(9, 0\) is outside the 4 by 2 map"),
+    (Collapse(a=Spot(x=3, y=0), b=Spot(x=0, y=1)), "agent 1 stands where the wall would be"),
+    (Collapse(a=Spot(x=2, y=0), b=Spot(x=2, y=1)), "nothing but wall"),
 ]
+DIRECTOR = {"squad": "b", "budget": {"traps": 1, "terrain_edits": 1, "spawns": 1}}
 
 
 @pytest.mark.parametrize(("item", "reason"), BAD, ids=[f"{item.kind}-{place}" for place, (item, _) in enumerate(BAD)])
 def test_what_cannot_be_done_is_refused_with_a_sentence_and_no_effect(item: Input, reason: str) -> None:
     """The tick is the one that would have been without the input."""
-    with Stage("a.#.", "b.#.") as stage, Stage("a.#.", "b.#.") as other:
+    with Stage("a.#.", "b.#.", director=DIRECTOR) as stage, Stage("a.#.", "b.#.", director=DIRECTOR) as other:
         stage.tick()
         other.tick()
         report, expected = stage.give(item), other.tick()
@@ -166,6 +201,11 @@ def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
         {"kind": "set_cells", "cell": "wall", "x": 0, "y": 1, "width": 2, "height": 3},
         {"kind": "spawn", "squad": "a b", "count": 2, "x": 0, "y": 0},
         {"kind": "remove", "agent": 0},
+        {"kind": "control", "agent": 0, "on": False},
+        {"kind": "act", "agent": 0, "step": {"act": "Wait", "duration": 0.25, "more": [None, True, {"a": 1}]}},
+        {"kind": "fortify", "rect": {"x": 0, "y": 1, "width": 2, "height": 3}},
+        {"kind": "spawn_wave", "archetype": "a b", "count": 2, "origin": {"x": 0, "y": 0}, "squad": None},
+        {"kind": "collapse", "a": {"x": 0, "y": 1}, "b": {"x": 5, "y": 1}},
     ],
 )
 def test_inputs_are_data(data: dict[str, Any]) -> None:
@@ -181,3 +221,121 @@ def test_orders_wake_agents_that_pause_after_a_refusal() -> None:
         assert stage.status(0) is Status.REFUSED
         stage.give(Order(squad="a", text="go"))
         assert stage.asked == [(0, 0), (1, 0)]
+
+
+def test_planners_leave_a_taken_agent_alone() -> None:
+    """It stops, does not plan, not even when it is hit or sees an enemy, and plans again when it is given back."""
+    with Stage("a...b", planning={"alert_every_ticks": 1}) as stage:
+        stage[1, "Senses.sight"] = 1
+        stage.plan(1, ("Attack", 0))
+        stage.give(Control(agent=0))
+        stage.tick(30)
+        assert [key for _, key in stage.asked] == [1] * len(stage.asked)
+        assert (stage[0, "Control.taken"], len(stage.sim.world.entity(0).steps)) == (True, 0)
+        assert stage[0, "Health.hp"] < 100
+        stage.give(Control(agent=0, on=False))
+        assert stage.asked[-1] == (31, 0)
+
+
+def test_a_taken_agent_does_what_the_player_says() -> None:
+    """Any step that a planner could give, from this tick on; a new one replaces it; plans do not grow old."""
+    with Stage("a...b", planning={"ttl_s": 1}) as stage:
+        stage.give(Control(agent=0), Act(agent=0, step={"act": "MoveTo", "x": 1, "y": 0}))
+        stage.tick(3)
+        assert stage.at(0) == (1, 0)
+        stage.give(Act(agent=0, step={"act": "Wait", "duration": 5}))
+        stage.tick(20)
+        assert stage.status(0) is Status.RUNNING
+        stage.give(Act(agent=0, step={"act": "Attack", "target_id": 1}))
+        assert (stage[0, "Ammo.rounds"], stage.status(0)) == (29, Status.FINISHED)
+        stage.give(Move(agent=0, x=3, y=0))
+        stage.tick(8)
+        assert stage.at(0) == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ({}, "the step of agent 0: unknown verb"),
+        ({"act": "Dance"}, "unknown verb 'Dance'"),
+        ({"act": "Attack"}, "Attack.target_id"),
+        ({"act": "Wait", "duration": -1}, "Wait.duration"),
+        ({"act": "MoveTo", "x": 5, "y": 0}, "x 5 is outside the 5 by 1 map"),
+        ({"act": "MoveTo", "x": 1, "y": 1}, "y 1 is outside the 5 by 1 map"),
+    ],
+)
+def test_a_step_that_the_registry_refuses_has_no_effect(step: dict[str, Any], reason: str) -> None:
+    """The sentence says what is wrong with it, and the agent goes on as it was."""
+    with Stage("a...b") as stage, Stage("a...b") as other:
+        for each in (stage, other):
+            each.give(Control(agent=0), Act(agent=0, step={"act": "MoveTo", "x": 3, "y": 0}))
+        report, expected = stage.give(Act(agent=0, step=step)), other.tick()
+        assert expected is not None
+        assert reason in report.refused[0]
+        assert report.digest.root == expected.digest.root
+
+
+def test_a_step_of_an_input_has_a_bounded_length() -> None:
+    """What is longer than a thousand characters, or has no JSON form, is no input."""
+    for value in ("x" * 1000, float("nan"), float("inf")):
+        with pytest.raises(ValidationError):
+            INPUT.validate_python({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
+
+
+def test_fortifying_makes_cover_of_floor_alone() -> None:
+    """Walls stay walls, agents stay where they are, and the budget pays once."""
+    with Stage("a.#.", "b...", director=DIRECTOR) as stage:
+        stage.give(Fortify(rect=Rect(x=0, y=0, width=3, height=2)))
+        assert stage.sim.stage.grid.terrain.tolist() == [[1, 1, 2, 0], [1, 1, 1, 0]]
+        report = stage.give(Fortify(rect=Rect(x=3, y=0, width=1, height=1)))
+        assert report.refused == {0: "the director has no terrain edits left"}
+
+
+def test_a_wave_brings_agents_of_its_archetype() -> None:
+    """They join the director's squad near the origin, with the archetype's values, and plan like everyone else."""
+    data: dict[str, Any]
+    with Stage("a....b", director=DIRECTOR) as stage:
+        data = stage.scenario.canonical()
+    data["archetypes"]["brute"] = {"hp": 250, "sight": 3}
+    data["archetypes"]["kit"]["hp"] = 20
+    with Simulation(Scenario.from_canonical(data)) as simulation:
+        simulation.inject(SpawnWave(archetype="brute", count=2, origin=Spot(x=3, y=0)))
+        report = simulation.tick()
+        agents = [simulation.world.entity(key) for key in (2, 3)]
+        assert [(agent[Position].x, agent[Health].hp, agent[Team].id, agent[Squad].leader) for agent in agents] == [
+            (3, 250, 1, 1), (2, 250, 1, 1),
+        ]  # fmt: skip
+        assert report.plans is not None
+        assert {2, 3} <= set(report.plans.plans.keys.tolist())
+        simulation.inject(SpawnWave(archetype="brute", count=1, origin=Spot(x=3, y=0)))
+        assert simulation.tick().refused == {0: "the director has no spawns left"}
+
+
+def test_a_collapse_walls_its_line_off() -> None:
+    """Diagonal first, then straight; cover falls too; the budget pays once."""
+    with Stage("a.....", "......", "b.....", director=DIRECTOR) as stage:
+        stage.give(Collapse(a=Spot(x=5, y=0), b=Spot(x=2, y=1)))
+        assert stage.sim.stage.grid.terrain.tolist() == [[0, 0, 0, 0, 0, 2], [0, 0, 2, 2, 2, 0], [0] * 6]
+        report = stage.give(Collapse(a=Spot(x=1, y=0), b=Spot(x=1, y=0)))
+        assert report.refused == {0: "the director has no traps left"}
+
+
+def test_without_a_director_its_operations_are_refused() -> None:
+    """The scenario says who may do what; the sentence says what is missing."""
+    with Stage("a..b") as stage:
+        report = stage.give(
+            Fortify(rect=Rect(x=0, y=0, width=1, height=1)),
+            SpawnWave(archetype="kit", count=1, origin=Spot(x=0, y=0)),
+            Collapse(a=Spot(x=1, y=0), b=Spot(x=1, y=0)),
+        )
+        assert report.refused == dict.fromkeys(range(3), "the scenario has no director")
+
+
+@given(st.tuples(*[st.integers(-20, 20)] * 4))
+def test_a_line_joins_its_ends_in_as_few_steps_as_there_can_be(ends: tuple[int, int, int, int]) -> None:
+    """It holds both ends and goes from neighbour to neighbour, diagonals included."""
+    a, b = ends[:2], ends[2:]
+    cells = list(line(a, b))
+    assert (cells[0], cells[-1]) == (a, b)
+    assert len(cells) == 1 + max(abs(a[0] - b[0]), abs(a[1] - b[1]))
+    assert all(max(abs(x - u), abs(y - v)) == 1 for (x, y), (u, v) in pairwise(cells))
