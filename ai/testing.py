@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import ToolRegistry
+from ai.actions import ActionStep, ToolRegistry
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message, reading
-from ai.encodings import encoding_of
-from ai.errors import PlannerError
+from ai.encodings import NAMED, encoding_of
+from ai.errors import ParseError, PlannerError
 from ai.legality import refusals
 from ai.plan import Outcome, PlanBatch, Refusal
 from ai.planners.base import PlanCall, Planner, TierPlans
@@ -206,10 +206,30 @@ def _check_answer(
         if length:
             reason = Refusal(int(verdict[row]))
             _ensure(reason is Refusal.ACCEPTED, f"{where}: the plan of agent {key} is not legal: {reason.sentence}")
+        if length and not planner.deterministic:
+            _ensure(
+                answer.texts.get(key),
+                f"{where}: agent {key} has a plan and no text; a replay reads the plans of a tier that is not "
+                "deterministic from `texts`, so a run with it could not be verified",
+            )
+            _ensure(
+                _read_again(answer, key, registry) == plans.steps(row, registry),
+                f"{where}: the text of agent {key} does not read as its plan, so a run with it could not be verified",
+            )
         spare = plans.kind[length:, row].any() or plans.args[length:, :, row].any()
         _ensure(not spare, f"{where}: places beyond the plan of agent {key} must hold zeros")
     strangers = sorted((set(answer.texts) | set(answer.errors)) - set(batch.keys.tolist()))
     _ensure(not strangers, f"{where} has texts or errors for agents that were not asked: {strangers}")
+
+
+def _read_again(answer: TierPlans, key: int, registry: ToolRegistry) -> tuple[ActionStep, ...] | None:
+    """Read an agent's text as a replay does: in the encoding of the tier's calls, named JSON where it made none."""
+    names = [shard["encoding"] for shard in answer.shards if "encoding" in shard]
+    encoding = encoding_of(str(names[0])) if names else NAMED
+    try:
+        return encoding.parse(answer.texts[key], registry)
+    except ParseError:
+        return None
 
 
 def _checked(planner: Planner, registry: ToolRegistry) -> ToolRegistry:

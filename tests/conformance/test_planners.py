@@ -138,6 +138,27 @@ def test_the_planner_check_finds_chance() -> None:
         check_planner(planner, ToolRegistry([], offered=["Scan"]))
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "has a plan and no text"),
+        ("", "has a plan and no text"),
+        ("not a plan", "does not read as its plan"),
+        ('{"steps":[{"act":"Wait","duration":7}]}', "does not read as its plan"),
+    ],
+)
+def test_the_planner_check_finds_plans_that_no_replay_could_read(text: str | None, sentence: str) -> None:
+    """A planner that is not deterministic and gives no text, or another plan's, is found: its runs prove nothing."""
+
+    def spoil(answer: TierPlans, batch: SnapshotBatch) -> None:
+        answer.texts = {} if text is None else dict.fromkeys(batch.keys.tolist(), text)
+
+    planner = Spoiled(spoil)
+    planner.deterministic = False
+    with pytest.raises(AssertionError, match=f"'heuristic'.*{sentence}"):
+        check_planner(planner, REGISTRY)
+
+
 def test_the_planner_check_asks_for_a_planner() -> None:
     """Something else than a planner is told so."""
     with pytest.raises(AssertionError, match="has no text `name`"):
