@@ -43,7 +43,7 @@ def test_the_four_tiers_are_found_in_name_order() -> None:
 def test_the_test_clients_keep_the_rules(client: MockBatchLlm | FailingLlm) -> None:
     """The clients for tests stream like real ones."""
     check_client(client)
-    assert client.calls == 1
+    assert client.calls > 0
 
 
 class Spoiled(Heuristic):
