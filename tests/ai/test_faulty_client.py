@@ -1,6 +1,7 @@
 """The faulty client: what its script says happens, at that place, and nothing else."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -96,10 +97,8 @@ def test_every_fault_closes_the_client_inside(fault: Fault) -> None:
     async def story() -> None:
         await heard(FaultyClient(inner, [fault]))
         stream = FaultyClient(inner, [fault]).stream(REQUEST)
-        try:
+        with contextlib.suppress(ClientError):
             await anext(stream)
-        except ClientError:
-            pass
         await stream.aclose()  # type: ignore[attr-defined]
 
     run(story())
