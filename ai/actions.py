@@ -6,6 +6,10 @@ how a step is parsed, checked, described and turned into integers:
 
     (kind, a0, a1, a2, a3)      kind: position in the registry, int16; arguments: int32, `NONE` where not given
 
+Names of weapons, items and abilities are text in a step and an index into a sorted table as an integer; a registry
+knows them once `with_names` has bound it. Lists and records (`Payload` fields) are kept whole, as canonical bytes: the
+first free argument is then the index under which a plan's owner has stored them.
+
 Quantisation on entry: seconds are rounded to whole milliseconds and distances to whole cells, halves away from zero;
 coordinates and ids must be whole numbers. Booleans, NaN and infinities are refused everywhere.
 """
@@ -16,7 +20,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
@@ -24,6 +28,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, ge
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 
 from ai.errors import ContractError, ParseError
 
@@ -39,6 +44,12 @@ KEY_MAX: Final = 2**31 - 1
 """Largest agent key that a step can name."""
 SENTENCE_CHARS_MAX: Final = 120
 """Longest sentence a kind may show in a prompt, characters."""
+NAMES_MAX: Final = 256
+"""Names that one table (weapons, items, abilities) may hold."""
+NAME_CHARS_MAX: Final = 64
+"""Longest name of a weapon, an item or an ability, characters."""
+PAYLOAD_BYTES_MAX: Final = 4096
+"""Canonical bytes of lists and records that one step may carry."""
 
 COMMON_KINDS: Final = (
     "MoveTo",
@@ -69,6 +80,17 @@ class Role(IntEnum):
     ENEMY = 3
     ALLY = 4
     CHOICE = 5
+    WEAPON = 6
+    ITEM = 7
+    ABILITY = 8
+    OBJECT = 9
+    PAYLOAD = 10
+
+
+NAME_ROLES: Final = (Role.WEAPON, Role.ITEM, Role.ABILITY)
+"""Roles whose integers are positions in a table of names."""
+TARGET_ROLES: Final = (Role.ENEMY, Role.ALLY, Role.OBJECT)
+"""Roles whose integers are ids that the agent must know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +101,11 @@ class Arg:
     low: int
     high: int
     scale: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Marks a field that is kept whole: a list or a record of marked types, bounded texts and choices."""
 
 
 def _number(value: object) -> int | float:
@@ -114,6 +141,23 @@ def _seconds(value: object) -> float:
     return _round_half_away(number * 1000) / 1000
 
 
+def _share(value: object) -> float:
+    number = _number(value)
+    if not 0 <= number <= 1:
+        raise ValueError("must be from 0 to 1")
+    return _round_half_away(number * 1000) / 1000
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")  # noqa: TRY004 - pydantic reports ValueError as invalid
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be sound Unicode") from None
+    return value
+
+
 SECONDS_MAX: Final = 600
 """Longest duration a step may ask for."""
 
@@ -133,6 +177,15 @@ Radius = Annotated[int, BeforeValidator(_cells), Field(ge=1, le=4), Arg(Role.NUM
 """Whole cells, 1 to 4."""
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=100), Arg(Role.NUMBER, 1, 100)]
 """A number of agents, 1 to 100."""
+Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1), Arg(Role.NUMBER, 0, 1000, 1000)]
+"""A share from 0 to 1, kept to the per-mille; stored as per-mille."""
+Text = Annotated[str, BeforeValidator(_text)]
+"""A text of a payload; give it a `max_length`."""
+_Named = Annotated[str, BeforeValidator(_text), Field(min_length=1, max_length=NAME_CHARS_MAX)]
+WeaponName = Annotated[_Named, Arg(Role.WEAPON, 0, NAMES_MAX - 1)]
+ItemName = Annotated[_Named, Arg(Role.ITEM, 0, NAMES_MAX - 1)]
+AbilityName = Annotated[_Named, Arg(Role.ABILITY, 0, NAMES_MAX - 1)]
+ObjectId = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=KEY_MAX), Arg(Role.OBJECT, 0, KEY_MAX)]
 
 
 class Cell(BaseModel):
@@ -194,8 +247,47 @@ class ArgSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TextShape:
+    """A text of a payload, of at most so many characters."""
+
+    chars_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListShape:
+    """A list of a payload: the shape of its entries, and how many there may be."""
+
+    item: Shape
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordShape:
+    """A record of a payload."""
+
+    fields: tuple[PayloadField, ...]
+
+
+Shape = ArgSpec | TextShape | ListShape | RecordShape
+"""What a value inside a payload looks like; an `ArgSpec` stands for one number, cell coordinate or choice."""
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadField:
+    """One named value of a payload."""
+
+    name: str
+    shape: Shape
+    required: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What a registry knows about one kind; `sentence` is what a prompt says about it."""
+    """What a registry knows about one kind; `sentence` is what a prompt says about it.
+
+    `args` are its stored integers; `payload` its fields that are kept whole, whose index follows the arguments.
+    """
 
     name: str
     category: str
@@ -204,27 +296,50 @@ class ToolSpec:
     cost: str
     args: tuple[ArgSpec, ...]
     kind: type[ActionStep]
+    payload: tuple[PayloadField, ...] = ()
+
+    @property
+    def payload_place(self) -> int:
+        """The argument that holds the index of the payload, if the kind has one."""
+        return len(self.args)
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """The roles of its arguments."""
+        return frozenset(arg.role for arg in self.args)
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedStep:
-    """A step as integers: registry code and four int32 arguments, `NONE` where not given."""
+    """A step as integers: registry code and four int32 arguments, `NONE` where not given.
+
+    `payload` holds the canonical bytes of lists and records; their index is 0 until someone has stored them.
+    """
 
     kind: int
     args: tuple[int, int, int, int]
+    payload: bytes = b""
 
 
 class ToolRegistry:
     """Holds action kinds in name order and answers every question about them.
 
     `Scan` and `Wait` are always encodable: the emergency tier needs them. Other kinds come from the caller; a kind of
-    the same name as a built-in one replaces it.
+    the same name as a built-in one replaces it. `names` gives the tables that names in steps are looked up in; a kind
+    that needs a name of an empty table has its code and is not offered.
 
     Raises:
-        ContractError: a kind is malformed, or two kinds share a name.
+        ContractError: a kind is malformed, two kinds share a name, or a table of names is.
     """
 
-    def __init__(self, kinds: Iterable[type[ActionStep]] = (), *, offered: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        kinds: Iterable[type[ActionStep]] = (),
+        *,
+        offered: Iterable[str] | None = None,
+        names: Mapping[Role, Iterable[str]] | None = None,
+    ) -> None:
+        self._tables = _name_tables(names or {})
         by_name: dict[str, ToolSpec] = {}
         for kind in kinds:
             spec = _spec_of(kind)
@@ -233,13 +348,14 @@ class ToolRegistry:
             by_name[spec.name] = spec
         for builtin in (Scan, Wait):
             by_name.setdefault(builtin.__name__, _spec_of(builtin))
-        self._specs: tuple[ToolSpec, ...] = tuple(by_name[name] for name in sorted(by_name))
+        self._specs: tuple[ToolSpec, ...] = tuple(_bound(by_name[name], self._tables) for name in sorted(by_name))
         self._codes = {spec.name: code for code, spec in enumerate(self._specs)}
         wanted = set(self._codes) if offered is None else set(offered)
         unknown = sorted(wanted - set(self._codes))
         if unknown:
             raise ContractError(f"unknown action kinds {unknown}; known: {sorted(self._codes)}")
-        self._offered = tuple(spec.name for spec in self._specs if spec.name in wanted)
+        self._wanted = frozenset(wanted)
+        self._offered = tuple(spec.name for spec in self._specs if spec.name in wanted and not _nameless(spec))
         self._build_tables()
 
     def _build_tables(self) -> None:
@@ -249,6 +365,7 @@ class ToolRegistry:
         self.highs: NDArray[np.int32] = np.full((count, ARGS_MAX), NONE, np.int32)
         self.required: NDArray[np.bool_] = np.zeros((count, ARGS_MAX), np.bool_)
         self.offered_codes: NDArray[np.bool_] = np.zeros(count, np.bool_)
+        self.payload_codes: NDArray[np.bool_] = np.array([bool(spec.payload) for spec in self._specs], np.bool_)
         for code, spec in enumerate(self._specs):
             self.offered_codes[code] = spec.name in self._offered
             for position, arg in enumerate(spec.args):
@@ -256,6 +373,10 @@ class ToolRegistry:
                 self.lows[code, position] = arg.low
                 self.highs[code, position] = arg.high
                 self.required[code, position] = arg.required
+            if spec.payload:
+                place = spec.payload_place
+                self.roles[code, place], self.required[code, place] = Role.PAYLOAD, True
+                self.lows[code, place], self.highs[code, place] = 0, KEY_MAX
         # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
         self.floors: NDArray[np.uint32] = self.lows.T.copy().view(np.uint32)
         self.spans: NDArray[np.uint32] = self.highs.T.copy().view(np.uint32) - self.floors
@@ -285,7 +406,16 @@ class ToolRegistry:
         Codes stay the same, so plans made with either are written to a world without translation.
         """
         wanted = set(names)
-        return ToolRegistry((spec.kind for spec in self._specs), offered=[n for n in self._offered if n in wanted])
+        kinds = (spec.kind for spec in self._specs)
+        return ToolRegistry(kinds, offered=[n for n in self._offered if n in wanted], names=self._tables)
+
+    def with_names(self, names: Mapping[Role, Iterable[str]]) -> ToolRegistry:
+        """Return a registry with the same kinds and codes that looks names of steps up in these tables.
+
+        Raises:
+            ContractError: a table has too many names, or the role is not one of names.
+        """
+        return ToolRegistry((spec.kind for spec in self._specs), offered=self._wanted, names=names)
 
     def code(self, name: str) -> int:
         """Return the integer code of a kind.
@@ -317,6 +447,7 @@ class ToolRegistry:
                 s.name,
                 s.cooldown_s,
                 [[a.name, int(a.role), a.low, a.high, a.scale, a.required, a.choices] for a in s.args],
+                *([str(s.payload)] if s.payload else []),
             ]
             for s in self._specs
         ]
@@ -336,25 +467,36 @@ class ToolRegistry:
         act = data.get("act")
         if not isinstance(act, str) or act not in self._offered:
             raise ParseError(f"unknown verb {str(act)[:40]!r}; allowed: {', '.join(self._offered)}")
+        spec = self._specs[self._codes[act]]
         try:
-            return self._specs[self._codes[act]].kind.model_validate(dict(data))
+            step = spec.kind.model_validate(dict(data))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             # A reply may name a field with half a surrogate pair, which no file or terminal takes.
             place = ".".join(str(part) for part in first["loc"]).encode("ascii", "backslashreplace").decode() or "step"
             raise ParseError(f"{act}.{place[:60]}: {first['msg'][:120]}") from None
+        problem = _unknown_name(spec, step)
+        if problem is None and len(_payload_of(spec, step)) > PAYLOAD_BYTES_MAX:
+            problem = f"its lists and records take more than {PAYLOAD_BYTES_MAX} bytes"
+        if problem is not None:
+            raise ParseError(f"{act}: {problem}")
+        return step
 
-    def make(self, name: str, **fields: object) -> ActionStep:
+    def make(self, name: str, /, **fields: object) -> ActionStep:
         """Build a step by kind name; for planners that hold no step classes.
 
         Raises:
-            ContractError: unknown kind, or fields the kind does not take.
+            ContractError: unknown kind, fields the kind does not take, or a name that no table has.
         """
-        kind = self.spec(name).kind
+        spec = self.spec(name)
         try:
-            return kind.model_validate({"act": name, **fields})
+            step = spec.kind.model_validate({"act": name, **fields})
         except ValidationError as error:
             raise ContractError(f"{name} cannot be made from {fields}: {error.errors()[0]['msg']}") from None
+        problem = _unknown_name(spec, step)
+        if problem is not None:
+            raise ContractError(f"{name} cannot be made from {fields}: {problem}")
+        return step
 
     # -- integers --------------------------------------------------------------------------------------------------
 
@@ -362,9 +504,12 @@ class ToolRegistry:
         """Return a step as integers.
 
         Raises:
-            ContractError: the kind is not in this registry.
+            ContractError: the kind is not in this registry, a name is in no table, or its payload is too large.
         """
         spec = self.spec(step.act)
+        problem = _unknown_name(spec, step)
+        if problem is not None:
+            raise ContractError(f"{spec.name}: {problem}")
         values = [NONE] * ARGS_MAX
         for position, arg in enumerate(spec.args):
             value: Any = step
@@ -373,19 +518,31 @@ class ToolRegistry:
             if value is None:
                 continue
             values[position] = arg.choices.index(str(value)) if arg.choices else _round_half_away(value * arg.scale)
-        return EncodedStep(self._codes[spec.name], (values[0], values[1], values[2], values[3]))
+        payload = _payload_of(spec, step)
+        if spec.payload:
+            values[spec.payload_place] = 0
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            raise ContractError(f"{spec.name}: lists and records of {len(payload)} bytes; {PAYLOAD_BYTES_MAX} are kept")
+        return EncodedStep(self._codes[spec.name], (values[0], values[1], values[2], values[3]), payload)
 
-    def decode(self, kind: int, args: Sequence[int]) -> ActionStep:
-        """Return the step that `encode` made these integers from.
+    def decode(self, kind: int, args: Sequence[int], payload: bytes = b"") -> ActionStep:
+        """Return the step that `encode` made these integers, and this payload, from.
 
         Raises:
-            ContractError: no such code, or arguments that no step of that kind has.
+            ContractError: no such code, or arguments or a payload that no step of that kind has.
         """
         spec = self.spec(kind)
         fields: dict[str, Any] = {}
+        if spec.payload:
+            try:
+                fields = dict(json.loads(payload))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise ContractError(f"{spec.name}: its payload is no JSON object: {error}") from None
         for arg, stored in zip(spec.args, args, strict=False):
             if stored == NONE:
                 continue
+            if arg.choices and not 0 <= stored < len(arg.choices):
+                raise ContractError(f"{spec.name}.{arg.name}: {stored} is no position among {len(arg.choices)} choices")
             value: Any = arg.choices[int(stored)] if arg.choices else int(stored)
             if arg.scale != 1:
                 value = int(stored) / arg.scale
@@ -398,14 +555,15 @@ class ToolRegistry:
 
     # -- description -----------------------------------------------------------------------------------------------
 
-    def step_schema(self, name: str, *, width: int = CELLS_MAX, height: int = CELLS_MAX, enemies: Sequence[int] = (),
-                    allies: Sequence[int] = ()) -> dict[str, Any]:  # fmt: skip
+    def step_schema(self, name: str, *, width: int = CELLS_MAX, height: int = CELLS_MAX,
+                    targets: Mapping[Role, Sequence[int]] | None = None) -> dict[str, Any]:  # fmt: skip
         """Return the JSON schema of one kind in the portable subset that servers enforce.
 
-        Targets become an enum of the ids given (any id where none is given), coordinates get the map's range. Every
-        property is required; optional ones may be null.
+        Targets become an enum of the ids given for their role (any id where none is given), coordinates get the map's
+        range. Every property is required; optional ones may be null.
         """
         spec = self.spec(name)
+        known = targets or {}
         properties: dict[str, Any] = {"act": {"type": "string", "enum": [spec.name]}}
         for arg in spec.args:
             target = properties
@@ -415,27 +573,61 @@ class ToolRegistry:
                 nested["additionalProperties"] = False
                 nested["required"].append(last)
                 target = nested["properties"]
-            target[last] = _arg_schema(arg, width=width, height=height, enemies=enemies, allies=allies)
+            target[last] = _arg_schema(arg, width=width, height=height, targets=known)
         for owner in {arg.name.split(".")[0]: None for arg in spec.args if "." in arg.name and not arg.required}:
             properties[owner] = {"anyOf": [properties[owner], {"type": "null"}]}
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-        }
+        for field in spec.payload:
+            properties[field.name] = _field_schema(field, width=width, height=height)
+        return _object_schema(properties)
 
 
-def _arg_schema(
-    arg: ArgSpec, *, width: int, height: int, enemies: Sequence[int], allies: Sequence[int]
-) -> dict[str, Any]:
+def cells_in(value: object) -> Iterator[Cell]:
+    """Yield every cell inside a step or a value of one, however deep."""
+    if isinstance(value, Cell):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from cells_in(getattr(value, name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from cells_in(item)
+
+
+def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _field_schema(field: PayloadField, *, width: int, height: int) -> dict[str, Any]:
+    schema = _shape_schema(field.shape, width=width, height=height)
+    return schema if field.required else {"anyOf": [schema, {"type": "null"}]}
+
+
+def _shape_schema(shape: Shape, *, width: int, height: int) -> dict[str, Any]:
+    match shape:
+        case TextShape():
+            return {"type": "string", "maxLength": shape.chars_max}
+        case ListShape():
+            item = _shape_schema(shape.item, width=width, height=height)
+            return {"type": "array", "items": item, "minItems": shape.low, "maxItems": shape.high}
+        case RecordShape():
+            return _object_schema({f.name: _field_schema(f, width=width, height=height) for f in shape.fields})
+        case ArgSpec():
+            return _arg_schema(shape, width=width, height=height, targets={})
+
+
+def _arg_schema(arg: ArgSpec, *, width: int, height: int, targets: Mapping[Role, Sequence[int]]) -> dict[str, Any]:
     schema: dict[str, Any]
     if arg.choices:
         schema = {"type": "string", "enum": list(arg.choices)}
     elif arg.role is Role.CELL_X or arg.role is Role.CELL_Y:
         schema = {"type": "integer", "minimum": 0, "maximum": (width if arg.role is Role.CELL_X else height) - 1}
-    elif arg.role is Role.ENEMY or arg.role is Role.ALLY:
-        known = enemies if arg.role is Role.ENEMY else allies
+    elif arg.role in TARGET_ROLES:
+        known = targets.get(arg.role, ())
         schema = (
             {"type": "integer", "enum": [int(key) for key in known]} if known else {"type": "integer", "minimum": 0}
         )
@@ -449,21 +641,106 @@ def _arg_schema(
 def _spec_of(kind: type[ActionStep]) -> ToolSpec:
     """Read a kind's declaration; every defect is a `ContractError` that names the class."""
     where = f"action kind {kind.__module__}.{kind.__qualname__}"
-    field = kind.model_fields.get("act")
-    name = field.default if field is not None else None
-    if not isinstance(name, str) or get_args(field.annotation if field else None) != (name,):
+    act = kind.model_fields.get("act")
+    name = act.default if act is not None else None
+    if not isinstance(name, str) or get_args(act.annotation if act else None) != (name,):
         raise ContractError(f'{where} must declare `act: Literal["Name"] = "Name"`')
     sentence = " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split())
     if not sentence or len(sentence) > SENTENCE_CHARS_MAX:
         raise ContractError(f"{where} needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")
     args: list[ArgSpec] = []
+    payload: list[PayloadField] = []
     for field_name, info in kind.model_fields.items():
-        if field_name != "act":
-            found = _arg_specs(where, field_name, info.annotation, info.metadata, required=True)
-            args.extend(found)
-    if len(args) > ARGS_MAX:
-        raise ContractError(f"{where} has {len(args)} integer arguments; at most {ARGS_MAX} fit")
-    return ToolSpec(name, kind.category, sentence, kind.cooldown_s, kind.cost, tuple(args), kind)
+        if field_name == "act":
+            continue
+        if any(isinstance(marker, Payload) for marker in info.metadata):
+            payload.append(_payload_field(where, field_name, info))
+        else:
+            args += _arg_specs(where, field_name, info.annotation, info.metadata, required=True)
+    if payload and not (all(arg.required for arg in args) and all(field.required for field in payload)):
+        raise ContractError(f"{where} has lists or records, so no argument of it may be None")
+    stored = len(args) + bool(payload)
+    if stored > ARGS_MAX:
+        raise ContractError(f"{where} has {stored} integer arguments; at most {ARGS_MAX} fit")
+    return ToolSpec(name, kind.category, sentence, kind.cooldown_s, kind.cost, tuple(args), kind, tuple(payload))
+
+
+def _payload_field(where: str, name: str, info: FieldInfo) -> PayloadField:
+    optional = get_origin(info.annotation) in (Union, UnionType) and NoneType in get_args(info.annotation)
+    return PayloadField(name, _shape(f"{where}.{name}", info.annotation, info.metadata), not optional)
+
+
+def _shape(where: str, annotation: Any, metadata: Sequence[Any]) -> Shape:
+    """Read what a value inside a payload may be."""
+    if get_origin(annotation) in (Union, UnionType):
+        inner = [part for part in get_args(annotation) if part is not NoneType]
+        if len(inner) == 1:
+            return _shape(where, inner[0], metadata)
+    if get_origin(annotation) is Annotated:
+        annotation, *extra = get_args(annotation)
+        extra = [part for marker in extra for part in (marker.metadata if isinstance(marker, FieldInfo) else [marker])]
+        return _shape(where, annotation, [*metadata, *extra])
+    most = next((marker.max_length for marker in metadata if hasattr(marker, "max_length")), None)
+    if get_origin(annotation) is tuple and len(get_args(annotation)) == 2 and get_args(annotation)[1] is Ellipsis:
+        if most is None:
+            raise ContractError(f"{where}: a list of a payload needs a max_length")
+        least = next((marker.min_length for marker in metadata if hasattr(marker, "min_length")), 0)
+        return ListShape(_shape(where, get_args(annotation)[0], ()), least, most)
+    if annotation is str:
+        if most is None:
+            raise ContractError(f"{where}: a text of a payload needs a max_length")
+        return TextShape(most)
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        fields = annotation.model_fields.items()
+        return RecordShape(tuple(_payload_field(where, name, info) for name, info in fields))
+    leaf = _arg_specs(where, "", annotation, metadata, required=True)
+    return leaf[0]
+
+
+def _payload_of(spec: ToolSpec, step: ActionStep) -> bytes:
+    """Return the canonical bytes of a step's lists and records, none if its kind has none."""
+    if not spec.payload:
+        return b""
+    content = step.model_dump(mode="json", include={field.name for field in spec.payload})
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def _name_tables(names: Mapping[Role, Iterable[str]]) -> dict[Role, tuple[str, ...]]:
+    tables = {role: tuple(sorted(set(table))) for role, table in names.items()}
+    for role, table in tables.items():
+        if role not in NAME_ROLES:
+            raise ContractError(f"{role!r} is not a role of names: {', '.join(r.name for r in NAME_ROLES)}")
+        if len(table) > NAMES_MAX:
+            raise ContractError(f"{len(table)} names of {role.name.lower()}s; at most {NAMES_MAX} fit")
+    return tables
+
+
+def _bound(spec: ToolSpec, tables: Mapping[Role, tuple[str, ...]]) -> ToolSpec:
+    """Return a spec whose arguments of names are choices from the tables."""
+    if not spec.roles & set(NAME_ROLES):
+        return spec
+    args = [
+        replace(arg, choices=tables.get(arg.role, ()), high=max(len(tables.get(arg.role, ())) - 1, 0))
+        if arg.role in NAME_ROLES
+        else arg
+        for arg in spec.args
+    ]
+    return replace(spec, args=tuple(args))
+
+
+def _nameless(spec: ToolSpec) -> bool:
+    return any(arg.role in NAME_ROLES and not arg.choices for arg in spec.args)
+
+
+def _unknown_name(spec: ToolSpec, step: ActionStep) -> str | None:
+    """Say which name of a step is in no table, None if there is none."""
+    for arg in spec.args:
+        if arg.role in NAME_ROLES:
+            value = getattr(step, arg.name)
+            if value is not None and value not in arg.choices:
+                known = ", ".join(arg.choices) or "none"
+                return f"{arg.name}: no {arg.role.name.lower()} is named {value!a}; known: {known}"
+    return None
 
 
 def _arg_specs(where: str, name: str, annotation: Any, metadata: Sequence[Any], *, required: bool) -> list[ArgSpec]:

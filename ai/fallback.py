@@ -332,6 +332,5 @@ def _collect(
 
 def _whole(plans: PlanBatch, tier: int) -> PlanBatch:
     """Copy a tier's plans for everyone; the planner may keep its arrays."""
-    return PlanBatch(
-        plans.keys, plans.length.copy(), plans.kind.copy(), plans.args.copy(), np.full(len(plans), tier, np.int8)
-    )
+    columns = (plans.keys, plans.length.copy(), plans.kind.copy(), plans.args.copy())
+    return PlanBatch(*columns, np.full(len(plans), tier, np.int8), dict(plans.payloads))

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import NONE, Role, ToolRegistry
+from ai.actions import NONE, Role, ToolRegistry, cells_in
+from ai.errors import ContractError
 from ai.plan import PlanBatch, Refusal
 from ai.snapshot import SnapshotBatch
 
@@ -21,6 +22,8 @@ _ACCEPTED: Final = int(Refusal.ACCEPTED)
 _CELL_ROLES: Final = (int(Role.CELL_X), int(Role.CELL_Y))
 _ENEMY: Final = int(Role.ENEMY)
 _ALLY: Final = int(Role.ALLY)
+_OBJECT: Final = int(Role.OBJECT)
+_PAYLOAD: Final = int(Role.PAYLOAD)
 
 _Bools = NDArray[np.bool_]
 
@@ -29,8 +32,8 @@ def refusals(batch: SnapshotBatch, plans: PlanBatch, registry: ToolRegistry) -> 
     """Return a `Refusal` for every agent, `[n] int8`; the first illegal step of a plan decides.
 
     A plan is legal when it has a step, every kind is offered, every required argument is given, every argument is in
-    its range, every cell is on the map, every enemy is one the agent sees, and every ally is itself, its leader or one
-    it sees.
+    its range, every cell is on the map (inside lists and records too), every enemy and object is one the agent sees,
+    and every ally is itself, its leader or one it sees.
     """
     found = np.zeros(len(plans), np.int8)
     empty = plans.length <= 0
@@ -39,21 +42,23 @@ def refusals(batch: SnapshotBatch, plans: PlanBatch, registry: ToolRegistry) -> 
     for step in range(int(plans.length.max(initial=0))):
         active = (plans.length > step) & (found == _ACCEPTED)
         if active.all():
-            found = _step_refusals(batch, None, plans.kind[step], plans.args[step], registry)
+            found = _step_refusals(batch, None, plans, step, registry)
         else:
             rows = np.flatnonzero(active)
-            found[rows] = _step_refusals(batch, rows, plans.kind[step, rows], plans.args[step][:, rows], registry)
+            found[rows] = _step_refusals(batch, rows, plans, step, registry)
     return found
 
 
 def _step_refusals(
     batch: SnapshotBatch,
     rows: NDArray[np.intp] | None,
-    kind: NDArray[np.int16],
-    args: NDArray[np.int32],
+    plans: PlanBatch,
+    step: int,
     registry: ToolRegistry,
 ) -> NDArray[np.int8]:
     """Judge one step of the agents at `rows` (None: all), `[m] int8`; the first wrong argument decides."""
+    kind = plans.kind[step] if rows is None else plans.kind[step, rows]
+    args = plans.args[step] if rows is None else plans.args[step][:, rows]
     found = np.zeros(len(kind), np.int8)
     code: NDArray[np.intp] = kind.astype(np.intp)
     unknown_kind = code.view(np.uintp) >= len(registry.specs)
@@ -76,14 +81,29 @@ def _step_refusals(
             if role in roles:
                 outside = (registry.roles[:, place] == role).take(code) & (value >= size)
                 _mark(found, outside, Refusal.OUTSIDE_MAP)
-        for role in (_ENEMY, _ALLY):
+        for role, sees in _SEES:
             if role in roles:
                 members = ((registry.roles[:, place] == role).take(code) & (value != NONE)).nonzero()[0]
                 asking = members if rows is None else rows[members]
                 unknown = np.zeros(len(found), np.bool_)
-                unknown[members] = ~(_sees_enemy if role == _ENEMY else _sees_ally)(batch, asking, value[members])
+                unknown[members] = ~sees(batch, asking, value[members])
                 _mark(found, unknown, Refusal.UNKNOWN_TARGET)
+        if _PAYLOAD in roles:
+            carrying = (registry.payload_codes.take(code) & (found == _ACCEPTED)).nonzero()[0]
+            for member, row in zip(carrying, carrying if rows is None else rows[carrying], strict=True):
+                found[member] = _payload_refusal(batch, plans, int(row), step, registry)
     return found
+
+
+def _payload_refusal(batch: SnapshotBatch, plans: PlanBatch, row: int, step: int, registry: ToolRegistry) -> int:
+    """Judge the lists and records of one step whose integers are in order."""
+    args = [int(value) for value in plans.args[step, :, row]]
+    try:
+        decoded = registry.decode(int(plans.kind[step, row]), args, plans.payloads.get((row, step), b""))
+    except ContractError:
+        return int(Refusal.OUT_OF_RANGE)
+    outside = any(cell.x >= batch.map.width or cell.y >= batch.map.height for cell in cells_in(decoded))
+    return int(Refusal.OUTSIDE_MAP) if outside else _ACCEPTED
 
 
 def _mark(found: NDArray[np.int8], wrong: _Bools, refusal: Refusal) -> None:
@@ -104,3 +124,11 @@ def _sees_enemy(batch: SnapshotBatch, rows: NDArray[np.intp], key: NDArray[np.in
 def _sees_ally(batch: SnapshotBatch, rows: NDArray[np.intp], key: NDArray[np.int32]) -> _Bools:
     seen: _Bools = (batch.ally[rows] == key[:, None]).any(1) | (batch.keys[rows] == key) | (batch.leader[rows] == key)
     return seen
+
+
+def _sees_object(batch: SnapshotBatch, rows: NDArray[np.intp], key: NDArray[np.int32]) -> _Bools:
+    seen: _Bools = (batch.object[rows] == key[:, None]).any(1)
+    return seen
+
+
+_SEES: Final = ((_ENEMY, _sees_enemy), (_ALLY, _sees_ally), (_OBJECT, _sees_object))

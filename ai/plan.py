@@ -135,6 +135,8 @@ class PlanBatch:
 
     `length [n] int8` steps (0: none), `kind [S, n] int16` registry codes, `args [S, ARGS_MAX, n] int32`, and
     `tier [n] int8`, the position in the orchestrator's tier list (`NO_TIER`: none). Places beyond `length` hold zeros.
+    `payloads` has the lists and records of steps that carry some, as canonical bytes by (row, step); the argument that
+    will hold their index is 0 here.
     """
 
     keys: Keys
@@ -142,6 +144,7 @@ class PlanBatch:
     kind: NDArray[np.int16]
     args: NDArray[np.int32]
     tier: NDArray[np.int8]
+    payloads: dict[tuple[int, int], bytes] = field(default_factory=dict)
 
     @classmethod
     def empty(cls, keys: Keys, steps: int = 1) -> PlanBatch:
@@ -187,6 +190,7 @@ class PlanBatch:
             batch.args[position][:, rows] = (
                 np.array([step.args for _, step in having], np.int32).reshape(-1, ARGS_MAX).T
             )
+            batch.payloads |= {(row, position): step.payload for row, step in having if step.payload}
         return batch
 
     def set_step(self, row: int, position: int, step: EncodedStep) -> None:
@@ -194,6 +198,8 @@ class PlanBatch:
         self.kind[position, row] = step.kind
         self.args[position, :, row] = step.args
         self.length[row] = max(self.length[row], position + 1)
+        if step.payload:
+            self.payloads[row, position] = step.payload
 
     def set_all(self, rows: NDArray[np.intp], kind: int, *args: NDArray[np.int32] | int) -> None:
         """Give many agents the same one-step plan; each argument is one value or one value an agent."""
@@ -207,7 +213,12 @@ class PlanBatch:
 
     def take(self, rows: NDArray[np.intp]) -> PlanBatch:
         """Return the plans of some agents."""
-        return PlanBatch(self.keys[rows], self.length[rows], self.kind[:, rows], self.args[:, :, rows], self.tier[rows])
+        payloads: dict[tuple[int, int], bytes] = {}
+        if self.payloads:
+            places = {int(row): place for place, row in enumerate(rows)}
+            payloads = {(places[row], step): content for (row, step), content in self.payloads.items() if row in places}
+        columns = (self.keys[rows], self.length[rows], self.kind[:, rows], self.args[:, :, rows], self.tier[rows])
+        return PlanBatch(*columns, payloads)
 
     def put(self, rows: NDArray[np.intp], source: PlanBatch, picked: NDArray[np.intp], tier: int) -> None:
         """Copy `source`'s plans at `picked` into `rows` and mark them as given by `tier`."""
@@ -222,11 +233,22 @@ class PlanBatch:
         self.kind[:steps, rows] = source.kind[:, picked]
         self.args[:steps, :, rows] = source.args[:, :, picked]
         self.tier[rows] = tier
+        if self.payloads or source.payloads:
+            target = dict(zip(picked.tolist(), rows.tolist(), strict=True))
+            written = set(target.values())
+            self.payloads = {place: content for place, content in self.payloads.items() if place[0] not in written}
+            self.payloads |= {
+                (target[row], step): content for (row, step), content in source.payloads.items() if row in target
+            }
 
     def steps(self, row: int, registry: ToolRegistry) -> tuple[ActionStep, ...]:
         """Return one agent's steps as objects."""
         return tuple(
-            registry.decode(int(self.kind[position, row]), [int(value) for value in self.args[position, :, row]])
+            registry.decode(
+                int(self.kind[position, row]),
+                [int(value) for value in self.args[position, :, row]],
+                self.payloads.get((row, position), b""),
+            )
             for position in range(int(self.length[row]))
         )
 
@@ -237,6 +259,8 @@ class PlanBatch:
         state.update(f"{len(self)},{used},{list(map(str, tiers))}".encode())
         for column in (self.keys, self.length, self.tier, self.kind[:used], self.args[:used]):
             state.update(little_endian(column))
+        for (row, step), content in sorted(self.payloads.items()):
+            state.update(f"{row},{step},{len(content)}:".encode() + content)
         return state.hexdigest()
 
 

@@ -12,7 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ai.actions import ActionStep, ArgSpec, Role, ToolRegistry, ToolSpec
+from ai.actions import (
+    TARGET_ROLES,
+    ActionStep,
+    ArgSpec,
+    ListShape,
+    PayloadField,
+    RecordShape,
+    Role,
+    Shape,
+    TextShape,
+    ToolRegistry,
+    ToolSpec,
+)
 from ai.encodings import NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.errors import ParseError
@@ -104,17 +116,32 @@ def _sample(registry: ToolRegistry, spec: ToolSpec) -> ActionStep | None:
     for arg in spec.args:
         if not arg.required:
             continue
-        if arg.role in (Role.ENEMY, Role.ALLY):
+        if arg.role in TARGET_ROLES:
             return None
         owner = step
         *path, last = arg.name.split(".")
         for part in path:
             owner = owner.setdefault(part, {})
-        owner[last] = arg.choices[0] if arg.choices else _written(min(max(arg.low, 3 * arg.scale), arg.high), arg)
+        owner[last] = _sample_value(arg)
+    step |= {field.name: _sample_value(field.shape) for field in spec.payload if field.required}
     try:
         return registry.parse_step(step)
     except ParseError:
         return None  # a kind with a rule of its own that the sample values do not meet
+
+
+def _sample_value(shape: Shape) -> Any:
+    match shape:
+        case TextShape():
+            return "why"
+        case ListShape():
+            return [_sample_value(shape.item)] * max(shape.low, 1)
+        case RecordShape():
+            return {field.name: _sample_value(field.shape) for field in shape.fields if field.required}
+        case ArgSpec():
+            if shape.choices:
+                return shape.choices[0]
+            return _written(min(max(shape.low, 3 * shape.scale), shape.high), shape)
 
 
 def _verb_line(spec: ToolSpec, *, costs: bool) -> str:
@@ -136,7 +163,23 @@ def _arguments(spec: ToolSpec) -> list[str]:
         inner = [f"{arg.name.partition('.')[2]} {_kind(arg)}" for arg in args if "." in arg.name]
         kind = f"{{{', '.join(inner)}}}" if inner else _kind(args[0])
         shown.append(f"{name}{'' if args[0].required else '?'} {kind}")
-    return shown
+    return shown + [_shown(field) for field in spec.payload]
+
+
+def _shown(field: PayloadField) -> str:
+    return f"{field.name}{'' if field.required else '?'} {_shape_kind(field.shape)}"
+
+
+def _shape_kind(shape: Shape) -> str:
+    match shape:
+        case TextShape():
+            return f"text of at most {shape.chars_max} characters"
+        case ListShape():
+            return f"[{shape.low} to {shape.high} of {_shape_kind(shape.item)}]"
+        case RecordShape():
+            return f"{{{', '.join(_shown(field) for field in shape.fields)}}}"
+        case ArgSpec():
+            return _kind(shape)
 
 
 def _kind(arg: ArgSpec) -> str:
@@ -144,7 +187,7 @@ def _kind(arg: ArgSpec) -> str:
         return "|".join(arg.choices)
     if arg.role in (Role.CELL_X, Role.CELL_Y):
         return "cell"
-    if arg.role in (Role.ENEMY, Role.ALLY):
+    if arg.role in TARGET_ROLES:
         return f"{arg.role.name.lower()} id"
     return f"{_written(arg.low, arg)}..{_written(arg.high, arg)}"
 
@@ -202,6 +245,7 @@ def _row(batch: SnapshotBatch, row: int, texts: Mapping[int, int]) -> str:
     ]
     items = (("smokes", batch.smokes), ("explosives", batch.explosives), ("medkits", batch.medkits))
     parts += [f"{name} {column[row]}" for name, column in items if column[row]]
+    parts += [f"{name} {held}" for name, held in zip(batch.holding_names, batch.holding[row], strict=True) if held]
     parts += [f"cooldown {name} {seconds}s" for name, seconds in _cooldowns(batch, row)]
     parts += condition_names(int(batch.conditions[row]))
     if batch.taunter[row] >= 0:
@@ -250,6 +294,20 @@ def _row(batch: SnapshotBatch, row: int, texts: Mapping[int, int]) -> str:
     ]
     parts.append(f"enemies {'; '.join(enemies) or 'none'}")
     parts.append(f"allies {'; '.join(allies) or 'none'}")
+    objects = [
+        f"{key} {batch.object_kinds[kind]}@{x},{y}{f' left {left}' if left >= 0 else ''}"
+        for key, kind, x, y, left in zip(
+            batch.object[row],
+            batch.object_kind[row],
+            batch.object_x[row],
+            batch.object_y[row],
+            batch.object_state[row],
+            strict=True,
+        )
+        if key >= 0
+    ]
+    if objects:
+        parts.append(f"objects {'; '.join(objects)}")
     return " ".join(parts)
 
 

@@ -34,6 +34,8 @@ ENEMIES_MAX: Final = 8
 """Enemies an agent reports, nearest first."""
 ALLIES_MAX: Final = 4
 """Allies an agent reports, nearest first."""
+OBJECTS_MAX: Final = 8
+"""Objects an agent reports, nearest first."""
 OBSTACLES_MAX: Final = 24
 """Blocked cells that a snapshot lists, nearest first."""
 OBSTACLES_RADIUS: Final = 6
@@ -84,7 +86,7 @@ class LeaderState(_Known):
 
 
 class SelfState(_Known):
-    """The agent itself. Cooldowns are seconds left by name; morale is 0 to 100.
+    """The agent itself. Cooldowns are seconds left by name; morale is 0 to 100; `holdings` counts what else it has.
 
     `conditions` are names of `CONDITION_NAMES`; an enemy (`taunted_by`) or a cell (`distracted_to`) may draw its
     attention; `cover_wanted_by` is a squad mate that asks for covering fire, `reserves` how many its team may call in.
@@ -110,6 +112,7 @@ class SelfState(_Known):
     distracted_to: Point | None = None
     cover_wanted_by: int | None = Field(None, ge=0, le=KEY_MAX)
     reserves: int = 0
+    holdings: dict[str, int] = Field(default_factory=dict, max_length=LIST_MAX)
 
     @field_validator("morale", mode="before")
     @classmethod
@@ -138,6 +141,15 @@ class EnemyState(_Known):
     conditions: Conditions = ()
 
 
+class ObjectState(_Known):
+    """A thing that stands or lies somewhere, seen by this agent; `state` is how much is left in it, -1 without end."""
+
+    id: int = Field(ge=0, le=KEY_MAX)
+    kind: str = Field("object", max_length=64)
+    pos: Point
+    state: int = -1
+
+
 class Poi(_Known):
     """A named place that everyone knows."""
 
@@ -161,6 +173,7 @@ class WorldSnapshot(_Known):
     allies: tuple[AllyState, ...] = Field((), max_length=LIST_MAX)
     enemies: tuple[EnemyState, ...] = Field((), max_length=LIST_MAX)
     pois: tuple[Poi, ...] = Field((), max_length=LIST_MAX)
+    objects: tuple[ObjectState, ...] = Field((), max_length=LIST_MAX)
     obstacles: tuple[Point, ...] = Field((), max_length=LIST_MAX)
     objective: str | None = Field(None, max_length=500)
     orders: tuple[str, ...] = Field((), max_length=LIST_MAX)
@@ -187,6 +200,10 @@ class SharedMap:
         object.__setattr__(self, "head", f"{self.width},{self.height},{self.pois}".encode())
 
 
+NO_WIDTH: Final = -2
+"""Declares a column that has no places unless it is given."""
+
+
 def _column(width: int = 0, dtype: type[np.generic] = np.int32) -> Any:
     return field(default=None, metadata={"width": width, "dtype": dtype})
 
@@ -200,6 +217,10 @@ class SnapshotBatch:
     is -1 where there is none. Enemies and allies are nearest first, ties by key; who is taunted or distracted has the
     enemies in another order. Conditions are bits by the position in `CONDITION_NAMES`. The enemy that taunts, the squad
     mate that asks for cover (`caller`) and the cell that distracts (`drawn_x, drawn_y`) are -1 for none.
+
+    `object [n, O]` is the ids of things seen, nearest first; `object_kind` indexes `object_kinds`, `object_state` is
+    how much is left (-1: without end). `holding [n, H]` counts what an agent has besides, named by `holding_names`. O
+    and H are 0 where a world has no such things.
     """
 
     keys: Keys
@@ -242,8 +263,16 @@ class SnapshotBatch:
     ally_y: Ints = _column(width=ALLIES_MAX)
     ally_hp: Ints = _column(width=ALLIES_MAX)
     ally_conditions: Ints = _column(width=ALLIES_MAX)
+    object: Ints = _column(width=NO_WIDTH)
+    object_kind: Ints = _column(width=NO_WIDTH)
+    object_x: Ints = _column(width=NO_WIDTH)
+    object_y: Ints = _column(width=NO_WIDTH)
+    object_state: Ints = _column(width=NO_WIDTH)
+    holding: Ints = _column(width=NO_WIDTH)
     texts: tuple[str, ...] = ()
     cooldown_names: tuple[str, ...] = ()
+    object_kinds: tuple[str, ...] = ()
+    holding_names: tuple[str, ...] = ()
     map: SharedMap = SharedMap()
     originals: tuple[WorldSnapshot, ...] | None = None
 
@@ -252,7 +281,8 @@ class SnapshotBatch:
         n = len(self.keys)
         for name, width, dtype in _COLUMNS_DECLARED:
             if getattr(self, name) is None:
-                shape = (n,) if width == 0 else (n, len(self.cooldown_names) if width < 0 else width)
+                inner = {0: (), -1: (len(self.cooldown_names),), NO_WIDTH: (0,)}.get(width, (width,))
+                shape = (n, *inner)
                 object.__setattr__(self, name, np.full(shape, -1 if name in _ABSENT else 0, dtype))
 
     def __len__(self) -> int:
@@ -277,9 +307,14 @@ class SnapshotBatch:
         # Places are filled from the first on.
         used_enemies = np.count_nonzero((self.enemy >= 0).any(0))
         used_allies = np.count_nonzero((self.ally >= 0).any(0))
+        used_objects = np.count_nonzero((self.object >= 0).any(0))
         parts += [little_endian(getattr(self, name)) for name in _OWN]
         parts += [little_endian(getattr(self, name)[:, :used_enemies]) for name in _OF_ENEMIES]
         parts += [little_endian(getattr(self, name)[:, :used_allies]) for name in _OF_ALLIES]
+        if used_objects or self.holding_names:
+            parts.append(f"{used_objects},{self.object_kinds},{self.holding_names},".encode())
+            parts += [little_endian(getattr(self, name)[:, :used_objects]) for name in _OF_OBJECTS]
+            parts.append(little_endian(self.holding))
         return hashlib.blake2b(b"".join(parts), digest_size=8, person=b"tickweave-snap").hexdigest()
 
     @classmethod
@@ -300,7 +335,23 @@ class SnapshotBatch:
         snapshots = tuple(snapshot for _, snapshot in ordered)
         texts = tuple(sorted({text for s in snapshots for text in (s.objective, *s.orders) if text}))
         names = tuple(sorted({name for s in snapshots for name in s.me.cooldowns}))
-        batch = cls(keys=keys, texts=texts, originals=snapshots, map=_shared_map(snapshots), cooldown_names=names)
+        n, objects = len(keys), min(max((len(s.objects) for s in snapshots), default=0), OBJECTS_MAX)
+        holding_names = tuple(sorted({name for s in snapshots for name in s.me.holdings}))
+        batch = cls(
+            keys=keys,
+            texts=texts,
+            originals=snapshots,
+            map=_shared_map(snapshots),
+            cooldown_names=names,
+            object_kinds=tuple(sorted({seen.kind for s in snapshots for seen in s.objects})),
+            holding_names=holding_names,
+            holding=np.zeros((n, len(holding_names)), np.int32),
+            object=np.full((n, objects), -1, np.int32),
+            object_kind=np.zeros((n, objects), np.int32),
+            object_x=np.zeros((n, objects), np.int32),
+            object_y=np.zeros((n, objects), np.int32),
+            object_state=np.zeros((n, objects), np.int32),
+        )
         for row, snapshot in enumerate(snapshots):
             _fill_row(batch, row, snapshot)
         return batch
@@ -347,6 +398,9 @@ class SnapshotBatch:
                 ),
                 cover_wanted_by=_present(int(self.caller[row])),
                 reserves=int(self.reserves[row]),
+                holdings={
+                    name: int(count) for name, count in zip(self.holding_names, self.holding[row], strict=True) if count
+                },
             ),
             player=leader,
             allies=tuple(
@@ -384,6 +438,18 @@ class SnapshotBatch:
                 if key >= 0
             ),
             pois=tuple(near),
+            objects=tuple(
+                ObjectState(id=int(key), kind=self.object_kinds[int(kind)], pos=Point(x=int(ox), y=int(oy)), state=left)
+                for key, kind, ox, oy, left in zip(
+                    self.object[row],
+                    self.object_kind[row],
+                    self.object_x[row],
+                    self.object_y[row],
+                    self.object_state[row].tolist(),
+                    strict=True,
+                )
+                if key >= 0
+            ),
             obstacles=self._obstacles(x, y),
             objective=self.texts[int(self.objective[row])] if self.objective[row] >= 0 else None,
             orders=(self.texts[int(self.order[row])],) if self.order[row] >= 0 else (),
@@ -408,9 +474,23 @@ _COLUMNS_DECLARED: Final = tuple(
 _COLUMNS: Final = tuple(name for name, _, _ in _COLUMNS_DECLARED)
 _OF_ENEMIES: Final = tuple(name for name in _COLUMNS if name.startswith("enemy"))
 _OF_ALLIES: Final = tuple(name for name in _COLUMNS if name.startswith("ally"))
-_OWN: Final = tuple(name for name in _COLUMNS if name not in (*_OF_ENEMIES, *_OF_ALLIES))
+_OF_OBJECTS: Final = tuple(name for name in _COLUMNS if name.startswith("object_") or name == "object")
+_OWN: Final = tuple(name for name in _COLUMNS if name not in (*_OF_ENEMIES, *_OF_ALLIES, *_OF_OBJECTS, "holding"))
 _ABSENT: Final = frozenset(
-    {"leader", "goal_x", "goal_y", "objective", "order", "enemy", "ally", "taunter", "drawn_x", "drawn_y", "caller"}
+    {
+        "leader",
+        "goal_x",
+        "goal_y",
+        "objective",
+        "order",
+        "enemy",
+        "ally",
+        "object",
+        "taunter",
+        "drawn_x",
+        "drawn_y",
+        "caller",
+    }
 )
 
 
@@ -485,3 +565,11 @@ def _fill_row(batch: SnapshotBatch, row: int, snapshot: WorldSnapshot) -> None:
         batch.ally_x[row, place], batch.ally_y[row, place] = ally.pos.x, ally.pos.y
         batch.ally_hp[row, place] = _clip(ally.hp)
         batch.ally_conditions[row, place] = _bits(ally.conditions)
+    objects = sorted(snapshot.objects, key=lambda o: (distance(o.pos), o.id))[: batch.object.shape[1]]
+    for place, seen in enumerate(objects):
+        batch.object[row, place] = seen.id
+        batch.object_kind[row, place] = batch.object_kinds.index(seen.kind)
+        batch.object_x[row, place], batch.object_y[row, place] = seen.pos.x, seen.pos.y
+        batch.object_state[row, place] = _clip(seen.state)
+    for name, count in me.holdings.items():
+        batch.holding[row, batch.holding_names.index(name)] = _clip(count)

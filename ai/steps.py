@@ -159,7 +159,7 @@ def reader_of(registry: ToolRegistry) -> StepReader:
 
 def places(spec: ToolSpec) -> tuple[str, ...]:
     """Return the dotted names of a kind's arguments in the order in which a list of values gives them."""
-    return tuple(arg.name for arg in spec.args)
+    return (*(arg.name for arg in spec.args), *(field.name for field in spec.payload))
 
 
 def parse_steps(data: Sequence[object], registry: ToolRegistry) -> tuple[ActionStep, ...]:
@@ -217,7 +217,9 @@ def _encoded(code: int, values: list[int | None]) -> EncodedStep | None:
 
 
 def _table_of(spec: ToolSpec, registry: ToolRegistry) -> _Table | None:
-    """Return a kind's table, or None where a table would not say all: validators of its own, fields of other types."""
+    """Return a kind's table, or None where a table would not say all: validators of its own, names, lists, records."""
+    if spec.payload:
+        return None
     decorators = spec.kind.__pydantic_decorators__
     own_rules = decorators.field_validators or decorators.model_validators or decorators.validators
     if own_rules or spec.kind.__pydantic_post_init__ or spec.kind.model_config != ActionStep.model_config:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ai.actions import ActionStep, ToolRegistry
 from sim.components import ActionSteps
 from sim.entity import EntityView
+from sim.payloads import Payloads
 
 
-def agent_view(registry: ToolRegistry) -> type[EntityView]:
-    """Return the entity view of worlds whose plans are written with `registry`; it adds `steps`."""
+def agent_view(registry: ToolRegistry, payloads: Payloads) -> type[EntityView]:
+    """Return the entity view of worlds whose plans are written with `registry` and `payloads`; it adds `steps`."""
 
     class AgentView(EntityView):
         """Shows one agent; `steps` is its plan."""
@@ -17,9 +18,12 @@ def agent_view(registry: ToolRegistry) -> type[EntityView]:
         def steps(self) -> tuple[ActionStep, ...]:
             """The steps of the agent's plan, in order."""
             plan = self[ActionSteps]
-            return tuple(
-                registry.decode(int(plan.kind[step]), [int(value) for value in plan.args[step]])
-                for step in range(plan.length)
-            )
+            steps: list[ActionStep] = []
+            for step in range(plan.length):
+                code, args = int(plan.kind[step]), [int(value) for value in plan.args[step]]
+                spec = registry.spec(code)
+                payload = payloads[args[spec.payload_place]] if spec.payload else b""
+                steps.append(registry.decode(code, args, payload))
+            return tuple(steps)
 
     return AgentView

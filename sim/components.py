@@ -12,8 +12,14 @@ from typing import Final
 from ai.actions import ARGS_MAX, STEPS_MAX
 from sim.columns import Component, boolean, column, i8, i16, i32, i64
 
-COOLDOWN_GROUPS: Final = ("block", "heal", "scan", "throw", "weapon", "ambush", "command", "provoke", "reinforce")
-"""Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`."""
+COOLDOWN_GROUPS: Final = (
+    "weapon", "scan", "throw", "block", "heal", "gear", "command", "provoke", "ambush", "ability", "defence",
+    "reinforce",
+)  # fmt: skip
+"""Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`.
+
+Groups that are used often come first: a world copies and hashes rows up to the last group that anyone has used.
+"""
 
 
 class Condition(IntEnum):
@@ -121,9 +127,10 @@ class Senses(Component):
 
 
 class Cooldowns(Component):
-    """The tick from which each cooldown group works again."""
+    """The tick from which each cooldown group works again; `groups` is how many of them count, the others are 0."""
 
-    ready_at: i32 = column(shape=(len(COOLDOWN_GROUPS),))
+    groups: i8
+    ready_at: i32 = column(shape=(len(COOLDOWN_GROUPS),), used_by="groups")
 
 
 class Guard(Component):

@@ -19,6 +19,7 @@ from sim.grid import Grid, Occupancy, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
 from sim.objectives import Objectives
+from sim.payloads import Payloads
 from sim.population import Squads
 from sim.rng import Rng
 from sim.scenario import Scenario
@@ -54,6 +55,7 @@ class Stage:
     squads: Squads
     objectives: Objectives
     budgets: Budgets
+    payloads: Payloads
     source: PlanSource
 
     @property

@@ -175,9 +175,11 @@ def perceive(
     held = held_by(world)
     enemy_conditions, ally_conditions = spread(shown(world, rows[places // LISTED.sum()], others, held))
     leader = world[Squad].leader[rows]
+    cooldowns = world[Cooldowns]
+    groups = int(cooldowns.groups.max(initial=0))
     leader_row = world.rows_of(leader)
     led = (leader_row >= 0) & (leader != keys[rows])
-    ready = world[Cooldowns].ready_at[:, rows].T - np.int32(world.tick)
+    ready = cooldowns.ready_at[:groups, rows].T - np.int32(world.tick)
     return SnapshotBatch(
         keys=keys[rows],
         tick=world.tick,
@@ -203,7 +205,7 @@ def perceive(
         order=goal.order[rows].astype(np.int32),
         ready=np.maximum(ready, 0),
         texts=lore.texts.all,
-        cooldown_names=COOLDOWN_GROUPS,
+        cooldown_names=COOLDOWN_GROUPS[:groups],
         map=lore.shared(grid),
         enemy=enemy,
         enemy_x=enemy_x,

@@ -31,6 +31,7 @@ from sim.grid import Grid, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
 from sim.outcome import TeamStanding, decide, standings
+from sim.payloads import Payloads
 from sim.plugins import Plugin, check_plugins
 from sim.population import new_world, objectives_of, populate, squads_of, texts_of
 from sim.reinforcements import Reserves
@@ -160,18 +161,19 @@ class Simulation(Closing):
             squads=squads,
             objectives=objectives,
             budgets=budgets,
+            payloads=Payloads(),
             source=planning,
         )
         self.tiers = planning.tiers
         self.world = new_world(
             scenario,
             [component for plugin in plugins for component in plugin.components],
-            entity_view=agent_view(self.registry),
+            entity_view=agent_view(self.registry, self.stage.payloads),
         )
         reserves = Reserves(
             [0 if team.reinforcements is None else team.reinforcements.count for team in scenario.teams]
         )
-        for resource in (grid, reserves, smoke, texts, objectives, budgets):
+        for resource in (grid, reserves, smoke, texts, objectives, budgets, self.stage.payloads):
             self.world.add_resource(resource)
         populate(self.world, scenario, squads, objectives, texts, order)
         systems = schedule([system for plugin in plugins for system in plugin.systems])

@@ -19,10 +19,10 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import KEY_MAX, ActionStep, EncodedStep, Role, ToolRegistry, ToolSpec
+from ai.actions import KEY_MAX, TARGET_ROLES, ActionStep, EncodedStep, Role, ToolRegistry, ToolSpec
 from ai.parse import SlotText, find_plans
 from ai.snapshot import SnapshotBatch
-from ai.steps import encode_steps, parse_steps
+from ai.steps import encode_steps, parse_steps, places
 
 PLAN_STEPS_MAX: Final = 4
 """Steps that a model is asked for; a plan may hold more."""
@@ -125,31 +125,30 @@ class Encoding(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """Whom one agent can name: sorted ids of the enemies it sees, and of itself, its leader and allies it sees."""
+    """What one agent can name: sorted ids of enemies and objects it sees, and of itself, its leader and allies."""
 
     enemies: tuple[int, ...]
     allies: tuple[int, ...]
+    objects: tuple[int, ...]
 
-    def known(self, role: Role) -> tuple[int, ...]:
-        """Return the ids for a target of this role."""
-        return self.enemies if role is Role.ENEMY else self.allies
+    @property
+    def targets(self) -> Mapping[Role, tuple[int, ...]]:
+        """The ids by role."""
+        return {Role.ENEMY: self.enemies, Role.ALLY: self.allies, Role.OBJECT: self.objects}
 
     def allows(self, spec: ToolSpec) -> bool:
-        """Say whether each target of this kind has somebody to name; a step without could only be refused."""
-        return all(self.known(arg.role) for arg in spec.args if arg.role in TARGET_ROLES)
-
-
-TARGET_ROLES: Final = (Role.ENEMY, Role.ALLY)
-"""Roles whose integers are ids that the agent must know."""
+        """Say whether each target of this kind has something to name; a step without could only be refused."""
+        return all(self.targets.get(role, True) for role in spec.roles)
 
 
 def offers(batch: SnapshotBatch) -> list[Offer]:
     """Return the offer of each agent."""
     allies = np.concatenate([batch.ally, batch.keys[:, None], batch.leader[:, None]], axis=1)
-    return [Offer(*pair) for pair in zip(_known(batch.enemy), _known(allies), strict=True)]
+    known = zip(_known(batch.enemy), _known(allies), _known(batch.object), strict=True)
+    return [Offer(*ids) for ids in known]
 
 
-def _known(keys: NDArray[np.int64]) -> list[tuple[int, ...]]:
+def _known(keys: NDArray[np.integer[Any]]) -> list[tuple[int, ...]]:
     return [tuple(sorted({key for key in row if 0 <= key <= KEY_MAX})) for row in keys.tolist()]
 
 
@@ -160,7 +159,7 @@ class Group:
     names: tuple[str, ...]
     spec: ToolSpec
     targeted: bool
-    """Whether they name an agent."""
+    """Whether they name an agent or an object."""
 
 
 @lru_cache(maxsize=CACHED)
@@ -168,9 +167,9 @@ def groups(registry: ToolRegistry) -> tuple[Group, ...]:
     """Return the verbs that a registry offers, grouped by their arguments, in the order of first names."""
     alike: dict[object, list[ToolSpec]] = {}
     for spec in registry:
-        alike.setdefault(spec.args, []).append(spec)
+        alike.setdefault((spec.args, spec.payload), []).append(spec)
     return tuple(
-        Group(tuple(spec.name for spec in specs), specs[0], any(arg.role in TARGET_ROLES for arg in specs[0].args))
+        Group(tuple(spec.name for spec in specs), specs[0], not specs[0].roles.isdisjoint(TARGET_ROLES))
         for specs in alike.values()
     )
 
@@ -178,8 +177,11 @@ def groups(registry: ToolRegistry) -> tuple[Group, ...]:
 def cuts(spec: ToolSpec) -> list[int]:
     """Return the numbers of arguments after which a list of values may end, ascending; the last is all of them.
 
-    Trailing arguments that need not be given may be left out; a nested object is there whole or not at all.
+    Trailing arguments that need not be given may be left out; a nested object is there whole or not at all, and lists
+    and records are all there.
     """
+    if spec.payload:
+        return [len(spec.args) + len(spec.payload)]
     ends = [len(spec.args)]
     place = len(spec.args)
     while place and not spec.args[place - 1].required:
@@ -194,9 +196,9 @@ def written(step: ActionStep, registry: ToolRegistry) -> list[Any]:
     """Return a step as a list of values in the order of the registry, without trailing ones that are not given."""
     fields = step.model_dump(mode="json")
     values: list[Any] = [step.act]
-    for arg in registry.spec(step.act).args:
+    for name in places(registry.spec(step.act)):
         value: Any = fields
-        for part in arg.name.split("."):
+        for part in name.split("."):
             value = None if value is None else value[part]
         values.append(_plain(value))
     while values[-1] is None:

@@ -74,7 +74,7 @@ class KeyedJson(Encoding):
 @lru_cache(maxsize=CACHED)
 def _shared(encoding: KeyedJson, registry: ToolRegistry, width: int, height: int) -> dict[str, Any]:
     """Return the definitions of verbs without targets, by the first verb's name and a number."""
-    anyone = Offer((), ())
+    anyone = Offer((), (), ())
     return {
         f"{group.names[0]}{number or ''}": schema
         for group in groups(registry)
@@ -99,7 +99,5 @@ def _targeted(
 def _schemas(
     encoding: KeyedJson, registry: ToolRegistry, group: Group, offer: Offer, width: int, height: int
 ) -> list[dict[str, Any]]:
-    whole = registry.step_schema(
-        group.spec.name, width=width, height=height, enemies=offer.enemies, allies=offer.allies
-    )
+    whole = registry.step_schema(group.spec.name, width=width, height=height, targets=offer.targets)
     return encoding.step_schemas(group, whole["properties"])

@@ -12,11 +12,21 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from ai.actions import ActionStep, ArgSpec, Role, ToolRegistry
+from ai.actions import (
+    TARGET_ROLES,
+    ActionStep,
+    ArgSpec,
+    ListShape,
+    PayloadField,
+    RecordShape,
+    Role,
+    Shape,
+    TextShape,
+    ToolRegistry,
+)
 from ai.encodings.base import (
     CACHED,
     PLAN_STEPS_MAX,
-    TARGET_ROLES,
     Encoding,
     Group,
     Offer,
@@ -265,7 +275,7 @@ def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
 @lru_cache(maxsize=CACHED)
 def _shared(registry: ToolRegistry, width: int, height: int) -> list[str]:
     """Return the rules that all agents share: verbs without targets, and the map's ranges."""
-    steps = [_step(group, Offer((), ())) for group in groups(registry) if not group.targeted]
+    steps = [_step(group, Offer((), (), ())) for group in groups(registry) if not group.targeted]
     free = [f"free ::= {' | '.join(steps)}"] if steps else []
     return [*free, f"x ::= {_whole(0, width - 1)}", f"y ::= {_whole(0, height - 1)}"]
 
@@ -283,7 +293,7 @@ def _targeted(registry: ToolRegistry, offer: Offer) -> list[str]:
 
 def _step(group: Group, offer: Offer) -> str:
     """Return the steps of verbs alike; arguments that may be left out are nested in brackets from the right."""
-    values = [_argument(arg, offer) for arg in group.spec.args]
+    values = [_argument(arg, offer) for arg in group.spec.args] + [_field(field) for field in group.spec.payload]
     ends = cuts(group.spec)
     text = ""
     for start, end in reversed([(a, b) for a, b in zip([0, *ends[:-1]], ends, strict=True) if a < b]):
@@ -302,9 +312,33 @@ def _argument(arg: ArgSpec, offer: Offer) -> str:
     if arg.role is Role.CELL_Y:
         return "y"
     if arg.role in TARGET_ROLES:
-        return f"({' | '.join(_quoted(str(key)) for key in offer.known(arg.role))})"
+        return f"({' | '.join(_quoted(str(key)) for key in offer.targets[arg.role])})"
     low, high = -(-arg.low // arg.scale), arg.high // arg.scale
     return f"({_whole(low, high)})"
+
+
+def _field(field: PayloadField) -> str:
+    """Return a list or record as JSON without white space; what may be left out may be null."""
+    return _json(field.shape) if field.required else f'({_json(field.shape)} | "null")'
+
+
+def _json(shape: Shape) -> str:
+    match shape:
+        case TextShape():
+            return f'"\\"" [^"\\\\\\x00-\\x1F]{{0,{shape.chars_max}}} "\\""'
+        case ListShape():
+            item = _json(shape.item)
+            if not shape.low:
+                return f'"[" ({item} ("," {item}){{0,{shape.high - 1}}})? "]"'
+            return f'"[" {item} ("," {item}){{{shape.low - 1},{shape.high - 1}}} "]"'
+        case RecordShape():
+            parts = [f'{_quoted(json.dumps(field.name))} ":" {_field(field)}' for field in shape.fields]
+            inner = ' "," '.join(parts)
+            return f'"{{" {inner} "}}"'
+        case ArgSpec():
+            if shape.choices:
+                return f"({' | '.join(_quoted(json.dumps(choice)) for choice in shape.choices)})"
+            return _argument(shape, Offer((), (), ()))
 
 
 def _quoted(text: str) -> str:

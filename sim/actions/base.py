@@ -26,8 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ActionStep, CellX, CellY
-from sim.components import Ammo, Kit, Position, Progress, Stamina, Status, Team
+from sim.components import COOLDOWN_GROUPS, Ammo, Cooldowns, Kit, Position, Progress, Stamina, Status, Team
 from sim.conditions import Afflictions
+from sim.frame import Stage
 from sim.grid import UNREACHABLE, Cells, Grid, Occupancy
 from sim.rng import Rng
 from sim.world import World
@@ -77,11 +78,9 @@ class Turn:
     """One execution phase: what actions read, and the effects that are resolved when all have spoken."""
 
     world: World
-    grid: Grid
+    stage: Stage
     occupancy: Occupancy
-    rng: Rng
     tick: int
-    ticks_per_second: int
     harmed: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
@@ -90,12 +89,16 @@ class Turn:
     calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     afflictions: Afflictions = field(init=False)
     notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    grid: Grid = field(init=False)
+    rng: Rng = field(init=False)
+    ticks_per_second: int = field(init=False)
     position: Position = field(init=False)
     progress: Progress = field(init=False)
     team: NDArray[np.int8] = field(init=False)
 
     def __post_init__(self) -> None:
         """Open what nearly every kind reads."""
+        self.grid, self.rng, self.ticks_per_second = self.stage.grid, self.stage.rng, self.stage.ticks_per_second
         self.position, self.progress, self.team = self.world[Position], self.world[Progress], self.world[Team].id
         self.afflictions = Afflictions(self.world, self.tick)
 
@@ -125,6 +128,21 @@ class Turn:
     def seconds(self, seconds: float) -> int:
         """Return the ticks that a constant number of seconds takes."""
         return ticks_of_s(seconds, self.ticks_per_second)
+
+    def payload(self, index: int) -> bytes:
+        """Return the lists and records of a step by the index that stands in its arguments."""
+        return self.stage.payloads[index]
+
+    def ready_at(self, group: str) -> NDArray[np.int32]:
+        """Return the tick from which each agent may use a cooldown group again. Reads only; `cool` writes."""
+        ready: NDArray[np.int32] = self.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(group)]
+        return ready
+
+    def cool(self, rows: Rows, group: str, ticks: Any) -> None:
+        """Let a cooldown group of some agents rest for some ticks from now on, one number or one an agent."""
+        cooldowns, place = self.world[Cooldowns], COOLDOWN_GROUPS.index(group)
+        cooldowns.groups[rows] = np.maximum(cooldowns.groups[rows], np.int8(place + 1))
+        cooldowns.ready_at[place, rows] = self.tick + ticks
 
     def harm(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
         """Let agents lose hit points when the phase is resolved; harm from several adds up."""
@@ -205,6 +223,11 @@ class Action(ActionStep):
     def ticks(cls, turn: Turn, args: Args) -> Any:
         """Return how many ticks the step takes, one number or one an agent, at least 1."""
         return turn.seconds(cls.duration_s)
+
+    @classmethod
+    def cooldown(cls, turn: Turn, args: Args) -> Any:
+        """Return the ticks for which its group rests from the effect on, one number or one an agent."""
+        return turn.seconds(cls.cooldown_s)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:

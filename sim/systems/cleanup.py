@@ -11,6 +11,7 @@ from sim.actions.base import ticks_of_s
 from sim.columns import Component
 from sim.components import Condition, Conditions, Health, Progress, Squad, Status
 from sim.frame import Frame
+from sim.payloads import drop_unused
 from sim.population import promote
 from sim.reinforcements import call_up
 from sim.world import System, World
@@ -22,8 +23,10 @@ class Cleanup(System):
     Where the scenario has a `downed_s`, they are down for that time first: without a plan, until healing gets them up
     again, harm ends them, or the time is over.
 
+    Payloads of plans that are gone go as well.
+
     Reads: Health.
-    Writes: Conditions, Health, Progress, Squad; the population and the reserves.
+    Writes: Conditions, Health, Progress, Squad; the population the reserves, payloads.
     Order: last.
     """
 
@@ -32,7 +35,7 @@ class Cleanup(System):
     writes: ClassVar[tuple[type[Component], ...]] = (Conditions, Health, Progress, Squad)
 
     def process(self, world: World, frame: Frame) -> None:
-        """Bury the dead, let those in who were called, flush, promote."""
+        """Bury the dead, let those in who were called, flush, promote, and forget payloads that no plan needs."""
         dead = world[Health].hp <= 0
         if frame.stage.scenario.downed_s:
             dead = self._beyond_help(world, frame, dead)
@@ -45,6 +48,7 @@ class Cleanup(System):
         world.flush()
         if world.version != before:
             promote(world)
+        drop_unused(world, frame.stage.payloads, frame.stage.registry)
 
     def _beyond_help(self, world: World, frame: Frame, fallen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Let the fallen lie and the rescued get up; return who dies."""

@@ -21,7 +21,6 @@ from sim.actions.defensive import SMOKE_S
 from sim.columns import Component
 from sim.components import (
     AGENT,
-    COOLDOWN_GROUPS,
     ActionSteps,
     Ammo,
     Attention,
@@ -62,7 +61,7 @@ class Execution(System):
         """Let every kind in use act for its agents, then settle what they asked for."""
         stage, steps, progress = frame.stage, world[ActionSteps], world[Progress]
         assert frame.occupancy is not None
-        turn = Turn(world, stage.grid, frame.occupancy, stage.rng, frame.tick, stage.ticks_per_second)
+        turn = Turn(world, stage, frame.occupancy, frame.tick)
         active = (progress.status == Status.RUNNING.value).nonzero()[0]
         step = progress.step[active]
         kind = steps.kind[step, active]
@@ -90,7 +89,7 @@ class Execution(System):
         going = progress.started_at[rows] >= 0
         starting = ~going
         if action.group:
-            starting &= _ready_at(turn, action)[rows] <= turn.tick
+            starting &= turn.ready_at(action.group)[rows] <= turn.tick
         first = starting.nonzero()[0]
         if len(first):
             first = first[self._allowed(action, turn, rows[first], args[:, first])]
@@ -125,7 +124,7 @@ class Execution(System):
         """Let a kind have its effect, and its cooldown start."""
         action.effect(turn, rows, args)
         if action.group:
-            _ready_at(turn, action)[rows] = turn.tick + turn.seconds(action.cooldown_s)
+            turn.cool(rows, action.group, action.cooldown(turn, args))
         turn.finished.append(rows)
 
     def _go(self, action: type[Walk], turn: Turn, rows: Rows, args: Args) -> None:
@@ -190,9 +189,3 @@ class Execution(System):
 
     def _refuse(self, turn: Turn, rows: Rows, codes: Codes | int) -> None:
         refuse(turn.world, rows, codes, turn.tick + turn.seconds(REFUSED_PAUSE_S))
-
-
-def _ready_at(turn: Turn, action: type[Action]) -> NDArray[np.int32]:
-    """Return the column that says from which tick on each agent may use the kind's cooldown group again."""
-    ready: NDArray[np.int32] = turn.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(action.group)]
-    return ready

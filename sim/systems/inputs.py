@@ -107,6 +107,9 @@ class Inputs(System):
             encoded = frame.stage.registry.encode(step)
             steps.kind[place, row] = encoded.kind
             steps.args[place, :, row] = encoded.args
+            if encoded.payload:
+                index = frame.stage.payloads.add(encoded.payload)
+                steps.args[place, frame.stage.registry.spec(encoded.kind).payload_place, row] = index
         progress.status[row] = Status.RUNNING if plan else Status.FINISHED
         progress.step[row] = 0
         progress.started_at[row] = progress.until[row] = -1

@@ -9,6 +9,7 @@ import numpy as np
 from sim.columns import Component
 from sim.components import ActionSteps, Progress, Status
 from sim.frame import Frame
+from sim.payloads import write_payloads
 from sim.world import System, World
 
 
@@ -16,7 +17,7 @@ class Planning(System):
     """Makes the tick's one batch call and writes the plans it brings back.
 
     Reads: nothing but the frame's batch.
-    Writes: ActionSteps, Progress.
+    Writes: ActionSteps, Progress; payloads.
     Order: after perception, before execution.
     """
 
@@ -40,6 +41,8 @@ class Planning(System):
             steps.kind[step, rows] = plans.kind[step] if step < used else 0
             for place in range(steps.args.shape[1]):
                 steps.args[step, place, rows] = plans.args[step, place] if step < used else 0
+        if plans.payloads:
+            write_payloads(world, frame.stage.payloads, plans, rows, frame.stage.registry)
         progress.status[rows] = Status.RUNNING
         progress.step[rows] = 0
         progress.started_at[rows] = -1

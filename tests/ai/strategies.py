@@ -6,12 +6,15 @@ Values shrink to small ids, small maps and short texts, so that a failure reads 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from hypothesis import reject
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 
 from ai.actions import (
+    TARGET_ROLES,
     ActionStep,
     AllyId,
     ArgSpec,
@@ -20,13 +23,24 @@ from ai.actions import (
     CellY,
     Distance,
     EnemyId,
+    ItemName,
+    ListShape,
+    ObjectId,
+    Payload,
+    PayloadField,
+    RecordShape,
     Role,
     Scan,
+    Shape,
+    Share,
+    Text,
+    TextShape,
     ToolRegistry,
     ToolSpec,
     Wait,
 )
 from ai.clients.faulty import OUTCOMES, Fault
+from ai.errors import ContractError
 from ai.plan import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 
@@ -132,6 +146,53 @@ def small_registry(offered: list[str] | None = None) -> ToolRegistry:
     return ToolRegistry(KINDS, offered=offered)
 
 
+class UseItem(ActionStep):
+    """Use a thing you carry."""
+
+    act: Literal["UseItem"] = "UseItem"
+    item_name: ItemName
+
+
+class Interact(ActionStep):
+    """Do something with a thing you see."""
+
+    act: Literal["Interact"] = "Interact"
+    target_id: ObjectId
+
+
+class Patrol(ActionStep):
+    """Walk from cell to cell."""
+
+    act: Literal["Patrol"] = "Patrol"
+    waypoints: Annotated[tuple[Cell, ...], Field(min_length=2, max_length=4), Payload()]
+    pace: Speed = Speed.RUN
+
+
+class Site(BaseModel):
+    """Where and how much."""
+
+    at: Cell
+    share: Share = 0.5
+    why: Annotated[Text, Field(max_length=20)] | None = None
+
+
+class Dig(ActionStep):
+    """Change the ground."""
+
+    act: Literal["Dig"] = "Dig"
+    name: Annotated[Text, Field(max_length=12), Payload()]
+    site: Annotated[Site, Payload()]
+
+
+WIDE: tuple[type[ActionStep], ...] = (*KINDS, UseItem, Interact, Patrol, Dig)
+NAMES = {Role.ITEM: ("smoke", "rope", "medkit")}
+
+
+def wide_registry() -> ToolRegistry:
+    """Return a registry of all kinds above, with names, objects, lists and records."""
+    return ToolRegistry(WIDE, names=NAMES)
+
+
 def snapshot(*, x: int = 5, y: int = 5, **fields: Any) -> WorldSnapshot:
     """Return a snapshot on the small map; `me` adds to the agent's own fields."""
     me = {"pos": {"x": x, "y": y}, **fields.pop("me", {})}
@@ -182,10 +243,12 @@ def worlds() -> st.SearchStrategy[WorldSnapshot]:
             "medkits": st.integers(0, 1),
             "smokes": st.integers(0, 1),
             "explosives": st.integers(0, 1),
+            "holdings": st.dictionaries(st.sampled_from(["rope", "ore"]), st.integers(1, 3)),
             "cooldowns": st.dictionaries(st.sampled_from(["attack", "throw"]), st.sampled_from([0, 0.5, 3])),
         },
     )  # fmt: skip
     poi = st.fixed_dictionaries({"k": st.just("gate"), "pos": places()})
+    thing = st.fixed_dictionaries({"id": KEYS, "kind": st.sampled_from(["door", "crate"]), "pos": places()})
     leader = st.fixed_dictionaries({"id": KEYS, "pos": places()})
     fields = st.fixed_dictionaries(
         {"me": me, "bounds": st.just({"width": MAP_WIDTH, "height": MAP_HEIGHT})},
@@ -193,6 +256,7 @@ def worlds() -> st.SearchStrategy[WorldSnapshot]:
             "enemies": _others(3),
             "allies": _others(2),
             "pois": st.lists(poi, max_size=1),
+            "objects": st.lists(thing, max_size=2, unique_by=lambda o: o["id"]),
             "player": leader,
             "objective": st.sampled_from(["", "hold", "Extract the crate", "reach the gate"]),
             "orders": st.lists(st.sampled_from(["hold", "follow"]), max_size=1),
@@ -214,15 +278,45 @@ def steps(registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
 
 def _step(spec: ToolSpec, registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
     required = {arg.name: _value(arg) for arg in spec.args if arg.required}
+    required |= {field.name: inside(field) for field in spec.payload}
     optional = {arg.name: _value(arg) for arg in spec.args if not arg.required and "." not in arg.name}
     drawn = st.fixed_dictionaries(required, optional=optional)
-    return drawn.map(lambda fields: registry.make(spec.name, **fields))
+    return drawn.map(lambda fields: _made(spec, registry, fields))
+
+
+def _made(spec: ToolSpec, registry: ToolRegistry, fields: dict[str, Any]) -> ActionStep:
+    try:
+        return registry.make(spec.name, **fields)
+    except ContractError:
+        if not spec.payload:
+            raise
+        return reject()  # a record with a rule of its own
+
+
+def inside(field: PayloadField, width: int = 20, height: int = 20) -> st.SearchStrategy[Any]:
+    """Draw a list or record of a step, with whole numbers, and cells on a map of a size."""
+    drawn = _shaped(field.shape, width, height)
+    return drawn if field.required else st.none() | drawn
+
+
+def _shaped(shape: Shape, width: int, height: int) -> st.SearchStrategy[Any]:
+    match shape:
+        case TextShape():
+            return st.text(st.characters(codec="utf-8"), max_size=min(shape.chars_max, 8))
+        case ListShape():
+            return st.lists(_shaped(shape.item, width, height), min_size=shape.low, max_size=shape.high)
+        case RecordShape():
+            return st.fixed_dictionaries({field.name: inside(field, width, height) for field in shape.fields})
+        case ArgSpec():
+            if shape.role in (Role.CELL_X, Role.CELL_Y):
+                return st.integers(0, (width if shape.role is Role.CELL_X else height) - 1)
+            return _value(shape)
 
 
 def _value(arg: ArgSpec) -> st.SearchStrategy[Any]:
     if arg.choices:
         return st.sampled_from(arg.choices)
-    if arg.role in (Role.ENEMY, Role.ALLY):
+    if arg.role in TARGET_ROLES:
         return KEYS
     if arg.role in (Role.CELL_X, Role.CELL_Y):
         return st.integers(0, 20)

@@ -22,10 +22,21 @@ from ai.plan import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch
 from sim.actions import default_registry
 from tests.ai.gbnf import as_regex
-from tests.ai.strategies import MAP_HEIGHT, MAP_WIDTH, asked, enemy, one_row, small_registry, snapshot, steps
+from tests.ai.strategies import (
+    MAP_HEIGHT,
+    MAP_WIDTH,
+    asked,
+    enemy,
+    inside,
+    one_row,
+    small_registry,
+    snapshot,
+    steps,
+    wide_registry,
+)
 
 STREAMS = Path(__file__).parent.parent / "fixtures" / "sse"
-REGISTRIES = {"small": small_registry(), "default": default_registry()}
+REGISTRIES = {"small": small_registry(), "wide": wide_registry(), "default": default_registry()}
 LINE = encoding_of("line")
 KEYED = [encoding_of("named"), encoding_of("tuple")]
 SLOTS = {f"a{n}": 100 + n for n in range(1, 9)}
@@ -200,7 +211,7 @@ def legal_steps(registry: ToolRegistry, batch: SnapshotBatch) -> st.SearchStrate
     enemies = [key for key in batch.enemy[0].tolist() if key >= 0]
     allies = [key for key in (*batch.ally[0].tolist(), int(batch.keys[0]), int(batch.leader[0])) if key >= 0]
     ranges = {Role.CELL_X: range(batch.map.width), Role.CELL_Y: range(batch.map.height), Role.ENEMY: enemies,
-              Role.ALLY: allies}  # fmt: skip
+              Role.ALLY: allies, Role.OBJECT: [key for key in batch.object[0].tolist() if key >= 0]}  # fmt: skip
 
     def made(spec: ToolSpec) -> st.SearchStrategy[ActionStep] | None:
         drawn = {}
@@ -209,7 +220,8 @@ def legal_steps(registry: ToolRegistry, batch: SnapshotBatch) -> st.SearchStrate
             if not offered:
                 return None
             drawn[arg.name] = st.sampled_from(list(offered))
-        required = {arg.name for arg in spec.args if arg.required}
+        drawn |= {field.name: inside(field, batch.map.width, batch.map.height) for field in spec.payload}
+        required = {arg.name for arg in spec.args if arg.required} | {field.name for field in spec.payload}
         fields = st.fixed_dictionaries(
             {name: value for name, value in drawn.items() if name in required},
             optional={name: value for name, value in drawn.items() if name not in required and "." not in name},

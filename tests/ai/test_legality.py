@@ -9,24 +9,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.actions import ARGS_MAX, NONE, ActionStep, AllyId, CellX, EnemyId, Role, Scan, ToolRegistry, Wait
+from ai.actions import ARGS_MAX, NONE, ActionStep, AllyId, CellX, EnemyId, Role, Scan, ToolRegistry, Wait, cells_in
+from ai.errors import ContractError
 from ai.legality import refusals
 from ai.plan import PlanBatch, Refusal
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from tests.ai.strategies import (
     Attack,
     Heal,
+    Interact,
     MoveTo,
     Retreat,
     TakeCover,
     asked,
     enemy,
     raw_plans,
-    small_registry,
     snapshot,
+    wide_registry,
 )
 
-REGISTRY = small_registry()
+REGISTRY = wide_registry()
 WORLD = snapshot(
     enemies=[enemy(9, 7, 5), enemy(8, 9, 9)],
     allies=[enemy(2, 5, 6)],
@@ -70,7 +72,7 @@ def test_a_plan_is_judged_by_what_its_agent_knows(steps: list[ActionStep], expec
 
 def test_a_kind_that_is_not_offered_is_refused() -> None:
     """A verb the registry knows but does not offer is refused, whatever its arguments."""
-    assert verdict([Wait()], small_registry(["Scan"])) is Refusal.UNKNOWN_KIND
+    assert verdict([Wait()], REGISTRY.offering(["Scan"])) is Refusal.UNKNOWN_KIND
 
 
 def test_without_a_leader_nobody_is_the_leader() -> None:
@@ -114,9 +116,14 @@ def slow_verdict(batch: SnapshotBatch, plans: PlanBatch, row: int, registry: Too
         code = int(plans.kind[step, row])
         if not 0 <= code < len(registry.specs) or registry.specs[code].name not in registry:
             return Refusal.UNKNOWN_KIND
-        args = registry.specs[code].args
+        spec = registry.specs[code]
+        args = spec.args
         for place in range(ARGS_MAX):
             value = int(plans.args[step, place, row])
+            if spec.payload and place == len(args):
+                if value < 0:
+                    return Refusal.OUT_OF_RANGE
+                continue
             if place >= len(args):
                 if value != NONE:
                     return Refusal.OUT_OF_RANGE
@@ -136,6 +143,17 @@ def slow_verdict(batch: SnapshotBatch, plans: PlanBatch, row: int, registry: Too
                 return Refusal.UNKNOWN_TARGET
             if arg.role is Role.ALLY and value not in {*batch.ally[row], batch.keys[row], batch.leader[row]}:
                 return Refusal.UNKNOWN_TARGET
+            if arg.role is Role.OBJECT and value not in batch.object[row]:
+                return Refusal.UNKNOWN_TARGET
+        if spec.payload:
+            try:
+                step_made = registry.decode(
+                    code, plans.args[step, :, row].tolist(), plans.payloads.get((row, step), b"")
+                )
+            except ContractError:
+                return Refusal.OUT_OF_RANGE
+            if any(cell.x >= batch.map.width or cell.y >= batch.map.height for cell in cells_in(step_made)):
+                return Refusal.OUTSIDE_MAP
     return Refusal.ACCEPTED
 
 
@@ -145,7 +163,7 @@ def test_all_agents_at_once_are_judged_as_each_alone(data: st.DataObject) -> Non
     """The check on arrays agrees, for any integers, with the slow check of one agent after the other."""
     batch = SnapshotBatch.from_snapshots(data.draw(asked()))
     offered = data.draw(st.sampled_from([None, ["Attack", "MoveTo", "Wait"], []]))
-    registry = small_registry(offered)
+    registry = wide_registry() if offered is None else wide_registry().offering(offered)
     plans = data.draw(raw_plans(batch.keys, registry))
     found = refusals(batch, plans, registry)
     assert found.tolist() == [slow_verdict(batch, plans, row, registry) for row in range(len(batch))]
@@ -173,3 +191,47 @@ class Swap(ActionStep):
 def test_roles_are_read_for_each_place_of_an_argument(step: Swap, expected: Refusal) -> None:
     """Kinds of third parties may put targets and cells at any place; the first wrong argument decides."""
     assert verdict([step], ToolRegistry([Swap, Retreat, MoveTo])) is expected
+
+
+def _route(*cells: tuple[int, int]) -> ActionStep:
+    return REGISTRY.make("Patrol", waypoints=[{"x": x, "y": y} for x, y in cells])
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (_route((1, 1), (15, 11)), Refusal.ACCEPTED),
+        (_route((1, 1), (16, 1)), Refusal.OUTSIDE_MAP),
+        (_route((1, 1), (1, 12)), Refusal.OUTSIDE_MAP),
+        (Interact(target_id=5), Refusal.ACCEPTED),
+        (Interact(target_id=6), Refusal.UNKNOWN_TARGET),
+    ],
+)
+def test_payloads_and_objects_are_judged(step: ActionStep, expected: Refusal) -> None:
+    """Cells inside a list must lie on the map, and an object must be one the agent sees."""
+    thing = {"id": 5, "kind": "door", "pos": {"x": 1, "y": 1}}
+    batch = SnapshotBatch.from_snapshots([(AgentId(1), snapshot(objects=[thing]))])
+    plans = PlanBatch.from_steps(batch.keys, [[step]], REGISTRY)
+    assert Refusal(int(refusals(batch, plans, REGISTRY)[0])) is expected
+
+
+def test_a_step_without_its_payload_is_refused() -> None:
+    """Integers that name a payload which the plan does not carry are out of range."""
+    batch = SnapshotBatch.from_snapshots([(AgentId(1), WORLD)])
+    plans = PlanBatch.from_steps(batch.keys, [[_route((1, 1), (2, 2))]], REGISTRY)
+    plans.payloads.clear()
+    assert refusals(batch, plans, REGISTRY).tolist() == [Refusal.OUT_OF_RANGE]
+
+
+def test_payloads_travel_with_their_plans() -> None:
+    """Taking and putting plans takes and puts their payloads, and no others stay behind."""
+    keys = np.arange(3, dtype=np.int64)
+    one, two = _route((1, 1), (2, 2)), _route((3, 3), (4, 4))
+    plans = PlanBatch.from_steps(keys, [[one], [two, one], [one]], REGISTRY)
+    part = plans.take(np.array([1, 2]))
+    assert [part.steps(row, REGISTRY) for row in range(2)] == [(two, one), (one,)]
+    plans.put(np.array([0, 2]), part, np.array([0, 1]), 0)
+    assert [plans.steps(row, REGISTRY) for row in range(3)] == [(two, one), (two, one), (one,)]
+    plans.put(np.array([1]), PlanBatch.from_steps(keys[:1], [[Interact(target_id=1)]], REGISTRY), np.array([0]), 0)
+    assert sorted(plans.payloads) == [(0, 0), (0, 1), (2, 0)]
+    assert plans.digest(()) != plans.take(np.array([0, 1, 1])).digest(())

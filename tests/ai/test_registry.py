@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
-from ai.actions import ARGS_MAX, COMMON_KINDS, NONE, ActionStep, CellX, Distance, Role, Scan, ToolRegistry, Wait
+from ai.actions import (
+    ARGS_MAX,
+    COMMON_KINDS,
+    NONE,
+    PAYLOAD_BYTES_MAX,
+    ActionStep,
+    Cell,
+    CellX,
+    Distance,
+    Payload,
+    Role,
+    Scan,
+    Text,
+    ToolRegistry,
+    Wait,
+    cells_in,
+)
 from ai.errors import ContractError, ParseError
-from tests.ai.strategies import KINDS, MoveTo, small_registry, steps
+from tests.ai.strategies import KINDS, NAMES, WIDE, MoveTo, Patrol, Site, UseItem, small_registry, steps, wide_registry
 
-REGISTRY = small_registry()
+REGISTRY = wide_registry()
 FIELDS = ["act", "x", "y", "target_id", "speed", "position", "\ud800"]
 
 
@@ -22,7 +39,7 @@ FIELDS = ["act", "x", "y", "target_id", "speed", "position", "\ud800"]
 def test_a_step_survives_integers_and_json(step: ActionStep) -> None:
     """Every legal step is the same after encoding and decoding, and after JSON and parsing."""
     encoded = REGISTRY.encode(step)
-    assert REGISTRY.decode(encoded.kind, encoded.args) == step
+    assert REGISTRY.decode(encoded.kind, encoded.args, encoded.payload) == step
     assert REGISTRY.parse_step(step.model_dump(mode="json", exclude_none=True)) == step
 
 
@@ -93,7 +110,7 @@ def test_codes_follow_names_and_stay_under_another_offer() -> None:
     """Codes are positions in name order; offering fewer kinds changes no code, so plans need no translation."""
     names = [spec.name for spec in REGISTRY.specs]
     assert names == sorted(names)
-    assert ToolRegistry(reversed(KINDS)).digest == REGISTRY.digest
+    assert ToolRegistry(reversed(WIDE), names=NAMES).digest == REGISTRY.digest
     few = REGISTRY.offering(COMMON_KINDS)
     assert "AimedShot" not in few
     assert "AimedShot" in REGISTRY
@@ -101,7 +118,7 @@ def test_codes_follow_names_and_stay_under_another_offer() -> None:
     assert few.offering(["AimedShot", "Wait"]).names == ("Wait",)
     assert few.digest != REGISTRY.digest
     assert [spec.name for spec in few] == list(few.names)
-    assert len(few) == len(REGISTRY) - 1
+    assert set(REGISTRY.names) - set(few.names) == {"AimedShot", "Dig", "Interact", "Patrol", "UseItem"}
 
 
 def test_scan_and_wait_are_always_encodable() -> None:
@@ -127,7 +144,7 @@ def test_optional_and_nested_fields_have_places() -> None:
 
 def test_the_schema_lists_what_an_agent_may_write() -> None:
     """Targets become an enumeration, cells get the map's range, optional fields may be null, nothing else fits."""
-    attack = REGISTRY.step_schema("Attack", enemies=[9, 4])
+    attack = REGISTRY.step_schema("Attack", targets={Role.ENEMY: [9, 4]})
     assert attack["properties"]["target_id"] == {"type": "integer", "enum": [9, 4]}
     move = REGISTRY.step_schema("MoveTo", width=16, height=12)
     assert move["properties"]["x"] == {"type": "integer", "minimum": 0, "maximum": 15}
@@ -194,3 +211,125 @@ def test_unknown_names_and_codes_are_told() -> None:
         small_registry(["Fly"])
     with pytest.raises(ContractError, match="Attack cannot be made"):
         REGISTRY.make("Attack", target_id="x")
+
+
+# Names.
+
+
+def test_names_are_positions_in_a_sorted_table() -> None:
+    """A name is text in a step and its place among the sorted names as an integer; schema and message list them."""
+    assert REGISTRY.encode(UseItem(item_name="rope")).args == (1, NONE, NONE, NONE)
+    assert REGISTRY.step_schema("UseItem")["properties"]["item_name"] == {
+        "type": "string",
+        "enum": ["medkit", "rope", "smoke"],
+    }
+    with pytest.raises(ParseError, match="UseItem: item_name: no item is named 'flute'; known: medkit, rope, smoke"):
+        REGISTRY.parse_step({"act": "UseItem", "item_name": "flute"})
+    with pytest.raises(ContractError, match="no item is named 'flute'"):
+        REGISTRY.encode(UseItem(item_name="flute"))
+    with pytest.raises(ContractError, match="no item is named 'flute'"):
+        REGISTRY.make("UseItem", item_name="flute")
+    with pytest.raises(ContractError, match="3 is no position among 3 choices"):
+        REGISTRY.decode(REGISTRY.code("UseItem"), [3])
+
+
+def test_without_names_a_kind_keeps_its_code_and_is_not_offered() -> None:
+    """Binding names changes what is offered and the digest, never a code; an offer that was narrowed stays narrow."""
+    bare = ToolRegistry(WIDE)
+    assert "UseItem" not in bare
+    assert bare.code("UseItem") == REGISTRY.code("UseItem")
+    assert bare.with_names(NAMES).digest == REGISTRY.digest
+    assert bare.with_names({Role.ITEM: ["rope"]}).digest != REGISTRY.digest
+    assert bare.offering(["Wait"]).with_names(NAMES).names == ("Wait",)
+    assert REGISTRY.offering(["UseItem"]).names == ("UseItem",)
+
+
+def test_bad_tables_of_names_are_told() -> None:
+    """A role that has no names and a table that is too long are errors."""
+    with pytest.raises(ContractError, match="not a role of names"):
+        ToolRegistry(KINDS, names={Role.ENEMY: ["bob"]})
+    with pytest.raises(ContractError, match="257 names of items; at most 256"):
+        ToolRegistry(KINDS, names={Role.ITEM: map(str, range(257))})
+
+
+# Payloads.
+
+
+def test_lists_and_records_are_kept_whole() -> None:
+    """Integers hold what is a number, canonical bytes hold the rest; equal contents have equal bytes."""
+    step = REGISTRY.make("Patrol", waypoints=[{"x": 1, "y": 2}, {"x": 3, "y": 4}], pace="run")
+    encoded = REGISTRY.encode(step)
+    assert encoded.args == (1, 0, NONE, NONE)
+    assert encoded.payload == b'{"waypoints":[{"x":1,"y":2},{"x":3,"y":4}]}'
+    assert REGISTRY.decode(encoded.kind, encoded.args, encoded.payload) == step
+    for payload in (b"", b"[]", b"3", b"{}", b'{"waypoints":[{"x":1,"y":2}]}'):
+        with pytest.raises(ContractError, match="Patrol"):
+            REGISTRY.decode(encoded.kind, encoded.args, payload)
+
+
+def test_the_schema_of_a_payload_is_spelled_out() -> None:
+    """Lists have bounds, cells the map's range, records all their properties, optional ones may be null."""
+    patrol = REGISTRY.step_schema("Patrol", width=8, height=6)["properties"]["waypoints"]
+    assert (patrol["type"], patrol["minItems"], patrol["maxItems"]) == ("array", 2, 4)
+    assert patrol["items"]["properties"]["y"] == {"type": "integer", "minimum": 0, "maximum": 5}
+    dig = REGISTRY.step_schema("Dig")["properties"]
+    assert dig["name"] == {"type": "string", "maxLength": 12}
+    assert dig["site"]["required"] == ["at", "share", "why"]
+    assert dig["site"]["properties"]["why"] == {"anyOf": [{"type": "string", "maxLength": 20}, {"type": "null"}]}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"act": "Patrol", "waypoints": [{"x": 1, "y": 1}]}, r"Patrol\.waypoints"),
+        ({"act": "Patrol", "waypoints": [{"x": 1, "y": 1}] * 5}, r"Patrol\.waypoints"),
+        ({"act": "Patrol", "waypoints": [{"x": 1, "y": 1}, {"x": 1, "y": 4096}]}, r"Patrol\.waypoints\.1\.y"),
+        ({"act": "Dig", "name": "\ud800", "site": {"at": {"x": 1, "y": 1}}}, r"Dig\.name: .*sound Unicode"),
+        ({"act": "Dig", "name": 7, "site": {"at": {"x": 1, "y": 1}}}, r"Dig\.name: .*a text"),
+        ({"act": "Dig", "name": "pit", "site": {"at": {"x": 1, "y": 1}, "share": 1.5}}, r"Dig\.site\.share"),
+    ],
+)
+def test_a_wrong_payload_is_told_by_its_place(data: object, message: str) -> None:
+    """The error names the entry or the field inside."""
+    with pytest.raises(ParseError, match=message):
+        REGISTRY.parse_step(data)
+
+
+def test_a_payload_has_a_limit_in_bytes() -> None:
+    """Whatever its fields allow, a payload that takes too many bytes is refused by the parser and the encoder."""
+
+    class Tell(ActionStep):
+        """Say something long."""
+
+        act: Literal["Tell"] = "Tell"
+        words: Annotated[Text, Field(max_length=PAYLOAD_BYTES_MAX), Payload()]
+
+    registry = ToolRegistry([Tell])
+    words = "x" * PAYLOAD_BYTES_MAX
+    with pytest.raises(ParseError, match="more than 4096 bytes"):
+        registry.parse_step({"act": "Tell", "words": words})
+    with pytest.raises(ContractError, match="4096 are kept"):
+        registry.encode(Tell(words=words))
+
+
+def test_cells_are_found_however_deep() -> None:
+    """Every cell inside lists and records of a step is found, so that the map's edge binds them."""
+    patrol = Patrol(waypoints=({"x": 1, "y": 2}, {"x": 3, "y": 4}))  # type: ignore[arg-type]
+    assert [(cell.x, cell.y) for cell in cells_in(patrol)] == [(1, 2), (3, 4)]
+    site = Site(at={"x": 5, "y": 6})  # type: ignore[arg-type]
+    assert [(cell.x, cell.y) for cell in cells_in((site, 3, None))] == [(5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        (Annotated[tuple[Cell, ...], Payload()], "needs a max_length"),
+        (Annotated[Text, Payload()], "needs a max_length"),
+        (Annotated[dict[str, int], Payload()], "must be one of the marked types"),
+        (Annotated[Site | None, Payload()], "no argument of it may be None"),
+    ],
+)
+def test_payloads_without_bounds_are_refused(field: Any, message: str) -> None:
+    """Every list and text of a payload has a limit, and only shapes that prompts and schemas can show are taken."""
+    with pytest.raises(ContractError, match=message):
+        ToolRegistry([_kind("Do it.", annotations={"act": Literal["Bad"], "f": field}, act="Bad")])

@@ -21,7 +21,7 @@ from sim.rng import philox4x32
 from sim.scenario import Scenario, terrain
 from sim.simulation import Simulation, TickReport
 from sim.tiers import LivePlans
-from tests.reference.slow_tick import KIND_NAMES, Known, Plan, SlowTick, SlowWorld, Step, heuristic
+from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step, heuristic
 
 Choose = Callable[[int, int], Plan]
 """Gives the plan of an agent key at a tick; asked twice, it answers the same with fresh steps."""
@@ -206,7 +206,7 @@ class Dice:
         return values[self.below(len(values))]
 
 
-def random_plans(seed: int, keys: int, width: int, height: int, kinds: Sequence[str] = KIND_NAMES) -> Choose:
+def random_plans(seed: int, keys: int, width: int, height: int, kinds: Sequence[str] = RULED) -> Choose:
     """Return a script of random plans of one to four steps of some kinds, with targets and cells of every sort."""
 
     def choose(key: int, tick: int) -> Plan:

@@ -1,8 +1,8 @@
 """A second, slow implementation of the tick's rules, to hold the fast one against.
 
 Plain Python: one agent at a time, lists and dictionaries, no arrays. It is written from the documented rules, keeps its
-own copy of every number they name, and shares with the simulation only data (scenarios, inputs, the names of columns)
-and the scalar random block, which has published vectors of its own.
+own copy of every number they name, and shares with the simulation only data (scenarios, inputs, the names of columns,
+kinds and cooldown groups) and the scalar random block, which has published vectors of its own.
 
 Agents are visited in descending key order in the execution phase, the opposite of what the fast one does: the rules
 promise that the order cannot matter.
@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sim.actions import default_registry
+from sim.components import COOLDOWN_GROUPS as GROUPS
 from sim.inputs import Act, Collapse, Control, Fortify, Input, Move, Order, Remove, SetCells, Spawn, SpawnWave
 from sim.rng import philox4x32
 from sim.scenario import Scenario
@@ -23,16 +25,16 @@ NONE = -(2**31)
 HIT = 1
 """The purpose number of hit draws."""
 
-KIND_NAMES = (
+KIND_NAMES = tuple(spec.name for spec in default_registry().specs)
+"""Every kind in name order; a stored code is the position."""
+RULED = (
     "AimedShot", "AoEAttack", "Approach", "Attack", "Block", "CallReinforcements", "Charge", "CoordinateAttack",
     "CoverFire", "Distract", "Dodge", "Heal", "HeavyAttack", "MarkTarget", "MoveTo", "Parry", "QuickAttack", "Regroup",
     "Reload", "RequestCover", "Retreat", "Revive", "Scan", "SetAmbush", "Strafe", "TakeCover", "Taunt",
     "ThrowExplosive", "ThrowSmoke", "Wait",
 )  # fmt: skip
-"""Kinds in name order; a stored code is the position."""
+"""The kinds whose rules are written down here."""
 WALKS = ("Approach", "Charge", "MoveTo", "Regroup", "Retreat", "SetAmbush", "TakeCover")
-GROUPS = ("block", "heal", "scan", "throw", "weapon", "ambush", "command", "provoke", "reinforce")
-"""Cooldown groups in stored order."""
 BUDGETS = ("traps", "terrain_edits", "spawns")
 """The director's budgets in stored order."""
 STATUSES = ("none", "running", "finished", "refused", "stale")
@@ -133,6 +135,7 @@ class Agent:
     order: str | None = None
     stamina: int = 100
     ready_at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, 0))
+    groups: int = 0
     guard_until: int = 0
     ends: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CONDITIONS, 0))
     marked_by: int | None = None
@@ -180,6 +183,7 @@ class Agent:
             "Weapon.reach": self.reach,
             "Weapon.accuracy": self.accuracy,
             "Senses.sight": self.sight,
+            "Cooldowns.groups": self.groups,
             "Cooldowns.ready_at": [self.ready_at[group] for group in GROUPS],
             "Guard.until": self.guard_until,
             "Conditions.until": [self.ends[name] for name in CONDITIONS],
@@ -250,7 +254,7 @@ class Known:
             "goal_y": goal[1],
             "objective": -1 if me.objective is None else world.texts.index(me.objective),
             "order": -1 if me.order is None else world.texts.index(me.order),
-            "ready": [self.cooldowns[group] for group in GROUPS],
+            "ready": [self.cooldowns[group] for group in GROUPS[: max(a.groups for a in world.agents.values())]],
             "conditions": bits(world.held(me)),
             "taunter": _or(me.drawn_by if drawn else None),
             "drawn_x": _or(me.drawn_to[0] if drawn and me.drawn_to else None),
@@ -807,6 +811,7 @@ class SlowWorld:
         self.executed[step.kind] += 1
         if group:
             agent.ready_at[group] = now + self.ticks(cooldown)
+            agent.groups = max(agent.groups, GROUPS.index(group) + 1)
         self.finish(agent)
 
     def finish(self, agent: Agent) -> None:
@@ -1115,6 +1120,7 @@ class SlowWorld:
             if step.kind in COOLDOWNS:
                 group, cooldown = COOLDOWNS[step.kind]
                 agent.ready_at[group] = self.tick_number + self.ticks(cooldown)
+                agent.groups = max(agent.groups, GROUPS.index(group) + 1)
             self.finish(agent)
             return
         pace = 10 if step.kind == "Charge" else 5

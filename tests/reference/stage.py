@@ -109,6 +109,7 @@ class Stage:
 
     def cool(self, key: int, **ready_at: int) -> None:
         """Let an agent's cooldown groups work again from these ticks on."""
+        self[key, "Cooldowns.groups"] = max(COOLDOWN_GROUPS.index(group) + 1 for group in ready_at)
         self[key, "Cooldowns.ready_at"] = [ready_at.get(group, 0) for group in COOLDOWN_GROUPS]
 
     def at(self, key: int) -> tuple[int, int]:
