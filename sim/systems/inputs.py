@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ai.actions import ActionStep, Role
+from ai.actions import ActionStep, Role, cells_in
 from ai.errors import ParseError
 from sim.columns import Component
 from sim.components import AGENT, ActionSteps, Goal, Health, Position, Progress, Squad, Status
@@ -145,6 +145,9 @@ class Inputs(System):
         for arg, value in zip(registry.spec(step.act).args, registry.encode(step).args, strict=False):
             if value >= sides.get(arg.role, value + 1):
                 return f"the step of agent {item.agent}: {arg.name} {value} is outside the {_size(grid)} map"
+        for cell in cells_in(step):
+            if cell.x >= grid.width or cell.y >= grid.height:
+                return f"the step of agent {item.agent}: ({cell.x}, {cell.y}) is outside the {_size(grid)} map"
         self._write(world, frame, row, step)
         return None
 
