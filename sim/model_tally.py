@@ -5,6 +5,7 @@ Times to the first plan are measured and stand in the report beside a replay, ne
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -29,15 +30,19 @@ class ModelTally:
 
     def add(self, plans: BatchPlans) -> None:
         """Take in the planning of one tick."""
-        self.usage.add(plans.usage)
         if plans.first_plan_s is not None:
             self._first_plan_s.append(plans.first_plan_s)
+        self.take(plans.usage, plans.shards, plans.model)
+
+    def take(self, usage: LlmUsage, shards: Sequence[Mapping[str, Any]], model: Mapping[str, Any]) -> None:
+        """Take in what the planning of one tick used, how it was cut, and what it said about the calls."""
+        self.usage.add(usage)
         sizes: dict[str, int] = {}
-        for shard in plans.shards:
+        for shard in shards:
             sizes[shard["tier"]] = max(shard["k"], sizes.get(shard["tier"], 0))
         self.shard_size.update(sizes)
-        self.in_flight = plans.model.get("in_flight", self.in_flight)
-        entered = plans.model.get("breaker", [])
+        self.in_flight = model.get("in_flight", self.in_flight)
+        entered = model.get("breaker", [])
         self.opened += entered.count(BreakerState.OPEN.value)
         self.breaker = entered[-1] if entered else self.breaker
 

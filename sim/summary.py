@@ -14,6 +14,8 @@ from rich.table import Table
 
 from sim.model_tally import ModelTally
 from sim.outcome import TeamStanding
+from sim.replay.format import Tick, count_of
+from sim.replay.record import usage_of
 from sim.scenario import Scenario
 from sim.simulation import TickReport
 
@@ -35,6 +37,7 @@ class Tally:
         self.seed = seed
         self.replay = replay
         self.ticks = 0
+        self.recorded = 0
         self.alive = scenario.agents
         self.root: str | None = None
         self.outcome: str | None = None
@@ -60,6 +63,14 @@ class Tally:
             self.tiers.update(report.plans.counts())
             self.model.add(report.plans)
 
+    def add_recorded(self, tick: Tick) -> None:
+        """Take in one tick of which there is only the record; it takes no time."""
+        self.ticks = tick.t + 1
+        self.recorded += 1
+        self.alive, self.root, self.outcome = tick.agents, tick.root, tick.outcome
+        self.tiers.update({tier: count_of(keys) for tier, keys in tick.planned.items()})
+        self.model.take(usage_of(tick.usage), tick.shards, tick.model)
+
     @property
     def plans(self) -> int:
         """Plans made."""
@@ -68,7 +79,7 @@ class Tally:
     @property
     def ticks_per_s(self) -> float:
         """Ticks over the seconds inside ticking and recording; setting up is left out."""
-        return self.ticks / self.run_s if self.run_s else 0.0
+        return (self.ticks - self.recorded) / self.run_s if self.run_s else 0.0
 
     def as_json(self) -> dict[str, Any]:
         """Return the object that `tickweave run --json` prints."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
@@ -13,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ai.clients.base import LlmClient
 from ai.prompt import PROMPT_VERSION
 from ai.resilience import RETRIES
 from sim.cli.common import (
@@ -25,16 +27,20 @@ from sim.cli.common import (
     print_table,
     progress_bar,
     report_path,
+    require_file,
     unused_name,
+    usage,
     writable,
 )
 from sim.cli.model import described, ready_model
 from sim.explain import one_line, shown
 from sim.feed import Feed, Listed, Streamed
+from sim.inputs import TimedInput
 from sim.plugins import load_plugins
 from sim.replay.keyframes import EVERY
+from sim.replay.recover import resume as resume_replay
 from sim.replay.writer import Recorder, open_replay
-from sim.scenario import TICKS_MAX, folder_of, inputs_from_lines, load, read_text
+from sim.scenario import TICKS_MAX, Scenario, folder_of, inputs_from_lines, load, read_text
 from sim.simulation import Simulation, TickReport
 from sim.summary import Tally
 from sim.tiers import ModelOptions
@@ -69,8 +75,13 @@ class DetailOption(StrEnum):
 
 
 def run(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
+    scenario: Annotated[
+        str | None, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")
+    ] = None,
     *,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="In place of SCENARIO: go on where a killed run's replay ends.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")] = None,
     ticks: Annotated[
         int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks to run at most, in place of the scenario's.")
@@ -113,20 +124,21 @@ def run(
         typer.Option(metavar="FILE", help="Timed inputs, a JSON object a line; - reads them while running."),
     ] = None,
     detail: Annotated[
-        DetailOption, typer.Option(help="How much the replay records for each tick.")
-    ] = DetailOption.HASH,
+        DetailOption | None, typer.Option(help="How much the replay records for each tick [hash].")
+    ] = None,
     keyframes: Annotated[
-        int, typer.Option(min=0, max=TICKS_MAX, metavar="N", help="Ticks from one keyframe to the next; 0 writes none.")
-    ] = EVERY,
+        int | None,
+        typer.Option(min=0, max=TICKS_MAX, metavar="N", help=f"Ticks between keyframes; 0 writes none [{EVERY}]."),
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="With --resume: where a plug-in is that the run needs.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
     """Run a scenario and write its replay."""
-    plan = load(scenario)
-    plugins = load_plugins(plan, folder_of(scenario))
-    chosen_seed = plan.seed if seed is None else seed
-    known = () if inputs is None or inputs == "-" else inputs_from_lines(read_text(inputs), shown(inputs), plan)
-    target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
+    if (scenario is None) == (resume is None):
+        raise usage("run: name a scenario, or a replay with --resume")
     options = ModelOptions(
         deadline_s=None if deadline_ms is None else deadline_ms / 1000,
         shard_size=shard_size,
@@ -136,26 +148,50 @@ def run(
         tokens_a_minute=token_rate,
         encoding=None if encoding is None else encoding.value,
     )
-    tally = Tally(plan, chosen_seed, target)
     started = perf_counter()
-    total = ticks or plan.ticks
-    with (
-        ready_model(llm, optional=llm_optional, quiet=quiet) as client,
-        Simulation(
-            plan, seed=chosen_seed, plugins=plugins, client=client, model=options, detail=detail.value
-        ) as simulation,
-        open_replay(target) as writer,
-        progress_bar(plan.name, total, hidden=quiet) as show,
-        interrupts() as interrupted,
-    ):
-        model = client.label if client else None
-        prompts = PROMPT_VERSION if client else None
-        recorder = Recorder(simulation, writer, ticks=total, keyframes=keyframes, llm=model, prompt_version=prompts)
-        recorder.header()
+    target = resume
+    if resume is not None:
+        fixed = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
+        given = [name for name, value in fixed.items() if value is not None]
+        if given:
+            raise usage(f"{given[0]}: goes with a scenario; with --resume the replay says it")
+        require_file(str(resume))
+    else:
+        assert scenario is not None
+        if plugin:
+            raise usage("--plugin: goes with --resume; a scenario's plug-ins are beside it")
+        plan = load(scenario)
+        plugins = load_plugins(plan, folder_of(scenario))
+        chosen_seed = plan.seed if seed is None else seed
+        known = _listed(inputs, plan)
+        target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
+    assert target is not None
+    with ExitStack() as stack:
+        client = stack.enter_context(ready_model(llm, optional=llm_optional, quiet=quiet))
+        if resume is not None:
+            simulation, recorder, tally = stack.enter_context(_resumed(resume, ticks, client, options, plugin or ()))
+            listed = _listed(inputs, simulation.scenario)
+            known = tuple(timed for timed in listed if timed.tick >= simulation.world.tick)
+        else:
+            fresh = Simulation(
+                plan,
+                seed=chosen_seed,
+                plugins=plugins,
+                client=client,
+                model=options,
+                detail=(detail or DetailOption.HASH).value,
+            )
+            every = EVERY if keyframes is None else keyframes
+            simulation, recorder, tally = stack.enter_context(
+                _begun(fresh, target, client, ticks=ticks or plan.ticks, keyframes=every)
+            )
+        total = recorder.ticks if ticks is None else ticks
+        show = stack.enter_context(progress_bar(simulation.scenario.name, total, hidden=quiet))
+        interrupted = stack.enter_context(interrupts())
         feed: Feed = Listed(known)
         if inputs == "-":
             assert isinstance(sys.stdin.buffer, io.BufferedIOBase)
-            feed = Streamed(sys.stdin.buffer, plan, _tell, interrupted)
+            feed = Streamed(sys.stdin.buffer, simulation.scenario, _tell, interrupted)
         _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)
         recorder.end()
     tally.wall_s = perf_counter() - started
@@ -168,6 +204,42 @@ def run(
         print_json(tally.as_json())
     elif not quiet:
         print_table(tally.table())
+
+
+def _listed(inputs: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:
+    """Return the inputs of a file; what comes from standard input is read while running."""
+    if inputs is None or inputs == "-":
+        return ()
+    return inputs_from_lines(read_text(inputs), shown(inputs), scenario)
+
+
+Session = tuple[Simulation, Recorder, Tally]
+
+
+@contextmanager
+def _begun(
+    simulation: Simulation, target: Path, client: LlmClient | None, *, ticks: int, keyframes: int
+) -> Iterator[Session]:
+    """Give a fresh run, with its header written."""
+    with simulation, open_replay(target) as writer:
+        model = client.label if client else None
+        prompts = PROMPT_VERSION if client else None
+        recorder = Recorder(simulation, writer, ticks=ticks, keyframes=keyframes, llm=model, prompt_version=prompts)
+        recorder.header()
+        yield simulation, recorder, Tally(simulation.scenario, simulation.seed, target)
+
+
+@contextmanager
+def _resumed(
+    path: Path, ticks: int | None, client: LlmClient | None, options: ModelOptions, plugins: Sequence[Path]
+) -> Iterator[Session]:
+    """Give a run as its replay left it."""
+    with resume_replay(path, ticks=ticks, client=client, model=options, plugin_files=plugins) as resumed:
+        simulation, recorder, past = resumed
+        tally = Tally(simulation.scenario, simulation.seed, path)
+        for tick in past:
+            tally.add_recorded(tick)
+        yield simulation, recorder, tally
 
 
 def _run(

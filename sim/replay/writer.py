@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sim.errors import ReplayError
 from sim.replay.format import (
@@ -41,15 +41,15 @@ class Sink(Protocol):
 
 
 class ReplayWriter:
-    """Turns bodies into chained lines.
+    """Turns bodies into chained lines; `chain` is that of the last line where lines stand before.
 
     Attributes:
         chain: chain value of the last line, empty before the first.
         lines: lines written.
     """
 
-    def __init__(self, sink: Sink) -> None:
-        self.chain = ""
+    def __init__(self, sink: Sink, *, chain: str = "") -> None:
+        self.chain = chain
         self.lines = 0
         self._sink = sink
 
@@ -115,6 +115,30 @@ class Recorder:
         self._header = header_of(
             simulation, ticks=planned, keyframes=keyframes, llm=llm, prompt_version=prompt_version, parent=parent
         )
+
+    @classmethod
+    def resumed(
+        cls, simulation: Simulation, writer: ReplayWriter, header: Header, ticks: Iterable[Tick], *, keyframe_due: bool
+    ) -> Self:
+        """Return what goes on recording after the ticks of a header's run.
+
+        `keyframe_due` says that the last of them is still without its keyframe.
+
+        Raises:
+            ReplayError: the keyframe could not be written.
+        """
+        recorder = cls(simulation, writer)
+        recorder._header = header
+        for tick in ticks:
+            recorder._totals.add(tick)
+        if keyframe_due:
+            writer.write(KEYFRAME, keyframe_of(simulation))
+        return recorder
+
+    @property
+    def ticks(self) -> int:
+        """Ticks planned."""
+        return self._header.ticks
 
     def header(self) -> Header:
         """Write the header and return it.

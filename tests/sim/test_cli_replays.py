@@ -72,3 +72,43 @@ def test_damaged_packed_files_are_inconclusive(command: Command) -> None:
     Path("cut.zst").write_bytes(Path("a.replay.jsonl.zst").read_bytes()[:-1])
     code, out, _ = command("verify", "cut.zst", "--json")
     assert (code, json.loads(out)["verdict"]) == (INCONCLUSIVE, "inconclusive")
+
+
+def test_killed_runs_are_recovered_and_resumed(command: Command) -> None:
+    """`recover` keeps what is whole; `run --resume` gives the bytes of a run that nothing interrupted."""
+    assert command("run", "skirmish", "--ticks", "12", "--keyframes", "5", "-q", "--out", "whole.replay.jsonl")[0] == OK
+    whole = Path("whole.replay.jsonl").read_bytes()
+    Path("torn.replay.jsonl").write_bytes(whole[:-1500])
+    code, out, _ = command("recover", "torn.replay.jsonl", "--out", "kept.replay.jsonl", "--json")
+    assert (code, json.loads(out)["ticks"] < 12) == (OK, True)
+    assert command("verify", "kept.replay.jsonl")[0] == OK
+    code, out, _ = command("run", "--resume", "torn.replay.jsonl", "--json")
+    assert code == OK
+    assert json.loads(out)["ticks"] == 12
+    assert Path("torn.replay.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["run", "skirmish", "--resume", "a.replay.jsonl"], USAGE),
+        (["run", "--resume", "nowhere"], USAGE),
+        (["run", "--resume", "torn", "--seed", "3"], USAGE),
+        (["run", "--resume", "torn", "--keyframes", "3"], USAGE),
+        (["run", "--resume", "torn"], FAILED),
+        (["run", "--resume", "torn", "--llm", "scripted:script", "--ticks", "99"], FAILED),
+        (["run", "--resume", "a.replay.jsonl"], FAILED),
+        (["recover", "a.replay.jsonl", "--out", "b"], FAILED),
+        (["recover", "torn", "--out", "torn"], USAGE),
+        (["recover", "torn"], USAGE),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_what_cannot_be_taken_up_is_refused(command: Command, words: list[str], code: int) -> None:
+    """Wrong options, whole files and other models get one sentence, and no file changes."""
+    Path("torn").write_bytes(framed()[:-200])
+    Path("script").write_text("")
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    found, out, said = command(*words)
+    assert (found, out, said.count("\n")) == (code, "", 1)
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before

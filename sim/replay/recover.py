@@ -1,0 +1,134 @@
+"""What a killed or damaged run left: kept as a whole replay, or taken up again in its own file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ai.clients.base import LlmClient
+from ai.prompt import PROMPT_VERSION
+from sim.errors import Incomplete, ReplayError, Unsupported
+from sim.plugins import load_plugins
+from sim.replay.format import END, Header, Tick
+from sim.replay.playback import objection
+from sim.replay.reader import Source, is_packed, open_source, scan
+from sim.replay.record import Totals, header_of
+from sim.replay.seek import ReplayFile
+from sim.replay.writer import Recorder, ReplayWriter, Sink
+from sim.scenario import Scenario
+from sim.simulation import Simulation
+from sim.state import WorldState
+from sim.tiers import ModelOptions
+
+COPY_BYTES = 1 << 20
+"""What is copied at once."""
+
+
+def recover(source: Source, sink: Sink) -> int:
+    """Write the whole lines of an incomplete or corrupt replay, end them with a record that says so, and count ticks.
+
+    Raises:
+        ReplayError: there is nothing to recover: the replay is whole, has no whole header, or is of another format.
+    """
+    replay = scan(source)
+    if replay.problem is None:
+        raise ReplayError("the replay is whole; there is nothing to recover")
+    if isinstance(replay.problem, Unsupported):
+        raise replay.problem
+    if replay.header is None:
+        raise ReplayError(f"there is nothing to recover: {replay.problem}")
+    place = replay.place
+    if replay.end is not None:  # what is wrong comes after the end record, which is written anew
+        raise ReplayError(f"{replay.problem}; cut the file there and it is whole")
+    left = place.offset
+    with open_source(source) as lines:
+        while left:
+            part = lines.read(min(left, COPY_BYTES))
+            sink.write(part)
+            left -= len(part)
+    totals = Totals()
+    for tick in replay.ticks:
+        totals.add(tick)
+    ReplayWriter(sink, chain=place.chain).write(END, totals.end(replay.header.ticks, recovered=True))
+    return place.ticks
+
+
+@contextmanager
+def resume(
+    path: Path,
+    *,
+    ticks: int | None = None,
+    client: LlmClient | None = None,
+    model: ModelOptions | None = None,
+    plugin_files: Sequence[Path] = (),
+) -> Iterator[tuple[Simulation, Recorder, Sequence[Tick]]]:
+    """Take up a run where its replay ends: give the simulation, what records it in place, and the ticks so far.
+
+    `ticks` is how many are wanted in all; a run has no more than were planned.
+
+    Raises:
+        ReplayError: the replay is whole, corrupt, packed, of another version, or was made with another model.
+    """
+    header, past, state, offset, begin = _left_by(path, client, plugin_files)
+    if ticks is not None and ticks > header.ticks:
+        raise ReplayError(f"{path}: the run was planned for {header.ticks} ticks; `fork` goes on beyond them")
+    scenario = Scenario.from_canonical(header.scenario, "the header's scenario")
+    plugins = load_plugins(scenario, files=plugin_files)
+    with Simulation(
+        scenario, seed=header.seed, plugins=plugins, client=client, model=model, detail=header.detail
+    ) as simulation:
+        problem = objection(header, header_of(simulation, ticks=header.ticks))
+        if problem is not None:
+            raise Unsupported(f"{path}: {problem}")
+        simulation.restore(state)
+        with _appended(path, offset) as file:
+            yield simulation, begin(simulation, file), past
+
+
+def _left_by(
+    path: Path, client: LlmClient | None, plugin_files: Sequence[Path]
+) -> tuple[Header, Sequence[Tick], WorldState, int, Callable[[Simulation, Sink], Recorder]]:
+    """Return header, ticks and last state of an incomplete replay, the end of its lines, and what records after them.
+
+    Raises:
+        ReplayError: as `resume`.
+    """
+    if is_packed(path):
+        raise ReplayError(f"{path}: is packed; unpack it first")
+    replay = scan(path)
+    if replay.problem is None:
+        raise ReplayError(f"{path}: is whole; `fork` goes on from a run that has ended")
+    if not isinstance(replay.problem, Incomplete):
+        raise ReplayError(f"{path}: {replay.problem}; `recover` keeps what stands before it")
+    header, place, ticks = replay.header, replay.place, replay.ticks
+    if header is None:
+        raise ReplayError(f"{path}: {replay.problem}; there is nothing to resume")
+    label = None if client is None else client.label
+    if label != header.llm:
+        raise ReplayError(
+            f"{path}: was recorded with {_model(header.llm)}, not with {_model(label)}; give the same --llm"
+        )
+    if client is not None and header.prompt_version != PROMPT_VERSION:
+        raise Unsupported(f"{path}: prompts were of version {header.prompt_version}, not {PROMPT_VERSION}")
+    with open_source(path) as stream, ReplayFile(stream, plugin_files).at(place.ticks) as playback:
+        state = playback.simulation.snapshot()
+
+    def begin(simulation: Simulation, sink: Sink) -> Recorder:
+        writer = ReplayWriter(sink, chain=place.chain)
+        return Recorder.resumed(simulation, writer, header, ticks, keyframe_due=place.due)
+
+    return header, ticks, state, place.offset, begin
+
+
+@contextmanager
+def _appended(path: Path, offset: int) -> Iterator[Sink]:
+    """Open a file behind its last whole line; a torn one after it is cut off."""
+    with path.open("r+b") as file:
+        file.truncate(offset)
+        file.seek(offset)
+        yield file
+
+
+def _model(label: str | None) -> str:
+    return "no model" if label is None else f"the model {label!r}"
