@@ -10,10 +10,18 @@ import pytest
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Print one line for each timed run that carries phase times."""
     session = getattr(config, "_benchmarksession", None)
-    rows = [bench for bench in getattr(session, "benchmarks", []) if "phases_ms" in bench.extra_info]
+    found = getattr(session, "benchmarks", [])
+    write = terminalreporter.write_line
+    for bench in found:
+        if "recording_percent" in (info := bench.extra_info):
+            write("")
+            write(
+                f"recording adds {info['recording_percent']:.1f} percent to a tick of {info['agents']} agents "
+                f"({info['plain_ms']:.3f} and {info['recorded_ms']:.3f} ms; at most {info['limit_percent']})"
+            )
+    rows = [bench for bench in found if "phases_ms" in bench.extra_info]
     if not rows:
         return
-    write = terminalreporter.write_line
     phases = list(rows[0].extra_info["phases_ms"])
     write("")
     write(
