@@ -37,7 +37,7 @@ def refusals(batch: SnapshotBatch, plans: PlanBatch, registry: ToolRegistry) -> 
     """
     found = np.zeros(len(plans), np.int8)
     empty = plans.length <= 0
-    if empty.any():
+    if np.count_nonzero(empty):
         found[empty] = Refusal.EMPTY
     for step in range(int(plans.length.max(initial=0))):
         active = (plans.length > step) & (found == _ACCEPTED)
@@ -62,7 +62,7 @@ def _step_refusals(
     found = np.zeros(len(kind), np.int8)
     code: NDArray[np.intp] = kind.astype(np.intp)
     unknown_kind = code.view(np.uintp) >= len(registry.specs)
-    if unknown_kind.any():
+    if np.count_nonzero(unknown_kind):
         code[unknown_kind] = 0
         _mark(found, unknown_kind, Refusal.UNKNOWN_KIND)
     present = np.bincount(code).nonzero()[0]
@@ -71,7 +71,7 @@ def _step_refusals(
     # A place that a kind does not use has a range of nothing but `NONE`.
     given = np.ascontiguousarray(args).view(np.uint32)
     strays = given - registry.floors.take(code, axis=1) > registry.spans.take(code, axis=1)
-    if strays.any():
+    if np.count_nonzero(strays):
         strays &= (args != NONE) | registry.required.T.take(code, axis=1)
     roles_present = registry.roles[present].T.tolist()
     for place, roles in enumerate(roles_present):

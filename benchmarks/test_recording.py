@@ -19,7 +19,7 @@ LIMIT_PERCENT = 15
 
 
 def test_recording_cost(benchmark, tmp_path: Path) -> None:
-    """One of two equal runs is recorded; each of their ticks is timed right after the other's, in time on the processor."""
+    """One of two equal runs is recorded; their ticks are timed one after the other, in time on the processor."""
     plain, recorded, added = [], [], []
     with (
         Simulation(scaled(AGENTS)) as alone,

@@ -39,7 +39,8 @@ class Afflictions:
     def holds(self, condition: Condition) -> bool:
         """Return whether anyone is under a condition now."""
         if condition not in self._holds:
-            self._holds[condition] = bool((self.world[Conditions].until[condition.value] > self.tick).any())
+            until = self.world[Conditions].until[condition.value]
+            self._holds[condition] = bool(np.count_nonzero(until > self.tick))
         return self._holds[condition]
 
     def under(self, condition: Condition, rows: Rows) -> Bools:

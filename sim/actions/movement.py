@@ -103,8 +103,7 @@ class Approach(Walk):
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
         """Return who is near enough, or has lost the target from sight."""
         lost: NDArray[np.bool_] = cls.refusals(turn, rows, args) != Refused.NO.value
-        others = np.where(lost, rows, turn.target_rows(args[0]))
-        near: NDArray[np.bool_] = turn.distance2(rows, others) <= args[1].astype(np.int64) ** 2
+        near: NDArray[np.bool_] = turn.distance2(rows, turn.target_rows(args[0])) <= args[1].astype(np.int64) ** 2
         return lost | near
 
     @classmethod

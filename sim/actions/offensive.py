@@ -107,7 +107,7 @@ def strike(
     chance += MARK_BONUS * afflictions.marked(rows, others) + FOCUS_BONUS * afflictions.focused(rows, others)
     chance -= SUPPRESSED_PENALTY * afflictions.under(Condition.SUPPRESSED, rows)
     chance -= DODGE_PENALTY * afflictions.under(Condition.DODGE, others)
-    hit = turn.rng.below(world.keys[rows], turn.tick, Purpose.HIT, 1000) < np.clip(chance, 50, 950)
+    hit = turn.rng.below(world.keys[rows], turn.tick, Purpose.HIT, 1000) < np.minimum(np.maximum(chance, 50), 950)
     world[Guard].until[rows] = 0
     if hidden.any():
         harm = np.where(hidden, harm * 3 // 2, harm).astype(np.int32)

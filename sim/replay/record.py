@@ -208,10 +208,11 @@ def _planning(plans: BatchPlans) -> dict[str, Any]:
 
 def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
     """Return an attempt's failures, one record for agents that share outcome and error, in the order of first keys."""
-    failed = attempt.outcome != Outcome.OK.value
-    if not failed.any():
+    codes = np.bincount(attempt.outcome).nonzero()[0].tolist()
+    if codes == [Outcome.OK.value]:
         return []
     groups: dict[tuple[int, str | None], NDArray[np.int64]] = {}
+    failed = (attempt.outcome != Outcome.OK.value).nonzero()[0]
     asked, outcomes = keys[attempt.rows[failed]], attempt.outcome[failed]
     if attempt.errors:
         sorted_out: dict[tuple[int, str | None], list[int]] = {}
@@ -220,8 +221,7 @@ def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
             sorted_out.setdefault((code, None if error is None else without_places(error)), []).append(key)
         groups = {shared: np.array(members, np.int64) for shared, members in sorted_out.items()}
     else:
-        codes = np.bincount(outcomes).nonzero()[0].tolist()
-        groups = {(code, None): asked if len(codes) == 1 else asked[outcomes == code] for code in codes}
+        groups = {(code, None): asked[outcomes == code] for code in codes if code != Outcome.OK.value}
         groups = dict(sorted(groups.items(), key=lambda group: int(group[1][0])))
     return [
         Attempt.model_construct(

@@ -133,7 +133,7 @@ class Execution(System):
             return
         progress = turn.progress
         there = action.arrived(turn, rows, args)
-        if there.any():
+        if np.count_nonzero(there):
             self._complete(action, turn, rows[there], args[:, there])
         period = action.period(turn, rows, args)
         if turn.afflictions.holds(Condition.SUPPRESSED):
