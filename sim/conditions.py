@@ -96,6 +96,11 @@ class Afflictions:
     def _until(self, rows: Rows, ticks: Any) -> NDArray[np.int64]:
         return np.broadcast_to(self.tick + 1 + np.asarray(ticks, np.int64), rows.shape)
 
+    @property
+    def asked(self) -> bool:
+        """Whether anything was asked for."""
+        return bool(self._imposed or self._lifted or self._marks or self._focuses or self._draws)
+
     def settle(self) -> None:
         """Make all changes."""
         if self._imposed or self._marks or self._focuses or self._lifted:

@@ -11,11 +11,13 @@ walks at half the pace.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ai.actions import ToolRegistry
 from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, refuse
 from sim.actions.defensive import SMOKE_S
 from sim.columns import Component
@@ -59,19 +61,25 @@ class Execution(System):
 
     def process(self, world: World, frame: Frame) -> None:
         """Let every kind in use act for its agents, then settle what they asked for."""
-        stage, steps, progress = frame.stage, world[ActionSteps], world[Progress]
+        stage = frame.stage
         assert frame.occupancy is not None
         turn = Turn(world, stage, frame.occupancy, frame.tick)
+        for action, rows, args in self.in_use(world, stage.registry):
+            self.act(action, turn, rows, args)
+        self.settle(turn, frame)
+
+    def in_use(self, world: World, registry: ToolRegistry) -> Iterator[tuple[type[Action], Rows, Args]]:
+        """Yield each kind that someone's plan has come to, with their rows and arguments."""
+        steps, progress = world[ActionSteps], world[Progress]
         active = (progress.status == Status.RUNNING.value).nonzero()[0]
         step = progress.step[active]
         kind = steps.kind[step, active]
         args = np.ascontiguousarray(steps.args[step, :, active].T)
         for code in np.bincount(kind).nonzero()[0].tolist():
             members = (kind == code).nonzero()[0]
-            action = stage.registry.spec(code).kind
+            action = registry.spec(code).kind
             assert issubclass(action, Action)
-            self.act(action, turn, active[members], args[:, members])
-        self.settle(turn, frame)
+            yield action, active[members], args[:, members]
 
     def settle(self, turn: Turn, frame: Frame) -> None:
         """Resolve at once what the actions of a turn asked for."""

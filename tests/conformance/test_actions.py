@@ -1,0 +1,287 @@
+"""The shipped checker of action kinds: every kind found passes, and each broken rule is told in a sentence."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pytest
+
+from ai.actions import EnemyId
+from ai.errors import ContractError
+from sim.actions import discover
+from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn
+from sim.components import Ammo, Morale, Position, Stamina
+from sim.grid import Terrain
+from sim.rng import Purpose
+from sim.testing import check_action
+
+clock = count()
+
+
+@pytest.mark.parametrize("kind", discover(), ids=lambda kind: kind.__name__)
+def test_every_kind_keeps_the_rules(kind: type[Action]) -> None:
+    """What discovery finds passes the shipped check."""
+    check_action(kind)
+
+
+class Sound(Action):
+    """Stare at an enemy, at the cost of a breath."""
+
+    act: Literal["Sound"] = "Sound"
+    target_id: EnemyId
+    duration_s: ClassVar[float] = 0.5
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        gone = (turn.target_rows(args[0]) < 0) | (turn.world[Stamina].value[rows] < 1)
+        return np.where(gone, np.int8(Refused.TARGET_GONE), np.int8(0))
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world[Stamina].value[rows] -= 1
+
+
+def test_a_kind_from_elsewhere_is_checked_the_same() -> None:
+    """A kind that no folder holds passes when it keeps the rules."""
+    check_action(Sound)
+
+
+def test_what_a_kind_needs_can_be_brought_in() -> None:
+    """A kind that is legal only in a world made for it passes with `prepare`, and fails without."""
+
+    class Dusk(Sound):
+        """Stare at an enemy when everyone is afraid."""
+
+        @classmethod
+        def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+            dark = turn.grid.terrain[0, 0] == Terrain.COVER
+            return super().refusals(turn, rows, args) if dark else np.full(len(rows), Refused.NO_COVER, np.int8)
+
+    check_action(Dusk, prepare=lambda arena: arena.stage.grid.set_cells(0, 0, 1, 1, Terrain.COVER))
+    with pytest.raises(AssertionError, match="was refused to everyone in 8 arenas"):
+        check_action(Dusk)
+
+
+class Never(Sound):
+    """Is refused to everyone."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        return np.full(len(rows), Refused.NO_ITEM, np.int8)
+
+
+class Odd(Sound):
+    """Refuses for a reason that nobody knows."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        return np.full(len(rows), 99, np.int8)
+
+
+class OneForAll(Sound):
+    """Gives one answer to all."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        return np.zeros((), np.int8)
+
+
+class Scribbler(Sound):
+    """Writes while it looks."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        turn.world[Stamina].value[rows] = 7
+        return super().refusals(turn, rows, args)
+
+
+class Hasty(Sound):
+    """Harms while it looks."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        turn.harm(rows, np.ones(len(rows), np.int32))
+        return super().refusals(turn, rows, args)
+
+
+class Gambler(Sound):
+    """Draws while it looks."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        turn.rng.draws(turn.world.keys[rows], turn.tick, Purpose.USER)
+        return super().refusals(turn, rows, args)
+
+
+class Moody(Sound):
+    """Changes its mind."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        return np.full(len(rows), Refused.NO_ITEM if next(clock) % 2 else Refused.NO, np.int8)
+
+
+class Herd(Sound):
+    """Lets a crowd do what it lets nobody do alone."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        return np.full(len(rows), Refused.NO if len(rows) > 1 else Refused.NO_ITEM, np.int8)
+
+
+class Broken(Sound):
+    """Fails where it says that it is legal."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        raise KeyError("no such thing")
+
+
+class Meddler(Sound):
+    """Writes to the row of its target."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world[Morale].value[turn.target_rows(args[0])] = 1
+
+
+class Killer(Sound):
+    """Decides who exists."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world.kill(turn.target_rows(args[0]))
+
+
+class Builder(Sound):
+    """Changes the map at once."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.grid.set_cells(9, 5, 1, 1, Terrain.COVER)
+
+
+class Clockwork(Sound):
+    """Depends on something that is not state."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world[Stamina].value[rows] = next(clock) % 100
+
+
+class Gossip(Sound):
+    """Reads of its target what others write in the same phase."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        stamina = turn.world[Stamina].value
+        stamina[rows] = stamina[turn.target_rows(args[0])] // 2
+
+
+class FirstBorn(Sound):
+    """Depends on esper's numbers."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world[Stamina].value[rows] = turn.world._ids[rows] % 50
+
+
+class Forger(Sound):
+    """Makes rounds."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world[Ammo].reserve[rows] += 5
+
+
+class Tireless(Sound):
+    """Breathes in more than there is room for."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world[Stamina].value[rows] -= 200
+
+
+class Ghost(Sound):
+    """Walks where someone stands."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        position = turn.world[Position]
+        position.x[rows], position.y[rows] = 9, 5
+
+
+class Mole(Sound):
+    """Walks into a wall, one at a time."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        position, only = turn.world[Position], rows[turn.world.keys[rows] == 1]
+        position.x[only], position.y[only] = 4, 2
+
+
+class Kidnapper(Sound):
+    """Takes someone away when nobody expects it."""
+
+    duration_s: ClassVar[float] = 2.0
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        if turn.tick > 1:
+            turn.world.kill(rows)
+
+
+class Cuckoo(Sound):
+    """Brings someone in when nobody expects it."""
+
+    duration_s: ClassVar[float] = 2.0
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        if turn.tick > 1:
+            turn.world.spawn({Position: {"x": 9, "y": 5}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        (Never, "was refused to everyone in 8 arenas"),
+        (Odd, r"refuses with \[99\]"),
+        (OneForAll, r"answers \(\) to \(\d+,\) agents"),
+        (Scribbler, "writes where it may only look, in `refusals`"),
+        (Hasty, "writes where it may only look, in `refusals`"),
+        (Gambler, "draws random numbers where it may only look"),
+        (Moody, "refuses differently when asked again"),
+        (Herd, "judges an agent by who else is asked"),
+        (Broken, "fails in `effect`: KeyError"),
+        (Meddler, r"writes Morale.value of agent \d+, who does something else"),
+        (Killer, "changes who exists by itself"),
+        (Builder, "changes Grid at once"),
+        (Clockwork, "comes out differently when the same moment is played again"),
+        (Gossip, "depends on the order in which kinds and agents are visited"),
+        (FirstBorn, "depends on the order in which agents were created"),
+        (Forger, r"makes rounds out of nothing: \d+ become \d+"),
+        (Tireless, r"brings Stamina.value to \[-\d+\]"),
+        (Ghost, "puts two agents on one cell"),
+        (Mole, "puts an agent into a wall"),
+        (Kidnapper, r"lets agent \[\d+\] vanish alive"),
+        (Cuckoo, r"lets \d+ agents come"),
+    ],
+)
+def test_each_broken_rule_is_told(kind: type[Action], sentence: str) -> None:
+    """A kind that breaks one rule fails with the sentence about that rule, which starts with its name."""
+    with pytest.raises(AssertionError, match=f"^Sound {sentence}"):
+        check_action(kind)
+
+
+def test_a_malformed_kind_is_a_contract_error() -> None:
+    """A class without fields that a planner can write is refused as the registry refuses it."""
+
+    class Speechless(Action):
+        act: Literal["Speechless"] = "Speechless"
+        words: Any = None
+
+    with pytest.raises(ContractError, match="Speechless"):
+        check_action(Speechless)
