@@ -48,8 +48,8 @@ def from_spec(rest: str) -> OpenAIClient:
 class OpenAIClient:
     """Streams chat completions from `url`, which is what stands before `/chat/completions`.
 
-    `flavour` is the kind of server; the probe finds it out where it is not given. The key is read from the environment
-    at each call; it is kept nowhere and shown nowhere.
+    `label` replaces `openai:MODEL`. `flavour` is the kind of server; the probe finds it out where it is not given. The
+    key is read from the environment at each call; it is kept nowhere and shown nowhere.
 
     Raises:
         ContractError: no model name, or a URL that is not plain http or https.
@@ -60,6 +60,7 @@ class OpenAIClient:
         model: str,
         url: str = URL,
         *,
+        label: str | None = None,
         flavour: Flavour | None = None,
         key_names: tuple[str, ...] = KEY_NAMES,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -69,7 +70,7 @@ class OpenAIClient:
             raise ContractError("the model's name is missing; write openai:MODEL or openai:MODEL@URL")
         url = checked_url(url, SCHEME)
         self.model = model
-        self.label = f"{SCHEME}:{public_name(model)}"
+        self.label = label or f"{SCHEME}:{public_name(model)}"
         self.endpoint: Endpoint | None = None
         self.flavour = flavour or (OPENAI if urlsplit(url).hostname == _HOSTED else GENERIC)
         self._given = flavour is not None

@@ -25,12 +25,12 @@ def ready_model(spec: str, *, optional: bool = False, quiet: bool = False) -> It
     client = client_of(spec)
     try:
         if client is not None:
-            endpoint = asyncio.run(_probed(client))
+            endpoint = asyncio.run(probe(client))
             if endpoint is not None:
                 _tell(client.label, endpoint, optional=optional, quiet=quiet)
         yield client
     finally:
-        stop = getattr(client, "stop", None)
+        stop = getattr(client, "stop", None)  # a client that has started a server of its own
         if stop is not None:
             stop()
 
@@ -39,16 +39,6 @@ def described(client: LlmClient | None) -> dict[str, Any] | None:
     """Return what the probe found, for the report beside a replay."""
     endpoint: Endpoint | None = getattr(client, "endpoint", None)
     return None if endpoint is None else asdict(endpoint)
-
-
-async def _probed(client: LlmClient) -> Endpoint | None:
-    """Probe, and close what is open: the run has a loop of its own."""
-    try:
-        return await probe(client)
-    finally:
-        closing = getattr(client, "aclose", None)
-        if closing is not None:
-            await closing()
 
 
 def _tell(label: str, endpoint: Endpoint, *, optional: bool, quiet: bool) -> None:

@@ -50,3 +50,6 @@ if healthy; then
 fi
 .venv/bin/tickweave verify "$replay"
 .venv/bin/python tests/llm/check.py "$out/run.json"
+
+# The same with a server that the program starts and stops itself.
+PATH="$PWD/$env/bin:$PATH" TICKWEAVE_TEST_MODEL="$PWD/$model" .venv/bin/python -m pytest -q -m llm tests/llm

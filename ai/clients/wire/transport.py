@@ -61,6 +61,7 @@ class Transport:
         self._url = url
         self._transport = transport
         self._http: httpx.AsyncClient | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._gate = asyncio.Semaphore(CALLS_MAX)
 
     def key(self) -> str | None:
@@ -144,8 +145,10 @@ class Transport:
         return ClientError(f"the server reports: {words}", outcome="rate_limited" if limited else "transport")
 
     def _opened(self) -> httpx.AsyncClient:
-        if self._http is None:
-            self._gate = asyncio.Semaphore(CALLS_MAX)
+        loop = asyncio.get_running_loop()
+        if self._http is None or self._loop is not loop:
+            # On another loop everything begins anew; of an earlier one nothing is open, since no connection is kept.
+            self._loop, self._gate = loop, asyncio.Semaphore(CALLS_MAX)
             limits = httpx.Limits(max_connections=None)
             # A proxy in the environment is for the network, not for a server on this machine.
             self._http = httpx.AsyncClient(transport=self._transport, limits=limits, trust_env=not _local(self._url))
@@ -182,10 +185,11 @@ class Transport:
             data = json.loads(body)
         except (ValueError, RecursionError):
             data = body.decode("utf-8", "replace").strip()
+        variable = self.key_names[-1] if self.key_names else SHARED_KEY
         advice = {
             400: "ask for fewer agents in one call, or give the server a longer context",
-            401: f"put a valid key into the environment variable {self.key_names[-1]}",
-            403: f"put a valid key into the environment variable {self.key_names[-1]}",
+            401: f"put a valid key into the environment variable {variable}",
+            403: f"put a valid key into the environment variable {variable}",
             404: "check the model's name and the URL",
         }.get(status, "wait, or ask for fewer calls at once" if status in (429, 503) else "see the server's log")
         outcome = {408: "timeout", 429: "rate_limited", 504: "timeout"}.get(status, "transport")

@@ -1,0 +1,54 @@
+"""Against a real llama-server with a real model; `make test-llm` installs both and says where they are."""
+
+import asyncio
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from ai.clients.llama_server import LlamaServerClient
+from ai.fallback import FallbackOrchestrator
+from ai.probe import probe
+from ai.testing import check_client, sample_snapshots
+from sim.actions import default_registry
+
+MODEL = os.environ.get("TICKWEAVE_TEST_MODEL", "")
+pytestmark = [
+    pytest.mark.llm,
+    pytest.mark.skipif(not MODEL, reason="TICKWEAVE_TEST_MODEL names no GGUF file; run make test-llm"),
+]
+
+
+@pytest.fixture
+def client() -> Iterator[LlamaServerClient]:
+    started = LlamaServerClient(MODEL, slots=2, context=4096, threads=1)
+    yield started
+    started.stop()
+
+
+def test_the_probe_finds_a_real_server_out(client: LlamaServerClient) -> None:
+    """Slots, context, schema and grammar of a llama-server that was started with them."""
+    found = asyncio.run(probe(client))
+    assert found is not None
+    assert (found.slots, found.context, found.schema, found.grammar) == (2, 4096, "enforced", True)
+    assert found.flavour == "llama-server"
+
+
+def test_a_real_server_keeps_the_rules_of_clients(client: LlamaServerClient) -> None:
+    """The checker of clients finds nothing."""
+    check_client(client)
+
+
+def test_a_real_model_plans_for_every_agent(client: LlamaServerClient) -> None:
+    """Every agent gets a legal plan, most of them from the model, and usage and timings are known."""
+
+    async def run() -> dict[str, str]:
+        orchestrator = FallbackOrchestrator()
+        results = await orchestrator.plan_batch_with_fallback(client, sample_snapshots()[:4], default_registry())
+        await client.aclose()
+        return {str(agent): result.tier for agent, result in results.items()}
+
+    tiers = asyncio.run(run())
+    print(json.dumps(tiers))
+    assert sum(tier.endswith("_llm") for tier in tiers.values()) >= 3
