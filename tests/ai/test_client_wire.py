@@ -127,3 +127,14 @@ def test_a_reply_that_was_cut_or_needed_no_schema_is_not_called_unconstrained() 
         reply = Reply(request, clock=lambda: 0.0)
         reply.add("no plan")
         assert not reply.end(finish).unconstrained
+
+
+@pytest.mark.parametrize(("first_s", "queue_ms"), [(0.1, 0.0), (0.115, 0.0), (0.6, 500.0)])
+def test_the_wait_for_a_slot_follows_from_the_first_token(first_s: float, queue_ms: float) -> None:
+    """What passes before the first token beyond the reading of the prompt was spent in a queue, less the way there."""
+    now = [0.0]
+    reply = Reply(LlmRequest(()), clock=lambda: now[0])
+    now[0] = first_s
+    reply.add("{")
+    assert reply.end("stop", timings={"prompt_ms": 100.0}).timings == {"prompt_ms": 100.0, "queue_ms": queue_ms}
+    assert reply.end("stop", timings={"predicted_ms": 9.0}).timings == {"predicted_ms": 9.0}

@@ -6,11 +6,14 @@ import codecs
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.wire.redaction import Striker
 from ai.clients.wire.thinking import ThoughtFilter
+
+WAY_MS: Final = 20.0
+"""Time to the first token beyond the reading of the prompt that is the way there and back, and no queue."""
 
 
 class Reply:
@@ -77,7 +80,8 @@ class Reply:
         """Return the timings with the time spent waiting for a slot, where it follows from what was reported."""
         if not reported or "queue_ms" in reported or "prompt_ms" not in reported or self._first_ms is None:
             return reported or None
-        return {**reported, "queue_ms": max(self._first_ms - reported["prompt_ms"], 0.0)}
+        waited = self._first_ms - reported["prompt_ms"]
+        return {**reported, "queue_ms": waited if waited > WAY_MS else 0.0}
 
     def _joined(self, content: str) -> str:
         if content.isascii() and not self._half:
