@@ -12,6 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ai.actions import (
     TARGET_ROLES,
     ActionStep,
@@ -215,11 +218,11 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     places = _pois(batch)
     if places:
         lines.append("Places: " + " ".join(f"{_minified(p.k)}@{p.pos.x},{p.pos.y}" for p in places))
-    used = sorted({int(index) for column in (batch.objective, batch.order) for index in column if index >= 0})
+    used = [index for index in np.unique(np.concatenate([batch.objective, batch.order])).tolist() if index >= 0]
     numbers = {index: number for number, index in enumerate(used, 1)}
     lines += [f"Text {numbers[index]}: {_minified(batch.texts[index][:TEXT_CHARS_MAX])}" for index in used]
     lines.append("Agents:")
-    lines += [_row(batch, row, numbers) for row in range(len(batch))]
+    lines += [f"a{number}: {row}" for number, row in enumerate(_rows(batch, numbers), 1)]
     lines.append(encoding.closing(len(batch)))
     return "\n".join(lines)
 
@@ -237,84 +240,87 @@ def _pois(batch: SnapshotBatch) -> Sequence[Poi]:
     return [known[name] for name in sorted(known)][:POIS_MAX]
 
 
-def _row(batch: SnapshotBatch, row: int, texts: Mapping[int, int]) -> str:
-    parts = [
-        f"a{row + 1}: id {batch.keys[row]} pos {batch.x[row]},{batch.y[row]} hp {batch.hp[row]}/{batch.hp_max[row]}",
-        f"ammo {batch.ammo[row]}+{batch.reserve[row]} morale {batch.morale[row]}",
-        f"cover {COVER_NAMES[int(batch.cover[row])]}",
-    ]
-    items = (("smokes", batch.smokes), ("explosives", batch.explosives), ("medkits", batch.medkits))
-    parts += [f"{name} {column[row]}" for name, column in items if column[row]]
-    parts += [f"{name} {held}" for name, held in zip(batch.holding_names, batch.holding[row], strict=True) if held]
-    parts += [f"cooldown {name} {seconds}s" for name, seconds in _cooldowns(batch, row)]
-    parts += condition_names(int(batch.conditions[row]))
-    if batch.taunter[row] >= 0:
-        parts.append(f"taunted by {batch.taunter[row]}")
-    if batch.drawn_x[row] >= 0:
-        parts.append(f"distracted to {batch.drawn_x[row]},{batch.drawn_y[row]}")
-    if batch.caller[row] >= 0:
-        parts.append(f"cover wanted by {batch.caller[row]}")
-    if batch.reserves[row] > 0:
-        parts.append(f"reserves {batch.reserves[row]}")
-    if batch.goal_x[row] >= 0:
-        parts.append(f"goal {batch.goal_x[row]},{batch.goal_y[row]}")
-    parts += [
-        f"{name} {texts[int(column[row])]}"
-        for name, column in (("objective", batch.objective), ("order", batch.order))
-        if column[row] >= 0
-    ]
-    if batch.leader[row] >= 0:
-        parts.append(
-            f"leader {batch.leader[row]}@{batch.leader_x[row]},{batch.leader_y[row]} hp {batch.leader_hp[row]}"
+def _rows(batch: SnapshotBatch, texts: Mapping[int, int]) -> list[str]:
+    """Return a row for each agent, without its slot; made a column at a time, as most columns say nothing of most."""
+    columns = (batch.keys, batch.x, batch.y, batch.hp, batch.hp_max, batch.ammo, batch.reserve, batch.morale)
+    rows = [
+        [f"id {key} pos {x},{y} hp {hp}/{hp_max} ammo {ammo}+{reserve} morale {morale} cover {COVER_NAMES[cover]}"]
+        for key, x, y, hp, hp_max, ammo, reserve, morale, cover in zip(
+            *(column.tolist() for column in columns), batch.cover.tolist(), strict=True
         )
-    enemies = [
-        " ".join([f"{key}@{x},{y} hp {hp}{' in cover' if cover else ''}", *condition_names(int(bits))])
-        for key, x, y, hp, cover, bits in zip(
-            batch.enemy[row],
-            batch.enemy_x[row],
-            batch.enemy_y[row],
-            batch.enemy_hp[row],
-            batch.enemy_cover[row],
-            batch.enemy_conditions[row],
-            strict=True,
-        )
-        if key >= 0
     ]
-    allies = [
-        " ".join([f"{key}@{x},{y} hp {hp}", *condition_names(int(bits))])
-        for key, x, y, hp, bits in zip(
-            batch.ally[row],
-            batch.ally_x[row],
-            batch.ally_y[row],
-            batch.ally_hp[row],
-            batch.ally_conditions[row],
-            strict=True,
-        )
-        if key >= 0
+    for name, column in (("smokes", batch.smokes), ("explosives", batch.explosives), ("medkits", batch.medkits)):
+        _say(rows, column != 0, "{} {}", name, column)
+    for place, name in enumerate(batch.holding_names):
+        _say(rows, batch.holding[:, place] != 0, "{} {}", name, batch.holding[:, place])
+    for name, place in sorted((name, place) for place, name in enumerate(batch.cooldown_names)):
+        ticks = batch.ready[:, place]
+        _say(rows, ticks > 0, "cooldown {} {}s", name, -(-ticks // batch.ticks_per_second))
+    for row in np.flatnonzero(batch.conditions).tolist():
+        rows[row] += condition_names(int(batch.conditions[row]))
+    _say(rows, batch.taunter >= 0, "{} {}", "taunted by", batch.taunter)
+    _say(rows, batch.drawn_x >= 0, "{} {},{}", "distracted to", batch.drawn_x, batch.drawn_y)
+    _say(rows, batch.caller >= 0, "{} {}", "cover wanted by", batch.caller)
+    _say(rows, batch.reserves > 0, "{} {}", "reserves", batch.reserves)
+    _say(rows, batch.goal_x >= 0, "{} {},{}", "goal", batch.goal_x, batch.goal_y)
+    numbers = np.array([texts.get(index, 0) for index in range(len(batch.texts))] or [0])
+    _say(rows, batch.objective >= 0, "{} {}", "objective", numbers[batch.objective])
+    _say(rows, batch.order >= 0, "{} {}", "order", numbers[batch.order])
+    leader = (batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp)
+    _say(rows, batch.leader >= 0, "{} {}@{},{} hp {}", "leader", *leader)
+    enemies = _others(batch.enemy, batch.enemy_x, batch.enemy_y, batch.enemy_hp, batch.enemy_conditions,
+                      batch.enemy_cover)  # fmt: skip
+    allies = _others(batch.ally, batch.ally_x, batch.ally_y, batch.ally_hp, batch.ally_conditions,
+                     np.zeros_like(batch.ally_hp))  # fmt: skip
+    return [
+        f"{' '.join(parts)} enemies {enemy or 'none'} allies {ally or 'none'}{f' objects {things}' if things else ''}"
+        for parts, enemy, ally, things in zip(rows, enemies, allies, _objects(batch), strict=True)
     ]
-    parts.append(f"enemies {'; '.join(enemies) or 'none'}")
-    parts.append(f"allies {'; '.join(allies) or 'none'}")
-    objects = [
+
+
+def _say(rows: list[list[str]], of: NDArray[np.bool_], form: str, name: str, *columns: NDArray[Any]) -> None:
+    """Add a part to the rows for which it holds."""
+    told = np.flatnonzero(of)
+    if len(told):
+        for row, *values in zip(told.tolist(), *(column[told].tolist() for column in columns), strict=True):
+            rows[row].append(form.format(name, *values))
+
+
+def _others(
+    keys: NDArray[np.int64],
+    x: NDArray[np.int32],
+    y: NDArray[np.int32],
+    hp: NDArray[np.int32],
+    conditions: NDArray[Any],
+    cover: NDArray[np.int32],
+) -> list[str]:
+    """Return whom each agent knows, nearest first; arrays `[n, places]`."""
+    there = keys >= 0
+    said = [
+        f"{key}@{x},{y} hp {hp}"
+        for key, x, y, hp in zip(keys[there].tolist(), x[there].tolist(), y[there].tolist(), hp[there].tolist(),
+                                 strict=True)
+    ]  # fmt: skip
+    for place in np.flatnonzero(cover[there]).tolist():
+        said[place] += " in cover"
+    bits = conditions[there]
+    for place in np.flatnonzero(bits).tolist():
+        said[place] = " ".join([said[place], *condition_names(int(bits[place]))])
+    return _joined(said, there)
+
+
+def _objects(batch: SnapshotBatch) -> list[str]:
+    """Return what things each agent sees."""
+    there = batch.object >= 0
+    columns = (batch.object, batch.object_kind, batch.object_x, batch.object_y, batch.object_state)
+    said = [
         f"{key} {batch.object_kinds[kind]}@{x},{y}{f' left {left}' if left >= 0 else ''}"
-        for key, kind, x, y, left in zip(
-            batch.object[row],
-            batch.object_kind[row],
-            batch.object_x[row],
-            batch.object_y[row],
-            batch.object_state[row],
-            strict=True,
-        )
-        if key >= 0
+        for key, kind, x, y, left in zip(*(column[there].tolist() for column in columns), strict=True)
     ]
-    if objects:
-        parts.append(f"objects {'; '.join(objects)}")
-    return " ".join(parts)
+    return _joined(said, there)
 
 
-def _cooldowns(batch: SnapshotBatch, row: int) -> list[tuple[str, int]]:
-    """Return the cooldowns that still run, in whole seconds rounded up, sorted by name."""
-    return sorted(
-        (name, -(-int(ticks) // batch.ticks_per_second))
-        for name, ticks in zip(batch.cooldown_names, batch.ready[row], strict=True)
-        if ticks > 0
-    )
+def _joined(said: list[str], there: NDArray[np.bool_]) -> list[str]:
+    """Return what is said of the places that are taken, `[n, places]`, row by row."""
+    ends = np.cumsum(there.sum(1)).tolist()
+    return ["; ".join(said[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -26,7 +26,7 @@ from ai.steps import encode_steps, parse_steps, places
 
 PLAN_STEPS_MAX: Final = 4
 """Steps that a model is asked for; a plan may hold more."""
-CACHED: Final = 1024
+CACHED: Final = 4096
 """Parts of schemas and grammars that are kept, by what an agent can name."""
 
 
@@ -124,54 +124,61 @@ class Encoding(ABC):
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """What one agent can name: sorted ids of enemies and objects it sees, and of itself, its leader and allies."""
-
-    enemies: tuple[int, ...]
-    allies: tuple[int, ...]
-    objects: tuple[int, ...]
-
-    @property
-    def targets(self) -> Mapping[Role, tuple[int, ...]]:
-        """The ids by role."""
-        return {Role.ENEMY: self.enemies, Role.ALLY: self.allies, Role.OBJECT: self.objects}
-
-    def allows(self, spec: ToolSpec) -> bool:
-        """Say whether each target of this kind has something to name; a step without could only be refused."""
-        return all(self.targets.get(role, True) for role in spec.roles)
-
-
-def offers(batch: SnapshotBatch) -> list[Offer]:
-    """Return the offer of each agent."""
-    allies = np.concatenate([batch.ally, batch.keys[:, None], batch.leader[:, None]], axis=1)
-    known = zip(_known(batch.enemy), _known(allies), _known(batch.object), strict=True)
-    return [Offer(*ids) for ids in known]
-
-
-def _known(keys: NDArray[np.integer[Any]]) -> list[tuple[int, ...]]:
-    return [tuple(sorted({key for key in row if 0 <= key <= KEY_MAX})) for row in keys.tolist()]
-
-
-@dataclass(frozen=True, slots=True)
 class Group:
     """Verbs that take the same arguments: described once, by the first of them."""
 
     names: tuple[str, ...]
     spec: ToolSpec
-    targeted: bool
-    """Whether they name an agent or an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Verbs that name agents or things of the same roles, and the ids they may name, sorted, for each of these roles.
+
+    What an agent may do is a few of these. Agents that know the same ids share them, and so do their schemas.
+    """
+
+    roles: tuple[Role, ...]
+    known: tuple[tuple[int, ...], ...]
+
+    @property
+    def targets(self) -> dict[Role, tuple[int, ...]]:
+        """The ids by role."""
+        return dict(zip(self.roles, self.known, strict=True))
+
+
+def offers(batch: SnapshotBatch, registry: ToolRegistry) -> list[tuple[Offer, ...]]:
+    """Return what each agent may do; a verb is left out where one of its targets has nobody to name."""
+    allies = np.concatenate([batch.ally, batch.keys[:, None], batch.leader[:, None]], axis=1)
+    columns = {Role.ENEMY: _known(batch.enemy), Role.ALLY: _known(allies), Role.OBJECT: _known(batch.object)}
+    found: list[tuple[Offer, ...]] = [()] * len(batch)
+    for roles in groups(registry):
+        known = zip(*(columns[role] for role in roles), strict=True) if roles else [()] * len(batch)
+        found = [(*own, Offer(roles, ids)) if all(ids) else own for own, ids in zip(found, known, strict=True)]
+    return found
+
+
+def _known(keys: NDArray[np.integer[Any]]) -> list[tuple[int, ...]]:
+    """Return each row's ids, once each, ascending."""
+    ordered = np.sort(keys, axis=1)
+    wanted = (ordered >= 0) & (ordered <= KEY_MAX)
+    wanted[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
+    ids = ordered[wanted].tolist()
+    ends = np.cumsum(wanted.sum(1)).tolist()
+    return [tuple(ids[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 @lru_cache(maxsize=CACHED)
-def groups(registry: ToolRegistry) -> tuple[Group, ...]:
-    """Return the verbs that a registry offers, grouped by their arguments, in the order of first names."""
-    alike: dict[object, list[ToolSpec]] = {}
+def groups(registry: ToolRegistry) -> dict[tuple[Role, ...], list[Group]]:
+    """Return the offered verbs by the roles of their targets, verbs with the same arguments together."""
+    alike: dict[tuple[Role, ...], dict[object, list[ToolSpec]]] = {}
     for spec in registry:
-        alike.setdefault((spec.args, spec.payload), []).append(spec)
-    return tuple(
-        Group(tuple(spec.name for spec in specs), specs[0], not specs[0].roles.isdisjoint(TARGET_ROLES))
-        for specs in alike.values()
-    )
+        roles = tuple(role for role in TARGET_ROLES if role in spec.roles)
+        alike.setdefault(roles, {}).setdefault((spec.args, spec.payload), []).append(spec)
+    return {
+        roles: [Group(tuple(spec.name for spec in specs), specs[0]) for specs in by_args.values()]
+        for roles, by_args in sorted(alike.items())
+    }
 
 
 def cuts(spec: ToolSpec) -> list[int]:
@@ -207,4 +214,9 @@ def written(step: ActionStep, registry: ToolRegistry) -> list[Any]:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value with whole numbers written as such."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     return int(value) if isinstance(value, float) and value.is_integer() else value

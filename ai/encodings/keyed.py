@@ -1,8 +1,9 @@
 """What the JSON encodings share: one object with a plan under each slot's name, held by a JSON schema.
 
-Verbs with the same arguments share one definition. Those without targets are defined once a reply; agents that know
-the same targets share one plan definition. Verbs that need a target appear only where the agent knows one, and take no
-other. The schema keeps to the portable subset: keywords that every server enforces, closed objects, required keys.
+Verbs with the same arguments share one schema. Those that name nobody are defined once a reply, and those that name
+somebody once for everyone who can name the same: a verb that needs a target appears only where the agent knows one, and
+takes no other. The schema keeps to the portable subset: keywords that every server enforces, closed objects, required
+keys.
 """
 
 from __future__ import annotations
@@ -29,15 +30,18 @@ class KeyedJson(Encoding):
     def schema(self, batch: SnapshotBatch, registry: ToolRegistry) -> Mapping[str, Any]:
         """Return the JSON schema of the reply: every slot exactly once, in order, each with its agent's legal steps."""
         size = batch.map.width, batch.map.height
-        definitions = dict(_shared(self, registry, *size))
-        references = [{"$ref": f"#/$defs/{name}"} for name in definitions]
-        plans: dict[Offer, dict[str, str]] = {}
-        for offer in offers(batch):
-            if offer not in plans:
-                name = f"plan{len(plans) + 1}"
-                plans[offer] = {"$ref": f"#/$defs/{name}"}
-                definitions[name] = self.plan_schema([*references, *_targeted(self, registry, offer, *size)])
-        properties = {f"a{number}": plans[offer] for number, offer in enumerate(offers(batch), 1)}
+        definitions: dict[str, Any] = {}
+        steps: dict[Offer, dict[str, str]] = {}
+        plans: dict[tuple[Offer, ...], dict[str, str]] = {}
+        properties: dict[str, Any] = {}
+        for slot, own in enumerate(offers(batch, registry), 1):
+            if own not in plans:
+                for offer in own:
+                    if offer not in steps:
+                        steps[offer] = _defined(definitions, f"s{len(steps) + 1}", _steps(self, registry, offer, *size))
+                plan = self.plan_schema([steps[offer] for offer in own])
+                plans[own] = _defined(definitions, f"plan{len(plans) + 1}", plan)
+            properties[f"a{slot}"] = plans[own]
         return {
             "type": "object",
             "properties": properties,
@@ -71,33 +75,17 @@ class KeyedJson(Encoding):
         return "{" + ",".join(f'"{slot}":{text}' for slot, text in texts.items()) + "}"
 
 
-@lru_cache(maxsize=CACHED)
-def _shared(encoding: KeyedJson, registry: ToolRegistry, width: int, height: int) -> dict[str, Any]:
-    """Return the definitions of verbs without targets, by the first verb's name and a number."""
-    anyone = Offer((), (), ())
-    return {
-        f"{group.names[0]}{number or ''}": schema
-        for group in groups(registry)
-        if not group.targeted
-        for number, schema in enumerate(_schemas(encoding, registry, group, anyone, width, height))
-    }
+def _defined(definitions: dict[str, Any], name: str, schema: dict[str, Any]) -> dict[str, str]:
+    """Define a schema under a name and return the reference to it."""
+    definitions[name] = schema
+    return {"$ref": f"#/$defs/{name}"}
 
 
 @lru_cache(maxsize=CACHED)
-def _targeted(
-    encoding: KeyedJson, registry: ToolRegistry, offer: Offer, width: int, height: int
-) -> list[dict[str, Any]]:
-    """Return the schemas of steps that name an agent, for whoever can name these."""
-    return [
-        schema
-        for group in groups(registry)
-        if group.targeted and offer.allows(group.spec)
-        for schema in _schemas(encoding, registry, group, offer, width, height)
-    ]
-
-
-def _schemas(
-    encoding: KeyedJson, registry: ToolRegistry, group: Group, offer: Offer, width: int, height: int
-) -> list[dict[str, Any]]:
-    whole = registry.step_schema(group.spec.name, width=width, height=height, targets=offer.targets)
-    return encoding.step_schemas(group, whole["properties"])
+def _steps(encoding: KeyedJson, registry: ToolRegistry, offer: Offer, width: int, height: int) -> dict[str, Any]:
+    """Return the schema of the steps that an offer stands for."""
+    schemas: list[dict[str, Any]] = []
+    for group in groups(registry)[offer.roles]:
+        whole = registry.step_schema(group.spec.name, width=width, height=height, targets=offer.targets)
+        schemas += encoding.step_schemas(group, whole["properties"])
+    return {"anyOf": schemas}

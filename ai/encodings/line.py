@@ -169,18 +169,22 @@ class Line(Encoding):
 
     def grammar(self, batch: SnapshotBatch, registry: ToolRegistry) -> str:
         """Return the grammar of the reply: every slot exactly once, in order, each with its agent's legal steps."""
-        width, height = batch.map.width, batch.map.height
-        plans: dict[Offer, int] = {}
         lines: list[str] = []
         rules: list[str] = []
-        for slot, offer in enumerate(offers(batch), 1):
-            if offer not in plans:
-                number = plans[offer] = len(plans) + 1
-                steps = " | ".join([*_free(registry), *_targeted(registry, offer)])
-                rules.append(f'p{number} ::= s{number} ("; " s{number}){{0,{PLAN_STEPS_MAX - 1}}}')
-                rules.append(f"s{number} ::= {steps}")
-            lines.append(f'"a{slot}: " p{plans[offer]} "\\n"')
-        return "\n".join([f"root ::= {' '.join(lines)}", *rules, *_shared(registry, width, height)]) + "\n"
+        steps: dict[Offer, str] = {}
+        plans: dict[tuple[Offer, ...], str] = {}
+        for slot, own in enumerate(offers(batch, registry), 1):
+            if own not in plans:
+                for offer in own:
+                    if offer not in steps:
+                        steps[offer] = f"s{len(steps) + 1}"
+                        rules.append(f"{steps[offer]} ::= {_steps(registry, offer)}")
+                name = plans[own] = f"p{len(plans) + 1}"
+                one = " | ".join(steps[offer] for offer in own)
+                rules.append(f'{name} ::= ({one}) ("; " ({one})){{0,{PLAN_STEPS_MAX - 1}}}')
+            lines.append(f'"a{slot}: " {plans[own]} "\\n"')
+        rules += [f"x ::= {_whole(0, batch.map.width - 1)}", f"y ::= {_whole(0, batch.map.height - 1)}"]
+        return "\n".join([f"root ::= {' '.join(lines)}", *rules]) + "\n"
 
     def scanner(self, slots: Mapping[str, int]) -> LineScanner:
         """Return a scanner for one reply to these slots."""
@@ -209,7 +213,7 @@ class Line(Encoding):
 
     def write(self, steps: Sequence[ActionStep], registry: ToolRegistry) -> str:
         """Return the raw text of one plan."""
-        return "; ".join(" ".join(map(_token, written(step, registry))) for step in steps)
+        return "; ".join(_written(step, registry) for step in steps)
 
     def frame(self, texts: Mapping[str, str]) -> str:
         """Return a whole reply for raw plan texts by slot."""
@@ -230,13 +234,23 @@ def _value(word: str) -> Any:
     return int(word) if _WHOLE.fullmatch(word) else word
 
 
+def _written(step: ActionStep, registry: ToolRegistry) -> str:
+    values = written(step, registry)
+    words = 1 + len(registry.spec(step.act).args)
+    return " ".join([*map(_token, values[:words]), *map(_as_json, values[words:])])
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
 def _token(value: Any) -> str:
     """Write a value as one word; what is not one plain word becomes JSON."""
     if value is None:
         return "-"
     if isinstance(value, str) and _WORD.fullmatch(value):
         return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _as_json(value)
 
 
 def _with_json(text: str) -> list[Any]:
@@ -273,22 +287,9 @@ def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
 
 
 @lru_cache(maxsize=CACHED)
-def _shared(registry: ToolRegistry, width: int, height: int) -> list[str]:
-    """Return the rules that all agents share: verbs without targets, and the map's ranges."""
-    steps = [_step(group, Offer((), (), ())) for group in groups(registry) if not group.targeted]
-    free = [f"free ::= {' | '.join(steps)}"] if steps else []
-    return [*free, f"x ::= {_whole(0, width - 1)}", f"y ::= {_whole(0, height - 1)}"]
-
-
-def _free(registry: ToolRegistry) -> list[str]:
-    """Return the name of the rule for verbs without targets, if there are any."""
-    return ["free"] if any(not group.targeted for group in groups(registry)) else []
-
-
-@lru_cache(maxsize=CACHED)
-def _targeted(registry: ToolRegistry, offer: Offer) -> list[str]:
-    """Return the steps that name an agent, for whoever can name these."""
-    return [_step(group, offer) for group in groups(registry) if group.targeted and offer.allows(group.spec)]
+def _steps(registry: ToolRegistry, offer: Offer) -> str:
+    """Return the steps that an offer stands for."""
+    return " | ".join(_step(group, offer) for group in groups(registry)[offer.roles])
 
 
 def _step(group: Group, offer: Offer) -> str:
@@ -313,6 +314,8 @@ def _argument(arg: ArgSpec, offer: Offer) -> str:
         return "y"
     if arg.role in TARGET_ROLES:
         return f"({' | '.join(_quoted(str(key)) for key in offer.targets[arg.role])})"
+    if (arg.low, arg.high) == (0, arg.scale) and arg.scale > 1:
+        return '("0" ("." [0-9]{1,3})? | "1")'
     low, high = -(-arg.low // arg.scale), arg.high // arg.scale
     return f"({_whole(low, high)})"
 
@@ -338,7 +341,7 @@ def _json(shape: Shape) -> str:
         case ArgSpec():
             if shape.choices:
                 return f"({' | '.join(_quoted(json.dumps(choice)) for choice in shape.choices)})"
-            return _argument(shape, Offer((), (), ()))
+            return _argument(shape, Offer((), ()))
 
 
 def _quoted(text: str) -> str:

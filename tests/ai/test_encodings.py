@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.actions import ActionStep, Role, ToolRegistry, ToolSpec
-from ai.clients.openai import SseReader
 from ai.encodings import ENCODINGS, encoding_of
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.encodings.line import _whole
@@ -28,14 +26,15 @@ from tests.ai.strategies import (
     asked,
     enemy,
     inside,
+    nested,
     one_row,
     small_registry,
     snapshot,
     steps,
     wide_registry,
 )
+from tests.ai.streams import STREAMS, content
 
-STREAMS = Path(__file__).parent.parent / "fixtures" / "sse"
 REGISTRIES = {"small": small_registry(), "wide": wide_registry(), "default": default_registry()}
 LINE = encoding_of("line")
 KEYED = [encoding_of("named"), encoding_of("tuple")]
@@ -57,7 +56,7 @@ def scan(encoding: Encoding, *pieces: str, whole: bool = True) -> tuple[list[Slo
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
 @given(st.data())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 def test_a_plan_written_in_any_encoding_reads_back_as_itself(encoding: Encoding, data: st.DataObject) -> None:
     """Any plan of any registered kind gives the same steps and integers after writing, framing, scanning, reading."""
     registry = data.draw(st.sampled_from(list(REGISTRIES.values())))
@@ -73,7 +72,7 @@ def test_a_plan_written_in_any_encoding_reads_back_as_itself(encoding: Encoding,
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
 @given(st.data())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=40)
 def test_every_encoding_also_reads_named_json(encoding: Encoding, data: st.DataObject) -> None:
     """A plan in named JSON is read wherever a plan is expected: models fall back to it, and scripts use it."""
     registry = REGISTRIES["small"]
@@ -94,7 +93,7 @@ SOUP = st.lists(
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
 @given(SOUP | st.text(max_size=60))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 def test_any_text_gives_a_plan_or_a_parse_error(encoding: Encoding, text: str) -> None:
     """No text raises anything but `ParseError`, and steps and integers agree about it."""
     registry = REGISTRIES["small"]
@@ -116,11 +115,11 @@ def test_any_text_gives_a_plan_or_a_parse_error(encoding: Encoding, text: str) -
 @pytest.mark.parametrize("name", sorted(path.stem for path in STREAMS.glob("*.sse")))
 def test_every_split_of_a_recorded_stream_gives_the_plans_of_the_whole(name: str, encoding: Encoding) -> None:
     """A recorded reply in two pieces, split anywhere, and in single characters, gives the plans of the whole."""
-    text = "".join(chunk.text for chunk in SseReader().feed((STREAMS / f"{name}.sse").read_bytes()))
+    text = content(name)
     whole, _ = scan(encoding, text)
     assert len(whole) == 4 or not (name == "dsl_k4" and encoding is LINE)
     assert scan(encoding, *text)[0] == whole
-    for place in range(0, len(text), max(1, len(text) // 400)):
+    for place in range(0, len(text), max(1, len(text) // 100)):
         assert scan(encoding, text[:place], text[place:])[0] == whole
 
 
@@ -129,7 +128,7 @@ def test_every_split_of_a_recorded_stream_gives_the_plans_of_the_whole(name: str
     cuts=st.lists(st.integers(0, 80), max_size=6),
     whole=st.booleans(),
 )
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 def test_any_split_of_lines_gives_the_plans_of_the_whole(text: str, cuts: list[int], *, whole: bool) -> None:
     """Lines, prose, thoughts and noise are read the same for any split into pieces."""
     expected, reference = scan(LINE, text, whole=whole)
@@ -226,7 +225,7 @@ def legal_steps(registry: ToolRegistry, batch: SnapshotBatch) -> st.SearchStrate
             {name: value for name, value in drawn.items() if name in required},
             optional={name: value for name, value in drawn.items() if name not in required and "." not in name},
         )
-        return fields.map(lambda given: registry.make(spec.name, **given))
+        return fields.map(lambda given: registry.make(spec.name, **nested(given)))
 
     return st.one_of([strategy for spec in registry if (strategy := made(spec)) is not None])
 
@@ -239,7 +238,7 @@ def known() -> SnapshotBatch:
 
 @pytest.mark.parametrize("name", REGISTRIES)
 @given(st.data())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 def test_the_grammar_allows_every_legal_plan(name: str, data: st.DataObject) -> None:
     """Any plan that the agent may make, written as a line, is in the grammar of its reply."""
     registry = REGISTRIES[name]
@@ -252,7 +251,7 @@ def test_the_grammar_allows_every_legal_plan(name: str, data: st.DataObject) -> 
 
 @pytest.mark.parametrize("name", REGISTRIES)
 @given(st.data())
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_the_grammar_allows_nothing_but_legal_plans(name: str, data: st.DataObject) -> None:
     """Whatever a model writes inside the grammar is a legal plan for each agent asked."""
     registry = REGISTRIES[name]
@@ -272,7 +271,7 @@ def test_the_grammar_allows_nothing_but_legal_plans(name: str, data: st.DataObje
 @pytest.mark.parametrize("encoding", KEYED, ids=lambda encoding: encoding.name)
 @pytest.mark.parametrize("name", REGISTRIES)
 @given(st.data())
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=40)
 def test_the_schema_allows_every_legal_plan(name: str, encoding: Encoding, data: st.DataObject) -> None:
     """Any plan that the agent may make, written in the encoding, is valid under the schema of its reply."""
     registry = REGISTRIES[name]
@@ -362,7 +361,8 @@ def test_agents_that_know_the_same_share_their_rules() -> None:
     many = SnapshotBatch(keys=np.full(50, 5, np.int64), enemy=np.repeat(batch.enemy, 50, axis=0), map=batch.map)
     grammar = LINE.grammar(many, REGISTRIES["default"])
     assert grammar is not None
-    assert grammar.count("\np") == 1
+    assert grammar.count("\np1 ") == 1
+    assert "p2" not in grammar
     assert len(grammar) < 3_000
     for encoding in KEYED:
         assert len(json.dumps(encoding.schema(many, REGISTRIES["default"]))) < 12_000

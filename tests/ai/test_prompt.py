@@ -126,7 +126,8 @@ def test_the_full_prompt_names_cooldowns_and_costs() -> None:
 def test_nested_arguments_are_shown_and_constrained_as_a_reply_writes_them() -> None:
     """An optional cell is one nullable object in the schema and one braced argument in the catalogue."""
     assert "TakeCover(position? {x cell, y cell}): Go behind cover." in system_message(REGISTRY)
-    position = NAMED.schema(BATCH, REGISTRY)["$defs"]["TakeCover"]["properties"]["position"]
+    kinds = [node["properties"] for node in walk(NAMED.schema(BATCH, REGISTRY)) if "act" in node.get("properties", ())]
+    position = next(fields["position"] for fields in kinds if fields["act"]["enum"] == ["TakeCover"])
     assert position["anyOf"][0]["required"] == ["x", "y"]
     assert position["anyOf"][1] == {"type": "null"}
     assert parse_plan('[{"act":"TakeCover","position":null}]', REGISTRY) == (TakeCover(),)
@@ -217,21 +218,28 @@ def test_the_schema_lists_only_what_an_agent_can_name() -> None:
         (AgentId(4), snapshot(4, enemies=(51, 60))),
     ]
     schema = NAMED.schema(SnapshotBatch.from_snapshots(agents), REGISTRY)
-    plans = {slot: schema["$defs"][node["$ref"].rpartition("/")[2]] for slot, node in schema["properties"].items()}
+    plans = {slot: followed(node, schema) for slot, node in schema["properties"].items()}
     offers = {
         slot: {
-            (schema["$defs"][k["$ref"].rpartition("/")[2]] if "$ref" in k else k)["properties"]["act"]["enum"][0]: k
-            for k in plan["properties"]["steps"]["items"]["anyOf"]
+            name: kind["properties"]
+            for part in plan["properties"]["steps"]["items"]["anyOf"]
+            for kind in followed(part, schema)["anyOf"]
+            for name in kind["properties"]["act"]["enum"]
         }
         for slot, plan in plans.items()
     }
     assert sorted(offers["a1"]) == ["Attack", "Heal", "MoveTo", "Reload", "Scan", "TakeCover", "Wait"]
-    assert offers["a1"]["Attack"]["properties"]["target_id"]["enum"] == [51, 60]
+    assert offers["a1"]["Attack"]["target_id"]["enum"] == [51, 60]
     assert sorted(offers["a2"]) == ["MoveTo", "Reload", "Scan", "TakeCover", "Wait"]
-    assert plans["a1"] is not plans["a2"]
-    assert schema["$defs"]["MoveTo"]["properties"]["y"]["maximum"] == 47
+    assert plans["a1"] is plans["a3"] is not plans["a2"]
+    assert offers["a2"]["MoveTo"]["y"]["maximum"] == 47
     steps = plans["a1"]["properties"]["steps"]
     assert (steps["minItems"], steps["maxItems"]) == (1, PLAN_STEPS_MAX)
+
+
+def followed(node: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reference stands for."""
+    return schema["$defs"][node["$ref"].rpartition("/")[2]]
 
 
 def test_agents_that_know_the_same_targets_share_one_definition() -> None:

@@ -1,12 +1,9 @@
 """The streaming scanner: any split of a reply gives the plans of the whole, and a cut reply gives no wrong one."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.openai import SseReader
 from ai.parse import (
     DEPTH_MAX,
     ELEMENT_CHARS_MAX,
@@ -15,9 +12,9 @@ from ai.parse import (
     SlotScanner,
     SlotText,
 )
+from tests.ai.streams import STREAMS, content
 from tests.reference.slow_scanner import SlowScanner
 
-STREAMS = Path(__file__).parent.parent / "fixtures" / "sse"
 PLANS = {
     "compact_k4": 4,
     "dsl_k4": 0,
@@ -25,14 +22,12 @@ PLANS = {
     "tuple_k4": 4,
     "tuple_k4_cut": 1,
     "tuple_k4_length": 2,
+    "tuple_k4_timings": 4,
+    "tuple_k8": 8,
     "verbose_k3": 3,
 }
 SLOTS = {f"a{n}": 100 + n for n in range(1, 9)}
 WAIT = '{"steps":[{"act":"Wait","duration":2}]}'
-
-
-def content(name: str) -> str:
-    return "".join(chunk.text for chunk in SseReader().feed((STREAMS / f"{name}.sse").read_bytes()))
 
 
 def scan(*pieces: str, slots: dict[str, int] = SLOTS) -> tuple[list[SlotText], SlotScanner]:
