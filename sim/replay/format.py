@@ -326,13 +326,30 @@ class RegistryStamp(Body):
     kinds: list[str]
 
 
+class Parent(Body):
+    """What a run was forked from: the other run's name, the first tick that is its own, and the root before that."""
+
+    run: Hex16
+    tick: Count
+    root: Hex16 | None
+
+
+class Amendment(Body):
+    """What a fork plans with from a tick on: these parts of the scenario in place of its own."""
+
+    tick: Count
+    planning: dict[str, Any]
+    heuristics: dict[str, Any]
+
+
 class Header(Body):
     """What a run is: everything needed to make it again.
 
     `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `plugins` are digests of their sources
     by name. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
     as "Component.column", are in the order of the ticks' `state` and `columns`. `llm` and `prompt_version` are null
-    where no model was asked. `env` alone may differ between a recording and its re-recording.
+    where no model was asked. `parent` is what a fork shares its past with, and `amendments` what it changed. `env`
+    alone may differ between a recording and its re-recording.
     """
 
     format: Literal["tickweave/1"]
@@ -349,7 +366,8 @@ class Header(Body):
     tiers: list[str]
     llm: str | None
     prompt_version: str | None
-    parent: dict[str, Any] | None
+    parent: Parent | None
+    amendments: list[Amendment] = Field(default_factory=list)
     columns: list[str]
     components: list[str]
 

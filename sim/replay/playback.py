@@ -148,19 +148,10 @@ class Playback(Closing):
 
     def __init__(self, header: Header, plugin_files: Sequence[Path] = ()) -> None:
         scenario = Scenario.from_canonical(header.scenario, "the header's scenario")
-        plugins = load_plugins(scenario, files=plugin_files)
-        registry = recorded_registry(header.registry.kinds, [kind for plugin in plugins for kind in plugin.kinds])
-        self._source = RecordedPlanning(scenario, registry, [kind for plugin in plugins for kind in plugin.planners])
-        self.simulation = Simulation(
-            scenario,
-            seed=header.seed,
-            registry=registry,
-            plugins=plugins,
-            source=self._source,
-            detail=header.detail,
-            timeline=False,
-            clock=_no_clock,
-        )
+        self._recorded = header
+        self._plugins = load_plugins(scenario, files=plugin_files)
+        self._amended = 0
+        self._source, self.simulation = self._simulation(scenario)
         self.timeline: dict[int, list[Input]] = defaultdict(list)
         for timed in scenario.inputs:
             self.timeline[timed.tick].append(timed.input)
@@ -171,7 +162,34 @@ class Playback(Closing):
             llm=header.llm,
             prompt_version=header.prompt_version,
             parent=header.parent,
+            amendments=header.amendments,
         )
+
+    def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning, Simulation]:
+        header, plugins = self._recorded, self._plugins
+        registry = recorded_registry(header.registry.kinds, [kind for plugin in plugins for kind in plugin.kinds])
+        source = RecordedPlanning(scenario, registry, [kind for plugin in plugins for kind in plugin.planners])
+        return source, Simulation(
+            scenario,
+            seed=header.seed,
+            registry=registry,
+            plugins=plugins,
+            source=source,
+            detail=header.detail,
+            timeline=False,
+            clock=_no_clock,
+        )
+
+    def _amend(self) -> None:
+        """Go on with the scenario that holds for the coming tick."""
+        amended = sum(each.tick <= self.simulation.world.tick for each in self._recorded.amendments)
+        if amended == self._amended:
+            return
+        state = self.simulation.snapshot()
+        self.simulation.close()
+        self._source, self.simulation = self._simulation(scenario_at(self._recorded, state.tick))
+        self.simulation.restore(state)
+        self._amended = amended
 
     def tick(self, record: Tick) -> Tick:
         """Run the tick of a record again and return what is recorded now.
@@ -179,6 +197,7 @@ class Playback(Closing):
         Raises:
             Exception: whatever the simulation raises.
         """
+        self._amend()
         self._source.expect(record)
         for item in record.inputs:
             self.simulation.inject(item)
@@ -187,6 +206,19 @@ class Playback(Closing):
     def close(self) -> None:
         """Give back the simulation."""
         self.simulation.close()
+
+
+def scenario_at(header: Header, tick: int) -> Scenario:
+    """Return the scenario that a run plans with in a tick: the header's, with the amendments up to then.
+
+    Raises:
+        ScenarioError: it is not valid.
+    """
+    scenario = header.scenario
+    for each in header.amendments:
+        if each.tick <= tick:
+            scenario = {**scenario, "planning": each.planning, "heuristics": each.heuristics}
+    return Scenario.from_canonical(scenario, "the header's scenario")
 
 
 def objection(header: Header, again: Header) -> str | None:

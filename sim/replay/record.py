@@ -21,10 +21,12 @@ from sim.errors import ReplayError
 from sim.replay.format import (
     ERROR_CHARS_MAX,
     FORMAT,
+    Amendment,
     Attempt,
     Changed,
     End,
     Header,
+    Parent,
     Phase,
     RefusedInput,
     RegistryStamp,
@@ -82,7 +84,8 @@ def header_of(
     keyframes: int = 0,
     llm: str | None = None,
     prompt_version: str | None = None,
-    parent: Mapping[str, Any] | None = None,
+    parent: Parent | None = None,
+    amendments: Sequence[Amendment] = (),
 ) -> Header:
     """Return the header of a run before its first tick.
 
@@ -108,7 +111,8 @@ def header_of(
         tiers=list(simulation.tiers),
         llm=llm,
         prompt_version=prompt_version,
-        parent=None if parent is None else dict(parent),
+        parent=parent,
+        amendments=list(amendments),
         columns=list(state.columns),
         components=list(state.components),
     )

@@ -11,12 +11,11 @@ from ai.prompt import PROMPT_VERSION
 from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.plugins import load_plugins
 from sim.replay.format import END, Header, Tick
-from sim.replay.playback import objection
+from sim.replay.playback import objection, scenario_at
 from sim.replay.reader import Source, is_packed, open_source, scan
 from sim.replay.record import Totals, header_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import Recorder, ReplayWriter, Sink
-from sim.scenario import Scenario
 from sim.simulation import Simulation
 from sim.state import WorldState
 from sim.tiers import ModelOptions
@@ -73,7 +72,7 @@ def resume(
     header, past, state, offset, begin = _left_by(path, client, plugin_files)
     if ticks is not None and ticks > header.ticks:
         raise ReplayError(f"{path}: the run was planned for {header.ticks} ticks; `fork` goes on beyond them")
-    scenario = Scenario.from_canonical(header.scenario, "the header's scenario")
+    scenario = scenario_at(header, state.tick)
     plugins = load_plugins(scenario, files=plugin_files)
     with Simulation(
         scenario, seed=header.seed, plugins=plugins, client=client, model=model, detail=header.detail

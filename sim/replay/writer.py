@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from sim.errors import ReplayError
 from sim.replay.format import (
@@ -106,15 +106,12 @@ class Recorder:
         keyframes: int = 0,
         llm: str | None = None,
         prompt_version: str | None = None,
-        parent: Mapping[str, Any] | None = None,
     ) -> None:
         self._writer = writer
         self._totals = Totals()
         planned = simulation.scenario.ticks if ticks is None else ticks
         self._simulation = simulation
-        self._header = header_of(
-            simulation, ticks=planned, keyframes=keyframes, llm=llm, prompt_version=prompt_version, parent=parent
-        )
+        self._header = header_of(simulation, ticks=planned, keyframes=keyframes, llm=llm, prompt_version=prompt_version)
 
     @classmethod
     def resumed(

@@ -112,3 +112,36 @@ def test_what_cannot_be_taken_up_is_refused(command: Command, words: list[str], 
     found, out, said = command(*words)
     assert (found, out, said.count("\n")) == (code, "", 1)
     assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_forks_are_printed_as_runs_are(command: Command) -> None:
+    """`fork` prints the object of `run`, and its file proves itself."""
+    assert command("run", "skirmish", "--ticks", "12", "-q", "--out", "b.replay.jsonl")[0] == OK
+    code, out, _ = command("fork", "b.replay.jsonl", "--at", "5", "--json")
+    assert code == OK
+    value = json.loads(out)
+    assert (value["ticks"], value["replay"]) == (12, "skirmish-1-fork-5.replay.jsonl")
+    assert command("verify", value["replay"])[0] == OK
+    Path("patch.toml").write_text("[planning]\nttl_s = 1\n")
+    words = ["--at", "5", "--ticks", "20", "--tiers", "heuristic,emergency", "--patch", "patch.toml", "--out", "c"]
+    assert command("fork", "b.replay.jsonl", *words)[0] == OK
+    assert command("verify", "c")[0] == OK
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["a.replay.jsonl"], USAGE),
+        (["a.replay.jsonl", "--at", "99"], USAGE),
+        (["a.replay.jsonl", "--at", "5", "--tiers", "oracle"], USAGE),
+        (["a.replay.jsonl", "--at", "5", "--patch", "nowhere.toml"], USAGE),
+        (["a.replay.jsonl", "--at", "5", "--out", "a.replay.jsonl"], USAGE),
+        (["a.replay.jsonl", "--at", "5", "--ticks", "5"], FAILED),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else "",
+)
+def test_impossible_forks_leave_no_file(command: Command, words: list[str], code: int) -> None:
+    """A refused fork is one sentence and no file, not even a part of one."""
+    found, out, said = command("fork", *words)
+    assert (found, out, said.count("\n")) == (code, "", 1)
+    assert [path.name for path in Path().iterdir()] == ["a.replay.jsonl"]

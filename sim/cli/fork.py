@@ -1,0 +1,93 @@
+"""`tickweave fork`: a new run that shares the past of a recorded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import (
+    NO_MODEL,
+    AsJson,
+    print_json,
+    print_table,
+    progress_bar,
+    require_file,
+    unused_name,
+    usage,
+    write_whole,
+)
+from sim.cli.model import ready_model
+from sim.explain import shown
+from sim.replay.fork import Changes, Patch, load_patch
+from sim.replay.fork import fork as fork_replay
+from sim.replay.seek import open_replay_file
+from sim.scenario import TICKS_MAX, Scenario
+from sim.summary import Tally
+
+
+def fork(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="The parent's replay.")],
+    *,
+    at: Annotated[int, typer.Option(min=0, max=TICKS_MAX, metavar="T", help="The first tick that is not shared.")],
+    ticks: Annotated[
+        int | None, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Ticks in all. Default: the parent's.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write. Default: ./SCENARIO-SEED-fork-T.replay.jsonl")
+    ] = None,
+    llm: Annotated[str, typer.Option(metavar="SPEC", help="Plan with this model from T on, as `run` does.")] = NO_MODEL,
+    tiers: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Plan with these tiers from T on, in this order.")
+    ] = None,
+    patch: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and heuristics from T on.")
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
+) -> None:
+    """Run on from a tick of a replay: as it went or, with --llm, --tiers or --patch, in another way."""
+    require_file(file)
+    changed = load_patch(patch) if patch is not None else Patch()
+    names = None if tiers is None else tuple(name.strip() for name in tiers.split(","))
+    started = perf_counter()
+    with open_replay_file(Path(file), plugin or ()) as parent, ready_model(llm, quiet=quiet) as client:
+        if at > parent.ticks:
+            raise usage(f"--at: there is no tick {at}: {shown(file)} has {parent.ticks} ticks")
+        scenario = Scenario.from_canonical(parent.header.scenario, "the header's scenario")
+        seed = parent.header.seed
+        target = unused_name(f"{scenario.name}-{seed}-fork-{at}") if out is None else out
+        tally = Tally(scenario, seed, target)
+        total = ticks or parent.ticks
+        with (
+            write_whole(target, replace=True, taken=[file]) as sink,
+            progress_bar(f"fork of {scenario.name}", total, hidden=quiet) as show,
+        ):
+            forked = fork_replay(
+                parent,
+                at,
+                sink,
+                ticks=ticks,
+                changes=Changes(changed, names, client),
+                plugin_files=plugin or (),
+            )
+            begun = perf_counter()
+            for tick, simulation in forked:
+                tally.add_recorded(tick)
+                if simulation is None:
+                    begun = perf_counter()
+                else:
+                    tally.recorded -= 1
+                    tally.teams = simulation.standings()
+                show(tally.ticks, total)
+            tally.run_s = perf_counter() - begun
+    tally.wall_s = perf_counter() - started
+    if as_json:
+        print_json(tally.as_json())
+    elif not quiet:
+        print_table(tally.table())

@@ -1,0 +1,215 @@
+"""A new run that shares the past of a recorded one: the same ticks before a point, and its own from there on."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
+
+from ai.clients.base import LlmClient
+from ai.heuristics import HeuristicConfig
+from ai.prompt import PROMPT_VERSION
+from sim.errors import ReplayError, ScenarioError
+from sim.explain import one_line, sentence, told
+from sim.inputs import Input, TimedInput
+from sim.plugins import load_plugins
+from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
+from sim.replay.keyframes import keyframe_of
+from sim.replay.playback import scenario_at
+from sim.replay.record import Totals, environment, tick_of
+from sim.replay.seek import ReplayFile
+from sim.replay.writer import ReplayWriter, Sink
+from sim.scenario import INPUTS_MAX, Scenario, check_input, read_text
+from sim.simulation import Simulation
+from sim.tiers import ModelOptions
+
+
+class Patch(BaseModel):
+    """What a fork changes: more inputs, keys of the scenario's `planning`, other heuristic rules.
+
+    Places and agents cannot be changed: they are the past that is shared.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: tuple[TimedInput, ...] = ()
+    planning: dict[str, Any] | None = None
+    heuristics: HeuristicConfig | None = None
+
+
+def load_patch(path: Path) -> Patch:
+    """Read a patch from a TOML file, or from JSON if the name ends so.
+
+    Raises:
+        ScenarioError: the file is no patch; one sentence.
+    """
+    text = read_text(path)
+    try:
+        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        return Patch.model_validate(data)
+    except ValidationError as error:
+        raise ScenarioError(f"{path}: {sentence(error, Patch.model_json_schema())}") from None
+    except (ValueError, RecursionError) as error:
+        raise ScenarioError(one_line(f"{path}: cannot be read: {error}")) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """How a fork differs from its parent: a patch, a list of tiers, a model; without any it runs as its parent did."""
+
+    patch: Patch = field(default_factory=Patch)
+    tiers: tuple[str, ...] | None = None
+    client: LlmClient | None = None
+    model: ModelOptions | None = None
+
+    @property
+    def live(self) -> bool:
+        """Whether plans are made anew, instead of taken from the parent's record."""
+        return self.client is not None or self.tiers is not None or self.patch != Patch()
+
+    def amended(self, scenario: Scenario) -> Scenario:
+        """Return what is planned with from the fork on.
+
+        Raises:
+            ScenarioError: the changes do not fit the scenario.
+        """
+        data = scenario.canonical()
+        planning = {**data["planning"], **(self.patch.planning or {})}
+        if self.tiers is not None:
+            planning |= {"tiers": list(self.tiers), "start": None}
+        data["planning"] = planning
+        if self.patch.heuristics is not None:
+            data["heuristics"] = self.patch.heuristics.model_dump(mode="json")
+        return Scenario.from_canonical(data, "the fork")
+
+
+def fork(
+    file: ReplayFile,
+    at: int,
+    sink: Sink,
+    *,
+    ticks: int | None = None,
+    changes: Changes | None = None,
+    plugin_files: Sequence[Path] = (),
+) -> Iterator[tuple[Tick, Simulation | None]]:
+    """Write the replay of a fork, and yield every tick with the run after it (None for those of the shared past).
+
+    Ticks before `at` are the parent's. From there on it has the parent's inputs and, unless something is changed, its
+    recorded outcomes. `ticks` is how many are planned in all (default: the parent's); those beyond the parent's are
+    planned anew.
+
+    Raises:
+        ReplayError: there is no such tick, or nothing would follow it.
+        ScenarioError: the changes do not fit the scenario.
+    """
+    changes = Changes() if changes is None else changes
+    total = file.ticks if ticks is None else ticks
+    if not 0 <= at <= file.ticks:
+        raise ReplayError(f"the replay cannot be forked at tick {at}: it has {file.ticks} ticks")
+    if total <= at:
+        raise ReplayError(f"a fork at tick {at} of {total} ticks in all would have none of its own")
+    if at and file.tick(at - 1).outcome is not None:
+        raise ReplayError(f"the run was decided before tick {at}; fork it at an earlier one")
+    scenario = changes.amended(scenario_at(file.header, at))
+    _check_inputs(changes.patch.inputs, scenario, at)
+    header = _header(file, at, total, changes, scenario)
+    writer, totals = ReplayWriter(sink), Totals()
+    writer.write(HEADER, header)
+    for record in file.records(file.place(0)) if at else ():
+        if isinstance(record.body, Tick | Keyframe):
+            writer.write(record.kind, record.body)
+        if isinstance(record.body, Tick):
+            totals.add(record.body)
+            yield record.body, None
+        if record.end.ticks == at and not record.end.due:
+            break
+    for tick, simulation in _own(file, at, total, header, scenario, changes, plugin_files):
+        writer.write(TICK, tick)
+        totals.add(tick)
+        if header.keyframe_due(tick.t):
+            writer.write(KEYFRAME, keyframe_of(simulation))
+        yield tick, simulation
+    writer.write(END, totals.end(total))
+
+
+def _check_inputs(inputs: Sequence[TimedInput], scenario: Scenario, at: int) -> None:
+    """Check the inputs of a patch.
+
+    Raises:
+        ScenarioError: one is of the shared past, or does not fit the scenario.
+    """
+    if len(inputs) > INPUTS_MAX:
+        raise ScenarioError(f"the patch has more than {INPUTS_MAX} inputs")
+    for place, timed in enumerate(inputs):
+        if timed.tick < at:
+            raise ScenarioError(f"inputs[{place}].tick: {timed.tick} is before the fork at tick {at}")
+        try:
+            check_input(scenario, timed, f"inputs[{place}].input")
+        except PydanticCustomError as error:
+            raise ScenarioError(told(error)) from None
+
+
+def _header(file: ReplayFile, at: int, total: int, changes: Changes, scenario: Scenario) -> Header:
+    before = file.header
+    kept = [each for each in before.amendments if each.tick < at or not changes.live]
+    planned = scenario.canonical()
+    if changes.live and scenario != scenario_at(before.model_copy(update={"amendments": kept}), at):
+        kept.append(Amendment(tick=at, planning=planned["planning"], heuristics=planned["heuristics"]))
+    update: dict[str, Any] = {
+        "ticks": total,
+        "env": environment(),
+        "parent": Parent(run=before.run, tick=at, root=file.tick(at - 1).root if at else None),
+        "amendments": kept,
+    }
+    if changes.client is not None:
+        update |= {"llm": changes.client.label, "prompt_version": PROMPT_VERSION}
+    return before.model_copy(update=update)
+
+
+def _own(
+    file: ReplayFile,
+    at: int,
+    total: int,
+    header: Header,
+    scenario: Scenario,
+    changes: Changes,
+    plugin_files: Sequence[Path],
+) -> Iterator[tuple[Tick, Simulation]]:
+    """Run the ticks that are not shared, those that the parent recorded first."""
+    reused = at if changes.live else min(file.ticks, total)
+    with file.at(at) as playback:
+        for tick in range(at, reused):
+            yield playback.tick(file.tick(tick)), playback.simulation
+        state, registry = playback.simulation.snapshot(), playback.simulation.registry
+        if playback.simulation.outcome is not None or reused == total:
+            return
+    with Simulation(
+        scenario,
+        seed=header.seed,
+        registry=registry,
+        plugins=load_plugins(scenario, files=plugin_files),
+        client=changes.client,
+        model=changes.model,
+        detail=header.detail,
+        timeline=False,
+    ) as simulation:
+        simulation.restore(state)
+        while simulation.world.tick < total and simulation.outcome is None:
+            for item in _inputs(file, simulation.world.tick, scenario, changes.patch):
+                simulation.inject(item)
+            yield tick_of(simulation.tick(), header), simulation
+
+
+def _inputs(file: ReplayFile, tick: int, scenario: Scenario, patch: Patch) -> list[Input]:
+    """Return a tick's inputs: those that the parent had, or would have had, and the patch's."""
+    if tick < file.ticks:
+        found = list(file.tick(tick).inputs)
+    else:
+        found = [timed.input for timed in scenario.inputs if timed.tick == tick]
+    return found + [timed.input for timed in patch.inputs if timed.tick == tick]
