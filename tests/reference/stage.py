@@ -32,6 +32,8 @@ class Stage:
         seed: int = 1,
         planning: dict[str, Any] | None = None,
         ends: str = "never",
+        downed_s: int = 0,
+        reserves: int = 0,
         director: dict[str, Any] | None = None,
         **archetype: int,
     ) -> None:
@@ -51,11 +53,13 @@ class Stage:
                     {
                         "name": letter,
                         "squads": [{"name": letter, "archetype": "kit", "count": len(places[letter]), "area": whole}],
+                        "reinforcements": {"count": reserves, "area": whole} if reserves else None,
                     }
                     for letter in letters
                 ],
                 "planning": {"stagger_ticks": 1, "ttl_s": 3600, "alert_every_ticks": 1000, **(planning or {})},
                 "ends": ends,
+                "downed_s": downed_s,
                 "director": director,
             }
         )
