@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -32,6 +33,7 @@ from ai.encodings import NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.errors import ParseError
 from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch, condition_names
+from ai.steps import READERS_MAX
 
 PROMPT_VERSION: Final = "1"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
@@ -81,6 +83,7 @@ def slots_of(batch: SnapshotBatch) -> dict[str, int]:
 # -- the system message ------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=READERS_MAX)
 def system_message(registry: ToolRegistry, *, encoding: Encoding = NAMED, examples: bool = False) -> str:
     """Return rules, verbs and examples; the same for every tick, batch and agent."""
     lines = [

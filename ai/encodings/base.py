@@ -14,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -131,8 +131,7 @@ class Group:
     spec: ToolSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """Verbs that name agents or things of the same roles, and the ids they may name, sorted, for each of these roles.
 
     What an agent may do is a few of these. Agents that know the same ids share them, and so do their schemas.

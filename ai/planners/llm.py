@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from ai.legality import refusals
 from ai.plan import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal
 from ai.planners.base import PlanCall, TierPlans
 from ai.snapshot import SnapshotBatch
+from ai.steps import READERS_MAX
 
 _CONTENT: Final = tuple(outcome.value for outcome in (Outcome.MISSING, Outcome.INVALID, Outcome.CUT))
 """Outcomes of a reply that came, so that asking again may help; the way to the model is not what failed."""
@@ -155,7 +157,13 @@ class SimplifiedLlm(LlmTier):
 
     def offered(self, registry: ToolRegistry) -> ToolRegistry:
         """Return the registry with the common verbs of those it offers."""
-        return registry.offering(COMMON_KINDS)
+        return _common(registry)
+
+
+@lru_cache(maxsize=READERS_MAX)
+def _common(registry: ToolRegistry) -> ToolRegistry:
+    """Return the common verbs that a registry offers; made once, as schemas and tables are kept by registry."""
+    return registry.offering(COMMON_KINDS)
 
 
 PLANNERS = (FullLlm, SimplifiedLlm)

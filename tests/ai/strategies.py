@@ -314,7 +314,8 @@ def inside(field: PayloadField, width: int = 20, height: int = 20) -> st.SearchS
 def _shaped(shape: Shape, width: int, height: int) -> st.SearchStrategy[Any]:
     match shape:
         case TextShape():
-            return st.text(st.characters(codec="utf-8"), max_size=min(shape.chars_max, 8))
+            plain = st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters='"\\')
+            return st.text(plain, max_size=min(shape.chars_max, 8))
         case ListShape():
             return st.lists(_shaped(shape.item, width, height), min_size=shape.low, max_size=shape.high)
         case RecordShape():
