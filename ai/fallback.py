@@ -193,7 +193,7 @@ class FallbackOrchestrator:
         if not len(batch):
             return result
         began = self._clock()
-        call = PlanCall(client, self.clock, on_plan, deadline)
+        call = PlanCall(client, self.clock, on_plan, deadline, began)
         remaining: NDArray[np.intp] = np.arange(len(batch))
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
         for index in range(self._start, len(self._names)):

@@ -127,7 +127,7 @@ def test_a_batch_returns_at_its_deadline(benchmark) -> None:
     ended: list[float] = []
 
     async def work(client: ResilientClient) -> None:
-        for budget in (0.3, 1.0, 2.0):
+        for budget in (0.5, 1.0, 2.0):
             tier = SimplifiedLlm()
             orchestrator = FallbackOrchestrator([tier])
             begun = time.perf_counter()

@@ -63,6 +63,26 @@ def test_thoughts_are_told_apart_for_any_split(cuts: list[int]) -> None:
     assert told_apart(pieces("<think>endless</thi", cuts)) == ("", "endless</thi", False)
 
 
+@pytest.mark.parametrize("inside", [False, True])
+@given(cuts=st.lists(st.integers(0, 200), max_size=10))
+def test_plans_by_lines_are_handed_on_as_they_come(inside: bool, cuts: list[int]) -> None:  # noqa: FBT001
+    """A reply that begins with a slot's line is an answer from there on: nothing of it waits for the end."""
+    reply = "a1: Scan 8; Wait 2\na2: MoveTo 3 4\n"
+    thoughts = ThoughtFilter(inside=inside)
+    fed = told = ""
+    for part in pieces(reply, cuts):
+        fed += part
+        told += thoughts.feed(part)[0]
+        assert told == (fed if len(fed) > len("a1") else "")
+
+
+def test_prose_before_lines_of_plans_is_let_go_with_them() -> None:
+    """Prose is held back only until a slot's line shows, and thoughts before lines are kept apart."""
+    assert ThoughtFilter().feed("Here they are:\na1: Wait 2\n") == ("Here they are:\na1: Wait 2\n", "")
+    assert told_apart(["a thought</think>a1: Wait 2\n"]) == ("a1: Wait 2\n", "a thought", True)
+    assert told_apart(["a"]) == ("a", "", False)
+
+
 def test_prose_is_not_held_back_without_end() -> None:
     """A long reply without a bracket is let go at the limit, so that memory is bounded."""
     thoughts = ThoughtFilter()

@@ -12,6 +12,7 @@ from ai.batch import BatchInferenceExecutor
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest
 from ai.clients.scripted import ScriptedClient
 from ai.errors import ClientError, PlannerError
+from ai.fallback import FallbackOrchestrator
 from ai.plan import Outcome
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.planners.llm import PLANNERS, FullLlm, SimplifiedLlm
@@ -167,6 +168,23 @@ def test_a_transport_that_failed_is_not_asked_again() -> None:
     client = Broken({})
     assert ask_learner(client).outcome.tolist() == [Outcome.OK, Outcome.TIMEOUT, Outcome.TIMEOUT]
     assert len(client.requests) == 1
+
+
+def test_the_first_plan_is_timed_from_the_start_of_the_planning_call() -> None:
+    """Two seconds in a first tier that fails and three in the second are five."""
+
+    class Slow(Learner):
+        async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            await asyncio.sleep(2.0 if request.tier == "simplified_llm" else 3.0)
+            yield LlmChunk(f'{{"a1":{WAIT}}}' if request.tier == "full_llm" else "{}", "stop")
+
+    async def story() -> float | None:
+        await asyncio.sleep(1.0)
+        orchestrator = FallbackOrchestrator(clock=clock)
+        batch = SnapshotBatch(keys=np.array([2], np.int64))
+        return (await orchestrator.plan_batch_with_fallback(Slow({}), batch, REGISTRY)).first_plan_s
+
+    assert run(story()) == 5.0
 
 
 def test_nobody_is_asked_again_without_the_time_for_it() -> None:

@@ -1,12 +1,14 @@
 """Thoughts that a model writes into its answer, told apart from it: `<think>...</think>` before the reply.
 
 Some servers open the block themselves, in the prompt, so that only its end shows. Thoughts without an opening are seen
-by their end alone: a reply that begins with prose is held back until it shows a bracket, which is an answer, or the end
-of a block. A client that has met such a model once says so (`inside`), and then prose up to the end is thought.
+by their end alone: a reply that begins with prose is held back until it shows an answer (a bracket, or a line for a
+slot, `a1:`) or the end of a block. A client that has met such a model once says so (`inside`), and then prose up to the
+end is thought.
 """
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 from typing import Final
 
@@ -15,7 +17,8 @@ CLOSE: Final = "</think>"
 HELD_CHARS_MAX: Final = 16_384
 """Characters of prose that are held back at most."""
 
-_ANSWERS: Final = "{["
+_ANSWER: Final = re.compile(r"[{\[]|^[ \t]*a[0-9]+:", re.MULTILINE)
+_MAY_BECOME_SLOT: Final = re.compile(r"a[0-9]*")
 
 
 class _State(Enum):
@@ -66,7 +69,9 @@ class ThoughtFilter:
             self._held = start[len(OPEN) :]
             self._inside = False
             return _State.THOUGHT
-        if start[0] in _ANSWERS:
+        if _MAY_BECOME_SLOT.fullmatch(start):
+            return _State.START
+        if _ANSWER.match(start):
             self.unopened = self._inside
             return _State.TEXT
         return _State.THOUGHT if self._inside else _State.PROSE
@@ -74,11 +79,11 @@ class ThoughtFilter:
     def _judged(self) -> _State:
         """Decide whether prose is thought or answer, if that shows by now."""
         end = self._held.find(CLOSE)
-        brackets = [place for mark in _ANSWERS if (place := self._held.find(mark)) >= 0]
-        if end >= 0 and end < min(brackets, default=end + 1):
+        answer = _ANSWER.search(self._held)
+        if end >= 0 and (answer is None or end < answer.start()):
             self._inside = True
             return _State.THOUGHT
-        return _State.TEXT if brackets or len(self._held) > HELD_CHARS_MAX else _State.PROSE
+        return _State.TEXT if answer or len(self._held) > HELD_CHARS_MAX else _State.PROSE
 
     def _thought(self) -> tuple[str, str]:
         """Take thoughts up to their end; of what may be the beginning of the mark, nothing yet."""
