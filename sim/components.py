@@ -39,6 +39,10 @@ class Condition(IntEnum):
     SUPPRESSED = 7
 
 
+MORALE_MAX: Final = 100
+"""Full spirits."""
+
+
 class Status(IntEnum):
     """Where an agent stands with its plan. Every status but RUNNING means that it needs one.
 
@@ -86,9 +90,10 @@ class Health(Component):
 
 
 class Morale(Component):
-    """Will to fight, 0 to 100."""
+    """Will to fight, 0 to 100, and whether it broke: the broken flee, and nobody plans for them until they rally."""
 
     value: i32 = column(default=100)
+    broken: boolean
 
 
 class Ammo(Component):

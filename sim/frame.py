@@ -19,6 +19,7 @@ from sim.grid import Grid, Occupancy, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
 from sim.objectives import Objectives
+from sim.parameters import Parameters
 from sim.payloads import Payloads
 from sim.population import Squads
 from sim.rng import Rng
@@ -55,6 +56,7 @@ class Stage:
     squads: Squads
     objectives: Objectives
     budgets: Budgets
+    parameters: Parameters
     payloads: Payloads
     source: PlanSource
 

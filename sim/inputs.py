@@ -149,8 +149,16 @@ class Collapse(_Input):
     b: Spot
 
 
+class SetParameter(_Input):
+    """One of the numbers in `sim.parameters.NAMES` changes, from this tick on."""
+
+    kind: Literal["set"] = "set"
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    value: Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
+
+
 Input = Annotated[
-    Move | Control | Act | Order | SetCells | Spawn | Remove | Fortify | SpawnWave | Collapse,
+    Move | Control | Act | Order | SetCells | Spawn | Remove | Fortify | SpawnWave | Collapse | SetParameter,
     Field(discriminator="kind"),
 ]
 """Any input; `kind` says which."""

@@ -45,6 +45,7 @@ from sim.inputs import (
     Order,
     Remove,
     SetCells,
+    SetParameter,
     Spawn,
     SpawnWave,
     TimedInput,
@@ -243,6 +244,39 @@ class Planning(_Part):
         return self
 
 
+class CombatRules(_Part):
+    """What changes every hit: `hit_bonus` is added to each chance to hit, per-mille, before its bounds."""
+
+    hit_bonus: Annotated[int, Field(ge=-1000, le=1000)] = 0
+
+
+Share = Annotated[int, Field(ge=0, le=100)]
+
+
+class MoraleRules(_Part):
+    """What moves morale (0 to 100), and what it does.
+
+    It falls by `harm_percent` of hit points lost, by `squad_loss` for each of the squad who dies, by `sight_loss` for
+    each other friend seen dying, and by `outnumbered_loss` for each plan made with at least twice as many enemies in
+    sight as friends, oneself included. It rises by `victory_gain` for each enemy seen dying; and each second by
+    `rest_gain` for those whose plan knows of no enemy, and by `leader_gain` for those whose leader is within
+    `leader_cells`. Each point above or below 50 is worth `aim_permille` on the chance to hit. Below `break_below` an
+    agent breaks and flees; from `rally_at` on it plans again.
+    """
+
+    harm_percent: Annotated[int, Field(ge=0, le=1000)] = 50
+    squad_loss: Share = 10
+    sight_loss: Share = 5
+    outnumbered_loss: Share = 2
+    victory_gain: Share = 5
+    rest_gain: Share = 5
+    leader_gain: Share = 1
+    leader_cells: Annotated[int, Field(ge=0, le=64)] = 5
+    aim_permille: Annotated[int, Field(ge=0, le=20)] = 2
+    break_below: Share = 10
+    rally_at: Share = 25
+
+
 class Budget(_Part):
     """How many operations the director has: collapses (`traps`), fortifications, and waves (`spawns`)."""
 
@@ -287,6 +321,8 @@ class Scenario(_Part):
     teams: Annotated[tuple[Team, ...], Field(min_length=1, max_length=64)]
     planning: Planning = Planning()
     heuristics: HeuristicConfig = HeuristicConfig()
+    combat: CombatRules = CombatRules()
+    morale: MoraleRules = MoraleRules()
     inputs: Annotated[tuple[TimedInput, ...], Field(max_length=INPUTS_MAX)] = ()
     ends: Literal["last_team", "objectives", "never"] = "last_team"
     at_limit: AtLimit = AtLimit()
@@ -420,7 +456,7 @@ def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str
             cells = [(f"{key}.origin.", item.origin.x, item.origin.y)]
         case Collapse():
             cells = [(f"{key}.a.", item.a.x, item.a.y), (f"{key}.b.", item.b.x, item.b.y)]
-        case Control() | Act() | Remove():
+        case Control() | Act() | Remove() | SetParameter():
             cells = []
     if isinstance(item, Fortify | SpawnWave | Collapse) and scenario.director is None:
         raise problem(key, f"{item.kind} needs a director; add [director] with a squad and a budget")

@@ -9,6 +9,7 @@ from ai.errors import ContractError
 from sim.systems.cleanup import Cleanup
 from sim.systems.combat import Combat
 from sim.systems.execution import Execution
+from sim.systems.flight import Flight
 from sim.systems.inputs import Inputs
 from sim.systems.objectives import Advance
 from sim.systems.perception import Perception
@@ -16,7 +17,17 @@ from sim.systems.planning import Planning
 from sim.systems.upkeep import Upkeep
 from sim.world import System
 
-SCHEDULE: Final[tuple[type[System], ...]] = (Inputs, Perception, Planning, Execution, Combat, Upkeep, Advance, Cleanup)
+SCHEDULE: Final[tuple[type[System], ...]] = (
+    Inputs,
+    Perception,
+    Planning,
+    Flight,
+    Execution,
+    Combat,
+    Upkeep,
+    Advance,
+    Cleanup,
+)
 """Systems in the order they run; digest and record follow the last."""
 
 

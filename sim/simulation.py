@@ -1,7 +1,7 @@
 """A run: builds a world from a scenario, ticks it, and reports every tick. No file I/O here.
 
-A tick: inputs -> perception -> planning -> execution -> combat -> upkeep -> objectives -> cleanup -> digest. The order
-is the visible tuple in `sim.schedule`. `TickReport` is everything a recorder needs.
+A tick: inputs -> perception -> planning -> flight -> execution -> combat -> upkeep -> objectives -> cleanup -> digest.
+The order is the visible tuple in `sim.schedule`. `TickReport` is everything a recorder needs.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from sim.grid import Grid, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
 from sim.outcome import TeamStanding, decide, standings
+from sim.parameters import Parameters
 from sim.payloads import Payloads
 from sim.plugins import Plugin, check_plugins
 from sim.population import new_world, objectives_of, populate, squads_of, texts_of
@@ -147,6 +148,7 @@ class Simulation(Closing):
         smoke, texts, squads = Smoke(), texts_of(scenario), squads_of(scenario)
         objectives = objectives_of(scenario, squads)
         budgets = Budgets({} if scenario.director is None else scenario.director.budget.model_dump())
+        parameters = Parameters(scenario)
         grid = Grid(terrain(scenario), smoke)
         places = [(place.name, place.x, place.y) for place in scenario.map.places]
         planners = [planner for plugin in plugins for planner in plugin.planners]
@@ -161,6 +163,7 @@ class Simulation(Closing):
             squads=squads,
             objectives=objectives,
             budgets=budgets,
+            parameters=parameters,
             payloads=Payloads(),
             source=planning,
         )
@@ -173,7 +176,7 @@ class Simulation(Closing):
         reserves = Reserves(
             [0 if team.reinforcements is None else team.reinforcements.count for team in scenario.teams]
         )
-        for resource in (grid, reserves, smoke, texts, objectives, budgets, self.stage.payloads):
+        for resource in (grid, reserves, smoke, texts, objectives, budgets, parameters, self.stage.payloads):
             self.world.add_resource(resource)
         populate(self.world, scenario, squads, objectives, texts, order)
         systems = schedule([system for plugin in plugins for system in plugin.systems])

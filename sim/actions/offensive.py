@@ -100,7 +100,8 @@ def strike(
     A blow (`melee`) at someone who parries falls back on who struck it, and ends the parry.
     """
     world, afflictions = turn.world, turn.afflictions
-    chance = world[Weapon].accuracy[rows].astype(np.int64) + bonus + 2 * (world[Morale].value[rows] - 50)
+    spirits = turn.stage.parameters.morale.aim_permille * (world[Morale].value[rows] - 50)
+    chance = world[Weapon].accuracy[rows].astype(np.int64) + bonus + turn.stage.parameters.combat.hit_bonus + spirits
     chance -= COVER_PENALTY * (turn.grid.cover[turn.cells(others)] & (turn.distance2(rows, others) > 4))
     hidden = afflictions.under(Condition.AMBUSH, rows)
     chance += AMBUSH_BONUS * hidden

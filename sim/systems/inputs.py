@@ -10,7 +10,7 @@ import numpy as np
 from ai.actions import ActionStep, Role, cells_in
 from ai.errors import ParseError
 from sim.columns import Component
-from sim.components import AGENT, ActionSteps, Goal, Health, Position, Progress, Squad, Status
+from sim.components import AGENT, ActionSteps, Goal, Health, Morale, Position, Progress, Squad, Status
 from sim.components import Control as ControlColumns
 from sim.director import line
 from sim.frame import Frame
@@ -25,6 +25,7 @@ from sim.inputs import (
     Order,
     Remove,
     SetCells,
+    SetParameter,
     Spawn,
     SpawnWave,
 )
@@ -38,14 +39,14 @@ class Inputs(System):
     """Applies the tick's inputs in the order given, each whole or not at all, and flushes.
 
     Reads: every component of an agent.
-    Writes: ActionSteps, Control, Goal, Progress, Squad; the population, the map and the director's budgets.
+    Writes: ActionSteps, Control, Goal, Morale, Progress, Squad; the population, the map, budgets and parameters.
     Order: first.
     """
 
     name = "inputs"
     reads: ClassVar[tuple[type[Component], ...]] = AGENT
     writes: ClassVar[tuple[type[Component], ...]] = (
-        ActionSteps, ControlColumns, Goal, Progress, Squad,
+        ActionSteps, ControlColumns, Goal, Morale, Progress, Squad,
     )  # fmt: skip
 
     def process(self, world: World, frame: Frame) -> None:
@@ -68,6 +69,8 @@ class Inputs(System):
                 return self._control(world, frame, item)
             case Act():
                 return self._act(world, frame, item)
+            case SetParameter():
+                return frame.stage.parameters.set(item.name, item.value)
             case Fortify() | SpawnWave() | Collapse():
                 return self._direct(world, frame, item)
             case Order():
@@ -126,6 +129,7 @@ class Inputs(System):
         if taken[row] == item.on:
             return f"agent {item.agent} is {'taken over already' if item.on else 'not taken over'}"
         taken[row] = item.on
+        world[Morale].broken[row] = False
         self._write(world, frame, row)
         return None
 
@@ -145,6 +149,9 @@ class Inputs(System):
         for arg, value in zip(registry.spec(step.act).args, registry.encode(step).args, strict=False):
             if value >= sides.get(arg.role, value + 1):
                 return f"the step of agent {item.agent}: {arg.name} {value} is outside the {_size(grid)} map"
+        for cell in cells_in(step):
+            if cell.x >= grid.width or cell.y >= grid.height:
+                return f"the step of agent {item.agent}: ({cell.x}, {cell.y}) is outside the {_size(grid)} map"
         for cell in cells_in(step):
             if cell.x >= grid.width or cell.y >= grid.height:
                 return f"the step of agent {item.agent}: ({cell.x}, {cell.y}) is outside the {_size(grid)} map"
@@ -269,7 +276,7 @@ class Inputs(System):
             return f"only {len(ys)} cells are free for {count} agents"
         distance2 = (ys.astype(np.int64) - y) ** 2 + (xs.astype(np.int64) - x) ** 2
         nearest = np.lexsort((xs, ys, distance2))[:count]
-        waiting = frame.tick + np.arange(count) % stage.scenario.planning.stagger_ticks
+        waiting = frame.tick + np.arange(count) % stage.parameters.planning.stagger_ticks
         after = aim(info, stage.objectives, stage.lore.texts)
         world.spawn(starting_values(info, after, xs[nearest], ys[nearest], waiting), count=count)
         return None

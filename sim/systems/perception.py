@@ -14,6 +14,7 @@ from sim.components import (
     ActionSteps,
     Control,
     Health,
+    Morale,
     Progress,
     Status,
     Team,
@@ -39,10 +40,10 @@ class Perception(System):
     def process(self, world: World, frame: Frame) -> None:
         """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
         stage, progress = frame.stage, world[Progress]
-        most = stage.scenario.planning.per_tick_max
+        most = stage.parameters.planning.per_tick_max
         frame.occupancy = occupancy_of(world, stage.grid)
         waiting = (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
-        waiting &= (world[Health].hp > 0) & ~world[Control].taken
+        waiting &= (world[Health].hp > 0) & ~(world[Control].taken | world[Morale].broken)
         needing = _longest(waiting.nonzero()[0], progress.waiting_since, most)
         watching, within = self._watching(world, frame)
         # Whoever needs a plan and whoever looks around are looked after in one go.
@@ -65,11 +66,11 @@ class Perception(System):
         """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
         peaceful = (progress.status == Status.RUNNING.value) & (progress.threats == 0)
-        peaceful = (peaceful & ~world[Control].taken).nonzero()[0]
+        peaceful = (peaceful & ~(world[Control].taken | world[Morale].broken)).nonzero()[0]
         current = progress.step[peaceful]
         scanning = steps.kind[current, peaceful] == stage.registry.code("Scan")
         scanning &= progress.started_at[peaceful] >= 0
-        their_turn = (world.keys[peaceful] + frame.tick) % stage.scenario.planning.alert_every_ticks == 0
+        their_turn = (world.keys[peaceful] + frame.tick) % stage.parameters.planning.alert_every_ticks == 0
         places = (scanning | their_turn).nonzero()[0]
         rows, scanning = peaceful[places], scanning[places]
         radius = steps.args[current[places], 0, rows]

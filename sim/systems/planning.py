@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from ai.snapshot import ALLIES_MAX
 from sim.columns import Component
-from sim.components import ActionSteps, Progress, Status
+from sim.components import ActionSteps, Morale, Progress, Status
 from sim.frame import Frame
 from sim.payloads import write_payloads
 from sim.world import System, World
@@ -23,11 +24,11 @@ class Planning(System):
 
     name = "planning"
     reads: ClassVar[tuple[type[Component], ...]] = ()
-    writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Progress)
+    writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Morale, Progress)
 
     def process(self, world: World, frame: Frame) -> None:
         """Plan for `frame.batch` and start the new plans."""
-        progress, steps = world[Progress], world[ActionSteps]
+        progress, steps, morale = world[Progress], world[ActionSteps], world[Morale]
         progress.status[frame.alarmed] = Status.STALE
         progress.waiting_since[frame.alarmed] = frame.tick
         if frame.batch is None:
@@ -53,3 +54,8 @@ class Planning(System):
         progress.threats[rows] = (frame.batch.enemy >= 0).sum(1, dtype=np.int16)
         progress.refusal[rows] = 0
         progress.tries[rows] = 0
+        # Who sees as many friends as are ever reported may have more; nobody counts as outnumbered among so many.
+        friends = (frame.batch.ally >= 0).sum(1)
+        outnumbered = rows[(friends < ALLIES_MAX) & (progress.threats[rows] >= 2 * (friends + 1))]
+        loss = frame.stage.parameters.morale.outnumbered_loss
+        morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)

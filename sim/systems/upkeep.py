@@ -7,26 +7,26 @@ from typing import ClassVar, Final
 import numpy as np
 
 from sim.columns import Component
-from sim.components import Control, Morale, Progress, Stamina, Status
+from sim.components import MORALE_MAX, Control, Health, Morale, Position, Progress, Squad, Stamina, Status
 from sim.frame import Frame
 from sim.world import System, World
 
 STAMINA_MAX: Final = 100
 """Full breath; a point comes back every tick."""
-MORALE_MAX: Final = 100
-"""Full spirits; a point comes back every second."""
 
 
 class Upkeep(System):
-    """Gives back stamina and morale, clears smoke, and lets plans that are too old go stale.
+    """Gives back stamina and morale, lets spirits break and rally, clears smoke, and lets old plans go stale.
 
-    Reads: Control, Progress.
+    Reads: Control, Health, Position, Progress, Squad.
     Writes: Morale, Progress, Stamina; smoke.
     Order: after combat, before cleanup.
     """
 
     name = "upkeep"
-    reads: ClassVar[tuple[type[Component], ...]] = (Control, Progress)
+    reads: ClassVar[tuple[type[Component], ...]] = (
+        Control, Health, Position, Progress, Squad,
+    )  # fmt: skip
     writes: ClassVar[tuple[type[Component], ...]] = (Morale, Progress, Stamina)
 
     def process(self, world: World, frame: Frame) -> None:
@@ -35,11 +35,38 @@ class Upkeep(System):
         stamina = world[Stamina].value
         np.minimum(stamina + np.int32(1), STAMINA_MAX, out=stamina)
         if frame.tick % stage.ticks_per_second == stage.ticks_per_second - 1:
-            morale = world[Morale].value
-            np.minimum(morale + np.int32(1), MORALE_MAX, out=morale)
+            self._hearten(world, frame)
+        self._break(world, frame)
         stage.smoke.expire(frame.tick + 1)
-        oldest = frame.tick - stage.scenario.planning.ttl_s * stage.ticks_per_second
+        oldest = frame.tick - stage.parameters.planning.ttl_s * stage.ticks_per_second
         stale = (progress.status == Status.RUNNING.value) & (progress.planned_at <= oldest)
         stale = (stale & ~world[Control].taken).nonzero()[0]
         progress.status[stale] = Status.STALE
         progress.waiting_since[stale] = frame.tick
+
+    def _hearten(self, world: World, frame: Frame) -> None:
+        """Raise morale by rest and by leaders who are near; once a second."""
+        rules, morale = frame.stage.parameters.morale, world[Morale].value
+        gain = rules.rest_gain * (world[Progress].threats == 0)
+        if rules.leader_gain:
+            position, leader = world[Position], world[Squad].leader
+            at = world.rows_of(leader)
+            led = (at >= 0) & (leader != world.keys)
+            at = np.where(led, at, 0)
+            dx, dy = position.x - position.x[at], position.y - position.y[at]
+            near = led & (dx * dx + dy * dy <= rules.leader_cells**2) & (world[Health].hp[at] > 0)
+            gain = gain + rules.leader_gain * near
+        morale[:] = np.minimum(morale + gain, MORALE_MAX)
+
+    def _break(self, world: World, frame: Frame) -> None:
+        """Let those break whose morale is too low, and those rally whose morale has come back."""
+        rules, morale, progress = frame.stage.parameters.morale, world[Morale], world[Progress]
+        low, broken = morale.value < rules.break_below, morale.broken
+        if not (low.any() or broken.any()):
+            return
+        now = low | (broken & (morale.value < rules.rally_at))
+        now &= ~world[Control].taken & (world[Health].hp > 0)
+        turned = now != broken
+        progress.status[turned] = Status.STALE
+        progress.waiting_since[turned] = frame.tick
+        broken[:] = now

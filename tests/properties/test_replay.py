@@ -49,6 +49,10 @@ INPUTS = st.one_of(
         lambda n, kind: {"kind": "spawn_wave", "archetype": kind, "count": n, "origin": {"x": 1, "y": 4}},
         st.integers(1, 2), st.sampled_from(["rifle", "ghost"]),
     ),
+    st.builds(
+        lambda name, value: {"kind": "set", "name": name, "value": value},
+        st.sampled_from(["planning.ttl_s", "morale.break_below", "combat.hit_bonus"]), st.integers(-1, 100),
+    ),
     st.builds(lambda y: {"kind": "collapse", "a": {"x": 9, "y": y}, "b": {"x": 11, "y": 4}}, st.integers(0, 6)),
     st.builds(
         lambda cell, x, y: {"kind": "set_cells", "cell": cell, "x": x, "y": y},

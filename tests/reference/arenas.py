@@ -17,10 +17,12 @@ from sim.inputs import (
     Rect,
     Remove,
     SetCells,
+    SetParameter,
     Spawn,
     SpawnWave,
     Spot,
 )
+from sim.parameters import NAMES
 from sim.scenario import Scenario
 
 TIERS = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
@@ -191,6 +193,18 @@ def arenas(draw: st.DrawFn) -> Scenario:
             },
             "heuristics": {"rules": draw(RULES)},
             "downed_s": draw(st.sampled_from([0, 0, 1, 3])),
+            "morale": draw(
+                st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "break_below": st.sampled_from([0, 60, 100]),
+                        "rally_at": st.sampled_from([0, 70, 100]),
+                        "leader_cells": st.integers(0, 4),
+                        "rest_gain": st.integers(0, 20),
+                        "victory_gain": st.integers(0, 40),
+                    },
+                )
+            ),
             "ends": draw(st.sampled_from(["last_team", "objectives", "never"])),
             "director": draw(st.none() | st.just(director)),
             "at_limit": draw(st.sampled_from([{}, {"rule": "draw"}, {"rule": "score"}, first])),
@@ -229,6 +243,7 @@ def inputs_for(scenario: Scenario, ticks: int) -> st.SearchStrategy[dict[int, li
             squad=st.none() | squad,
         ),
         st.builds(Collapse, a=spot, b=spot),
+        st.builds(SetParameter, name=st.sampled_from([*NAMES, "morale"]), value=st.sampled_from([0, 1, 30, 100, 5000])),
     )
     timed = st.tuples(st.integers(0, ticks - 1), kinds)
 

@@ -160,6 +160,7 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     rows = ["".join(".+#"[code] for code in row) for row in stage.grid.terrain.tolist()]
     for y, row in enumerate(rows):
         _check(tick, "Grid", f"terrain row {y}", row, "".join(slow.terrain[y]))
+    _check(tick, "Parameters", "value", stage.parameters.columns()["value"].tolist(), list(slow.rules.values()))
     _check(tick, "Budgets", "left", stage.budgets.left.tolist(), list(slow.budget.values()))
     aims = stage.objectives
     states = [("open", "done", "failed")[state] for state in aims.state.tolist()]

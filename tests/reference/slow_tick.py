@@ -17,7 +17,20 @@ from typing import Any
 
 from sim.actions import default_registry
 from sim.components import COOLDOWN_GROUPS as GROUPS
-from sim.inputs import Act, Collapse, Control, Fortify, Input, Move, Order, Remove, SetCells, Spawn, SpawnWave
+from sim.inputs import (
+    Act,
+    Collapse,
+    Control,
+    Fortify,
+    Input,
+    Move,
+    Order,
+    Remove,
+    SetCells,
+    SetParameter,
+    Spawn,
+    SpawnWave,
+)
 from sim.rng import philox4x32
 from sim.scenario import Scenario
 
@@ -37,6 +50,17 @@ RULED = (
 WALKS = ("Approach", "Charge", "MoveTo", "Regroup", "Retreat", "SetAmbush", "TakeCover")
 BUDGETS = ("traps", "terrain_edits", "spawns")
 """The director's budgets in stored order."""
+PLANNING = ("per_tick_max", "stagger_ticks", "ttl_s", "alert_every_ticks")
+MORALE = (
+    "harm_percent", "squad_loss", "sight_loss", "outnumbered_loss", "victory_gain", "rest_gain", "leader_gain",
+    "leader_cells", "aim_permille", "break_below", "rally_at",
+)  # fmt: skip
+BOUNDS = {
+    "planning.per_tick_max": (1, 200_000), "planning.stagger_ticks": (1, 1000), "planning.ttl_s": (1, 3600),
+    "planning.alert_every_ticks": (1, 1000), "combat.hit_bonus": (-1000, 1000), "morale.harm_percent": (0, 1000),
+    "morale.leader_cells": (0, 64), "morale.aim_permille": (0, 20),
+}  # fmt: skip
+"""What numbers of the rules may be; 0 to 100 where nothing is named."""
 STATUSES = ("none", "running", "finished", "refused", "stale")
 CODES = (
     "no", "target gone", "not hostile", "out of range", "no sight", "no ammo", "no item", "no stamina",
@@ -132,6 +156,7 @@ class Agent:
     waiting_since: int
     leader: int | None = None
     taken: bool = False
+    broken: bool = False
     order: str | None = None
     stamina: int = 100
     ready_at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, 0))
@@ -173,6 +198,7 @@ class Agent:
             "Health.hp": self.hp,
             "Health.hp_max": self.hp_max,
             "Morale.value": self.morale,
+            "Morale.broken": self.broken,
             "Ammo.rounds": self.rounds,
             "Ammo.magazine": self.magazine,
             "Ammo.reserve": self.reserve,
@@ -327,6 +353,9 @@ class SlowWorld:
         self.seed = seed
         self.planner = planner
         self.rate = scenario.ticks_per_second
+        self.rules = {f"planning.{name}": getattr(scenario.planning, name) for name in PLANNING}
+        self.rules["combat.hit_bonus"] = scenario.combat.hit_bonus
+        self.rules |= {f"morale.{name}": getattr(scenario.morale, name) for name in MORALE}
         self.tick_number = 0
         self.terrain = [list(row) for row in terrain]
         self.height, self.width = len(self.terrain), len(self.terrain[0])
@@ -443,6 +472,7 @@ class SlowWorld:
         self.calls: list[tuple[Agent, int]] = []
         applied, refused = self.take_inputs(inputs)
         known = self.plan()
+        self.flee()
         self.execute()
         self.fight()
         self.upkeep()
@@ -496,7 +526,8 @@ class SlowWorld:
         for item in inputs:
             done = {Move: self.move, Order: self.give_order, SetCells: self.set_cells, Spawn: self.spawn,
                     Remove: self.remove, Control: self.take, Act: self.act_for, Fortify: self.fortify,
-                    SpawnWave: self.wave, Collapse: self.collapse}[type(item)](item)  # fmt: skip
+                    SpawnWave: self.wave, Collapse: self.collapse,
+                    SetParameter: self.set_number}[type(item)](item)  # fmt: skip
             (applied if done else refused).append(item)
         if any(isinstance(item, Spawn | SpawnWave | Remove) for item in applied):
             self.promote()
@@ -523,12 +554,21 @@ class SlowWorld:
         if not agent.taken:
             agent.status, agent.waiting_since = "stale", self.tick_number
 
+    def set_number(self, item: SetParameter) -> bool:
+        """One number of the rules changes, within the bounds of its key."""
+        if item.name not in self.rules or not BOUNDS.get(item.name, (0, 100))[0] <= item.value:
+            return False
+        if item.value > BOUNDS.get(item.name, (0, 100))[1]:
+            return False
+        self.rules[item.name] = item.value
+        return True
+
     def take(self, item: Control) -> bool:
         """The player takes an agent over or gives it back; either way it stops."""
         agent = self.agents.get(item.agent)
         if agent is None or agent.taken == item.on:
             return False
-        agent.taken = item.on
+        agent.taken, agent.broken = item.on, False
         self.let(agent, [])
         return True
 
@@ -652,7 +692,7 @@ class SlowWorld:
             return False
         free.sort(key=lambda cell: (distance2(cell, spot), cell[1], cell[0]))
         for i, place in enumerate(free[:count]):
-            self.join(number, place, self.tick_number + i % self.scenario.planning.stagger_ticks, archetype)
+            self.join(number, place, self.tick_number + i % self.rules["planning.stagger_ticks"], archetype)
         return True
 
     def remove(self, item: Remove) -> bool:
@@ -676,12 +716,12 @@ class SlowWorld:
 
     def is_alarmed(self, agent: Agent) -> bool:
         """Tell whether an agent that planned in peace now notices an enemy."""
-        if agent.status != "running" or agent.threats or agent.taken:
+        if agent.status != "running" or agent.threats or agent.taken or agent.broken:
             return False
         step = agent.plan[agent.step]
         if step.kind == "Scan" and agent.started_at is not None:
             return bool(self.sightings(agent, step.args[0], hostile=True))
-        if (agent.key + self.tick_number) % self.scenario.planning.alert_every_ticks:
+        if (agent.key + self.tick_number) % self.rules["planning.alert_every_ticks"]:
             return False
         return bool(self.sightings(agent, hostile=True))
 
@@ -749,10 +789,10 @@ class SlowWorld:
         for agent in alarmed:
             # The need arose at this moment, whatever the old plan waited for.
             agent.status, agent.waiting_since = "stale", now
-        free = [agent for agent in self.agents.values() if not agent.taken and agent.hp > 0]
+        free = [agent for agent in self.agents.values() if not (agent.taken or agent.broken) and agent.hp > 0]
         needing = [agent for agent in free if agent.status != "running" and agent.waiting_since <= now]
         needing.sort(key=lambda agent: (agent.waiting_since, agent.key))
-        chosen = sorted(agent.key for agent in needing[: self.scenario.planning.per_tick_max])
+        chosen = sorted(agent.key for agent in needing[: self.rules["planning.per_tick_max"]])
         known = {key: self.know(self.agents[key]) for key in chosen}
         columns = {key: what.columns(self) for key, what in known.items()}
         plans = {key: self.planner(self, what) for key, what in known.items()}
@@ -763,7 +803,20 @@ class SlowWorld:
             agent.planned_at = agent.waiting_since = now
             agent.threats = len(known[key].enemies)
             agent.refusal, agent.tries = "no", 0
+            friends = len(known[key].allies)
+            if friends < 4 and agent.threats >= 2 * (friends + 1):
+                agent.morale = max(agent.morale - self.rules["morale.outnumbered_loss"], 0)
         return columns
+
+    def flee(self) -> None:
+        """Who is broken and has nothing to do runs from the nearest enemy, or waits."""
+        now = self.tick_number
+        for agent in self.agents.values():
+            if not agent.broken or agent.hp <= 0 or agent.status == "running" or agent.waiting_since > now:
+                continue
+            seen = self.sightings(agent, hostile=True)
+            self.let(agent, [Step("Retreat", [seen[0].key, 16]) if seen else Step("Wait", [1000])])
+            agent.waiting_since, agent.threats = now, len(seen)
 
     # Execution.
 
@@ -1071,7 +1124,7 @@ class SlowWorld:
             coming = free[: min(count, self.reserves[agent.team])]
             taken.update(coming)
             self.reserves[agent.team] -= len(coming)
-            stagger = self.scenario.planning.stagger_ticks
+            stagger = self.rules["planning.stagger_ticks"]
             for i, cell in enumerate(coming):
                 self.arrivals.append((agent.squad, cell, self.tick_number + 1 + i % stagger))
 
@@ -1085,7 +1138,8 @@ class SlowWorld:
         else:
             damage, bonus, rounds = STRIKES[step.kind]
         other = self.agents[step.args[0]]
-        chance = agent.accuracy + bonus + 2 * (agent.morale - 50)
+        chance = agent.accuracy + bonus + self.rules["combat.hit_bonus"]
+        chance += self.rules["morale.aim_permille"] * (agent.morale - 50)
         if self.is_(agent, "ambush"):
             chance += 250
             damage = damage * 3 // 2
@@ -1228,7 +1282,8 @@ class SlowWorld:
 
     def fight(self) -> None:
         """Harm and healing take effect together."""
-        deaths: Counter[int] = Counter()
+        dying: list[Agent] = []
+        losses: Counter[int] = Counter()
         for agent in self.agents.values():
             harm, mend = self.harm[agent.key], self.mend[agent.key]
             if agent.guard_until > self.tick_number:
@@ -1237,12 +1292,24 @@ class SlowWorld:
             if harm + mend:
                 agent.hp = min(agent.hp + mend - harm, agent.hp_max)
             if agent.hp <= 0 < was:
-                deaths[agent.squad] += 1
-            agent.morale -= harm // 2
+                dying.append(agent)
+            losses[agent.key] += harm * self.rules["morale.harm_percent"] // 100
             if harm and not agent.threats and agent.status != "none" and not agent.taken:
                 agent.status, agent.waiting_since = "stale", self.tick_number
         for agent in self.agents.values():
-            agent.morale = max(agent.morale - 10 * deaths[agent.squad], 0)
+            for other in dying:
+                losses[agent.key] += self.grief(agent, other)
+            agent.morale = max(0, min(agent.morale - losses[agent.key], 100))
+
+    def grief(self, agent: Agent, other: Agent) -> int:
+        """Return the morale that an agent loses by another's death."""
+        if agent.squad == other.squad:
+            return self.rules["morale.squad_loss"]
+        if agent.hp <= 0 or distance2(agent.place, other.place) > agent.sight**2:
+            return 0
+        if not self.sees(agent.place, other.place):
+            return 0
+        return self.rules["morale.sight_loss"] if agent.team == other.team else -self.rules["morale.victory_gain"]
 
     def upkeep(self) -> None:
         """Time passes."""
@@ -1250,12 +1317,27 @@ class SlowWorld:
         for agent in self.agents.values():
             agent.stamina = min(agent.stamina + 1, 100)
             if (now + 1) % self.rate == 0:
-                agent.morale = min(agent.morale + 1, 100)
+                gain = 0 if agent.threats else self.rules["morale.rest_gain"]
+                leader = self.agents.get(agent.leader)
+                if leader is not None and leader is not agent and leader.hp > 0:
+                    near = distance2(agent.place, leader.place) <= self.rules["morale.leader_cells"] ** 2
+                    gain += self.rules["morale.leader_gain"] if near else 0
+                agent.morale = min(agent.morale + gain, 100)
+            self.waver(agent)
             if agent.taken:
                 continue
-            if agent.status == "running" and now - agent.planned_at >= self.scenario.planning.ttl_s * self.rate:
+            if agent.status == "running" and now - agent.planned_at >= self.rules["planning.ttl_s"] * self.rate:
                 agent.status, agent.waiting_since = "stale", now
         self.smoke = {cell: end for cell, end in self.smoke.items() if end > now + 1}
+
+    def waver(self, agent: Agent) -> None:
+        """Break or rally."""
+        limit = self.rules["morale.rally_at" if agent.broken else "morale.break_below"]
+        breaks = agent.morale < max(limit, self.rules["morale.break_below"])
+        breaks = breaks and not agent.taken and agent.hp > 0
+        if breaks != agent.broken:
+            agent.broken = breaks
+            agent.status, agent.waiting_since = "stale", self.tick_number
 
     def judge(self) -> None:
         """Every open objective looks at who is alive; who is extracted is marked; teams turn to their next aim."""

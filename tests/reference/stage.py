@@ -35,6 +35,7 @@ class Stage:
         downed_s: int = 0,
         reserves: int = 0,
         director: dict[str, Any] | None = None,
+        spirits: dict[str, Any] | None = None,
         **archetype: int,
     ) -> None:
         letters = sorted({letter for row in rows for letter in row if letter.isalpha()})
@@ -61,6 +62,7 @@ class Stage:
                 "ends": ends,
                 "downed_s": downed_s,
                 "director": director,
+                "morale": spirits or {},
             }
         )
         self.plans: dict[int, list[Plan]] = {}

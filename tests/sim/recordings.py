@@ -55,6 +55,7 @@ SCENARIO: dict[str, Any] = {
         },
         {"tick": 8, "input": {"kind": "collapse", "a": {"x": 5, "y": 4}, "b": {"x": 6, "y": 4}}},
         {"tick": 9, "input": {"kind": "control", "agent": 0, "on": False}},
+        {"tick": 9, "input": {"kind": "set", "name": "morale.break_below", "value": 40}},
     ],
 }
 

@@ -25,11 +25,13 @@ from sim.inputs import (
     Rect,
     Remove,
     SetCells,
+    SetParameter,
     Spawn,
     SpawnWave,
     Spot,
 )
 from sim.lore import TEXTS_MAX
+from sim.parameters import NAMES
 from sim.scenario import Scenario
 from sim.simulation import Simulation
 from tests.reference.stage import Stage
@@ -142,6 +144,9 @@ BAD: list[tuple[Input, str]] = [
     (Collapse(a=Spot(x=1, y=0), b=Spot(x=9, y=0)), r"\(9, 0\) is outside the 4 by 2 map"),
     (Collapse(a=Spot(x=3, y=0), b=Spot(x=0, y=1)), "agent 1 stands where the wall would be"),
     (Collapse(a=Spot(x=2, y=0), b=Spot(x=2, y=1)), "nothing but wall"),
+    (SetParameter(name="planning.tl_s", value=3), r"no parameter 'planning.tl_s'; did you mean 'planning.ttl_s'\?"),
+    (SetParameter(name="planning.ttl_s", value=0), "planning.ttl_s: should be greater than or equal to 1, not 0"),
+    (SetParameter(name="morale.rally_at", value=101), "morale.rally_at: should be less than or equal to 100, not 101"),
 ]
 DIRECTOR = {"squad": "b", "budget": {"traps": 1, "terrain_edits": 1, "spawns": 1}}
 
@@ -206,6 +211,7 @@ def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
         {"kind": "fortify", "rect": {"x": 0, "y": 1, "width": 2, "height": 3}},
         {"kind": "spawn_wave", "archetype": "a b", "count": 2, "origin": {"x": 0, "y": 0}, "squad": None},
         {"kind": "collapse", "a": {"x": 0, "y": 1}, "b": {"x": 5, "y": 1}},
+        {"kind": "set", "name": "planning.ttl_s", "value": 9},
     ],
 )
 def test_inputs_are_data(data: dict[str, Any]) -> None:
@@ -262,6 +268,7 @@ def test_a_taken_agent_does_what_the_player_says() -> None:
         ({"act": "Wait", "duration": -1}, "Wait.duration"),
         ({"act": "MoveTo", "x": 5, "y": 0}, "x 5 is outside the 5 by 1 map"),
         ({"act": "MoveTo", "x": 1, "y": 1}, "y 1 is outside the 5 by 1 map"),
+        ({"act": "TakeCover", "position": {"x": 9, "y": 0}}, "position.x 9 is outside the 5 by 1 map"),
     ],
 )
 def test_a_step_that_the_registry_refuses_has_no_effect(step: dict[str, Any], reason: str) -> None:
@@ -339,3 +346,36 @@ def test_a_line_joins_its_ends_in_as_few_steps_as_there_can_be(ends: tuple[int, 
     assert (cells[0], cells[-1]) == (a, b)
     assert len(cells) == 1 + max(abs(a[0] - b[0]), abs(a[1] - b[1]))
     assert all(max(abs(x - u), abs(y - v)) == 1 for (x, y), (u, v) in pairwise(cells))
+
+
+def test_a_parameter_that_is_set_holds_from_this_tick_on() -> None:
+    """What plans live for changes at once, and a restore brings the old value back."""
+    with Stage("a", planning={"ttl_s": 60}) as stage:
+        before = stage.sim.snapshot()
+        stage.give(SetParameter(name="planning.ttl_s", value=1))
+        stage.tick(25)
+        assert stage.asked == [(0, 0), (11, 0), (22, 0)]
+        stage.sim.restore(before)
+        assert stage.sim.stage.parameters.planning.ttl_s == 60
+
+
+def test_every_parameter_can_be_set_within_the_bounds_of_its_key() -> None:
+    """The names are keys of the scenario, which says what they may be."""
+    with Stage("a") as stage:
+        for name in NAMES:
+            value = stage.sim.stage.parameters[name]
+            assert stage.give(SetParameter(name=name, value=value)).refused == {}
+            assert list(stage.give(SetParameter(name=name, value=-(2**31))).refused) == [0]
+            assert stage.sim.stage.parameters[name] == value
+
+
+def test_a_bonus_on_hits_changes_them() -> None:
+    """A duel in which nobody can hit anybody goes on until the odds are raised."""
+    with Stage("ab", accuracy=0, hp=1000, seed=3) as stage:
+        stage.plan(0, *[("Attack", 1)] * 8)
+        stage.give(SetParameter(name="combat.hit_bonus", value=-1000))
+        stage.tick(40)
+        missed = 1000 - stage[1, "Health.hp"]
+        stage.give(SetParameter(name="combat.hit_bonus", value=1000))
+        stage.tick(40)
+        assert 3 * missed < 1000 - stage[1, "Health.hp"]

@@ -17,6 +17,7 @@ from sim.simulation import Simulation
 from sim.systems.cleanup import Cleanup
 from sim.systems.combat import Combat
 from sim.systems.execution import Execution
+from sim.systems.flight import Flight
 from sim.systems.inputs import Inputs
 from sim.systems.objectives import Advance
 from sim.systems.perception import Perception
@@ -34,7 +35,7 @@ def skirmish() -> Scenario:
 
 def test_the_order_of_a_tick_is_the_schedules() -> None:
     """Systems run in the order of the visible tuple, and reports name them in it."""
-    assert (Inputs, Perception, Planning, Execution, Combat, Upkeep, Advance, Cleanup) == SCHEDULE
+    assert (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, Advance, Cleanup) == SCHEDULE
     with Stage("a") as stage:
         report = stage.tick()
         assert report is not None
