@@ -20,9 +20,9 @@ def test_a_point_of_stamina_comes_back_every_tick() -> None:
 
 
 @pytest.mark.parametrize("rate", [1, 5, 10])
-def test_a_point_of_morale_comes_back_every_second(rate: int) -> None:
+def test_morale_comes_back_every_second(rate: int) -> None:
     """At the end of each second, up to a hundred."""
-    with Stage("a", morale=98, rate=rate) as stage:
+    with Stage("a", morale=98, rate=rate, spirits={"rest_gain": 1}) as stage:
         stage.tick(rate - 1)
         assert stage[0, "Morale.value"] == 98
         stage.tick()
