@@ -88,7 +88,9 @@ def run(
     ] = None,
     llm: Annotated[
         str,
-        typer.Option(metavar="SPEC", help="The model: none, ollama:MODEL[@URL], openai:MODEL[@URL], scripted:FILE ..."),
+        typer.Option(
+            metavar="SPEC", help="The model: none, ollama:MODEL[@URL], openai:MODEL[@URL], llama-server:FILE ..."
+        ),
     ] = NO_MODEL,
     llm_optional: Annotated[
         bool, typer.Option("--llm-optional", help="Run by rules where the model's server is down at the start.")
