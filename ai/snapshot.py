@@ -283,7 +283,8 @@ class SnapshotBatch:
             if getattr(self, name) is None:
                 inner = {0: (), -1: (len(self.cooldown_names),), NO_WIDTH: (0,)}.get(width, (width,))
                 shape = (n, *inner)
-                object.__setattr__(self, name, np.full(shape, -1 if name in _ABSENT else 0, dtype))
+                absent = np.full(shape, -1, dtype) if name in _ABSENT else np.zeros(shape, dtype)
+                object.__setattr__(self, name, absent)
 
     def __len__(self) -> int:
         return len(self.keys)

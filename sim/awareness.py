@@ -60,7 +60,7 @@ def as_minded(
     """
     attention, position, team = world[Attention], world[Position], world[Team].id
     drawn = attention.until > world.tick
-    if not drawn.any():
+    if not np.count_nonzero(drawn):
         return viewer, other, distance2
     minds = drawn[viewer] & (team[viewer] != team[other])
     minded = np.where(minds & (attention.key[viewer] == world.keys[other]), 0, distance2)
@@ -72,7 +72,7 @@ def as_minded(
 def held_by(world: World) -> NDArray[np.int32]:
     """Return each agent's conditions as bits, bit `c` for `Condition(c)`, `[n]`."""
     until = world[Conditions].until > world.tick
-    if not until.any():
+    if not np.count_nonzero(until):
         return np.zeros(world.n, np.int32)
     bits = np.int32(1) << np.arange(len(until), dtype=np.int32)
     held: NDArray[np.int32] = (until * bits[:, None]).sum(0, dtype=np.int32)
@@ -86,7 +86,7 @@ def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) ->
     its marks, a squad of its focus.
     """
     bits = held[others]
-    if not bits.any():
+    if not np.count_nonzero(bits):
         return bits
     conditions, team = world[Conditions], world[Team].id
     kept = np.where(team[viewers] == team[others], -1, ENEMYS)

@@ -44,6 +44,8 @@ ROW_BITS: Final = 30
 """Bits that hold a row."""
 LISTED: Final = np.array([ENEMIES_MAX, ALLIES_MAX])
 """Places in the two lists that an agent has, of enemies and of friends."""
+PLACES: Final = ENEMIES_MAX + ALLIES_MAX
+"""Places in both lists together."""
 
 
 def occupancy_of(world: World, grid: Grid) -> Occupancy:
@@ -131,7 +133,7 @@ def _with_far_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows
 def _lists(occupancy: Occupancy, rows: Rows, seen: Sightings) -> tuple[Rows, Rows]:
     """Return who stands where in the agents' lists, nearest first, ties by key.
 
-    The first array are places in `[agents, ENEMIES_MAX + ALLIES_MAX]` (enemies, then friends), flat; the second rows.
+    The first array are places in `[agents, PLACES]` (enemies, then friends), flat; the second rows.
     """
     position = np.zeros(len(occupancy.team), np.int64)
     position[rows] = np.arange(len(rows))
@@ -144,7 +146,7 @@ def _lists(occupancy: Occupancy, rows: Rows, seen: Sightings) -> tuple[Rows, Row
     place = np.arange(len(group)) - first[group]
     friend = group & 1
     kept = (place < LISTED[friend]).nonzero()[0]
-    flat = (group >> 1) * int(LISTED.sum()) + friend * ENEMIES_MAX + place
+    flat = (group >> 1) * PLACES + friend * ENEMIES_MAX + place
     return flat[kept], packed[kept] & ((1 << ROW_BITS) - 1)
 
 
@@ -159,7 +161,9 @@ def perceive(
     places, others = _lists(occupancy, rows, seen)
 
     def spread(values: NDArray[Any], absent: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-        both = np.full((len(rows), ENEMIES_MAX + ALLIES_MAX), absent, values.dtype)
+        both = np.zeros((len(rows), PLACES), values.dtype)
+        if absent:
+            both += absent
         both.ravel()[places] = values
         return both[:, :ENEMIES_MAX], both[:, ENEMIES_MAX:]
 
@@ -173,7 +177,7 @@ def perceive(
     enemy_y, ally_y = listed(position.y)
     enemy_hp, ally_hp = listed(health.hp)
     held = held_by(world)
-    enemy_conditions, ally_conditions = spread(shown(world, rows[places // LISTED.sum()], others, held))
+    enemy_conditions, ally_conditions = spread(shown(world, rows[places // PLACES], others, held))
     leader = world[Squad].leader[rows]
     cooldowns = world[Cooldowns]
     groups = int(cooldowns.groups.max(initial=0))
