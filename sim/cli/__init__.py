@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ai.errors import AIError
-from sim.cli import doctor, fake_llm, fork, pack, recover, run, scenarios, verify
+from sim.cli import doctor, fake_llm, fork, pack, recover, run, scenarios, show, verify
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
 from sim.errors import ScenarioError, SimError
 from sim.explain import one_line, shown
@@ -25,6 +25,8 @@ from sim.explain import one_line, shown
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     run.run,
     verify.verify,
+    show.show,
+    show.diff,
     fork.fork,
     recover.recover,
     pack.pack,

@@ -109,12 +109,14 @@ def fork(
         ScenarioError: the changes do not fit the scenario.
     """
     changes = Changes() if changes is None else changes
-    total = file.ticks if ticks is None else ticks
+    decided = file.ticks > 0 and file.tick(file.ticks - 1).outcome is not None
+    whole = file.header.ticks if decided else file.ticks
+    total = whole if ticks is None else ticks
     if not 0 <= at <= file.ticks:
         raise ReplayError(f"the replay cannot be forked at tick {at}: it has {file.ticks} ticks")
     if total <= at:
         raise ReplayError(f"a fork at tick {at} of {total} ticks in all would have none of its own")
-    if at and file.tick(at - 1).outcome is not None:
+    if decided and at == file.ticks:
         raise ReplayError(f"the run was decided before tick {at}; fork it at an earlier one")
     scenario = changes.amended(scenario_at(file.header, at))
     _check_inputs(changes.patch.inputs, scenario, at)

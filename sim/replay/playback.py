@@ -33,7 +33,7 @@ from sim.replay.reader import Replay
 from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
 from sim.replay.writer import ReplayWriter
 from sim.scenario import Scenario
-from sim.simulation import Simulation
+from sim.simulation import Simulation, TickReport
 from sim.tiers import build_tiers
 
 
@@ -88,6 +88,8 @@ class RecordedTier:
 class RecordedPlanning:
     """The source of plans of a replay; `expect` says which record the next tick is held against.
 
+    `batch` is what the agents knew for whom plans were asked since.
+
     Raises:
         ScenarioError: the scenario names a tier that is not there.
     """
@@ -100,6 +102,7 @@ class RecordedPlanning:
         tiers = [stand_ins.get(tier.name, tier) for tier in live]
         self._orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=_no_clock)
         self._record: Tick | None = None
+        self.batch: SnapshotBatch | None = None
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -108,7 +111,7 @@ class RecordedPlanning:
 
     def expect(self, record: Tick) -> None:
         """Take over the record of the coming tick."""
-        self._record = record
+        self._record, self.batch = record, None
         for tier in self._recorded:
             tier.expect(record)
 
@@ -120,6 +123,7 @@ class RecordedPlanning:
         """
         if self._record is None:
             raise ReplayError("a replay plans from records; call expect with one before each tick")
+        self.batch = batch
         plans = drive(self._orchestrator.plan_batch_with_fallback(None, batch, self._registry))
         plans.shards = list(self._record.shards)
         plans.usage = usage_of(self._record.usage)
@@ -141,6 +145,7 @@ class Playback(Closing):
         header: the header that recording this run here and now would write.
         simulation: the run.
         timeline: the scenario's own inputs by tick; the record must have them.
+        report: what the last tick reported, None before the first.
 
     Raises:
         ScenarioError: the header's scenario is not valid, or cannot be built.
@@ -151,6 +156,7 @@ class Playback(Closing):
         self._recorded = header
         self._plugins = load_plugins(scenario, files=plugin_files)
         self._amended = 0
+        self.report: TickReport | None = None
         self._source, self.simulation = self._simulation(scenario)
         self.timeline: dict[int, list[Input]] = defaultdict(list)
         for timed in scenario.inputs:
@@ -201,7 +207,13 @@ class Playback(Closing):
         self._source.expect(record)
         for item in record.inputs:
             self.simulation.inject(item)
-        return tick_of(self.simulation.tick(), self.header)
+        self.report = self.simulation.tick()
+        return tick_of(self.report, self.header)
+
+    @property
+    def batch(self) -> SnapshotBatch | None:
+        """What the agents knew that were planned in the last tick, None if there were none."""
+        return self._source.batch
 
     def close(self) -> None:
         """Give back the simulation."""

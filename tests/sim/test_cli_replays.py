@@ -145,3 +145,29 @@ def test_impossible_forks_leave_no_file(command: Command, words: list[str], code
     found, out, said = command("fork", *words)
     assert (found, out, said.count("\n")) == (code, "", 1)
     assert [path.name for path in Path().iterdir()] == ["a.replay.jsonl"]
+
+
+def test_ticks_and_agents_are_shown(command: Command) -> None:
+    """`show` prints tables for people and one object for programs."""
+    code, out, _ = command("show", "a.replay.jsonl", "--tick", "3", "--json")
+    assert (code, json.loads(out)["tick"]) == (OK, 3)
+    code, out, _ = command("show", "a.replay.jsonl", "--tick", "0", "--agent", "2", "--json")
+    assert (code, json.loads(out)["steps"][0]["act"]) == (OK, "MoveTo")
+    assert "MoveTo" in command("show", "a.replay.jsonl", "--tick", "0", "--agent", "2")[1]
+    assert "root" in command("show", "a.replay.jsonl", "--tick", "0")[1]
+    assert command("show", "a.replay.jsonl", "--tick", "99")[0] == USAGE
+    code, out, said = command("show", "a.replay.jsonl", "--tick", "0", "--agent", "99")
+    assert (code, out, said.count("\n")) == (FAILED, "", 1)
+
+
+def test_differences_are_shown(command: Command) -> None:
+    """`diff` leaves 0 for the same run and 1 for another one, which it names."""
+    assert command("diff", "a.replay.jsonl", "a.replay.jsonl")[0] == OK
+    assert command("fork", "a.replay.jsonl", "--at", "6", "--tiers", "emergency", "-q", "--out", "b")[0] == OK
+    code, out, _ = command("diff", "a.replay.jsonl", "b", "--json")
+    assert (code, json.loads(out)["same"], json.loads(out)["first"]["tick"]) == (FAILED, False, 6)
+    code, out, _ = command("diff", "a.replay.jsonl", "b")
+    assert (code, out.startswith("they part in tick 6: ")) == (FAILED, True)
+    Path("noise").write_text("noise\n")
+    code, out, said = command("diff", "a.replay.jsonl", "noise")
+    assert (code, out, said.count("\n")) == (FAILED, "", 1)

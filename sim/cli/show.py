@@ -1,0 +1,128 @@
+"""`tickweave show` and `tickweave diff`: look into replays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from sim.cli.common import FAILED, AsJson, print_json, print_table, require_file, usage
+from sim.explain import shown
+from sim.replay.diff import diff as diff_replays
+from sim.replay.seek import open_replay_file
+from sim.replay.show import show_agent, show_tick
+from sim.scenario import TICKS_MAX
+
+VALUES_SHOWN_MAX: Final = 20
+"""Values of the state shown to people; --json has more."""
+TEXT_CHARS_MAX: Final = 400
+"""Characters of one value shown to people."""
+
+Plugins = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
+]
+
+
+def show(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
+    *,
+    tick: Annotated[int, typer.Option(min=0, max=TICKS_MAX, metavar="T", help="The tick to look at.")],
+    agent: Annotated[
+        int | None, typer.Option(min=0, metavar="K", help="One agent: its plan and what came of it.")
+    ] = None,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened in a tick, or where an agent's plan came from and what its steps did."""
+    require_file(file)
+    with open_replay_file(Path(file), plugin or ()) as replay:
+        if tick >= replay.ticks:
+            raise usage(f"--tick: there is no tick {tick}: {shown(file)} has {replay.ticks} ticks, counted from 0")
+        found = show_tick(replay, tick) if agent is None else show_agent(replay, tick, agent)
+    if as_json:
+        print_json(found)
+        return
+    rows = Table(show_header=False, box=None, pad_edge=False)
+    rows.add_column(style="bold")
+    rows.add_column(overflow="fold")
+    for name, value in found.items():
+        if name != "steps":
+            rows.add_row(name, _text(value))
+    print_table(rows)
+    if agent is not None:
+        print_table(_steps(found["steps"]))
+
+
+def diff(
+    left: Annotated[str, typer.Argument(metavar="A", help="A replay.")],
+    right: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    *,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where two replays part first, with the values that differ there.
+
+    Exit code: 0 they are the same, 1 they differ or cannot be compared, as `diff` has it.
+    """
+    for file in (left, right):
+        require_file(file)
+    with open_replay_file(Path(left), plugin or ()) as one, open_replay_file(Path(right), plugin or ()) as two:
+        found = diff_replays(one, two)
+        same = min(one.ticks, two.ticks) if found is None or found.tick is None else found.tick
+    if as_json:
+        first = None if found is None else {
+            "where": found.where,
+            "tick": found.tick,
+            "names": {name: list(pair) for name, pair in found.names.items()},
+            "values": [
+                {"component": v.component, "field": v.field, "key": v.key, "left": v.left, "right": v.right}
+                for v in found.values
+            ],
+            "note": found.note,
+        }  # fmt: skip
+        print_json({"same": found is None, "ticks": same, "first": first})
+    elif found is None:
+        typer.echo(f"the same run, {same:,} ticks")
+    else:
+        place = "the headers" if found.tick is None else f"tick {found.tick}"
+        typer.echo(f"they part in {place}: {', '.join(found.names)}")
+        table = Table(box=None, pad_edge=False)
+        for heading in ("what", shown(left), shown(right)):
+            table.add_column(escape(heading), overflow="fold")
+        for name, (a, b) in found.names.items():
+            table.add_row(name, _text(a), _text(b))
+        for value in found.values[:VALUES_SHOWN_MAX]:
+            what = f"{value.component}.{value.field} of {value.key}"
+            table.add_row(what, _text(value.left), _text(value.right))
+        print_table(table)
+        more = len(found.values) - VALUES_SHOWN_MAX
+        if more > 0 or found.note:
+            typer.echo(found.note or f"and {more:,} values more; --json has them")
+    if found is not None:
+        raise typer.Exit(FAILED)
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return escape(text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]} ...")
+
+
+def _steps(steps: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("step", "what", "ticks", "changed"):
+        table.add_column(heading, overflow="fold")
+    for step in steps:
+        what = {name: value for name, value in step.items() if name not in ("step", "ticks")}
+        ticks = [each["tick"] for each in step["ticks"]]
+        span = "not reached" if not ticks else f"{ticks[0]}-{ticks[-1]}"
+        changed = [
+            f"{each['tick']}: {name} {old} -> {new}"
+            for each in step["ticks"]
+            for name, (old, new) in each["changed"].items()
+        ]
+        table.add_row(str(step["step"]), _text(what), span, _text("; ".join(changed) or "-"))
+    return table

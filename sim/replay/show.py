@@ -1,0 +1,182 @@
+"""What happened in one tick of a replay, and what became of one agent's plan: the tick is run again and looked at."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from ai.actions import COMMON_KINDS
+from ai.encodings import NAMED, encoding_of
+from ai.encodings.base import Encoding
+from ai.plan import FallbackTier
+from ai.prompt import build_prompt
+from ai.snapshot import SnapshotBatch
+from sim.actions.base import Refused
+from sim.changes import changes
+from sim.components import ActionSteps, Progress, Status
+from sim.errors import ReplayError
+from sim.replay.format import Tick, keys_of, plain
+from sim.replay.playback import Playback
+from sim.replay.record import attempted
+from sim.replay.seek import ReplayFile
+from sim.state import WorldState
+
+FOLLOWED_TICKS_MAX: Final = 1000
+"""Ticks for which a plan is followed at most."""
+
+
+def show_tick(file: ReplayFile, tick: int) -> dict[str, Any]:
+    """Return what happened in a tick, as plain data: inputs, plans by tier, attempts, events, the dead, the root.
+
+    Raises:
+        ReplayError: there is no such tick, or it cannot be run again.
+    """
+    record = file.tick(tick)
+    with file.at(tick) as playback:
+        before = playback.simulation.world.keys.tolist()
+        playback.tick(record)
+        after = set(playback.simulation.world.keys.tolist())
+        assert playback.report is not None
+        events = [
+            {"event": event.name, **{name: values.tolist() for name, values in event.columns.items()}}
+            for event in playback.report.events
+        ]
+    return {
+        "tick": tick,
+        "agents": record.agents,
+        "inputs": plain(record.inputs),
+        "refused": plain(record.refused),
+        "planned": {tier: keys_of(text).tolist() for tier, text in record.planned.items()},
+        "attempts": [
+            {"tier": each.tier, "outcome": each.outcome, "error": each.error, "agents": attempted(record, each)}
+            for each in record.attempts
+        ],
+        "events": events,
+        "gone": [key for key in before if key not in after],
+        "draws": record.draws,
+        "outcome": record.outcome,
+        "root": record.root,
+    }
+
+
+def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
+    """Return the plan that an agent had in a tick, where it came from, and what each of its steps did.
+
+    The plan is the one that was running in the tick, or that was made in it. `snapshot`, `prompt`, `reply` and
+    `attempts` are of the tick in which it was made; prompt and reply are None where no model planned.
+
+    Raises:
+        ReplayError: there is no such tick or agent, or the tick cannot be run again.
+    """
+    with file.at(tick) as playback:
+        state = _agent(playback, key)
+        if state is None:
+            raise ReplayError(f"there is no agent {key} at tick {tick}")
+        playback.tick(file.tick(tick))
+        planned_at = tick if _planned(playback, key) else state["planned_at"]
+    shown: dict[str, Any] = {"tick": tick, "agent": key, "planned_at": None, "steps": [], "ended": None}
+    if planned_at < 0:
+        return shown
+    record = file.tick(planned_at)
+    with file.at(planned_at) as playback:
+        before = playback.simulation.snapshot()
+        playback.tick(record)
+        shown |= {"planned_at": planned_at, **_origin(playback, record, key)}
+        shown |= _followed(file, playback, before, planned_at, key)
+    return shown
+
+
+def _planned(playback: Playback, key: int) -> bool:
+    return playback.batch is not None and key in playback.batch.keys
+
+
+def _agent(playback: Playback, key: int) -> dict[str, Any] | None:
+    """Return how far an agent's plan is; None where there is no such agent."""
+    world = playback.simulation.world
+    row = world.row_of(key) if key in world.keys else -1
+    if row < 0:
+        return None
+    progress = world[Progress]
+    return {
+        "status": Status(int(progress.status[row])).name.lower(),
+        "step": int(progress.step[row]),
+        "planned_at": int(progress.planned_at[row]),
+        "refusal": Refused(int(progress.refusal[row])).name.lower(),
+    }
+
+
+def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
+    """Return where a plan came from: what the agent knew, who was asked how, what came back."""
+    tier = next((name for name, text in record.planned.items() if key in keys_of(text)), None)
+    batch = playback.batch
+    row = int(np.searchsorted(batch.keys, key)) if batch is not None and key in batch.keys else None
+    reply = record.texts.get(str(key))
+    prompt = None
+    if batch is not None and row is not None and reply is not None:
+        prompt = _prompt(playback, record, batch, row, tier)
+    return {
+        "tier": tier,
+        "snapshot": None if batch is None or row is None else batch.snapshot(row).model_dump(mode="json"),
+        "prompt": prompt,
+        "reply": reply,
+        "attempts": [
+            {"tier": each.tier, "outcome": each.outcome, "error": each.error}
+            for each in record.attempts
+            if key in attempted(record, each)
+        ],
+    }
+
+
+def _prompt(playback: Playback, record: Tick, batch: SnapshotBatch, row: int, tier: str | None) -> dict[str, str]:
+    """Return what the model was told about the agent; in the call it stood among those of its shard."""
+    registry = playback.simulation.registry
+    simplified = tier == FallbackTier.SIMPLIFIED_LLM.value
+    offered = registry.offering(COMMON_KINDS) if simplified else registry
+    names = [shard["encoding"] for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
+    encoding: Encoding = encoding_of(str(names[0])) if names else NAMED
+    prompt = build_prompt(batch.take(np.array([row])), offered, encoding=encoding, examples=not simplified)
+    return {"system": prompt.system, "user": prompt.user}
+
+
+def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_at: int, key: int) -> dict[str, Any]:
+    """Follow a plan from the tick in which it was made to its end; `before` is the state before that tick."""
+    simulation = playback.simulation
+    view: Any = simulation.world.entity(key) if key in simulation.world.keys else None  # an `agent_view`
+    plan = [] if view is None else [step.model_dump(mode="json") for step in view.steps]
+    steps: list[dict[str, Any]] = [{"step": place, **step, "ticks": []} for place, step in enumerate(plan)]
+    at, tick, ended = 0, planned_at, None
+    while ended is None:
+        now = _agent(playback, key)
+        after = playback.simulation.snapshot()
+        effects = _effects(before, after, key)
+        if at < len(steps):
+            steps[at]["ticks"].append({"tick": tick, "changed": effects})
+        if now is None:
+            ended = {"tick": tick, "why": "gone"}
+        elif now["planned_at"] != planned_at:
+            ended = {"tick": tick, "why": "replaced by another plan"}
+        elif now["status"] != "running":
+            ended = {"tick": tick, "why": now["status"]}
+            if now["status"] == "refused":
+                ended["refusal"] = now["refusal"]
+        elif tick + 1 >= file.ticks or tick - planned_at >= FOLLOWED_TICKS_MAX:
+            return {"steps": steps, "ended": None}
+        else:
+            at, before, tick = now["step"], after, tick + 1
+            playback.tick(file.tick(tick))
+    return {"steps": steps, "ended": ended}
+
+
+def _effects(before: WorldState, after: WorldState, key: int) -> dict[str, list[Any]]:
+    """Return what changed of an agent in a tick: old and new value by column; how far its plan is is left out."""
+    bookkeeping = (ActionSteps.__name__, Progress.__name__)
+    rows = (before.keys == key).nonzero()[0]
+    found: dict[str, list[Any]] = {}
+    for change in changes(before, after):
+        component, _, _ = change.column.partition(".")
+        if change.key != key or component in bookkeeping or change.column not in before.columns:
+            continue
+        old = before.columns[change.column][..., rows[0]].tolist() if len(rows) else None
+        found[change.column] = [old, change.value]
+    return found
