@@ -250,6 +250,7 @@ class FallbackOrchestrator:
             attempt.duration_s = self._clock() - began
         _check_answer(answer, part, name)
         accepted = _judge(answer, part, registry, attempt)
+        attempt.cached = answer.cached
         _collect(result, answer, part, accepted, name)
         if accepted.all():
             if len(rows) == len(batch):

@@ -106,12 +106,16 @@ class PlanIntent(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FallbackAttempt:
-    """One tier's try for one agent. Durations are measured and never take part in comparisons."""
+    """One tier's try for one agent; `cached` says that the plan came from the plan cache and not from a model call.
+
+    Durations are measured and never take part in comparisons.
+    """
 
     tier: str
     outcome: Outcome
     error: str | None = None
     duration_s: float = field(default=0.0, compare=False)
+    cached: bool = False
 
     @property
     def success(self) -> bool:
@@ -269,7 +273,7 @@ class Attempts:
     """One tier's attempts for the agents it was asked about.
 
     `rows [m]` are rows of the batch asked, `outcome [m] int8` is an `Outcome` for each, `errors` holds the text of
-    those that have one, by agent key.
+    those that have one, by agent key, `cached` the keys of those whose plan came from the plan cache.
     """
 
     tier: str
@@ -277,6 +281,7 @@ class Attempts:
     outcome: NDArray[np.int8]
     errors: dict[int, str] = field(default_factory=dict)
     duration_s: float = 0.0
+    cached: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -337,8 +342,13 @@ class BatchPlans:
         tried: list[list[FallbackAttempt]] = [[] for _ in range(len(self.plans))]
         for attempt in self.attempts:
             for row, code in zip(attempt.rows, attempt.outcome, strict=True):
-                error = attempt.errors.get(int(self.plans.keys[row]))
-                tried[int(row)].append(FallbackAttempt(attempt.tier, Outcome(int(code)), error, attempt.duration_s))
+                key = int(self.plans.keys[row])
+                cached = key in attempt.cached
+                tried[int(row)].append(
+                    FallbackAttempt(
+                        attempt.tier, Outcome(int(code)), attempt.errors.get(key), attempt.duration_s, cached=cached
+                    )
+                )
         results: dict[AgentId, FallbackResult] = {}
         for row, key in enumerate(self.plans.keys):
             tier = self.tiers[int(self.plans.tier[row])]

@@ -298,6 +298,11 @@ class SnapshotBatch:
             originals = tuple(self.originals[int(row)] for row in picked)
         return replace(self, **columns, originals=originals)
 
+    def side_by_side(self) -> NDArray[np.int64]:
+        """Return all columns as one array `[n, columns] int64`: a row is all the numbers that one agent has."""
+        columns = [np.asarray(getattr(self, name), np.int64) for name in ("keys", *_COLUMNS)]
+        return np.concatenate([column if column.ndim > 1 else column[:, None] for column in columns], axis=1)
+
     def digest(self) -> str:
         """Return sixteen hex digits over everything the agents know, the same on every machine.
 

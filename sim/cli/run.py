@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.base import LlmClient
+from ai.plan_cache import PLANS_MAX
 from ai.prompt import PROMPT_VERSION
 from ai.resilience import RETRIES
 from sim.cli.common import (
@@ -114,6 +115,9 @@ def run(
     encoding: Annotated[
         EncodingOption | None, typer.Option(help="How replies write plans; else what the server is known to take.")
     ] = None,
+    plan_cache: Annotated[
+        int, typer.Option(min=0, max=PLANS_MAX, metavar="N", help="Plans to keep for agents that know the same again.")
+    ] = 0,
     token_rate: Annotated[
         int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Tokens a minute at most.")
     ] = None,
@@ -149,6 +153,7 @@ def run(
         requests_a_minute=rate,
         tokens_a_minute=token_rate,
         encoding=None if encoding is None else encoding.value,
+        cached_plans=plan_cache,
     )
     started = perf_counter()
     target = resume
