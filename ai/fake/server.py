@@ -30,6 +30,8 @@ HEAD_BYTES_MAX: Final = 65_536
 """Bytes that a request's head may have."""
 BODY_BYTES_MAX: Final = 16 * 2**20
 """Bytes that a request's body may have."""
+NUMBER_MAX: Final = 1_000_000
+"""Longest latency, seconds, and highest rate, tokens a second, that can be set."""
 STALL_S: Final = 3600.0
 """How long a stalled reply stays silent, seconds: until the caller leaves."""
 
@@ -60,8 +62,8 @@ class FakeSettings:
         Raises:
             ContractError: one of them is out of range.
         """
-        if min(self.latency_s, self.tokens_per_s, self.retry_after_s) < 0:
-            raise ContractError("latency, tokens a second and the time to wait must not be negative")
+        if not all(0 <= number <= NUMBER_MAX for number in (self.latency_s, self.tokens_per_s, self.retry_after_s)):
+            raise ContractError(f"latency, tokens a second and the time to wait must lie between 0 and {NUMBER_MAX:,}")
         if min(self.slots, self.context, self.plan_tokens) < 1:
             raise ContractError("slots, context and tokens of a plan must be at least 1")
 

@@ -192,6 +192,6 @@ def test_faults_take_their_share_and_repeat_with_the_seed() -> None:
     for wrong in ("", "flood=1", "cut", "cut=x", "cut=2", "cut=-1", "cut=nan", "cut=0.6,reset=0.6"):
         with pytest.raises(ContractError):
             parse_faults(wrong)
-    for settings in ({"latency_s": -1.0}, {"slots": 0}):
+    for settings in ({"latency_s": -1.0}, {"latency_s": float("nan")}, {"tokens_per_s": float("inf")}, {"slots": 0}):
         with pytest.raises(ContractError):
             FakeSettings(**settings)  # type: ignore[arg-type]
