@@ -177,6 +177,8 @@ Radius = Annotated[int, BeforeValidator(_cells), Field(ge=1, le=4), Arg(Role.NUM
 """Whole cells, 1 to 4."""
 Count = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=100), Arg(Role.NUMBER, 1, 100)]
 """A number of agents, 1 to 100."""
+Slot = Annotated[int, BeforeValidator(_whole), Field(ge=0, le=3), Arg(Role.NUMBER, 0, 3)]
+"""The slot of a weapon, 0 to 3."""
 Share = Annotated[float, BeforeValidator(_share), Field(ge=0, le=1), Arg(Role.NUMBER, 0, 1000, 1000)]
 """A share from 0 to 1, kept to the per-mille; stored as per-mille."""
 Text = Annotated[str, BeforeValidator(_text)]

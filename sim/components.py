@@ -22,6 +22,16 @@ Groups that are used often come first: a world copies and hashes rows up to the 
 """
 
 
+STAMINA_MAX: Final = 100
+"""Full breath; a point comes back every tick."""
+SLOTS_MAX: Final = 4
+"""Weapons that one agent carries."""
+ITEMS_MAX: Final = 16
+"""Kinds of items that a scenario declares, besides those of `Kit`."""
+ABILITIES_MAX: Final = 32
+"""Abilities that a scenario declares."""
+
+
 class Condition(IntEnum):
     """What an agent can be under for a time; the value is the row of `Conditions.until`.
 
@@ -119,10 +129,30 @@ class Stamina(Component):
 
 
 class Weapon(Component):
-    """Reach in cells and the chance to hit a standing target in the open, per-mille."""
+    """The weapon in hand: reach in cells, the chance to hit a standing target in the open, and damage, per-mille."""
 
     reach: i16 = column(default=8)
     accuracy: i16 = column(default=700)
+    damage: i16 = column(default=1000)
+
+
+class Arsenal(Component):
+    """Weapons carried by slot: how many, the slot in hand, and the rounds in those that are not in hand."""
+
+    slots: i8
+    hand: i8
+    rounds: i16 = column(shape=(SLOTS_MAX,), used_by="slots")
+
+
+class Inventory(Component):
+    """Things carried besides `Kit`: units of cargo, and pieces of the scenario's items in name order.
+
+    `kinds` is how many of the items count, from the first on; the others are 0.
+    """
+
+    cargo: i16
+    kinds: i8
+    count: i16 = column(shape=(ITEMS_MAX,), used_by="kinds")
 
 
 class Senses(Component):
@@ -204,7 +234,8 @@ class Progress(Component):
 
 
 AGENT: Final = (
-    Position, Team, Squad, Control, Health, Morale, Ammo, Kit, Stamina, Weapon, Senses, Cooldowns, Guard, Conditions,
+    Position, Team, Squad, Control, Health, Morale, Ammo, Kit, Stamina, Weapon, Arsenal, Inventory, Senses,
+    Cooldowns, Guard, Conditions,
     Attention, Goal, ActionSteps, Progress,
 )  # fmt: skip
 """The components every agent has."""

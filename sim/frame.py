@@ -15,6 +15,7 @@ from ai.actions import ToolRegistry
 from ai.plan import BatchPlans
 from ai.snapshot import SnapshotBatch
 from sim.director import Budgets
+from sim.gear import Gear
 from sim.grid import Grid, Occupancy, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
@@ -58,6 +59,7 @@ class Stage:
     budgets: Budgets
     parameters: Parameters
     payloads: Payloads
+    gear: Gear
     source: PlanSource
 
     @property

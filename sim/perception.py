@@ -106,6 +106,14 @@ def enemies_seen(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> 
     return _in_sight(grid, occupancy, _near(world, occupancy, rows, world[Senses].sight[rows], hostile=True))
 
 
+def seen_within(
+    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, radius: NDArray[np.int32], *, hostile: bool
+) -> Sightings:
+    """Return all enemies (or friends) that the agents of `rows` see at most `radius [m]` cells away."""
+    near = np.minimum(world[Senses].sight[rows], radius)
+    return _in_sight(grid, occupancy, _near(world, occupancy, rows, near, hostile=hostile))
+
+
 def others_seen(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, social: Rows) -> Sightings:
     """Return all enemies that the agents of `rows` see, and the close friends that those of `social` see."""
     sight = world[Senses].sight

@@ -10,8 +10,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.columns import Component
-from sim.components import AGENT, Ammo, Goal, Health, Kit, Morale, Position, Progress, Senses, Squad, Team, Weapon
+from sim.components import (
+    AGENT,
+    Ammo,
+    Arsenal,
+    Goal,
+    Health,
+    Inventory,
+    Kit,
+    Morale,
+    Position,
+    Progress,
+    Senses,
+    Squad,
+    Team,
+    Weapon,
+)
 from sim.errors import ScenarioError
+from sim.gear import starting_gear
 from sim.grid import Terrain
 from sim.lore import Texts
 from sim.objectives import Cell, Objectives, words
@@ -31,6 +47,7 @@ class SquadInfo:
     id: int
     team: int
     archetype: Archetype
+    gear: Mapping[str, dict[str, Any]]
     objective: str | None
     goal: Cell | None
 
@@ -52,7 +69,14 @@ def squads_of(scenario: Scenario) -> Squads:
             archetype = scenario.archetypes[squad.archetype]
             name = squad.goal or team.goal
             goal = None if name is None else places[name]
-            found[squad.name] = SquadInfo(len(found), number, archetype, squad.objective or team.objective, goal)
+            found[squad.name] = SquadInfo(
+                len(found),
+                number,
+                archetype,
+                starting_gear(scenario, archetype),
+                squad.objective or team.objective,
+                goal,
+            )
     return found
 
 
@@ -97,16 +121,18 @@ def starting_values(
 
     `after` is the squad's `aim`; `x`, `y` and `waiting_since` are one an agent.
     """
-    kind = squad.archetype
+    kind, gear = squad.archetype, squad.gear
     return {
         Position: {"x": x, "y": y},
         Team: {"id": squad.team},
         Squad: {"id": squad.id},
         Health: {"hp": kind.hp, "hp_max": kind.hp},
         Morale: {"value": kind.morale},
-        Ammo: {"rounds": kind.magazine, "magazine": kind.magazine, "reserve": kind.reserve},
+        Ammo: gear["Ammo"],
+        Arsenal: gear["Arsenal"],
+        Inventory: gear["Inventory"],
         Kit: {"smokes": kind.smokes, "explosives": kind.explosives, "medkits": kind.medkits},
-        Weapon: {"reach": kind.reach, "accuracy": kind.accuracy},
+        Weapon: gear["Weapon"],
         Senses: {"sight": kind.sight},
         Goal: {"objective": after[0], "x": after[1], "y": after[2]},
         Progress: {"waiting_since": waiting_since},

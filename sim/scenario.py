@@ -29,10 +29,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from pydantic_core import PydanticCustomError
 from scipy import ndimage
 
-from ai.actions import CELLS_MAX
+from ai.actions import CELLS_MAX, NAMES_MAX
 from ai.heuristics import HeuristicConfig
+from sim.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from sim.errors import ScenarioError
 from sim.explain import one_line, problem, quoted, sentence, shown, suggestion, told
+from sim.gear import DEFAULT_ITEMS, AbilitySpec, ItemSpec, WeaponSpec
 from sim.grid import Terrain
 from sim.inputs import (
     Act,
@@ -160,7 +162,11 @@ class Map(_Part):
 
 
 class Archetype(_Part):
-    """What kind of agent a squad is made of: its starting values."""
+    """What kind of agent a squad is made of: its starting values.
+
+    The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is how many units
+    of cargo fit.
+    """
 
     hp: Annotated[int, Field(ge=1, le=10_000)] = 100
     morale: Annotated[int, Field(ge=0, le=100)] = 100
@@ -172,6 +178,10 @@ class Archetype(_Part):
     sight: Annotated[int, Field(ge=1, le=16)] = 10
     reach: Annotated[int, Field(ge=1, le=16)] = 8
     accuracy: Annotated[int, Field(ge=0, le=1000)] = 700
+    carry: Annotated[int, Field(ge=0, le=10_000)] = 10
+    weapons: Annotated[tuple[Name, ...], Field(max_length=SLOTS_MAX)] = ()
+    items: Annotated[dict[Name, Annotated[int, Field(ge=0, le=1000)]], Field(max_length=ITEMS_MAX)] = {}
+    abilities: Annotated[tuple[Name, ...], Field(max_length=ABILITIES_MAX)] = ()
 
 
 class Area(_Part):
@@ -318,6 +328,9 @@ class Scenario(_Part):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     map: Map
     archetypes: Annotated[dict[Name, Archetype], Field(min_length=1, max_length=1000)]
+    weapons: Annotated[dict[Name, WeaponSpec], Field(max_length=NAMES_MAX)] = {}
+    items: Annotated[dict[Name, ItemSpec], Field(max_length=ITEMS_MAX)] = {}
+    abilities: Annotated[dict[Name, AbilitySpec], Field(max_length=ABILITIES_MAX)] = {}
     teams: Annotated[tuple[Team, ...], Field(min_length=1, max_length=64)]
     planning: Planning = Planning()
     heuristics: HeuristicConfig = HeuristicConfig()
@@ -364,6 +377,7 @@ class Scenario(_Part):
     def _holds_together(self) -> Self:
         if not 1 <= self.agents <= AGENTS_MAX:
             raise problem("teams", f"have {self.agents} agents in all; 1 to at most {AGENTS_MAX} are possible")
+        self._check_gear()
         places = [place.name for place in self.map.places]
         teams: set[str] = set()
         squads: set[str] = set()
@@ -391,6 +405,22 @@ class Scenario(_Part):
         except ScenarioError as error:
             raise problem("", str(error)) from None
         return self
+
+    def _check_gear(self) -> None:
+        taken: dict[str, str] = dict.fromkeys(DEFAULT_ITEMS, "items")
+        for table in ("weapons", "items", "abilities"):
+            for name in getattr(self, table):
+                if name in taken:
+                    raise problem(f"{table}.{name}", f"is a name of {taken[name]} already; weapons, items and "
+                                  "abilities share one set of names")  # fmt: skip
+                taken[name] = table
+        for name, archetype in self.archetypes.items():
+            for table, what in (("weapons", "weapon"), ("items", "item"), ("abilities", "ability")):
+                wanted = list(getattr(archetype, table))
+                for index, thing in enumerate(wanted):
+                    _check_name(f"archetypes.{name}.{table}", thing, sorted(getattr(self, table)), what)
+                    if thing in wanted[:index]:
+                        raise problem(f"archetypes.{name}.{table}[{index}]", f"{thing!r} is listed twice")
 
     def _check_squad(self, key: str, squad: Squad, names: set[str]) -> None:
         if squad.name in names:

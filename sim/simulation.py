@@ -27,6 +27,7 @@ from sim.director import Budgets
 from sim.errors import WorldError
 from sim.events import Event
 from sim.frame import Frame, PlanSource, Stage
+from sim.gear import Gear
 from sim.grid import Grid, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
@@ -136,7 +137,8 @@ class Simulation(Closing):
         check_plugins(scenario, plugins)
         self.plugins = {plugin.name: plugin.digest for plugin in plugins}
         kinds = [kind for plugin in plugins for kind in plugin.kinds]
-        self.registry = default_registry(kinds) if registry is None else registry
+        gear = Gear(scenario)
+        self.registry = (default_registry(kinds) if registry is None else registry).with_names(gear.names)
         check_kinds(self.registry)
         self.outcome: str | None = None
         self._clock = clock
@@ -165,6 +167,7 @@ class Simulation(Closing):
             budgets=budgets,
             parameters=parameters,
             payloads=Payloads(),
+            gear=gear,
             source=planning,
         )
         self.tiers = planning.tiers

@@ -61,6 +61,7 @@ class Refused(IntEnum):
     BLOCKED = 11
     DOWN = 12
     NO_RESERVES = 13
+    UNUSABLE = 14
 
 
 def ticks_of_ms(ms: NDArray[np.int32], ticks_per_second: int) -> NDArray[np.int64]:

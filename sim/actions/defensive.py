@@ -126,9 +126,14 @@ class ThrowSmoke(Throw):
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Let smoke stand on the cells around that are not walls, from the next tick on."""
         turn.world[Kit].smokes[rows] -= 1
-        offsets = np.array([dy * turn.grid.stride + dx for dx, dy in disc(SMOKE_CELLS)], np.int64)
-        cells = (turn.grid.cell(args[0], args[1])[:, None] + offsets).ravel()
-        turn.clouds.append(cells[~turn.grid.wall[cells]])
+        spread_smoke(turn, turn.grid.cell(args[0], args[1]))
+
+
+def spread_smoke(turn: Turn, centre: Cells) -> None:
+    """Let smoke stand around cells, where there is no wall, from the next tick on."""
+    offsets = np.array([dy * turn.grid.stride + dx for dx, dy in disc(SMOKE_CELLS)], np.int64)
+    cells = (centre[:, None] + offsets).ravel()
+    turn.clouds.append(cells[~turn.grid.wall[cells]])
 
 
 class Heal(Action):

@@ -100,6 +100,7 @@ def strike(
     A blow (`melee`) at someone who parries falls back on who struck it, and ends the parry.
     """
     world, afflictions = turn.world, turn.afflictions
+    harm = (harm * world[Weapon].damage[rows].astype(np.int32) + 500) // 1000
     spirits = turn.stage.parameters.morale.aim_permille * (world[Morale].value[rows] - 50)
     chance = world[Weapon].accuracy[rows].astype(np.int64) + bonus + turn.stage.parameters.combat.hit_bonus + spirits
     chance -= COVER_PENALTY * (turn.grid.cover[turn.cells(others)] & (turn.distance2(rows, others) > 4))
@@ -328,16 +329,20 @@ class ThrowExplosive(Throw):
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Harm whoever stands within the blast with a clear line to its centre."""
         turn.world[Kit].explosives[rows] -= 1
-        turn.world[Guard].until[rows] = 0
-        turn.afflictions.lift(Condition.AMBUSH, rows)
-        centre = turn.grid.cell(args[0], args[1])
-        for dx, dy in disc(BLAST_CELLS):
-            cell = centre + dy * turn.grid.stride + dx
-            struck = turn.occupancy.row_at[cell].astype(np.int64)
-            there = (struck >= 0).nonzero()[0]
-            there = there[turn.grid.sees(centre[there], cell[there])]
-            amount = BLAST_NEAR if dx * dx + dy * dy <= 1 else BLAST_FAR
-            turn.harm(struck[there], np.full(len(there), amount, np.int32))
+        explode(turn, rows, turn.grid.cell(args[0], args[1]))
+
+
+def explode(turn: Turn, rows: Rows, centre: Cells) -> None:
+    """Let things that agents have thrown go off; who throws blocks no longer and has given its ambush away."""
+    turn.world[Guard].until[rows] = 0
+    turn.afflictions.lift(Condition.AMBUSH, rows)
+    for dx, dy in disc(BLAST_CELLS):
+        cell = centre + dy * turn.grid.stride + dx
+        struck = turn.occupancy.row_at[cell].astype(np.int64)
+        there = (struck >= 0).nonzero()[0]
+        there = there[turn.grid.sees(centre[there], cell[there])]
+        amount = BLAST_NEAR if dx * dx + dy * dy <= 1 else BLAST_FAR
+        turn.harm(struck[there], np.full(len(there), amount, np.int32))
 
 
 KINDS: Final[tuple[type[Action], ...]] = (

@@ -25,6 +25,7 @@ from ai.snapshot import SnapshotBatch
 from sim.actions import recorded_registry
 from sim.closing import Closing
 from sim.errors import ReplayError, Unsupported
+from sim.gear import Gear
 from sim.inputs import Input
 from sim.plugins import load_plugins
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
@@ -174,6 +175,7 @@ class Playback(Closing):
     def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning, Simulation]:
         header, plugins = self._recorded, self._plugins
         registry = recorded_registry(header.registry.kinds, [kind for plugin in plugins for kind in plugin.kinds])
+        registry = registry.with_names(Gear(scenario).names)
         source = RecordedPlanning(scenario, registry, [kind for plugin in plugins for kind in plugin.planners])
         return source, Simulation(
             scenario,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 
 from sim.columns import Component
-from sim.components import MORALE_MAX, Control, Health, Morale, Position, Progress, Squad, Stamina, Status
+from sim.components import MORALE_MAX, STAMINA_MAX, Control, Health, Morale, Position, Progress, Squad, Stamina, Status
 from sim.frame import Frame
 from sim.world import System, World
-
-STAMINA_MAX: Final = 100
-"""Full breath; a point comes back every tick."""
 
 
 class Upkeep(System):

@@ -64,9 +64,11 @@ BOUNDS = {
 STATUSES = ("none", "running", "finished", "refused", "stale")
 CODES = (
     "no", "target gone", "not hostile", "out of range", "no sight", "no ammo", "no item", "no stamina",
-    "nothing to do", "unreachable", "no cover", "blocked", "down", "no reserves",
+    "nothing to do", "unreachable", "no cover", "blocked", "down", "no reserves", "unusable",
 )  # fmt: skip
 """Refusals in stored order."""
+UNRULED_CODES = ("unusable",)
+"""Refusals of kinds whose rules are not written down here."""
 
 CONDITIONS = ("ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed")
 """What an agent can be under, in stored order."""
@@ -208,6 +210,13 @@ class Agent:
             "Stamina.value": self.stamina,
             "Weapon.reach": self.reach,
             "Weapon.accuracy": self.accuracy,
+            "Weapon.damage": 1000,
+            "Arsenal.slots": 0,
+            "Arsenal.hand": 0,
+            "Arsenal.rounds": [0] * 4,
+            "Inventory.cargo": 0,
+            "Inventory.kinds": 0,
+            "Inventory.count": [0] * 16,
             "Senses.sight": self.sight,
             "Cooldowns.groups": self.groups,
             "Cooldowns.ready_at": [self.ready_at[group] for group in GROUPS],

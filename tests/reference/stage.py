@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from sim.actions.base import Refused
 from sim.components import AGENT, COOLDOWN_GROUPS, Position, Progress, Status
 from sim.inputs import Input
@@ -36,7 +38,8 @@ class Stage:
         reserves: int = 0,
         director: dict[str, Any] | None = None,
         spirits: dict[str, Any] | None = None,
-        **archetype: int,
+        scenario: dict[str, Any] | None = None,
+        **archetype: Any,
     ) -> None:
         letters = sorted({letter for row in rows for letter in row if letter.isalpha()})
         plain = tuple("".join("." if letter.isalpha() else letter for letter in row) for row in rows)
@@ -63,6 +66,7 @@ class Stage:
                 "downed_s": downed_s,
                 "director": director,
                 "morale": spirits or {},
+                **(scenario or {}),
             }
         )
         self.plans: dict[int, list[Plan]] = {}
@@ -117,6 +121,16 @@ class Stage:
         """Let an agent's cooldown groups work again from these ticks on."""
         self[key, "Cooldowns.groups"] = max(COOLDOWN_GROUPS.index(group) + 1 for group in ready_at)
         self[key, "Cooldowns.ready_at"] = [ready_at.get(group, 0) for group in COOLDOWN_GROUPS]
+
+    def held(self, key: int, item: str) -> int:
+        """Return how many of an item an agent holds."""
+        gear, row = self.sim.stage.gear, self.sim.world.row_of(key)
+        return int(gear.held(self.sim.world, gear.items.index(item), np.array([row]))[0])
+
+    def payload(self, kind: str, **fields: Any) -> int:
+        """Return the index under which the lists and records of a step are stored."""
+        registry = self.sim.registry
+        return self.sim.stage.payloads.add(registry.encode(registry.make(kind, **fields)).payload)
 
     def at(self, key: int) -> tuple[int, int]:
         """Return the cell an agent stands on."""
