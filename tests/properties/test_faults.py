@@ -119,7 +119,8 @@ def test_whatever_a_client_does_everyone_is_served_in_time_and_it_recovers(
             if budget_s is not None:
                 assert clock() - begun <= budget_s + OVERSHOOT_S
         if budget_s is not None:
-            await asyncio.sleep(max(budget_s, SILENCE_MIN_S) + 0.001)
+            # A scripted silence is as long as a read timeout, on top of the pause of the client inside.
+            await asyncio.sleep(max(budget_s, SILENCE_MIN_S) + pace_s + 0.001)
         assert (others(), rig.paced.open) == (0, 0)
         while rig.faulty.calls < len(script):
             await rig.plan(who, budget_s)
