@@ -212,10 +212,10 @@ def _column(width: int = 0, dtype: type[np.generic] = np.int32) -> Any:
 class SnapshotBatch:
     """What `n` agents know, as arrays `[n]` or `[n, E]`, rows in ascending key order.
 
-    Positions are cells, `morale` is 0 to 100, `ready` is ticks left for each cooldown group `[n, groups]`. `objective`
-    and `order` index `texts` (-1: none). `goal_x, goal_y` is where the objective points (-1: nowhere); the leader's key
-    is -1 where there is none. Enemies and allies are nearest first, ties by key; who is taunted or distracted has the
-    enemies in another order. Conditions are bits by the position in `CONDITION_NAMES`. The enemy that taunts, the squad
+    Positions are cells, `morale` is 0 to 100, `ready` is ticks left for each cooldown group `[n, groups]`. `objective`,
+    `order` and `leader_order` index `texts` (-1: none). `goal_x, goal_y` is where the objective points (-1: nowhere);
+    the leader's key is -1 where there is none. Enemies and allies are nearest first, ties by key; who is taunted or
+    distracted has the enemies in another order. Conditions are bits by the position in `CONDITION_NAMES`. The enemy that taunts, the squad
     mate that asks for cover (`caller`) and the cell that distracts (`drawn_x, drawn_y`) are -1 for none.
 
     `object [n, O]` is the ids of things seen, nearest first; `object_kind` indexes `object_kinds`, `object_state` is
@@ -247,6 +247,7 @@ class SnapshotBatch:
     leader_x: Ints = _column()
     leader_y: Ints = _column()
     leader_hp: Ints = _column()
+    leader_order: Ints = _column()
     goal_x: Ints = _column()
     goal_y: Ints = _column()
     objective: Ints = _column()
@@ -374,6 +375,7 @@ class SnapshotBatch:
                 id=int(self.leader[row]),
                 hp=int(self.leader_hp[row]),
                 pos=Point(x=int(self.leader_x[row]), y=int(self.leader_y[row])),
+                orders=(self.texts[int(self.leader_order[row])],) if self.leader_order[row] >= 0 else (),
             )
         near = sorted(self.map.pois, key=lambda p: (abs(p.pos.x - x) + abs(p.pos.y - y), p.k, p.pos.x, p.pos.y))
         goal = (int(self.goal_x[row]), int(self.goal_y[row]))
@@ -484,6 +486,7 @@ _OF_OBJECTS: Final = tuple(name for name in _COLUMNS if name.startswith("object_
 _OWN: Final = tuple(name for name in _COLUMNS if name not in (*_OF_ENEMIES, *_OF_ALLIES, *_OF_OBJECTS, "holding"))
 _ABSENT: Final = frozenset(
     {
+        "leader_order",
         "leader",
         "goal_x",
         "goal_y",

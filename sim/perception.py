@@ -211,6 +211,7 @@ def perceive(
         leader_x=position.x[leader_row] * led,
         leader_y=position.y[leader_row] * led,
         leader_hp=health.hp[leader_row] * led,
+        leader_order=np.where(led, goal.order[leader_row], -1).astype(np.int32),
         goal_x=goal.x[rows],
         goal_y=goal.y[rows],
         objective=goal.objective[rows].astype(np.int32),

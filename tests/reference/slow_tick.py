@@ -285,6 +285,7 @@ class Known:
             "leader_x": _seen(self.leader, "x"),
             "leader_y": _seen(self.leader, "y"),
             "leader_hp": _seen(self.leader, "hp"),
+            "leader_order": world.texts.index(self.leader.order) if self.leader and self.leader.order else -1,
             "goal_x": goal[0],
             "goal_y": goal[1],
             "objective": -1 if me.objective is None else world.texts.index(me.objective),

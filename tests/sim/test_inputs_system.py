@@ -62,6 +62,15 @@ def test_an_order_reaches_the_whole_squad_and_nobody_else() -> None:
         assert stage[2, "Goal.order"] == -1
 
 
+def test_followers_read_what_their_leader_was_ordered() -> None:
+    """The leader's order stands with what a follower knows of its leader; the leader itself follows nobody."""
+    with Stage("aa") as stage:
+        stage.give(Order(squad="a", text="go east"))
+        batch = stage.sim.stage.source.batch  # type: ignore[attr-defined]
+        leaders = [batch.snapshot(row).player for row in (0, 1)]
+        assert (leaders[0], leaders[1].id, leaders[1].orders) == (None, 0, ("go east",))
+
+
 def test_an_order_without_a_place_keeps_the_goal() -> None:
     """Words alone change the words alone; words said before are not kept twice."""
     with Stage("aa") as stage:
