@@ -215,8 +215,9 @@ class SnapshotBatch:
     Positions are cells, `morale` is 0 to 100, `ready` is ticks left for each cooldown group `[n, groups]`. `objective`,
     `order` and `leader_order` index `texts` (-1: none). `goal_x, goal_y` is where the objective points (-1: nowhere);
     the leader's key is -1 where there is none. Enemies and allies are nearest first, ties by key; who is taunted or
-    distracted has the enemies in another order. Conditions are bits by the position in `CONDITION_NAMES`. The enemy that taunts, the squad
-    mate that asks for cover (`caller`) and the cell that distracts (`drawn_x, drawn_y`) are -1 for none.
+    distracted has the enemies in another order. Conditions are bits by the position in `CONDITION_NAMES`. The enemy
+    that taunts, the squad mate that asks for cover (`caller`) and the cell that distracts (`drawn_x, drawn_y`) are -1
+    for none.
 
     `object [n, O]` is the ids of things seen, nearest first; `object_kind` indexes `object_kinds`, `object_state` is
     how much is left (-1: without end). `holding [n, H]` counts what an agent has besides, named by `holding_names`. O
