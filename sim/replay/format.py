@@ -272,7 +272,7 @@ def _checked_runs(text: str) -> str:
 # -- bodies ------------------------------------------------------------------------------------------------------------
 
 Hex16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-Hashes = Annotated[str, Field(pattern=r"^([0-9a-f]{8})*$")]
+Hashes = Annotated[str, Field(pattern=r"^([0-9a-f]{6})*$")]
 Runs = Annotated[str, AfterValidator(_checked_runs)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 KeyText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")]
@@ -436,7 +436,7 @@ class Tick(Body):
     `known` is the digest of what the planned agents knew, `planned` who got a plan, by tier, `plan` the digest of all
     plans and `plans` their number. `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard`
     is the digest of all that a replay cannot work out again: inputs, attempts, texts, shards and usage. `state`
-    and `columns` are eight hex digits for each of the header's components and columns, each in one text. `phases` and
+    and `columns` are six hex digits for each of the header's components and columns, each in one text. `phases` and
     `changes` are there at detail `full`.
     """
 

@@ -42,7 +42,7 @@ from sim.replay.format import (
 if TYPE_CHECKING:
     from sim.simulation import Simulation, TickReport
 
-HASH_CHARS: Final = 8
+HASH_CHARS: Final = 6
 """Hex digits of each hash in a tick's `state` and `columns`."""
 _PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
 _HEARD: Final = ("attempts", "texts", "shards", "usage", "model")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from ai.clients.scripted import ScriptedClient
 from sim.errors import ScenarioError
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
-from tests.sim.recordings import model, record, rules, scenario
+from tests.sim.recordings import framed, model, record, rules, scenario
 
 Path = tuple[str | int, ...]
 
@@ -188,6 +189,20 @@ def test_flipped_bits_are_never_a_match(data: st.DataObject) -> None:
     replay = bytearray(data.draw(st.sampled_from([rules(), model()])))
     replay[data.draw(st.integers(0, len(replay) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     assert verify(bytes(replay)).verdict != "match"
+
+
+@pytest.mark.nightly
+def test_ten_thousand_flipped_bits_are_never_a_match() -> None:
+    """The same for ten thousand bits, spread over a replay with keyframes; the lines before each one are kept whole."""
+    whole = framed()
+    ends = [place + 1 for place, byte in enumerate(whole) if byte == ord("\n")]
+    for flip in range(10_000):
+        bit = flip * 7919 % (len(whole) * 8)
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        found = scan(bytes(changed))
+        assert found.status != "complete"
+        assert found.place.offset == max((end for end in ends if end <= bit // 8), default=0)
 
 
 @FEW

@@ -191,7 +191,7 @@ def test_beginnings_of_lines_are_torn_and_others_not() -> None:
 
 def test_defaults_are_left_out_and_come_back() -> None:
     """A quiet tick has only what every tick has, and reads back as it was."""
-    tick = Tick(t=3, state="00000000", columns="", root=HASH, agents=2)
+    tick = Tick(t=3, state="000000", columns="", root=HASH, agents=2)
     assert set(tick.data()) == {"t", "state", "columns", "root", "agents"}
     assert Tick.model_validate(tick.data()) == tick
     assert Usage(calls=2).data() == {"calls": 2}

@@ -23,7 +23,7 @@ HEADER: dict[str, Any] = {
 
 
 def tick(t: int, **more: Any) -> dict[str, Any]:
-    return {"t": t, "state": "89abcdef", "columns": "01234567", "root": HASH, "agents": 2, **more}
+    return {"t": t, "state": "89abcd", "columns": "012345", "root": HASH, "agents": 2, **more}
 
 
 END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "completed", "plans": {}}

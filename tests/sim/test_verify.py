@@ -121,7 +121,7 @@ def test_changed_effect_is_named_by_column(monkeypatch: pytest.MonkeyPatch) -> N
     assert first is not None
     assert (first["tick"], first["component"], first["field"], first["cause"]) == (hurt, "Health", "hp", "effect")
     assert first["phase"] is first["key"] is None
-    assert len(first["expected"]) == len(first["actual"]) == 8
+    assert len(first["expected"]) == len(first["actual"]) == 6
     assert "--detail full" in verdict.reason
 
 
