@@ -33,6 +33,7 @@ from ai.planners.base import OnPlan
 from ai.prompt import PROMPT_VERSION, REPLY_TOKENS, asked_again, build_prompt, slots_of
 from ai.sharding import CallSignal, Gate, ShardSizes
 from ai.snapshot import AgentId, SnapshotBatch
+from ai.tokens import estimate_tokens
 
 TOKENS_MAX: Final = 4096
 """Reply tokens that one call may ask for."""
@@ -40,9 +41,6 @@ SILENCE_S: Final = 60.0
 """Longest silence between two chunks where no deadline is nearer, seconds."""
 DRAIN_S: Final = 5.0
 """How long `aclose` waits for late readers before it cancels them, seconds."""
-TOKEN_CHARS: Final = 3
-"""Characters of a prompt counted as one token where the room for a call is worked out; names and numbers have fewer
-characters a token than prose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +223,7 @@ class BatchInferenceExecutor:
 
 def _prompt_tokens(request: BatchRequest, batch: SnapshotBatch) -> int:
     prompt = build_prompt(batch, request.registry, encoding=request.encoding, examples=request.examples)
-    return -(-(len(prompt.system) + len(prompt.user)) // TOKEN_CHARS)
+    return estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ from ai.errors import ParseError
 from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch, condition_names
 from ai.steps import READERS_MAX
 
-PROMPT_VERSION: Final = "1"
+PROMPT_VERSION: Final = "2"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
 REPLY_TOKENS: Final = 32
 """Reply tokens reserved for what stands around the plans."""
@@ -224,8 +224,11 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     used = [index for index in np.unique(np.concatenate([batch.objective, batch.order])).tolist() if index >= 0]
     numbers = {index: number for number, index in enumerate(used, 1)}
     lines += [f"Text {numbers[index]}: {_minified(batch.texts[index][:TEXT_CHARS_MAX])}" for index in used]
+    rows, known = _rows(batch, numbers)
+    if known:
+        lines.append(f"Named by id in several rows: {'; '.join(known)}")
     lines.append("Agents:")
-    lines += [f"a{number}: {row}" for number, row in enumerate(_rows(batch, numbers), 1)]
+    lines += [f"a{number}: {row}" for number, row in enumerate(rows, 1)]
     lines.append(encoding.closing(len(batch)))
     return "\n".join(lines)
 
@@ -243,8 +246,11 @@ def _pois(batch: SnapshotBatch) -> Sequence[Poi]:
     return [known[name] for name in sorted(known)][:POIS_MAX]
 
 
-def _rows(batch: SnapshotBatch, texts: Mapping[int, int]) -> list[str]:
-    """Return a row for each agent, without its slot; made a column at a time, as most columns say nothing of most."""
+def _rows(batch: SnapshotBatch, texts: Mapping[int, int]) -> tuple[list[str], list[str]]:
+    """Return a row for each agent, without its slot, and what is said once of those whom several rows name.
+
+    Made a column at a time, as most columns say nothing of most agents.
+    """
     columns = (batch.keys, batch.x, batch.y, batch.hp, batch.hp_max, batch.ammo, batch.reserve, batch.morale)
     rows = [
         [f"id {key} pos {x},{y} hp {hp}/{hp_max} ammo {ammo}+{reserve} morale {morale} cover {COVER_NAMES[cover]}"]
@@ -275,10 +281,29 @@ def _rows(batch: SnapshotBatch, texts: Mapping[int, int]) -> list[str]:
                       batch.enemy_cover)  # fmt: skip
     allies = _others(batch.ally, batch.ally_x, batch.ally_y, batch.ally_hp, batch.ally_conditions,
                      np.zeros_like(batch.ally_hp))  # fmt: skip
-    return [
+    known = _known_to_several(enemies + allies)
+    enemy_parts = _joined([str(key) if key in known else said for key, said in enemies], batch.enemy >= 0)
+    ally_parts = _joined([str(key) if key in known else said for key, said in allies], batch.ally >= 0)
+    told = [
         f"{' '.join(parts)} enemies {enemy or 'none'} allies {ally or 'none'}{f' objects {things}' if things else ''}"
-        for parts, enemy, ally, things in zip(rows, enemies, allies, _objects(batch), strict=True)
+        for parts, enemy, ally, things in zip(rows, enemy_parts, ally_parts, _objects(batch), strict=True)
     ]
+    return told, [known[key] for key in sorted(known)]
+
+
+def _known_to_several(others: list[tuple[int, str]]) -> dict[int, str]:
+    """Return what is said of those whom several rows name, where all say the same of them; it is said once then."""
+    said: dict[int, str] = {}
+    several: set[int] = set()
+    differing: set[int] = set()
+    for key, text in others:
+        if key not in said:
+            said[key] = text
+        else:
+            several.add(key)
+            if said[key] != text:
+                differing.add(key)
+    return {key: said[key] for key in several - differing}
 
 
 def _say(rows: list[list[str]], of: NDArray[np.bool_], form: str, name: str, *columns: NDArray[Any]) -> None:
@@ -296,8 +321,8 @@ def _others(
     hp: NDArray[np.int32],
     conditions: NDArray[Any],
     cover: NDArray[np.int32],
-) -> list[str]:
-    """Return whom each agent knows, nearest first; arrays `[n, places]`."""
+) -> list[tuple[int, str]]:
+    """Return the id and what is said of everybody whom somebody knows, row by row; arrays `[n, places]`."""
     there = keys >= 0
     said = [
         f"{key}@{x},{y} hp {hp}"
@@ -309,7 +334,7 @@ def _others(
     bits = conditions[there]
     for place in np.flatnonzero(bits).tolist():
         said[place] = " ".join([said[place], *condition_names(int(bits[place]))])
-    return _joined(said, there)
+    return list(zip(keys[there].tolist(), said, strict=True))
 
 
 def _objects(batch: SnapshotBatch) -> list[str]:

@@ -186,6 +186,19 @@ def test_a_row_holds_what_its_agent_knows_and_no_more() -> None:
     assert not re.search(r"\d\.\d", first + second)
 
 
+def test_whom_several_rows_name_is_described_once() -> None:
+    """An enemy that two agents see stands before the rows, once; where they know different things, in each row."""
+    same = [(AgentId(key), snapshot(1, enemies=(51,))) for key in (1, 2)]
+    head, _, rows = user_message(SnapshotBatch.from_snapshots(same)).partition("Agents:\n")
+    assert head.endswith("Named by id in several rows: 51@6,3 hp 100\n")
+    assert rows.count("enemies 51 allies none") == 2
+    other = [(AgentId(key), snapshot(key, enemies=(51,))) for key in (1, 2)]
+    text = user_message(SnapshotBatch.from_snapshots(other))
+    assert "several" not in text
+    assert "enemies 51@6,3" in text
+    assert "enemies 51@7,3" in text
+
+
 def test_array_and_object_forms_of_a_batch_give_the_same_rows() -> None:
     """A batch made of arrays alone is described like the one made of snapshots, with cooldowns in ticks rounded up."""
     batch = SnapshotBatch(

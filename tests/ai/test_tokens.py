@@ -1,0 +1,33 @@
+"""Tokens: what a plan costs to ask for and to answer, counted and not timed."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ai.tokens import estimate_tokens
+from tests.ai.token_texts import AGENTS, answered, asked
+
+COUNTED = json.loads((Path(__file__).parent.parent / "fixtures" / "tokens.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", COUNTED["samples"])
+def test_the_estimate_is_within_a_fifth_of_a_real_tokenizer(name: str) -> None:
+    """Prompts and replies of every encoding are estimated close to what a real tokenizer counted for them."""
+    sample = COUNTED["samples"][name]
+    assert estimate_tokens(sample["text"]) == pytest.approx(sample["tokens"], rel=0.2)
+
+
+def test_fifty_agents_share_a_prompt_fifteen_times_smaller_than_one_each() -> None:
+    """By the estimate and by the recorded real counts, the shared world said once saves fourteen parts of fifteen."""
+    estimated = {name: estimate_tokens(text) for name, text in asked().items()}
+    for counts in (estimated, COUNTED["fifty agents"]):
+        assert counts["a prompt each"] / AGENTS >= 15 * counts["one prompt"] / AGENTS
+
+
+def test_short_encodings_save_half_and_a_third_of_the_reply() -> None:
+    """The same plans take at least 2 times fewer tokens as lines and 1.4 times fewer as tuples than in named JSON."""
+    estimated = {name: estimate_tokens(text) for name, text in answered().items()}
+    for counts in (estimated, COUNTED["fifty agents"]):
+        assert counts["named"] >= 2 * counts["line"]
+        assert counts["named"] >= 1.4 * counts["tuple"]

@@ -1,0 +1,54 @@
+"""The texts whose tokens are counted: what fifty agents are asked and what they answer, in every form compared."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ai.encodings import ENCODINGS
+from ai.prompt import build_prompt, system_message
+from ai.snapshot import SnapshotBatch
+from sim.actions import default_registry
+from sim.perception import occupancy_of, perceive
+from sim.scenario import load
+from sim.simulation import Simulation
+
+AGENTS = 50
+REGISTRY = default_registry()
+
+
+def batch() -> SnapshotBatch:
+    """Return what fifty agents of the crowd know after twenty ticks."""
+    with Simulation(load("crowd")) as simulation:
+        list(simulation.run(20))
+        world, stage = simulation.world, simulation.stage
+        return perceive(world, stage.grid, occupancy_of(world, stage.grid), np.arange(AGENTS), stage.lore)
+
+
+def plans() -> dict[str, list[dict[str, object]]]:
+    """Return three steps for each of fifty agents, by slot."""
+    return {
+        f"a{n}": [
+            {"act": "TakeCover"},
+            {"act": "MoveTo", "x": n % 64, "y": (7 * n) % 48},
+            {"act": "Attack", "target_id": 50 + n},
+        ]
+        for n in range(1, AGENTS + 1)
+    }
+
+
+def asked() -> dict[str, str]:
+    """Return the input texts: one prompt for all, and a pretty-printed one for each agent, put together."""
+    known = batch()
+    prompt = build_prompt(known, REGISTRY, examples=True)
+    system = system_message(REGISTRY, examples=True)
+    each = [f"{system}\n{known.snapshot(row).model_dump_json(indent=2)}" for row in range(AGENTS)]
+    return {"one prompt": f"{prompt.system}\n{prompt.user}", "a prompt each": "\n".join(each)}
+
+
+def answered() -> dict[str, str]:
+    """Return the same plans as replies in every encoding."""
+    steps = {slot: [REGISTRY.parse_step(step) for step in plan] for slot, plan in plans().items()}
+    return {
+        encoding.name: encoding.frame({slot: encoding.write(plan, REGISTRY) for slot, plan in steps.items()})
+        for encoding in ENCODINGS
+    }
