@@ -14,7 +14,7 @@ from sim.columns import Component, boolean, column, i8, i16, i32, i64
 
 COOLDOWN_GROUPS: Final = (
     "weapon", "scan", "throw", "block", "heal", "gear", "command", "provoke", "ambush", "ability", "defence",
-    "reinforce",
+    "reinforce", "terrain",
 )  # fmt: skip
 """Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`.
 

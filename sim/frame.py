@@ -20,9 +20,11 @@ from sim.grid import Grid, Occupancy, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
 from sim.objectives import Objectives
+from sim.objects import Objects
 from sim.parameters import Parameters
 from sim.payloads import Payloads
 from sim.population import Squads
+from sim.reshape import TerrainEdits
 from sim.rng import Rng
 from sim.scenario import Scenario
 
@@ -60,6 +62,8 @@ class Stage:
     parameters: Parameters
     payloads: Payloads
     gear: Gear
+    objects: Objects
+    edits: TerrainEdits
     source: PlanSource
 
     @property

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions import Role
-from sim.components import ITEMS_MAX, SLOTS_MAX, Inventory, Kit
+from sim.components import ITEMS_MAX, SLOTS_MAX, Arsenal, Inventory, Kit, Squad
 from sim.world import World
 
 if TYPE_CHECKING:
@@ -131,10 +131,32 @@ class Gear:
             self.slots[row, : len(archetype.weapons)] = [self.weapons.index(name) for name in archetype.weapons]
             self.can[row, [self.abilities.index(name) for name in archetype.abilities]] = True
 
+        self.has_cargo = any(thing.effect.kind == "yield" for thing in scenario.map.objects)
+        self.holding_names = (*self.own_items, *self.weapons, *self.abilities, *(["cargo"] if self.has_cargo else []))
+
     @property
     def names(self) -> dict[Role, tuple[str, ...]]:
         """The tables that a registry looks names up in."""
         return {Role.WEAPON: self.weapons, Role.ITEM: self.items, Role.ABILITY: self.abilities}
+
+    def holdings(self, world: World, rows: NDArray[np.intp]) -> dict[str, Any]:
+        """Return the columns of a snapshot batch that tell what agents have besides `Kit`.
+
+        Items count pieces and `cargo` units; a weapon is 1 if it is carried and 2 in hand, an ability 1.
+        """
+        if not self.holding_names:
+            return {}
+        inventory, arsenal, squad = world[Inventory], world[Arsenal], world[Squad].id[rows]
+        carried = self.slots[squad]
+        hand = np.where(arsenal.slots[rows] > 0, carried[np.arange(len(rows)), arsenal.hand[rows]], -1)
+        weapons = np.arange(len(self.weapons))
+        columns = [
+            inventory.count[: len(self.own_items), rows].T,
+            (carried[:, :, None] == weapons).any(1).astype(np.int32) + (hand[:, None] == weapons),
+            self.can[squad],
+            inventory.cargo[rows][:, None] if self.has_cargo else np.zeros((len(rows), 0), np.int32),
+        ]
+        return {"holding": np.concatenate(columns, axis=1).astype(np.int32), "holding_names": self.holding_names}
 
     def held(self, world: World, item: int, rows: NDArray[np.intp]) -> NDArray[np.int16]:
         """Return how many of an item agents hold, `[m]`."""

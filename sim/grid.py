@@ -122,7 +122,7 @@ class Smoke:
 
 
 class Grid:
-    """Terrain with everything derived from it. A resource of the world; `set_cells` is the only way to change it."""
+    """Terrain with everything derived from it, a resource of the world; only `set_cells` and `put` change it."""
 
     name = "Grid"
 
@@ -183,6 +183,12 @@ class Grid:
         """Change the marked cells of the map, `[height, width]`."""
         self.terrain[cells] = terrain
         self._derive()
+
+    def put(self, cells: Cells, terrain: Terrain) -> None:
+        """Change single cells inside the map."""
+        if len(cells):
+            self._terrain.ravel()[cells] = terrain
+            self._derive()
 
     def cell(self, x: NDArray[np.integer[Any]], y: NDArray[np.integer[Any]]) -> Cells:
         """Return the flat address of cells, int64."""

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from ai.snapshot import Poi, Point, SharedMap
 from sim.errors import WorldError
+from sim.gear import Gear
 from sim.grid import Grid
+from sim.objects import Objects
 
 TEXTS_MAX: Final = 30_000
 """Texts that a run may hold: what fits the columns that index them."""
@@ -58,10 +60,19 @@ class Texts:
 
 
 class Lore:
-    """What snapshots share: texts, places, the map, and ticks a second."""
+    """What snapshots share: texts, places, the map, ticks a second, the tables of gear, and things on the map."""
 
-    def __init__(self, texts: Texts, places: Iterable[tuple[str, int, int]], ticks_per_second: int) -> None:
+    def __init__(
+        self,
+        texts: Texts,
+        places: Iterable[tuple[str, int, int]],
+        ticks_per_second: int,
+        gear: Gear,
+        objects: Objects,
+    ) -> None:
         self.texts = texts
+        self.gear = gear
+        self.objects = objects
         self.places = tuple(Poi(k=name, pos=Point(x=x, y=y)) for name, x, y in places)
         self.ticks_per_second = ticks_per_second
         self._shared: SharedMap | None = None

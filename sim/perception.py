@@ -30,6 +30,7 @@ from sim.components import (
 )
 from sim.grid import Grid, Occupancy
 from sim.lore import Lore
+from sim.objects import objects_seen
 from sim.world import World
 
 Rows = NDArray[np.intp]
@@ -231,5 +232,7 @@ def perceive(
         enemy_conditions=enemy_conditions,
         ally_hp=ally_hp,
         ally_conditions=ally_conditions,
+        **objects_seen(lore.objects, world, grid, occupancy, rows),
+        **lore.gear.holdings(world, rows),
         **own_affairs(world, rows, held),  # type: ignore[arg-type]
     )

@@ -53,6 +53,7 @@ from sim.inputs import (
     TimedInput,
 )
 from sim.objectives import OBJECTIVES_MAX, Eliminate, Escort, Extract, Objective, Text
+from sim.objects import Gives, MapObject, Opens, Takes
 from sim.rng import Purpose, Rng
 
 AGENTS_MAX: Final = 200_000
@@ -61,6 +62,8 @@ TICKS_MAX: Final = 10_000_000
 """Ticks a run may last."""
 POIS_MAX: Final = 64
 """Named places of a map."""
+THINGS_MAX: Final = 1000
+"""Things that stand on a map."""
 SQUADS_MAX: Final = 1000
 """Squads of a scenario."""
 CELLS_TOTAL_MAX: Final = 4_194_304
@@ -112,6 +115,7 @@ class Map(_Part):
     rows: Annotated[tuple[str, ...], Field(max_length=CELLS_MAX)] = ()
     generate: GeneratedMap | None = None
     places: Annotated[tuple[Place, ...], Field(max_length=POIS_MAX)] = ()
+    objects: Annotated[tuple[MapObject, ...], Field(max_length=THINGS_MAX)] = ()
 
     @property
     def width(self) -> int:
@@ -139,7 +143,19 @@ class Map(_Part):
         if self.width * self.height > CELLS_TOTAL_MAX:
             raise problem("", f"has {self.width * self.height} cells; at most {CELLS_TOTAL_MAX} are possible")
         self._check_places()
+        self._check_objects()
         return self
+
+    def _check_objects(self) -> None:
+        for index, thing in enumerate(self.objects):
+            spots = [(f"objects[{index}]", thing.x, thing.y)]
+            if isinstance(thing.effect, Opens):
+                opening = thing.effect
+                corner = opening.x + opening.width - 1, opening.y + opening.height - 1
+                spots.append((f"objects[{index}].effect", *corner))
+            for key, x, y in spots:
+                if x >= self.width or y >= self.height:
+                    raise problem(key, f"reaches to ({x}, {y}), outside the {self.width} by {self.height} map")
 
     def _check_places(self) -> None:
         cells = _terrain(self)
@@ -227,6 +243,7 @@ class Team(_Part):
     objectives: Annotated[tuple[Objective, ...], Field(max_length=OBJECTIVES_MAX)] = ()
     reinforcements: Reinforcements | None = None
     squads: Annotated[tuple[Squad, ...], Field(min_length=1, max_length=1000)]
+    terrain_edits: Annotated[int, Field(ge=0, le=1000)] = 3
 
 
 class Planning(_Part):
@@ -414,6 +431,12 @@ class Scenario(_Part):
                     raise problem(f"{table}.{name}", f"is a name of {taken[name]} already; weapons, items and "
                                   "abilities share one set of names")  # fmt: skip
                 taken[name] = table
+        for index, thing in enumerate(self.map.objects):
+            key = f"map.objects[{index}].effect"
+            if isinstance(thing.effect, Gives):
+                _check_name(f"{key}.item", thing.effect.item, sorted({*DEFAULT_ITEMS, *self.items}), "item")
+            if isinstance(thing.effect, Takes):
+                _check_name(f"{key}.team", thing.effect.team, [team.name for team in self.teams], "team")
         for name, archetype in self.archetypes.items():
             for table, what in (("weapons", "weapon"), ("items", "item"), ("abilities", "ability")):
                 wanted = list(getattr(archetype, table))

@@ -31,12 +31,14 @@ from sim.gear import Gear
 from sim.grid import Grid, Smoke
 from sim.inputs import Input
 from sim.lore import Lore
+from sim.objects import Objects
 from sim.outcome import TeamStanding, decide, standings
 from sim.parameters import Parameters
 from sim.payloads import Payloads
 from sim.plugins import Plugin, check_plugins
 from sim.population import new_world, objectives_of, populate, squads_of, texts_of
 from sim.reinforcements import Reserves
+from sim.reshape import TerrainEdits
 from sim.rng import Rng, purpose_name
 from sim.scenario import Scenario, terrain
 from sim.schedule import schedule
@@ -138,6 +140,8 @@ class Simulation(Closing):
         self.plugins = {plugin.name: plugin.digest for plugin in plugins}
         kinds = [kind for plugin in plugins for kind in plugin.kinds]
         gear = Gear(scenario)
+        objects = Objects(scenario, gear)
+        edits = TerrainEdits([team.terrain_edits for team in scenario.teams])
         self.registry = (default_registry(kinds) if registry is None else registry).with_names(gear.names)
         check_kinds(self.registry)
         self.outcome: str | None = None
@@ -161,13 +165,15 @@ class Simulation(Closing):
             grid=grid,
             smoke=smoke,
             rng=Rng(self.seed),
-            lore=Lore(texts, places, scenario.ticks_per_second),
+            lore=Lore(texts, places, scenario.ticks_per_second, gear, objects),
             squads=squads,
             objectives=objectives,
             budgets=budgets,
             parameters=parameters,
             payloads=Payloads(),
             gear=gear,
+            objects=objects,
+            edits=edits,
             source=planning,
         )
         self.tiers = planning.tiers
@@ -179,7 +185,18 @@ class Simulation(Closing):
         reserves = Reserves(
             [0 if team.reinforcements is None else team.reinforcements.count for team in scenario.teams]
         )
-        for resource in (grid, reserves, smoke, texts, objectives, budgets, parameters, self.stage.payloads):
+        for resource in (
+            grid,
+            reserves,
+            smoke,
+            texts,
+            objectives,
+            budgets,
+            parameters,
+            self.stage.payloads,
+            objects,
+            edits,
+        ):
             self.world.add_resource(resource)
         populate(self.world, scenario, squads, objectives, texts, order)
         systems = schedule([system for plugin in plugins for system in plugin.systems])

@@ -30,6 +30,7 @@ from sim.components import COOLDOWN_GROUPS, Ammo, Cooldowns, Kit, Position, Prog
 from sim.conditions import Afflictions
 from sim.frame import Stage
 from sim.grid import UNREACHABLE, Cells, Grid, Occupancy
+from sim.reshape import Reshaping
 from sim.rng import Rng
 from sim.world import World
 
@@ -62,6 +63,8 @@ class Refused(IntEnum):
     DOWN = 12
     NO_RESERVES = 13
     UNUSABLE = 14
+    FULL = 15
+    NO_BUDGET = 16
 
 
 def ticks_of_ms(ms: NDArray[np.int32], ticks_per_second: int) -> NDArray[np.int64]:
@@ -87,6 +90,8 @@ class Turn:
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
     finished: list[Rows] = field(default_factory=list)
     clouds: list[Cells] = field(default_factory=list)
+    laid: list[tuple[Rows, NDArray[np.int32], Cells]] = field(default_factory=list)
+    reshaped: list[Reshaping] = field(default_factory=list)
     calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     afflictions: Afflictions = field(init=False)
     notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -152,6 +157,12 @@ class Turn:
     def mend(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
         """Let agents gain hit points when the phase is resolved, up to their maximum."""
         self.mended.append((rows, amounts))
+
+    def deliver(self, rows: Rows, units: NDArray[np.int64]) -> None:
+        """Count units as delivered by the agents' teams."""
+        objectives = self.stage.objectives
+        np.add.at(objectives.delivered, self.team[rows], units.astype(np.int32))
+        objectives.stamp += 1
 
     def call(self, rows: Rows, counts: NDArray[np.int32]) -> None:
         """Ask for agents from the pools of the callers' teams."""

@@ -25,19 +25,23 @@ from sim.components import (
     AGENT,
     ActionSteps,
     Ammo,
+    Arsenal,
     Attention,
     Condition,
     Conditions,
     Cooldowns,
     Guard,
+    Inventory,
     Kit,
     Morale,
     Position,
     Progress,
     Stamina,
     Status,
+    Weapon,
 )
 from sim.frame import Frame
+from sim.reshape import reshape
 from sim.world import System, World
 
 REFUSED_PAUSE_S: Final = 0.5
@@ -48,15 +52,17 @@ class Execution(System):
     """Runs one tick of the current step of every running plan.
 
     Reads: every component of an agent.
-    Writes: ActionSteps, Ammo, Attention, Conditions, Cooldowns, Guard, Kit, Morale, Position, Progress, Stamina;
-        harm, healing and calls for reinforcements go to the frame.
+    Writes: ActionSteps, Ammo, Arsenal, Attention, Conditions, Cooldowns, Guard, Inventory, Kit, Morale, Position,
+        Progress, Stamina, Weapon; objects, the ground and what is delivered; harm, healing and calls for
+        reinforcements go to the frame.
     Order: after planning, before combat.
     """
 
     name = "execution"
     reads: ClassVar[tuple[type[Component], ...]] = AGENT
     writes: ClassVar[tuple[type[Component], ...]] = (
-        ActionSteps, Ammo, Attention, Conditions, Cooldowns, Guard, Kit, Morale, Position, Progress, Stamina,
+        ActionSteps, Ammo, Arsenal, Attention, Conditions, Cooldowns, Guard, Inventory, Kit, Morale,
+        Position, Progress, Stamina, Weapon,
     )  # fmt: skip
 
     def process(self, world: World, frame: Frame) -> None:
@@ -87,9 +93,20 @@ class Execution(System):
         self._walk(turn)
         self._finish(turn)
         turn.afflictions.settle()
+        if turn.laid:
+            self._lay(turn)
+        if turn.reshaped:
+            reshape(turn.world, stage.grid, turn.reshaped)
         if turn.clouds:
             stage.smoke.add(np.concatenate(turn.clouds), frame.tick + 1 + turn.seconds(SMOKE_S))
         frame.harm, frame.mend, frame.calls = turn.harmed, turn.mended, turn.calls
+
+    def _lay(self, turn: Turn) -> None:
+        """Let dropped things lie where they fell, in the order of who dropped them and of the items."""
+        rows, items, cells = (np.concatenate(parts) for parts in zip(*turn.laid, strict=True))
+        order = np.lexsort((cells, items, rows))
+        x, y = turn.grid.xy(cells[order])
+        turn.stage.objects.lay(items[order], x, y)
 
     def act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Start, continue and end the steps of one kind."""

@@ -64,10 +64,10 @@ BOUNDS = {
 STATUSES = ("none", "running", "finished", "refused", "stale")
 CODES = (
     "no", "target gone", "not hostile", "out of range", "no sight", "no ammo", "no item", "no stamina",
-    "nothing to do", "unreachable", "no cover", "blocked", "down", "no reserves", "unusable",
+    "nothing to do", "unreachable", "no cover", "blocked", "down", "no reserves", "unusable", "full", "no budget",
 )  # fmt: skip
 """Refusals in stored order."""
-UNRULED_CODES = ("unusable",)
+UNRULED_CODES = ("unusable", "full", "no budget")
 """Refusals of kinds whose rules are not written down here."""
 
 CONDITIONS = ("ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed")

@@ -39,6 +39,7 @@ class Stage:
         director: dict[str, Any] | None = None,
         spirits: dict[str, Any] | None = None,
         scenario: dict[str, Any] | None = None,
+        objects: Sequence[dict[str, Any]] = (),
         **archetype: Any,
     ) -> None:
         letters = sorted({letter for row in rows for letter in row if letter.isalpha()})
@@ -51,7 +52,7 @@ class Stage:
                 "description": "One behaviour",
                 "ticks_per_second": rate,
                 "seed": seed,
-                "map": {"rows": plain},
+                "map": {"rows": plain, "objects": list(objects)},
                 "archetypes": {"kit": archetype},
                 "teams": [
                     {
