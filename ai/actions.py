@@ -204,7 +204,8 @@ class ActionStep(BaseModel):
 
     A subclass declares `act: Literal["Name"] = "Name"` first, then its fields, and a one-sentence docstring.
     Class variables: `category` groups the kind in prompts, `cooldown_s` is the time before it works again,
-    `cost` is what it uses up, in words.
+    `cost` is what it uses up, in words. For planners that think in preconditions and effects (`ai.facts`): what it
+    `needs` and `gives`, its `effort`, and the values that they give it where there is no better one (`usual`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -212,6 +213,10 @@ class ActionStep(BaseModel):
     category: ClassVar[str] = "utility"
     cooldown_s: ClassVar[float] = 0.0
     cost: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    gives: ClassVar[tuple[str, ...]] = ()
+    effort: ClassVar[int] = 10
+    usual: ClassVar[Mapping[str, float]] = {}
 
     act: str
 
@@ -223,6 +228,9 @@ class ActionStep(BaseModel):
 
 class Scan(ActionStep):
     """Look around for a moment."""
+
+    gives: ClassVar[tuple[str, ...]] = ("informed",)
+    usual: ClassVar[Mapping[str, float]] = {"radius": 10}
 
     act: Literal["Scan"] = "Scan"
     radius: Distance = 10

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, Final, TypeVar, overload
 
 import numpy as np
@@ -66,6 +66,7 @@ class FallbackOrchestrator:
     """Plans for many agents at once and never comes back without one legal plan for each.
 
     `tiers` are tried in order from `start` (default: the first); an `emergency` tier is added where none is given.
+    `only` names tiers that plan for some teams alone, by the teams' numbers; agents of others pass them over.
     `run` begins every plan id. `clock` gives seconds; deadlines are readings of it.
 
     Raises:
@@ -78,6 +79,7 @@ class FallbackOrchestrator:
         tiers: Sequence[Planner] | None = None,
         *,
         start: str | None = None,
+        only: Mapping[str, Collection[int]] | None = None,
         run: str = "local",
         clock: Callable[[], float] = time.perf_counter,
         metrics: FallbackMetrics | None = None,
@@ -96,6 +98,10 @@ class FallbackOrchestrator:
             raise ContractError(f"tiers after 'emergency' are never reached; the tiers are {', '.join(names)}")
         if start is not None and start not in names:
             raise ContractError(f"no tier is named {start!r}; the tiers are {', '.join(names)}")
+        unknown = sorted(set(only or ()) - set(names))
+        if unknown or FallbackTier.EMERGENCY in (only or ()):
+            raise ContractError(f"`only` names {unknown or 'emergency'}; it may name: {', '.join(names[:-1])}")
+        self._teams = [None if name not in (only or {}) else np.array(sorted((only or {})[name])) for name in names]
         self.run = run
         self.metrics = FallbackMetrics() if metrics is None else metrics
         self._planners = tuple(chosen)
@@ -197,9 +203,18 @@ class FallbackOrchestrator:
         remaining: NDArray[np.intp] = np.arange(len(batch))
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
         for index in range(self._start, len(self._names)):
-            asked = remaining
+            asked, others = self._split(index, batch, remaining)
+            if not len(asked):
+                continue
             remaining = await self._try_tier(index, asked, batch, registry, call, result)
-            logger.debug("tier %s planned %d of %d agents", self._names[index], len(asked) - len(remaining), len(asked))
+            if len(others):
+                remaining = np.sort(np.concatenate([remaining, others]))
+            logger.debug(
+                "tier %s planned %d of %d agents",
+                self._names[index],
+                len(asked) + len(others) - len(remaining),
+                len(asked),
+            )
             if not len(remaining):
                 break
         if len(remaining):
@@ -216,6 +231,16 @@ class FallbackOrchestrator:
         if logger.isEnabledFor(logging.DEBUG):
             logger.debug("planned %d agents in %.6f s: %s", len(batch), result.duration_s, result.counts())
         return result
+
+    def _split(
+        self, index: int, batch: SnapshotBatch, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return the rows that a tier plans for, and those whose team passes it over."""
+        teams = self._teams[index]
+        if teams is None:
+            return rows, rows[:0]
+        served = np.isin(batch.team[rows], teams)
+        return rows[served], rows[~served]
 
     async def _try_tier(
         self,

@@ -481,7 +481,7 @@ def evaluate(config: HeuristicConfig, batch: SnapshotBatch, registry: ToolRegist
             mask = mask & condition.holds(batch)
         rows = mask.nonzero()[0]
         if len(rows):
-            pending[_write(plans, rows, rule.then.make(batch, rows), batch, registry)] = False
+            pending[write(plans, rows, rule.then.make(batch, rows), batch, registry)] = False
             if not np.count_nonzero(pending):
                 break
     plans.length[~pending] = 1
@@ -489,8 +489,12 @@ def evaluate(config: HeuristicConfig, batch: SnapshotBatch, registry: ToolRegist
     return plans
 
 
-def _write(plans: PlanBatch, rows: Rows, made: Made, batch: SnapshotBatch, registry: ToolRegistry) -> Rows:
-    """Store a step for the agents that can have it and return their rows."""
+def write(plans: PlanBatch, rows: Rows, made: Made, batch: SnapshotBatch, registry: ToolRegistry) -> Rows:
+    """Store a step as the first of the plans of the agents that can have it, and return their rows.
+
+    Raises:
+        ContractError: the verb's kind does not take these fields.
+    """
     if made.verb not in registry:
         return rows[:0]
     code = registry.code(made.verb)

@@ -96,6 +96,7 @@ class SelfState(_Known):
     """
 
     id: int = 0
+    team: int = Field(0, ge=0, le=127)
     pos: Point
     hp: int = 100
     hp_max: int = 100
@@ -212,12 +213,12 @@ def _column(width: int = 0, dtype: type[np.generic] = np.int32) -> Any:
 class SnapshotBatch:
     """What `n` agents know, as arrays `[n]` or `[n, E]`, rows in ascending key order.
 
-    Positions are cells, `morale` is 0 to 100, `ready` is ticks left for each cooldown group `[n, groups]`. `objective`,
-    `order` and `leader_order` index `texts` (-1: none). `goal_x, goal_y` is where the objective points (-1: nowhere);
-    the leader's key is -1 where there is none. Enemies and allies are nearest first, ties by key; who is taunted or
-    distracted has the enemies in another order. Conditions are bits by the position in `CONDITION_NAMES`. The enemy
-    that taunts, the squad mate that asks for cover (`caller`) and the cell that distracts (`drawn_x, drawn_y`) are -1
-    for none.
+    `team` is a number. Positions are cells, `morale` is 0 to 100, `ready` is ticks left for each cooldown group `[n,
+    groups]`. `objective`, `order` and `leader_order` index `texts` (-1: none). `goal_x, goal_y` is where the objective
+    points (-1: nowhere); the leader's key is -1 where there is none. Enemies and allies are nearest first, ties by key;
+    who is taunted or distracted has the enemies in another order. Conditions are bits by the position in
+    `CONDITION_NAMES`. The enemy that taunts, the squad mate that asks for cover (`caller`) and the cell that distracts
+    (`drawn_x, drawn_y`) are -1 for none.
 
     `object [n, O]` is the ids of things seen, nearest first; `object_kind` indexes `object_kinds`, `object_state` is
     how much is left (-1: without end). `holding [n, H]` counts what an agent has besides, named by `holding_names`. O
@@ -227,6 +228,7 @@ class SnapshotBatch:
     keys: Keys
     tick: int = 0
     ticks_per_second: int = 10
+    team: Ints = _column()
     x: Ints = _column()
     y: Ints = _column()
     hp: Ints = _column()
@@ -387,6 +389,7 @@ class SnapshotBatch:
                 id=int(self.keys[row]),
                 pos=Point(x=x, y=y),
                 hp=int(self.hp[row]),
+                team=int(self.team[row]),
                 hp_max=int(self.hp_max[row]),
                 ammo=int(self.ammo[row]),
                 reserve=int(self.reserve[row]),
@@ -532,7 +535,7 @@ def _clip(value: float) -> int:
 def _fill_row(batch: SnapshotBatch, row: int, snapshot: WorldSnapshot) -> None:
     me = snapshot.me
     for column, value in (
-        (batch.x, me.pos.x), (batch.y, me.pos.y), (batch.hp, me.hp), (batch.hp_max, me.hp_max),
+        (batch.team, me.team), (batch.x, me.pos.x), (batch.y, me.pos.y), (batch.hp, me.hp), (batch.hp_max, me.hp_max),
         (batch.ammo, me.ammo), (batch.reserve, me.reserve), (batch.morale, int(me.morale + 0.5)),
         (batch.cover, COVER_NAMES.index(me.cover) if me.cover in COVER_NAMES else 0),
         (batch.smokes, me.smokes), (batch.explosives, me.explosives), (batch.medkits, me.medkits),

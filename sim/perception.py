@@ -197,6 +197,7 @@ def perceive(
         keys=keys[rows],
         tick=world.tick,
         ticks_per_second=lore.ticks_per_second,
+        team=occupancy.team[rows].astype(np.int32),
         x=position.x[rows],
         y=position.y[rows],
         hp=health.hp[rows],

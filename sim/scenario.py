@@ -31,6 +31,8 @@ from scipy import ndimage
 
 from ai.actions import CELLS_MAX, NAMES_MAX
 from ai.heuristics import HeuristicConfig
+from ai.plan import FallbackTier
+from ai.planners.scripted import Script
 from sim.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from sim.errors import ScenarioError
 from sim.explain import one_line, problem, quoted, sentence, shown, suggestion, told
@@ -84,6 +86,7 @@ PLUGINS_MAX: Final = 16
 """Plug-ins of a scenario."""
 PluginName = Annotated[str, Field(max_length=128, pattern=r"^(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.py)?$")]
 """A Python file beside the scenario's own or in a folder there, or the name of an installed plug-in."""
+Tiers = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1, max_length=16)]
 Terrains = NDArray[np.uint8]
 
 
@@ -234,7 +237,8 @@ class Team(_Part):
     """Squads that fight on one side, what they read that they are after (`objective`), and where that is (`goal`).
 
     Where these are not given, agents read the first of `objectives` that is open, and go to its place.
-    `reinforcements` are who may still come.
+    `reinforcements` are who may still come. `tiers` and `heuristics` are how this team plans, where it is not as
+    `planning.tiers` and the scenario's `heuristics` say.
     """
 
     name: Name
@@ -242,19 +246,21 @@ class Team(_Part):
     goal: Name | None = None
     objectives: Annotated[tuple[Objective, ...], Field(max_length=OBJECTIVES_MAX)] = ()
     reinforcements: Reinforcements | None = None
+    tiers: Tiers | None = None
+    heuristics: HeuristicConfig | None = None
     squads: Annotated[tuple[Squad, ...], Field(min_length=1, max_length=1000)]
     terrain_edits: Annotated[int, Field(ge=0, le=1000)] = 3
+
+    @model_validator(mode="after")
+    def _tries_each_once(self) -> Self:
+        _check_tiers(self.tiers or ())
+        return self
 
 
 class Planning(_Part):
     """How plans are made: the tiers in order, how many agents a tick, and how long a plan holds."""
 
-    tiers: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)] = (
-        "simplified_llm",
-        "full_llm",
-        "heuristic",
-        "emergency",
-    )
+    tiers: Tiers = ("simplified_llm", "full_llm", "heuristic", "emergency")
     start: str | None = None
     per_tick_max: Annotated[int, Field(ge=1, le=AGENTS_MAX)] = 100_000
     stagger_ticks: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -263,12 +269,16 @@ class Planning(_Part):
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
-        for index, tier in enumerate(self.tiers):
-            if tier in self.tiers[:index]:
-                raise problem(f"tiers[{index}]", f"{tier!r} is listed twice; each tier is tried once")
+        _check_tiers(self.tiers)
         if self.start is not None and self.start not in self.tiers:
             raise problem("start", f"{self.start!r} is not in the list of tiers: {', '.join(self.tiers)}")
         return self
+
+
+def _check_tiers(tiers: tuple[str, ...]) -> None:
+    for index, tier in enumerate(tiers):
+        if tier in tiers[:index]:
+            raise problem(f"tiers[{index}]", f"{tier!r} is listed twice; each tier is tried once")
 
 
 class CombatRules(_Part):
@@ -353,6 +363,7 @@ class Scenario(_Part):
     heuristics: HeuristicConfig = HeuristicConfig()
     combat: CombatRules = CombatRules()
     morale: MoraleRules = MoraleRules()
+    script: Script = Script()
     inputs: Annotated[tuple[TimedInput, ...], Field(max_length=INPUTS_MAX)] = ()
     ends: Literal["last_team", "objectives", "never"] = "last_team"
     at_limit: AtLimit = AtLimit()
@@ -414,6 +425,7 @@ class Scenario(_Part):
         _check_name("at_limit.team", self.at_limit.team, [team.name for team in self.teams], "team")
         if self.director is not None:
             _check_name("director.squad", self.director.squad, sorted(squads), "squad")
+        tier_order(self)
         self._check_inputs(squads)
         if len(squads) > SQUADS_MAX:
             raise problem("teams", f"have {len(squads)} squads in all; at most {SQUADS_MAX} are possible")
@@ -487,6 +499,40 @@ class Scenario(_Part):
 def _check_name(key: str, name: str | None, known: Sequence[str], what: str) -> None:
     if name is not None and name not in known:
         raise problem(key, f"no {what} {name!r}; {suggestion(name, known, f'{what}s')}")
+
+
+def tier_order(scenario: Scenario) -> tuple[str, ...]:
+    """Return all tiers of a run in one order that every team's own list agrees with, `emergency` last.
+
+    Raises:
+        PydanticCustomError: two teams want the same tiers in different orders.
+    """
+    lists = [team.tiers or scenario.planning.tiers for team in scenario.teams]
+    left = list(dict.fromkeys(tier for tiers in lists for tier in tiers))
+    order: list[str] = []
+    while left:
+        free = [
+            tier
+            for tier in left
+            if (tier != FallbackTier.EMERGENCY or len(left) == 1)
+            and all(before in order for tiers in lists if tier in tiers for before in tiers[: tiers.index(tier)])
+        ]
+        if not free:
+            raise problem("teams", f"try the tiers {', '.join(sorted(left))} in orders that contradict each other")
+        order.append(free[0])
+        left.remove(free[0])
+    return tuple(order)
+
+
+def tiers_of_teams(scenario: Scenario) -> dict[str, frozenset[int]]:
+    """Return the tiers that only some teams try, each with the numbers of those teams."""
+    lists = [team.tiers or scenario.planning.tiers for team in scenario.teams]
+    found: dict[str, frozenset[int]] = {}
+    for tier in tier_order(scenario):
+        teams = frozenset(number for number, tiers in enumerate(lists) if tier in tiers)
+        if len(teams) < len(lists) and tier != FallbackTier.EMERGENCY:
+            found[tier] = teams
+    return found
 
 
 def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str] | None = None) -> None:

@@ -20,10 +20,11 @@ from ai.planners import discover
 from ai.planners.base import Planner
 from ai.planners.heuristic import Heuristic
 from ai.planners.llm import LlmTier
+from ai.planners.scripted import Scripted
 from ai.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
 from sim.errors import ScenarioError
-from sim.scenario import Scenario
+from sim.scenario import Scenario, tier_order, tiers_of_teams
 
 T = TypeVar("T")
 
@@ -56,7 +57,8 @@ def build_tiers(
 ) -> tuple[Planner, ...]:
     """Return the scenario's tiers in order, from the known planners and `more`.
 
-    Heuristics get the scenario's rules; model tiers share executor, encoding and cache.
+    Heuristics get the scenario's rules and its teams' own, the script its lines; model tiers share executor, encoding
+    and cache.
 
     Raises:
         ScenarioError: a tier has no planner of that name.
@@ -64,14 +66,19 @@ def build_tiers(
     known = discover()
     known.update((planner.name, planner) for planner in more)
     tiers: list[Planner] = []
-    for name in scenario.planning.tiers:
+    own_rules = {number: team.heuristics for number, team in enumerate(scenario.teams) if team.heuristics is not None}
+    for name in tier_order(scenario):
         kind = known.get(name)
         if kind is None:
             raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
         if issubclass(kind, LlmTier):
             tiers.append(kind(executor, encoding=encoding, cache=cache))
+        elif kind is Heuristic:
+            tiers.append(Heuristic(scenario.heuristics, own_rules))
+        elif kind is Scripted:
+            tiers.append(Scripted(scenario.script))
         else:
-            tiers.append(Heuristic(scenario.heuristics) if kind is Heuristic else kind())
+            tiers.append(kind())
     return tuple(tiers)
 
 
@@ -141,7 +148,9 @@ class LivePlans:
         encoding = None if name is None else encoding_of(name)
         cache = PlanCache(self._options.cached_plans) if self._options.cached_plans else None
         tiers = build_tiers(scenario, planners, self._executor, encoding, cache)
-        self.orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=clock)
+        self.orchestrator = FallbackOrchestrator(
+            tiers, start=scenario.planning.start, only=tiers_of_teams(scenario), clock=clock
+        )
         self._background = Background()
         self._told: dict[str, Any] = {}
 

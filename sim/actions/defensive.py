@@ -121,6 +121,8 @@ class ThrowSmoke(Throw):
     category: ClassVar[str] = "defensive"
     cost: ClassVar[str] = "1 smoke grenade"
     item: ClassVar[str] = "smokes"
+    needs: ClassVar[tuple[str, ...]] = ("smoke", "enemy in reach")
+    gives: ClassVar[tuple[str, ...]] = ("unseen", "!smoke")
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
@@ -146,6 +148,8 @@ class Heal(Action):
     cooldown_s: ClassVar[float] = 10.0
     duration_s: ClassVar[float] = 1.0
     cost: ClassVar[str] = "1 medkit"
+    needs: ClassVar[tuple[str, ...]] = ("medkit",)
+    gives: ClassVar[tuple[str, ...]] = ("healthy", "!medkit")
 
     @classmethod
     def patients(cls, turn: Turn, rows: Rows, args: Args) -> Rows:

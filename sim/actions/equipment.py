@@ -21,6 +21,8 @@ class Reload(Action):
     category: ClassVar[str] = "equipment"
     duration_s: ClassVar[float] = 2.0
     cost: ClassVar[str] = "reserve rounds"
+    needs: ClassVar[tuple[str, ...]] = ("reserve",)
+    gives: ClassVar[tuple[str, ...]] = ("ammo",)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from typing import Any, ClassVar, Final, Literal
@@ -56,6 +57,9 @@ class MoveTo(Walk):
     """Go to a cell by the shortest way; run unless told to walk or sprint."""
 
     act: Literal["MoveTo"] = "MoveTo"
+    needs: ClassVar[tuple[str, ...]] = ("goal",)
+    gives: ClassVar[tuple[str, ...]] = ("at goal", "!cover", "!enemy in reach", "!enemy close")
+    effort: ClassVar[int] = 20
     x: CellX
     y: CellY
     speed: Speed | None = None
@@ -91,6 +95,9 @@ class Approach(Walk):
     """Go straight towards an enemy in sight until it is at most so many cells away."""
 
     act: Literal["Approach"] = "Approach"
+    needs: ClassVar[tuple[str, ...]] = ("enemy",)
+    gives: ClassVar[tuple[str, ...]] = ("enemy in reach", "!cover")
+    usual: ClassVar[Mapping[str, float]] = {"distance": 5}
     target_id: EnemyId
     distance: Distance = 2
 
@@ -117,6 +124,9 @@ class Retreat(Walk):
     """Go straight away from an enemy until it is at least so many cells away."""
 
     act: Literal["Retreat"] = "Retreat"
+    needs: ClassVar[tuple[str, ...]] = ("enemy",)
+    gives: ClassVar[tuple[str, ...]] = ("!enemy close",)
+    usual: ClassVar[Mapping[str, float]] = {"distance": 8}
     target_id: EnemyId
     distance: Distance = 8
 
@@ -201,6 +211,8 @@ class TakeCover(Walk):
     """Go to the given cell, or to the nearest cell that shelters from the nearest enemy."""
 
     act: Literal["TakeCover"] = "TakeCover"
+    gives: ClassVar[tuple[str, ...]] = ("cover",)
+    effort: ClassVar[int] = 8
     position: Cell | None = None
 
     @classmethod

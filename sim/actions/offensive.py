@@ -131,6 +131,9 @@ class Attack(Strike):
     cooldown_s: ClassVar[float] = 1.0
     cost: ClassVar[str] = "1 round"
     damage: ClassVar[int] = 10
+    needs: ClassVar[tuple[str, ...]] = ("ammo", "enemy in reach")
+    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
+    effort: ClassVar[int] = 30
 
 
 class AimedShot(Strike):
@@ -143,6 +146,9 @@ class AimedShot(Strike):
     cost: ClassVar[str] = "1 round"
     damage: ClassVar[int] = 15
     bonus: ClassVar[int] = 250
+    needs: ClassVar[tuple[str, ...]] = ("ammo", "enemy in reach", "cover")
+    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
+    effort: ClassVar[int] = 20
 
 
 class QuickAttack(Strike):
@@ -153,6 +159,9 @@ class QuickAttack(Strike):
     cooldown_s: ClassVar[float] = 0.5
     cost: ClassVar[str] = "1 round"
     damage: ClassVar[int] = 5
+    needs: ClassVar[tuple[str, ...]] = ("enemy close",)
+    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
+    effort: ClassVar[int] = 25
 
     @classmethod
     def reach2(cls, turn: Turn, rows: Rows) -> Any:
@@ -172,6 +181,9 @@ class HeavyAttack(Strike):
     rounds: ClassVar[int] = 0
     bonus: ClassVar[int] = 200
     stamina: ClassVar[int] = 20
+    needs: ClassVar[tuple[str, ...]] = ("enemy close",)
+    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
+    effort: ClassVar[int] = 15
 
     @classmethod
     def reach2(cls, turn: Turn, rows: Rows) -> Any:
@@ -279,6 +291,9 @@ class Charge(Walk):
     damage: ClassVar[int] = 20
     bonus: ClassVar[int] = 100
     stamina: ClassVar[int] = 30
+    needs: ClassVar[tuple[str, ...]] = ("enemy in reach",)
+    gives: ClassVar[tuple[str, ...]] = ("enemy beaten", "enemy close", "!cover")
+    effort: ClassVar[int] = 42
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -324,6 +339,9 @@ class ThrowExplosive(Throw):
     category: ClassVar[str] = "offensive"
     cost: ClassVar[str] = "1 explosive"
     item: ClassVar[str] = "explosives"
+    needs: ClassVar[tuple[str, ...]] = ("explosive", "enemy in reach")
+    gives: ClassVar[tuple[str, ...]] = ("enemy beaten", "!explosive")
+    effort: ClassVar[int] = 12
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:

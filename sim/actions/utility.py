@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ class Scan(Action):
     group: ClassVar[str] = "scan"
     cooldown_s: ClassVar[float] = 5.0
     duration_s: ClassVar[float] = 1.0
+    gives: ClassVar[tuple[str, ...]] = ("informed",)
+    usual: ClassVar[Mapping[str, float]] = {"radius": 10}
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:

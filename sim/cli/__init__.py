@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ai.errors import AIError
-from sim.cli import doctor, fake_llm, fork, pack, recover, run, scenarios, show, verify
+from sim.cli import doctor, fake_llm, fork, pack, recover, run, scenarios, show, verify, versus
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
 from sim.errors import ScenarioError, SimError
 from sim.explain import one_line, shown
@@ -33,6 +33,7 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     pack.unpack,
     scenarios.scenarios,
     doctor.doctor,
+    versus.versus,
     fake_llm.fake_llm,
 )
 """Every command, in the order of the help page; a command's name is its function's, with - for _."""

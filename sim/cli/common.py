@@ -130,13 +130,15 @@ def require_file(file: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str, total: int | None, *, hidden: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal and nothing elsewhere; yields what is told ticks done and ticks in all."""
+def progress_bar(
+    what: str, total: int | None, *, unit: str = "ticks", hidden: bool = False
+) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on a terminal and nothing elsewhere; yields what is told units done and units in all."""
     if hidden or not sys.stderr.isatty():
         yield lambda _done, _of: None
         return
     name = TextColumn("{task.description}", markup=False)
-    columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn("ticks"), TimeRemainingColumn())
+    columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=total)
         yield lambda done, of: progress.update(task, completed=done, total=of)

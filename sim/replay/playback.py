@@ -33,7 +33,7 @@ from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
 from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
 from sim.replay.writer import ReplayWriter
-from sim.scenario import Scenario
+from sim.scenario import Scenario, tiers_of_teams
 from sim.simulation import Simulation, TickReport
 from sim.tiers import build_tiers
 
@@ -101,7 +101,9 @@ class RecordedPlanning:
         self._recorded = [RecordedTier(tier.name) for tier in live if not tier.deterministic]
         stand_ins = {tier.name: tier for tier in self._recorded}
         tiers = [stand_ins.get(tier.name, tier) for tier in live]
-        self._orchestrator = FallbackOrchestrator(tiers, start=scenario.planning.start, clock=_no_clock)
+        self._orchestrator = FallbackOrchestrator(
+            tiers, start=scenario.planning.start, only=tiers_of_teams(scenario), clock=_no_clock
+        )
         self._record: Tick | None = None
         self.batch: SnapshotBatch | None = None
 

@@ -277,7 +277,7 @@ class Known:
         goal = me.goal if me.goal is not None else (-1, -1)
         drawn = me.drawn_until > world.tick_number
         columns = {
-            **{name: getattr(me, name) for name in ("x", "y", "hp", "hp_max", "reserve", "morale")},
+            **{name: getattr(me, name) for name in ("team", "x", "y", "hp", "hp_max", "reserve", "morale")},
             **{name: getattr(me, name) for name in ("smokes", "explosives", "medkits")},
             "ammo": me.rounds,
             "cover": int(world.at(*me.place) == "+"),
@@ -1469,7 +1469,8 @@ def heuristic(world: SlowWorld, known: Known) -> tuple[Plan, int]:
     if "heuristic" not in tiers:
         position = tiers.index("emergency") if "emergency" in tiers else len(tiers)
         return [Step("Scan", [10]), Step("Wait", [1000])], position
-    for rule in world.scenario.heuristics.rules:
+    own = world.scenario.teams[known.me.team].heuristics
+    for rule in (own or world.scenario.heuristics).rules:
         if all(_holds(condition, known) for condition in rule.when):
             step = _make(world, rule.then, known)
             if step is not None:

@@ -1,0 +1,158 @@
+"""Planners against each other: the same scenario for many seeds, every seed played twice with the sides swapped.
+
+What counts is who wins, so sides, maps and luck even out: a planner's share of the decided games stands with Wilson's
+95 percent interval (E. B. Wilson, JASA 22, 1927), which is also right for few games and for shares near 0 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from math import sqrt
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+from sim.errors import ScenarioError
+from sim.plugins import load_plugins
+from sim.scenario import Scenario
+from sim.simulation import Simulation
+
+Z95: Final = 1.959963984540054
+"""The quantile of the normal distribution that leaves 2.5 percent on either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Game:
+    """One game: its seed, whether the sides were swapped, who won (`a`, `b` or None for a draw), and its ticks."""
+
+    seed: int
+    swapped: bool
+    winner: str | None
+    ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What the games came to: games won by either planner, and draws."""
+
+    a: int
+    b: int
+    draws: int
+
+    @property
+    def share(self) -> float | None:
+        """Return A's share of the decided games, None if none was decided."""
+        decided = self.a + self.b
+        return self.a / decided if decided else None
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 percent interval of A's share; everything is possible while nothing is decided."""
+        return wilson(self.a, self.a + self.b)
+
+    @property
+    def stronger(self) -> str | None:
+        """Return `a` or `b` where the interval tells them apart, None where it holds a half."""
+        low, high = self.interval
+        return "a" if low > 0.5 else "b" if high < 0.5 else None
+
+
+def wilson(won: int, games: int) -> tuple[float, float]:
+    """Return the 95 percent interval of a share of games won.
+
+    >>> [round(bound, 3) for bound in wilson(8, 10)]
+    [0.49, 0.943]
+    """
+    if not games:
+        return 0.0, 1.0
+    share, spread = won / games, Z95 * Z95 / games
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z95 * sqrt(share * (1 - share) / games + spread / games / 4) / (1 + spread)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def score(games: Iterable[Game]) -> Score:
+    """Count games."""
+    winners = [game.winner for game in games]
+    return Score(winners.count("a"), winners.count("b"), winners.count(None))
+
+
+def sides(scenario: Scenario, a: Sequence[str], b: Sequence[str], *, swapped: bool) -> Scenario:
+    """Return the scenario with the tiers `a` for its first team and `b` for its second, or swapped.
+
+    Raises:
+        ScenarioError: it has not two teams, or a list of tiers is not valid.
+    """
+    if len(scenario.teams) < 2:
+        raise ScenarioError(f"scenario {scenario.name!r} has one team; planners play each other in two")
+    data = scenario.canonical()
+    first, second = (b, a) if swapped else (a, b)
+    data["teams"][0]["tiers"], data["teams"][1]["tiers"] = list(first), list(second)
+    data["planning"]["start"] = None
+    return Scenario.from_canonical(data, scenario.name)
+
+
+def play(scenario: Scenario, seed: int, ticks: int, folder: Path | None, *, swapped: bool) -> Game:
+    """Play one game of a scenario whose sides have been set."""
+    with Simulation(scenario, seed=seed, plugins=load_plugins(scenario, folder)) as simulation:
+        for _ in simulation.run(ticks):
+            pass
+        winner = None
+        for side, name in zip("ba" if swapped else "ab", [team.name for team in scenario.teams[:2]], strict=True):
+            if simulation.outcome == f"{name} wins":
+                winner = side
+        return Game(seed, swapped, winner, simulation.world.tick)
+
+
+def tournament(
+    scenario: Scenario,
+    a: Sequence[str],
+    b: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    ticks: int | None = None,
+    folder: Path | None = None,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Game]:
+    """Play every seed twice, and return the games in order of seed.
+
+    Args:
+        scenario: what is played; its first two teams are the sides.
+        a: the tiers of one planner.
+        b: the tiers of the other.
+        seeds: one pair of games each.
+        ticks: a game's length at most, in place of the scenario's.
+        folder: where the scenario's plug-ins are.
+        jobs: processes; the games are the same for any number.
+        progress: told games played and games in all.
+
+    Raises:
+        ScenarioError: the scenario cannot be played so.
+    """
+    set_up = {swapped: sides(scenario, a, b, swapped=swapped) for swapped in (False, True)}
+    limit = ticks or scenario.ticks
+    asked: list[dict[str, Any]] = [
+        {"scenario": set_up[swapped], "seed": seed, "ticks": limit, "folder": folder, "swapped": swapped}
+        for seed in seeds
+        for swapped in (False, True)
+    ]
+    games: list[Game] = []
+    if jobs == 1:
+        for each in asked:
+            games.append(play(**each))
+            if progress is not None:
+                progress(len(games), len(asked))
+        return games
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for game in pool.map(_play, asked):
+            games.append(game)
+            if progress is not None:
+                progress(len(games), len(asked))
+    return games
+
+
+def _play(asked: dict[str, Any]) -> Game:
+    return play(**asked)

@@ -1,0 +1,149 @@
+"""Planners against each other: fair games, honest intervals, and what the command says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sim.cli import invoke
+from sim.cli.common import OK, USAGE
+from sim.errors import ScenarioError
+from sim.scenario import Scenario, load, tier_order, tiers_of_teams
+from sim.simulation import Simulation
+from sim.versus import Game, Score, score, sides, tournament, wilson
+
+DUEL = """
+name = "duel"
+description = "Two against two in the open"
+ticks = 300
+
+[map]
+rows = ["..........", "..........", "..........", ".........."]
+places = [{ name = "middle", x = 5, y = 2 }]
+
+[archetypes.fighter]
+hp = 30
+
+[[teams]]
+name = "red"
+objective = "reach the middle"
+goal = "middle"
+squads = [{ name = "one", archetype = "fighter", count = 2, area = { x = 0, y = 1, width = 1, height = 2 } }]
+
+[[teams]]
+name = "blue"
+objective = "reach the middle"
+goal = "middle"
+squads = [{ name = "two", archetype = "fighter", count = 2, area = { x = 9, y = 1, width = 1, height = 2 } }]
+"""
+
+
+@pytest.fixture
+def duel(tmp_path: object) -> str:
+    """A small scenario's file."""
+    path = tmp_path / "duel.toml"  # type: ignore[operator]
+    path.write_text(DUEL)
+    return str(path)
+
+
+@given(won=st.integers(0, 200), lost=st.integers(0, 200))
+def test_an_interval_holds_the_share_and_is_symmetric(won: int, lost: int) -> None:
+    """The share lies inside, the loser's interval is the winner's turned around, and more games never widen it."""
+    low, high = wilson(won, won + lost)
+    assert 0.0 <= low <= high <= 1.0
+    if won + lost:
+        assert low - 1e-12 <= won / (won + lost) <= high + 1e-12
+    assert wilson(lost, won + lost) == pytest.approx((1 - high, 1 - low))
+    if won + lost:
+        wide = high - low
+        low, high = wilson(won * 2, (won + lost) * 2)
+        assert high - low <= wide + 1e-12
+
+
+def test_games_are_counted_by_planner_not_by_side() -> None:
+    """Draws count for nobody, and nothing is told apart by nothing."""
+    games = [Game(0, False, "a", 9), Game(0, True, "a", 9), Game(1, False, None, 9), Game(1, True, "b", 9)]
+    assert score(games) == Score(2, 1, 1)
+    assert score([]).share is None
+    assert score([]).stronger is None
+    assert Score(20, 2, 0).stronger == "a"
+    assert Score(2, 20, 0).stronger == "b"
+
+
+def test_a_planner_that_only_waits_loses(duel: str) -> None:
+    """Two planners of different strength are told apart, whichever side they play."""
+    scenario = load(duel)
+    games = tournament(scenario, ["behaviour", "emergency"], ["emergency"], range(4))
+    assert [(game.seed, game.swapped) for game in games] == [(s, w) for s in range(4) for w in (False, True)]
+    assert score(games).stronger == "a"
+    assert score(tournament(scenario, ["emergency"], ["behaviour", "emergency"], range(4))).stronger == "b"
+
+
+def test_more_processes_play_the_same_games(duel: str) -> None:
+    """The number of processes changes nothing but the time."""
+    arguments = (load(duel), ["goap", "emergency"], ["utility", "emergency"], range(2))
+    assert tournament(*arguments, jobs=2) == tournament(*arguments)
+
+
+def test_the_command_tells_who_is_stronger(duel: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wins, draws, share and interval, as text and as one object."""
+    arguments = ["versus", duel, "--a", "behaviour", "--b", "emergency", "--seeds", "0:4"]
+    assert invoke(arguments) == OK
+    assert "behaviour is stronger" in capsys.readouterr().out
+    assert invoke([*arguments, "--json"]) == OK
+    value = json.loads(capsys.readouterr().out)
+    assert value["stronger"] == "behaviour"
+    assert value["games"] == 8
+    assert value["a"]["tiers"] == ["behaviour", "emergency"]
+    assert 0.5 < value["interval"][0] <= value["share_a"] <= value["interval"][1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--a", "heuristic", "--b", "gaop"], "no planner 'gaop'"),
+        (["--a", "heuristic", "--b", "goap", "--seeds", "5"], "--seeds: 5 is not of the form FROM:TO"),
+        (["--a", "heuristic", "--b", "goap", "--seeds", "5:5"], "has 0 seeds"),
+        (["--a", "heuristic,heuristic", "--b", "goap"], "listed twice"),
+        (["--a", "goap,utility", "--b", "utility,goap"], "in orders that contradict each other"),
+        (["--a", "goap"], "--b"),
+    ],
+)
+def test_wrong_usage_gets_one_sentence(
+    duel: str, arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is wrong is named, with exit code 64."""
+    assert invoke(["versus", duel, *arguments]) == USAGE
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+
+
+def test_one_team_has_nobody_to_play(duel: str) -> None:
+    """The sentence names the scenario."""
+    data = load(duel).canonical()
+    data["teams"] = data["teams"][:1]
+    with pytest.raises(ScenarioError, match="scenario 'duel' has one team"):
+        sides(Scenario.from_canonical(data), ["goap"], ["heuristic"], swapped=False)
+
+
+def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
+    """One call serves both: each team's agents get their plans from its own list, with its own rules."""
+    data = load(duel).canonical()
+    data["teams"][0]["tiers"] = ["goap", "emergency"]
+    data["teams"][1]["heuristics"] = {"rules": [{"when": {"kind": "always"}, "then": {"kind": "block"}}]}
+    scenario = Scenario.from_canonical(data)
+    assert tier_order(scenario) == ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
+    assert tiers_of_teams(scenario)["goap"] == frozenset({0})
+    tiers: dict[int, set[str]] = {0: set(), 1: set()}
+    with Simulation(scenario) as simulation:
+        for report in simulation.run(6):
+            if report.plans is not None:
+                for row, key in enumerate(report.plans.plans.keys.tolist()):
+                    tiers[key // 2].add(report.plans.tiers[int(report.plans.plans.tier[row])])
+        blocked = [step.act for step in simulation.world.entity(2).steps]
+    assert tiers == {0: {"goap"}, 1: {"heuristic"}}
+    assert blocked == ["Block"]
