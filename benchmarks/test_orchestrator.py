@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from statistics import median
+from time import perf_counter
 
 import numpy as np
 import pytest
 from scaled import scaled
 
+from ai.actions import ActionStep, EncodedStep, ToolRegistry
+from ai.clients.base import LlmChunk, LlmRequest
+from ai.encodings import ENCODINGS
+from ai.encodings.base import Encoding
 from ai.fallback import FallbackOrchestrator, drive
+from ai.legality import refusals
+from ai.plan import BatchPlans
+from ai.planners.heuristic import Heuristic
+from ai.planners.llm import SimplifiedLlm
+from ai.prompt import build_prompt, slots_of
 from ai.snapshot import SnapshotBatch
-from ai.testing import MockBatchLlm
 from sim.perception import occupancy_of, perceive
+from sim.replay.format import canonical, plain
+from sim.replay.record import planning_of
 from sim.simulation import Simulation
 
 
@@ -35,16 +48,73 @@ def test_heuristic_tier(benchmark, agents: int) -> None:
         benchmark.extra_info.update(us_an_agent=benchmark.stats.stats.median / len(batch) * 1e6)
 
 
+class Instant:
+    """A model that answers at once, in three pieces, with texts written beforehand."""
+
+    label = "instant"
+
+    def __init__(self, keys: list[int], encoding: Encoding, registry: ToolRegistry) -> None:
+        self.encoding = encoding
+        self.texts = {key: encoding.write(self.plan(key, registry), registry) for key in keys}
+
+    @staticmethod
+    def plan(key: int, registry: ToolRegistry) -> list[ActionStep]:
+        """Return an agent's two steps."""
+        return [registry.make("Scan", radius=1 + key % 64), registry.make("Wait", duration=1 + key % 60)]
+
+    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        """Yield the reply."""
+        reply = self.encoding.frame({slot: self.texts[agent] for slot, agent in request.slots.items()})
+        size = -(-len(reply) // 3)
+        for start in range(0, len(reply), size):
+            yield LlmChunk(reply[start : start + size])
+        yield LlmChunk(finish="stop", usage={"prompt_tokens": 1, "completion_tokens": 1})
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
 @pytest.mark.parametrize("agents", [10, 100, 1_000])
-def test_model_tier_with_instant_client(benchmark, agents: int) -> None:
-    """Everybody is planned by a model tier whose client answers at once: prompts, shards, scanner, checks."""
+def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encoding) -> None:
+    """Everybody is planned by a model that answers at once, and recorded; beside it what each phase costs alone."""
     batch, simulation = everyone(agents)
     with simulation:
-        orchestrator = FallbackOrchestrator()
-        client = MockBatchLlm.for_agents(len(batch))
+        registry, keys = simulation.registry, batch.keys.tolist()
+        orchestrator = FallbackOrchestrator([SimplifiedLlm(encoding=encoding), Heuristic()])
+        client = Instant(keys, encoding, registry)
+        loop = asyncio.new_event_loop()
+        prompt = build_prompt(batch, registry, encoding=encoding)
+        slots = slots_of(batch)
+        reply = encoding.frame({slot: client.texts[agent] for slot, agent in slots.items()})
 
-        def plan() -> None:
-            asyncio.run(orchestrator.plan_batch_with_fallback(client, batch, simulation.registry))
+        def plan() -> BatchPlans:
+            return loop.run_until_complete(orchestrator.plan_batch_with_fallback(client, batch, registry))
 
-        benchmark.pedantic(plan, rounds=5, warmup_rounds=1)
-        benchmark.extra_info.update(us_an_agent=benchmark.stats.stats.median / len(batch) * 1e6)
+        def plan_and_record() -> bytes:
+            return canonical(plain(planning_of(plan())))
+
+        def parse() -> list[tuple[EncodedStep, ...]]:
+            return [encoding.encode(slot.text, registry) for slot in encoding.scanner(slots).feed(reply)]
+
+        plans = plan()
+        phases = {
+            "prompt": lambda: build_prompt(batch, registry, encoding=encoding),
+            "parse": parse,
+            "legality": lambda: refusals(batch, plans.plans, registry),
+            "record": lambda: canonical(plain(planning_of(plans))),
+        }
+        benchmark.pedantic(plan_and_record, rounds=9, warmup_rounds=2)
+        benchmark.extra_info.update(
+            us_an_agent=benchmark.stats.stats.median / len(batch) * 1e6,
+            prompt_chars=len(prompt.system) + len(prompt.user),
+            record_bytes_an_agent=len(phases["record"]()) / len(batch),
+            **{f"{name}_us_an_agent": _median(phase) / len(batch) * 1e6 for name, phase in phases.items()},
+        )
+        loop.close()
+
+
+def _median(phase: Callable[[], object], rounds: int = 9) -> float:
+    times = []
+    for _ in range(rounds):
+        begun = perf_counter()
+        phase()
+        times.append(perf_counter() - begun)
+    return median(times)

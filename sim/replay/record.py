@@ -125,7 +125,7 @@ def tick_of(report: TickReport, header: Header) -> Tick:
         ReplayError: the world's components or columns are not those of the header.
     """
     refused = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
-    planning = _no_planning() if report.plans is None else _planning(report.plans)
+    planning = _no_planning() if report.plans is None else planning_of(report.plans)
     heard = [
         plain(list(report.inputs)),
         plain(refused),
@@ -191,7 +191,8 @@ def _no_planning() -> dict[str, Any]:
     }
 
 
-def _planning(plans: BatchPlans) -> dict[str, Any]:
+def planning_of(plans: BatchPlans) -> dict[str, Any]:
+    """Return what a tick's record says about its planning."""
     given = plans.plans
     attempts = [record for attempt in plans.attempts for record in _attempts(attempt, given.keys)]
     texts = {str(key): _sound(text) for key, text in plans.texts.items()}
