@@ -272,7 +272,10 @@ class Walk(Action):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who is where it wanted to be (or has lost what it went for), `[m]`. Reads only."""
+        """Return who is where it wanted to be (or has lost what it went for), `[m]`.
+
+        Reads only, but that a kind may note in its agents' own steps how far they have come.
+        """
         raise NotImplementedError(cls.__name__)
 
     @classmethod

@@ -34,9 +34,11 @@ from sim.changes import changes
 from sim.components import (
     ActionSteps,
     Ammo,
+    Arsenal,
     Condition,
     Conditions,
     Health,
+    Inventory,
     Kit,
     Morale,
     Position,
@@ -52,6 +54,7 @@ from sim.reinforcements import reserves_of
 from sim.rng import Purpose, Rng
 from sim.scenario import Scenario
 from sim.simulation import Simulation
+from sim.state import WorldState
 from sim.systems.cleanup import Cleanup
 from sim.systems.combat import Combat
 from sim.systems.execution import Execution
@@ -179,7 +182,10 @@ class _Dice:
 def _scenario(number: int) -> Scenario:
     whole = {"x": 0, "y": 0, "width": len(MAP[0]), "height": len(MAP)}
     left, right = {**whole, "width": 4}, {**whole, "x": 3, "width": 4}
-    kit = {"smokes": 2, "explosives": 2, "medkits": 2, "sight": 12, "reach": 9}
+    kit = {
+        "smokes": 2, "explosives": 2, "medkits": 2, "sight": 12, "weapons": ["rifle", "carbine"],
+        "items": {"bandage": 2, "flare": 1}, "abilities": ["brace", "spot"],
+    }  # fmt: skip
     teams = [
         {
             "name": name,
@@ -198,6 +204,9 @@ def _scenario(number: int) -> Scenario:
             "ticks_per_second": 2,
             "seed": number,
             "map": {"rows": MAP, "places": [{"name": "door", "x": 9, "y": 0}]},
+            "weapons": {"rifle": {"reach": 9}, "carbine": {"reach": 5}},
+            "items": {"bandage": {"effect": "heal", "amount": 5}, "flare": {"effect": "smoke"}},
+            "abilities": {"brace": {"kind": "defensive", "effect": "shield"}, "spot": {"effect": "reveal"}},
             "archetypes": {"kit": kit},
             "teams": teams,
             "downed_s": 3 * (number % 2),
@@ -347,11 +356,17 @@ def _check_looking(arena: _Arena) -> int:
 def _looked(arena: _Arena, rows: Rows, args: Args, look: str) -> Codes:
     """Call something that only looks, in a turn of its own, and see to it that nothing was written."""
     kind, name, world, turn = arena.kind, arena.name, arena.world, arena.turn()
-    before, given, draws = state_digest(world), args.copy(), dict(arena.simulation.stage.rng.counts)
+    before, state, draws = state_digest(world), world.snapshot(), dict(arena.simulation.stage.rng.counts)
+    given = args.copy()
     with _legal(name, look):
         found = getattr(kind, look)(turn, args) if look == "ticks" else getattr(kind, look)(turn, rows, args)
     found = np.broadcast_to(np.asarray(found), rows.shape) if look == "ticks" else np.asarray(found)
     _must(found.shape == rows.shape, name, f"answers {found.shape} to {rows.shape} agents in `{look}`")
+    if look == "arrived" and not world.pending:
+        # A walk may note in its own step how far it has come.
+        _check_foreign(arena, state, rows)
+        world.restore(state)
+        args[:] = given
     unwritten = state_digest(world) == before and np.array_equal(args, given) and not world.pending
     unasked = not (turn.harmed or turn.mended or turn.walks or turn.clouds or turn.calls)
     _must(unwritten and unasked and not turn.afflictions.asked, name, f"writes where it may only look, in `{look}`")
@@ -390,15 +405,20 @@ def _check_own_rows(arena: _Arena) -> None:
         with _legal(name, "effect"):
             kind.effect(turn, rows, args)
     _must(not world.pending, name, "changes who exists by itself; go through the turn")
-    own = set(world.keys[arena.rows[picked]].tolist())
-    wrong = [change for change in changes(before, world.snapshot()) if change.key not in own and "." in change.column]
-    wrong = [change for change in wrong if change.column.split(".")[0] not in world.resources]
-    if wrong:
-        _must(False, name, f"writes {wrong[0].column} of agent {wrong[0].key}, who does something else")
+    _check_foreign(arena, before, arena.rows[picked])
     digest = state_digest(world).components
     for resource, hashed in resources.items():
         _must(digest[resource] == hashed, name, f"changes {resource} at once; go through the turn")
     world.restore(before)
+
+
+def _check_foreign(arena: _Arena, before: WorldState, rows: Rows) -> None:
+    """Check that since a state nothing of anyone else has changed."""
+    world = arena.world
+    own = set(world.keys[rows].tolist())
+    for change in changes(before, world.snapshot()):
+        foreign = change.key not in own and change.column.split(".")[0] not in world.resources
+        _must(not foreign, arena.name, f"writes {change.column} of agent {change.key}, who does something else")
 
 
 def _there(kind: type[Walk], turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
@@ -452,10 +472,12 @@ class _Stock(NamedTuple):
 def _stock(world: World) -> _Stock:
     ammo, kit, keys = world[Ammo], world[Kit], world.keys.tolist()
     columns: dict[str, NDArray[Any]] = {
-        "rounds": ammo.rounds + ammo.reserve,
+        "rounds": ammo.rounds + ammo.reserve + world[Arsenal].rounds.sum(0),
         "smokes": kit.smokes,
         "explosives": kit.explosives,
         "medkits": kit.medkits,
+        "items": world[Inventory].count.sum(0),
+        "cargo": world[Inventory].cargo,
     }
     things = {name: dict(zip(keys, column.tolist(), strict=True)) for name, column in columns.items()}
     return _Stock(things, int(reserves_of(world).left.sum()))
