@@ -23,6 +23,7 @@ from ai.actions import (
     ARGS_MAX,
     NONE,
     STEPS_MAX,
+    AbilityName,
     ActionStep,
     AllyId,
     Arg,
@@ -35,10 +36,15 @@ from ai.actions import (
     Distance,
     EncodedStep,
     EnemyId,
+    ItemName,
+    ObjectId,
     Radius,
     Seconds,
+    Share,
+    Slot,
     ToolRegistry,
     ToolSpec,
+    WeaponName,
 )
 from ai.errors import ParseError
 
@@ -269,7 +275,8 @@ def _without_none(info: FieldInfo) -> FieldInfo:
 def _reader_of(arg: ArgSpec, info: FieldInfo) -> Reader | None:
     if arg.choices:
         plain = isinstance(info.annotation, type) and issubclass(info.annotation, StrEnum) and not info.metadata
-        return _choice(arg.choices) if plain else None
+        named = any(info.annotation is name.annotation and info.metadata == name.metadata for name in _NAMES)
+        return _choice(arg.choices) if plain or named else None
     for known, reader in _KNOWN:
         if info.annotation is known.annotation and info.metadata == known.metadata:
             return reader
@@ -304,7 +311,9 @@ def _known(annotation: Any) -> tuple[FieldInfo, Reader]:
 _KNOWN: Final = [
     _known(annotation)
     for annotation in (
-        CellX, CellY, EnemyId, AllyId, Distance, Radius, Count, Seconds, BriefSeconds,
+        CellX, CellY, EnemyId, AllyId, ObjectId, Slot, Distance, Radius, Count, Seconds, BriefSeconds, Share,
     )
 ]  # fmt: skip
 """The marked types whose written values tables understand."""
+_NAMES: Final = [FieldInfo.from_annotation(annotation) for annotation in (WeaponName, ItemName, AbilityName)]
+"""The types of names that a registry's tables list."""
