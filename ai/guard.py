@@ -100,7 +100,9 @@ def everything() -> Iterator[None]:
 
 
 class Watch:
-    """Watches this thread between `start` and `stop`; does nothing while a profiler or another watch does its work.
+    """Watches this thread between `start` and `stop`; does nothing while a profiler does its work.
+
+    Watches nest: the innermost one gives the name.
 
     Args:
         name: who runs, as refusals name it: `system 'weather'`.
@@ -109,18 +111,24 @@ class Watch:
         NondeterminismError: from within the watched code, in place of the refused call.
     """
 
-    __slots__ = ("_hash", "_name", "_started")
+    __slots__ = ("_name", "_outer", "_started")
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._outer: str | None = None
         self._started = False
 
     def start(self) -> None:
         """Watch from here on."""
-        if sys.getprofile() is not None:
+        profiler = sys.getprofile()
+        if profiler is not None and profiler is not _profile:
             return
+        thread = threading.get_ident()
         self._started = True
-        _watched_threads[threading.get_ident()] = self._name
+        self._outer = _watched_threads.get(thread)
+        _watched_threads[thread] = self._name
+        if self._outer is not None:
+            return
         builtins.hash = _guarded_hash
         vars(np.random).update(_NUMPY_REFUSING)
         sys.setprofile(_profile)
@@ -130,8 +138,12 @@ class Watch:
         if not self._started:
             return
         self._started = False
+        thread = threading.get_ident()
+        if self._outer is not None:
+            _watched_threads[thread] = self._outer
+            return
         sys.setprofile(None)
-        del _watched_threads[threading.get_ident()]
+        del _watched_threads[thread]
         if not _watched_threads:
             builtins.hash = _text_hash
             vars(np.random).update(_NUMPY)

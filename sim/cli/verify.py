@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progress_bar, require_file
-from sim.explain import shown
+from sim.explain import one_line, shown
 from sim.replay.verify import Verdict
 from sim.replay.verify import verify as verify_replay
 
@@ -42,6 +42,8 @@ def verify(
     else:
         for file, verdict in found:
             sys.stdout.write(f"{shown(file)}: {_said(verdict)}\n")
+            for escape in verdict.escapes:
+                sys.stdout.write(f"{shown(file)}: went past the guard: {one_line(escape)}\n")
     raise typer.Exit(worst.exit_code)
 
 
@@ -51,7 +53,13 @@ def _verified(file: str, jobs: int, plugins: Sequence[Path]) -> Verdict:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {"verdict": verdict.verdict, "ticks": verdict.ticks, "first": verdict.first, "reason": verdict.reason}
+    return {
+        "verdict": verdict.verdict,
+        "ticks": verdict.ticks,
+        "first": verdict.first,
+        "reason": verdict.reason,
+        "escapes": verdict.escapes,
+    }
 
 
 def _said(verdict: Verdict) -> str:

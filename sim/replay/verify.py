@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, TypedDict
 
 from ai.errors import AIError
+from ai.guard import take_escapes
 from sim.changes import RESOURCE_KEY, changes
 from sim.codec import encode_state
 from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported
@@ -53,13 +54,14 @@ class Verdict:
     """What verifying came to.
 
     `ticks` were proven equal. `first` is there when the verdict is `diverged`; `reason` says the same, or why nothing
-    can be said, in one sentence (empty for a match).
+    can be said, in one sentence (empty for a match). `escapes` says who went past the guard, and why (`ai.guard`).
     """
 
     verdict: Literal["match", "diverged", "inconclusive"]
     ticks: int
     first: First | None = None
     reason: str = ""
+    escapes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -89,19 +91,21 @@ def verify(
             if len(parts) == 1:
                 stream.seek(0)
                 proof = prove(stream, parts[0], plugin_files, progress)
-                return proof.verdict or _conclude(proof)
+                return _judge(proof)
     except (Corrupt, Unsupported) as problem:
         return Verdict("inconclusive", 0, reason=one_line(problem.message))
     whole = Proof()
     with closing(side_by_side(partial(_prove, source, plugin_files), parts, jobs)) as proofs:
         for proof in proofs:
+            whole.escapes += proof.escapes
             if proof.verdict is not None:
-                return proof.verdict
+                whole.verdict = proof.verdict
+                break
             whole.totals.merge(proof.totals)
             whole.header, whole.end = proof.header, proof.end
             if whole.header is not None:
                 progress(whole.totals.ticks, whole.header.ticks)
-    return _conclude(whole)
+    return _judge(whole)
 
 
 def _no_progress(_done: int, _of: int) -> None:
@@ -118,21 +122,31 @@ def _prove(source: Source, plugin_files: Sequence[Path], segment: Segment) -> Pr
 
 @dataclass(slots=True)
 class Proof:
-    """What going through a segment came to: a verdict if it ended early, the sums of its ticks, and the end record."""
+    """What going through a segment came to: a verdict if it ended early, the sums of its ticks, and the end record.
+
+    `escapes` are those that were taken on the way.
+    """
 
     verdict: Verdict | None = None
     totals: Totals = field(default_factory=Totals)
     header: Header | None = None
     end: End | None = None
+    escapes: tuple[str, ...] = ()
 
 
 def prove(
     stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], progress: Callable[[int, int], None]
 ) -> Proof:
     """Run a segment again and compare every tick."""
+    take_escapes()
     verification = _Verification(progress, plugin_files)
     verdict = verification.run(stream, segment)
-    return Proof(verdict, verification.totals, verification.header, verification.end)
+    return Proof(verdict, verification.totals, verification.header, verification.end, take_escapes())
+
+
+def _judge(proof: Proof) -> Verdict:
+    """Return what a proof comes to, with everyone who escaped named once."""
+    return replace(proof.verdict or _conclude(proof), escapes=tuple(dict.fromkeys(proof.escapes)))
 
 
 def _conclude(proof: Proof) -> Verdict:

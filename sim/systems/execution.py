@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
+from ai.guard import Watch, foreign
 from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, refuse
 from sim.actions.defensive import SMOKE_S
 from sim.columns import Component
@@ -109,7 +110,14 @@ class Execution(System):
         turn.stage.objects.lay(items[order], x, y)
 
     def act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
-        """Start, continue and end the steps of one kind."""
+        """Start, continue and end the steps of one kind; a kind that is not ours does so under the guard."""
+        if foreign(action):
+            with Watch(f"action kind {action.model_fields['act'].default!r}"):
+                self._act(action, turn, rows, args)
+        else:
+            self._act(action, turn, rows, args)
+
+    def _act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         progress = turn.progress
         going = progress.started_at[rows] >= 0
         starting = ~going

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, Literal
 
 import pytest
 
@@ -12,7 +14,9 @@ from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
 from ai.testing import sample_snapshots
 from sim.actions import default_registry
+from sim.actions.base import Action, Args, Codes, Rows, Turn
 from sim.digest import state_digest
+from sim.inputs import Act, Control
 from sim.plugins import Plugin
 from sim.scenario import available, load
 from sim.simulation import Simulation
@@ -71,6 +75,47 @@ def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> No
             simulation.tick()
         assert simulation.world.tick == 3
         assert state_digest(simulation.world).root == before
+
+
+class Nap(Action):
+    """Sleep for a second."""
+
+    act: Literal["Nap"] = "Nap"
+    at: ClassVar[str] = "effect"
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        cls.look("refusals")
+        return super().refusals(turn, rows, args)
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        cls.look("begin")
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        cls.look("effect")
+
+    @classmethod
+    def look(cls, now: str) -> None:
+        if now == cls.at:
+            time.perf_counter()
+
+
+@pytest.mark.parametrize("at", ["refusals", "begin", "effect"])
+@pytest.mark.parametrize("watching", [nullcontext, everything])
+def test_an_action_kind_that_reads_the_clock_is_stopped(
+    at: str, watching: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal names the kind, not the shipped system that calls it, whichever of its parts asks."""
+    monkeypatch.setattr(Nap, "at", at)
+    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    nap = Act(agent=0, step={"act": "Nap"})
+    with Simulation(scenario, plugins=[Plugin("mine.py", "00", kinds=(Nap,))]) as simulation:
+        simulation.inject(Control(agent=0))
+        simulation.inject(nap)
+        with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):
+            list(simulation.run(3))
 
 
 def test_an_escape_of_a_system_is_reported() -> None:

@@ -146,6 +146,28 @@ def test_a_changed_plug_in_is_named_as_the_cause(oasis: Path) -> None:
     assert verdict.reason.endswith("; the plug-in 'rules.py' has changed since the recording")
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_escape_from_the_guard_is_shown_by_verify(
+    oasis: Path, jobs: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who went past the guard while the run was made again, and why, stands in the verdict once."""
+    escaping = """        with escape("a progress bar"):
+            time.perf_counter()
+        return first_of("""
+    imports = "import time\nfrom ai.guard import escape\nfrom typing import"
+    rules = RULES.replace("from typing import", imports, 1).replace("        return first_of(", escaping)
+    (oasis / "rules.py").write_text(rules)
+    run = ["run", str(oasis / "oasis.toml"), "--out", "oasis.replay.jsonl", "--quiet", "--keyframes", "5"]
+    assert invoke(run) == OK
+    capsys.readouterr()
+    asked = ["verify", "oasis.replay.jsonl", "--plugin", str(oasis / "rules.py"), "--jobs", str(jobs)]
+    assert invoke([*asked, "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["escapes"] == ["action kind 'Drink': a progress bar"]
+    assert invoke(asked) == OK
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == ["oasis.replay.jsonl: went past the guard: action kind 'Drink': a progress bar"]
+
+
 @pytest.mark.parametrize(
     ("text", "error", "sentence"),
     [
