@@ -1,0 +1,398 @@
+"""Our own code with one bug each: a patch of one function, a sentence that says the bug, and what must catch it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ai import actions, fallback, heuristics, parse
+from ai.parse import SlotScanner
+from ai.resilience import Admission, CircuitBreaker
+from sim import perception
+from sim.components import Cooldowns
+from sim.grid import Smoke
+from sim.replay import reader
+from sim.replay.format import chain
+from sim.replay.keyframes import state_of
+from sim.replay.playback import Playback, RecordedPlanning, RecordedTier
+from sim.replay.record import HASH_CHARS
+from sim.replay.writer import Recorder
+from sim.rng import Rng
+from sim.systems.combat import Combat
+from sim.systems.execution import Execution
+from sim.world import World
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One bug: how it is planted, the sentence that says it, and the promises that it must break."""
+
+    plant: Callable[[Patch], None]
+    caught_by: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The bug in a few words."""
+        return self.plant.__name__
+
+
+MUTANTS: list[Mutant] = []
+"""All of them."""
+
+
+def caught_by(*promises: str) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    """Add a mutant that breaks these promises."""
+
+    def add(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        MUTANTS.append(Mutant(plant, promises))
+        return plant
+
+    return add
+
+
+# -- replays -----------------------------------------------------------------------------------------------------------
+
+
+def _module(name: str) -> Any:
+    """Return a module of replays; some share their name with the function that the package exports."""
+    return import_module(f"sim.replay.{name}")
+
+
+@caught_by("moved")
+def chain_forgets_what_was_before(patch: Patch) -> None:
+    """The value of a line's chain covers the line alone."""
+    for module in ("format", "reader"):
+        patch.setattr(_module(module), "chain", lambda _previous, kind, body: chain("", kind, body))
+
+
+@caught_by("killed")
+def torn_line_is_taken_for_whole(patch: Patch) -> None:
+    """A last line that lacks its newline is read as if it had one."""
+    original = reader._next_line
+
+    def next_line(stream: Any, at: Any) -> bytes:
+        line = original(stream, at)
+        return line + b"\n" if line.endswith(b"}") else line
+
+    patch.setattr(reader, "_next_line", next_line)
+
+
+def _trusting(patch: Patch, change: Callable[[Any, Any], dict[str, Any]]) -> None:
+    """Let `verify` take some fields of a tick from the record instead of from the run."""
+    original = Playback.tick
+
+    def tick(self: Playback, record: Any) -> Any:
+        again = original(self, record)
+        return again.model_copy(update=change(record, again))
+
+    patch.setattr(Playback, "tick", tick)
+
+
+@caught_by("tampered")
+def verify_skips_plans(patch: Patch) -> None:
+    """The digest of the plans is not compared."""
+    _trusting(patch, lambda record, _: {"plan": record.plan})
+
+
+@caught_by("tampered")
+def verify_skips_one_column(patch: Patch) -> None:
+    """The first column's hash is not compared."""
+    _trusting(patch, lambda record, again: {"columns": record.columns[:HASH_CHARS] + again.columns[HASH_CHARS:]})
+
+
+@caught_by("tampered")
+def verify_trusts_the_recorded_tier(patch: Patch) -> None:
+    """Who planned for whom is taken from the record."""
+    _trusting(patch, lambda record, _: {"planned": record.planned})
+
+
+@caught_by("tampered")
+def verify_skips_draws(patch: Patch) -> None:
+    """The counts of random draws are taken from the record."""
+    _trusting(patch, lambda record, _: {"draws": record.draws})
+
+
+@caught_by("recorded")
+def replay_forgets_what_a_clock_decided(patch: Patch) -> None:
+    """Sizes of calls and states of the breaker are those of the replay itself, which has no model."""
+    original = RecordedPlanning.plan
+
+    def plan(self: RecordedPlanning, batch: Any) -> Any:
+        plans = original(self, batch)
+        plans.model = {}
+        return plans
+
+    patch.setattr(RecordedPlanning, "plan", plan)
+
+
+@caught_by("recorded")
+def replay_forgets_why_a_tier_failed(patch: Patch) -> None:
+    """Every failed attempt of a model is replayed as one that left the agent out."""
+    original = RecordedTier.expect
+
+    def expect(self: RecordedTier, record: Any) -> None:
+        original(self, record)
+        self._failures = {}
+
+    patch.setattr(RecordedTier, "expect", expect)
+
+
+@caught_by("entered")
+def keyframe_root_is_not_compared(patch: Patch) -> None:
+    """A run is entered at a keyframe whatever root the tick's record has."""
+    for module in ("seek", "verify"):
+        patch.setattr(
+            _module(module), "enter", lambda simulation, keyframe, _: simulation.restore(state_of(keyframe, simulation))
+        )
+
+
+@caught_by("keyframes")
+def keyframe_is_not_verified(patch: Patch) -> None:
+    """`verify` passes over keyframes."""
+    patch.setattr(_module("verify")._Verification, "_keyframe", lambda *_: None)
+
+
+@caught_by("resumed")
+def resumed_run_counts_its_own_ticks_only(patch: Patch) -> None:
+    """The end record of a resumed run sums up what came after the kill."""
+    original = Recorder.resumed.__func__  # type: ignore[attr-defined]
+
+    def resumed(kind: type[Recorder], simulation: Any, writer: Any, header: Any, ticks: Any, **due: Any) -> Recorder:
+        return original(kind, simulation, writer, header, [], **due)
+
+    patch.setattr(Recorder, "resumed", classmethod(resumed))
+
+
+# -- replies -----------------------------------------------------------------------------------------------------------
+
+
+@caught_by("scanner")
+def brace_inside_a_string_closes(patch: Patch) -> None:
+    """Inside a plan quotes are like any other character."""
+    patch.setattr(parse, "_PLAN_PART", re.compile(r"(?:[^\s{}\[\]]++|\s{1,63}+(?=\S))*+"))
+
+
+@caught_by("scanner")
+def last_plan_of_an_agent_wins(patch: Patch) -> None:
+    """A second plan for the same agent is handed out too."""
+    original = SlotScanner._give
+
+    def give(self: SlotScanner, *args: Any) -> None:
+        self._given.clear()
+        original(self, *args)
+
+    patch.setattr(SlotScanner, "_give", give)
+
+
+class _Everyone:
+    def __contains__(self, agent: object) -> bool:
+        return True
+
+
+@caught_by("scanner")
+def plans_for_strangers_are_accepted(patch: Patch) -> None:
+    """An id that was not asked for is as good as any."""
+    original = SlotScanner.__init__
+
+    def init(self: SlotScanner, slots: Any) -> None:
+        original(self, slots)
+        self._agents = _Everyone()  # type: ignore[assignment]
+
+    patch.setattr(SlotScanner, "__init__", init)
+
+
+@caught_by("streamed")
+def escape_is_forgotten_between_pieces(patch: Patch) -> None:
+    """A backslash at the end of a piece does not reach the first character of the next."""
+    original = SlotScanner._in_string
+
+    def in_string(self: SlotScanner, piece: str, place: int) -> int:
+        if place == 0:
+            self._escaped = False
+        return original(self, piece, place)
+
+    patch.setattr(SlotScanner, "_in_string", in_string)
+
+
+# -- kinds and tiers ---------------------------------------------------------------------------------------------------
+
+
+@caught_by("codes")
+def codes_follow_the_order_of_definition(patch: Patch) -> None:
+    """Kinds get their codes as they come."""
+
+    def unsorted(values: Iterable[Any], **_: Any) -> list[Any]:
+        return list(values)
+
+    patch.setattr(actions, "sorted", unsorted, raising=False)
+
+
+@caught_by("steps")
+def optional_argument_is_dropped(patch: Patch) -> None:
+    """What may be left out is left out when a step becomes integers."""
+    original = actions.ToolRegistry.encode
+
+    def encode(self: actions.ToolRegistry, step: Any) -> Any:
+        encoded = original(self, step)
+        spec = self.spec(encoded.kind)
+        kept = [arg.required for arg in spec.args] + [True] * (len(encoded.args) - len(spec.args))
+        args = [value if keep else actions.NONE for value, keep in zip(encoded.args, kept, strict=True)]
+        return actions.EncodedStep(encoded.kind, tuple(args), encoded.payload)  # type: ignore[arg-type]
+
+    patch.setattr(actions.ToolRegistry, "encode", encode)
+
+
+@caught_by("steps")
+def numbers_are_cut_off(patch: Patch) -> None:
+    """Numbers lose what is behind the point instead of being rounded."""
+    patch.setattr(actions, "_round_half_away", int)
+
+
+@caught_by("legal")
+def illegal_plans_are_accepted(patch: Patch) -> None:
+    """Whatever a tier offers is taken."""
+    patch.setattr(fallback, "refusals", lambda batch, *_: np.zeros(len(batch), np.int8))
+
+
+@caught_by("breaker")
+def failures_need_not_be_in_a_row(patch: Patch) -> None:
+    """A success does not start the count of failures again."""
+    original = CircuitBreaker.settle
+
+    def settle(self: CircuitBreaker, admission: Admission, succeeded: bool | None, now: float) -> None:  # noqa: FBT001
+        if admission is Admission.CALL and succeeded:
+            return
+        original(self, admission, succeeded, now)
+
+    patch.setattr(CircuitBreaker, "settle", settle)
+
+
+@caught_by("breaker")
+def breaker_that_never_probes(patch: Patch) -> None:
+    """Once open, a breaker stays open."""
+    original = CircuitBreaker.admit
+    patch.setattr(CircuitBreaker, "admit", lambda self, _now: original(self, 0.0))
+
+
+# -- the engine --------------------------------------------------------------------------------------------------------
+
+
+@caught_by("reference")
+def highest_key_wins_a_cell(patch: Patch) -> None:
+    """Of two walkers who want one cell, the later one gets it."""
+    original = World.claim
+
+    def claim(self: World, targets: Any, claimants: Any, size: int) -> Any:
+        return original(self, targets, (1 << 30) - claimants, size)
+
+    patch.setattr(World, "claim", claim)
+
+
+@caught_by("reference")
+def last_harm_wins(patch: Patch) -> None:
+    """Who is harmed twice in a tick loses only the last of it."""
+
+    def last(_: Combat, world: World, parts: Any) -> Any:
+        total = np.zeros(world.n, np.int32)
+        for rows, amounts in parts:
+            total[rows] = amounts
+        return total
+
+    patch.setattr(Combat, "_sum", last)
+
+
+@caught_by("reference")
+def walks_are_settled_one_kind_at_a_time(patch: Patch) -> None:
+    """A walker steps on as soon as its kind has acted, not when all have."""
+    original = Execution.act
+
+    def act(self: Execution, action: Any, turn: Any, rows: Any, args: Any) -> None:
+        original(self, action, turn, rows, args)
+        self._walk(turn)
+        turn.walks.clear()
+
+    patch.setattr(Execution, "act", act)
+
+
+@caught_by("reference")
+def friends_are_among_the_enemies(patch: Patch) -> None:
+    """Whoever looks for enemies finds friends as well."""
+    original = perception._near
+
+    def near(*args: Any, hostile: bool) -> Any:
+        found = original(*args, hostile=hostile)
+        return found.and_also(original(*args, hostile=False)) if hostile else found
+
+    patch.setattr(perception, "_near", near)
+
+
+@caught_by("reference")
+def expired_smoke_still_blocks(patch: Patch) -> None:
+    """What is kept about sight does not hear that smoke has cleared."""
+    original = Smoke.expire
+
+    def expire(self: Smoke, tick: int) -> None:
+        stamp = self.stamp
+        original(self, tick)
+        self.stamp = stamp
+
+    patch.setattr(Smoke, "expire", expire)
+
+
+@caught_by("restored")
+def restored_cooldowns_are_over(patch: Patch) -> None:
+    """A world that was restored lets everyone act at once."""
+    original = World.restore
+
+    def restore(self: World, state: Any) -> None:
+        original(self, state)
+        self[Cooldowns].ready_at[:] = 0
+
+    patch.setattr(World, "restore", restore)
+
+
+@caught_by("parts")
+def rule_measures_from_the_first_of_the_batch(patch: Patch) -> None:
+    """Whether the nearest enemy is close is asked of the first agent's place."""
+
+    def squared(batch: Any) -> Any:
+        return (batch.enemy_x[:, 0] - batch.x[0]) ** 2 + (batch.enemy_y[:, 0] - batch.y[0]) ** 2
+
+    patch.setattr(heuristics, "_enemy_distance_squared", squared)
+
+
+@caught_by("draws", "reference")
+def draws_by_row(patch: Patch) -> None:
+    """An agent's draw depends on its place among those who draw."""
+    original = Rng._blocks
+    patch.setattr(
+        Rng, "_blocks", lambda self, keys, *rest: original(self, np.arange(len(keys), dtype=np.uint64), *rest)
+    )
+
+
+@caught_by("draws")
+def draws_for_all_purposes_alike(patch: Patch) -> None:
+    """An agent draws the same for every purpose of a tick."""
+    original = Rng._blocks
+    patch.setattr(Rng, "_blocks", lambda self, keys, tick, _purpose, draw: original(self, keys, tick, 0, draw))
+
+
+@caught_by("spawning")
+def order_of_creation_is_kept(patch: Patch) -> None:
+    """Rows stay as they were spawned instead of being put in the order of their keys."""
+    original = World._append
+
+    def append(self: World, spawns: Any) -> int:
+        with Patch.context() as inner:
+            inner.setattr(World, "_permute", lambda *_: None)
+            return original(self, spawns)
+
+    patch.setattr(World, "_append", append)

@@ -1,0 +1,310 @@
+"""The promises that our own mutants break, as functions that can be called: most are tests of this suite themselves.
+
+Each raises where its promise does not hold. What is recorded here is recorded anew, so that a mutant of the recorder is
+not hidden by a recording that was made before it was planted.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ai.actions import ActionStep, ToolRegistry
+from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.scripted import ScriptedClient
+from ai.fallback import FallbackOrchestrator, drive
+from ai.parse import WAITING_CHARS_MAX, SlotScanner
+from ai.plan import Outcome, PlanBatch
+from ai.planners.base import PlanCall, TierPlans
+from ai.planners.emergency import Emergency
+from ai.planners.heuristic import Heuristic
+from ai.resilience import FAILURES_MAX
+from ai.snapshot import SnapshotBatch
+from sim.actions import default_registry
+from sim.checks import CHECKS, Case, examine
+from sim.replay import read, rerecord, scan, verify
+from sim.replay.format import canonical, rechain
+from sim.replay.record import HASH_CHARS
+from sim.rng import Rng, philox4x32
+from sim.scenario import Scenario
+from sim.tiers import ModelOptions
+from tests.ai import test_registry, test_resilience
+from tests.ai.strategies import agents, enemy
+from tests.reference.lockstep import Dice, random_plans, run_in_step
+from tests.reference.slow_scanner import SlowScanner
+from tests.sim import test_keyframes, test_recover, test_replay_seek
+from tests.sim.recordings import SCRIPT, framed, model, record, rules, scenario
+
+COLUMNS_EVERY = 8
+"""Of the columns, which are altered here; `tests/properties` alters any."""
+
+
+def warm() -> None:
+    """Make the recordings that the suite shares, so that no mutant has a part in them."""
+    for each in (rules, model, framed):
+        each("hash")
+        each("full")
+
+
+# -- replays -----------------------------------------------------------------------------------------------------------
+
+
+def moved_lines() -> None:
+    """A line that was taken away, doubled or swapped with the next is noticed."""
+    lines = record(scenario()).splitlines(keepends=True)
+    assert scan(b"".join(lines)).status == "complete"
+    for at in range(2, len(lines) - 2):
+        for changed in (
+            lines[:at] + lines[at + 1 :],
+            lines[:at] + lines[at:][:1] + lines[at:],
+            [*lines[:at], lines[at + 1], lines[at], *lines[at + 2 :]],
+        ):
+            found = scan(b"".join(changed))
+            assert found.status == "corrupt"
+            assert "chain" in str(found.problem), f"line {at + 1}: only {found.problem}"
+
+
+def _flipped(text: str, place: int = 0) -> str:
+    return text[:place] + ("0" if text[place] != "0" else "1") + text[place + 1 :]
+
+
+def _alterations(body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield what is altered and the tick's body with it; every alteration is one that a reader takes."""
+    for place in range(0, len(body["columns"]), COLUMNS_EVERY * HASH_CHARS):
+        yield f"column {place // HASH_CHARS}", {**body, "columns": _flipped(body["columns"], place)}
+    yield "state", {**body, "state": _flipped(body["state"])}
+    for name in ("root", "known", "heard", "plan"):
+        if body.get(name) is not None:
+            yield name, {**body, name: _flipped(body[name])}
+    if "planned" in body:
+        others = {tier: "emergency" if tier == "heuristic" else "heuristic" for tier in body["planned"]}
+        if len(set(others.values())) == len(others):
+            yield "tier", {**body, "planned": {others[tier]: keys for tier, keys in body["planned"].items()}}
+    for name in ("agents", "plans"):
+        if name in body:
+            yield name, {**body, name: body[name] + 1}
+    for name in ("inputs", "refused", "attempts", "texts", "shards", "usage", "model", "draws", "changes", "phases"):
+        if name in body:
+            yield name, {key: value for key, value in body.items() if key != name}
+
+
+def tampering() -> None:
+    """A record that was altered, its chain computed anew, is no match, and the verdict names its tick."""
+    seen: set[str] = set()
+    for replay in (rules("full"), model("full")):
+        lines = replay.splitlines(keepends=True)
+        for tick, line in enumerate(lines[1:-1]):
+            for what, body in _alterations(json.loads(line)["v"]):
+                if what in seen:
+                    continue
+                seen.add(what)
+                altered = b'{"c":"' + b"0" * 16 + b'","k":"T","v":' + canonical(body) + b"}\n"
+                verdict = verify(b"".join(rechain([*lines[: tick + 1], altered, *lines[tick + 2 :]])))
+                assert verdict.verdict != "match", what
+                assert verdict.ticks == tick, f"{what} of tick {tick}: {verdict.reason}"
+                assert verdict.first is None or verdict.first["tick"] == tick, what
+    assert {"tier", "texts", "attempts", "draws", "inputs"} <= seen
+
+
+def killed_writers() -> None:
+    """A writer killed before, at and after the end of every line, and inside of some, leaves what can be recovered."""
+    replay = framed()
+    ends = [place for place, byte in enumerate(replay) if byte == ord("\n")][:-1]
+    for offset in sorted({*ends[::4], *(end + 1 for end in ends[2::4]), *range(1, len(replay) - 1, len(replay) // 5)}):
+        test_recover.killed_at(replay, offset)
+
+
+def resumed_runs() -> None:
+    """A run taken up again after some ticks goes on to the same bytes."""
+    replay = record(scenario(), keyframes=4)
+    ends = [place + 1 for place, byte in enumerate(replay) if byte == ord("\n")]
+    with tempfile.TemporaryDirectory() as folder:
+        for end in ends[:-1:3]:
+            test_recover.resumed_at(replay, end + 20, Path(folder) / "a.replay.jsonl")
+
+
+def recordings() -> None:
+    """What is recorded matches and is written back to the byte, also where a model fails until its breaker opens."""
+    failing = FaultyClient(
+        ScriptedClient(SCRIPT), [Fault(), *([Fault(outcome="transport")] * (3 * FAILURES_MAX)), Fault(outcome="cut")]
+    )
+    options = ModelOptions(retries=0, shard_size=1, in_flight=1)
+    for replay in (record(scenario()), record(scenario(), client=failing, model=options, keyframes=4)):
+        verdict = verify(replay)
+        assert verdict.verdict == "match", verdict.reason
+        assert rerecord(read(replay)) == replay
+    assert b'"breaker":["open"]' in replay
+
+
+# -- the engine --------------------------------------------------------------------------------------------------------
+
+
+def _yard() -> Scenario:
+    """Return a scenario whose agents differ in what they can bear, see and carry."""
+    data = scenario().canonical()
+    kit = {"hp": 60, "accuracy": 900, "reach": 6, "sight": 14, "smokes": 2, "explosives": 2, "medkits": 2}
+    data["archetypes"] = {"rifle": kit, "guard": {**kit, "hp": 400, "sight": 9}}
+    data["teams"][0]["squads"].append(
+        {"name": "guards", "archetype": "guard", "count": 4, "area": {"x": 2, "y": 3, "width": 4, "height": 2}}
+    )
+    return Scenario.from_canonical(data)
+
+
+def slow_reference() -> None:
+    """Rules and random plans give what the slow reference gives, in every column of every agent."""
+    yard = _yard()
+    run_in_step(yard, ticks=25)
+    for seed in (1, 2):
+        plans = random_plans(seed, yard.agents + 2, yard.map.width, yard.map.height)
+        run_in_step(yard, ticks=30, choose=plans)
+    crowd = ("MoveTo", "MoveTo", "ThrowSmoke", "Attack", "AoEAttack")
+    plans = random_plans(3, yard.agents, yard.map.width, yard.map.height, crowd)
+    run_in_step(yard.model_copy(update={"ticks_per_second": 1}), ticks=30, choose=plans)
+
+
+def _examined(name: str) -> Callable[[], None]:
+    def check() -> None:
+        (found,) = examine(Case(_yard(), ticks=20), [each for each in CHECKS if each.name == name])
+        assert found.finding is None, found.finding.sentence
+
+    return check
+
+
+def draws() -> None:
+    """Each draw is the scalar path's block of its key, tick and purpose, in any company."""
+    for keys in ([4], [9, 4, 70_000], list(range(5, 40, 3))):
+        for tick, purpose, seed in ((0, 0, 1), (7, 3, 99), (2**32 - 1, 12, 2**40 + 5)):
+            wanted = [list(philox4x32((key, tick, purpose, 0), (seed & (2**32 - 1), seed >> 32))) for key in keys]
+            assert Rng(seed).draws(np.array(keys), tick, purpose).tolist() == wanted
+
+
+# -- planning ----------------------------------------------------------------------------------------------------------
+
+
+def codes() -> None:
+    """Codes are places in name order, whatever the order in which kinds are given."""
+    test_registry.test_codes_follow_names_and_stay_under_another_offer()
+
+
+STEPS: tuple[tuple[str, dict[str, object]], ...] = (
+    ("Wait", {"duration": 0.57}),
+    ("Wait", {"duration": 1.005}),
+    ("Scan", {"radius": 7}),
+    ("MoveTo", {"x": 3, "y": 4, "speed": "run"}),
+    ("MoveTo", {"x": 0, "y": 0}),
+    ("TakeCover", {}),
+    ("TakeCover", {"position": {"x": 2, "y": 9}}),
+    ("Heal", {"target_id": 12}),
+    ("Heal", {}),
+)
+
+
+def steps() -> None:
+    """A step is the same after it became integers and came back, with its optional arguments and without."""
+    registry = default_registry()
+    for name, fields in STEPS:
+        step = registry.make(name, **fields)
+        encoded = registry.encode(step)
+        assert registry.decode(encoded.kind, encoded.args, encoded.payload) == step
+    for seconds, stored in ((0.57, 570), (1.005, 1005), (2.3, 2300)):
+        assert registry.encode(registry.make("Wait", duration=seconds)).args[0] == stored
+
+
+class Offers:
+    """A tier that offers everyone the same step, whatever the rules say of it."""
+
+    name = "offers"
+    deterministic = False
+
+    def __init__(self, step: ActionStep) -> None:
+        self.step = step
+
+    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+        """Offer it."""
+        plans = PlanBatch.from_steps(batch.keys, [[self.step]] * len(batch), registry)
+        return TierPlans(plans, np.full(len(batch), Outcome.OK, np.int8))
+
+
+def legal() -> None:
+    """A plan that is not legal for its agent is not used, and the tier below is asked."""
+    registry = default_registry()
+    who = agents(3, enemies=[enemy(9, 6, 5)])
+    for step, tier in (
+        (registry.make("Attack", target_id=9), "offers"),
+        (registry.make("Attack", target_id=2), "heuristic"),
+        (registry.make("MoveTo", x=900, y=0), "heuristic"),
+    ):
+        tiers = FallbackOrchestrator([Offers(step), Heuristic(), Emergency()])
+        results = drive(tiers.plan_batch_with_fallback(None, who, registry))
+        assert {result.tier for result in results.values()} == {tier}, step
+
+
+# -- replies -----------------------------------------------------------------------------------------------------------
+
+SLOTS = {f"a{n}": 100 + n for n in range(1, 5)}
+BODIES = ('{"steps":["}",{"act":"]"}]}', "[7]", '{"x":"\\\\"}', '{"x":"\\"}{"}', '{"steps":[', "null", "{{}")
+NAMES = (*SLOTS, "a77", "plans")
+
+
+def _replies() -> Iterator[str]:
+    """Yield replies by slot and by id, with strings that hold brackets, doubles, strangers, and what is cut off."""
+    dice = Dice(5)
+    for _ in range(150):
+        count = 1 + dice.below(4)
+        keyed = ",".join(f'"{dice.pick(NAMES)}":{dice.pick(BODIES)}' for _ in range(count))
+        listed = ",".join(f'{{"agent_id":{99 + dice.below(8)},"steps":["}}"]}}' for _ in range(count))
+        yield dice.pick((f"{{{keyed}}}", f'so:\n{{"plans": {{{keyed}}}}}', f"```json\n[{listed}]", f"[{listed}"))
+
+
+def scanner() -> None:
+    """Every reply gives the plans that a slow scanner finds in it, one character after the other."""
+    for text in _replies():
+        slow, fast = SlowScanner(SLOTS), SlotScanner(SLOTS)
+        expected = slow.feed(text)
+        slow.close()
+        assert fast.feed(text) + fast.close() == expected, text
+        assert (fast.cut, fast.duplicates, fast.unknown) == (slow.cut, slow.duplicates, slow.unknown), text
+
+
+def streamed() -> None:
+    """Fed one character at a time, braces, quotes and escapes inside of strings mean nothing."""
+    for blank in range(0, WAITING_CHARS_MAX, 3):
+        text = f'{{"a1":["]{"x" * blank}\\"]","}}"],"a2":{{"x":"\\\\"}}}}'
+        whole = SlotScanner(SLOTS).feed(text)
+        assert [slot.agent for slot in whole] == [101, 102]
+        fed = SlotScanner(SLOTS)
+        assert [slot for char in text for slot in fed.feed(char)] + fed.close() == whole
+
+
+def breaker() -> None:
+    """A breaker opens after failures in a row, probes after the recovery time, and closes when the probe succeeds."""
+    test_resilience.test_a_breaker_opens_after_failures_in_a_row_only()
+    test_resilience.test_a_breaker_tells_its_changes_once()
+
+
+PROMISES: dict[str, Callable[[], None]] = {
+    "breaker": breaker,
+    "codes": codes,
+    "draws": draws,
+    "entered": test_replay_seek.test_a_run_that_is_another_is_not_entered,
+    "keyframes": test_keyframes.test_tampered_keyframes_are_no_match,
+    "killed": killed_writers,
+    "legal": legal,
+    "moved": moved_lines,
+    "parts": _examined("parts"),
+    "recorded": recordings,
+    "reference": slow_reference,
+    "restored": _examined("restore"),
+    "resumed": resumed_runs,
+    "scanner": scanner,
+    "spawning": _examined("spawning"),
+    "steps": steps,
+    "streamed": streamed,
+    "tampered": tampering,
+}
+"""Every promise by name."""
