@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,15 @@ from sim.components import Position
 from sim.grid import Cells, Grid, Terrain
 from sim.world import World
 
-Reshaping = tuple[int, Cells, Terrain]
-"""Who asks (a row), which cells, and what they become."""
 _AROUND = (np.arange(-1, 2), np.arange(-1, 2))
+
+
+class Reshaping(NamedTuple):
+    """Who asks (a row), which cells become what, later parts over earlier ones, and the team that pays (-1: none)."""
+
+    row: int
+    parts: tuple[tuple[Cells, Terrain], ...]
+    team: int = -1
 
 
 class TerrainEdits:
@@ -42,8 +48,8 @@ class TerrainEdits:
         self.stamp += 1
 
 
-def reshape(world: World, grid: Grid, asked: list[Reshaping]) -> None:
-    """Change the ground as asked; where several ask for a cell, the lowest key has its way.
+def reshape(world: World, grid: Grid, edits: TerrainEdits, asked: list[Reshaping]) -> None:
+    """Change the ground as asked; the lowest keys get a team's last changes, and of a cell the lowest has its way.
 
     Nothing is changed outside the map. No wall rises on an agent or on the eight cells around one, nor where it would
     part what can be walked through now; there the ground becomes cover.
@@ -51,7 +57,14 @@ def reshape(world: World, grid: Grid, asked: list[Reshaping]) -> None:
     inside = np.zeros(grid.size, np.bool_)
     y, x = np.divmod(np.arange(grid.width * grid.height), grid.width)
     inside[grid.cell(x, y)] = True
-    for _, cells, terrain in sorted(asked, key=lambda request: -request[0]):
+    granted: list[Reshaping] = []
+    for request in sorted(asked, key=lambda request: request.row):
+        if request.team >= 0 and edits.left[request.team] <= 0:
+            continue
+        if request.team >= 0:
+            edits.spend(request.team)
+        granted.append(request)
+    for cells, terrain in (part for request in reversed(granted) for part in request.parts):
         chosen = cells[inside[cells]]
         if terrain is Terrain.WALL:
             position = world[Position]

@@ -92,6 +92,8 @@ class Turn:
     clouds: list[Cells] = field(default_factory=list)
     laid: list[tuple[Rows, NDArray[np.int32], Cells]] = field(default_factory=list)
     reshaped: list[Reshaping] = field(default_factory=list)
+    uses: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    rewritten: list[tuple[Rows, int, NDArray[np.int32]]] = field(default_factory=list)
     calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     afflictions: Afflictions = field(init=False)
     notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
@@ -157,6 +159,10 @@ class Turn:
     def mend(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
         """Let agents gain hit points when the phase is resolved, up to their maximum."""
         self.mended.append((rows, amounts))
+
+    def rewrite(self, rows: Rows, place: int, values: NDArray[np.int32]) -> None:
+        """Write an argument of agents' current steps at the end of the phase, and let their tries count anew."""
+        self.rewritten.append((rows, place, values))
 
     def deliver(self, rows: Rows, units: NDArray[np.int64]) -> None:
         """Count units as delivered by the agents' teams."""

@@ -13,7 +13,6 @@ from pydantic import Field
 from ai.actions import NONE, Cell, Payload
 from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, Walk, first_of
 from sim.actions.movement import CROWDED_CELLS, CROWDED_TRIES
-from sim.components import ActionSteps, Progress
 from sim.grid import UNREACHABLE, Cells
 
 WAYPOINTS_MAX: Final = 16
@@ -34,35 +33,37 @@ class Patrol(Walk):
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
         """Refuse routes of which the next cell cannot be reached on foot."""
-        return first_of((turn.steps_to(rows, cls._goals(turn, args)) == UNREACHABLE, Refused.UNREACHABLE))
+        return first_of((turn.steps_to(rows, cls._goals(turn, args, _legs(args))) == UNREACHABLE, Refused.UNREACHABLE))
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Note who has passed a waypoint in its own step, and return whose round is over."""
-        goals = cls._goals(turn, args)
-        there = turn.cells(rows) == goals
-        held_up = (~there & (turn.progress.tries[rows] >= CROWDED_TRIES)).nonzero()[0]
-        if len(held_up):
-            there[held_up] = turn.steps_to(rows[held_up], goals[held_up]) <= CROWDED_CELLS
+        """Return whose round is over; whoever has passed a waypoint goes to the next one from the next tick on."""
+        there = cls._there(turn, rows, args)
+        legs = _legs(args) + there
         passed = there.nonzero()[0]
         if len(passed):
-            args[_LEG, passed] = _legs(args)[passed] + 1
-            walkers = rows[passed]
-            step = turn.world[Progress].step[walkers]
-            turn.world[ActionSteps].args[step, _LEG, walkers] = args[_LEG, passed]
-            turn.world[Progress].tries[walkers] = 0
-        over: NDArray[np.bool_] = _legs(args) > _lengths(turn, args)
+            turn.rewrite(rows[passed], _LEG, legs[passed])
+        over: NDArray[np.bool_] = legs > _lengths(turn, args)
         return over
 
     @classmethod
     def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
         """Return the free neighbour nearest to the next waypoint on foot."""
-        return turn.along(rows, cls._goals(turn, args))
+        return turn.along(rows, cls._goals(turn, args, _legs(args) + cls._there(turn, rows, args)))
 
     @classmethod
-    def _goals(cls, turn: Turn, args: Args) -> Cells:
+    def _there(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who stands on the waypoint it goes to, or is held up in a crowd near it."""
+        goals = cls._goals(turn, args, _legs(args))
+        there: NDArray[np.bool_] = turn.cells(rows) == goals
+        held_up = (~there & (turn.progress.tries[rows] >= CROWDED_TRIES)).nonzero()[0]
+        if len(held_up):
+            there[held_up] = turn.steps_to(rows[held_up], goals[held_up]) <= CROWDED_CELLS
+        return there
+
+    @classmethod
+    def _goals(cls, turn: Turn, args: Args, legs: NDArray[np.int32]) -> Cells:
         """Return the waypoint that each agent goes to next; after the last one comes the first."""
-        legs = _legs(args)
         goals = np.zeros(len(legs), np.int64)
         for index in np.unique(args[_ROUTE]).tolist():
             members = args[_ROUTE] == index

@@ -15,6 +15,7 @@ from ai.actions import Cell, Distance, Payload, Share, Text
 from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, first_of
 from sim.components import Goal
 from sim.grid import MARGIN, SIGHT_MAX, Cells, Terrain, disc
+from sim.reshape import Reshaping
 
 REQUESTS_CACHED: Final = 4096
 """Requests that are kept read."""
@@ -130,16 +131,14 @@ class ModifyTerrain(Action):
         """Ask for the cells to change; the lowest keys of a team get its last changes."""
         x, y = _places(turn, rows, args)
         for place, row in enumerate(rows.tolist()):
-            team = int(turn.team[row])
-            if turn.stage.edits.left[team] <= 0:
-                continue
-            turn.stage.edits.spend(team)
             request = _request(turn.payload(int(args[0, place])))
             facing = (int(np.sign(x[place] - turn.position.x[row])), int(np.sign(y[place] - turn.position.y[row])))
             centre = turn.grid.cell_at(int(x[place]), int(y[place]))
-            for offsets, terrain in _shape(request, facing):
-                cells = np.array([centre + cy * turn.grid.stride + cx for cx, cy in offsets], np.int64)
-                turn.reshaped.append((row, cells, terrain))
+            parts = tuple(
+                (np.array([centre + cy * turn.grid.stride + cx for cx, cy in offsets], np.int64), terrain)
+                for offsets, terrain in _shape(request, facing)
+            )
+            turn.reshaped.append(Reshaping(row, parts, team=int(turn.team[row])))
 
 
 def _shape(request: TerrainRequest, facing: tuple[int, int]) -> list[tuple[list[tuple[int, int]], Terrain]]:

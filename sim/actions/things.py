@@ -15,6 +15,7 @@ from sim.components import Health, Inventory, Squad
 from sim.gear import Effect
 from sim.grid import Terrain
 from sim.objects import Gives, Heals, Opens, Takes, Yields
+from sim.reshape import Reshaping
 
 
 class DropItem(Action):
@@ -119,44 +120,52 @@ class Interact(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Do it; where several want the last of something, the lowest key gets it and the others nothing."""
-        world, objects, gear = turn.world, turn.stage.objects, turn.stage.gear
-        place = objects.places(args[0])
-        what = objects.what[place]
-        wanted = np.ones(len(rows), np.int32)
-        cargo, room = world[Inventory].cargo, gear.load_max[world[Squad].id[rows]]
-        kinds = np.unique(what).tolist()
-        for kind in kinds:
-            spec = objects.specs[kind].effect if kind >= 0 else None
-            if isinstance(spec, Gives | Yields):
-                wanted[what == kind] = spec.each
-            if isinstance(spec, Yields):
-                who = what == kind
-                wanted[who] = np.minimum(wanted[who], room[who] - cargo[rows[who]])
-        got = objects.draw(place, wanted)
-        for kind in kinds:
-            who = (what == kind) & (got > 0)
-            users, amount = rows[who], got[who]
-            if kind < 0:
-                gear.give(world, -1 - kind, users, amount)
-                continue
-            match objects.specs[kind].effect:
-                case Opens() as opening:
-                    for user in users.tolist():
-                        x, y = np.meshgrid(
-                            np.arange(opening.x, opening.x + opening.width),
-                            np.arange(opening.y, opening.y + opening.height),
-                        )
-                        turn.reshaped.append((user, turn.grid.cell(x.ravel(), y.ravel()), Terrain.FLOOR))
-                case Gives() as giving:
-                    gear.give(world, gear.items.index(giving.item), users, amount)
-                case Heals() as healing:
-                    turn.mend(users, np.full(len(users), healing.amount, np.int32))
-                case Yields():
-                    cargo[users] += amount.astype(np.int16)
-                case Takes():
-                    turn.deliver(users, cargo[users].astype(np.int64))
-                    cargo[users] = 0
+        """Ask for it; all that is asked of things is settled together."""
+        turn.uses.append((rows, args[0]))
+
+
+def settle_uses(turn: Turn) -> None:
+    """Do what things are for; where several want the last of something, the lowest key gets it, the others nothing."""
+    rows, ids = (np.concatenate(parts) for parts in zip(*turn.uses, strict=True))
+    order = np.argsort(rows)
+    rows, ids = rows[order], ids[order]
+    world, objects, gear = turn.world, turn.stage.objects, turn.stage.gear
+    place = objects.places(ids)
+    what = objects.what[place]
+    wanted = np.ones(len(rows), np.int32)
+    cargo, room = world[Inventory].cargo, gear.load_max[world[Squad].id[rows]]
+    kinds = np.unique(what).tolist()
+    for kind in kinds:
+        spec = objects.specs[kind].effect if kind >= 0 else None
+        if isinstance(spec, Gives | Yields):
+            wanted[what == kind] = spec.each
+        if isinstance(spec, Yields):
+            who = what == kind
+            wanted[who] = np.minimum(wanted[who], room[who] - cargo[rows[who]])
+    got = objects.draw(place, wanted)
+    for kind in kinds:
+        who = (what == kind) & (got > 0)
+        users, amount = rows[who], got[who]
+        if kind < 0:
+            gear.give(world, -1 - kind, users, amount)
+            continue
+        match objects.specs[kind].effect:
+            case Opens() as opening:
+                for user in users.tolist():
+                    x, y = np.meshgrid(
+                        np.arange(opening.x, opening.x + opening.width),
+                        np.arange(opening.y, opening.y + opening.height),
+                    )
+                    turn.reshaped.append(Reshaping(user, ((turn.grid.cell(x.ravel(), y.ravel()), Terrain.FLOOR),)))
+            case Gives() as giving:
+                gear.give(world, gear.items.index(giving.item), users, amount)
+            case Heals() as healing:
+                turn.mend(users, np.full(len(users), healing.amount, np.int32))
+            case Yields():
+                cargo[users] += amount.astype(np.int16)
+            case Takes():
+                turn.deliver(users, cargo[users].astype(np.int64))
+                cargo[users] = 0
 
 
 KINDS: Final[tuple[type[Action], ...]] = (DropItem, Interact, ThrowItem)

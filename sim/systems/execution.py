@@ -21,6 +21,7 @@ from ai.actions import ToolRegistry
 from ai.guard import Watch, foreign
 from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, refuse
 from sim.actions.defensive import SMOKE_S
+from sim.actions.things import settle_uses
 from sim.columns import Component
 from sim.components import (
     AGENT,
@@ -91,13 +92,18 @@ class Execution(System):
     def settle(self, turn: Turn, frame: Frame) -> None:
         """Resolve at once what the actions of a turn asked for."""
         stage = frame.stage
+        for rows, place, values in turn.rewritten:
+            turn.world[ActionSteps].args[turn.progress.step[rows], place, rows] = values
+            turn.progress.tries[rows] = 0
         self._walk(turn)
         self._finish(turn)
         turn.afflictions.settle()
+        if turn.uses:
+            settle_uses(turn)
         if turn.laid:
             self._lay(turn)
         if turn.reshaped:
-            reshape(turn.world, stage.grid, turn.reshaped)
+            reshape(turn.world, stage.grid, stage.edits, turn.reshaped)
         if turn.clouds:
             stage.smoke.add(np.concatenate(turn.clouds), frame.tick + 1 + turn.seconds(SMOKE_S))
         frame.harm, frame.mend, frame.calls = turn.harmed, turn.mended, turn.calls

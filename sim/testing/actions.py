@@ -49,6 +49,7 @@ from sim.components import (
 )
 from sim.digest import state_digest
 from sim.frame import Frame
+from sim.objects import Objects
 from sim.perception import occupancy_of
 from sim.reinforcements import reserves_of
 from sim.rng import Purpose, Rng
@@ -186,6 +187,8 @@ def _scenario(number: int) -> Scenario:
         "smokes": 2, "explosives": 2, "medkits": 2, "sight": 12, "weapons": ["rifle", "carbine"],
         "items": {"bandage": 2, "flare": 1}, "abilities": ["brace", "spot"],
     }  # fmt: skip
+    cells = [(x, y) for y, row in enumerate(MAP) for x, glyph in enumerate(row) if glyph != "#"]
+    crate = {"kind": "crate", "effect": {"kind": "give", "item": "bandage"}}
     teams = [
         {
             "name": name,
@@ -203,7 +206,11 @@ def _scenario(number: int) -> Scenario:
             "description": "Where an action kind is checked",
             "ticks_per_second": 2,
             "seed": number,
-            "map": {"rows": MAP, "places": [{"name": "door", "x": 9, "y": 0}]},
+            "map": {
+                "rows": MAP,
+                "places": [{"name": "door", "x": 9, "y": 0}],
+                "objects": [{**crate, "x": x, "y": y, "stock": 2} for x, y in cells],
+            },
             "weapons": {"rifle": {"reach": 9}, "carbine": {"reach": 5}},
             "items": {"bandage": {"effect": "heal", "amount": 5}, "flare": {"effect": "smoke"}},
             "abilities": {"brace": {"kind": "defensive", "effect": "shield"}, "spot": {"effect": "reveal"}},
@@ -304,6 +311,8 @@ def _values(arg: ArgSpec, world: World, dice: _Dice) -> NDArray[np.int64]:
         here, size = (position.x, len(MAP[0])) if arg.role is Role.CELL_X else (position.y, len(MAP))
         near = here + dice.below(5) - 2
         return np.clip(np.where(dice.often(80), near, dice.below(size)), 0, size - 1)
+    if arg.role is Role.OBJECT:
+        return dice.below(sum(row.count(glyph) for row in MAP for glyph in ".+"))
     if arg.role in (Role.ENEMY, Role.ALLY):
         dx, dy = position.x - position.x[:, None], position.y - position.y[:, None]
         wanted = (world[Team].id != world[Team].id[:, None]) == (arg.role is Role.ENEMY)
@@ -462,8 +471,12 @@ def _play(arena: _Arena, *, one_by_one: bool = False) -> list[str]:
     return roots
 
 
+ON_MAP: Final = -1
+"""The key that stands for what lies or stands on the map."""
+
+
 class _Stock(NamedTuple):
-    """What there is: agents' things by key and name, and who may still come."""
+    """What there is: things by agents' keys (`ON_MAP`: nobody's) and name, and who may still come."""
 
     things: dict[str, dict[int, int]]
     reserves: int
@@ -480,6 +493,13 @@ def _stock(world: World) -> _Stock:
         "cargo": world[Inventory].cargo,
     }
     things = {name: dict(zip(keys, column.tolist(), strict=True)) for name, column in columns.items()}
+    objects = world.resources["Objects"]
+    assert isinstance(objects, Objects)
+    for place, kind in enumerate(objects.kind_of(np.arange(len(objects))).tolist()):
+        held = things.get(objects.kinds[kind], things["items"])
+        held[ON_MAP] = held.get(ON_MAP, 0) + int(objects.left[place])
+    for held in things.values():
+        held.setdefault(ON_MAP, 0)
     return _Stock(things, int(reserves_of(world).left.sum()))
 
 
