@@ -19,18 +19,14 @@ from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
 from ai.plan import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch
 from sim.actions import default_registry
+from sim.testing import batches, steps
+from sim.testing.planning import MAP_HEIGHT, MAP_WIDTH, inside, nested
 from tests.ai.gbnf import as_regex
 from tests.ai.strategies import (
-    MAP_HEIGHT,
-    MAP_WIDTH,
-    asked,
     enemy,
-    inside,
-    nested,
     one_row,
     small_registry,
     snapshot,
-    steps,
     wide_registry,
 )
 from tests.ai.streams import STREAMS, content
@@ -255,7 +251,7 @@ def test_the_grammar_allows_every_legal_plan(name: str, data: st.DataObject) -> 
 def test_the_grammar_allows_nothing_but_legal_plans(name: str, data: st.DataObject) -> None:
     """Whatever a model writes inside the grammar is a legal plan for each agent asked."""
     registry = REGISTRIES[name]
-    agents = data.draw(asked(3).filter(bool))
+    agents = data.draw(batches(upto=3).filter(bool))
     batch = SnapshotBatch.from_snapshots(agents)
     grammar = LINE.grammar(batch, registry)
     assert grammar is not None

@@ -13,7 +13,7 @@ from ai.clients import client_from_spec
 from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.faulty import Fault, FaultyClient, from_spec, load_faults
 from ai.errors import ClientError, ContractError
-from tests.ai.strategies import faults
+from sim.testing import faults
 from tests.ai.virtual_time import clock, run
 
 REPLY = '{"a1":{"steps":[{"act":"Wait","duration":1}]}}'

@@ -13,7 +13,8 @@ from ai.actions import ActionStep, EnemyId, ToolRegistry
 from ai.errors import ContractError
 from ai.heuristics import DEFAULT_RULES, HeuristicConfig, evaluate
 from ai.snapshot import SnapshotBatch, WorldSnapshot
-from tests.ai.strategies import MAP_WIDTH, enemy, one_row, small_registry, snapshot
+from sim.testing.planning import MAP_WIDTH
+from tests.ai.strategies import enemy, one_row, small_registry, snapshot
 
 REGISTRY = small_registry()
 NEAR = [enemy(9, 7, 5)]

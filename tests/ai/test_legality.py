@@ -14,6 +14,7 @@ from ai.errors import ContractError
 from ai.legality import refusals
 from ai.plan import PlanBatch, Refusal
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+from sim.testing import batches
 from tests.ai.strategies import (
     Attack,
     Heal,
@@ -21,7 +22,6 @@ from tests.ai.strategies import (
     MoveTo,
     Retreat,
     TakeCover,
-    asked,
     enemy,
     raw_plans,
     snapshot,
@@ -161,7 +161,7 @@ def slow_verdict(batch: SnapshotBatch, plans: PlanBatch, row: int, registry: Too
 @given(st.data())
 def test_all_agents_at_once_are_judged_as_each_alone(data: st.DataObject) -> None:
     """The check on arrays agrees, for any integers, with the slow check of one agent after the other."""
-    batch = SnapshotBatch.from_snapshots(data.draw(asked()))
+    batch = SnapshotBatch.from_snapshots(data.draw(batches()))
     offered = data.draw(st.sampled_from([None, ["Attack", "MoveTo", "Wait"], []]))
     registry = wide_registry() if offered is None else wide_registry().offering(offered)
     plans = data.draw(raw_plans(batch.keys, registry))

@@ -22,7 +22,8 @@ from ai.plan import (
     PlanIntent,
     Refusal,
 )
-from tests.ai.strategies import Attack, MoveTo, small_registry, steps
+from sim.testing import steps
+from tests.ai.strategies import Attack, MoveTo, small_registry
 
 REGISTRY = small_registry()
 PLANS = st.lists(st.lists(steps(REGISTRY), max_size=3), max_size=4)

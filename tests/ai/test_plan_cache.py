@@ -17,7 +17,8 @@ from ai.planners.heuristic import Heuristic
 from ai.planners.llm import SimplifiedLlm
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
-from tests.ai.strategies import agents, asked, enemy, snapshot
+from sim.testing import batches
+from tests.ai.strategies import agents, enemy, snapshot
 
 ASKED = AskedFor(ToolRegistry(), "named", "model-a", (0,))
 
@@ -33,7 +34,7 @@ def test_positions_that_differ_by_one_digit_never_share_a_plan() -> None:
     assert key(snapshot(enemies=[enemy(7, 3, 3)])) != key(snapshot(enemies=[enemy(7, 3, 4)]))
 
 
-@given(asked(4), asked(4))
+@given(batches(upto=4), batches(upto=4))
 @settings(deadline=None, max_examples=100)
 def test_keys_are_equal_exactly_when_the_knowledge_is(
     one: list[tuple[AgentId, WorldSnapshot]], other: list[tuple[AgentId, WorldSnapshot]]
@@ -44,7 +45,7 @@ def test_keys_are_equal_exactly_when_the_knowledge_is(
             assert (key(world, agent) == key(known, second)) == ((agent, world) == (second, known))
 
 
-@given(asked(4))
+@given(batches(upto=4))
 @settings(deadline=None, max_examples=50)
 def test_the_time_is_no_part_of_a_key(batch: list[tuple[AgentId, WorldSnapshot]]) -> None:
     """The same knowledge at another time is the same knowledge."""

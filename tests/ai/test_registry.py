@@ -28,7 +28,8 @@ from ai.actions import (
     cells_in,
 )
 from ai.errors import ContractError, ParseError
-from tests.ai.strategies import KINDS, NAMES, WIDE, MoveTo, Patrol, Site, UseItem, small_registry, steps, wide_registry
+from sim.testing import steps
+from tests.ai.strategies import KINDS, NAMES, WIDE, MoveTo, Patrol, Site, UseItem, small_registry, wide_registry
 
 REGISTRY = wide_registry()
 FIELDS = ["act", "x", "y", "target_id", "speed", "position", "\ud800"]

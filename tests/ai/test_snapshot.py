@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from ai.errors import ContractError
 from ai.snapshot import AgentId, Point, SharedMap, SnapshotBatch, WorldSnapshot
-from tests.ai.strategies import asked, enemy, one_row, snapshot
+from sim.testing import batches
+from tests.ai.strategies import enemy, one_row, snapshot
 
 SOURCE: dict[str, Any] = {
     "t": 1.5,
@@ -73,7 +74,7 @@ def test_cooldowns_become_ticks() -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(asked(), st.randoms(use_true_random=False))
+@given(batches(), st.randoms(use_true_random=False))
 def test_the_order_of_agents_does_not_matter(who: list[tuple[AgentId, WorldSnapshot]], chance: Any) -> None:
     """The same agents in another order make the same batch, and taking all its rows changes nothing."""
     other = list(who)
@@ -86,7 +87,7 @@ def test_the_order_of_agents_does_not_matter(who: list[tuple[AgentId, WorldSnaps
 
 
 @settings(max_examples=60, deadline=None)
-@given(asked(3))
+@given(batches(upto=3))
 def test_arrays_tell_a_person_what_they_hold(who: list[tuple[AgentId, WorldSnapshot]]) -> None:
     """A batch without its objects gives snapshots that make the same columns again."""
     from dataclasses import fields, replace

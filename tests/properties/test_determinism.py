@@ -23,9 +23,9 @@ from sim.grid import MARGIN
 from sim.inputs import Input, SetCells, Spawn
 from sim.scenario import Scenario, load
 from sim.simulation import Simulation
+from sim.testing import inputs, scenarios
 from sim.tiers import LivePlans
 from sim.world import WorldState
-from tests.reference.arenas import arenas, inputs_for
 from tests.reference.lockstep import COLUMNS
 
 FEW = settings(max_examples=settings.default.max_examples // 5)
@@ -48,12 +48,12 @@ with Simulation(load("skirmish")) as simulation:
 Inputs = Mapping[int, Sequence[Input]]
 
 
-def roots_of(simulation: Simulation, ticks: int, inputs: Inputs | None = None) -> list[str]:
+def roots_of(simulation: Simulation, ticks: int, timeline: Inputs | None = None) -> list[str]:
     """Run to a tick and return every root; closes the simulation."""
     with simulation:
         roots = []
         while simulation.world.tick < ticks and simulation.outcome is None:
-            for item in (inputs or {}).get(simulation.world.tick, ()):
+            for item in (timeline or {}).get(simulation.world.tick, ()):
                 simulation.inject(item)
             roots.append(simulation.tick().digest.root)
         return roots
@@ -108,21 +108,21 @@ def test_a_processor_without_its_newer_instructions_gives_the_same_roots(expecte
 @given(data=st.data())
 def test_the_order_of_spawning_does_not_matter(data: st.DataObject) -> None:
     """Agents created in any order have the keys of the file, and so the same run."""
-    scenario = data.draw(arenas())
-    inputs = data.draw(inputs_for(scenario, 12))
+    scenario = data.draw(scenarios())
+    timeline = data.draw(inputs(scenario, 12))
     order = np.array(data.draw(st.permutations(range(scenario.agents))), np.intp)
     permuted = Simulation(scenario, order=order)
     assert permuted.world.next_key == scenario.agents
-    assert roots_of(permuted, 15, inputs) == roots_of(Simulation(scenario), 15, inputs)
+    assert roots_of(permuted, 15, timeline) == roots_of(Simulation(scenario), 15, timeline)
 
 
 @FEW
 @given(data=st.data())
 def test_a_fresh_world_restored_at_every_tick_goes_on_the_same(data: st.DataObject) -> None:
     """There is no state but what a snapshot holds: not in systems, caches, resources or planners."""
-    scenario = data.draw(arenas())
-    inputs = data.draw(inputs_for(scenario, 8))
-    whole = roots_of(Simulation(scenario), 10, inputs)
+    scenario = data.draw(scenarios())
+    timeline = data.draw(inputs(scenario, 8))
+    whole = roots_of(Simulation(scenario), 10, timeline)
     roots: list[str] = []
     state: WorldState | None = None
     while len(roots) < len(whole):
@@ -130,7 +130,7 @@ def test_a_fresh_world_restored_at_every_tick_goes_on_the_same(data: st.DataObje
         with Simulation(scenario, order=order) as simulation:
             if state is not None:
                 simulation.restore(state)
-            for item in inputs.get(simulation.world.tick, ()):
+            for item in timeline.get(simulation.world.tick, ()):
                 simulation.inject(item)
             roots.append(simulation.tick().digest.root)
             state = simulation.snapshot()
@@ -141,13 +141,13 @@ def test_a_fresh_world_restored_at_every_tick_goes_on_the_same(data: st.DataObje
 @given(data=st.data(), at=st.integers(0, 25))
 def test_a_fresh_world_restored_at_any_tick_goes_on_the_same(data: st.DataObject, at: int) -> None:
     """A snapshot of any tick, put into a world that has lived through something else, continues the run."""
-    scenario = data.draw(arenas())
-    inputs = data.draw(inputs_for(scenario, 20))
-    whole = roots_of(Simulation(scenario), 30, inputs)
+    scenario = data.draw(scenarios())
+    timeline = data.draw(inputs(scenario, 20))
+    whole = roots_of(Simulation(scenario), 30, timeline)
     with Simulation(scenario) as first:
         head = []
         for tick in range(min(at, len(whole))):
-            for item in inputs.get(tick, ()):
+            for item in timeline.get(tick, ()):
                 first.inject(item)
             head.append(first.tick().digest.root)
         state = first.snapshot()
@@ -156,7 +156,7 @@ def test_a_fresh_world_restored_at_any_tick_goes_on_the_same(data: st.DataObject
         if second.outcome is None:
             second.tick()
     second.restore(state)
-    assert head + roots_of(second, 30, inputs) == whole
+    assert head + roots_of(second, 30, timeline) == whole
 
 
 def test_the_skirmish_restored_into_fresh_worlds_ends_the_same() -> None:
@@ -200,11 +200,11 @@ def _values(simulation: Simulation, agents: int, width: int) -> dict[str, Any]:
 @given(data=st.data())
 def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
     """Agents with keys after all others, behind a wall, leave every value of every other agent as it was."""
-    drawn = data.draw(arenas())
+    drawn = data.draw(scenarios())
     planning = drawn.planning.model_copy(update={"per_tick_max": 1000})
     scenario = drawn.model_copy(update={"ends": "never", "planning": planning})
     width, height = scenario.map.width, scenario.map.height
-    inputs = {
+    timeline = {
         tick: [
             item
             for item in items
@@ -214,12 +214,12 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
             and (getattr(item, "y", 0) or 0) + (item.height if isinstance(item, SetCells) else 1) <= height
             and getattr(item, "agent", 0) < scenario.agents
         ]
-        for tick, items in data.draw(inputs_for(scenario, 15)).items()
+        for tick, items in data.draw(inputs(scenario, 15)).items()
     }
     with Simulation(scenario) as alone, Simulation(_with_bystanders(scenario)) as watched:
         for tick in range(20):
             for simulation in (alone, watched):
-                for item in inputs.get(tick, ()):
+                for item in timeline.get(tick, ()):
                     simulation.inject(item)
                 simulation.tick()
             one, two = (_values(simulation, scenario.agents, width) for simulation in (alone, watched))
@@ -260,10 +260,10 @@ class InParts:
 @given(data=st.data(), sizes=st.lists(st.integers(1, 5), min_size=1, max_size=6))
 def test_any_split_of_the_batch_gives_the_same_roots(data: st.DataObject, sizes: list[int]) -> None:
     """An agent's plan does not depend on who else is planned for in the same call."""
-    scenario = data.draw(arenas())
-    inputs = data.draw(inputs_for(scenario, 12))
+    scenario = data.draw(scenarios())
+    timeline = data.draw(inputs(scenario, 12))
     split = Simulation(scenario, source=InParts(scenario, sizes))
-    assert roots_of(split, 15, inputs) == roots_of(Simulation(scenario), 15, inputs)
+    assert roots_of(split, 15, timeline) == roots_of(Simulation(scenario), 15, timeline)
 
 
 def test_two_runs_in_turn_do_not_affect_each_other(expected: list[str]) -> None:

@@ -24,8 +24,10 @@ from ai.resilience import RECOVERY_S, ResilientClient
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
 from sim.replay import read, rerecord, verify
+from sim.testing import batches, fault_scripts, faults
+from sim.testing.replies import HOSTILE_TEXTS, INJECTION
 from sim.tiers import ModelOptions
-from tests.ai.strategies import HOSTILE_TEXTS, INJECTION, agents, asked, enemy, fault_scripts, faults, small_registry
+from tests.ai.strategies import agents, enemy, small_registry
 from tests.ai.virtual_time import clock, run
 from tests.sim.recordings import SCRIPT, record, scenario
 
@@ -95,7 +97,7 @@ def others() -> int:
 
 @settings(max_examples=50, deadline=None)
 @given(
-    asked(8).filter(bool),
+    batches(upto=8).filter(bool),
     fault_scripts(),
     st.sampled_from([0.0, 0.01, 0.3]),
     st.sampled_from([None, 0.02, 0.5, 7.0]),

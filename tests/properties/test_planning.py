@@ -30,7 +30,8 @@ from ai.legality import refusals
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from tests.ai.strategies import asked, small_registry, steps
+from sim.testing import batches, steps
+from tests.ai.strategies import small_registry
 
 REGISTRY = small_registry()
 Asked = list[tuple[AgentId, WorldSnapshot]]
@@ -90,7 +91,7 @@ def plan(client: Script | None, who: Asked) -> dict[AgentId, FallbackResult]:
 
 
 @settings(max_examples=120, deadline=None)
-@given(asked(), scripts())
+@given(batches(), scripts())
 def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
     who: Asked, replies: list[tuple[str, int, str | None, str]]
 ) -> None:
@@ -108,7 +109,7 @@ def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
 
 
 @settings(max_examples=60, deadline=None)
-@given(asked(), scripts(), st.randoms(use_true_random=False))
+@given(batches(), scripts(), st.randoms(use_true_random=False))
 def test_the_order_of_asking_does_not_matter(
     who: Asked, replies: list[tuple[str, int, str | None, str]], chance: Any
 ) -> None:
@@ -121,7 +122,7 @@ def test_the_order_of_asking_does_not_matter(
 
 
 @settings(max_examples=100, deadline=None)
-@given(asked(), st.data())
+@given(batches(), st.data())
 def test_planning_a_batch_is_planning_its_parts(who: Asked, data: st.DataObject) -> None:
     """Without a model, an agent's plan does not depend on who else is asked, however the batch is cut."""
     orchestrator = FallbackOrchestrator()
@@ -154,7 +155,7 @@ class Drawn:
 
 
 @settings(max_examples=80, deadline=None)
-@given(asked(), st.data())
+@given(batches(), st.data())
 def test_a_tier_is_used_only_if_all_above_refused_that_agent(who: Asked, data: st.DataObject) -> None:
     """Any tiers: each agent gets the first legal plan on its way down, and no tier below is asked for it."""
     batch = SnapshotBatch.from_snapshots(who)
@@ -178,7 +179,7 @@ def test_a_tier_is_used_only_if_all_above_refused_that_agent(who: Asked, data: s
 
 
 @settings(max_examples=60, deadline=None)
-@given(asked(), st.lists(st.sampled_from(REGISTRY.names), unique=True))
+@given(batches(), st.lists(st.sampled_from(REGISTRY.names), unique=True))
 def test_the_rules_only_use_what_is_offered(who: Asked, offered: list[str]) -> None:
     """For any world and any offer the rules give a legal plan or none, and none only where Wait is not offered."""
     registry = small_registry(offered)

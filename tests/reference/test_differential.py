@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from sim.actions.base import Refused
 from sim.scenario import Scenario, load
+from sim.testing import inputs, scenarios
 from tests.reference import slow_tick
-from tests.reference.arenas import arenas, inputs_for
 from tests.reference.lockstep import Choose, MismatchError, random_plans, run_in_step
 from tests.reference.slow_tick import CODES, KIND_NAMES, RULED, UNRULED_CODES, Step
 
@@ -54,10 +54,10 @@ def test_any_small_world_planned_by_rules_equals_the_reference(
     large: bool,  # noqa: FBT001
 ) -> None:
     """Drawn maps, teams, kit, rules and inputs: what agents know, plan and do equals the reference."""
-    scenario = data.draw(arenas())
-    inputs = data.draw(inputs_for(scenario, 30))
+    scenario = data.draw(scenarios())
+    timeline = data.draw(inputs(scenario, 30))
     with ways(large=large):
-        run_in_step(scenario, ticks=30, inputs=inputs)
+        run_in_step(scenario, ticks=30, inputs=timeline)
 
 
 @settings(max_examples=settings.default.max_examples // 2)
@@ -68,11 +68,11 @@ def test_any_small_world_with_random_plans_equals_the_reference(
     large: bool,  # noqa: FBT001
 ) -> None:
     """Plans of any kind with any target and cell, refused when the step runs or not, equal the reference."""
-    scenario = data.draw(arenas())
+    scenario = data.draw(scenarios())
     plans = random_plans(script, scenario.agents + 2, scenario.map.width, scenario.map.height)
-    inputs = data.draw(inputs_for(scenario, 30))
+    timeline = data.draw(inputs(scenario, 30))
     with ways(large=large):
-        run_in_step(scenario, ticks=30, inputs=inputs, choose=plans)
+        run_in_step(scenario, ticks=30, inputs=timeline, choose=plans)
 
 
 ROOMS = (

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sim.changes import RESOURCE_KEY, Change, changes
 from sim.inputs import Order, Remove, SetCells, Spawn
 from sim.simulation import Simulation
+from sim.testing import inputs, scenarios
 from sim.world import WorldState
-from tests.reference.arenas import arenas, inputs_for
 from tests.reference.stage import Stage
 
 
@@ -117,14 +117,14 @@ def _apply(state: WorldState, found: tuple[Change, ...], keys: list[int]) -> dic
 @given(data=st.data())
 def test_a_state_can_be_rebuilt_from_the_one_before_and_the_changes(data: st.DataObject) -> None:
     """Nothing that changed is missing, in any tick of any small world."""
-    scenario = data.draw(arenas())
-    inputs = data.draw(inputs_for(scenario, 8))
+    scenario = data.draw(scenarios())
+    timeline = data.draw(inputs(scenario, 8))
     with Simulation(scenario, detail="full") as simulation:
         before = simulation.snapshot()
         for tick in range(10):
             if simulation.outcome is not None:
                 break
-            for item in inputs.get(tick, ()):
+            for item in timeline.get(tick, ()):
                 simulation.inject(item)
             report = simulation.tick()
             after = simulation.snapshot()

@@ -1,8 +1,12 @@
-"""Small scenarios: drawn by hypothesis, or from a map with letters for one behaviour."""
+"""Hypothesis strategies for runs: small scenarios with everything the rules know in them, and inputs that reach them.
+
+Values shrink to few agents on a small open map, and to few inputs.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -23,10 +27,11 @@ from sim.inputs import (
     Spot,
 )
 from sim.parameters import NAMES
+from sim.plugins import Plugin
 from sim.scenario import Scenario
 
-TIERS = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
-WORDS = ("reach the door", "hold", "fall back")
+TIERS: Final = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
+WORDS: Final = ("reach the door", "hold", "fall back")
 
 CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.builds(lambda below: {"kind": "low_morale", "below": below}, st.sampled_from([0, 60, 95, 100])),
@@ -101,8 +106,14 @@ def objectives_for(squads: list[dict[str, Any]]) -> st.SearchStrategy[dict[str, 
 
 
 @st.composite
-def arenas(draw: st.DrawFn) -> Scenario:
-    """Draw a scenario of two to twelve agents in one to three teams on a map of at most 16 by 12 cells."""
+def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
+    """Draw a scenario of up to 18 agents in one to three teams on a map of at most 16 by 12 cells.
+
+    Args:
+        draw: hypothesis gives it.
+        plugins: what the scenario names, to be given to the run as well; their planners come before all other tiers.
+    """
+    own = [planner.name for plugin in plugins for planner in plugin.planners]
     width, height = draw(st.integers(4, 16)), draw(st.integers(4, 12))
     rows = [["."] * width for _ in range(height)]
     patches = st.tuples(
@@ -135,7 +146,7 @@ def arenas(draw: st.DrawFn) -> Scenario:
                 }
             )
         if squads:
-            team = {"name": f"team {number}", "squads": squads}
+            team: dict[str, Any] = {"name": f"team {number}", "squads": squads}
             if draw(st.booleans()):
                 team |= {"objective": draw(st.sampled_from(WORDS)), "goal": "door"}
             if draw(st.booleans()):
@@ -184,8 +195,9 @@ def arenas(draw: st.DrawFn) -> Scenario:
             },
             "archetypes": {"one": draw(kinds), "two": draw(kinds)},
             "teams": teams,
+            "plugins": [plugin.name for plugin in plugins],
             "planning": {
-                "tiers": draw(st.sampled_from(TIERS)),
+                "tiers": [*own, *draw(st.sampled_from(TIERS))],
                 "per_tick_max": draw(st.sampled_from([1000, 1, 3])),
                 "stagger_ticks": draw(st.integers(1, 4)),
                 "ttl_s": draw(st.sampled_from([20, 1, 3])),
@@ -212,8 +224,11 @@ def arenas(draw: st.DrawFn) -> Scenario:
     )
 
 
-def inputs_for(scenario: Scenario, ticks: int) -> st.SearchStrategy[dict[int, list[Input]]]:
-    """Draw inputs of every kind by tick; some name agents, squads or cells that do not exist."""
+def inputs(scenario: Scenario, ticks: int) -> st.SearchStrategy[dict[int, list[Input]]]:
+    """Draw inputs of every kind by tick, for a run of so many ticks; give them to `Simulation.inject`.
+
+    Some name agents, squads or cells that do not exist: they are refused and have no effect.
+    """
     squads = [squad.name for team in scenario.teams for squad in team.squads]
     agent = st.integers(0, scenario.agents + 3)
     squad = st.sampled_from([*squads, "nobody"])
