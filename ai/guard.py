@@ -36,8 +36,9 @@ _T = TypeVar("_T")
 
 OURS: Final = ("ai", "sim", "scenarios")
 """Packages that are watched only when everything is."""
-LIBRARIES: Final = ("asyncio", "logging")
-"""Callers that may read the clock: the time of a log record or of a wait reaches no state."""
+LIBRARIES: Final = ("asyncio", "hypothesis", "logging")
+"""Callers that may read the clock: the time of a log record, of a wait or of a collection of garbage (which may start
+anywhere, and which hypothesis measures) reaches no state."""
 
 _CLOCK: Final = "a clock reads differently in every run; use the tick"
 _RANDOM: Final = "its stream is shared and not part of the state; use rng.draws(keys, tick, purpose)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gc
 import logging
 import os
 import random  # noqa: TID251 - to see it refused
@@ -19,6 +20,8 @@ from time import monotonic
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ai.guard import NondeterminismError, Watch, escape, everything, foreign, take_escapes, watched
 from ai.planners.heuristic import Heuristic
@@ -110,6 +113,13 @@ def test_an_escape_outside_the_guard_is_nothing() -> None:
     with escape("no need"):
         time.perf_counter()
     assert take_escapes() == ()
+
+
+@given(st.none())
+def test_hypothesis_may_time_the_collection_of_garbage(_: None) -> None:
+    """A property runs watched code, and a collection that starts in it is no call of that code."""
+    with Watch("system 'weather'"):
+        gc.collect()
 
 
 def test_other_threads_are_not_watched() -> None:
