@@ -1,10 +1,10 @@
-"""Hypothesis profiles: `dev` (default, fast), `ci` (same examples every time), `nightly` (many, random)."""
+"""Hypothesis profiles: `dev` (default, fast), `ci` (same examples every time), `nightly` (many, from a seed)."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("dev", max_examples=50, deadline=None)
+settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, print_blob=True)
 settings.register_profile(
     "nightly", max_examples=2000, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]

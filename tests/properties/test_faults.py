@@ -95,7 +95,7 @@ def others() -> int:
     return len(asyncio.all_tasks()) - 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(
     batches(upto=8).filter(bool),
     fault_scripts(),
@@ -137,7 +137,7 @@ def test_whatever_a_client_does_everyone_is_served_in_time_and_it_recovers(
     run(story())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(faults(), st.integers(1, 6))
 def test_text_in_names_and_orders_does_not_reach_another_agent(fault: Fault, n: int) -> None:
     """Objectives, orders and names that give orders to the model: plans stay legal whatever it makes of them."""
@@ -205,7 +205,7 @@ def _files() -> int:
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=max(10, settings.default.max_examples // 10))
 @given(fault_scripts(20), st.sampled_from([None, 0.02]))
 def test_a_run_with_faults_replays_to_the_byte(script: list[Fault], deadline_s: float | None) -> None:
     """What a faulty client left in a run (outcomes, sizes, retries, breaker) matches and is written back."""

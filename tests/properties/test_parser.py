@@ -3,7 +3,7 @@
 import contextlib
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.actions import STEPS_MAX, Scan, ToolRegistry, Wait
@@ -63,7 +63,6 @@ RAW_JSON = JSON.map(lambda data: json.dumps(data, ensure_ascii=False))
 
 
 @given(st.text(max_size=200) | GRAMMAR | JSON.map(json.dumps) | RAW_JSON)
-@settings(deadline=None, max_examples=400)
 def test_any_text_gives_plans_or_a_parse_error(text: str) -> None:
     """Text, bracket soup and every JSON value give plans or `ParseError`, and nothing else is ever raised."""
     read(text)
@@ -72,7 +71,6 @@ def test_any_text_gives_plans_or_a_parse_error(text: str) -> None:
 
 
 @given(REPLIES, st.data())
-@settings(deadline=None, max_examples=200)
 def test_damage_never_gives_an_agent_a_plan_that_was_not_written(plans: dict[str, object], data: st.DataObject) -> None:
     """A valid reply with a stretch cut out or put in gives plans or `ParseError`; untouched earlier plans are kept."""
     text = json.dumps(plans)
@@ -85,7 +83,6 @@ def test_damage_never_gives_an_agent_a_plan_that_was_not_written(plans: dict[str
 
 
 @given(REPLIES, st.data())
-@settings(deadline=None, max_examples=100)
 def test_a_truncated_reply_keeps_whole_plans_and_no_others(plans: dict[str, object], data: st.DataObject) -> None:
     """Cut anywhere, a reply gives some of the plans of the whole reply, each complete."""
     text = json.dumps(plans)
@@ -97,7 +94,6 @@ def test_a_truncated_reply_keeps_whole_plans_and_no_others(plans: dict[str, obje
 
 
 @given(REPLIES, st.permutations(list(SLOTS)))
-@settings(deadline=None, max_examples=50)
 def test_the_form_of_a_reply_does_not_change_its_plans(plans: dict[str, dict[str, object]], order: list[str]) -> None:
     """Keyed by slot or listed by id, in any order, indented or not, the same plans come out."""
     keyed = read(json.dumps({slot: plans[slot] for slot in order}))

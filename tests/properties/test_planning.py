@@ -90,7 +90,6 @@ def plan(client: Script | None, who: Asked) -> dict[AgentId, FallbackResult]:
     return asyncio.run(FallbackOrchestrator().plan_batch_with_fallback(client, who, REGISTRY))
 
 
-@settings(max_examples=120, deadline=None)
 @given(batches(), scripts())
 def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
     who: Asked, replies: list[tuple[str, int, str | None, str]]
@@ -108,7 +107,6 @@ def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
         assert all(attempt.error for attempt in result.attempts[:-1])
 
 
-@settings(max_examples=60, deadline=None)
 @given(batches(), scripts(), st.randoms(use_true_random=False))
 def test_the_order_of_asking_does_not_matter(
     who: Asked, replies: list[tuple[str, int, str | None, str]], chance: Any
@@ -121,7 +119,6 @@ def test_the_order_of_asking_does_not_matter(
     assert first.requests == second.requests
 
 
-@settings(max_examples=100, deadline=None)
 @given(batches(), st.data())
 def test_planning_a_batch_is_planning_its_parts(who: Asked, data: st.DataObject) -> None:
     """Without a model, an agent's plan does not depend on who else is asked, however the batch is cut."""
@@ -154,7 +151,6 @@ class Drawn:
         return TierPlans(PlanBatch.from_steps(batch.keys, offered, registry), np.array(outcome, np.int8))
 
 
-@settings(max_examples=80, deadline=None)
 @given(batches(), st.data())
 def test_a_tier_is_used_only_if_all_above_refused_that_agent(who: Asked, data: st.DataObject) -> None:
     """Any tiers: each agent gets the first legal plan on its way down, and no tier below is asked for it."""
@@ -178,7 +174,6 @@ def test_a_tier_is_used_only_if_all_above_refused_that_agent(who: Asked, data: s
         assert (key in tiers[1].asked) == (expected != "first")
 
 
-@settings(max_examples=60, deadline=None)
 @given(batches(), st.lists(st.sampled_from(REGISTRY.names), unique=True))
 def test_the_rules_only_use_what_is_offered(who: Asked, offered: list[str]) -> None:
     """For any world and any offer the rules give a legal plan or none, and none only where Wait is not offered."""

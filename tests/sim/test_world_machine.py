@@ -194,5 +194,5 @@ class Worlds(RuleBasedStateMachine):
         )
 
 
-Worlds.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+Worlds.TestCase.settings = settings(max_examples=settings.default.max_examples // 2, stateful_step_count=30)
 TestWorlds = Worlds.TestCase
