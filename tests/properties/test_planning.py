@@ -107,6 +107,7 @@ def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
         assert all(attempt.error for attempt in result.attempts[:-1])
 
 
+@settings(max_examples=settings.default.max_examples // 2)
 @given(batches(), scripts(), st.randoms(use_true_random=False))
 def test_the_order_of_asking_does_not_matter(
     who: Asked, replies: list[tuple[str, int, str | None, str]], chance: Any
