@@ -1,0 +1,128 @@
+"""Assertions about whole scenarios, with a user's systems, planners and verbs in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from ai.clients.base import LlmClient
+from ai.planners.emergency import Emergency
+from sim.checks import CHECKS, Case, Check, examine
+from sim.components import Position
+from sim.explain import suggestion
+from sim.plugins import Plugin, load_plugins
+from sim.scenario import Scenario, folder_of, load
+from sim.simulation import Simulation
+
+TICKS: Final = 20
+"""Ticks that a scenario is run, unless told."""
+ALL: Final = tuple(check.name for check in CHECKS)
+"""Names of all checks of `sim.checks`, as `tickweave doctor` lists them."""
+
+
+def assert_deterministic(
+    scenario: Scenario | Path | str,
+    *,
+    ticks: int = TICKS,
+    seed: int | None = None,
+    plugins: Sequence[Plugin] = (),
+    client: Callable[[], LlmClient] | None = None,
+    checks: Sequence[str] = ALL,
+) -> None:
+    """Assert that scenario, seed and inputs alone decide a run, by running it in ways that must change nothing.
+
+    Args:
+        scenario: a scenario, or the name or path of one, as `tickweave doctor` takes it.
+        ticks: how many ticks each check runs.
+        seed: in place of the scenario's.
+        plugins: those of a scenario that is given as an object; those of a file are found beside it. Plug-ins that are
+            no files cannot be brought into other processes, so those checks are left out.
+        client: makes a model client that answers alike each time.
+        checks: which checks to run.
+
+    Raises:
+        AssertionError: a check found a difference: the check, the first difference, and where to look.
+        ScenarioError: the scenario cannot be set up.
+        ValueError: there is no check of that name.
+    """
+    assert_passes(case_of(scenario, ticks=ticks, seed=seed, plugins=plugins, client=client), named(checks))
+
+
+def check_scenario(
+    scenario: Scenario | Path | str, *, ticks: int = TICKS, seed: int | None = None, plugins: Sequence[Plugin] = ()
+) -> None:
+    """Check that a scenario can be played: it runs, its inputs have an effect, and its planners help everyone out.
+
+    Arguments are those of `assert_deterministic`, which finds out the rest.
+
+    Raises:
+        AssertionError: a promise is broken; one sentence with the tick.
+        ScenarioError: the scenario is not valid; one sentence with the key.
+    """
+    case = case_of(scenario, ticks=ticks, seed=seed, plugins=plugins)
+    with Simulation(case.scenario, seed=seed, plugins=case.plugins) as simulation:
+        name = case.scenario.name
+        for report in simulation.run(ticks):
+            where = f"scenario {name!r}, tick {report.tick}"
+            for place, reason in report.refused.items():
+                raise AssertionError(f"{where}: input {report.inputs[place]!r} has no effect: {reason}")
+            lost = 0 if report.plans is None else report.plans.counts().get(Emergency.name, 0)
+            if lost and simulation.tiers != (Emergency.name,):
+                above = ", ".join(tier for tier in simulation.tiers if tier != Emergency.name)
+                raise AssertionError(f"{where}: {lost} agents got no legal plan from {above}")
+            _check_places(simulation, where)
+
+
+def _check_places(simulation: Simulation, where: str) -> None:
+    world, grid = simulation.world, simulation.stage.grid
+    world.check()
+    cells = grid.cell(world[Position].x, world[Position].y)
+    if grid.wall[cells].any():
+        raise AssertionError(f"{where}: agent {world.keys[grid.wall[cells]][0]} stands in a wall")
+    if len(np.unique(cells)) < len(cells):
+        raise AssertionError(f"{where}: two agents stand on one cell")
+
+
+def case_of(
+    scenario: Scenario | Path | str,
+    *,
+    ticks: int,
+    seed: int | None = None,
+    plugins: Sequence[Plugin] = (),
+    client: Callable[[], LlmClient] | None = None,
+) -> Case:
+    """Return what the checks of `sim.checks` run, from a scenario or what names one."""
+    if isinstance(scenario, Scenario):
+        return Case(scenario, ticks, seed, plugins, None, client)
+    loaded, folder = load(scenario), folder_of(scenario)
+    return Case(loaded, ticks, seed, load_plugins(loaded, folder), folder, client)
+
+
+def named(names: Sequence[str]) -> tuple[Check, ...]:
+    """Return checks by name, in the order in which they are best run.
+
+    Raises:
+        ValueError: there is no check of that name.
+    """
+    for name in names:
+        if name not in ALL:
+            raise ValueError(f"no check {name!r}; {suggestion(name, list(ALL), 'checks')}")
+    return tuple(check for check in CHECKS if check.name in names)
+
+
+def assert_passes(case: Case, checks: Sequence[Check], who: str | None = None) -> None:
+    """Assert that checks find nothing; `who` is what is tested, the scenario unless told.
+
+    Raises:
+        AssertionError: one does.
+    """
+    for examined in examine(case, checks):
+        if examined.finding is not None:
+            check = next(check for check in checks if check.name == examined.check)
+            raise AssertionError(
+                f"{who or f'scenario {case.scenario.name!r}'} is not deterministic; check {check.name!r} "
+                f"({check.about}): {examined.finding.sentence}; look at: {check.look_at}"
+            )

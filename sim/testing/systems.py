@@ -1,0 +1,124 @@
+"""The checker for systems: played in several ways that must not differ, and held against what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from sim.checks import Case
+from sim.columns import Component
+from sim.digest import state_digest
+from sim.plugins import Plugin
+from sim.scenario import Scenario, load
+from sim.testing.determinism import TICKS, assert_passes, named
+from sim.world import System, World
+
+CHECKS: Final = ("guard", "rerun", "restore", "spawning", "bystanders")
+"""Checks of `sim.checks` that concern a system by itself."""
+NAME: Final = "checked"
+"""What the plug-in is called that holds the system."""
+C = TypeVar("C", bound=Component)
+
+
+def check_system(
+    system: type[System],
+    *,
+    components: Sequence[type[Component]] = (),
+    plugins: Sequence[Plugin] = (),
+    scenario: Scenario | None = None,
+    ticks: int = TICKS,
+) -> None:
+    """Check that a system keeps the rules of `sim.world.System`.
+
+    It does the same again in a second run, from a snapshot in a fresh simulation at every tick, with agents created in
+    another order and with agents beside them that nobody meets; it passes the guard; and it reads and writes only the
+    components that `reads` and `writes` declare (what it writes it may read).
+
+    Args:
+        system: what to check; its place in the tick is behind `after`.
+        components: components of its own, which every agent gets.
+        plugins: what else takes part: those that `scenario` names.
+        scenario: where it is run; one in which it has something to do. The shipped skirmish unless told.
+        ticks: how many ticks each way of running it takes.
+
+    Raises:
+        AssertionError: a rule is broken: the first difference and where to look, or the component.
+    """
+    plain = load("skirmish") if scenario is None else scenario
+    scenario = plain.model_copy(update={"plugins": (*plain.plugins, NAME)})
+    own = Plugin(NAME, "", components=tuple(components), systems=(system,))
+    who = f"system {system.name!r}"
+    assert_passes(Case(scenario, ticks, plugins=(*plugins, own)), named(CHECKS), who)
+    _check_declared(Case(scenario, ticks, plugins=(*plugins, own)), system, who)
+
+
+def _check_declared(case: Case, system: type[System], who: str) -> None:
+    """Check what the system touches against what it declares."""
+    reads, writes = _names(system.reads), _names(system.writes)
+    changed_ever = False
+    with case.simulation() as simulation, _noted(simulation.world, system) as asked_for:
+        for tick in range(case.ticks):
+            if simulation.outcome is not None:
+                break
+            before = dict(state_digest(simulation.world).components)
+            for phase in simulation.tick().phases:
+                if phase.phase == system.name:
+                    changed = [name for name, value in phase.components.items() if before.get(name) != value]
+                    changed_ever |= bool(changed)
+                    for name in changed:
+                        if name not in writes:
+                            raise AssertionError(f"{who} writes {name} in tick {tick}; name it in `writes`")
+                before = phase.components
+            for name in sorted(asked_for):
+                if name not in reads | writes:
+                    raise AssertionError(f"{who} reads {name} in tick {tick}; name it in `reads`")
+    if writes and not changed_ever:
+        raise AssertionError(
+            f"{who} declares writes and changed nothing in {case.ticks} ticks of {case.scenario.name!r}; "
+            "give a scenario in which it has something to do"
+        )
+
+
+def _names(kinds: Sequence[type]) -> set[str]:
+    return {str(getattr(kind, "name", kind.__name__)) for kind in kinds}
+
+
+@contextmanager
+def _noted(world: World, system: type[System]) -> Iterator[set[str]]:
+    """Note which components the system asks the world for while it runs; yields their names."""
+    asked_for: set[str] = set()
+
+    class Noting(World):
+        def __getitem__(self, component: type[C]) -> C:
+            asked_for.add(component.__name__)
+            return super().__getitem__(component)
+
+        def query(self, *components: type[Component]) -> Any:
+            asked_for.update(component.__name__ for component in components)
+            return super().query(*components)
+
+        def has(self, component: type[Component]) -> Any:
+            asked_for.add(component.__name__)
+            return super().has(component)
+
+        def cell(self, key: int, component: type[Component], name: str) -> Any:
+            asked_for.add(component.__name__)
+            return super().cell(key, component, name)
+
+    (installed,) = (each for each in world.systems if type(each) is system)
+    process: Callable[[World, Any], None] = installed.process
+
+    def noting(world: World, frame: Any) -> None:
+        plain, world.__class__ = world.__class__, Noting
+        try:
+            process(world, frame)
+        finally:
+            world.__class__ = plain
+
+    # On the object, so that the system stays what it is for the guard.
+    vars(installed)["process"] = noting
+    try:
+        yield asked_for
+    finally:
+        del vars(installed)["process"]
