@@ -11,6 +11,7 @@ import typer
 
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progress_bar, require_file
 from sim.explain import one_line, shown
+from sim.replay.second_pass import explained
 from sim.replay.verify import Verdict
 from sim.replay.verify import verify as verify_replay
 
@@ -42,6 +43,8 @@ def verify(
     else:
         for file, verdict in found:
             sys.stdout.write(f"{shown(file)}: {_said(verdict)}\n")
+            for line in verdict.details:
+                sys.stdout.write(f"  {one_line(line)}\n")
             for escape in verdict.escapes:
                 sys.stdout.write(f"{shown(file)}: went past the guard: {one_line(escape)}\n")
     raise typer.Exit(worst.exit_code)
@@ -49,7 +52,11 @@ def verify(
 
 def _verified(file: str, jobs: int, plugins: Sequence[Path]) -> Verdict:
     with progress_bar(shown(file), None) as show:
-        return verify_replay(Path(file), jobs=jobs, plugin_files=plugins, progress=show)
+        verdict = verify_replay(Path(file), jobs=jobs, plugin_files=plugins, progress=show)
+    if verdict.first is None:
+        return verdict
+    with progress_bar(f"{shown(file)}: second pass", None) as show:
+        return explained(Path(file), verdict, plugins, show)
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
@@ -58,6 +65,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "ticks": verdict.ticks,
         "first": verdict.first,
         "reason": verdict.reason,
+        "cause": verdict.cause,
+        "details": verdict.details,
         "escapes": verdict.escapes,
     }
 

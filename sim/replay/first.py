@@ -1,0 +1,362 @@
+"""The first difference between a tick's record and its repetition: where it is, both values, and its class of cause.
+
+What happens in a tick is compared in its order: inputs, who plans and what they know, plans, random draws, state. So
+the first difference found is the nearest to its cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypedDict
+
+from sim.changes import RESOURCE_KEY
+from sim.inputs import Input
+from sim.replay.format import Changed, Header, Tick, canonical, plain
+from sim.replay.record import HASH_CHARS, attempted, planned
+from sim.state import WorldState
+
+Cause = Literal["inputs", "perception", "planner", "random", "effect", "environment", "file"]
+"""The class of a difference: where to look first.
+
+`inputs`: what came from outside differs. `perception`: agents knew something else. `planner`: they knew the same and
+planned otherwise. `random`: another number of random draws. `effect`: the same plans and draws, another state.
+`environment`: running again always gives the same here, and packages, machine or plug-ins are not the recorded ones.
+`file`: the record disagrees with itself, or is damaged.
+"""
+
+
+_AGREED: Final = {
+    "inputs": ("inputs", "refused"),
+    "known": ("known",),
+    "plans": ("planned", "attempts", "texts", "plan", "plans"),
+    "draws": ("draws",),
+}
+"""What of a tick comes before its effects, and the keys of a record that hold it."""
+
+
+class Again(TypedDict):
+    """Where running again first differs from running again; `how` says what was done differently the second time."""
+
+    how: str
+    tick: int
+    phase: str | None
+    component: str | None
+    key: int | None
+    field: str | None
+    one: Any
+    other: Any
+
+
+class First(TypedDict):
+    """The first difference. What the record cannot name is None.
+
+    `draws` are the counts of random draws that differ in that tick, by purpose, recorded and here. `agreed` is what
+    does not differ in it, of `inputs`, `known` (what the planned agents knew), `plans` and `draws`. `environment` is
+    what differs of packages, machine and plug-ins, recorded and here. The second pass (`sim.replay.second_pass`) adds
+    whether running again is `stable`, or where it differs `again`, and `written_by`: the phases that write the
+    component in that tick here.
+    """
+
+    tick: int | None
+    phase: str | None
+    component: str | None
+    key: int | None
+    field: str | None
+    expected: Any
+    actual: Any
+    cause: Cause
+    draws: dict[str, list[int]]
+    agreed: list[str]
+    environment: dict[str, list[str | None]]
+    stable: bool | None
+    again: Again | None
+    written_by: list[str]
+
+
+def first_difference(
+    header: Header,
+    recorded: Tick,
+    again: Tick,
+    before: WorldState | None = None,
+    timeline: Mapping[int, Sequence[Input]] = MappingProxyType({}),
+) -> First | None:
+    """Return the first difference between a tick's record and its repetition, None if there is none.
+
+    Args:
+        header: what the run started from.
+        recorded: the record.
+        again: what running the tick again gave.
+        before: the state before the tick, for values that one side left unchanged; None at detail `hash`.
+        timeline: the scenario's own inputs by tick; the record must have them.
+    """
+    first = _difference(header, recorded, again, before, timeline)
+    if first is not None:
+        purposes = sorted(recorded.draws.keys() | again.draws.keys())
+        counts = {name: [recorded.draws.get(name, 0), again.draws.get(name, 0)] for name in purposes}
+        first["draws"] = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
+        first["agreed"] = [
+            name
+            for name, fields in _AGREED.items()
+            if all(getattr(recorded, field) == getattr(again, field) for field in fields)
+        ]
+    return first
+
+
+def _difference(
+    header: Header, recorded: Tick, again: Tick, before: WorldState | None, timeline: Mapping[int, Sequence[Input]]
+) -> First | None:
+    missing = _missing_input(timeline.get(recorded.t, ()), recorded)
+    if missing is not None:
+        return first_of(recorded.t, "inputs", phase="inputs", field="inputs", expected=missing)
+    if recorded == again:
+        return None
+    for search in (_in_inputs, _in_planning, _in_draws):
+        first = search(recorded, again)
+        if first is not None:
+            return _placed(first, header, recorded, again, before) if search is not _in_inputs else first
+    place = _in_state(header, recorded, again, before)
+    if place is not None:
+        return place
+    for name in Tick.model_fields:
+        expected, actual = getattr(recorded, name), getattr(again, name)
+        if expected != actual:
+            return first_of(recorded.t, "effect", field=name, expected=plain(expected), actual=plain(actual))
+    raise AssertionError("two records differ and no field does")
+
+
+def _missing_input(due: Sequence[Input], recorded: Tick) -> dict[str, Any] | None:
+    """Return an input that the scenario has for this tick and the record has not."""
+    found = [canonical(item.model_dump(mode="json")) for item in recorded.inputs]
+    for item in due:
+        data = item.model_dump(mode="json")
+        try:
+            found.remove(canonical(data))
+        except ValueError:
+            return data
+    return None
+
+
+def _in_inputs(recorded: Tick, again: Tick) -> First | None:
+    for name in ("inputs", "refused"):
+        expected, actual = getattr(recorded, name), getattr(again, name)
+        if expected != actual:
+            return first_of(
+                recorded.t, "inputs", phase="inputs", field=name, expected=plain(expected), actual=plain(actual)
+            )
+    return None
+
+
+def _in_planning(recorded: Tick, again: Tick) -> First | None:
+    tick = recorded.t
+    if recorded.known != again.known:
+        return first_of(
+            tick, "perception", phase="perception", field="known", expected=recorded.known, actual=again.known
+        )
+    if recorded.planned != again.planned:
+        return _by_key(tick, "planned", planned(recorded), planned(again))
+    if recorded.attempts != again.attempts:
+        return _by_key(tick, "attempts", _attempts(recorded), _attempts(again))
+    if recorded.texts != again.texts:
+        texts = {int(key): text for key, text in recorded.texts.items()}
+        return _by_key(tick, "texts", texts, {int(key): text for key, text in again.texts.items()})
+    for name in ("plan", "plans"):
+        expected, actual = getattr(recorded, name), getattr(again, name)
+        if expected != actual:
+            return first_of(tick, "planner", phase="planning", field=name, expected=expected, actual=actual)
+    for name in ("shards", "usage", "model", "heard"):
+        expected, actual = getattr(recorded, name), getattr(again, name)
+        if expected != actual:
+            return first_of(tick, "file", phase="planning", field=name, expected=plain(expected), actual=plain(actual))
+    return None
+
+
+def _attempts(tick: Tick) -> dict[int, str]:
+    """Return each agent's failed attempts as one text."""
+    found: dict[int, list[str]] = {}
+    for attempt in tick.attempts:
+        error = "" if attempt.error is None else f" ({attempt.error})"
+        for key in attempted(tick, attempt):
+            found.setdefault(key, []).append(f"{attempt.tier}: {attempt.outcome}{error}")
+    return {key: "; ".join(texts) for key, texts in found.items()}
+
+
+def _by_key(tick: int, field: str, expected: Mapping[int, str], actual: Mapping[int, str]) -> First:
+    """Name the lowest agent for which two tables differ; none does if they only are written differently."""
+    for key in sorted(expected.keys() | actual.keys()):
+        if expected.get(key) != actual.get(key):
+            return first_of(
+                tick,
+                "planner",
+                phase="planning",
+                key=key,
+                field=field,
+                expected=expected.get(key),
+                actual=actual.get(key),
+            )
+    return first_of(tick, "file", phase="planning", field=field)
+
+
+def _in_draws(recorded: Tick, again: Tick) -> First | None:
+    for purpose in sorted(recorded.draws.keys() | again.draws.keys()):
+        expected, actual = recorded.draws.get(purpose), again.draws.get(purpose)
+        if expected != actual:
+            return first_of(recorded.t, "random", field=f"draws.{purpose}", expected=expected, actual=actual)
+    return None
+
+
+def _placed(first: First, header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> First:
+    """Let the difference in state, where the record can name agent and value, stand in for a mere digest or count."""
+    if first["key"] is None and first["cause"] in ("planner", "random"):
+        place = _in_state(header, recorded, again, before)
+        if place is not None and place["key"] is not None:
+            place["cause"] = first["cause"]
+            return place
+    return first
+
+
+def _in_state(header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> First | None:
+    """Return where the state differs, as exactly as the record can say; None if it does not.
+
+    At detail `full` the first phase whose hashes differ names phase and component; key and values are those after the
+    tick. At detail `hash` the component's first column that differs is named, with its hashes.
+    """
+    phase, component, *hashes = _phase(header, recorded, again)
+    labels = list(_columns(header, recorded, again))
+    if component is None and phase is None:
+        components = [label.partition(".")[0] for label in labels]
+        there, here = _by_component(header, recorded), _by_component(header, again)
+        names = [*components, *header.components]
+        component = next((name for name in names if name in components or there.get(name) != here.get(name)), None)
+        hashes = [there.get(component or ""), here.get(component or "")]
+    if component is None:
+        if phase is None and recorded.root == again.root:
+            return None
+        hashes = hashes if phase is not None else [recorded.root, again.root]
+        return first_of(recorded.t, "effect", phase=phase, field="root", expected=hashes[0], actual=hashes[1])
+    first = first_of(recorded.t, "effect", phase=phase, component=component, expected=hashes[0], actual=hashes[1])
+    own = [label for label in labels if label.partition(".")[0] == component]
+    if own:
+        first["field"] = own[0].partition(".")[2]
+        span = _span(header.columns.index(own[0]))
+        first["expected"], first["actual"] = recorded.columns[span], again.columns[span]
+    value = _value(header, recorded, again, before, component)
+    if value is not None:
+        first["field"], first["key"], first["expected"], first["actual"] = value
+    return first
+
+
+def _phase(header: Header, recorded: Tick, again: Tick) -> tuple[str | None, str | None, str | None, str | None]:
+    """Return the first phase after which the state differs, the component that does, and both hashes."""
+    before: dict[str, str] = {}
+    for expected, actual in zip(recorded.phases, again.phases, strict=False):
+        if expected != actual:
+            there, here = before | expected.state, before | actual.state
+            for name in [*header.components, *sorted(there.keys() | here.keys())]:
+                if there.get(name) != here.get(name):
+                    return expected.phase, name, there.get(name), here.get(name)
+            return expected.phase, None, expected.root, actual.root
+        before |= expected.state
+    return None, None, None, None
+
+
+def _columns(header: Header, recorded: Tick, again: Tick) -> Iterator[str]:
+    """Yield the columns whose hashes differ, in order."""
+    for place, label in enumerate(header.columns):
+        if recorded.columns[_span(place)] != again.columns[_span(place)]:
+            yield label
+
+
+def _by_component(header: Header, tick: Tick) -> dict[str, str]:
+    return {name: tick.state[_span(place)] for place, name in enumerate(header.components)}
+
+
+def _span(place: int) -> slice:
+    return slice(place * HASH_CHARS, (place + 1) * HASH_CHARS)
+
+
+def _value(
+    header: Header, recorded: Tick, again: Tick, before: WorldState | None, component: str
+) -> tuple[str, int, Any, Any] | None:
+    """Return field, key and both values of the first value of a component that differs after the tick."""
+    for label in header.columns:
+        owner, _, field = label.partition(".")
+        if owner != component:
+            continue
+        expected, actual = _values(recorded.changes.get(label)), _values(again.changes.get(label))
+        for key in sorted(expected.keys() | actual.keys()):
+            same = unchanged(before, owner, field, key)
+            there, here = expected.get(key, same), actual.get(key, same)
+            if there != here:
+                return field, key, there, here
+    return None
+
+
+def _values(changed: Changed | None) -> dict[int, Any]:
+    return {} if changed is None else dict(zip(changed.keys, changed.values, strict=True))
+
+
+def unchanged(before: WorldState | None, component: str, field: str, key: int) -> Any:
+    """Return a value as it was before the tick; None if it was not there."""
+    if before is None or key == RESOURCE_KEY:
+        return None
+    if component in before.resources:
+        content = before.resources[component][field].ravel()
+        return int(content[key]) if key < content.size else None
+    rows = (before.keys == key).nonzero()[0]
+    if not len(rows):
+        return None
+    values = before.columns[f"{component}.{field}"][..., rows[0]]
+    return int(values) if values.ndim == 0 else [int(value) for value in values.ravel()]
+
+
+def first_of(
+    tick: int | None,
+    cause: Cause,
+    *,
+    phase: str | None = None,
+    component: str | None = None,
+    key: int | None = None,
+    field: str | None = None,
+    expected: Any = None,
+    actual: Any = None,
+) -> First:
+    """Return a difference of which more may be found out."""
+    return First(
+        tick=tick,
+        phase=phase,
+        component=component,
+        key=key,
+        field=field,
+        expected=expected,
+        actual=actual,
+        cause=cause,
+        draws={},
+        agreed=[],
+        environment={},
+        stable=None,
+        again=None,
+        written_by=[],
+    )
+
+
+def differing(recorded: Header, here: Header) -> dict[str, list[str | None]]:
+    """Return what differs of packages, machine and plug-ins: recorded and here."""
+    sides = [
+        {**header.env, **{f"plug-in {name}": digest for name, digest in header.plugins.items()}}
+        for header in (recorded, here)
+    ]
+    names = sorted(sides[0].keys() | sides[1].keys())
+    pairs = {name: [side.get(name) for side in sides] for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def sentence_of(first: First) -> str:
+    """Say the first difference."""
+    where = "the end record" if first["tick"] is None else f"tick {first['tick']}"
+    if first["phase"] is not None:
+        where += f", {first['phase']}"
+    what = ".".join(part for part in (first["component"], first["field"]) if part) or "the run"
+    if first["key"] is not None:
+        what += f" of {first['key']}"
+    return f"{where}: {what} is {first['actual']!r}, recorded {first['expected']!r} (cause: {first['cause']})"

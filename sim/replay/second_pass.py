@@ -1,0 +1,365 @@
+"""The second pass over a replay that differs: is it the code, the machine or the file, and where to look first.
+
+Up to the tick that differs, the run is made again several times side by side: twice in this process, once from a
+keyframe, and in other processes with other hash seeds and another allocator. Where these differ among themselves the
+code depends on more than scenario, seed and inputs, and the place where they part is named. Where they agree, the
+recording was made by other code or elsewhere, or was altered.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from sim.errors import Unsupported
+from sim.explain import one_line
+from sim.replay.first import Again, First, first_difference
+from sim.replay.format import Header, Tick
+from sim.replay.playback import Playback
+from sim.replay.reader import Source
+from sim.replay.record import HASH_CHARS
+from sim.replay.seek import ReplayFile, open_replay_file
+from sim.replay.verify import Verdict
+from sim.state import WorldState
+
+TICKS_MAX: Final = 2_000
+"""Ticks that are made again; in a longer replay they begin at a keyframe, if there is one."""
+PROCESSES: Final = (
+    ("in another process with another hash seed", {"PYTHONHASHSEED": "4242"}),
+    (
+        "in another process with another hash seed and memory in other places",
+        {"PYTHONHASHSEED": "7", "PYTHONMALLOC": "malloc"},
+    ),
+)
+"""Other processes, and what is different in each."""
+VALUE_CHARS_MAX: Final = 80
+"""How much of a value is told."""
+_CODE: Final = ("perception", "planner", "random", "effect")
+
+Made = Tick | str
+"""A tick that was made again, at detail `full`, or the error that it ended with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What running again up to the difference showed.
+
+    Attributes:
+        header: the header of the replay.
+        begin: the first tick that was made again.
+        previous: the record before the last tick.
+        recorded: the record of the last tick.
+        here: that tick as it was made in the first run.
+        before: the state before it.
+        after: the state after it.
+        again: where the runs differ from each other; None if they do not.
+    """
+
+    header: Header
+    begin: int
+    previous: Tick | None
+    recorded: Tick
+    here: Made
+    before: WorldState
+    after: WorldState
+    again: Again | None
+
+
+def explained(
+    source: Source,
+    verdict: Verdict,
+    plugin_files: Sequence[Path] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Verdict:
+    """Return a verdict with what a second pass finds out about its first difference; one without a tick as it is.
+
+    Raises:
+        ReplayError: the file cannot be read a second time.
+    """
+    first = verdict.first
+    if first is None or first["tick"] is None or first["cause"] in ("inputs", "file"):
+        return verdict if first is None else replace(verdict, details=tuple(_lines(first, None)))
+    look = look_again(source, first["tick"], plugin_files, progress)
+    parted = look.again or _vanished(look, first)
+    first = {**first, "stable": parted is None, "again": parted}
+    if first["component"] is not None and isinstance(look.here, Tick):
+        first["written_by"] = _writers(look, look.here, first["component"])
+    if parted is None and first["cause"] in _CODE and first["environment"]:
+        first["cause"] = "environment"
+    return replace(verdict, first=first, cause=first["cause"], details=tuple(_lines(first, look)))
+
+
+def look_again(
+    source: Source, tick: int, plugin_files: Sequence[Path] = (), progress: Callable[[int, int], None] | None = None
+) -> Look:
+    """Make a replay's ticks again up to one, several times side by side.
+
+    Raises:
+        ReplayError: the file cannot be read.
+    """
+    with ExitStack() as stack:
+        path = stack.enter_context(_path_of(source))
+        file = stack.enter_context(open_replay_file(path, plugin_files))
+        every = file.header.keyframes
+        begin = (tick - TICKS_MAX) // every * every if every and tick > TICKS_MAX else 0
+        header = file.header
+        one = stack.enter_context(closing(run(file, begin, tick)))
+        others: list[tuple[str, Iterator[tuple[int, Made]]]] = []
+        second = stack.enter_context(open_replay_file(path, plugin_files))
+        others.append(("in the same process", _only_made(stack.enter_context(closing(run(second, begin, tick))))))
+        if every and (nearest := tick // every * every) > begin:
+            third = stack.enter_context(open_replay_file(path, plugin_files))
+            entered = stack.enter_context(closing(run(third, nearest, tick)))
+            others.append((f"from the keyframe of tick {nearest - 1}", _only_made(entered)))
+        for how, environment in PROCESSES:
+            child = stack.enter_context(_other_process(path, begin, tick, plugin_files, environment))
+            others.append((how, child))
+        return _side_by_side(header, one, others, tick, progress or (lambda _done, _of: None))
+
+
+def _side_by_side(
+    header: Header,
+    one: Iterator[tuple[WorldState, Tick, Made, WorldState]],
+    others: list[tuple[str, Iterator[tuple[int, Made]]]],
+    tick: int,
+    progress: Callable[[int, int], None],
+) -> Look:
+    """Compare every tick of one run with those of the others, up to the first that differs and to the last."""
+    again: Again | None = None
+    begin: int | None = None
+    previous: Tick | None = None
+    waiting: dict[str, tuple[int, Made] | None] = {}
+    for before, recorded, here, after in one:
+        begin = recorded.t if begin is None else begin
+        for how, other in others if again is None else ():
+            made = waiting[how] if how in waiting else next(other, None)
+            waiting[how] = made
+            if made is None or made[0] > recorded.t:
+                continue  # it has ended, or begins later
+            del waiting[how]
+            again = _parting(header, how, recorded.t, here, made[1], before)
+            if again is not None:
+                break
+        progress(recorded.t + 1, tick + 1)
+        if recorded.t == tick or isinstance(here, str):
+            return Look(header, begin, previous, recorded, here, before, after, again)
+        previous = recorded
+    raise Unsupported(f"tick {tick} cannot be reached a second time")
+
+
+def _parting(header: Header, how: str, tick: int, one: Made, other: Made, before: WorldState) -> Again | None:
+    if isinstance(one, str) or isinstance(other, str):
+        if one == other:
+            return None
+        told = ["a whole tick" if isinstance(made, Tick) else made for made in (one, other)]
+        return Again(how=how, tick=tick, phase=None, component=None, key=None, field=None, one=told[0], other=told[1])
+    first = first_difference(header.model_copy(update={"detail": "full"}), one, other, before)
+    if first is None:
+        return None
+    return Again(
+        how=how,
+        tick=tick,
+        phase=first["phase"],
+        component=first["component"],
+        key=first["key"],
+        field=first["field"],
+        one=first["expected"],
+        other=first["actual"],
+    )
+
+
+# -- runs --------------------------------------------------------------------------------------------------------------
+
+
+def run(file: ReplayFile, begin: int, tick: int) -> Generator[tuple[WorldState, Tick, Made, WorldState], None, None]:
+    """Make ticks again at detail `full`; yields the state before, the record, what was made, and the state after."""
+    file.header = file.header.model_copy(update={"detail": "full"})
+    with file.at(begin) as playback:
+        for record in file.records(file.place(begin)):
+            if not isinstance(record.body, Tick):
+                continue
+            before = playback.simulation.snapshot()
+            made = again(playback, record.body)
+            yield before, record.body, made, playback.simulation.snapshot()
+            if record.body.t == tick or isinstance(made, str):
+                return
+
+
+def _only_made(run: Iterator[tuple[WorldState, Tick, Made, WorldState]]) -> Iterator[tuple[int, Made]]:
+    for _before, record, made, _after in run:
+        yield record.t, made
+
+
+def again(playback: Playback, record: Tick) -> Made:
+    """Make one tick again, or say with which error it ended."""
+    try:
+        return playback.tick(record)
+    except Exception as error:
+        return one_line(f"{type(error).__name__}: {error}")
+
+
+@contextmanager
+def _other_process(
+    path: Path, begin: int, tick: int, plugin_files: Sequence[Path], environment: dict[str, str]
+) -> Iterator[Iterator[tuple[int, Made]]]:
+    """Make the same ticks in another process, which starts at once; one that cannot do so yields less."""
+    asked = {"file": str(path), "begin": begin, "tick": tick, "plugins": [str(plugin) for plugin in plugin_files]}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sim.replay.other_process"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process:
+        try:
+            process.stdin.write(json.dumps(asked))
+            process.stdin.close()
+            yield _said(process.stdout)
+        finally:
+            process.kill()
+
+
+def _said(lines: Iterable[str]) -> Iterator[tuple[int, Made]]:
+    """Read what another process makes."""
+    for line in lines:
+        try:
+            number, made = json.loads(line)
+            yield number, made if isinstance(made, str) else Tick.model_validate(made)
+        except (ValueError, TypeError):
+            return
+
+
+@contextmanager
+def _path_of(source: Source) -> Iterator[Path]:
+    if not isinstance(source, bytes):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.replay.jsonl")
+        path.write_bytes(source)
+        yield path
+
+
+# -- what it means -----------------------------------------------------------------------------------------------------
+
+
+def _vanished(look: Look, first: First) -> Again | None:
+    """Return the first difference as one between two runs here, if it is not there any more."""
+    if isinstance(look.here, str) or look.recorded.t != first["tick"]:
+        return None
+    here = look.here
+    if look.header.detail == "hash":
+        here = here.model_copy(update={"phases": [], "changes": {}})
+    if here != look.recorded:
+        return None
+    return Again(
+        how="a second time",
+        tick=look.recorded.t,
+        phase=first["phase"],
+        component=first["component"],
+        key=first["key"],
+        field=first["field"],
+        one=first["actual"],
+        other=first["expected"],
+    )
+
+
+def _writers(look: Look, here: Tick, component: str) -> list[str]:
+    """Return the phases of the last tick that write a component here."""
+    opening, *rest = here.phases
+    found = [phase.phase for phase in rest if component in phase.state]
+    if look.previous is None or component not in look.header.components:
+        return found
+    place = look.header.components.index(component) * HASH_CHARS
+    started = look.previous.state[place : place + HASH_CHARS]
+    return found if opening.state[component].startswith(started) else [opening.phase, *found]
+
+
+_AGREED: Final = {
+    "inputs": "inputs",
+    "known": "what the planned agents knew",
+    "plans": "plans",
+    "draws": "random draws",
+}
+_LOOK_AT: Final = {
+    "inputs": "what came from outside in that tick: an input was added, left out or changed",
+    "perception": "perception: what agents see, hear and remember, and what else goes into a snapshot",
+    "planner": "the tier that planned in that tick: the same knowledge now gives another plan",
+    "random": "who draws for that purpose: it draws more or less often than it did",
+    "effect": "what has changed in these phases since the recording: plans and draws are the same, their effect is not",
+    "file": "the file: it disagrees with itself, so it was altered, or its writer is at fault",
+    "environment": "what differs in the environment: with the recorded one the difference should be gone",
+}  # fmt: skip
+
+
+def _lines(first: First, look: Look | None) -> Iterator[str]:
+    """Say what is known of a difference beside its place and values, line by line, and where to look first."""
+    if first["draws"]:
+        counts = (f"{name} {here} (recorded {there})" for name, (there, here) in first["draws"].items())
+        yield f"random draws that differ: {', '.join(counts)}"
+    if first["agreed"]:
+        yield f"the same on both sides in that tick: {', '.join(_AGREED[name] for name in first['agreed'])}"
+    if first["written_by"]:
+        yield f"here {first['component']} is written in that tick by: {', '.join(first['written_by'])}"
+    if look is not None:
+        yield _stability(look, first["again"])
+        yield _environment(first)
+    yield f"look first at: {_advice(first)}"
+
+
+def _stability(look: Look, parted: Again | None) -> str:
+    if parted is None:
+        since = "from the beginning" if look.begin == 0 else f"from the keyframe before tick {look.begin}"
+        return (
+            f"made again several times {since}, also in other processes, it is always as here: "
+            "so it was recorded by other code or elsewhere, or the file was altered"
+        )
+    what = ".".join(part for part in (parted["component"], parted["field"]) if part) or "the run"
+    what += "" if parted["key"] is None else f" of agent {parted['key']}"
+    where = f"tick {parted['tick']}" + (f", phase {parted['phase']!r}" if parted["phase"] else "")
+    return (
+        f"made again {parted['how']}, it is not the same: {where}: {what} is {_short(parted['one'])} "
+        f"one time and {_short(parted['other'])} the other"
+    )
+
+
+def _environment(first: First) -> str:
+    if not first["environment"]:
+        return "environment: packages, machine and plug-ins are the recorded ones"
+    pairs = (f"{name} is {here} (recorded {there})" for name, (there, here) in first["environment"].items())
+    return f"environment: {', '.join(pairs)}"
+
+
+def _advice(first: First) -> str:
+    parted = first["again"]
+    if parted is None:
+        advice = _LOOK_AT[first["cause"]]
+        changed = [name for name in first["environment"] if name.startswith("plug-in ")]
+        return f"the {', '.join(changed)}: its source has changed" if changed else advice
+    where = f"what {parted['phase']!r} does" if parted["phase"] else "what happens there"
+    if "keyframe" in parted["how"]:
+        why = "it rests on state that no component holds: an attribute of a system or planner, a shared generator"
+    elif "memory" in parted["how"]:
+        why = "it rests on addresses or on the order of a set: id(), sets, hash()"
+    elif "hash seed" in parted["how"]:
+        why = "it rests on the order of a set or on hash()"
+    else:
+        why = "it rests on more than scenario, seed and inputs: a clock, a generator, addresses"
+    return f"{where}: {why}; `tickweave doctor` examines the scenario"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]} ..."
