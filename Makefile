@@ -5,16 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
+SEED ?= $(shell date +%s)
 OUT := out
 REPLAY := $(OUT)/skirmish.replay.jsonl
 
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench test-llm lock clean
+.PHONY: help demo test bench test-nightly test-matrix test-llm lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 demo: $(VENV)/.run ## run the skirmish without a model, write its replay, verify it
 	@mkdir -p $(OUT)
@@ -26,10 +27,20 @@ test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, 
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n $(JOBS)
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n $(JOBS)
 
 bench: $(VENV)/.test ## time what is worth timing
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+# NIGHTLY_EXAMPLES=200 makes it shorter; --hypothesis-seed makes it the same again.
+test-nightly: $(VENV)/.test ## run every case of what the gate samples, and 2,000 random examples of each property
+	@echo "examples from seed $(SEED); the same again: make test-nightly SEED=$(SEED)"
+	$(BIN)/python -m pytest -n $(JOBS) -m nightly
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(JOBS) --hypothesis-seed=$(SEED) \
+		tests/properties tests/sim/test_world_machine.py
+
+test-matrix: ## verify the golden replays under other versions of Python and NumPy
+	$(PYTHON) tests/matrix/run.py
 
 test-llm: $(VENV)/.test ## run the tests that need a real language-model server
 	bash tests/llm/run.sh
@@ -39,7 +50,7 @@ lock: $(VENV)/.test ## write the installed versions to constraints.txt
 	mv constraints.new constraints.txt
 
 clean: ## remove the environment, caches and outputs
-	rm -rf $(VENV) $(OUT) .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks build dist
+	rm -rf $(VENV) .matrix $(OUT) .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks build dist
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
