@@ -203,6 +203,8 @@ def test_ten_thousand_flipped_bits_are_never_a_match() -> None:
         found = scan(bytes(changed))
         assert found.status != "complete"
         assert found.place.offset == max((end for end in ends if end <= bit // 8), default=0)
+        if flip % 50 == 0:
+            assert verify(bytes(changed)).verdict == "inconclusive"
 
 
 @FEW

@@ -7,6 +7,7 @@ it corrupt; `recover` mends it as it mends other damage.
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,11 +70,22 @@ def test_killed_writer_leaves_what_can_be_recovered(data: st.DataObject) -> None
     killed_at(replay, data.draw(st.integers(0, len(replay) - 2)))
 
 
+@cache
+def small(*, asked: bool) -> bytes:
+    """Return a short recording with keyframes, of a model or of rules, for what is tried at every byte."""
+    return record(scenario(), client=ScriptedClient(SCRIPT) if asked else None, keyframes=2, ticks=4)
+
+
+PARTS = 8
+"""Into how many tests the bytes of a file are dealt, so that several processes share them."""
+
+
 @pytest.mark.nightly
-def test_every_killed_writer_leaves_what_can_be_recovered() -> None:
-    """The same at every byte of a file."""
-    for offset in range(len(framed()) - 1):
-        killed_at(framed(), offset)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_every_killed_writer_leaves_what_can_be_recovered(part: int) -> None:
+    """The same at every byte of a small file."""
+    for offset in range(part, len(small(asked=True)) - 1, PARTS):
+        killed_at(small(asked=True), offset)
 
 
 def test_recovered_replays_are_recorded_again_to_the_byte() -> None:
@@ -114,10 +126,11 @@ def test_resumed_run_equals_an_uninterrupted_one(data: st.DataObject, tmp_path_f
 
 
 @pytest.mark.nightly
-def test_run_resumed_at_every_byte_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    """The same at every byte of a file."""
-    replay = record(scenario(), keyframes=4)
-    for offset in range(replay.index(b"\n") + 1, len(replay) - 1):
+@pytest.mark.parametrize("part", range(PARTS))
+def test_run_resumed_at_every_byte_equals_an_uninterrupted_one(tmp_path: Path, part: int) -> None:
+    """The same at every byte of a small file."""
+    replay = small(asked=False)
+    for offset in range(replay.index(b"\n") + 1 + part, len(replay) - 1, PARTS):
         resumed_at(replay, offset, tmp_path / "a.replay.jsonl")
 
 
