@@ -12,7 +12,7 @@ REPLAY := $(OUT)/skirmish.replay.jsonl
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench test-nightly test-matrix test-llm lock clean
+.PHONY: help demo test bench test-nightly test-matrix test-llm bench-llm lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -44,6 +44,9 @@ test-matrix: ## verify the golden replays under other versions of Python and Num
 
 test-llm: $(VENV)/.test ## run the tests that need a real language-model server
 	bash tests/llm/run.sh
+
+bench-llm: $(VENV)/.test ## measure ways of asking a real language-model server, into out/bench-llm
+	bash benchmarks/llm.sh
 
 lock: $(VENV)/.test ## write the installed versions to constraints.txt
 	{ sed -n '1p' constraints.txt; $(PIP) freeze --exclude-editable | grep -v '^editables='; } > constraints.new

@@ -1,4 +1,4 @@
-"""The command line: one file a command, listed in `COMMANDS`.
+"""The command line: one file a command, listed in `COMMANDS`; `bench` is a group of its own.
 
 Results go to stdout, everything else to stderr. Bad input ends with one sentence and never with a traceback. Exit
 codes: 0 done (`verify`: match), 1 failed (`verify`: proven divergence), 2 inconclusive (`verify` only), 64 usage (an
@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ai.errors import AIError
-from sim.cli import doctor, fake_llm, fork, pack, recover, run, scenarios, show, verify, versus
+from sim.cli import bench, doctor, fake_llm, fork, pack, recover, run, scenarios, show, verify, versus
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
 from sim.errors import ScenarioError, SimError
 from sim.explain import one_line, shown
@@ -108,3 +108,4 @@ def _common(
 
 for _command in COMMANDS:
     app.command()(_command)
+app.add_typer(bench.app)

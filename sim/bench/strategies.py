@@ -1,0 +1,183 @@
+"""The ways of asking that are compared, and how one of them is timed once.
+
+Two are the past: `naive` is what a caller without any of this sends, `baseline` what a careful caller of single agents
+sends. The others go the way of every run (`ai.batch`), in one encoding each: `singles` one after another, `giant` as
+few calls as a reply has room for, `shards` cut as runs are (k = ceil(n / m) with the server's m slots), `low-latency`
+pinned to the first plan: two agents a call, one call at a time, so that nothing slows the first one down.
+
+Before each but `naive`, the fixed part of the prompt is put into the cache of the slots that will be used, untimed, as
+it is in a run after its first tick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from ai.actions import EncodedStep, ToolRegistry
+from ai.batch import BatchInferenceExecutor, BatchRequest
+from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message, reading
+from ai.encodings import ENCODINGS, encoding_of
+from ai.errors import ClientError
+from ai.legality import refusals
+from ai.plan import PlanBatch, Refusal
+from ai.planners.llm import SimplifiedLlm
+from ai.prompt import system_message
+from ai.sharding import IN_FLIGHT
+from ai.snapshot import SnapshotBatch
+from sim.bench.singles import ask_singles
+
+LOW_LATENCY: Final = (2, 1)
+"""Agents in a call and calls at once where the first plan counts."""
+NAMED: Final = "named"
+
+
+class Kind(StrEnum):
+    """The ways of asking."""
+
+    NAIVE = "naive"
+    BASELINE = "baseline"
+    SINGLES = "singles"
+    GIANT = "giant"
+    SHARDS = "shards"
+    LOW_LATENCY = "low-latency"
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One way of asking, in one encoding."""
+
+    kind: Kind
+    encoding: str
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.kind.value if self.kind in (Kind.NAIVE, Kind.BASELINE) else f"{self.kind.value} {self.encoding}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One timed batch.
+
+    `total_s` until every call has ended, `first_s` until the first plan was complete (None: there was none), `calls`
+    made. Tokens are what the server counted, None where it did not; `cached_tokens` of the prompt's it had in its
+    cache. `valid` plans were complete and legal, `steps` is how many steps those have together.
+    """
+
+    strategy: Strategy
+    agents: int
+    round: int
+    total_s: float
+    first_s: float | None
+    calls: int
+    prompt_tokens: int | None
+    cached_tokens: int | None
+    completion_tokens: int | None
+    valid: int
+    steps: int
+
+
+def strategies(kinds: Sequence[Kind], encodings: Sequence[str]) -> list[Strategy]:
+    """Return the ways of asking in a fixed order; the low-latency one in the shortest of the encodings only."""
+    order = [encoding.name for encoding in ENCODINGS if encoding.name in encodings]
+    found: list[Strategy] = []
+    for kind in Kind:
+        if kind in kinds:
+            names = [NAMED] if kind in (Kind.NAIVE, Kind.BASELINE) else order
+            found += [Strategy(kind, name) for name in (names[-1:] if kind is Kind.LOW_LATENCY else names)]
+    return found
+
+
+def slots_of_server(client: LlmClient) -> int:
+    """Return how many calls the server runs at once, as far as it is known."""
+    endpoint: Endpoint | None = getattr(client, "endpoint", None)
+    return (endpoint.slots if endpoint is not None else None) or IN_FLIGHT
+
+
+async def measure(
+    client: LlmClient,
+    strategy: Strategy,
+    batch: SnapshotBatch,
+    registry: ToolRegistry,
+    *,
+    number: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Sample:
+    """Ask once for the plans of all agents of `batch` in one way; `number` is the round."""
+    encoding = encoding_of(strategy.encoding)
+    if strategy.kind in (Kind.NAIVE, Kind.BASELINE):
+        naive = strategy.kind is Kind.NAIVE
+        if not naive:
+            await _warm(client, system_message(registry, encoding=encoding), 1)
+        answer = await ask_singles(client, batch, registry, naive=naive, salt=number, clock=clock)
+        total_s, first_s, usages, plans = answer.total_s, answer.first_s, answer.usages, answer.plans
+    else:
+        k, m = _sizes(strategy.kind, len(batch))
+        await _warm(client, system_message(registry, encoding=encoding), m or slots_of_server(client))
+        request = BatchRequest(batch, registry, SimplifiedLlm.name, encoding=encoding)
+        executor = BatchInferenceExecutor(k, m)
+        begun = clock()
+        response = await executor.execute(client, request, clock=clock)
+        total_s, first_s = clock() - begun, response.first_plan_s
+        usages, plans = [shard["usage"] for shard in response.shards], response.plans
+    legal = _legal(batch, plans, registry)
+    return Sample(
+        strategy=strategy,
+        agents=len(batch),
+        round=number,
+        total_s=total_s,
+        first_s=first_s,
+        calls=len(usages),
+        prompt_tokens=_sum(usages, "prompt_tokens"),
+        cached_tokens=_sum(usages, "cached_tokens"),
+        completion_tokens=_sum(usages, "completion_tokens"),
+        valid=len(legal),
+        steps=sum(len(plans[key]) for key in legal),
+    )
+
+
+def _sizes(kind: Kind, agents: int) -> tuple[int | None, int | None]:
+    """Return agents in a call and calls at once; None is left to the executor, as in a run."""
+    match kind:
+        case Kind.SINGLES:
+            return 1, 1
+        case Kind.GIANT:
+            return agents, 1
+        case Kind.LOW_LATENCY:
+            return LOW_LATENCY
+        case _:
+            return None, None
+
+
+async def _warm(client: LlmClient, system: str, calls: int) -> None:
+    """Let `calls` slots read the fixed part of the prompt; a server that fails shows it when it is timed."""
+    messages = Message("system", system), Message("user", "Map:")
+
+    async def one() -> None:
+        with suppress(ClientError):
+            async with reading(client.stream(LlmRequest(messages, tokens_max=1))) as stream:
+                async for _ in stream:
+                    pass
+
+    await asyncio.gather(*(one() for _ in range(calls)))
+
+
+def _legal(batch: SnapshotBatch, plans: dict[int, tuple[EncodedStep, ...]], registry: ToolRegistry) -> list[int]:
+    """Return the agents whose plan is complete and something they may try."""
+    asked = PlanBatch.from_encoded(batch.keys, [plans.get(key) for key in batch.keys.tolist()])
+    verdict = refusals(batch, asked, registry)
+    return [int(key) for key in batch.keys[np.flatnonzero(verdict == Refusal.ACCEPTED.value)]]
+
+
+def _sum(usages: Sequence[dict[str, int] | None], name: str) -> int | None:
+    """Return the sum of what the server counted; unknown if one call is."""
+    counts = [None if usage is None else usage.get(name) for usage in usages]
+    return None if None in counts else sum(count for count in counts if count is not None)
