@@ -21,10 +21,12 @@ from contextlib import aclosing, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import httpx
 
 from ai.clients.base import LlmRequest
+from ai.clients.wire.gather import LEFT, GatherTransport
 from ai.clients.wire.redaction import shown
 from ai.clients.wire.retry_after import retry_after_s
 from ai.errors import ClientError, ContractError
@@ -95,7 +97,14 @@ class Transport:
         with self._told():
             await self._enter(request)
             try:
-                call = http.build_request("POST", self._url + path, headers=headers, json=body, timeout=timeout)
+                call = http.build_request(
+                    "POST",
+                    self._url + path,
+                    headers=headers,
+                    json=body,
+                    timeout=timeout,
+                    extensions={LEFT: request.left_s},
+                )
                 try:
                     response = await http.send(call, stream=True)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
@@ -150,11 +159,11 @@ class Transport:
         if self._http is None or self._loop is not loop:
             # On another loop everything begins anew; of an earlier one nothing is open, since no connection is kept.
             self._loop, self._gate = loop, asyncio.Semaphore(CALLS_MAX)
-            limits = httpx.Limits(max_connections=None)
-            # A proxy in the environment is for the network, not for a server on this machine.
-            self._http = httpx.AsyncClient(
-                transport=self._transport, limits=limits, verify=_tls(self._url), trust_env=not _local(self._url)
-            )
+            tls = _tls(self._url)
+            if self._transport is None and _proxied(self._url):
+                self._http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), verify=tls)
+            else:
+                self._http = httpx.AsyncClient(transport=self._transport or GatherTransport(tls), trust_env=False)
         return self._http
 
     async def _enter(self, request: LlmRequest) -> None:
@@ -294,6 +303,14 @@ def _headers(key: str | None) -> dict[str, str]:
 def _tls(url: str) -> ssl.SSLContext:
     """Return the context for TLS; for plain HTTP an empty one, as reading all authorities takes a tenth of a second."""
     return httpx.create_ssl_context() if url.startswith("https:") else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _proxied(url: str) -> bool:
+    """Say whether a proxy may stand before the server; the HTTP library then finds out, by its own rules.
+
+    A proxy in the environment is for the network, not for a server on this machine.
+    """
+    return not _local(url) and bool(getproxies().keys() & {"http", "https", "all"})
 
 
 def _local(url: str) -> bool:

@@ -1,0 +1,162 @@
+"""One TCP connection, with TLS or without, whose reader decides when to look at it.
+
+Between two looks nothing runs: what arrives waits in the kernel. asyncio's own transports wake up for every packet, and
+a server that writes token by token sends a packet for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from typing import Final
+
+TAKE_BYTES: Final = 65_536
+"""Bytes that are taken at one look at most."""
+
+
+class Connection:
+    """An open connection; `close` frees it at once. Every fault of the network is an `OSError`."""
+
+    def __init__(self, raw: socket.socket) -> None:
+        self._socket = raw
+        self._tls: _Tls | None = None
+
+    @classmethod
+    async def to(cls, host: str, port: int, tls: ssl.SSLContext | None, *, timeout_s: float | None) -> Connection:
+        """Return a connection to a host.
+
+        Raises:
+            TimeoutError: there is none in time.
+            OSError: nobody listens there, or the certificate is not to be trusted.
+        """
+        async with asyncio.timeout(timeout_s):
+            connection = cls(await _connected(host, port, timeout_s))
+            try:
+                if tls is not None:
+                    await connection._secure(tls, host)
+            except BaseException:
+                connection.close()
+                raise
+        return connection
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes.
+
+        Raises:
+            OSError: the other side has gone.
+        """
+        sealed = data if self._tls is None else self._tls.sealed(data)
+        await asyncio.get_running_loop().sock_sendall(self._socket, sealed)
+
+    def look(self) -> bytes | None:
+        """Return what has come, up to `TAKE_BYTES`; None where nothing has, no bytes at the end.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        try:
+            data = self._socket.recv(TAKE_BYTES)
+        except BlockingIOError:
+            return None
+        return data if self._tls is None else self._tls.opened(data)
+
+    async def wait(self, timeout_s: float | None) -> bytes:
+        """Return what comes next, no bytes at the end.
+
+        Raises:
+            TimeoutError: nothing has come in time.
+            OSError: the connection broke.
+        """
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(timeout_s):
+            while True:
+                data = await loop.sock_recv(self._socket, TAKE_BYTES)
+                opened = data if self._tls is None else self._tls.opened(data)
+                if opened is not None:
+                    return opened
+
+    def close(self) -> None:
+        """Close the connection; a second call does nothing."""
+        self._socket.close()
+
+    async def _secure(self, context: ssl.SSLContext, host: str) -> None:
+        """Begin TLS."""
+        loop = asyncio.get_running_loop()
+        tls = _Tls(context, host)
+        while not tls.shaken():
+            await loop.sock_sendall(self._socket, tls.outgoing.read())
+            tls.receive(await loop.sock_recv(self._socket, TAKE_BYTES))
+        await loop.sock_sendall(self._socket, tls.outgoing.read())
+        self._tls = tls
+
+
+class _Tls:
+    """TLS between two stores of bytes: what is to be sent, and what has come."""
+
+    def __init__(self, context: ssl.SSLContext, host: str) -> None:
+        self.outgoing = ssl.MemoryBIO()
+        self._incoming = ssl.MemoryBIO()
+        self._object = context.wrap_bio(self._incoming, self.outgoing, server_hostname=host)
+
+    def shaken(self) -> bool:
+        """Go on with the handshake; say whether it is over."""
+        try:
+            self._object.do_handshake()
+        except ssl.SSLWantReadError:
+            return False
+        return True
+
+    def receive(self, data: bytes) -> None:
+        """Take in bytes that have come; none at the end."""
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def sealed(self, data: bytes) -> bytes:
+        """Return data as it is sent."""
+        self._object.write(data)
+        return self.outgoing.read()
+
+    def opened(self, data: bytes) -> bytes | None:
+        """Return the data in bytes that have come: None where it is not whole yet, no bytes at the end."""
+        self.receive(data)
+        parts: list[bytes] = []
+        try:
+            while part := self._object.read(TAKE_BYTES):
+                parts.append(part)
+        except ssl.SSLWantReadError:
+            return b"".join(parts) or None
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            pass  # the framing of the answer tells whether it was whole
+        return b"".join(parts)
+
+
+async def _connected(host: str, port: int, timeout_s: float | None) -> socket.socket:
+    """Return a socket connected to the first address of a host that answers; each has its share of the time."""
+    loop = asyncio.get_running_loop()
+    try:
+        # An address needs no resolver, and so no thread.
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError("no host can have this name") from None
+    fault: OSError = OSError("the host has no address")
+    for family, kind, protocol, _, address in found:
+        raw = socket.socket(family, kind, protocol)
+        try:
+            raw.setblocking(False)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            async with asyncio.timeout(None if timeout_s is None else timeout_s / len(found)):
+                await loop.sock_connect(raw, address)
+        except OSError as error:
+            raw.close()
+            fault = error
+        except BaseException:
+            raw.close()
+            raise
+        else:
+            return raw
+    raise fault
