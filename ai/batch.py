@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -30,9 +31,18 @@ from ai.errors import ClientError, ParseError
 from ai.parse import SlotText
 from ai.plan import LlmUsage, Outcome
 from ai.planners.base import OnPlan
-from ai.prompt import PROMPT_VERSION, REPLY_TOKENS, asked_again, build_prompt, slots_of
+from ai.prompt import (
+    PROMPT_VERSION,
+    REPLY_TOKENS,
+    asked_again,
+    build_prompt,
+    slots_of,
+    system_message,
+    user_message,
+)
 from ai.sharding import CallSignal, Gate, ShardSizes
 from ai.snapshot import AgentId, SnapshotBatch
+from ai.steps import READERS_MAX
 from ai.tokens import estimate_tokens
 
 TOKENS_MAX: Final = 4096
@@ -222,8 +232,12 @@ class BatchInferenceExecutor:
 
 
 def _prompt_tokens(request: BatchRequest, batch: SnapshotBatch) -> int:
-    prompt = build_prompt(batch, request.registry, encoding=request.encoding, examples=request.examples)
-    return estimate_tokens(prompt.system) + estimate_tokens(prompt.user)
+    system = system_message(request.registry, encoding=request.encoding, examples=request.examples)
+    return _tokens_of(system) + estimate_tokens(user_message(batch, encoding=request.encoding))
+
+
+# The same few messages, tick after tick.
+_tokens_of = lru_cache(maxsize=READERS_MAX)(estimate_tokens)
 
 
 @dataclass(slots=True)

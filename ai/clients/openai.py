@@ -14,6 +14,7 @@ from ai.clients.base import Endpoint, LlmChunk, LlmRequest
 from ai.clients.wire.flavours import GENERIC, LLAMA_SERVER, OPENAI, OPTIONAL, VLLM, Flavour, body
 from ai.clients.wire.framing import LINE_BYTES_MAX, LineFramer
 from ai.clients.wire.redaction import shown
+from ai.clients.wire.repeats import Repeats, joined
 from ai.clients.wire.reply import Reply
 from ai.clients.wire.transport import (
     SHARED_KEY,
@@ -168,7 +169,8 @@ class OpenAIClient:
 class SseReader:
     """Turns the bytes of a streamed reply into chunks; `feed` takes any split of the bytes.
 
-    `done` is set by the server's `[DONE]`. `reported` makes the error of what a server reports inside the stream.
+    `done` says that nothing more is to be read: after the server's `[DONE]`, and after a fault, which `close` raises.
+    `reported` makes the error of what a server reports inside the stream.
     """
 
     def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
@@ -176,6 +178,8 @@ class SseReader:
         self.reply = reply
         self._reported = reported
         self._framer = LineFramer()
+        self._repeats = Repeats(_text_alone)
+        self._fault: ClientError | None = None
         self._seen = False
         self._idle = 0
         self._finish: str | None = None
@@ -184,23 +188,35 @@ class SseReader:
         self._timings: dict[str, float] = {}
 
     def feed(self, data: bytes) -> LlmChunk:
-        """Read the next bytes and return what they hold, possibly nothing.
-
-        Raises:
-            ClientError: the server reports an error, sends no event stream, or sends too much.
-        """
-        for line in self._framer.feed(data):
-            if self.done:
-                break
-            self._line(line)
+        """Read the next bytes and return what they hold, possibly nothing."""
+        repeated: list[bytes] = []
+        try:
+            for line in self._framer.feed(data):
+                if self.done:
+                    break
+                if not line:
+                    continue
+                literal = self._repeats.literal(line)
+                if literal is not None:
+                    repeated.append(literal)
+                    continue
+                self._add(repeated)
+                self._line(line)
+        except ClientError as error:
+            # What came before it is good and is handed on first.
+            self.done, self._fault = True, error
+        self._add(repeated)
         return self.reply.take()
 
     def close(self) -> LlmChunk:
         """Return the last chunk, after the last byte.
 
         Raises:
-            ClientError: the stream ended before the reply did, or the model declined to answer.
+            ClientError: the server reported an error, sent no event stream or too much, the stream ended before the
+                reply did, or the model declined to answer.
         """
+        if self._fault is not None:
+            raise self._fault
         if not self.done:
             self._line(self._framer.rest())
         if self._refusal:
@@ -208,6 +224,13 @@ class SseReader:
         if not self.done and self._finish is None:
             raise ClientError("the stream ended before the reply was complete", outcome="cut")
         return self.reply.end(self._finish or "stop", self._usage, self._timings)
+
+    def _add(self, repeated: list[bytes]) -> None:
+        """Add the texts of events that repeat one before, and forget them."""
+        if repeated:
+            self._idle = 0
+            self.reply.add(joined(repeated))
+            repeated.clear()
 
     def _line(self, line: bytes) -> None:
         if line.startswith(b"data:"):
@@ -221,6 +244,7 @@ class SseReader:
                 raise ClientError("the server sent an event that is not JSON")
             if isinstance(event, dict):
                 self._event(event)
+                self._repeats.learn(line, len(b"data:"), event)
             return
         self._idle += len(line)
         if line and not self._seen and not line.startswith(_FIELDS):
@@ -253,6 +277,16 @@ class SseReader:
         self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
         if isinstance(refusal, str):
             self._refusal.append(refusal)
+
+
+def _text_alone(event: Any) -> str | None:
+    """Return the piece of the answer in a decoded event that holds nothing else of interest."""
+    match event:
+        case {"choices": [{"delta": {"content": str(text), **delta}, **choice}, *_], **more}:
+            other = delta.get("reasoning_content"), delta.get("reasoning"), delta.get("refusal"), more.get("error")
+            known = (choice.get("finish_reason"), more.get("usage"), more.get("timings"), *other)
+            return text if not any(known) else None
+    return None
 
 
 _NO_JSON: Final = object()

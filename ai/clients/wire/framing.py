@@ -32,15 +32,14 @@ class LineFramer:
         self._size += len(data)
         if self._size > REPLY_BYTES_MAX:
             raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
-        self._buffer += data
         lines: list[bytes] = []
         if b"\n" in data:
-            *whole, rest = self._buffer.split(b"\n")
-            lines = [bytes(line).removesuffix(b"\r") for line in whole]
-            self._buffer = rest
+            *lines, data = (bytes(self._buffer) + data).split(b"\n")
+            self._buffer.clear()
+        self._buffer += data
         if max(len(self._buffer), *map(len, lines), 0) > LINE_BYTES_MAX:
             raise ClientError(f"a line of the reply is longer than {LINE_BYTES_MAX} bytes", outcome="cut")
-        return lines
+        return [line.removesuffix(b"\r") for line in lines]
 
     def rest(self) -> bytes:
         """Return what stands after the last newline: the last line of a server that does not end it."""

@@ -112,18 +112,15 @@ class Measured:
     """A body of a length that the head told."""
 
     def __init__(self, length: int) -> None:
+        self.done = not length
         self.broken = False
         self._left = length
-
-    @property
-    def done(self) -> bool:
-        """Whether all of it has come."""
-        return not self._left
 
     def feed(self, data: bytes) -> bytes:
         """Return the part of the body that these bytes hold."""
         part = data[: self._left]
         self._left -= len(part)
+        self.done = not self._left
         return part
 
 
