@@ -16,6 +16,7 @@ import httpx
 
 from ai.clients.base import Endpoint, LlmChunk, LlmRequest
 from ai.clients.wire.framing import LineFramer
+from ai.clients.wire.repeats import Repeats
 from ai.clients.wire.reply import Reply
 from ai.clients.wire.transport import SHARED_KEY, Transport, checked_url, model_and_url, public_name
 from ai.errors import ClientError, ContractError
@@ -150,8 +151,8 @@ class OllamaClient:
 class NdjsonReader:
     """Turns the bytes of a streamed chat into chunks; `feed` takes any split of the bytes.
 
-    `done` is set by the line that ends the reply. A stream that ends without one was cut: Ollama ends one so when a
-    model repeats itself.
+    `done` says that nothing more is to be read: after the line that ends the reply, and after a fault, which `close`
+    raises. A stream that ends without such a line was cut: Ollama ends one so when a model repeats itself.
     """
 
     def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
@@ -159,26 +160,33 @@ class NdjsonReader:
         self.reply = reply
         self._reported = reported
         self._framer = LineFramer()
+        self._repeats = Repeats(_text_alone)
+        self._fault: ClientError | None = None
         self._last: Mapping[str, Any] = {}
 
     def feed(self, data: bytes) -> LlmChunk:
-        """Read the next bytes and return what they hold, possibly nothing.
-
-        Raises:
-            ClientError: the server reports an error, sends no JSON lines, or sends too much.
-        """
-        for line in self._framer.feed(data):
-            if self.done:
-                break
-            self._line(line)
+        """Read the next bytes and return what they hold, possibly nothing."""
+        try:
+            for repeated, line in self._repeats.runs(self._framer.feed(data)):
+                if self.done:
+                    break
+                if repeated:
+                    self.reply.add(repeated)
+                self._line(line)
+        except ClientError as error:
+            # What came before it is good and is handed on first.
+            self.done, self._fault = True, error
         return self.reply.take()
 
     def close(self) -> LlmChunk:
         """Return the last chunk, after the last byte.
 
         Raises:
-            ClientError: the stream ended before the reply did.
+            ClientError: the server reported an error, sent no JSON lines or too much, or the stream ended before the
+                reply did.
         """
+        if self._fault is not None:
+            raise self._fault
         if not self.done:
             self._line(self._framer.rest())
         if not self.done:
@@ -204,6 +212,16 @@ class NdjsonReader:
         # Either sign of the end will do: some versions leave one of them out.
         if event.get("done") is True or event.get("done_reason"):
             self.done, self._last = True, event
+        self._repeats.learn(line, 0, event)
+
+
+def _text_alone(event: Any) -> str | None:
+    """Return the piece of the answer in a decoded event that holds nothing else of interest."""
+    match event:
+        case {"message": {"content": str(text), **message}, **more}:
+            known = (message.get("thinking"), more.get("error"), more.get("done"), more.get("done_reason"))
+            return None if any(known) else text
+    return None
 
 
 def _timings(last: Mapping[str, Any]) -> dict[str, float]:

@@ -14,7 +14,7 @@ from ai.clients.base import Endpoint, LlmChunk, LlmRequest
 from ai.clients.wire.flavours import GENERIC, LLAMA_SERVER, OPENAI, OPTIONAL, VLLM, Flavour, body
 from ai.clients.wire.framing import LINE_BYTES_MAX, LineFramer
 from ai.clients.wire.redaction import shown
-from ai.clients.wire.repeats import Repeats, joined
+from ai.clients.wire.repeats import Repeats
 from ai.clients.wire.reply import Reply
 from ai.clients.wire.transport import (
     SHARED_KEY,
@@ -189,23 +189,17 @@ class SseReader:
 
     def feed(self, data: bytes) -> LlmChunk:
         """Read the next bytes and return what they hold, possibly nothing."""
-        repeated: list[bytes] = []
         try:
-            for line in self._framer.feed(data):
+            for repeated, line in self._repeats.runs(self._framer.feed(data)):
                 if self.done:
                     break
-                if not line:
-                    continue
-                literal = self._repeats.literal(line)
-                if literal is not None:
-                    repeated.append(literal)
-                    continue
-                self._add(repeated)
+                if repeated:
+                    self._idle = 0
+                    self.reply.add(repeated)
                 self._line(line)
         except ClientError as error:
             # What came before it is good and is handed on first.
             self.done, self._fault = True, error
-        self._add(repeated)
         return self.reply.take()
 
     def close(self) -> LlmChunk:
@@ -224,13 +218,6 @@ class SseReader:
         if not self.done and self._finish is None:
             raise ClientError("the stream ended before the reply was complete", outcome="cut")
         return self.reply.end(self._finish or "stop", self._usage, self._timings)
-
-    def _add(self, repeated: list[bytes]) -> None:
-        """Add the texts of events that repeat one before, and forget them."""
-        if repeated:
-            self._idle = 0
-            self.reply.add(joined(repeated))
-            repeated.clear()
 
     def _line(self, line: bytes) -> None:
         if line.startswith(b"data:"):
@@ -285,7 +272,7 @@ def _text_alone(event: Any) -> str | None:
         case {"choices": [{"delta": {"content": str(text), **delta}, **choice}, *_], **more}:
             other = delta.get("reasoning_content"), delta.get("reasoning"), delta.get("refusal"), more.get("error")
             known = (choice.get("finish_reason"), more.get("usage"), more.get("timings"), *other)
-            return text if not any(known) else None
+            return None if any(known) else text
     return None
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 _LITERAL: Final = rb'((?:[^"\\\x00-\x1f\x80-\xff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)'
 """What may stand between the quotes of a JSON string; text beyond ASCII only as escapes."""
 _FIELD: Final = re.compile(rb'"content":[ ]?"' + _LITERAL + rb'"')
+_IGNORED: Final = re.compile(rb'(?<="created_at":")[^"\\]*|(?<="obfuscation":")[^"\\]*')
+"""Values that are another in each event and of no interest."""
+_ANY: Final = rb'[^"\\\x00-\x1f\x80-\xff]*+'
 _PROBE: Final = "\u2026?"
 """A text put in place of the real one, to see that it stands for nothing else."""
 _LEARNT_MAX: Final = 4
@@ -31,13 +34,23 @@ class Repeats:
         self._same: re.Pattern[bytes] | None = None
         self._left = _LEARNT_MAX
 
-    def literal(self, line: bytes) -> bytes | None:
-        """Return the text's JSON, without its quotes, of an event that repeats the one learnt, None of any other.
+    def runs(self, lines: list[bytes]) -> Iterator[tuple[str, bytes]]:
+        """Yield each line that repeats nothing, and before it the joined texts of those that do; the last may be empty.
 
-        Such literals, one after the other, are the literal of the texts, one after the other.
+        What is learnt from a line counts for those after it.
         """
-        match = None if self._same is None else self._same.fullmatch(line)
-        return None if match is None else match[1]
+        literals: list[bytes] = []
+        for line in lines:
+            if not line:
+                continue
+            match = None if self._same is None else self._same.fullmatch(line)
+            if match is None:
+                yield _joined(literals), line
+                literals.clear()
+            else:
+                literals.append(match[1])
+        if literals:
+            yield _joined(literals), b""
 
     def learn(self, line: bytes, start: int, decoded: Any) -> None:
         """Take a line, whose JSON begins at a place and has been decoded, as the one that others may repeat."""
@@ -47,12 +60,16 @@ class Repeats:
         if field is None:
             return
         self._left -= 1
-        before, after = line[: field.start(1)], line[field.end(1) :]
-        probed = json.loads(before[start:] + json.dumps(_PROBE)[1:-1].encode() + after)
+        before, after = (_IGNORED.split(part) for part in (line[: field.start(1)], line[field.end(1) :]))
+        probed = json.loads((b"".join(before) + json.dumps(_PROBE)[1:-1].encode() + b"".join(after))[start:])
         if self._text_of(probed) == _PROBE:
-            self._same = re.compile(re.escape(before) + _LITERAL + re.escape(after))
+            self._same = re.compile(_pattern(before) + _LITERAL + _pattern(after))
 
 
-def joined(literals: list[bytes]) -> str:
-    """Return the text of literals, one after the other."""
-    return str(json.loads(b'"%b"' % b"".join(literals)))
+def _joined(literals: list[bytes]) -> str:
+    """Return the text of literals: one after the other they are the literal of the texts, one after the other."""
+    return str(json.loads(b'"%b"' % b"".join(literals))) if literals else ""
+
+
+def _pattern(parts: list[bytes]) -> bytes:
+    return _ANY.join(map(re.escape, parts))
