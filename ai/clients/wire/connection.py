@@ -1,7 +1,7 @@
 """One TCP connection, with TLS or without, whose reader decides when to look at it.
 
 Between two looks nothing runs: what arrives waits in the kernel. asyncio's own transports wake up for every packet, and
-a server that writes token by token sends a packet for each.
+a server that writes token by token sends a packet for each. Only the end of a connection is told at once.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 TAKE_BYTES: Final = 65_536
@@ -76,9 +78,28 @@ class Connection:
                 if opened is not None:
                     return opened
 
+    def watch(self, ended: Callable[[], None]) -> None:
+        """Call back once, when the other side has closed or as much has come as one look takes.
+
+        From then on `wait` is of no use. Where the system cannot tell, looks alone find out.
+        """
+        loop = asyncio.get_running_loop()
+
+        def woken() -> None:
+            loop.remove_reader(self._socket)
+            ended()
+
+        with suppress(OSError, NotImplementedError):
+            # Below its low-water mark a socket counts as readable only when it has ended.
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, TAKE_BYTES)
+            loop.add_reader(self._socket, woken)
+
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
-        self._socket.close()
+        if self._socket.fileno() >= 0:
+            with suppress(NotImplementedError):
+                asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
 
     async def _secure(self, context: ssl.SSLContext, host: str) -> None:
         """Begin TLS."""

@@ -1,9 +1,9 @@
 """An httpx transport for replies that come token by token: it looks at them now and then and takes what has gathered.
 
 A server that writes fifty tokens a second wakes an ordinary reader fifty times a second, for each of its calls. This
-one waits before it looks again for about a tenth of the time that the call has taken so far, at most `GATHER_S`: what
-has come is known hardly later than it was sent, and quick replies are read at once. Looks fall on multiples of the
-wait, on the loop's clock, so that all calls of a batch are looked at in one turn of the loop.
+one looks again after a share of the time that the call has taken so far, and at once when the reply has ended: what has
+come is known a little later than it was sent, the whole no later. Looks fall on multiples of the wait, on the loop's
+clock, so that all calls of a batch are looked at in one turn of the loop.
 
 Each call has a connection of its own, closed with it. Proxies are not known here.
 """
@@ -20,16 +20,16 @@ from typing import Final
 import h11
 import httpx
 
-from ai.clients.wire.connection import TAKE_BYTES, Connection
+from ai.clients.wire.connection import Connection
 from ai.clients.wire.http1 import Body, Exchange
 from ai.errors import ClientError
 
-GATHER_S: Final = 0.25
+GATHER_S: Final = 0.5
 """Longest wait between two looks at a reply, seconds; a power of two."""
-GATHER_SHARE: Final = 1 / 8
-"""The wait between two looks, as a share of the time that the call has taken so far."""
 GATHER_MIN_S: Final = 2.0**-9
-"""Waits shorter than this are none: the next byte is awaited instead, seconds."""
+"""Shortest wait between two looks, seconds; a power of two."""
+GATHER_SHARE: Final = 1 / 4
+"""The longest wait as a share of the time that the call has taken so far."""
 LEFT: Final = "left_s"
 """The extension of a request that says how many seconds are left until nobody waits for it any more."""
 
@@ -53,7 +53,6 @@ class GatherTransport(httpx.AsyncBaseTransport):
         timeouts = request.extensions["timeout"]
         left_s = request.extensions.get(LEFT)
         begun = asyncio.get_running_loop().time()
-        pace = _Pace(begun, math.inf if left_s is None else begun + left_s, timeouts["read"])
         url = request.url
         exchange = Exchange(request.method, url.raw_path, request.headers.raw, await request.aread())
         with _told(httpx.ConnectTimeout, httpx.ConnectError):
@@ -77,64 +76,93 @@ class GatherTransport(httpx.AsyncBaseTransport):
         except BaseException:
             connection.close()
             raise
-        stream = _Stream(connection, exchange.body, first, pace)
+        ends = math.inf if left_s is None else begun + left_s
+        silence_s = math.inf if timeouts["read"] is None else timeouts["read"]
+        stream = _Stream(connection, exchange.body, first, begun=begun, ends=ends, silence_s=silence_s)
         return httpx.Response(exchange.status, headers=list(exchange.headers), stream=stream)
 
 
-class _Pace:
-    """When a reply is looked at next: `ends` is when nobody waits for it any more, on the loop's clock."""
+def next_look(now: float, begun: float, ends: float) -> float:
+    """Return when a reply is looked at next.
 
-    def __init__(self, begun: float, ends: float, silence_s: float | None) -> None:
-        self._begun = begun
-        self._ends = ends
-        self._silence_s = math.inf if silence_s is None else silence_s
-
-    def wait_s(self, now: float) -> float:
-        """Return the seconds until the next look, 0 to await the next byte.
-
-        Towards the end of its time a reply is looked at more and more often, so that nothing of it comes too late.
-        """
-        longest = min(GATHER_S, GATHER_SHARE * (now - self._begun), (self._ends - now) / 2, self._silence_s / 2)
-        if longest < GATHER_MIN_S:
-            return 0.0
-        interval = 2.0 ** math.floor(math.log2(longest))
-        return interval - now % interval
-
-    def silence_left_s(self, since: float, now: float) -> float | None:
-        """Return how long a reply may go on being silent, which it is since a time."""
-        return None if self._silence_s == math.inf else max(self._silence_s - (now - since), 0.0)
+    All times are on one clock, seconds; `begun` is when the call began, `ends` when nobody waits for it any more.
+    Towards that, looks come closer and closer, so that nothing comes too late.
+    """
+    left = ends - now if ends > now else math.inf
+    longest = min(GATHER_S, GATHER_SHARE * (now - begun), left / 2)
+    interval = 2.0 ** math.floor(math.log2(max(longest, GATHER_MIN_S)))
+    return now - now % interval + interval
 
 
 class _Stream(httpx.AsyncByteStream):
-    """The body of one answer, in the pieces in which it was taken."""
+    """The body of one answer, in the pieces in which it was taken; an empty one for a look that found nothing.
 
-    def __init__(self, connection: Connection, body: Body, first: bytes, pace: _Pace) -> None:
+    `silence_s` is how long nothing may come.
+    """
+
+    def __init__(
+        self, connection: Connection, body: Body, first: bytes, *, begun: float, ends: float, silence_s: float
+    ) -> None:
         self._connection = connection
         self._body = body
         self._first = first
-        self._pace = pace
+        self._begun = begun
+        self._ends = ends
+        self._silence_s = silence_s
+        self._ended = False
+        self._turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        connection.watch(self._at_end)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        loop, connection, body, pace = asyncio.get_running_loop(), self._connection, self._body, self._pace
-        heard = loop.time()
-        if self._first:
+        loop, body = asyncio.get_running_loop(), self._body
+        heard, begun = loop.time(), bool(self._first)
+        if begun:
             yield self._first
-        full = False
         while not body.done:
-            # After a full look there is more, and no wait for it, but other calls have their turn.
-            if (wait_s := 0.0 if full else pace.wait_s(loop.time())) or full:
-                await asyncio.sleep(wait_s)
-            with _told(httpx.ReadTimeout, httpx.ReadError):
-                data = connection.look()
-                if data is None:
-                    data = await connection.wait(pace.silence_left_s(heard, loop.time()))
-            heard, full = loop.time(), len(data) >= TAKE_BYTES
+            await self._wait(heard + self._silence_s)
+            try:
+                data = self._connection.look()
+            except OSError:
+                raise httpx.ReadError("the connection failed") from None
+            if data is None:
+                if self._ended:
+                    # It was much, and not the end.
+                    self._ended = False
+                    self._connection.watch(self._at_end)
+                if loop.time() - heard >= self._silence_s:
+                    raise httpx.ReadTimeout("nothing in time")
+                if begun:
+                    yield b""
+                continue
             part = body.feed(data)
             if not data and not body.done:
                 raise httpx.RemoteProtocolError("the server hung up in the middle of its answer")
+            heard, begun = loop.time(), True
             yield part
         if body.broken:
             raise ClientError("the server broke the framing of its answer")
+
+    async def _wait(self, silent: float) -> None:
+        """Wait for the next look; at the time `silent` the reply has been so for too long."""
+        loop = asyncio.get_running_loop()
+        if self._ended:
+            # There is more, and no need to wait for it; but other calls have their turn.
+            await asyncio.sleep(0)
+            return
+        self._turn = loop.create_future()
+        timer = loop.call_at(next_look(loop.time(), self._begun, min(self._ends, silent)), self._wake)
+        try:
+            await self._turn
+        finally:
+            timer.cancel()
+
+    def _wake(self) -> None:
+        if not self._turn.done():
+            self._turn.set_result(None)
+
+    def _at_end(self) -> None:
+        self._ended = True
+        self._wake()
 
     async def aclose(self) -> None:
         """Close the connection."""

@@ -4,8 +4,9 @@ Every streamed call asks for its connection to be closed: llama-server closes it
 promises to keep it, and the next call on it would race with that (measured: 11 of 150 calls failed). A call that the
 server hung up on before any byte of an answer is marked as such (`ClientError.hung_up`), for the retry loop.
 
-Nothing here is ever cancelled from inside: cancelling a read leaks its connection in the HTTP library. The pool has no
-limit of its own, because a slot lost in it would block later calls; calls are bounded by a gate of this module.
+Calls are made by a transport of ours (`gather`), or by the HTTP library's own where a proxy may be in between. Nothing
+here is ever cancelled from inside: there, cancelling a read leaks its connection. The pool has no limit of its own,
+because a slot lost in it would block later calls; calls are bounded by a gate of this module.
 """
 
 from __future__ import annotations
