@@ -11,6 +11,7 @@ import io
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -36,6 +37,9 @@ from sim.replay.writer import ReplayWriter
 from sim.scenario import Scenario, tiers_of_teams
 from sim.simulation import Simulation, TickReport
 from sim.tiers import build_tiers
+
+NOTHING_RECORDED: Final = "the record has nothing for this agent"
+"""Why a model tier has no plan for an agent that it was not asked for when the run was recorded."""
 
 
 class RecordedTier:
@@ -71,7 +75,7 @@ class RecordedTier:
         texts: dict[int, str] = {}
         for key in batch.keys.tolist():
             plan: tuple[EncodedStep, ...] = ()
-            outcome, error = self._failures.get(key, (Outcome.MISSING, "the record has nothing for this agent"))
+            outcome, error = self._failures.get(key, (Outcome.MISSING, NOTHING_RECORDED))
             if key in self._texts:
                 try:
                     plan, outcome, error = self._encoding.encode(self._texts[key], registry), Outcome.OK, None
@@ -263,8 +267,10 @@ def _difference(then: object, now: object) -> str:
     return f"{now!r}, not {then!r}"
 
 
-def rerecord(replay: Replay) -> bytes:
+def rerecord(replay: Replay, plugin_files: Sequence[Path] = ()) -> bytes:
     """Run a whole replay again and return the bytes that recording it now gives: the same, but for the header's `env`.
+
+    Where it is not the same any more, it may end sooner; it never goes on beyond the ticks that were recorded.
 
     Raises:
         ReplayError: the replay has no header.
@@ -274,9 +280,11 @@ def rerecord(replay: Replay) -> bytes:
         raise ReplayError("there is nothing to record again: the replay has no header")
     sink = io.BytesIO()
     writer, totals = ReplayWriter(sink), Totals()
-    with Playback(replay.header) as playback:
+    with Playback(replay.header, plugin_files) as playback:
         writer.write(HEADER, playback.header)
         for recorded in replay.ticks:
+            if playback.simulation.outcome is not None:
+                break
             tick = playback.tick(recorded)
             writer.write(TICK, tick)
             totals.add(tick)

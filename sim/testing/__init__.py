@@ -1,7 +1,8 @@
 """What authors of parts of a simulation test with.
 
 Checkers need no test framework; one raises `AssertionError` with one sentence. Strategies and `WorldMachine` need
-hypothesis (`pip install tickweave[testing]`), which is imported when the first of them is asked for.
+hypothesis (`pip install tickweave[testing]`). Everything is imported when it is asked for: pytest loads the plug-in in
+this package at every start, which must cost nothing.
 """
 
 from __future__ import annotations
@@ -9,16 +10,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
-from ai.testing import check_client, check_planner
-from sim.testing.actions import check_action
-from sim.testing.determinism import assert_deterministic, check_scenario
-from sim.testing.systems import check_system
-
 if TYPE_CHECKING:
+    from ai.testing import check_client, check_planner
+    from sim.testing.actions import check_action
     from sim.testing.arenas import inputs, scenarios
+    from sim.testing.determinism import assert_deterministic, check_scenario
     from sim.testing.machine import WorldMachine
     from sim.testing.planning import batches, plans, snapshots, steps
     from sim.testing.replies import fault_scripts, faults, hostile_replies
+    from sim.testing.systems import check_system
 
 __all__ = [
     "WorldMachine",
@@ -39,25 +39,29 @@ __all__ = [
     "steps",
 ]
 
-_LAZY: Final = {
-    "arenas": ("inputs", "scenarios"),
-    "machine": ("WorldMachine",),
-    "planning": ("batches", "plans", "snapshots", "steps"),
-    "replies": ("fault_scripts", "faults", "hostile_replies"),
+_PLACES: Final = {
+    "ai.testing": ("check_client", "check_planner"),
+    "sim.testing.actions": ("check_action",),
+    "sim.testing.arenas": ("inputs", "scenarios"),
+    "sim.testing.determinism": ("assert_deterministic", "check_scenario"),
+    "sim.testing.machine": ("WorldMachine",),
+    "sim.testing.planning": ("batches", "plans", "snapshots", "steps"),
+    "sim.testing.replies": ("fault_scripts", "faults", "hostile_replies"),
+    "sim.testing.systems": ("check_system",),
 }
-_MODULES: Final = {name: module for module, names in _LAZY.items() for name in names}
+_MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs hypothesis when it is asked for.
+    """Import what is asked for.
 
     Raises:
-        AttributeError: there is none of this name.
-        ImportError: hypothesis is not installed.
+        AttributeError: there is nothing of this name.
+        ImportError: it needs hypothesis, which is not installed.
     """
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        return getattr(import_module(_MODULES[name]), name)
     except ModuleNotFoundError as error:
         raise ImportError(f"sim.testing.{name} needs {error.name}; pip install 'tickweave[testing]'") from error
