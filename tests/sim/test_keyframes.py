@@ -176,7 +176,7 @@ def test_tampered_keyframes_are_no_match() -> None:
     assert verdict.first is not None
     first = verdict.first
     assert (first["tick"], first["component"], first["field"], first["key"]) == (3, "Health", "hp", 2)
-    assert (first["expected"], first["cause"]) == (first["actual"] + 7, "record")
+    assert (first["expected"], first["cause"]) == (first["actual"] + 7, "file")
 
 
 @pytest.mark.parametrize(
