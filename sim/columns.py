@@ -205,12 +205,19 @@ def limits(dtype: np.dtype[Any]) -> tuple[int, int]:
 class Store:
     """Holds one column of one world: `data` is `[*shape, capacity]`, of which the first n rows live."""
 
-    __slots__ = ("data", "lengths", "spec")
+    __slots__ = ("_living", "data", "lengths", "spec")
 
     def __init__(self, spec: ColumnSpec, capacity: int) -> None:
         self.spec = spec
         self.data: NDArray[Any] = np.zeros((*spec.shape, capacity), dtype=spec.dtype)
         self.lengths: Store | None = None
+        self._living = self.data[..., :0]
+
+    def living(self, n: int) -> NDArray[Any]:
+        """Hand out the first n rows, `[*shape, n]`; the view is kept, as n seldom changes."""
+        if self._living.shape[-1] != n:
+            self._living = self.data[..., :n]
+        return self._living
 
     def used(self, n: int) -> NDArray[Any]:
         """Hand out the entries in use of the first n rows: `[used, ..., n]`, or `[..., n]` without `used_by`.
@@ -219,8 +226,8 @@ class Store:
             WorldError: the column that says how many are in use says more than there are.
         """
         if self.lengths is None:
-            return self.data[..., :n]
-        lengths = self.lengths.data[:n]
+            return self.living(n)
+        lengths = self.lengths.living(n)
         most = max(int(lengths[lengths.argmax()]), 0) if n else 0
         if most > self.spec.shape[0]:
             raise WorldError(
@@ -234,6 +241,7 @@ class Store:
         data = np.zeros((*self.spec.shape, capacity), dtype=self.spec.dtype)
         data[..., :n] = self.data[..., :n]
         self.data = data
+        self._living = data[..., :0]
 
 
 class Table:

@@ -224,7 +224,7 @@ class _TableCache:
             self.mask.renew(mask)
             changed = True
         for store, part in zip(table.stores, self.columns, strict=True):
-            raw = little_endian(store.data[..., :n] if store.lengths is None else store.used(n))
+            raw = little_endian(store.living(n) if store.lengths is None else store.used(n))
             if raw != part.raw:
                 part.renew(raw)
                 columns[part.label] = part.short

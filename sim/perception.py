@@ -35,7 +35,7 @@ from sim.world import World
 
 Rows = NDArray[np.intp]
 
-CLOSE_CELLS: Final = 4
+CLOSE_CELLS: Final = 3
 """How far an agent looks for friends at first, cells."""
 PAIRS_AT_ONCE: Final = 10_000
 """Pairs up to which everybody is compared with everybody, which beats looking up who is near."""

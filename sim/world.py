@@ -237,7 +237,8 @@ class World:
         self._keys = np.zeros(self._capacity, dtype=np.int64)
         self._ids = np.zeros(self._capacity, dtype=np.int64)
         # The last place is a sentinel that stays -1: keys out of range are clipped to it.
-        self._rows: NDArray[np.intp] | None = np.full(self._capacity + 1, -1, dtype=np.intp)
+        self._padded_rows = np.full(self._capacity + 2, -1, dtype=np.intp)
+        self._rows: NDArray[np.intp] | None = self._padded_rows[1:]
 
         self._views: dict[type[Component], Any] = {}
         self._handed: list[NDArray[Any]] = []
@@ -514,14 +515,14 @@ class World:
         if wanted.dtype.kind != "i":
             wanted = fit(wanted, np.dtype(np.int64), "keys")
         if self._rows is not None:
-            # As unsigned numbers the negative keys are huge, so one minimum sends both sides to the sentinel.
-            places = np.minimum(wanted.astype(np.uint64), np.uint64(self._rows.size - 1))
-            return self._rows[places.view(np.intp)]
+            # Clipped, keys below zero come to the place before the first, and those too large to the last: nobody's.
+            rows: NDArray[np.intp] = self._padded_rows.take(np.add(wanted, 1, dtype=np.int64), mode="clip")
+            return rows
         if self._n == 0:
             return np.full(wanted.shape, -1, dtype=np.intp)
         living = self._keys[: self._n]
-        rows = np.minimum(np.searchsorted(living, wanted), self._n - 1)
-        return np.where(living[rows] == wanted, rows, -1)
+        found = np.minimum(np.searchsorted(living, wanted), self._n - 1)
+        return np.where(living[found] == wanted, found, -1)
 
     def entity(self, key: int) -> EntityView:
         """Show one entity.
@@ -938,7 +939,8 @@ class World:
             self._rows = None
             return
         if self._rows is None or self._rows.size <= self._next_key:
-            self._rows = np.full(2 * self._next_key + 2, -1, dtype=np.intp)
+            self._padded_rows = np.full(2 * self._next_key + 3, -1, dtype=np.intp)
+            self._rows = self._padded_rows[1:]
             first = 0
         self._rows[self._keys[first : self._n]] = np.arange(first, self._n)
 

@@ -185,14 +185,18 @@ class Turn:
     def descend(self, rows: Rows, scores: NDArray[np.int32], now: NDArray[np.int32] | int) -> Cells:
         """Return the free neighbour with the lowest score below `now`, ties in the order N, W, E, S; -1 if none.
 
-        `scores` is `[4, m]` in that order. Free means: not a wall and nobody on it at the start of the phase.
+        `scores` is `[4, m]` in that order, and is used up. Free means: not a wall and nobody on it at the start of the
+        phase.
         """
         around = self.around(rows)
         shut = self.occupancy.closed[around]
         shut |= scores >= now
-        best = np.where(shut, NEVER, scores).argmin(0)
+        scores[shut] = NEVER
+        best = scores.argmin(0)
         at = np.arange(len(rows))
-        return np.where(shut[best, at], -1, around[best, at])
+        wanted: Cells = around[best, at]
+        wanted[shut[best, at]] = -1
+        return wanted
 
     def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
         """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
@@ -220,7 +224,7 @@ class Turn:
 
 def _by_goal(goals: Cells) -> Iterator[tuple[int, Rows]]:
     """Yield each goal and the places that have it; most often all walk to one."""
-    if len(goals) and (goals == goals[0]).all():
+    if len(goals) and not np.count_nonzero(goals != goals[0]):
         yield int(goals[0]), np.arange(len(goals))
         return
     for goal in np.unique(goals):
@@ -327,26 +331,36 @@ def first_of(*checks: tuple[NDArray[np.bool_], Refused]) -> Codes:
     """Return the code of the first check that fails for each agent, `Refused.NO` where none does."""
     found = np.zeros(len(checks[0][0]), np.int8)
     for failed, code in reversed(checks):
-        found[failed] = code.value
+        if np.count_nonzero(failed):
+            found[failed] = code.value
     return found
 
 
 def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True) -> Codes:
     """Judge a target: is it alive, an enemy (or a friend), near enough and in sight?"""
+    return judged_targets(turn, rows, keys, reach2, hostile=hostile)[0]
+
+
+def judged_targets(
+    turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True
+) -> tuple[Codes, NDArray[np.int32]]:
+    """Judge targets as `target_refusals` does; return that and their squared distances (anything for the gone)."""
     others = turn.target_rows(keys)
     # The row of one that is gone is -1 and reads some other agent's columns; what they say does not count.
     gone = others < 0
     wrong_side = (turn.team[rows] == turn.team[others]) == hostile
-    far = turn.distance2(rows, others) > reach2
+    distance2 = turn.distance2(rows, others)
+    far = distance2 > reach2
     hidden = np.zeros(len(rows), np.bool_)
     look = (~(gone | far)).nonzero()[0]
     hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(others[look]))
-    return first_of(
+    codes = first_of(
         (gone, Refused.TARGET_GONE),
         (wrong_side, Refused.NOT_HOSTILE),
         (far, Refused.OUT_OF_RANGE),
         (hidden, Refused.NO_SIGHT),
     )
+    return codes, distance2
 
 
 def aimed_at(turn: Turn, rows: Rows, args: Args, reach2: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -21,6 +21,7 @@ from sim.actions.base import (
     Turn,
     Walk,
     first_of,
+    judged_targets,
     period_of,
     target_refusals,
     tired,
@@ -109,9 +110,10 @@ class Approach(Walk):
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
         """Return who is near enough, or has lost the target from sight."""
-        lost: NDArray[np.bool_] = cls.refusals(turn, rows, args) != Refused.NO.value
-        near: NDArray[np.bool_] = turn.distance2(rows, turn.target_rows(args[0])) <= args[1].astype(np.int64) ** 2
-        return lost | near
+        sight2 = turn.world[Senses].sight[rows].astype(np.int64) ** 2
+        codes, distance2 = judged_targets(turn, rows, args[0], sight2)
+        over: NDArray[np.bool_] = (codes != Refused.NO.value) | (distance2 <= args[1].astype(np.int64) ** 2)
+        return over
 
     @classmethod
     def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:

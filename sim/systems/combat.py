@@ -40,14 +40,16 @@ class Combat(System):
             return
         health, morale, progress = world[Health], world[Morale], world[Progress]
         harm, mend = self._sum(world, frame.harm), self._sum(world, frame.mend)
-        harm = np.where(world[Guard].until > frame.tick, (harm + 1) // 2, harm)
+        guarded = world[Guard].until > frame.tick
+        if np.count_nonzero(guarded):
+            harm[guarded] = (harm[guarded] + 1) // 2
         alive_before = health.hp > 0
         health.hp[:] = np.where(mend + harm > 0, np.minimum(health.hp + mend - harm, health.hp_max), health.hp)
         died = alive_before & (health.hp <= 0)
         lost = harm.astype(np.int64) * frame.stage.parameters.morale.harm_percent // 100
-        if died.any():
+        if np.count_nonzero(died):
             lost += self._grief(world, frame, died.nonzero()[0])
-        morale.value[:] = np.clip(morale.value - lost, 0, MORALE_MAX)
+        morale.value[:] = np.minimum(np.maximum(morale.value - lost, 0), MORALE_MAX)
         startled = (harm > 0) & (progress.threats == 0) & (progress.status != Status.NONE.value)
         startled = (startled & ~world[Control].taken).nonzero()[0]
         progress.status[startled] = Status.STALE

@@ -48,6 +48,12 @@ from sim.world import System, World
 
 REFUSED_PAUSE_S: Final = 0.5
 """How long an agent whose plan was refused waits before it asks again, seconds."""
+EVERYONE: Final = slice(None)
+"""Indexes all agents there are."""
+# Read once: what an enumeration's member stands for is slow to ask for in every tick.
+RUNNING: Final = Status.RUNNING.value
+FINISHED: Final = Status.FINISHED.value
+ALLOWED: Final = Refused.NO.value
 
 
 class Execution(System):
@@ -79,15 +85,18 @@ class Execution(System):
     def in_use(self, world: World, registry: ToolRegistry) -> Iterator[tuple[type[Action], Rows, Args]]:
         """Yield each kind that someone's plan has come to, with their rows and arguments."""
         steps, progress = world[ActionSteps], world[Progress]
-        active = (progress.status == Status.RUNNING.value).nonzero()[0]
+        active = (progress.status == RUNNING).nonzero()[0]
         step = progress.step[active]
-        kind = steps.kind[step, active]
-        args = np.ascontiguousarray(steps.args[step, :, active].T)
+        if np.count_nonzero(step):
+            kind = steps.kind[step, active]
+            args = np.ascontiguousarray(steps.args[step, :, active].T)
+        else:
+            kind, args = steps.kind[0].take(active), steps.args[0].take(active, axis=1)
         for code in np.bincount(kind).nonzero()[0].tolist():
             members = (kind == code).nonzero()[0]
             action = registry.spec(code).kind
             assert issubclass(action, Action)
-            yield action, active[members], args[:, members]
+            yield action, active[members], args.take(members, axis=1)
 
     def settle(self, turn: Turn, frame: Frame) -> None:
         """Resolve at once what the actions of a turn asked for."""
@@ -124,40 +133,47 @@ class Execution(System):
             self._act(action, turn, rows, args)
 
     def _act(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
-        progress = turn.progress
-        going = progress.started_at[rows] >= 0
-        starting = ~going
-        if action.group:
-            starting &= turn.ready_at(action.group)[rows] <= turn.tick
-        first = starting.nonzero()[0]
-        if len(first):
-            first = first[self._allowed(action, turn, rows[first], args[:, first])]
-            begun, begun_args = rows[first], args[:, first]
-            action.begin(turn, begun, begun_args)
-            args[:, first] = begun_args
-            progress.started_at[begun] = turn.tick
-            if not issubclass(action, Walk):
-                progress.until[begun] = turn.tick + action.ticks(turn, begun_args) - 1
-            going[first] = True
-        on = going.nonzero()[0]
+        waiting = turn.progress.started_at[rows] < 0
+        if np.count_nonzero(waiting):
+            first = waiting.nonzero()[0]
+            if action.group:
+                first = first[turn.ready_at(action.group)[rows[first]] <= turn.tick]
+            if len(first):
+                waiting[self._start(action, turn, rows, args, first)] = False
+            on = (~waiting).nonzero()[0]
+            rows, args = rows[on], args.take(on, axis=1)
+        if not len(rows):
+            return
         if issubclass(action, Walk):
-            self._go(action, turn, rows[on], args[:, on])
+            self._go(action, turn, rows, args)
         else:
-            self._end(action, turn, rows[on], args[:, on])
+            self._end(action, turn, rows, args)
+
+    def _start(self, action: type[Action], turn: Turn, rows: Rows, args: Args, places: Rows) -> Rows:
+        """Let the agents at some places of `rows` take the step up if they may; return the places of those who do."""
+        places = places[self._allowed(action, turn, rows[places], args.take(places, axis=1))]
+        begun, begun_args = rows[places], args.take(places, axis=1)
+        action.begin(turn, begun, begun_args)
+        args[:, places] = begun_args
+        turn.progress.started_at[begun] = turn.tick
+        if not issubclass(action, Walk):
+            turn.progress.until[begun] = turn.tick + action.ticks(turn, begun_args) - 1
+        return places
 
     def _end(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Give the steps whose time is over their effect."""
         progress = turn.progress
         over = (progress.until[rows] <= turn.tick).nonzero()[0]
-        rows, args = rows[over], args[:, over]
+        if not len(over):
+            return
+        rows, args = rows[over], args.take(over, axis=1)
         late = progress.started_at[rows] < turn.tick
         if np.count_nonzero(late):
-            kept = ~late
-            kept[late] = self._allowed(action, turn, rows[late], args[:, late])
+            kept, again = ~late, late.nonzero()[0]
+            kept[again[self._allowed(action, turn, rows[again], args[:, again])]] = True
             rows, args = rows[kept], args[:, kept]
-        if not len(rows):
-            return
-        self._complete(action, turn, rows, args)
+        if len(rows):
+            self._complete(action, turn, rows, args)
 
     def _complete(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> None:
         """Let a kind have its effect, and its cooldown start."""
@@ -168,8 +184,6 @@ class Execution(System):
 
     def _go(self, action: type[Walk], turn: Turn, rows: Rows, args: Args) -> None:
         """Let walkers arrive, or ask for their next cell when it is time for one."""
-        if not len(rows):
-            return
         progress = turn.progress
         there = action.arrived(turn, rows, args)
         if np.count_nonzero(there):
@@ -178,9 +192,10 @@ class Execution(System):
         if turn.afflictions.holds(Condition.SUPPRESSED):
             period = period * (1 + turn.afflictions.under(Condition.SUPPRESSED, rows))
         due = (turn.tick - progress.started_at[rows]) % period == period - 1
-        on = (~there & due).nonzero()[0]
+        on = (due & ~there).nonzero()[0]
         if len(on):
-            turn.walk(rows[on], action.onward(turn, rows[on], args[:, on]))
+            walkers = rows[on]
+            turn.walk(walkers, action.onward(turn, walkers, args.take(on, axis=1)))
 
     def _walk(self, turn: Turn) -> None:
         """Settle all walks at once: the lowest key wins a cell; who fails too often is blocked."""
@@ -192,8 +207,9 @@ class Execution(System):
         wanting = (cells >= 0).nonzero()[0]
         won = np.zeros(len(rows), np.bool_)
         won[wanting] = turn.world.claim(cells[wanting], rows[wanting], turn.grid.size)
-        moved = rows[won]
-        position.x[moved], position.y[moved] = turn.grid.xy(cells[won])
+        winners = won.nonzero()[0]
+        moved = rows[winners]
+        position.x[moved], position.y[moved] = turn.grid.xy(cells[winners])
         progress.tries[moved] = 0
         if turn.afflictions.holds(Condition.AMBUSH):
             turn.afflictions.lift(Condition.AMBUSH, moved)
@@ -214,16 +230,18 @@ class Execution(System):
         progress.until[rows] = -1
         progress.tries[rows] = 0
         ended = rows[progress.step[rows] >= steps.length[rows]]
-        progress.status[ended] = Status.FINISHED
+        progress.status[ended] = FINISHED
         progress.step[ended] = 0
         progress.waiting_since[ended] = turn.tick
 
-    def _allowed(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who may take the step now, `[m]`; the plans of the others are refused."""
+    def _allowed(self, action: type[Action], turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_] | slice:
+        """Return who may take the step now, `[m]` or everyone; the plans of the others are refused."""
         codes = action.refusals(turn, rows, args)
-        allowed: NDArray[np.bool_] = codes == Refused.NO.value
-        if not allowed.all():
-            self._refuse(turn, rows[~allowed], codes[~allowed])
+        if not np.count_nonzero(codes):
+            return EVERYONE
+        refused = codes.nonzero()[0]
+        self._refuse(turn, rows[refused], codes[refused])
+        allowed: NDArray[np.bool_] = codes == ALLOWED
         return allowed
 
     def _refuse(self, turn: Turn, rows: Rows, codes: Codes | int) -> None:

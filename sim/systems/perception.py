@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from sim.grid import SIGHT_MAX
 from sim.perception import Sightings, occupancy_of, others_seen, perceive
 from sim.world import System, World
 
+RUNNING: Final = Status.RUNNING.value
+"""Read once: what an enumeration's member stands for is slow to ask for in every tick."""
+
 
 class Perception(System):
     """Gathers the agents that need a plan now, and what they know.
@@ -42,7 +45,7 @@ class Perception(System):
         stage, progress = frame.stage, world[Progress]
         most = stage.parameters.planning.per_tick_max
         frame.occupancy = occupancy_of(world, stage.grid)
-        waiting = (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
+        waiting = (progress.status != RUNNING) & (progress.waiting_since <= frame.tick)
         waiting &= (world[Health].hp > 0) & ~(world[Control].taken | world[Morale].broken)
         needing = _longest(waiting.nonzero()[0], progress.waiting_since, most)
         watching, within = self._watching(world, frame)
@@ -65,7 +68,7 @@ class Perception(System):
     def _watching(self, world: World, frame: Frame) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
-        peaceful = (progress.status == Status.RUNNING.value) & (progress.threats == 0)
+        peaceful = (progress.status == RUNNING) & (progress.threats == 0)
         peaceful = (peaceful & ~(world[Control].taken | world[Morale].broken)).nonzero()[0]
         current = progress.step[peaceful]
         scanning = steps.kind[current, peaceful] == stage.registry.code("Scan")
@@ -74,7 +77,8 @@ class Perception(System):
         places = (scanning | their_turn).nonzero()[0]
         rows, scanning = peaceful[places], scanning[places]
         radius = steps.args[current[places], 0, rows]
-        return rows, np.where(scanning & (radius != NONE), radius, SIGHT_MAX)
+        radius[~scanning | (radius == NONE)] = SIGHT_MAX
+        return rows, radius
 
 
 def _longest(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDArray[np.intp]:
@@ -86,9 +90,11 @@ def _longest(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDA
 
 def _threatened(world: World, seen: Sightings, rows: NDArray[np.intp], within: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Return which of `rows` see an enemy at most `within` cells away, `[len(rows)]`."""
-    team, reach2 = world[Team].id, np.full(world.n, -1, np.int32)
+    team, reach2 = world[Team].id, np.zeros(world.n, np.int32)
+    # What comes out for others than `rows` is not read.
     reach2[rows] = within * within
-    found = (seen.distance2 <= reach2[seen.viewer]) & (team[seen.viewer] != team[seen.other])
+    near = (seen.distance2 <= reach2[seen.viewer]).nonzero()[0]
+    viewer = seen.viewer[near]
     threatened = np.zeros(world.n, np.bool_)
-    threatened[seen.viewer[found]] = True
+    threatened[viewer[team[viewer] != team[seen.other[near]]]] = True
     return threatened[rows]

@@ -36,10 +36,11 @@ class Upkeep(System):
         self._break(world, frame)
         stage.smoke.expire(frame.tick + 1)
         oldest = frame.tick - stage.parameters.planning.ttl_s * stage.ticks_per_second
-        stale = (progress.status == Status.RUNNING.value) & (progress.planned_at <= oldest)
-        stale = (stale & ~world[Control].taken).nonzero()[0]
-        progress.status[stale] = Status.STALE
-        progress.waiting_since[stale] = frame.tick
+        old = progress.planned_at <= oldest
+        if np.count_nonzero(old):
+            stale = (old & (progress.status == Status.RUNNING.value) & ~world[Control].taken).nonzero()[0]
+            progress.status[stale] = Status.STALE
+            progress.waiting_since[stale] = frame.tick
 
     def _hearten(self, world: World, frame: Frame) -> None:
         """Raise morale by rest and by leaders who are near; once a second."""
@@ -59,7 +60,7 @@ class Upkeep(System):
         """Let those break whose morale is too low, and those rally whose morale has come back."""
         rules, morale, progress = frame.stage.parameters.morale, world[Morale], world[Progress]
         low, broken = morale.value < rules.break_below, morale.broken
-        if not (low.any() or broken.any()):
+        if not (np.count_nonzero(low) or np.count_nonzero(broken)):
             return
         now = low | (broken & (morale.value < rules.rally_at))
         now &= ~world[Control].taken & (world[Health].hp > 0)
