@@ -17,7 +17,22 @@ import typer
 from typer.exceptions import TyperException
 
 from ai.errors import AIError
-from sim.cli import bench, doctor, fake_llm, fork, pack, recover, run, scenarios, show, verify, versus
+from sim.cli import (
+    bench,
+    bundle,
+    doctor,
+    fake_llm,
+    fork,
+    migrate,
+    minimise,
+    pack,
+    recover,
+    run,
+    scenarios,
+    show,
+    verify,
+    versus,
+)
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
 from sim.errors import ScenarioError, SimError
 from sim.explain import one_line, shown
@@ -28,7 +43,10 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     show.show,
     show.diff,
     fork.fork,
+    bundle.bundle,
+    minimise.minimise,
     recover.recover,
+    migrate.migrate,
     pack.pack,
     pack.unpack,
     scenarios.scenarios,

@@ -36,6 +36,8 @@ from sim.inputs import Input
 
 FORMAT: Final = "tickweave/1"
 """Names the format and its major version; another one cannot be read by this package."""
+MINOR: Final = 0
+"""The minor version that is written. A higher one adds what older readers can pass over and cannot prove."""
 HEADER: Final = "H"
 TICK: Final = "T"
 KEYFRAME: Final = "K"
@@ -345,6 +347,7 @@ class Amendment(Body):
 class Header(Body):
     """What a run is: everything needed to make it again.
 
+    `minor` is the format's minor version.
     `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `plugins` are digests of their sources
     by name. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
     as "Component.column", are in the order of the ticks' `state` and `columns`. `llm` and `prompt_version` are null
@@ -353,6 +356,7 @@ class Header(Body):
     """
 
     format: Literal["tickweave/1"]
+    minor: Count = 0
     scenario: dict[str, Any]
     seed: Count
     run: Hex16

@@ -243,6 +243,8 @@ def scenario_at(header: Header, tick: int) -> Scenario:
 
 def objection(header: Header, again: Header) -> str | None:
     """Say why nothing can be proven here about a run with this header, or None."""
+    if header.minor > again.minor:
+        return f"the format is of a newer minor version, {header.minor}, than is known here ({again.minor})"
     if header.registry != again.registry:
         before, now = header.registry.kinds, again.registry.kinds
         changed = [f"without {name}" for name in before if name not in now]

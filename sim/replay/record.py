@@ -21,6 +21,7 @@ from sim.errors import ReplayError
 from sim.replay.format import (
     ERROR_CHARS_MAX,
     FORMAT,
+    MINOR,
     Amendment,
     Attempt,
     Changed,
@@ -96,6 +97,7 @@ def header_of(
     state = state_digest(simulation.world)
     return Header(
         format=FORMAT,
+        minor=MINOR,
         scenario=scenario,
         seed=simulation.seed,
         run=run_digest(scenario, simulation.seed),

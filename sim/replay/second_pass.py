@@ -85,15 +85,23 @@ def explained(
         ReplayError: the file cannot be read a second time.
     """
     first = verdict.first
-    if first is None or first["tick"] is None or first["cause"] in ("inputs", "file"):
-        return verdict if first is None else replace(verdict, details=tuple(_lines(first, None)))
-    look = look_again(source, first["tick"], plugin_files, progress)
-    parted = look.again or _vanished(look, first)
-    first = {**first, "stable": parted is None, "again": parted}
-    if first["component"] is not None and isinstance(look.here, Tick):
-        first["written_by"] = _writers(look, look.here, first["component"])
-    if parted is None and first["cause"] in _CODE and first["environment"]:
-        first["cause"] = "environment"
+    if first is None:
+        return verdict
+    unasked = first["tick"] is None or first["cause"] in ("inputs", "file")
+    return told(verdict, None if unasked else look_again(source, first["tick"] or 0, plugin_files, progress))
+
+
+def told(verdict: Verdict, look: Look | None) -> Verdict:
+    """Return a verdict that has a first difference with what a second pass saw, if there was one."""
+    assert verdict.first is not None
+    first = verdict.first.copy()
+    if look is not None:
+        parted = look.again or _vanished(look, first)
+        first["stable"], first["again"] = parted is None, parted
+        if first["component"] is not None and isinstance(look.here, Tick):
+            first["written_by"] = _writers(look, look.here, first["component"])
+        if parted is None and first["cause"] in _CODE and first["environment"]:
+            first["cause"] = "environment"
     return replace(verdict, first=first, cause=first["cause"], details=tuple(_lines(first, look)))
 
 
@@ -327,7 +335,8 @@ def _stability(look: Look, parted: Again | None) -> str:
             "so it was recorded by other code or elsewhere, or the file was altered"
         )
     what = ".".join(part for part in (parted["component"], parted["field"]) if part) or "the run"
-    what += "" if parted["key"] is None else f" of agent {parted['key']}"
+    whose = "place" if parted["component"] in look.before.resources else "agent"
+    what += "" if parted["key"] is None else f" of {whose} {parted['key']}"
     where = f"tick {parted['tick']}" + (f", phase {parted['phase']!r}" if parted["phase"] else "")
     return (
         f"made again {parted['how']}, it is not the same: {where}: {what} is {_short(parted['one'])} "

@@ -1,0 +1,34 @@
+"""`tickweave bundle`: a divergence as one file for a bug report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import SUFFIX, AsJson, print_json, progress_bar, require_file, write_whole
+from sim.explain import shown
+from sim.replay.bundle import bundle as bundle_replay
+from sim.replay.packed import SUFFIX as PACKED
+
+
+def bundle(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A replay that differs.")],
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="ZIP", help="Default: FILE.bundle.zip in this folder.")] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
+    ] = None,
+    with_plugins: Annotated[bool, typer.Option("--with-plugins", help="Put the plug-ins' sources in.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write what is known of a replay's first difference as a zip: verdict, records, both states, the replay so far."""
+    require_file(file)
+    target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.bundle.zip")
+    with write_whole(target, replace=out is not None, taken=[file]) as sink, progress_bar(shown(file), None) as show:
+        verdict = bundle_replay(Path(file), sink, plugin_files=plugin or (), with_plugins=with_plugins, progress=show)
+    if as_json:
+        print_json({"file": file, "bundle": str(target), "first": verdict.first, "reason": verdict.reason})
+    else:
+        typer.echo(f"{shown(str(target))}: {verdict.reason}")
