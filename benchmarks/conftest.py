@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 f"recording adds {info['recording_percent']:.1f} percent to a tick of {info['agents']} agents "
                 f"({info['plain_ms']:.3f} and {info['recorded_ms']:.3f} ms; at most {info['limit_percent']})"
             )
+    for line in _replay_costs({name: value for bench in found for name, value in bench.extra_info.items()}):
+        write(line)
     rows = [bench for bench in found if "phases_ms" in bench.extra_info]
     if not rows:
         return
@@ -36,3 +39,18 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             + " ".join(f"{info['phases_ms'][p]:>10.3f}" for p in phases)
         )
     write("loop: a fixed pure-Python loop timed beside each run, ms; compare runs on one machine by it.")
+
+
+def _replay_costs(info: Mapping[str, Any]) -> Iterator[str]:
+    """Say what replays cost, as far as it was measured, and what they may cost."""
+    if "verify_ratio" in info:
+        yield (
+            f"verifying a run of a model takes {info['verify_ratio']:.2f} of the run's own time without the model "
+            f"({info['verify_s']:.3f} and {info['run_s']:.3f} s; at most 1.2)"
+        )
+        yield f"a plan of a model adds {info['model_plan_bytes']:.1f} bytes in the terse encoding (at most 90)"
+    if "plan_bytes" in info:
+        yield (
+            f"a plan by rules adds {info['plan_bytes']:.1f} bytes to a tick (at most 8), beside a fixed part of up to "
+            f"{info['fixed_bytes']} bytes (at most 1000)"
+        )
