@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.checks.base import Case, Check, Finding, difference, seen
+from sim.errors import ScenarioError
 from sim.grid import Terrain
 from sim.scenario import AGENTS_MAX, GLYPHS, Scenario, terrain
 from sim.simulation import Simulation
@@ -59,11 +60,15 @@ def _only(state: WorldState, keys: NDArray[np.int64]) -> WorldState:
     return replace(state, keys=state.keys[kept], columns=columns, resources={})
 
 
-def _run(case: Case) -> Finding | None:
+def _run(case: Case) -> Finding | str | None:
     scenario = _alike(case)
+    try:
+        crowded = with_bystanders(scenario)
+    except ScenarioError as error:
+        return f"bystanders find no place: {error}"
     keys = np.arange(scenario.agents, dtype=np.int64)
     alone = Simulation(scenario, seed=case.seed, plugins=case.plugins, detail="full")
-    watched = Simulation(with_bystanders(scenario), seed=case.seed, plugins=case.plugins, detail="full")
+    watched = Simulation(crowded, seed=case.seed, plugins=case.plugins, detail="full")
     with alone, watched:
         for tick in range(case.ticks):
             if alone.world.next_key > scenario.agents:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sim.checks import CHECKS
+from ai.actions import CELLS_MAX
+from sim.checks import CHECKS, Case, bystanders, examine
 from sim.cli import invoke
 from sim.cli.common import FAILED, OK, USAGE
+from sim.scenario import Scenario, load
 
 MUTANTS = Path(__file__).parents[1] / "mutants"
 
@@ -50,6 +52,16 @@ def test_a_bug_that_the_guard_sees_stops_the_rest(tmp_path: Path, capsys: pytest
     first, *others = json.loads(capsys.readouterr().out)["checks"]
     assert "system 'bug' called time.time_ns()" in first["finding"]["said"]
     assert {entry["skipped"] for entry in others} == {"the guard stops the run"}
+
+
+def test_a_map_without_room_for_bystanders_is_no_finding() -> None:
+    """What cannot be run on a scenario is told as not run, with the reason."""
+    data = load(MUTANTS / "arena.toml").canonical()
+    data["map"]["rows"] = ["." * CELLS_MAX] * 8
+    (examined,) = examine(Case(Scenario.from_canonical(data), ticks=1), [bystanders.CHECK])
+    assert examined.finding is None
+    assert examined.skipped is not None
+    assert examined.skipped.startswith("bystanders find no place: ")
 
 
 @pytest.mark.parametrize(
