@@ -184,6 +184,10 @@ def _with_bystanders(scenario: Scenario) -> Scenario:
     return Scenario.from_canonical(data)
 
 
+def _against_all(aim: Any) -> bool:
+    return bool(aim.kind == "eliminate" and aim.team is None)
+
+
 def _values(simulation: Simulation, agents: int, width: int) -> dict[str, Any]:
     """Return everything about the first so many agents and the map's west, by key and cell."""
     world, grid, smoke = simulation.world, simulation.stage.grid, simulation.stage.smoke
@@ -199,10 +203,17 @@ def _values(simulation: Simulation, agents: int, width: int) -> dict[str, Any]:
 @FEW
 @given(data=st.data())
 def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
-    """Agents with keys after all others, behind a wall, leave every value of every other agent as it was."""
+    """Agents with keys after all others, behind a wall, leave every value of every other agent as it was.
+
+    Nobody may be asked to eliminate all others: whoever is added is one of them.
+    """
     drawn = data.draw(scenarios())
     planning = drawn.planning.model_copy(update={"per_tick_max": 1000})
-    scenario = drawn.model_copy(update={"ends": "never", "planning": planning})
+    teams = tuple(
+        team.model_copy(update={"objectives": tuple(aim for aim in team.objectives if not _against_all(aim))})
+        for team in drawn.teams
+    )
+    scenario = drawn.model_copy(update={"ends": "never", "planning": planning, "teams": teams})
     width, height = scenario.map.width, scenario.map.height
     timeline = {
         tick: [
