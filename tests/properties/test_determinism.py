@@ -20,7 +20,7 @@ from ai.plan import BatchPlans, PlanBatch
 from ai.snapshot import SnapshotBatch
 from sim.actions import default_registry
 from sim.grid import MARGIN
-from sim.inputs import Input, SetCells, Spawn
+from sim.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
 from sim.scenario import Scenario, load
 from sim.simulation import Simulation
 from sim.testing import inputs, scenarios
@@ -200,6 +200,19 @@ def _values(simulation: Simulation, agents: int, width: int) -> dict[str, Any]:
     return found
 
 
+def _corners(item: Input) -> list[tuple[int, int]]:
+    """Return the cells that say how far an input reaches."""
+    match item:
+        case SetCells():
+            return [(item.x + item.width - 1, item.y + item.height - 1)]
+        case Fortify():
+            return [(item.rect.x + item.rect.width - 1, item.rect.y + item.rect.height - 1)]
+        case Collapse():
+            return [(item.a.x, item.a.y), (item.b.x, item.b.y)]
+        case _:
+            return [(getattr(item, "x", 0) or 0, getattr(item, "y", 0) or 0)]
+
+
 @FEW
 @given(data=st.data())
 def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
@@ -220,9 +233,8 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
             item
             for item in items
             # Newcomers would take other keys, and what lies outside one map lies inside the other.
-            if not isinstance(item, Spawn)
-            and (getattr(item, "x", 0) or 0) + (item.width if isinstance(item, SetCells) else 1) <= width
-            and (getattr(item, "y", 0) or 0) + (item.height if isinstance(item, SetCells) else 1) <= height
+            if not isinstance(item, Spawn | SpawnWave)
+            and all(x < width and y < height for x, y in _corners(item))
             and getattr(item, "agent", 0) < scenario.agents
         ]
         for tick, items in data.draw(inputs(scenario, 15)).items()
