@@ -508,11 +508,16 @@ _ABSENT: Final = frozenset(
 
 
 def _shared_map(snapshots: Sequence[WorldSnapshot]) -> SharedMap:
-    """Bounds that hold for every snapshot of a batch; each agent's own bounds bind its own plan in the prompt."""
+    """Bounds that hold for every snapshot of a batch, and the places that all of them name.
+
+    Each agent's own bounds bind its own plan in the prompt.
+    """
     known = [s.bounds for s in snapshots if s.bounds is not None]
+    common = set.intersection(*(set(s.pois) for s in snapshots)) if snapshots else set()
+    pois = tuple(sorted(common, key=lambda poi: (poi.k, poi.pos.x, poi.pos.y)))
     if not known:
-        return SharedMap()
-    return SharedMap(width=min(b.width for b in known), height=min(b.height for b in known))
+        return SharedMap(pois=pois)
+    return SharedMap(width=min(b.width for b in known), height=min(b.height for b in known), pois=pois)
 
 
 def condition_names(bits: int) -> tuple[str, ...]:

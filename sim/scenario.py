@@ -426,6 +426,9 @@ class Scenario(_Part):
         if self.director is not None:
             _check_name("director.squad", self.director.squad, sorted(squads), "squad")
         tier_order(self)
+        self._check_rules("heuristics", self.heuristics)
+        for t, team in enumerate(self.teams):
+            self._check_rules(f"teams[{t}].heuristics", team.heuristics or HeuristicConfig())
         self._check_inputs(squads)
         if len(squads) > SQUADS_MAX:
             raise problem("teams", f"have {len(squads)} squads in all; at most {SQUADS_MAX} are possible")
@@ -456,6 +459,21 @@ class Scenario(_Part):
                     _check_name(f"archetypes.{name}.{table}", thing, sorted(getattr(self, table)), what)
                     if thing in wanted[:index]:
                         raise problem(f"archetypes.{name}.{table}[{index}]", f"{thing!r} is listed twice")
+
+    def _check_rules(self, key: str, config: HeuristicConfig) -> None:
+        """Check that the places, things and items that rules name are there."""
+        items = {*DEFAULT_ITEMS, *self.items}
+        known = {
+            "place": sorted(place.name for place in self.map.places),
+            "object": sorted({thing.kind for thing in self.map.objects} | items),
+            "item": sorted(items | {"cargo", *self.weapons, *self.abilities}),
+        }
+        for number, rule in enumerate(config.rules):
+            for part in ("when", "unless", "then"):
+                for index, each in enumerate(getattr(rule, part)):
+                    for what, names in known.items():
+                        where = f"{key}.rules[{number}].{part}[{index}].{what}"
+                        _check_name(where, getattr(each, what, None), names, what)
 
     def _check_squad(self, key: str, squad: Squad, names: set[str]) -> None:
         if squad.name in names:

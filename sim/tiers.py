@@ -14,6 +14,7 @@ from ai.clients.base import LlmClient
 from ai.encodings import encoding_of
 from ai.encodings.base import Encoding
 from ai.fallback import FallbackOrchestrator, drive
+from ai.heuristics import check_rules
 from ai.plan import BatchPlans
 from ai.plan_cache import PlanCache
 from ai.planners import discover
@@ -24,6 +25,7 @@ from ai.planners.scripted import Scripted
 from ai.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
 from sim.errors import ScenarioError
+from sim.explain import one_line
 from sim.scenario import Scenario, tier_order, tiers_of_teams
 
 T = TypeVar("T")
@@ -80,6 +82,18 @@ def build_tiers(
         else:
             tiers.append(kind())
     return tuple(tiers)
+
+
+def _check_rules(scenario: Scenario, registry: ToolRegistry) -> None:
+    """Check that rules use verbs as the registry's kinds take them.
+
+    Raises:
+        ScenarioError: one does not; the sentence names its key.
+    """
+    own = ((f"teams[{number}].", team.heuristics) for number, team in enumerate(scenario.teams))
+    for owner, config in (("", scenario.heuristics), *own):
+        for key, why in check_rules(config, registry) if config is not None else ():
+            raise ScenarioError(one_line(f"{scenario.name}: {owner}heuristics.{key}: {why}"))
 
 
 class Background:
@@ -140,6 +154,7 @@ class LivePlans:
         options: ModelOptions | None = None,
     ) -> None:
         self.registry = registry
+        _check_rules(scenario, registry)
         self.client = None if client is None else _resilient(client, options or ModelOptions(), clock)
         self._options = options or ModelOptions()
         self._clock = clock

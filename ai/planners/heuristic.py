@@ -14,7 +14,7 @@ from ai.snapshot import SnapshotBatch
 
 
 class Heuristic:
-    """Gives every agent the one-step plan of the first rule that fits it.
+    """Gives every agent the plan of the first rule that fits it.
 
     Teams, by their numbers, may have rules of their own. An agent is left without (`MISSING`) only where the registry
     offers neither what its rules need nor `Wait`.

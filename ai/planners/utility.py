@@ -12,9 +12,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import NONE, ToolRegistry
+from ai.actions import ToolRegistry
 from ai.facts import REACH_CELLS
-from ai.heuristics import (
+from ai.heuristics import write
+from ai.plan import Outcome, PlanBatch
+from ai.planners.base import PlanCall, Planner, TierPlans
+from ai.rule_actions import (
     Action,
     ApproachNearest,
     AttackNearest,
@@ -27,10 +30,7 @@ from ai.heuristics import (
     Scan,
     TakeCover,
     ThrowExplosive,
-    write,
 )
-from ai.plan import Outcome, PlanBatch
-from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.snapshot import SnapshotBatch
 
 Scores = NDArray[np.int64]
@@ -149,7 +149,6 @@ class Utility:
     async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Score all options for all agents, then hand out the best, the second best, and so on."""
         plans = PlanBatch.empty(batch.keys)
-        plans.args[:] = NONE
         known = _known(batch)
         scores = np.stack([score(known) for _, score in OPTIONS])
         ranked = np.argsort(-scores, axis=0, kind="stable")
@@ -159,11 +158,9 @@ class Utility:
                 rows = np.flatnonzero(pending & (ranked[rank] == option) & (scores[option] > 0))
                 if len(rows):
                     made = OPTIONS[option][0].make(batch, rows)
-                    pending[write(plans, rows, made, batch, registry)] = False
+                    pending[write(plans, rows, [made], batch, registry)] = False
             if not pending.any():
                 break
-        plans.length[~pending] = 1
-        plans.args[:, :, pending] = 0
         return TierPlans(plans, np.where(pending, Outcome.MISSING, Outcome.OK).astype(np.int8))
 
 

@@ -46,8 +46,58 @@ CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
         lambda group: {"kind": "ready", "group": group},
         st.sampled_from(["block", "heal", "scan", "throw", "weapon", "singing"]),
     ),
-    st.builds(lambda kind: {"kind": kind}, st.sampled_from(["enemy_visible", "no_enemy", "has_order", "always"])),
-)
+    st.builds(
+        lambda kind: {"kind": kind},
+        st.sampled_from(
+            [
+                "enemy_visible", "no_enemy", "has_order", "always", "cover_wanted", "in_cover", "leads", "has_reserves",
+            ]
+        ),
+    ),
+    st.builds(
+        lambda kind, held: {"kind": kind, "condition": held},
+        st.sampled_from(["under", "ally_under", "enemy_under"]),
+        st.sampled_from(["ambush", "calling", "down", "focus", "marked", "suppressed"]),
+    ),
+    st.builds(
+        lambda kind, count: {"kind": kind, "count": count},
+        st.sampled_from(["enemies_at_least", "allies_at_least"]),
+        st.integers(1, 3),
+    ),
+    st.builds(
+        lambda kind, cells: {"kind": kind, "cells": cells},
+        st.sampled_from(["leader_within", "goal_within"]),
+        st.integers(1, 6),
+    ),
+    st.builds(lambda cells: {"kind": "place_within", "place": "door", "cells": cells}, st.integers(1, 6)),
+    st.builds(lambda seconds: {"kind": "after", "seconds": seconds}, st.integers(0, 3)),
+    st.builds(lambda count: {"kind": "one_in", "count": count, "offset": 1}, st.integers(1, 3)),
+)  # fmt: skip
+TARGETS = [
+    {"verb": "MarkTarget", "enemy": "nearest"},
+    {"verb": "CoordinateAttack", "enemy": "weakest"},
+    {"verb": "Attack", "enemy": "marked"},
+    {"verb": "Attack", "enemy": "focus"},
+    {"verb": "CoverFire", "enemy": "nearest", "values": {"duration": 1.5}},
+    {"verb": "RequestCover", "values": {"duration": 2}},
+    {"verb": "Charge", "enemy": "weakest"},
+    {"verb": "Taunt", "enemy": "nearest"},
+    {"verb": "Heal", "ally": "weakest"},
+    {"verb": "Heal", "ally": "leader"},
+    {"verb": "Heal", "ally": "caller"},
+    {"verb": "Revive", "ally": "down"},
+    {"verb": "MoveTo", "ally": "down", "at": "ally"},
+    {"verb": "MoveTo", "at": "leader", "values": {"speed": "sprint"}},
+    {"verb": "MoveTo", "at": "distraction"},
+    {"verb": "MoveTo", "enemy": "nearest", "at": "enemy", "values": {"speed": "walk"}},
+    {"verb": "SetAmbush", "at": "cover"},
+    {"verb": "TakeCover", "at": "cover"},
+    {"verb": "Regroup", "place": "door"},
+    {"verb": "Regroup", "at": "goal"},
+    {"verb": "ThrowSmoke", "at": "here"},
+    {"verb": "Dodge", "values": {"direction": "left"}},
+]
+"""What rules may do to whom, and where."""
 ACTIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.builds(
         lambda kind: {"kind": kind},
@@ -66,9 +116,15 @@ ACTIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.builds(lambda cells: {"kind": "retreat", "distance": cells}, st.integers(1, 8)),
     st.builds(lambda cells: {"kind": "scan", "radius": cells}, st.integers(1, 12)),
     st.builds(lambda seconds: {"kind": "wait", "duration": seconds}, st.sampled_from([0.1, 0.5, 1.25])),
+    st.sampled_from([{"kind": "do", **target} for target in TARGETS]),
 )  # fmt: skip
 RULES = st.lists(
-    st.builds(lambda when, then: {"when": when, "then": then}, st.lists(CONDITIONS, min_size=1, max_size=2), ACTIONS),
+    st.builds(
+        lambda when, unless, then: {"when": when, "unless": unless, "then": then},
+        st.lists(CONDITIONS, min_size=1, max_size=2),
+        st.lists(CONDITIONS, max_size=1),
+        st.lists(ACTIONS, min_size=1, max_size=3),
+    ),
     min_size=1,
     max_size=8,
 )

@@ -11,13 +11,14 @@ from pydantic import ValidationError
 
 from ai.actions import ActionStep, EnemyId, ToolRegistry
 from ai.errors import ContractError
-from ai.heuristics import DEFAULT_RULES, HeuristicConfig, evaluate
-from ai.snapshot import SnapshotBatch, WorldSnapshot
+from ai.heuristics import DEFAULT_RULES, HeuristicConfig, check_rules, evaluate
+from ai.snapshot import SharedMap, SnapshotBatch, WorldSnapshot
 from sim.testing.planning import MAP_WIDTH
-from tests.ai.strategies import enemy, one_row, small_registry, snapshot
+from tests.ai.strategies import KINDS, Interact, enemy, one_row, small_registry, snapshot
 
 REGISTRY = small_registry()
 NEAR = [enemy(9, 7, 5)]
+CONTRACT = "a contract is broken"
 
 
 def first_step(world: WorldSnapshot, config: HeuristicConfig | None = None, registry: ToolRegistry = REGISTRY) -> str:
@@ -60,6 +61,13 @@ def test_the_default_rules_are_the_sources_corrected(world: WorldSnapshot, step:
     assert first_step(world) == step
 
 
+DOWN = {**enemy(2, 5, 6, hp=0), "conditions": ["down"]}
+MARKED = {**enemy(8, 9, 9, hp=20), "conditions": ["marked"]}
+GATE = [{"k": "gate", "pos": {"x": 8, "y": 1}}]
+BUSH = {"id": 3, "kind": "bush", "pos": {"x": 8, "y": 5}, "state": 2}
+EMPTY = {"id": 2, "kind": "bush", "pos": {"x": 5, "y": 6}, "state": 0}
+
+
 @pytest.mark.parametrize(
     ("when", "world", "holds"),
     [
@@ -95,6 +103,44 @@ def test_the_default_rules_are_the_sources_corrected(world: WorldSnapshot, step:
         ({"kind": "ready", "group": "attack"}, snapshot(me={"cooldowns": {"attack": 0}}), True),
         ({"kind": "ready", "group": "attack"}, snapshot(me={"cooldowns": {"throw": 3}}), True),
         ({"kind": "always"}, snapshot(), True),
+        ({"kind": "has_item", "item": "gold"}, snapshot(me={"holdings": {"gold": 1}}), True),
+        ({"kind": "has_item", "item": "gold", "at_least": 2}, snapshot(me={"holdings": {"gold": 1}}), False),
+        ({"kind": "has_item", "item": "gold"}, snapshot(), False),
+        ({"kind": "under", "condition": "suppressed"}, snapshot(me={"conditions": ["suppressed"]}), True),
+        ({"kind": "under", "condition": "suppressed"}, snapshot(me={"conditions": ["marked"]}), False),
+        ({"kind": "ally_under", "condition": "down"}, snapshot(allies=[DOWN]), True),
+        ({"kind": "ally_under", "condition": "down"}, snapshot(allies=[enemy(2, 5, 6)]), False),
+        ({"kind": "enemy_under", "condition": "marked"}, snapshot(enemies=[*NEAR, MARKED]), True),
+        ({"kind": "enemy_under", "condition": "marked"}, snapshot(enemies=NEAR), False),
+        ({"kind": "enemies_at_least", "count": 2}, snapshot(enemies=[*NEAR, MARKED]), True),
+        ({"kind": "enemies_at_least", "count": 2}, snapshot(enemies=NEAR), False),
+        ({"kind": "allies_at_least", "count": 1}, snapshot(allies=[DOWN]), True),
+        ({"kind": "allies_at_least", "count": 1}, snapshot(), False),
+        ({"kind": "cover_wanted"}, snapshot(me={"cover_wanted_by": 2}), True),
+        ({"kind": "cover_wanted"}, snapshot(), False),
+        ({"kind": "in_cover"}, snapshot(me={"cover": "low"}), True),
+        ({"kind": "in_cover"}, snapshot(), False),
+        ({"kind": "leads"}, snapshot(), True),
+        ({"kind": "leads"}, snapshot(player={"id": 1, "pos": {"x": 9, "y": 5}}), False),
+        ({"kind": "leader_within", "cells": 4}, snapshot(player={"id": 1, "pos": {"x": 9, "y": 5}}), True),
+        ({"kind": "leader_within", "cells": 3}, snapshot(player={"id": 1, "pos": {"x": 9, "y": 5}}), False),
+        ({"kind": "leader_within", "cells": 64}, snapshot(), False),
+        ({"kind": "goal_within", "cells": 5}, snapshot(pois=GATE), True),
+        ({"kind": "goal_within", "cells": 4}, snapshot(pois=GATE), False),
+        ({"kind": "goal_within", "cells": 64}, snapshot(), False),
+        ({"kind": "place_within", "place": "gate", "cells": 5}, snapshot(pois=GATE), True),
+        ({"kind": "place_within", "place": "gate", "cells": 4}, snapshot(pois=GATE), False),
+        ({"kind": "place_within", "place": "gaol", "cells": 64}, snapshot(pois=GATE), False),
+        ({"kind": "object_within", "object": "bush"}, snapshot(objects=[EMPTY, BUSH]), True),
+        ({"kind": "object_within", "object": "bush", "cells": 2}, snapshot(objects=[EMPTY, BUSH]), False),
+        ({"kind": "object_within", "object": "bush"}, snapshot(objects=[EMPTY]), False),
+        ({"kind": "object_within", "object": "tree"}, snapshot(objects=[BUSH]), False),
+        ({"kind": "has_reserves"}, snapshot(me={"reserves": 1}), True),
+        ({"kind": "has_reserves"}, snapshot(), False),
+        ({"kind": "after", "seconds": 0}, snapshot(), True),
+        ({"kind": "after", "seconds": 1}, snapshot(), False),
+        ({"kind": "one_in", "count": 2, "offset": 1}, snapshot(), True),
+        ({"kind": "one_in", "count": 2}, snapshot(), False),
         ([{"kind": "always"}, {"kind": "no_enemy"}], snapshot(), True),
         ([{"kind": "always"}, {"kind": "no_enemy"}], snapshot(enemies=NEAR), False),
     ],
@@ -217,13 +263,18 @@ def test_rules_are_pleasant_in_toml_and_survive_a_round_trip() -> None:
         ({"kind": "low_morale", "below": True}, {"kind": "block"}),
         ({"kind": "low_morale", "above": 3}, {"kind": "block"}),
         ({"kind": "objective_contains", "text": ""}, {"kind": "block"}),
-        ({"kind": "has_item", "item": "gold"}, {"kind": "block"}),
+        ({"kind": "under", "condition": "asleep"}, {"kind": "block"}),
+        ({"kind": "always"}, {"kind": "do"}),
+        ({"kind": "always"}, {"kind": "do", "verb": "MoveTo", "at": "moon"}),
+        ({"kind": "always"}, {"kind": "do", "verb": "MoveTo", "at": "enemy"}),
+        ({"kind": "always"}, {"kind": "do", "verb": "MoveTo", "at": "goal", "place": "gate"}),
         ([], {"kind": "block"}),
         ({"kind": "always"}, {"kind": "attack_nearest", "verb": "MoveTo"}),
         ({"kind": "always"}, {"kind": "scan", "radius": 65}),
         ({"kind": "always"}, {"kind": "wait", "duration": float("nan")}),
         ({"kind": "always"}, {"kind": "wait", "duration": 0}),
-        ({"kind": "always"}, [{"kind": "block"}]),
+        ({"kind": "always"}, []),
+        ({"kind": "always"}, [{"kind": "block"}] * 9),
     ],
 )
 def test_wrong_rules_are_refused(when: object, then: Any) -> None:
@@ -270,3 +321,112 @@ def test_a_large_batch_is_planned_without_a_look_at_each_agent() -> None:
     plans = evaluate(HeuristicConfig(), batch, REGISTRY)
     names = [REGISTRY.spec(int(code)).name for code in plans.kind[0, :4]]
     assert names == ["MoveTo", "Scan", "MoveTo", "Scan"]
+
+
+FRIENDS = [{**enemy(2, 5, 6, hp=0), "conditions": ["down"]}, enemy(3, 8, 8, hp=20), enemy(4, 9, 9, hp=10)]
+FOES = [enemy(9, 7, 5), {**enemy(8, 9, 9, hp=20), "conditions": ["marked"]}]
+
+
+@pytest.mark.parametrize(
+    ("then", "world", "step"),
+    [
+        ({"verb": "Attack", "enemy": "nearest"}, snapshot(enemies=FOES), "Attack(target_id=9)"),
+        ({"verb": "Attack", "enemy": "weakest"}, snapshot(enemies=FOES), "Attack(target_id=8)"),
+        ({"verb": "Attack", "enemy": "marked"}, snapshot(enemies=FOES), "Attack(target_id=8)"),
+        ({"verb": "Attack", "enemy": "focus"}, snapshot(enemies=FOES), None),
+        ({"verb": "Attack", "enemy": "nearest"}, snapshot(), None),
+        ({"verb": "Heal", "ally": "nearest"}, snapshot(allies=FRIENDS), "Heal(target_id=3)"),
+        ({"verb": "Heal", "ally": "weakest"}, snapshot(allies=FRIENDS), "Heal(target_id=4)"),
+        ({"verb": "Heal", "ally": "down"}, snapshot(allies=FRIENDS), "Heal(target_id=2)"),
+        ({"verb": "Heal", "ally": "caller"}, snapshot(allies=FRIENDS, me={"cover_wanted_by": 4}), "Heal(target_id=4)"),
+        ({"verb": "Heal", "ally": "caller"}, snapshot(allies=FRIENDS), None),
+        ({"verb": "Heal", "ally": "leader"}, snapshot(player=LEADER), "Heal(target_id=1)"),
+        ({"verb": "Heal"}, snapshot(), "Heal()"),
+        ({"verb": "MoveTo", "at": "goal"}, snapshot(pois=[{"pos": {"x": 1, "y": 2}}]), "MoveTo(x=1, y=2)"),
+        ({"verb": "MoveTo", "at": "goal"}, snapshot(), None),
+        ({"verb": "MoveTo", "at": "here"}, snapshot(), "MoveTo(x=5, y=5)"),
+        ({"verb": "MoveTo", "enemy": "marked", "at": "enemy"}, snapshot(enemies=FOES), "MoveTo(x=9, y=9)"),
+        ({"verb": "ThrowSmoke", "at": "leader"}, snapshot(player=LEADER), "ThrowSmoke(x=9, y=5)"),
+        ({"verb": "ThrowSmoke", "at": "leader"}, snapshot(), None),
+        (
+            {"verb": "ThrowSmoke", "at": "distraction"},
+            snapshot(me={"distracted_to": {"x": 4, "y": 0}}),
+            "ThrowSmoke(x=4, y=0)",
+        ),
+        ({"verb": "ThrowSmoke", "place": "gate"}, snapshot(pois=GATE), "ThrowSmoke(x=8, y=1)"),
+        ({"verb": "ThrowSmoke", "place": "gaol"}, snapshot(pois=GATE), None),
+        ({"verb": "TakeCover", "place": "gate"}, snapshot(pois=GATE), "TakeCover(position={'x': 8, 'y': 1})"),
+        ({"verb": "Wait", "values": {"duration": 2.5}}, snapshot(), "Wait(duration=2.5)"),
+        ({"verb": "Wait", "values": {"duration": 0}}, snapshot(), CONTRACT),
+        ({"verb": "Wait", "values": {"hours": 1}}, snapshot(), CONTRACT),
+        ({"verb": "Attack"}, snapshot(), CONTRACT),
+        ({"verb": "Sing"}, snapshot(), None),
+    ],
+)
+def test_a_rule_does_any_verb_to_whom_it_chooses(then: dict[str, Any], world: WorldSnapshot, step: str | None) -> None:
+    """Targets and cells are those the rule names, nobody without them gets the step, wrong fields are told."""
+    config = rules({"kind": "always"}, {"kind": "do", **then})
+    if step is CONTRACT:
+        assert [key for key, _ in check_rules(config, REGISTRY)] == ["rules[0].then[0]"]
+        with pytest.raises(ContractError):
+            first_step(world, config)
+    else:
+        assert first_step(world, config) == (step or "Wait(duration=1.0)")
+        assert list(check_rules(config, REGISTRY)) == []
+
+
+@pytest.mark.parametrize(
+    ("then", "world", "step"),
+    [
+        ({"verb": "Interact", "object": "bush"}, snapshot(objects=[EMPTY, BUSH]), "Interact(target_id=3)"),
+        ({"verb": "Interact", "object": "bush"}, snapshot(objects=[EMPTY]), None),
+        ({"verb": "Interact", "object": "tree"}, snapshot(objects=[BUSH]), None),
+        ({"verb": "Interact", "object": "tree"}, snapshot(), None),
+        ({"verb": "MoveTo", "object": "bush", "at": "object"}, snapshot(objects=[BUSH]), "MoveTo(x=8, y=5)"),
+        ({"verb": "Attack", "object": "bush"}, snapshot(objects=[BUSH]), CONTRACT),
+    ],
+)
+def test_a_rule_does_any_verb_to_a_thing(then: dict[str, Any], world: WorldSnapshot, step: str | None) -> None:
+    """The nearest thing of the kind that is not empty is chosen."""
+    registry = ToolRegistry([*KINDS, Interact])
+    config = rules({"kind": "always"}, {"kind": "do", **then})
+    if step is CONTRACT:
+        with pytest.raises(ContractError, match="gives Attack an object, but it takes none"):
+            first_step(world, config, registry)
+    else:
+        assert first_step(world, config, registry) == (step or "Wait(duration=1.0)")
+
+
+def test_actions_of_a_list_are_done_in_turn_or_not_at_all() -> None:
+    """A plan has a step for each action; an agent that cannot have one of them gets none."""
+    then = [{"kind": "take_cover"}, {"kind": "throw_smoke"}, {"kind": "block"}]
+    assert first_step(snapshot(), rules({"kind": "always"}, then)) == "Wait(duration=1.0)"
+    ready = snapshot(enemies=NEAR, me={"smokes": 1})
+    assert first_step(ready, rules({"kind": "always"}, then)) == "TakeCover(), ThrowSmoke(x=6, y=5), Block()"
+
+
+def test_a_rule_holds_only_where_none_of_unless_does() -> None:
+    """`unless` takes one condition or a list, and any of them is enough."""
+    rule = {"when": {"kind": "always"}, "unless": [{"kind": "enemy_visible"}, {"kind": "has_order"}]}
+    config = HeuristicConfig.model_validate({"rules": [{**rule, "then": {"kind": "block"}}]})
+    assert first_step(snapshot(), config) == "Block()"
+    assert first_step(snapshot(enemies=NEAR), config) == "Wait(duration=1.0)"
+    assert first_step(snapshot(orders=["hold"]), config) == "Wait(duration=1.0)"
+
+
+def test_cover_is_the_nearest_cell_on_which_nobody_is_known() -> None:
+    """Cells of cover are looked for by distance, then row, then column, past allies and enemies, on the map only."""
+    cover = np.zeros((6, 20), np.bool_)
+    cover[0, 4], cover[0, 6], cover[2, 5], cover[5, 15] = True, True, True, True
+    batch = SnapshotBatch(keys=np.arange(4), map=SharedMap(20, 6, ~cover, cover))
+    batch.x[:], batch.y[:] = 5, 0
+    batch.x[3] = 19
+    batch.ally[1, 0], batch.ally_x[1, 0], batch.ally_y[1, 0] = 9, 4, 0
+    batch.enemy[2, :2], batch.enemy_x[2, :2], batch.enemy_y[2, :2] = (7, 8), (4, 6), (0, 0)
+    plans = evaluate(rules({"kind": "always"}, {"kind": "do", "verb": "TakeCover", "at": "cover"}), batch, REGISTRY)
+    assert [str(plans.steps(row, REGISTRY)[0]) for row in range(4)] == [
+        "TakeCover(position={'x': 4, 'y': 0})",
+        "TakeCover(position={'x': 6, 'y': 0})",
+        "TakeCover(position={'x': 5, 'y': 2})",
+        "TakeCover(position={'x': 15, 'y': 5})",
+    ]

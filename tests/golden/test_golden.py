@@ -6,17 +6,32 @@ from pathlib import Path
 
 import pytest
 
+from sim.actions import default_registry
 from sim.replay import read, verify
+from sim.scenario import available
+from tests.golden.kinds import kinds_done
 
 FOLDER = Path(__file__).parents[2] / "replays" / "golden"
 REPLAYS = sorted(FOLDER.glob("*.replay.jsonl"))
-COUNT_MIN = 2
+COUNT_MIN = 10
 """Replays that must be there, so that the folder cannot empty itself unnoticed."""
 
 
 def test_golden_replays_are_there() -> None:
     """The folder holds at least the replays that it held when this was written."""
     assert len(REPLAYS) >= COUNT_MIN
+
+
+def test_every_shipped_scenario_has_a_golden_replay() -> None:
+    """Whoever adds a scenario records a replay of it: `make golden`."""
+    recorded = {header.scenario["name"] for header in (read(path).header for path in REPLAYS) if header}
+    assert {name for name, _ in available()} <= recorded
+
+
+def test_every_kind_is_done_in_a_golden_replay() -> None:
+    """A kind whose effect changes is noticed by a golden replay: in some, a step of it has come to its end."""
+    done = set().union(*(kinds_done(read(path)) for path in REPLAYS))
+    assert done == {spec.name for spec in default_registry().specs}
 
 
 @pytest.mark.parametrize("path", REPLAYS, ids=lambda path: path.name)

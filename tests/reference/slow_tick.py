@@ -1471,15 +1471,20 @@ def heuristic(world: SlowWorld, known: Known) -> tuple[Plan, int]:
         return [Step("Scan", [10]), Step("Wait", [1000])], position
     own = world.scenario.teams[known.me.team].heuristics
     for rule in (own or world.scenario.heuristics).rules:
-        if all(_holds(condition, known) for condition in rule.when):
-            step = _make(world, rule.then, known)
-            if step is not None:
-                return [step], tiers.index("heuristic")
+        holds = all(_holds(world, condition, known) for condition in rule.when)
+        if holds and not any(_holds(world, condition, known) for condition in rule.unless):
+            steps = [_make(world, action, known) for action in rule.then]
+            if None not in steps:
+                return [step for step in steps if step], tiers.index("heuristic")
     return [Step("Wait", [1000])], tiers.index("heuristic")
 
 
-def _holds(condition: Any, known: Known) -> bool:
+def _holds(world: SlowWorld, condition: Any, known: Known) -> bool:
     me = known.me
+
+    def near(cell: Place | None) -> bool:
+        return cell is not None and distance2(me.place, cell) <= condition.cells**2
+
     match condition.kind:
         case "low_morale":
             return me.morale < condition.below
@@ -1502,12 +1507,115 @@ def _holds(condition: Any, known: Known) -> bool:
         case "ally_hurt":
             return any(ally.hp > 0 and ally.hp * 100 < me.hp_max * condition.below_percent for ally in known.allies)
         case "has_item":
-            return getattr(me, condition.item) > 0
+            return getattr(me, condition.item, 0) >= condition.at_least
+        case "under":
+            return condition.condition in world.held(me)
+        case "ally_under":
+            return any(condition.condition in world.held(ally) for ally in known.allies)
+        case "enemy_under":
+            return any(condition.condition in world.shown(me, enemy) for enemy in known.enemies)
+        case "enemies_at_least":
+            return len(known.enemies) >= condition.count
+        case "allies_at_least":
+            return len(known.allies) >= condition.count
+        case "cover_wanted":
+            return known.caller is not None
+        case "in_cover":
+            return world.at(*me.place) == "+"
+        case "leads":
+            return known.leader is None
+        case "leader_within":
+            return known.leader is not None and near(known.leader.place)
+        case "goal_within":
+            return near(me.goal)
+        case "place_within":
+            return near(_place(world, condition.place))
+        case "object_within":
+            return False
+        case "has_reserves":
+            return world.reserves[me.team] > 0
+        case "after":
+            return world.tick_number >= condition.seconds * world.rate
+        case "one_in":
+            return me.key % condition.count == condition.offset % condition.count
         case "ready":
             return known.cooldowns.get(condition.group, 0) == 0
         case "always":
             return True
     raise AssertionError(f"no rule for {condition}")
+
+
+def _place(world: SlowWorld, name: str) -> Place | None:
+    return next(((place.x, place.y) for place in world.scenario.map.places if place.name == name), None)
+
+
+DONE: dict[str, tuple[str, ...]] = {
+    "Attack": ("enemy",), "MarkTarget": ("enemy",), "CoordinateAttack": ("enemy",), "Taunt": ("enemy",),
+    "Distract": ("enemy",), "CoverFire": ("enemy", "duration"), "Charge": ("enemy",), "RequestCover": ("duration",),
+    "Heal": ("ally",), "Revive": ("ally",), "MoveTo": ("x", "y", "speed"), "SetAmbush": ("x", "y"),
+    "Regroup": ("x", "y"), "TakeCover": ("x", "y"), "ThrowSmoke": ("x", "y"), "Dodge": ("side",),
+}  # fmt: skip
+"""What the arguments of verbs are that rules may do."""
+
+
+def _do(world: SlowWorld, action: Any, known: Known) -> Step | None:
+    """Return any verb with the enemy, the ally and the cell that a rule chooses; None where there is none."""
+    me = known.me
+    enemies, allies = known.enemies, known.allies
+    if action.enemy in ("marked", "focus"):
+        enemies = [enemy for enemy in enemies if action.enemy in world.shown(me, enemy)]
+    if action.enemy == "weakest":
+        enemies = sorted(enemies, key=lambda enemy: enemy.hp)
+    match action.ally:
+        case "leader":
+            allies = [known.leader] if known.leader else []
+        case "caller":
+            allies = [ally for ally in allies if ally is known.caller]
+        case "down":
+            allies = [ally for ally in allies if "down" in world.held(ally)]
+        case _:
+            allies = [ally for ally in allies if "down" not in world.held(ally)]
+    if action.ally == "weakest":
+        allies = sorted(allies, key=lambda ally: ally.hp)
+    if (action.enemy and not enemies) or (action.ally and not allies) or action.object:
+        return None
+    cell: Place | None = None
+    match action.at:
+        case "goal":
+            cell = me.goal
+        case "here":
+            cell = me.place
+        case "enemy":
+            cell = enemies[0].place
+        case "ally":
+            cell = allies[0].place
+        case "leader":
+            cell = known.leader.place if known.leader else None
+        case "distraction":
+            cell = me.drawn_to if me.drawn_until > world.tick_number else None
+        case "cover":
+            cell = _free_cover(world, known)
+    if action.place:
+        cell = _place(world, action.place)
+    if (action.at or action.place) and cell is None:
+        return None
+    values: dict[str, int | None] = {
+        "enemy": enemies[0].key if action.enemy else None,
+        "ally": allies[0].key if action.ally else None,
+        "x": cell[0] if cell else None,
+        "y": cell[1] if cell else None,
+        "duration": int(action.values.get("duration", 0) * 1000 + 0.5),
+        "speed": {"walk": 0, "run": 1, "sprint": 2}.get(action.values.get("speed")),
+        "side": {"left": 0, "right": 1}.get(action.values.get("direction")),
+    }
+    return Step(action.verb, [values[name] for name in DONE[action.verb]])
+
+
+def _free_cover(world: SlowWorld, known: Known) -> Place | None:
+    """Return the nearest cell of cover within eight cells on which nobody is known to stand."""
+    me, taken = known.me, {other.place for other in [*known.enemies, *known.allies]}
+    cells = sorted(ball(me.place, 8), key=lambda cell: (distance2(me.place, cell), cell[1], cell[0]))
+    return next((cell for cell in cells if world.at(*cell) == "+" and cell not in taken), None)
 
 
 def _make(world: SlowWorld, action: Any, known: Known) -> Step | None:
@@ -1552,6 +1660,8 @@ def _make(world: SlowWorld, action: Any, known: Known) -> Step | None:
             made = Step("Scan", [action.radius])
         case "wait":
             made = Step("Wait", [int(action.duration * 1000 + 0.5)])
+        case "do":
+            return _do(world, action, known)
         case other:
             raise AssertionError(f"no rule for {other}")
     if made and made.kind == "MoveTo" and not (made.args[0] < world.width and made.args[1] < world.height):

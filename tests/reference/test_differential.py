@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sim.actions.base import Refused
 from sim.scenario import Scenario, load
 from sim.testing import inputs, scenarios
+from sim.testing.arenas import TARGETS
 from tests.reference import slow_tick
 from tests.reference.lockstep import Choose, MismatchError, random_plans, run_in_step
 from tests.reference.slow_tick import CODES, KIND_NAMES, RULED, UNRULED_CODES, Step
@@ -162,12 +163,15 @@ def test_a_difference_is_told_by_tick_agent_column_and_both_values(monkeypatch: 
         {"kind": "retreat", "distance": 3},
         {"kind": "scan", "radius": 4},
         {"kind": "wait", "duration": 0.3},
+        *({"kind": "do", **target} for target in TARGETS),
+        [{"kind": "block"}, {"kind": "attack_nearest"}, {"kind": "scan"}],
     ],
-    ids=lambda then: then.get("verb", then["kind"]),
+    ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("room", [("..", "..", "..", ".."), ("......", ".+..#.", "......")])
-def test_each_action_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: dict[str, object]) -> None:
+def test_each_action_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: object) -> None:
     """With one rule that always holds, it is made for exactly those for whom it makes sense; the others wait."""
     data = _brawl(room, 5, 3).canonical()
+    data["map"]["places"] = [{"name": "door", "x": 0, "y": 0}]
     data["heuristics"] = {"rules": [{"when": [{"kind": "always"}], "then": then}]}
     run_in_step(Scenario.from_canonical(data), ticks=12)
