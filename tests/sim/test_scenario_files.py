@@ -166,7 +166,7 @@ BROKEN = [
         "an unknown rule",
         "[map]",
         '[[heuristics.rules]]\nwhen = { kind = "always" }\nthen = { kind = "sing" }\n[map]',
-        "heuristics.rules[0].then: ",
+        "heuristics.rules[0].then[0]: ",
     ),
     _changed(
         "a rule out of range",
@@ -258,7 +258,7 @@ def test_a_deep_header_is_refused() -> None:
     ("name", "says"),
     [
         ("skirmsh", "no scenario 'skirmsh'; did you mean 'skirmish'?"),
-        ("", "no scenario ''; scenarios: crowd, skirmish"),
+        ("", "no scenario ''; scenarios: ambush, crowd, extraction"),
         ("\x1b[31m", "no scenario '\\x1b[31m'"),
         ("x" * 5000, "no scenario 'xxx"),
     ],
