@@ -73,7 +73,7 @@ CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
     st.builds(lambda seconds: {"kind": "after", "seconds": seconds}, st.integers(0, 3)),
     st.builds(lambda count: {"kind": "one_in", "count": count, "offset": 1}, st.integers(1, 3)),
 )  # fmt: skip
-TARGETS = [
+TARGETS: list[dict[str, Any]] = [
     {"verb": "MarkTarget", "enemy": "nearest"},
     {"verb": "CoordinateAttack", "enemy": "weakest"},
     {"verb": "Attack", "enemy": "marked"},
