@@ -32,10 +32,11 @@ from ai.actions import (
 from ai.encodings import NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.errors import ParseError
+from ai.roles import NO_ROLE, ROLE_NAMES, ROLES
 from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch, condition_names
 from ai.steps import READERS_MAX
 
-PROMPT_VERSION: Final = "2"
+PROMPT_VERSION: Final = "3"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
 REPLY_TOKENS: Final = 32
 """Reply tokens reserved for what stands around the plans."""
@@ -221,10 +222,15 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     places = _pois(batch)
     if places:
         lines.append("Places: " + " ".join(f"{_minified(p.k)}@{p.pos.x},{p.pos.y}" for p in places))
+    roles = [ROLE_NAMES[number] for number in np.unique(batch.role[batch.role != NO_ROLE]).tolist()]
+    lines += [f"Role {name}: {ROLES[name]}" for name in roles]
     used = [index for index in np.unique(np.concatenate([batch.objective, batch.order])).tolist() if index >= 0]
     numbers = {index: number for number, index in enumerate(used, 1)}
     lines += [f"Text {numbers[index]}: {_minified(batch.texts[index][:TEXT_CHARS_MAX])}" for index in used]
-    rows, known = _rows(batch, numbers)
+    led = _led(batch)
+    if led:
+        lines.append("Squads: " + "; ".join(f"{squad} led by {leader}" for squad, leader in sorted(led.items())))
+    rows, known = _rows(batch, numbers, led)
     if known:
         lines.append(f"Named by id in several rows: {'; '.join(known)}")
     lines.append("Agents:")
@@ -246,7 +252,19 @@ def _pois(batch: SnapshotBatch) -> Sequence[Poi]:
     return [known[name] for name in sorted(known)][:POIS_MAX]
 
 
-def _rows(batch: SnapshotBatch, texts: Mapping[int, int]) -> tuple[list[str], list[str]]:
+def _led(batch: SnapshotBatch) -> dict[int, str]:
+    """Return what is said of the leader of each squad of which several rows say the same; it is said once then."""
+    said: dict[int, list[str]] = {}
+    for squad, leader, x, y, hp in zip(
+        *(column.tolist() for column in (batch.squad, batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp)),
+        strict=True,
+    ):
+        if squad >= 0 and leader >= 0:
+            said.setdefault(squad, []).append(f"{leader}@{x},{y} hp {hp}")
+    return {squad: each[0] for squad, each in said.items() if len(each) > 1 and len(set(each)) == 1}
+
+
+def _rows(batch: SnapshotBatch, texts: Mapping[int, int], led: Mapping[int, str]) -> tuple[list[str], list[str]]:
     """Return a row for each agent, without its slot, and what is said once of those whom several rows name.
 
     Made a column at a time, as most columns say nothing of most agents.
@@ -275,8 +293,12 @@ def _rows(batch: SnapshotBatch, texts: Mapping[int, int]) -> tuple[list[str], li
     numbers = np.array([texts.get(index, 0) for index in range(len(batch.texts))] or [0])
     _say(rows, batch.objective >= 0, "{} {}", "objective", numbers[batch.objective])
     _say(rows, batch.order >= 0, "{} {}", "order", numbers[batch.order])
+    for place in np.flatnonzero(batch.role != NO_ROLE).tolist():
+        rows[place].append(f"role {ROLE_NAMES[batch.role[place]]}")
+    _say(rows, batch.squad >= 0, "{} {}", "squad", batch.squad)
     leader = (batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp)
-    _say(rows, batch.leader >= 0, "{} {}@{},{} hp {}", "leader", *leader)
+    apart = (batch.leader >= 0) & ~np.isin(batch.squad, list(led))
+    _say(rows, apart, "{} {}@{},{} hp {}", "leader", *leader)
     enemies = _others(batch.enemy, batch.enemy_x, batch.enemy_y, batch.enemy_hp, batch.enemy_conditions,
                       batch.enemy_cover)  # fmt: skip
     allies = _others(batch.ally, batch.ally_x, batch.ally_y, batch.ally_hp, batch.ally_conditions,

@@ -23,6 +23,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from ai.actions import CELLS_MAX, KEY_MAX
 from ai.canonical import little_endian
 from ai.errors import ContractError
+from ai.roles import RoleName, role_name, role_number
 
 AgentId = NewType("AgentId", int)
 """Names an agent for its whole life; the simulation's agent key."""
@@ -90,6 +91,7 @@ class SelfState(_Known):
 
     `conditions` are names of `CONDITION_NAMES`; an enemy (`taunted_by`) or a cell (`distracted_to`) may draw its
     attention; `cover_wanted_by` is a squad mate that asks for covering fire, `reserves` how many its team may call in.
+    `squad` is a number that squad mates share, `role` a name of `ai.roles.ROLES`; None is none of either.
 
     Data in the source's shape has neither reserve nor medkits, and says nothing against reloading or healing: the
     defaults leave both possible.
@@ -114,6 +116,8 @@ class SelfState(_Known):
     cover_wanted_by: int | None = Field(None, ge=0, le=KEY_MAX)
     reserves: int = 0
     holdings: dict[str, int] = Field(default_factory=dict, max_length=LIST_MAX)
+    squad: int | None = Field(None, ge=0, le=2**31 - 1)
+    role: RoleName | None = None
 
     @field_validator("morale", mode="before")
     @classmethod
@@ -218,7 +222,8 @@ class SnapshotBatch:
     points (-1: nowhere); the leader's key is -1 where there is none. Enemies and allies are nearest first, ties by key;
     who is taunted or distracted has the enemies in another order. Conditions are bits by the position in
     `CONDITION_NAMES`. The enemy that taunts, the squad mate that asks for cover (`caller`) and the cell that distracts
-    (`drawn_x, drawn_y`) are -1 for none.
+    (`drawn_x, drawn_y`) are -1 for none. `squad` is a number that squad mates share, `role` the position of a role in
+    `ai.roles.ROLE_NAMES`; -1 is none of either.
 
     `object [n, O]` is the ids of things seen, nearest first; `object_kind` indexes `object_kinds`, `object_state` is
     how much is left (-1: without end). `holding [n, H]` counts what an agent has besides, named by `holding_names`. O
@@ -246,6 +251,8 @@ class SnapshotBatch:
     drawn_y: Ints = _column()
     caller: Keys = _column(dtype=np.int64)
     reserves: Ints = _column()
+    squad: Ints = _column()
+    role: Ints = _column()
     leader: Keys = _column(dtype=np.int64)
     leader_x: Ints = _column()
     leader_y: Ints = _column()
@@ -413,6 +420,8 @@ class SnapshotBatch:
                 holdings={
                     name: int(count) for name, count in zip(self.holding_names, self.holding[row], strict=True) if count
                 },
+                squad=_present(int(self.squad[row])),
+                role=role_name(int(self.role[row])),
             ),
             player=leader,
             allies=tuple(
@@ -503,6 +512,8 @@ _ABSENT: Final = frozenset(
         "drawn_x",
         "drawn_y",
         "caller",
+        "squad",
+        "role",
     }
 )
 
@@ -556,6 +567,9 @@ def _fill_row(batch: SnapshotBatch, row: int, snapshot: WorldSnapshot) -> None:
         batch.drawn_x[row], batch.drawn_y[row] = me.distracted_to.x, me.distracted_to.y
     if me.cover_wanted_by is not None:
         batch.caller[row] = me.cover_wanted_by
+    if me.squad is not None:
+        batch.squad[row] = me.squad
+    batch.role[row] = role_number(me.role)
     if snapshot.player is not None:
         batch.leader[row] = snapshot.player.id
         batch.leader_x[row], batch.leader_y[row] = snapshot.player.pos.x, snapshot.player.pos.y

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -60,7 +60,10 @@ class Texts:
 
 
 class Lore:
-    """What snapshots share: texts, places, the map, ticks a second, the tables of gear, and things on the map."""
+    """What snapshots share: texts, places, the map, ticks a second, gear, things on the map, and the roles of squads.
+
+    `roles [squads] int32` has the number of each squad's role (`ai.roles`), by the squad's number.
+    """
 
     def __init__(
         self,
@@ -69,10 +72,12 @@ class Lore:
         ticks_per_second: int,
         gear: Gear,
         objects: Objects,
+        roles: Sequence[int],
     ) -> None:
         self.texts = texts
         self.gear = gear
         self.objects = objects
+        self.roles = np.array(roles, np.int32)
         self.places = tuple(Poi(k=name, pos=Point(x=x, y=y)) for name, x, y in places)
         self.ticks_per_second = ticks_per_second
         self._shared: SharedMap | None = None

@@ -192,6 +192,7 @@ def perceive(
     groups = int(cooldowns.groups.max(initial=0))
     leader_row = world.rows_of(leader)
     led = (leader_row >= 0) & (leader != keys[rows])
+    squad = world[Squad].id[rows].astype(np.int32)
     ready = cooldowns.ready_at[:groups, rows].T - np.int32(world.tick)
     return SnapshotBatch(
         keys=keys[rows],
@@ -209,6 +210,8 @@ def perceive(
         smokes=kit.smokes[rows].astype(np.int32),
         explosives=kit.explosives[rows].astype(np.int32),
         medkits=kit.medkits[rows].astype(np.int32),
+        squad=squad,
+        role=lore.roles[squad],
         leader=np.where(led, leader, -1),
         leader_x=position.x[leader_row] * led,
         leader_y=position.y[leader_row] * led,

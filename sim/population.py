@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ai.roles import role_number
 from sim.columns import Component
 from sim.components import (
     AGENT,
@@ -41,7 +42,8 @@ Values = dict[type[Component], dict[str, Any]]
 class SquadInfo:
     """A squad as the world sees it: its number and its team's, what it is made of, and what it was told to go after.
 
-    Where `objective` and `goal` are None, they are those of the team's current objective.
+    Where `objective` and `goal` are None, they are those of the team's current objective. `role` is a number
+    (`ai.roles`).
     """
 
     id: int
@@ -50,6 +52,7 @@ class SquadInfo:
     gear: Mapping[str, dict[str, Any]]
     objective: str | None
     goal: Cell | None
+    role: int
 
     @property
     def is_fixed(self) -> bool:
@@ -76,6 +79,7 @@ def squads_of(scenario: Scenario) -> Squads:
                 starting_gear(scenario, archetype),
                 squad.objective or team.objective,
                 goal,
+                role_number(squad.role or archetype.role),
             )
     return found
 

@@ -33,6 +33,7 @@ from ai.actions import CELLS_MAX, NAMES_MAX
 from ai.heuristics import HeuristicConfig
 from ai.plan import FallbackTier
 from ai.planners.scripted import Script
+from ai.roles import RoleName
 from sim.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from sim.errors import ScenarioError
 from sim.explain import one_line, problem, quoted, sentence, shown, suggestion, told
@@ -184,7 +185,7 @@ class Archetype(_Part):
     """What kind of agent a squad is made of: its starting values.
 
     The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is how many units
-    of cargo fit.
+    of cargo fit. `role` is what such agents care for, as language models read it (`ai.roles`).
     """
 
     hp: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -201,6 +202,7 @@ class Archetype(_Part):
     weapons: Annotated[tuple[Name, ...], Field(max_length=SLOTS_MAX)] = ()
     items: Annotated[dict[Name, Annotated[int, Field(ge=0, le=1000)]], Field(max_length=ITEMS_MAX)] = {}
     abilities: Annotated[tuple[Name, ...], Field(max_length=ABILITIES_MAX)] = ()
+    role: RoleName | None = None
 
 
 class Area(_Part):
@@ -215,7 +217,8 @@ class Area(_Part):
 class Squad(_Part):
     """Agents of one archetype that start in one area; the first one leads.
 
-    A squad of none waits for those who join it later. `objective` and `goal` (a place) stand in for the team's.
+    A squad of none waits for those who join it later. `objective` and `goal` (a place) stand in for the team's, `role`
+    for the archetype's; whoever joins later has the squad's role too.
     """
 
     name: Name
@@ -224,6 +227,7 @@ class Squad(_Part):
     area: Area
     objective: Text | None = None
     goal: Name | None = None
+    role: RoleName | None = None
 
 
 class Reinforcements(_Part):

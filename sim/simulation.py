@@ -157,6 +157,7 @@ class Simulation(Closing):
         parameters = Parameters(scenario)
         grid = Grid(terrain(scenario), smoke)
         places = [(place.name, place.x, place.y) for place in scenario.map.places]
+        roles = [squad.role for squad in squads.values()]
         planners = [planner for plugin in plugins for planner in plugin.planners]
         planning: PlanSource = source or LivePlans(scenario, self.registry, client, clock, planners, model)
         self.stage = Stage(
@@ -165,7 +166,7 @@ class Simulation(Closing):
             grid=grid,
             smoke=smoke,
             rng=Rng(self.seed),
-            lore=Lore(texts, places, scenario.ticks_per_second, gear, objects),
+            lore=Lore(texts, places, scenario.ticks_per_second, gear, objects, roles),
             squads=squads,
             objectives=objectives,
             budgets=budgets,

@@ -211,6 +211,8 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
                 squads[0]["objective"] = "hold"
             if draw(st.integers(0, 4)) == 0:
                 squads[-1]["goal"] = "corner"
+            if draw(st.integers(0, 4)) == 0:
+                squads[-1]["role"] = "stealth"
             if draw(st.booleans()):
                 edge = {"x": draw(st.integers(0, width - 2)), "y": 0, "width": 2, "height": height}
                 team["reinforcements"] = {"count": draw(st.integers(1, 4)), "area": edge}
@@ -236,6 +238,7 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
             "sight": st.sampled_from([1, 3, 6, 16]),
             "reach": st.sampled_from([1, 4, 8, 16]),
             "accuracy": st.sampled_from([0, 500, 1000]),
+            "role": st.sampled_from([None, "support"]),
         }
     )
     return Scenario.from_canonical(

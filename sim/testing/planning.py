@@ -26,6 +26,7 @@ from ai.actions import (
 from ai.encodings.base import PLAN_STEPS_MAX
 from ai.errors import ContractError
 from ai.plan import PlanIntent
+from ai.roles import ROLE_NAMES
 from ai.snapshot import AgentId, WorldSnapshot
 
 MAP_WIDTH: Final = 16
@@ -66,6 +67,8 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
             "medkits": st.integers(0, 1),
             "smokes": st.integers(0, 1),
             "explosives": st.integers(0, 1),
+            "squad": st.integers(0, 2),
+            "role": st.sampled_from(ROLE_NAMES),
             "holdings": st.dictionaries(st.sampled_from(items), st.integers(1, 3)),
             "cooldowns": st.dictionaries(st.sampled_from(waits), st.sampled_from([0, 0.5, 3])),
         },

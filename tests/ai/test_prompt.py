@@ -22,6 +22,7 @@ from ai.prompt import (
     system_message,
     user_message,
 )
+from ai.roles import ROLES
 from ai.snapshot import AgentId, SharedMap, SnapshotBatch, WorldSnapshot
 
 
@@ -144,11 +145,11 @@ def test_the_prompt_does_not_depend_on_the_order_of_agents() -> None:
 def test_the_system_message_is_the_same_over_ticks_and_shards() -> None:
     """Nothing that changes from tick to tick or shard to shard stands in the system message, so it stays cached."""
     prompts = [build_prompt(batch, REGISTRY) for batch in (BATCH, BATCH.take(slice(1, 2)))]
-    later = SnapshotBatch(keys=np.array([5], np.int64), tick=977, ticks_per_second=30)
+    later = SnapshotBatch(keys=np.array([5], np.int64), tick=977, ticks_per_second=30, role=np.array([2], np.int32))
     prompts.append(build_prompt(later, REGISTRY))
     assert len({prompt.system for prompt in prompts}) == 1
     assert "977" not in prompts[2].user
-    assert build_prompt(SnapshotBatch(keys=later.keys, tick=1), REGISTRY).user == prompts[2].user
+    assert build_prompt(SnapshotBatch(keys=later.keys, tick=1, role=later.role), REGISTRY).user == prompts[2].user
 
 
 def test_what_all_agents_know_is_said_once() -> None:
@@ -208,6 +209,37 @@ def test_array_and_object_forms_of_a_batch_give_the_same_rows() -> None:
         map=SharedMap(width=64, height=48),
     )
     assert "cooldown scan 2s enemies none" in user_message(batch)
+
+
+def test_a_role_is_told_once_and_named_in_each_row() -> None:
+    """The texts of the roles that occur stand before the rows, once, and of no other; who has none is told none."""
+    me = {"pos": {"x": 1, "y": 2}}
+    given = {1: "support", 2: "stealth", 3: "support", 4: None}
+    agents = [
+        (AgentId(key), snapshot(key, me=me if role is None else {**me, "role": role})) for key, role in given.items()
+    ]
+    head, _, rows = user_message(SnapshotBatch.from_snapshots(agents)).partition("Agents:\n")
+    assert [line for line in head.splitlines() if line.startswith("Role")] == [
+        f"Role stealth: {ROLES['stealth']}",
+        f"Role support: {ROLES['support']}",
+    ]
+    assert (rows.count("role support"), rows.count("role stealth"), rows.count("role ")) == (2, 1, 3)
+
+
+def test_a_squad_shares_what_is_said_of_its_leader() -> None:
+    """Every row names its squad; the leader whom several follow is described once, one that rows differ on in each."""
+
+    def follower(key: int, squad: int, *, leader_x: int = 4) -> tuple[AgentId, WorldSnapshot]:
+        me = {"pos": {"x": key, "y": 2}, "squad": squad}
+        return AgentId(key), snapshot(key, me=me, player={"id": 9, "pos": {"x": leader_x, "y": 4}, "hp": 80})
+
+    head, _, rows = user_message(SnapshotBatch.from_snapshots([follower(1, 0), follower(2, 0)])).partition("Agents:\n")
+    assert head.endswith("Squads: 0 led by 9@4,4 hp 80\n")
+    assert (rows.count("squad 0"), rows.count("leader")) == (2, 0)
+    for others in ([follower(1, 0), follower(2, 3)], [follower(1, 0), follower(2, 0, leader_x=5)]):
+        text = user_message(SnapshotBatch.from_snapshots(others))
+        assert "led by" not in text
+        assert text.count("leader 9@") == 2
 
 
 def test_the_closing_instruction_names_the_slots() -> None:

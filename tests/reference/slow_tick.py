@@ -72,6 +72,8 @@ UNRULED_CODES = ("unusable", "full", "no budget")
 
 CONDITIONS = ("ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed")
 """What an agent can be under, in stored order."""
+ROLES = ("exploration", "stealth", "support", "tactical")
+"""What an agent may care for, in stored order."""
 
 SECONDS = {
     "AimedShot": 1000, "HeavyAttack": 500, "Block": 1000, "Heal": 1000, "Reload": 2000, "Scan": 1000, "AoEAttack": 1000,
@@ -281,6 +283,8 @@ class Known:
             **{name: getattr(me, name) for name in ("smokes", "explosives", "medkits")},
             "ammo": me.rounds,
             "cover": int(world.at(*me.place) == "+"),
+            "squad": me.squad,
+            "role": world.role(me),
             "leader": _seen(self.leader, "key"),
             "leader_x": _seen(self.leader, "x"),
             "leader_y": _seen(self.leader, "y"),
@@ -746,6 +750,12 @@ class SlowWorld:
             {group: max(at - self.tick_number, 0) for group, at in agent.ready_at.items()},
             self.caller(agent),
         )
+
+    def role(self, agent: Agent) -> int:
+        """Return the number of an agent's role: its squad's own, else that of the archetype its squad is made of."""
+        squad = self._squads[agent.squad][2]
+        name = squad.role or self.scenario.archetypes[squad.archetype].role
+        return -1 if name is None else ROLES.index(name)
 
     def is_(self, agent: Agent, condition: str) -> bool:
         """Tell whether an agent is under a condition now."""

@@ -241,3 +241,27 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.toml")
     with pytest.raises(ScenarioError, match="is not a regular file"):
         load(tmp_path / "pipe.toml")
+
+
+def test_a_squad_has_its_own_role_or_that_of_its_archetype() -> None:
+    """Agents know the role of their squad, where it has none that of its archetype, and none where neither has."""
+    text = SMALL.replace("rifle = {}", 'rifle = { role = "tactical" }, scout = {}')
+    text = text.replace('name = "b1", archetype = "rifle"', 'name = "b1", archetype = "scout"')
+    for own, expected in (("", (3, -1)), ('role = "stealth", ', (1, -1))):
+        scenario = from_toml(text.replace('name = "a1", ', f'name = "a1", {own}'), "small")
+        with Simulation(scenario) as simulation:
+            squads = list(simulation.stage.squads.values())
+            assert tuple(squad.role for squad in squads) == expected
+            assert simulation.stage.lore.roles.tolist() == list(expected)
+
+
+def test_an_unknown_role_is_one_sentence_with_the_known_ones() -> None:
+    """The refusal names the key, the role, and what there is."""
+    for wrong, key in (("rifle = {}", "archetypes.rifle.role"), ('name = "a1"', "teams[0].squads[0].role")):
+        inside = wrong.replace("{}", '{ role = "wizard" }') if "{" in wrong else f'{wrong}, role = "wizard"'
+        with pytest.raises(ScenarioError) as refusal:
+            from_toml(SMALL.replace(wrong, inside), "small")
+        assert (
+            str(refusal.value)
+            == f"small: {key}: no role 'wizard'; known roles: exploration, stealth, support, tactical"
+        )
