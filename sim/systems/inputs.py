@@ -14,6 +14,7 @@ from sim.components import AGENT, ActionSteps, Goal, Health, Morale, Position, P
 from sim.components import Control as ControlColumns
 from sim.director import line
 from sim.frame import Frame
+from sim.gear import starting_gear
 from sim.grid import UNREACHABLE, Grid, Terrain
 from sim.inputs import (
     Act,
@@ -198,7 +199,8 @@ class Inputs(System):
         if info is None or info.team != own.team:
             known = ", ".join(name for name, each in stage.squads.items() if each.team == own.team)
             return f"the director has no squad {item.squad!r}; known: {known}"
-        return self._arrive(world, frame, replace(info, archetype=archetype), item.count, item.origin.x, item.origin.y)
+        info = replace(info, archetype=archetype, gear=starting_gear(stage.scenario, archetype))
+        return self._arrive(world, frame, info, item.count, item.origin.x, item.origin.y)
 
     def _collapse(self, world: World, frame: Frame, item: Collapse) -> str | None:
         grid, position = frame.stage.grid, world[Position]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from sim.components import Health, Position, Squad, Status, Team
+from sim.components import Health, Position, Squad, Status, Team, Weapon
 from sim.director import line
 from sim.inputs import (
     INPUT,
@@ -32,7 +32,7 @@ from sim.inputs import (
 )
 from sim.lore import TEXTS_MAX
 from sim.parameters import NAMES
-from sim.scenario import Scenario
+from sim.scenario import Scenario, load
 from sim.simulation import Simulation
 from tests.reference.stage import Stage
 
@@ -388,3 +388,15 @@ def test_a_bonus_on_hits_changes_them() -> None:
         stage.give(SetParameter(name="combat.hit_bonus", value=1000))
         stage.tick(40)
         assert 3 * missed < 1000 - stage[1, "Health.hp"]
+
+
+def test_a_wave_is_armed_as_its_own_archetype() -> None:
+    """Agents of a wave shoot as their archetype does, not as the squad that they join."""
+    data = load("skirmish").canonical()
+    data["archetypes"]["raw"] = {"accuracy": 100}
+    data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}
+    wave = {"kind": "spawn_wave", "archetype": "raw", "count": 1, "origin": {"x": 30, "y": 12}}
+    data["inputs"] = [{"tick": 0, "input": wave}]
+    with Simulation(Scenario.from_canonical(data)) as simulation:
+        simulation.tick()
+        assert simulation.world[Weapon].accuracy.tolist() == [700] * 20 + [100]
