@@ -20,6 +20,7 @@ from ai.errors import AIError
 from sim.cli import (
     bench,
     bundle,
+    check,
     doctor,
     fake_llm,
     fork,
@@ -50,6 +51,7 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     pack.pack,
     pack.unpack,
     scenarios.scenarios,
+    check.check,
     doctor.doctor,
     versus.versus,
     fake_llm.fake_llm,

@@ -174,6 +174,63 @@ BROKEN = [
         '[[heuristics.rules]]\nwhen = { kind = "low_morale", below = 101 }\nthen = { kind = "scan" }\n[map]',
         "heuristics.rules[0].when[0].below: should be less than or equal to 100, not 101",
     ),
+    _added("not a number", "seed = nan\n", "holds a value that no key takes"),
+    _added("an endless value", "ticks = inf\n", "holds a value that no key takes"),
+    _added("a list for a text", 'description = ["x"]\n', "is not TOML: Cannot overwrite a value"),
+    _added("a text for a number", 'ticks_per_second = "ten"\n', "ticks_per_second: should be a valid integer"),
+    _changed("a billion agents", "count = 2", "count = 1000000000", "squads[0].count: should be less than or equal to"),
+    _changed("a negative count", "count = 2", "count = -2", "squads[0].count: should be greater than or equal to 0"),
+    _changed("a share of an agent", "count = 2", "count = 1.5", "squads[0].count: should be a valid integer"),
+    _changed("a negative place", "x = 0, y = 0, width", "x = -1, y = 0, width", "squads[0].area.x: should be greater"),
+    _changed(
+        "a spawn in walls",
+        "x = 2, y = 0, width = 2, height = 3",
+        "x = 2, y = 1, width = 1, height = 1",
+        "teams[1].squads[0].area: has 0 free cells for the 2 agents of 'b1'",
+    ),
+    _changed("an empty map", 'rows = ["....", ".+#.", "...."]', 'rows = [""]', "map.rows[0]: is 0 cells wide"),
+    _added("a plug-in above", 'plugins = ["../rules.py"]\n', "plugins[0]: should match pattern"),
+    _added("a plug-in anywhere", 'plugins = ["/etc/passwd"]\n', "plugins[0]: should match pattern"),
+    _added("a plug-in by tricks", 'plugins = ["a/../../b.py"]\n', "plugins[0]: should match pattern"),
+    _added("an end there is not", 'ends = "tomorrow"\n', "ends: should be "),
+    _changed(
+        "tiers that contradict",
+        'name = "a"\n',
+        'name = "a"\ntiers = ["heuristic", "full_llm", "emergency"]\n',
+        "in orders that contradict each other",
+    ),
+    _changed(
+        "an unknown objective",
+        'name = "b"\n',
+        'name = "b"\nobjectives = [{ kind = "win" }]\n',
+        "teams[1].objectives[0]: ",
+    ),
+    _changed(
+        "an objective elsewhere",
+        'name = "b"\n',
+        'name = "b"\nobjectives = [{ kind = "reach", place = "dor" }]\n',
+        "no place 'dor'; did you mean 'door'?",
+    ),
+    _changed(
+        "an enemy there is not",
+        'name = "b"\n',
+        'name = "b"\nobjectives = [{ kind = "eliminate", team = "c" }]\n',
+        "no other team 'c'; other teams: a",
+    ),
+    _changed("a director of nobody", "[map]", '[director]\nsquad = "c1"\n[map]', "director.squad: no squad 'c1'"),
+    _changed("a weapon there is not", "[archetypes.rifle]", '[archetypes.rifle]\nweapons = ["laser"]', "'laser'"),
+    _changed("an item there is not", "[archetypes.rifle]", "[archetypes.rifle]\nitems = { rope = 1 }", "'rope'"),
+    _changed("a role there is not", "[archetypes.rifle]", '[archetypes.rifle]\nrole = "wizard"', "no role 'wizard'"),
+    _changed("too much health", "[archetypes.rifle]", "[archetypes.rifle]\nhp = 10000000000", "archetypes.rifle.hp: "),
+    _changed(
+        "a line of a script by nobody",
+        "[map]",
+        "[[script.lines]]\nagent = -1\nsteps = [{}]\n[map]",
+        "script.lines[0].agent: should be greater than or equal to 0",
+    ),
+    _changed(
+        "an input before the start", "tick = 3", "tick = -3", "inputs[0].tick: should be greater than or equal to 0"
+    ),
 ]
 
 
@@ -205,6 +262,13 @@ def test_a_broken_file_is_refused_in_one_sentence(
     assert invoke(["run", str(path), "--out", str(tmp_path / "never.replay.jsonl")]) == USAGE
     assert capsys.readouterr() == ("", f"tickweave: {said}\n")
     assert not (tmp_path / "never.replay.jsonl").exists()
+    assert invoke(["check", str(path)]) == USAGE
+    assert capsys.readouterr() == ("", f"tickweave: {said}\n")
+
+
+def test_the_corpus_does_not_shrink() -> None:
+    """At least sixty broken files are refused, and no two are the same."""
+    assert len({broken.content for broken in BROKEN}) == len(BROKEN) >= 60
 
 
 def _large(path: Path) -> None:
