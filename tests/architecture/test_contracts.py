@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted([*ROOT.glob("ai/**/*.py"), *ROOT.glob("sim/**/*.py"), *ROOT.glob("scenarios/*.py")])
 TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
 PLUGIN_FOLDERS = ("ai.clients", "ai.planners", "sim.actions")
-ENTRIES = ("ai", "sim", "scenarios", "ai.testing", "sim.testing", "sim.cli", "sim.__main__", "sim.checks.child")
+ENTRIES = (
+    "ai", "sim", "scenarios", "ai.testing", "sim.testing", "sim.cli", "sim.__main__", "sim.checks.child",
+    "sim.replay.other_process", "sim.testing.plugin",
+)  # fmt: skip
 
 Documented = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 

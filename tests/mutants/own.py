@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ai import actions, fallback, heuristics, parse
+from ai import actions, fallback, parse, rule_conditions
 from ai.parse import SlotScanner
 from ai.resilience import Admission, CircuitBreaker
 from sim import perception
@@ -366,7 +366,7 @@ def rule_measures_from_the_first_of_the_batch(patch: Patch) -> None:
     def squared(batch: Any) -> Any:
         return (batch.enemy_x[:, 0] - batch.x[0]) ** 2 + (batch.enemy_y[:, 0] - batch.y[0]) ** 2
 
-    patch.setattr(heuristics, "_enemy_distance_squared", squared)
+    patch.setattr(rule_conditions, "enemy_distance_squared", squared)
 
 
 @caught_by("draws", "reference")

@@ -8,17 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ai import MockBatchLlm
-from ai.plan import BatchPlans, PlanBatch
-from ai.snapshot import SnapshotBatch
 from sim.actions import default_registry
+from sim.checks.parts import InParts
 from sim.grid import MARGIN
 from sim.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
 from sim.scenario import Scenario, load
@@ -250,33 +251,20 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
                 assert value == two[name], f"tick {tick}, {name}"
 
 
-class InParts:
-    """Plans each batch in parts of drawn sizes and merges what comes back."""
+def _cuts(sizes: Sequence[int]) -> Callable[[int], list[NDArray[np.intp]]]:
+    """Return what cuts batches into parts of drawn sizes, over and over."""
+    endless = cycle(sizes)
 
-    def __init__(self, scenario: Scenario, sizes: Sequence[int]) -> None:
-        self.inner = LivePlans(scenario, default_registry(), None, time.perf_counter)
-        self.tiers = self.inner.tiers
-        self.sizes = sizes
-        self.asked = 0
-
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
-        """Cut, plan, merge."""
-        merged = PlanBatch.empty(batch.keys, 2)
+    def cut(n: int) -> list[NDArray[np.intp]]:
+        parts: list[NDArray[np.intp]] = []
         start = 0
-        while start < len(batch):
-            end = min(start + self.sizes[self.asked % len(self.sizes)], len(batch))
-            self.asked += 1
-            rows = np.arange(start, end)
-            part = self.inner.plan(batch.take(rows)).plans
-            steps = part.kind.shape[0]
-            merged.length[rows], merged.tier[rows] = part.length, part.tier
-            merged.kind[:steps, rows], merged.args[:steps, :, rows] = part.kind, part.args
+        while start < n:
+            end = min(start + next(endless), n)
+            parts.append(np.arange(start, end))
             start = end
-        return BatchPlans(merged, self.tiers, [])
+        return parts
 
-    def close(self) -> None:
-        """Close the inner source."""
-        self.inner.close()
+    return cut
 
 
 @FEW
@@ -285,7 +273,8 @@ def test_any_split_of_the_batch_gives_the_same_roots(data: st.DataObject, sizes:
     """An agent's plan does not depend on who else is planned for in the same call."""
     scenario = data.draw(scenarios())
     timeline = data.draw(inputs(scenario, 12))
-    split = Simulation(scenario, source=InParts(scenario, sizes))
+    live = LivePlans(scenario, default_registry(), None, time.perf_counter)
+    split = Simulation(scenario, source=InParts(live, _cuts(sizes)))
     assert roots_of(split, 15, timeline) == roots_of(Simulation(scenario), 15, timeline)
 
 

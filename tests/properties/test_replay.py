@@ -22,6 +22,9 @@ Path = tuple[str | int, ...]
 WITHOUT_MEANING = ("env", "llm", "prompt_version", "parent")
 """Keys of the header that running again does not depend on: altered together with the chain, they change no verdict."""
 
+LEFT_OUT_ALIKE = (("width", 1), ("height", 1), ("x", None), ("y", None), ("on", True))
+"""Keys of inputs whose value is the default: without them an input means the same."""
+
 FEW = settings(max_examples=max(12, settings().max_examples // 4))
 """For properties that run a whole simulation several times an example."""
 
@@ -120,7 +123,7 @@ def alterations(draw: st.DrawFn) -> tuple[bytes, int, Path, list[bytes]]:
     owner = whole["v"]
     for part in path[:-1]:
         owner = owner[part]
-    if draw(st.integers(0, 5)) == 0:
+    if draw(st.integers(0, 5)) == 0 and (path[-1], owner[path[-1]]) not in LEFT_OUT_ALIKE:
         del owner[path[-1]]
     else:
         owner[path[-1]] = draw(other(owner[path[-1]]))

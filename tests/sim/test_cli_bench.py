@@ -124,7 +124,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
                 if "round 1" in line:
                     break
             process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=60)
+            _, err = process.communicate(timeout=180)
     assert process.returncode == 130
     assert "measurements are kept" in err
     assert "Traceback" not in err
