@@ -118,7 +118,14 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
             "--rounds",
             "100",
         ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        # A shell's background jobs ignore Ctrl-C, and what they start inherits that.
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - nothing else runs here
+        ) as process:
             assert process.stderr is not None
             for line in process.stderr:
                 if "round 1" in line:

@@ -34,8 +34,8 @@ def test_friends_of_other_squads_mourn_those_they_see() -> None:
     with Stage(
         "a.a#a", "b....", spirits=STILL | {"sight_loss": 7, "outnumbered_loss": 0}, accuracy=1000, morale=50
     ) as stage:
-        for key in (0, 1, 2):
-            stage[key, "Squad.id"] = 10 + key
+        for key in (1, 2):
+            stage[key, "Squad.id"] = 1
         stage[0, "Health.hp"] = 1
         stage.plan(3, ("Attack", 0))
         stage.tick()
