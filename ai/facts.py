@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.errors import ContractError
+from ai.rule_conditions import Mask, enemy_distance_squared
 from ai.snapshot import SnapshotBatch
 
 Facts = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 HEALTHY_PERCENT: Final = 60
 """Share of full health from which an agent counts as healthy."""
@@ -26,14 +26,8 @@ CLOSE_DISTANCE2: Final = 2
 """Squared distance of the eight cells around."""
 
 
-def _distance2(batch: SnapshotBatch, x: NDArray[np.int32], y: NDArray[np.int32]) -> NDArray[np.int64]:
-    dx, dy = x.astype(np.int64) - batch.x, y.astype(np.int64) - batch.y
-    return dx * dx + dy * dy
-
-
 def _enemy(batch: SnapshotBatch, distance2: int) -> Mask:
-    near = _distance2(batch, batch.enemy_x[:, 0], batch.enemy_y[:, 0]) <= distance2
-    return (batch.enemy[:, 0] >= 0) & near
+    return (batch.enemy[:, 0] >= 0) & (enemy_distance_squared(batch) <= distance2)
 
 
 def _nobody(batch: SnapshotBatch) -> Mask:

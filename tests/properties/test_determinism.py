@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ai import MockBatchLlm
 from sim.actions import default_registry
 from sim.checks.parts import InParts
+from sim.checks.processes import dispatched
 from sim.grid import MARGIN
 from sim.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
 from sim.scenario import Scenario, load
@@ -97,9 +98,7 @@ def test_another_allocator_gives_the_same_roots(expected: list[str]) -> None:
 
 def test_a_processor_without_its_newer_instructions_gives_the_same_roots(expected: list[str]) -> None:
     """With every dispatched level of NumPy switched off, results are equal to the bit."""
-    core: Any = getattr(np, "_core", None) or np.core
-    umath = core._multiarray_umath
-    features = " ".join(name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name])
+    features = " ".join(dispatched())
     if not features:
         pytest.skip("this processor has none of the levels that NumPy dispatches to, so there is nothing to switch off")
     assert elsewhere(NPY_DISABLE_CPU_FEATURES=features, OPENBLAS_NUM_THREADS="1", features=features) == expected
