@@ -7,9 +7,10 @@ from typing import ClassVar, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ItemName, Slot, WeaponName
-from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, first_of
+from ai.actions import CellX, CellY, ItemName, Slot, WeaponName
+from sim.actions.base import THROW_CELLS, Action, Args, Codes, Refused, Rows, Turn, aimed_at, first_of
 from sim.actions.defensive import spread_smoke
+from sim.actions.offensive import explode
 from sim.components import MORALE_MAX, STAMINA_MAX, Ammo, Arsenal, Health, Morale, Squad, Stamina, Weapon
 from sim.gear import Effect
 
@@ -153,6 +154,63 @@ class UseItem(Action):
             spread_smoke(turn, turn.cells(smoking))
 
 
+class DropItem(Action):
+    """Put one piece of an item down where you stand; anyone can take it up again."""
+
+    act: Literal["DropItem"] = "DropItem"
+    item_name: ItemName
+    category: ClassVar[str] = "equipment"
+    cost: ClassVar[str] = "1 of the item"
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse what the agent has not."""
+        return first_of((holds(turn, rows, args[0]) <= 0, Refused.NO_ITEM))
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Let the item lie on the agent's cell from the end of the phase on."""
+        spend(turn, rows, args[0])
+        turn.laid.append((rows, args[0], turn.cells(rows)))
+
+
+class ThrowItem(Action):
+    """Throw an item at a cell within eight cells in sight: grenades go off, other things lie there."""
+
+    act: Literal["Throw"] = "Throw"
+    item: ItemName
+    x: CellX
+    y: CellY
+    category: ClassVar[str] = "equipment"
+    group: ClassVar[str] = "throw"
+    cooldown_s: ClassVar[float] = 8.0
+    cost: ClassVar[str] = "1 of the item"
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse what the agent has not, and cells too far away or out of sight."""
+        far, hidden = aimed_at(turn, rows, args[1:], THROW_CELLS * THROW_CELLS)
+        return first_of(
+            (holds(turn, rows, args[0]) <= 0, Refused.NO_ITEM),
+            (far, Refused.OUT_OF_RANGE),
+            (hidden, Refused.NO_SIGHT),
+        )
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Let smoke spread and explosives go off; the rest lies on the cell from the end of the phase on."""
+        spend(turn, rows, args[0])
+        effect, cells = turn.stage.gear.item_effect[args[0]], turn.grid.cell(args[1], args[2])
+        smoke, blast = effect == Effect.SMOKE, effect == Effect.BLAST
+        if smoke.any():
+            spread_smoke(turn, cells[smoke])
+        if blast.any():
+            explode(turn, rows[blast], cells[blast])
+        lying = ~(smoke | blast)
+        if lying.any():
+            turn.laid.append((rows[lying], args[0, lying], cells[lying]))
+
+
 def holds(turn: Turn, rows: Rows, items: NDArray[np.int32]) -> NDArray[np.int16]:
     """Return how many of an item each agent holds, one item an agent."""
     held = np.zeros(len(rows), np.int16)
@@ -168,4 +226,4 @@ def spend(turn: Turn, rows: Rows, items: NDArray[np.int32]) -> None:
         turn.stage.gear.give(turn.world, item, rows[items == item], -1)
 
 
-KINDS: Final[tuple[type[Action], ...]] = (EquipWeapon, Reload, SwitchWeapon, UseItem)
+KINDS: Final[tuple[type[Action], ...]] = (DropItem, EquipWeapon, Reload, SwitchWeapon, ThrowItem, UseItem)

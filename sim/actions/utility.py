@@ -1,4 +1,7 @@
-"""Utility: looking around, waiting, provoking, and helping who is down to get up."""
+"""Utility: looking around, waiting, provoking, helping who is down, and using abilities and what stands on the map.
+
+What things on the map do is data (`sim.objects`).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from typing import Any, ClassVar, Final, Literal
 
 import numpy as np
 
-from ai.actions import AllyId, Distance, EnemyId, Seconds
-from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, target_refusals, ticks_of_ms
+from ai.actions import AbilityName, AllyId, Distance, EnemyId, ObjectId, Seconds
+from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, first_of, target_refusals, ticks_of_ms
+from sim.actions.defensive import Ability
 from sim.actions.offensive import MELEE_DISTANCE2
-from sim.components import Health
+from sim.components import Health, Inventory, Squad
+from sim.grid import Terrain
+from sim.objects import Gives, Heals, Opens, Takes, Yields
+from sim.reshape import Reshaping
 
 PROVOKE_CELLS: Final = 8
 """How far a taunt or a distraction carries, cells."""
@@ -92,6 +99,110 @@ class Revive(Action):
         turn.mend(turn.target_rows(args[0]), np.full(len(rows), REVIVE_HP, np.int32))
 
 
+class UseAbility(Ability):
+    """Use one of your abilities by its name."""
+
+    act: Literal["UseAbility"] = "UseAbility"
+    ability_name: AbilityName
+    category: ClassVar[str] = "utility"
+    group: ClassVar[str] = "ability"
+    cooldown_s: ClassVar[float] = 10.0
+    cost: ClassVar[str] = "what the ability costs"
+
+
+class Interact(Action):
+    """Do what a thing on your cell or one of the eight around is for: open, take, heal, gather, deliver."""
+
+    act: Literal["Interact"] = "Interact"
+    target_id: ObjectId
+    category: ClassVar[str] = "utility"
+    group: ClassVar[str] = "gear"
+    cooldown_s: ClassVar[float] = 1.0
+    duration_s: ClassVar[float] = 1.0
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse things that are gone, out of reach, empty or not for this team, and what would do nothing."""
+        world, objects = turn.world, turn.stage.objects
+        place = objects.places(args[0])
+        gone = place < 0
+        if gone.all():
+            return np.full(len(rows), Refused.TARGET_GONE.value, np.int8)
+        at = np.where(gone, 0, place)
+        dx, dy = objects.x[at] - turn.position.x[rows], objects.y[at] - turn.position.y[rows]
+        health, cargo, squad = world[Health], world[Inventory].cargo, world[Squad].id
+        idle, full, foreign = objects.left[at] == 0, np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        for what in np.unique(objects.what[at]).tolist():
+            who = objects.what[at] == what
+            effect = objects.specs[what].effect if what >= 0 else None
+            match effect:
+                case Heals():
+                    idle[who] |= health.hp[rows[who]] >= health.hp_max[rows[who]]
+                case Yields():
+                    full[who] = cargo[rows[who]] >= turn.stage.gear.load_max[squad[rows[who]]]
+                case Takes():
+                    idle[who] |= cargo[rows[who]] <= 0
+                    if effect.team is not None:
+                        teams = [team.name for team in turn.stage.scenario.teams]
+                        foreign[who] = turn.team[rows[who]] != teams.index(effect.team)
+        return first_of(
+            (gone, Refused.TARGET_GONE),
+            (dx * dx + dy * dy > MELEE_DISTANCE2, Refused.OUT_OF_RANGE),
+            (foreign, Refused.UNUSABLE),
+            (idle, Refused.NOTHING_TO_DO),
+            (full, Refused.FULL),
+        )
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Ask for it; all that is asked of things is settled together."""
+        turn.uses.append((rows, args[0]))
+
+
+def settle_uses(turn: Turn) -> None:
+    """Do what things are for; where several want the last of something, the lowest key gets it, the others nothing."""
+    rows, ids = (np.concatenate(parts) for parts in zip(*turn.uses, strict=True))
+    order = np.argsort(rows)
+    rows, ids = rows[order], ids[order]
+    world, objects, gear = turn.world, turn.stage.objects, turn.stage.gear
+    place = objects.places(ids)
+    what = objects.what[place]
+    wanted = np.ones(len(rows), np.int32)
+    cargo, room = world[Inventory].cargo, gear.load_max[world[Squad].id[rows]]
+    kinds = np.unique(what).tolist()
+    for kind in kinds:
+        spec = objects.specs[kind].effect if kind >= 0 else None
+        if isinstance(spec, Gives | Yields):
+            wanted[what == kind] = spec.each
+        if isinstance(spec, Yields):
+            who = what == kind
+            wanted[who] = np.minimum(wanted[who], room[who] - cargo[rows[who]])
+    got = objects.draw(place, wanted)
+    for kind in kinds:
+        who = (what == kind) & (got > 0)
+        users, amount = rows[who], got[who]
+        if kind < 0:
+            gear.give(world, -1 - kind, users, amount)
+            continue
+        match objects.specs[kind].effect:
+            case Opens() as opening:
+                for user in users.tolist():
+                    x, y = np.meshgrid(
+                        np.arange(opening.x, opening.x + opening.width),
+                        np.arange(opening.y, opening.y + opening.height),
+                    )
+                    turn.reshaped.append(Reshaping(user, ((turn.grid.cell(x.ravel(), y.ravel()), Terrain.FLOOR),)))
+            case Gives() as giving:
+                gear.give(world, gear.items.index(giving.item), users, amount)
+            case Heals() as healing:
+                turn.mend(users, np.full(len(users), healing.amount, np.int32))
+            case Yields():
+                cargo[users] += amount.astype(np.int16)
+            case Takes():
+                turn.deliver(users, cargo[users].astype(np.int64))
+                cargo[users] = 0
+
+
 def minding(turn: Turn, rows: Rows, args: Args, reach2: int) -> Codes:
     """Judge an enemy that is to mind something: it must be in reach and sight, and on its feet."""
     judged = target_refusals(turn, rows, args[0], reach2)
@@ -100,4 +211,4 @@ def minding(turn: Turn, rows: Rows, args: Args, reach2: int) -> Codes:
     return np.where(down, np.int8(Refused.DOWN), judged)
 
 
-KINDS: Final[tuple[type[Action], ...]] = (Revive, Scan, Taunt, Wait)
+KINDS: Final[tuple[type[Action], ...]] = (Interact, Revive, Scan, Taunt, UseAbility, Wait)

@@ -21,7 +21,7 @@ from ai.actions import ToolRegistry
 from ai.guard import Watch, foreign
 from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, refuse
 from sim.actions.defensive import SMOKE_S
-from sim.actions.things import settle_uses
+from sim.actions.utility import settle_uses
 from sim.columns import Component
 from sim.components import (
     AGENT,
