@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ai import actions, fallback, parse, rule_conditions
+from ai.actions import fields, integers, registry
 from ai.parse import SlotScanner
 from ai.resilience import Admission, CircuitBreaker
 from sim import perception
@@ -232,7 +233,7 @@ def codes_follow_the_order_of_definition(patch: Patch) -> None:
     def unsorted(values: Iterable[Any], **_: Any) -> list[Any]:
         return list(values)
 
-    patch.setattr(actions, "sorted", unsorted, raising=False)
+    patch.setattr(registry, "sorted", unsorted, raising=False)
 
 
 @caught_by("steps")
@@ -253,7 +254,8 @@ def optional_argument_is_dropped(patch: Patch) -> None:
 @caught_by("steps")
 def numbers_are_cut_off(patch: Patch) -> None:
     """Numbers lose what is behind the point instead of being rounded."""
-    patch.setattr(actions, "_round_half_away", int)
+    patch.setattr(fields, "round_half_away", int)
+    patch.setattr(integers, "round_half_away", int)
 
 
 @caught_by("legal")
