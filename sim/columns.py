@@ -202,6 +202,54 @@ def limits(dtype: np.dtype[Any]) -> tuple[int, int]:
     return int(info.min), int(info.max)
 
 
+def indices(rows: Any, size: int, label: str) -> NDArray[np.intp]:
+    """Turn an index, indices, a mask or a slice into checked indices; ndarray itself takes -1 for the last row.
+
+    Raises:
+        WorldError: they are no rows of 0..size-1; the message starts with the label.
+
+    >>> indices([True, False, True], 3, "kill").tolist()
+    [0, 2]
+    """
+    if isinstance(rows, slice):
+        return np.arange(size, dtype=np.intp)[rows]
+    array = np.atleast_1d(np.asarray(rows))
+    if array.dtype == np.bool_:
+        if array.shape != (size,):
+            raise WorldError(f"{label}: a mask of shape {array.shape} for {size} rows")
+        return np.flatnonzero(array)
+    if array.size == 0:
+        return np.zeros(0, dtype=np.intp)
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise WorldError(f"{label}: {array.dtype} of shape {array.shape} are no row indices")
+    places = array.astype(np.intp, copy=False)
+    # As unsigned numbers the negative ones are too large as well.
+    if np.count_nonzero(places.view(np.uintp) >= size):
+        raise WorldError(f"{label}: rows {array.min()}..{array.max()} are not in 0..{size - 1}")
+    return places
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a view that cannot be written."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def frozen_copy(array: NDArray[Any]) -> NDArray[Any]:
+    """Return a copy that cannot be written."""
+    copied = array.copy()
+    copied.setflags(write=False)
+    return copied
+
+
+def grown(array: NDArray[Any], n: int, capacity: int) -> NDArray[Any]:
+    """Return a copy of a flat array with room for more: its first n values, and zeros after them."""
+    wider = np.zeros(capacity, dtype=array.dtype)
+    wider[:n] = array[:n]
+    return wider
+
+
 class Store:
     """Holds one column of one world: `data` is `[*shape, capacity]`, of which the first n rows live."""
 
@@ -261,6 +309,17 @@ class Table:
         for store in self.stores:
             if store.spec.used_by is not None:
                 store.lengths = self.by_name[store.spec.used_by]
+
+    def store(self, name: str) -> Store:
+        """Find a column by name.
+
+        Raises:
+            WorldError: there is none.
+        """
+        store = self.by_name.get(name)
+        if store is None:
+            raise WorldError(f"{self.schema.name} has no column {name!r}, only {', '.join(self.by_name)}")
+        return store
 
 
 class _View:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from sim.columns import Table
-    from sim.world import Resource, World
+    from sim.resources import Resource
+    from sim.world import World
 
 DEPTH_MAX: Final = 64
 """How deep the value of an object component may nest; deeper is taken for a cycle."""

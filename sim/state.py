@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.columns import Table
 from sim.digest import canonical_bytes
+from sim.errors import WorldError
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,3 +63,23 @@ def _same(left: NDArray[Any], right: NDArray[Any]) -> bool:
 
 def _same_arrays(left: Mapping[str, NDArray[Any]], right: Mapping[str, NDArray[Any]]) -> bool:
     return left.keys() == right.keys() and all(_same(array, right[name]) for name, array in left.items())
+
+
+def declaration_of(tables: Sequence[Table], object_types: Sequence[type]) -> tuple[str, ...]:
+    """Say what a world is declared with, one line a column or object type: two that agree take each other's states.
+
+    Raises:
+        WorldError: two components of one name.
+    """
+    names: set[str] = set()
+    lines: list[str] = []
+    for table in tables:
+        lines += [
+            f"{spec.label} {spec.dtype.name} {spec.shape} used_by={spec.used_by}" for spec in table.schema.columns
+        ]
+    lines += [f"object {declared.__qualname__}" for declared in object_types]
+    for kind in (*(table.component for table in tables), *object_types):
+        if kind.__name__ in names:
+            raise WorldError(f"two components are called {kind.__name__}")
+        names.add(kind.__name__)
+    return tuple(lines)

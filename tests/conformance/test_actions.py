@@ -185,7 +185,7 @@ class FirstBorn(Sound):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        turn.world[Stamina].value[rows] = turn.world._ids[rows] % 50
+        turn.world[Stamina].value[rows] = turn.world._rows.ids[rows] % 50
 
 
 class Forger(Sound):

@@ -25,9 +25,9 @@ from sim.grid import MARGIN
 from sim.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
 from sim.scenario import Scenario, load
 from sim.simulation import Simulation
+from sim.state import WorldState
 from sim.testing import inputs, scenarios
 from sim.tiers import LivePlans
-from sim.world import WorldState
 from tests.reference.lockstep import COLUMNS
 
 FEW = settings(max_examples=settings.default.max_examples // 5)

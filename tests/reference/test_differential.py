@@ -24,8 +24,8 @@ SIZES = {
     "sim.grid.LINES_AT_ONCE": 0,
     "sim.grid.FIELDS_CELLS_MAX": 0,
     "sim.grid.TEAMS_INDEXED_MAX": 2,
-    "sim.world.FEW_ROWS": 0,
-    "sim.world.DENSE_KEYS_MAX": 3,
+    "sim.storage.FEW_ROWS": 0,
+    "sim.rows.DENSE_KEYS_MAX": 3,
 }
 """From what size on the simulation goes other ways for speed, set so low that small worlds go them."""
 

@@ -68,7 +68,7 @@ class Ranked(Counting):
     """Notes esper's ids, which are given in the order of creation."""
 
     def process(self, world: World, frame: Any) -> None:
-        world[Mood].value[:] = world._ids[: world.n]
+        world[Mood].value[:] = world._rows.ids[: world.n]
 
 
 class Undeclared(Counting):

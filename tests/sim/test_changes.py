@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sim.changes import RESOURCE_KEY, Change, changes
 from sim.inputs import Order, Remove, SetCells, Spawn
 from sim.simulation import Simulation
+from sim.state import WorldState
 from sim.testing import inputs, scenarios
-from sim.world import WorldState
 from tests.reference.stage import Stage
 
 

@@ -11,7 +11,8 @@ import esper
 import numpy as np
 import pytest
 
-import sim.world
+import sim.rows
+import sim.storage
 from sim.columns import Column, Component, boolean, column, i8, i16, i32, i64, schema_of
 from sim.digest import state_digest
 from sim.entity import EntityView
@@ -428,7 +429,7 @@ def test_rows_of_knows_the_living_only(five):
 
 def test_rows_of_works_without_the_dense_index(five, monkeypatch):
     """Where keys are too large for an array, a search gives the same answers."""
-    monkeypatch.setattr(sim.world, "DENSE_KEYS_MAX", 100)
+    monkeypatch.setattr(sim.rows, "DENSE_KEYS_MAX", 100)
     five.spawn({}, keys=[1000])
     five.kill([0])
     five.flush()
@@ -905,10 +906,10 @@ def corrupt_row(world):
     [
         (corrupt_esper, "too many or too few"),
         (corrupt_row, "does not carry exactly its Row"),
-        (lambda world: world._keys.__setitem__(1, 9), "do not ascend"),
-        (lambda world: world._keys.__setitem__(4, 9), "not in 0"),
-        (lambda world: world._rows.__setitem__(1, 3), "key to row is wrong"),
-        (lambda world: world._rows.__setitem__(5, 3), "knows the dead"),
+        (lambda world: world._rows.keys.__setitem__(1, 9), "do not ascend"),
+        (lambda world: world._rows.keys.__setitem__(4, 9), "not in 0"),
+        (lambda world: world._rows._dense.__setitem__(1, 3), "key to row is wrong"),
+        (lambda world: world._rows._dense.__setitem__(5, 3), "knows the dead"),
         (lambda world: world[Route].cells.__setitem__((2, 0, 0), 3), r"Route\.cells is not zero beyond Route\.length"),
         (lambda world: world[Wealth].gold.__setitem__(0, 3), r"Wealth\.gold is not zero where Wealth is absent"),
     ],
@@ -927,7 +928,7 @@ def test_many_rows_move_as_few_do(monkeypatch):
     """A flush moves large worlds in another way than small ones, with the same result."""
     results = []
     for few in (0, 10**9):
-        monkeypatch.setattr(sim.world, "FEW_ROWS", few)
+        monkeypatch.setattr(sim.storage, "FEW_ROWS", few)
         with World(ALL, debug=True) as world:
             cells = np.arange(4 * 2 * 50).reshape(4, 2, 50)
             world.spawn({Route: {"length": 4, "cells": cells}}, count=50, keys=np.arange(49, -1, -1))
