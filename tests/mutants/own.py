@@ -25,6 +25,7 @@ from sim.replay.playback import Playback, RecordedPlanning, RecordedTier
 from sim.replay.record import HASH_CHARS
 from sim.replay.writer import Recorder
 from sim.rng import Rng
+from sim.storage import Storage
 from sim.systems.combat import Combat
 from sim.systems.execution import Execution
 from sim.world import World
@@ -390,11 +391,11 @@ def draws_for_all_purposes_alike(patch: Patch) -> None:
 @caught_by("spawning")
 def order_of_creation_is_kept(patch: Patch) -> None:
     """Rows stay as they were spawned instead of being put in the order of their keys."""
-    original = World._append
+    original = Storage.append
 
-    def append(self: World, spawns: Any) -> int:
+    def append(self: Storage, *born: Any) -> None:
         with Patch.context() as inner:
-            inner.setattr(World, "_permute", lambda *_: None)
-            return original(self, spawns)
+            inner.setattr(Storage, "_permute", lambda *_: None)
+            original(self, *born)
 
-    patch.setattr(World, "_append", append)
+    patch.setattr(Storage, "append", append)

@@ -865,6 +865,8 @@ def test_a_forgotten_world_takes_its_context_along():
     """A world that is dropped without close() is cleaned up, even where its context was left current."""
     before = set(esper.list_worlds())
     world = World([Position])
+    world.install([Recorder()])
+    world.process([])
     (context,) = set(esper.list_worlds()) - before
     esper.switch_world(context)
     del world
