@@ -97,9 +97,12 @@ class Afflictions:
         return np.broadcast_to(self.tick + 1 + np.asarray(ticks, np.int64), rows.shape)
 
     @property
-    def asked(self) -> bool:
-        """Whether anything was asked for."""
-        return bool(self._imposed or self._lifted or self._marks or self._focuses or self._draws)
+    def touched(self) -> Rows:
+        """The rows of all who asked for something and of whom something was asked."""
+        imposed = [rows for _, rows, _ in self._imposed]
+        lifted = [rows for _, rows in self._lifted]
+        drawn = [rows for asked in (*self._marks, *self._focuses, *self._draws) for rows in asked[:2]]
+        return np.concatenate([np.zeros(0, np.intp), *imposed, *lifted, *drawn])
 
     def settle(self) -> None:
         """Make all changes."""

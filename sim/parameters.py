@@ -80,5 +80,5 @@ def objection(name: str, value: int) -> str | None:
     try:
         model.model_validate({key: value})
     except ValidationError as error:
-        return one_line(f"{section}.{sentence(error, model.model_json_schema())}")
+        return one_line(f"parameter {section}.{sentence(error, model.model_json_schema())}")
     return None

@@ -1,8 +1,15 @@
-"""Hypothesis profiles: `dev` (default, fast), `ci` (same examples every time), `nightly` (many, from a seed)."""
+"""Hypothesis profiles: `dev` (default, fast), `ci` (same examples every time), `nightly` (many, from a seed).
+
+And coverage marks: a test that claims a refusal has to bring it about (`tests/support/marks.py`).
+"""
 
 import os
+from collections.abc import Generator
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.marks import claims_of, keeping
 
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True, print_blob=True)
@@ -14,3 +21,13 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Let a test that is marked fail when it does not bring about what it claims."""
+    claims = claims_of(pyfuncitem)
+    if not claims:
+        return (yield)
+    with keeping(claims):
+        return (yield)

@@ -128,7 +128,7 @@ class Inputs(System):
         if row < 0:
             return f"agent {item.agent} is not in the world"
         if taken[row] == item.on:
-            return f"agent {item.agent} is {'taken over already' if item.on else 'not taken over'}"
+            return f"agent {item.agent} is taken over already" if item.on else f"agent {item.agent} is not taken over"
         taken[row] = item.on
         world[Morale].broken[row] = False
         self._write(world, frame, row)
@@ -150,9 +150,6 @@ class Inputs(System):
         for arg, value in zip(registry.spec(step.act).args, registry.encode(step).args, strict=False):
             if value >= sides.get(arg.role, value + 1):
                 return f"the step of agent {item.agent}: {arg.name} {value} is outside the {_size(grid)} map"
-        for cell in cells_in(step):
-            if cell.x >= grid.width or cell.y >= grid.height:
-                return f"the step of agent {item.agent}: ({cell.x}, {cell.y}) is outside the {_size(grid)} map"
         for cell in cells_in(step):
             if cell.x >= grid.width or cell.y >= grid.height:
                 return f"the step of agent {item.agent}: ({cell.x}, {cell.y}) is outside the {_size(grid)} map"

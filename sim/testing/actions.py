@@ -29,14 +29,17 @@ from ai.actions import (
 from ai.plan import BatchPlans
 from ai.snapshot import SnapshotBatch
 from sim.actions import discover
-from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, Walk
+from sim.actions.base import Action, Args, Refused, Rows, Turn, Walk
 from sim.changes import changes
+from sim.columns import schema_of
 from sim.components import (
     ActionSteps,
     Ammo,
     Arsenal,
     Condition,
     Conditions,
+    Cooldowns,
+    Guard,
     Health,
     Inventory,
     Kit,
@@ -49,7 +52,7 @@ from sim.components import (
 )
 from sim.digest import state_digest
 from sim.frame import Frame
-from sim.objects import Objects
+from sim.objects import Gives, Objects, Yields
 from sim.perception import occupancy_of
 from sim.reinforcements import reserves_of
 from sim.rng import Purpose, Rng
@@ -64,18 +67,32 @@ from sim.world import World
 
 ARENAS: Final = 8
 """Arenas that a kind is checked in, unless told otherwise."""
+CLOSE_CELLS: Final = 7
+"""Columns of the map that agents share in every second arena; in the others they have all of it."""
 TICKS: Final = 12
 """Ticks that an arena is played; at two ticks a second enough for most steps to end."""
+LEAST_TICKS: Final = {"ticks": 1, "period": 1, "cooldown": 0}
+"""What tells times, and the least that each may tell."""
+PRIVATE: Final = (Ammo, Arsenal, Cooldowns, Guard, Inventory, Kit, Morale, Progress, Stamina)
+"""What actions write of their own agents at once, and so no action may read of others."""
 COMPANIONS: Final = ("Attack", "Block", "HeavyAttack", "MoveTo", "ThrowExplosive", "Wait")
 """What agents do that do not do the kind under test."""
 MAP: Final = (
-    "..........",
-    "..+.....+.",
-    "....##....",
-    "..+.....+.",
-    "..........",
-    "..........",
+    "...................",
+    "..+.....+..........",
+    "....##.....#.......",
+    "..+.....+..#.......",
+    "...........#.......",
+    "...................",
 )
+THINGS: Final[tuple[dict[str, Any], ...]] = (
+    {"kind": "crate", "effect": {"kind": "give", "item": "bandage"}, "stock": 2},
+    {"kind": "ore", "effect": {"kind": "yield", "each": 2}, "stock": 3},
+    {"kind": "store", "effect": {"kind": "take", "team": "left"}},
+    {"kind": "post", "effect": {"kind": "heal", "amount": 5}},
+    {"kind": "lever", "effect": {"kind": "open", "x": 5, "y": 2}, "stock": 1},
+)
+"""What stands on the free cells of the map, one after the other."""
 
 Prepare = Callable[[Simulation], None]
 """Brings what a kind needs into a fresh arena: things to use, columns of a plug-in."""
@@ -85,9 +102,11 @@ def check_action(kind: type[Action], *, arenas: int = ARENAS, prepare: Prepare |
     """Check that an action kind keeps the rules of `sim.actions.base`.
 
     That is: it is legal for someone and does not fail where it says it is; it refuses with a reason; `refusals` and
-    what else only looks reads only, and judges every agent alone; `begin` and `effect` write to their own rows only;
-    the same moment always comes to the same; the order in which kinds, agents and births come does not matter; and
-    nothing comes out of nowhere: rounds, things, agents, hit points beyond the maximum.
+    what else only looks reads only, judges every agent alone, and reads nothing of others that their actions may write
+    in the same phase; times are no shorter than they may be; `begin` and `effect` write to their own rows only and do
+    nothing to the gone; nobody goes farther than one cell at once; the same moment always comes to the same; the order
+    in which kinds, agents and births come does not matter; and nothing comes out of nowhere: rounds, things, agents,
+    hit points beyond the maximum.
 
     Args:
         kind: what to check; it takes the place of a shipped kind of the same name.
@@ -181,24 +200,25 @@ class _Dice:
 
 
 def _scenario(number: int) -> Scenario:
+    """Return an arena's scenario: squads of different sizes and gear; some teams have nothing in reserve."""
     whole = {"x": 0, "y": 0, "width": len(MAP[0]), "height": len(MAP)}
-    left, right = {**whole, "width": 4}, {**whole, "x": 3, "width": 4}
-    kit = {
+    rich = {
         "smokes": 2, "explosives": 2, "medkits": 2, "sight": 12, "weapons": ["rifle", "carbine"],
-        "items": {"bandage": 2, "flare": 1}, "abilities": ["brace", "spot"],
+        "items": {"bandage": 2, "flare": 1}, "abilities": ["brace", "dash", "spot"], "carry": 4,
     }  # fmt: skip
+    poor = {**rich, "sight": 6, "weapons": ["carbine"], "items": {}, "abilities": ["spot"]}
     cells = [(x, y) for y, row in enumerate(MAP) for x, glyph in enumerate(row) if glyph != "#"]
-    crate = {"kind": "crate", "effect": {"kind": "give", "item": "bandage"}}
     teams = [
         {
             "name": name,
             "squads": [
-                {"name": f"{name} {squad}", "archetype": "kit", "count": 3, "area": area if number % 2 else whole}
-                for squad in (1, 2)
+                {"name": f"{name} {archetype}", "archetype": archetype, "count": count, "area": whole}
+                for archetype, count in (("rich", 5), ("poor", 1))
             ],
-            "reinforcements": {"count": 3, "area": {**whole, "y": 4, "height": 2}},
+            "reinforcements": {"count": 3, "area": {**whole, "y": 4, "height": 2}} if (number + team) % 4 else None,
+            "terrain_edits": 3 if (number + team) % 3 else 0,
         }
-        for name, area in (("left", left), ("right", right))
+        for team, name in enumerate(("left", "right"))
     ]
     return Scenario.from_canonical(
         {
@@ -209,12 +229,16 @@ def _scenario(number: int) -> Scenario:
             "map": {
                 "rows": MAP,
                 "places": [{"name": "door", "x": 9, "y": 0}],
-                "objects": [{**crate, "x": x, "y": y, "stock": 2} for x, y in cells],
+                "objects": [{**THINGS[at % len(THINGS)], "x": x, "y": y} for at, (x, y) in enumerate(cells)],
             },
             "weapons": {"rifle": {"reach": 9}, "carbine": {"reach": 5}},
             "items": {"bandage": {"effect": "heal", "amount": 5}, "flare": {"effect": "smoke"}},
-            "abilities": {"brace": {"kind": "defensive", "effect": "shield"}, "spot": {"effect": "reveal"}},
-            "archetypes": {"kit": kit},
+            "abilities": {
+                "brace": {"kind": "defensive", "effect": "shield", "stamina": 20},
+                "dash": {"effect": "stamina", "amount": 10},
+                "spot": {"effect": "reveal", "stamina": 20},
+            },
+            "archetypes": {"rich": rich, "poor": poor},
             "teams": teams,
             "downed_s": 3 * (number % 2),
             "ends": "never",
@@ -238,6 +262,7 @@ def _arena(
             prepare(simulation)
             world.flush()
         dice = _Dice(number, world.keys)
+        _scatter(simulation, dice, columns=simulation.stage.grid.width if number % 2 else CLOSE_CELLS)
         _unsettle(world, dice, downed=bool(scenario.downed_s))
         doing = dice.often(70)
         rows, args = doing.nonzero()[0], _arguments(spec, simulation, dice)
@@ -250,6 +275,15 @@ def _arena(
         yield _Arena(simulation, spec, rows[up], np.ascontiguousarray(args[:, rows[up]]))
 
 
+def _scatter(simulation: Simulation, dice: _Dice, *, columns: int) -> None:
+    """Put agents on free cells anywhere in the first columns of the map."""
+    position = simulation.world[Position]
+    y, x = (~simulation.stage.grid.blocked_map[:, :columns]).nonzero()
+    drawn = dice.rng.below(np.arange(len(x)), 1, Purpose.USER, 2**30)
+    picked = np.argsort(drawn, kind="stable")[: simulation.world.n]
+    position.x[:], position.y[:] = x[picked], y[picked]
+
+
 def _unsettle(world: World, dice: _Dice, *, downed: bool) -> None:
     """Bring agents into all sorts of states that can be met."""
     health, ammo, kit, conditions = world[Health], world[Ammo], world[Kit], world[Conditions]
@@ -260,6 +294,7 @@ def _unsettle(world: World, dice: _Dice, *, downed: bool) -> None:
         column[:] = dice.below(4)
     world[Stamina].value[:] = np.where(dice.often(75), 100, dice.below(30))
     world[Morale].value[:] = dice.below(101)
+    world[Inventory].cargo[:] = dice.below(5)
     for condition in Condition:
         held = dice.often(20) if condition is not Condition.DOWN else np.zeros(world.n, np.bool_)
         conditions.until[condition.value] = np.where(held, 20, 0)
@@ -312,14 +347,18 @@ def _values(arg: ArgSpec, world: World, dice: _Dice) -> NDArray[np.int64]:
         near = here + dice.below(5) - 2
         return np.clip(np.where(dice.often(80), near, dice.below(size)), 0, size - 1)
     if arg.role is Role.OBJECT:
-        return dice.below(sum(row.count(glyph) for row in MAP for glyph in ".+"))
+        objects = world.resources["Objects"]
+        assert isinstance(objects, Objects)
+        far = (objects.x - position.x[:, None]) ** 2 + (objects.y - position.y[:, None]) ** 2
+        near = np.argsort(far, axis=1, kind="stable")[np.arange(world.n), dice.below(6)]
+        return np.where(dice.often(85), objects.id[near], dice.below(len(objects) + 20))
     if arg.role in (Role.ENEMY, Role.ALLY):
         dx, dy = position.x - position.x[:, None], position.y - position.y[:, None]
         wanted = (world[Team].id != world[Team].id[:, None]) == (arg.role is Role.ENEMY)
         far = np.where(wanted, dx * dx + dy * dy, 10_000) + np.where(np.eye(world.n, dtype=np.bool_), 20_000, 0)
         by_distance = np.argsort(far, axis=1, kind="stable")
         nearest = world.keys[by_distance[np.arange(world.n), dice.below(3)]]
-        return np.where(dice.often(85), nearest, dice.below(world.n + 2))
+        return np.where(dice.often(75), nearest, dice.below(world.n * 3 // 2))
     spread = 3000 if arg.scale > 1 and not arg.choices else 5
     return arg.low + dice.below(min(arg.high - arg.low + 1, spread))
 
@@ -351,34 +390,76 @@ def _check_looking(arena: _Arena) -> int:
         codes.tolist() == _looked(arena, rows, args, "refusals").tolist(), name, "refuses differently when asked again"
     )
     legal = (codes == Refused.NO.value).nonzero()[0]
-    looks = ("arrived", "onward") if issubclass(kind, Walk) else ("ticks",)
-    for look in ("refusals", *looks):
+    looks = ("period", "arrived", "onward") if issubclass(kind, Walk) else ("ticks",)
+    for look in ("refusals", *looks, *(("cooldown",) if kind.group else ())):
         asked = np.arange(len(rows)) if look == "refusals" else legal
         if not len(asked):
             continue
         together = _looked(arena, rows[asked], args[:, asked], look)
         alone = [_looked(arena, rows[[at]], args[:, [at]], look)[0] for at in asked]
         _must(together.tolist() == alone, name, f"judges an agent by who else is asked, in `{look}`")
+        if look in LEAST_TICKS:
+            _must(together.min() >= LEAST_TICKS[look], name, f"comes to {together.min()} ticks, in `{look}`")
+        if look == "onward":
+            _check_steps(arena, rows[asked], together)
+        _check_private(arena, asked, together, look)
     return len(legal)
 
 
-def _looked(arena: _Arena, rows: Rows, args: Args, look: str) -> Codes:
-    """Call something that only looks, in a turn of its own, and see to it that nothing was written."""
+def _check_steps(arena: _Arena, rows: Rows, cells: NDArray[np.int64]) -> None:
+    """Check that agents want to go to cells beside their own, stay, or find no way on (-1)."""
+    grid = arena.simulation.stage.grid
+    position = arena.world[Position]
+    away = cells - grid.cell(position.x[rows], position.y[rows])
+    odd = ~np.isin(away, [0, *grid.neighbours]) & (cells != -1)
+    _must(not odd.any(), arena.name, "wants to go farther than one cell north, west, east or south at once")
+
+
+def _check_private(arena: _Arena, asked: NDArray[np.intp], answers: NDArray[Any], look: str) -> None:
+    """Check that agents are judged by nothing that other agents' actions may write in the same phase.
+
+    Half of the agents are asked again with such columns of all others in reverse, then the other half.
+    """
+    world, before = arena.world, arena.world.snapshot()
+    for half in (slice(0, None, 2), slice(1, None, 2)):
+        rows, args = arena.rows[asked[half]], arena.args[:, asked[half]]
+        others = np.setdiff1d(np.arange(world.n), rows)
+        for component in PRIVATE:
+            for spec in schema_of(component).columns:
+                column = getattr(world[component], spec.name)
+                column[..., others] = column[..., others[::-1]]
+        if len(rows):
+            again = _looked(arena, rows, args, look)
+            _must(
+                again.tolist() == answers[half].tolist(),
+                arena.name,
+                f"reads of another agent what its actions may write in the same phase, in `{look}`",
+            )
+        world.restore(before)
+
+
+def _looked(arena: _Arena, rows: Rows, args: Args, look: str) -> NDArray[Any]:
+    """Call something that only looks, in a turn of its own, and see to it that nothing was written.
+
+    Looks that answer one number for all agents give that number for each.
+    """
     kind, name, world, turn = arena.kind, arena.name, arena.world, arena.turn()
     before, state, draws = state_digest(world), world.snapshot(), dict(arena.simulation.stage.rng.counts)
     given = args.copy()
     with _legal(name, look):
-        found = getattr(kind, look)(turn, args) if look == "ticks" else getattr(kind, look)(turn, rows, args)
-    found = np.broadcast_to(np.asarray(found), rows.shape) if look == "ticks" else np.asarray(found)
+        found = np.asarray(getattr(kind, look)(turn, *((args,) if look in ("ticks", "cooldown") else (rows, args))))
+    if look in LEAST_TICKS:
+        found = np.broadcast_to(found, rows.shape)
     _must(found.shape == rows.shape, name, f"answers {found.shape} to {rows.shape} agents in `{look}`")
     if look == "arrived" and not world.pending:
         # A walk may note in its own step how far it has come.
         _check_foreign(arena, state, rows)
         world.restore(state)
         args[:] = given
+        turn.rewritten.clear()
     unwritten = state_digest(world) == before and np.array_equal(args, given) and not world.pending
-    unasked = not (turn.harmed or turn.mended or turn.walks or turn.clouds or turn.calls)
-    _must(unwritten and unasked and not turn.afflictions.asked, name, f"writes where it may only look, in `{look}`")
+    unasked = not (_asking(turn) or turn.clouds or turn.reshaped or len(turn.afflictions.touched))
+    _must(unwritten and unasked, name, f"writes where it may only look, in `{look}`")
     _must(arena.simulation.stage.rng.counts == draws, name, f"draws random numbers where it may only look, in `{look}`")
     return found
 
@@ -397,12 +478,16 @@ def _legal(name: str, call: str) -> Iterator[None]:
 
 
 def _check_own_rows(arena: _Arena) -> None:
-    """Check that every second of those who may do it writes to nobody else's row."""
-    kind, name, world, turn = arena.kind, arena.name, arena.world, arena.turn()
+    """Check that those who may do it, one half after the other, write to nobody else's row."""
     codes = _looked(arena, arena.rows, arena.args, "refusals")
-    picked = (codes == Refused.NO.value).nonzero()[0][::2]
-    if not len(picked):
-        return
+    legal = (codes == Refused.NO.value).nonzero()[0]
+    for picked in (legal[::2], legal[1::2]):
+        if len(picked):
+            _check_half(arena, picked)
+
+
+def _check_half(arena: _Arena, picked: NDArray[np.intp]) -> None:
+    kind, name, world, turn = arena.kind, arena.name, arena.world, arena.turn()
     rows, args, before = arena.rows[picked], arena.args[:, picked].copy(), world.snapshot()
     resources = {resource: state_digest(world).components[resource] for resource in world.resources}
     with _legal(name, "begin"):
@@ -419,6 +504,23 @@ def _check_own_rows(arena: _Arena) -> None:
     for resource, hashed in resources.items():
         _must(digest[resource] == hashed, name, f"changes {resource} at once; go through the turn")
     world.restore(before)
+    _check_asked(arena, turn)
+
+
+def _asking(turn: Turn) -> list[tuple[Any, ...]]:
+    """Return what was asked of a turn about agents; each begins with their rows."""
+    return [*turn.harmed, *turn.mended, *turn.walks, *turn.laid, *turn.uses, *turn.rewritten, *turn.calls]
+
+
+def _check_asked(arena: _Arena, turn: Turn) -> None:
+    """Check that what was asked of a turn is about agents who are there, and is no less than nothing."""
+    rows = np.concatenate([turn.afflictions.touched, *(asked[0] for asked in _asking(turn))])
+    there = ((rows >= 0) & (rows < arena.world.n)).all()
+    _must(bool(there), arena.name, "does something to a target that is gone (its row is -1); refuse such targets")
+    for _, amounts in (*turn.harmed, *turn.mended):
+        _must(bool((amounts >= 0).all()), arena.name, "harms or mends by less than nothing")
+    for walkers, cells in turn.walks:
+        _check_steps(arena, walkers, cells)
 
 
 def _check_foreign(arena: _Arena, before: WorldState, rows: Rows) -> None:
@@ -493,13 +595,19 @@ def _stock(world: World) -> _Stock:
         "cargo": world[Inventory].cargo,
     }
     things = {name: dict(zip(keys, column.tolist(), strict=True)) for name, column in columns.items()}
+    for held in things.values():
+        held[ON_MAP] = 0
     objects = world.resources["Objects"]
     assert isinstance(objects, Objects)
-    for place, kind in enumerate(objects.kind_of(np.arange(len(objects))).tolist()):
-        held = things.get(objects.kinds[kind], things["items"])
-        held[ON_MAP] = held.get(ON_MAP, 0) + int(objects.left[place])
-    for held in things.values():
-        held.setdefault(ON_MAP, 0)
+    for kind, what, left in zip(objects.kind_of(np.arange(len(objects))), objects.what, objects.left, strict=True):
+        effect = objects.specs[what].effect if what >= 0 else None
+        match effect:
+            case None:
+                things.get(objects.kinds[kind], things["items"])[ON_MAP] += int(left)
+            case Gives():
+                things.get(effect.item, things["items"])[ON_MAP] += int(left)
+            case Yields():
+                things["cargo"][ON_MAP] += int(left)
     return _Stock(things, int(reserves_of(world).left.sum()))
 
 

@@ -27,6 +27,7 @@ from tests.ai.strategies import (
     snapshot,
     wide_registry,
 )
+from tests.support.marks import covers
 
 REGISTRY = wide_registry()
 WORLD = snapshot(
@@ -45,10 +46,10 @@ def verdict(steps: list[ActionStep], registry: ToolRegistry = REGISTRY, world: W
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
-        ([], Refusal.EMPTY),
+        pytest.param([], Refusal.EMPTY, marks=covers(Refusal.EMPTY)),
         ([Wait()], Refusal.ACCEPTED),
         ([MoveTo(x=15, y=11)], Refusal.ACCEPTED),
-        ([MoveTo(x=16, y=0)], Refusal.OUTSIDE_MAP),
+        pytest.param([MoveTo(x=16, y=0)], Refusal.OUTSIDE_MAP, marks=covers(Refusal.OUTSIDE_MAP)),
         ([MoveTo(x=0, y=12)], Refusal.OUTSIDE_MAP),
         ([TakeCover(position={"x": 0, "y": 12})], Refusal.OUTSIDE_MAP),
         ([TakeCover()], Refusal.ACCEPTED),
@@ -70,11 +71,13 @@ def test_a_plan_is_judged_by_what_its_agent_knows(steps: list[ActionStep], expec
     assert verdict(steps) is expected
 
 
+@covers(Refusal.UNKNOWN_KIND)
 def test_a_kind_that_is_not_offered_is_refused() -> None:
     """A verb the registry knows but does not offer is refused, whatever its arguments."""
     assert verdict([Wait()], REGISTRY.offering(["Scan"])) is Refusal.UNKNOWN_KIND
 
 
+@covers(Refusal.UNKNOWN_TARGET)
 def test_without_a_leader_nobody_is_the_leader() -> None:
     """An ally argument of an agent without leader cannot match the mark of a missing one."""
     world = snapshot()
@@ -215,6 +218,7 @@ def test_payloads_and_objects_are_judged(step: ActionStep, expected: Refusal) ->
     assert Refusal(int(refusals(batch, plans, REGISTRY)[0])) is expected
 
 
+@covers(Refusal.OUT_OF_RANGE)
 def test_a_step_without_its_payload_is_refused() -> None:
     """Integers that name a payload which the plan does not carry are out of range."""
     batch = SnapshotBatch.from_snapshots([(AgentId(1), WORLD)])

@@ -7,13 +7,14 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from ai.actions import EnemyId
+from ai.actions import CellX, CellY, EnemyId
 from ai.errors import ContractError
 from sim.actions import discover
-from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn
-from sim.components import Ammo, Morale, Position, Stamina
-from sim.grid import Terrain
+from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, Walk
+from sim.components import Ammo, Inventory, Morale, Position, Stamina
+from sim.grid import Cells, Terrain
 from sim.rng import Purpose
 from sim.testing import check_action
 
@@ -244,6 +245,96 @@ class Cuckoo(Sound):
             turn.world.spawn({Position: {"x": 9, "y": 5}})
 
 
+class Blind(Sound):
+    """Harms whoever it is told to, there or not."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        return np.zeros(len(rows), np.int8)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.harm(turn.target_rows(args[0]), np.full(len(rows), 3, np.int32))
+
+
+class Rumour(Blind):
+    """Marks whoever it is told to, there or not."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.afflictions.mark(rows, turn.target_rows(args[0]), 5)
+
+
+class Blessing(Sound):
+    """Harms by less than nothing."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.harm(turn.target_rows(args[0]), np.full(len(rows), -50, np.int32))
+
+
+class Peeper(Sound):
+    """Judges by the breath of its target."""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        others = turn.target_rows(args[0])
+        fresh = turn.world[Stamina].value[np.where(others < 0, rows, others)] >= 50
+        return np.where((others < 0) | fresh, np.int8(Refused.TARGET_GONE), np.int8(0))
+
+
+class Instant(Sound):
+    """Takes no time at all."""
+
+    @classmethod
+    def ticks(cls, turn: Turn, args: Args) -> Any:
+        return 0
+
+
+class Backwards(Sound):
+    """Rests until it has rested."""
+
+    group: ClassVar[str] = "scan"
+
+    @classmethod
+    def cooldown(cls, turn: Turn, args: Args) -> Any:
+        return -5
+
+
+class Leaper(Walk):
+    """Goes anywhere in one step."""
+
+    act: Literal["Sound"] = "Sound"
+    x: CellX
+    y: CellY
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        there: NDArray[np.bool_] = turn.cells(rows) == turn.grid.cell(args[0], args[1])
+        return there
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        goals = turn.grid.cell(args[0], args[1])
+        return np.where(turn.occupancy.closed[goals], -1, goals)
+
+
+class Poacher(Sound):
+    """Gathers what grows nowhere."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.world[Inventory].cargo[rows] += 1
+
+
+class Copier(Sound):
+    """Puts down what it has not."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        turn.laid.append((rows, np.zeros(len(rows), np.int32), turn.cells(rows)))
+
+
 @pytest.mark.parametrize(
     ("kind", "sentence"),
     [
@@ -268,6 +359,15 @@ class Cuckoo(Sound):
         (Mole, "puts an agent into a wall"),
         (Kidnapper, r"lets agent \[\d+\] vanish alive"),
         (Cuckoo, r"lets \d+ agents come"),
+        (Blind, "does something to a target that is gone"),
+        (Rumour, "does something to a target that is gone"),
+        (Blessing, "harms or mends by less than nothing"),
+        (Peeper, "reads of another agent what its actions may write in the same phase, in `refusals`"),
+        (Instant, "comes to 0 ticks, in `ticks`"),
+        (Backwards, "comes to -5 ticks, in `cooldown`"),
+        (Leaper, "wants to go farther than one cell"),
+        (Poacher, r"makes cargo out of nothing: \d+ become \d+"),
+        (Copier, r"makes items out of nothing: \d+ become \d+"),
     ],
 )
 def test_each_broken_rule_is_told(kind: type[Action], sentence: str) -> None:

@@ -15,6 +15,7 @@ from sim.grid import Terrain
 from sim.inputs import Remove
 from sim.rng import Purpose, philox4x32
 from tests.reference.stage import Stage
+from tests.support.marks import covers
 
 SURE = 1000
 """An accuracy that hits 95 times in 100; seed 1 hits in the ticks used here."""
@@ -64,6 +65,7 @@ def test_a_strike_harms_at_its_end_and_costs_rounds_and_a_cooldown(
         assert stage.status(0) is Status.FINISHED
 
 
+@covers(Refused.NO_STAMINA)
 def test_a_heavy_blow_costs_breath() -> None:
     """Twenty points of stamina, of which one comes back in the same tick; with fewer than twenty it is refused."""
     with Stage("ab", accuracy=SURE) as stage:
@@ -75,6 +77,7 @@ def test_a_heavy_blow_costs_breath() -> None:
         assert refused(stage, 0, "HeavyAttack", 1) is Refused.NO_STAMINA
 
 
+@covers(Refused.TARGET_GONE, Refused.NOT_HOSTILE, Refused.OUT_OF_RANGE)
 @pytest.mark.parametrize("kind", ["Attack", "AimedShot", "QuickAttack", "HeavyAttack"])
 def test_strikes_are_refused_for_bad_targets(kind: str) -> None:
     """Who is gone, a friend, too far away or hidden cannot be struck."""
@@ -116,6 +119,7 @@ def test_a_blow_reaches_all_eight_cells_around() -> None:
         assert refused(stage, 0, "HeavyAttack", 1) is Refused.NO
 
 
+@covers(Refused.NO_AMMO)
 @pytest.mark.parametrize("kind", ["Attack", "AimedShot", "QuickAttack"])
 def test_an_empty_weapon_does_not_fire(kind: str) -> None:
     """Without a round in the weapon a shot is refused, whatever its target."""
@@ -205,6 +209,7 @@ def test_walls_shield_from_explosions() -> None:
         assert stage[1, "Health.hp"] == 70
 
 
+@covers(Refused.OUT_OF_RANGE, Refused.NO_SIGHT, Refused.NO_ITEM)
 @pytest.mark.parametrize("kind", ["ThrowExplosive", "ThrowSmoke"])
 def test_throws_are_refused_too_far_hidden_or_without_a_grenade(kind: str) -> None:
     """Eight cells in sight of the thrower, not into a wall, and with one in the pocket."""
@@ -317,6 +322,7 @@ def test_reloading_moves_rounds_after_two_seconds(rounds: int, reserve: int, aft
         assert (stage[0, "Ammo.rounds"], stage[0, "Ammo.reserve"]) == after
 
 
+@covers(Refused.NOTHING_TO_DO, Refused.NO_AMMO)
 def test_reloading_is_refused_when_full_or_with_empty_pockets() -> None:
     """A full magazine has nothing to do; without a reserve there is nothing to load."""
     with Stage("a") as stage:
@@ -383,6 +389,7 @@ def test_ties_go_north_west_east_south(rows: tuple[str, ...], goal: tuple[int, i
         assert stage.at(0) == first
 
 
+@covers(Refused.UNREACHABLE)
 def test_a_cell_that_cannot_be_reached_is_refused() -> None:
     """Walls, and places behind them, by MoveTo and by TakeCover with a cell."""
     for kind in ("MoveTo", "TakeCover"):
@@ -458,6 +465,7 @@ def test_cover_is_the_nearest_cell_that_shelters_and_is_written_into_the_plan() 
         assert stage.sim.world.entity(0).steps[0].position.model_dump() == {"x": 0, "y": 1}
 
 
+@covers(Refused.NO_COVER)
 def test_nobody_takes_cover_where_there_is_none() -> None:
     """Without a sheltering cell within five cells, the step is refused."""
     with Stage("a......+", "........") as stage:

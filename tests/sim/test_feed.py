@@ -12,9 +12,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.feed import LINE_BYTES_MAX, Listed, Streamed
+from sim.feed import LINE_BYTES_MAX, TICK_INPUTS_MAX, Listed, Streamed
 from sim.inputs import Remove, TimedInput
 from sim.scenario import load
+from tests.support.marks import covers
 
 SKIRMISH = load("skirmish")
 
@@ -66,6 +67,7 @@ def test_bad_lines_are_told_and_passed_over() -> None:
     assert not any("\n" in sentence for sentence in told)
 
 
+@covers(f"is longer than {LINE_BYTES_MAX} bytes")
 def test_a_line_that_is_too_long_is_passed_over() -> None:
     """It is told, and neither kept nor taken for several lines."""
     good = json.dumps(remove(0, 1)).encode()
@@ -76,18 +78,42 @@ def test_a_line_that_is_too_long_is_passed_over() -> None:
     assert read(padded + b"\n" + good, [0]) == ([[1, 1]], [])
 
 
+@covers("is not UTF-8 at byte 0")
 def test_bytes_that_are_no_text_are_passed_over() -> None:
     """They are told with their line."""
     found, told = read(b"\xff\xfe\n" + json.dumps(remove(0, 1)).encode(), [0])
     assert (found, told) == ([[1]], ["standard input, line 1: is not UTF-8 at byte 0"])
 
 
+@covers("tick 2 has passed; the run is at tick 4")
 def test_a_tick_that_has_passed_is_told() -> None:
     """What comes too late has no effect."""
     data = "\n".join(json.dumps(remove(*pair)) for pair in ((4, 1), (2, 2), (4, 3)))
     found, told = read(data.encode(), [3, 4])
     assert found == [[], [1, 3]]
     assert told == ["standard input, line 2: tick 2 has passed; the run is at tick 4"]
+
+
+@covers("99 is outside the 40 by 24 map", "spawn_wave needs a director; add [director] with a squad and a budget")
+def test_what_can_be_known_at_once_is_told_at_once() -> None:
+    """Cells off the map, and what needs a director where there is none."""
+    order = {"kind": "order", "squad": "red one", "text": "go", "x": 99, "y": 0}
+    wave = {"kind": "spawn_wave", "archetype": "rifle", "count": 1, "origin": {"x": 0, "y": 0}}
+    lines = [json.dumps({"tick": 0, "input": item}) for item in (order, wave)]
+    found, told = read("\n".join(lines).encode(), [0])
+    assert found == [[]]
+    assert [sentence.split(": ", 1)[1] for sentence in told] == [
+        "input.x: 99 is outside the 40 by 24 map",
+        "input: spawn_wave needs a director; add [director] with a squad and a budget",
+    ]
+
+
+@covers(f"more than {TICK_INPUTS_MAX} inputs for tick 0; send them in later ticks")
+def test_a_tick_takes_a_bounded_number_of_inputs() -> None:
+    """Those past the limit are told one by one and have no effect."""
+    data = "\n".join([json.dumps(remove(0, 1))] * (TICK_INPUTS_MAX + 2)).encode()
+    found, told = read(data, [0, 1])
+    assert (len(found[0]), found[1], len(told)) == (TICK_INPUTS_MAX, [], 2)
 
 
 def test_a_run_waits_for_the_line_that_says_what_is_next() -> None:

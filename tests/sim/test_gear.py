@@ -11,6 +11,7 @@ from sim.components import Status
 from sim.errors import ScenarioError
 from sim.scenario import Scenario
 from tests.reference.stage import Stage
+from tests.support.marks import covers
 
 GEAR: dict[str, Any] = {
     "weapons": {
@@ -186,6 +187,7 @@ def test_abilities_evade_hide_and_reveal() -> None:
         assert len(made.sim.stage.smoke.cell) > 0
 
 
+@covers(Refused.NO_ITEM, Refused.UNUSABLE, Refused.NO_STAMINA)
 def test_abilities_of_others_of_the_other_kind_and_without_breath_are_refused() -> None:
     """Each has its own reason."""
     with stage("a", abilities=["wall"]) as made:

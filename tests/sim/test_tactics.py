@@ -15,6 +15,7 @@ from sim.inputs import Move, Order
 from sim.reinforcements import reserves_of
 from sim.rng import Purpose, philox4x32
 from tests.reference.stage import Stage
+from tests.support.marks import covers
 
 
 def refused(stage: Stage, key: int, *step: Any) -> Refused:
@@ -239,6 +240,7 @@ def test_steps_aside_go_left_and_right_of_the_enemy(
         assert stage[0, "Stamina.value"] == (96 if kind == "Strafe" else 87)
 
 
+@covers(Refused.BLOCKED, Refused.NO_STAMINA)
 @pytest.mark.parametrize("kind", ["Strafe", "Dodge"])
 def test_steps_aside_are_refused_where_no_cell_is_free_or_breath_is_short(kind: str) -> None:
     """A wall or somebody on the cell, or too little stamina."""
@@ -385,6 +387,7 @@ def test_an_ambush_does_not_show_to_enemies_and_ends_with_a_step() -> None:
         assert until(stage, 1, Condition.AMBUSH) == 0
 
 
+@covers(Refused.NO_COVER, Refused.UNREACHABLE)
 def test_an_ambush_needs_cover_that_can_be_reached() -> None:
     """Open floor will not do, nor what lies behind a wall."""
     with Stage("a..#+") as stage:
@@ -429,6 +432,7 @@ def test_a_distraction_turns_attention_to_the_cell_where_it_was_made() -> None:
         assert known(stage, 2).me.distracted_to is None
 
 
+@covers(Refused.DOWN, Refused.NOT_HOSTILE, Refused.OUT_OF_RANGE)
 @pytest.mark.parametrize("kind", ["Taunt", "Distract"])
 def test_provoking_carries_eight_cells_to_an_enemy_on_its_feet(kind: str) -> None:
     """Not farther, not to friends, not to who is down."""
@@ -515,6 +519,7 @@ def test_reinforcements_come_out_of_the_pool_and_join_the_callers_squad() -> Non
         assert set(stage.cooldowns(0)) == {"reinforce"}
 
 
+@covers(Refused.NO_RESERVES)
 def test_of_two_callers_the_lowest_key_is_served_first() -> None:
     """A pool is given out once, whoever asks for it; an empty one refuses."""
     with Stage("a.", ".a", "..", "..", reserves=3) as stage:
@@ -594,6 +599,7 @@ def test_reviving_gets_a_friend_up_again() -> None:
         assert [key for _, key in stage.asked[asked:]].count(1) == 1
 
 
+@covers(Refused.NOTHING_TO_DO, Refused.NOT_HOSTILE, Refused.OUT_OF_RANGE, Refused.TARGET_GONE)
 def test_reviving_is_refused_where_nobody_beside_is_down() -> None:
     """Friends on their feet, enemies, the distant and the gone cannot be helped up."""
     with Stage("aab") as stage:
@@ -606,6 +612,7 @@ def test_reviving_is_refused_where_nobody_beside_is_down() -> None:
         assert refused(stage, 0, "Revive", 7) is Refused.TARGET_GONE
 
 
+@covers(Refused.DOWN)
 def test_a_medkit_does_not_get_anyone_up() -> None:
     """Healing a friend who is down is refused: it takes Revive."""
     with Stage("aa", downed_s=10) as stage:

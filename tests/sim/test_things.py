@@ -12,6 +12,7 @@ from sim.errors import ScenarioError
 from sim.inputs import Order
 from sim.scenario import Scenario
 from tests.reference.stage import Stage
+from tests.support.marks import covers
 
 
 def thing(kind: str, x: int, y: int, effect: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -120,6 +121,7 @@ def test_what_is_not_held_or_out_of_reach_is_not_dropped_or_thrown() -> None:
 # What stands on the map.
 
 
+@covers(Refused.FULL, Refused.NOTHING_TO_DO)
 def test_resources_are_gathered_and_delivered() -> None:
     """Units go from the stock into what is carried, up to what fits, and from there to the team's count."""
     with Stage("a.", objects=[ORE, {**STORE, "x": 0}], carry=4) as made:
@@ -172,6 +174,7 @@ def test_doors_crates_and_posts() -> None:
         assert made[0, "Health.hp"] == 65
 
 
+@covers(Refused.TARGET_GONE, Refused.OUT_OF_RANGE, Refused.UNUSABLE)
 def test_things_that_are_gone_far_or_of_others_are_refused() -> None:
     """Each has its reason."""
     with Stage("a.") as made:
@@ -282,6 +285,7 @@ def test_a_place_can_be_said_in_three_ways() -> None:
         assert ground(made) == ["#", "+", ".", "."]
 
 
+@covers(Refused.NO_BUDGET, Refused.OUT_OF_RANGE, Refused.NO_SIGHT)
 def test_changes_of_the_ground_have_limits() -> None:
     """No change is left, or the place is nowhere, too far, or hidden."""
     with Stage("a..") as made:
