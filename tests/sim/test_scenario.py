@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from sim import scenario as module
 from sim.errors import ScenarioError
 from sim.grid import Terrain
 from sim.scenario import (
+    GLYPHS,
     GeneratedMap,
     Scenario,
     available,
+    files,
     from_toml,
     generate_map,
     inputs_from_lines,
@@ -141,7 +142,7 @@ def test_generated_maps_are_one_region_and_repeatable(spec: GeneratedMap) -> Non
 def test_a_generated_map_stays_as_it_is() -> None:
     """The map of a seed is part of the promise that replays keep: these cells may never change."""
     cells = generate_map(GeneratedMap(width=8, height=4, walls_permille=300, cover_permille=200, seed=3))
-    drawing = {kind: glyph for glyph, kind in module.GLYPHS.items()}
+    drawing = {kind: glyph for glyph, kind in GLYPHS.items()}
     assert ["".join(drawing[Terrain(cell)] for cell in row) for row in cells.tolist()] == [
         "+.+..+##",
         ".##.##+.",
@@ -200,8 +201,8 @@ class _Point:
 
 def _install(monkeypatch: pytest.MonkeyPatch, **offers: Any) -> None:
     points = [_Point(name, offer) for name, offer in offers.items()]
-    monkeypatch.setattr(module, "entry_points", lambda group: points)
-    monkeypatch.setattr(module, "EntryPoint", _Point)
+    monkeypatch.setattr(files, "entry_points", lambda group: points)
+    monkeypatch.setattr(files, "EntryPoint", _Point)
 
 
 def test_other_packages_offer_scenarios(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, small: Scenario) -> None:

@@ -12,31 +12,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import stat
-import tomllib
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from importlib import resources
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from scipy import ndimage
 
 from ai.actions import CELLS_MAX, NAMES_MAX
 from ai.heuristics import HeuristicConfig
-from ai.plan import FallbackTier
 from ai.planners.scripted import Script
 from ai.roles import RoleName
 from sim.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from sim.errors import ScenarioError
-from sim.explain import one_line, problem, quoted, sentence, shown, suggestion, told
+from sim.explain import one_line, problem, sentence, suggestion
 from sim.gear import DEFAULT_ITEMS, AbilitySpec, ItemSpec, WeaponSpec
 from sim.grid import Terrain
 from sim.inputs import (
@@ -58,6 +50,7 @@ from sim.inputs import (
 from sim.objectives import OBJECTIVES_MAX, Eliminate, Escort, Extract, Objective, Text
 from sim.objects import Gives, MapObject, Opens, Takes
 from sim.rng import Purpose, Rng
+from sim.scenario.tiers import tier_order
 
 AGENTS_MAX: Final = 200_000
 """Agents a scenario may start with."""
@@ -71,14 +64,8 @@ SQUADS_MAX: Final = 1000
 """Squads of a scenario."""
 CELLS_TOTAL_MAX: Final = 4_194_304
 """Cells of a map."""
-FILE_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Bytes of a scenario file or of a file of inputs."""
-DEPTH_MAX: Final = 32
-"""How deep a scenario file may nest, and dots that one key may have."""
 INPUTS_MAX: Final = 100_000
 """Timed inputs of a scenario or of a file of inputs."""
-ENTRY_POINTS: Final = "tickweave.scenarios"
-"""Entry point group for scenarios of other packages: each names a `Scenario`, or the path of a TOML file."""
 
 GLYPHS: Final = {".": Terrain.FLOOR, "+": Terrain.COVER, "#": Terrain.WALL}
 """What a map is drawn with."""
@@ -523,40 +510,6 @@ def _check_name(key: str, name: str | None, known: Sequence[str], what: str) -> 
         raise problem(key, f"no {what} {name!r}; {suggestion(name, known, f'{what}s')}")
 
 
-def tier_order(scenario: Scenario) -> tuple[str, ...]:
-    """Return all tiers of a run in one order that every team's own list agrees with, `emergency` last.
-
-    Raises:
-        PydanticCustomError: two teams want the same tiers in different orders.
-    """
-    lists = [team.tiers or scenario.planning.tiers for team in scenario.teams]
-    left = list(dict.fromkeys(tier for tiers in lists for tier in tiers))
-    order: list[str] = []
-    while left:
-        free = [
-            tier
-            for tier in left
-            if (tier != FallbackTier.EMERGENCY or len(left) == 1)
-            and all(before in order for tiers in lists if tier in tiers for before in tiers[: tiers.index(tier)])
-        ]
-        if not free:
-            raise problem("teams", f"try the tiers {', '.join(sorted(left))} in orders that contradict each other")
-        order.append(free[0])
-        left.remove(free[0])
-    return tuple(order)
-
-
-def tiers_of_teams(scenario: Scenario) -> dict[str, frozenset[int]]:
-    """Return the tiers that only some teams try, each with the numbers of those teams."""
-    lists = [team.tiers or scenario.planning.tiers for team in scenario.teams]
-    found: dict[str, frozenset[int]] = {}
-    for tier in tier_order(scenario):
-        teams = frozenset(number for number, tiers in enumerate(lists) if tier in tiers)
-        if len(teams) < len(lists) and tier != FallbackTier.EMERGENCY:
-            found[tier] = teams
-    return found
-
-
 def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str] | None = None) -> None:
     """Check what can be known of an input before the run: names that it uses exist and its cells are on the map.
 
@@ -592,14 +545,6 @@ def check_input(scenario: Scenario, timed: TimedInput, key: str, squads: set[str
 @cache
 def _schema() -> dict[str, Any]:
     return Scenario.model_json_schema()
-
-
-_TIMED: Final = TypeAdapter(TimedInput)
-
-
-@cache
-def _timed_schema() -> dict[str, Any]:
-    return _TIMED.json_schema()
 
 
 @lru_cache(maxsize=4)
@@ -673,186 +618,3 @@ def place_agents(scenario: Scenario, grid_blocked: NDArray[np.bool_]) -> list[tu
             )
             squad_index += 1
     return placed
-
-
-def load(name_or_path: str | Path) -> Scenario:
-    """Read a scenario by name (`skirmish`) or from a path (`./mine.toml`).
-
-    A text with no directory in it and no `.toml` at its end is a name: of a shipped scenario, or of one that another
-    package offers under the entry point group `tickweave.scenarios`.
-
-    Raises:
-        ScenarioError: there is no such scenario, or the file is not a valid one; one sentence that says where and why.
-
-    >>> load("skirmish").agents
-    20
-    """
-    if isinstance(name_or_path, Path) or _is_path(name_or_path):
-        return from_toml(read_text(name_or_path), shown(str(name_or_path)))
-    for name, found in _offers():
-        if name == name_or_path:
-            return _offered(name, found)
-    hint = suggestion(name_or_path, [name for name, _ in _offers()], "scenarios")
-    if os.path.lexists(name_or_path):
-        hint = f"for the file of that name, write ./{shown(name_or_path)}"
-    raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
-
-
-def folder_of(name_or_path: str | Path) -> Path | None:
-    """Return the folder of the file that `load` reads, where the scenario's plug-ins stand; None if it reads none."""
-    if isinstance(name_or_path, Path) or _is_path(name_or_path):
-        return Path(name_or_path).parent
-    found = dict(_offers()).get(name_or_path)
-    return found.parent if isinstance(found, Path) else None
-
-
-def _is_path(text: str) -> bool:
-    return text.endswith(".toml") or Path(text).name != text
-
-
-def available() -> list[tuple[str, Scenario]]:
-    """Return every scenario that `load` knows by name: the shipped ones, then those of other packages, in name order.
-
-    Raises:
-        ScenarioError: one of them cannot be read; the sentence names it.
-    """
-    return [(name, _offered(name, found)) for name, found in _offers()]
-
-
-def from_toml(text: str, source: str) -> Scenario:
-    """Read a scenario from TOML text; `source` stands first in a refusal.
-
-    Raises:
-        ScenarioError: it is no valid scenario; one sentence.
-    """
-    depth = _depth(text)
-    if depth > DEPTH_MAX:
-        raise ScenarioError(f"{source}: nests more than {DEPTH_MAX} levels deep; no key of a scenario does")
-    try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        raise ScenarioError(one_line(f"{source}: is not TOML: {error}")) from None
-    return Scenario.from_canonical(data, source)
-
-
-def inputs_from_lines(text: str, source: str, scenario: Scenario) -> tuple[TimedInput, ...]:
-    """Read timed inputs, one JSON object a line (`{"tick": 50, "input": {"kind": "order", ...}}`), in order of tick.
-
-    Raises:
-        ScenarioError: a line is no valid input for this scenario; one sentence that names the line.
-    """
-    squads = {squad.name for team in scenario.teams for squad in team.squads}
-    found: list[TimedInput] = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        if len(found) == INPUTS_MAX:
-            raise ScenarioError(f"{source}, line {number}: more than {INPUTS_MAX} inputs; split the run")
-        found.append(input_from_line(line, f"{source}, line {number}", scenario, squads))
-    return tuple(sorted(found, key=lambda timed: timed.tick))
-
-
-def input_from_line(line: str, place: str, scenario: Scenario, squads: set[str]) -> TimedInput:
-    """Read one timed input from a line of JSON; `place` stands first in a refusal, `squads` are the scenario's.
-
-    Raises:
-        ScenarioError: it is no valid input for this scenario; one sentence.
-    """
-    try:
-        timed = _TIMED.validate_json(line)
-        check_input(scenario, timed, "input", squads)
-    except ValidationError as error:
-        raise ScenarioError(one_line(f"{place}: {sentence(error, _timed_schema())}")) from None
-    except PydanticCustomError as error:
-        raise ScenarioError(one_line(f"{place}: {told(error)}")) from None
-    return timed
-
-
-def read_text(path: str | Path) -> str:
-    """Read a text file that a person named: a regular one, of bounded size, in UTF-8.
-
-    Raises:
-        ScenarioError: it cannot be read; one sentence.
-    """
-    source = shown(str(path))
-    try:
-        status = Path(path).stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise ScenarioError(f"{source}: is a directory; name a file in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise ScenarioError(f"{source}: is not a regular file")
-        if status.st_size > FILE_BYTES_MAX:
-            raise ScenarioError(f"{source}: has {status.st_size} bytes; at most {FILE_BYTES_MAX} are read")
-        with Path(path).open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ScenarioError(one_line(f"{source}: cannot be read: {reason}")) from None
-    return decode(data, source)
-
-
-def decode(data: bytes, source: str) -> str:
-    """Return bytes that came from outside as text.
-
-    Raises:
-        ScenarioError: there are too many, or they are not UTF-8; one sentence.
-    """
-    if len(data) > FILE_BYTES_MAX:
-        raise ScenarioError(f"{source}: has more than {FILE_BYTES_MAX} bytes, which is the limit")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ScenarioError(f"{source}: is not UTF-8 at byte {error.start}; save it as UTF-8") from None
-
-
-_TOKEN: Final = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?|' + r"'''(?:[^']|'(?!''))*+(?:''')?|"
-    r'"(?:[^"\\\n]|\\.)*+"?|' + r"'[^'\n]*+'?|#[^\n]*+|[\[\]{}.=,\n]",
-    re.DOTALL,
-)
-
-
-def _depth(text: str) -> int:
-    """Return how deep TOML text nests, in brackets or in dotted keys; tomllib takes far too long over a deep one."""
-    deepest = depth = dots = 0
-    for match in _TOKEN.finditer(text):
-        mark = match.group()
-        if mark in "[{":
-            depth += 1
-        elif mark in "]}":
-            depth -= 1
-        dots = dots + 1 if mark == "." else 0 if mark in "[]{}=,\n" else dots
-        deepest = max(deepest, depth, dots)
-    return deepest
-
-
-def _offers() -> list[tuple[str, Path | EntryPoint]]:
-    """Find what has a name, unread: shipped files in name order, then entry points in name order."""
-    folder = Path(str(resources.files("scenarios")))
-    shipped: list[tuple[str, Path | EntryPoint]] = [(path.stem, path) for path in sorted(folder.glob("*.toml"))]
-    others = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
-    offers = shipped + [(point.name, point) for point in others]
-    names = [name for name, _ in offers]
-    for name, found in offers:
-        if names.count(name) > 1 and isinstance(found, EntryPoint):
-            raise ScenarioError(
-                f"entry point {found.value!r} offers scenario {name!r}, which there is already; rename it"
-            )
-    return offers
-
-
-def _offered(name: str, found: Path | EntryPoint) -> Scenario:
-    if isinstance(found, Path):
-        return from_toml(read_text(found), str(found))
-    source = f"scenario {name!r} of entry point {found.value!r}"
-    try:
-        offer = found.load()
-    except Exception as error:
-        raise ScenarioError(one_line(f"{source}: cannot be imported: {error!r}")) from error
-    if isinstance(offer, Scenario):
-        return offer
-    if isinstance(offer, str | os.PathLike):
-        return from_toml(read_text(Path(offer)), source)
-    raise ScenarioError(
-        f"{source}: is of type {type(offer).__name__}; it must be a Scenario or the path of a TOML file"
-    )

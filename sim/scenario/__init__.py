@@ -1,0 +1,52 @@
+"""Scenarios: what a run starts from, as data. A TOML file in, a validated `Scenario` out.
+
+What may stand in one, and what must fit together, is in `model`; `files` finds and reads them, `input_lines` reads
+inputs that come as lines, `tiers` settles the order of tiers. Everything public is imported from here.
+"""
+
+from sim.scenario.files import FILE_BYTES_MAX, available, folder_of, from_toml, load, read_text
+from sim.scenario.input_lines import input_from_line, inputs_from_lines
+from sim.scenario.model import (
+    AGENTS_MAX,
+    GLYPHS,
+    INPUTS_MAX,
+    TICKS_MAX,
+    Archetype,
+    CombatRules,
+    GeneratedMap,
+    MoraleRules,
+    Planning,
+    Scenario,
+    check_input,
+    generate_map,
+    place_agents,
+    terrain,
+)
+from sim.scenario.tiers import tier_order, tiers_of_teams
+
+__all__ = [
+    "AGENTS_MAX",
+    "FILE_BYTES_MAX",
+    "GLYPHS",
+    "INPUTS_MAX",
+    "TICKS_MAX",
+    "Archetype",
+    "CombatRules",
+    "GeneratedMap",
+    "MoraleRules",
+    "Planning",
+    "Scenario",
+    "available",
+    "check_input",
+    "folder_of",
+    "from_toml",
+    "generate_map",
+    "input_from_line",
+    "inputs_from_lines",
+    "load",
+    "place_agents",
+    "read_text",
+    "terrain",
+    "tier_order",
+    "tiers_of_teams",
+]
