@@ -1,5 +1,5 @@
 """Runs the command line: `python -m sim` is `tickweave`."""
 
-from sim.cli import main
+from sim.entry import main
 
 main()
