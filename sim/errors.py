@@ -46,7 +46,10 @@ class Corrupt(ReplayError):  # noqa: N818 - a verdict's name
 
 
 class Diverged(ReplayError):  # noqa: N818 - a verdict's name
-    """The run was repeated under the same conditions and is not the same."""
+    """The run was repeated under the same conditions and is not the same, so that there is no state to hand out.
+
+    Only going to a tick raises it; `verify` answers with a verdict instead.
+    """
 
 
 class Unsupported(ReplayError):  # noqa: N818 - a verdict's name

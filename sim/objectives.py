@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,9 +89,15 @@ class _Objective(BaseModel):
     `text` is what agents read; without it they read a short sentence made from the other keys. A team wins when all
     its required objectives are done, and loses when one of them fails. `points` are for its being done, `points_each`
     for each unit of progress.
+
+    Class variables: `says` is that short sentence, with keys in braces; `counts` the key that holds the progress at
+    which it is done (none: 1).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    says: ClassVar[str]
+    counts: ClassVar[str | None] = None
 
     text: Text | None = None
     required: bool = True
@@ -100,13 +106,13 @@ class _Objective(BaseModel):
 
     @property
     def target(self) -> int:
-        """The progress at which it is done."""
-        return 1
+        """The progress at which it is done: agents, ticks or units."""
+        return 1 if self.counts is None else int(getattr(self, self.counts))
 
     @property
-    @abstractmethod
     def sentence(self) -> str:
         """The words for agents where none are given."""
+        return self.says.format(**dict(self))
 
     @abstractmethod
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
@@ -134,6 +140,7 @@ class Eliminate(_Objective):
 class Reach(_Objective):
     """So many of the team (or of one squad), or such a share of those alive, are at a place at one moment."""
 
+    says: ClassVar[str] = "reach {place}"
     kind: Literal["reach"] = "reach"
     place: Name
     radius: Radius = 2
@@ -145,11 +152,6 @@ class Reach(_Objective):
     def target(self) -> int:
         """Agents, or the share of them in percent."""
         return self.count if self.share_percent is None else self.share_percent
-
-    @property
-    def sentence(self) -> str:
-        """The words for agents where none are given."""
-        return f"reach {self.place}"
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
         """Done when enough are there."""
@@ -166,21 +168,13 @@ class Hold(_Objective):
     Ticks with an enemy there count only if `contested`.
     """
 
+    says: ClassVar[str] = "hold {place}"
+    counts: ClassVar[str | None] = "ticks"
     kind: Literal["hold"] = "hold"
     place: Name
     radius: Radius = 3
     ticks: Count
     contested: bool = False
-
-    @property
-    def target(self) -> int:
-        """Ticks."""
-        return self.ticks
-
-    @property
-    def sentence(self) -> str:
-        """The words for agents where none are given."""
-        return f"hold {self.place}"
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """One tick more when the place is held."""
@@ -194,21 +188,13 @@ class Hold(_Objective):
 class Escort(_Objective):
     """So many of a squad are at a place alive; it fails when fewer are left."""
 
+    says: ClassVar[str] = "escort {squad} to {place}"
+    counts: ClassVar[str | None] = "count"
     kind: Literal["escort"] = "escort"
     squad: Name
     place: Name
     radius: Radius = 2
     count: Count = 1
-
-    @property
-    def target(self) -> int:
-        """Agents."""
-        return self.count
-
-    @property
-    def sentence(self) -> str:
-        """The words for agents where none are given."""
-        return f"escort {self.squad} to {self.place}"
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
         """Done when enough are there, failed when too few live."""
@@ -225,21 +211,13 @@ class Extract(_Objective):
     Whoever stands there while it is open leaves: extracted, not dead.
     """
 
+    says: ClassVar[str] = "extract at {place}"
+    counts: ClassVar[str | None] = "count"
     kind: Literal["extract"] = "extract"
     place: Name
     radius: Radius = 2
     squad: Name | None = None
     count: Count = 1
-
-    @property
-    def target(self) -> int:
-        """Agents."""
-        return self.count
-
-    @property
-    def sentence(self) -> str:
-        """The words for agents where none are given."""
-        return f"extract at {self.place}"
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Count who leaves."""
@@ -259,6 +237,7 @@ class Defend(_Objective):
     the team must survive.
     """
 
+    counts: ClassVar[str | None] = "ticks"
     kind: Literal["defend"] = "defend"
     ticks: Count
     place: Name | None = None
@@ -270,11 +249,6 @@ class Defend(_Objective):
         if self.place is not None and self.squad is not None:
             raise problem("squad", "cannot stand beside 'place'; defend each with an objective of its own")
         return self
-
-    @property
-    def target(self) -> int:
-        """Ticks."""
-        return self.ticks
 
     @property
     def sentence(self) -> str:
@@ -297,18 +271,10 @@ class Defend(_Objective):
 class Collect(_Objective):
     """The team has delivered so many units."""
 
+    says: ClassVar[str] = "collect {count}"
+    counts: ClassVar[str | None] = "count"
     kind: Literal["collect"] = "collect"
     count: Count
-
-    @property
-    def target(self) -> int:
-        """Units."""
-        return self.count
-
-    @property
-    def sentence(self) -> str:
-        """The words for agents where none are given."""
-        return f"collect {self.count}"
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
         """Done when enough has been delivered."""

@@ -25,13 +25,14 @@ import threading
 import weakref
 from abc import abstractmethod
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import esper
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ai.guard import Watch, foreign
+from sim.closing import Closing
 from sim.columns import Component, Store, fit, frozen_copy
 from sim.commands import Commands
 from sim.conflicts import Claims, scatter_add
@@ -258,7 +259,7 @@ class _Order:
             self._watch.start()
 
 
-class World:
+class World(Closing):
     """Holds entities and their state, and lets both change only in ways that can be repeated.
 
     Args:
@@ -346,14 +347,6 @@ class World:
             WorldError: the world is active.
         """
         self._context.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def install(self, systems: Sequence[System]) -> None:
         """Add systems, to run in exactly this order after those already installed; esper priorities do not matter.
