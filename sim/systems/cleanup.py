@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from sim.actions.base import ticks_of_s
 from sim.columns import Component
-from sim.components import Condition, Conditions, Health, Progress, Squad, Status
+from sim.components import ActionSteps, Condition, Conditions, Health, Progress, Squad, Status
 from sim.frame import Frame
 from sim.payloads import drop_unused
 from sim.population import promote
@@ -25,13 +25,13 @@ class Cleanup(System):
 
     Payloads of plans that are gone go as well.
 
-    Reads: Health.
-    Writes: Conditions, Health, Progress, Squad; the population the reserves, payloads.
+    Reads: ActionSteps, Health.
+    Writes: Conditions, Health, Progress, Squad; the population, the reserves, payloads.
     Order: last.
     """
 
     name = "cleanup"
-    reads: ClassVar[tuple[type[Component], ...]] = (Health,)
+    reads: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Health)
     writes: ClassVar[tuple[type[Component], ...]] = (Conditions, Health, Progress, Squad)
 
     def process(self, world: World, frame: Frame) -> None:

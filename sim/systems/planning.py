@@ -18,7 +18,7 @@ class Planning(System):
     """Makes the tick's one batch call and writes the plans it brings back.
 
     Reads: nothing but the frame's batch.
-    Writes: ActionSteps, Progress; payloads.
+    Writes: ActionSteps, Morale, Progress; payloads.
     Order: after perception, before execution.
     """
 
