@@ -61,7 +61,7 @@ def _ways(scenario: Scenario) -> Iterator[str]:
     cells = terrain(scenario)
     regions, _ = ndimage.label(cells != Terrain.WALL)
     places = {place.name: (place.x, place.y) for place in scenario.map.places}
-    placed = np.array(place_agents(scenario, cells == Terrain.WALL), np.int64).reshape(-1, 4)
+    placed = np.array(place_agents(scenario, cells == Terrain.WALL, scenario.seed), np.int64).reshape(-1, 4)
     number = 0
     for t, team in enumerate(scenario.teams):
         for s, squad in enumerate(team.squads):

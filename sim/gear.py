@@ -131,7 +131,7 @@ class Gear:
             self.slots[row, : len(archetype.weapons)] = [self.weapons.index(name) for name in archetype.weapons]
             self.can[row, [self.abilities.index(name) for name in archetype.abilities]] = True
 
-        self.has_cargo = any(thing.effect.kind == "yield" for thing in scenario.map.objects)
+        self.has_cargo = any(thing.effect.kind == "yield" for thing in (*scenario.map.objects, *scenario.map.scattered))
         self.holding_names = (*self.own_items, *self.weapons, *self.abilities, *(["cargo"] if self.has_cargo else []))
 
     @property

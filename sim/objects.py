@@ -7,7 +7,7 @@ lies there goes when it is taken up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,8 @@ from ai.snapshot import OBJECTS_MAX
 from sim.components import Position, Senses
 from sim.gear import Gear
 from sim.grid import Grid, Occupancy
-from sim.inputs import CellIndex, Name
+from sim.inputs import CellIndex, Name, Rect
 from sim.world import World
-
-if TYPE_CHECKING:
-    from sim.scenario import Scenario
 
 ENDLESS: Final = -1
 """What is left of a thing that never runs out."""
@@ -76,27 +73,40 @@ class Takes(_Part):
     team: Name | None = None
 
 
-class MapObject(_Part):
-    """A thing on the map: what it is called, where it is, what it does, and how much is in it (default: no end)."""
-
+class _Thing(_Part):
     kind: Name
-    x: CellIndex
-    y: CellIndex
     effect: Annotated[Opens | Gives | Heals | Yields | Takes, Field(discriminator="kind")]
     stock: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+
+
+class MapObject(_Thing):
+    """A thing on the map: what it is called, where it is, what it does, and how much is in it (default: no end)."""
+
+    x: CellIndex
+    y: CellIndex
+
+
+class Scattered(_Thing):
+    """So many things alike, each on a cell of the area that the run's seed draws."""
+
+    area: Rect
+    count: Annotated[int, Field(ge=1, le=1000)]
 
 
 class Objects:
     """Holds the things of a world by ascending id. A resource of the world.
 
-    `what [m]` is a place in the scenario's list, or -1 - item for an item that lies there; `left [m]` is how much is in
+    `what [m]` is a place in `specs`, or -1 - item for an item that lies there; `left [m]` is how much is in
     it.
+
+    Args:
+        standing: what stands on the map at the start (`sim.placement.place_things`).
+        gear: the scenario's items.
     """
 
     name = "Objects"
 
-    def __init__(self, scenario: Scenario, gear: Gear) -> None:
-        standing = scenario.map.objects
+    def __init__(self, standing: Sequence[MapObject], gear: Gear) -> None:
         self.specs: Sequence[MapObject] = standing
         self.kinds = tuple(sorted({thing.kind for thing in standing} | set(gear.items)))
         self._kind_of_spec = [self.kinds.index(thing.kind) for thing in standing]

@@ -149,6 +149,7 @@ def populate(
     squads: Squads,
     objectives: Objectives,
     texts: Texts,
+    seed: int,
     order: NDArray[np.intp] | None = None,
 ) -> None:
     """Spawn the scenario's agents; their keys count from 0 in the order of the file, whatever `order` they are made in.
@@ -156,7 +157,7 @@ def populate(
     Raises:
         ScenarioError: an area has too few free cells.
     """
-    placed = np.array(place_agents(scenario, terrain(scenario) == Terrain.WALL), np.int64)
+    placed = np.array(place_agents(scenario, terrain(scenario) == Terrain.WALL, seed), np.int64)
     if len(placed) != scenario.agents:
         raise ScenarioError(f"{scenario.name}: {len(placed)} of {scenario.agents} agents found a place")
     keys = np.arange(len(placed), dtype=np.int64)

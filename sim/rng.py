@@ -37,6 +37,8 @@ class Purpose(IntEnum):
     HIT = 1
     SCATTER = 2
     MAP = 4
+    START = 5
+    THING = 6
     USER = 1000
 
 

@@ -28,7 +28,7 @@ from sim.errors import WorldError
 from sim.events import Event
 from sim.frame import Frame, PlanSource, Stage
 from sim.gear import Gear
-from sim.grid import Grid, Smoke
+from sim.grid import Grid, Smoke, Terrain
 from sim.inputs import Input
 from sim.lore import Lore
 from sim.objects import Objects
@@ -40,7 +40,7 @@ from sim.population import new_world, objectives_of, populate, squads_of, texts_
 from sim.reinforcements import Reserves
 from sim.reshape import TerrainEdits
 from sim.rng import Rng, purpose_name
-from sim.scenario import Scenario, terrain
+from sim.scenario import Scenario, place_things, terrain
 from sim.schedule import schedule
 from sim.state import WorldState
 from sim.tiers import LivePlans, ModelOptions
@@ -140,7 +140,8 @@ class Simulation(Closing):
         self.plugins = {plugin.name: plugin.digest for plugin in plugins}
         kinds = [kind for plugin in plugins for kind in plugin.kinds]
         gear = Gear(scenario)
-        objects = Objects(scenario, gear)
+        ground = terrain(scenario)
+        objects = Objects(place_things(scenario.map, ground == Terrain.WALL, self.seed), gear)
         edits = TerrainEdits([team.terrain_edits for team in scenario.teams])
         self.registry = (default_registry(kinds) if registry is None else registry).with_names(gear.names)
         check_kinds(self.registry)
@@ -155,7 +156,7 @@ class Simulation(Closing):
         objectives = objectives_of(scenario, squads)
         budgets = Budgets({} if scenario.director is None else scenario.director.budget.model_dump())
         parameters = Parameters(scenario)
-        grid = Grid(terrain(scenario), smoke)
+        grid = Grid(ground, smoke)
         places = [(place.name, place.x, place.y) for place in scenario.map.places]
         roles = [squad.role for squad in squads.values()]
         planners = [planner for plugin in plugins for planner in plugin.planners]
@@ -199,7 +200,7 @@ class Simulation(Closing):
             edits,
         ):
             self.world.add_resource(resource)
-        populate(self.world, scenario, squads, objectives, texts, order)
+        populate(self.world, scenario, squads, objectives, texts, self.seed, order)
         systems = schedule([system for plugin in plugins for system in plugin.systems])
         self.world.install([system() for system in systems])
         self._standings: tuple[object, tuple[TeamStanding, ...]] | None = None

@@ -1,7 +1,8 @@
 """Scenarios: what a run starts from, as data. A TOML file in, a validated `Scenario` out.
 
 What may stand in one, and what must fit together, is in `model`; `files` finds and reads them, `input_lines` reads
-inputs that come as lines, `tiers` settles the order of tiers. Everything public is imported from here.
+inputs that come as lines, `placement` says where agents and things start, `tiers` settles the order of tiers.
+Everything public is imported from here.
 """
 
 from sim.scenario.files import FILE_BYTES_MAX, available, folder_of, from_toml, load, read_text
@@ -19,9 +20,9 @@ from sim.scenario.model import (
     Scenario,
     check_input,
     generate_map,
-    place_agents,
     terrain,
 )
+from sim.scenario.placement import place_agents, place_things
 from sim.scenario.tiers import tier_order, tiers_of_teams
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "inputs_from_lines",
     "load",
     "place_agents",
+    "place_things",
     "read_text",
     "terrain",
     "tier_order",

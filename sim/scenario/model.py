@@ -4,8 +4,7 @@ A scenario is complete: map, archetypes, teams, squads, planning and timed input
 replay's header, so a replay needs no other file. Whatever is wrong with a file, `load` says it in one sentence: the
 file, the dotted key, the reason.
 
-Agents are placed in the order of teams and squads as written, each squad on the free cells of its area in row order;
-that order also gives their keys.
+Where agents and things start is told in `sim.scenario.placement`.
 """
 
 from __future__ import annotations
@@ -48,8 +47,9 @@ from sim.inputs import (
     TimedInput,
 )
 from sim.objectives import OBJECTIVES_MAX, Eliminate, Escort, Extract, Objective, Text
-from sim.objects import Gives, MapObject, Opens, Takes
+from sim.objects import Gives, MapObject, Opens, Scattered, Takes
 from sim.rng import Purpose, Rng
+from sim.scenario.placement import Start, overlapping, place_agents, place_things
 from sim.scenario.tiers import tier_order
 
 AGENTS_MAX: Final = 200_000
@@ -91,22 +91,30 @@ class Place(_Part):
 
 
 class GeneratedMap(_Part):
-    """A map made from a seed: walls and cover scattered over open floor, one connected region left open."""
+    """A map made from a seed: walls and cover scattered over open floor, one connected region left open.
+
+    `mirrored` makes the east the mirror image of the west, so that neither side has the better ground.
+    """
 
     width: Annotated[int, Field(ge=4, le=CELLS_MAX)]
     height: Annotated[int, Field(ge=4, le=CELLS_MAX)]
     walls_permille: Annotated[int, Field(ge=0, le=400)] = 100
     cover_permille: Annotated[int, Field(ge=0, le=400)] = 50
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    mirrored: bool = False
 
 
 class Map(_Part):
-    """The map: either `rows` of equal length (`.` floor, `+` cover, `#` wall) or `generate`."""
+    """The map: either `rows` of equal length (`.` floor, `+` cover, `#` wall) or `generate`.
+
+    `objects` stand where the file says, `scattered` ones where the run's seed says.
+    """
 
     rows: Annotated[tuple[str, ...], Field(max_length=CELLS_MAX)] = ()
     generate: GeneratedMap | None = None
     places: Annotated[tuple[Place, ...], Field(max_length=POIS_MAX)] = ()
     objects: Annotated[tuple[MapObject, ...], Field(max_length=THINGS_MAX)] = ()
+    scattered: Annotated[tuple[Scattered, ...], Field(max_length=THINGS_MAX)] = ()
 
     @property
     def width(self) -> int:
@@ -138,15 +146,28 @@ class Map(_Part):
         return self
 
     def _check_objects(self) -> None:
-        for index, thing in enumerate(self.objects):
-            spots = [(f"objects[{index}]", thing.x, thing.y)]
+        spots: list[tuple[str, int, int]]
+        listed: tuple[MapObject | Scattered, ...] = (*self.objects, *self.scattered)
+        for index, thing in enumerate(listed):
+            if isinstance(thing, Scattered):
+                name, area = f"scattered[{index - len(self.objects)}]", thing.area
+                spots = [(f"{name}.area", area.x + area.width - 1, area.y + area.height - 1)]
+            else:
+                name = f"objects[{index}]"
+                spots = [(name, thing.x, thing.y)]
             if isinstance(thing.effect, Opens):
                 opening = thing.effect
                 corner = opening.x + opening.width - 1, opening.y + opening.height - 1
-                spots.append((f"objects[{index}].effect", *corner))
+                spots.append((f"{name}.effect", *corner))
             for key, x, y in spots:
                 if x >= self.width or y >= self.height:
                     raise problem(key, f"reaches to ({x}, {y}), outside the {self.width} by {self.height} map")
+        things = len(self.objects) + sum(group.count for group in self.scattered)
+        if things > THINGS_MAX:
+            raise problem("scattered", f"makes {things} things in all; at most {THINGS_MAX} are possible")
+        areas = [group.area for group in self.scattered]
+        for one, other in overlapping(areas, range(len(areas))):
+            raise problem(f"scattered[{one}].area", f"overlaps that of scattered[{other}]; draw from areas apart")
 
     def _check_places(self) -> None:
         cells = _terrain(self)
@@ -204,6 +225,8 @@ class Area(_Part):
 class Squad(_Part):
     """Agents of one archetype that start in one area; the first one leads.
 
+    `start` says on which of the area's free cells: the first in row order (`rows`), or those that the run's seed draws
+    (`drawn`; no other squad's area may overlap then).
     A squad of none waits for those who join it later. `objective` and `goal` (a place) stand in for the team's, `role`
     for the archetype's; whoever joins later has the squad's role too.
     """
@@ -212,6 +235,7 @@ class Squad(_Part):
     archetype: Name
     count: Annotated[int, Field(ge=0, le=AGENTS_MAX)]
     area: Area
+    start: Start = "rows"
     objective: Text | None = None
     goal: Name | None = None
     role: RoleName | None = None
@@ -288,8 +312,9 @@ class MoraleRules(_Part):
     each other friend seen dying, and by `outnumbered_loss` for each plan made with at least twice as many enemies in
     sight as friends, oneself included. It rises by `victory_gain` for each enemy seen dying; and each second by
     `rest_gain` for those whose plan knows of no enemy, and by `leader_gain` for those whose leader is within
-    `leader_cells`. Each point above or below 50 is worth `aim_permille` on the chance to hit. Below `break_below` an
-    agent breaks and flees; from `rally_at` on it plans again.
+    `leader_cells`. Each point above or below 50 is worth `aim_permille` on the chance to hit. Below `slow_below` an
+    agent walks at half its pace; below `break_below` it breaks and flees as fast as it can; from `rally_at` on it plans
+    again.
     """
 
     harm_percent: Annotated[int, Field(ge=0, le=1000)] = 50
@@ -301,6 +326,7 @@ class MoraleRules(_Part):
     leader_gain: Share = 1
     leader_cells: Annotated[int, Field(ge=0, le=64)] = 5
     aim_permille: Annotated[int, Field(ge=0, le=20)] = 2
+    slow_below: Share = 25
     break_below: Share = 10
     rally_at: Share = 25
 
@@ -423,11 +449,22 @@ class Scenario(_Part):
         self._check_inputs(squads)
         if len(squads) > SQUADS_MAX:
             raise problem("teams", f"have {len(squads)} squads in all; at most {SQUADS_MAX} are possible")
+        self._check_starts()
+        return self
+
+    def _check_starts(self) -> None:
+        """Check that everyone and everything finds a cell, whatever the seed."""
+        squads = [squad for team in self.teams for squad in team.squads]
+        drawn = [number for number, squad in enumerate(squads) if squad.start == "drawn"]
+        for one, other in overlapping([squad.area for squad in squads], drawn):
+            raise problem("teams", f"let the area of {squads[one].name!r} overlap that of {squads[other].name!r}; "
+                          "agents whose cells are drawn need an area of their own")  # fmt: skip
+        walls = terrain(self) == Terrain.WALL
         try:
-            place_agents(self, terrain(self) == Terrain.WALL)
+            place_agents(self, walls, self.seed)
+            place_things(self.map, walls, self.seed)
         except ScenarioError as error:
             raise problem("", str(error)) from None
-        return self
 
     def _check_gear(self) -> None:
         taken: dict[str, str] = dict.fromkeys(DEFAULT_ITEMS, "items")
@@ -437,8 +474,9 @@ class Scenario(_Part):
                     raise problem(f"{table}.{name}", f"is a name of {taken[name]} already; weapons, items and "
                                   "abilities share one set of names")  # fmt: skip
                 taken[name] = table
-        for index, thing in enumerate(self.map.objects):
-            key = f"map.objects[{index}].effect"
+        listed = {"objects": self.map.objects, "scattered": self.map.scattered}
+        things = [(f"map.{part}[{n}].effect", thing) for part, many in listed.items() for n, thing in enumerate(many)]
+        for key, thing in things:
             if isinstance(thing.effect, Gives):
                 _check_name(f"{key}.item", thing.effect.item, sorted({*DEFAULT_ITEMS, *self.items}), "item")
             if isinstance(thing.effect, Takes):
@@ -456,7 +494,7 @@ class Scenario(_Part):
         items = {*DEFAULT_ITEMS, *self.items}
         known = {
             "place": sorted(place.name for place in self.map.places),
-            "object": sorted({thing.kind for thing in self.map.objects} | items),
+            "object": sorted({thing.kind for thing in (*self.map.objects, *self.map.scattered)} | items),
             "item": sorted(items | {"cargo", *self.weapons, *self.abilities}),
         }
         for number, rule in enumerate(config.rules):
@@ -565,6 +603,9 @@ def generate_map(spec: GeneratedMap) -> Terrains:
             [Terrain.WALL, Terrain.COVER],
             Terrain.FLOOR,
         )
+    if spec.mirrored:
+        half = spec.width // 2
+        cells[:, spec.width - half :] = cells[:, half - 1 :: -1]
     regions, count = ndimage.label(cells != Terrain.WALL)
     if count > 1:
         sizes = np.bincount(regions.ravel(), minlength=count + 1)
@@ -587,34 +628,3 @@ def _terrain(plan: Map) -> Terrains:
 def terrain(scenario: Scenario) -> Terrains:
     """Return the map a run starts with: `[height, width] uint8`, codes of `sim.grid.Terrain`."""
     return _terrain(scenario.map).copy()
-
-
-def place_agents(scenario: Scenario, grid_blocked: NDArray[np.bool_]) -> list[tuple[int, int, int, int]]:
-    """Give every agent its first cell: `(x, y, team, squad)` in key order.
-
-    Teams and squads are numbered as written, squads across all teams. A squad takes the cells of its area in row
-    order, passing over blocked and taken ones; `grid_blocked` is `[height, width]`.
-
-    Raises:
-        ScenarioError: an area has too few free cells.
-    """
-    free = ~grid_blocked
-    placed: list[tuple[int, int, int, int]] = []
-    squad_index = 0
-    for t, team in enumerate(scenario.teams):
-        for s, squad in enumerate(team.squads):
-            area = squad.area
-            window = free[area.y : area.y + area.height, area.x : area.x + area.width]
-            ys, xs = np.nonzero(window)
-            if len(ys) < squad.count:
-                raise ScenarioError(
-                    f"teams[{t}].squads[{s}].area: has {len(ys)} free cells for the {squad.count} agents of "
-                    f"{squad.name!r}; enlarge it or lower the count"
-                )
-            ys, xs = ys[: squad.count], xs[: squad.count]
-            window[ys, xs] = False
-            placed.extend(
-                (x + area.x, y + area.y, t, squad_index) for y, x in zip(ys.tolist(), xs.tolist(), strict=True)
-            )
-            squad_index += 1
-    return placed

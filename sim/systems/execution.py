@@ -5,8 +5,8 @@ its time, is checked again if that was more than one tick, has its effect, and m
 not run ends the plan as refused; the agent plans again after `REFUSED_PAUSE_S`.
 
 Everything reads the state at the start of the phase. Walkers claim cells: only cells that are free at that moment can
-be claimed, and the lowest key wins. Smoke stands and conditions hold from the end of the phase on. Who is suppressed
-walks at half the pace.
+be claimed, and the lowest key wins. Smoke stands and conditions hold from the end of the phase on. Who is suppressed,
+or low in spirits without having broken (`MoraleRules.slow_below`), walks at half the pace.
 """
 
 from __future__ import annotations
@@ -54,6 +54,17 @@ EVERYONE: Final = slice(None)
 RUNNING: Final = Status.RUNNING.value
 FINISHED: Final = Status.FINISHED.value
 ALLOWED: Final = Refused.NO.value
+
+
+def _slow(turn: Turn, rows: Rows) -> NDArray[np.bool_]:
+    """Return who walks at half the pace: the suppressed, and the low in spirits who have not broken, `[m]`."""
+    morale = turn.world[Morale]
+    slow: NDArray[np.bool_] = morale.value[rows] < turn.stage.parameters.morale.slow_below
+    if np.count_nonzero(slow):
+        slow &= ~morale.broken[rows]
+    if turn.afflictions.holds(Condition.SUPPRESSED):
+        slow |= turn.afflictions.under(Condition.SUPPRESSED, rows)
+    return slow
 
 
 class Execution(System):
@@ -189,8 +200,9 @@ class Execution(System):
         if np.count_nonzero(there):
             self._complete(action, turn, rows[there], args[:, there])
         period = action.period(turn, rows, args)
-        if turn.afflictions.holds(Condition.SUPPRESSED):
-            period = period * (1 + turn.afflictions.under(Condition.SUPPRESSED, rows))
+        slow = _slow(turn, rows)
+        if np.count_nonzero(slow):
+            period = period * (1 + slow)
         due = (turn.tick - progress.started_at[rows]) % period == period - 1
         on = (due & ~there).nonzero()[0]
         if len(on):

@@ -161,6 +161,13 @@ def objectives_for(squads: list[dict[str, Any]]) -> st.SearchStrategy[dict[str, 
     )
 
 
+def _share(one: dict[str, int], other: dict[str, int]) -> bool:
+    return all(
+        one[start] < other[start] + other[size] and other[start] < one[start] + one[size]
+        for start, size in (("x", "width"), ("y", "height"))
+    )
+
+
 @st.composite
 def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
     """Draw a scenario of up to 18 agents in one to three teams on a map of at most 16 by 12 cells.
@@ -220,6 +227,10 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
     if not teams:
         alone = {"name": "a0", "archetype": "one", "count": 1, "area": {"x": 0, "y": 0, "width": 1, "height": 1}}
         teams.append({"name": "team 0", "squads": [alone]})
+    everyone = [squad for team in teams for squad in team["squads"]]
+    for squad in everyone:
+        if sum(_share(squad["area"], other["area"]) for other in everyone) == 1 and draw(st.booleans()):
+            squad["start"] = "drawn"
     door = max(free | {(0, 0)})
     director = {
         "squad": draw(st.sampled_from([squad["name"] for team in teams for squad in team["squads"]])),
@@ -268,6 +279,7 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
                 st.fixed_dictionaries(
                     {},
                     optional={
+                        "slow_below": st.sampled_from([0, 60, 100]),
                         "break_below": st.sampled_from([0, 60, 100]),
                         "rally_at": st.sampled_from([0, 70, 100]),
                         "leader_cells": st.integers(0, 4),

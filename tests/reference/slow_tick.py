@@ -35,8 +35,8 @@ from sim.rng import philox4x32
 from sim.scenario import Scenario
 
 NONE = -(2**31)
-HIT = 1
-"""The purpose number of hit draws."""
+HIT, START, THING = 1, 5, 6
+"""The purpose numbers of hit draws, of cells where agents start, and of cells where things stand."""
 
 KIND_NAMES = tuple(spec.name for spec in default_registry().specs)
 """Every kind in name order; a stored code is the position."""
@@ -53,7 +53,7 @@ BUDGETS = ("traps", "terrain_edits", "spawns")
 PLANNING = ("per_tick_max", "stagger_ticks", "ttl_s", "alert_every_ticks")
 MORALE = (
     "harm_percent", "squad_loss", "sight_loss", "outnumbered_loss", "victory_gain", "rest_gain", "leader_gain",
-    "leader_cells", "aim_permille", "break_below", "rally_at",
+    "leader_cells", "aim_permille", "slow_below", "break_below", "rally_at",
 )  # fmt: skip
 BOUNDS = {
     "planning.per_tick_max": (1, 200_000), "planning.stagger_ticks": (1, 1000), "planning.ttl_s": (1, 3600),
@@ -392,6 +392,8 @@ class SlowWorld:
             area = squad.area
             cells = [(x, y) for y in range(area.y, area.y + area.height) for x in range(area.x, area.x + area.width)]
             free = [cell for cell in cells if self.at(*cell) != "#" and self.standing(cell) is None]
+            if squad.start == "drawn":
+                free.sort(key=lambda cell: self.word(cell[1] * self.width + cell[0], 0, START))
             for place in free[: squad.count]:
                 self.join(number, place, self.next_key % scenario.planning.stagger_ticks)
         self.promote()
@@ -431,6 +433,10 @@ class SlowWorld:
         """The lowest key of a squad leads it."""
         for agent in self.agents.values():
             agent.leader = min(other.key for other in self.agents.values() if other.squad == agent.squad)
+
+    def word(self, key: int, tick: int, purpose: int) -> int:
+        """Draw a number of 32 bits."""
+        return philox4x32((key, tick, purpose, 0), (self.seed & 0xFFFFFFFF, self.seed >> 32))[0]
 
     # The map.
 
@@ -1173,7 +1179,7 @@ class SlowWorld:
             chance -= 400
         chance = max(50, min(chance, 950))
         self.hits_drawn += 1
-        word = philox4x32((agent.key, self.tick_number, HIT, 0), (self.seed & 0xFFFFFFFF, self.seed >> 32))[0]
+        word = self.word(agent.key, self.tick_number, HIT)
         agent.rounds -= rounds
         agent.guard_until = 0
         if step.kind == "HeavyAttack":
@@ -1201,7 +1207,8 @@ class SlowWorld:
         if step.kind == "MoveTo" and len(step.args) > 2 and step.args[2] is not None:
             pace = PACES[step.args[2]]
         period = max((self.rate + pace - 1) // pace, 1)
-        if self.is_(agent, "suppressed"):
+        heavy = agent.morale < self.rules["morale.slow_below"] and not agent.broken
+        if heavy or self.is_(agent, "suppressed"):
             period *= 2
         if (self.tick_number - agent.started_at) % period == period - 1:
             self.wishes.append((agent, self.onward(agent, step)))

@@ -29,6 +29,18 @@ def test_harm_and_deaths_lower_it_and_victories_raise_it() -> None:
         assert [stage[key, "Morale.value"] for key in (0, 1, 2)] == [45, 45, 50]
 
 
+def test_low_spirits_walk_at_half_the_pace_but_the_broken_run() -> None:
+    """Below `slow_below` a cell takes twice the time; whoever has broken flees as fast as anyone."""
+    for morale, broken, cells in ((25, False, 5), (24, False, 2), (24, True, 5)):
+        with Stage("a.........", spirits=STILL | {"slow_below": 25}, morale=morale) as stage:
+            stage.plan(0, ("MoveTo", 9, 0))
+            stage.tick(1)
+            stage[0, "Morale.broken"] = broken
+            stage.sim.stage.parameters.set("morale.break_below", 25 if broken else 0)
+            stage.tick(9)
+            assert stage.at(0) == (cells, 0)
+
+
 def test_friends_of_other_squads_mourn_those_they_see() -> None:
     """Out of sight nobody of another squad knows."""
     with Stage(

@@ -25,7 +25,6 @@ from sim.scenario import (
     generate_map,
     inputs_from_lines,
     load,
-    place_agents,
     terrain,
 )
 from sim.simulation import Simulation
@@ -101,22 +100,6 @@ def test_terrain_follows_the_drawing(small: Scenario) -> None:
     assert terrain(small).tolist() == [[floor] * 4, [floor, cover, wall, floor], [floor] * 4]
 
 
-def test_agents_take_free_cells_in_row_order(small: Scenario) -> None:
-    """Squads are placed in order, on the free cells of their area from the top left, passing over taken ones."""
-    placed = place_agents(small, terrain(small) == Terrain.WALL)
-    assert placed == [(0, 0, 0, 0), (1, 0, 0, 0), (2, 0, 1, 1), (3, 0, 1, 1)]
-
-
-def test_placement_says_which_area_is_full(small: Scenario) -> None:
-    """More walls than the scenario counted on: the sentence names the squad and its area."""
-    blocked = np.ones((3, 4), np.bool_)
-    blocked[0, 0] = False
-    with pytest.raises(
-        ScenarioError, match=r"teams\[0\]\.squads\[0\]\.area: has 1 free cells for the 2 agents of 'a1'"
-    ):
-        place_agents(small, blocked)
-
-
 @given(
     st.builds(
         GeneratedMap,
@@ -125,6 +108,7 @@ def test_placement_says_which_area_is_full(small: Scenario) -> None:
         walls_permille=st.integers(0, 400),
         cover_permille=st.integers(0, 400),
         seed=st.integers(0, 2**63 - 1),
+        mirrored=st.booleans(),
     )
 )
 def test_generated_maps_are_one_region_and_repeatable(spec: GeneratedMap) -> None:
@@ -133,6 +117,8 @@ def test_generated_maps_are_one_region_and_repeatable(spec: GeneratedMap) -> Non
     generate_map.cache_clear()
     assert np.array_equal(cells, generate_map(spec))
     assert cells.shape == (spec.height, spec.width)
+    if spec.mirrored:
+        assert np.array_equal(cells, cells[:, ::-1])
     _, regions = ndimage.label(cells != Terrain.WALL)
     assert regions <= 1
     if not spec.walls_permille:

@@ -39,6 +39,12 @@ tick = 3
 input = { kind = "order", squad = "a1", text = "hold", x = 1, y = 1 }
 """
 
+BUSHES = (
+    '{{ kind = "bush", count = {count}, effect = {{ kind = "yield" }}, '
+    "area = {{ x = {x}, y = 0, width = {width}, height = 3 }} }}"
+)
+"""Things to be scattered over three rows."""
+
 SECONDS_MAX = 20.0
 
 
@@ -135,6 +141,42 @@ BROKEN = [
         "x = 2, y = 0",
         "x = 3, y = 0",
         "teams[1].squads[0].area: reaches to (4, 2), outside the 4 by 3 map",
+    ),
+    _changed(
+        "an unknown start",
+        "height = 3 } }]",
+        'height = 3 }, start = "random" }]',
+        "teams[0].squads[0].start: should be 'rows' or 'drawn', not 'random'",
+    ),
+    _changed(
+        "drawn agents in another's area",
+        "width = 2, height = 3 } }]",
+        'width = 3, height = 3 }, start = "drawn" }]',
+        "teams: let the area of 'a1' overlap that of 'b1'; agents whose cells are drawn need an area of their own",
+    ),
+    _changed(
+        "things scattered off the map",
+        "places =",
+        f"scattered = [{BUSHES.format(count=2, x=2, width=3)}]\nplaces =",
+        "map.scattered[0].area: reaches to (4, 2), outside the 4 by 3 map",
+    ),
+    _changed(
+        "things scattered over each other",
+        "places =",
+        f"scattered = [{BUSHES.format(count=1, x=0, width=2)}, {BUSHES.format(count=1, x=1, width=2)}]\nplaces =",
+        "map.scattered[0].area: overlaps that of scattered[1]; draw from areas apart",
+    ),
+    _changed(
+        "more things than cells",
+        "places =",
+        f"scattered = [{BUSHES.format(count=12, x=0, width=4)}]\nplaces =",
+        "map.scattered[0].area: has 11 free cells for 12 of 'bush'; enlarge it or lower the count",
+    ),
+    _changed(
+        "more things than there may be",
+        "places =",
+        f"scattered = [{BUSHES.format(count=1000, x=0, width=1)}, {BUSHES.format(count=1, x=1, width=1)}]\nplaces =",
+        "map.scattered: makes 1001 things in all; at most 1000 are possible",
     ),
     _changed(
         "an area too full",
