@@ -19,11 +19,11 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
 from sim.actions.base import Action
@@ -107,7 +107,7 @@ def from_file(path: Path, name: str | None = None) -> Plugin:
 
 
 def _installed(name: str) -> Plugin:
-    points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    points = {point.name: point for point in installed(ENTRY_POINTS)}
     if name not in points:
         hint = suggestion(name, sorted(points), "installed plug-ins")
         raise ScenarioError(f"no plug-in {quoted(name)} is installed; {hint}; the name of a file ends in .py")

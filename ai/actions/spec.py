@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
@@ -97,8 +98,9 @@ class ToolSpec:
         return frozenset(arg.role for arg in self.args)
 
 
+@cache
 def spec_of(kind: type[ActionStep]) -> ToolSpec:
-    """Read a kind's declaration.
+    """Read a kind's declaration, once: every registry asks for every kind.
 
     Raises:
         ContractError: it has a defect; the message names the class.

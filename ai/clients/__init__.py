@@ -11,11 +11,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
 from ai.clients.base import LlmClient
+from ai.entries import installed
 from ai.errors import ContractError
 
 ENTRY_POINTS: Final = "tickweave.clients"
@@ -37,8 +37,7 @@ def discover() -> dict[str, Factory]:
     modules: list[tuple[str, object]] = [
         (f"{name}.py", importlib.import_module(f"ai.clients.{name}")) for name in names
     ]
-    points = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
-    modules += [(f"entry point {point.name} = {point.value}", point.load()) for point in points]
+    modules += [(f"entry point {point.name} = {point.value}", point.load()) for point in installed(ENTRY_POINTS)]
     for place, module in modules:
         scheme, factory = getattr(module, "SCHEME", ""), getattr(module, "from_spec", None)
         if scheme is None and factory is None:

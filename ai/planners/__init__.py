@@ -6,9 +6,9 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator
-from importlib import metadata
 from typing import Any
 
+from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
 
@@ -43,8 +43,7 @@ def _candidates() -> Iterator[tuple[str, Any]]:
         except Exception as error:
             raise ContractError(f"{where} ({__name__}.{module_name}) cannot be imported: {error}") from error
         yield from _declared(f"planner file {module.__file__}", module)
-    points = sorted(metadata.entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
-    for point in points:
+    for point in installed(ENTRY_POINTS):
         where = f"entry point {ENTRY_POINTS}: {point.name} = {point.value}"
         try:
             loaded = point.load()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from importlib.metadata import entry_points
 from pkgutil import iter_modules
 from types import ModuleType
 
 from ai.actions import ToolRegistry
+from ai.entries import installed
 from ai.errors import ContractError
 from sim.actions.base import Action
 from sim.components import COOLDOWN_GROUPS
@@ -23,7 +23,7 @@ ENTRY_POINTS = "tickweave.actions"
 def _modules() -> Iterator[tuple[str, ModuleType]]:
     for name in sorted(found.name for found in iter_modules(__path__) if found.name != "base"):
         yield f"{__name__}.{name}", import_module(f"{__name__}.{name}")
-    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value)):
+    for point in installed(ENTRY_POINTS):
         try:
             yield point.value, point.load()
         except Exception as error:

@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
@@ -66,7 +67,9 @@ def environment() -> dict[str, str]:
     }
 
 
+@cache
 def _version(package: str) -> str:
+    """Look a version up once: it means parsing a file, and does not change while this process runs."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

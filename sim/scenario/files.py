@@ -7,10 +7,11 @@ import re
 import stat
 import tomllib
 from importlib import resources
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Final
 
+from ai.entries import installed
 from sim.errors import ScenarioError
 from sim.explain import one_line, quoted, shown, suggestion
 from sim.scenario.model import Scenario
@@ -145,8 +146,7 @@ def _offers() -> list[tuple[str, Path | EntryPoint]]:
     """Find what has a name, unread: shipped files in name order, then entry points in name order."""
     folder = Path(str(resources.files("scenarios")))
     shipped: list[tuple[str, Path | EntryPoint]] = [(path.stem, path) for path in sorted(folder.glob("*.toml"))]
-    others = sorted(entry_points(group=ENTRY_POINTS), key=lambda point: (point.name, point.value))
-    offers = shipped + [(point.name, point) for point in others]
+    offers = shipped + [(point.name, point) for point in installed(ENTRY_POINTS)]
     names = [name for name, _ in offers]
     for name, found in offers:
         if names.count(name) > 1 and isinstance(found, EntryPoint):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import AsyncIterator, Callable
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -279,9 +278,7 @@ def _module_with(planners: object) -> ModuleType:
 @pytest.mark.parametrize("loaded", [Mine, _module_with((Mine,))])
 def test_entry_points_name_a_class_or_a_module(loaded: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Third parties add planners by entry point, as a class or as a module with `PLANNERS`."""
-    monkeypatch.setattr(
-        metadata, "entry_points", lambda group: [Point(loaded)] if group == "tickweave.planners" else []
-    )
+    monkeypatch.setattr(ai.planners, "installed", lambda _group: [Point(loaded)])
     assert discover()["mine"] is Mine
 
 
@@ -293,7 +290,7 @@ def test_a_malformed_entry_point_is_an_error_that_names_it(
     loaded: object, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An entry point that is no planner is an error with its name and value."""
-    monkeypatch.setattr(metadata, "entry_points", lambda group: [Point(loaded)])
+    monkeypatch.setattr(ai.planners, "installed", lambda _group: [Point(loaded)])
     with pytest.raises(ContractError, match=rf"mine = their\.module:Mine.*{sentence}"):
         discover()
 

@@ -186,8 +186,8 @@ class _Point:
 
 
 def _install(monkeypatch: pytest.MonkeyPatch, **offers: Any) -> None:
-    points = [_Point(name, offer) for name, offer in offers.items()]
-    monkeypatch.setattr(files, "entry_points", lambda group: points)
+    points = [_Point(name, offers[name]) for name in sorted(offers)]
+    monkeypatch.setattr(files, "installed", lambda group: points)
     monkeypatch.setattr(files, "EntryPoint", _Point)
 
 
