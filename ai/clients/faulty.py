@@ -108,6 +108,21 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
     return tuple(_fault(text, f"{path}, line {number}") for number, text in enumerate(lines, 1) if text.strip())
 
 
+def dump_faults(script: Iterable[Fault]) -> str:
+    r"""Write a script of faults as `load_faults` reads it.
+
+    >>> dump_faults([Fault(), Fault(outcome="cut", after=3)])
+    '{}\n{"outcome": "cut", "after": 3}\n'
+    """
+    plain = Fault()
+    names = [declared.name for declared in fields(Fault)]
+    return "".join(
+        json.dumps({name: getattr(fault, name) for name in names if getattr(fault, name) != getattr(plain, name)})
+        + "\n"
+        for fault in script
+    )
+
+
 def _fault(text: str, where: str) -> Fault:
     try:
         data: Any = json.loads(text)

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
+from ai.clients.base import LlmClient
+from ai.clients.faulty import SCHEME, Fault, FaultyClient, dump_faults, load_faults
 from sim.checks import CHECKS, Case
-from sim.cli.common import SUFFIX, AsJson, interrupts, print_json, progress_bar, require_file, usage, write_whole
+from sim.cli.common import (
+    NO_MODEL,
+    SUFFIX,
+    AsJson,
+    client_of,
+    interrupts,
+    print_json,
+    progress_bar,
+    require_file,
+    usage,
+    write_whole,
+)
 from sim.errors import ReplayError
 from sim.explain import shown, suggestion
 from sim.plugins import load_plugins
 from sim.replay import minimise as search
 from sim.replay.cut import cut
+from sim.replay.reader import scan
 from sim.replay.second_pass import explained
-from sim.replay.seek import open_replay_file
 from sim.replay.verify import verify
 from sim.scenario import TICKS_MAX, folder_of, load
 
@@ -34,38 +49,92 @@ def minimise(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Runs to try at most.")] = search.RUNS,
     ticks: Annotated[int, typer.Option(min=1, max=TICKS_MAX, help="Ticks that the check runs at most.")] = TICKS,
+    llm: Annotated[
+        str,
+        typer.Option(metavar="SPEC", help="With --check: scripted:FILE, or faulty:FILE:SPEC whose faults shrink too."),
+    ] = NO_MODEL,
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for fewer agents, ticks and inputs with which a replay still differs, or a check still finds the same.
+    """Look for fewer agents, ticks, inputs, cells, replies and faults with which the same still fails.
+
+    That is: a replay still differs with the same cause or, with --check, a check still finds the same.
 
     Ctrl-C ends the search and keeps the best so far.
     """
-    said = _replay(what, out, runs, plugin or []) if check is None else _scenario(what, check, out, runs, ticks)
+    if check is None:
+        if llm != NO_MODEL:
+            raise usage("--llm: goes with --check; a replay has the replies of its model in it")
+        said = _replay(what, out, runs, plugin or [])
+    else:
+        said = _scenario(what, check, out, runs, ticks, llm)
     if as_json:
         print_json(said)
     else:
-        left = ", ".join(f"{said['left'][name]:,} of {count:,} {name}" for name, count in said["before"].items())
+        counts = [(name, said["left"][name], count) for name, count in said["before"].items() if count]
+        left = ", ".join(f"{now:,} of {count:,} {name}" for name, now, count in counts)
         stopped = "; stopped before all was tried" if said["stopped"] else ""
         typer.echo(f"{shown(said['out'])}: {left} left after {said['runs']} runs{stopped}; {said['why']}")
 
 
-def _scenario(name: str, check_name: str, out: Path | None, runs: int, ticks: int) -> dict[str, Any]:
+def _scenario(name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str) -> dict[str, Any]:
     checks = {check.name: check for check in CHECKS}
     if check_name not in checks:
         raise usage(f"--check: no check {check_name!r}; {suggestion(check_name, list(checks), 'checks')}")
     scenario, folder = load(name), folder_of(name)
-    case = Case(scenario, ticks, plugins=load_plugins(scenario, folder), folder=folder)
-    start = search.Candidate(scenario.canonical(), min(ticks, scenario.ticks))
-    found = _search(name, start, search.failing_check(checks[check_name], case), runs)
+    client, spoiled = _model(llm)
+    case = Case(scenario, ticks, None, load_plugins(scenario, folder), folder, client)
+    faults = () if spoiled is None else spoiled.faults
+    start = search.Candidate(scenario.canonical(), min(ticks, scenario.ticks), faults=faults)
+    fails = search.failing_check(checks[check_name], case, None if spoiled is None else spoiled.client)
+    found = _search(name, start, fails, runs)
     if found is None:
         raise ReplayError(f"the check {check_name!r} finds nothing in {ticks} ticks, so there is nothing to minimise")
     target = out or (Path() if folder is None else folder) / f"{scenario.name}-small.toml"
+    command = f"doctor {shown(str(target))} --check '{check_name}' --ticks {found.best.ticks}"
+    if spoiled is not None:
+        script = target.with_suffix(".faults.jsonl")
+        with write_whole(script, replace=out is not None, taken=[spoiled.file]) as sink:
+            sink.write(dump_faults(found.best.faults).encode())
+        command += f" --llm {SCHEME}:{shown(str(script))}:{spoiled.spec}"
+    elif llm != NO_MODEL:
+        command += f" --llm {llm}"
     with write_whole(target, replace=out is not None, taken=[name]) as sink:
         sink.write(search.to_toml(found.best.scenario).encode())
-    return _said(target, start, found, f"`doctor --check '{check_name}' --ticks {found.best.ticks}` finds the same")
+    return _said(target, start, found, f"`{command}` finds the same")
+
+
+class _Spoiled(NamedTuple):
+    """A model that goes wrong as a file says: `faulty:FILE:SPEC` taken apart."""
+
+    file: str
+    spec: str
+    faults: tuple[Fault, ...]
+
+    def client(self, faults: Sequence[Fault]) -> LlmClient:
+        """Return the model inside, gone wrong as another script says."""
+        inside = client_of(self.spec)
+        assert inside is not None
+        return FaultyClient(inside, faults)
+
+
+def _model(llm: str) -> tuple[Callable[[], LlmClient] | None, _Spoiled | None]:
+    """Return what makes the model of a spec anew, and the spec taken apart where it spoils another."""
+    if client_of(llm) is None:  # a wrong spec is told before anything runs
+        return None, None
+
+    def client() -> LlmClient:
+        made = client_of(llm)
+        assert made is not None
+        return made
+
+    scheme, _, rest = llm.partition(":")
+    if scheme != SCHEME:
+        return client, None
+    file, _, spec = rest.partition(":")
+    return client, _Spoiled(file, spec, load_faults(Path(file)))
 
 
 def _replay(file: str, out: Path | None, runs: int, plugins: list[Path]) -> dict[str, Any]:
@@ -77,26 +146,29 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path]) -> dict
     if first is None or first["tick"] is None:
         why = f": {verdict.reason}" if verdict.reason else ""
         raise ReplayError(f"no tick of the replay was found to differ, so there is nothing to minimise{why}")
-    with open_replay_file(Path(file), plugins) as replay:
-        header = replay.header
-    start = search.Candidate(header.scenario, header.ticks)
+    replay = scan(Path(file))
+    start = search.candidate_of(replay)
+
+    def recorded(candidate: search.Candidate) -> bytes:
+        return search.recorded_anew(candidate, replay, load_plugins(candidate.scenario, files=plugins))
+
     found = None
     if first["stable"] is False:
-        found = _search(file, start, search.failing_replay(first, header.seed, header.detail, plugins), runs)
+        found = _search(file, start, search.failing_replay(first, recorded, plugins), runs)
     with write_whole(target, replace=out is not None, taken=[file]) as sink:
         if found is None:
             cut(Path(file), first["tick"], sink)
         else:
-            again = load_plugins(found.best.scenario, files=plugins)
-            sink.write(search.record(found.best, header.seed, header.detail, again))
+            sink.write(recorded(found.best))
     if found is not None:
         return _said(target, start, found, "recorded anew, as the code differs from itself")
     why = (
         "only ticks were cut, as the code agrees with itself: a smaller run is for the code that recorded this one"
         if first["stable"] is not False
-        else "only ticks were cut, as a run recorded anew, without a model, does not differ"
+        else "only ticks were cut, as a run recorded anew does not differ"
     )
-    shorter = search.Minimised(search.Candidate(header.scenario, first["tick"] + 1))
+    heard = tuple(reply for reply in start.replies if reply.tick <= first["tick"])
+    shorter = search.Minimised(replace(start, ticks=first["tick"] + 1, replies=heard))
     return _said(target, start, shorter, why)
 
 

@@ -40,21 +40,24 @@ from sim.tiers import build_tiers
 
 NOTHING_RECORDED: Final = "the record has nothing for this agent"
 """Why a model tier has no plan for an agent that it was not asked for when the run was recorded."""
+Failure = tuple[Outcome, str | None]
+"""How a tier failed an agent: the outcome, and the error's text if there is one."""
 
 
 class RecordedTier:
     """Stands for a tier that cannot be computed again: gives what the record has for each agent asked.
 
-    An agent that the record does not have for this tier goes without a plan, and so shows up as a difference.
+    An agent that the record does not have for this tier fails as `otherwise` says.
     """
 
     deterministic = True
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, otherwise: Failure) -> None:
         self.name = name
+        self._otherwise = otherwise
         self._encoding: Encoding = NAMED
         self._texts: dict[int, str] = {}
-        self._failures: dict[int, tuple[Outcome, str | None]] = {}
+        self._failures: dict[int, Failure] = {}
 
     def expect(self, record: Tick) -> None:
         """Take over what the record of the coming tick says about this tier.
@@ -75,7 +78,7 @@ class RecordedTier:
         texts: dict[int, str] = {}
         for key in batch.keys.tolist():
             plan: tuple[EncodedStep, ...] = ()
-            outcome, error = self._failures.get(key, (Outcome.MISSING, NOTHING_RECORDED))
+            outcome, error = self._failures.get(key, self._otherwise)
             if key in self._texts:
                 try:
                     plan, outcome, error = self._encoding.encode(self._texts[key], registry), Outcome.OK, None
@@ -93,16 +96,23 @@ class RecordedTier:
 class RecordedPlanning:
     """The source of plans of a replay; `expect` says which record the next tick is held against.
 
-    `batch` is what the agents knew for whom plans were asked since.
+    `batch` is what the agents knew for whom plans were asked since. `otherwise` is how a model tier fails agents whom
+    the record does not have for it; as it stands they are missing, and so show up as a difference.
 
     Raises:
         ScenarioError: the scenario names a tier that is not there.
     """
 
-    def __init__(self, scenario: Scenario, registry: ToolRegistry, planners: Sequence[type[Planner]] = ()) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        registry: ToolRegistry,
+        planners: Sequence[type[Planner]] = (),
+        otherwise: Failure = (Outcome.MISSING, NOTHING_RECORDED),
+    ) -> None:
         self._registry = registry
         live = build_tiers(scenario, planners)
-        self._recorded = [RecordedTier(tier.name) for tier in live if not tier.deterministic]
+        self._recorded = [RecordedTier(tier.name, otherwise) for tier in live if not tier.deterministic]
         stand_ins = {tier.name: tier for tier in self._recorded}
         tiers = [stand_ins.get(tier.name, tier) for tier in live]
         self._orchestrator = FallbackOrchestrator(

@@ -16,7 +16,7 @@ Whatever stands before the first problem is a valid prefix. Nothing here trusts 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +48,9 @@ from sim.replay.packed import ZSTD, PackedFile
 
 Source: TypeAlias = str | Path | bytes
 """A path, or the bytes of a replay."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how much is done and how much there is in all: ticks, unless it says otherwise."""
 
 BUFFER_BYTES: Final = 64 * 1024
 """What is read at once."""
@@ -145,7 +148,11 @@ def read(source: Source) -> Replay:
     return replay
 
 
-def scan(source: Source) -> Replay:
+def untold(_done: int, _of: int) -> None:
+    """Tell nobody."""
+
+
+def scan(source: Source, progress: Progress = untold) -> Replay:
     """Read as much of a replay as is valid; a problem is in the result, not raised.
 
     Raises:
@@ -161,6 +168,8 @@ def scan(source: Source) -> Replay:
                         replay.header = record.body
                     case Tick():
                         replay.ticks.append(record.body)
+                        assert replay.header is not None
+                        progress(record.end.ticks, replay.header.ticks)
                     case End():
                         replay.end = record.body
     except (Incomplete, Corrupt, Unsupported) as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
 from ai.prompt import PROMPT_VERSION
 from sim.inputs import INPUT
+from sim.plugins import Plugin
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.scenario import Scenario
 from sim.simulation import Simulation
@@ -83,10 +85,11 @@ def record(
     ticks: int = TICKS,
     keyframes: int = 0,
     model: ModelOptions | None = None,
+    plugins: Sequence[Plugin] = (),
 ) -> bytes:
     """Run a scenario, with two inputs from outside of which one is refused, and return its replay."""
     sink = io.BytesIO()
-    with Simulation(plan, client=client, detail=detail, model=model) as simulation:
+    with Simulation(plan, client=client, detail=detail, model=model, plugins=plugins) as simulation:
         recorder = Recorder(
             simulation,
             ReplayWriter(sink),
