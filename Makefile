@@ -35,9 +35,9 @@ bench: $(VENV)/.test ## time what is worth timing
 # NIGHTLY_EXAMPLES=200 makes it shorter; --hypothesis-seed makes it the same again.
 test-nightly: $(VENV)/.test ## run every case of what the gate samples, and 2,000 random examples of each property
 	@echo "examples from seed $(SEED); the same again: make test-nightly SEED=$(SEED)"
-	$(BIN)/python -m pytest -n $(JOBS) -m nightly
-	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(JOBS) --hypothesis-seed=$(SEED) \
-		tests/properties tests/sim/test_world_machine.py
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations=15 -m nightly
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations=15 --hypothesis-seed=$(SEED) \
+		-m 'hypothesis and not nightly'
 
 test-matrix: ## verify the golden replays under other versions of Python and NumPy
 	$(PYTHON) tests/matrix/run.py

@@ -7,6 +7,7 @@ it corrupt; `recover` mends it as it mends other damage.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from ai.clients.scripted import ScriptedClient
 from sim.errors import ReplayError
 from sim.inputs import INPUT
-from sim.replay import read, rerecord, scan, verify
+from sim.replay import Verdict, read, rerecord, scan, verify
 from sim.replay.format import rechain
 from sim.replay.packed import pack
 from sim.replay.recover import recover, resume
@@ -42,8 +43,8 @@ def resumed(path: Path, client: ScriptedClient | None = None) -> bytes:
     return path.read_bytes()
 
 
-def killed_at(replay: bytes, offset: int) -> None:
-    """Check all that is promised of a replay whose writer was killed at a byte."""
+def killed_at(replay: bytes, offset: int, judge: Callable[[bytes], Verdict] = verify) -> None:
+    """Check all that is promised of a replay whose writer was killed at a byte; `judge` verifies what is recovered."""
     torn = replay[:offset]
     found = scan(torn)
     assert found.status == "incomplete"
@@ -59,7 +60,7 @@ def killed_at(replay: bytes, offset: int) -> None:
     again = read(whole)
     assert again.end is not None
     assert (again.ticks, again.end.reason) == (found.ticks, "recovered")
-    assert verify(whole).verdict == "match"
+    assert judge(whole).verdict == "match"
 
 
 @given(st.data())
@@ -83,9 +84,10 @@ PARTS = 8
 @pytest.mark.nightly
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_killed_writer_leaves_what_can_be_recovered(part: int) -> None:
-    """The same at every byte of a small file."""
+    """The same at every byte of a small file; kills within one line leave the same to recover, verified once."""
+    judge = cache(verify)
     for offset in range(part, len(small(asked=True)) - 1, PARTS):
-        killed_at(small(asked=True), offset)
+        killed_at(small(asked=True), offset, judge)
 
 
 def test_recovered_replays_are_recorded_again_to_the_byte() -> None:
@@ -94,6 +96,13 @@ def test_recovered_replays_are_recorded_again_to_the_byte() -> None:
     for count in range(1, len(lines)):
         whole = recovered(b"".join(lines[:count]))
         assert rerecord(read(whole)) == whole
+
+
+def test_recovering_tells_how_far_it_is() -> None:
+    """Of a long file every whole tick is told, and how many the run was planned for."""
+    told: list[tuple[int, int]] = []
+    assert recover(rules()[:-300], io.BytesIO(), lambda done, of: told.append((done, of))) == len(told)
+    assert told == [(tick + 1, TICKS) for tick in range(len(told))]
 
 
 def test_damage_ends_what_is_recovered() -> None:
