@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import AsJson, ExitError, print_json, require_file, usage, write_whole
+from sim.cli.common import AsJson, ExitError, print_json, progress_bar, require_file, usage, write_whole
 from sim.errors import Incomplete
 from sim.explain import shown
 from sim.replay.packed import SUFFIX
@@ -26,9 +26,7 @@ def pack(
     if is_packed(Path(file)):
         raise usage(f"{shown(file)} is packed already")
     target = Path(f"{file}{SUFFIX}") if out is None else out
-    problem = scan(Path(file)).problem
-    if problem is not None and not isinstance(problem, Incomplete):
-        raise ExitError(f"{shown(file)}: {problem}; nothing was packed", 1)
+    _check(file, "packed")
     with write_whole(target, replace=out is not None, taken=[file]) as sink, open_source(Path(file)) as lines:
         pack_lines(lines, sink)
     _tell(file, target, as_json=as_json)
@@ -47,13 +45,19 @@ def unpack(
     if out is None and not file.endswith(SUFFIX):
         raise usage(f"--out: {shown(file)} does not end in {SUFFIX}; name the file to write")
     target = Path(file.removesuffix(SUFFIX)) if out is None else out
-    problem = scan(Path(file)).problem
-    if problem is not None and not isinstance(problem, Incomplete):
-        raise ExitError(f"{shown(file)}: {problem}; nothing was unpacked", 1)
+    _check(file, "unpacked")
     with write_whole(target, replace=out is not None, taken=[file]) as sink, open_source(Path(file)) as lines:
         while part := lines.read(1 << 20):
             sink.write(part)
     _tell(file, target, as_json=as_json)
+
+
+def _check(file: str, done: str) -> None:
+    """Refuse a replay that is damaged; one of a killed run is taken as it is."""
+    with progress_bar(shown(file), None) as show:
+        problem = scan(Path(file), show).problem
+    if problem is not None and not isinstance(problem, Incomplete):
+        raise ExitError(f"{shown(file)}: {problem}; nothing was {done}", 1)
 
 
 def _tell(file: str, target: Path, *, as_json: bool) -> None:

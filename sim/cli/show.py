@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from sim.cli.common import FAILED, AsJson, print_json, print_table, require_file, usage
+from sim.cli.common import FAILED, AsJson, print_json, print_table, progress_bar, require_file, usage
 from sim.explain import shown
 from sim.replay.diff import diff as diff_replays
 from sim.replay.seek import open_replay_file
@@ -39,7 +39,7 @@ def show(
 ) -> None:
     """Show what happened in a tick, or where an agent's plan came from and what its steps did."""
     require_file(file)
-    with open_replay_file(Path(file), plugin or ()) as replay:
+    with progress_bar(shown(file), None) as told, open_replay_file(Path(file), plugin or (), told) as replay:
         if tick >= replay.ticks:
             raise usage(f"--tick: there is no tick {tick}: {shown(file)} has {replay.ticks} ticks, counted from 0")
         found = show_tick(replay, tick) if agent is None else show_agent(replay, tick, agent)
@@ -70,7 +70,11 @@ def diff(
     """
     for file in (left, right):
         require_file(file)
-    with open_replay_file(Path(left), plugin or ()) as one, open_replay_file(Path(right), plugin or ()) as two:
+    with (
+        progress_bar(f"{shown(left)}, {shown(right)}", None) as told,
+        open_replay_file(Path(left), plugin or (), told) as one,
+        open_replay_file(Path(right), plugin or (), told) as two,
+    ):
         found = diff_replays(one, two)
         same = min(one.ticks, two.ticks) if found is None or found.tick is None else found.tick
     if as_json:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -20,7 +20,7 @@ from sim.replay.cut import cut
 from sim.replay.format import Header, Keyframe, Tick
 from sim.replay.keyframes import state_of
 from sim.replay.playback import Playback
-from sim.replay.reader import Source
+from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS, environment, without_places
 from sim.replay.second_pass import Look, look_again, told
 from sim.replay.seek import ReplayFile, open_replay_file
@@ -62,7 +62,7 @@ def bundle(
     *,
     plugin_files: Sequence[Path] = (),
     with_plugins: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = untold,
 ) -> Verdict:
     """Verify a replay and write what is known of its first difference as a zip; returns the verdict.
 

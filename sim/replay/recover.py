@@ -12,7 +12,7 @@ from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.plugins import load_plugins
 from sim.replay.format import END, Header, Tick
 from sim.replay.playback import objection, scenario_at
-from sim.replay.reader import Source, is_packed, open_source, scan
+from sim.replay.reader import Progress, Source, is_packed, open_source, scan, untold
 from sim.replay.record import Totals, header_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import Recorder, ReplayWriter, Sink
@@ -24,13 +24,15 @@ COPY_BYTES = 1 << 20
 """What is copied at once."""
 
 
-def recover(source: Source, sink: Sink) -> int:
+def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     """Write the whole lines of an incomplete or corrupt replay, end them with a record that says so, and count ticks.
+
+    `progress` is told the ticks read and the ticks planned.
 
     Raises:
         ReplayError: there is nothing to recover: the replay is whole, has no whole header, or is of another format.
     """
-    replay = scan(source)
+    replay = scan(source, progress)
     if replay.problem is None:
         raise ReplayError("the replay is whole; there is nothing to recover")
     if isinstance(replay.problem, Unsupported):

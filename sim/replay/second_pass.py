@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from sim.explain import one_line
 from sim.replay.first import Again, First, first_difference
 from sim.replay.format import Header, Tick
 from sim.replay.playback import Playback
-from sim.replay.reader import Source
+from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
@@ -77,7 +77,7 @@ def explained(
     source: Source,
     verdict: Verdict,
     plugin_files: Sequence[Path] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = untold,
 ) -> Verdict:
     """Return a verdict with what a second pass finds out about its first difference; one without a tick as it is.
 
@@ -105,9 +105,7 @@ def told(verdict: Verdict, look: Look | None) -> Verdict:
     return replace(verdict, first=first, cause=first["cause"], details=tuple(_lines(first, look)))
 
 
-def look_again(
-    source: Source, tick: int, plugin_files: Sequence[Path] = (), progress: Callable[[int, int], None] | None = None
-) -> Look:
+def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> Look:
     """Make a replay's ticks again up to one, several times side by side.
 
     Raises:
@@ -130,7 +128,7 @@ def look_again(
         for how, environment in PROCESSES:
             child = stack.enter_context(_other_process(path, begin, tick, plugin_files, environment))
             others.append((how, child))
-        return _side_by_side(header, one, others, tick, progress or (lambda _done, _of: None))
+        return _side_by_side(header, one, others, tick, progress)
 
 
 def _side_by_side(
@@ -138,7 +136,7 @@ def _side_by_side(
     one: Iterator[tuple[WorldState, Tick, Made, WorldState]],
     others: list[tuple[str, Iterator[tuple[int, Made]]]],
     tick: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> Look:
     """Compare every tick of one run with those of the others, up to the first that differs and to the last."""
     again: Again | None = None

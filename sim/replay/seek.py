@@ -15,23 +15,26 @@ from sim.errors import Corrupt, Diverged, Incomplete, ReplayError, Unsupported
 from sim.replay.format import LINE_BYTES_MAX, TICK, Header, Keyframe, LineError, Tick, decode_body, split_line
 from sim.replay.keyframes import enter
 from sim.replay.playback import Playback, objection
-from sim.replay.reader import Place, Record, Source, iter_records, open_source
+from sim.replay.reader import Place, Progress, Record, Source, iter_records, open_source, untold
 
 NEAR_BYTES: Final = 64 * 1024
 """Halving ends with a stretch of this length, which is read line by line."""
 
 
 @contextmanager
-def open_replay_file(source: Source, plugin_files: Sequence[Path] = ()) -> Iterator[ReplayFile]:
+def open_replay_file(
+    source: Source, plugin_files: Sequence[Path] = (), progress: Progress = untold
+) -> Iterator[ReplayFile]:
     """Open a replay, plain or packed, to read it at any tick.
 
-    `plugin_files` are the plug-ins that the run's scenario names as files.
+    `plugin_files` are the plug-ins that the run's scenario names as files. `progress` is told, while a tick is entered,
+    which tick the run has come to and which it goes to.
 
     Raises:
         ReplayError: there is no such file, or it has no whole header.
     """
     with open_source(source) as stream:
-        yield ReplayFile(stream, plugin_files)
+        yield ReplayFile(stream, plugin_files, progress)
 
 
 class ReplayFile:
@@ -47,9 +50,10 @@ class ReplayFile:
         Unsupported: another format.
     """
 
-    def __init__(self, stream: BinaryIO, plugin_files: Sequence[Path] = ()) -> None:
+    def __init__(self, stream: BinaryIO, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> None:
         self._stream = stream
         self._plugin_files = plugin_files
+        self._progress = progress
         first = next(iter_records(stream))
         assert isinstance(first.body, Header)
         self.header: Header = first.body
@@ -115,8 +119,11 @@ class ReplayFile:
             for record in self.records(self._enter(playback, tick)):
                 if playback.simulation.world.tick == tick:
                     break
-                if isinstance(record.body, Tick) and playback.tick(record.body).root != record.body.root:
+                if not isinstance(record.body, Tick):
+                    continue
+                if playback.tick(record.body).root != record.body.root:
                     raise Diverged(f"tick {record.body.t} is not what running it again gives; `verify` says where")
+                self._progress(playback.simulation.world.tick, tick)
         except BaseException:
             playback.close()
             raise

@@ -8,7 +8,7 @@ proven first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,7 +25,7 @@ from sim.replay.first import Cause, First, differing, first_difference, first_of
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
 from sim.replay.keyframes import enter, state_of, unpacked
 from sim.replay.playback import Playback, objection
-from sim.replay.reader import Record, Source, iter_records, open_source
+from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments, side_by_side
 
@@ -59,7 +59,7 @@ def verify(
     *,
     jobs: int = 1,
     plugin_files: Sequence[Path] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = untold,
 ) -> Verdict:
     """Run a replay again and compare every tick; `progress` is told ticks proven and ticks planned.
 
@@ -69,7 +69,6 @@ def verify(
     Raises:
         ReplayError: there is no such file, or it cannot be opened.
     """
-    progress = progress or _no_progress
     try:
         with open_source(source) as stream:
             parts = segments(stream, jobs) if jobs > 1 else [Segment()]
@@ -97,14 +96,10 @@ def _damaged(problem: Corrupt | Unsupported) -> Verdict:
     return Verdict("inconclusive", 0, reason=one_line(problem.message), cause="file")
 
 
-def _no_progress(_done: int, _of: int) -> None:
-    """Tell nobody."""
-
-
 def _prove(source: Source, plugin_files: Sequence[Path], segment: Segment) -> Proof:
     try:
         with open_source(source) as stream:
-            return prove(stream, segment, plugin_files, _no_progress)
+            return prove(stream, segment, plugin_files, untold)
     except (Corrupt, Unsupported) as problem:
         return Proof(verdict=_damaged(problem))
 
@@ -123,9 +118,7 @@ class Proof:
     escapes: tuple[str, ...] = ()
 
 
-def prove(
-    stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], progress: Callable[[int, int], None]
-) -> Proof:
+def prove(stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], progress: Progress) -> Proof:
     """Run a segment again and compare every tick."""
     take_escapes()
     verification = _Verification(progress, plugin_files)
@@ -157,7 +150,7 @@ def _conclude(proof: Proof) -> Verdict:
 class _Verification:
     """One segment of a replay being verified."""
 
-    def __init__(self, progress: Callable[[int, int], None], plugin_files: Sequence[Path]) -> None:
+    def __init__(self, progress: Progress, plugin_files: Sequence[Path]) -> None:
         self._progress = progress
         self._plugin_files = plugin_files
         self._before = 0
