@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -21,13 +21,18 @@ from ai import MockBatchLlm
 from sim.actions import default_registry
 from sim.checks.parts import InParts
 from sim.checks.processes import dispatched
+from sim.columns import Component, i32
+from sim.components import Health, Position
 from sim.grid import MARGIN
 from sim.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
+from sim.plugins import Plugin
+from sim.rng import Purpose
 from sim.scenario import Scenario, load
 from sim.simulation import Simulation
 from sim.state import WorldState
 from sim.testing import inputs, scenarios
 from sim.tiers import LivePlans
+from sim.world import System, World
 from tests.reference.lockstep import COLUMNS
 
 FEW = settings(max_examples=settings.default.max_examples // 5)
@@ -248,6 +253,46 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
             one, two = (_values(simulation, scenario.agents, width) for simulation in (alone, watched))
             for name, value in one.items():
                 assert value == two[name], f"tick {tick}, {name}"
+
+
+class Idle(Component):
+    """What no other system reads."""
+
+    value: i32
+
+
+class Idler(System):
+    """Draws, counts and looks at everyone, and writes only what nobody else reads."""
+
+    writes: ClassVar = (Idle,)
+
+    def process(self, world: World, frame: Any) -> None:
+        rows = world.query(Position, Health)
+        drawn = frame.stage.rng.below(world.keys, frame.tick, Purpose.USER, 1000)
+        world[Idle].value[:] += drawn
+        world[Idle].value[rows] += world[Health].hp[rows]
+
+
+@FEW
+@given(data=st.data())
+def test_parts_that_nobody_reads_change_nobody_elses_run(data: st.DataObject) -> None:
+    """With a component more, and a system that draws and reads, every other column is as it was."""
+    scenario = data.draw(scenarios())
+    timeline = data.draw(inputs(scenario, 15))
+    idle = Plugin("idle.py", "00", components=(Idle,), systems=(Idler,))
+    with (
+        Simulation(scenario) as plain,
+        Simulation(scenario.model_copy(update={"plugins": ("idle.py",)}), plugins=[idle]) as more,
+    ):
+        for _ in range(20):
+            if plain.outcome is not None:
+                break
+            for simulation in (plain, more):
+                for item in timeline.get(simulation.world.tick, ()):
+                    simulation.inject(item)
+            expected, report = plain.tick(), more.tick()
+            found = {name: value for name, value in report.digest.columns.items() if not name.startswith("Idle.")}
+            assert (found, report.outcome) == (dict(expected.digest.columns), expected.outcome)
 
 
 def _cuts(sizes: Sequence[int]) -> Callable[[int], list[NDArray[np.intp]]]:

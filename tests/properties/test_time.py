@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from contextlib import ExitStack
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -37,9 +39,14 @@ class Clock:
 
 
 def recorded(clock: Clock, client: LlmClient | None) -> bytes:
-    """Run a few ticks by a clock and return the replay."""
+    """Run a few ticks by a clock, which is also that of the process, and return the replay."""
     sink = io.BytesIO()
-    with Simulation(scenario(), client=client, clock=clock, model=PINNED) as simulation:
+    with ExitStack() as stack:
+        for name in ("time.time", "time.perf_counter"):
+            stack.enter_context(patch(name, clock))
+        for name in ("time.time_ns", "time.perf_counter_ns"):
+            stack.enter_context(patch(name, lambda: int(clock() * 1e9)))
+        simulation = stack.enter_context(Simulation(scenario(), client=client, clock=clock, model=PINNED))
         recorder = Recorder(simulation, ReplayWriter(sink), ticks=8, keyframes=4)
         recorder.header()
         for report in simulation.run(8):
