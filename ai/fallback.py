@@ -37,6 +37,7 @@ _TYPES: Final = [np.dtype(np.int8), np.dtype(np.int8), np.dtype(np.int16), np.dt
 _OK: Final = int(Outcome.OK)
 _ACCEPTED: Final = int(Refusal.ACCEPTED)
 _UNAVAILABLE: Final = int(Outcome.UNAVAILABLE)
+_OUTCOMES: Final = len(Outcome)
 
 
 def default_tiers() -> tuple[Planner, ...]:
@@ -277,7 +278,7 @@ class FallbackOrchestrator:
         accepted = _judge(answer, part, registry, attempt)
         attempt.cached = answer.cached
         _collect(result, answer, part, accepted, name)
-        if accepted.all():
+        if np.count_nonzero(accepted) == len(accepted):
             if len(rows) == len(batch):
                 result.plans = _whole(answer.plans, index)
             else:
@@ -315,9 +316,9 @@ def _check_answer(answer: TierPlans, part: SnapshotBatch, tier: str) -> None:
     if types != _TYPES:
         raise ContractError(f"tier {tier!r} answered with lengths, outcomes, kinds and arguments of types {types}")
     # Seen without their signs, negative numbers are too large as well.
-    if (plans.length.view(np.uint8) > min(steps, STEPS_MAX)).any():
+    if np.count_nonzero(plans.length.view(np.uint8) > min(steps, STEPS_MAX)):
         raise ContractError(f"tier {tier!r} gave a plan of a length outside 0 to {min(steps, STEPS_MAX)}")
-    if (answer.outcome.view(np.uint8) >= len(Outcome)).any():
+    if np.count_nonzero(answer.outcome.view(np.uint8) >= _OUTCOMES):
         raise ContractError(f"tier {tier!r} gave an outcome code that `Outcome` does not have")
 
 
@@ -329,7 +330,7 @@ def _judge(answer: TierPlans, part: SnapshotBatch, registry: ToolRegistry, attem
     verdict = refusals(part, answer.plans, registry)
     offered: NDArray[np.bool_] = answer.outcome == _OK
     accepted: NDArray[np.bool_] = offered & (verdict == _ACCEPTED)
-    if accepted.all():
+    if np.count_nonzero(accepted) == len(accepted):
         attempt.outcome[:] = _OK
         return accepted
     attempt.outcome[:] = np.where(offered & ~accepted, Outcome.REFUSED, answer.outcome)

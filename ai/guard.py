@@ -24,7 +24,7 @@ import time
 import uuid  # noqa: TID251 - to refuse it
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from types import FrameType
 from typing import Any, Final, TypeVar
 
@@ -86,7 +86,12 @@ class NondeterminismError(ContractError):
 
 def foreign(kind: type) -> bool:
     """Tell whether a class is watched: it is not ours, or everything is watched."""
-    return _watching_all or kind.__module__.partition(".")[0] not in OURS
+    return _watching_all or not _is_ours(kind.__module__)
+
+
+@lru_cache(maxsize=1024)
+def _is_ours(module: str) -> bool:
+    return module.partition(".")[0] in OURS
 
 
 @contextmanager

@@ -20,14 +20,14 @@ as arguments. Conditions stand in `ai.rule_conditions`, actions in `ai.rule_acti
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from ai.actions import NONE, STEPS_MAX, Role, ToolRegistry, ToolSpec
+from ai.actions import NONE, STEPS_MAX, ArgSpec, Role, ToolRegistry, ToolSpec
 from ai.errors import ContractError
 from ai.plan import PlanBatch
 from ai.rule_actions import (
@@ -170,7 +170,7 @@ def write(plans: PlanBatch, rows: Rows, steps: Sequence[Made], batch: SnapshotBa
         if step.possible is not None:
             possible = step.possible if possible is None else possible & step.possible
         fitted.append(step)
-    everyone = possible is None or bool(possible.all())
+    everyone = possible is None or np.count_nonzero(possible) == len(rows)
     chosen = rows if everyone else rows[possible]
     plans.length[chosen] = len(fitted)
     for position, step in enumerate(fitted):
@@ -194,18 +194,11 @@ def _fit(made: Made, batch: SnapshotBatch, registry: ToolRegistry) -> _Fitted | 
     """
     code = registry.code(made.verb)
     step = _Fitted(registry.spec(code), code, made.possible)
-    fields = dict(made.fields)
-    if made.given is not None:
-        _fill(step, made, fields, registry)
-    taken = {place for place, _ in step.stored}
-    places = [(place, arg) for place, arg in enumerate(step.spec.args) if place not in taken]
-    places = [(place, arg) for place, arg in places if arg.required or arg.name in fields]
-    if len(places) != len(fields) or not all(arg.name in fields for _, arg in places):
-        raise ContractError(
-            f"a heuristic rule gives {made.verb} the fields {sorted(fields)}, but it takes "
-            f"{[arg.name for arg in step.spec.args]} (required: {[a.name for a in step.spec.args if a.required]}); "
-            f"leave the rule out or offer another kind"
-        )
+    if made.given is None:
+        fields: Mapping[str, Any] = made.fields
+    else:
+        fields = _fill(step, made, registry)
+    places = _places(step, fields)
     for place, arg in places:
         value, high = fields[arg.name], arg.high
         if not isinstance(value, np.ndarray):
@@ -223,13 +216,34 @@ def _fit(made: Made, batch: SnapshotBatch, registry: ToolRegistry) -> _Fitted | 
     return step
 
 
-def _fill(step: _Fitted, made: Made, fields: dict[str, Any], registry: ToolRegistry) -> None:
-    """Store what is the same for all, and name the columns that stand for roles.
+def _places(step: _Fitted, fields: Mapping[str, Any]) -> list[tuple[int, ArgSpec]]:
+    """Return the arguments that fields stand for, with their places.
+
+    Raises:
+        ContractError: the kind does not take these fields.
+    """
+    taken = {place for place, _ in step.stored}
+    places = [
+        (place, arg)
+        for place, arg in enumerate(step.spec.args)
+        if place not in taken and (arg.required or arg.name in fields)
+    ]
+    if len(places) != len(fields) or not all(arg.name in fields for _, arg in places):
+        raise ContractError(
+            f"a heuristic rule gives {step.spec.name} the fields {sorted(fields)}, but it takes "
+            f"{[arg.name for arg in step.spec.args]} (required: {[a.name for a in step.spec.args if a.required]}); "
+            f"leave the rule out or offer another kind"
+        )
+    return places
+
+
+def _fill(step: _Fitted, made: Made, registry: ToolRegistry) -> dict[str, Any]:
+    """Store what is the same for all, and return the fields with the columns that stand for roles.
 
     Raises:
         ContractError: the kind has no field of a role, or does not take these values.
     """
-    spec = step.spec
+    spec, fields = step.spec, dict(made.fields)
     blank: dict[str, Any] = dict(made.given or {})
     for role, column in made.by_role.items():
         arg = next((arg for arg in spec.args if arg.role is role), None)
@@ -244,6 +258,7 @@ def _fill(step: _Fitted, made: Made, fields: dict[str, Any], registry: ToolRegis
         named = place < len(spec.args) and spec.args[place].name in fields
         if stored != NONE and not named:
             step.stored.append((place, stored))
+    return fields
 
 
 _SAID: Final = {

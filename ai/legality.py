@@ -19,7 +19,8 @@ from ai.snapshot import SnapshotBatch
 
 # Plain integers: members of an enumeration are slow to look up and to compare with arrays.
 _ACCEPTED: Final = int(Refusal.ACCEPTED)
-_CELL_ROLES: Final = (int(Role.CELL_X), int(Role.CELL_Y))
+_CELL_X: Final = int(Role.CELL_X)
+_CELL_Y: Final = int(Role.CELL_Y)
 _ENEMY: Final = int(Role.ENEMY)
 _ALLY: Final = int(Role.ALLY)
 _OBJECT: Final = int(Role.OBJECT)
@@ -41,7 +42,7 @@ def refusals(batch: SnapshotBatch, plans: PlanBatch, registry: ToolRegistry) -> 
         found[empty] = Refusal.EMPTY
     for step in range(int(plans.length.max(initial=0))):
         active = (plans.length > step) & (found == _ACCEPTED)
-        if active.all():
+        if np.count_nonzero(active) == len(active):
             found = _step_refusals(batch, None, plans, step, registry)
         else:
             rows = np.flatnonzero(active)
@@ -66,28 +67,31 @@ def _step_refusals(
         code[unknown_kind] = 0
         _mark(found, unknown_kind, Refusal.UNKNOWN_KIND)
     present = np.bincount(code).nonzero()[0]
-    if not registry.offered_codes[present].all():
+    if np.count_nonzero(registry.offered_codes[present]) < len(present):
         _mark(found, ~registry.offered_codes.take(code), Refusal.UNKNOWN_KIND)
     # A place that a kind does not use has a range of nothing but `NONE`.
     given = np.ascontiguousarray(args).view(np.uint32)
     strays = given - registry.floors.take(code, axis=1) > registry.spans.take(code, axis=1)
-    if np.count_nonzero(strays):
+    strayed = np.count_nonzero(strays)
+    if strayed:
         strays &= (args != NONE) | registry.required.T.take(code, axis=1)
-    roles_present = registry.roles[present].T.tolist()
-    for place, roles in enumerate(roles_present):
+    for place, roles in enumerate(registry.roles[present].T.tolist()):
         value = args[place]
-        _mark(found, strays[place], Refusal.OUT_OF_RANGE)
-        for role, size in zip(_CELL_ROLES, (batch.map.width, batch.map.height), strict=True):
+        if strayed:
+            _mark(found, strays[place], Refusal.OUT_OF_RANGE)
+        for role, size in ((_CELL_X, batch.map.width), (_CELL_Y, batch.map.height)):
             if role in roles:
-                outside = (registry.roles[:, place] == role).take(code) & (value >= size)
-                _mark(found, outside, Refusal.OUTSIDE_MAP)
+                outside = value >= size
+                if np.count_nonzero(outside):
+                    _mark(found, outside & registry.role_at[role][place].take(code), Refusal.OUTSIDE_MAP)
         for role, sees in _SEES:
             if role in roles:
-                members = ((registry.roles[:, place] == role).take(code) & (value != NONE)).nonzero()[0]
-                asking = members if rows is None else rows[members]
-                unknown = np.zeros(len(found), np.bool_)
-                unknown[members] = ~sees(batch, asking, value[members])
-                _mark(found, unknown, Refusal.UNKNOWN_TARGET)
+                members = (registry.role_at[role][place].take(code) & (value != NONE)).nonzero()[0]
+                seen = sees(batch, members if rows is None else rows[members], value[members])
+                if np.count_nonzero(seen) < len(seen):
+                    unknown = np.zeros(len(found), np.bool_)
+                    unknown[members] = ~seen
+                    _mark(found, unknown, Refusal.UNKNOWN_TARGET)
         if _PAYLOAD in roles:
             carrying = (registry.payload_codes.take(code) & (found == _ACCEPTED)).nonzero()[0]
             for member, row in zip(carrying, carrying if rows is None else rows[carrying], strict=True):

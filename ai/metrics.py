@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from ai.plan import BatchPlans, Outcome
 
+_OK: Final = Outcome.OK.value
+_UNAVAILABLE: Final = Outcome.UNAVAILABLE.value
 _FAILURES = tuple(outcome for outcome in Outcome if outcome not in (Outcome.OK, Outcome.UNAVAILABLE))
 
 
@@ -46,10 +48,16 @@ class FallbackMetrics:
         for tier, count in result.counts().items():
             self.successes[tier] = self.successes.get(tier, 0) + count
         for attempt in result.attempts:
+            shared = attempt.shared
+            if shared == _UNAVAILABLE:
+                continue
+            if shared == _OK:
+                self.attempts += len(attempt.outcome)
+                continue
             numbers = np.bincount(attempt.outcome, minlength=len(Outcome)).tolist()
-            tried = len(attempt.outcome) - numbers[Outcome.UNAVAILABLE]
+            tried = len(attempt.outcome) - numbers[_UNAVAILABLE]
             self.attempts += tried
-            if tried == numbers[Outcome.OK]:
+            if tried == numbers[_OK]:
                 continue
             for outcome in _FAILURES:
                 if numbers[outcome]:

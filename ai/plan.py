@@ -283,6 +283,14 @@ class Attempts:
     duration_s: float = 0.0
     cached: frozenset[int] = frozenset()
 
+    @property
+    def shared(self) -> int | None:
+        """The outcome of all attempts, None where they differ or there are none."""
+        outcome = self.outcome
+        if not len(outcome) or np.count_nonzero(outcome != outcome[0]):
+            return None
+        return int(outcome[0])
+
 
 @dataclass(slots=True)
 class LlmUsage:
@@ -333,8 +341,11 @@ class BatchPlans:
 
     def counts(self) -> dict[str, int]:
         """Return the number of plans by tier name, for the tiers that gave any."""
+        tier = self.plans.tier
+        if len(tier) and tier[0] != NO_TIER and not np.count_nonzero(tier != tier[0]):
+            return {self.tiers[tier[0]]: len(tier)}
         # Counted from one below, so that `NO_TIER` has the first place.
-        _, *numbers = np.bincount(self.plans.tier - NO_TIER, minlength=len(self.tiers) + 1).tolist()
+        _, *numbers = np.bincount(tier - NO_TIER, minlength=len(self.tiers) + 1).tolist()
         return {name: count for name, count in zip(self.tiers, numbers, strict=True) if count}
 
     def results(self, registry: ToolRegistry, *, run: str, tick: int) -> dict[AgentId, FallbackResult]:

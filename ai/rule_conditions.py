@@ -50,11 +50,14 @@ def _contains(batch: SnapshotBatch, column: NDArray[np.int32], text: str) -> Mas
 
 def distance_squared(batch: SnapshotBatch, x: NDArray[np.int32], y: NDArray[np.int32]) -> Ints:
     """Return squared distances from the agents to places `[n]` (or `[n, places]`), in cells."""
+    along = np.empty((2, *x.shape), np.int64)
     own_x, own_y = (batch.x, batch.y) if x.ndim == 1 else (batch.x[:, None], batch.y[:, None])
-    dx, dy = x.astype(np.int64) - own_x, y.astype(np.int64) - own_y
+    np.subtract(x, own_x, out=along[0], dtype=np.int64)
+    np.subtract(y, own_y, out=along[1], dtype=np.int64)
     # Places outside every map may be so far away that their square overflows; no rule looks farther than this.
-    dx, dy = np.minimum(np.abs(dx), CELLS_MAX), np.minimum(np.abs(dy), CELLS_MAX)
-    squared: Ints = dx * dx + dy * dy
+    np.minimum(np.abs(along, out=along), CELLS_MAX, out=along)
+    along *= along
+    squared: Ints = along[0] + along[1]
     return squared
 
 

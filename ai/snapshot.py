@@ -205,6 +205,8 @@ class SharedMap:
         object.__setattr__(self, "head", f"{self.width},{self.height},{self.pois}".encode())
 
 
+GROUPS_WIDTH: Final = -1
+"""Declares a column with a place for each cooldown group."""
 NO_WIDTH: Final = -2
 """Declares a column that has no places unless it is given."""
 
@@ -262,7 +264,7 @@ class SnapshotBatch:
     goal_y: Ints = _column()
     objective: Ints = _column()
     order: Ints = _column()
-    ready: Ints = _column(width=-1)
+    ready: Ints = _column(width=GROUPS_WIDTH)
     enemy: Keys = _column(width=ENEMIES_MAX, dtype=np.int64)
     enemy_x: Ints = _column(width=ENEMIES_MAX)
     enemy_y: Ints = _column(width=ENEMIES_MAX)
@@ -290,12 +292,12 @@ class SnapshotBatch:
     def __post_init__(self) -> None:
         """Fill columns that were not given: -1 for keys, goals and texts, zeros otherwise."""
         n = len(self.keys)
-        for name, width, dtype in _COLUMNS_DECLARED:
+        for name, width, dtype, absent in _COLUMNS_DECLARED:
             if getattr(self, name) is None:
-                inner = {0: (), -1: (len(self.cooldown_names),), NO_WIDTH: (0,)}.get(width, (width,))
-                shape = (n, *inner)
-                absent = np.full(shape, -1, dtype) if name in _ABSENT else np.zeros(shape, dtype)
-                object.__setattr__(self, name, absent)
+                places = len(self.cooldown_names) if width == GROUPS_WIDTH else max(width, 0)
+                shape = (n, places) if width else n
+                column = np.full(shape, -1, dtype) if absent else np.zeros(shape, dtype)
+                object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -324,7 +326,7 @@ class SnapshotBatch:
         # Places are filled from the first on.
         used_enemies = np.count_nonzero((self.enemy >= 0).any(0))
         used_allies = np.count_nonzero((self.ally >= 0).any(0))
-        used_objects = np.count_nonzero((self.object >= 0).any(0))
+        used_objects = np.count_nonzero((self.object >= 0).any(0)) if self.object.shape[1] else 0
         parts += [little_endian(getattr(self, name)) for name in _OWN]
         parts += [little_endian(getattr(self, name)[:, :used_enemies]) for name in _OF_ENEMIES]
         parts += [little_endian(getattr(self, name)[:, :used_allies]) for name in _OF_ALLIES]
@@ -487,16 +489,6 @@ class SnapshotBatch:
         return tuple(Point(x=cx, y=cy) for cx, cy in cells[:OBSTACLES_MAX])
 
 
-_COLUMNS_DECLARED: Final = tuple(
-    (spec.name, int(spec.metadata["width"]), spec.metadata["dtype"])
-    for spec in fields(SnapshotBatch)
-    if "dtype" in spec.metadata
-)
-_COLUMNS: Final = tuple(name for name, _, _ in _COLUMNS_DECLARED)
-_OF_ENEMIES: Final = tuple(name for name in _COLUMNS if name.startswith("enemy"))
-_OF_ALLIES: Final = tuple(name for name in _COLUMNS if name.startswith("ally"))
-_OF_OBJECTS: Final = tuple(name for name in _COLUMNS if name.startswith("object_") or name == "object")
-_OWN: Final = tuple(name for name in _COLUMNS if name not in (*_OF_ENEMIES, *_OF_ALLIES, *_OF_OBJECTS, "holding"))
 _ABSENT: Final = frozenset(
     {
         "leader_order",
@@ -516,6 +508,17 @@ _ABSENT: Final = frozenset(
         "role",
     }
 )
+"""Columns in which -1 says that there is nothing."""
+_COLUMNS_DECLARED: Final = tuple(
+    (spec.name, int(spec.metadata["width"]), spec.metadata["dtype"], spec.name in _ABSENT)
+    for spec in fields(SnapshotBatch)
+    if "dtype" in spec.metadata
+)
+_COLUMNS: Final = tuple(name for name, *_ in _COLUMNS_DECLARED)
+_OF_ENEMIES: Final = tuple(name for name in _COLUMNS if name.startswith("enemy"))
+_OF_ALLIES: Final = tuple(name for name in _COLUMNS if name.startswith("ally"))
+_OF_OBJECTS: Final = tuple(name for name in _COLUMNS if name.startswith("object_") or name == "object")
+_OWN: Final = tuple(name for name in _COLUMNS if name not in (*_OF_ENEMIES, *_OF_ALLIES, *_OF_OBJECTS, "holding"))
 
 
 def _shared_map(snapshots: Sequence[WorldSnapshot]) -> SharedMap:

@@ -27,7 +27,7 @@ FOCUS_BIT: Final = 1 << Condition.FOCUS.value
 
 
 def with_marked(world: World, occupancy: Occupancy, rows: Rows, *seen: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Add the enemies near enough that the teams of `rows` have marked to those they see.
+    """Add the enemies near enough that the teams of `rows` have marked to the enemies they see.
 
     Pairs come and go as viewers, others (rows) and squared distances.
     """
@@ -53,27 +53,27 @@ def with_marked(world: World, occupancy: Occupancy, rows: Rows, *seen: NDArray[A
 def as_minded(
     world: World, viewer: Rows, other: Rows, distance2: NDArray[np.int32]
 ) -> tuple[Rows, Rows, NDArray[np.int32]]:
-    """Return the pairs with the distances by which agents order the enemies they know.
+    """Return pairs of agents and enemies with the distances by which the agents order them.
 
     That is the distance from themselves; with 0 for the enemy that taunts them, and the distance from the cell where
     something distracts them.
     """
-    attention, position, team = world[Attention], world[Position], world[Team].id
+    attention, position = world[Attention], world[Position]
     drawn = attention.until > world.tick
     if not np.count_nonzero(drawn):
         return viewer, other, distance2
-    minds = drawn[viewer] & (team[viewer] != team[other])
+    minds = drawn[viewer]
     minded = np.where(minds & (attention.key[viewer] == world.keys[other]), 0, distance2)
     dx, dy = position.x[other] - attention.x[viewer], position.y[other] - attention.y[viewer]
     minded = np.where(minds & (attention.x[viewer] >= 0), np.minimum(dx * dx + dy * dy, MINDED), minded)
     return viewer, other, minded.astype(np.int32)
 
 
-def held_by(world: World) -> NDArray[np.int32]:
-    """Return each agent's conditions as bits, bit `c` for `Condition(c)`, `[n]`."""
+def held_by(world: World) -> NDArray[np.int32] | None:
+    """Return each agent's conditions as bits, bit `c` for `Condition(c)`, `[n]`; None where nobody is under any."""
     until = world[Conditions].until > world.tick
     if not np.count_nonzero(until):
-        return np.zeros(world.n, np.int32)
+        return None
     bits = np.int32(1) << np.arange(len(until), dtype=np.int32)
     held: NDArray[np.int32] = (until * bits[:, None]).sum(0, dtype=np.int32)
     return held
@@ -96,22 +96,27 @@ def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) ->
     return known
 
 
-def own_affairs(world: World, rows: Rows, held: NDArray[np.int32]) -> dict[str, NDArray[Any]]:
-    """Return the columns of a snapshot batch on the agents' own conditions, attention, squad and reserves."""
-    attention, squad = world[Attention], world[Squad].id
+def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, NDArray[Any]]:
+    """Return columns of a snapshot batch on the agents' own conditions, attention, squad and reserves.
+
+    A column is left out where nothing of the kind is there.
+    """
+    found: dict[str, NDArray[Any]] = {"reserves": reserves_of(world).left[world[Team].id[rows]].astype(np.int32)}
+    attention = world[Attention]
     drawn = attention.until[rows] > world.tick
-    caller = np.full(len(rows), -1, np.int64)
+    if np.count_nonzero(drawn):
+        found["taunter"] = np.where(drawn, attention.key[rows], -1).astype(np.int64)
+        found["drawn_x"] = np.where(drawn, attention.x[rows], -1).astype(np.int32)
+        found["drawn_y"] = np.where(drawn, attention.y[rows], -1).astype(np.int32)
+    if held is None:
+        return found
+    found["conditions"] = held[rows]
     calling = (held & (1 << Condition.CALLING.value)).nonzero()[0]
     if len(calling):
+        squad = world[Squad].id
         lowest = np.full(int(squad.max()) + 1, -1, np.int64)
         lowest[squad[calling[::-1]]] = world.keys[calling[::-1]]
         caller = lowest[squad[rows]]
         caller[caller == world.keys[rows]] = -1
-    return {
-        "conditions": held[rows],
-        "taunter": np.where(drawn, attention.key[rows], -1).astype(np.int64),
-        "drawn_x": np.where(drawn, attention.x[rows], -1).astype(np.int32),
-        "drawn_y": np.where(drawn, attention.y[rows], -1).astype(np.int32),
-        "caller": caller,
-        "reserves": reserves_of(world).left[world[Team].id[rows]].astype(np.int32),
-    }
+        found["caller"] = caller
+    return found

@@ -251,15 +251,19 @@ def grown(array: NDArray[Any], n: int, capacity: int) -> NDArray[Any]:
 
 
 class Store:
-    """Holds one column of one world: `data` is `[*shape, capacity]`, of which the first n rows live."""
+    """Shows one column of one world: `data` is `[*shape, capacity]`, of which the first n rows live."""
 
     __slots__ = ("_living", "data", "lengths", "spec")
 
-    def __init__(self, spec: ColumnSpec, capacity: int) -> None:
+    def __init__(self, spec: ColumnSpec) -> None:
         self.spec = spec
-        self.data: NDArray[Any] = np.zeros((*spec.shape, capacity), dtype=spec.dtype)
         self.lengths: Store | None = None
-        self._living = self.data[..., :0]
+        self.take(np.zeros((*spec.shape, 0), dtype=spec.dtype))
+
+    def take(self, data: NDArray[Any]) -> None:
+        """Be these values from now on, `[*shape, capacity]`."""
+        self.data = data
+        self._living = data[..., :0]
 
     def living(self, n: int) -> NDArray[Any]:
         """Hand out the first n rows, `[*shape, n]`; the view is kept, as n seldom changes."""
@@ -284,23 +288,16 @@ class Store:
             )
         return self.data[:most, ..., :n]
 
-    def grow(self, n: int, capacity: int) -> None:
-        """Move the first n rows into storage of a larger capacity."""
-        data = np.zeros((*self.spec.shape, capacity), dtype=self.spec.dtype)
-        data[..., :n] = self.data[..., :n]
-        self.data = data
-        self._living = data[..., :0]
-
 
 class Table:
     """Holds one component of one world: its columns, and who has it (`mask`; None when everybody does)."""
 
     __slots__ = ("by_name", "component", "mask", "schema", "stores", "view_type")
 
-    def __init__(self, component: type[Component], capacity: int) -> None:
+    def __init__(self, component: type[Component]) -> None:
         self.component = component
         self.schema = schema_of(component)
-        self.stores = tuple(Store(spec, capacity) for spec in self.schema.columns)
+        self.stores = tuple(Store(spec) for spec in self.schema.columns)
         self.by_name = {store.spec.name: store for store in self.stores}
         self.mask: NDArray[np.bool_] | None = None
         self.view_type: type[_View] = type(

@@ -7,8 +7,8 @@ Hash input of a column is its declaration (name, dtype, shape) and its values, l
 entries that are in use; of a component, its columns' hashes and its membership; of the root, everything above.
 
 Hashing a kilobyte costs ten times as much as comparing it, and most columns do not change in most ticks. So each
-world's last bytes are kept, and a column whose bytes are equal keeps its hash. The comparison is of content: no flag
-that could be forgotten decides.
+world's last bytes are kept, and a column whose bytes are equal keeps its hash; those in the world's block are compared
+all at once. The comparison is of content: no flag that could be forgotten decides.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from sim.columns import Table
+    from sim.block import Block
+    from sim.columns import Store, Table
     from sim.resources import Resource
     from sim.world import World
 
@@ -184,7 +185,7 @@ def _hasher(*header: str) -> hashlib.blake2b:
 
 
 class _Part:
-    """Keeps the last bytes of one column and their hash."""
+    """Keeps the hash of one column, and its last bytes where it is compared by itself."""
 
     __slots__ = ("base", "digest", "label", "raw", "short")
 
@@ -196,16 +197,25 @@ class _Part:
         self.short = ""
 
     def renew(self, raw: bytes) -> None:
-        """Take over bytes that are not those of before."""
-        self.raw = raw
+        """Take the hash of other bytes than before."""
         hasher = self.base.copy()
         hasher.update(raw)
         self.digest = hasher.digest()
         self.short = self.digest[:4].hex()
 
+    def changes_to(self, raw: bytes) -> bool:
+        """Take over these bytes, and tell whether they are others than before."""
+        if raw == self.raw:
+            return False
+        self.raw = raw
+        self.renew(raw)
+        return True
+
 
 class _TableCache:
-    __slots__ = ("base", "columns", "digest", "hex", "mask", "name")
+    """Keeps the hash of one component."""
+
+    __slots__ = ("base", "columns", "digest", "mask", "name")
 
     def __init__(self, table: Table) -> None:
         self.name = table.schema.name
@@ -216,27 +226,21 @@ class _TableCache:
             for store in table.stores
         )
         self.digest = b""
-        self.hex = ""
 
-    def update(self, table: Table, n: int, columns: dict[str, str]) -> None:
-        changed = False
-        mask = b"" if table.mask is None else table.mask[:n].tobytes()
-        if mask != self.mask.raw:
-            self.mask.renew(mask)
-            changed = True
-        for store, part in zip(table.stores, self.columns, strict=True):
-            raw = little_endian(store.living(n) if store.lengths is None else store.used(n))
-            if raw != part.raw:
-                part.renew(raw)
-                columns[part.label] = part.short
-                changed = True
-        if changed:
-            hasher = self.base.copy()
-            hasher.update(self.mask.digest)
-            for part in self.columns:
-                hasher.update(part.digest)
-            self.digest = hasher.digest()
-            self.hex = self.digest.hex()
+    def renew(self) -> str:
+        """Take the hash of columns and membership anew, and return it as text."""
+        hasher = self.base.copy()
+        hasher.update(b"".join([self.mask.digest, *[part.digest for part in self.columns]]))
+        self.digest = hasher.digest()
+        return self.digest.hex()
+
+
+class _Place(NamedTuple):
+    """A column where it stands in a world, and where its hash is kept."""
+
+    store: Store
+    part: _Part
+    table: int
 
 
 class _ResourceCache(NamedTuple):
@@ -251,23 +255,31 @@ class _WorldCache:
         self.base = _hasher("world")
         self.keys = _Part("keys", "keys")
         self.tables = tuple(_TableCache(table) for table in world.tables)
-        self.columns = {part.label: "" for table in self.tables for part in table.columns}
+        self.components = dict.fromkeys((cache.name for cache in self.tables), "")
+        self.columns = {part.label: "" for cache in self.tables for part in cache.columns}
         self.resources: dict[str, _ResourceCache] = {}
+        places = {
+            part.label: _Place(store, part, number)
+            for number, (table, cache) in enumerate(zip(world.tables, self.tables, strict=True))
+            for store, part in zip(table.stores, cache.columns, strict=True)
+        }
+        self.in_block = tuple(places[spec.label] for spec in world.block.columns)
+        self.beside = tuple(place for place in places.values() if place.store.lengths is not None)
+        # The block as it was hashed last, and how many rows it had.
+        self.block: Block | None = None
+        self.words: NDArray[np.uint64] = world.block.words.copy()
+        self.n = 0
 
     def digest(self, world: World) -> StateDigest:
         n = world.n
-        components: dict[str, str] = {}
         root = self.base.copy()
-        keys = little_endian(world.keys)
-        if keys != self.keys.raw:
-            self.keys.renew(keys)
-        root.update(struct.pack("<qqq", world.tick, world.next_key, n))
-        root.update(self.keys.digest)
-        for table, cache in zip(world.tables, self.tables, strict=True):
-            cache.update(table, n, self.columns)
-            components[cache.name] = cache.hex
-            root.update(cache.digest)
-        columns = dict(self.columns)
+        self.keys.changes_to(little_endian(world.keys))
+        for number in sorted(self._changed(world, n)):
+            cache = self.tables[number]
+            self.components[cache.name] = cache.renew()
+        parts = [struct.pack("<qqq", world.tick, world.next_key, n), self.keys.digest]
+        parts += [cache.digest for cache in self.tables]
+        components, columns = dict(self.components), dict(self.columns)
         for declared in world.object_types:
             hasher = _hasher("object", declared.__qualname__)
             held: list[tuple[int, object]] = world.objects(declared)
@@ -276,14 +288,47 @@ class _WorldCache:
                 hasher.update(canonical_bytes(value))
             digest = hasher.digest()
             components[declared.__name__] = digest.hex()
-            root.update(digest)
+            parts.append(digest)
         for name, resource in world.resources.items():
             entry = self._resource(world, name, resource)
             components[name] = entry.digest.hex()
             columns.update(entry.columns)
-            root.update(_text(name))
-            root.update(entry.digest)
+            parts += [_text(name), entry.digest]
+        root.update(b"".join(parts))
         return StateDigest(root.hexdigest(), components, columns)
+
+    def _changed(self, world: World, n: int) -> set[int]:
+        """Hash what is not as it was at the last time, and return the numbers of the tables it belongs to."""
+        # What may be refused comes first, so that nothing is taken over by half.
+        beside = [little_endian(place.store.used(n)) for place in self.beside]
+        block, words = world.block, world.block.words
+        if block is not self.block or n != self.n:
+            changed = list(range(len(self.in_block)))
+            self.block, self.words, self.n = block, words.copy(), n
+        elif self.in_block:
+            # Rows beyond the last may differ as well: they cost a hash and change none.
+            differing = np.logical_or.reduceat(words != self.words, block.starts)
+            changed = differing.nonzero()[0].tolist()
+            np.copyto(self.words, words)
+        else:
+            changed = []
+        tables: set[int] = set()
+        for place in changed:
+            store, part, owner = self.in_block[place]
+            part.renew(little_endian(store.living(n)))
+            self.columns[part.label] = part.short
+            tables.add(owner)
+        for (_, part, owner), raw in zip(self.beside, beside, strict=True):
+            if part.changes_to(raw):
+                self.columns[part.label] = part.short
+                tables.add(owner)
+        for number, (table, cache) in enumerate(zip(world.tables, self.tables, strict=True)):
+            mask = table.mask
+            if mask is None and cache.mask.raw == b"":
+                continue
+            if cache.mask.changes_to(b"" if mask is None else mask[:n].tobytes()):
+                tables.add(number)
+        return tables
 
     def _resource(self, world: World, name: str, resource: Resource) -> _ResourceCache:
         # A resource whose restore() also took its old stamp back would meet that stamp again with other content; the

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from math import isqrt
 from typing import Any, Final
 
@@ -36,8 +36,10 @@ MARGIN: Final = LINE_MAX + 2
 """Cells of wall around the map."""
 FIELDS_CELLS_MAX: Final = 64_000_000
 """Cells that cached flow fields may hold together; the cache decides about time, never about results."""
+LINE_START: Final = 2
+"""Cells of each sight line that are looked up first."""
 LINE_STRIDE: Final = 3
-"""Cells of each sight line that are looked up together when there are many lines."""
+"""Cells of each sight line that are looked up together after those when there are many lines."""
 LINES_AT_ONCE: Final = 40_000
 """Cells of sight lines that are looked up in one go."""
 UNREACHABLE: Final = 2**31 - 1
@@ -222,23 +224,28 @@ class Grid:
         offset = self._offset_of[target - source + self._farthest]
         count = self._line_counts[offset]
         longest = int(count[count.argmax()])
-        if len(source) * longest <= LINES_AT_ONCE:
-            cells = self._lines[:longest].take(offset, axis=1)
-            cells += source
-            blocked: NDArray[np.bool_] = np.logical_or.reduce(opaque[cells], axis=0)
-            # Neighbours have nothing between them; their lines hold the own cell, which may be full of smoke.
-            blocked &= count.astype(np.bool_)
-            return ~blocked
-        # Of many pairs, most are decided by the first cells of their lines.
         clear = np.ones(len(source), np.bool_)
-        live = (count > 0).nonzero()[0]
-        for place in range(0, longest, LINE_STRIDE):
-            live = live[count[live] > place]
-            cells = self._lines[place : place + LINE_STRIDE].take(offset[live], axis=1)
-            cells += source[live]
-            hit = np.logical_or.reduce(opaque[cells], axis=0)
-            clear[live[hit]] = False
-            live = live[~hit]
+        # Most pairs are decided by the first cells of their lines.
+        start, stop, live = 0, LINE_START, None
+        while start < longest:
+            lines = self._lines[start : min(stop, longest)]
+            if live is None:
+                cells = lines.take(offset, axis=1)
+                cells += source
+                # Neighbours have nothing between them; their lines hold the own cell, which may be full of smoke.
+                np.logical_not(np.logical_or.reduce(opaque[cells], axis=0), out=clear)
+                clear |= count == 0
+                live = (clear & (count > stop)).nonzero()[0]
+            else:
+                cells = lines.take(offset[live], axis=1)
+                cells += source[live]
+                hit = np.logical_or.reduce(opaque[cells], axis=0)
+                clear[live[hit]] = False
+                live = live[~hit & (count[live] > stop)]
+            if not len(live):
+                break
+            many = len(live) * (longest - stop) > LINES_AT_ONCE
+            start, stop = stop, stop + LINE_STRIDE if many else longest
         return clear
 
     # -- walking ---------------------------------------------------------------------------------------------------
@@ -293,19 +300,21 @@ TEAMS_INDEXED_MAX: Final = 4
 """Teams up to which each has a layer of its own in the index; with more, all are looked up and the wrong left out."""
 
 
-@cache
-def _discs(most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far discs of radius 0 to `most` reach to the left in each row, and to the right, end left out.
+@lru_cache(maxsize=128)
+def _discs(most: int, stride: int) -> NDArray[np.int64]:
+    """Return from where to where discs of radius 0 to `most` reach in each row of cells, seen from their middle.
 
-    Both `[most + 1, 2 * most + 1]`; in rows outside of a disc both are 0, so that nothing lies between.
+    `[2, most + 1, 2 * most + 1]`: flat offsets of the first cell of each row, and of the one behind the last; in rows
+    outside of a disc both are the same, so that nothing lies between.
     """
-    left = np.zeros((most + 1, 2 * most + 1), np.int64)
-    right = np.zeros_like(left)
+    ends = np.zeros((2, most + 1, 2 * most + 1), np.int64)
+    ends += np.arange(-most, most + 1) * stride
     for radius in range(most + 1):
         for dy in range(-radius, radius + 1):
-            left[radius, most + dy] = isqrt(radius * radius - dy * dy)
-            right[radius, most + dy] = left[radius, most + dy] + 1
-    return left, right
+            reach = isqrt(radius * radius - dy * dy)
+            ends[0, radius, most + dy] -= reach
+            ends[1, radius, most + dy] += reach + 1
+    return ends
 
 
 class Occupancy:
@@ -323,7 +332,7 @@ class Occupancy:
         self.grid = grid
         self.cells = cells
         self.team = team
-        self._index: tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], int] | None = None
+        self._index: tuple[NDArray[np.int32], NDArray[np.int64], int] | None = None
 
     def near(
         self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], *, hostile: bool
@@ -332,55 +341,68 @@ class Occupancy:
 
         `radius [m]` is how far each looks, at most `LINE_MAX` cells.
         """
-        before, by_cell, layers, count = self._layers()
-        apart = hostile and count > 1
-        if apart:
-            # Each looks at the layers of other teams, counted on from its own.
-            others = np.arange(1, count)
-            beyond, rows, radius = others.repeat(len(rows)), np.tile(rows, len(others)), np.tile(radius, len(others))
-            layer = (layers[self.team[rows]] + beyond) % count
-        else:
-            layer = layers[self.team[rows]]
+        viewer, other, _ = self.pairs(rows, radius, len(rows) if hostile else 0)
+        if not hostile:
+            apart = other != viewer
+            viewer, other = viewer[apart], other[apart]
+        return viewer, other
+
+    def pairs(
+        self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], hostile: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64], int]:
+        """Return all pairs of an agent of `rows` and another near it, both as rows, and how many are of enemies.
+
+        The first `hostile` of `rows` look for enemies, the others for friends, among whom each finds itself as well.
+        Pairs of enemies come first. `radius [m]` is how far each looks, at most `LINE_MAX` cells.
+        """
         if not len(rows):
-            return np.zeros(0, np.intp), np.zeros(0, np.int64)
-        most = int(radius[radius.argmax()])
-        left, right = (side.take(radius, axis=0) for side in _discs(most))
-        middle = (self.cells[rows] + layer * self.grid.size)[:, None] + np.arange(-most, most + 1) * self.grid.stride
-        low = before[middle - left]
-        found = before[middle + right]
+            return np.zeros(0, np.intp), np.zeros(0, np.int64), 0
+        before, by_cell, layers = self._layers()
+        if layers == 1:
+            layer: NDArray[np.int64] = np.zeros(len(rows), np.int64)
+        else:
+            layer = self.team[rows].astype(np.int64)
+            # Enemies stand on the layers of the other teams, counted on from the own one.
+            looking, reach, own = rows[:hostile], radius[:hostile], layer[:hostile].copy()
+            layer[:hostile] = (own + 1) % layers
+            for beyond in range(2, layers):
+                rows, radius = np.concatenate([looking, rows]), np.concatenate([reach, radius])
+                layer = np.concatenate([(own + beyond) % layers, layer])
+            hostile *= layers - 1
+        ends = _discs(int(radius[radius.argmax()]), self.grid.stride).take(radius, axis=1)
+        ends += (self.cells[rows] + layer * self.grid.size)[:, None]
+        low, found = before[ends]
         found -= low
-        viewer = rows.repeat(found.sum(1))
-        found = found.ravel()
+        counts = np.add.reduce(found, axis=1, dtype=np.int64)
+        viewer, found = rows.repeat(counts), found.ravel()
         # Each run of places starts where `low` says; places are counted on through all runs.
         place = np.arange(len(viewer))
         place += (low.ravel() + found - found.cumsum(dtype=np.int64)).repeat(found)
         other = by_cell[place]
-        if apart:
-            return viewer, other
-        right_side = other != viewer
-        if count == 1:
-            right_side &= (self.team[other] != self.team[viewer]) == hostile
-        return viewer[right_side], other[right_side]
+        enemies = int(np.add.reduce(counts[:hostile]))
+        if layers == 1:
+            meant = self.team[viewer] != self.team[other]
+            meant[enemies:] ^= True
+            viewer, other, enemies = viewer[meant], other[meant], int(np.count_nonzero(meant[:enemies]))
+        return viewer, other, enemies
 
-    def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], int]:
-        """Return the index: how many agents stand on lower cells, rows by cell, each team's layer, number of layers.
+    def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
+        """Return the index: how many agents stand on lower cells, rows by cell, and the number of layers.
 
         A layer is a copy of the map for one team, laid end to end; so those of one team on a run of cells are a
-        contiguous range of rows. With many teams, all are in layer 0.
+        contiguous range of rows. With many teams, all are in one layer.
         """
         if self._index is None:
-            size = self.grid.size
-            present = np.bincount(self.team).astype(np.bool_)
-            count = int(np.count_nonzero(present))
-            layers = np.cumsum(present, dtype=np.int64) - 1
-            if count > TEAMS_INDEXED_MAX:
-                count = 1
-                layers[:] = 0
-            taken = np.zeros(max(count, 1) * size, np.bool_)
-            taken[self.cells + layers[self.team] * size] = True
+            size, layers = self.grid.size, int(self.team.max(initial=0)) + 1
+            if layers > TEAMS_INDEXED_MAX:
+                layers = 1
+            taken = np.zeros(layers * size, np.bool_)
+            taken[self.cells if layers == 1 else self.cells + self.team * np.int64(size)] = True
             places = taken.nonzero()[0]
             # The count steps up behind each place: runs of equal numbers, which are faster to write than to add up.
-            ends = np.concatenate([[-1], places, [len(taken)]])
-            before = np.arange(len(places) + 1, dtype=np.int32).repeat(ends[1:] - ends[:-1])
-            self._index = before, self.row_at[places % size].astype(np.int64), layers, count
+            lengths = np.empty(len(places) + 1, np.int64)
+            lengths[0], lengths[-1] = places[0] + 1, len(taken) - 1 - places[-1]
+            np.subtract(places[1:], places[:-1], out=lengths[1:-1])
+            before = np.arange(len(places) + 1, dtype=np.int32).repeat(lengths)
+            self._index = before, self.row_at[places % size].astype(np.int64), layers
         return self._index

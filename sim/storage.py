@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim.block import Block, CopiedColumns
 from sim.columns import Component, Table, frozen, frozen_copy, grown
 from sim.commands import Membership, Spawn
 from sim.errors import WorldError
@@ -39,12 +40,17 @@ class Storage:
     Attributes:
         rows: who lives.
         tables: one a component, as declared.
+        block: the memory of all columns but those of which only some entries are in use.
         views: by component, the views that are valid now.
     """
 
     def __init__(self, components: Sequence[type[Component]], rows: Rows, *, name: str, debug: bool) -> None:
         self.rows = rows
-        self.tables = tuple(Table(component, rows.capacity) for component in components)
+        self.tables = tuple(Table(component) for component in components)
+        self._stores = tuple(store for table in self.tables for store in table.stores)
+        self._labels = tuple(store.spec.label for store in self._stores)
+        self._partly_used = tuple(store for store in self._stores if store.lengths is not None)
+        self._allocate(rows.capacity, 0)
         self.views: dict[type[Component], Any] = {}
         self._by_component = {table.component: table for table in self.tables}
         self._name = name
@@ -169,12 +175,22 @@ class Storage:
         if need <= self.rows.capacity:
             return
         capacity = max(need, 2 * self.rows.capacity)
+        self._allocate(capacity, n)
         for table in self.tables:
-            for store in table.stores:
-                store.grow(n, capacity)
             if table.mask is not None:
                 table.mask = grown(table.mask, n, capacity)
         self.rows.grow(n, capacity)
+
+    def _allocate(self, capacity: int, n: int) -> None:
+        """Give all columns memory for so many rows, and move the first n there."""
+        self.block = Block([store.spec for store in self._stores], capacity)
+        for store in self._stores:
+            if store.lengths is None:
+                data = self.block.column(store.spec.label)
+            else:
+                data = np.zeros((*store.spec.shape, capacity), dtype=store.spec.dtype)
+            data[..., :n] = store.data[..., :n]
+            store.take(data)
 
     def settle(self) -> None:
         """Finish a change of who exists or who has what: no mask where everybody has a component, then `renew`."""
@@ -230,10 +246,11 @@ class Storage:
 
     # -- going back ------------------------------------------------------------------------------------------------
 
-    def columns(self) -> dict[str, NDArray[Any]]:
+    def columns(self) -> Mapping[str, NDArray[Any]]:
         """Copy the entries in use, by "Component.column"."""
         n = self.rows.n
-        return {store.spec.label: frozen_copy(store.used(n)) for table in self.tables for store in table.stores}
+        others = {store.spec.label: frozen_copy(store.used(n)) for store in self._partly_used}
+        return CopiedColumns(self._labels, self.block.copy(), others, n)
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
         """Copy who has what, `[n] bool` by component; a component that everybody has is left out."""

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ai.guard import Watch, foreign
+from sim.block import Block
 from sim.closing import Closing
 from sim.columns import Component, Store, fit, frozen_copy
 from sim.commands import Commands
@@ -381,6 +382,11 @@ class World(Closing):
     def n(self) -> int:
         """How many entities live."""
         return self._rows.n
+
+    @property
+    def block(self) -> Block:
+        """The memory of the columns that have no `used_by`; another one after it had to grow."""
+        return self._storage.block
 
     @property
     def keys(self) -> NDArray[np.int64]:

@@ -76,6 +76,9 @@ class ToolRegistry:
                 place = spec.payload_place
                 self.roles[code, place], self.required[code, place] = Role.PAYLOAD, True
                 self.lows[code, place], self.highs[code, place] = 0, KEY_MAX
+        roles = self.roles.T
+        self.role_at: dict[int, NDArray[np.bool_]] = {int(role): np.equal(roles, np.int8(role)) for role in Role}
+        """By role, which kinds have it at which argument, `[ARGS_MAX, kinds]`."""
         # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
         self.floors: NDArray[np.uint32] = self.lows.T.copy().view(np.uint32)
         self.spans: NDArray[np.uint32] = self.highs.T.copy().view(np.uint32) - self.floors

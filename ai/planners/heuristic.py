@@ -33,7 +33,8 @@ class Heuristic:
         """Evaluate the rules for all agents at once."""
         plans = evaluate(self.config, batch, registry) if not self.teams else self._by_team(batch, registry)
         outcome = np.zeros(len(batch), np.int8)
-        outcome[plans.length == 0] = Outcome.MISSING
+        if np.count_nonzero(plans.length) < len(batch):
+            outcome[plans.length == 0] = Outcome.MISSING
         return TierPlans(plans, outcome)
 
     def _by_team(self, batch: SnapshotBatch, registry: ToolRegistry) -> PlanBatch:

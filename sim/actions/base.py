@@ -17,7 +17,6 @@ Rows are agents, ascending; `args` is `[ARGS_MAX, m] int32`, one column an agent
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, ClassVar, Final
@@ -41,6 +40,8 @@ Codes = NDArray[np.int8]
 
 NEVER: Final = np.int32(2**31 - 1)
 """The score of a step that cannot be taken."""
+NEIGHBOURS: Final = np.arange(4, dtype=np.int32)[:, None]
+"""The places of neighbours in the order N, W, E, S."""
 UNKNOWN: Final = -2
 """What has not been looked for yet in a turn."""
 
@@ -103,12 +104,14 @@ class Turn:
     position: Position = field(init=False)
     progress: Progress = field(init=False)
     team: NDArray[np.int8] = field(init=False)
+    _from_north: Cells = field(init=False)
 
     def __post_init__(self) -> None:
         """Open what nearly every kind reads."""
         self.grid, self.rng, self.ticks_per_second = self.stage.grid, self.stage.rng, self.stage.ticks_per_second
         self.position, self.progress, self.team = self.world[Position], self.world[Progress], self.world[Team].id
         self.afflictions = Afflictions(self.world, self.tick)
+        self._from_north = self.grid.neighbours - self.grid.neighbours[0]
 
     def cells(self, rows: Rows) -> Cells:
         """Return the cells on which agents stand."""
@@ -182,53 +185,60 @@ class Turn:
         """Return the cells around agents, `[4, m]` in the order N, W, E, S."""
         return self.cells(rows) + self.grid.neighbours[:, None]
 
-    def descend(self, rows: Rows, scores: NDArray[np.int32], now: NDArray[np.int32] | int) -> Cells:
-        """Return the free neighbour with the lowest score below `now`, ties in the order N, W, E, S; -1 if none.
+    def descend(self, around: Cells, scores: NDArray[np.int32], now: NDArray[np.int32] | int) -> Cells:
+        """Return of each agent's neighbours the free one with the lowest score below `now`; -1 if there is none.
 
-        `scores` is `[4, m]` in that order, and is used up. Free means: not a wall and nobody on it at the start of the
+        `around` and `scores` are `[4, m]` in the order N, W, E, S, which decides between equal scores; they are below
+        `2**29` where they are below `now`, and used up. Free means: not a wall and nobody on it at the start of the
         phase.
         """
-        around = self.around(rows)
-        shut = self.occupancy.closed[around]
-        shut |= scores >= now
-        scores[shut] = NEVER
-        best = scores.argmin(0)
-        at = np.arange(len(rows))
-        wanted: Cells = around[best, at]
-        wanted[shut[best, at]] = -1
+        shut = scores >= now
+        shut |= self.occupancy.closed[around]
+        scores <<= 2
+        scores += NEIGHBOURS
+        np.copyto(scores, NEVER, where=shut)
+        best = np.minimum.reduce(scores, axis=0)
+        wanted: Cells = around[0] + self._from_north[best & 3]
+        stuck = best == NEVER
+        if np.count_nonzero(stuck):
+            wanted[stuck] = -1
         return wanted
 
     def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
         """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
         dx, dy = self.position.x[rows] - x, self.position.y[rows] - y
         # One cell farther along d makes its square 2 * d + 1 larger: nearer when d < 0, farther when d >= 0.
-        along = np.concatenate([-dy, -dx, dx, dy]).reshape(4, -1)
-        return self.descend(rows, -along, 1) if away else self.descend(rows, along, 0)
+        along = np.concatenate([dy, dx, -dx, -dy] if away else [-dy, -dx, dx, dy]).reshape(4, -1)
+        return self.descend(self.around(rows), along, 1 if away else 0)
 
     def along(self, rows: Rows, goals: Cells) -> Cells:
         """Return the free neighbour that is nearest to each agent's goal on foot; -1 if none is nearer."""
+        around, here = self.around(rows), self.cells(rows)
+        if _all_same(goals):
+            distance = self.grid.field(int(goals[0]))
+            return self.descend(around, distance[around], distance[here])
         found = np.full(len(rows), -1, np.int64)
-        for goal, members in _by_goal(goals):
-            walkers, distance = rows[members], self.grid.field(goal)
-            found[members] = self.descend(walkers, distance[self.around(walkers)], distance[self.cells(walkers)])
+        for goal in np.unique(goals).tolist():
+            members, distance = (goals == goal).nonzero()[0], self.grid.field(goal)
+            beside = around[:, members]
+            found[members] = self.descend(beside, distance[beside], distance[here[members]])
         return found
 
-    def steps_to(self, rows: Rows, goals: Cells) -> NDArray[np.int64]:
+    def steps_to(self, rows: Rows, goals: Cells) -> NDArray[np.int32]:
         """Return the walking distance from agents to their goals; `UNREACHABLE` where there is no way."""
-        found = np.full(len(rows), UNREACHABLE, np.int64)
         here = self.cells(rows)
-        for goal, members in _by_goal(goals):
+        if _all_same(goals):
+            return self.grid.field(int(goals[0]))[here]
+        found = np.full(len(rows), UNREACHABLE, np.int32)
+        for goal in np.unique(goals).tolist():
+            members = (goals == goal).nonzero()[0]
             found[members] = self.grid.field(goal)[here[members]]
         return found
 
 
-def _by_goal(goals: Cells) -> Iterator[tuple[int, Rows]]:
-    """Yield each goal and the places that have it; most often all walk to one."""
-    if len(goals) and not np.count_nonzero(goals != goals[0]):
-        yield int(goals[0]), np.arange(len(goals))
-        return
-    for goal in np.unique(goals):
-        yield int(goal), (goals == goal).nonzero()[0]
+def _all_same(goals: Cells) -> bool:
+    """Return whether all walk to one goal, as most often."""
+    return len(goals) > 0 and not np.count_nonzero(goals != goals[0])
 
 
 class Action(ActionStep):
@@ -348,12 +358,16 @@ def judged_targets(
     others = turn.target_rows(keys)
     # The row of one that is gone is -1 and reads some other agent's columns; what they say does not count.
     gone = others < 0
-    wrong_side = (turn.team[rows] == turn.team[others]) == hostile
+    mine, theirs = turn.team[rows], turn.team[others]
+    wrong_side = mine == theirs if hostile else mine != theirs
     distance2 = turn.distance2(rows, others)
     far = distance2 > reach2
-    hidden = np.zeros(len(rows), np.bool_)
-    look = (~(gone | far)).nonzero()[0]
-    hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(others[look]))
+    if np.count_nonzero(gone | far):
+        hidden = np.zeros(len(rows), np.bool_)
+        look = (~(gone | far)).nonzero()[0]
+        hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(others[look]))
+    else:
+        hidden = ~turn.grid.sees(turn.cells(rows), turn.cells(others))
     codes = first_of(
         (gone, Refused.TARGET_GONE),
         (wrong_side, Refused.NOT_HOSTILE),

@@ -70,7 +70,11 @@ class MoveTo(Walk):
     @classmethod
     def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
         """Return the ticks between two cells at the pace asked for."""
-        return _periods(turn.ticks_per_second)[np.where(args[2] == NONE, _RUN, args[2])]
+        run = args[2] == NONE
+        periods = _periods(turn.ticks_per_second)
+        if np.count_nonzero(run) == len(run):
+            return int(periods[_RUN])
+        return periods[np.where(run, _RUN, args[2])]
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -83,7 +87,9 @@ class MoveTo(Walk):
         """Return who stands on the cell, or is held up in a crowd near it."""
         goals = turn.grid.cell(args[0], args[1])
         there: NDArray[np.bool_] = turn.cells(rows) == goals
-        waiting = (~there & (turn.world[Progress].tries[rows] >= CROWDED_TRIES)).nonzero()[0]
+        held_up = turn.progress.tries[rows] >= CROWDED_TRIES
+        held_up &= ~there
+        waiting = held_up.nonzero()[0]
         if len(waiting):
             there[waiting] = turn.steps_to(rows[waiting], goals[waiting]) <= CROWDED_CELLS
         return there

@@ -47,6 +47,16 @@ SUPPRESSED_PENALTY: Final = 300
 """What being suppressed takes away."""
 DODGE_PENALTY: Final = 400
 """What the target's dodging takes away."""
+CHANCES: Final = (
+    (Condition.AMBUSH, AMBUSH_BONUS, "own"),
+    (Condition.SUPPRESSED, -SUPPRESSED_PENALTY, "own"),
+    (Condition.DODGE, -DODGE_PENALTY, "target"),
+)
+"""What conditions of who attacks, and of the target, change in the chance to hit."""
+CHANCE_MIN: Final = 50
+"""The least chance to hit, per-mille."""
+CHANCE_MAX: Final = 950
+"""The greatest chance to hit, per-mille."""
 AREA_HP: Final = 8
 """Hit points lost by whoever stands in the open where AoEAttack falls; half of it in cover."""
 CHARGE_CELLS: Final = 8
@@ -99,19 +109,24 @@ def strike(
 
     A blow (`melee`) at someone who parries falls back on who struck it, and ends the parry.
     """
-    world, afflictions = turn.world, turn.afflictions
+    world, afflictions, rules = turn.world, turn.afflictions, turn.stage.parameters
     harm = (harm * world[Weapon].damage[rows].astype(np.int32) + 500) // 1000
-    spirits = turn.stage.parameters.morale.aim_permille * (world[Morale].value[rows] - 50)
-    chance = world[Weapon].accuracy[rows].astype(np.int64) + bonus + turn.stage.parameters.combat.hit_bonus + spirits
+    chance = world[Weapon].accuracy[rows].astype(np.int64)
+    chance += bonus + rules.combat.hit_bonus
+    chance += rules.morale.aim_permille * (world[Morale].value[rows] - 50)
     chance -= COVER_PENALTY * (turn.grid.cover[turn.cells(others)] & (turn.distance2(rows, others) > 4))
-    hidden = afflictions.under(Condition.AMBUSH, rows)
-    chance += AMBUSH_BONUS * hidden
-    chance += MARK_BONUS * afflictions.marked(rows, others) + FOCUS_BONUS * afflictions.focused(rows, others)
-    chance -= SUPPRESSED_PENALTY * afflictions.under(Condition.SUPPRESSED, rows)
-    chance -= DODGE_PENALTY * afflictions.under(Condition.DODGE, others)
-    hit = turn.rng.below(world.keys[rows], turn.tick, Purpose.HIT, 1000) < np.minimum(np.maximum(chance, 50), 950)
+    for condition, change, whose in CHANCES:
+        if afflictions.holds(condition):
+            chance += change * afflictions.under(condition, rows if whose == "own" else others)
+    if afflictions.holds(Condition.MARKED):
+        chance += MARK_BONUS * afflictions.marked(rows, others)
+    if afflictions.holds(Condition.FOCUS):
+        chance += FOCUS_BONUS * afflictions.focused(rows, others)
+    np.minimum(np.maximum(chance, CHANCE_MIN, out=chance), CHANCE_MAX, out=chance)
+    hit = turn.rng.below(world.keys[rows], turn.tick, Purpose.HIT, 1000) < chance
     world[Guard].until[rows] = 0
-    if hidden.any():
+    if afflictions.holds(Condition.AMBUSH):
+        hidden = afflictions.under(Condition.AMBUSH, rows)
         harm = np.where(hidden, harm * 3 // 2, harm).astype(np.int32)
         afflictions.lift(Condition.AMBUSH, rows[hidden])
     if melee:

@@ -9,7 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 HASH_CHARS: Final = 6
 """Hex digits of each hash in a tick's `state` and `columns`."""
+OK: Final = Outcome.OK.value
+"""Read once: what an enumeration's member stands for is slow to ask for in every tick."""
 _PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
 _HEARD: Final = ("attempts", "texts", "shards", "usage", "model")
 _ADDRESSES: Final = re.compile(
@@ -203,9 +205,7 @@ def planning_of(plans: BatchPlans) -> dict[str, Any]:
     texts = {str(key): _sound(text) for key, text in plans.texts.items()}
     usage = None if plans.usage == LlmUsage() else _usage(plans.usage)
     return {
-        "planned": {
-            plans.tiers[tier]: runs(given.keys[given.tier == tier]) for tier in np.bincount(given.tier).nonzero()[0]
-        },
+        "planned": _by_tier(plans),
         "plan": given.digest(plans.tiers),
         "plans": len(given),
         "attempts": attempts,
@@ -216,13 +216,24 @@ def planning_of(plans: BatchPlans) -> dict[str, Any]:
     }
 
 
+def _by_tier(plans: BatchPlans) -> dict[str, str]:
+    """Return who was planned for by each tier, as runs of keys."""
+    keys, tiers = plans.plans.keys, plans.plans.tier
+    if len(tiers) and not np.count_nonzero(tiers != tiers[0]):
+        return {plans.tiers[tiers[0]]: runs(keys)}
+    return {plans.tiers[tier]: runs(keys[tiers == tier]) for tier in np.bincount(tiers).nonzero()[0]}
+
+
 def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
     """Return an attempt's failures, one record for agents that share outcome and error, in the order of first keys."""
-    codes = np.bincount(attempt.outcome).nonzero()[0].tolist()
-    if codes == [Outcome.OK.value]:
+    shared = attempt.shared
+    if shared == OK:
         return []
+    if shared is not None and len(attempt.outcome) == len(keys) and not attempt.errors:
+        return [_of_everyone(attempt.tier, shared)]
+    codes = np.bincount(attempt.outcome).nonzero()[0].tolist()
     groups: dict[tuple[int, str | None], NDArray[np.int64]] = {}
-    failed = (attempt.outcome != Outcome.OK.value).nonzero()[0]
+    failed = (attempt.outcome != OK).nonzero()[0]
     asked, outcomes = keys[attempt.rows[failed]], attempt.outcome[failed]
     if attempt.errors:
         sorted_out: dict[tuple[int, str | None], list[int]] = {}
@@ -231,7 +242,7 @@ def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
             sorted_out.setdefault((code, None if error is None else without_places(error)), []).append(key)
         groups = {shared: np.array(members, np.int64) for shared, members in sorted_out.items()}
     else:
-        groups = {(code, None): asked[outcomes == code] for code in codes if code != Outcome.OK.value}
+        groups = {(code, None): asked[outcomes == code] for code in codes if code != OK}
         groups = dict(sorted(groups.items(), key=lambda group: int(group[1][0])))
     return [
         Attempt.model_construct(
@@ -242,6 +253,12 @@ def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
         )
         for (code, error), members in groups.items()
     ]
+
+
+@lru_cache(maxsize=256)
+def _of_everyone(tier: str, code: int) -> Attempt:
+    """Return the record of a tier that failed everyone alike: that of a tier without its model, in every tick."""
+    return Attempt(tier=tier, outcome=Outcome(code).label, keys="*", error=None)  # type: ignore[arg-type]
 
 
 def attempted(tick: Tick, attempt: Attempt) -> list[int]:

@@ -151,8 +151,9 @@ class Execution(System):
                 first = first[turn.ready_at(action.group)[rows[first]] <= turn.tick]
             if len(first):
                 waiting[self._start(action, turn, rows, args, first)] = False
-            on = (~waiting).nonzero()[0]
-            rows, args = rows[on], args.take(on, axis=1)
+            if np.count_nonzero(waiting):
+                on = (~waiting).nonzero()[0]
+                rows, args = rows[on], args.take(on, axis=1)
         if not len(rows):
             return
         if issubclass(action, Walk):
@@ -162,8 +163,10 @@ class Execution(System):
 
     def _start(self, action: type[Action], turn: Turn, rows: Rows, args: Args, places: Rows) -> Rows:
         """Let the agents at some places of `rows` take the step up if they may; return the places of those who do."""
-        places = places[self._allowed(action, turn, rows[places], args.take(places, axis=1))]
         begun, begun_args = rows[places], args.take(places, axis=1)
+        allowed = self._allowed(action, turn, begun, begun_args)
+        if allowed is not EVERYONE:
+            places, begun, begun_args = places[allowed], begun[allowed], begun_args[:, allowed]
         action.begin(turn, begun, begun_args)
         args[:, places] = begun_args
         turn.progress.started_at[begun] = turn.tick
@@ -195,7 +198,6 @@ class Execution(System):
 
     def _go(self, action: type[Walk], turn: Turn, rows: Rows, args: Args) -> None:
         """Let walkers arrive, or ask for their next cell when it is time for one."""
-        progress = turn.progress
         there = action.arrived(turn, rows, args)
         if np.count_nonzero(there):
             self._complete(action, turn, rows[there], args[:, there])
@@ -203,8 +205,11 @@ class Execution(System):
         slow = _slow(turn, rows)
         if np.count_nonzero(slow):
             period = period * (1 + slow)
-        due = (turn.tick - progress.started_at[rows]) % period == period - 1
-        on = (due & ~there).nonzero()[0]
+        since = turn.tick - turn.progress.started_at[rows]
+        since %= period
+        due = since == period - 1
+        due &= ~there
+        on = due.nonzero()[0]
         if len(on):
             walkers = rows[on]
             turn.walk(walkers, action.onward(turn, walkers, args.take(on, axis=1)))
@@ -217,15 +222,19 @@ class Execution(System):
         cells = np.concatenate([wanted for _, wanted in turn.walks])
         position, progress = turn.position, turn.progress
         wanting = (cells >= 0).nonzero()[0]
-        won = np.zeros(len(rows), np.bool_)
-        won[wanting] = turn.world.claim(cells[wanting], rows[wanting], turn.grid.size)
+        asking, asked = rows[wanting], cells[wanting]
+        won = turn.world.claim(asked, asking, turn.grid.size)
         winners = won.nonzero()[0]
-        moved = rows[winners]
-        position.x[moved], position.y[moved] = turn.grid.xy(cells[winners])
+        moved = asking[winners]
+        position.x[moved], position.y[moved] = turn.grid.xy(asked[winners])
         progress.tries[moved] = 0
         if turn.afflictions.holds(Condition.AMBUSH):
             turn.afflictions.lift(Condition.AMBUSH, moved)
-        stuck = rows[~won]
+        if len(moved) == len(rows):
+            return
+        failed = np.ones(len(rows), np.bool_)
+        failed[wanting[winners]] = False
+        stuck = rows[failed]
         progress.tries[stuck] += 1
         blocked = stuck[progress.tries[stuck] >= TRIES_MAX]
         if len(blocked):

@@ -17,7 +17,6 @@ from sim.components import (
     Morale,
     Progress,
     Status,
-    Team,
 )
 from sim.frame import Frame
 from sim.grid import SIGHT_MAX
@@ -51,33 +50,42 @@ class Perception(System):
         watching, within = self._watching(world, frame)
         # Whoever needs a plan and whoever looks around are looked after in one go.
         viewers = np.concatenate([needing, watching])
-        seen = others_seen(world, stage.grid, frame.occupancy, viewers, needing)
-        frame.alarmed = watching[_threatened(world, seen, watching, within)]
+        enemies, friends = others_seen(world, stage.grid, frame.occupancy, viewers, needing)
+        frame.alarmed = watching[_threatened(world, enemies, watching, within)]
         since = progress.waiting_since
-        if len(needing) + len(frame.alarmed) > most:
+        if left_out := len(needing) + len(frame.alarmed) > most:
             since = since.copy()
             # Their need arose just now; what the column says of them is when they planned last.
             since[frame.alarmed] = frame.tick
-        frame.chosen = _longest(np.sort(np.concatenate([needing, frame.alarmed])), since, most)
+        chosen = np.concatenate([needing, frame.alarmed])
+        chosen.sort()
+        frame.chosen = _longest(chosen, since, most)
         if len(frame.chosen):
             is_chosen = np.zeros(world.n, np.bool_)
             is_chosen[frame.chosen] = True
-            seen = seen.where(is_chosen[seen.viewer])
+            seen = (
+                enemies.where(is_chosen[enemies.viewer]),
+                friends.where(is_chosen[friends.viewer]) if left_out else friends,
+            )
             frame.batch = perceive(world, stage.grid, frame.occupancy, frame.chosen, stage.lore, seen)
 
     def _watching(self, world: World, frame: Frame) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
         progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
-        peaceful = (progress.status == RUNNING) & (progress.threats == 0)
-        peaceful = (peaceful & ~(world[Control].taken | world[Morale].broken)).nonzero()[0]
-        current = progress.step[peaceful]
-        scanning = steps.kind[current, peaceful] == stage.registry.code("Scan")
-        scanning &= progress.started_at[peaceful] >= 0
-        their_turn = (world.keys[peaceful] + frame.tick) % stage.parameters.planning.alert_every_ticks == 0
-        places = (scanning | their_turn).nonzero()[0]
-        rows, scanning = peaceful[places], scanning[places]
-        radius = steps.args[current[places], 0, rows]
-        radius[~scanning | (radius == NONE)] = SIGHT_MAX
+        peaceful = progress.status == RUNNING
+        peaceful &= progress.threats == 0
+        peaceful &= ~(world[Control].taken | world[Morale].broken)
+        looking = (world.keys + frame.tick) % stage.parameters.planning.alert_every_ticks == 0
+        scan, used = stage.registry.code("Scan"), int(steps.length.max(initial=0))
+        if not np.count_nonzero(steps.kind[:used] == scan):
+            rows = (peaceful & looking).nonzero()[0]
+            return rows, np.full(len(rows), SIGHT_MAX, np.int32)
+        current = progress.step.astype(np.intp)
+        every = np.arange(world.n)
+        scanning = (steps.kind[current, every] == scan) & (progress.started_at >= 0)
+        rows = (peaceful & (scanning | looking)).nonzero()[0]
+        radius = steps.args[current[rows], 0, rows]
+        radius[~scanning[rows] | (radius == NONE)] = SIGHT_MAX
         return rows, radius
 
 
@@ -88,13 +96,13 @@ def _longest(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDA
     return np.sort(rows[np.argsort(since[rows], kind="stable")[:most]])
 
 
-def _threatened(world: World, seen: Sightings, rows: NDArray[np.intp], within: NDArray[np.int32]) -> NDArray[np.bool_]:
+def _threatened(
+    world: World, enemies: Sightings, rows: NDArray[np.intp], within: NDArray[np.int32]
+) -> NDArray[np.bool_]:
     """Return which of `rows` see an enemy at most `within` cells away, `[len(rows)]`."""
-    team, reach2 = world[Team].id, np.zeros(world.n, np.int32)
+    reach2 = np.zeros(world.n, np.int32)
     # What comes out for others than `rows` is not read.
     reach2[rows] = within * within
-    near = (seen.distance2 <= reach2[seen.viewer]).nonzero()[0]
-    viewer = seen.viewer[near]
     threatened = np.zeros(world.n, np.bool_)
-    threatened[viewer[team[viewer] != team[seen.other[near]]]] = True
+    threatened[enemies.viewer[enemies.distance2 <= reach2[enemies.viewer]]] = True
     return threatened[rows]

@@ -328,13 +328,15 @@ def walks_are_settled_one_kind_at_a_time(patch: Patch) -> None:
 @caught_by("reference")
 def friends_are_among_the_enemies(patch: Patch) -> None:
     """Whoever looks for enemies finds friends as well."""
-    original = perception._near
+    original = perception._pairs
 
-    def near(*args: Any, hostile: bool) -> Any:
-        found = original(*args, hostile=hostile)
-        return found.and_also(original(*args, hostile=False)) if hostile else found
+    def pairs(world: Any, occupancy: Any, rows: Any, radius: Any, hostile: int) -> Any:
+        found, enemies = original(world, occupancy, rows, radius, hostile)
+        friends, _ = original(world, occupancy, rows[:hostile], radius[:hostile], 0)
+        taken = found.at(slice(enemies)).and_also(friends)
+        return taken.and_also(found.at(slice(enemies, None))), len(taken.viewer)
 
-    patch.setattr(perception, "_near", near)
+    patch.setattr(perception, "_pairs", pairs)
 
 
 @caught_by("reference")
