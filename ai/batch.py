@@ -16,14 +16,14 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import EncodedStep, ToolRegistry
+from ai.budget import TOKENS_MAX, calls, fits, room
 from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.encodings import NAMED
 from ai.encodings.base import Encoding, Scanner
@@ -31,22 +31,10 @@ from ai.errors import ClientError, ParseError
 from ai.parse import SlotText
 from ai.plan import LlmUsage, Outcome
 from ai.planners.base import OnPlan
-from ai.prompt import (
-    PROMPT_VERSION,
-    REPLY_TOKENS,
-    asked_again,
-    build_prompt,
-    slots_of,
-    system_message,
-    user_message,
-)
+from ai.prompt import PROMPT_VERSION, Asking, Detail, slots_of
 from ai.sharding import CallSignal, Gate, ShardSizes
 from ai.snapshot import AgentId, SnapshotBatch
-from ai.steps import READERS_MAX
-from ai.tokens import estimate_tokens
 
-TOKENS_MAX: Final = 4096
-"""Reply tokens that one call may ask for."""
 SILENCE_S: Final = 60.0
 """Longest silence between two chunks where no deadline is nearer, seconds."""
 DRAIN_S: Final = 5.0
@@ -63,7 +51,7 @@ class BatchRequest:
     batch: SnapshotBatch
     registry: ToolRegistry
     tier: str
-    examples: bool = False
+    detail: Detail = Detail.COMPACT
     seed: int = 0
     encoding: Encoding = NAMED
     reasons: Mapping[int, str] = field(default_factory=dict)
@@ -92,7 +80,7 @@ class BatchResponse:
 class _Shard:
     """One call and what it has given so far. Once `stopped`, its reader may write nothing more."""
 
-    batch: SnapshotBatch
+    asking: Asking
     slots: dict[str, int]
     scanner: Scanner
     plans: dict[int, tuple[EncodedStep, ...]] = field(default_factory=dict)
@@ -111,6 +99,10 @@ class _Shard:
     prompt_ms: float | None = None
     queue_ms: float | None = None
     unconstrained: bool = False
+
+    @property
+    def batch(self) -> SnapshotBatch:
+        return self.asking.batch
 
     @property
     def cut(self) -> bool:
@@ -210,34 +202,21 @@ class BatchInferenceExecutor:
         if endpoint is not None:
             self.sizes.learn(slots=endpoint.slots, context=endpoint.context)
             self._gate.resize(self.sizes.m)
-        shards = []
-        for rows in self.sizes.cut(request.tier, request.batch, self._room(request)):
-            part = request.batch.take(rows)
-            slots = slots_of(part)
-            shards.append(_Shard(part, slots, request.encoding.scanner(slots)))
-        return shards
-
-    def _room(self, request: BatchRequest) -> int:
-        """Return how many agents a call has room for: in the longest reply, and in the context where it is known."""
-        plan_tokens = request.encoding.plan_tokens
-        room = (TOKENS_MAX - REPLY_TOKENS) // plan_tokens
-        if self.sizes.context is None or len(request.batch) == 1:
-            return max(room, 1)
-        # Two of those who know most stand for all: the second row is what one agent more costs.
-        known = (request.batch.enemy >= 0).sum(1) + (request.batch.ally >= 0).sum(1)
-        rows = np.sort(np.argsort(known, kind="stable")[-2:])
-        one, two = (_prompt_tokens(request, request.batch.take(rows[:count])) for count in (1, 2))
-        row = max(two - one, 1)
-        return max(1, min(room, (self.sizes.context - REPLY_TOKENS - (one - row)) // (row + plan_tokens)))
+        whole = Asking(request.batch, request.registry, request.encoding, request.detail, request.reasons)
+        context = self.sizes.context
+        cuts = self.sizes.cut(request.tier, request.batch, room(whole, context))
+        parts = [replace(whole, batch=request.batch.take(rows)) for rows in cuts]
+        return [_shard(asking, context) for part in parts for asking in calls(part, context)]
 
 
-def _prompt_tokens(request: BatchRequest, batch: SnapshotBatch) -> int:
-    system = system_message(request.registry, encoding=request.encoding, examples=request.examples)
-    return _tokens_of(system) + estimate_tokens(user_message(batch, encoding=request.encoding))
-
-
-# The same few messages, tick after tick.
-_tokens_of = lru_cache(maxsize=READERS_MAX)(estimate_tokens)
+def _shard(asking: Asking, context: int | None) -> _Shard:
+    """Return a call; one for an agent whose prompt cannot be made to fit has failed already."""
+    slots = slots_of(asking.batch)
+    shard = _Shard(asking, slots, asking.encoding.scanner(slots))
+    if context is not None and len(asking.batch) == 1 and not fits(asking, context):
+        told = f"what it must be told does not fit into the {context:,} tokens of a call"
+        shard.failure = Outcome.REFUSED, told
+    return shard
 
 
 @dataclass(slots=True)
@@ -264,15 +243,10 @@ class _Run:
 
     def call(self, shard: _Shard) -> LlmRequest:
         """Return the shard's model call; made when its turn comes, so that a late one costs nothing."""
-        prompt = build_prompt(
-            shard.batch, self.request.registry, encoding=self.request.encoding, examples=self.request.examples
-        )
-        user = prompt.user
-        if self.request.reasons:
-            user += asked_again({slot: self.request.reasons.get(agent, "") for slot, agent in shard.slots.items()})
+        prompt = shard.asking.prompt()
         left = self.left_s()
         return LlmRequest(
-            messages=(Message("system", prompt.system), Message("user", user)),
+            messages=(Message("system", prompt.system), Message("user", prompt.user)),
             schema=prompt.schema,
             grammar=prompt.grammar,
             encoding=self.request.encoding.name,
@@ -298,7 +272,7 @@ class _Run:
 
     def closed(self, shard: _Shard, slots: list[SlotText]) -> None:
         """Read the plans that have closed, keep those that can be read, and tell whoever listens."""
-        encoding, registry = self.request.encoding, self.request.registry
+        encoding, registry = self.request.encoding, shard.asking.registry
         for slot in slots:
             shard.texts[slot.agent] = slot.text
             try:
@@ -330,6 +304,8 @@ class _Run:
 
 async def _read(run: _Run, shard: _Shard) -> None:
     """Read one shard's reply into it, until the reply ends, the scan is cut, or the deadline has passed."""
+    if shard.failure is not None:
+        return
     async with run.gate:
         if run.late(shard):
             return
@@ -406,6 +382,8 @@ def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
     }
     if request.reasons:
         record["again"] = True
+    if shard.asking.left_out:
+        record["left_out"] = dict(shard.asking.left_out)
     if shard.unconstrained:
         record["unconstrained"] = True
     if shard.scanner.duplicates:

@@ -8,10 +8,12 @@ stand nowhere. Agents appear as slots `a1` to `ak` in key order; what all of the
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property, lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +38,7 @@ from ai.roles import NO_ROLE, ROLE_NAMES, ROLES
 from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch, condition_names
 from ai.steps import READERS_MAX
 
-PROMPT_VERSION: Final = "3"
+PROMPT_VERSION: Final = "4"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
 REPLY_TOKENS: Final = 32
 """Reply tokens reserved for what stands around the plans."""
@@ -49,7 +51,21 @@ REASON_CHARS_MAX: Final = 160
 
 _EXAMPLE_FIRST: Final = ("TakeCover", "MoveTo", "Scan", "Wait")
 _EXAMPLE_STEPS: Final = 3
-_EXAMPLE_PLANS: Final = 3
+
+
+class Detail(IntEnum):
+    """How much a prompt tells of verbs, and by how many examples."""
+
+    BARE = 0
+    """The verbs and no example."""
+    COMPACT = 1
+    """One example."""
+    FULL = 2
+    """Three examples; what verbs cost, and how long they then cannot be used."""
+
+
+_EXAMPLE_PLANS: Final = (0, 1, 3)
+"""Example plans by detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +79,59 @@ class Prompt:
     tokens: int
 
 
+@dataclass(frozen=True, eq=False)
+class Asking:
+    """What one call asks with: the agents and what they know, the verbs offered, in how much detail, written how.
+
+    `reasons` says, by agent, why its last plan was not taken, where it is asked again. `left_out` counts what was left
+    out for want of room, by what it is, in the order in which it went (`ai.budget`).
+    """
+
+    batch: SnapshotBatch
+    registry: ToolRegistry
+    encoding: Encoding = NAMED
+    detail: Detail = Detail.COMPACT
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def system(self) -> str:
+        """The first message."""
+        return system_message(self.registry, encoding=self.encoding, detail=self.detail)
+
+    @cached_property
+    def user(self) -> str:
+        """The second message; made once, as it is looked at before it is sent."""
+        text = user_message(self.batch, encoding=self.encoding)
+        if self.reasons:
+            text += asked_again({slot: self.reasons.get(agent, "") for slot, agent in slots_of(self.batch).items()})
+        return text
+
+    def prompt(self) -> Prompt:
+        """Return all of it, with the schema or grammar."""
+        return Prompt(
+            system=self.system,
+            user=self.user,
+            schema=self.encoding.schema(self.batch, self.registry),
+            grammar=self.encoding.grammar(self.batch, self.registry),
+            tokens=reply_tokens(self.encoding, len(self.batch)),
+        )
+
+
 def build_prompt(
-    batch: SnapshotBatch, registry: ToolRegistry, *, encoding: Encoding = NAMED, examples: bool = False
+    batch: SnapshotBatch,
+    registry: ToolRegistry,
+    *,
+    encoding: Encoding = NAMED,
+    detail: Detail = Detail.COMPACT,
 ) -> Prompt:
-    """Return the prompt for the agents of `batch`; `examples` asks for more of them, with cooldowns and costs."""
-    return Prompt(
-        system=system_message(registry, encoding=encoding, examples=examples),
-        user=user_message(batch, encoding=encoding),
-        schema=encoding.schema(batch, registry),
-        grammar=encoding.grammar(batch, registry),
-        tokens=encoding.plan_tokens * len(batch) + REPLY_TOKENS,
-    )
+    """Return the prompt for the agents of `batch`."""
+    return Asking(batch, registry, encoding, detail).prompt()
+
+
+def reply_tokens(encoding: Encoding, agents: int) -> int:
+    """Return the tokens reserved for a reply with the plans of so many agents."""
+    return encoding.plan_tokens * agents + REPLY_TOKENS
 
 
 def slots_of(batch: SnapshotBatch) -> dict[str, int]:
@@ -85,7 +143,7 @@ def slots_of(batch: SnapshotBatch) -> dict[str, int]:
 
 
 @lru_cache(maxsize=READERS_MAX)
-def system_message(registry: ToolRegistry, *, encoding: Encoding = NAMED, examples: bool = False) -> str:
+def system_message(registry: ToolRegistry, *, encoding: Encoding = NAMED, detail: Detail = Detail.COMPACT) -> str:
     """Return rules, verbs and examples; the same for every tick, batch and agent."""
     lines = [
         "You plan for agents on a grid map. Reach the objective, remove threats, keep risk low.",
@@ -96,9 +154,9 @@ def system_message(registry: ToolRegistry, *, encoding: Encoding = NAMED, exampl
         f"4. A plan has 1 to {PLAN_STEPS_MAX} steps; only the verbs below exist; arguments marked ? may be left out.",
         f"5. {encoding.instructions()}",
         "Verbs:",
-        *(_verb_line(spec, costs=examples) for spec in registry),
+        *(_verb_line(spec, costs=detail is Detail.FULL) for spec in registry),
     ]
-    plans = example_plans(registry)[: _EXAMPLE_PLANS if examples else 1]
+    plans = example_plans(registry)[: _EXAMPLE_PLANS[detail]]
     if plans:
         lines += ["Example:", encoding.frame({f"a{n}": encoding.write(p, registry) for n, p in enumerate(plans, 1)})]
     return "\n".join(lines)
@@ -113,7 +171,8 @@ def example_plans(registry: ToolRegistry) -> list[list[ActionStep]]:
         return []
     longest = min(_EXAMPLE_STEPS, len(steps))
     return [
-        [steps[(start + n) % len(steps)] for n in range(longest)] for start in range(min(_EXAMPLE_PLANS, len(steps)))
+        [steps[(start + n) % len(steps)] for n in range(longest)]
+        for start in range(min(max(_EXAMPLE_PLANS), len(steps)))
     ]
 
 
@@ -219,7 +278,7 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     lines = [
         f"Map: {batch.map.width}x{batch.map.height} cells, x 0..{batch.map.width - 1}, y 0..{batch.map.height - 1}"
     ]
-    places = _pois(batch)
+    places = places_of(batch)
     if places:
         lines.append("Places: " + " ".join(f"{_minified(p.k)}@{p.pos.x},{p.pos.y}" for p in places))
     roles = [ROLE_NAMES[number] for number in np.unique(batch.role[batch.role != NO_ROLE]).tolist()]
@@ -230,9 +289,8 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     led = _led(batch)
     if led:
         lines.append("Squads: " + "; ".join(f"{squad} led by {leader}" for squad, leader in sorted(led.items())))
-    rows, known = _rows(batch, numbers, led)
-    if known:
-        lines.append(f"Named by id in several rows: {'; '.join(known)}")
+    rows, once = _rows(batch, numbers, led)
+    lines += once
     lines.append("Agents:")
     lines += [f"a{number}: {row}" for number, row in enumerate(rows, 1)]
     lines.append(encoding.closing(len(batch)))
@@ -245,7 +303,8 @@ def asked_again(reasons: Mapping[str, str]) -> str:
     return "\n".join(["", "Your last plans for these slots were not taken:", *lines])
 
 
-def _pois(batch: SnapshotBatch) -> Sequence[Poi]:
+def places_of(batch: SnapshotBatch) -> Sequence[Poi]:
+    """Return the named places that a prompt for these agents lists."""
     known = {(poi.k, poi.pos.x, poi.pos.y): poi for poi in batch.map.pois}
     for snapshot in batch.originals or ():
         known.update({(poi.k, poi.pos.x, poi.pos.y): poi for poi in snapshot.pois})
@@ -264,76 +323,127 @@ def _led(batch: SnapshotBatch) -> dict[int, str]:
     return {squad: each[0] for squad, each in said.items() if len(each) > 1 and len(set(each)) == 1}
 
 
-def _rows(batch: SnapshotBatch, texts: Mapping[int, int], led: Mapping[int, str]) -> tuple[list[str], list[str]]:
-    """Return a row for each agent, without its slot, and what is said once of those whom several rows name.
+class _Rows:
+    """The rows of a prompt while they are made, a column at a time, as most columns say nothing of most agents.
 
-    Made a column at a time, as most columns say nothing of most agents.
+    What most agents would say of themselves in the same words is said once, in `common`, where everybody has something
+    to say about it: a row then tells only what differs.
     """
-    columns = (batch.keys, batch.x, batch.y, batch.hp, batch.hp_max, batch.ammo, batch.reserve, batch.morale)
-    rows = [
-        [f"id {key} pos {x},{y} hp {hp}/{hp_max} ammo {ammo}+{reserve} morale {morale} cover {COVER_NAMES[cover]}"]
-        for key, x, y, hp, hp_max, ammo, reserve, morale, cover in zip(
-            *(column.tolist() for column in columns), batch.cover.tolist(), strict=True
-        )
-    ]
+
+    def __init__(self, n: int) -> None:
+        self.parts: list[list[str]] = [[] for _ in range(n)]
+        self.common: list[str] = []
+
+    def say(self, of: NDArray[np.bool_], form: str, *columns: NDArray[Any]) -> None:
+        """Add a part to the rows for which it holds; `form` is filled with their values of `columns`."""
+        told = np.flatnonzero(of)
+        if not len(told):
+            return
+        if 1 < len(told) == len(self.parts):
+            if all((column == column[0]).all() for column in columns):
+                self.common.append(form.format(*(column[0] for column in columns)))
+                return
+            said = [form.format(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+            times, usual = min((-count, text) for text, count in Counter(said).items())
+            if times < -1:
+                self.common.append(usual)
+            for row, text in enumerate(said):
+                if times == -1 or text != usual:
+                    self.parts[row].append(text)
+            return
+        for row, *values in zip(told.tolist(), *(column[told].tolist() for column in columns), strict=True):
+            self.parts[row].append(form.format(*values))
+
+
+def _rows(batch: SnapshotBatch, texts: Mapping[int, int], led: Mapping[int, str]) -> tuple[list[str], list[str]]:
+    """Return a row for each agent, without its slot, and the lines that say once what several rows would say."""
+    rows = _Rows(len(batch))
+    everybody = np.ones(len(batch), np.bool_)
+    rows.say(everybody, "hp {}/{}", batch.hp, batch.hp_max)
+    rows.say(everybody, "ammo {}+{}", batch.ammo, batch.reserve)
+    rows.say(everybody, "morale {}", batch.morale)
+    rows.say(everybody, "cover {}", np.array(COVER_NAMES)[batch.cover])
     for name, column in (("smokes", batch.smokes), ("explosives", batch.explosives), ("medkits", batch.medkits)):
-        _say(rows, column != 0, "{} {}", name, column)
+        rows.say(column != 0, f"{name} {{}}", column)
     for place, name in enumerate(batch.holding_names):
-        _say(rows, batch.holding[:, place] != 0, "{} {}", name, batch.holding[:, place])
+        rows.say(batch.holding[:, place] != 0, f"{_literal(name)} {{}}", batch.holding[:, place])
     for name, place in sorted((name, place) for place, name in enumerate(batch.cooldown_names)):
         ticks = batch.ready[:, place]
-        _say(rows, ticks > 0, "cooldown {} {}s", name, -(-ticks // batch.ticks_per_second))
+        rows.say(ticks > 0, f"cooldown {_literal(name)} {{}}s", -(-ticks // batch.ticks_per_second))
     for row in np.flatnonzero(batch.conditions).tolist():
-        rows[row] += condition_names(int(batch.conditions[row]))
-    _say(rows, batch.taunter >= 0, "{} {}", "taunted by", batch.taunter)
-    _say(rows, batch.drawn_x >= 0, "{} {},{}", "distracted to", batch.drawn_x, batch.drawn_y)
-    _say(rows, batch.caller >= 0, "{} {}", "cover wanted by", batch.caller)
-    _say(rows, batch.reserves > 0, "{} {}", "reserves", batch.reserves)
-    _say(rows, batch.goal_x >= 0, "{} {},{}", "goal", batch.goal_x, batch.goal_y)
+        rows.parts[row] += condition_names(int(batch.conditions[row]))
+    rows.say(batch.taunter >= 0, "taunted by {}", batch.taunter)
+    rows.say(batch.drawn_x >= 0, "distracted to {},{}", batch.drawn_x, batch.drawn_y)
+    rows.say(batch.caller >= 0, "cover wanted by {}", batch.caller)
+    rows.say(batch.reserves > 0, "reserves {}", batch.reserves)
+    rows.say(batch.goal_x >= 0, "goal {},{}", batch.goal_x, batch.goal_y)
     numbers = np.array([texts.get(index, 0) for index in range(len(batch.texts))] or [0])
-    _say(rows, batch.objective >= 0, "{} {}", "objective", numbers[batch.objective])
-    _say(rows, batch.order >= 0, "{} {}", "order", numbers[batch.order])
-    for place in np.flatnonzero(batch.role != NO_ROLE).tolist():
-        rows[place].append(f"role {ROLE_NAMES[batch.role[place]]}")
-    _say(rows, batch.squad >= 0, "{} {}", "squad", batch.squad)
+    rows.say(batch.objective >= 0, "objective {}", numbers[batch.objective])
+    rows.say(batch.order >= 0, "order {}", numbers[batch.order])
+    rows.say(batch.role != NO_ROLE, "role {}", np.array(ROLE_NAMES)[batch.role])
+    rows.say(batch.squad >= 0, "squad {}", batch.squad)
     leader = (batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp)
     apart = (batch.leader >= 0) & ~np.isin(batch.squad, list(led))
-    _say(rows, apart, "{} {}@{},{} hp {}", "leader", *leader)
+    rows.say(apart, "leader {}@{},{} hp {}", *leader)
     enemies = _others(batch.enemy, batch.enemy_x, batch.enemy_y, batch.enemy_hp, batch.enemy_conditions,
                       batch.enemy_cover)  # fmt: skip
     allies = _others(batch.ally, batch.ally_x, batch.ally_y, batch.ally_hp, batch.ally_conditions,
                      np.zeros_like(batch.ally_hp))  # fmt: skip
     known = _known_to_several(enemies + allies)
-    enemy_parts = _joined([str(key) if key in known else said for key, said in enemies], batch.enemy >= 0)
-    ally_parts = _joined([str(key) if key in known else said for key, said in allies], batch.ally >= 0)
+    enemy_parts = _joined([str(seen.key) if seen.key in known else seen.said for seen in enemies], batch.enemy >= 0)
+    ally_parts = _joined([str(seen.key) if seen.key in known else seen.said for seen in allies], batch.ally >= 0)
     told = [
-        f"{' '.join(parts)} enemies {enemy or 'none'} allies {ally or 'none'}{f' objects {things}' if things else ''}"
-        for parts, enemy, ally, things in zip(rows, enemy_parts, ally_parts, _objects(batch), strict=True)
-    ]
-    return told, [known[key] for key in sorted(known)]
+        " ".join([f"{key}@{x},{y}", *parts, f"enemies {enemy or 'none'} allies {ally or 'none'}"])
+        + (f" objects {things}" if things else "")
+        for key, x, y, parts, enemy, ally, things in zip(
+            batch.keys.tolist(), batch.x.tolist(), batch.y.tolist(), rows.parts, enemy_parts, ally_parts,
+            _objects(batch), strict=True,
+        )
+    ]  # fmt: skip
+    once = [_told_of(list(known.values()))] if known else []
+    if rows.common:
+        once.append(f"Unless a row says otherwise, each agent: {' '.join(rows.common)}")
+    return told, once
 
 
-def _known_to_several(others: list[tuple[int, str]]) -> dict[int, str]:
-    """Return what is said of those whom several rows name, where all say the same of them; it is said once then."""
-    said: dict[int, str] = {}
+def _literal(name: str) -> str:
+    """Return a name for a format string; it may come from a file and hold braces."""
+    return name.replace("{", "{{").replace("}", "}}")
+
+
+class _Seen(NamedTuple):
+    """Somebody whom a row names: where it stands, and what is seen of it."""
+
+    key: int
+    at: str
+    state: str
+
+    @property
+    def said(self) -> str:
+        return f"{self.key}@{self.at} {self.state}"
+
+
+def _known_to_several(others: list[_Seen]) -> dict[int, _Seen]:
+    """Return those whom several rows name, where all say the same of them, by key; it is said once then."""
+    found: dict[int, _Seen] = {}
     several: set[int] = set()
     differing: set[int] = set()
-    for key, text in others:
-        if key not in said:
-            said[key] = text
-        else:
-            several.add(key)
-            if said[key] != text:
-                differing.add(key)
-    return {key: said[key] for key in several - differing}
+    for seen in others:
+        first = found.setdefault(seen.key, seen)
+        if first is not seen:
+            several.add(seen.key)
+            if first != seen:
+                differing.add(seen.key)
+    return {key: found[key] for key in sorted(several - differing)}
 
 
-def _say(rows: list[list[str]], of: NDArray[np.bool_], form: str, name: str, *columns: NDArray[Any]) -> None:
-    """Add a part to the rows for which it holds."""
-    told = np.flatnonzero(of)
-    if len(told):
-        for row, *values in zip(told.tolist(), *(column[told].tolist() for column in columns), strict=True):
-            rows[row].append(form.format(name, *values))
+def _told_of(known: list[_Seen]) -> str:
+    """Return the line that says once what several rows would; the most usual state is told for all who are in it."""
+    times, usual = min((-count, state) for state, count in Counter(seen.state for seen in known).items())
+    if times == -1:
+        return f"Known to several: {';'.join(seen.said for seen in known)}"
+    each = (f"{seen.key}@{seen.at}" if seen.state == usual else seen.said for seen in known)
+    return f"Known to several, {usual} unless said: {';'.join(each)}"
 
 
 def _others(
@@ -343,20 +453,17 @@ def _others(
     hp: NDArray[np.int32],
     conditions: NDArray[Any],
     cover: NDArray[np.int32],
-) -> list[tuple[int, str]]:
-    """Return the id and what is said of everybody whom somebody knows, row by row; arrays `[n, places]`."""
+) -> list[_Seen]:
+    """Return everybody whom somebody knows and what is said of them, row by row; arrays `[n, places]`."""
     there = keys >= 0
-    said = [
-        f"{key}@{x},{y} hp {hp}"
-        for key, x, y, hp in zip(keys[there].tolist(), x[there].tolist(), y[there].tolist(), hp[there].tolist(),
-                                 strict=True)
-    ]  # fmt: skip
+    states = [f"hp {value}" for value in hp[there].tolist()]
     for place in np.flatnonzero(cover[there]).tolist():
-        said[place] += " in cover"
+        states[place] += " in cover"
     bits = conditions[there]
     for place in np.flatnonzero(bits).tolist():
-        said[place] = " ".join([said[place], *condition_names(int(bits[place]))])
-    return list(zip(keys[there].tolist(), said, strict=True))
+        states[place] = " ".join([states[place], *condition_names(int(bits[place]))])
+    at = [f"{x},{y}" for x, y in zip(x[there].tolist(), y[there].tolist(), strict=True)]
+    return list(map(_Seen, keys[there].tolist(), at, states))
 
 
 def _objects(batch: SnapshotBatch) -> list[str]:
@@ -373,4 +480,4 @@ def _objects(batch: SnapshotBatch) -> list[str]:
 def _joined(said: list[str], there: NDArray[np.bool_]) -> list[str]:
     """Return what is said of the places that are taken, `[n, places]`, row by row."""
     ends = np.cumsum(there.sum(1)).tolist()
-    return ["; ".join(said[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [";".join(said[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]

@@ -19,7 +19,7 @@ from ai.legality import refusals
 from ai.plan import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal
 from ai.plan_cache import AskedFor, PlanCache, keys_of
 from ai.planners.base import PlanCall, TierPlans
-from ai.prompt import PROMPT_VERSION
+from ai.prompt import PROMPT_VERSION, Detail
 from ai.snapshot import SnapshotBatch
 from ai.steps import READERS_MAX
 
@@ -38,7 +38,7 @@ class LlmTier:
     name: str
     deterministic = False
     needs_client = True
-    examples: bool
+    detail: Detail
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class LlmTier:
         """Take what the cache has, ask the model for the others, and keep what it gives that is legal."""
         assert call.client is not None
         encoding = self._chosen(call.client)
-        asked = AskedFor(offered, encoding.name, call.client.label, (self.name, self.examples, call.seed))
+        asked = AskedFor(offered, encoding.name, call.client.label, (self.name, int(self.detail), call.seed))
         keys = keys_of(batch, asked)
         texts = [cache.get(key) for key in keys]
         found = np.array([text is not None for text in texts], np.bool_)
@@ -125,7 +125,7 @@ class LlmTier:
             batch,
             offered,
             self.name,
-            examples=self.examples,
+            detail=self.detail,
             seed=call.seed,
             encoding=self._chosen(call.client),
             reasons=reasons,
@@ -218,14 +218,14 @@ class FullLlm(LlmTier):
     """All verbs, with cooldowns, costs and more examples."""
 
     name = FallbackTier.FULL_LLM.value
-    examples = True
+    detail = Detail.FULL
 
 
 class SimplifiedLlm(LlmTier):
     """The common verbs and a compact prompt."""
 
     name = FallbackTier.SIMPLIFIED_LLM.value
-    examples = False
+    detail = Detail.COMPACT
 
     def offered(self, registry: ToolRegistry) -> ToolRegistry:
         """Return the registry with the common verbs of those it offers."""

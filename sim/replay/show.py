@@ -7,10 +7,11 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import COMMON_KINDS
+from ai.budget import leaner
 from ai.encodings import NAMED, encoding_of
 from ai.encodings.base import Encoding
 from ai.plan import FallbackTier
-from ai.prompt import build_prompt
+from ai.prompt import Asking, Detail
 from ai.snapshot import SnapshotBatch
 from sim.actions.base import Refused
 from sim.changes import changes
@@ -133,10 +134,15 @@ def _prompt(playback: Playback, record: Tick, batch: SnapshotBatch, row: int, ti
     registry = playback.simulation.registry
     simplified = tier == FallbackTier.SIMPLIFIED_LLM.value
     offered = registry.offering(COMMON_KINDS) if simplified else registry
-    names = [shard["encoding"] for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
-    encoding: Encoding = encoding_of(str(names[0])) if names else NAMED
-    prompt = build_prompt(batch.take(np.array([row])), offered, encoding=encoding, examples=not simplified)
-    return {"system": prompt.system, "user": prompt.user}
+    shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
+    encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
+    detail = Detail.COMPACT if simplified else Detail.FULL
+    whole = Asking(batch.take(np.array([row])), offered, encoding, detail)
+    key = int(batch.keys[row])
+    # An agent whose knowledge was cut short was asked alone; the last call that asked it brought the plan.
+    less = [shard.get("left_out", {}) for shard in shards if shard["agents"] == [key, key]][-1:]
+    asking = next((each for each in leaner(whole) if [each.left_out] == less), whole)
+    return {"system": asking.system, "user": asking.user}
 
 
 def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_at: int, key: int) -> dict[str, Any]:

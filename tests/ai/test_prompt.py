@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import create_model
 
 from ai.actions import COMMON_KINDS, ActionStep, Cell, CellX, CellY, EnemyId, Seconds, ToolRegistry
@@ -16,6 +18,7 @@ from ai.parse import parse_plan, parse_reply
 from ai.prompt import (
     POIS_MAX,
     TEXT_CHARS_MAX,
+    Detail,
     build_prompt,
     example_plans,
     slots_of,
@@ -89,21 +92,24 @@ def walk(node: object) -> Iterator[dict[str, Any]]:
         yield from walk(child)
 
 
-@pytest.mark.parametrize("examples", [False, True])
+@pytest.mark.parametrize("detail", list(Detail))
 @pytest.mark.parametrize("registry", [REGISTRY, REGISTRY.offering(COMMON_KINDS), REGISTRY.offering(["Attack"])])
-def test_the_prompt_advertises_exactly_the_verbs_the_parser_accepts(registry: ToolRegistry, *, examples: bool) -> None:
+def test_the_prompt_advertises_exactly_the_verbs_the_parser_accepts(registry: ToolRegistry, *, detail: Detail) -> None:
     """Every verb in the prompt is accepted by the parser's registry and every accepted verb is in the prompt."""
-    assert verbs(system_message(registry, examples=examples)) == list(registry.names)
+    assert verbs(system_message(registry, detail=detail)) == list(registry.names)
 
 
-@pytest.mark.parametrize("examples", [False, True])
-def test_the_example_is_a_reply_that_parses(*, examples: bool) -> None:
-    """The example in the prompt is minified and each of its plans passes the parser."""
-    text = example(system_message(REGISTRY, examples=examples))
+@pytest.mark.parametrize("detail", list(Detail))
+def test_the_example_is_a_reply_that_parses(*, detail: Detail) -> None:
+    """The example in the prompt is minified and each of its plans passes the parser; a bare prompt has none."""
+    text = example(system_message(REGISTRY, detail=detail))
+    if detail is Detail.BARE:
+        assert text == ""
+        return
     assert text == json.dumps(json.loads(text), separators=(",", ":"))
     reply = parse_reply(text, {"a1": 1, "a2": 2, "a3": 3}, REGISTRY)
     assert reply.method == "direct"
-    assert len(reply.plans) == (3 if examples else 1)
+    assert len(reply.plans) == (3 if detail is Detail.FULL else 1)
     assert reply.errors == {}
 
 
@@ -118,7 +124,7 @@ def test_examples_need_no_target_and_only_offered_verbs() -> None:
 def test_the_full_prompt_names_cooldowns_and_costs() -> None:
     """The full tier's catalogue shows ranges, choices, cooldown and cost; the compact one leaves the last two out."""
     assert "Attack(target_id enemy id): Shoot at an enemy. Cooldown 1.5 s. Costs ammo." in system_message(
-        REGISTRY, examples=True
+        REGISTRY, detail=Detail.FULL
     )
     assert "Attack(target_id enemy id): Shoot at an enemy.\n" in system_message(REGISTRY)
     assert "Heal(target_id enemy id, duration? 0.1..600): Heal someone or yourself." in system_message(REGISTRY)
@@ -164,23 +170,21 @@ def test_what_all_agents_know_is_said_once() -> None:
     assert head.startswith('Map: 64x48 cells, x 0..63, y 0..47\nPlaces: "p00"@0,0 "p01"@1,0')
     assert head.count("@") == POIS_MAX
     assert 'Text 1: "hold"\nText 2: "say \\"go\\"\\nnow"\n' in head
-    assert rows.count("objective 1 order 2") == 2
+    assert "objective 1 order 2" in head
     assert "hold" not in rows
     long = SnapshotBatch(
-        keys=np.array([1], np.int64), objective=np.array([0], np.int32), texts=("@" * 900,), map=SharedMap(9, 9)
+        keys=np.array([1], np.int64), objective=np.array([0], np.int32), texts=("~" * 900,), map=SharedMap(9, 9)
     )
-    assert user_message(long).count("@") == TEXT_CHARS_MAX
+    assert user_message(long).count("~") == TEXT_CHARS_MAX
 
 
 def test_a_row_holds_what_its_agent_knows_and_no_more() -> None:
-    """A row names the agent's own enemies and allies, its running cooldowns in whole seconds, and no float."""
+    """A row names the agent's own enemies and allies, and no float."""
     agents = [
         (AgentId(1), snapshot(1, enemies=(51,), allies=[{"id": 2, "pos": {"x": 2, "y": 2}, "hp": 90}])),
         (AgentId(2), snapshot(2, player={"id": 9, "pos": {"x": 4, "y": 4}, "hp": 80})),
     ]
     first, second = user_message(SnapshotBatch.from_snapshots(agents)).partition("Agents:\n")[2].splitlines()[:2]
-    assert "cooldown scan 2s" in first
-    assert "attack" not in first
     assert first.endswith("enemies 51@6,3 hp 100 allies 2@2,2 hp 90")
     assert "51" not in second
     assert second.endswith("leader 9@4,4 hp 80 enemies none allies none")
@@ -191,11 +195,11 @@ def test_whom_several_rows_name_is_described_once() -> None:
     """An enemy that two agents see stands before the rows, once; where they know different things, in each row."""
     same = [(AgentId(key), snapshot(1, enemies=(51,))) for key in (1, 2)]
     head, _, rows = user_message(SnapshotBatch.from_snapshots(same)).partition("Agents:\n")
-    assert head.endswith("Named by id in several rows: 51@6,3 hp 100\n")
+    assert "\nKnown to several: 51@6,3 hp 100\n" in head
     assert rows.count("enemies 51 allies none") == 2
     other = [(AgentId(key), snapshot(key, enemies=(51,))) for key in (1, 2)]
     text = user_message(SnapshotBatch.from_snapshots(other))
-    assert "several" not in text
+    assert "Known" not in text
     assert "enemies 51@6,3" in text
     assert "enemies 51@7,3" in text
 
@@ -234,12 +238,76 @@ def test_a_squad_shares_what_is_said_of_its_leader() -> None:
         return AgentId(key), snapshot(key, me=me, player={"id": 9, "pos": {"x": leader_x, "y": 4}, "hp": 80})
 
     head, _, rows = user_message(SnapshotBatch.from_snapshots([follower(1, 0), follower(2, 0)])).partition("Agents:\n")
-    assert head.endswith("Squads: 0 led by 9@4,4 hp 80\n")
-    assert (rows.count("squad 0"), rows.count("leader")) == (2, 0)
-    for others in ([follower(1, 0), follower(2, 3)], [follower(1, 0), follower(2, 0, leader_x=5)]):
-        text = user_message(SnapshotBatch.from_snapshots(others))
-        assert "led by" not in text
-        assert text.count("leader 9@") == 2
+    assert "\nSquads: 0 led by 9@4,4 hp 80\n" in head
+    assert "squad 0" in head.splitlines()[-1]
+    assert "leader" not in rows
+    text = user_message(SnapshotBatch.from_snapshots([follower(1, 0), follower(2, 0, leader_x=5)]))
+    assert "led by" not in text
+    assert text.count("leader 9@") == 2
+
+
+def test_what_most_agents_say_of_themselves_is_said_once() -> None:
+    """Rows tell only what differs from the most usual words, and only where everybody has some for it."""
+    hp = {1: 100, 2: 90, 3: 100, 4: 100}
+    agents = [
+        (AgentId(key), snapshot(key, me={"pos": {"x": key, "y": 2}, "hp": value, "smokes": key % 2}))
+        for key, value in hp.items()
+    ]
+    head, _, rows = user_message(SnapshotBatch.from_snapshots(agents)).partition("Agents:\n")
+    usual = "hp 100/100 ammo 10+90 morale 100 cover none medkits 1"
+    assert head.endswith(f"Unless a row says otherwise, each agent: {usual}\n")
+    assert [line.partition(" enemies")[0] for line in rows.splitlines()[:4]] == [
+        "a1: 1@1,2 smokes 1", "a2: 2@2,2 hp 90/100", "a3: 3@3,2 smokes 1", "a4: 4@4,2"
+    ]  # fmt: skip
+
+
+def test_the_most_usual_state_of_those_seen_is_said_once() -> None:
+    """Of whom several rows name, those in the most usual state are named by place alone, and nobody else."""
+    seen = [{"id": key, "pos": {"x": key, "y": 9}, "hp": 40 if key == 52 else 75} for key in (51, 52, 53)]
+    agents = [(AgentId(key), snapshot(1, allies=seen)) for key in (1, 2)]
+    text = user_message(SnapshotBatch.from_snapshots(agents))
+    assert "\nKnown to several, hp 75 unless said: 51@51,9;52@52,9 hp 40;53@53,9\n" in text
+
+
+PART = re.compile(
+    r"(hp|ammo|morale|cover|smokes|explosives|medkits|goal|objective|order|role|squad|cooldown \w+) (\S+)"
+)
+
+
+def parts(text: str) -> list[dict[str, str]]:
+    """Return what each row says of its agent, as a reader puts it together."""
+    head, _, rows = text.partition("\nAgents:\n")
+    texts = dict(re.findall(r"^Text (\d+): (.*)$", head, re.MULTILINE))
+    common = dict(PART.findall(head.partition("each agent: ")[2]))
+    told = [common | dict(PART.findall(row.partition(" enemies ")[0])) for row in rows.splitlines()[:-1]]
+    for each in told:
+        each.update({name: texts[each[name]] for name in ("objective", "order") if name in each})
+    return told
+
+
+few = st.integers(0, 2)
+members = st.fixed_dictionaries(
+    {
+        "pos": st.fixed_dictionaries({"x": st.integers(0, 9), "y": few}),
+        "hp": st.sampled_from([40, 100]),
+        "ammo": few,
+        "morale": st.sampled_from([30, 100]),
+        "smokes": few,
+        "medkits": few,
+        "cooldowns": st.dictionaries(st.sampled_from(["scan", "attack"]), st.integers(0, 2)),
+        "squad": st.none() | few,
+        "role": st.none() | st.sampled_from(sorted(ROLES)),
+    }
+)
+
+
+@given(st.lists(st.tuples(members, st.sampled_from([None, "hold", "go"])), min_size=1, max_size=6))
+def test_a_reader_learns_the_same_of_an_agent_among_others_as_of_it_alone(drawn: list[tuple[Any, str | None]]) -> None:
+    """What is said once and what a row adds come to exactly what the agent's row says when it is asked alone."""
+    agents = [(AgentId(key), snapshot(1, me=me, objective=text)) for key, (me, text) in enumerate(drawn)]
+    together = parts(user_message(SnapshotBatch.from_snapshots(agents)))
+    alone = [parts(user_message(SnapshotBatch.from_snapshots([agent])))[0] for agent in agents]
+    assert together == alone
 
 
 def test_the_closing_instruction_names_the_slots() -> None:
