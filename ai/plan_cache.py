@@ -27,7 +27,7 @@ PLANS_MAX: Final = 1_000_000
 class AskedFor:
     """What a plan depends on besides what its agent knows: the tier's verbs, the encoding, the model, the parameters.
 
-    `model` is the client's label; `parameters` are whatever else changes a reply (examples, seed, temperature).
+    `model` is the client's label; `parameters` are whatever else changes a reply (detail, seed, temperature).
     """
 
     registry: ToolRegistry
