@@ -204,9 +204,17 @@ class BatchInferenceExecutor:
             self._gate.resize(self.sizes.m)
         whole = Asking(request.batch, request.registry, request.encoding, request.detail, request.reasons)
         context = self.sizes.context
-        cuts = self.sizes.cut(request.tier, request.batch, room(whole, context))
-        parts = [replace(whole, batch=request.batch.take(rows)) for rows in cuts]
-        return [_shard(asking, context) for part in parts for asking in calls(part, context)]
+        parts = self._cut(whole, request.tier, None)
+        if context is not None and not all(fits(part, context) for part in parts):
+            parts = [call for part in self._cut(whole, request.tier, context) for call in calls(part, context)]
+        return [_shard(part, context) for part in parts]
+
+    def _cut(self, whole: Asking, tier: str, context: int | None) -> list[Asking]:
+        """Cut a batch into calls that have about as many agents as there is room for in the context, None for any."""
+        return [
+            replace(whole, batch=whole.batch.take(rows))
+            for rows in self.sizes.cut(tier, whole.batch, room(whole, context))
+        ]
 
 
 def _shard(asking: Asking, context: int | None) -> _Shard:

@@ -41,7 +41,11 @@ ESSENTIAL_KINDS: Final = ("Approach", "Attack", "Heal", "MoveTo", "Reload", "Ret
 
 def prompt_tokens(asking: Asking) -> int:
     """Return how many tokens the prompt may take, estimated on the safe side."""
-    return math.ceil((_tokens_of(asking.system) + estimate_tokens(asking.user)) * ESTIMATE_LOW) + CHAT_TOKENS
+    return _with_margin(_tokens_of(asking.system) + estimate_tokens(asking.user))
+
+
+def _with_margin(tokens: int) -> int:
+    return math.ceil(tokens * ESTIMATE_LOW) + CHAT_TOKENS
 
 
 # The same few messages, tick after tick.
@@ -50,7 +54,9 @@ _tokens_of = lru_cache(maxsize=READERS_MAX)(estimate_tokens)
 
 def fits(asking: Asking, context: int) -> bool:
     """Say whether prompt and reply fit into so many tokens."""
-    return prompt_tokens(asking) + reply_tokens(asking.encoding, len(asking.batch)) <= context
+    free = context - reply_tokens(asking.encoding, len(asking.batch))
+    # No token is shorter than a character, so most prompts need not be looked at.
+    return _with_margin(len(asking.system) + len(asking.user)) <= free or prompt_tokens(asking) <= free
 
 
 def room(asking: Asking, context: int | None) -> int:
@@ -71,13 +77,13 @@ def room(asking: Asking, context: int | None) -> int:
     return max(1, min(most, (context - REPLY_TOKENS - (one - row)) // (row + plan_tokens)))
 
 
-def calls(asking: Asking, context: int | None) -> list[Asking]:
+def calls(asking: Asking, context: int) -> list[Asking]:
     """Return the calls that ask all agents of `asking`, in their order, each of which fits.
 
     Where all agents together do not fit, halves of them are asked. One alone that does not fit is asked with less: with
     the first of `leaner` that fits, or with the last of them, which then does not `fit`.
     """
-    if context is None or fits(asking, context):
+    if fits(asking, context):
         return [asking]
     n = len(asking.batch)
     if n == 1:

@@ -30,6 +30,7 @@ from ai.clients.base import LlmRequest
 from ai.clients.wire.gather import LEFT, GatherTransport
 from ai.clients.wire.redaction import shown
 from ai.clients.wire.retry_after import retry_after_s
+from ai.clients.wire.room import room_told
 from ai.errors import ClientError, ContractError
 
 CALLS_MAX: Final = 256
@@ -207,13 +208,12 @@ class Transport:
         }.get(status, "wait, or ask for fewer calls at once" if status in (429, 503) else "see the server's log")
         outcome = {408: "timeout", 429: "rate_limited", 504: "timeout"}.get(status, "transport")
         details = data.get("error") if isinstance(data, dict) else None
-        room = details.get("n_ctx") if isinstance(details, dict) else None
         error = RefusedError(
             f"HTTP {status}: {shown(message_of(data), key)} ({advice})",
             outcome=outcome,
             status=status,
             retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
-            context=room if type(room) is int else None,
+            context=room_told(data, message_of(data)) if status == httpx.codes.BAD_REQUEST else None,
         )
         param = details.get("param") if isinstance(details, dict) else None
         error.param = param if isinstance(param, str) else None
