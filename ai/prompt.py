@@ -274,7 +274,24 @@ def _minified(data: object) -> str:
 
 
 def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
-    """Return what all agents know, one row for each agent, and the closing instruction."""
+    """Return what all agents know, one row for each agent, and the closing instruction.
+
+    It begins with `standing_part`, so that a server that has read it once has it in its cache.
+    """
+    lines = [standing_part(batch)]
+    led = _led(batch)
+    if led:
+        lines.append("Squads: " + "; ".join(f"{squad} led by {leader}" for squad, leader in sorted(led.items())))
+    rows, once = _rows(batch, _numbers(batch), led)
+    lines += once
+    lines.append("Agents:")
+    lines += [f"a{number}: {row}" for number, row in enumerate(rows, 1)]
+    lines.append(encoding.closing(len(batch)))
+    return "\n".join(lines)
+
+
+def standing_part(batch: SnapshotBatch) -> str:
+    """Return what the user message begins with and what seldom changes: map, places, roles, objectives and orders."""
     lines = [
         f"Map: {batch.map.width}x{batch.map.height} cells, x 0..{batch.map.width - 1}, y 0..{batch.map.height - 1}"
     ]
@@ -283,18 +300,16 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
         lines.append("Places: " + " ".join(f"{_minified(p.k)}@{p.pos.x},{p.pos.y}" for p in places))
     roles = [ROLE_NAMES[number] for number in np.unique(batch.role[batch.role != NO_ROLE]).tolist()]
     lines += [f"Role {name}: {ROLES[name]}" for name in roles]
-    used = [index for index in np.unique(np.concatenate([batch.objective, batch.order])).tolist() if index >= 0]
-    numbers = {index: number for number, index in enumerate(used, 1)}
-    lines += [f"Text {numbers[index]}: {_minified(batch.texts[index][:TEXT_CHARS_MAX])}" for index in used]
-    led = _led(batch)
-    if led:
-        lines.append("Squads: " + "; ".join(f"{squad} led by {leader}" for squad, leader in sorted(led.items())))
-    rows, once = _rows(batch, numbers, led)
-    lines += once
-    lines.append("Agents:")
-    lines += [f"a{number}: {row}" for number, row in enumerate(rows, 1)]
-    lines.append(encoding.closing(len(batch)))
+    lines += [
+        f"Text {number}: {_minified(batch.texts[index][:TEXT_CHARS_MAX])}" for index, number in _numbers(batch).items()
+    ]
     return "\n".join(lines)
+
+
+def _numbers(batch: SnapshotBatch) -> dict[int, int]:
+    """Return the number under which a prompt tells each text that some agent has, by its place in `batch.texts`."""
+    used = [index for index in np.unique(np.concatenate([batch.objective, batch.order])).tolist() if index >= 0]
+    return {index: number for number, index in enumerate(used, 1)}
 
 
 def asked_again(reasons: Mapping[str, str]) -> str:

@@ -5,8 +5,9 @@ sends. The others go the way of every run (`ai.batch`), in one encoding each: `s
 few calls as a reply has room for, `shards` cut as runs are (k = ceil(n / m) with the server's m slots), `low-latency`
 pinned to the first plan: two agents a call, one call at a time, so that nothing slows the first one down.
 
-Before each but `naive`, the fixed part of the prompt is put into the cache of the slots that will be used, untimed, as
-it is in a run after its first tick.
+Before each but `naive`, what stays the same from tick to tick is put into the cache of the slots that will be used,
+untimed, as it is in a run after its first tick: the system message, and map, places and texts where prompts begin with
+them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ai.errors import ClientError
 from ai.legality import refusals
 from ai.plan import PlanBatch, Refusal
 from ai.planners.llm import SimplifiedLlm
-from ai.prompt import system_message
+from ai.prompt import standing_part, system_message
 from ai.sharding import IN_FLIGHT
 from ai.snapshot import SnapshotBatch
 from sim.bench.singles import ask_singles
@@ -116,12 +117,13 @@ async def measure(
     if strategy.kind in (Kind.NAIVE, Kind.BASELINE):
         naive = strategy.kind is Kind.NAIVE
         if not naive:
-            await _warm(client, system_message(registry, encoding=encoding), 1)
+            await _warm(client, (system_message(registry, encoding=encoding), "Agent"), 1)
         answer = await ask_singles(client, batch, registry, naive=naive, salt=number, clock=clock)
         total_s, first_s, usages, plans = answer.total_s, answer.first_s, answer.usages, answer.plans
     else:
         k, m = _sizes(strategy.kind, len(batch))
-        await _warm(client, system_message(registry, encoding=encoding), m or slots_of_server(client))
+        standing = system_message(registry, encoding=encoding), standing_part(batch)
+        await _warm(client, standing, m or slots_of_server(client))
         request = BatchRequest(batch, registry, SimplifiedLlm.name, encoding=encoding)
         executor = BatchInferenceExecutor(k, m)
         begun = clock()
@@ -157,9 +159,9 @@ def _sizes(kind: Kind, agents: int) -> tuple[int | None, int | None]:
             return None, None
 
 
-async def _warm(client: LlmClient, system: str, calls: int) -> None:
-    """Let `calls` slots read the fixed part of the prompt; a server that fails shows it when it is timed."""
-    messages = Message("system", system), Message("user", "Map:")
+async def _warm(client: LlmClient, standing: tuple[str, str], calls: int) -> None:
+    """Let `calls` slots read how both messages begin; a server that fails shows it when it is timed."""
+    messages = Message("system", standing[0]), Message("user", standing[1])
 
     async def one() -> None:
         with suppress(ClientError):
