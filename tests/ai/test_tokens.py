@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ai.planners.llm import FullLlm, LlmTier, SimplifiedLlm
 from ai.tokens import estimate_tokens
-from tests.ai.token_texts import AGENTS, answered, asked
+from tests.ai.token_texts import answered, asked
 
 COUNTED = json.loads((Path(__file__).parent.parent / "fixtures" / "tokens.json").read_text("utf-8"))
 
@@ -18,16 +19,18 @@ def test_the_estimate_is_within_a_fifth_of_a_real_tokenizer(name: str) -> None:
     assert estimate_tokens(sample["text"]) == pytest.approx(sample["tokens"], rel=0.2)
 
 
-def test_fifty_agents_share_a_prompt_fifteen_times_smaller_than_one_each() -> None:
+@pytest.mark.parametrize("tier", [FullLlm, SimplifiedLlm])
+def test_fifty_agents_share_a_prompt_fifteen_times_smaller_than_one_each(tier: type[LlmTier]) -> None:
     """By the estimate and by the recorded real counts, the shared world said once saves fourteen parts of fifteen."""
-    estimated = {name: estimate_tokens(text) for name, text in asked().items()}
-    for counts in (estimated, COUNTED["fifty agents"]):
-        assert counts["a prompt each"] / AGENTS >= 15 * counts["one prompt"] / AGENTS
+    together, each = map(estimate_tokens, asked(tier))
+    counted = COUNTED["asked"][tier.name]
+    for one, many in ((together, each), (counted["together"], counted["each"])):
+        assert many >= 15 * one
 
 
 def test_short_encodings_save_half_and_a_third_of_the_reply() -> None:
     """The same plans take at least 2 times fewer tokens as lines and 1.4 times fewer as tuples than in named JSON."""
     estimated = {name: estimate_tokens(text) for name, text in answered().items()}
-    for counts in (estimated, COUNTED["fifty agents"]):
+    for counts in (estimated, COUNTED["answered"]):
         assert counts["named"] >= 2 * counts["line"]
         assert counts["named"] >= 1.4 * counts["tuple"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ai.encodings import ENCODINGS
-from ai.prompt import Detail, build_prompt, system_message
+from ai.planners.llm import LlmTier
+from ai.prompt import Asking
 from ai.snapshot import SnapshotBatch
 from sim.actions import default_registry
 from sim.perception import occupancy_of, perceive
@@ -36,13 +37,12 @@ def plans() -> dict[str, list[dict[str, object]]]:
     }
 
 
-def asked() -> dict[str, str]:
-    """Return the input texts: one prompt for all, and a pretty-printed one for each agent, put together."""
+def asked(tier: type[LlmTier]) -> tuple[str, str]:
+    """Return the input texts of a tier: one prompt for all, and a pretty-printed one for each agent, put together."""
     known = batch()
-    prompt = build_prompt(known, REGISTRY, detail=Detail.FULL)
-    system = system_message(REGISTRY, detail=Detail.FULL)
-    each = [f"{system}\n{known.snapshot(row).model_dump_json(indent=2)}" for row in range(AGENTS)]
-    return {"one prompt": f"{prompt.system}\n{prompt.user}", "a prompt each": "\n".join(each)}
+    asking = Asking(known, tier().offered(REGISTRY), detail=tier.detail)
+    each = [f"{asking.system}\n{known.snapshot(row).model_dump_json(indent=2)}" for row in range(AGENTS)]
+    return f"{asking.system}\n{asking.user}", "\n".join(each)
 
 
 def answered() -> dict[str, str]:
