@@ -1,28 +1,19 @@
 """Scenarios: what a run starts from, as data. A TOML file in, a validated `Scenario` out.
 
-What may stand in one, and what must fit together, is in `model`; `files` finds and reads them, `input_lines` reads
-inputs that come as lines, `placement` says where agents and things start, `tiers` settles the order of tiers.
-Everything public is imported from here.
+What may stand in one is in `model`, `map`, `teams` and `rules`, and what must fit together in `checks`; `files` finds
+and reads them, `input_lines` reads inputs that come as lines, `placement` says where agents and things start, `tiers`
+settles the order of tiers. Everything public is imported from here.
 """
 
+from sim.scenario.checks import check_input
 from sim.scenario.files import FILE_BYTES_MAX, available, folder_of, from_toml, load, read_text
 from sim.scenario.input_lines import input_from_line, inputs_from_lines
-from sim.scenario.model import (
-    AGENTS_MAX,
-    GLYPHS,
-    INPUTS_MAX,
-    TICKS_MAX,
-    Archetype,
-    CombatRules,
-    GeneratedMap,
-    MoraleRules,
-    Planning,
-    Scenario,
-    check_input,
-    generate_map,
-    terrain,
-)
+from sim.scenario.map import GLYPHS, GeneratedMap, generate_map, terrain
+from sim.scenario.model import INPUTS_MAX, TICKS_MAX, Scenario
+from sim.scenario.part import AGENTS_MAX
 from sim.scenario.placement import place_agents, place_things
+from sim.scenario.rules import CombatRules, MoraleRules, Planning
+from sim.scenario.teams import Archetype
 from sim.scenario.tiers import tier_order, tiers_of_teams
 
 __all__ = [

@@ -11,7 +11,8 @@ from pydantic_core import PydanticCustomError
 from sim.errors import ScenarioError
 from sim.explain import one_line, sentence, told
 from sim.inputs import TimedInput
-from sim.scenario.model import INPUTS_MAX, Scenario, check_input
+from sim.scenario.checks import check_input
+from sim.scenario.model import INPUTS_MAX, Scenario
 
 _TIMED: Final = TypeAdapter(TimedInput)
 

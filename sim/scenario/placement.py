@@ -19,7 +19,9 @@ from sim.rng import Purpose, Rng
 
 if TYPE_CHECKING:
     from sim.inputs import Rect
-    from sim.scenario.model import Area, Map, Scenario
+    from sim.scenario.map import Map
+    from sim.scenario.model import Scenario
+    from sim.scenario.teams import Area
 
 Start = Literal["rows", "drawn"]
 """Which free cells of its area a squad starts on: the first in row order, or those that the seed draws."""

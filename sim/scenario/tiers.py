@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from ai.plan import FallbackTier
 from sim.explain import problem
 
 if TYPE_CHECKING:
     from sim.scenario.model import Scenario
+
+
+Tiers = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1, max_length=16)]
+"""Names of tiers, in the order in which they are tried."""
+
+
+def check_each_once(tiers: tuple[str, ...]) -> None:
+    """Refuse a list that names a tier twice.
+
+    Raises:
+        PydanticCustomError: it does.
+    """
+    for index, tier in enumerate(tiers):
+        if tier in tiers[:index]:
+            raise problem(f"tiers[{index}]", f"{tier!r} is listed twice; each tier is tried once")
 
 
 def tier_order(scenario: Scenario) -> tuple[str, ...]:
