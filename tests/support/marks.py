@@ -47,7 +47,7 @@ def sentences() -> frozenset[str]:
         returned("sim/systems/inputs.py")
         | returned("sim/director.py")
         | returned("sim/parameters.py")
-        | handed("sim/scenario.py", "problem", within="check_input")
+        | handed("sim/scenario/checks.py", "problem", within="check_input")
         | handed("sim/feed.py", "_complain")
     )
 
