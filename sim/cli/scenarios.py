@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from sim.cli.common import AsJson, print_json, print_table
-from sim.scenario import Scenario, available
+from sim.scenario import available
+from sim.schema import scenario_schema
 from sim.summary import scenarios_table
 
 
@@ -18,7 +19,7 @@ def scenarios(
 ) -> None:
     """List the scenarios that `run` knows by name."""
     if schema:
-        print_json(Scenario.model_json_schema())
+        print_json(scenario_schema())
         return
     found = available()
     if as_json:

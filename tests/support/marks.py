@@ -22,11 +22,11 @@ import pytest
 
 from ai import legality
 from ai.plan import Refusal
-from sim import explain
+from sim import director, explain, feed, parameters
 from sim.actions.base import Refused
-from sim.feed import Streamed
+from sim.scenario import check_input
+from sim.systems import inputs
 from sim.systems.execution import Execution
-from sim.systems.inputs import Inputs
 from tests.support.sentences import handed, returned, said_by
 
 Reason = Refused | Refusal | str
@@ -43,13 +43,8 @@ def covers(*reasons: Reason) -> pytest.MarkDecorator:
 @cache
 def sentences() -> frozenset[str]:
     """Return the sentences with which inputs are refused, `{}` for what is filled in."""
-    return frozenset(
-        returned("sim/systems/inputs.py")
-        | returned("sim/director.py")
-        | returned("sim/parameters.py")
-        | handed("sim/scenario/checks.py", "problem", within="check_input")
-        | handed("sim/feed.py", "_complain")
-    )
+    answers = returned(inputs) | returned(director) | returned(parameters)
+    return frozenset(answers | handed(check_input, "problem") | handed(feed, "_complain"))
 
 
 def all_reasons() -> set[str]:
@@ -112,11 +107,11 @@ def keeping(claims: set[str | None]) -> Iterator[None]:
 _CALLS: dict[CodeType, Callable[[Any], list[Reason]]] = {
     Execution._refuse.__code__: lambda given: [Refused(int(code)) for code in np.unique(given["codes"])],
     explain.problem.__code__: lambda given: [given["reason"]],
-    Streamed._complain.__code__: lambda given: [given["reason"]],
+    feed.Streamed._complain.__code__: lambda given: [given["reason"]],
 }
 """Where refusals are made, and what the arguments say about why."""
 _RETURNS: dict[CodeType, Callable[[Any], list[Reason]]] = {
     legality.refusals.__code__: lambda codes: [Refusal(int(code)) for code in np.unique(codes) if code],
-    Inputs._apply.__code__: lambda sentence: [sentence],
+    inputs.Inputs._apply.__code__: lambda sentence: [sentence],
 }
 """The same for what functions return."""

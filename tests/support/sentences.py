@@ -1,19 +1,21 @@
-"""The sentences that a source file can say, read from its text: what stands between quotes, with `{}` for the rest."""
+"""The sentences that a module or a function can say, read from its source, with `{}` for what is filled in."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from types import FunctionType, ModuleType
 
-ROOT = Path(__file__).parents[2]
+Source = ModuleType | FunctionType
 
 
-def returned(file: str) -> set[str]:
-    """Return the sentences that the functions of a file return, those that answer `str | None`."""
+def returned(source: Source) -> set[str]:
+    """Return the sentences that the functions of a module return, those that answer `str | None`."""
     found: set[str] = set()
-    for node in ast.walk(_parsed(file)):
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.FunctionDef) and node.returns and ast.unparse(node.returns) == "str | None":
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Return) and inner.value is not None:
@@ -21,17 +23,14 @@ def returned(file: str) -> set[str]:
     return found
 
 
-def handed(file: str, function: str, *, within: str = "") -> set[str]:
-    """Return the sentences that a file hands to a function, as its last argument; all of them, or those of one caller.
+def handed(source: Source, function: str) -> set[str]:
+    """Return the sentences that a module or a function hands to another function, as its last argument.
 
     What a call hands on that is no text (a name, another call) is left out: it was made elsewhere.
     """
-    tree: ast.AST = _parsed(file)
-    if within:
-        tree = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == within)
     return {
         text
-        for node in ast.walk(tree)
+        for node in ast.walk(_parsed(source))
         if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).rpartition(".")[2] == function
         for text in _texts(node.args[-1])
     }
@@ -43,8 +42,8 @@ def said_by(sentence: str, templates: Iterable[str]) -> str | None:
     return max(fitting, key=lambda template: (len(template.replace("{}", "")), template.find("{}")), default=None)
 
 
-def _parsed(file: str) -> ast.Module:
-    return ast.parse((ROOT / file).read_text("utf-8"))
+def _parsed(source: Source) -> ast.Module:
+    return ast.parse(textwrap.dedent(inspect.getsource(source)))
 
 
 def _texts(node: ast.expr) -> Iterator[str]:
