@@ -7,7 +7,6 @@ context above all, are the same in every call.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
@@ -15,8 +14,7 @@ from typing import Any, Final
 import httpx
 
 from ai.clients.base import Endpoint, LlmChunk, LlmRequest
-from ai.clients.wire.framing import LineFramer
-from ai.clients.wire.repeats import Repeats
+from ai.clients.wire.reader import EventReader
 from ai.clients.wire.reply import Reply
 from ai.clients.wire.transport import SHARED_KEY, Transport, checked_url, model_and_url, public_name
 from ai.errors import ClientError, ContractError
@@ -94,11 +92,9 @@ class OllamaClient:
         """
         reply = Reply(request, secret=self._wire.key(), inside=self._unopened, clock=self._clock)
         reader = NdjsonReader(reply, self._wire.reported)
-        async with self._wire.stream("/api/chat", self._body(request), request) as pieces:
-            async for data in pieces:
+        async with self._wire.stream("/api/chat", self._body(request), request) as answer:
+            while not reader.done and (data := await answer.read()) is not None:
                 yield reader.feed(data)
-                if reader.done:
-                    break
             last = reader.close()
         self._unopened = reply.unopened
         yield last
@@ -148,63 +144,26 @@ class OllamaClient:
         return Endpoint(True, model_present=True, grammar=False, context=room, flavour=SCHEME)
 
 
-class NdjsonReader:
-    """Turns the bytes of a streamed chat into chunks; `feed` takes any split of the bytes.
+class NdjsonReader(EventReader):
+    """Reads one JSON object a line, up to the one that ends the reply.
 
-    `done` says that nothing more is to be read: after the line that ends the reply, and after a fault, which `close`
-    raises. A stream that ends without such a line was cut: Ollama ends one so when a model repeats itself.
+    A stream that ends without such a line was cut: Ollama ends one so when a model repeats itself.
     """
 
     def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
-        self.done = False
-        self.reply = reply
-        self._reported = reported
-        self._framer = LineFramer()
-        self._repeats = Repeats(_text_alone)
-        self._fault: ClientError | None = None
+        super().__init__(reply, reported)
         self._last: Mapping[str, Any] = {}
 
-    def feed(self, data: bytes) -> LlmChunk:
-        """Read the next bytes and return what they hold, possibly nothing."""
-        try:
-            for repeated, line in self._repeats.runs(self._framer.feed(data)):
-                if self.done:
-                    break
-                if repeated:
-                    self.reply.add(repeated)
-                self._line(line)
-        except ClientError as error:
-            # What came before it is good and is handed on first.
-            self.done, self._fault = True, error
-        return self.reply.take()
+    def place_of_event(self, line: bytes) -> int | None:
+        """Return the beginning of a line that is not blank."""
+        return 0 if line.strip() else None
 
-    def close(self) -> LlmChunk:
-        """Return the last chunk, after the last byte.
+    def not_an_event(self) -> ClientError:
+        """Return the error of a line that is no JSON."""
+        return ClientError("the server sent a line that is not JSON; is this the root of an Ollama?")
 
-        Raises:
-            ClientError: the server reported an error, sent no JSON lines or too much, or the stream ended before the
-                reply did.
-        """
-        if self._fault is not None:
-            raise self._fault
-        if not self.done:
-            self._line(self._framer.rest())
-        if not self.done:
-            raise ClientError("the stream ended before the reply was complete", outcome="cut")
-        counts = {name: self._last[key] for key, name in _COUNTS.items() if type(self._last.get(key)) is int}
-        return self.reply.end(str(self._last.get("done_reason") or "stop"), counts, _timings(self._last))
-
-    def _line(self, line: bytes) -> None:
-        if not line.strip():
-            return
-        try:
-            event = json.loads(line)
-        except (ValueError, RecursionError):
-            raise ClientError("the server sent a line that is not JSON; is this the root of an Ollama?") from None
-        if not isinstance(event, dict):
-            return
-        if event.get("error"):
-            raise self._reported(event["error"])
+    def take(self, event: dict[str, Any]) -> None:
+        """Take in one line: text and thoughts, and whether it is the last."""
         message = event.get("message")
         if isinstance(message, dict):
             content, thinking = message.get("content"), message.get("thinking")
@@ -212,16 +171,26 @@ class NdjsonReader:
         # Either sign of the end will do: some versions leave one of them out.
         if event.get("done") is True or event.get("done_reason"):
             self.done, self._last = True, event
-        self._repeats.learn(line, 0, event)
 
+    def ended(self) -> tuple[str, Mapping[str, int], Mapping[str, float]]:
+        """Return finish, usage and timings.
 
-def _text_alone(event: Any) -> str | None:
-    """Return the piece of the answer in a decoded event that holds nothing else of interest."""
-    match event:
-        case {"message": {"content": str(text), **message}, **more}:
-            known = (message.get("thinking"), more.get("error"), more.get("done"), more.get("done_reason"))
-            return None if any(known) else text
-    return None
+        Raises:
+            ClientError: the stream ended before the reply did.
+        """
+        if not self.done:
+            raise ClientError("the stream ended before the reply was complete", outcome="cut")
+        counts = {name: self._last[key] for key, name in _COUNTS.items() if type(self._last.get(key)) is int}
+        return str(self._last.get("done_reason") or "stop"), counts, _timings(self._last)
+
+    @staticmethod
+    def text_alone(event: Any) -> str | None:
+        """Return the piece of the answer in a line that holds nothing else of interest, else None."""
+        match event:
+            case {"message": {"content": str(text), **message}, **more}:
+                known = (message.get("thinking"), more.get("error"), more.get("done"), more.get("done_reason"))
+                return None if any(known) else text
+        return None
 
 
 def _timings(last: Mapping[str, Any]) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
@@ -12,9 +11,8 @@ import httpx
 
 from ai.clients.base import Endpoint, LlmChunk, LlmRequest
 from ai.clients.wire.flavours import GENERIC, LLAMA_SERVER, OPENAI, OPTIONAL, VLLM, Flavour, body
-from ai.clients.wire.framing import LINE_BYTES_MAX, LineFramer
+from ai.clients.wire.reader import EventReader, decoded
 from ai.clients.wire.redaction import shown
-from ai.clients.wire.repeats import Repeats
 from ai.clients.wire.reply import Reply
 from ai.clients.wire.transport import (
     SHARED_KEY,
@@ -33,7 +31,8 @@ KEY_NAMES: Final = (SHARED_KEY, "OPENAI_API_KEY")
 """Environment variables that may hold the key; the first that is set counts."""
 
 _USAGE: Final = ("prompt_tokens", "completion_tokens")
-_FIELDS: Final = (b"data:", b"event:", b"id:", b"retry:", b":")
+_DATA: Final = b"data:"
+_FIELDS: Final = (_DATA, b"event:", b"id:", b"retry:", b":")
 _HOSTED: Final = "api.openai.com"
 
 
@@ -105,11 +104,9 @@ class OpenAIClient:
             reader = SseReader(self._reply(request), self._wire.reported)
             asked = body(self.flavour, self.model, request, self._refused)
             try:
-                async with self._wire.stream("/chat/completions", asked, request) as pieces:
-                    async for data in pieces:
+                async with self._wire.stream("/chat/completions", asked, request) as answer:
+                    while not reader.done and (data := await answer.read()) is not None:
                         yield reader.feed(data)
-                        if reader.done:
-                            break
                     last = reader.close()
             except RefusedError as error:
                 if error.param not in OPTIONAL - self._refused or error.param not in asked:
@@ -166,85 +163,40 @@ class OpenAIClient:
         return props if isinstance(props, dict) and "total_slots" in props else {}
 
 
-class SseReader:
-    """Turns the bytes of a streamed reply into chunks; `feed` takes any split of the bytes.
-
-    `done` says that nothing more is to be read: after the server's `[DONE]`, and after a fault, which `close` raises.
-    `reported` makes the error of what a server reports inside the stream.
-    """
+class SseReader(EventReader):
+    """Reads server-sent events, up to the server's `[DONE]`."""
 
     def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
-        self.done = False
-        self.reply = reply
-        self._reported = reported
-        self._framer = LineFramer()
-        self._repeats = Repeats(_text_alone)
-        self._fault: ClientError | None = None
+        super().__init__(reply, reported)
         self._seen = False
-        self._idle = 0
         self._finish: str | None = None
         self._refusal: list[str] = []
         self._usage: dict[str, int] = {}
         self._timings: dict[str, float] = {}
 
-    def feed(self, data: bytes) -> LlmChunk:
-        """Read the next bytes and return what they hold, possibly nothing."""
-        try:
-            for repeated, line in self._repeats.runs(self._framer.feed(data)):
-                if self.done:
-                    break
-                if repeated:
-                    self._idle = 0
-                    self.reply.add(repeated)
-                self._line(line)
-        except ClientError as error:
-            # What came before it is good and is handed on first.
-            self.done, self._fault = True, error
-        return self.reply.take()
-
-    def close(self) -> LlmChunk:
-        """Return the last chunk, after the last byte.
+    def place_of_event(self, line: bytes) -> int | None:
+        """Return where the JSON of a `data:` line begins; other fields and comments hold none.
 
         Raises:
-            ClientError: the server reported an error, sent no event stream or too much, the stream ended before the
-                reply did, or the model declined to answer.
+            ClientError: this is no event stream.
         """
-        if self._fault is not None:
-            raise self._fault
-        if not self.done:
-            self._line(self._framer.rest())
-        if self._refusal:
-            raise ClientError(f"the model declines: {shown(''.join(self._refusal), None)}", outcome="refused")
-        if not self.done and self._finish is None:
-            raise ClientError("the stream ended before the reply was complete", outcome="cut")
-        return self.reply.end(self._finish or "stop", self._usage, self._timings)
-
-    def _line(self, line: bytes) -> None:
-        if line.startswith(b"data:"):
-            self._idle, self._seen = 0, True
-            payload = line[len(b"data:") :].strip()
-            if payload == b"[DONE]":
-                self.done = True
-                return
-            event = _decoded(payload)
-            if event is _NO_JSON:
-                raise ClientError("the server sent an event that is not JSON")
-            if isinstance(event, dict):
-                self._event(event)
-                self._repeats.learn(line, len(b"data:"), event)
-            return
-        self._idle += len(line)
+        if line.startswith(_DATA):
+            self._seen = True
+            self.done = line[len(_DATA) :].strip() == b"[DONE]"
+            return None if self.done else len(_DATA)
         if line and not self._seen and not line.startswith(_FIELDS):
-            data = _decoded(line)
+            data = decoded(line)
             if isinstance(data, dict) and data.get("error"):
                 raise self._reported(data["error"])
             raise ClientError("the answer is not an event stream; is this the URL before /chat/completions?")
-        if self._idle > LINE_BYTES_MAX:
-            raise ClientError("the stream goes on and on without an event", outcome="cut")
+        return None
 
-    def _event(self, event: dict[str, Any]) -> None:
-        if event.get("error"):
-            raise self._reported(event["error"])
+    def not_an_event(self) -> ClientError:
+        """Return the error of an event that is no JSON."""
+        return ClientError("the server sent an event that is not JSON")
+
+    def take(self, event: dict[str, Any]) -> None:
+        """Take in one event: text, thoughts, a refusal, how it ended, usage, timings."""
         usage, timings = event.get("usage"), event.get("timings")
         if isinstance(usage, dict):
             self._usage = _usage(usage)
@@ -265,25 +217,27 @@ class SseReader:
         if isinstance(refusal, str):
             self._refusal.append(refusal)
 
+    def ended(self) -> tuple[str, Mapping[str, int], Mapping[str, float]]:
+        """Return finish, usage and timings.
 
-def _text_alone(event: Any) -> str | None:
-    """Return the piece of the answer in a decoded event that holds nothing else of interest."""
-    match event:
-        case {"choices": [{"delta": {"content": str(text), **delta}, **choice}, *_], **more}:
-            other = delta.get("reasoning_content"), delta.get("reasoning"), delta.get("refusal"), more.get("error")
-            known = (choice.get("finish_reason"), more.get("usage"), more.get("timings"), *other)
-            return None if any(known) else text
-    return None
+        Raises:
+            ClientError: the stream ended before the reply did, or the model declined to answer.
+        """
+        if self._refusal:
+            raise ClientError(f"the model declines: {shown(''.join(self._refusal), None)}", outcome="refused")
+        if not self.done and self._finish is None:
+            raise ClientError("the stream ended before the reply was complete", outcome="cut")
+        return self._finish or "stop", self._usage, self._timings
 
-
-_NO_JSON: Final = object()
-
-
-def _decoded(payload: bytes) -> object:
-    try:
-        return json.loads(payload)
-    except (ValueError, RecursionError):
-        return _NO_JSON
+    @staticmethod
+    def text_alone(event: Any) -> str | None:
+        """Return the piece of the answer in an event that holds nothing else of interest, else None."""
+        match event:
+            case {"choices": [{"delta": {"content": str(text), **delta}, **choice}, *_], **more}:
+                other = delta.get("reasoning_content"), delta.get("reasoning"), delta.get("refusal"), more.get("error")
+                known = (choice.get("finish_reason"), more.get("usage"), more.get("timings"), *other)
+                return None if any(known) else text
+        return None
 
 
 def _usage(reported: Mapping[str, Any]) -> dict[str, int]:

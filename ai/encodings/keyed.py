@@ -9,7 +9,7 @@ keys.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from ai.actions import ToolRegistry
 from ai.encodings.base import CACHED, Encoding, Group, Offer, groups, offers
 from ai.parse import SlotScanner, raw_steps
 from ai.snapshot import SnapshotBatch
+from ai.written import WrittenJson
 
 
 class KeyedJson(Encoding):
@@ -30,28 +31,31 @@ class KeyedJson(Encoding):
     def schema(self, batch: SnapshotBatch, registry: ToolRegistry) -> Mapping[str, Any]:
         """Return the JSON schema of the reply: every slot exactly once, in order, each with its agent's legal steps."""
         size = batch.map.width, batch.map.height
-        definitions: dict[str, Any] = {}
-        steps: dict[Offer, dict[str, str]] = {}
-        plans: dict[tuple[Offer, ...], dict[str, str]] = {}
-        properties: dict[str, Any] = {}
+        definitions: dict[str, WrittenJson] = {}
+        steps: dict[Offer, str] = {}
+        plans: dict[tuple[Offer, ...], str] = {}
+        properties: dict[str, WrittenJson] = {}
         for slot, own in enumerate(offers(batch, registry), 1):
             if own not in plans:
                 for offer in own:
                     if offer not in steps:
-                        steps[offer] = _defined(definitions, f"s{len(steps) + 1}", _steps(self, registry, offer, *size))
-                plan = self.plan_schema([steps[offer] for offer in own])
-                plans[own] = _defined(definitions, f"plan{len(plans) + 1}", plan)
-            properties[f"a{slot}"] = plans[own]
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": list(properties),
-            "additionalProperties": False,
-            "$defs": definitions,
-        }
+                        steps[offer] = name = f"s{len(steps) + 1}"
+                        definitions[name] = _steps(self, registry, offer, *size)
+                plans[own] = name = f"plan{len(plans) + 1}"
+                definitions[name] = _plan(self, tuple(steps[offer] for offer in own))
+            properties[f"a{slot}"] = _reference(plans[own])
+        return WrittenJson(
+            {
+                "type": "object",
+                "properties": properties,
+                "required": list(properties),
+                "additionalProperties": False,
+                "$defs": definitions,
+            }
+        )
 
     @abstractmethod
-    def plan_schema(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    def plan_schema(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the schema of a plan from those of its possible steps."""
 
     @abstractmethod
@@ -75,17 +79,26 @@ class KeyedJson(Encoding):
         return "{" + ",".join(f'"{slot}":{text}' for slot, text in texts.items()) + "}"
 
 
-def _defined(definitions: dict[str, Any], name: str, schema: dict[str, Any]) -> dict[str, str]:
-    """Define a schema under a name and return the reference to it."""
-    definitions[name] = schema
-    return {"$ref": f"#/$defs/{name}"}
+# Parts are kept with their text: a schema is put together from the same few, call after call.
 
 
 @lru_cache(maxsize=CACHED)
-def _steps(encoding: KeyedJson, registry: ToolRegistry, offer: Offer, width: int, height: int) -> dict[str, Any]:
+def _reference(name: str) -> WrittenJson:
+    """Return the reference to a definition."""
+    return WrittenJson({"$ref": f"#/$defs/{name}"})
+
+
+@lru_cache(maxsize=CACHED)
+def _plan(encoding: KeyedJson, steps: tuple[str, ...]) -> WrittenJson:
+    """Return the schema of a plan of the steps that are defined under these names."""
+    return WrittenJson(encoding.plan_schema([_reference(name) for name in steps]))
+
+
+@lru_cache(maxsize=CACHED)
+def _steps(encoding: KeyedJson, registry: ToolRegistry, offer: Offer, width: int, height: int) -> WrittenJson:
     """Return the schema of the steps that an offer stands for."""
     schemas: list[dict[str, Any]] = []
     for group in groups(registry)[offer.roles]:
         whole = registry.step_schema(group.spec.name, width=width, height=height, targets=offer.targets)
         schemas += encoding.step_schemas(group, whole["properties"])
-    return {"anyOf": schemas}
+    return WrittenJson({"anyOf": schemas})

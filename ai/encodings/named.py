@@ -22,9 +22,9 @@ class NamedJson(KeyedJson):
         """Return the sentence of the system message that says how to reply."""
         return 'Reply with one minified JSON object, one plan for each slot, no other text: {"a1":{"steps":[...]},...}.'
 
-    def plan_schema(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    def plan_schema(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the schema of a plan: an object with the list of its steps."""
-        listed = {"type": "array", "items": {"anyOf": steps}, "minItems": 1, "maxItems": PLAN_STEPS_MAX}
+        listed = {"type": "array", "items": {"anyOf": list(steps)}, "minItems": 1, "maxItems": PLAN_STEPS_MAX}
         return {"type": "object", "properties": {"steps": listed}, "required": ["steps"], "additionalProperties": False}
 
     def step_schemas(self, group: Group, properties: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -26,9 +26,9 @@ class TupleJson(KeyedJson):
             'step a list of the verb and its arguments in order: {"a1":[["Verb",1,2],...],...}.'
         )
 
-    def plan_schema(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    def plan_schema(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return the schema of a plan: the list of its steps."""
-        return {"type": "array", "items": {"anyOf": steps}, "minItems": 1, "maxItems": PLAN_STEPS_MAX}
+        return {"type": "array", "items": {"anyOf": list(steps)}, "minItems": 1, "maxItems": PLAN_STEPS_MAX}
 
     def step_schemas(self, group: Group, properties: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return one list for each number of arguments that may be given.

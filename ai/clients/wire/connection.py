@@ -10,11 +10,14 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 TAKE_BYTES: Final = 65_536
 """Bytes that are taken at one look at most."""
+
+Addresses = list[tuple[Any, ...]]
+"""What the resolver gives: family, kind, protocol, name, address."""
 
 
 class Connection:
@@ -23,19 +26,21 @@ class Connection:
     def __init__(self, raw: socket.socket) -> None:
         self._socket = raw
         self._tls: _Tls | None = None
+        self._watched = False
 
     @classmethod
-    async def to(cls, host: str, port: int, tls: ssl.SSLContext | None, *, timeout_s: float | None) -> Connection:
+    async def to(cls, host: str, port: int, tls: ssl.SSLContext | None, *, timeout_s: float) -> Connection:
         """Return a connection to a host.
 
         Raises:
             TimeoutError: there is none in time.
             OSError: nobody listens there, or the certificate is not to be trusted.
         """
-        async with asyncio.timeout(timeout_s):
-            connection = cls(await _connected(host, port, timeout_s))
+        ends = asyncio.get_running_loop().time() + timeout_s
+        connection = cls(await _connected(host, port, ends))
+        if tls is not None:
             try:
-                if tls is not None:
+                async with asyncio.timeout_at(ends):
                     await connection._secure(tls, host)
             except BaseException:
                 connection.close()
@@ -49,7 +54,12 @@ class Connection:
             OSError: the other side has gone.
         """
         sealed = data if self._tls is None else self._tls.sealed(data)
-        await asyncio.get_running_loop().sock_sendall(self._socket, sealed)
+        try:
+            sent = self._socket.send(sealed)
+        except BlockingIOError:
+            sent = 0
+        if sent < len(sealed):
+            await asyncio.get_running_loop().sock_sendall(self._socket, sealed[sent:])
 
     def look(self) -> bytes | None:
         """Return what has come, up to `TAKE_BYTES`; None where nothing has, no bytes at the end.
@@ -63,43 +73,44 @@ class Connection:
             return None
         return data if self._tls is None else self._tls.opened(data)
 
-    async def wait(self, timeout_s: float | None) -> bytes:
-        """Return what comes next, no bytes at the end.
+    def watch(self, woken: Callable[[], None]) -> bool:
+        """Call back whenever there is something to look at; False where the system cannot tell."""
+        try:
+            # By its number: for a socket that it does not know yet, the selector would make a text with both addresses.
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), woken)
+        except NotImplementedError:
+            return False
+        self._watched = True
+        return True
 
-        Raises:
-            TimeoutError: nothing has come in time.
-            OSError: the connection broke.
+    def gather(self, ended: Callable[[], None]) -> None:
+        """From now on call back once only: when the other side has closed, or as much has come as one look takes.
+
+        Where the system cannot tell, looks alone find out.
         """
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(timeout_s):
-            while True:
-                data = await loop.sock_recv(self._socket, TAKE_BYTES)
-                opened = data if self._tls is None else self._tls.opened(data)
-                if opened is not None:
-                    return opened
-
-    def watch(self, ended: Callable[[], None]) -> None:
-        """Call back once, when the other side has closed or as much has come as one look takes.
-
-        From then on `wait` is of no use. Where the system cannot tell, looks alone find out.
-        """
-        loop = asyncio.get_running_loop()
 
         def woken() -> None:
-            loop.remove_reader(self._socket)
+            self._unwatch()
             ended()
 
-        with suppress(OSError, NotImplementedError):
+        try:
             # Below its low-water mark a socket counts as readable only when it has ended.
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, TAKE_BYTES)
-            loop.add_reader(self._socket, woken)
+        except OSError:
+            self._unwatch()
+        else:
+            self.watch(woken)
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""
         if self._socket.fileno() >= 0:
-            with suppress(NotImplementedError):
-                asyncio.get_running_loop().remove_reader(self._socket)
+            self._unwatch()
             self._socket.close()
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._watched = False
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
 
     async def _secure(self, context: ssl.SSLContext, host: str) -> None:
         """Begin TLS."""
@@ -154,24 +165,22 @@ class _Tls:
         return b"".join(parts)
 
 
-async def _connected(host: str, port: int, timeout_s: float | None) -> socket.socket:
+async def _connected(host: str, port: int, ends: float) -> socket.socket:
     """Return a socket connected to the first address of a host that answers; each has its share of the time."""
     loop = asyncio.get_running_loop()
-    try:
-        # An address needs no resolver, and so no thread.
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError:
-        raise OSError("no host can have this name") from None
+    found = _numeric(host, port)
+    if not found:
+        async with asyncio.timeout_at(ends):
+            found = await _resolved(host, port)
     fault: OSError = OSError("the host has no address")
-    for family, kind, protocol, _, address in found:
+    for number, (family, kind, protocol, _, address) in enumerate(found):
         raw = socket.socket(family, kind, protocol)
         try:
             raw.setblocking(False)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(None if timeout_s is None else timeout_s / len(found)):
-                await loop.sock_connect(raw, address)
+            if not _connects_at_once(raw, address):
+                async with asyncio.timeout((ends - loop.time()) / (len(found) - number)):
+                    await loop.sock_connect(raw, address)
         except OSError as error:
             raw.close()
             fault = error
@@ -181,3 +190,30 @@ async def _connected(host: str, port: int, timeout_s: float | None) -> socket.so
         else:
             return raw
     raise fault
+
+
+def _connects_at_once(raw: socket.socket, address: Any) -> bool:
+    """Begin to connect; on one machine that is all, and a second try says so."""
+    for _ in range(2):
+        try:
+            raw.connect(address)
+        except BlockingIOError:
+            continue
+        return True
+    return False
+
+
+@lru_cache(maxsize=64)
+def _numeric(host: str, port: int) -> Addresses:
+    """Return the address that a host's name itself is, none where it needs a resolver, and so a thread."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except (socket.gaierror, UnicodeError):
+        return []
+
+
+async def _resolved(host: str, port: int) -> Addresses:
+    try:
+        return await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError("no host can have this name") from None

@@ -17,14 +17,14 @@ REPLY_BYTES_MAX: Final = 8 * 2**20
 
 
 class LineFramer:
-    """Cuts bytes into lines, whatever the pieces they arrive in; time is linear and memory bounded by one line."""
+    """Gathers bytes until lines are whole, whatever the pieces; time is linear and memory bounded by one line."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._size = 0
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that these bytes complete, without their line ends.
+    def feed(self, data: bytes) -> bytes:
+        """Return the lines that these bytes complete, as one text with their line ends.
 
         Raises:
             ClientError: a line or the whole reply is too long.
@@ -32,15 +32,21 @@ class LineFramer:
         self._size += len(data)
         if self._size > REPLY_BYTES_MAX:
             raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
-        lines: list[bytes] = []
-        if b"\n" in data:
-            *lines, data = (bytes(self._buffer) + data).split(b"\n")
+        end = data.rfind(b"\n") + 1
+        lines = b""
+        if end:
+            lines = bytes(self._buffer) + data[:end]
             self._buffer.clear()
-        self._buffer += data
-        if max(len(self._buffer), *map(len, lines), 0) > LINE_BYTES_MAX:
+        self._buffer += data[end:]
+        if len(self._buffer) > LINE_BYTES_MAX or _longest(lines) > LINE_BYTES_MAX:
             raise ClientError(f"a line of the reply is longer than {LINE_BYTES_MAX} bytes", outcome="cut")
-        return [line.removesuffix(b"\r") for line in lines]
+        return lines
 
     def rest(self) -> bytes:
         """Return what stands after the last newline: the last line of a server that does not end it."""
         return bytes(self._buffer).removesuffix(b"\r")
+
+
+def _longest(lines: bytes) -> int:
+    """Return the length of the longest line, or that of all of them where it is no matter."""
+    return len(lines) if len(lines) <= LINE_BYTES_MAX else max(map(len, lines.split(b"\n")))

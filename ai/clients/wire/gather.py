@@ -1,11 +1,12 @@
-"""An httpx transport for replies that come token by token: it looks at them now and then and takes what has gathered.
+"""Calls whose replies come token by token: a look at them now and then takes what has gathered.
 
 A server that writes fifty tokens a second wakes an ordinary reader fifty times a second, for each of its calls. This
 one looks again after a share of the time that the call has taken so far, and at once when the reply has ended: what has
 come is known a little later than it was sent, the whole no later. Looks fall on multiples of the wait, on the loop's
 clock, so that all calls of a batch are looked at in one turn of the loop.
 
-Each call has a connection of its own, closed with it. Proxies are not known here.
+Each call has a connection of its own, closed with it. Nothing here is ever cancelled from inside. Proxies are not known
+here.
 """
 
 from __future__ import annotations
@@ -13,73 +14,74 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from functools import lru_cache
 from typing import Final
 
-import h11
 import httpx
 
+from ai.clients.wire.call import BROKEN, HUNG_UP, NO_CONNECTION, NOTHING_IN_TIME, Call
 from ai.clients.wire.connection import Connection
-from ai.clients.wire.http1 import Body, Exchange
+from ai.clients.wire.http1 import AnswerHead, Body, request_head
 from ai.errors import ClientError
 
-GATHER_S: Final = 0.5
+GATHER_S: Final = 1.0
 """Longest wait between two looks at a reply, seconds; a power of two."""
 GATHER_MIN_S: Final = 2.0**-9
 """Shortest wait between two looks, seconds; a power of two."""
-GATHER_SHARE: Final = 1 / 4
+GATHER_SHARE: Final = 1 / 2
 """The longest wait as a share of the time that the call has taken so far."""
-LEFT: Final = "left_s"
-"""The extension of a request that says how many seconds are left until nobody waits for it any more."""
 
 _PORTS: Final = {"http": 80, "https": 443}
+_HEADS_KEPT: Final = 8
+"""Heads of requests that are kept: they are the same but for the path and the key."""
 
 
-class GatherTransport(httpx.AsyncBaseTransport):
-    """Makes every call on a connection of its own; `tls` is the context for https."""
+class GatherCaller:
+    """Makes every call to the server at `url` on a connection of its own; `tls` is the context for https.
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
-        self._tls = tls
-        self._tls.set_alpn_protocols(["http/1.1"])
+    A URL's host and path are put together here as the HTTP library writes them.
+    """
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request and return its answer once the head has come.
+    def __init__(self, url: str, tls: ssl.SSLContext) -> None:
+        self._url = httpx.URL(url)
+        self._host = self._url.raw_host.decode()
+        self._port = self._url.port or _PORTS[self._url.scheme]
+        self._tls = tls if self._url.scheme == "https" else None
+        tls.set_alpn_protocols(["http/1.1"])
+        self._head = lru_cache(maxsize=_HEADS_KEPT)(self._written)
+
+    async def send(self, call: Call) -> GatheredAnswer:
+        """Send a call and return its answer once the head has come.
 
         Raises:
-            httpx.TransportError: no connection, no answer in time, or the server hung up before it answered.
-            ClientError: what answers speaks no HTTP.
+            ClientError: as `Caller.send`.
         """
-        timeouts = request.extensions["timeout"]
-        left_s = request.extensions.get(LEFT)
         begun = asyncio.get_running_loop().time()
-        url = request.url
-        exchange = Exchange(request.method, url.raw_path, request.headers.raw, await request.aread())
-        with _told(httpx.ConnectTimeout, httpx.ConnectError):
-            tls = self._tls if url.scheme == "https" else None
-            port = url.port or _PORTS[url.scheme]
-            connection = await Connection.to(url.raw_host.decode(), port, tls, timeout_s=timeouts["connect"])
+        sent = b"%b\r\nContent-Length: %d\r\n\r\n%b" % (
+            self._head(call.method, call.path, tuple(call.headers.items())),
+            len(call.content),
+            call.content,
+        )
         try:
-            with _told(httpx.WriteTimeout, httpx.WriteError):
-                async with asyncio.timeout(timeouts["write"]):
-                    await connection.send(exchange.sent)
-            first = b""
-            while exchange.body is None:
-                with _told(httpx.ReadTimeout, httpx.ReadError):
-                    data = await connection.wait(timeouts["read"])
-                if not data:
-                    raise httpx.RemoteProtocolError("the server hung up before it answered")
-                first = exchange.feed(data)
-        except h11.RemoteProtocolError:
-            connection.close()
-            raise ClientError("what answers there speaks no HTTP; check the URL") from None
+            connection = await Connection.to(self._host, self._port, self._tls, timeout_s=call.connect_s)
+        except TimeoutError:
+            raise ClientError(NOTHING_IN_TIME, outcome="timeout") from None
+        except OSError:
+            raise ClientError(NO_CONNECTION) from None
+        answer = GatheredAnswer(connection, call, begun)
+        try:
+            await answer.open(sent)
         except BaseException:
-            connection.close()
+            await answer.aclose()
             raise
-        ends = math.inf if left_s is None else begun + left_s
-        silence_s = math.inf if timeouts["read"] is None else timeouts["read"]
-        stream = _Stream(connection, exchange.body, first, begun=begun, ends=ends, silence_s=silence_s)
-        return httpx.Response(exchange.status, headers=list(exchange.headers), stream=stream)
+        return answer
+
+    async def aclose(self) -> None:
+        """Do nothing: no connection outlives its call."""
+
+    def _written(self, method: str, path: str, headers: tuple[tuple[str, str], ...]) -> bytes:
+        target = self._url.raw_path.decode().rstrip("/") + path
+        return request_head(method, target, {"Host": self._url.netloc.decode(), **dict(headers)})
 
 
 def next_look(now: float, begun: float, ends: float) -> float:
@@ -94,63 +96,109 @@ def next_look(now: float, begun: float, ends: float) -> float:
     return now - now % interval + interval
 
 
-class _Stream(httpx.AsyncByteStream):
-    """The body of one answer, in the pieces in which it was taken; an empty one for a look that found nothing.
+class GatheredAnswer:
+    """One answer, in the pieces in which it was taken; an empty one for a look that found nothing."""
 
-    `silence_s` is how long nothing may come.
-    """
-
-    def __init__(
-        self, connection: Connection, body: Body, first: bytes, *, begun: float, ends: float, silence_s: float
-    ) -> None:
+    def __init__(self, connection: Connection, call: Call, begun: float) -> None:
+        self.status = 0
+        self.retry_after: str | None = None
         self._connection = connection
-        self._body = body
-        self._first = first
+        self._silence_s = call.silence_s
         self._begun = begun
-        self._ends = ends
-        self._silence_s = silence_s
+        self._ends = math.inf if call.left_s is None else begun + call.left_s
+        self._heard = begun
+        self._body: Body | None = None
+        self._first = b""
+        self._given = False
         self._ended = False
-        self._turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        connection.watch(self._at_end)
+        self._loop = asyncio.get_running_loop()
+        self._turn: asyncio.Future[None] = self._loop.create_future()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        loop, body = asyncio.get_running_loop(), self._body
-        heard, begun = loop.time(), bool(self._first)
-        if begun:
-            yield self._first
-        while not body.done:
-            await self._wait(heard + self._silence_s)
+    async def open(self, sent: bytes) -> None:
+        """Send the request and read the head of the answer.
+
+        Raises:
+            ClientError: the server hung up, is silent for too long, or speaks no HTTP.
+        """
+        head = AnswerHead()
+        try:
+            async with asyncio.timeout(self._silence_s):
+                await self._connection.send(sent)
+        except TimeoutError:
+            raise ClientError(NOTHING_IN_TIME, outcome="timeout") from None
+        except OSError:
+            raise ClientError(HUNG_UP, hung_up=True) from None
+        self._heard = self._loop.time()
+        told = self._connection.watch(self._wake)
+        while head.body is None:
+            silent = self._heard + self._silence_s
+            await self._woken(silent if told else next_look(self._loop.time(), self._begun, min(self._ends, silent)))
             try:
                 data = self._connection.look()
             except OSError:
-                raise httpx.ReadError("the connection failed") from None
-            if data is None:
-                if self._ended:
-                    # It was much, and not the end.
-                    self._ended = False
-                    self._connection.watch(self._at_end)
-                if loop.time() - heard >= self._silence_s:
-                    raise httpx.ReadTimeout("nothing in time")
-                if begun:
-                    yield b""
-                continue
-            part = body.feed(data)
-            if not data and not body.done:
-                raise httpx.RemoteProtocolError("the server hung up in the middle of its answer")
-            heard, begun = loop.time(), True
-            yield part
+                data = b""
+            if data:
+                self._heard = self._loop.time()
+                self._first = head.feed(data)
+            elif data is not None:
+                raise ClientError(HUNG_UP, hung_up=True)
+            elif self._loop.time() >= silent:
+                raise ClientError(NOTHING_IN_TIME, outcome="timeout")
+        self._connection.gather(self._at_end)
+        self._body = head.body
+        self.status = head.status
+        retry_after = head.headers.get(b"retry-after")
+        self.retry_after = None if retry_after is None else retry_after.decode("latin-1")
+
+    async def read(self) -> bytes | None:
+        """Return what has come of the body since the last time, possibly nothing; None after its end.
+
+        Raises:
+            ClientError: as `Answer.read`.
+        """
+        body = self._body
+        assert body is not None
+        if self._first:
+            first, self._first, self._given = self._first, b"", True
+            return first
+        while not body.done:
+            await self._next_look()
+            try:
+                data = self._connection.look()
+            except OSError:
+                raise ClientError(BROKEN) from None
+            if data is not None:
+                self._heard, self._given = self._loop.time(), True
+                part = body.feed(data)
+                return part if data or body.done else None
+            if self._ended:
+                # It was much, and not the end.
+                self._ended = False
+                self._connection.gather(self._at_end)
+            if self._loop.time() - self._heard >= self._silence_s:
+                raise ClientError(NOTHING_IN_TIME, outcome="timeout")
+            if self._given:
+                return b""
         if body.broken:
             raise ClientError("the server broke the framing of its answer")
+        return None
 
-    async def _wait(self, silent: float) -> None:
-        """Wait for the next look; at the time `silent` the reply has been so for too long."""
-        loop = asyncio.get_running_loop()
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    async def _next_look(self) -> None:
         if self._ended:
             # There is more, and no need to wait for it; but other calls have their turn.
             await asyncio.sleep(0)
-            return
-        self._turn = loop.create_future()
-        timer = loop.call_at(next_look(loop.time(), self._begun, min(self._ends, silent)), self._wake)
+        else:
+            ends = min(self._ends, self._heard + self._silence_s)
+            await self._woken(next_look(self._loop.time(), self._begun, ends))
+
+    async def _woken(self, at: float) -> None:
+        """Wait until the connection has something to tell, or a time has come."""
+        self._turn = self._loop.create_future()
+        timer = self._loop.call_at(at, self._wake)
         try:
             await self._turn
         finally:
@@ -163,18 +211,3 @@ class _Stream(httpx.AsyncByteStream):
     def _at_end(self) -> None:
         self._ended = True
         self._wake()
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-
-@contextmanager
-def _told(timeout: type[httpx.TimeoutException], fault: type[httpx.NetworkError]) -> Iterator[None]:
-    """Turn faults of the network into those of httpx."""
-    try:
-        yield
-    except TimeoutError:
-        raise timeout("nothing in time") from None
-    except OSError:
-        raise fault("the connection failed") from None

@@ -1,26 +1,31 @@
-"""HTTP/1.1 without I/O, as much as one streamed call needs: a request, the head of its answer, the body's framing.
+"""HTTP/1.1 without I/O, as much as one streamed call needs: the head of a request, that of an answer, a body's framing.
 
-Heads are written and read by h11. Bodies are not: of what a streamed call costs, h11's events were the largest part.
+Written here because of what a call costs: a model writes token by token, each in a chunk of its own, and a general
+library makes an object of each. What is accepted is less than such a library accepts, and never more.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final, Protocol
 
-import h11
+from ai.errors import ClientError
 
 HEAD_BYTES_MAX: Final = 65_536
-"""Bytes that the head of an answer may have."""
+"""Bytes that the heads of an answer may have, those that only announce it included."""
 SIZE_BYTES_MAX: Final = 1024
 """Bytes that the line with a chunk's size may have, extensions included."""
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 _LINE_END: Final = b"\r\n"
 _SIZE: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
 _BODILESS: Final = (204, 304)
+_HEAD_END: Final = re.compile(rb"\n\r?\n")
+_START: Final = b"HTTP/1."
+_STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})(?: [^\x00\r\n\v\f]*)?")
+_FIELD: Final = re.compile(rb"([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*((?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?)[ \t]*")
+_LENGTH: Final = re.compile(rb"[0-9]{1,20}")
+_SENT: Final = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*")
 
 
 class Body(Protocol):
@@ -37,40 +42,85 @@ class Body(Protocol):
         ...
 
 
-class Exchange:
-    """One call: `sent` is the request as bytes, `feed` reads the answer up to its body.
-
-    Afterwards `status`, `headers` and `body` are the answer's; until its head is whole, `body` is None.
+def request_head(method: str, target: str, headers: Mapping[str, str]) -> bytes:
+    """Return the head of a request without its end, so that the length of its content can follow.
 
     Raises:
-        h11.LocalProtocolError: the request is none.
+        ValueError: a part holds what no head may, a line end above all.
+    """
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+    if not all(map(_SENT.fullmatch, lines)):
+        raise ValueError("a head takes visible ASCII characters only")
+    return "\r\n".join(lines).encode()
+
+
+class AnswerHead:
+    """Reads the head of an answer, whatever the pieces it arrives in, up to its body.
+
+    `status`, `headers` (names in lower case) and `body` are the answer's; until its head is whole, `body` is None.
     """
 
-    def __init__(self, method: str, target: bytes, headers: Headers, content: bytes) -> None:
+    def __init__(self) -> None:
         self.status = 0
-        self.headers: Headers = ()
+        self.headers: dict[bytes, bytes] = {}
         self.body: Body | None = None
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=HEAD_BYTES_MAX)
-        request = h11.Request(method=method, target=target, headers=list(headers))
-        events = (request, h11.Data(data=content), h11.EndOfMessage())
-        self.sent = b"".join(self._h11.send(event) or b"" for event in events)
+        self._read = bytearray()
+        self._size = 0
 
     def feed(self, data: bytes) -> bytes:
         """Read bytes of the head and return what they hold of the body.
 
         Raises:
-            h11.RemoteProtocolError: the answer is no HTTP, or its head is too long.
+            ClientError: the answer is no HTTP, or its head is too long.
         """
-        self._h11.receive_data(data)
-        while True:
-            event = self._h11.next_event()
-            if event is h11.NEED_DATA:
+        seen = max(len(self._read) - 2, 0)
+        self._read += data
+        self._size += len(data)
+        while self.body is None:
+            end = _HEAD_END.search(self._read, seen)
+            size = self._size - len(self._read) + (len(self._read) if end is None else end.end())
+            if size > HEAD_BYTES_MAX or self._read[: len(_START)] != _START[: len(self._read)]:
+                raise _no_http()
+            if end is None:
                 return b""
-            if isinstance(event, h11.Response):
-                break
-        self.status, self.headers = event.status_code, event.headers.raw_items()
-        self.body = _body(event)
-        return self.body.feed(self._h11.trailing_data[0])
+            self._take(bytes(self._read[: end.start()]))
+            del self._read[: end.end()]
+            seen = 0
+        return self.body.feed(bytes(self._read)) if self._read else b""
+
+    def _take(self, head: bytes) -> None:
+        """Read one whole head; one that only announces the answer is passed over."""
+        first, *lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
+        status = _STATUS.fullmatch(first)
+        fields = [_FIELD.fullmatch(line) for line in lines]
+        if status is None or None in fields:
+            raise _no_http()
+        self.status = int(status[1])
+        if self.status >= 200:
+            self.body = self._body([(field[1].lower(), field[2]) for field in fields if field is not None])
+        elif self.status < 100 or self.status == 101:
+            raise _no_http()
+
+    def _body(self, fields: list[tuple[bytes, bytes]]) -> Body:
+        """Return how the body is framed (RFC 9112, 6.3)."""
+        self.headers = dict(fields)
+        codings = [value for name, value in fields if name == b"transfer-encoding"]
+        lengths = {
+            part.strip(b" \t") for name, value in fields if name == b"content-length" for part in value.split(b",")
+        }
+        if len(codings) > 1 or len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+            raise _no_http()
+        if codings and codings[0].lower() != b"chunked":
+            raise _no_http()
+        if self.status in _BODILESS:
+            return Measured(0)
+        if codings:
+            return Chunked()
+        return Measured(int(lengths.pop())) if lengths else Unmeasured()
+
+
+def _no_http() -> ClientError:
+    return ClientError("what answers there speaks no HTTP; check the URL")
 
 
 class Chunked:
@@ -92,6 +142,9 @@ class Chunked:
             self._left -= place
         else:
             data = self._rest + data
+        if not self._left:
+            whole, place = _plain_chunks(data, place)
+            parts += whole
         while not self._left and not self.done:
             size = _SIZE.match(data, place)
             if size is None:
@@ -106,6 +159,23 @@ class Chunked:
         if not self.done and not _may_be_size(self._rest):
             self.done = self.broken = True
         return b"".join(parts)
+
+
+def _plain_chunks(data: bytes, place: int) -> tuple[list[bytes], int]:
+    """Return the chunks that begin at a place, and where they end, if they are as nearly all servers write them.
+
+    That is: whole, with their size in lower case, and without a line end of HTTP inside. Where the text between every
+    two line ends has just the length that stands before it, it is what reading size by size gives, many at a time.
+    """
+    lines = data[place:].split(_LINE_END)
+    # An empty text, then size and chunk by turns; the last line may not be whole.
+    chunks = lines[2:-1:2]
+    if chunks and not chunks[-1]:
+        chunks.pop()  # the end of the body
+    sizes = [b"%x" % len(chunk) for chunk in chunks]
+    if lines[0] or lines[1 : 2 * len(chunks) : 2] != sizes or b"" in chunks:
+        return [], place
+    return chunks, place + sum(map(len, lines[: 2 * len(chunks) + 1])) + 2 * len(_LINE_END) * len(chunks)
 
 
 class Measured:
@@ -135,16 +205,6 @@ class Unmeasured:
         """Return the bytes."""
         self.done = not data
         return data
-
-
-def _body(head: h11.Response) -> Body:
-    """Return how the body is framed (RFC 9112, 6.3); h11 has checked the two headers."""
-    headers = dict(head.headers)
-    if head.status_code in _BODILESS:
-        return Measured(0)
-    if b"transfer-encoding" in headers:
-        return Chunked()
-    return Measured(int(headers[b"content-length"])) if b"content-length" in headers else Unmeasured()
 
 
 def _may_be_size(rest: bytes) -> bool:

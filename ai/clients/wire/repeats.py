@@ -1,4 +1,4 @@
-"""Events that repeat one before in everything but their text: recognised by one regular expression each, not decoded.
+"""Events that repeat one before in everything but their text: recognised all at once by one pattern, not decoded.
 
 Of the events of a streamed reply nearly all are such: the server writes the same names, ids and marks around each
 token.
@@ -9,17 +9,24 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
-_LITERAL: Final = rb'((?:[^"\\\x00-\x1f\x80-\xff]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)'
+_PLAIN: Final = rb'[^"\\\x00-\x1f\x80-\xff]*+'
+_DIGITS: Final = rb"[0-9]++"
+_LITERAL: Final = rb'(%b(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})%b)*+)' % (_PLAIN, _PLAIN)
 """What may stand between the quotes of a JSON string; text beyond ASCII only as escapes."""
 _FIELD: Final = re.compile(rb'"content":[ ]?"' + _LITERAL + rb'"')
-_IGNORED: Final = re.compile(rb'(?<="created_at":")[^"\\]*|(?<="obfuscation":")[^"\\]*')
-"""Values that are another in each event and of no interest."""
-_ANY: Final = rb'[^"\\\x00-\x1f\x80-\xff]*+'
+_IGNORED: Final = re.compile(
+    rb'(?<="created":)([0-9]+)|(?:(?<="id":")|(?<="created_at":")|(?<="obfuscation":"))[^"\\]*'
+)
+"""Values that are another in each event, or each reply, and of no interest: numbers, and texts."""
 _PROBE: Final = "\u2026?"
 """A text put in place of the real one, to see that it stands for nothing else."""
+_PROBE_LITERAL: Final = json.dumps(_PROBE)[1:-1].encode()
 _LEARNT_MAX: Final = 4
+_PATTERNS_KEPT: Final = 64
+"""Patterns that are kept for other replies: some servers write the same marks in all of them."""
 
 
 class Repeats:
@@ -34,21 +41,27 @@ class Repeats:
         self._same: re.Pattern[bytes] | None = None
         self._left = _LEARNT_MAX
 
-    def runs(self, lines: list[bytes]) -> Iterator[tuple[str, bytes]]:
+    def runs(self, lines: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield each line that repeats nothing, and before it the joined texts of those that do; the last may be empty.
 
-        What is learnt from a line counts for those after it.
+        What is learnt from a line counts for those after it, or at least for those of the next time. Empty lines count
+        for nothing.
         """
+        place = 0
+        while self._same is None and place < len(lines):
+            end = lines.index(b"\n", place) + 1
+            if line := _bare(lines[place:end]):
+                yield "", line
+            place = end
+        if self._same is None:
+            return
         literals: list[bytes] = []
-        for line in lines:
+        for literal, line in self._same.findall(lines, place):
             if not line:
-                continue
-            match = None if self._same is None else self._same.fullmatch(line)
-            if match is None:
-                yield _joined(literals), line
+                literals.append(literal)
+            elif other := _bare(line):
+                yield _joined(literals), other
                 literals.clear()
-            else:
-                literals.append(match[1])
         if literals:
             yield _joined(literals), b""
 
@@ -60,10 +73,15 @@ class Repeats:
         if field is None:
             return
         self._left -= 1
-        before, after = (_IGNORED.split(part) for part in (line[: field.start(1)], line[field.end(1) :]))
-        probed = json.loads((b"".join(before) + json.dumps(_PROBE)[1:-1].encode() + b"".join(after))[start:])
-        if self._text_of(probed) == _PROBE:
-            self._same = re.compile(_pattern(before) + _LITERAL + _pattern(after))
+        before, after = line[start : field.start(1)], line[field.end(1) :]
+        probed = b"%b%b%b" % (_IGNORED.sub(_nothing, before), _PROBE_LITERAL, _IGNORED.sub(_nothing, after))
+        if self._text_of(json.loads(probed)) == _PROBE:
+            self._same = _compiled(re.escape(line[:start]) + _pattern(before), _pattern(after))
+
+
+def _bare(line: bytes) -> bytes:
+    """Return a line without its end."""
+    return line[:-1].removesuffix(b"\r")
 
 
 def _joined(literals: list[bytes]) -> str:
@@ -71,5 +89,21 @@ def _joined(literals: list[bytes]) -> str:
     return str(json.loads(b'"%b"' % b"".join(literals))) if literals else ""
 
 
-def _pattern(parts: list[bytes]) -> bytes:
-    return _ANY.join(map(re.escape, parts))
+def _nothing(ignored: re.Match[bytes]) -> bytes:
+    """Return what may stand in place of an ignored value."""
+    return b"" if ignored[1] is None else b"0"
+
+
+def _pattern(part: bytes) -> bytes:
+    """Return the pattern of a part of an event, whatever the ignored values in it."""
+    pattern, place = b"", 0
+    for ignored in _IGNORED.finditer(part):
+        pattern += re.escape(part[place : ignored.start()]) + (_PLAIN if ignored[1] is None else _DIGITS)
+        place = ignored.end()
+    return pattern + re.escape(part[place:])
+
+
+@lru_cache(maxsize=_PATTERNS_KEPT)
+def _compiled(before: bytes, after: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of lines around a text, so that of each it gives the text, or else the whole line."""
+    return re.compile(rb"%b%b%b[\r\n]*+(?<=\n)|([^\n]*+\n)" % (before, _LITERAL, after))

@@ -1,12 +1,12 @@
 """HTTP to one model server: streamed calls and small questions, bounded, with errors that name no host and no key.
 
-Every streamed call asks for its connection to be closed: llama-server closes it after a streamed reply while its header
+Every call asks for its connection to be closed: llama-server closes it after a streamed reply while its header
 promises to keep it, and the next call on it would race with that (measured: 11 of 150 calls failed). A call that the
 server hung up on before any byte of an answer is marked as such (`ClientError.hung_up`), for the retry loop.
 
-Calls are made by a transport of ours (`gather`), or by the HTTP library's own where a proxy may be in between. Nothing
-here is ever cancelled from inside: there, cancelling a read leaks its connection. The pool has no limit of its own,
-because a slot lost in it would block later calls; calls are bounded by a gate of this module.
+Calls are made by ourselves (`gather`), or by the HTTP library (`proxied`) where a proxy may be in between. Nothing here
+is ever cancelled from inside: in the library, cancelling a read leaks its connection. Calls are bounded by a gate of
+this module.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ import json
 import os
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import httpx
 
 from ai.clients.base import LlmRequest
-from ai.clients.wire.gather import LEFT, GatherTransport
+from ai.clients.wire.call import Answer, Call, Caller
+from ai.clients.wire.gather import GatherCaller
+from ai.clients.wire.proxied import ProxiedCaller
 from ai.clients.wire.redaction import shown
 from ai.clients.wire.retry_after import retry_after_s
 from ai.clients.wire.room import room_told
 from ai.errors import ClientError, ContractError
+from ai.written import written
 
 CALLS_MAX: Final = 256
 """Calls that one client has open at once; others wait for one to end."""
@@ -39,8 +42,6 @@ ANSWER_BYTES_MAX: Final = 4 * 2**20
 """Bytes of an answer that is not streamed."""
 ERROR_BYTES_MAX: Final = 65_536
 """Bytes of an error answer that are read."""
-CONNECT_S: Final = 5.0
-"""Longest wait for a connection, seconds."""
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 """The environment variable whose key goes before those of a kind of server."""
 
@@ -55,7 +56,7 @@ class Transport:
     """Speaks to the server at `url`.
 
     The key is read from the first of the environment variables `key_names` that is set, at each call; it is kept
-    nowhere and shown nowhere.
+    nowhere and shown nowhere. `transport` takes the place of the network.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Transport:
         self.key_names = key_names
         self._url = url
         self._transport = transport
-        self._http: httpx.AsyncClient | None = None
+        self._caller: Caller | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gate = asyncio.Semaphore(CALLS_MAX)
 
@@ -84,42 +85,26 @@ class Transport:
         return None
 
     @asynccontextmanager
-    async def stream(
-        self, path: str, body: Mapping[str, Any], request: LlmRequest
-    ) -> AsyncIterator[AsyncIterator[bytes]]:
-        """Post a body and give the bytes of the answer as they arrive; the end of the block ends the call.
+    async def stream(self, path: str, body: Mapping[str, Any], request: LlmRequest) -> AsyncIterator[Answer]:
+        """Post a body and give the answer, to be read as it arrives; the end of the block ends the call.
 
         Raises:
             ClientError: no connection, silence, a broken connection, or an answer other than 200.
         """
-        key = self.key()
-        http = self._opened()
-        headers = {**_headers(key), "Connection": "close"}
-        timeout = httpx.Timeout(request.timeout_s, connect=min(CONNECT_S, request.timeout_s))
-        with self._told():
+        call = Call("POST", path, written(body).encode(), self.key(), request.timeout_s, request.left_s)
+        try:
+            caller = self._opened()
             await self._enter(request)
             try:
-                call = http.build_request(
-                    "POST",
-                    self._url + path,
-                    headers=headers,
-                    json=body,
-                    timeout=timeout,
-                    extensions={LEFT: request.left_s},
-                )
+                answer = await self._answered(caller, call)
                 try:
-                    response = await http.send(call, stream=True)
-                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-                    raise ClientError("the server hung up before it answered", hung_up=True) from None
-                try:
-                    if response.status_code != httpx.codes.OK:
-                        raise await self._refused(response, key)
-                    async with aclosing(_pieces(response)) as pieces:
-                        yield pieces
+                    yield answer
                 finally:
-                    await response.aclose()
+                    await answer.aclose()
             finally:
                 self._gate.release()
+        except ClientError as error:
+            raise self._named(error) from None
 
     async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, timeout_s: float) -> Any:
         """Return the JSON of a small answer; for the probe.
@@ -127,27 +112,23 @@ class Transport:
         Raises:
             ClientError: as `stream`, or the answer is no JSON.
         """
-        key = self.key()
-        timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
-        headers = {**_headers(key), "Connection": "close"}
-        with self._told():
-            http = self._opened()
-            call = http.build_request(method, self._url + path, headers=headers, json=body, timeout=timeout)
-            response = await http.send(call, stream=True)
+        call = Call(method, path, b"" if body is None else written(body).encode(), self.key(), timeout_s)
+        try:
+            answer = await self._answered(self._opened(), call)
             try:
-                if response.status_code != httpx.codes.OK:
-                    raise await self._refused(response, key)
-                return json.loads(await _read(response, ANSWER_BYTES_MAX))
+                return json.loads(await _read(answer, ANSWER_BYTES_MAX))
             except (ValueError, RecursionError):
                 raise ClientError("the answer is no JSON; is this the server's URL?") from None
             finally:
-                await response.aclose()
+                await answer.aclose()
+        except ClientError as error:
+            raise self._named(error) from None
 
     async def aclose(self) -> None:
         """Close what is open; a later call opens it again, on whichever loop it runs."""
-        if self._http is not None:
-            http, self._http = self._http, None
-            await http.aclose()
+        if self._caller is not None:
+            caller, self._caller = self._caller, None
+            await caller.aclose()
 
     def reported(self, error: object) -> ClientError:
         """Return the error that a server reports inside a stream."""
@@ -156,45 +137,50 @@ class Transport:
         words = shown(message_of(error), self.key())
         return ClientError(f"the server reports: {words}", outcome="rate_limited" if limited else "transport")
 
-    def _opened(self) -> httpx.AsyncClient:
+    def _named(self, error: ClientError) -> ClientError:
+        error.args = (f"{self.label}: {error}",)
+        return error
+
+    def _opened(self) -> Caller:
         loop = asyncio.get_running_loop()
-        if self._http is None or self._loop is not loop:
+        if self._caller is None or self._loop is not loop:
             # On another loop everything begins anew; of an earlier one nothing is open, since no connection is kept.
             self._loop, self._gate = loop, asyncio.Semaphore(CALLS_MAX)
             tls = _tls(self._url)
-            if self._transport is None and _proxied(self._url):
-                self._http = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), verify=tls)
-            else:
-                self._http = httpx.AsyncClient(transport=self._transport or GatherTransport(tls), trust_env=False)
-        return self._http
+            by_library = self._transport is not None or _proxied(self._url)
+            try:
+                self._caller = (
+                    ProxiedCaller(self._url, tls, self._transport) if by_library else GatherCaller(self._url, tls)
+                )
+            except httpx.InvalidURL:
+                raise ClientError("no host can have this name") from None
+        return self._caller
 
     async def _enter(self, request: LlmRequest) -> None:
         """Wait for one of the open calls to end, no longer than the request may be silent."""
+        if not self._gate.locked():
+            await self._gate.acquire()
+            return
         try:
             async with asyncio.timeout(request.timeout_s):
                 await self._gate.acquire()
         except TimeoutError:
             raise ClientError(f"{CALLS_MAX} calls are open and none has ended in time", outcome="timeout") from None
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn every fault into a `ClientError` that begins with the client's label and names no host."""
+    async def _answered(self, caller: Caller, call: Call) -> Answer:
+        """Return the answer to a call, if it is 200."""
+        answer = await caller.send(call)
+        if answer.status == httpx.codes.OK:
+            return answer
         try:
-            yield
-        except ClientError as error:
-            error.args = (f"{self.label}: {error}",)
-            raise
-        except httpx.TimeoutException as error:
-            message = f"{self.label}: no answer within the time allowed ({type(error).__name__})"
-            raise ClientError(message, outcome="timeout") from None
-        except httpx.HTTPError as error:
-            # Only the kind of fault: the library's own text may name the host, and errors go into replay files.
-            raise ClientError(f"{self.label}: {type(error).__name__}; is the server running at that URL?") from None
+            raise await self._refused(answer, call.key)
+        finally:
+            await answer.aclose()
 
-    async def _refused(self, response: httpx.Response, key: str | None) -> RefusedError:
+    async def _refused(self, answer: Answer, key: str | None) -> RefusedError:
         """Return the error of an answer other than 200, with what to do about it."""
-        status = response.status_code
-        body = await _read(response, ERROR_BYTES_MAX)
+        status = answer.status
+        body = await _read(answer, ERROR_BYTES_MAX)
         try:
             data = json.loads(body)
         except (ValueError, RecursionError):
@@ -212,7 +198,7 @@ class Transport:
             f"HTTP {status}: {shown(message_of(data), key)} ({advice})",
             outcome=outcome,
             status=status,
-            retry_after_s=retry_after_s(response.headers.get("retry-after"), datetime.now(UTC)),
+            retry_after_s=retry_after_s(answer.retry_after, datetime.now(UTC)),
             context=room_told(data, message_of(data)) if status == httpx.codes.BAD_REQUEST else None,
         )
         param = details.get("param") if isinstance(details, dict) else None
@@ -220,29 +206,11 @@ class Transport:
         return error
 
 
-async def _pieces(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Yield the bytes as they arrive; a server that hangs up in the middle just ends them, and the reader judges."""
-    try:
-        async with aclosing(_raw(response)) as raw:
-            async for data in raw:
-                yield data
-    except httpx.RemoteProtocolError:
-        return
-
-
-def _raw(response: httpx.Response) -> AsyncGenerator[bytes, None]:
-    """Return the body's bytes as they come; the library's type hides that the iterator can be closed."""
-    return cast("AsyncGenerator[bytes, None]", response.aiter_raw())
-
-
-async def _read(response: httpx.Response, most: int) -> bytes:
+async def _read(answer: Answer, most: int) -> bytes:
     """Read an answer up to so many bytes."""
     body = b""
-    async with aclosing(_raw(response)) as raw:
-        async for data in raw:
-            body += data[: most - len(body)]
-            if len(body) >= most:
-                break
+    while len(body) < most and (data := await answer.read()) is not None:
+        body += data[: most - len(body)]
     return body
 
 
@@ -292,13 +260,6 @@ def public_name(model: str) -> str:
     """Return the model's name without a path; a name like `org/model` is not a path and stays."""
     looks_like_path = model.lower().endswith(".gguf") or re.match(r"[/\\~.]|[A-Za-z]:[/\\]", model)
     return re.split(r"[/\\]", model)[-1] if looks_like_path else model
-
-
-def _headers(key: str | None) -> dict[str, str]:
-    headers = {"Accept-Encoding": "identity"}
-    if key is not None:
-        headers["Authorization"] = f"Bearer {key}"
-    return headers
 
 
 def _tls(url: str) -> ssl.SSLContext:

@@ -1,0 +1,119 @@
+"""The bytes of a streamed reply to chunks: what all interfaces share that write one JSON event a line."""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ai.clients.base import LlmChunk
+from ai.clients.wire.framing import LINE_BYTES_MAX, LineFramer
+from ai.clients.wire.repeats import Repeats
+from ai.clients.wire.reply import Reply
+from ai.errors import ClientError
+
+
+class EventReader(ABC):
+    """Turns bytes into chunks; `feed` takes any split of them.
+
+    `done` says that nothing more is to be read: after the event that ends the reply, and after a fault, which `close`
+    raises. `reported` makes the error of what a server reports inside the stream.
+    """
+
+    def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
+        self.done = False
+        self.reply = reply
+        self._reported = reported
+        self._framer = LineFramer()
+        self._repeats = Repeats(self.text_alone)
+        self._fault: ClientError | None = None
+        self._idle = 0
+
+    def feed(self, data: bytes) -> LlmChunk:
+        """Read the next bytes and return what they hold, possibly nothing."""
+        try:
+            for repeated, line in self._repeats.runs(self._framer.feed(data)):
+                if self.done:
+                    break
+                if repeated:
+                    self._idle = 0
+                    self.reply.add(repeated)
+                if line:
+                    self._line(line)
+        except ClientError as error:
+            # What came before it is good and is handed on first.
+            self.done, self._fault = True, error
+        return self.reply.take()
+
+    def close(self) -> LlmChunk:
+        """Return the last chunk, after the last byte.
+
+        Raises:
+            ClientError: the server reported an error, sent no such events or too much, or the stream ended before the
+                reply did.
+        """
+        if self._fault is not None:
+            raise self._fault
+        if not self.done:
+            self._line(self._framer.rest())
+        finish, usage, timings = self.ended()
+        return self.reply.end(finish, usage, timings)
+
+    def _line(self, line: bytes) -> None:
+        start = self.place_of_event(line)
+        if start is None:
+            self._idle += len(line)
+            if self._idle > LINE_BYTES_MAX:
+                raise ClientError("the stream goes on and on without an event", outcome="cut")
+            return
+        self._idle = 0
+        event = decoded(line[start:])
+        if event is NO_JSON:
+            raise self.not_an_event()
+        if isinstance(event, dict):
+            if event.get("error"):
+                raise self._reported(event["error"])
+            self.take(event)
+            self._repeats.learn(line, start, event)
+
+    @abstractmethod
+    def place_of_event(self, line: bytes) -> int | None:
+        """Return where in a line an event's JSON begins, None where it holds none.
+
+        Raises:
+            ClientError: there is no such stream.
+        """
+
+    @abstractmethod
+    def not_an_event(self) -> ClientError:
+        """Return the error of an event that is no JSON."""
+
+    @abstractmethod
+    def take(self, event: dict[str, Any]) -> None:
+        """Take in one decoded event, and say in `done` whether it is the last."""
+
+    @abstractmethod
+    def ended(self) -> tuple[str, Mapping[str, int], Mapping[str, float]]:
+        """Return how the reply ended (`stop`, `length` or the server's word), its usage and its timings.
+
+        Raises:
+            ClientError: it did not end, or the model declined to answer.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def text_alone(event: Any) -> str | None:
+        """Return the piece of the answer in a decoded event that holds nothing else of interest, else None."""
+
+
+NO_JSON: Final = object()
+"""What `decoded` returns where there is no JSON."""
+
+
+def decoded(data: bytes) -> object:
+    """Return decoded JSON."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return NO_JSON

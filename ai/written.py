@@ -1,0 +1,46 @@
+"""JSON that knows how it is written, so that what many requests share is encoded once.
+
+The schema of a reply is most of a request's body, and its parts are the same in call after call.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+class WrittenJson(dict[str, Any]):
+    """A JSON object that keeps its text, once somebody has asked for it. It may be shared: do not change it."""
+
+    __slots__ = ("_text",)
+    _text: str
+
+    @property
+    def text(self) -> str:
+        """The object without white space."""
+        try:
+            return self._text
+        except AttributeError:
+            self._text = _object(self)
+            return self._text
+
+
+def written(value: Any) -> str:
+    """Return a JSON value as text without white space, taking over the texts of parts that have one.
+
+    Raises:
+        ValueError: NaN or infinity.
+    """
+    if type(value) is WrittenJson:
+        return value.text
+    if type(value) is dict:
+        return _object(value)
+    return _dumped(value)
+
+
+def _object(members: Mapping[str, Any]) -> str:
+    return "{" + ",".join([f"{_dumped(name)}:{written(value)}" for name, value in members.items()]) + "}"
+
+
+_dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
