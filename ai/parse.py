@@ -48,11 +48,22 @@ _BLANK: Final = re.compile(r"\s*+")
 _PROSE: Final = re.compile(r"[^\s{}\[\]]*+")
 _PLAIN: Final = re.compile(r"[^\s\"{}\[\]:,]*+")
 _STRING_PART: Final = re.compile(r'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+')
-_PLAN_PART: Final = re.compile(
-    r'(?:[^\s"{}\[\]]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|\s{1,'
-    f"{WHITESPACE_RUN_MAX - 1}"
-    r"}+(?=\S))*+"
+_UNBRACKETED: Final = (
+    r'[^\s"{}\[\]]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|\s{1,%d}+(?=\S)' % (WHITESPACE_RUN_MAX - 1)  # noqa: UP031 - braces
 )
+_PLAN_PART: Final = re.compile(rf"(?:{_UNBRACKETED})*+")
+_PLAN_DEPTH: Final = 4
+"""Brackets inside each other that the plans of nearly all verbs have at most."""
+
+
+def _bracketed(depth: int) -> str:
+    """Return the pattern of what stands between two brackets of a kind, with so many inside each other at most."""
+    inner = f"(?:{_UNBRACKETED}|{_bracketed(depth - 1)})*+" if depth > 1 else f"(?:{_UNBRACKETED})*+"
+    return rf"\{{{inner}\}}|\[{inner}\]"
+
+
+_MEMBER: Final = re.compile(rf'(,\s?)?"(a[0-9]{{1,6}})":\s?((?:{_bracketed(_PLAN_DEPTH)}))')
+"""A whole plan under a slot's name, as models write it: with the comma before it, if any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +231,10 @@ class SlotScanner:
         return end + 1
 
     def _in_wrapper(self, piece: str, place: int, found: list[SlotText]) -> int:
-        """Read what stands inside a bracket and outside of plans: keys, ids, commas."""
+        """Read what stands inside a bracket and outside of plans: keys, ids, commas; a whole plan at one go."""
+        member = _MEMBER.match(piece, place)
+        if member is not None and self._takes_whole(member, found):
+            return member.end()
         place = _match_end(_PLAIN, piece, place)
         if place == len(piece) or piece[place].isspace():
             return place
@@ -238,6 +252,20 @@ class SlotScanner:
         elif frame.opener == "{" and char == ",":
             self._end_value(frame, offset)
         return place + 1
+
+    def _takes_whole(self, member: re.Match[str], found: list[SlotText]) -> bool:
+        """Take a plan that is whole, where reading it bracket by bracket comes to the same."""
+        frame = self._stack[-1]
+        if member[1] is None and (frame.key is not None or frame.string is not None):
+            return False
+        if frame.opener != "{" or len(self._stack) + _PLAN_DEPTH > DEPTH_MAX or len(member[3]) > ELEMENT_CHARS_MAX:
+            return False
+        if member[1] is not None:
+            self._end_value(frame, self._size + member.start())
+        frame.string = frame.key = member[2]
+        frame.used = True
+        self._give(self._slots.get(member[2]), member[3], found)
+        return True
 
     def _in_element(self, piece: str, place: int, found: list[SlotText]) -> int:
         """Read what stands inside a plan: only brackets count there, and strings that may hold some."""
@@ -301,11 +329,16 @@ class SlotScanner:
         frame.used = used
         if frame is self._element:
             self._element = None
-            self._give(frame, offset, self._slots.get(frame.slot or ""), found)
+            frame.used = True
+            self._give(
+                self._slots.get(frame.slot or ""), self._slice(frame.start, offset + 1, ELEMENT_CHARS_MAX), found
+            )
         else:
             self._end_value(frame, offset)
             if frame.agent is not None and not frame.is_step and not frame.used:
-                self._give(frame, offset, frame.agent if frame.agent in self._agents else None, found)
+                frame.used = True
+                agent = frame.agent if frame.agent in self._agents else None
+                self._give(agent, self._slice(frame.start, offset + 1, ELEMENT_CHARS_MAX), found)
             elif not self._stack and not frame.used and len(self.loose) < 2:
                 text = self._slice(frame.start, offset + 1, ELEMENT_CHARS_MAX)
                 if text is not None and '"act"' in text:
@@ -313,17 +346,15 @@ class SlotScanner:
         if self._stack:
             self._stack[-1].used |= frame.used
 
-    def _give(self, frame: _Frame, offset: int, agent: int | None, found: list[SlotText]) -> None:
-        frame.used = True
+    def _give(self, agent: int | None, text: str | None, found: list[SlotText]) -> None:
+        """Give out a plan, if its agent was asked and has none yet; its text is None where it is too long."""
         if agent is None:
             self.unknown += 1
         elif agent in self._given:
             self.duplicates[agent] = self.duplicates.get(agent, 0) + 1
+        elif text is None:
+            self.cut = _TOO_LONG
         else:
-            text = self._slice(frame.start, offset + 1, ELEMENT_CHARS_MAX)
-            if text is None:
-                self.cut = _TOO_LONG
-                return
             self._given.add(agent)
             found.append(SlotText(agent, text))
 
@@ -519,9 +550,16 @@ def _check_depth(text: str) -> None:
 
 def _keys(data: object) -> int:
     """Count the keys of all objects in decoded JSON."""
-    if type(data) is dict:
-        return len(data) + sum(map(_keys, data.values()))
-    return sum(map(_keys, data)) if type(data) is list else 0
+    count = 0
+    left = [data]
+    while left:
+        part = left.pop()
+        if type(part) is dict:
+            count += len(part)
+            left += part.values()
+        elif type(part) is list:
+            left += part
+    return count
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

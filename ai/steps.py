@@ -297,8 +297,15 @@ def _or_none(reader: Reader) -> Reader:
 
 
 def _thousandths(low: int, high: int) -> Reader:
-    """Whole numbers only: fractions are rounded, and pydantic's path says how."""
-    return lambda value: value * 1000 if type(value) is int and low <= value * 1000 <= high else None
+    """Round halves up, as fields do with what is not negative; what is out of range is pydantic's business."""
+
+    def read(value: Any) -> int | None:
+        if type(value) is int or type(value) is float:
+            stored = value * 1000
+            return int(stored + 0.5) if low <= stored <= high else None
+        return None
+
+    return read
 
 
 def _known(annotation: Any) -> tuple[FieldInfo, Reader]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ai.actions.fields import round_half_away
 from ai.actions.spec import ARGS_MAX, ToolSpec
@@ -24,8 +23,7 @@ PAYLOAD_BYTES_MAX: Final = 4096
 """Canonical bytes of lists and records that one step may carry."""
 
 
-@dataclass(frozen=True, slots=True)
-class EncodedStep:
+class EncodedStep(NamedTuple):
     """A step as integers: registry code and four int32 arguments, `NONE` where not given.
 
     `payload` holds the canonical bytes of lists and records; their index is 0 until someone has stored them.

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import KEY_MAX, TARGET_ROLES, ActionStep, EncodedStep, Role, ToolRegistry, ToolSpec
+from ai.actions import KEY_MAX, NONE, TARGET_ROLES, ActionStep, EncodedStep, Role, ToolRegistry, ToolSpec
 from ai.parse import SlotText, find_plans
 from ai.snapshot import SnapshotBatch
 from ai.steps import encode_steps, parse_steps, places
@@ -148,23 +148,41 @@ class Offer(NamedTuple):
 
 def offers(batch: SnapshotBatch, registry: ToolRegistry) -> list[tuple[Offer, ...]]:
     """Return what each agent may do; a verb is left out where one of its targets has nobody to name."""
-    allies = np.concatenate([batch.ally, batch.keys[:, None], batch.leader[:, None]], axis=1)
-    columns = {Role.ENEMY: _known(batch.enemy), Role.ALLY: _known(allies), Role.OBJECT: _known(batch.object)}
+    known = dict(zip(TARGET_ROLES, _known(_targets(batch)), strict=True))
     found: list[tuple[Offer, ...]] = [()] * len(batch)
     for roles in groups(registry):
-        known = zip(*(columns[role] for role in roles), strict=True) if roles else [()] * len(batch)
-        found = [(*own, Offer(roles, ids)) if all(ids) else own for own, ids in zip(found, known, strict=True)]
+        ids = zip(*(known[role] for role in roles), strict=True) if roles else [()] * len(batch)
+        found = [(*own, Offer(roles, each)) if all(each) else own for own, each in zip(found, ids, strict=True)]
     return found
 
 
-def _known(keys: NDArray[np.integer[Any]]) -> list[tuple[int, ...]]:
-    """Return each row's ids, once each, ascending."""
-    ordered = np.sort(keys, axis=1)
-    wanted = (ordered >= 0) & (ordered <= KEY_MAX)
-    wanted[:, 1:] &= ordered[:, 1:] != ordered[:, :-1]
-    ids = ordered[wanted].tolist()
-    ends = np.cumsum(wanted.sum(1)).tolist()
-    return [tuple(ids[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+def _targets(batch: SnapshotBatch) -> list[list[NDArray[np.integer[Any]]]]:
+    """Return the columns of those whom an agent may name, for each of the roles of targets in their order."""
+    columns = {
+        Role.ENEMY: [batch.enemy],
+        Role.ALLY: [batch.ally, batch.keys[:, None], batch.leader[:, None]],
+        Role.OBJECT: [batch.object],
+    }
+    return [columns[role] for role in TARGET_ROLES]
+
+
+def _known(targets: Sequence[Sequence[NDArray[np.integer[Any]]]]) -> list[list[tuple[int, ...]]]:
+    """Return the ids in each list of columns, row by row: once each, ascending. Done for all lists at once."""
+    n = len(targets[0][0])
+    width = max(sum(column.shape[1] for column in columns) for columns in targets)
+    keys = np.full((len(targets), n, width), NONE, np.int64)
+    for own, columns in zip(keys, targets, strict=True):
+        place = 0
+        for column in columns:
+            own[:, place : place + column.shape[1]] = column
+            place += column.shape[1]
+    keys.sort(axis=2)
+    wanted = (keys >= 0) & (keys <= KEY_MAX)
+    wanted[:, :, 1:] &= keys[:, :, 1:] != keys[:, :, :-1]
+    ids = keys[wanted].tolist()
+    ends = wanted.sum(2).cumsum().tolist()
+    rows = [tuple(ids[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [rows[start : start + n] for start in range(0, len(rows), n)]
 
 
 @lru_cache(maxsize=CACHED)

@@ -108,10 +108,12 @@ def test_any_split_of_any_form_gives_the_plans_of_the_whole(data: st.DataObject)
 MARKS = st.sampled_from(['{', '}', '[', ']', ':', ',', '"', '\\', '\\"', '\n', ' ', ' ' * 31, '\u2003', 'x', '7',
                          '"a1"',
                          '"a1":{"steps":[', '"a77":', '"agent_id":', '101', '"steps"', '"act"', '{"a2":[', '<think>',
-                         '</think>', '<th', 'ink>', '{{[[', '"' + "x" * 70])  # fmt: skip
+                         '</think>', '<th', 'ink>', '{{[[', '"' + "x" * 70,
+                         f'"a1":{WAIT}', f',"a2":{WAIT}', f', "a77": {WAIT}', ',"a3":[["Wait",{"x":[1]}]]',
+                         '"a4":{"x":[{"y":{"z":[1]}}]}', '"a5":{"x":[1}', '[' * (DEPTH_MAX - 5)])  # fmt: skip
 
 
-@given(st.lists(MARKS, max_size=40), st.integers(1, 9))
+@given(st.lists(MARKS, max_size=40), st.one_of(st.integers(1, 9), st.integers(10, 400)))
 @settings(deadline=None, max_examples=600)
 def test_the_scanner_reads_what_the_slow_one_reads(marks: list[str], size: int) -> None:
     """Any soup of marks, in pieces of any size, is read like the reference reads it character by character."""
