@@ -158,7 +158,7 @@ def offers(batch: SnapshotBatch, registry: ToolRegistry) -> list[tuple[Offer, ..
 
 def _targets(batch: SnapshotBatch) -> list[list[NDArray[np.integer[Any]]]]:
     """Return the columns of those whom an agent may name, for each of the roles of targets in their order."""
-    columns = {
+    columns: dict[Role, list[NDArray[np.integer[Any]]]] = {
         Role.ENEMY: [batch.enemy],
         Role.ALLY: [batch.ally, batch.keys[:, None], batch.leader[:, None]],
         Role.OBJECT: [batch.object],
