@@ -35,10 +35,10 @@ from ai.encodings import NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.errors import ParseError
 from ai.roles import NO_ROLE, ROLE_NAMES, ROLES
-from ai.snapshot import COVER_NAMES, Poi, SnapshotBatch, condition_names
+from ai.snapshot import COVER_NAMES, STANCE_NAMES, Poi, SnapshotBatch, condition_names
 from ai.steps import READERS_MAX
 
-PROMPT_VERSION: Final = "4"
+PROMPT_VERSION: Final = "5"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
 REPLY_TOKENS: Final = 32
 """Reply tokens reserved for what stands around the plans."""
@@ -329,13 +329,15 @@ def places_of(batch: SnapshotBatch) -> Sequence[Poi]:
 def _led(batch: SnapshotBatch) -> dict[int, str]:
     """Return what is said of the leader of each squad of which several rows say the same; it is said once then."""
     said: dict[int, list[str]] = {}
-    for squad, leader, x, y, hp in zip(
-        *(column.tolist() for column in (batch.squad, batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp)),
-        strict=True,
-    ):
+    columns = (batch.squad, batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp, batch.leader_stance)
+    for squad, leader, x, y, hp, stance in zip(*(column.tolist() for column in columns), strict=True):
         if squad >= 0 and leader >= 0:
-            said.setdefault(squad, []).append(f"{leader}@{x},{y} hp {hp}")
+            said.setdefault(squad, []).append(f"{leader}@{x},{y} hp {hp}{_STANCES[stance]}")
     return {squad: each[0] for squad, each in said.items() if len(each) > 1 and len(set(each)) == 1}
+
+
+_STANCES: Final = np.array(["", *(f" {name}" for name in STANCE_NAMES[1:])])
+"""What is said of how a leader holds itself; that it stands goes without saying."""
 
 
 class _Rows:
@@ -399,7 +401,7 @@ def _rows(batch: SnapshotBatch, texts: Mapping[int, int], led: Mapping[int, str]
     rows.say(batch.squad >= 0, "squad {}", batch.squad)
     leader = (batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp)
     apart = (batch.leader >= 0) & ~np.isin(batch.squad, list(led))
-    rows.say(apart, "leader {}@{},{} hp {}", *leader)
+    rows.say(apart, "leader {}@{},{} hp {}{}", *leader, _STANCES[batch.leader_stance])
     enemies = _others(batch.enemy, batch.enemy_x, batch.enemy_y, batch.enemy_hp, batch.enemy_conditions,
                       batch.enemy_cover)  # fmt: skip
     allies = _others(batch.ally, batch.ally_x, batch.ally_y, batch.ally_hp, batch.ally_conditions,

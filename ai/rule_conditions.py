@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions import CELLS_MAX, SECONDS_MAX
-from ai.snapshot import ALLIES_MAX, CONDITION_NAMES, ENEMIES_MAX, SnapshotBatch
+from ai.snapshot import ALLIES_MAX, CONDITION_NAMES, ENEMIES_MAX, STANCE_NAMES, SnapshotBatch
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -330,6 +330,18 @@ class LeaderWithin(_Condition):
         return (batch.leader >= 0) & near
 
 
+class LeaderStance(_Condition):
+    """The agent's leader stands, crouches (in cover or in ambush), or lies prone (it is down)."""
+
+    kind: Literal["leader_stance"] = "leader_stance"
+    stance: Literal["stand", "crouch", "prone"]
+
+    def holds(self, batch: SnapshotBatch) -> Mask:
+        """Look at the leader."""
+        held: Mask = batch.leader_stance == STANCE_NAMES.index(self.stance)
+        return held & (batch.leader >= 0)
+
+
 class GoalWithin(_Condition):
     """The agent's goal lies within so many cells."""
 
@@ -419,8 +431,8 @@ class Always(_Condition):
 Condition = Annotated[
     LowMorale | LowHealth | LowAmmo | EnemyWithin | EnemyVisible | NoEnemy | ObjectiveContains | HasOrder
     | OrderContains | AllyHurt | HasItem | Ready | Under | AllyUnder | EnemyUnder | EnemiesAtLeast | AlliesAtLeast
-    | CoverWanted | InCover | Leads | LeaderWithin | GoalWithin | PlaceWithin | ObjectWithin | HasReserves | After
-    | OneIn | Always,
+    | CoverWanted | InCover | Leads | LeaderWithin | LeaderStance | GoalWithin | PlaceWithin | ObjectWithin
+    | HasReserves | After | OneIn | Always,
     Field(discriminator="kind"),
 ]  # fmt: skip
 """Any condition; `kind` says which."""

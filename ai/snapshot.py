@@ -45,6 +45,8 @@ LIST_MAX: Final = 4096
 """Entries that any list of a snapshot from outside may have."""
 COVER_NAMES: Final = ("none", "low")
 """What an enemy's stored cover value is called."""
+STANCE_NAMES: Final = ("stand", "crouch", "prone")
+"""How a leader holds itself: it crouches in cover or in ambush and lies prone when it is down; stored as a position."""
 CONDITION_NAMES: Final = ("ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed")
 """What an agent can be under for a time; the position is the bit of a stored value. An agent in `ambush` lies in wait,
 one that is `calling` asks for cover; `focus` is whom the squad attacks together, `marked` whom the team has marked."""
@@ -77,7 +79,10 @@ Conditions = Annotated[
 
 
 class LeaderState(_Known):
-    """The leader this agent follows; the source calls it the player."""
+    """The leader this agent follows; the source calls it the player.
+
+    `stance` is a name of `STANCE_NAMES`; any other counts as standing.
+    """
 
     id: int = Field(0, ge=0, le=KEY_MAX)
     hp: int = 100
@@ -221,11 +226,11 @@ class SnapshotBatch:
 
     `team` is a number. Positions are cells, `morale` is 0 to 100, `ready` is ticks left for each cooldown group `[n,
     groups]`. `objective`, `order` and `leader_order` index `texts` (-1: none). `goal_x, goal_y` is where the objective
-    points (-1: nowhere); the leader's key is -1 where there is none. Enemies and allies are nearest first, ties by key;
-    who is taunted or distracted has the enemies in another order. Conditions are bits by the position in
-    `CONDITION_NAMES`. The enemy that taunts, the squad mate that asks for cover (`caller`) and the cell that distracts
-    (`drawn_x, drawn_y`) are -1 for none. `squad` is a number that squad mates share, `role` the position of a role in
-    `ai.roles.ROLE_NAMES`; -1 is none of either.
+    points (-1: nowhere); the leader's key is -1 where there is none, `leader_stance` a position in `STANCE_NAMES`.
+    Enemies and allies are nearest first, ties by key; who is taunted or distracted has the enemies in another order.
+    Conditions are bits by the position in `CONDITION_NAMES`. The enemy that taunts, the squad mate that asks for cover
+    (`caller`) and the cell that distracts (`drawn_x, drawn_y`) are -1 for none. `squad` is a number that squad mates
+    share, `role` the position of a role in `ai.roles.ROLE_NAMES`; -1 is none of either.
 
     `object [n, O]` is the ids of things seen, nearest first; `object_kind` indexes `object_kinds`, `object_state` is
     how much is left (-1: without end). `holding [n, H]` counts what an agent has besides, named by `holding_names`. O
@@ -260,6 +265,7 @@ class SnapshotBatch:
     leader_y: Ints = _column()
     leader_hp: Ints = _column()
     leader_order: Ints = _column()
+    leader_stance: Ints = _column()
     goal_x: Ints = _column()
     goal_y: Ints = _column()
     objective: Ints = _column()
@@ -387,6 +393,7 @@ class SnapshotBatch:
                 id=int(self.leader[row]),
                 hp=int(self.leader_hp[row]),
                 pos=Point(x=int(self.leader_x[row]), y=int(self.leader_y[row])),
+                stance=STANCE_NAMES[int(self.leader_stance[row])],
                 orders=(self.texts[int(self.leader_order[row])],) if self.leader_order[row] >= 0 else (),
             )
         near = sorted(self.map.pois, key=lambda p: (abs(p.pos.x - x) + abs(p.pos.y - y), p.k, p.pos.x, p.pos.y))
@@ -577,6 +584,8 @@ def _fill_row(batch: SnapshotBatch, row: int, snapshot: WorldSnapshot) -> None:
         batch.leader[row] = snapshot.player.id
         batch.leader_x[row], batch.leader_y[row] = snapshot.player.pos.x, snapshot.player.pos.y
         batch.leader_hp[row] = _clip(snapshot.player.hp)
+        stance = snapshot.player.stance
+        batch.leader_stance[row] = STANCE_NAMES.index(stance) if stance in STANCE_NAMES else 0
     if snapshot.pois:
         batch.goal_x[row], batch.goal_y[row] = snapshot.pois[0].pos.x, snapshot.pois[0].pos.y
     if snapshot.objective:

@@ -96,6 +96,16 @@ def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) ->
     return known
 
 
+def stance(in_cover: NDArray[np.bool_], held: NDArray[np.int32] | None) -> NDArray[np.int32]:
+    """Return the positions in `STANCE_NAMES` of agents on such cells under such conditions (None: under none)."""
+    low = in_cover.astype(np.int32)
+    if held is None:
+        return low
+    low |= held >> Condition.AMBUSH.value & 1
+    found: NDArray[np.int32] = np.where(held >> Condition.DOWN.value & 1, np.int32(2), low)
+    return found
+
+
 def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, NDArray[Any]]:
     """Return columns of a snapshot batch on the agents' own conditions, attention, squad and reserves.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.snapshot import ALLIES_MAX, ENEMIES_MAX, SnapshotBatch
-from sim.awareness import as_minded, held_by, own_affairs, shown, with_marked
+from sim.awareness import as_minded, held_by, own_affairs, shown, stance, with_marked
 from sim.components import (
     COOLDOWN_GROUPS,
     Ammo,
@@ -248,6 +248,7 @@ def perceive(
         leader_y=position.y[leader_row] * led,
         leader_hp=health.hp[leader_row] * led,
         leader_order=np.where(led, goal.order[leader_row], np.int16(-1)).astype(np.int32),
+        leader_stance=stance(grid.cover[cells[leader_row]], None if held is None else held[leader_row]) * led,
         goal_x=goal.x[rows],
         goal_y=goal.y[rows],
         objective=goal.objective[rows].astype(np.int32),

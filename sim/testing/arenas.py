@@ -69,6 +69,7 @@ CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
         st.sampled_from(["leader_within", "goal_within"]),
         st.integers(1, 6),
     ),
+    st.builds(lambda held: {"kind": "leader_stance", "stance": held}, st.sampled_from(["crouch", "prone", "stand"])),
     st.builds(lambda cells: {"kind": "place_within", "place": "door", "cells": cells}, st.integers(1, 6)),
     st.builds(lambda seconds: {"kind": "after", "seconds": seconds}, st.integers(0, 3)),
     st.builds(lambda count: {"kind": "one_in", "count": count, "offset": 1}, st.integers(1, 3)),

@@ -32,6 +32,9 @@ def rules(when: object, then: dict[str, Any]) -> HeuristicConfig:
     return HeuristicConfig.model_validate({"rules": [{"when": when, "then": then}]})
 
 
+_LEADER: dict[str, Any] = {"id": 1, "pos": {"x": 9, "y": 5}}
+
+
 @pytest.mark.parametrize(
     ("world", "step"),
     [
@@ -125,6 +128,12 @@ EMPTY = {"id": 2, "kind": "bush", "pos": {"x": 5, "y": 6}, "state": 0}
         ({"kind": "leader_within", "cells": 4}, snapshot(player={"id": 1, "pos": {"x": 9, "y": 5}}), True),
         ({"kind": "leader_within", "cells": 3}, snapshot(player={"id": 1, "pos": {"x": 9, "y": 5}}), False),
         ({"kind": "leader_within", "cells": 64}, snapshot(), False),
+        ({"kind": "leader_stance", "stance": "crouch"}, snapshot(player=_LEADER | {"stance": "crouch"}), True),
+        ({"kind": "leader_stance", "stance": "crouch"}, snapshot(player=_LEADER), False),
+        ({"kind": "leader_stance", "stance": "prone"}, snapshot(player=_LEADER | {"stance": "prone"}), True),
+        ({"kind": "leader_stance", "stance": "prone"}, snapshot(player=_LEADER | {"stance": "crouch"}), False),
+        ({"kind": "leader_stance", "stance": "stand"}, snapshot(player=_LEADER | {"stance": "moonwalk"}), True),
+        ({"kind": "leader_stance", "stance": "stand"}, snapshot(), False),
         ({"kind": "goal_within", "cells": 5}, snapshot(pois=GATE), True),
         ({"kind": "goal_within", "cells": 4}, snapshot(pois=GATE), False),
         ({"kind": "goal_within", "cells": 64}, snapshot(), False),

@@ -230,6 +230,18 @@ def test_a_role_is_told_once_and_named_in_each_row() -> None:
     assert (rows.count("role support"), rows.count("role stealth"), rows.count("role ")) == (2, 1, 3)
 
 
+def test_a_leader_who_does_not_stand_is_said_to_crouch_or_lie() -> None:
+    """That it stands goes without saying."""
+    for stance, said in (
+        ("stand", "hp 80 enemies"),
+        ("crouch", "hp 80 crouch enemies"),
+        ("prone", "hp 80 prone enemies"),
+    ):
+        leader = {"id": 9, "pos": {"x": 4, "y": 4}, "hp": 80, "stance": stance}
+        text = user_message(SnapshotBatch.from_snapshots([(AgentId(1), snapshot(1, player=leader))]))
+        assert f"leader 9@4,4 {said}" in text
+
+
 def test_a_squad_shares_what_is_said_of_its_leader() -> None:
     """Every row names its squad; the leader whom several follow is described once, one that rows differ on in each."""
 

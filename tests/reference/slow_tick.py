@@ -290,6 +290,7 @@ class Known:
             "leader_y": _seen(self.leader, "y"),
             "leader_hp": _seen(self.leader, "hp"),
             "leader_order": world.texts.index(self.leader.order) if self.leader and self.leader.order else -1,
+            "leader_stance": world.stance(self.leader),
             "goal_x": goal[0],
             "goal_y": goal[1],
             "objective": -1 if me.objective is None else world.texts.index(me.objective),
@@ -762,6 +763,12 @@ class SlowWorld:
         squad = self._squads[agent.squad][2]
         name = squad.role or self.scenario.archetypes[squad.archetype].role
         return -1 if name is None else ROLES.index(name)
+
+    def stance(self, leader: Agent | None) -> int:
+        """Return how a leader holds itself: 0 stands, 1 crouches, 2 lies."""
+        if leader is None or self.is_(leader, "down"):
+            return 0 if leader is None else 2
+        return int(self.at(*leader.place) == "+" or self.is_(leader, "ambush"))
 
     def is_(self, agent: Agent, condition: str) -> bool:
         """Tell whether an agent is under a condition now."""
@@ -1543,6 +1550,10 @@ def _holds(world: SlowWorld, condition: Any, known: Known) -> bool:
             return known.leader is None
         case "leader_within":
             return known.leader is not None and near(known.leader.place)
+        case "leader_stance":
+            if known.leader is None:
+                return False
+            return ("stand", "crouch", "prone")[world.stance(known.leader)] == condition.stance
         case "goal_within":
             return near(me.goal)
         case "place_within":

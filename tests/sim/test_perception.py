@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ai.snapshot import SnapshotBatch
-from sim.components import Status
+from sim.components import Condition, Conditions, Status
 from sim.grid import Terrain
 from sim.inputs import Order, Remove
 from tests.reference.stage import Stage
@@ -94,6 +94,28 @@ def test_a_leader_knows_no_leader() -> None:
         assert batch.leader.tolist() == [-1, 0]
         assert [batch.leader_x[0], batch.leader_y[0], batch.leader_hp[0]] == [0, 0, 0]
         assert [batch.leader_x[1], batch.leader_y[1], batch.leader_hp[1]] == [1, 0, 100]
+
+
+def test_followers_see_how_their_leader_holds_itself() -> None:
+    """It stands on open ground, crouches in cover and in ambush, and lies when it is down, whatever it lies on."""
+    now, never = 99, 0
+    for ground, ambush, down, stance in (
+        (".", never, never, "stand"),
+        ("+", never, never, "crouch"),
+        (".", now, never, "crouch"),
+        ("+", never, now, "prone"),
+        (".", now, now, "prone"),
+    ):
+        with Stage("aa..", downed_s=20) as stage:
+            if ground == "+":
+                stage.sim.stage.grid.set_cells(0, 0, 1, 1, Terrain.COVER)
+            until = stage.sim.world[Conditions].until
+            until[Condition.AMBUSH, 0], until[Condition.DOWN, 0] = ambush, down
+            batch = batch_of(stage)
+            follower = batch.keys.tolist().index(1)
+            player = batch.snapshot(follower).player
+            assert player is not None
+            assert player.stance == stance
 
 
 def test_the_next_leader_is_the_lowest_key_left() -> None:
