@@ -22,27 +22,29 @@ TEAM: Final = "bystanders"
 """Name of their team, squad and archetype."""
 WALL: Final = next(glyph for glyph, kind in GLYPHS.items() if kind is Terrain.WALL)
 WALLS: Final = 2
-"""Walled columns between them and the rest."""
+"""Walled rows between them and the rest."""
 COUNT_MAX: Final = 16
 """Bystanders at most."""
 
 
 def with_bystanders(scenario: Scenario) -> Scenario:
-    """Return the scenario with a walled-off column to the east, where a team of its own stands and waits.
+    """Return the scenario with a walled-off row to the south, where a team of its own stands and waits.
+
+    To the south, because cells are numbered row by row: a wider map would give other numbers to the cells that there
+    were, and where agents start is drawn by them.
 
     Raises:
         ScenarioError: the map cannot grow.
     """
     cells = terrain(scenario)
+    height, width = cells.shape
     glyphs = {int(kind): glyph for glyph, kind in GLYPHS.items()}
-    column = [WALL] * WALLS + ["."]
-    rows = ["".join([*(glyphs[int(cell)] for cell in row), *column]) for row in cells]
+    rows = ["".join(glyphs[int(cell)] for cell in row) for row in cells]
     data: dict[str, Any] = scenario.canonical()
-    data["map"] = {**data["map"], "rows": rows, "generate": None}
+    data["map"] = {**data["map"], "rows": [*rows, *[WALL * width] * WALLS, "." * width], "generate": None}
     data["archetypes"][TEAM] = {}
-    count = min(len(rows), COUNT_MAX)
-    area = {"x": cells.shape[1] + WALLS, "y": 0, "width": 1, "height": len(rows)}
-    squad = {"name": TEAM, "archetype": TEAM, "count": count, "area": area}
+    area = {"x": 0, "y": height + WALLS, "width": width, "height": 1}
+    squad = {"name": TEAM, "archetype": TEAM, "count": min(width, COUNT_MAX), "area": area}
     data["teams"].append({"name": TEAM, "squads": [squad]})
     return Scenario.from_canonical(data, f"{scenario.name} with bystanders")
 
@@ -54,7 +56,7 @@ def _alike(case: Case) -> Scenario:
 
 
 def _only(state: WorldState, keys: NDArray[np.int64]) -> WorldState:
-    """Return the state of some agents, without resources: what lies on a wider map lies at other places."""
+    """Return the state of some agents, without resources: the larger map is another one."""
     kept = np.isin(state.keys, keys)
     columns = {name: column[..., kept] for name, column in state.columns.items()}
     return replace(state, keys=state.keys[kept], columns=columns, resources={})

@@ -19,15 +19,15 @@ from numpy.typing import NDArray
 
 from ai import MockBatchLlm
 from sim.actions import default_registry
+from sim.checks.bystanders import with_bystanders
 from sim.checks.parts import InParts
 from sim.checks.processes import dispatched
 from sim.columns import Component, i32
 from sim.components import Health, Position
-from sim.grid import MARGIN
 from sim.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
 from sim.plugins import Plugin
 from sim.rng import Purpose
-from sim.scenario import Scenario, load
+from sim.scenario import load
 from sim.simulation import Simulation
 from sim.state import WorldState
 from sim.testing import inputs, scenarios
@@ -177,31 +177,18 @@ def test_the_skirmish_restored_into_fresh_worlds_ends_the_same() -> None:
         assert roots_of(second, 250) == whole[start:]
 
 
-def _with_bystanders(scenario: Scenario) -> Scenario:
-    """Add a walled-off column to the east, full of agents of a team of their own."""
-    data = scenario.canonical()
-    rows = data["map"]["rows"]
-    data["map"]["rows"] = [f"{row}##." for row in rows]
-    data["archetypes"]["bystander"] = {"medkits": 0}
-    area = {"x": len(rows[0]) + 2, "y": 0, "width": 1, "height": len(rows)}
-    squad = {"name": "bystanders", "archetype": "bystander", "count": len(rows), "area": area}
-    data["teams"].append({"name": "bystanders", "squads": [squad]})
-    return Scenario.from_canonical(data)
-
-
 def _against_all(aim: Any) -> bool:
     return bool(aim.kind == "eliminate" and aim.team is None)
 
 
-def _values(simulation: Simulation, agents: int, width: int) -> dict[str, Any]:
-    """Return everything about the first so many agents and the map's west, by key and cell."""
+def _values(simulation: Simulation, agents: int, height: int) -> dict[str, Any]:
+    """Return everything about the first so many agents and the map's north, by key and cell."""
     world, grid, smoke = simulation.world, simulation.stage.grid, simulation.stage.smoke
     kept = world.keys < agents
-    found: dict[str, Any] = {"keys": world.keys[kept].tolist(), "terrain": grid.terrain[:, :width].tolist()}
+    found: dict[str, Any] = {"keys": world.keys[kept].tolist(), "terrain": grid.terrain[:height].tolist()}
     for label, component, name in COLUMNS:
         found[label] = getattr(world[component], name)[..., kept].tolist()
-    cells = [(cell % grid.stride - MARGIN, cell // grid.stride - MARGIN) for cell in smoke.cell.tolist()]
-    found["smoke"] = sorted(zip(cells, smoke.until.tolist(), strict=True))
+    found["smoke"] = sorted(zip(smoke.cell.tolist(), smoke.until.tolist(), strict=True))
     return found
 
 
@@ -244,13 +231,13 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
         ]
         for tick, items in data.draw(inputs(scenario, 15)).items()
     }
-    with Simulation(scenario) as alone, Simulation(_with_bystanders(scenario)) as watched:
+    with Simulation(scenario) as alone, Simulation(with_bystanders(scenario)) as watched:
         for tick in range(20):
             for simulation in (alone, watched):
                 for item in timeline.get(tick, ()):
                     simulation.inject(item)
                 simulation.tick()
-            one, two = (_values(simulation, scenario.agents, width) for simulation in (alone, watched))
+            one, two = (_values(simulation, scenario.agents, height) for simulation in (alone, watched))
             for name, value in one.items():
                 assert value == two[name], f"tick {tick}, {name}"
 
