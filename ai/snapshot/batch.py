@@ -23,7 +23,6 @@ from ai.snapshot.world import ALLIES_MAX, ENEMIES_MAX, OBJECTS_MAX, AgentId, Wor
 Ints = NDArray[np.int32]
 Keys = NDArray[np.int64]
 
-
 GROUPS_WIDTH: Final = -1
 """Declares a column with a place for each cooldown group."""
 NO_WIDTH: Final = -2

@@ -29,7 +29,6 @@ from ai.snapshot.world import (
 if TYPE_CHECKING:
     from ai.snapshot.batch import SnapshotBatch
 
-
 OBSTACLES_MAX: Final = 24
 """Blocked cells that a snapshot lists, nearest first."""
 OBSTACLES_RADIUS: Final = 6

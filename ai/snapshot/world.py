@@ -18,7 +18,6 @@ from ai.roles import RoleName
 AgentId = NewType("AgentId", int)
 """Names an agent for its whole life; the simulation's agent key."""
 
-
 ENEMIES_MAX: Final = 8
 """Enemies an agent reports, nearest first."""
 ALLIES_MAX: Final = 4

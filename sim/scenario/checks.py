@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from sim.scenario.model import Scenario
     from sim.scenario.teams import Area, Squad, Team
 
-
 SQUADS_MAX: Final = 1000
 """Squads of a scenario."""
 

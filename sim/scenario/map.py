@@ -26,7 +26,6 @@ from sim.scenario.placement import overlapping
 if TYPE_CHECKING:
     from sim.scenario.model import Scenario
 
-
 POIS_MAX: Final = 64
 """Named places of a map."""
 THINGS_MAX: Final = 1000

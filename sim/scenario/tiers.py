@@ -12,7 +12,6 @@ from sim.explain import problem
 if TYPE_CHECKING:
     from sim.scenario.model import Scenario
 
-
 Tiers = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1, max_length=16)]
 """Names of tiers, in the order in which they are tried."""
 
