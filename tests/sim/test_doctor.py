@@ -57,7 +57,7 @@ def test_a_bug_that_the_guard_sees_stops_the_rest(tmp_path: Path, capsys: pytest
 def test_a_map_without_room_for_bystanders_is_no_finding() -> None:
     """What cannot be run on a scenario is told as not run, with the reason."""
     data = load(MUTANTS / "arena.toml").canonical()
-    data["map"]["rows"] = ["." * CELLS_MAX] * 8
+    data["map"]["rows"] = ["." * 16] * CELLS_MAX
     (examined,) = examine(Case(Scenario.from_canonical(data), ticks=1), [bystanders.CHECK])
     assert examined.finding is None
     assert examined.skipped is not None
