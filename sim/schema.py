@@ -174,6 +174,7 @@ KEYS: Final[Mapping[str, str]] = {
     "Condition.object": "What the thing is called.",
     "Condition.place": "Name of the place.",
     "Condition.text": "The text, in upper or lower case.",
+    "Condition.stance": "How the leader holds itself.",
     "Condition.seconds": "Seconds since the start of the run.",
     "AttackNearest.verb": "The kind of attack.",
     "ApproachNearest.distance": "How near, cells.",
