@@ -160,10 +160,10 @@ def slow_reference() -> None:
     yard = _yard()
     run_in_step(yard, ticks=25)
     for seed in (1, 2):
-        plans = random_plans(seed, yard.agents + 2, yard.map.width, yard.map.height)
+        plans = random_plans(seed, yard)
         run_in_step(yard, ticks=30, choose=plans)
     crowd = ("MoveTo", "MoveTo", "ThrowSmoke", "Attack", "AoEAttack")
-    plans = random_plans(3, yard.agents, yard.map.width, yard.map.height, crowd)
+    plans = random_plans(3, yard, crowd)
     run_in_step(yard.model_copy(update={"ticks_per_second": 1}), ticks=30, choose=plans)
 
 

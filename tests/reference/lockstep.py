@@ -21,6 +21,7 @@ from sim.rng import philox4x32
 from sim.scenario import Scenario, terrain
 from sim.simulation import Simulation, TickReport
 from sim.tiers import LivePlans
+from tests.reference.slow_things import COMPASS
 from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step, heuristic
 
 Choose = Callable[[int, int], Plan]
@@ -51,7 +52,8 @@ class Scripted:
         plans.tier[:] = 0
         for row, plan in enumerate(chosen):
             for place, step in enumerate(plan):
-                plans.set_step(row, place, EncodedStep(self.registry.code(step.kind), tuple(step.stored())))
+                code = self.registry.code(step.kind)
+                plans.set_step(row, place, EncodedStep(code, tuple(step.stored()), step.payload))
         return BatchPlans(plans, self.tiers, [])
 
     def close(self) -> None:
@@ -147,7 +149,7 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
         column = getattr(world[component], name)
         held[label] = (column if column.ndim == 1 else np.moveaxis(column, -1, 0)).tolist()
     for row, key in enumerate(world.keys.tolist()):
-        expected = slow.agents[key].columns(slow.texts)
+        expected = slow.agents[key].columns(slow.texts, slow.tables.own_items)
         assert expected.keys() == held.keys()
         for label, values in held.items():
             _check(tick, f"agent {key}", label, values[row], expected[label])
@@ -169,6 +171,15 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     teams = range(len(slow.scenario.teams))
     _check(tick, "teams", "score", [team.score for team in fast.standings()], [slow.score(team) for team in teams])
     _check(tick, "Reserves", "left", reserves_of(world).left.tolist(), slow.reserves)
+    _check(tick, "Objectives", "delivered", aims.delivered.tolist(), slow.delivered)
+    things = stage.objects
+    found = list(zip(*(column.tolist() for column in (things.id, things.x, things.y, things.left)), strict=True))
+    laid = [(n, *thing.place, -1 if thing.left is None else thing.left) for n, thing in slow.things.items()]
+    _check(tick, "Objects", "id, x, y, left", found, laid)
+    _check(tick, "Objects", "next_id", things.next_id, slow.next_thing)
+    _check(tick, "TerrainEdits", "left", stage.edits.left.tolist(), slow.edits)
+    stored = {index: stage.payloads[index] for index in stage.payloads.columns()["index"].tolist()}
+    _check(tick, "Payloads", "contents", stored, dict(sorted(slow.payloads.items())))
     _check(tick, "Texts", "all", list(stage.lore.texts.all), slow.texts)
 
 
@@ -207,19 +218,83 @@ class Dice:
         return values[self.below(len(values))]
 
 
-def random_plans(seed: int, keys: int, width: int, height: int, kinds: Sequence[str] = RULED) -> Choose:
-    """Return a script of random plans of one to four steps of some kinds, with targets and cells of every sort."""
+def random_plans(seed: int, scenario: Scenario, kinds: Sequence[str] = RULED, strangers: int = 2) -> Choose:
+    """Return a script of random plans of one to four steps of some kinds, with targets and cells of every sort.
+
+    `strangers` is how many keys are named besides those of the first agents. Kinds that need a name of a weapon or of
+    an ability are left out where the scenario has none.
+    """
+    lacking = set() if scenario.weapons else {"EquipWeapon"}
+    lacking |= set() if scenario.abilities else {"UseAbility", "UseDefensiveAbility"}
+    possible = [kind for kind in kinds if kind not in lacking]
 
     def choose(key: int, tick: int) -> Plan:
         dice = Dice(seed, key, tick)
-        return [_random_step(dice, dice.pick(kinds), keys, width, height) for _ in range(1 + dice.below(4))]
+        return [
+            _random_step(dice, dice.pick(possible), scenario, scenario.agents + strangers)
+            for _ in range(1 + dice.below(4))
+        ]
 
     return choose
 
 
-def _random_step(dice: Dice, kind: str, keys: int, width: int, height: int) -> Step:
+def errands(seed: int, scenario: Scenario) -> Choose:
+    """Return a script in which everyone walks from one thing on the map to another and deals with each."""
+    things = [(n, thing.x, thing.y) for n, thing in enumerate(scenario.map.objects)]
+
+    def choose(key: int, tick: int) -> Plan:
+        dice = Dice(seed, key, tick)
+        chosen = [dice.pick(things) for _ in range(3)]
+        return [step for n, x, y in chosen for step in (Step("MoveTo", [x, y, 2]), Step("Interact", [n]))]
+
+    return choose
+
+
+def _payload(kind: str, **fields: Any) -> bytes:
+    registry = default_registry()
+    return registry.encode(registry.make(kind, **fields)).payload
+
+
+def _random_request(dice: Dice, width: int, height: int) -> dict[str, Any]:
+    where: dict[str, Any] = {"method": dice.pick(["Coordinates", "DirectionFrom", "LineOfSight"])}
+    match where["method"]:
+        case "Coordinates":
+            where["cell"] = dice.pick([None, {"x": dice.below(width + 1), "y": dice.below(height + 1)}])
+        case "DirectionFrom":
+            where |= {"cardinal": dice.pick(list(COMPASS)), "distance": dice.pick(["near", "medium"])}
+        case _:
+            where["look_distance"] = 1 + dice.below(6)
+    kind = dice.pick(["Cave", "Crater", "Cliff", "Lake", "Forest", "Ruins", "Custom"])
+    return {
+        "feature_type": {"type": kind},
+        "relative_location": where,
+        "intensity": dice.pick([0.0, 0.5, 1.0]),
+    }
+
+
+def _random_step(dice: Dice, kind: str, scenario: Scenario, keys: int) -> Step:
+    width, height = scenario.map.width, scenario.map.height
     args: list[int | None]
     match kind:
+        case "EquipWeapon":
+            args = [dice.below(len(scenario.weapons))]
+        case "SwitchWeapon":
+            args = [dice.below(4)]
+        case "UseItem" | "DropItem":
+            args = [dice.below(3 + len(scenario.items))]
+        case "Throw":
+            args = [dice.below(3 + len(scenario.items)), dice.below(width), dice.below(height)]
+        case "UseAbility" | "UseDefensiveAbility":
+            args = [dice.below(len(scenario.abilities))]
+        case "Interact":
+            things = len(scenario.map.objects) + sum(group.count for group in scenario.map.scattered)
+            args = [dice.below(things + 6)]
+        case "Patrol":
+            cells = tuple({"x": dice.below(width), "y": dice.below(height)} for _ in range(2 + dice.below(2)))
+            return Step(kind, [0, None], _payload(kind, waypoints=cells))
+        case "ModifyTerrain":
+            request = _random_request(dice, width, height)
+            return Step(kind, [0], _payload(kind, request_id=f"r{dice.below(3)}", payload=request))
         case "Attack" | "AimedShot" | "QuickAttack" | "HeavyAttack":
             args = [dice.below(keys)]
         case "Charge" | "CoordinateAttack" | "Distract" | "MarkTarget" | "Revive" | "Taunt":

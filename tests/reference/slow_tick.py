@@ -33,6 +33,7 @@ from sim.inputs import (
 )
 from sim.rng import philox4x32
 from sim.scenario import Scenario
+from tests.reference import slow_things
 
 NONE = -(2**31)
 HIT, START, THING = 1, 5, 6
@@ -40,14 +41,15 @@ HIT, START, THING = 1, 5, 6
 
 KIND_NAMES = tuple(spec.name for spec in default_registry().specs)
 """Every kind in name order; a stored code is the position."""
-RULED = (
+PLAIN = (
     "AimedShot", "AoEAttack", "Approach", "Attack", "Block", "CallReinforcements", "Charge", "CoordinateAttack",
     "CoverFire", "Distract", "Dodge", "Heal", "HeavyAttack", "MarkTarget", "MoveTo", "Parry", "QuickAttack", "Regroup",
     "Reload", "RequestCover", "Retreat", "Revive", "Scan", "SetAmbush", "Strafe", "TakeCover", "Taunt",
     "ThrowExplosive", "ThrowSmoke", "Wait",
 )  # fmt: skip
-"""The kinds whose rules are written down here."""
-WALKS = ("Approach", "Charge", "MoveTo", "Regroup", "Retreat", "SetAmbush", "TakeCover")
+"""The kinds without names, lists or records; the rules of the others stand in `slow_things`."""
+RULED = tuple(sorted((*PLAIN, *slow_things.NAMED)))
+WALKS = ("Approach", "Charge", "MoveTo", "Patrol", "Regroup", "Retreat", "SetAmbush", "TakeCover")
 BUDGETS = ("traps", "terrain_edits", "spawns")
 """The director's budgets in stored order."""
 PLANNING = ("per_tick_max", "stagger_ticks", "ttl_s", "alert_every_ticks")
@@ -67,9 +69,6 @@ CODES = (
     "nothing to do", "unreachable", "no cover", "blocked", "down", "no reserves", "unusable", "full", "no budget",
 )  # fmt: skip
 """Refusals in stored order."""
-UNRULED_CODES = ("unusable", "full", "no budget")
-"""Refusals of kinds whose rules are not written down here."""
-
 CONDITIONS = ("ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed")
 """What an agent can be under, in stored order."""
 ROLES = ("exploration", "stealth", "support", "tactical")
@@ -77,7 +76,8 @@ ROLES = ("exploration", "stealth", "support", "tactical")
 
 SECONDS = {
     "AimedShot": 1000, "HeavyAttack": 500, "Block": 1000, "Heal": 1000, "Reload": 2000, "Scan": 1000, "AoEAttack": 1000,
-    "Parry": 1000, "Strafe": 200, "Revive": 3000,
+    "Parry": 1000, "Strafe": 200, "Revive": 3000, "EquipWeapon": 1000, "SwitchWeapon": 500, "UseItem": 500,
+    "Interact": 1000, "UseAbility": 500, "UseDefensiveAbility": 500, "ModifyTerrain": 3000,
 }  # fmt: skip
 """How long a step takes before its effect, milliseconds; one tick where nothing is named."""
 COOLDOWNS = {
@@ -103,8 +103,16 @@ COOLDOWNS = {
     "Taunt": ("provoke", 6000),
     "SetAmbush": ("ambush", 20_000),
     "CallReinforcements": ("reinforce", 60_000),
+    "EquipWeapon": ("gear", 1000),
+    "SwitchWeapon": ("gear", 500),
+    "UseItem": ("gear", 1000),
+    "Interact": ("gear", 1000),
+    "Throw": ("throw", 8000),
+    "UseAbility": ("ability", 0),
+    "UseDefensiveAbility": ("defence", 0),
+    "ModifyTerrain": ("terrain", 20_000),
 }
-"""Group and time from the effect on, milliseconds."""
+"""Group and time from the effect on, milliseconds; that of an ability is its own."""
 STRIKES = {"Attack": (10, 0, 1), "AimedShot": (15, 250, 1), "QuickAttack": (5, 0, 1), "HeavyAttack": (25, 200, 0)}
 """Damage, bonus on the chance to hit, rounds fired."""
 PACES = (2, 5, 10)
@@ -120,10 +128,11 @@ LATE = (2**62, 0)
 
 @dataclass
 class Step:
-    """One step of a plan: the kind's name, and its stored arguments (None: not given)."""
+    """One step of a plan: the kind's name, its stored arguments (None: not given), and its lists and records."""
 
     kind: str
     args: list[int | None]
+    payload: bytes = b""
 
     def stored(self) -> list[int]:
         """Return the four integers of the columns."""
@@ -161,6 +170,13 @@ class Agent:
     leader: int | None = None
     taken: bool = False
     broken: bool = False
+    damage: int = 1000
+    slots: int = 0
+    hand: int = 0
+    stowed: list[int] = field(default_factory=lambda: [0] * 4)
+    cargo: int = 0
+    items: dict[str, int] = field(default_factory=dict)
+    item_kinds: int = 0
     order: str | None = None
     stamina: int = 100
     ready_at: dict[str, int] = field(default_factory=lambda: dict.fromkeys(GROUPS, 0))
@@ -188,7 +204,7 @@ class Agent:
         """The cell it stands on."""
         return self.x, self.y
 
-    def columns(self, texts: Sequence[str]) -> dict[str, Any]:
+    def columns(self, texts: Sequence[str], own_items: Sequence[str]) -> dict[str, Any]:
         """Return what the simulation's columns should hold for this agent."""
         plan = [step.stored() for step in self.plan]
         goal = self.goal if self.goal is not None else (-1, -1)
@@ -212,13 +228,13 @@ class Agent:
             "Stamina.value": self.stamina,
             "Weapon.reach": self.reach,
             "Weapon.accuracy": self.accuracy,
-            "Weapon.damage": 1000,
-            "Arsenal.slots": 0,
-            "Arsenal.hand": 0,
-            "Arsenal.rounds": [0] * 4,
-            "Inventory.cargo": 0,
-            "Inventory.kinds": 0,
-            "Inventory.count": [0] * 16,
+            "Weapon.damage": self.damage,
+            "Arsenal.slots": self.slots,
+            "Arsenal.hand": self.hand,
+            "Arsenal.rounds": self.stowed,
+            "Inventory.cargo": self.cargo,
+            "Inventory.kinds": self.item_kinds,
+            "Inventory.count": [self.items.get(name, 0) for name in own_items] + [0] * (16 - len(own_items)),
             "Senses.sight": self.sight,
             "Cooldowns.groups": self.groups,
             "Cooldowns.ready_at": [self.ready_at[group] for group in GROUPS],
@@ -311,6 +327,15 @@ class Known:
         blank = [0] * (8 - len(self.enemies))
         columns["enemy_cover"] = [int(world.at(*other.place) == "+") for other in self.enemies] + blank
         columns["enemy_conditions"] = [bits(world.shown(me, other)) for other in self.enemies] + blank
+        columns["holding"] = slow_things.holding(world, me)
+        if world.things:
+            things = slow_things.things_seen(world, me)
+            blank = [0] * (8 - len(things))
+            columns["object"] = [thing.id for thing in things] + [-1] * len(blank)
+            columns["object_kind"] = [world.tables.kinds.index(thing.kind) for thing in things] + blank
+            columns["object_x"] = [thing.place[0] for thing in things] + blank
+            columns["object_y"] = [thing.place[1] for thing in things] + blank
+            columns["object_state"] = [-1 if thing.left is None else thing.left for thing in things] + blank
         states = [bits(world.held(other)) for other in self.allies]
         columns["ally_conditions"] = states + [0] * (4 - len(states))
         return columns
@@ -381,6 +406,12 @@ class SlowWorld:
         self.aims = [Aim(t, each) for t, team in enumerate(scenario.teams) for each in team.objectives]
         self.texts = sorted(told | {aim.words() for aim in self.aims})
         self.extracted: set[int] = set()
+        self.tables = slow_things.Tables(scenario)
+        self.things = slow_things.first_things(self, THING)
+        self.next_thing = len(self.things)
+        self.payloads: dict[int, bytes] = {}
+        self.edits = [team.terrain_edits for team in scenario.teams]
+        self.delivered = [0 for _ in scenario.teams]
         budget = None if scenario.director is None else scenario.director.budget
         self.budget = {what: 0 if budget is None else getattr(budget, what) for what in BUDGETS}
         self.agents: dict[int, Agent] = {}
@@ -403,12 +434,18 @@ class SlowWorld:
         """Add one fresh agent to a squad."""
         team_number, _, squad = self._squads[number]
         kind = self.scenario.archetypes[archetype or squad.archetype]
+        weapons = [self.scenario.weapons[name] for name in kind.weapons]
+        weapon = weapons[0] if weapons else kind
         objective, goal = self.after(number)
-        self.agents[self.next_key] = Agent(
-            self.next_key, *place, team_number, number, kind.hp, kind.hp, kind.morale, kind.magazine, kind.magazine,
-            kind.reserve, kind.smokes, kind.explosives, kind.medkits, kind.reach, kind.accuracy, kind.sight,
+        agent = self.agents[self.next_key] = Agent(
+            self.next_key, *place, team_number, number, kind.hp, kind.hp, kind.morale, weapon.magazine, weapon.magazine,
+            kind.reserve, kind.smokes, kind.explosives, kind.medkits, weapon.reach, weapon.accuracy, kind.sight,
             objective, goal, waiting_since,
         )  # fmt: skip
+        agent.slots, agent.damage = len(weapons), weapons[0].damage_permille if weapons else 1000
+        agent.stowed[1 : len(weapons)] = [spec.magazine for spec in weapons[1:]]
+        for name, pieces in kind.items.items():
+            slow_things.give(self, agent, name, pieces)
         self.next_key += 1
 
     def place(self, name: str | None) -> Place | None:
@@ -438,6 +475,10 @@ class SlowWorld:
     def word(self, key: int, tick: int, purpose: int) -> int:
         """Draw a number of 32 bits."""
         return philox4x32((key, tick, purpose, 0), (self.seed & 0xFFFFFFFF, self.seed >> 32))[0]
+
+    def archetype(self, agent: Agent) -> Any:
+        """Return what an agent's squad is made of."""
+        return self.scenario.archetypes[self._squads[agent.squad][2].archetype]
 
     # The map.
 
@@ -471,6 +512,10 @@ class SlowWorld:
             self._fields[goal] = found
         return self._fields[goal]
 
+    def forget_ways(self) -> None:
+        """The ground has changed."""
+        self._fields.clear()
+
     # Time.
 
     def ticks(self, milliseconds: int) -> int:
@@ -491,6 +536,9 @@ class SlowWorld:
         self.focuses: dict[int, tuple[int, int]] = {}
         self.draws: dict[int, tuple[int, int, int | None, Place | None]] = {}
         self.calls: list[tuple[Agent, int]] = []
+        self.uses: list[tuple[Agent, int]] = []
+        self.laid: list[tuple[int, str, Place]] = []
+        self.reshaped: list[slow_things.Request] = []
         applied, refused = self.take_inputs(inputs)
         known = self.plan()
         self.flee()
@@ -831,6 +879,9 @@ class SlowWorld:
         plans = {key: self.planner(self, what) for key, what in known.items()}
         for key, (plan, tier) in plans.items():
             agent = self.agents[key]
+            for step in plan:
+                if step.payload:
+                    slow_things.store(self, step)
             agent.plan, agent.tier = plan, tier
             agent.status, agent.step, agent.started_at, agent.until = "running", 0, None, None
             agent.planned_at = agent.waiting_since = now
@@ -861,6 +912,7 @@ class SlowWorld:
                 self.act(agent, agent.plan[agent.step])
         self.settle_walks()
         self.settle_conditions()
+        slow_things.settle(self)
         self.settle_calls()
         for cell in self.clouds:
             end = self.tick_number + 1 + self.ticks(8000)
@@ -896,7 +948,10 @@ class SlowWorld:
         self.have_effect(agent, step)
         self.executed[step.kind] += 1
         if group:
-            agent.ready_at[group] = now + self.ticks(cooldown)
+            rest = self.ticks(cooldown)
+            if step.kind in ("UseAbility", "UseDefensiveAbility"):
+                rest = self.scenario.abilities[self.tables.abilities[step.args[0]]].cooldown_s * self.rate
+            agent.ready_at[group] = now + rest
             agent.groups = max(agent.groups, GROUPS.index(group) + 1)
         self.finish(agent)
 
@@ -920,6 +975,8 @@ class SlowWorld:
 
     def why_not(self, agent: Agent, step: Step) -> str | None:
         """Return why a step may not run now; None when it may."""
+        if step.kind in slow_things.NAMED:
+            return slow_things.why_not(self, agent, step)
         match step.kind:
             case "Attack" | "AimedShot" | "QuickAttack" | "HeavyAttack":
                 if step.kind == "HeavyAttack" and agent.stamina < 20:
@@ -937,7 +994,7 @@ class SlowWorld:
                     return "no ammo"
                 return self.bad_target(agent, step, agent.reach**2, hostile=True)
             case "AoEAttack":
-                return "no ammo" if agent.rounds < 5 else self.bad_aim(agent, step, agent.reach**2)
+                return "no ammo" if agent.rounds < 5 else self.bad_aim(agent, step.args, agent.reach**2)
             case "Charge":
                 return "no stamina" if agent.stamina < 30 else self.bad_target(agent, step, 64, hostile=True)
             case "Strafe":
@@ -1029,11 +1086,11 @@ class SlowWorld:
 
     def bad_throw(self, agent: Agent, step: Step) -> str | None:
         """Judge a cell to throw at."""
-        return self.bad_aim(agent, step, 64)
+        return self.bad_aim(agent, step.args, 64)
 
-    def bad_aim(self, agent: Agent, step: Step, reach2: int) -> str | None:
+    def bad_aim(self, agent: Agent, aim: Sequence[int | None], reach2: int) -> str | None:
         """Judge a cell in reach and sight."""
-        place = (step.args[0], step.args[1])
+        place = (aim[0], aim[1])
         if distance2(agent.place, place) > reach2:
             return "out of range"
         return "no sight" if self.at(*place) == "#" or not self.sees(agent.place, place) else None
@@ -1054,6 +1111,8 @@ class SlowWorld:
 
     def have_effect(self, agent: Agent, step: Step) -> None:
         """Do what a step is for."""
+        if step.kind in slow_things.NAMED:
+            slow_things.have_effect(self, agent, step)
         match step.kind:
             case "Attack" | "AimedShot" | "QuickAttack" | "HeavyAttack":
                 self.strike(agent, step)
@@ -1067,8 +1126,7 @@ class SlowWorld:
                 self.mend[agent.key if named is None else named] += 20
             case "ThrowSmoke":
                 agent.smokes -= 1
-                centre = (step.args[0], step.args[1])
-                self.clouds |= {cell for cell in ball(centre, 2) if self.at(*cell) != "#"}
+                self.spread_smoke((step.args[0], step.args[1]))
             case "CoverFire":
                 self.strike(agent, step)
             case "AoEAttack":
@@ -1092,13 +1150,20 @@ class SlowWorld:
                 self.affect(agent, step)
             case "ThrowExplosive":
                 agent.explosives -= 1
-                agent.guard_until = 0
-                self.lifted.append(("ambush", agent))
-                centre = (step.args[0], step.args[1])
-                for cell in ball(centre, 2):
-                    struck = self.standing(cell)
-                    if struck is not None and self.sees(centre, cell):
-                        self.harm[struck.key] += 30 if distance2(centre, cell) <= 1 else 15
+                self.explode(agent, (step.args[0], step.args[1]))
+
+    def spread_smoke(self, centre: Place) -> None:
+        """Smoke stands around a cell from the next tick on."""
+        self.clouds |= {cell for cell in ball(centre, 2) if self.at(*cell) != "#"}
+
+    def explode(self, agent: Agent, centre: Place) -> None:
+        """What an agent has thrown goes off."""
+        agent.guard_until = 0
+        self.lifted.append(("ambush", agent))
+        for cell in ball(centre, 2):
+            struck = self.standing(cell)
+            if struck is not None and self.sees(centre, cell):
+                self.harm[struck.key] += 30 if distance2(centre, cell) <= 1 else 15
 
     def rake(self, agent: Agent, step: Step) -> None:
         """Harm everyone else in a circle whom the shooter has a clear line to."""
@@ -1171,6 +1236,7 @@ class SlowWorld:
         else:
             damage, bonus, rounds = STRIKES[step.kind]
         other = self.agents[step.args[0]]
+        damage = (damage * agent.damage + 500) // 1000
         chance = agent.accuracy + bonus + self.rules["combat.hit_bonus"]
         chance += self.rules["morale.aim_permille"] * (agent.morale - 50)
         if self.is_(agent, "ambush"):
@@ -1210,7 +1276,7 @@ class SlowWorld:
                 agent.groups = max(agent.groups, GROUPS.index(group) + 1)
             self.finish(agent)
             return
-        pace = 10 if step.kind == "Charge" else 5
+        pace = {"Charge": 10, "Patrol": 2}.get(step.kind, 5)
         if step.kind == "MoveTo" and len(step.args) > 2 and step.args[2] is not None:
             pace = PACES[step.args[2]]
         period = max((self.rate + pace - 1) // pace, 1)
@@ -1238,6 +1304,8 @@ class SlowWorld:
 
     def has_arrived(self, agent: Agent, step: Step) -> bool:
         """Tell whether a walk is over."""
+        if step.kind == "Patrol":
+            return slow_things.walk_round(self, agent, step)
         if step.kind == "Regroup":
             waited = self.tick_number - agent.started_at >= self.ticks(10_000)
             return waited or self.is_together(agent, step)
@@ -1260,8 +1328,9 @@ class SlowWorld:
         """Return the free neighbour with the lowest score below this cell's, the first of equals; None if none."""
         if step.kind == "Regroup" and abs(agent.x - step.args[0]) <= 3 and abs(agent.y - step.args[1]) <= 3:
             return agent.place
-        if step.kind in ("MoveTo", "Regroup", "SetAmbush"):
-            distances = self.walk_from((step.args[0], step.args[1]))
+        if step.kind in ("MoveTo", "Patrol", "Regroup", "SetAmbush"):
+            patrols = step.kind == "Patrol"
+            distances = self.walk_from(slow_things.waypoint(self, step) if patrols else (step.args[0], step.args[1]))
 
             def score(cell: Place) -> int:
                 return distances.get(cell, 2**31 - 1)
@@ -1432,7 +1501,8 @@ class SlowWorld:
                 aim.progress += not lost
                 aim.state = "failed" if lost else "done" if aim.progress == what.ticks else "open"
             case "collect":
-                aim.progress = 0
+                aim.progress = min(self.delivered[aim.team], what.count)
+                aim.state = "done" if aim.progress == what.count else "open"
 
     def clean_up(self) -> None:
         """The dead leave, or lie down first, and so do the extracted; then those come who were called."""
@@ -1447,6 +1517,7 @@ class SlowWorld:
             self.join(number, place, waiting_since)
         if dead or self.arrivals:
             self.promote()
+        slow_things.forget(self)
 
     def dies(self, agent: Agent) -> bool:
         """Let who has no hit points left lie down, or say that it is over."""
