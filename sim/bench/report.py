@@ -50,6 +50,7 @@ class Result:
     seed: int
     tick: int
     rounds: int
+    steps: int | None = None
     samples: list[Sample] = field(default_factory=list)
     figures: list[Figures] = field(default_factory=list)
     left_out: list[Cell] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Result:
             "seed": self.seed,
             "tick": self.tick,
             "rounds": self.rounds,
+            "steps": self.steps,
             "figures": [_plain(asdict(each)) for each in self.figures],
             "samples": [_plain(asdict(each)) for each in self.samples],
             "left_out": [[cell.round, cell.agents, cell.strategy.name] for cell in self.left_out],
@@ -104,6 +106,7 @@ class Result:
             f"- machine: {self.machine['processor']}, {self.machine['cores']} cores, {self.machine['system']}",
             f"- Python {self.machine['python']}, {packages}",
             f"- questions: agents of scenario {self.scenario}, seed {self.seed}, after tick {self.tick}",
+            f"- plans of {'as many steps as the model likes' if self.steps is None else f'exactly {self.steps} steps'}",
             f"- {self.rounds} interleaved rounds; medians",
             "",
             LEGEND,

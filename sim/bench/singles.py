@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ai.actions import EncodedStep, ToolRegistry
 from ai.clients.base import LlmClient, LlmRequest, Message, reading
 from ai.encodings import NAMED
+from ai.encodings.base import Encoding
 from ai.errors import ClientError, ParseError
 from ai.prompt import REPLY_TOKENS, slots_of, system_message
 from ai.snapshot import SnapshotBatch
@@ -35,10 +36,14 @@ async def ask_singles(
     registry: ToolRegistry,
     *,
     naive: bool,
-    salt: int,
+    salt: str,
+    encoding: Encoding = NAMED,
     clock: Callable[[], float],
 ) -> SinglesAnswer:
-    """Ask for one plan after another; `salt` makes the naive prompts of two batches begin differently."""
+    """Ask for one plan after another; `salt` makes the naive prompts of two batches begin differently.
+
+    `encoding` is named JSON, or named JSON under another schema.
+    """
     answer = SinglesAnswer()
     begun = clock()
     for row in range(len(batch)):
@@ -46,7 +51,7 @@ async def ask_singles(
         messages = naive_messages(one, registry, f"{salt}.{row}") if naive else careful_messages(one, registry)
         request = LlmRequest(
             messages,
-            schema=NAMED.schema(one, registry),
+            schema=encoding.schema(one, registry),
             tokens_max=NAMED.plan_tokens + REPLY_TOKENS,
             slots=slots_of(one),
         )

@@ -34,6 +34,7 @@ from ai.prompt import standing_part, system_message
 from ai.sharding import IN_FLIGHT
 from ai.snapshot import SnapshotBatch
 from sim.bench.singles import ask_singles
+from sim.bench.steps import OfSteps
 
 LOW_LATENCY: Final = (2, 1)
 """Agents in a call and calls at once where the first plan counts."""
@@ -110,15 +111,21 @@ async def measure(
     registry: ToolRegistry,
     *,
     number: int,
+    steps: int | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Sample:
-    """Ask once for the plans of all agents of `batch` in one way; `number` is the round."""
+    """Ask once for the plans of all agents of `batch` in one way; `number` is the round.
+
+    `steps` is how many each plan has to have, None leaves it to the model.
+    """
     encoding = encoding_of(strategy.encoding)
+    encoding = encoding if steps is None else OfSteps(encoding, steps)
     if strategy.kind in (Kind.NAIVE, Kind.BASELINE):
         naive = strategy.kind is Kind.NAIVE
         if not naive:
             await _warm(client, (system_message(registry, encoding=encoding), "Agent"), 1)
-        answer = await ask_singles(client, batch, registry, naive=naive, salt=number, clock=clock)
+        salt = f"{number}.{len(batch)}"
+        answer = await ask_singles(client, batch, registry, naive=naive, salt=salt, encoding=encoding, clock=clock)
         total_s, first_s, usages, plans = answer.total_s, answer.first_s, answer.usages, answer.plans
     else:
         k, m = _sizes(strategy.kind, len(batch))

@@ -15,6 +15,7 @@ import typer
 
 from ai.clients.base import Endpoint, LlmClient
 from ai.encodings import ENCODINGS, LINE
+from ai.encodings.base import PLAN_STEPS_MAX
 from sim.bench.figures import figures
 from sim.bench.known import TICK, common_verbs, what_agents_know
 from sim.bench.machine import machine
@@ -49,6 +50,8 @@ SECONDS_MAX: Final = 7 * 24 * 3600
 """Longest benchmark, seconds."""
 NOTE_CHARS_MAX: Final = 200
 """Characters of a note."""
+STEPS: Final = 3
+"""Steps of every plan, unless told otherwise: ways are compared over equal plans."""
 SMALL: Final = "skirmish"
 LARGE: Final = "crowd"
 STEM: Final = "bench-llm"
@@ -86,6 +89,9 @@ def llm(
         float | None,
         typer.Option(min=1, max=SECONDS_MAX, metavar="S", help="Begin no measurement after so long."),
     ] = None,
+    steps: Annotated[
+        int, typer.Option(min=0, max=PLAN_STEPS_MAX, metavar="N", help="Steps of every plan; 0: as the model likes.")
+    ] = STEPS,
     scenario: Annotated[
         str | None,
         typer.Option(metavar="SCENARIO", help=f"Whose agents ask [{SMALL}; {LARGE} where that is too small]."),
@@ -122,12 +128,13 @@ def llm(
     with ready_model(llm, quiet=as_json) as client:
         assert client is not None
         result = Result(client.label, described(client), machine(), one_line(note), plan.name, seed, tick, rounds)
+        result.steps = steps or None
         cells = interleaved(rounds, counts, strategies(kinds, _taken(client, chosen)), naive_rounds=naive_rounds)
         registry = common_verbs(plan)
 
         async def one(cell: Cell) -> Sample:
             batch = known_by_agents.take(slice(0, cell.agents))
-            return await measure(client, cell.strategy, batch, registry, number=cell.round)
+            return await measure(client, cell.strategy, batch, registry, number=cell.round, steps=steps or None)
 
         interrupted = _measure(result, cells, one, max_seconds)
         if not result.samples:
