@@ -285,7 +285,7 @@ def user_message(batch: SnapshotBatch, *, encoding: Encoding = NAMED) -> str:
     rows, once = _rows(batch, _numbers(batch), led)
     lines += once
     lines.append("Agents:")
-    lines += [f"a{number}: {row}" for number, row in enumerate(rows, 1)]
+    lines += [f"a{number} {row}" for number, row in enumerate(rows, 1)]
     lines.append(encoding.closing(len(batch)))
     return "\n".join(lines)
 

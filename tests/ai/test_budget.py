@@ -59,7 +59,7 @@ def asking(known: WorldSnapshot, **options: object) -> Asking:
 
 
 def row(text: str) -> str:
-    return next(line for line in text.splitlines() if line.startswith("a1: 7@"))
+    return next(line for line in text.splitlines() if line.startswith("a1 7@"))
 
 
 @given(snapshots, details, encodings, contexts)

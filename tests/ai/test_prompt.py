@@ -269,7 +269,7 @@ def test_what_most_agents_say_of_themselves_is_said_once() -> None:
     usual = "hp 100/100 ammo 10+90 morale 100 cover none medkits 1"
     assert head.endswith(f"Unless a row says otherwise, each agent: {usual}\n")
     assert [line.partition(" enemies")[0] for line in rows.splitlines()[:4]] == [
-        "a1: 1@1,2 smokes 1", "a2: 2@2,2 hp 90/100", "a3: 3@3,2 smokes 1", "a4: 4@4,2"
+        "a1 1@1,2 smokes 1", "a2 2@2,2 hp 90/100", "a3 3@3,2 smokes 1", "a4 4@4,2"
     ]  # fmt: skip
 
 
