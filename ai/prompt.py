@@ -38,7 +38,7 @@ from ai.roles import NO_ROLE, ROLE_NAMES, ROLES
 from ai.snapshot import COVER_NAMES, STANCE_NAMES, Poi, SnapshotBatch, condition_names
 from ai.steps import READERS_MAX
 
-PROMPT_VERSION: Final = "5"
+PROMPT_VERSION: Final = "6"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
 REPLY_TOKENS: Final = 32
 """Reply tokens reserved for what stands around the plans."""
