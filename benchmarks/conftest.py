@@ -20,6 +20,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
                 f"recording adds {info['recording_percent']:.1f} percent to a tick of {info['agents']} agents "
                 f"({info['plain_ms']:.3f} and {info['recorded_ms']:.3f} ms; at most {info['limit_percent']})"
             )
+        if "vocabulary_ratio" in info:
+            write(
+                f"with {info['kinds_all']} kinds registered a tick of {info['agents']} agents takes "
+                f"{info['vocabulary_ratio']:.3f} of what it takes with {info['kinds_few']} "
+                f"({info['all_ms']:.3f} and {info['few_ms']:.3f} ms; at most {info['limit_ratio']})"
+            )
     for line in _replay_costs({name: value for bench in found for name, value in bench.extra_info.items()}):
         write(line)
     rows = [bench for bench in found if "phases_ms" in bench.extra_info]

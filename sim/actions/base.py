@@ -19,16 +19,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ActionStep, CellX, CellY
+from ai.actions import NONE, ActionStep, CellX, CellY
 from sim.components import COOLDOWN_GROUPS, Ammo, Cooldowns, Kit, Position, Progress, Stamina, Status, Team
 from sim.conditions import Afflictions
 from sim.frame import Stage
-from sim.grid import UNREACHABLE, Cells, Grid, Occupancy
+from sim.grid import LINE_MAX, UNREACHABLE, Cells, Grid, Occupancy
 from sim.reshape import Reshaping
 from sim.rng import Rng
 from sim.world import World
@@ -78,6 +78,17 @@ def ticks_of_s(seconds: float, ticks_per_second: int) -> int:
     return max(-(-round(seconds * 1000) * ticks_per_second // 1000), 1)
 
 
+class Aims(NamedTuple):
+    """At whom agents' current steps are aimed, one place an agent of the world; worked out at once for all who aim.
+
+    `key` is the target's (`NONE`: does not aim), `code` why it is none whatever the reach (gone, a friend, hidden).
+    """
+
+    key: NDArray[np.int32]
+    code: Codes
+    distance2: NDArray[np.int32]
+
+
 @dataclass(slots=True)
 class Turn:
     """One execution phase: what actions read, and the effects that are resolved when all have spoken."""
@@ -96,6 +107,7 @@ class Turn:
     uses: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     rewritten: list[tuple[Rows, int, NDArray[np.int32]]] = field(default_factory=list)
     calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    aims: Aims | None = None
     afflictions: Afflictions = field(init=False)
     notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
     grid: Grid = field(init=False)
@@ -355,6 +367,29 @@ def judged_targets(
     turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True
 ) -> tuple[Codes, NDArray[np.int32]]:
     """Judge targets as `target_refusals` does; return that and their squared distances (anything for the gone)."""
+    aims = turn.aims
+    if aims is None or not hostile or np.count_nonzero(aims.key[rows] != keys):
+        return _judged(turn, rows, keys, reach2, hostile=hostile)
+    codes, distance2 = aims.code[rows], aims.distance2[rows]
+    far = distance2 > reach2
+    if np.count_nonzero(far):
+        far &= (codes == Refused.NO.value) | (codes == Refused.NO_SIGHT.value)
+        codes[far] = Refused.OUT_OF_RANGE.value
+    return codes, distance2
+
+
+def aims_of(turn: Turn, rows: Rows, keys: NDArray[np.int32]) -> Aims:
+    """Judge the enemies that agents aim at, as far as sight lines reach."""
+    n = turn.world.n
+    aims = Aims(np.full(n, NONE, np.int32), np.zeros(n, np.int8), np.zeros(n, np.int32))
+    aims.key[rows] = keys
+    aims.code[rows], aims.distance2[rows] = _judged(turn, rows, keys, LINE_MAX * LINE_MAX, hostile=True)
+    return aims
+
+
+def _judged(
+    turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool
+) -> tuple[Codes, NDArray[np.int32]]:
     others = turn.target_rows(keys)
     # The row of one that is gone is -1 and reads some other agent's columns; what they say does not count.
     gone = others < 0

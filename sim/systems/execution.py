@@ -17,9 +17,9 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ToolRegistry
+from ai.actions import Role
 from ai.guard import Watch, foreign
-from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, refuse
+from sim.actions.base import TRIES_MAX, Action, Args, Codes, Refused, Rows, Turn, Walk, aims_of, refuse
 from sim.actions.defensive import SMOKE_S
 from sim.actions.utility import settle_uses
 from sim.columns import Component
@@ -54,6 +54,7 @@ EVERYONE: Final = slice(None)
 RUNNING: Final = Status.RUNNING.value
 FINISHED: Final = Status.FINISHED.value
 ALLOWED: Final = Refused.NO.value
+ENEMY: Final = Role.ENEMY.value
 
 
 def _slow(turn: Turn, rows: Rows) -> NDArray[np.bool_]:
@@ -89,24 +90,30 @@ class Execution(System):
         stage = frame.stage
         assert frame.occupancy is not None
         turn = Turn(world, stage, frame.occupancy, frame.tick)
-        for action, rows, args in self.in_use(world, stage.registry):
+        for action, rows, args in self.in_use(turn):
             self.act(action, turn, rows, args)
         self.settle(turn, frame)
 
-    def in_use(self, world: World, registry: ToolRegistry) -> Iterator[tuple[type[Action], Rows, Args]]:
-        """Yield each kind that someone's plan has come to, with their rows and arguments."""
-        steps, progress = world[ActionSteps], world[Progress]
-        active = (progress.status == RUNNING).nonzero()[0]
-        step = progress.step[active]
+    def in_use(self, turn: Turn) -> Iterator[tuple[type[Action], Rows, Args]]:
+        """Yield each kind that someone's plan has come to, with their rows and arguments.
+
+        Who aims at an enemy is judged before, once for all kinds and for the beginning and the end of steps alike.
+        """
+        steps, registry = turn.world[ActionSteps], turn.stage.registry
+        active = (turn.progress.status == RUNNING).nonzero()[0]
+        step = turn.progress.step[active]
         if np.count_nonzero(step):
             kind = steps.kind[step, active]
             args = np.ascontiguousarray(steps.args[step, :, active].T)
         else:
             kind, args = steps.kind[0].take(active), steps.args[0].take(active, axis=1)
+        aiming = registry.role_at[ENEMY][0].take(kind).nonzero()[0]
+        if len(aiming):
+            turn.aims = aims_of(turn, active[aiming], args[0].take(aiming))
         for code in np.bincount(kind).nonzero()[0].tolist():
-            members = (kind == code).nonzero()[0]
             action = registry.spec(code).kind
             assert issubclass(action, Action)
+            members = (kind == code).nonzero()[0]
             yield action, active[members], args.take(members, axis=1)
 
     def settle(self, turn: Turn, frame: Frame) -> None:

@@ -33,7 +33,7 @@ def play(arena: Arena, *, one_by_one: bool = False) -> list[str]:
         frame = Frame(stage, world.tick)
         frame.occupancy = occupancy_of(world, stage.grid)
         turn = Turn(world, stage, frame.occupancy, world.tick)
-        visits = list(execution.in_use(world, stage.registry))
+        visits = list(execution.in_use(turn))
         if one_by_one:
             visits = [
                 (action, rows[[at]], args[:, [at]])
