@@ -371,7 +371,7 @@ class Occupancy:
             hostile *= layers - 1
         ends = _discs(int(radius[radius.argmax()]), self.grid.stride).take(radius, axis=1)
         ends += (self.cells[rows] + layer * self.grid.size)[:, None]
-        low, found = before[ends]
+        low, found = before.take(ends)
         found -= low
         counts = np.add.reduce(found, axis=1, dtype=np.int64)
         viewer, found = rows.repeat(counts), found.ravel()

@@ -58,7 +58,7 @@ class Perception(System):
             # Their need arose just now; what the column says of them is when they planned last.
             since[frame.alarmed] = frame.tick
         chosen = np.concatenate([needing, frame.alarmed])
-        chosen.sort()
+        chosen.sort(kind="stable")
         frame.chosen = _longest(chosen, since, most)
         if len(frame.chosen):
             is_chosen = np.zeros(world.n, np.bool_)
@@ -93,7 +93,7 @@ def _longest(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDA
     """Return at most `most` of `rows`, those that wait longest; of equals the lowest keys."""
     if len(rows) <= most:
         return rows
-    return np.sort(rows[np.argsort(since[rows], kind="stable")[:most]])
+    return np.sort(rows[np.argsort(since[rows], kind="stable")[:most]], kind="stable")
 
 
 def _threatened(
