@@ -37,7 +37,9 @@ MARGIN: Final = LINE_MAX + 2
 FIELDS_CELLS_MAX: Final = 64_000_000
 """Cells that cached flow fields may hold together; the cache decides about time, never about results."""
 LINE_START: Final = 2
-"""Cells of each sight line that are looked up first."""
+"""Cells of each sight line that are looked up first where there are more."""
+CELLS_AT_ONCE: Final = 4_000
+"""Cells of sight lines up to which all are looked up at once."""
 LINE_STRIDE: Final = 3
 """Cells of each sight line that are looked up together after those when there are many lines."""
 LINES_AT_ONCE: Final = 40_000
@@ -224,28 +226,21 @@ class Grid:
         offset = self._offset_of[target - source + self._farthest]
         count = self._line_counts[offset]
         longest = int(count[count.argmax()])
-        clear = np.ones(len(source), np.bool_)
-        # Most pairs are decided by the first cells of their lines.
-        start, stop, live = 0, LINE_START, None
-        while start < longest:
-            lines = self._lines[start : min(stop, longest)]
-            if live is None:
-                cells = lines.take(offset, axis=1)
-                cells += source
-                # Neighbours have nothing between them; their lines hold the own cell, which may be full of smoke.
-                np.logical_not(np.logical_or.reduce(opaque[cells], axis=0), out=clear)
-                clear |= count == 0
-                live = (clear & (count > stop)).nonzero()[0]
-            else:
-                cells = lines.take(offset[live], axis=1)
-                cells += source[live]
-                hit = np.logical_or.reduce(opaque[cells], axis=0)
-                clear[live[hit]] = False
-                live = live[~hit & (count[live] > stop)]
-            if not len(live):
-                break
-            many = len(live) * (longest - stop) > LINES_AT_ONCE
-            start, stop = stop, stop + LINE_STRIDE if many else longest
+        # Of many pairs, most are decided by the first cells of their lines.
+        stop = longest if len(source) * longest <= CELLS_AT_ONCE else LINE_START
+        cells = self._lines[:stop].take(offset, axis=1)
+        cells += source
+        clear: NDArray[np.bool_] = ~np.logical_or.reduce(opaque[cells], axis=0)
+        # Neighbours have nothing between them; their lines hold the own cell, which may be full of smoke.
+        clear |= count == 0
+        live = (clear & (count > stop)).nonzero()[0] if stop < longest else ()
+        while len(live):
+            start, stop = stop, stop + LINE_STRIDE if len(live) * (longest - stop) > LINES_AT_ONCE else longest
+            cells = self._lines[start:stop].take(offset[live], axis=1)
+            cells += source[live]
+            hit = np.logical_or.reduce(opaque[cells], axis=0)
+            clear[live[hit]] = False
+            live = live[~hit & (count[live] > stop)] if stop < longest else ()
         return clear
 
     # -- walking ---------------------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from tests.reference.slow_tick import CODES, KIND_NAMES, PLAIN, RULED, Step
 SIZES = {
     "sim.perception.PAIRS_AT_ONCE": 0,
     "sim.perception.CLOSE_CELLS": 2,
+    "sim.grid.CELLS_AT_ONCE": 0,
     "sim.grid.LINES_AT_ONCE": 0,
     "sim.grid.FIELDS_CELLS_MAX": 0,
     "sim.grid.TEAMS_INDEXED_MAX": 2,

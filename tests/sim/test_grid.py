@@ -48,7 +48,8 @@ def test_sight_runs_along_the_documented_line(a: tuple[int, int], b: tuple[int, 
 @pytest.mark.parametrize("at_once", [0, 10**9])
 def test_sight_reaches_every_offset_that_anyone_may_ask_for(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """From one cell to each other at most LINE_MAX away along each axis, all in one call, equals the walk."""
-    monkeypatch.setattr("sim.grid.LINES_AT_ONCE", at_once)
+    for limit in ("LINES_AT_ONCE", "CELLS_AT_ONCE"):
+        monkeypatch.setattr(f"sim.grid.{limit}", at_once)
     side = LINE_MAX + 1
     grid = random_grid(3, side, side, walls=12)
     cells = [(x, y) for y in range(side) for x in range(side)]
