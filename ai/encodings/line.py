@@ -36,7 +36,7 @@ from ai.encodings.base import (
     written,
 )
 from ai.errors import ParseError
-from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WHITESPACE_RUN_MAX, SlotText, decode, raw_steps
+from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WHITESPACE_RUN_MAX, SlotText, decode_at, raw_steps
 from ai.snapshot import SnapshotBatch
 
 _LINE: Final = re.compile(r"[ \t]*a?([0-9]{1,6}):[ \t]*(.*?)[ \t\r]*", re.DOTALL)
@@ -262,7 +262,7 @@ def _with_json(text: str) -> list[Any]:
             steps.append([])
             place += 1
         elif text[place] in '"[{':
-            value, place = decode(text, place)
+            value, place = decode_at(text, place)
             steps[-1].append(value)
         else:
             end = _end(_TOKEN, text, place)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ai import actions, fallback, parse, rule_conditions
+from ai import actions, fallback, rule_conditions
 from ai.actions import fields, integers, registry
-from ai.parse import SlotScanner
+from ai.parse import SlotScanner, scanner
 from ai.resilience import Admission, CircuitBreaker
 from sim import perception
 from sim.components import Cooldowns
@@ -179,7 +179,7 @@ def resumed_run_counts_its_own_ticks_only(patch: Patch) -> None:
 @caught_by("scanner")
 def brace_inside_a_string_closes(patch: Patch) -> None:
     """Inside a plan quotes are like any other character."""
-    patch.setattr(parse, "_PLAN_PART", re.compile(r"(?:[^\s{}\[\]]++|\s{1,63}+(?=\S))*+"))
+    patch.setattr(scanner, "_PLAN_PART", re.compile(r"(?:[^\s{}\[\]]++|\s{1,63}+(?=\S))*+"))
 
 
 @caught_by("scanner")

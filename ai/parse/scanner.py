@@ -1,10 +1,4 @@
-"""Reply text to plans: a streaming scanner, the check of one plan, and the reading of a whole reply.
-
-Pure functions of text, slots and registry; no client is known here. Three rules hold everywhere:
-
-- Only closed objects count. A reply that ends anywhere never gives a plan that it did not finish writing.
-- Nothing is repaired. A plan's text is kept exactly as written, so a replay parses the same text again.
-- Whatever the text, the answer is plans or `ParseError`; every size has a limit.
+"""The streaming scanner: each agent's plan as its object closes, linear in the text and bounded in memory.
 
 A plan may stand under its slot's name (`{"a1":{"steps":[...]}}`, at any depth) or carry the agent's real id
 (`{"agent_id":7,"steps":[...]}`, in an array or on lines). The first one that closes wins.
@@ -13,32 +7,16 @@ A plan may stand under its slot's name (`{"a1":{"steps":[...]}}`, at any depth) 
 from __future__ import annotations
 
 import io
-import json
-import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
-from ai.actions import ActionStep, ToolRegistry
-from ai.errors import ParseError
-from ai.steps import parse_steps
-
-ELEMENT_CHARS_MAX: Final = 16_384
-"""Characters that one agent's plan may have."""
-REPLY_CHARS_MAX: Final = 1_048_576
-"""Characters that one reply may have."""
-DEPTH_MAX: Final = 32
-"""Brackets that may be open at once."""
-WHITESPACE_RUN_MAX: Final = 64
-"""Whitespace characters in a row, outside strings, at which a reply counts as a loop and is cut."""
-WAITING_CHARS_MAX: Final = WHITESPACE_RUN_MAX
-"""Characters that may wait for a bracket that closes, so that a loop of whitespace is seen soon."""
+from ai.parse.limits import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WAITING_CHARS_MAX, WHITESPACE_RUN_MAX
 
 _KEY_CHARS_MAX: Final = 64
 _SLOT_LIKE: Final = re.compile(r"a[0-9]{1,6}")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
-_STRUCTURE: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 _THINK_OPEN: Final = "<think>"
 _THINK_CLOSE: Final = "</think>"
 _TOO_LONG: Final = f"one plan is longer than {ELEMENT_CHARS_MAX} characters"
@@ -380,207 +358,3 @@ def _match_end(pattern: re.Pattern[str], text: str, place: int) -> int:
     match = pattern.match(text, place)
     assert match is not None
     return match.end()
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPlans:
-    """The raw plans of a whole reply, and the stage that found them.
-
-    `method` is `direct`, `code_fence`, `envelope`, `object_extraction` or `tolerant`.
-    """
-
-    method: str
-    found: list[SlotText]
-    duplicates: dict[int, int]
-    unknown: int
-
-
-@dataclass(slots=True)
-class ParsedReply:
-    """What a whole reply gave: plans and raw texts by agent, and a reason for each plan that was refused.
-
-    `method` names the stage that read it (`FoundPlans`).
-    """
-
-    method: str
-    plans: dict[int, tuple[ActionStep, ...]] = field(default_factory=dict)
-    texts: dict[int, str] = field(default_factory=dict)
-    errors: dict[int, str] = field(default_factory=dict)
-    duplicates: dict[int, int] = field(default_factory=dict)
-    unknown: int = 0
-
-
-def raw_steps(text: str) -> list[Any]:
-    """Return the decoded steps of one plan's JSON: an object with `steps`, the same under `plan`, or the list itself.
-
-    Keys of the plan object other than these are ignored; what a step may hold is its kind's business (`ai.steps`).
-
-    Raises:
-        ParseError: not strict JSON, over a limit, or no list of steps.
-    """
-    data = _decode(text, ELEMENT_CHARS_MAX)
-    if isinstance(data, dict) and "steps" not in data and isinstance(data.get("plan"), dict | list):
-        data = data["plan"]
-    steps = data.get("steps") if isinstance(data, dict) else data
-    if not isinstance(steps, list):
-        raise ParseError('a plan must be an object with a list "steps"')
-    return steps
-
-
-def parse_plan(text: str, registry: ToolRegistry) -> tuple[ActionStep, ...]:
-    """Turn one plan's JSON text into steps.
-
-    Raises:
-        ParseError: no plan (`raw_steps`), no steps, too many, or one that the registry refuses.
-    """
-    return parse_steps(raw_steps(text), registry)
-
-
-def find_plans(text: str, slots: Mapping[str, int]) -> FoundPlans:
-    """Find the raw text of each agent's plan in a whole reply.
-
-    The five stages in order: the text is JSON; JSON in a code fence; JSON inside a server's envelope (`message.content`
-    or `response`); objects anywhere in the text; and, when one agent was asked, a single plan without slot or id.
-
-    Raises:
-        ParseError: nothing in the text could be read as a reply.
-    """
-    scanner, found = _scan(text, slots)
-    method = _method(text, found) if found or scanner.unknown else ""
-    if not method:
-        inner = _envelope(text)
-        if inner is not None:
-            scanner, found = _scan(inner, slots)
-            method = "envelope" if found or scanner.unknown else ""
-    if not method and len(slots) == 1 and len(scanner.loose) == 1:
-        found, method = [SlotText(next(iter(slots.values())), scanner.loose[0])], "tolerant"
-    if not method:
-        raise ParseError(scanner.cut or "the reply holds no plan under a slot's name or an agent's id")
-    return FoundPlans(method, found, scanner.duplicates, scanner.unknown)
-
-
-def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> ParsedReply:
-    """Read a whole reply (`find_plans`) and refuse plans one by one.
-
-    Raises:
-        ParseError: nothing in the text could be read as a reply.
-    """
-    plans = find_plans(text, slots)
-    reply = ParsedReply(plans.method, duplicates=plans.duplicates, unknown=plans.unknown)
-    for slot in plans.found:
-        reply.texts[slot.agent] = slot.text
-        try:
-            reply.plans[slot.agent] = parse_plan(slot.text, registry)
-        except ParseError as error:
-            reply.errors[slot.agent] = str(error)
-    return reply
-
-
-def _scan(text: str, slots: Mapping[str, int]) -> tuple[SlotScanner, list[SlotText]]:
-    scanner = SlotScanner(slots)
-    return scanner, scanner.feed(text) + scanner.close()
-
-
-def _method(text: str, found: list[SlotText]) -> str:
-    """Name the first of the stages that finds plans under slots or ids in this text."""
-    try:
-        _decode(text, REPLY_CHARS_MAX)
-    except ParseError:
-        fence = text.find("```")
-        return "code_fence" if found and 0 <= fence < text.find(found[0].text) else "object_extraction"
-    return "direct"
-
-
-def _envelope(text: str) -> str | None:
-    """Return the reply inside a server's whole answer, or None when the text is not one."""
-    try:
-        data = _decode(text, REPLY_CHARS_MAX)
-    except ParseError:
-        return None
-    if not isinstance(data, dict):
-        return None
-    message = data.get("message")
-    inner = message.get("content") if isinstance(message, dict) else data.get("response")
-    return inner if isinstance(inner, str) else None
-
-
-def _decode(text: str, chars_max: int) -> Any:
-    """Decode strict JSON: no duplicate keys, no NaN or infinity, limits on size and depth.
-
-    Raises:
-        ParseError: anything else; the message says where.
-    """
-    if len(text) > chars_max:
-        raise ParseError(f"the text has {len(text)} characters; at most {chars_max} are allowed")
-    # Every bracket outside of strings opens a level; the cheap count is an upper bound and nearly always enough.
-    if text.count("[") + text.count("{") > DEPTH_MAX:
-        _check_depth(text)
-    try:
-        data = _PLAIN_JSON.decode(text)
-        # Every key has its colon: with as many keys as colons, none was written twice.
-        return data if _keys(data) == text.count(":") else _STRICT_JSON.decode(text)
-    except json.JSONDecodeError as error:
-        raise ParseError(f"not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:
-        raise ParseError("not JSON that can be held: a number is too long") from None
-
-
-def decode(text: str, place: int) -> tuple[Any, int]:
-    """Decode one strict JSON value that begins at a place of a text; return it and where it ends.
-
-    Raises:
-        ParseError: it is none.
-    """
-    _check_depth(text[place:])
-    try:
-        return _STRICT_JSON.raw_decode(text, place)
-    except json.JSONDecodeError as error:
-        raise ParseError(f"not JSON: {error.msg} at character {error.pos}") from None
-    except ValueError:
-        raise ParseError("not JSON that can be held: a number is too long") from None
-
-
-def _check_depth(text: str) -> None:
-    depth = 0
-    for match in _STRUCTURE.finditer(text):
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
-        if depth > DEPTH_MAX:
-            raise ParseError(f"more than {DEPTH_MAX} brackets are open at character {match.start()}")
-
-
-def _keys(data: object) -> int:
-    """Count the keys of all objects in decoded JSON."""
-    count = 0
-    left = [data]
-    while left:
-        part = left.pop()
-        if type(part) is dict:
-            count += len(part)
-            left += part.values()
-        elif type(part) is list:
-            left += part
-    return count
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in members:
-            raise ParseError(f"the key {key[:40]!r} stands twice in one object")
-        members[key] = value
-    return members
-
-
-def _constant(name: str) -> float:
-    raise ParseError(f"{name} is not a number that a plan may hold")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ParseError(f"{text[:40]} is not a number that a plan may hold")
-    return value
-
-
-_PLAIN_JSON: Final = json.JSONDecoder(parse_constant=_constant, parse_float=_finite)
-_STRICT_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)
