@@ -32,7 +32,7 @@ from sim.inputs import (
 )
 from sim.lore import TEXTS_MAX
 from sim.population import SquadInfo, aim, promote, starting_values
-from sim.scenario import AGENTS_MAX
+from sim.scenario import AGENTS_MAX, Archetype
 from sim.world import System, World
 
 
@@ -196,6 +196,11 @@ class Inputs(System):
         if info is None or info.team != own.team:
             known = ", ".join(name for name, each in stage.squads.items() if each.team == own.team)
             return f"the director has no squad {item.squad!r}; known: {known}"
+        if archetype.weapons != info.archetype.weapons:
+            return (
+                f"agents of {item.archetype!r} carry {_armed(archetype)}, their squad {_armed(info.archetype)}; "
+                "send them to a squad armed alike"
+            )
         info = replace(info, archetype=archetype, gear=starting_gear(stage.scenario, archetype))
         return self._arrive(world, frame, info, item.count, item.origin.x, item.origin.y)
 
@@ -279,6 +284,10 @@ class Inputs(System):
         after = aim(info, stage.objectives, stage.lore.texts)
         world.spawn(starting_values(info, after, xs[nearest], ys[nearest], waiting), count=count)
         return None
+
+
+def _armed(archetype: Archetype) -> str:
+    return " and ".join(archetype.weapons) or "no weapon by name"
 
 
 def _size(grid: Grid) -> str:

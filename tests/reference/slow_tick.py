@@ -678,6 +678,9 @@ class SlowWorld:
         number = own if item.squad is None else self.squad_number(item.squad)
         if number is None or self._squads[number][0] != self._squads[own][0] or self.budget["spawns"] < 1:
             return False
+        kinds = self.scenario.archetypes
+        if kinds[item.archetype].weapons != kinds[self._squads[number][2].archetype].weapons:
+            return False
         if not self.let_in(number, item.count, (item.origin.x, item.origin.y), item.archetype):
             return False
         return self.spend("spawns")

@@ -459,3 +459,21 @@ def test_a_wave_is_armed_as_its_own_archetype() -> None:
     with Simulation(Scenario.from_canonical(data)) as simulation:
         simulation.tick()
         assert simulation.world[Weapon].accuracy.tolist() == [700] * 20 + [100]
+
+
+@covers("agents of 'bowman' carry bow, their squad no weapon by name; send them to a squad armed alike")
+def test_a_wave_joins_a_squad_that_is_armed_alike() -> None:
+    """The weapons in an agent's slots are its squad's; a wave that carries others is refused, and costs nothing."""
+    data = load("skirmish").canonical()
+    data["weapons"] = {"bow": {"reach": 9}}
+    data["archetypes"]["bowman"] = {"weapons": ["bow"]}
+    data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}
+    wave = {"kind": "spawn_wave", "archetype": "bowman", "count": 1, "origin": {"x": 30, "y": 12}}
+    data["inputs"] = [{"tick": 0, "input": wave}]
+    with Simulation(Scenario.from_canonical(data)) as simulation:
+        report = simulation.tick()
+        assert report.refused == {
+            0: "agents of 'bowman' carry bow, their squad no weapon by name; send them to a squad armed alike"
+        }
+        assert simulation.world.n == 20
+        assert simulation.stage.budgets.left.tolist()[-1] == 1
