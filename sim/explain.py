@@ -52,10 +52,12 @@ def sentence(error: ValidationError, schema: Schema) -> str:
             reason = context["reason"]
         case _:
             message = first["msg"]
-            reason = re.sub(r"^(?:Input|String|Value error,) ", "", message)
+            reason = re.sub(r"^(?:Input|String|Tuple|Dictionary|Value error,) | after validation", "", message)
             plain = isinstance(first["input"], str | int | float | bool)
             if plain and message.startswith(("Input should", "String should match")):
-                reason = f"{reason}, not {quoted(first['input'])}"
+                # Letters of other alphabets look like ours: where only ours may stand, they are shown by number.
+                odd = first["type"] == "string_pattern_mismatch"
+                reason = f"{reason}, not {quoted(first['input'], plain=odd)}"
     return one_line(f"{key}: {reason}" if key else reason)
 
 
@@ -79,10 +81,10 @@ def shown(name: str) -> str:
     return short if short.isprintable() and short else ascii(short)
 
 
-def quoted(value: object) -> str:
-    """Return a value as Python writes it, cut to a length that fits into a sentence."""
+def quoted(value: object, *, plain: bool = False) -> str:
+    """Return a value as Python writes it (in ASCII alone, if `plain`), cut to a length that fits into a sentence."""
     try:
-        text = repr(value)
+        text = ascii(value) if plain else repr(value)
     except ValueError:  # an integer too long for Python to write out
         return "so long a number"
     return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]}..."

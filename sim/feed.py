@@ -106,6 +106,7 @@ class Streamed:
     def due(self, tick: int) -> list[Input]:
         """Return the inputs for the start of a tick; waits until a line names a later one or the stream ends."""
         found: list[Input] = []
+        too_many = False
         while True:
             if self._ahead is None:
                 self._ahead = self._next(tick)
@@ -114,8 +115,9 @@ class Streamed:
             if isinstance(self._ahead, TimedInput):
                 if len(found) < TICK_INPUTS_MAX:
                     found.append(self._ahead.input)
-                else:
-                    self._complain(f"more than {TICK_INPUTS_MAX} inputs for tick {tick}; send them in later ticks")
+                elif not too_many:
+                    too_many = True  # told once: whoever sends a million too many gets no million sentences
+                    self._complain(f"more than {TICK_INPUTS_MAX} inputs for tick {tick}; send the rest for later ticks")
             self._ahead = None
 
     def _next(self, tick: int) -> TimedInput | _Pause | None:

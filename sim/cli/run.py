@@ -264,6 +264,8 @@ def _run(
     while not interrupted():
         for item in feed.due(tally.ticks) if tally.ticks < ticks and simulation.outcome is None else ():
             simulation.inject(item)
+        if interrupted():
+            break  # while it waited: a tick of which not all inputs have come does not begin
         begun = perf_counter()
         report = next(reports, None)
         if report is None:

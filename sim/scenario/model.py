@@ -18,7 +18,7 @@ from ai.heuristics import HeuristicConfig
 from ai.planners.scripted import Script
 from sim.components import ABILITIES_MAX, ITEMS_MAX
 from sim.errors import ScenarioError
-from sim.explain import one_line, sentence
+from sim.explain import one_line, sentence, shown
 from sim.gear import AbilitySpec, ItemSpec, WeaponSpec
 from sim.inputs import (
     Name,
@@ -95,7 +95,8 @@ class Scenario(Part):
             raise ScenarioError(one_line(f"{source}: {sentence(error, _schema())}")) from None
         except (TypeError, ValueError, RecursionError) as error:
             # Dates and times, integers thousands of digits long, NaN: TOML can write them, JSON cannot.
-            raise ScenarioError(one_line(f"{source}: holds a value that no key takes ({error})")) from None
+            key = _unwritable(data)
+            raise ScenarioError(one_line(f"{source}: {key}holds a value that no key takes ({error})")) from None
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -106,3 +107,25 @@ class Scenario(Part):
 @cache
 def _schema() -> dict[str, Any]:
     return Scenario.model_json_schema()
+
+
+def _unwritable(data: object) -> str:
+    """Return the dotted key of the first value that JSON has no form for, and a colon; empty for all of the data."""
+    left: list[tuple[str, object]] = [("", data)]
+    while left:
+        key, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{key}.{shown(str(name))}" if key else shown(str(name)), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{key}[{place}]", each) for place, each in enumerate(value)]
+        elif not isinstance(value, str | int | float | None) or _is_unwritable_number(value):
+            return f"{key}: " if key else ""
+    return ""
+
+
+def _is_unwritable_number(value: str | float | None) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return True
+    return False

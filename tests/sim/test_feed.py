@@ -108,12 +108,12 @@ def test_what_can_be_known_at_once_is_told_at_once() -> None:
     ]
 
 
-@covers(f"more than {TICK_INPUTS_MAX} inputs for tick 0; send them in later ticks")
+@covers(f"more than {TICK_INPUTS_MAX} inputs for tick 0; send the rest for later ticks")
 def test_a_tick_takes_a_bounded_number_of_inputs() -> None:
-    """Those past the limit are told one by one and have no effect."""
-    data = "\n".join([json.dumps(remove(0, 1))] * (TICK_INPUTS_MAX + 2)).encode()
-    found, told = read(data, [0, 1])
-    assert (len(found[0]), found[1], len(told)) == (TICK_INPUTS_MAX, [], 2)
+    """Those past the limit have no effect, which is told once; the next tick's count again."""
+    lines = [*[remove(0, 1)] * (TICK_INPUTS_MAX + 2), remove(1, 2)]
+    found, told = read("\n".join(map(json.dumps, lines)).encode(), [0, 1])
+    assert (len(found[0]), found[1], len(told)) == (TICK_INPUTS_MAX, [2], 1)
 
 
 def test_a_run_waits_for_the_line_that_says_what_is_next() -> None:
