@@ -15,6 +15,7 @@ import httpx
 
 from ai.clients.base import Endpoint, LlmChunk, LlmRequest
 from ai.clients.wire.reader import EventReader
+from ai.clients.wire.repeats import Repeats
 from ai.clients.wire.reply import Reply
 from ai.clients.wire.transport import SHARED_KEY, Transport, checked_url, model_and_url, public_name
 from ai.errors import ClientError, ContractError
@@ -75,6 +76,7 @@ class OllamaClient:
         self._wire = Transport(self.label, checked_url(url, SCHEME), key_names=key_names, transport=transport)
         self._clock = clock
         self._unopened = False
+        self._repeats = Repeats(NdjsonReader.text_alone)
 
     def __repr__(self) -> str:
         return f"OllamaClient({self.label!r})"
@@ -91,7 +93,7 @@ class OllamaClient:
             ContractError: the key in the environment cannot be sent.
         """
         reply = Reply(request, secret=self._wire.key(), inside=self._unopened, clock=self._clock)
-        reader = NdjsonReader(reply, self._wire.reported)
+        reader = NdjsonReader(reply, self._wire.reported, self._repeats)
         async with self._wire.stream("/api/chat", self._body(request), request) as answer:
             while not reader.done and (data := await answer.read()) is not None:
                 yield reader.feed(data)
@@ -150,8 +152,8 @@ class NdjsonReader(EventReader):
     A stream that ends without such a line was cut: Ollama ends one so when a model repeats itself.
     """
 
-    def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
-        super().__init__(reply, reported)
+    def __init__(self, reply: Reply, reported: Callable[[object], ClientError], repeats: Repeats | None = None) -> None:
+        super().__init__(reply, reported, repeats)
         self._last: Mapping[str, Any] = {}
 
     def place_of_event(self, line: bytes) -> int | None:

@@ -13,6 +13,7 @@ from ai.clients.base import Endpoint, LlmChunk, LlmRequest
 from ai.clients.wire.flavours import GENERIC, LLAMA_SERVER, OPENAI, OPTIONAL, VLLM, Flavour, body
 from ai.clients.wire.reader import EventReader, decoded
 from ai.clients.wire.redaction import shown
+from ai.clients.wire.repeats import Repeats
 from ai.clients.wire.reply import Reply
 from ai.clients.wire.transport import (
     SHARED_KEY,
@@ -79,6 +80,7 @@ class OpenAIClient:
         self._clock = clock
         self._refused: set[str] = set()
         self._unopened = False
+        self._repeats = Repeats(SseReader.text_alone)
 
     def __repr__(self) -> str:
         return f"OpenAIClient({self.label!r})"
@@ -101,7 +103,7 @@ class OpenAIClient:
             message = f"{self.label}: a {self.flavour.name} server takes no grammar; use another encoding"
             raise ClientError(message, outcome="unavailable")
         while True:
-            reader = SseReader(self._reply(request), self._wire.reported)
+            reader = SseReader(self._reply(request), self._wire.reported, self._repeats)
             asked = body(self.flavour, self.model, request, self._refused)
             try:
                 async with self._wire.stream("/chat/completions", asked, request) as answer:
@@ -166,8 +168,8 @@ class OpenAIClient:
 class SseReader(EventReader):
     """Reads server-sent events, up to the server's `[DONE]`."""
 
-    def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
-        super().__init__(reply, reported)
+    def __init__(self, reply: Reply, reported: Callable[[object], ClientError], repeats: Repeats | None = None) -> None:
+        super().__init__(reply, reported, repeats)
         self._seen = False
         self._finish: str | None = None
         self._refusal: list[str] = []

@@ -18,15 +18,16 @@ class EventReader(ABC):
     """Turns bytes into chunks; `feed` takes any split of them.
 
     `done` says that nothing more is to be read: after the event that ends the reply, and after a fault, which `close`
-    raises. `reported` makes the error of what a server reports inside the stream.
+    raises. `reported` makes the error of what a server reports inside the stream. `repeats` is what was learnt of the
+    server's events from earlier replies.
     """
 
-    def __init__(self, reply: Reply, reported: Callable[[object], ClientError]) -> None:
+    def __init__(self, reply: Reply, reported: Callable[[object], ClientError], repeats: Repeats | None = None) -> None:
         self.done = False
         self.reply = reply
         self._reported = reported
         self._framer = LineFramer()
-        self._repeats = Repeats(self.text_alone)
+        self._repeats = Repeats(self.text_alone) if repeats is None else repeats
         self._fault: ClientError | None = None
         self._idle = 0
 

@@ -24,16 +24,16 @@ _IGNORED: Final = re.compile(
 _PROBE: Final = "\u2026?"
 """A text put in place of the real one, to see that it stands for nothing else."""
 _PROBE_LITERAL: Final = json.dumps(_PROBE)[1:-1].encode()
-_LEARNT_MAX: Final = 4
+_LEARNT_MAX: Final = 16
 _PATTERNS_KEPT: Final = 64
 """Patterns that are kept for other replies: some servers write the same marks in all of them."""
 
 
 class Repeats:
-    """Knows the last event that held a piece of text and nothing else of interest.
+    """Knows the last event that held a piece of text and nothing else of interest; replies of one server may share it.
 
     `text_of` returns the text of such a decoded event, None for all others. Of a server whose events differ in more
-    than their text a few are learnt in vain, and then no more.
+    than their text some are learnt in vain, and then no more.
     """
 
     def __init__(self, text_of: Callable[[Any], str | None]) -> None:
