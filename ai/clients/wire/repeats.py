@@ -33,7 +33,7 @@ class Repeats:
     """Knows the last event that held a piece of text and nothing else of interest; replies of one server may share it.
 
     `text_of` returns the text of such a decoded event, None for all others. Of a server whose events differ in more
-    than their text some are learnt in vain, and then no more.
+    than their text some are learnt in vain one after the other, and then no more.
     """
 
     def __init__(self, text_of: Callable[[Any], str | None]) -> None:
@@ -58,6 +58,7 @@ class Repeats:
         literals: list[bytes] = []
         for literal, line in self._same.findall(lines, place):
             if not line:
+                self._left = _LEARNT_MAX  # it was not in vain
                 literals.append(literal)
             elif other := _bare(line):
                 yield _joined(literals), other
