@@ -321,6 +321,7 @@ def walks_are_settled_one_kind_at_a_time(patch: Patch) -> None:
         original(self, action, turn, rows, args)
         self._walk(turn)
         turn.walks.clear()
+        turn.occupancy = perception.occupancy_of(turn.world, turn.grid)
 
     patch.setattr(Execution, "act", act)
 
