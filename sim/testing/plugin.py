@@ -1,4 +1,4 @@
-"""The pytest plug-in: `verify_replay` for golden replays, and `--update-replays`.
+"""The pytest plug-in: `verify_replay` for golden replays, `--update-replays`, and short reports of checkers.
 
 Nothing of the simulation is imported before a test asks for it, so a session that does not use it pays nothing.
 """
@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+CHECKERS: Final = ("ai.testing", "sim.testing")
+"""Modules whose assertions say all there is to say in their sentence."""
 VerifyReplay = Callable[..., None]
 """`verify_replay(path, plugins=())`; both are relative to the test's file."""
 
@@ -23,6 +26,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="replace replays that `verify_replay` finds changed, after telling what changes",
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
+    """Of a checker that finds something show its sentence and the line that called it, not the lines between."""
+    if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
+        call.excinfo.traceback = call.excinfo.traceback.filter(
+            lambda entry: not str(entry.frame.f_globals.get("__name__")).startswith(CHECKERS)
+        )
 
 
 @pytest.fixture
@@ -38,10 +50,13 @@ def verify_replay(request: pytest.FixtureRequest) -> VerifyReplay:
         folder = request.path.parent
         update = bool(request.config.getoption("--update-replays"))
         files = [folder / plugin for plugin in plugins]
+        problem = None
         try:
             verify_golden(folder / path, files, update=update, tell=lambda line: _tell(request.config, line))
         except AssertionError as error:
-            pytest.fail(str(error), pytrace=False)
+            problem = str(error)
+        if problem is not None:  # outside of the handler, so that it is told once
+            pytest.fail(problem, pytrace=False)
 
     return check
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NOT_RUN = "# not run"
 BLOCK = re.compile(r"^```(?P<language>python|console)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
+TEST = re.compile(r"^(?:def )?(test_\w+|Test\w+)(?=\(| = )(.*?)(?=^\S|\Z)", re.DOTALL | re.MULTILINE)
+FAILS = "# fails"
 TIMEOUT_S = 120
 
 
@@ -62,16 +65,29 @@ def run_command(line: str, folder: Path) -> None:
     assert done.returncode == (int(expected[1]) if expected else 0), f"$ {line}\n{done.stdout}{done.stderr}"
 
 
+def run_tests(text: str, names: dict[str, Any]) -> None:
+    """Run the tests that a block defines, as pytest would; one marked `# fails` does, as its page says."""
+    for name, body in TEST.findall(text):
+        if name.startswith("Test"):
+            names[name]().runTest()
+        elif FAILS in body:
+            with pytest.raises(AssertionError):
+                names[name]()
+        else:
+            names[name]()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every example of a page runs, in order, in one empty folder; Python blocks share their names."""
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {"__name__": "example"}
+    names: dict[str, Any] = {"__name__": "example"}
     for example in examples(page):
         if example.language == "python":
             # Blank lines in front make a traceback show the page's own line number. A page has no __future__ import.
             lines = "\n" * (example.line - 1) + example.text
             exec(compile(lines, str(page), "exec", dont_inherit=True), names)
+            run_tests(example.text, names)
         else:
             for line in commands(example.text):
                 run_command(line, tmp_path)
