@@ -72,4 +72,6 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
 
 
 def _said(verdict: Verdict) -> str:
+    if verdict.verdict == "diverged":
+        return f"diverged after {verdict.ticks:,} equal ticks: {verdict.reason}"
     return f"{verdict.verdict}, {verdict.ticks:,} ticks" + (f": {verdict.reason}" if verdict.reason else "")

@@ -6,7 +6,7 @@ the first difference found is the nearest to its cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
@@ -25,7 +25,16 @@ planned otherwise. `random`: another number of random draws. `effect`: the same 
 `file`: the record disagrees with itself, or is damaged.
 """
 
-
+_MEANING: Final[Mapping[Cause, str]] = {
+    "inputs": "something else came from outside",
+    "perception": "the planned agents knew something else",
+    "planner": "they knew the same and planned otherwise",
+    "random": "the same plans, another number of random draws",
+    "effect": "the same plans and draws, another state",
+    "environment": "code that agrees with itself, elsewhere or in other versions",
+    "file": "the record disagrees with itself",
+}
+"""What each class says of a tick, in a few words."""
 _AGREED: Final = {
     "inputs": ("inputs", "refused"),
     "known": ("known",),
@@ -351,12 +360,18 @@ def differing(recorded: Header, here: Header) -> dict[str, list[str | None]]:
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def sentence_of(first: First) -> str:
-    """Say the first difference."""
+def sentence_of(first: First, resources: Collection[str] = ()) -> str:
+    """Say the first difference; components that are `resources` have places instead of agents."""
     where = "the end record" if first["tick"] is None else f"tick {first['tick']}"
     if first["phase"] is not None:
-        where += f", {first['phase']}"
+        where += f", phase {first['phase']!r}"
     what = ".".join(part for part in (first["component"], first["field"]) if part) or "the run"
     if first["key"] is not None:
-        what += f" of {first['key']}"
-    return f"{where}: {what} is {first['actual']!r}, recorded {first['expected']!r} (cause: {first['cause']})"
+        whose = "place" if first["component"] in resources else "agent"
+        what += f" of {whose} {first['key']}" if first["key"] != RESOURCE_KEY else " as a whole"
+    return f"{where}: {what} is {first['actual']!r}, recorded {first['expected']!r} ({said(first['cause'])})"
+
+
+def said(cause: Cause) -> str:
+    """Say a class and what it means."""
+    return f"cause: {cause}, that is {_MEANING[cause]}"

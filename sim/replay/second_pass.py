@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +21,15 @@ from typing import Final
 
 from sim.errors import Unsupported
 from sim.explain import one_line
-from sim.replay.first import Again, First, first_difference
+from sim.plugins import load_plugins
+from sim.replay.first import Again, First, first_difference, said
 from sim.replay.format import Header, Tick
 from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
+from sim.scenario import Scenario
 from sim.state import WorldState
 
 TICKS_MAX: Final = 2_000
@@ -61,6 +63,7 @@ class Look:
         before: the state before it.
         after: the state after it.
         again: where the runs differ from each other; None if they do not.
+        homes: where the code of each phase stands.
     """
 
     header: Header
@@ -71,6 +74,7 @@ class Look:
     before: WorldState
     after: WorldState
     again: Again | None
+    homes: Mapping[str, str]
 
 
 def explained(
@@ -102,7 +106,8 @@ def told(verdict: Verdict, look: Look | None) -> Verdict:
             first["written_by"] = _writers(look, look.here, first["component"])
         if parted is None and first["cause"] in _CODE and first["environment"]:
             first["cause"] = "environment"
-    return replace(verdict, first=first, cause=first["cause"], details=tuple(_lines(first, look)))
+    reason = verdict.reason.replace(said(verdict.first["cause"]), said(first["cause"]))
+    return replace(verdict, first=first, cause=first["cause"], reason=reason, details=tuple(_lines(first, look)))
 
 
 def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> Look:
@@ -128,7 +133,7 @@ def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), pro
         for how, environment in PROCESSES:
             child = stack.enter_context(_other_process(path, begin, tick, plugin_files, environment))
             others.append((how, child))
-        return _side_by_side(header, one, others, tick, progress)
+        return _side_by_side(header, one, others, tick, progress, _homes(header, plugin_files))
 
 
 def _side_by_side(
@@ -137,6 +142,7 @@ def _side_by_side(
     others: list[tuple[str, Iterator[tuple[int, Made]]]],
     tick: int,
     progress: Progress,
+    homes: Mapping[str, str],
 ) -> Look:
     """Compare every tick of one run with those of the others, up to the first that differs and to the last."""
     again: Again | None = None
@@ -156,7 +162,7 @@ def _side_by_side(
                 break
         progress(recorded.t + 1, tick + 1)
         if recorded.t == tick or isinstance(here, str):
-            return Look(header, begin, previous, recorded, here, before, after, again)
+            return Look(header, begin, previous, recorded, here, before, after, again, homes)
         previous = recorded
     raise Unsupported(f"tick {tick} cannot be reached a second time")
 
@@ -258,6 +264,15 @@ def _path_of(source: Source) -> Iterator[Path]:
         yield path
 
 
+def _homes(header: Header, plugin_files: Sequence[Path]) -> dict[str, str]:
+    """Say for each phase where its code stands: the plug-in as the scenario names it, or the module."""
+    with Playback(header, plugin_files) as playback:
+        systems = {system.name: type(system) for system in playback.simulation.world.systems}
+    plugins = load_plugins(Scenario.from_canonical(header.scenario, "the header's scenario"), files=plugin_files)
+    brought = {kind: f"plug-in {plugin.name}" for plugin in plugins for kind in plugin.systems}
+    return {name: brought.get(kind, kind.__module__) for name, kind in systems.items()}
+
+
 # -- what it means -----------------------------------------------------------------------------------------------------
 
 
@@ -317,12 +332,14 @@ def _lines(first: First, look: Look | None) -> Iterator[str]:
         yield f"random draws that differ: {', '.join(counts)}"
     if first["agreed"]:
         yield f"the same on both sides in that tick: {', '.join(_AGREED[name] for name in first['agreed'])}"
+    homes = {} if look is None else look.homes
     if first["written_by"]:
-        yield f"here {first['component']} is written in that tick by: {', '.join(first['written_by'])}"
+        writers = ", ".join(_at_home(name, homes) for name in first["written_by"])
+        yield f"here {first['component']} is written in that tick by: {writers}"
     if look is not None:
         yield _stability(look, first["again"])
         yield _environment(first)
-    yield f"look first at: {_advice(first)}"
+    yield f"look first at: {_advice(first, homes)}"
 
 
 def _stability(look: Look, parted: Again | None) -> str:
@@ -349,13 +366,17 @@ def _environment(first: First) -> str:
     return f"environment: {', '.join(pairs)}"
 
 
-def _advice(first: First) -> str:
+def _at_home(phase: str, homes: Mapping[str, str]) -> str:
+    return f"{phase!r} ({homes[phase]})" if phase in homes else repr(phase)
+
+
+def _advice(first: First, homes: Mapping[str, str]) -> str:
     parted = first["again"]
     if parted is None:
         advice = _LOOK_AT[first["cause"]]
         changed = [name for name in first["environment"] if name.startswith("plug-in ")]
         return f"the {', '.join(changed)}: its source has changed" if changed else advice
-    where = f"what {parted['phase']!r} does" if parted["phase"] else "what happens there"
+    where = f"what {_at_home(parted['phase'], homes)} does" if parted["phase"] else "what happens there"
     if "keyframe" in parted["how"]:
         why = "it rests on state that no component holds: an attribute of a system or planner, a shared generator"
     elif "memory" in parted["how"]:

@@ -8,7 +8,7 @@ proven first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -268,10 +268,10 @@ class _Verification:
             name for name, then in self.header.plugins.items() if self._playback.header.plugins.get(name) != then
         ]
         hint = "".join(f"; the plug-in {name!r} has changed since the recording" for name in changed)
-        return _diverged(first, self._ticks, self.header, hint)
+        return _diverged(first, self._ticks, self.header, hint, self._playback.simulation.world.resources)
 
 
-def _diverged(first: First, ticks: int, header: Header, hint: str = "") -> Verdict:
+def _diverged(first: First, ticks: int, header: Header, hint: str = "", resources: Collection[str] = ()) -> Verdict:
     if header.detail == "hash" and first["component"] and first["key"] is None:
         hint = f"; a recording with --detail full would name phase, agent and value{hint}"
-    return Verdict("diverged", ticks, first, one_line(sentence_of(first) + hint), cause=first["cause"])
+    return Verdict("diverged", ticks, first, one_line(sentence_of(first, resources) + hint), cause=first["cause"])

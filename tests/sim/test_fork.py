@@ -92,11 +92,13 @@ def test_forks_are_forked() -> None:
 
 
 def test_forks_go_on_beyond_their_parent() -> None:
-    """With more ticks the run goes on as an uninterrupted one would have."""
-    longer = record(scenario(ticks=TICKS + 6, ends="never"), ticks=TICKS + 6)
-    short = record(scenario(ticks=TICKS + 6, ends="never"), ticks=TICKS)
-    child = forked(short, TICKS, ticks=TICKS + 6)
-    assert roots(read(child)) == roots(read(longer))
+    """With more ticks the run goes on as an uninterrupted one would have, draws and inputs to come included."""
+    plan, end = scenario(ticks=TICKS + 6, ends="never"), TICKS + 6
+    longer, at = read(record(plan, ticks=end)), 8
+    assert any(tick.draws for tick in longer.ticks[at:])
+    assert any(tick.inputs for tick in longer.ticks[at:])
+    child = forked(record(plan, ticks=at), at, ticks=end)
+    assert roots(read(child)) == roots(longer)
     assert verify(child).verdict == "match"
 
 

@@ -75,13 +75,13 @@ def test_a_changed_run_is_shown_and_replaced_only_on_request(project: Path) -> N
     before = (project / REPLAY).read_bytes()
     code, said = run_pytest(project)
     assert code == 1
-    assert "nap.replay.jsonl: tick 0, napping: Naps.count of 0 is 2, recorded 1 (cause: effect)" in said
+    assert "nap.replay.jsonl: tick 0, phase 'napping': Naps.count of agent 0 is 2, recorded 1 (cause: effect" in said
     assert "look at it with `pytest --update-replays`" in said
     assert "During handling" not in said
     assert (project / REPLAY).read_bytes() == before
     code, said = run_pytest(project, "--update-replays")
     assert code == 0
-    assert "tick 0, napping: Naps.count of 0 is 2, recorded 1" in said
+    assert "tick 0, phase 'napping': Naps.count of agent 0 is 2, recorded 1" in said
     assert "6 of 6 ticks differ: root in 6" in said
     assert verify(project / REPLAY, plugin_files=[project / "rules.py"]).verdict == "match"
     assert run_pytest(project)[0] == 0

@@ -103,6 +103,7 @@ def test_a_clock_in_the_state_is_named_with_system_agent_field_and_both_values()
     assert (again["tick"], again["phase"], again["component"], again["field"]) == (0, "bug", "Mood", "value")
     assert again["key"] is not None
     assert again["one"] != again["other"]
+    assert "what 'bug' (plug-in escaped_clock.py) does" in verdict.details[-1]
     assert "tickweave doctor" in verdict.details[-1]
 
 
@@ -143,6 +144,8 @@ def test_a_changed_plug_in_is_a_cause_in_the_environment(tmp_path: Path, detail:
         True, None, "environment", "environment",
     )  # fmt: skip
     assert list(first["environment"]) == ["plug-in steady.py"]
+    assert "cause: environment, that is" in verdict.reason
+    assert "cause: effect" not in verdict.reason
     assert verdict.details[-1] == "look first at: the plug-in steady.py: its source has changed"
     if detail == "full":
         assert (first["phase"], first["expected"], first["actual"]) == ("bug", 4, 8)
