@@ -1,4 +1,4 @@
-"""The pytest plug-in: `verify_replay` for golden replays, `--update-replays`, and short reports of checkers.
+"""The pytest plug-in: `verify_replay` for golden replays, and `--update-replays`.
 
 Nothing of the simulation is imported before a test asks for it, so a session that does not use it pays nothing.
 """
@@ -9,12 +9,9 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final
 
 import pytest
 
-CHECKERS: Final = ("ai.testing", "sim.testing")
-"""Modules whose assertions say all there is to say in their sentence."""
 VerifyReplay = Callable[..., None]
 """`verify_replay(path, plugins=())`; both are relative to the test's file."""
 
@@ -26,15 +23,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="replace replays that `verify_replay` finds changed, after telling what changes",
     )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> None:
-    """Of a checker that finds something show its sentence and the line that called it, not the lines between."""
-    if call.excinfo is not None and call.excinfo.errisinstance(AssertionError):
-        call.excinfo.traceback = call.excinfo.traceback.filter(
-            lambda entry: not str(entry.frame.f_globals.get("__name__")).startswith(CHECKERS)
-        )
 
 
 @pytest.fixture

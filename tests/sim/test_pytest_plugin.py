@@ -132,36 +132,3 @@ def test_the_plug_in_costs_nothing_at_the_start() -> None:
         "assert not {'numpy', 'scipy', 'esper', 'hypothesis', 'pydantic', 'sim.world', 'ai'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=ROOT)
-
-
-COUNTS = """
-from sim.components import Stamina
-from sim.testing import check_system
-from sim.world import System
-
-
-class Counter(System):
-    writes = (Stamina,)
-
-    def __init__(self):
-        self.ticks = 0
-
-    def process(self, world, frame):
-        self.ticks += 1
-        world[Stamina].value[:] = 100 - self.ticks
-
-
-def test_counter():
-    check_system(Counter, ticks=2)
-"""
-
-
-def test_a_checker_that_finds_something_is_reported_in_its_sentence(tmp_path: Path) -> None:
-    """The report has the line that called it and its sentence, and none of the lines between, once."""
-    (tmp_path / "test_counter.py").write_text(COUNTS)
-    code, said = run_pytest(tmp_path, "--tb=short")
-    assert code == 1
-    assert "check_system(Counter, ticks=2)" in said
-    assert "Stamina.value, agent 0, 98 became 99" in said
-    assert "assert_passes" not in said
-    assert "During handling" not in said
