@@ -328,6 +328,7 @@ async def _read(run: _Run, shard: _Shard) -> None:
                     if shard.scanner.cut is not None:
                         break
         except ClientError as error:
+            shard.called = error.sent
             shard.context = error.context
             shard.failure = Outcome.of(error.outcome) if error.context is None else Outcome.CUT, str(error)
         shard.ended = run.clock()

@@ -29,7 +29,8 @@ class ClientError(PlannerError):
     declines to answer, `refused`. `status` is the HTTP status of an answer other than 200. `retry_after_s` is how long
     the server asks to be left alone, seconds. `context` is the room a call has, in tokens, where the prompt did not
     fit. `permanent` says that the same call can never succeed: a wrong key, model or address. `hung_up` says that the
-    connection was closed before any byte of an answer, as servers do that had given it up before.
+    connection was closed before any byte of an answer, as servers do that had given it up before. `sent` is False where
+    no call was made at all: the breaker is open, or the own rate limit has no room.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ClientError(PlannerError):
         retry_after_s: float | None = None,
         context: int | None = None,
         hung_up: bool = False,
+        sent: bool = True,
     ) -> None:
         super().__init__(message)
         self.outcome = outcome
@@ -48,6 +50,7 @@ class ClientError(PlannerError):
         self.retry_after_s = retry_after_s
         self.context = context
         self.hung_up = hung_up
+        self.sent = sent
 
     @property
     def permanent(self) -> bool:

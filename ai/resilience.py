@@ -193,10 +193,6 @@ def charges(error: ClientError) -> bool:
     return error.outcome in ("transport", "timeout", "cut") and error.context is None
 
 
-class _NoRoomError(ClientError):
-    """Our own rate limit has no room; another try would make none."""
-
-
 class ResilientClient:
     """A client around another: the one retry loop, its breaker and its rate limit.
 
@@ -239,7 +235,7 @@ class ResilientClient:
             admission = self.breaker.admit(self._clock())
             if admission is Admission.REFUSED:
                 message = f"{self.label}: not called, the circuit breaker is open after repeated failures"
-                raise ClientError(message, outcome="breaker_open")
+                raise ClientError(message, outcome="breaker_open", sent=tried > 0 or hung_up)
             succeeded: bool | None = None
             begun = False
             try:
@@ -255,6 +251,7 @@ class ResilientClient:
                 succeeded = False if charges(error) and not excused else None
                 wait = None if begun else self._next(error, tried, excused=excused)
                 if wait is None or (ends is not None and self._clock() + wait >= ends):
+                    error.sent |= tried > 0 or hung_up
                     raise
             else:
                 return
@@ -274,7 +271,7 @@ class ResilientClient:
         if asked is not None:
             self._limit.hold(self._clock() + min(asked, RETRY_AFTER_MAX_S))
         hopeless = error.permanent or error.context is not None or error.outcome == "refused"
-        if hopeless or isinstance(error, _NoRoomError):
+        if hopeless or not error.sent:
             return None
         return self._policy.wait_s(tried, self._draw(), asked)
 
@@ -285,7 +282,7 @@ class ResilientClient:
         wait = self._limit.reserve(now, tokens, WAIT_MAX_S if ends is None else max(ends - now, 0.0))
         if wait is None:
             message = f"{self.label}: not called, the rate limit leaves no room within the time"
-            raise _NoRoomError(message, outcome="rate_limited")
+            raise ClientError(message, outcome="rate_limited", sent=False)
         if wait:
             try:
                 await self._sleep(wait)

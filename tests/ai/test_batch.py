@@ -16,6 +16,7 @@ from ai.clients.base import LlmChunk, LlmRequest
 from ai.errors import ClientError, ContractError
 from ai.plan import Outcome
 from ai.prompt import PROMPT_VERSION
+from ai.resilience import CircuitBreaker, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
 
 REGISTRY = ToolRegistry()
@@ -220,6 +221,26 @@ def test_duplicates_and_strangers_are_recorded() -> None:
     response = execute(Client({1: extra, 2: plan(2)}.get), 1, 2)
     assert response.plans[1] == (REGISTRY.encode(Wait(duration=2)),)
     assert (response.shards[0]["duplicates"], response.shards[0]["unknown"]) == ([1], 1)
+
+
+def test_a_call_that_nobody_made_is_not_counted() -> None:
+    """Once the breaker is open nothing is sent: usage counts the calls that were made, errors all agents."""
+    made = 0
+
+    class Down:
+        label = "down"
+
+        async def stream(self, _request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            nonlocal made
+            made += 1
+            raise ClientError("nobody listens")
+            yield
+
+    breaker = CircuitBreaker(failures_max=2)
+    client = ResilientClient(Down(), policy=RetryPolicy(retries=0), breaker=breaker)
+    response = execute(client, 1, 2, 3, 4, 5, k=1, m=1)
+    assert (response.usage.calls, response.usage.agents) == (made, made) == (2, 2)
+    assert response.usage.errors == {"transport": 2, "breaker_open": 3}
 
 
 def test_a_passed_deadline_means_no_call() -> None:
