@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
-from functools import partial
-from multiprocessing.pool import Pool
-from threading import Condition
-from typing import BinaryIO, Final, Generic, NoReturn, TypeVar
+from dataclasses import dataclass
+from typing import BinaryIO, Final, TypeVar
 
 from sim.errors import Corrupt, Incomplete, Unsupported
 from sim.replay.format import LINE_BYTES_MAX, LineError, split_line
@@ -74,85 +70,11 @@ def _keyframes(stream: BinaryIO) -> Iterator[tuple[Place, int]]:
 
 
 def side_by_side(work: Callable[[Segment], T], parts: list[Segment], jobs: int) -> Generator[T, None, None]:
-    """Yield what the work comes to for each segment, in order; whoever stops asking stops the processes.
-
-    This process is one of the `jobs`, so that it works while the others start.
-    """
+    """Yield what the work comes to for each segment, in order; whoever stops asking stops the processes."""
     # A fresh interpreter for each process: forking one that has threads is unsafe.
     context = multiprocessing.get_context("spawn")
-    others = min(jobs, len(parts)) - 1
-    with context.Pool(others, initializer=_leave_interrupts_to_the_parent) as pool:
-        first, *rest = enumerate(parts)
-        shared = _Shared(work, deque(rest), pool)
-        for _ in range(others):
-            shared.hand_out()
-        shared.take(*first)
-        for place in range(len(parts)):
-            yield shared.result(place)
-
-
-@dataclass(slots=True)
-class _Shared(Generic[T]):
-    """Segments that nobody has taken yet, and what came of those that somebody has; each process takes the next."""
-
-    work: Callable[[Segment], T]
-    left: deque[tuple[int, Segment]]
-    pool: Pool
-    done: dict[int, Callable[[], T]] = field(default_factory=dict)
-    changed: Condition = field(default_factory=Condition)
-
-    def hand_out(self) -> None:
-        """Give the next segment to another process; called again by the pool's thread when that is done with it."""
-        with self.changed:
-            if not self.left:
-                return
-            place, segment = self.left.popleft()
-        self.pool.apply_async(
-            self.work,
-            (segment,),
-            callback=lambda result: self._note(place, partial(_given, result)),
-            error_callback=lambda error: self._note(place, partial(_fail, error)),
-        )
-
-    def _note(self, place: int, result: Callable[[], T]) -> None:
-        with self.changed:
-            self.done[place] = result
-            self.changed.notify()
-        self.hand_out()
-
-    def result(self, place: int) -> T:
-        """Return what came of a segment; until it is there, work on what is left.
-
-        Raises:
-            Exception: what the work raised.
-        """
-        while True:
-            with self.changed:
-                if place in self.done:
-                    return self.done.pop(place)()
-                if not self.left:
-                    self.changed.wait()
-                    continue
-                mine = self.left.popleft()
-            self.take(*mine)
-
-    def take(self, place: int, segment: Segment) -> None:
-        """Do the work of a segment here."""
-        result: Callable[[], T]
-        try:
-            result = partial(_given, self.work(segment))
-        except Exception as error:  # it is raised when it is this segment's turn
-            result = partial(_fail, error)
-        with self.changed:
-            self.done[place] = result
-
-
-def _given(result: T) -> T:
-    return result
-
-
-def _fail(error: BaseException) -> NoReturn:
-    raise error
+    with context.Pool(min(jobs, len(parts)), initializer=_leave_interrupts_to_the_parent) as pool:
+        yield from pool.imap(work, parts)
 
 
 def _leave_interrupts_to_the_parent() -> None:

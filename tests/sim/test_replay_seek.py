@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from sim.replay import read, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.packed import pack
 from sim.replay.seek import open_replay_file
-from sim.replay.segments import Segment, segments, side_by_side
+from sim.replay.segments import segments
 from tests.sim.recordings import TICKS, framed, model, record, rules, scenario
 
 
@@ -45,14 +44,6 @@ def test_every_tick_is_entered(source: str, monkeypatch: pytest.MonkeyPatch) -> 
                 assert playback.tick(ticks[tick]) == ticks[tick]
         with file.at(TICKS) as playback:
             assert playback.simulation.world.tick == TICKS
-
-
-def test_entering_tells_how_far_it_is() -> None:
-    """Of a run without keyframes every tick on the way is told; of one with them those from the nearest."""
-    for replay, begin in ((model(), 0), (framed(), 8)):
-        told: list[tuple[int, int]] = []
-        with open_replay_file(replay, progress=lambda *now, told=told: told.append(now)) as file, file.at(11):
-            assert told == [(tick + 1, 11) for tick in range(begin, 11)]
 
 
 @given(st.data())
@@ -146,31 +137,3 @@ def test_several_processes_come_to_the_same_verdict(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     assert verify(path, jobs=2, progress=lambda done, of: told.append((done, of))) == verify(path)
     assert told == [(4, TICKS)]
-
-
-REFUSED = 99
-"""Where a segment stops that cannot be worked on."""
-
-
-def whereabouts(segment: Segment) -> tuple[int, int | None]:
-    """Say which process works on a segment; one of them cannot be worked on."""
-    if segment.stop == REFUSED:
-        raise ReplayError("not this one")
-    return os.getpid(), segment.stop
-
-
-def test_this_process_is_one_of_those_that_work() -> None:
-    """Every segment is worked on once, in this process or in another; what comes of them comes in order."""
-    parts = [Segment(stop=place) for place in range(40)]
-    said = list(side_by_side(whereabouts, parts, 2))
-    assert [stop for _, stop in said] == list(range(40))
-    assert said[0][0] == os.getpid()
-    assert len({process for process, _ in said}) == 2
-
-
-def test_an_error_of_a_segment_comes_in_its_turn() -> None:
-    """What comes before it is given first, whichever process it happens in."""
-    given = side_by_side(whereabouts, [Segment(stop=0), Segment(stop=1), Segment(stop=REFUSED)], 2)
-    assert [next(given)[1], next(given)[1]] == [0, 1]
-    with pytest.raises(ReplayError, match="not this one"):
-        next(given)
