@@ -35,7 +35,6 @@ class Purpose(IntEnum):
     """What a draw is for; two purposes never share a number. User code counts up from `USER`."""
 
     HIT = 1
-    SCATTER = 2
     MAP = 4
     START = 5
     THING = 6

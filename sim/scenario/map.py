@@ -150,7 +150,7 @@ def generate_map(spec: GeneratedMap) -> Terrains:
 
     Each cell is drawn on its own; then everything outside the largest region that can be walked through (four
     neighbours, ties to the region met first in row order) is filled with wall, so that every open cell can be reached
-    from every other.
+    from every other. Where that region and its mirror image do not meet, the row in which they come closest is opened.
     """
     rng = Rng(spec.seed)
     cells = np.empty((spec.height, spec.width), np.uint8)
@@ -165,13 +165,25 @@ def generate_map(spec: GeneratedMap) -> Terrains:
     if spec.mirrored:
         half = spec.width // 2
         cells[:, spec.width - half :] = cells[:, half - 1 :: -1]
-    regions, count = ndimage.label(cells != Terrain.WALL)
-    if count > 1:
-        sizes = np.bincount(regions.ravel(), minlength=count + 1)
-        sizes[0] = 0
-        cells[regions != sizes.argmax()] = Terrain.WALL
+    kept = _largest_region(cells != Terrain.WALL)
+    if spec.mirrored and not np.array_equal(kept, kept[:, ::-1]):
+        west = (kept | kept[:, ::-1])[:, :half]
+        x = int(np.flatnonzero(west.any(axis=0))[-1])
+        between = cells[int(west[:, x].argmax()), x : spec.width - x]
+        between[between == Terrain.WALL] = Terrain.FLOOR
+        kept = _largest_region(cells != Terrain.WALL)
+    cells[~kept] = Terrain.WALL
     cells.flags.writeable = False
     return cells
+
+
+def _largest_region(walkable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the cells of the largest region, of those equally large the one met first in row order."""
+    regions, count = ndimage.label(walkable)
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    largest: NDArray[np.bool_] = walkable & (regions == sizes.argmax())
+    return largest
 
 
 def terrain_of(plan: Map) -> Terrains:

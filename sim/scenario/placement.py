@@ -2,7 +2,8 @@
 
 Agents are placed in the order of teams and squads as written; that order gives their keys. A squad takes free cells of
 its area: the first in row order, or drawn ones. What is drawn is drawn cell by cell: each free cell of an area gets a
-number from the seed and itself alone, and the lowest numbers are taken, in ascending order.
+number from the seed and its place in the map, counted row by row, and the lowest numbers are taken, in ascending order.
+So a map of another width draws other cells.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def test_other_agents_in_another_order_change_no_draw(keys, data):
     rng = Rng(99)
     whole = dict(zip(keys, rng.draws(keys, 5, Purpose.HIT).tolist(), strict=True))
     some = data.draw(st.permutations(keys))[: data.draw(st.integers(0, len(keys)))]
-    rng.draws(keys, 5, Purpose.SCATTER)
+    rng.draws(keys, 5, Purpose.START)
     assert rng.draws(some, 5, Purpose.HIT).tolist() == [whole[key] for key in some]
 
 
@@ -67,7 +67,7 @@ def test_tick_purpose_draw_and_seed_each_matter():
     blocks = [
         rng.draws([3], 0, Purpose.HIT),
         rng.draws([3], 1, Purpose.HIT),
-        rng.draws([3], 0, Purpose.SCATTER),
+        rng.draws([3], 0, Purpose.START),
         rng.draws([3], 0, Purpose.HIT, draw=1),
         Rng(2).draws([3], 0, Purpose.HIT),
         Rng(1 + (1 << 32)).draws([3], 0, Purpose.HIT),
@@ -104,10 +104,10 @@ def test_draws_are_spread_evenly():
 def test_counts_say_how_many_agents_drew_for_what():
     """The record of a tick can state draws per purpose, and the next tick starts from zero."""
     rng = Rng(0)
-    rng.draws([1, 2, 3], 0, Purpose.SCATTER)
+    rng.draws([1, 2, 3], 0, Purpose.START)
     rng.below([1, 2], 0, Purpose.HIT, 6)
     rng.below([1], 0, Purpose.HIT, 6, draw=1)
-    assert list(rng.take_counts().items()) == [(Purpose.HIT, 3), (Purpose.SCATTER, 3)]
+    assert list(rng.take_counts().items()) == [(Purpose.HIT, 3), (Purpose.START, 3)]
     assert rng.take_counts() == {}
 
 

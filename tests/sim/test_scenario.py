@@ -125,6 +125,14 @@ def test_generated_maps_are_one_region_and_repeatable(spec: GeneratedMap) -> Non
         assert regions == 1
 
 
+def test_halves_of_a_mirrored_map_that_do_not_meet_are_joined() -> None:
+    """A mirrored map stays mirrored and one region also where walls would part its halves."""
+    spec = GeneratedMap(width=21, height=4, walls_permille=297, cover_permille=0, seed=0, mirrored=True)
+    cells = generate_map(spec)
+    assert np.array_equal(cells, cells[:, ::-1])
+    assert ndimage.label(cells != Terrain.WALL)[1] == 1
+
+
 def test_a_generated_map_stays_as_it_is() -> None:
     """The map of a seed is part of the promise that replays keep: these cells may never change."""
     cells = generate_map(GeneratedMap(width=8, height=4, walls_permille=300, cover_permille=200, seed=3))
