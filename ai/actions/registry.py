@@ -27,6 +27,10 @@ class ToolRegistry:
     the same name as a built-in one replaces it. `names` gives the tables that names in steps are looked up in; a kind
     that needs a name of an empty table has its code and is not offered.
 
+    For checks of many steps at once, by code: `roles`, `lows`, `highs`, `required` are `[kinds, ARGS_MAX]`, in stored
+    units (`NONE` where a kind has no such argument); `floors` and `spans` are the ranges `[ARGS_MAX, kinds] uint32`;
+    `offered_codes` and `payload_codes` `[kinds] bool` say which kinds are offered, and which carry a payload.
+
     Raises:
         ContractError: a kind is malformed, two kinds share a name, or a table of names is.
     """

@@ -109,7 +109,7 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
 
 
 def dump_faults(script: Iterable[Fault]) -> str:
-    r"""Write a script of faults as `load_faults` reads it.
+    r"""Return a script of faults as `load_faults` reads it, one JSON object a line.
 
     >>> dump_faults([Fault(), Fault(outcome="cut", after=3)])
     '{}\n{"outcome": "cut", "after": 3}\n'

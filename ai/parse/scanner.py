@@ -15,6 +15,7 @@ from typing import Final
 from ai.parse.limits import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WAITING_CHARS_MAX, WHITESPACE_RUN_MAX
 
 _KEY_CHARS_MAX: Final = 64
+"""Characters of the longest text that is looked at as a key; none that counts is longer."""
 _SLOT_LIKE: Final = re.compile(r"a[0-9]{1,6}")
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}")
 _THINK_OPEN: Final = "<think>"

@@ -21,7 +21,9 @@ from ai.snapshot.shared import SharedMap, shared_map
 from ai.snapshot.world import ALLIES_MAX, ENEMIES_MAX, OBJECTS_MAX, AgentId, WorldSnapshot
 
 Ints = NDArray[np.int32]
+"""A column of numbers: cells, hit points, ticks, positions in a table."""
 Keys = NDArray[np.int64]
+"""A column of agent keys."""
 
 GROUPS_WIDTH: Final = -1
 """Declares a column with a place for each cooldown group."""

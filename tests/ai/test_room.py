@@ -2,7 +2,7 @@
 
 import pytest
 
-from ai.clients.wire.room import TOKENS_MAX, room_told
+from ai.clients.wire.room import CONTEXT_MAX, room_told
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from ai.clients.wire.room import TOKENS_MAX, room_told
         ("the context is missing", None),
         ("no tokens in context", None),
         ("tokens: context is 99999999999", None),
-        (f"tokens: context is {TOKENS_MAX + 1}", None),
+        (f"tokens: context is {CONTEXT_MAX + 1}", None),
         ("tokens: context is 0", None),
     ],
 )
@@ -24,7 +24,7 @@ def test_the_room_is_read_from_the_words_of_each_server(message: str, room: int 
     assert room_told({"error": {"message": message}}, message) == room
 
 
-@pytest.mark.parametrize("field", ["512", 512.0, True, -1, 0, None, [], TOKENS_MAX + 1])
+@pytest.mark.parametrize("field", ["512", 512.0, True, -1, 0, None, [], CONTEXT_MAX + 1])
 def test_a_field_that_is_no_number_of_tokens_is_passed_over(field: object) -> None:
     """What stands in the field is taken only where it is a whole number that a context can have."""
     assert room_told({"error": {"n_ctx": field}}, "") is None

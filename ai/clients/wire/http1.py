@@ -20,6 +20,7 @@ SIZE_BYTES_MAX: Final = 1024
 _LINE_END: Final = b"\r\n"
 _SIZE: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
 _BODILESS: Final = (204, 304)
+"""Statuses of answers that have no body, whatever their headers say (RFC 9112, 6.3)."""
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _START: Final = b"HTTP/1."
 _STATUS: Final = re.compile(rb"HTTP/1\.[0-9] ([0-9]{3})(?: [^\x00\r\n\v\f]*)?")

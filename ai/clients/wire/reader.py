@@ -113,7 +113,7 @@ NO_JSON: Final = object()
 
 
 def decoded(data: bytes) -> object:
-    """Return decoded JSON."""
+    """Return decoded JSON, `NO_JSON` where it is none."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

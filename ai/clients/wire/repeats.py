@@ -25,6 +25,7 @@ _PROBE: Final = "\u2026?"
 """A text put in place of the real one, to see that it stands for nothing else."""
 _PROBE_LITERAL: Final = json.dumps(_PROBE)[1:-1].encode()
 _LEARNT_MAX: Final = 16
+"""Events learnt in vain, one after the other, after which no more are learnt."""
 _PATTERNS_KEPT: Final = 64
 """Patterns that are kept for other replies: some servers write the same marks in all of them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-TOKENS_MAX: Final = 2**31 - 1
+CONTEXT_MAX: Final = 2**31 - 1
 """Largest context that is believed, tokens."""
 
 _TOLD: Final = re.compile(r"\bcontext(?: length| size| window)?(?: is| of)? ?\(?(\d{1,10})\b")
@@ -27,4 +27,4 @@ def room_told(data: Any, message: str) -> int | None:
     if type(room) is not int:
         told = _TOLD.search(message) if "token" in message else None
         room = int(told[1]) if told else None
-    return room if room is not None and 0 < room <= TOKENS_MAX else None
+    return room if room is not None and 0 < room <= CONTEXT_MAX else None
