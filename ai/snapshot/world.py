@@ -161,7 +161,7 @@ class WorldSnapshot(_Known):
     """What one agent knows when it plans: only what it can perceive, nearest first, in a fixed order.
 
     `t` is the time of the run, seconds. `enemies`, `allies` and `objects` are what it perceives, `pois` the places that
-    everyone knows, `obstacles` blocked cells nearby. `player`, `objective` and `bounds` are None where it knows of none.
+    everyone knows, `obstacles` blocked cells nearby. `player`, `objective` and `bounds` are None where it knows none.
     """
 
     t: float = 0.0
