@@ -125,7 +125,10 @@ class FallbackAttempt:
 
 @dataclass(frozen=True, slots=True)
 class FallbackResult:
-    """The plan of one agent, the tier that gave it, and every attempt on the way, in order."""
+    """The plan of one agent, the tier that gave it, and every attempt on the way, in order.
+
+    `total_duration_s` is what the batch took in which it was asked, seconds; it never takes part in comparisons.
+    """
 
     plan: PlanIntent
     tier: str
