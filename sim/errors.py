@@ -4,6 +4,7 @@
 SimError
 ├── WorldError        a rule of the world was broken: declaration, key, range, thread, context
 ├── ScenarioError     a scenario cannot be loaded or does not hold together
+├── WorkerError       a process that shared the work ended before it was done
 └── ReplayError       a replay cannot be trusted or does not match
     ├── Incomplete    the end record is missing: a killed run left a valid prefix
     ├── Corrupt       bytes were changed: the chain or the text is broken
@@ -27,6 +28,10 @@ class WorldError(SimError):
 
 class ScenarioError(SimError):
     """A scenario cannot be loaded or does not hold together."""
+
+
+class WorkerError(SimError):
+    """A process that shared the work ended before it was done: killed, out of memory, or not able to start."""
 
 
 class ReplayError(SimError):

@@ -100,7 +100,7 @@ class Objects:
     it.
 
     Args:
-        standing: what stands on the map at the start (`sim.placement.place_things`).
+        standing: what stands on the map at the start (`sim.scenario.place_things`).
         gear: the scenario's items.
     """
 

@@ -7,10 +7,9 @@ What counts is who wins, so sides, maps and luck even out: a planner's share of 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from math import sqrt
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from sim.errors import ScenarioError
 from sim.plugins import load_plugins
 from sim.scenario import Scenario
 from sim.simulation import Simulation
+from sim.workers import side_by_side
 
 Z95: Final = 1.959963984540054
 """The quantile of the normal distribution that leaves 2.5 percent on either side."""
@@ -131,6 +131,7 @@ def tournament(
 
     Raises:
         ScenarioError: the scenario cannot be played so.
+        WorkerError: a process ended before its games were played.
     """
     set_up = {swapped: sides(scenario, a, b, swapped=swapped) for swapped in (False, True)}
     limit = ticks or scenario.ticks
@@ -146,8 +147,8 @@ def tournament(
             if progress is not None:
                 progress(len(games), len(asked))
         return games
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for game in pool.map(_play, asked):
+    with closing(side_by_side(_play, asked, jobs)) as played:
+        for game in played:
             games.append(game)
             if progress is not None:
                 progress(len(games), len(asked))

@@ -721,7 +721,11 @@ class World(Closing):
         )
 
     def restore(self, state: WorldState) -> None:
-        """Take over content that `columns` handed out earlier; the arrays must be copied."""
+        """Become what a snapshot holds. Commands and events that wait are dropped, installed systems stay.
+
+        Raises:
+            WorldError: the snapshot is of a world declared otherwise, or with other resources.
+        """
         self._context.check_usable()
         if state.declaration != self.declaration:
             difference = sorted(set(state.declaration) ^ set(self.declaration)) or "the order"

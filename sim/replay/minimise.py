@@ -172,7 +172,11 @@ def _exhaust(search: _Search, shrink: Callable[[Candidate], Iterator[Candidate]]
     """Take the first step that still fails, and begin again with what it leads to, until none does."""
     again = True
     while again and not search.found.stopped:
-        again = any(search.smaller(candidate) for candidate in shrink(search.found.best))
+        again = False
+        for candidate in shrink(search.found.best):
+            again = search.smaller(candidate)
+            if again or search.found.stopped:
+                break
 
 
 def _smaller(shrink: Shrink, candidate: Candidate) -> Iterator[Candidate]:

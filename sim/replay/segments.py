@@ -1,12 +1,10 @@
-"""A replay cut into segments that begin with keyframes, and the processes that go through them side by side."""
+"""A replay cut into segments that begin with keyframes, for several processes to go through."""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
 from sim.errors import Corrupt, Incomplete, Unsupported
 from sim.replay.format import LINE_BYTES_MAX, LineError, split_line
@@ -14,7 +12,6 @@ from sim.replay.reader import Place, iter_records
 
 PARTS_A_JOB: Final = 4
 """Segments for each process: some take longer, and who is done takes the next."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +64,3 @@ def _keyframes(stream: BinaryIO) -> Iterator[tuple[Place, int]]:
                 yield before, at.offset
                 before = None
         place = at
-
-
-def side_by_side(work: Callable[[Segment], T], parts: list[Segment], jobs: int) -> Generator[T, None, None]:
-    """Yield what the work comes to for each segment, in order; whoever stops asking stops the processes."""
-    # A fresh interpreter for each process: forking one that has threads is unsafe.
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(jobs, len(parts)), initializer=_leave_interrupts_to_the_parent) as pool:
-        yield from pool.imap(work, parts)
-
-
-def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

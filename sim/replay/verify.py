@@ -19,7 +19,7 @@ from ai.errors import AIError
 from ai.guard import take_escapes
 from sim.changes import changes
 from sim.codec import encode_state
-from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported
+from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported, WorkerError
 from sim.explain import one_line
 from sim.replay.first import Cause, First, differing, first_difference, first_of, sentence_of, unchanged
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
@@ -27,7 +27,8 @@ from sim.replay.keyframes import enter, state_of, unpacked
 from sim.replay.playback import Playback, objection
 from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
 from sim.replay.record import Totals, run_digest
-from sim.replay.segments import Segment, segments, side_by_side
+from sim.replay.segments import Segment, segments
+from sim.workers import side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +80,19 @@ def verify(
     except (Corrupt, Unsupported) as problem:
         return _damaged(problem)
     whole = Proof()
-    with closing(side_by_side(partial(_prove, source, plugin_files), parts, jobs)) as proofs:
-        for proof in proofs:
-            whole.escapes += proof.escapes
-            if proof.verdict is not None:
-                whole.verdict = proof.verdict
-                break
-            whole.totals.merge(proof.totals)
-            whole.header, whole.end = proof.header, proof.end
-            if whole.header is not None:
-                progress(whole.totals.ticks, whole.header.ticks)
+    try:
+        with closing(side_by_side(partial(_prove, source, plugin_files), parts, jobs)) as proofs:
+            for proof in proofs:
+                whole.escapes += proof.escapes
+                if proof.verdict is not None:
+                    whole.verdict = proof.verdict
+                    break
+                whole.totals.merge(proof.totals)
+                whole.header, whole.end = proof.header, proof.end
+                if whole.header is not None:
+                    progress(whole.totals.ticks, whole.header.ticks)
+    except WorkerError as error:
+        whole.verdict = Verdict("inconclusive", whole.totals.ticks, reason=one_line(str(error)), cause="environment")
     return _judge(whole)
 
 

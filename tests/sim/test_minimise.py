@@ -136,6 +136,18 @@ def test_who_stops_keeps_the_best_so_far() -> None:
     assert fails_with_a_wave(found.best) is not None
 
 
+def test_a_search_that_is_over_looks_at_no_more_candidates() -> None:
+    """The smallest case: after a stop nobody is asked again, however many candidates there would be."""
+    asked: list[int] = []
+
+    def stopped() -> bool:
+        asked.append(1)
+        return len(asked) > 1
+
+    assert minimise(start(), fails_with_a_wave, stopped=stopped) is not None
+    assert len(asked) == 2
+
+
 def test_what_does_not_fail_is_not_minimised() -> None:
     """There is nothing to find where the first run does not fail."""
     assert minimise(start(), lambda _candidate: None) is None

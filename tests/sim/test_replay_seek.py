@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.errors import Corrupt, Diverged, ReplayError
+from sim.errors import Corrupt, Diverged, ReplayError, WorkerError
 from sim.replay import read, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.packed import pack
@@ -137,3 +138,15 @@ def test_several_processes_come_to_the_same_verdict(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     assert verify(path, jobs=2, progress=lambda done, of: told.append((done, of))) == verify(path)
     assert told == [(4, TICKS)]
+
+
+def test_a_process_that_is_gone_leaves_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is proven and nothing differs: the verdict says so, with what to do."""
+
+    def lost(*_: object) -> Iterator[object]:
+        raise WorkerError("a process ended")
+        yield
+
+    monkeypatch.setattr(importlib.import_module("sim.replay.verify"), "side_by_side", lost)
+    verdict = verify(framed(), jobs=2)
+    assert (verdict.verdict, verdict.ticks, verdict.reason) == ("inconclusive", 0, "a process ended")

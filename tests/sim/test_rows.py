@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sim.rows
-import sim.storage
 
 
 def test_rows_of_knows_the_living_only(five):
