@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# One slot with all cores: on a CPU slots share them, and each slot reads again what agents share (docs/llm-bench.md).
+# One slot with both cores of a small machine: on a CPU slots share them, and each reads again what agents share.
 slots=${SLOTS:-1}
 threads=${THREADS:-2}
 model=$(bash tests/llm/install.sh)
