@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
-SEED ?= $(shell date +%s)
+SEED := $(or $(SEED),$(shell date +%s))
 OUT := out
 REPLAY := $(OUT)/skirmish.replay.jsonl
 
