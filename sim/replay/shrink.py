@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, NamedTuple
 
+from ai.actions import Role
+from sim.actions import default_registry
 from sim.scenario import GLYPHS, Scenario, terrain
 
 Data = dict[str, Any]
 KEYS: Final = ("agent", "target_id", "ally_id")
-"""What names an agent by its key, wherever it stands."""
+"""What names an agent by its key, wherever it stands, but for steps that mean a thing on the map."""
 FLOOR: Final = "."
 
 
@@ -136,12 +139,25 @@ def _renamed(value: Any, keys: Mapping[int, int], gone: set[int]) -> Any:
     """Return data in which agents have their new keys, without the items of lists that name one who is gone."""
     match value:
         case dict():
-            named = {name: _new_key(value[name], keys) for name in KEYS if name in value}
+            named = {name: _new_key(value[name], keys) for name in _naming(value)}
             return {name: named.get(name, _renamed(item, keys, gone)) for name, item in value.items()}
         case list():
             return [_renamed(item, keys, gone) for item in value if not _names(item, gone)]
         case _:
             return value
+
+
+def _naming(value: Data) -> list[str]:
+    """Return what in a table names an agent."""
+    act = value.get("act")
+    things = _things().get(act, ()) if isinstance(act, str) else ()
+    return [name for name in KEYS if name in value and name not in things]
+
+
+@cache
+def _things() -> dict[str, list[str]]:
+    """Return what names a thing on the map, by the kind of step."""
+    return {spec.name: [arg.name for arg in spec.args if arg.role is Role.OBJECT] for spec in default_registry().specs}
 
 
 def _new_key(old: object, keys: Mapping[int, int]) -> object:
@@ -151,7 +167,7 @@ def _new_key(old: object, keys: Mapping[int, int]) -> object:
 def _names(value: Any, gone: set[int]) -> bool:
     """Say whether something names an agent who is gone."""
     if isinstance(value, dict):
-        return any(type(value.get(name)) is int and value[name] in gone for name in KEYS) or any(
+        return any(type(value[name]) is int and value[name] in gone for name in _naming(value)) or any(
             _names(item, gone) for item in value.values() if isinstance(item, dict)
         )
     return False

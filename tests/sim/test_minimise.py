@@ -284,6 +284,17 @@ def test_who_is_left_is_still_meant() -> None:
     assert [timed["input"]["a"] for timed in east["inputs"] if "a" in timed["input"]] == [{"x": 0, "y": 4}]
 
 
+def test_things_are_not_taken_for_agents() -> None:
+    """A thing has an id of its own: a step that means thing 1 means it still when agent 1 is gone."""
+    data = scenario().canonical()
+    steps = [{"act": "Interact", "target_id": 1}, {"act": "Attack", "target_id": 1}]
+    data["inputs"] = [{"tick": 1, "input": {"kind": "act", "agent": 4, "step": step}} for step in steps]
+    without_red = next(
+        smaller for smaller in fewer_teams(data) if [t["name"] for t in smaller.data["teams"]] == ["blue"]
+    )
+    assert [timed["input"]["step"] for timed in without_red.data["inputs"]] == steps[:1]
+
+
 def test_of_a_record_that_stable_code_contradicts_only_ticks_are_cut(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
