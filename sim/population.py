@@ -27,7 +27,6 @@ from sim.components import (
     Team,
     Weapon,
 )
-from sim.errors import ScenarioError
 from sim.gear import starting_gear
 from sim.grid import Terrain
 from sim.lore import Texts
@@ -158,8 +157,6 @@ def populate(
         ScenarioError: an area has too few free cells.
     """
     placed = np.array(place_agents(scenario, terrain(scenario) == Terrain.WALL, seed), np.int64)
-    if len(placed) != scenario.agents:
-        raise ScenarioError(f"{scenario.name}: {len(placed)} of {scenario.agents} agents found a place")
     keys = np.arange(len(placed), dtype=np.int64)
     infos = list(squads.values())
     sequence = keys if order is None else keys[order]
