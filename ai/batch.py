@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -87,6 +88,7 @@ class _Shard:
     texts: dict[int, str] = field(default_factory=dict)
     invalid: dict[int, str] = field(default_factory=dict)
     called: bool = False
+    over: bool = False
     stopped: bool = False
     timed_out: bool = False
     finish: str | None = None
@@ -239,6 +241,7 @@ class _Run:
     clock: Callable[[], float]
     begun: float
     first_plan_s: float | None = None
+    ahead: _Shard | None = None
 
     def left_s(self) -> float | None:
         return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
@@ -248,6 +251,17 @@ class _Run:
         if not shard.stopped and self.left_s() == 0:
             shard.stopped = shard.timed_out = True
         return shard.stopped
+
+    def hurried(self, shard: _Shard) -> bool:
+        """Say whether anybody waits for single plans of a shard: a listener, or, for `first_plan_s`, one for all.
+
+        That one is the first that has given anything, and when it has ended without a good plan, another.
+        """
+        if self.on_plan is not None or self.first_plan_s is not None:
+            return self.on_plan is not None
+        if self.ahead is None or self.ahead.over:
+            self.ahead = shard
+        return self.ahead is shard
 
     def call(self, shard: _Shard) -> LlmRequest:
         """Return the shard's model call; made when its turn comes, so that a late one costs nothing."""
@@ -264,6 +278,7 @@ class _Run:
             slots=shard.slots,
             timeout_s=SILENCE_S if left is None else min(max(left, SILENCE_MIN_S), SILENCE_S),
             left_s=left,
+            hurried=partial(self.hurried, shard),
         )
 
     def take(self, shard: _Shard, chunk: LlmChunk) -> None:
@@ -331,6 +346,8 @@ async def _read(run: _Run, shard: _Shard) -> None:
             shard.called = error.sent
             shard.context = error.context
             shard.failure = Outcome.of(error.outcome) if error.context is None else Outcome.CUT, str(error)
+        finally:
+            shard.over = True
         shard.ended = run.clock()
     if not shard.stopped:
         run.finish(shard)

@@ -5,7 +5,7 @@ Real, scripted, recorded and faulty clients all have it, so they stack. Only thi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
@@ -22,6 +22,11 @@ class Message:
     content: str
 
 
+def always() -> bool:
+    """Return True: somebody waits for the parts of a reply, from its beginning to its end."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class LlmRequest:
     """Everything one call may depend on.
@@ -30,7 +35,8 @@ class LlmRequest:
     that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses,
     and `encoding` names how it writes plans (scripted clients and tests read these; servers never see them).
     `tokens_max` bounds the reply; `timeout_s` is the longest silence between two chunks; `left_s` are the seconds until
-    the caller stops waiting, None for no end.
+    the caller stops waiting, None for no end. `hurried`, asked now and then, says whether anybody waits for parts of
+    the reply; where nobody does, parts may come later, and the end as soon as ever.
     """
 
     messages: tuple[Message, ...]
@@ -44,6 +50,7 @@ class LlmRequest:
     encoding: str = "named"
     timeout_s: float = 60.0
     left_s: float | None = None
+    hurried: Callable[[], bool] = field(default=always, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

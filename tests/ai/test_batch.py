@@ -149,6 +149,37 @@ def test_plans_are_announced_as_they_close() -> None:
     assert heard == [(1, (Wait(duration=2),), 1), (3, (Wait(duration=4),), 1)]
 
 
+@dataclass
+class Hurried(Client):
+    """Notes, before each of its chunks, for whom parts are waited for: by first agent of a call, and by time."""
+
+    told: list[tuple[int, bool]] = field(default_factory=list)
+
+    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        first = next(iter(request.slots.values()))
+        async for chunk in super().stream(request):
+            yield chunk
+            self.told.append((first, request.hurried()))
+            await asyncio.sleep(0)
+
+
+def test_parts_of_one_call_are_waited_for_until_a_plan_is_good() -> None:
+    """Without a listener one call at a time is to hurry, another when it ends in vain, and none after a good plan."""
+
+    def late(agent: int) -> int:
+        return 0 if agent < 2 else 30
+
+    client = Hurried(lambda agent: plan(agent) if agent in (3, 5) else "[]", pauses=late)
+    response = execute(client, *range(6), k=2, m=3)
+    assert outcomes(response) == ["invalid"] * 3 + ["ok", "invalid", "ok"]
+    assert {first for first, hurried in client.told if hurried} == {0, 2}
+    assert not any(hurried for first, hurried in client.told[-3:])
+    asked = Hurried()
+    execute(asked, *range(6), k=2, m=3, on_plan=lambda agent, steps: None)
+    assert asked.told
+    assert all(hurried for _, hurried in asked.told)
+
+
 def test_one_bad_plan_costs_its_agent_alone() -> None:
     """A refused, a missing and a good plan in one reply each get their own outcome and reason."""
     response = execute(Client({1: plan(1), 2: '{"steps":[{"act":"Fly"}]}', 3: None}.get), 1, 2, 3, k=3)

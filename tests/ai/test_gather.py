@@ -2,17 +2,19 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmRequest
+from ai.clients.base import LlmRequest, always, reading
 from ai.clients.openai import OpenAIClient
 from ai.clients.wire.connection import TAKE_BYTES
-from ai.clients.wire.gather import GATHER_MIN_S, GATHER_S, GATHER_SHARE, next_look
+from ai.clients.wire.gather import GATHER_MIN_S, GATHER_S, next_look
 from ai.errors import ClientError
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -50,39 +52,46 @@ def saying(*pieces: bytes) -> Answer:
     return answer
 
 
+@asynccontextmanager
+async def client_of(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[OpenAIClient]:
+    """Run a server that answers so, give its client, and see that no connection is left in the end."""
+    open_now = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal open_now
+        open_now += 1
+        try:
+            await answer(reader, writer)
+        except OSError:
+            pass
+        finally:
+            writer.close()
+            open_now -= 1
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    client = OpenAIClient("m", f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}/v1", key_names=())
+    try:
+        yield client
+    finally:
+        await client.aclose()
+        for _ in range(500):
+            if open_now:
+                await asyncio.sleep(0.01)
+        server.close()
+        assert not open_now
+
+
 def asked(
     answer: Answer, *, request: LlmRequest = REQUEST, tls: ssl.SSLContext | None = None, texts: list[str] | None = None
 ) -> str:
-    """Ask a server that answers so and return the text, once no connection is left; `texts` has it piece by piece."""
+    """Ask a server that answers so and return the text; `texts` has it piece by piece."""
     texts = [] if texts is None else texts
 
     async def run() -> None:
-        open_now = 0
-
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            nonlocal open_now
-            open_now += 1
-            try:
-                await answer(reader, writer)
-            except OSError:
-                pass
-            finally:
-                writer.close()
-                open_now -= 1
-
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-        scheme = "http" if tls is None else "https"
-        client = OpenAIClient("m", f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}/v1", key_names=())
-        try:
+        async with client_of(answer, tls) as client:
             async for piece in client.stream(request):
                 texts.append(piece.text)
-        finally:
-            await client.aclose()
-            for _ in range(500):
-                if open_now:
-                    await asyncio.sleep(0.01)
-            server.close()
-            assert not open_now
 
     asyncio.run(run())
     return "".join(texts)
@@ -94,14 +103,71 @@ def refused(answer: Answer, request: LlmRequest = REQUEST) -> ClientError:
     return caught.value
 
 
-@given(TIMES, st.floats(0, 1e4), st.one_of(st.just(float("inf")), st.floats(0, 1e4)))
-def test_a_reply_is_looked_at_soon_and_together_with_others(begun: float, took: float, left: float) -> None:
-    """The next look is a share of the time so far away at most, in time for the end, on a moment that calls share."""
-    now = begun + took
-    at = next_look(now, begun, now + left)
+@given(TIMES, st.floats(0, 1e3), st.one_of(st.just(float("inf")), st.floats(0, 1e4)))
+def test_a_reply_is_looked_at_soon_and_together_with_others(now: float, longest: float, left: float) -> None:
+    """The next look is no later than the longest wait, in time for the end, on a moment that calls share."""
+    at = next_look(now, longest, now + left)
     left = now + left - now
-    assert now < at <= now + max(min(GATHER_S, GATHER_SHARE * took, left / 2 or GATHER_S), GATHER_MIN_S) + 1e-6
+    assert now < at <= now + max(min(longest, left / 2 or longest), GATHER_MIN_S) + 1e-6
     assert (at / GATHER_MIN_S).is_integer()
+
+
+def nobody() -> bool:
+    return False
+
+
+async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Write forty tokens at the pace of a model."""
+    await request_of(reader)
+    writer.write(HEAD)
+    for _ in range(40):
+        writer.write(chunk(event("x")))
+        await asyncio.sleep(0.02)
+    writer.write(chunk(END) + b"0\r\n\r\n")
+
+
+def test_a_reply_whose_parts_nobody_waits_for_is_looked_at_rarely() -> None:
+    """It comes whole, in far fewer pieces than there were tokens: a first one, those of a few looks, and the end."""
+    texts: list[str] = []
+    begun = time.monotonic()
+    assert asked(slowly, request=LlmRequest((), timeout_s=5.0, hurried=nobody), texts=texts) == "x" * 40
+    assert len(texts) <= 4 + (time.monotonic() - begun) / GATHER_S
+    pieces: list[str] = []
+    assert asked(slowly, texts=pieces) == "x" * 40
+    assert len(pieces) > len(texts)
+
+
+def test_the_end_of_a_reply_whose_parts_nobody_waits_for_is_told_at_once() -> None:
+    """Where looks would be minutes apart, the last piece follows the end of the reply, not the next look."""
+
+    async def run() -> str:
+        async with asyncio.timeout(60), client_of(slowly) as client:
+            request = LlmRequest((), timeout_s=1e5, hurried=nobody)
+            return "".join([piece.text async for piece in client.stream(request)])
+
+    assert asyncio.run(run()) == "x" * 40
+
+
+@pytest.mark.parametrize("hurried", [always, nobody])
+def test_a_reply_is_left_at_its_deadline(hurried: Callable[[], bool]) -> None:
+    """Of a server that writes on and on, a piece comes soon after the deadline, so that the reader can leave."""
+
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(HEAD)
+        while not reader.at_eof():
+            writer.write(chunk(event("x")))
+            await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        ends = time.monotonic() + 0.3
+        request = LlmRequest((), timeout_s=1e5, left_s=0.3, hurried=hurried)
+        async with asyncio.timeout(60), client_of(endless) as client, reading(client.stream(request)) as stream:
+            async for _ in stream:
+                if time.monotonic() >= ends:
+                    break
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
@@ -153,7 +219,8 @@ def test_a_silent_reply_is_given_up_in_time() -> None:
         return answer
 
     for wire in (b"", HEAD, HEAD + chunk(event("a"))):
-        assert refused(silent(wire), LlmRequest((), timeout_s=0.1)).outcome == "timeout"
+        for request in (LlmRequest((), timeout_s=0.1), LlmRequest((), timeout_s=0.1, hurried=nobody)):
+            assert refused(silent(wire), request).outcome == "timeout"
 
 
 def test_a_server_that_nobody_runs_is_told_without_its_address() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
+
+from ai.clients.base import always
 
 CONNECT_S: Final = 5.0
 """Longest wait for a connection, seconds."""
@@ -15,7 +18,7 @@ class Call:
 
     `path` stands after the server's URL; `content` is JSON. `key` goes into its header and nowhere else. `silence_s` is
     how long nothing may come, seconds; `left_s` are the seconds until nobody waits for the answer any more, None for no
-    end.
+    end. `hurried` says whether anybody waits for parts of it.
     """
 
     method: str
@@ -24,6 +27,7 @@ class Call:
     key: str | None
     silence_s: float
     left_s: float | None = None
+    hurried: Callable[[], bool] = always
 
     @property
     def connect_s(self) -> float:

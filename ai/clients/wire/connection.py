@@ -83,10 +83,10 @@ class Connection:
         self._watched = True
         return True
 
-    def gather(self, ended: Callable[[], None]) -> None:
+    def gather(self, ended: Callable[[], None]) -> bool:
         """From now on call back once only: when the other side has closed, or as much has come as one look takes.
 
-        Where the system cannot tell, looks alone find out.
+        False where the system cannot tell; looks alone find out then.
         """
 
         def woken() -> None:
@@ -98,8 +98,8 @@ class Connection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, TAKE_BYTES)
         except OSError:
             self._unwatch()
-        else:
-            self.watch(woken)
+            return False
+        return self.watch(woken)
 
     def close(self) -> None:
         """Close the connection; a second call does nothing."""

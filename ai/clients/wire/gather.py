@@ -2,8 +2,9 @@
 
 A server that writes fifty tokens a second wakes an ordinary reader fifty times a second, for each of its calls. This
 one looks again after a share of the time that the call has taken so far, and at once when the reply has ended: what has
-come is known a little later than it was sent, the whole no later. Looks fall on multiples of the wait, on the loop's
-clock, so that all calls of a batch are looked at in one turn of the loop.
+come is known a little later than it was sent, the whole no later. Where nobody waits for parts of a reply, it is looked
+at only to notice silence, a deadline or a full buffer. Looks fall on multiples of the wait, on the loop's clock, so
+that all calls of a batch are looked at in one turn of the loop.
 
 Each call has a connection of its own, closed with it. Nothing here is ever cancelled from inside. Proxies are not known
 here.
@@ -30,6 +31,9 @@ GATHER_MIN_S: Final = 2.0**-9
 """Shortest wait between two looks, seconds; a power of two."""
 GATHER_SHARE: Final = 1 / 2
 """The longest wait as a share of the time that the call has taken so far."""
+UNHURRIED_SHARE: Final = 1 / 16
+"""What the longest wait may grow to where nobody waits for parts of a reply: a share of the silence that is allowed.
+By so much a silence may be told late."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 _HEADS_KEPT: Final = 8
@@ -84,15 +88,14 @@ class GatherCaller:
         return request_head(method, target, {"Host": self._url.netloc.decode(), **dict(headers)})
 
 
-def next_look(now: float, begun: float, ends: float) -> float:
+def next_look(now: float, longest: float, ends: float) -> float:
     """Return when a reply is looked at next.
 
-    All times are on one clock, seconds; `begun` is when the call began, `ends` when nobody waits for it any more.
+    All times are on one clock, seconds; `longest` is the longest wait, `ends` when nobody waits for the reply any more.
     Towards that, looks come closer and closer, so that nothing comes too late.
     """
     left = ends - now if ends > now else math.inf
-    longest = min(GATHER_S, GATHER_SHARE * (now - begun), left / 2)
-    interval = 2.0 ** math.floor(math.log2(max(longest, GATHER_MIN_S)))
+    interval = 2.0 ** math.floor(math.log2(max(min(longest, left / 2), GATHER_MIN_S)))
     return now - now % interval + interval
 
 
@@ -104,12 +107,14 @@ class GatheredAnswer:
         self.retry_after: str | None = None
         self._connection = connection
         self._silence_s = call.silence_s
+        self._hurried = call.hurried
         self._begun = begun
         self._ends = math.inf if call.left_s is None else begun + call.left_s
         self._heard = begun
         self._body: Body | None = None
         self._first = b""
         self._given = False
+        self._told = False
         self._ended = False
         self._loop = asyncio.get_running_loop()
         self._turn: asyncio.Future[None] = self._loop.create_future()
@@ -132,7 +137,7 @@ class GatheredAnswer:
         told = self._connection.watch(self._wake)
         while head.body is None:
             silent = self._heard + self._silence_s
-            await self._woken(silent if told else next_look(self._loop.time(), self._begun, min(self._ends, silent)))
+            await self._woken(silent if told else self._next_look())
             try:
                 data = self._connection.look()
             except OSError:
@@ -144,7 +149,7 @@ class GatheredAnswer:
                 raise ClientError(HUNG_UP, hung_up=True)
             elif self._loop.time() >= silent:
                 raise ClientError(NOTHING_IN_TIME, outcome="timeout")
-        self._connection.gather(self._at_end)
+        self._told = self._connection.gather(self._at_end)
         self._body = head.body
         self.status = head.status
         retry_after = head.headers.get(b"retry-after")
@@ -162,7 +167,7 @@ class GatheredAnswer:
             first, self._first, self._given = self._first, b"", True
             return first
         while not body.done:
-            await self._next_look()
+            await self._looking()
             try:
                 data = self._connection.look()
             except OSError:
@@ -187,13 +192,22 @@ class GatheredAnswer:
         """Close the connection."""
         self._connection.close()
 
-    async def _next_look(self) -> None:
+    async def _looking(self) -> None:
+        """Wait for the time of the next look."""
         if self._ended:
             # There is more, and no need to wait for it; but other calls have their turn.
             await asyncio.sleep(0)
         else:
-            ends = min(self._ends, self._heard + self._silence_s)
-            await self._woken(next_look(self._loop.time(), self._begun, ends))
+            await self._woken(self._next_look())
+
+    def _next_look(self) -> float:
+        now = self._loop.time()
+        if self._told and self._given and not self._hurried():
+            longest = max(GATHER_S, UNHURRIED_SHARE * self._silence_s)
+        else:
+            # The first part is always waited for: when it came says how long the call stood in the server's queue.
+            longest = min(GATHER_S, GATHER_SHARE * (now - self._begun))
+        return next_look(now, longest, min(self._ends, self._heard + self._silence_s))
 
     async def _woken(self, at: float) -> None:
         """Wait until the connection has something to tell, or a time has come."""

@@ -91,7 +91,8 @@ class Transport:
         Raises:
             ClientError: no connection, silence, a broken connection, or an answer other than 200.
         """
-        call = Call("POST", path, written(body).encode(), self.key(), request.timeout_s, request.left_s)
+        content = written(body).encode()
+        call = Call("POST", path, content, self.key(), request.timeout_s, request.left_s, request.hurried)
         try:
             caller = self._opened()
             await self._enter(request)
