@@ -228,6 +228,8 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
             if not isinstance(item, Spawn | SpawnWave)
             and all(x < width and y < height for x, y in _corners(item))
             and getattr(item, "agent", 0) < scenario.agents
+            # Where only so many plan in a tick, one more makes others wait.
+            and getattr(item, "name", "") != "planning.per_tick_max"
         ]
         for tick, items in data.draw(inputs(scenario, 15)).items()
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -111,8 +112,18 @@ def other(draw: st.DrawFn, value: Any) -> Any:
             return draw(st.sampled_from([None, 1]))
 
 
+@dataclass(frozen=True)
+class Altered:
+    """A replay, the lines of it with one value altered, and which."""
+
+    line: int
+    path: Path
+    replay: bytes = field(repr=False)
+    lines: list[bytes] = field(repr=False)
+
+
 @st.composite
-def alterations(draw: st.DrawFn) -> tuple[bytes, int, Path, list[bytes]]:
+def alterations(draw: st.DrawFn) -> Altered:
     """Draw a replay with one value of one record altered, added or taken away, and where; its chain is untouched."""
     replay = draw(st.sampled_from([rules("hash"), rules("full"), model("hash"), model("full")]))
     line = draw(st.integers(0, len(decoded(replay)) - 1))
@@ -131,13 +142,13 @@ def alterations(draw: st.DrawFn) -> tuple[bytes, int, Path, list[bytes]]:
     lines = replay.splitlines(keepends=True)
     head = lines[line][: lines[line].index(b'"v":') + 4]
     lines[line] = head + canonical(whole["v"]) + b"}\n"
-    return replay, line, path, lines
+    return Altered(line, path, replay, lines)
 
 
 @given(alterations())
-def test_one_altered_value_is_never_a_match(alteration: tuple[bytes, int, Path, list[bytes]]) -> None:
+def test_one_altered_value_is_never_a_match(altered: Altered) -> None:
     """One altered value is noticed by the chain; with the chain computed anew it is noticed by running again."""
-    replay, line, path, lines = alteration
+    replay, line, path, lines = altered.replay, altered.line, altered.path, altered.lines
     untouched = scan(b"".join(lines))
     assert (untouched.status, untouched.place.lines) == ("corrupt", line)
     again = b"".join(rechain(lines))

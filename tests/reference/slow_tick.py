@@ -1355,7 +1355,7 @@ class SlowWorld:
         return best
 
     def settle_walks(self) -> None:
-        """The lowest key wins a cell; who fails too often is blocked."""
+        """The lowest key wins a cell; who fails too often is blocked. A leap that failed is over, not tried again."""
         taken: set[Place] = set()
         moves: list[tuple[Agent, Place]] = []
         for agent, cell in sorted(self.wishes, key=lambda wish: wish[0].key):
@@ -1363,6 +1363,8 @@ class SlowWorld:
                 taken.add(cell)
                 moves.append((agent, cell))
                 agent.tries = 0
+                continue
+            if agent.started_at is None:
                 continue
             agent.tries += 1
             if agent.tries >= 8:

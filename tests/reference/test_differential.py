@@ -18,7 +18,7 @@ from sim.testing.arenas import TARGETS
 from tests.reference import slow_tick
 from tests.reference.lockstep import Choose, MismatchError, errands, random_plans, run_in_step
 from tests.reference.slow_things import NAMED
-from tests.reference.slow_tick import CODES, KIND_NAMES, PLAIN, RULED, Step
+from tests.reference.slow_tick import CODES, KIND_NAMES, PLAIN, RULED, Plan, Step
 
 SIZES = {
     "sim.perception.PAIRS_AT_ONCE": 0,
@@ -207,6 +207,16 @@ def test_every_kind_and_every_refusal_happens_and_equals_the_reference() -> None
     refused = sum((run.refusals for run in runs), Counter[str]())
     assert sorted(executed) == sorted(RULED)
     assert sorted(refused) == sorted(set(CODES) - {"no"})
+
+
+def test_a_leap_that_fails_is_over() -> None:
+    """Who leaps where somebody else goes at the same time stays, and its next step begins without a try."""
+    scenario = _brawl(("....", "....", "...."), 10, 10, each=2)
+
+    def choose(key: int, tick: int) -> Plan:
+        return [Step("Dodge", [(key * 7 + tick * 3) % 2]), Step("MoveTo", [(2 + key) % 4, 1, 0])]
+
+    run_in_step(scenario, ticks=30, choose=choose)
 
 
 def test_names_of_refusals_and_kinds_are_the_simulations() -> None:

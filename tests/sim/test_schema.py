@@ -143,7 +143,7 @@ def test_a_file_may_name_the_schema_in_its_first_line(tmp_path: Path) -> None:
 # Mutations.
 
 ODD: Final[list[Any]] = [
-    None, True, False, 0, 1, -1, 5.0, 0.5, 2**31, 2**63, -(2**63), 10**30, "", "x", "a b", "ro\nom", "room\n", "é",
+    True, False, 0, 1, -1, 5.0, 0.5, 2**31, 2**63, -(2**63), 10**30, "", "x", "a b", "ro\nom", "room\n", "é",
     "x" * 301, "heuristic", "+", "always", [], [0], ["x"], ["x", "x"], [{}], {}, {"x": 0}, {"kind": "always"},
     {"kind": "scan"}, {"act": "Wait"},
 ]  # fmt: skip
