@@ -87,6 +87,7 @@ class Caller(Protocol):
 
 
 NO_CONNECTION: Final = "no connection; is the server running at that URL?"
+UNTRUSTED: Final = "the server's certificate is not trusted ({}); SSL_CERT_FILE may name a file with its authority"
 HUNG_UP: Final = "the server hung up before it answered"
 NOTHING_IN_TIME: Final = "no answer within the time allowed"
 BROKEN: Final = "the connection broke in the middle of the answer"

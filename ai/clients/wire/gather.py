@@ -20,7 +20,7 @@ from typing import Final
 
 import httpx
 
-from ai.clients.wire.call import BROKEN, HUNG_UP, NO_CONNECTION, NOTHING_IN_TIME, Call
+from ai.clients.wire.call import BROKEN, HUNG_UP, NO_CONNECTION, NOTHING_IN_TIME, UNTRUSTED, Call
 from ai.clients.wire.connection import Connection
 from ai.clients.wire.http1 import AnswerHead, Body, request_head
 from ai.errors import ClientError
@@ -70,6 +70,8 @@ class GatherCaller:
             connection = await Connection.to(self._host, self._port, self._tls, timeout_s=call.connect_s)
         except TimeoutError:
             raise ClientError(NOTHING_IN_TIME, outcome="timeout") from None
+        except ssl.SSLCertVerificationError as error:
+            raise ClientError(UNTRUSTED.format(error.verify_message)) from None
         except OSError:
             raise ClientError(NO_CONNECTION) from None
         answer = GatheredAnswer(connection, call, begun)
