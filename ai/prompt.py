@@ -118,17 +118,6 @@ class Asking:
         )
 
 
-def build_prompt(
-    batch: SnapshotBatch,
-    registry: ToolRegistry,
-    *,
-    encoding: Encoding = NAMED,
-    detail: Detail = Detail.COMPACT,
-) -> Prompt:
-    """Return the prompt for the agents of `batch`."""
-    return Asking(batch, registry, encoding, detail).prompt()
-
-
 def reply_tokens(encoding: Encoding, agents: int) -> int:
     """Return the tokens reserved for a reply with the plans of so many agents."""
     return encoding.plan_tokens * agents + REPLY_TOKENS

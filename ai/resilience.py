@@ -232,10 +232,11 @@ class ResilientClient:
         ends = None if request.left_s is None else self._clock() + request.left_s
         tried, hung_up = 0, False
         while True:
+            again = tried > 0 or hung_up
             admission = self.breaker.admit(self._clock())
             if admission is Admission.REFUSED:
                 message = f"{self.label}: not called, the circuit breaker is open after repeated failures"
-                raise ClientError(message, outcome="breaker_open", sent=tried > 0 or hung_up)
+                raise ClientError(message, outcome="breaker_open", sent=again)
             succeeded: bool | None = None
             begun = False
             try:
@@ -251,7 +252,7 @@ class ResilientClient:
                 succeeded = False if charges(error) and not excused else None
                 wait = None if begun else self._next(error, tried, excused=excused)
                 if wait is None or (ends is not None and self._clock() + wait >= ends):
-                    error.sent |= tried > 0 or hung_up
+                    error.sent |= again
                     raise
             else:
                 return

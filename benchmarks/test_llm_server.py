@@ -25,7 +25,7 @@ from ai.clients.base import LlmClient, LlmRequest, Message
 from ai.fallback import FallbackOrchestrator
 from ai.planners.llm import SimplifiedLlm
 from ai.probe import probe
-from ai.prompt import build_prompt, slots_of
+from ai.prompt import Asking, slots_of
 from ai.resilience import ResilientClient
 from ai.snapshot import SnapshotBatch
 from sim.actions import default_registry
@@ -76,7 +76,7 @@ async def shards(client: LlmClient, k: int | None = None, m: int | None = None) 
 
 async def giant(client: LlmClient) -> None:
     """Ask for all agents in one call, whatever the executor would allow."""
-    prompt = build_prompt(BATCH, REGISTRY)
+    prompt = Asking(BATCH, REGISTRY).prompt()
     messages = (Message("system", prompt.system), Message("user", prompt.user))
     request = LlmRequest(messages, schema=prompt.schema, tokens_max=prompt.tokens, slots=slots_of(BATCH))
     assert [chunk.finish async for chunk in client.stream(request)][-1] == "stop"

@@ -20,7 +20,7 @@ from ai.legality import refusals
 from ai.plan import BatchPlans
 from ai.planners.heuristic import Heuristic
 from ai.planners.llm import SimplifiedLlm
-from ai.prompt import build_prompt, slots_of
+from ai.prompt import Asking, slots_of
 from ai.snapshot import SnapshotBatch
 from sim.perception import occupancy_of, perceive
 from sim.replay.format import canonical, plain
@@ -81,7 +81,7 @@ def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encodi
         orchestrator = FallbackOrchestrator([SimplifiedLlm(encoding=encoding), Heuristic()])
         client = Instant(keys, encoding, registry)
         loop = asyncio.new_event_loop()
-        prompt = build_prompt(batch, registry, encoding=encoding)
+        prompt = Asking(batch, registry, encoding=encoding).prompt()
         slots = slots_of(batch)
         reply = encoding.frame({slot: client.texts[agent] for slot, agent in slots.items()})
 
@@ -96,7 +96,7 @@ def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encodi
 
         plans = plan()
         phases = {
-            "prompt": lambda: build_prompt(batch, registry, encoding=encoding),
+            "prompt": lambda: Asking(batch, registry, encoding=encoding).prompt(),
             "parse": parse,
             "legality": lambda: refusals(batch, plans.plans, registry),
             "record": lambda: canonical(plain(planning_of(plans))),

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
+SEED_MASK: Final = 2**31 - 1
+"""Bits of a seed that are sent: every server takes as many."""
 SILENCE_MIN_S: Final = 0.05
 """Shortest `timeout_s` of a request, however little time is left: below it no server is ever heard, seconds."""
 

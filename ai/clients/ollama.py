@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import httpx
 
-from ai.clients.base import Endpoint, LlmChunk, LlmRequest
+from ai.clients.base import SEED_MASK, Endpoint, LlmChunk, LlmRequest
 from ai.clients.wire.reader import EventReader
 from ai.clients.wire.repeats import Repeats
 from ai.clients.wire.reply import Reply
@@ -30,7 +30,6 @@ CONTEXT: Final = 8192
 KEEP_ALIVE: Final = "30m"
 """How long the model stays loaded after a call: ticks may be far apart."""
 
-_SEED_MASK: Final = 2**31 - 1
 _NS_PER_MS: Final = 1e6
 _DURATIONS: Final = {"prompt_eval_duration": "prompt_ms", "eval_duration": "predicted_ms", "load_duration": "load_ms"}
 _COUNTS: Final = {
@@ -116,7 +115,7 @@ class OllamaClient:
                 "num_ctx": self.context,
                 "num_predict": request.tokens_max,
                 "temperature": request.temperature,
-                "seed": request.seed & _SEED_MASK,
+                "seed": request.seed & SEED_MASK,
             },
         }
         if request.schema is not None:

@@ -133,10 +133,10 @@ def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), pro
         for how, environment in PROCESSES:
             child = stack.enter_context(_other_process(path, begin, tick, plugin_files, environment))
             others.append((how, child))
-        return _side_by_side(header, one, others, tick, progress, _homes(header, plugin_files))
+        return _compared(header, one, others, tick, progress, _homes(header, plugin_files))
 
 
-def _side_by_side(
+def _compared(
     header: Header,
     one: Iterator[tuple[WorldState, Tick, Made, WorldState]],
     others: list[tuple[str, Iterator[tuple[int, Made]]]],

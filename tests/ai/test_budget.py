@@ -17,7 +17,7 @@ from ai.encodings import ENCODINGS
 from ai.fallback import FallbackOrchestrator
 from ai.plan import Outcome
 from ai.planners.llm import FullLlm, SimplifiedLlm
-from ai.prompt import Asking, Detail, build_prompt
+from ai.prompt import Asking, Detail
 from ai.snapshot import ALLIES_MAX, ENEMIES_MAX, AgentId, SnapshotBatch, WorldSnapshot
 from ai.tokens import estimate_tokens
 from tests.ai.strategies import snapshot, wide_registry
@@ -128,7 +128,7 @@ def test_nothing_is_left_out_where_there_is_room() -> None:
     """In a large context, the prompt is the whole one."""
     whole = asking(snapshot(enemies=[{"id": 101, "pos": {"x": 1, "y": 1}}]))
     (call,) = calls(whole, ROOMY)
-    assert call.prompt() == build_prompt(whole.batch, REGISTRY)
+    assert call.prompt() == Asking(whole.batch, REGISTRY).prompt()
 
 
 @pytest.mark.parametrize("name", COUNTED["samples"])
@@ -158,7 +158,7 @@ def executed(client: Client, context: int, **reasons: Mapping[int, str]) -> Batc
 def needed(**options: object) -> int:
     """Return the context in which the crowded agent, and nothing more, just fits."""
     whole = asking(CROWDED, **options)
-    return prompt_tokens(whole) + build_prompt(whole.batch, REGISTRY).tokens
+    return prompt_tokens(whole) + Asking(whole.batch, REGISTRY).prompt().tokens
 
 
 def test_what_was_left_out_is_recorded_and_the_model_answers_what_it_was_asked() -> None:

@@ -18,8 +18,8 @@ from ai.parse import parse_plan, parse_reply
 from ai.prompt import (
     POIS_MAX,
     TEXT_CHARS_MAX,
+    Asking,
     Detail,
-    build_prompt,
     example_plans,
     slots_of,
     system_message,
@@ -142,20 +142,20 @@ def test_nested_arguments_are_shown_and_constrained_as_a_reply_writes_them() -> 
 
 def test_the_prompt_does_not_depend_on_the_order_of_agents() -> None:
     """The same agents in any order give the same bytes, in slots that follow the keys."""
-    prompt = build_prompt(BATCH, REGISTRY)
-    assert build_prompt(SnapshotBatch.from_snapshots(AGENTS[::-1]), REGISTRY) == prompt
-    assert json.dumps(prompt.schema) == json.dumps(build_prompt(BATCH, REGISTRY).schema)
+    prompt = Asking(BATCH, REGISTRY).prompt()
+    assert Asking(SnapshotBatch.from_snapshots(AGENTS[::-1]), REGISTRY).prompt() == prompt
+    assert json.dumps(prompt.schema) == json.dumps(Asking(BATCH, REGISTRY).prompt().schema)
     assert slots_of(BATCH) == {"a1": 3, "a2": 12, "a3": 40}
 
 
 def test_the_system_message_is_the_same_over_ticks_and_shards() -> None:
     """Nothing that changes from tick to tick or shard to shard stands in the system message, so it stays cached."""
-    prompts = [build_prompt(batch, REGISTRY) for batch in (BATCH, BATCH.take(slice(1, 2)))]
+    prompts = [Asking(batch, REGISTRY).prompt() for batch in (BATCH, BATCH.take(slice(1, 2)))]
     later = SnapshotBatch(keys=np.array([5], np.int64), tick=977, ticks_per_second=30, role=np.array([2], np.int32))
-    prompts.append(build_prompt(later, REGISTRY))
+    prompts.append(Asking(later, REGISTRY).prompt())
     assert len({prompt.system for prompt in prompts}) == 1
     assert "977" not in prompts[2].user
-    assert build_prompt(SnapshotBatch(keys=later.keys, tick=1, role=later.role), REGISTRY).user == prompts[2].user
+    assert Asking(SnapshotBatch(keys=later.keys, tick=1, role=later.role), REGISTRY).prompt().user == prompts[2].user
 
 
 def test_what_all_agents_know_is_said_once() -> None:
@@ -397,7 +397,7 @@ def test_the_schema_keeps_to_the_portable_subset() -> None:
 def test_the_reply_budget_grows_with_the_agents() -> None:
     """The tokens asked for are enough for every plan of the shard."""
     assert (
-        build_prompt(BATCH, REGISTRY).tokens
-        > build_prompt(BATCH.take(slice(0, 1)), REGISTRY).tokens
+        Asking(BATCH, REGISTRY).prompt().tokens
+        > Asking(BATCH.take(slice(0, 1)), REGISTRY).prompt().tokens
         >= NAMED.plan_tokens
     )

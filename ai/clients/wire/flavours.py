@@ -9,9 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ai.clients.base import LlmRequest
+from ai.clients.base import SEED_MASK, LlmRequest
 
-_SEED_MASK: Final = 2**31 - 1
 _LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
 OPTIONAL: Final = frozenset({"temperature", "seed", "stream_options"}) | _LIMITS
 """Options that are left out for good once a server has refused them by name; some limit is always sent."""
@@ -60,7 +59,7 @@ def body(flavour: Flavour, model: str, request: LlmRequest, refused: Collection[
         "stream": True,
         "stream_options": {"include_usage": True},
         "temperature": request.temperature,
-        "seed": request.seed & _SEED_MASK,
+        "seed": request.seed & SEED_MASK,
         **dict.fromkeys(flavour.limits, request.tokens_max),
         **flavour.extra,
     }

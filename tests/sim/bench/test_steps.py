@@ -8,7 +8,7 @@ import pytest
 from ai.encodings import ENCODINGS, NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.errors import ContractError
-from ai.prompt import build_prompt
+from ai.prompt import Asking
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.steps import OfSteps
 from sim.scenario import load
@@ -48,7 +48,7 @@ def test_every_plan_has_to_have_so_many_steps(encoding: Encoding, steps: int) ->
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
 def test_what_is_asked_stays_the_same(encoding: Encoding) -> None:
     """The messages and the room for the reply are those of the encoding itself."""
-    own, pinned = (build_prompt(KNOWN, REGISTRY, encoding=each) for each in (encoding, OfSteps(encoding, 3)))
+    own, pinned = (Asking(KNOWN, REGISTRY, encoding=each).prompt() for each in (encoding, OfSteps(encoding, 3)))
     assert (own.system, own.user, own.tokens) == (pinned.system, pinned.user, pinned.tokens)
 
 
