@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from ai.clients.base import LlmRequest, always, reading
 from ai.clients.openai import OpenAIClient
 from ai.clients.wire.connection import TAKE_BYTES
-from ai.clients.wire.gather import GATHER_MIN_S, GATHER_S, next_look
+from ai.clients.wire.gather import GATHER_MIN_S, LEFT_SHARE, next_look
 from ai.errors import ClientError
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -108,7 +109,7 @@ def test_a_reply_is_looked_at_soon_and_together_with_others(now: float, longest:
     """The next look is no later than the longest wait, in time for the end, on a moment that calls share."""
     at = next_look(now, longest, now + left)
     left = now + left - now
-    assert now < at <= now + max(min(longest, left / 2 or longest), GATHER_MIN_S) + 1e-6
+    assert now < at <= now + max(min(longest, (1 - LEFT_SHARE) * left or longest), GATHER_MIN_S) + 1e-6
     assert (at / GATHER_MIN_S).is_integer()
 
 
@@ -126,15 +127,37 @@ async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.write(chunk(END) + b"0\r\n\r\n")
 
 
-def test_a_reply_whose_parts_nobody_waits_for_is_looked_at_rarely() -> None:
-    """It comes whole, in far fewer pieces than there were tokens: a first one, those of a few looks, and the end."""
+def test_a_reply_whose_parts_nobody_waits_for_is_not_looked_at_before_its_end() -> None:
+    """It comes whole, in far fewer pieces than there were tokens: the first ones, the rest, and the end."""
     texts: list[str] = []
-    begun = time.monotonic()
     assert asked(slowly, request=LlmRequest((), timeout_s=5.0, hurried=nobody), texts=texts) == "x" * 40
-    assert len(texts) <= 4 + (time.monotonic() - begun) / GATHER_S
+    assert len(texts) <= 4
     pieces: list[str] = []
     assert asked(slowly, texts=pieces) == "x" * 40
     assert len(pieces) > len(texts)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a byte came that nobody has looked at")
+def test_silence_is_measured_from_the_last_byte_whether_or_not_it_was_looked_at() -> None:
+    """A reply that takes longer than the silence that is allowed comes whole if it is never silent for so long."""
+    request = LlmRequest((), timeout_s=0.2, hurried=nobody)
+    assert asked(slowly, request=request) == "x" * 40
+
+    async def falling_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await request_of(reader)
+        writer.write(HEAD)
+        for _ in range(20):
+            writer.write(chunk(event("[")))
+            await asyncio.sleep(0.02)
+        await reader.read()
+
+    texts: list[str] = []
+    begun = time.monotonic()
+    with pytest.raises(ClientError) as caught:
+        asked(falling_silent, request=request, texts=texts)
+    assert caught.value.outcome == "timeout"
+    assert "".join(texts) == "[" * 20
+    assert time.monotonic() - begun >= 0.5
 
 
 def test_the_end_of_a_reply_whose_parts_nobody_waits_for_is_told_at_once() -> None:

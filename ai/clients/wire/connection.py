@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
 TAKE_BYTES: Final = 65_536
 """Bytes that are taken at one look at most."""
+
+_LAST_RECEIVED: Final = slice(52, 56)
+"""Where `struct tcp_info` of Linux has `tcpi_last_data_recv`, milliseconds (linux/tcp.h; part of its stable ABI)."""
 
 Addresses = list[tuple[Any, ...]]
 """What the resolver gives: family, kind, protocol, name, address."""
@@ -72,6 +76,13 @@ class Connection:
         except BlockingIOError:
             return None
         return data if self._tls is None else self._tls.opened(data)
+
+    def quiet_s(self) -> float | None:
+        """Return how long ago the last byte came, looked at or not, seconds; None where the system does not tell."""
+        if sys.platform != "linux":
+            return None
+        told = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_RECEIVED.stop)
+        return int.from_bytes(told[_LAST_RECEIVED], sys.byteorder) / 1000
 
     def watch(self, woken: Callable[[], None]) -> bool:
         """Call back whenever there is something to look at; False where the system cannot tell."""

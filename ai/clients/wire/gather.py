@@ -3,8 +3,8 @@
 A server that writes fifty tokens a second wakes an ordinary reader fifty times a second, for each of its calls. This
 one looks again after a share of the time that the call has taken so far, and at once when the reply has ended: what has
 come is known a little later than it was sent, the whole no later. Where nobody waits for parts of a reply, it is looked
-at only to notice silence, a deadline or a full buffer. Looks fall on multiples of the wait, on the loop's clock, so
-that all calls of a batch are looked at in one turn of the loop.
+at once it has ended, has filled the buffer or been silent for too long, and shortly before its deadline. Looks fall on
+multiples of the wait, on the loop's clock, so that all calls of a batch are looked at in one turn of the loop.
 
 Each call has a connection of its own, closed with it. Nothing here is ever cancelled from inside. Proxies are not known
 here.
@@ -31,9 +31,8 @@ GATHER_MIN_S: Final = 2.0**-9
 """Shortest wait between two looks, seconds; a power of two."""
 GATHER_SHARE: Final = 1 / 2
 """The longest wait as a share of the time that the call has taken so far."""
-UNHURRIED_SHARE: Final = 1 / 16
-"""What the longest wait may grow to where nobody waits for parts of a reply: a share of the silence that is allowed.
-By so much a silence may be told late."""
+LEFT_SHARE: Final = 1 / 8
+"""What is left of the time before a deadline at the next look, as a share of what is left now."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 _HEADS_KEPT: Final = 8
@@ -96,9 +95,20 @@ def next_look(now: float, longest: float, ends: float) -> float:
     All times are on one clock, seconds; `longest` is the longest wait, `ends` when nobody waits for the reply any more.
     Towards that, looks come closer and closer, so that nothing comes too late.
     """
-    left = ends - now if ends > now else math.inf
-    interval = 2.0 ** math.floor(math.log2(max(min(longest, left / 2), GATHER_MIN_S)))
-    return now - now % interval + interval
+    at = (
+        _multiple_after(now, 2.0 ** math.floor(math.log2(max(longest, GATHER_MIN_S))))
+        if longest < math.inf
+        else longest
+    )
+    if now < ends < math.inf:
+        soon = _multiple_after(now, GATHER_MIN_S)
+        last = ends - LEFT_SHARE * (ends - now)
+        at = min(at, max(soon, last - last % GATHER_MIN_S))
+    return at
+
+
+def _multiple_after(now: float, step: float) -> float:
+    return now - now % step + step
 
 
 class GatheredAnswer:
@@ -151,7 +161,7 @@ class GatheredAnswer:
                 raise ClientError(HUNG_UP, hung_up=True)
             elif self._loop.time() >= silent:
                 raise ClientError(NOTHING_IN_TIME, outcome="timeout")
-        self._told = self._connection.gather(self._at_end)
+        self._told = told
         self._body = head.body
         self.status = head.status
         retry_after = head.headers.get(b"retry-after")
@@ -166,7 +176,8 @@ class GatheredAnswer:
         body = self._body
         assert body is not None
         if self._first:
-            first, self._first, self._given = self._first, b"", True
+            first, self._first = self._first, b""
+            self._gather()
             return first
         while not body.done:
             await self._looking()
@@ -174,9 +185,11 @@ class GatheredAnswer:
                 data = self._connection.look()
             except OSError:
                 raise ClientError(BROKEN) from None
+            self._hear(data)
             if data is not None:
-                self._heard, self._given = self._loop.time(), True
                 part = body.feed(data)
+                if not self._given:
+                    self._gather()
                 return part if data or body.done else None
             if self._ended:
                 # It was much, and not the end.
@@ -194,6 +207,20 @@ class GatheredAnswer:
         """Close the connection."""
         self._connection.close()
 
+    def _gather(self) -> None:
+        """The first part has come; from now on let the kernel gather what follows."""
+        self._given = True
+        self._told = self._connection.gather(self._at_end)
+
+    def _hear(self, data: bytes | None) -> None:
+        """Note when the last byte came: as the system tells, or else at the look that found it."""
+        now = self._loop.time()
+        quiet_s = self._connection.quiet_s()
+        if quiet_s is not None:
+            self._heard = max(self._heard, now - quiet_s)
+        elif data is not None:
+            self._heard = now
+
     async def _looking(self) -> None:
         """Wait for the time of the next look."""
         if self._ended:
@@ -204,12 +231,15 @@ class GatheredAnswer:
 
     def _next_look(self) -> float:
         now = self._loop.time()
-        if self._told and self._given and not self._hurried():
-            longest = max(GATHER_S, UNHURRIED_SHARE * self._silence_s)
+        silent = max(self._heard + self._silence_s, now)
+        if self._told and not self._given:
+            # The first part is told at once: when it came says how long the call stood in the server's queue.
+            return silent
+        if self._told and now < self._ends and not self._hurried():
+            longest = math.inf
         else:
-            # The first part is always waited for: when it came says how long the call stood in the server's queue.
             longest = min(GATHER_S, GATHER_SHARE * (now - self._begun))
-        return next_look(now, longest, min(self._ends, self._heard + self._silence_s))
+        return min(next_look(now, longest, self._ends), silent)
 
     async def _woken(self, at: float) -> None:
         """Wait until the connection has something to tell, or a time has come."""
