@@ -16,7 +16,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -213,10 +213,7 @@ class BatchInferenceExecutor:
 
     def _cut(self, whole: Asking, tier: str, context: int | None) -> list[Asking]:
         """Cut a batch into calls that have about as many agents as there is room for in the context, None for any."""
-        return [
-            replace(whole, batch=whole.batch.take(rows))
-            for rows in self.sizes.cut(tier, whole.batch, room(whole, context))
-        ]
+        return [whole.take(rows) for rows in self.sizes.cut(tier, whole.batch, room(whole, context))]
 
 
 def _shard(asking: Asking, context: int | None) -> _Shard:

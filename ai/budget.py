@@ -20,7 +20,8 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import COMMON_KINDS, ToolRegistry
-from ai.prompt import REPLY_TOKENS, Asking, Detail, places_of, reply_tokens
+from ai.knowledge import places_of
+from ai.prompt import REPLY_TOKENS, Asking, Detail, reply_tokens
 from ai.snapshot import Poi, SnapshotBatch
 from ai.steps import READERS_MAX
 from ai.tokens import estimate_tokens
@@ -72,7 +73,7 @@ def room(asking: Asking, context: int | None) -> int:
     # Some of those who know most stand for all: what they add to the first of them is what agents cost.
     known = (batch.enemy >= 0).sum(1) + (batch.ally >= 0).sum(1)
     rows = np.sort(np.argsort(known, kind="stable")[-SAMPLED:])
-    some, one = (prompt_tokens(replace(asking, batch=batch.take(part))) for part in (rows, rows[-1:]))
+    some, one = (prompt_tokens(asking.take(part)) for part in (rows, rows[-1:]))
     row = max((some - one) // (len(rows) - 1), 1)
     return max(1, min(most, (context - REPLY_TOKENS - (one - row)) // (row + plan_tokens)))
 
@@ -93,7 +94,7 @@ def calls(asking: Asking, context: int) -> list[Asking]:
                 break
         return [lean]
     halves = slice(0, n // 2), slice(n // 2, n)
-    return [call for half in halves for call in calls(replace(asking, batch=asking.batch.take(half)), context)]
+    return [call for half in halves for call in calls(asking.take(half), context)]
 
 
 def leaner(asking: Asking) -> Iterator[Asking]:

@@ -27,10 +27,11 @@ from ai.batch import BatchInferenceExecutor, BatchRequest
 from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message, reading
 from ai.encodings import ENCODINGS, encoding_of
 from ai.errors import ClientError
+from ai.knowledge import Knowledge
 from ai.legality import refusals
 from ai.plan import PlanBatch, Refusal
 from ai.planners.llm import SimplifiedLlm
-from ai.prompt import standing_part, system_message
+from ai.prompt import system_message
 from ai.sharding import IN_FLIGHT
 from ai.snapshot import SnapshotBatch
 from sim.bench.singles import ask_singles
@@ -129,7 +130,7 @@ async def measure(
         total_s, first_s, usages, plans = answer.total_s, answer.first_s, answer.usages, answer.plans
     else:
         k, m = _sizes(strategy.kind, len(batch))
-        standing = system_message(registry, encoding=encoding), standing_part(batch)
+        standing = system_message(registry, encoding=encoding), Knowledge.of(batch).standing()
         await _warm(client, standing, m or slots_of_server(client))
         request = BatchRequest(batch, registry, SimplifiedLlm.name, encoding=encoding)
         executor = BatchInferenceExecutor(k, m)

@@ -14,19 +14,15 @@ from pydantic import create_model
 from ai.actions import COMMON_KINDS, ActionStep, Cell, CellX, CellY, EnemyId, Seconds, ToolRegistry
 from ai.encodings import NAMED
 from ai.encodings.base import PLAN_STEPS_MAX
+from ai.knowledge import POIS_MAX, TEXT_CHARS_MAX
 from ai.parse import parse_plan, parse_reply
-from ai.prompt import (
-    POIS_MAX,
-    TEXT_CHARS_MAX,
-    Asking,
-    Detail,
-    example_plans,
-    slots_of,
-    system_message,
-    user_message,
-)
+from ai.prompt import Asking, Detail, example_plans, slots_of, system_message
 from ai.roles import ROLES
 from ai.snapshot import AgentId, SharedMap, SnapshotBatch, WorldSnapshot
+
+
+def user_message(batch: SnapshotBatch) -> str:
+    return Asking(batch, REGISTRY).user
 
 
 def kind(name: str, **fields: object) -> type[ActionStep]:
