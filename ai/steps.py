@@ -81,7 +81,7 @@ class StepReader:
         Raises:
             ParseError: it is no step that the registry offers; the message names the field.
         """
-        return self._registry.parse_step(self._named(data) if isinstance(data, list) else data)
+        return self._registry.parse_step(self._as_object(data))
 
     def encode(self, data: object) -> EncodedStep:
         """Return a decoded step as integers: those of `parse`, without making the object where tables decide.
@@ -95,10 +95,14 @@ class StepReader:
             encoded = self._of_places(data)
         else:
             encoded = None
-        return self._registry.encode(self.parse(data)) if encoded is None else encoded
+        return self._registry.parse_encoded(self._as_object(data)) if encoded is None else encoded
+
+    def _as_object(self, data: object) -> object:
+        """Return a decoded step as the registry takes it."""
+        return self._named(data) if isinstance(data, list) else data
 
     def _named(self, values: list[Any]) -> object:
-        """Return a step given by places as an object with names."""
+        """Return a list of values in the order of the registry as an object with names."""
         name = values[0] if values else None
         spec = self._specs.get(name) if isinstance(name, str) else None
         if spec is None:

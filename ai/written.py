@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from json.encoder import encode_basestring
 from typing import Any
 
 
@@ -36,11 +37,11 @@ def written(value: Any) -> str:
         return value.text
     if type(value) is dict:
         return _object(value)
-    return _dumped(value)
+    return encode_basestring(value) if type(value) is str else _dumped(value)
 
 
 def _object(members: Mapping[str, Any]) -> str:
-    return "{" + ",".join([f"{_dumped(name)}:{written(value)}" for name, value in members.items()]) + "}"
+    return "{" + ",".join([f"{encode_basestring(name)}:{written(value)}" for name, value in members.items()]) + "}"
 
 
 _dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

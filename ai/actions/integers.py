@@ -42,12 +42,8 @@ def payload_of(spec: ToolSpec, step: ActionStep) -> bytes:
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def encode_step(spec: ToolSpec, code: int, step: ActionStep) -> EncodedStep:
-    """Return a step of a kind, whose code this is, as integers.
-
-    Raises:
-        ContractError: its lists and records take too many bytes.
-    """
+def encode_step(spec: ToolSpec, code: int, step: ActionStep, payload: bytes) -> EncodedStep:
+    """Return a step of a kind, whose code this is, as integers; `payload` is `payload_of` it."""
     values = [NONE] * ARGS_MAX
     for position, arg in enumerate(spec.args):
         value: Any = step
@@ -56,11 +52,8 @@ def encode_step(spec: ToolSpec, code: int, step: ActionStep) -> EncodedStep:
         if value is None:
             continue
         values[position] = arg.choices.index(str(value)) if arg.choices else round_half_away(value * arg.scale)
-    payload = payload_of(spec, step)
     if spec.payload:
         values[spec.payload_place] = 0
-    if len(payload) > PAYLOAD_BYTES_MAX:
-        raise ContractError(f"{spec.name}: lists and records of {len(payload)} bytes; {PAYLOAD_BYTES_MAX} are kept")
     return EncodedStep(code, (values[0], values[1], values[2], values[3]), payload)
 
 

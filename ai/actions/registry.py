@@ -168,6 +168,19 @@ class ToolRegistry:
         Raises:
             ParseError: not an object, not an offered verb, or wrong arguments; the message names the field.
         """
+        return self._parsed(data)[1]
+
+    def parse_encoded(self, data: object) -> EncodedStep:
+        """Turn one decoded JSON object into the integers of a step: those of `parse_step`.
+
+        Raises:
+            ParseError: as `parse_step`.
+        """
+        spec, step, payload = self._parsed(data)
+        return encode_step(spec, self._codes[spec.name], step, payload)
+
+    def _parsed(self, data: object) -> tuple[ToolSpec, ActionStep, bytes]:
+        """Return the kind, the step and the bytes of its lists and records."""
         if not isinstance(data, Mapping):
             raise ParseError(f"a step must be an object, not {type(data).__name__}")
         act = data.get("act")
@@ -181,12 +194,12 @@ class ToolRegistry:
             # A reply may name a field with half a surrogate pair, which no file or terminal takes.
             place = ".".join(str(part) for part in first["loc"]).encode("ascii", "backslashreplace").decode() or "step"
             raise ParseError(f"{act}.{place[:60]}: {first['msg'][:120]}") from None
-        problem = unknown_name(spec, step)
-        if problem is None and len(payload_of(spec, step)) > PAYLOAD_BYTES_MAX:
+        problem, payload = unknown_name(spec, step), payload_of(spec, step)
+        if problem is None and len(payload) > PAYLOAD_BYTES_MAX:
             problem = f"its lists and records take more than {PAYLOAD_BYTES_MAX} bytes"
         if problem is not None:
             raise ParseError(f"{act}: {problem}")
-        return step
+        return spec, step, payload
 
     def make(self, name: str, /, **fields: object) -> ActionStep:
         """Build a step by kind name; for planners that hold no step classes.
@@ -216,7 +229,11 @@ class ToolRegistry:
         problem = unknown_name(spec, step)
         if problem is not None:
             raise ContractError(f"{spec.name}: {problem}")
-        return encode_step(spec, self._codes[spec.name], step)
+        payload = payload_of(spec, step)
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            message = f"{spec.name}: lists and records of {len(payload)} bytes; {PAYLOAD_BYTES_MAX} are kept"
+            raise ContractError(message)
+        return encode_step(spec, self._codes[spec.name], step, payload)
 
     def decode(self, kind: int, args: Sequence[int], payload: bytes = b"") -> ActionStep:
         """Return the step that `encode` made these integers, and this payload, from.

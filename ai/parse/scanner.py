@@ -31,7 +31,7 @@ _UNBRACKETED: Final = (
     r'[^\s"{}\[\]]++|"[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+"|\s{1,%d}+(?=\S)' % (WHITESPACE_RUN_MAX - 1)  # noqa: UP031 - braces
 )
 _PLAN_PART: Final = re.compile(rf"(?:{_UNBRACKETED})*+")
-_PLAN_DEPTH: Final = 4
+_PLAN_DEPTH: Final = 5
 """Brackets inside each other that the plans of nearly all verbs have at most."""
 
 

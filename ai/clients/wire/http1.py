@@ -173,10 +173,16 @@ def _plain_chunks(data: bytes, place: int) -> tuple[list[bytes], int]:
     chunks = lines[2:-1:2]
     if chunks and not chunks[-1]:
         chunks.pop()  # the end of the body
-    sizes = [b"%x" % len(chunk) for chunk in chunks]
-    if lines[0] or lines[1 : 2 * len(chunks) : 2] != sizes or b"" in chunks:
+    lengths = list(map(len, chunks))
+    rest = lines[2 * len(chunks) + 1 :]
+    sizes = [_SIZES[n] if n < len(_SIZES) else b"%x" % n for n in lengths]
+    if lines[0] or lines[1 : 2 * len(chunks) : 2] != sizes or 0 in lengths:
         return [], place
-    return chunks, place + sum(map(len, lines[: 2 * len(chunks) + 1])) + 2 * len(_LINE_END) * len(chunks)
+    return chunks, len(data) - sum(map(len, rest)) - len(rest) * len(_LINE_END)
+
+
+_SIZES: Final = tuple(b"%x" % n for n in range(1024))
+"""Sizes of chunks as they are written; those of nearly all events are among them."""
 
 
 class Measured:
