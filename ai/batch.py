@@ -65,7 +65,8 @@ class BatchResponse:
     `outcome [n] int8` holds an `Outcome` for each agent asked; `plans` has the steps, as integers, of those that are
     `OK`, `texts` the raw text of every plan that closed, `errors` a reason for each agent without a plan. `shards` says
     how the batch was cut and how each call ended. `usage.errors` counts agents by outcome. `first_plan_s` is measured
-    from the start of the batch to its first good plan, seconds, None where there was none.
+    from the start of the batch until its first good plan was read, seconds, None where there was none; where nobody
+    listens and no deadline is near, a call's plans are read when it has ended.
     """
 
     plans: dict[int, tuple[EncodedStep, ...]]
@@ -250,11 +251,12 @@ class _Run:
         return shard.stopped
 
     def hurried(self, shard: _Shard) -> bool:
-        """Say whether anybody waits for single plans of a shard: a listener, or, for `first_plan_s`, one for all.
+        """Say whether anybody waits for single plans of a shard: a listener, or, before a deadline, one for all.
 
-        That one is the first that has given anything, and when it has ended without a good plan, another.
+        That one tells how long a plan takes, and so whether there is time to ask again. It is the first that has given
+        anything, and when it has ended without a good plan, another.
         """
-        if self.on_plan is not None or self.first_plan_s is not None:
+        if self.on_plan is not None or self.deadline is None or self.first_plan_s is not None:
             return self.on_plan is not None
         if self.ahead is None or self.ahead.over:
             self.ahead = shard

@@ -329,7 +329,8 @@ class BatchPlans:
     `tiers` names the tier list that `plans.tier` points into; `texts` holds the raw reply text of every agent whose
     plan came from a model tier, by agent key; `shards` says how each model call was cut (recorded as it was). `model`
     has what changed in how the model is called, by whoever keeps that: `in_flight`, `shard_size_max` by tier, and
-    `breaker`, the states it entered. `first_plan_s` is when the first plan of a model closed, seconds after the start.
+    `breaker`, the states it entered. `first_plan_s` is when the first plan of a model was read, seconds after the start
+    (`ai.batch.BatchResponse`).
     """
 
     plans: PlanBatch

@@ -22,7 +22,7 @@ from typing import Final
 
 import numpy as np
 
-from ai.actions import EncodedStep, ToolRegistry
+from ai.actions import ActionStep, EncodedStep, ToolRegistry
 from ai.batch import BatchInferenceExecutor, BatchRequest
 from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message, reading
 from ai.encodings import ENCODINGS, encoding_of
@@ -135,7 +135,7 @@ async def measure(
         request = BatchRequest(batch, registry, SimplifiedLlm.name, encoding=encoding)
         executor = BatchInferenceExecutor(k, m)
         begun = clock()
-        response = await executor.execute(client, request, clock=clock)
+        response = await executor.execute(client, request, on_plan=_heard, clock=clock)
         total_s, first_s = clock() - begun, response.first_plan_s
         usages, plans = [shard["usage"] for shard in response.shards], response.plans
     legal = _legal(batch, plans, registry)
@@ -152,6 +152,10 @@ async def measure(
         valid=len(legal),
         steps=sum(len(plans[key]) for key in legal),
     )
+
+
+def _heard(agent: int, steps: tuple[ActionStep, ...]) -> None:
+    """Listen to plans, so that the first is known when it closes."""
 
 
 def _sizes(kind: Kind, agents: int) -> tuple[int | None, int | None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -164,13 +165,16 @@ class Hurried(Client):
 
 
 def test_parts_of_one_call_are_waited_for_until_a_plan_is_good() -> None:
-    """Without a listener one call at a time is to hurry, another when it ends in vain, and none after a good plan."""
+    """Before a deadline one call at a time is to hurry, another when it ends in vain, and none after a good plan.
+
+    With a listener all of them are, and with neither none is.
+    """
 
     def late(agent: int) -> int:
         return 0 if agent < 2 else 30
 
     client = Hurried(lambda agent: plan(agent) if agent in (3, 5) else "[]", pauses=late)
-    response = execute(client, *range(6), k=2, m=3)
+    response = execute(client, *range(6), k=2, m=3, deadline=time.monotonic() + 60)
     assert outcomes(response) == ["invalid"] * 3 + ["ok", "invalid", "ok"]
     assert {first for first, hurried in client.told if hurried} == {0, 2}
     assert not any(hurried for first, hurried in client.told[-3:])
@@ -178,6 +182,10 @@ def test_parts_of_one_call_are_waited_for_until_a_plan_is_good() -> None:
     execute(asked, *range(6), k=2, m=3, on_plan=lambda agent, steps: None)
     assert asked.told
     assert all(hurried for _, hurried in asked.told)
+    alone = Hurried()
+    execute(alone, *range(6), k=2, m=3)
+    assert alone.told
+    assert not any(hurried for _, hurried in alone.told)
 
 
 def test_one_bad_plan_costs_its_agent_alone() -> None:
