@@ -33,11 +33,16 @@ def written(value: Any) -> str:
     Raises:
         ValueError: NaN or infinity.
     """
-    if type(value) is WrittenJson:
-        return value.text
-    if type(value) is dict:
+    kind = type(value)
+    if kind is WrittenJson:
+        return value.text  # type: ignore[no-any-return] # by its class
+    if kind is str:
+        return encode_basestring(value)
+    if kind is dict:
         return _object(value)
-    return encode_basestring(value) if type(value) is str else _dumped(value)
+    if kind is list:
+        return f"[{','.join([written(item) for item in value])}]"
+    return str(value) if kind is int else _dumped(value)
 
 
 def _object(members: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ai.parse.limits import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WAITING_CHARS_MAX, WHITESPACE_RUN_MAX
 
@@ -45,8 +45,7 @@ _MEMBER: Final = re.compile(rf'(,\s?)?"(a[0-9]{{1,6}})":\s?((?:{_bracketed(_PLAN
 """A whole plan under a slot's name, as models write it: with the comma before it, if any."""
 
 
-@dataclass(frozen=True, slots=True)
-class SlotText:
+class SlotText(NamedTuple):
     """One agent's plan as the reply wrote it."""
 
     agent: int

@@ -165,7 +165,7 @@ class Chunked:
 def _plain_chunks(data: bytes, place: int) -> tuple[list[bytes], int]:
     """Return the chunks that begin at a place, and where they end, if they are as nearly all servers write them.
 
-    That is: whole, with their size in lower case, and without a line end of HTTP inside. Where the text between every
+    That is: whole, short, with their size in lower case, and without a line end of HTTP inside. Where the text between every
     two line ends has just the length that stands before it, it is what reading size by size gives, many at a time.
     """
     lines = data[place:].split(_LINE_END)
@@ -175,14 +175,15 @@ def _plain_chunks(data: bytes, place: int) -> tuple[list[bytes], int]:
         chunks.pop()  # the end of the body
     lengths = list(map(len, chunks))
     rest = lines[2 * len(chunks) + 1 :]
-    sizes = [_SIZES[n] if n < len(_SIZES) else b"%x" % n for n in lengths]
-    if lines[0] or lines[1 : 2 * len(chunks) : 2] != sizes or 0 in lengths:
+    if lines[0] or not chunks or not 0 < min(lengths) <= max(lengths) < len(_SIZES):
+        return [], place
+    if lines[1 : 2 * len(chunks) : 2] != list(map(_SIZES.__getitem__, lengths)):
         return [], place
     return chunks, len(data) - sum(map(len, rest)) - len(rest) * len(_LINE_END)
 
 
 _SIZES: Final = tuple(b"%x" % n for n in range(1024))
-"""Sizes of chunks as they are written; those of nearly all events are among them."""
+"""Sizes of plain chunks as they are written; those of nearly all events are among them."""
 
 
 class Measured:
