@@ -71,7 +71,7 @@ class Knowledge:
         leader = (batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp, batch.leader_stance)
         return cls(
             batch,
-            head=_filled("{}@{},{}", batch.keys, batch.x, batch.y),
+            head=[f"{key}@{x},{y}" for key, x, y in zip(*_listed(batch.keys, batch.x, batch.y), strict=True)],
             state=_state(batch),
             conditions=_filled_where(batch.conditions != 0, _conditions, batch.conditions),
             attention=_attention(batch),
@@ -204,9 +204,13 @@ def places_of(batch: SnapshotBatch) -> Sequence[Poi]:
 # -- columns -----------------------------------------------------------------------------------------------------------
 
 
+def _listed(*columns: NDArray[Any]) -> list[list[Any]]:
+    return [column.tolist() for column in columns]
+
+
 def _filled(form: str, *columns: NDArray[Any]) -> list[str]:
     """Return a text for each row: the form with its values of the columns."""
-    rows = list(zip(*(column.tolist() for column in columns), strict=True))
+    rows = list(zip(*_listed(*columns), strict=True))
     # Agents are often alike: each text is made once.
     texts = {values: form.format(*values) for values in set(rows)}
     return [texts[values] for values in rows]

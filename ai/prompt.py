@@ -31,7 +31,7 @@ from ai.actions import (
     ToolSpec,
 )
 from ai.encodings import NAMED
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding
+from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ParseError
 from ai.knowledge import Knowledge
 from ai.snapshot import SnapshotBatch
@@ -100,6 +100,11 @@ class Asking:
         return Knowledge.of(self.batch)
 
     @cached_property
+    def offers(self) -> Offers:
+        """What the agents may do."""
+        return Offers.of(self.batch, self.registry)
+
+    @cached_property
     def user(self) -> str:
         """The second message; made once, as it is looked at before it is sent."""
         text = f"{self.knowledge.message()}\n{self.encoding.closing(len(self.batch))}"
@@ -110,7 +115,8 @@ class Asking:
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
         """Return what some of the agents are asked with; `rows` must be ascending."""
         part = replace(self, batch=self.batch.take(rows))
-        vars(part)["knowledge"] = self.knowledge.take(part.batch, rows)  # its texts are made once
+        # What is known of all is made once.
+        vars(part).update(knowledge=self.knowledge.take(part.batch, rows), offers=self.offers.take(rows))
         return part
 
     def prompt(self) -> Prompt:
@@ -118,8 +124,8 @@ class Asking:
         return Prompt(
             system=self.system,
             user=self.user,
-            schema=self.encoding.schema(self.batch, self.registry),
-            grammar=self.encoding.grammar(self.batch, self.registry),
+            schema=self.encoding.schema(self.offers),
+            grammar=self.encoding.grammar(self.offers),
             tokens=reply_tokens(self.encoding, len(self.batch)),
         )
 

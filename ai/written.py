@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from json.encoder import encode_basestring
-from typing import Any
+from typing import Any, Final
+
+_LONG: Final = 2048
+"""Characters from which on a text is long."""
+_KEPT: Final = 16
+"""Long texts whose JSON is kept."""
 
 
 class WrittenJson(dict[str, Any]):
@@ -37,7 +43,7 @@ def written(value: Any) -> str:
     if kind is WrittenJson:
         return value.text  # type: ignore[no-any-return] # by its class
     if kind is str:
-        return encode_basestring(value)
+        return encode_basestring(value) if len(value) < _LONG else _long(value)
     if kind is dict:
         return _object(value)
     if kind is list:
@@ -47,6 +53,12 @@ def written(value: Any) -> str:
 
 def _object(members: Mapping[str, Any]) -> str:
     return "{" + ",".join([f"{encode_basestring(name)}:{written(value)}" for name, value in members.items()]) + "}"
+
+
+@lru_cache(maxsize=_KEPT)
+def _long(text: str) -> str:
+    """Return a long text as JSON: above all the system message, the same in every call."""
+    return encode_basestring(text)
 
 
 _dumped = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +70,11 @@ class Encoding(ABC):
     def closing(self, count: int) -> str:
         """Return the last line of the user message: which slots to answer."""
 
-    def schema(self, batch: SnapshotBatch, registry: ToolRegistry) -> Mapping[str, Any] | None:  # noqa: ARG002
+    def schema(self, offers: Offers) -> Mapping[str, Any] | None:  # noqa: ARG002
         """Return the JSON schema of the reply, or None where a grammar says it. It may be shared: do not change it."""
         return None
 
-    def grammar(self, batch: SnapshotBatch, registry: ToolRegistry) -> str | None:  # noqa: ARG002
+    def grammar(self, offers: Offers) -> str | None:  # noqa: ARG002
         """Return the grammar (GBNF) of the reply, or None where a schema says it."""
         return None
 
@@ -146,14 +146,32 @@ class Offer(NamedTuple):
         return dict(zip(self.roles, self.known, strict=True))
 
 
-def offers(batch: SnapshotBatch, registry: ToolRegistry) -> list[tuple[Offer, ...]]:
-    """Return what each agent may do; a verb is left out where one of its targets has nobody to name."""
-    known = dict(zip(TARGET_ROLES, _known(_targets(batch)), strict=True))
-    found: list[tuple[Offer, ...]] = [()] * len(batch)
-    for roles in groups(registry):
-        ids = zip(*(known[role] for role in roles), strict=True) if roles else [()] * len(batch)
-        found = [(*own, Offer(roles, each)) if all(each) else own for own, each in zip(found, ids, strict=True)]
-    return found
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What each agent of a batch may do: verbs of `registry`, on a map of so many cells.
+
+    A verb is left out where one of its targets has nobody to name.
+    """
+
+    registry: ToolRegistry
+    width: int
+    height: int
+    each: list[tuple[Offer, ...]]
+
+    @classmethod
+    def of(cls, batch: SnapshotBatch, registry: ToolRegistry) -> Self:
+        """Return what the agents of a batch may do."""
+        known = dict(zip(TARGET_ROLES, _known(_targets(batch)), strict=True))
+        found: list[tuple[Offer, ...]] = [()] * len(batch)
+        for roles in groups(registry):
+            ids = zip(*(known[role] for role in roles), strict=True) if roles else [()] * len(batch)
+            found = [(*own, Offer(roles, each)) if all(each) else own for own, each in zip(found, ids, strict=True)]
+        return cls(registry, batch.map.width, batch.map.height, found)
+
+    def take(self, rows: NDArray[np.intp] | slice) -> Self:
+        """Return what some of the agents may do."""
+        each = self.each[rows] if isinstance(rows, slice) else [self.each[row] for row in rows.tolist()]
+        return replace(self, each=each)
 
 
 def _targets(batch: SnapshotBatch) -> list[list[NDArray[np.integer[Any]]]]:

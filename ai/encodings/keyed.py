@@ -14,9 +14,8 @@ from functools import lru_cache
 from typing import Any
 
 from ai.actions import ToolRegistry
-from ai.encodings.base import CACHED, Encoding, Group, Offer, groups, offers
+from ai.encodings.base import CACHED, Encoding, Group, Offer, Offers, groups
 from ai.parse import SlotScanner, raw_steps
-from ai.snapshot import SnapshotBatch
 from ai.written import WrittenJson
 
 
@@ -28,19 +27,18 @@ class KeyedJson(Encoding):
         asked = "key a1" if count == 1 else f"{count} keys a1 to a{count}"
         return f"Reply with one minified JSON object with exactly the {asked}."
 
-    def schema(self, batch: SnapshotBatch, registry: ToolRegistry) -> Mapping[str, Any]:
+    def schema(self, offers: Offers) -> Mapping[str, Any]:
         """Return the JSON schema of the reply: every slot exactly once, in order, each with its agent's legal steps."""
-        size = batch.map.width, batch.map.height
         definitions: dict[str, WrittenJson] = {}
         steps: dict[Offer, str] = {}
         plans: dict[tuple[Offer, ...], str] = {}
         properties: dict[str, WrittenJson] = {}
-        for slot, own in enumerate(offers(batch, registry), 1):
+        for slot, own in enumerate(offers.each, 1):
             if own not in plans:
                 for offer in own:
                     if offer not in steps:
                         steps[offer] = name = f"s{len(steps) + 1}"
-                        definitions[name] = _steps(self, registry, offer, *size)
+                        definitions[name] = _steps(self, offers.registry, offer, offers.width, offers.height)
                 plans[own] = name = f"plan{len(plans) + 1}"
                 definitions[name] = _plan(self, tuple(steps[offer] for offer in own))
             properties[f"a{slot}"] = _reference(plans[own])

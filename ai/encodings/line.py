@@ -30,14 +30,13 @@ from ai.encodings.base import (
     Encoding,
     Group,
     Offer,
+    Offers,
     cuts,
     groups,
-    offers,
     written,
 )
 from ai.errors import ParseError
 from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WHITESPACE_RUN_MAX, SlotText, decode_at, raw_steps
-from ai.snapshot import SnapshotBatch
 
 _LINE: Final = re.compile(r"[ \t]*a?([0-9]{1,6}):[ \t]*(.*?)[ \t\r]*", re.DOTALL)
 _BLANKS: Final = re.compile(r"\s{%d}" % WHITESPACE_RUN_MAX)  # noqa: UP031 - braces
@@ -167,23 +166,23 @@ class Line(Encoding):
         """Return the last line of the user message: which slots to answer."""
         return "Reply with the line a1." if count == 1 else f"Reply with exactly the {count} lines a1 to a{count}."
 
-    def grammar(self, batch: SnapshotBatch, registry: ToolRegistry) -> str:
+    def grammar(self, offers: Offers) -> str:
         """Return the grammar of the reply: every slot exactly once, in order, each with its agent's legal steps."""
         lines: list[str] = []
         rules: list[str] = []
         steps: dict[Offer, str] = {}
         plans: dict[tuple[Offer, ...], str] = {}
-        for slot, own in enumerate(offers(batch, registry), 1):
+        for slot, own in enumerate(offers.each, 1):
             if own not in plans:
                 for offer in own:
                     if offer not in steps:
                         steps[offer] = f"s{len(steps) + 1}"
-                        rules.append(f"{steps[offer]} ::= {_steps(registry, offer)}")
+                        rules.append(f"{steps[offer]} ::= {_steps(offers.registry, offer)}")
                 name = plans[own] = f"p{len(plans) + 1}"
                 one = " | ".join(steps[offer] for offer in own)
                 rules.append(f'{name} ::= ({one}) ("; " ({one})){{0,{PLAN_STEPS_MAX - 1}}}')
             lines.append(f'"a{slot}: " {plans[own]} "\\n"')
-        rules += [f"x ::= {_whole(0, batch.map.width - 1)}", f"y ::= {_whole(0, batch.map.height - 1)}"]
+        rules += [f"x ::= {_whole(0, offers.width - 1)}", f"y ::= {_whole(0, offers.height - 1)}"]
         return "\n".join([f"root ::= {' '.join(lines)}", *rules]) + "\n"
 
     def scanner(self, slots: Mapping[str, int]) -> LineScanner:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ai.actions import EncodedStep, ToolRegistry
 from ai.clients.base import LlmClient, LlmRequest, Message, reading
 from ai.encodings import NAMED
-from ai.encodings.base import Encoding
+from ai.encodings.base import Encoding, Offers
 from ai.errors import ClientError, ParseError
 from ai.prompt import REPLY_TOKENS, slots_of, system_message
 from ai.snapshot import SnapshotBatch
@@ -51,7 +51,7 @@ async def ask_singles(
         messages = naive_messages(one, registry, f"{salt}.{row}") if naive else careful_messages(one, registry)
         request = LlmRequest(
             messages,
-            schema=encoding.schema(one, registry),
+            schema=encoding.schema(Offers.of(one, registry)),
             tokens_max=NAMED.plan_tokens + REPLY_TOKENS,
             slots=slots_of(one),
         )

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ai.actions import ActionStep, ToolRegistry
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Scanner
+from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers, Scanner
 from ai.errors import ContractError
-from ai.snapshot import SnapshotBatch
 
 _REPEATED: Final = re.compile(r"\{0,%d\}$" % (PLAN_STEPS_MAX - 1), re.MULTILINE)  # noqa: UP031 - braces
 
@@ -39,9 +38,9 @@ class OfSteps(Encoding):
         """Return what the encoding does."""
         return self._encoding.closing(count)
 
-    def schema(self, batch: SnapshotBatch, registry: ToolRegistry) -> Mapping[str, Any] | None:
+    def schema(self, offers: Offers) -> Mapping[str, Any] | None:
         """Return the encoding's schema with as many steps in every plan."""
-        schema = self._encoding.schema(batch, registry)
+        schema = self._encoding.schema(offers)
         if schema is None:
             return None
         plans = {name: self._pinned(part) for name, part in schema["$defs"].items() if name.startswith("plan")}
@@ -52,9 +51,9 @@ class OfSteps(Encoding):
             return {**plan, "properties": {"steps": self._pinned(plan["properties"]["steps"])}}
         return {**plan, "minItems": self._steps, "maxItems": self._steps}
 
-    def grammar(self, batch: SnapshotBatch, registry: ToolRegistry) -> str | None:
+    def grammar(self, offers: Offers) -> str | None:
         """Return the encoding's grammar with as many steps in every plan."""
-        grammar = self._encoding.grammar(batch, registry)
+        grammar = self._encoding.grammar(offers)
         return None if grammar is None else _REPEATED.sub(f"{{{self._steps - 1}}}", grammar)
 
     def scanner(self, slots: Mapping[str, int]) -> Scanner:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ai.actions import ActionStep, Role, ToolRegistry, ToolSpec
 from ai.encodings import ENCODINGS, encoding_of
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding
+from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.encodings.line import _whole
 from ai.errors import ContractError, ParseError
 from ai.legality import refusals
@@ -240,7 +240,7 @@ def test_the_grammar_allows_every_legal_plan(name: str, data: st.DataObject) -> 
     registry = REGISTRIES[name]
     batch = data.draw(st.sampled_from([known(), one_row(snapshot())]))
     plan = data.draw(st.lists(legal_steps(registry, batch), min_size=1, max_size=PLAN_STEPS_MAX))
-    grammar = LINE.grammar(batch, registry)
+    grammar = LINE.grammar(Offers.of(batch, registry))
     assert grammar is not None
     assert re.fullmatch(as_regex(grammar), LINE.frame({"a1": LINE.write(plan, registry)}))
 
@@ -253,7 +253,7 @@ def test_the_grammar_allows_nothing_but_legal_plans(name: str, data: st.DataObje
     registry = REGISTRIES[name]
     agents = data.draw(batches(upto=3).filter(bool))
     batch = SnapshotBatch.from_snapshots(agents)
-    grammar = LINE.grammar(batch, registry)
+    grammar = LINE.grammar(Offers.of(batch, registry))
     assert grammar is not None
     reply = data.draw(st.from_regex(as_regex(grammar), fullmatch=True))
     slots = {f"a{row + 1}": int(key) for row, key in enumerate(batch.keys)}
@@ -273,7 +273,7 @@ def test_the_schema_allows_every_legal_plan(name: str, encoding: Encoding, data:
     registry = REGISTRIES[name]
     batch = data.draw(st.sampled_from([known(), one_row(snapshot())]))
     plan = data.draw(st.lists(legal_steps(registry, batch), min_size=1, max_size=PLAN_STEPS_MAX))
-    schema = encoding.schema(batch, registry)
+    schema = encoding.schema(Offers.of(batch, registry))
     assert schema is not None
     reply = json.loads(encoding.frame({"a1": encoding.write(plan, registry)}))
     if encoding.name == "named":
@@ -286,7 +286,7 @@ def test_the_schema_allows_every_legal_plan(name: str, encoding: Encoding, data:
 def test_the_schema_allows_no_target_cell_or_verb_that_is_not_legal(name: str, encoding: Encoding) -> None:
     """Strangers, cells off the map, verbs that are not offered and missing arguments are not valid under the schema."""
     registry = REGISTRIES[name].offering(["MoveTo", "Attack", "Wait"])
-    schema = encoding.schema(known(), registry)
+    schema = encoding.schema(Offers.of(known(), registry))
     assert schema is not None
     good = [["Attack", 51], ["MoveTo", MAP_WIDTH - 1, MAP_HEIGHT - 1], ["Wait", 1]]
     bad = [["Attack", 52], ["MoveTo", MAP_WIDTH, 0], ["MoveTo", 0, MAP_HEIGHT], ["MoveTo", 1], ["Attack"], ["Reload"],
@@ -351,13 +351,13 @@ def test_agents_that_know_the_same_share_their_rules() -> None:
     """Equal targets mean one plan rule, so a grammar or schema for many agents stays small."""
     batch = SnapshotBatch.from_snapshots([(AgentId(5), snapshot(enemies=[enemy(51, 6, 3)]))])
     many = SnapshotBatch(keys=np.full(50, 5, np.int64), enemy=np.repeat(batch.enemy, 50, axis=0), map=batch.map)
-    grammar = LINE.grammar(many, REGISTRIES["default"])
+    grammar = LINE.grammar(Offers.of(many, REGISTRIES["default"]))
     assert grammar is not None
     assert grammar.count("\np1 ") == 1
     assert "p2" not in grammar
     assert len(grammar) < 3_000
     for encoding in KEYED:
-        assert len(json.dumps(encoding.schema(many, REGISTRIES["default"]))) < 12_000
+        assert len(json.dumps(encoding.schema(Offers.of(many, REGISTRIES["default"])))) < 12_000
 
 
 def test_an_encoding_is_found_by_its_name() -> None:

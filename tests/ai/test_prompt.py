@@ -13,7 +13,7 @@ from pydantic import create_model
 
 from ai.actions import COMMON_KINDS, ActionStep, Cell, CellX, CellY, EnemyId, Seconds, ToolRegistry
 from ai.encodings import NAMED
-from ai.encodings.base import PLAN_STEPS_MAX
+from ai.encodings.base import PLAN_STEPS_MAX, Offers
 from ai.knowledge import POIS_MAX, TEXT_CHARS_MAX
 from ai.parse import parse_plan, parse_reply
 from ai.prompt import Asking, Detail, example_plans, slots_of, system_message
@@ -129,7 +129,8 @@ def test_the_full_prompt_names_cooldowns_and_costs() -> None:
 def test_nested_arguments_are_shown_and_constrained_as_a_reply_writes_them() -> None:
     """An optional cell is one nullable object in the schema and one braced argument in the catalogue."""
     assert "TakeCover(position? {x cell, y cell}): Go behind cover." in system_message(REGISTRY)
-    kinds = [node["properties"] for node in walk(NAMED.schema(BATCH, REGISTRY)) if "act" in node.get("properties", ())]
+    schema = NAMED.schema(Offers.of(BATCH, REGISTRY))
+    kinds = [node["properties"] for node in walk(schema) if "act" in node.get("properties", ())]
     position = next(fields["position"] for fields in kinds if fields["act"]["enum"] == ["TakeCover"])
     assert position["anyOf"][0]["required"] == ["x", "y"]
     assert position["anyOf"][1] == {"type": "null"}
@@ -326,7 +327,7 @@ def test_the_closing_instruction_names_the_slots() -> None:
 
 def test_the_schema_asks_for_every_slot_once_and_in_order() -> None:
     """The reply's schema requires all slots in key order and forbids others."""
-    schema = NAMED.schema(BATCH, REGISTRY)
+    schema = NAMED.schema(Offers.of(BATCH, REGISTRY))
     assert list(schema["properties"]) == schema["required"] == ["a1", "a2", "a3"]
     assert schema["additionalProperties"] is False
 
@@ -338,7 +339,7 @@ def test_the_schema_lists_only_what_an_agent_can_name() -> None:
         (AgentId(2), snapshot(2)),
         (AgentId(4), snapshot(4, enemies=(51, 60))),
     ]
-    schema = NAMED.schema(SnapshotBatch.from_snapshots(agents), REGISTRY)
+    schema = NAMED.schema(Offers.of(SnapshotBatch.from_snapshots(agents), REGISTRY))
     plans = {slot: followed(node, schema) for slot, node in schema["properties"].items()}
     offers = {
         slot: {
@@ -369,7 +370,7 @@ def test_agents_that_know_the_same_targets_share_one_definition() -> None:
     enemies_only = ToolRegistry([Attack])
     batch.enemy[:, 0] = 99
     batch.keys[:] = 7
-    schema = NAMED.schema(batch, enemies_only)
+    schema = NAMED.schema(Offers.of(batch, enemies_only))
     assert [name for name in schema["$defs"] if name.startswith("plan")] == ["plan1"]
     assert len(json.dumps(schema)) < 10_000
 
@@ -378,7 +379,7 @@ def test_the_schema_keeps_to_the_portable_subset() -> None:
     """Only keywords that every server enforces are used, every object is closed, and every property is required."""
     allowed = {"type", "properties", "required", "additionalProperties", "enum", "items", "anyOf", "minItems",
                "maxItems", "minimum", "maximum", "$ref", "$defs"}  # fmt: skip
-    schema = NAMED.schema(BATCH, REGISTRY)
+    schema = NAMED.schema(Offers.of(BATCH, REGISTRY))
     named: set[int] = set()
     for node in walk(schema):
         named |= {id(node[key]) for key in ("properties", "$defs") if key in node}

@@ -165,8 +165,8 @@ class Chunked:
 def _plain_chunks(data: bytes, place: int) -> tuple[list[bytes], int]:
     """Return the chunks that begin at a place, and where they end, if they are as nearly all servers write them.
 
-    That is: whole, short, with their size in lower case, and without a line end of HTTP inside. Where the text between every
-    two line ends has just the length that stands before it, it is what reading size by size gives, many at a time.
+    That is: whole, short, with their size in lower case, and without a line end of HTTP inside. Where the text between
+    every two line ends has just the length that stands before it, it is what reading size by size gives.
     """
     lines = data[place:].split(_LINE_END)
     # An empty text, then size and chunk by turns; the last line may not be whole.

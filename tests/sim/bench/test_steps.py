@@ -6,7 +6,7 @@ import re
 import pytest
 
 from ai.encodings import ENCODINGS, NAMED
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding
+from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ContractError
 from ai.prompt import Asking
 from sim.bench.known import common_verbs, what_agents_know
@@ -25,7 +25,8 @@ def allowed(encoding: Encoding, lengths: tuple[int, int]) -> bool:
     steps = [REGISTRY.parse_step({"act": "Reload"})]
     texts = {f"a{n}": encoding.write(steps * length, REGISTRY) for n, length in enumerate(lengths, 1)}
     reply = encoding.frame(texts)
-    grammar, schema = encoding.grammar(KNOWN, REGISTRY), encoding.schema(KNOWN, REGISTRY)
+    offers = Offers.of(KNOWN, REGISTRY)
+    grammar, schema = encoding.grammar(offers), encoding.schema(offers)
     if grammar is not None:
         return re.fullmatch(as_regex(grammar), reply if reply.endswith("\n") else f"{reply}\n") is not None
     assert schema is not None
