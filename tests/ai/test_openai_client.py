@@ -382,10 +382,19 @@ def test_a_bad_spec_is_refused_in_one_sentence(spec: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "outcome"), [("tuple_k4_length", "length"), ("tuple_k4_cut", "cut"), ("error_ctx", "transport")]
+    ("name", "outcome", "word", "times"),
+    [
+        ("tuple_k4_length", "length", "TakeCover", 3),
+        ("tuple_k4_cut", "cut", "TakeCover", 1),
+        ("error_ctx", "transport", "TakeCover", 0),
+        ("vllm_line_k4", "stop", "10 12", 3),
+        ("vllm_line_k4_length", "length", "10 12", 1),
+        ("vllm_error_ctx", "transport", "10 12", 0),
+        ("vllm_error_model", "transport", "10 12", 0),
+    ],
 )
-def test_recorded_wire_bytes_over_a_real_socket(name: str, outcome: str) -> None:
-    """The raw bytes of a real server, sent over loopback in odd pieces, give what they gave when recorded."""
+def test_recorded_wire_bytes_over_a_real_socket(name: str, outcome: str, word: str, times: int) -> None:
+    """The raw bytes of real servers, sent over loopback in odd pieces, give what they gave when recorded."""
     wire = (STREAMS / f"{name}.http").read_bytes()
     requests: list[bytes] = []
 
@@ -418,5 +427,5 @@ def test_recorded_wire_bytes_over_a_real_socket(name: str, outcome: str) -> None
 
     text, finish = asyncio.run(run())
     assert finish == outcome
-    assert text.count("TakeCover") == {"tuple_k4_length": 3, "tuple_k4_cut": 1, "error_ctx": 0}[name]
+    assert text.count(word) == times
     assert b"connection: close" in requests[0].lower()

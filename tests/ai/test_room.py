@@ -9,6 +9,7 @@ from ai.clients.wire.room import CONTEXT_MAX, room_told
     ("message", "room"),
     [
         ("This model's maximum context length is 4096 tokens. However, you requested 5000 tokens (4000 in the", 4096),
+        ("This model's maximum context length is 8192 tokens. However, your prompt contains at least 8193 input", 8192),
         ("Requested tokens (4170) exceed context window of 512", 512),
         ("the rendered prompt is 9031 tokens; the model context is 8192 — shorten the conversation", 8192),
         ("request (6025 tokens) exceeds the available context size (4096 tokens), try increasing it", 4096),

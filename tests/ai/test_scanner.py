@@ -25,6 +25,8 @@ PLANS = {
     "tuple_k4_timings": 4,
     "tuple_k8": 8,
     "verbose_k3": 3,
+    "vllm_line_k4": 0,
+    "vllm_line_k4_length": 0,
 }
 SLOTS = {f"a{n}": 100 + n for n in range(1, 9)}
 WAIT = '{"steps":[{"act":"Wait","duration":2}]}'
