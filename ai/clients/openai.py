@@ -147,6 +147,7 @@ class OpenAIClient:
             present, slots = True, _whole(props.get("total_slots"))
             settings = props.get("default_generation_settings")
             context = _whole(settings.get("n_ctx")) if isinstance(settings, dict) else context
+        slots = slots or self.flavour.slots
         names = ", ".join(sorted(public_name(str(model.get("id"))) for model in models)[:5])
         detail = f"it has {names}" if present is False else ""
         return Endpoint(True, present, slots=slots, context=context, flavour=self.flavour.name, detail=detail)

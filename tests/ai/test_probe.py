@@ -100,7 +100,10 @@ def test_a_refused_key_is_a_finding() -> None:
 def test_the_kind_of_server_is_told_by_its_list_of_models(
     models: object, expected: tuple[str, bool | None, int | None]
 ) -> None:
-    """vLLM is known by its list of models and tells the context there; a server without such a list is generic."""
+    """vLLM is known by its list of models and tells the context there; a server without such a list is generic.
+
+    vLLM does not tell how many calls it runs at the same time; those that are worth making count as its slots.
+    """
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/v1/models" and models is not None:
@@ -116,6 +119,7 @@ def test_the_kind_of_server_is_told_by_its_list_of_models(
 
     endpoint = asyncio.run(run())
     assert (endpoint.flavour, endpoint.model_present, endpoint.context) == expected
+    assert endpoint.slots == (VLLM.slots if endpoint.flavour == VLLM.name else None)
 
 
 def test_a_client_without_a_server_has_nothing_to_probe() -> None:

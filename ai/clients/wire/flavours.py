@@ -1,6 +1,6 @@
 """Kinds of servers behind the OpenAI chat interface, and what each of them wants to be asked with.
 
-Facts from the servers' sources and documentation: llama-server 11434, vLLM 0.12, OpenAI's reference of 2026.
+Facts from the servers' sources and documentation: llama-server 11434, vLLM 0.12 and 0.32, OpenAI's reference of 2026.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ class Flavour:
     """One kind of server.
 
     `limits` are the names under which it reads the limit of reply tokens, `grammar` where it takes a GBNF grammar (a
-    path of keys; empty: nowhere), `extra` what else each call says.
+    path of keys; empty: nowhere), `extra` what else each call says. `slots` are the calls that it runs at the same time
+    as it is started by default, or as many of them as are worth making; None where that is not known.
     """
 
     name: str
     limits: tuple[str, ...] = ("max_tokens",)
     grammar: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    slots: int | None = None
 
 
 GENERIC: Final = Flavour("generic")
@@ -45,6 +47,8 @@ VLLM: Final = Flavour(
     limits=("max_tokens", "max_completion_tokens"),
     grammar=("structured_outputs", "grammar"),
     extra={"chat_template_kwargs": {"enable_thinking": False}},
+    # It runs a hundred and more, and what their prompts share is read once for all of them.
+    slots=32,
 )
 """vLLM. `response_format` works in all versions, its older `guided_json` is ignored since 0.12."""
 OPENAI: Final = Flavour("openai", limits=("max_completion_tokens",))
