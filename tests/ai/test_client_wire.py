@@ -159,3 +159,7 @@ def test_the_wait_for_a_slot_follows_from_the_first_token(first_s: float, queue_
     reply.add("{")
     assert reply.end("stop", timings={"prompt_ms": 100.0}).timings == {"prompt_ms": 100.0, "queue_ms": queue_ms}
     assert reply.end("stop", timings={"predicted_ms": 9.0}).timings == {"predicted_ms": 9.0}
+    # Of a reply that was looked at late, the server's own times say how long it cannot have waited.
+    now[0] = first_s + 0.2
+    whole = {"prompt_ms": 100.0, "predicted_ms": 1000 * first_s + 100.0}
+    assert reply.end("stop", timings=whole).timings == {**whole, "queue_ms": 0.0}

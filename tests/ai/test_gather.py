@@ -127,21 +127,50 @@ async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.write(chunk(END) + b"0\r\n\r\n")
 
 
+PATIENT = LlmRequest((), timeout_s=60.0, hurried=nobody)
+
+
+async def pieces_of(client: OpenAIClient, request: LlmRequest, texts: list[str] | None = None) -> list[str]:
+    """Return the texts of a reply piece by piece; `texts` has them too, also when it fails."""
+    texts = [] if texts is None else texts
+    async for piece in client.stream(request):
+        texts.append(piece.text)
+    return texts
+
+
 def test_a_reply_whose_parts_nobody_waits_for_is_not_looked_at_before_its_end() -> None:
-    """It comes whole, in far fewer pieces than there were tokens: the first ones, the rest, and the end."""
-    texts: list[str] = []
-    assert asked(slowly, request=LlmRequest((), timeout_s=5.0, hurried=nobody), texts=texts) == "x" * 40
-    assert len(texts) <= 4
-    pieces: list[str] = []
-    assert asked(slowly, texts=pieces) == "x" * 40
-    assert len(pieces) > len(texts)
+    """From a server that ends connections it comes whole, in two pieces: the reply and its end."""
+
+    async def run() -> None:
+        async with client_of(slowly) as client:
+            pieces = await pieces_of(client, LlmRequest((), timeout_s=5.0))
+            assert len(pieces) > 4
+            patient = await pieces_of(client, PATIENT)
+            assert "".join(patient) == "".join(pieces) == "x" * 40
+            assert len(patient) == 2
+
+    asyncio.run(run())
+
+
+def test_a_server_that_leaves_connections_open_is_not_waited_for() -> None:
+    """Where only the framing tells the end, a reply is there soon after it, whoever waits for its parts."""
+
+    async def lingering(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await slowly(reader, writer)
+        await reader.read()
+
+    async def run() -> None:
+        async with asyncio.timeout(30), client_of(lingering) as client:
+            for request in (PATIENT, REQUEST, PATIENT):
+                assert "".join(await pieces_of(client, request)) == "x" * 40
+
+    asyncio.run(run())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when a byte came that nobody has looked at")
 def test_silence_is_measured_from_the_last_byte_whether_or_not_it_was_looked_at() -> None:
     """A reply that takes longer than the silence that is allowed comes whole if it is never silent for so long."""
     request = LlmRequest((), timeout_s=0.2, hurried=nobody)
-    assert asked(slowly, request=request) == "x" * 40
 
     async def falling_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request_of(reader)
@@ -151,13 +180,21 @@ def test_silence_is_measured_from_the_last_byte_whether_or_not_it_was_looked_at(
             await asyncio.sleep(0.02)
         await reader.read()
 
-    texts: list[str] = []
-    begun = time.monotonic()
-    with pytest.raises(ClientError) as caught:
-        asked(falling_silent, request=request, texts=texts)
-    assert caught.value.outcome == "timeout"
+    async def run() -> tuple[list[str], float]:
+        async with client_of(slowly) as client:
+            await pieces_of(client, request)
+            assert "".join(await pieces_of(client, request)) == "x" * 40
+        texts: list[str] = []
+        async with client_of(falling_silent) as client:
+            begun = time.monotonic()
+            with pytest.raises(ClientError) as caught:
+                await pieces_of(client, request, texts)
+        assert caught.value.outcome == "timeout"
+        return texts, time.monotonic() - begun
+
+    texts, took = asyncio.run(run())
     assert "".join(texts) == "[" * 20
-    assert time.monotonic() - begun >= 0.5
+    assert took >= 0.5
 
 
 def test_the_end_of_a_reply_whose_parts_nobody_waits_for_is_told_at_once() -> None:
@@ -165,8 +202,8 @@ def test_the_end_of_a_reply_whose_parts_nobody_waits_for_is_told_at_once() -> No
 
     async def run() -> str:
         async with asyncio.timeout(60), client_of(slowly) as client:
-            request = LlmRequest((), timeout_s=1e5, hurried=nobody)
-            return "".join([piece.text async for piece in client.stream(request)])
+            await pieces_of(client, REQUEST)
+            return "".join(await pieces_of(client, LlmRequest((), timeout_s=1e5, hurried=nobody)))
 
     assert asyncio.run(run()) == "x" * 40
 

@@ -3,7 +3,8 @@
 A server that writes fifty tokens a second wakes an ordinary reader fifty times a second, for each of its calls. This
 one looks again after a share of the time that the call has taken so far, and at once when the reply has ended: what has
 come is known a little later than it was sent, the whole no later. Where nobody waits for parts of a reply, it is looked
-at once it has ended, has filled the buffer or been silent for too long, and shortly before its deadline. Looks fall on
+at once it has ended, has filled the buffer or been silent for too long, and shortly before its deadline; so only with a
+server that ends the connection after its reply, as it is asked to, which its first answers show. Looks fall on
 multiples of the wait, on the loop's clock, so that all calls of a batch are looked at in one turn of the loop.
 
 Each call has a connection of its own, closed with it. Nothing here is ever cancelled from inside. Proxies are not known
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import math
 import ssl
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -31,12 +33,21 @@ GATHER_MIN_S: Final = 2.0**-9
 """Shortest wait between two looks, seconds; a power of two."""
 GATHER_SHARE: Final = 1 / 2
 """The longest wait as a share of the time that the call has taken so far."""
+CLOSE_S: Final = 0.25
+"""How long after a server's first whole answer its connection may stay open, seconds, for it to count as closing."""
 LEFT_SHARE: Final = 1 / 8
 """What is left of the time before a deadline at the next look, as a share of what is left now."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 _HEADS_KEPT: Final = 8
 """Heads of requests that are kept: they are the same but for the path and the key."""
+
+
+@dataclass(slots=True)
+class ServerHabits:
+    """What answers have shown of a server: whether it ends a connection after its answer, None as long as unknown."""
+
+    closes: bool | None = None
 
 
 class GatherCaller:
@@ -50,6 +61,7 @@ class GatherCaller:
         self._host = self._url.raw_host.decode()
         self._port = self._url.port or _PORTS[self._url.scheme]
         self._tls = tls if self._url.scheme == "https" else None
+        self._habits = ServerHabits()
         tls.set_alpn_protocols(["http/1.1"])
         self._head = lru_cache(maxsize=_HEADS_KEPT)(self._written)
 
@@ -73,7 +85,7 @@ class GatherCaller:
             raise ClientError(UNTRUSTED.format(error.verify_message)) from None
         except OSError:
             raise ClientError(NO_CONNECTION) from None
-        answer = GatheredAnswer(connection, call, begun)
+        answer = GatheredAnswer(connection, call, begun, self._habits)
         try:
             await answer.open(sent)
         except BaseException:
@@ -114,12 +126,13 @@ def _multiple_after(now: float, step: float) -> float:
 class GatheredAnswer:
     """One answer, in the pieces in which it was taken; an empty one for a look that found nothing."""
 
-    def __init__(self, connection: Connection, call: Call, begun: float) -> None:
+    def __init__(self, connection: Connection, call: Call, begun: float, habits: ServerHabits) -> None:
         self.status = 0
         self.retry_after: str | None = None
         self._connection = connection
         self._silence_s = call.silence_s
         self._hurried = call.hurried
+        self._habits = habits
         self._begun = begun
         self._ends = math.inf if call.left_s is None else begun + call.left_s
         self._heard = begun
@@ -127,6 +140,7 @@ class GatheredAnswer:
         self._first = b""
         self._given = False
         self._told = False
+        self._gathers = False
         self._ended = False
         self._loop = asyncio.get_running_loop()
         self._turn: asyncio.Future[None] = self._loop.create_future()
@@ -146,22 +160,22 @@ class GatheredAnswer:
         except OSError:
             raise ClientError(HUNG_UP, hung_up=True) from None
         self._heard = self._loop.time()
-        told = self._connection.watch(self._wake)
+        if self._patient():
+            self._gather()
+        else:
+            # The first part is told at once: when it came says how long the call stood in the server's queue.
+            self._told = self._connection.watch(self._wake)
         while head.body is None:
-            silent = self._heard + self._silence_s
-            await self._woken(silent if told else self._next_look())
             try:
-                data = self._connection.look()
+                data = await self._look()
             except OSError:
                 data = b""
             if data:
-                self._heard = self._loop.time()
                 self._first = head.feed(data)
             elif data is not None:
                 raise ClientError(HUNG_UP, hung_up=True)
-            elif self._loop.time() >= silent:
+            elif self._loop.time() >= self._heard + self._silence_s:
                 raise ClientError(NOTHING_IN_TIME, outcome="timeout")
-        self._told = told
         self._body = head.body
         self.status = head.status
         retry_after = head.headers.get(b"retry-after")
@@ -177,24 +191,17 @@ class GatheredAnswer:
         assert body is not None
         if self._first:
             first, self._first = self._first, b""
-            self._gather()
+            self._give()
             return first
         while not body.done:
-            await self._looking()
             try:
-                data = self._connection.look()
+                data = await self._look()
             except OSError:
                 raise ClientError(BROKEN) from None
-            self._hear(data)
             if data is not None:
                 part = body.feed(data)
-                if not self._given:
-                    self._gather()
+                self._give()
                 return part if data or body.done else None
-            if self._ended:
-                # It was much, and not the end.
-                self._ended = False
-                self._connection.gather(self._at_end)
             if self._loop.time() - self._heard >= self._silence_s:
                 raise ClientError(NOTHING_IN_TIME, outcome="timeout")
             if self._given:
@@ -204,13 +211,57 @@ class GatheredAnswer:
         return None
 
     async def aclose(self) -> None:
-        """Close the connection."""
+        """Close the connection; after the first whole answer of a server, once it has closed it, or could have."""
+        if self._habits.closes is None and self._body is not None and self._body.done:
+            self._habits.closes = await self._closed()
         self._connection.close()
 
-    def _gather(self) -> None:
-        """The first part has come; from now on let the kernel gather what follows."""
+    async def _closed(self) -> bool:
+        """Say whether the server closes the connection about now."""
+        ends = self._loop.time() + CLOSE_S
+        while self._loop.time() < ends:
+            try:
+                data = self._connection.look()
+            except OSError:
+                return True
+            if data is not None:
+                return not data
+            await asyncio.sleep(CLOSE_S / 32)
+        return False
+
+    def _patient(self) -> bool:
+        """Say whether nobody waits for parts, and the end will be told."""
+        return bool(self._habits.closes) and not self._hurried()
+
+    def _give(self) -> None:
+        """Note that a part has come; from the first on, what follows is gathered."""
         self._given = True
+        if not self._gathers:
+            self._gather()
+
+    def _gather(self) -> None:
+        """From now on let the kernel gather what comes."""
+        self._gathers = True
         self._told = self._connection.gather(self._at_end)
+
+    async def _look(self) -> bytes | None:
+        """Wait for the time of the next look, and look.
+
+        Raises:
+            OSError: the connection broke.
+        """
+        if self._ended:
+            # There is more, and no need to wait for it; but other calls have their turn.
+            await asyncio.sleep(0)
+        else:
+            await self._woken(self._next_look())
+        data = self._connection.look()
+        self._hear(data)
+        if data is None and self._ended:
+            # It was much, and not the end.
+            self._ended = False
+            self._gather()
+        return data
 
     def _hear(self, data: bytes | None) -> None:
         """Note when the last byte came: as the system tells, or else at the look that found it."""
@@ -221,21 +272,12 @@ class GatheredAnswer:
         elif data is not None:
             self._heard = now
 
-    async def _looking(self) -> None:
-        """Wait for the time of the next look."""
-        if self._ended:
-            # There is more, and no need to wait for it; but other calls have their turn.
-            await asyncio.sleep(0)
-        else:
-            await self._woken(self._next_look())
-
     def _next_look(self) -> float:
         now = self._loop.time()
         silent = max(self._heard + self._silence_s, now)
-        if self._told and not self._given:
-            # The first part is told at once: when it came says how long the call stood in the server's queue.
+        if self._told and not self._gathers:
             return silent
-        if self._told and now < self._ends and not self._hurried():
+        if self._told and now < self._ends and self._patient():
             longest = math.inf
         else:
             longest = min(GATHER_S, GATHER_SHARE * (now - self._begun))

@@ -13,7 +13,7 @@ from ai.clients.wire.redaction import Striker
 from ai.clients.wire.thinking import ThoughtFilter
 
 WAY_MS: Final = 20.0
-"""Time to the first token beyond the reading of the prompt that is the way there and back, and no queue."""
+"""Time besides that of reading the prompt and writing the reply that is the way there and back, and no queue."""
 
 
 class Reply:
@@ -80,7 +80,11 @@ class Reply:
         """Return the timings with the time spent waiting for a slot, where it follows from what was reported."""
         if not reported or "queue_ms" in reported or "prompt_ms" not in reported or self._first_ms is None:
             return reported or None
+        # Both are too long where a reply was looked at late, but never too short.
         waited = self._first_ms - reported["prompt_ms"]
+        if "predicted_ms" in reported:
+            total_ms = 1000 * (self._clock() - self._begun)
+            waited = min(waited, total_ms - reported["prompt_ms"] - reported["predicted_ms"])
         return {**reported, "queue_ms": waited if waited > WAY_MS else 0.0}
 
     def _joined(self, content: str) -> str:
