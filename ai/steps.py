@@ -15,13 +15,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Any, Final, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
 
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from ai.actions import (
     ARGS_MAX,
+    CELLS_MAX,
     NONE,
+    PAYLOAD_BYTES_MAX,
     STEPS_MAX,
     AbilityName,
     ActionStep,
@@ -37,7 +40,9 @@ from ai.actions import (
     EncodedStep,
     EnemyId,
     ItemName,
+    ListShape,
     ObjectId,
+    Payload,
     Radius,
     Seconds,
     Share,
@@ -51,6 +56,8 @@ from ai.errors import ParseError
 T = TypeVar("T")
 Reader = Callable[[Any], int | None]
 """Turns a decoded value into its stored integer, or says None: ask pydantic."""
+PayloadReader = Callable[[Any], bytes | None]
+"""Turns a decoded list into the canonical bytes of a payload, or says None: ask pydantic."""
 
 READERS_MAX: Final = 64
 """Registries whose tables are kept."""
@@ -58,13 +65,18 @@ READERS_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """One kind's arguments: reader and default of each place (None: must be given), places by field name."""
+    """One kind's arguments: reader and default of each place (None: must be given), places by field name.
+
+    `payload` reads the list that follows the arguments, if the kind has one; `payload_name` is its field.
+    """
 
     code: int
     readers: tuple[Reader, ...]
     defaults: tuple[int | None, ...]
     fields: dict[str, int]
     nested: dict[str, dict[str, int]]
+    payload: PayloadReader | None = None
+    payload_name: str = ""
 
 
 class StepReader:
@@ -126,7 +138,7 @@ class StepReader:
         table = self._tables.get(act) if type(act) is str else None
         if table is None:
             return None
-        values = list(table.defaults)
+        values, payload = list(table.defaults), None
         for name, value in data.items():
             place = table.fields.get(name)
             if place is not None:
@@ -134,18 +146,23 @@ class StepReader:
                 if stored is None:
                     return None
                 values[place] = stored
+            elif table.payload is not None and name == table.payload_name:
+                payload = table.payload(value)
             elif name != "act":
                 inner = table.nested.get(name)
                 if inner is None or not (value is None or _read_nested(table, inner, value, values)):
                     return None
-        return _encoded(table.code, values)
+        return _encoded(table, values, payload)
 
     def _of_places(self, data: list[Any]) -> EncodedStep | None:
         act = data[0] if data else None
         table = self._tables.get(act) if type(act) is str else None
-        if table is None or len(data) > len(table.readers) + 1:
+        if table is None or len(data) > len(table.readers) + 1 + (table.payload is not None):
             return None
-        values = list(table.defaults)
+        values, payload = list(table.defaults), None
+        if table.payload is not None and len(data) == len(table.readers) + 2:
+            *data, last = data
+            payload = table.payload(last)
         for place in range(len(data) - 1):
             value = data[place + 1]
             if value is None:
@@ -158,7 +175,7 @@ class StepReader:
             given = [values[place] not in (None, NONE) for place in inner.values()]
             if any(given) and not all(given):
                 return None
-        return _encoded(table.code, values)
+        return _encoded(table, values, payload)
 
 
 @lru_cache(maxsize=READERS_MAX)
@@ -216,20 +233,27 @@ def _read_nested(table: _Table, inner: dict[str, int], value: object, values: li
     return True
 
 
-def _encoded(code: int, values: list[int | None]) -> EncodedStep | None:
+def _encoded(table: _Table, values: list[int | None], payload: bytes | None) -> EncodedStep | None:
+    if table.payload is not None:
+        if payload is None:
+            return None
+        values.append(0)  # its index, until someone has stored it
     if None in values:
         return None
     a0, a1, a2, a3 = (*values, NONE, NONE, NONE, NONE)[:ARGS_MAX]
-    return EncodedStep(code, (a0, a1, a2, a3))  # type: ignore[arg-type] # none of them is None
+    return EncodedStep(table.code, (a0, a1, a2, a3), payload or b"")  # type: ignore[arg-type] # none of them is None
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
 
 
 def _table_of(spec: ToolSpec, registry: ToolRegistry) -> _Table | None:
-    """Return a kind's table, or None where a table would not say all: validators of its own, names, lists, records."""
+    """Return a kind's table, or None where a table would not say all: validators of its own, names, most payloads."""
+    payload, payload_name = None, ""
     if spec.payload:
-        return None
+        payload, payload_name = _cells_reader(spec), spec.payload[0].name
+        if payload is None:
+            return None
     decorators = spec.kind.__pydantic_decorators__
     own_rules = decorators.field_validators or decorators.model_validators or decorators.validators
     if own_rules or spec.kind.__pydantic_post_init__ or spec.kind.model_config != ActionStep.model_config:
@@ -260,7 +284,40 @@ def _table_of(spec: ToolSpec, registry: ToolRegistry) -> _Table | None:
             reader = reader if arg.required else _or_none(reader)
         readers.append(reader)
         defaults.append(default)
-    return _Table(registry.code(spec.name), tuple(readers), tuple(defaults), fields, nested)
+    return _Table(registry.code(spec.name), tuple(readers), tuple(defaults), fields, nested, payload, payload_name)
+
+
+def _cells_reader(spec: ToolSpec) -> PayloadReader | None:
+    """Return the reader of a payload that is one list of cells; None where it is more, or another."""
+    if len(spec.payload) > 1:
+        return None
+    name, shape = spec.payload[0].name, spec.payload[0].shape
+    info = spec.kind.model_fields[name]
+    if not isinstance(shape, ListShape):
+        return None
+    limits = Field(min_length=shape.low or None, max_length=shape.high)
+    known = FieldInfo.from_annotation(Annotated[tuple[Cell, ...], limits, Payload()])  # type: ignore[arg-type]
+    if info.annotation != known.annotation or info.metadata != known.metadata:
+        return None
+
+    def read(value: Any) -> bytes | None:
+        if type(value) is not list or not shape.low <= len(value) <= shape.high:
+            return None
+        cells: list[str] = []
+        for cell in value:
+            if type(cell) is not dict or cell.keys() != _CELL:
+                return None
+            x, y = cell["x"], cell["y"]
+            if type(x) is not int or type(y) is not int or not (0 <= x < CELLS_MAX and 0 <= y < CELLS_MAX):
+                return None
+            cells.append(f'{{"x":{x},"y":{y}}}')
+        text = f'{{"{name}":[{",".join(cells)}]}}'
+        return text.encode() if len(text) <= PAYLOAD_BYTES_MAX else None
+
+    return read
+
+
+_CELL: Final = Cell.model_fields.keys()
 
 
 def _as_written(value: object) -> object:
