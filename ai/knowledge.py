@@ -7,7 +7,6 @@ known to several, and what most of its agents would say of themselves.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.roles import NO_ROLE, ROLE_NAMES, ROLES
-from ai.snapshot import COVER_NAMES, STANCE_NAMES, Poi, SnapshotBatch, condition_names
+from ai.snapshot import COVER_NAMES, STANCE_NAMES, Poi, SnapshotBatch, condition_names, picked
+from ai.written import written
 
 POIS_MAX: Final = 16
 """Named places that one prompt lists."""
@@ -89,10 +89,7 @@ class Knowledge:
 
     def take(self, batch: SnapshotBatch, rows: NDArray[np.intp] | slice) -> Self:
         """Return what some of the agents know; `batch` has just these."""
-        if isinstance(rows, slice):
-            return type(self)(batch, *(getattr(self, name)[rows] for name in _COLUMNS))
-        places = rows.tolist()
-        return type(self)(batch, *([getattr(self, name)[place] for place in places] for name in _COLUMNS))
+        return type(self)(batch, *(picked(getattr(self, name), rows) for name in _COLUMNS))
 
     def message(self) -> str:
         """Return what all of them know and a row for each. It begins with `standing`."""
@@ -125,10 +122,10 @@ class Knowledge:
         lines = [f"Map: {known.width}x{known.height} cells, x 0..{known.width - 1}, y 0..{known.height - 1}"]
         places = places_of(self.batch)
         if places:
-            lines.append("Places: " + " ".join(f"{_quoted(poi.k)}@{poi.pos.x},{poi.pos.y}" for poi in places))
+            lines.append("Places: " + " ".join(f"{written(poi.k)}@{poi.pos.x},{poi.pos.y}" for poi in places))
         roles = [ROLE_NAMES[role] for role in sorted({*self.role} - {NO_ROLE})]
         lines += [f"Role {role}: {ROLES[role]}" for role in roles]
-        lines += [f"Text {n}: {_quoted(texts[index][:TEXT_CHARS_MAX])}" for index, n in self._numbers().items()]
+        lines += [f"Text {n}: {written(texts[index][:TEXT_CHARS_MAX])}" for index, n in self._numbers().items()]
         return "\n".join(lines)
 
     def _numbers(self) -> dict[int, int]:
@@ -347,7 +344,3 @@ def _told_of(known: list[Seen]) -> str:
 def _named(others: list[Seen], known: Mapping[int, Seen]) -> str:
     """Return whom a row names: those who are told already by their key alone."""
     return ";".join([str(seen.key) if seen.key in known else seen.said for seen in others]) or "none"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

@@ -7,7 +7,6 @@ stand nowhere. Agents appear as slots `a1` to `ak` in key order; what they know 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -36,6 +35,7 @@ from ai.errors import ParseError
 from ai.knowledge import Knowledge
 from ai.snapshot import SnapshotBatch
 from ai.steps import READERS_MAX
+from ai.written import written
 
 PROMPT_VERSION: Final = "6"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
@@ -267,14 +267,10 @@ def _plain(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
 
 
-def _minified(data: object) -> str:
-    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
-
-
 # -- the user message --------------------------------------------------------------------------------------------------
 
 
 def asked_again(reasons: Mapping[str, str]) -> str:
     """Return what is added to the user message when agents are asked again: why each slot's last plan was not taken."""
-    lines = [f"{slot}: {_minified(reason[:REASON_CHARS_MAX])}" for slot, reason in reasons.items() if reason]
+    lines = [f"{slot}: {written(reason[:REASON_CHARS_MAX])}" for slot, reason in reasons.items() if reason]
     return "\n".join(["", "Your last plans for these slots were not taken:", *lines])

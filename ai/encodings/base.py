@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ai.actions import KEY_MAX, NONE, TARGET_ROLES, ActionStep, EncodedStep, Role, ToolRegistry, ToolSpec
 from ai.parse import SlotText, find_plans
-from ai.snapshot import SnapshotBatch
+from ai.snapshot import SnapshotBatch, picked
 from ai.steps import encode_steps, parse_steps, places
 
 PLAN_STEPS_MAX: Final = 4
@@ -170,8 +170,7 @@ class Offers:
 
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
         """Return what some of the agents may do."""
-        each = self.each[rows] if isinstance(rows, slice) else [self.each[row] for row in rows.tolist()]
-        return replace(self, each=each)
+        return replace(self, each=picked(self.each, rows))
 
 
 def _targets(batch: SnapshotBatch) -> list[list[NDArray[np.integer[Any]]]]:

@@ -4,7 +4,7 @@
 know alike. Everything public is imported from here.
 """
 
-from ai.snapshot.batch import Ints, Keys, SnapshotBatch
+from ai.snapshot.batch import Ints, Keys, SnapshotBatch, picked
 from ai.snapshot.shared import SharedMap
 from ai.snapshot.world import (
     ALLIES_MAX,
@@ -48,4 +48,5 @@ __all__ = [
     "SnapshotBatch",
     "WorldSnapshot",
     "condition_names",
+    "picked",
 ]

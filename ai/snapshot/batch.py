@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from ai.snapshot.rows import read_row, write_row
 from ai.snapshot.shared import SharedMap, shared_map
 from ai.snapshot.world import ALLIES_MAX, ENEMIES_MAX, OBJECTS_MAX, AgentId, WorldSnapshot
 
+T = TypeVar("T")
 Ints = NDArray[np.int32]
 """A column of numbers: cells, hit points, ticks, positions in a table."""
 Keys = NDArray[np.int64]
@@ -33,6 +34,11 @@ NO_WIDTH: Final = -2
 
 def _column(width: int = 0, dtype: type[np.generic] = np.int32) -> Any:
     return field(default=None, metadata={"width": width, "dtype": dtype})
+
+
+def picked(items: Sequence[T], rows: NDArray[np.intp] | slice) -> list[T]:
+    """Return the items of some rows, as `SnapshotBatch.take` picks them."""
+    return list(items[rows]) if isinstance(rows, slice) else [items[row] for row in rows.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +132,7 @@ class SnapshotBatch:
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
         """Return the batch of some agents; `rows` must be ascending."""
         columns = {name: getattr(self, name)[rows] for name in ("keys", *_COLUMNS)}
-        originals = None
-        if self.originals is not None:
-            picked = np.arange(len(self))[rows]
-            originals = tuple(self.originals[int(row)] for row in picked)
+        originals = None if self.originals is None else tuple(picked(self.originals, rows))
         return replace(self, **columns, originals=originals)
 
     def side_by_side(self) -> NDArray[np.int64]:

@@ -117,13 +117,18 @@ def nobody() -> bool:
     return False
 
 
-async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Write forty tokens at the pace of a model."""
+async def tokens(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str, count: int) -> None:
+    """Answer with the beginning of a reply: so many tokens at the pace of a model."""
     await request_of(reader)
     writer.write(HEAD)
-    for _ in range(40):
-        writer.write(chunk(event("x")))
+    for _ in range(count):
+        writer.write(chunk(event(token)))
         await asyncio.sleep(0.02)
+
+
+async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Write forty tokens and the end."""
+    await tokens(reader, writer, "x", 40)
     writer.write(chunk(END) + b"0\r\n\r\n")
 
 
@@ -173,11 +178,7 @@ def test_silence_is_measured_from_the_last_byte_whether_or_not_it_was_looked_at(
     request = LlmRequest((), timeout_s=0.2, hurried=nobody)
 
     async def falling_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await request_of(reader)
-        writer.write(HEAD)
-        for _ in range(20):
-            writer.write(chunk(event("[")))
-            await asyncio.sleep(0.02)
+        await tokens(reader, writer, "[", 20)
         await reader.read()
 
     async def run() -> tuple[list[str], float]:
