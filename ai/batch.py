@@ -104,8 +104,8 @@ class _Shard:
     unconstrained: bool = False
 
     @property
-    def batch(self) -> SnapshotBatch:
-        return self.asking.batch
+    def keys(self) -> list[int]:
+        return self.asking.keys
 
     @property
     def cut(self) -> bool:
@@ -119,7 +119,7 @@ class _Shard:
         queue_s = None if self.queue_ms is None else self.queue_ms / 1000
         if queue_s is None and self.prompt_ms is not None and self.first_s is not None:
             queue_s = max(self.first_s - self.prompt_ms / 1000, 0.0)
-        return CallSignal(len(self.batch), len(self.plans), self.cut, queue_s, self.ended - self.begun)
+        return CallSignal(len(self.keys), len(self.plans), self.cut, queue_s, self.ended - self.begun)
 
 
 class BatchInferenceExecutor:
@@ -219,9 +219,9 @@ class BatchInferenceExecutor:
 
 def _shard(asking: Asking, context: int | None) -> _Shard:
     """Return a call; one for an agent whose prompt cannot be made to fit has failed already."""
-    slots = slots_of(asking.batch)
+    slots = slots_of(asking.keys)
     shard = _Shard(asking, slots, asking.encoding.scanner(slots))
-    if context is not None and len(asking.batch) == 1 and not fits(asking, context):
+    if context is not None and len(asking.keys) == 1 and not fits(asking, context):
         told = f"what it must be told does not fit into the {context:,} tokens of a call"
         shard.failure = Outcome.REFUSED, told
     return shard
@@ -358,7 +358,7 @@ def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:
     response = BatchResponse({}, np.zeros(len(request.batch), np.int8), {}, {}, [], LlmUsage(), run.first_plan_s)
     row = 0
     for shard in shards:
-        for key in map(int, shard.batch.keys):
+        for key in shard.keys:
             outcome, error = _verdict(shard, key)
             response.outcome[row] = outcome
             row += 1
@@ -373,7 +373,7 @@ def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:
         if shard.called:
             usage = shard.usage or {}
             response.usage.add(
-                LlmUsage(1, len(shard.batch), usage.get("prompt_tokens"), usage.get("completion_tokens"))
+                LlmUsage(1, len(shard.keys), usage.get("prompt_tokens"), usage.get("completion_tokens"))
             )
     return response
 
@@ -398,8 +398,8 @@ def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
         finish = shard.finish or Outcome.CUT.label
     record: dict[str, Any] = {
         "tier": request.tier,
-        "agents": [int(shard.batch.keys[0]), int(shard.batch.keys[-1])],
-        "k": len(shard.batch),
+        "agents": [shard.keys[0], shard.keys[-1]],
+        "k": len(shard.keys),
         "finish": finish,
         "prompt_version": PROMPT_VERSION,
         "encoding": request.encoding.name,

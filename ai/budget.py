@@ -55,7 +55,7 @@ _tokens_of = lru_cache(maxsize=READERS_MAX)(estimate_tokens)
 
 def fits(asking: Asking, context: int) -> bool:
     """Say whether prompt and reply fit into so many tokens."""
-    free = context - reply_tokens(asking.encoding, len(asking.batch))
+    free = context - reply_tokens(asking.encoding, len(asking.keys))
     # No token is shorter than a character, so most prompts need not be looked at.
     return _with_margin(len(asking.system) + len(asking.user)) <= free or prompt_tokens(asking) <= free
 
@@ -86,7 +86,7 @@ def calls(asking: Asking, context: int) -> list[Asking]:
     """
     if fits(asking, context):
         return [asking]
-    n = len(asking.batch)
+    n = len(asking.keys)
     if n == 1:
         lean = asking
         for lean in leaner(asking):
@@ -101,17 +101,17 @@ def leaner(asking: Asking) -> Iterator[Asking]:
     """Yield what one agent can be asked with, from everything to the least, a little less each time."""
     yield asking
     for place in range(int((asking.batch.ally >= 0).sum()) - 1, -1, -1):
-        asking = _less(asking, "allies", batch=_without(asking.batch, "ally", place))
+        asking = _less(asking, "allies", rows=None, whole=_without(asking.batch, "ally", place))
         yield asking
     for place in range(int((asking.batch.object >= 0).sum()) - 1, -1, -1):
-        asking = _less(asking, "objects", batch=_without(asking.batch, "object", place))
+        asking = _less(asking, "objects", rows=None, whole=_without(asking.batch, "object", place))
         yield asking
     known = _by_distance(asking.batch)
     for count in range(len(known) - 1, -1, -1):
-        asking = _less(asking, "places", batch=_with_places(asking.batch, known[:count]))
+        asking = _less(asking, "places", rows=None, whole=_with_places(asking.batch, known[:count]))
         yield asking
     for place in range(int((asking.batch.enemy >= 0).sum()) - 1, ENEMIES_KEPT - 1, -1):
-        asking = _less(asking, "enemies", batch=_without(asking.batch, "enemy", place))
+        asking = _less(asking, "enemies", rows=None, whole=_without(asking.batch, "enemy", place))
         yield asking
     for detail in range(asking.detail - 1, -1, -1):
         asking = _less(asking, "detail", detail=Detail(detail))
@@ -138,7 +138,8 @@ def _by_distance(batch: SnapshotBatch) -> list[Poi]:
     """Return the places that the agent is told, nearest first."""
     x, y = int(batch.x[0]), int(batch.y[0])
     return sorted(
-        places_of(batch), key=lambda poi: ((poi.pos.x - x) ** 2 + (poi.pos.y - y) ** 2, poi.k, poi.pos.x, poi.pos.y)
+        places_of(batch.map, batch.originals),
+        key=lambda poi: ((poi.pos.x - x) ** 2 + (poi.pos.y - y) ** 2, poi.k, poi.pos.x, poi.pos.y),
     )
 
 

@@ -16,7 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.roles import NO_ROLE, ROLE_NAMES, ROLES
-from ai.snapshot import COVER_NAMES, STANCE_NAMES, Poi, SnapshotBatch, condition_names, picked
+from ai.snapshot import (
+    COVER_NAMES,
+    STANCE_NAMES,
+    Poi,
+    SharedMap,
+    SnapshotBatch,
+    WorldSnapshot,
+    condition_names,
+    picked,
+)
 from ai.written import written
 
 POIS_MAX: Final = 16
@@ -47,11 +56,13 @@ class Seen(NamedTuple):
 class Knowledge:
     """What the agents of a batch know: an entry for each of them, in its order; an empty text says nothing.
 
-    `head` is key and place; `state` and `attention` are texts of what an agent is and has, and of what it minds, as
+    `map`, `texts` and `originals` are the batch's. `head` is key and place; `state` and `attention` are texts of what an agent is and has, and of what it minds, as
     many for each; `conditions` stand between them. `objective` and `order` index the batch's texts, -1 for none.
     """
 
-    batch: SnapshotBatch
+    map: SharedMap
+    texts: tuple[str, ...]
+    originals: tuple[WorldSnapshot, ...] | None
     head: list[str]
     state: list[tuple[str, ...]]
     conditions: list[str]
@@ -70,7 +81,9 @@ class Knowledge:
         """Return what the agents of a batch know."""
         leader = (batch.leader, batch.leader_x, batch.leader_y, batch.leader_hp, batch.leader_stance)
         return cls(
-            batch,
+            batch.map,
+            batch.texts,
+            batch.originals,
             head=[f"{key}@{x},{y}" for key, x, y in zip(*_listed(batch.keys, batch.x, batch.y), strict=True)],
             state=_state(batch),
             conditions=_filled_where(batch.conditions != 0, _conditions, batch.conditions),
@@ -87,9 +100,10 @@ class Knowledge:
             objects=_objects(batch),
         )
 
-    def take(self, batch: SnapshotBatch, rows: NDArray[np.intp] | slice) -> Self:
-        """Return what some of the agents know; `batch` has just these."""
-        return type(self)(batch, *(picked(getattr(self, name), rows) for name in _COLUMNS))
+    def take(self, rows: NDArray[np.intp] | slice) -> Self:
+        """Return what some of the agents know."""
+        originals = None if self.originals is None else tuple(picked(self.originals, rows))
+        return type(self)(self.map, self.texts, originals, *(picked(getattr(self, name), rows) for name in _COLUMNS))
 
     def message(self) -> str:
         """Return what all of them know and a row for each. It begins with `standing`."""
@@ -118,14 +132,14 @@ class Knowledge:
 
         A server that has read it once has it in its cache.
         """
-        known, texts = self.batch.map, self.batch.texts
-        lines = [f"Map: {known.width}x{known.height} cells, x 0..{known.width - 1}, y 0..{known.height - 1}"]
-        places = places_of(self.batch)
+        width, height = self.map.width, self.map.height
+        lines = [f"Map: {width}x{height} cells, x 0..{width - 1}, y 0..{height - 1}"]
+        places = places_of(self.map, self.originals)
         if places:
             lines.append("Places: " + " ".join(f"{written(poi.k)}@{poi.pos.x},{poi.pos.y}" for poi in places))
         roles = [ROLE_NAMES[role] for role in sorted({*self.role} - {NO_ROLE})]
         lines += [f"Role {role}: {ROLES[role]}" for role in roles]
-        lines += [f"Text {n}: {written(texts[index][:TEXT_CHARS_MAX])}" for index, n in self._numbers().items()]
+        lines += [f"Text {n}: {written(self.texts[index][:TEXT_CHARS_MAX])}" for index, n in self._numbers().items()]
         return "\n".join(lines)
 
     def _numbers(self) -> dict[int, int]:
@@ -161,7 +175,7 @@ class Knowledge:
         return rows
 
 
-_COLUMNS: Final = tuple(spec.name for spec in fields(Knowledge))[1:]
+_COLUMNS: Final = tuple(spec.name for spec in fields(Knowledge))[3:]
 
 
 class _Rows:
@@ -190,10 +204,10 @@ class _Rows:
                 parts.append(text)
 
 
-def places_of(batch: SnapshotBatch) -> Sequence[Poi]:
-    """Return the named places that a prompt for these agents lists."""
-    known = {(poi.k, poi.pos.x, poi.pos.y): poi for poi in batch.map.pois}
-    for snapshot in batch.originals or ():
+def places_of(known_map: SharedMap, originals: Sequence[WorldSnapshot] | None) -> Sequence[Poi]:
+    """Return the named places that a prompt lists: those of the map, and those that agents alone know."""
+    known = {(poi.k, poi.pos.x, poi.pos.y): poi for poi in known_map.pois}
+    for snapshot in originals or ():
         known.update({(poi.k, poi.pos.x, poi.pos.y): poi for poi in snapshot.pois})
     return [known[name] for name in sorted(known)][:POIS_MAX]
 

@@ -7,7 +7,7 @@ stand nowhere. Agents appear as slots `a1` to `ak` in key order; what they know 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property, lru_cache
@@ -78,16 +78,29 @@ class Prompt:
 class Asking:
     """What one call asks with: the agents and what they know, the verbs offered, in how much detail, written how.
 
-    `reasons` says, by agent, why its last plan was not taken, where it is asked again. `left_out` counts what was left
-    out for want of room, by what it is, in the order in which it went (`ai.budget`).
+    The agents are those of `whole` in `rows`, ascending; None stands for all. `reasons` says, by agent, why its last plan
+    was not taken, where it is asked again. `left_out` counts what was left out for want of room, by what it is, in the
+    order in which it went (`ai.budget`).
     """
 
-    batch: SnapshotBatch
+    whole: SnapshotBatch
     registry: ToolRegistry
     encoding: Encoding = NAMED
     detail: Detail = Detail.COMPACT
     reasons: Mapping[int, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    rows: NDArray[np.intp] | slice | None = None
+
+    @cached_property
+    def batch(self) -> SnapshotBatch:
+        """The agents alone; taken out of the whole when it is asked for, as few calls need more than their keys."""
+        return self.whole if self.rows is None else self.whole.take(self.rows)
+
+    @cached_property
+    def keys(self) -> list[int]:
+        """The agents' keys, ascending."""
+        keys: list[int] = (self.whole.keys if self.rows is None else self.whole.keys[self.rows]).tolist()
+        return keys
 
     @property
     def system(self) -> str:
@@ -107,16 +120,16 @@ class Asking:
     @cached_property
     def user(self) -> str:
         """The second message; made once, as it is looked at before it is sent."""
-        text = f"{self.knowledge.message()}\n{self.encoding.closing(len(self.batch))}"
+        text = f"{self.knowledge.message()}\n{self.encoding.closing(len(self.keys))}"
         if self.reasons:
-            text += asked_again({slot: self.reasons.get(agent, "") for slot, agent in slots_of(self.batch).items()})
+            text += asked_again({slot: self.reasons.get(agent, "") for slot, agent in slots_of(self.keys).items()})
         return text
 
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
         """Return what some of the agents are asked with; `rows` must be ascending."""
-        part = replace(self, batch=self.batch.take(rows))
+        part = replace(self, whole=self.batch, rows=rows)
         # What is known of all is made once.
-        vars(part).update(knowledge=self.knowledge.take(part.batch, rows), offers=self.offers.take(rows))
+        vars(part).update(knowledge=self.knowledge.take(rows), offers=self.offers.take(rows))
         return part
 
     def prompt(self) -> Prompt:
@@ -126,7 +139,7 @@ class Asking:
             user=self.user,
             schema=self.encoding.schema(self.offers),
             grammar=self.encoding.grammar(self.offers),
-            tokens=reply_tokens(self.encoding, len(self.batch)),
+            tokens=reply_tokens(self.encoding, len(self.keys)),
         )
 
 
@@ -135,9 +148,9 @@ def reply_tokens(encoding: Encoding, agents: int) -> int:
     return encoding.plan_tokens * agents + REPLY_TOKENS
 
 
-def slots_of(batch: SnapshotBatch) -> dict[str, int]:
-    """Return the agent of each slot: `a1` to `ak` in key order."""
-    return {f"a{row + 1}": int(key) for row, key in enumerate(batch.keys)}
+def slots_of(keys: Iterable[int]) -> dict[str, int]:
+    """Return the agent of each slot: `a1` to `ak` in the order of the keys."""
+    return {f"a{number}": int(key) for number, key in enumerate(keys, 1)}
 
 
 # -- the system message ------------------------------------------------------------------------------------------------

@@ -65,9 +65,10 @@ READERS_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """One kind's arguments: reader and default of each place (None: must be given), places by field name.
+    """One kind's arguments: the reader of each place, what stands there by default, places by field name.
 
-    `payload` reads the list that follows the arguments, if the kind has one; `payload_name` is its field.
+    There is a default for each of the stored arguments; None must be given. `payload` reads the list that follows the
+    arguments, if the kind has one; `payload_name` is its field.
     """
 
     code: int
@@ -234,14 +235,9 @@ def _read_nested(table: _Table, inner: dict[str, int], value: object, values: li
 
 
 def _encoded(table: _Table, values: list[int | None], payload: bytes | None) -> EncodedStep | None:
-    if table.payload is not None:
-        if payload is None:
-            return None
-        values.append(0)  # its index, until someone has stored it
-    if None in values:
+    if None in values or (table.payload is not None and payload is None):
         return None
-    a0, a1, a2, a3 = (*values, NONE, NONE, NONE, NONE)[:ARGS_MAX]
-    return EncodedStep(table.code, (a0, a1, a2, a3), payload or b"")  # type: ignore[arg-type] # none of them is None
+    return EncodedStep(table.code, tuple(values), payload or b"")  # type: ignore[arg-type] # none of them is None
 
 
 # -- tables ------------------------------------------------------------------------------------------------------------
@@ -284,6 +280,9 @@ def _table_of(spec: ToolSpec, registry: ToolRegistry) -> _Table | None:
             reader = reader if arg.required else _or_none(reader)
         readers.append(reader)
         defaults.append(default)
+    if payload is not None:
+        defaults.append(0)  # its index, until someone has stored it
+    defaults += [NONE] * (ARGS_MAX - len(defaults))
     return _Table(registry.code(spec.name), tuple(readers), tuple(defaults), fields, nested, payload, payload_name)
 
 

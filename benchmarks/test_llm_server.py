@@ -81,7 +81,7 @@ async def giant(client: LlmClient) -> None:
     """Ask for all agents in one call, whatever the executor would allow."""
     prompt = Asking(BATCH, REGISTRY).prompt()
     messages = (Message("system", prompt.system), Message("user", prompt.user))
-    request = LlmRequest(messages, schema=prompt.schema, tokens_max=prompt.tokens, slots=slots_of(BATCH))
+    request = LlmRequest(messages, schema=prompt.schema, tokens_max=prompt.tokens, slots=slots_of(BATCH.keys))
     assert [chunk.finish async for chunk in client.stream(request)][-1] == "stop"
 
 

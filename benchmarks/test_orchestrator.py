@@ -82,7 +82,7 @@ def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encodi
         client = Instant(keys, encoding, registry)
         loop = asyncio.new_event_loop()
         prompt = Asking(batch, registry, encoding=encoding).prompt()
-        slots = slots_of(batch)
+        slots = slots_of(batch.keys)
         reply = encoding.frame({slot: client.texts[agent] for slot, agent in slots.items()})
 
         def plan() -> BatchPlans:

@@ -6,7 +6,6 @@ Real, scripted, recorded and faulty clients all have it, so they stack. Only thi
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -112,12 +111,18 @@ class LlmClient(Protocol):
         ...
 
 
-@asynccontextmanager
-async def reading(stream: AsyncIterator[LlmChunk]) -> AsyncIterator[AsyncIterator[LlmChunk]]:
+class reading:  # noqa: N801 - used like a function
     """Close a stream at the end of the block where it can be closed, whether or not it was read to its end."""
-    try:
-        yield stream
-    finally:
-        close = getattr(stream, "aclose", None)
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: AsyncIterator[LlmChunk]) -> None:
+        self._stream = stream
+
+    async def __aenter__(self) -> AsyncIterator[LlmChunk]:
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        close = getattr(self._stream, "aclose", None)
         if close is not None:
             await close()

@@ -61,8 +61,7 @@ def _keys(data: object) -> int:
     """Count the keys of all objects in decoded JSON."""
     count = 0
     left = [data]
-    while left:
-        part = left.pop()
+    for part in left:  # it grows
         if type(part) is dict:
             count += len(part)
             left += part.values()

@@ -53,7 +53,7 @@ async def ask_singles(
             messages,
             schema=encoding.schema(Offers.of(one, registry)),
             tokens_max=NAMED.plan_tokens + REPLY_TOKENS,
-            slots=slots_of(one),
+            slots=slots_of(one.keys),
         )
         usage, texts = await _ask(client, request)
         answer.usages.append(usage)

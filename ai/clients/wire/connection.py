@@ -51,11 +51,12 @@ class Connection:
                 raise
         return connection
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes, *, timeout_s: float) -> None:
         """Send bytes.
 
         Raises:
-            OSError: the other side has gone.
+            TimeoutError: the other side does not take them in time.
+            OSError: it has gone.
         """
         sealed = data if self._tls is None else self._tls.sealed(data)
         try:
@@ -63,7 +64,8 @@ class Connection:
         except BlockingIOError:
             sent = 0
         if sent < len(sealed):
-            await asyncio.get_running_loop().sock_sendall(self._socket, sealed[sent:])
+            async with asyncio.timeout(timeout_s):
+                await asyncio.get_running_loop().sock_sendall(self._socket, sealed[sent:])
 
     def look(self) -> bytes | None:
         """Return what has come, up to `TAKE_BYTES`; None where nothing has, no bytes at the end.

@@ -153,8 +153,7 @@ class GatheredAnswer:
         """
         head = AnswerHead()
         try:
-            async with asyncio.timeout(self._silence_s):
-                await self._connection.send(sent)
+            await self._connection.send(sent, timeout_s=self._silence_s)
         except TimeoutError:
             raise ClientError(NOTHING_IN_TIME, outcome="timeout") from None
         except OSError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Protocol
 
 from ai.errors import ClientError
@@ -17,6 +18,8 @@ HEAD_BYTES_MAX: Final = 65_536
 SIZE_BYTES_MAX: Final = 1024
 """Bytes that the line with a chunk's size may have, extensions included."""
 
+_HEADS_KEPT: Final = 8
+"""Heads that are kept as they were read."""
 _LINE_END: Final = b"\r\n"
 _SIZE: Final = re.compile(rb"\r\n([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?\r\n")
 _BODILESS: Final = (204, 304)
@@ -91,18 +94,13 @@ class AnswerHead:
 
     def _take(self, head: bytes) -> None:
         """Read one whole head; one that only announces the answer is passed over."""
-        first, *lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
-        status = _STATUS.fullmatch(first)
-        fields = [_FIELD.fullmatch(line) for line in lines]
-        if status is None or None in fields:
-            raise _no_http()
-        self.status = int(status[1])
+        self.status, fields = _parsed(head)
         if self.status >= 200:
-            self.body = self._body([(field[1].lower(), field[2]) for field in fields if field is not None])
+            self.body = self._body(fields)
         elif self.status < 100 or self.status == 101:
             raise _no_http()
 
-    def _body(self, fields: list[tuple[bytes, bytes]]) -> Body:
+    def _body(self, fields: tuple[tuple[bytes, bytes], ...]) -> Body:
         """Return how the body is framed (RFC 9112, 6.3)."""
         self.headers = dict(fields)
         codings = [value for name, value in fields if name == b"transfer-encoding"]
@@ -118,6 +116,21 @@ class AnswerHead:
         if codings:
             return Chunked()
         return Measured(int(lengths.pop())) if lengths else Unmeasured()
+
+
+@lru_cache(maxsize=_HEADS_KEPT)
+def _parsed(head: bytes) -> tuple[int, tuple[tuple[bytes, bytes], ...]]:
+    """Return status and fields of a head, names in lower case. A server's answers have the same one for a second.
+
+    Raises:
+        ClientError: it is no head of HTTP.
+    """
+    first, *lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
+    status = _STATUS.fullmatch(first)
+    fields = [_FIELD.fullmatch(line) for line in lines]
+    if status is None or None in fields:
+        raise _no_http()
+    return int(status[1]), tuple((field[1].lower(), field[2]) for field in fields if field is not None)
 
 
 def _no_http() -> ClientError:
