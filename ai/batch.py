@@ -372,9 +372,7 @@ def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:
         response.shards.append(_record(request, shard))
         if shard.called:
             usage = shard.usage or {}
-            response.usage.add(
-                LlmUsage(1, len(shard.keys), usage.get("prompt_tokens"), usage.get("completion_tokens"))
-            )
+            response.usage.add(LlmUsage(1, len(shard.keys), usage.get("prompt_tokens"), usage.get("completion_tokens")))
     return response
 
 

@@ -56,8 +56,9 @@ class Seen(NamedTuple):
 class Knowledge:
     """What the agents of a batch know: an entry for each of them, in its order; an empty text says nothing.
 
-    `map`, `texts` and `originals` are the batch's. `head` is key and place; `state` and `attention` are texts of what an agent is and has, and of what it minds, as
-    many for each; `conditions` stand between them. `objective` and `order` index the batch's texts, -1 for none.
+    `map`, `texts` and `originals` are the batch's. `head` is key and place; `state` and `attention` are texts of what
+    an agent is and has, and of what it minds, as many for each; `conditions` stand between them. `objective` and
+    `order` index `texts`, -1 for none.
     """
 
     map: SharedMap

@@ -78,8 +78,8 @@ class Prompt:
 class Asking:
     """What one call asks with: the agents and what they know, the verbs offered, in how much detail, written how.
 
-    The agents are those of `whole` in `rows`, ascending; None stands for all. `reasons` says, by agent, why its last plan
-    was not taken, where it is asked again. `left_out` counts what was left out for want of room, by what it is, in the
+    The agents are those of `whole` in `rows`, ascending, None for all. `reasons` says, by agent, why its last plan was
+    not taken, where it is asked again. `left_out` counts what was left out for want of room, by what it is, in the
     order in which it went (`ai.budget`).
     """
 

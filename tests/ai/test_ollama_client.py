@@ -57,7 +57,7 @@ def ask(client: OllamaClient, request: LlmRequest = REQUEST) -> list[LlmChunk]:
 
 def read(pieces: Sequence[bytes]) -> tuple[str, LlmChunk]:
     reader = NdjsonReader(Reply(LlmRequest(()), clock=lambda: 0.0), lambda error: ClientError(str(error)))
-    text = "".join(reader.feed(piece).text for piece in pieces)
+    text = "".join(reader.feed([piece]).text for piece in pieces)
     return text, reader.close()
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ai.clients import client_from_spec
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message
 from ai.clients.openai import KEY_NAMES, OpenAIClient, SseReader
-from ai.clients.wire.framing import LINE_BYTES_MAX, REPLY_BYTES_MAX
+from ai.clients.wire.framing import LINE_BYTES_MAX
+from ai.clients.wire.reader import REPLY_BYTES_MAX
 from ai.clients.wire.reply import Reply
 from ai.errors import ClientError, ContractError
 
@@ -81,7 +82,7 @@ def read(pieces: Sequence[bytes]) -> tuple[str, LlmChunk | str]:
     """Read a stream without a server: the text, and the last chunk or how it failed."""
     reader = SseReader(Reply(LlmRequest(()), clock=lambda: 0.0), lambda error: ClientError(str(error)))
     try:
-        text = "".join(reader.feed(piece).text for piece in pieces)
+        text = "".join(reader.feed([piece]).text for piece in pieces)
         return text, reader.close()
     except ClientError as error:
         return "", error.outcome

@@ -55,10 +55,11 @@ class Answer(Protocol):
     status: int
     retry_after: str | None
 
-    async def read(self) -> bytes | None:
+    async def read(self) -> list[bytes] | None:
         """Return what has come of the body since the last time, possibly nothing; None after its end.
 
-        A server that hangs up in the middle just ends it: whoever reads a body knows whether it was whole.
+        It comes in the pieces in which the server wrote it, as far as that is known. A server that hangs up in the
+        middle just ends it: whoever reads a body knows whether it was whole.
 
         Raises:
             ClientError: silence for too long, a broken connection, or a broken framing.

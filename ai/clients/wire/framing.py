@@ -12,8 +12,6 @@ from ai.errors import ClientError
 
 LINE_BYTES_MAX: Final = 256 * 1024
 """Bytes that one line may have; the longest that servers send, the usage at the end, are a few kilobytes."""
-REPLY_BYTES_MAX: Final = 8 * 2**20
-"""Bytes that one streamed reply may have."""
 
 
 class LineFramer:
@@ -21,17 +19,18 @@ class LineFramer:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._size = 0
+
+    @property
+    def empty(self) -> bool:
+        """Say whether the next byte begins a line."""
+        return not self._buffer
 
     def feed(self, data: bytes) -> bytes:
         """Return the lines that these bytes complete, as one text with their line ends.
 
         Raises:
-            ClientError: a line or the whole reply is too long.
+            ClientError: a line is too long.
         """
-        self._size += len(data)
-        if self._size > REPLY_BYTES_MAX:
-            raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
         end = data.rfind(b"\n") + 1
         lines = b""
         if end:

@@ -124,7 +124,7 @@ def _multiple_after(now: float, step: float) -> float:
 
 
 class GatheredAnswer:
-    """One answer, in the pieces in which it was taken; an empty one for a look that found nothing."""
+    """One answer; a look that found nothing gives no pieces."""
 
     def __init__(self, connection: Connection, call: Call, begun: float, habits: ServerHabits) -> None:
         self.status = 0
@@ -137,7 +137,7 @@ class GatheredAnswer:
         self._ends = math.inf if call.left_s is None else begun + call.left_s
         self._heard = begun
         self._body: Body | None = None
-        self._first = b""
+        self._first: list[bytes] = []
         self._given = False
         self._told = False
         self._gathers = False
@@ -180,7 +180,7 @@ class GatheredAnswer:
         retry_after = head.headers.get(b"retry-after")
         self.retry_after = None if retry_after is None else retry_after.decode("latin-1")
 
-    async def read(self) -> bytes | None:
+    async def read(self) -> list[bytes] | None:
         """Return what has come of the body since the last time, possibly nothing; None after its end.
 
         Raises:
@@ -189,7 +189,7 @@ class GatheredAnswer:
         body = self._body
         assert body is not None
         if self._first:
-            first, self._first = self._first, b""
+            first, self._first = self._first, []
             self._give()
             return first
         while not body.done:
@@ -198,13 +198,13 @@ class GatheredAnswer:
             except OSError:
                 raise ClientError(BROKEN) from None
             if data is not None:
-                part = body.feed(data)
+                pieces = body.feed(data)
                 self._give()
-                return part if data or body.done else None
+                return pieces if data or body.done else None
             if self._loop.time() - self._heard >= self._silence_s:
                 raise ClientError(NOTHING_IN_TIME, outcome="timeout")
             if self._given:
-                return b""
+                return []
         if body.broken:
             raise ClientError("the server broke the framing of its answer")
         return None

@@ -41,8 +41,11 @@ class Body(Protocol):
     done: bool
     broken: bool
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the part of the body that these bytes hold; no bytes say that the connection has ended."""
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the part of the body that these bytes hold, in the pieces in which the server wrote it.
+
+        No bytes say that the connection has ended.
+        """
         ...
 
 
@@ -71,7 +74,7 @@ class AnswerHead:
         self._read = bytearray()
         self._size = 0
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> list[bytes]:
         """Read bytes of the head and return what they hold of the body.
 
         Raises:
@@ -86,11 +89,11 @@ class AnswerHead:
             if size > HEAD_BYTES_MAX or self._read[: len(_START)] != _START[: len(self._read)]:
                 raise _no_http()
             if end is None:
-                return b""
+                return []
             self._take(bytes(self._read[: end.start()]))
             del self._read[: end.end()]
             seen = 0
-        return self.body.feed(bytes(self._read)) if self._read else b""
+        return self.body.feed(bytes(self._read)) if self._read else []
 
     def _take(self, head: bytes) -> None:
         """Read one whole head; one that only announces the answer is passed over."""
@@ -147,18 +150,18 @@ class Chunked:
         # A line end stands after each chunk; with one before the first, a size always stands between two.
         self._rest = _LINE_END
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the part of the body that these bytes hold."""
-        parts: list[bytes] = []
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the chunks that these bytes hold; the first and the last may be parts of one."""
+        chunks: list[bytes] = []
         place = min(self._left, len(data))
         if place:
-            parts.append(data[:place])
+            chunks.append(data[:place])
             self._left -= place
         else:
             data = self._rest + data
         if not self._left:
             whole, place = _plain_chunks(data, place)
-            parts += whole
+            chunks += whole
         while not self._left and not self.done:
             size = _SIZE.match(data, place)
             if size is None:
@@ -167,12 +170,13 @@ class Chunked:
             self.done = not self._left
             start = size.end()
             place = min(start + self._left, len(data))
-            parts.append(data[start:place])
+            if place > start:
+                chunks.append(data[start:place])
             self._left -= place - start
         self._rest = data[place:]
         if not self.done and not _may_be_size(self._rest):
             self.done = self.broken = True
-        return b"".join(parts)
+        return chunks
 
 
 def _plain_chunks(data: bytes, place: int) -> tuple[list[bytes], int]:
@@ -188,14 +192,12 @@ def _plain_chunks(data: bytes, place: int) -> tuple[list[bytes], int]:
         chunks.pop()  # the end of the body
     lengths = list(map(len, chunks))
     rest = lines[2 * len(chunks) + 1 :]
-    if lines[0] or not chunks or not 0 < min(lengths) <= max(lengths) < len(_SIZES):
-        return [], place
-    if lines[1 : 2 * len(chunks) : 2] != list(map(_SIZES.__getitem__, lengths)):
+    if lines[0] or not chunks or lines[1 : 2 * len(chunks) : 2] != list(map(_SIZES.get, lengths)):
         return [], place
     return chunks, len(data) - sum(map(len, rest)) - len(rest) * len(_LINE_END)
 
 
-_SIZES: Final = tuple(b"%x" % n for n in range(1024))
+_SIZES: Final = {n: b"%x" % n for n in range(1, 1024)}
 """Sizes of plain chunks as they are written; those of nearly all events are among them."""
 
 
@@ -207,12 +209,12 @@ class Measured:
         self.broken = False
         self._left = length
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> list[bytes]:
         """Return the part of the body that these bytes hold."""
         part = data[: self._left]
         self._left -= len(part)
         self.done = not self._left
-        return part
+        return [part] if part else []
 
 
 class Unmeasured:
@@ -222,10 +224,10 @@ class Unmeasured:
         self.done = False
         self.broken = False
 
-    def feed(self, data: bytes) -> bytes:
+    def feed(self, data: bytes) -> list[bytes]:
         """Return the bytes."""
         self.done = not data
-        return data
+        return [data] if data else []
 
 
 def _may_be_size(rest: bytes) -> bool:

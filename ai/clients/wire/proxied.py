@@ -54,7 +54,7 @@ class ProxiedAnswer:
         self._response = response
         self._pieces = response.aiter_raw()
 
-    async def read(self) -> bytes | None:
+    async def read(self) -> list[bytes] | None:
         """Return what comes next of the body; None after its end.
 
         Raises:
@@ -62,7 +62,9 @@ class ProxiedAnswer:
         """
         with _told():
             try:
-                return await anext(self._pieces, None)
+                return [await anext(self._pieces)]
+            except StopAsyncIteration:
+                return None
             except httpx.RemoteProtocolError:
                 return None  # it hung up in the middle
             except httpx.ReadError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ai.clients.base import LlmChunk
@@ -13,9 +13,12 @@ from ai.clients.wire.repeats import Repeats
 from ai.clients.wire.reply import Reply
 from ai.errors import ClientError
 
+REPLY_BYTES_MAX: Final = 8 * 2**20
+"""Bytes that one streamed reply may have."""
+
 
 class EventReader(ABC):
-    """Turns bytes into chunks; `feed` takes any split of them.
+    """Turns bytes into chunks; `feed` takes any split of them, and is fast with one in which each event is a piece.
 
     `done` says that nothing more is to be read: after the event that ends the reply, and after a fault, which `close`
     raises. `reported` makes the error of what a server reports inside the stream. `repeats` is what was learnt of the
@@ -29,23 +32,45 @@ class EventReader(ABC):
         self._framer = LineFramer()
         self._repeats = Repeats(self.text_alone) if repeats is None else repeats
         self._fault: ClientError | None = None
+        self._size = 0
         self._idle = 0
 
-    def feed(self, data: bytes) -> LlmChunk:
+    def feed(self, pieces: Sequence[bytes]) -> LlmChunk:
         """Read the next bytes and return what they hold, possibly nothing."""
         try:
-            for repeated, line in self._repeats.runs(self._framer.feed(data)):
-                if self.done:
-                    break
-                if repeated:
-                    self._idle = 0
-                    self.reply.add(repeated)
-                if line:
-                    self._line(line)
+            self._size += sum(map(len, pieces))
+            if self._size > REPLY_BYTES_MAX:
+                raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
+            place = 0
+            while place < len(pieces) and not self.done:
+                place = self._read(pieces, place)
         except ClientError as error:
             # What came before it is good and is handed on first.
             self.done, self._fault = True, error
         return self.reply.take()
+
+    def _read(self, pieces: Sequence[bytes], place: int) -> int:
+        """Read on from a piece and return up to which."""
+        stop = place + 1
+        if self._framer.empty:
+            text, alike = self._repeats.alike(pieces, place)
+            if alike > 1:
+                self._add(text)
+                return place + alike
+            if alike:
+                stop = len(pieces)  # they differ in more than their text
+        for text, line in self._repeats.runs(self._framer.feed(b"".join(pieces[place:stop]))):
+            if self.done:
+                break
+            if text:
+                self._add(text)
+            if line:
+                self._line(line)
+        return stop
+
+    def _add(self, repeated: str) -> None:
+        self._idle = 0
+        self.reply.add(repeated)
 
     def close(self) -> LlmChunk:
         """Return the last chunk, after the last byte.

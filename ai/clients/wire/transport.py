@@ -211,7 +211,7 @@ async def _read(answer: Answer, most: int) -> bytes:
     """Read an answer up to so many bytes."""
     body = b""
     while len(body) < most and (data := await answer.read()) is not None:
-        body += data[: most - len(body)]
+        body += b"".join(data)[: most - len(body)]
     return body
 
 
