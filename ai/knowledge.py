@@ -358,4 +358,6 @@ def _told_of(known: list[Seen]) -> str:
 
 def _named(others: list[Seen], known: Mapping[int, Seen]) -> str:
     """Return whom a row names: those who are told already by their key alone."""
-    return ";".join([str(seen.key) if seen.key in known else seen.said for seen in others]) or "none"
+    if not others:
+        return "none"
+    return ";".join([str(seen.key) if seen.key in known else seen.said for seen in others])

@@ -164,8 +164,10 @@ class Offers:
         known = dict(zip(TARGET_ROLES, _known(_targets(batch)), strict=True))
         found: list[tuple[Offer, ...]] = [()] * len(batch)
         for roles in groups(registry):
-            ids = zip(*(known[role] for role in roles), strict=True) if roles else [()] * len(batch)
-            found = [(*own, Offer(roles, each)) if all(each) else own for own, each in zip(found, ids, strict=True)]
+            ids = list(zip(*(known[role] for role in roles), strict=True)) if roles else [()] * len(batch)
+            # Agents that know the same share what they may do.
+            offers = {each: (Offer(roles, each),) if all(each) else () for each in set(ids)}
+            found = [own + offers[each] for own, each in zip(found, ids, strict=True)]
         return cls(registry, batch.map.width, batch.map.height, found)
 
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
