@@ -243,7 +243,6 @@ class FakeServer:
                 writing.cancel()
                 leaving.cancel()
                 await asyncio.gather(writing, leaving, return_exceptions=True)
-        self.counts.answered += fault is None
         return True
 
     def _question(
@@ -312,7 +311,9 @@ class FakeServer:
                 await _until(begun + own.latency_s + place / own.tokens_per_s)
             _chunk(writer, wire.token(token))
             await writer.drain()
+        # Counted before the end is sent: whoever has read it finds the call counted.
         self.counts.completion_tokens += stop
+        self.counts.answered += fault is None
         if fault is Fault.RESET:
             _reset(writer)
         elif fault is Fault.ERROR:
