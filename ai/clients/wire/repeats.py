@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
 from typing import Any, Final
 
 _PLAIN: Final = rb'[^"\\\x00-\x1f\x80-\xff]*+'
@@ -28,6 +27,8 @@ _PROBE: Final = "\u2026?"
 _PROBE_LITERAL: Final = json.dumps(_PROBE)[1:-1].encode()
 _LEARNT_MAX: Final = 16
 """Events learnt in vain, one after the other, after which no more are learnt."""
+_COMPARED: Final = 64
+"""Events that are compared at once."""
 _PATTERNS_KEPT: Final = 64
 """Patterns that are kept for other replies: some servers write the same marks in all of them."""
 
@@ -54,12 +55,7 @@ class Repeats:
         if first is None or first[1] is None:
             return "", 0
         before, after = pieces[place][: first.start(1)], pieces[place][first.end(1) :]
-        start, end = len(before), -len(after)
-        literals: list[bytes] = []
-        for piece in islice(pieces, place, None):
-            if not (piece.startswith(before) and piece.endswith(after, start)):
-                break
-            literals.append(piece[start:end])
+        literals = _between(pieces, place, before, after)
         told = b"\n".join([*literals, b""])
         if told.count(b"\n") != len(literals) or _LITERALS.fullmatch(told) is None:
             return "", 1
@@ -103,6 +99,21 @@ class Repeats:
         probed = b"%b%b%b" % (_IGNORED.sub(_nothing, before), _PROBE_LITERAL, _IGNORED.sub(_nothing, after))
         if self._text_of(json.loads(probed)) == _PROBE:
             self._same = _compiled(re.escape(line[:start]) + _pattern(before), _pattern(after))
+
+
+def _between(pieces: Sequence[bytes], place: int, before: bytes, after: bytes) -> list[bytes]:
+    """Return what stands between two ends in each piece from a place on, up to the first that has others."""
+    start, end = len(before), -len(after)
+    found: list[bytes] = []
+    for begin in range(place, len(pieces), _COMPARED):
+        block = pieces[begin : begin + _COMPARED]
+        texts = [piece[start:end] for piece in block]
+        # Put together anew they are the same bytes: that is found out at once for all of them.
+        if b"%b%b%b" % (before, (after + before).join(texts), after) != b"".join(block):
+            same = [piece.startswith(before) and piece.endswith(after, start) for piece in block]
+            return found + texts[: same.index(False)]
+        found += texts
+    return found
 
 
 def _bare(line: bytes) -> bytes:
