@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,11 @@ def fault(client: OpenAIClient) -> ClientError:
     return caught.value
 
 
-def read(pieces: Sequence[bytes]) -> tuple[str, LlmChunk | str]:
-    """Read a stream without a server: the text, and the last chunk or how it failed."""
+def read(reads: Sequence[Sequence[bytes]]) -> tuple[str, LlmChunk | str]:
+    """Read a stream without a server, some pieces at a time: the text, and the last chunk or how it failed."""
     reader = SseReader(Reply(LlmRequest(()), clock=lambda: 0.0), lambda error: ClientError(str(error)))
     try:
-        text = "".join(reader.feed([piece]).text for piece in pieces)
+        text = "".join(reader.feed(pieces).text for pieces in reads)
         return text, reader.close()
     except ClientError as error:
         return "", error.outcome
@@ -98,7 +99,22 @@ def test_any_split_of_the_bytes_gives_the_same_text(name: str, data: st.DataObje
     body = (STREAMS / f"{name}.sse").read_bytes()
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=20)))
 
-    assert read([body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]) == read([body])
+    pieces = [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
+    whole = read([[body]])
+    assert read([[piece] for piece in pieces]) == whole
+    assert read([pieces]) == whole
+
+
+@given(st.sampled_from(NAMES), st.lists(st.integers(0, 400), max_size=6))
+@settings(deadline=None, max_examples=40)
+def test_events_in_pieces_of_their_own_give_the_same_text(name: str, looks: list[int]) -> None:
+    """A recorded stream of which each event is a piece, as servers write it, gives the text and end of the whole."""
+    body = (STREAMS / f"{name}.sse").read_bytes()
+    events = [event + b"\n\n" for event in body.split(b"\n\n")]
+    events[-1] = events[-1].removesuffix(b"\n\n")
+    edges = [0, *sorted(looks), len(events)]
+    assert b"".join(events) == body
+    assert read([events[a:b] for a, b in pairwise(edges)]) == read([[body]])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -106,9 +122,9 @@ def test_every_split_in_two_gives_the_same_text(name: str) -> None:
     """The first and last events of a recorded stream, cut once at every place, give the text and end of the whole."""
     events = (STREAMS / f"{name}.sse").read_bytes().split(b"\n\n")
     body = b"\n\n".join([*events[:3], *events[-4:]])
-    whole = read([body])
+    whole = read([[body]])
     for cut in range(len(body)):
-        assert read([body[:cut], body[cut:]]) == whole
+        assert read([[body[:cut]], [body[cut:]]]) == whole
 
 
 def test_a_recorded_stream_gives_text_finish_usage_and_timings() -> None:
