@@ -51,14 +51,12 @@ class EventReader(ABC):
 
     def _read(self, pieces: Sequence[bytes], place: int) -> int:
         """Read on from a piece and return up to which."""
-        stop = place + 1
-        if self._framer.empty:
-            text, alike = self._repeats.alike(pieces, place)
-            if alike > 1:
-                self._add(text)
-                return place + alike
-            if alike:
-                stop = len(pieces)  # they differ in more than their text
+        text, alike = self._repeats.alike(pieces, place) if self._framer.empty else ("", 0)
+        if alike > 1:
+            self._add(text)
+            return place + alike
+        # Where events differ in more than their text, or are not a piece each, all that is left is read together.
+        stop = place + 1 if not alike and pieces[place].endswith(b"\n") else len(pieces)
         for text, line in self._repeats.runs(self._framer.feed(b"".join(pieces[place:stop]))):
             if self.done:
                 break
