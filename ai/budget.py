@@ -100,18 +100,19 @@ def calls(asking: Asking, context: int) -> list[Asking]:
 def leaner(asking: Asking) -> Iterator[Asking]:
     """Yield what one agent can be asked with, from everything to the least, a little less each time."""
     yield asking
-    for place in range(int((asking.batch.ally >= 0).sum()) - 1, -1, -1):
-        asking = _less(asking, "allies", rows=None, whole=_without(asking.batch, "ally", place))
+    asking = replace(asking, whole=asking.batch, rows=None)
+    for place in range(int((asking.whole.ally >= 0).sum()) - 1, -1, -1):
+        asking = _less(asking, "allies", whole=_without(asking.whole, "ally", place))
         yield asking
-    for place in range(int((asking.batch.object >= 0).sum()) - 1, -1, -1):
-        asking = _less(asking, "objects", rows=None, whole=_without(asking.batch, "object", place))
+    for place in range(int((asking.whole.object >= 0).sum()) - 1, -1, -1):
+        asking = _less(asking, "objects", whole=_without(asking.whole, "object", place))
         yield asking
-    known = _by_distance(asking.batch)
+    known = _by_distance(asking.whole)
     for count in range(len(known) - 1, -1, -1):
-        asking = _less(asking, "places", rows=None, whole=_with_places(asking.batch, known[:count]))
+        asking = _less(asking, "places", whole=_with_places(asking.whole, known[:count]))
         yield asking
-    for place in range(int((asking.batch.enemy >= 0).sum()) - 1, ENEMIES_KEPT - 1, -1):
-        asking = _less(asking, "enemies", rows=None, whole=_without(asking.batch, "enemy", place))
+    for place in range(int((asking.whole.enemy >= 0).sum()) - 1, ENEMIES_KEPT - 1, -1):
+        asking = _less(asking, "enemies", whole=_without(asking.whole, "enemy", place))
         yield asking
     for detail in range(asking.detail - 1, -1, -1):
         asking = _less(asking, "detail", detail=Detail(detail))

@@ -16,6 +16,8 @@ from ai.errors import ClientError
 TEXTS = st.one_of(
     st.text(max_size=6), st.sampled_from(["\ud83d", "\ude00", '"', "\\", "\\u00", '","role":"', "\u2028"])
 )
+ONE_QUOTE = b"\x02"
+"""Stands for nothing, with one quote around it instead of two."""
 ODD = st.sampled_from(
     [
         b'"',
@@ -28,12 +30,10 @@ ODD = st.sampled_from(
         b'","content":"no',
         b"\x01",
         b"\n",
-        b"\x02",
+        ONE_QUOTE,
         b'"}}],"usage":{"a":"',
     ]
 )
-ONE_QUOTE = b"\x02"
-"""Stands for nothing, with one quote around it instead of two."""
 CONTENTS = st.one_of(TEXTS.map(lambda text: json.dumps(text)[1:-1].encode()), ODD)
 REFUSES = 2
 """The number that an event tells whose text is not content, though the name of its field is as long."""
