@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from sim.grid import Terrain
-from sim.scenario import GeneratedMap, Scenario, generate_map, load
+from scenarios.tactics.grid import Terrain
+from scenarios.tactics.scenario import GeneratedMap, Scenario, generate_map, load
 
 BLOCK = 64
 AGENTS_A_BLOCK = 256

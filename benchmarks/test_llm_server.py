@@ -29,7 +29,7 @@ from ai.probe import probe
 from ai.prompt import Asking, slots_of
 from ai.resilience import ResilientClient
 from ai.snapshot import SnapshotBatch
-from sim.actions import default_registry
+from scenarios.tactics.actions import default_registry
 
 AGENTS = 100
 SLOTS = 8

@@ -22,10 +22,10 @@ from ai.planners.heuristic import Heuristic
 from ai.planners.llm import SimplifiedLlm
 from ai.prompt import Asking, slots_of
 from ai.snapshot import SnapshotBatch
-from sim.perception import occupancy_of, perceive
+from scenarios.tactics.perception import occupancy_of, perceive
 from sim.replay.format import canonical, plain
 from sim.replay.record import planning_of
-from sim.simulation import Simulation
+from sim.run.simulation import Simulation
 
 
 def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:

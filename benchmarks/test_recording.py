@@ -10,7 +10,7 @@ from scaled import scaled
 from test_tick import WARM_UP_TICKS
 
 from sim.replay.writer import Recorder, open_replay
-from sim.simulation import Simulation
+from sim.run.simulation import Simulation
 
 AGENTS = 1_000
 TICKS = 300

@@ -16,15 +16,15 @@ from ai.actions import ActionStep, ToolRegistry
 from ai.clients.base import LlmChunk, LlmRequest
 from ai.encodings import encoding_of
 from ai.prompt import PROMPT_VERSION
+from scenarios.tactics.scenario import Scenario, load
 from sim.replay.format import TICK, Tick, canonical, split_line
 from sim.replay.packed import pack
 from sim.replay.reader import read
 from sim.replay.seek import open_replay_file
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, open_replay
-from sim.scenario import Scenario, load
-from sim.simulation import Simulation
-from sim.tiers import ModelOptions
+from sim.run.planning_service import ModelOptions
+from sim.run.simulation import Simulation
 
 LONG_TICKS = 10_000
 """Ticks of the run that is entered."""

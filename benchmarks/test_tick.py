@@ -10,7 +10,7 @@ import pytest
 from scaled import scaled
 
 from sim.replay.writer import Recorder, open_replay
-from sim.simulation import Simulation, TickReport
+from sim.run.simulation import Simulation, TickReport
 
 WARM_UP_TICKS = 20
 """Ticks left out: in the first ones everybody plans."""

@@ -9,9 +9,9 @@ import numpy as np
 from scaled import scaled
 from test_tick import WARM_UP_TICKS
 
-from sim.actions import default_registry, recorded_registry
-from sim.components import Health, Position
-from sim.simulation import Simulation
+from scenarios.tactics.actions import default_registry, recorded_registry
+from scenarios.tactics.components import Health, Position
+from sim.run.simulation import Simulation
 
 AGENTS = 1_000
 TICKS = 300

@@ -1,1 +1,1 @@
-"""The shipped scenarios: TOML files beside this one, each known by its name. `sim.scenario.load` reads them."""
+"""The shipped domains, one package each, with their scenario files beside the code."""

@@ -13,11 +13,11 @@ from math import sqrt
 from pathlib import Path
 from typing import Any, Final
 
+from scenarios.tactics.scenario import Scenario
 from sim.errors import ScenarioError
-from sim.plugins import load_plugins
-from sim.scenario import Scenario
-from sim.simulation import Simulation
-from sim.workers import side_by_side
+from sim.run.plugins import load_plugins
+from sim.run.simulation import Simulation
+from sim.run.workers import side_by_side
 
 Z95: Final = 1.959963984540054
 """The quantile of the normal distribution that leaves 2.5 percent on either side."""

@@ -8,10 +8,10 @@ import numpy as np
 
 from ai.actions import COMMON_KINDS, ToolRegistry
 from ai.snapshot import SnapshotBatch
+from scenarios.tactics.perception import occupancy_of, perceive
+from scenarios.tactics.scenario import Scenario
 from sim.errors import ScenarioError
-from sim.perception import occupancy_of, perceive
-from sim.scenario import Scenario
-from sim.simulation import Simulation
+from sim.run.simulation import Simulation
 
 TICK: Final = 30
 """When agents are asked: in the skirmish most of them see their first enemies then, and all are alive."""

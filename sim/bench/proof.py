@@ -9,10 +9,10 @@ from typing import Final
 
 from ai.clients.base import LlmClient
 from ai.prompt import PROMPT_VERSION
+from scenarios.tactics.scenario import Scenario
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, open_replay
-from sim.scenario import Scenario
-from sim.simulation import Simulation
+from sim.run.simulation import Simulation
 
 PLANS_A_TICK: Final = 8
 """Most agents planned in one tick of the run, so that it stays short in a large scenario too."""

@@ -36,7 +36,7 @@ from sim.cli import (
 )
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
 from sim.errors import ScenarioError, SimError
-from sim.explain import one_line, shown
+from sim.messages import one_line, shown
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     run.run,

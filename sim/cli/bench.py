@@ -16,6 +16,7 @@ import typer
 from ai.clients.base import Endpoint, LlmClient
 from ai.encodings import ENCODINGS, LINE
 from ai.encodings.base import PLAN_STEPS_MAX
+from scenarios.tactics.scenario import TICKS_MAX, Scenario, load
 from sim.bench.figures import figures
 from sim.bench.known import TICK, common_verbs, what_agents_know
 from sim.bench.machine import machine
@@ -37,8 +38,7 @@ from sim.cli.common import (
     usage,
 )
 from sim.cli.model import described, ready_model
-from sim.explain import one_line, shown
-from sim.scenario import TICKS_MAX, Scenario, load
+from sim.messages import one_line, shown
 
 AGENTS_MAX: Final = 1_000
 """Most agents of one batch."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sim.cli.common import SUFFIX, AsJson, print_json, progress_bar, require_file, write_whole
-from sim.explain import shown
+from sim.messages import shown
 from sim.replay.bundle import bundle as bundle_replay
 from sim.replay.packed import SUFFIX as PACKED
 

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from sim.advice import advice
+from scenarios.tactics.scenario import folder_of, load, tier_order
+from scenarios.tactics.scenario.lint import advice
 from sim.cli.common import AsJson, print_json
-from sim.plugins import load_plugins
-from sim.scenario import folder_of, load, tier_order
-from sim.simulation import Simulation
+from sim.run.plugins import load_plugins
+from sim.run.simulation import Simulation
 
 
 def check(

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ai.clients import client_from_spec
 from ai.clients.base import LlmClient
 from ai.errors import ContractError
-from sim.explain import shown
+from sim.messages import shown
 
 OK: Final = 0
 FAILED: Final = 1

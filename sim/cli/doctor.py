@@ -10,11 +10,11 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.base import LlmClient
-from sim.checks import CHECKS, Case, Check, Examined, examine
+from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
 from sim.cli.common import FAILED, NO_MODEL, OK, AsJson, client_of, print_json, usage
-from sim.explain import suggestion
-from sim.plugins import load_plugins
-from sim.scenario import TICKS_MAX, folder_of, load
+from sim.messages import suggestion
+from sim.run.plugins import load_plugins
+from sim.testing.checks import CHECKS, Case, Check, Examined, examine
 
 TICKS: Final = 50
 """Ticks that each check runs, unless told."""

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from scenarios.tactics.scenario import TICKS_MAX, Scenario
 from sim.cli.common import (
     NO_MODEL,
     AsJson,
@@ -20,12 +21,11 @@ from sim.cli.common import (
     write_whole,
 )
 from sim.cli.model import ready_model
-from sim.explain import shown
+from sim.cli.run_report import Tally
+from sim.messages import shown
 from sim.replay.fork import Changes, Patch, load_patch
 from sim.replay.fork import fork as fork_replay
 from sim.replay.seek import open_replay_file
-from sim.scenario import TICKS_MAX, Scenario
-from sim.summary import Tally
 
 
 def fork(

@@ -9,7 +9,7 @@ import typer
 
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progress_bar, require_file
 from sim.errors import ReplayError, Unsupported
-from sim.explain import one_line, shown
+from sim.messages import one_line, shown
 from sim.replay.format import FORMAT
 from sim.replay.migrate import BACKUP
 from sim.replay.migrate import migrate as migrate_replay

@@ -11,7 +11,7 @@ import typer
 
 from ai.clients.base import LlmClient
 from ai.clients.faulty import SCHEME, Fault, FaultyClient, dump_faults, load_faults
-from sim.checks import CHECKS, Case
+from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
 from sim.cli.common import (
     NO_MODEL,
     SUFFIX,
@@ -25,14 +25,14 @@ from sim.cli.common import (
     write_whole,
 )
 from sim.errors import ReplayError
-from sim.explain import shown, suggestion
-from sim.plugins import load_plugins
+from sim.messages import shown, suggestion
 from sim.replay import minimise as search
 from sim.replay.cut import cut
 from sim.replay.reader import scan
 from sim.replay.second_pass import explained
 from sim.replay.verify import verify
-from sim.scenario import TICKS_MAX, folder_of, load
+from sim.run.plugins import load_plugins
+from sim.testing.checks import CHECKS, Case
 
 TICKS: Final = 50
 """Ticks that a check runs, unless told."""

@@ -12,7 +12,7 @@ from typing import Any
 from ai.clients.base import Endpoint, LlmClient
 from ai.probe import probe, sentence
 from sim.cli.common import FAILED, ExitError, client_of
-from sim.explain import one_line
+from sim.messages import one_line
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import typer
 
 from sim.cli.common import AsJson, ExitError, print_json, progress_bar, require_file, usage, write_whole
 from sim.errors import Incomplete
-from sim.explain import shown
+from sim.messages import shown
 from sim.replay.packed import SUFFIX
 from sim.replay.packed import pack as pack_lines
 from sim.replay.reader import is_packed, open_source, scan

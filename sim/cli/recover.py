@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from sim.cli.common import AsJson, print_json, progress_bar, require_file, write_whole
-from sim.explain import shown
+from sim.messages import shown
 from sim.replay.recover import recover as recover_replay
 
 

@@ -18,6 +18,8 @@ from ai.clients.base import LlmClient
 from ai.plan_cache import PLANS_MAX
 from ai.prompt import PROMPT_VERSION
 from ai.resilience import RETRIES
+from scenarios.tactics.inputs import TimedInput
+from scenarios.tactics.scenario import TICKS_MAX, Scenario, folder_of, inputs_from_lines, load, read_text
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -34,17 +36,15 @@ from sim.cli.common import (
     writable,
 )
 from sim.cli.model import described, ready_model
-from sim.explain import one_line, shown
-from sim.feed import Feed, Listed, Streamed
-from sim.inputs import TimedInput
-from sim.plugins import load_plugins
+from sim.cli.run_report import Tally
+from sim.messages import one_line, shown
 from sim.replay.keyframes import EVERY
 from sim.replay.recover import resume as resume_replay
 from sim.replay.writer import Recorder, open_replay
-from sim.scenario import TICKS_MAX, Scenario, folder_of, inputs_from_lines, load, read_text
-from sim.simulation import Simulation, TickReport
-from sim.summary import Tally
-from sim.tiers import ModelOptions
+from sim.run.input_sources import Feed, Listed, Streamed
+from sim.run.planning_service import ModelOptions
+from sim.run.plugins import load_plugins
+from sim.run.simulation import Simulation, TickReport
 
 REFUSED_SHOWN_MAX: Final = 5
 """Refused inputs told for one tick."""

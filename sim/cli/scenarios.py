@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from scenarios.tactics.scenario import available
+from scenarios.tactics.scenario.schema import scenario_schema
 from sim.cli.common import AsJson, print_json, print_table
-from sim.scenario import available
-from sim.schema import scenario_schema
-from sim.summary import scenarios_table
+from sim.cli.run_report import scenarios_table
 
 
 def scenarios(

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progress_bar, require_file
-from sim.explain import one_line, shown
+from sim.messages import one_line, shown
 from sim.replay.second_pass import explained
 from sim.replay.verify import Verdict
 from sim.replay.verify import verify as verify_replay

@@ -9,9 +9,9 @@ from typing import Annotated, Final
 import typer
 
 from ai.plan import FallbackTier
+from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
 from sim.cli.common import AsJson, print_json, progress_bar, usage
-from sim.explain import shown
-from sim.scenario import TICKS_MAX, folder_of, load
+from sim.messages import shown
 from sim.versus import score, tournament
 
 GAMES_MAX: Final = 10_000

@@ -13,8 +13,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from sim.changes import RESOURCE_KEY
-from sim.digest import canonical_bytes
+from sim.engine.digest import canonical_bytes
+from sim.engine.state import WorldState
+from sim.engine.state_diff import RESOURCE_KEY
 from sim.errors import ReplayError
 from sim.replay.cut import cut
 from sim.replay.format import Header, Keyframe, Tick
@@ -25,7 +26,6 @@ from sim.replay.record import HASH_CHARS, environment, without_places
 from sim.replay.second_pass import Look, look_again, told
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict, verify
-from sim.state import WorldState
 
 AROUND: Final = 3
 """Ticks before and after the difference whose records are put in."""

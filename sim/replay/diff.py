@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from sim.changes import RESOURCE_KEY, changes
+from sim.engine.state import WorldState
+from sim.engine.state_diff import RESOURCE_KEY, changes
 from sim.errors import ReplayError
 from sim.replay.format import Header, Tick, plain
 from sim.replay.seek import ReplayFile
-from sim.state import WorldState
 
 VALUES_MAX: Final = 1000
 """Values that are named at most."""

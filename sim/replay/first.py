@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
-from sim.changes import RESOURCE_KEY
-from sim.inputs import Input
+from scenarios.tactics.inputs import Input
+from sim.engine.state import WorldState
+from sim.engine.state_diff import RESOURCE_KEY
 from sim.replay.format import Changed, Header, Tick, canonical, plain
 from sim.replay.record import HASH_CHARS, attempted, planned
-from sim.state import WorldState
 
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "environment", "file"]
 """The class of a difference: where to look first.

@@ -15,19 +15,19 @@ from pydantic_core import PydanticCustomError
 from ai.clients.base import LlmClient
 from ai.heuristics import HeuristicConfig
 from ai.prompt import PROMPT_VERSION
+from scenarios.tactics.inputs import Input, TimedInput
+from scenarios.tactics.scenario import INPUTS_MAX, Scenario, check_input, read_text
 from sim.errors import ReplayError, ScenarioError
-from sim.explain import one_line, sentence, told
-from sim.inputs import Input, TimedInput
-from sim.plugins import load_plugins
+from sim.messages import one_line, sentence, told
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.playback import scenario_at
 from sim.replay.record import Totals, environment, tick_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import ReplayWriter, Sink
-from sim.scenario import INPUTS_MAX, Scenario, check_input, read_text
-from sim.simulation import Simulation
-from sim.tiers import ModelOptions
+from sim.run.planning_service import ModelOptions
+from sim.run.plugins import load_plugins
+from sim.run.simulation import Simulation
 
 
 class Patch(BaseModel):

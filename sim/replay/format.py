@@ -32,7 +32,7 @@ from pydantic import (
 )
 
 from ai.plan import Outcome
-from sim.inputs import Input
+from scenarios.tactics.inputs import Input
 
 FORMAT: Final = "tickweave/1"
 """Names the format and its major version; another one cannot be read by this package."""
@@ -468,7 +468,7 @@ class Tick(Body):
 
 
 class Keyframe(Body):
-    """The whole state after tick `t`: `sim.codec` bytes, compressed with zstd, in base64."""
+    """The whole state after tick `t`: `sim.engine.codec` bytes, compressed with zstd, in base64."""
 
     t: Count
     state: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]

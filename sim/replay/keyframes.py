@@ -1,7 +1,7 @@
 """Keyframes: the whole state every N ticks, so that a run can be entered in the middle.
 
-A keyframe stands after the record of its tick. It is the tick's state (`sim.codec`), compressed with zstd, in base64.
-What is read back must have the root that the tick's record has.
+A keyframe stands after the record of its tick. It is the tick's state (`sim.engine.codec`), compressed with zstd, in
+base64. What is read back must have the root that the tick's record has.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final
 
 import zstandard
 
-from sim.codec import decode_state, encode_state
-from sim.digest import state_digest
+from sim.engine.codec import decode_state, encode_state
+from sim.engine.digest import state_digest
+from sim.engine.state import WorldState
 from sim.errors import Corrupt, WorldError
 from sim.replay.format import Keyframe, Tick
-from sim.simulation import Simulation
-from sim.state import WorldState
+from sim.run.simulation import Simulation
 
 EVERY: Final = 100
 """Ticks between keyframes where nothing else is asked for: `docs/replay.md` has what they cost."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sim.errors import Corrupt, Incomplete, ReplayError, Unsupported
-from sim.explain import one_line
+from sim.messages import one_line
 from sim.replay.format import (
     FORMAT,
     HEADER,

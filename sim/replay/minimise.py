@@ -3,8 +3,8 @@
 Candidates are tried in a fixed order, the big steps first; each that still fails becomes the run that the next ones are
 made from. What can be made smaller depends on what fails:
 
-- a check of `sim.checks`, or a replay of code that differs from itself: every candidate is run anew by the code that is
-  here, so all of it can shrink. What a model said stays as it was recorded, less what is left out;
+- a check of `sim.testing.checks`, or a replay of code that differs from itself: every candidate is run anew by the
+  code that is here, so all of it can shrink. What a model said stays as it was recorded, less what is left out;
 - a replay whose record differs from code that agrees with itself: only the code that recorded it could record a smaller
   run, and that is not here. So only ticks are cut (`sim.replay.cut`).
 """
@@ -26,11 +26,10 @@ from ai.clients.base import LlmClient
 from ai.clients.faulty import Fault
 from ai.errors import AIError
 from ai.plan import Outcome
-from sim.actions import recorded_registry
-from sim.checks import Case, Check, Finding
+from scenarios.tactics.actions import recorded_registry
+from scenarios.tactics.equipment import Gear
+from scenarios.tactics.scenario import Scenario
 from sim.errors import ReplayError, ScenarioError, SimError
-from sim.gear import Gear
-from sim.plugins import Plugin
 from sim.replay.first import First
 from sim.replay.format import Attempt, Header, Tick, plain, runs
 from sim.replay.playback import RecordedPlanning
@@ -40,8 +39,9 @@ from sim.replay.second_pass import explained
 from sim.replay.shrink import SHRINKS, Shrink, parts
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter
-from sim.scenario import Scenario
-from sim.simulation import Simulation
+from sim.run.plugins import Plugin
+from sim.run.simulation import Simulation
+from sim.testing.checks import Case, Check, Finding
 
 RUNS: Final = 200
 """Candidates that are tried, unless told."""
@@ -348,7 +348,7 @@ def _left_of(tick: Tick, replies: Sequence[Reply], keys: Mapping[int, int] | Non
 
 
 def to_toml(scenario: Scenario) -> str:
-    """Write a scenario as TOML that `sim.scenario.load` reads back as the same scenario.
+    """Write a scenario as TOML that `scenarios.tactics.scenario.load` reads back as the same scenario.
 
     Raises:
         ScenarioError: it has no such form.

@@ -23,20 +23,20 @@ from ai.fallback import FallbackOrchestrator, drive
 from ai.plan import BatchPlans, Outcome, PlanBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.snapshot import SnapshotBatch
-from sim.actions import recorded_registry
-from sim.closing import Closing
+from scenarios.tactics.actions import recorded_registry
+from scenarios.tactics.equipment import Gear
+from scenarios.tactics.inputs import Input
+from scenarios.tactics.scenario import Scenario, tiers_of_teams
+from sim.engine.closing import Closing
 from sim.errors import ReplayError, Unsupported
-from sim.gear import Gear
-from sim.inputs import Input
-from sim.plugins import load_plugins
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
 from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
 from sim.replay.writer import ReplayWriter
-from sim.scenario import Scenario, tiers_of_teams
-from sim.simulation import Simulation, TickReport
-from sim.tiers import build_tiers
+from sim.run.planning_service import build_tiers
+from sim.run.plugins import load_plugins
+from sim.run.simulation import Simulation, TickReport
 
 NOTHING_RECORDED: Final = "the record has nothing for this agent"
 """Why a model tier has no plan for an agent that it was not asked for when the run was recorded."""

@@ -25,7 +25,7 @@ from typing import BinaryIO, Final, Literal, TypeAlias, TypeVar
 from pydantic import ValidationError
 
 from sim.errors import Corrupt, Incomplete, ReplayError, Unsupported
-from sim.explain import one_line
+from sim.messages import one_line
 from sim.replay.format import (
     END,
     FORMAT,

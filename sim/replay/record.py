@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.plan import Attempts, BatchPlans, LlmUsage, Outcome
-from sim.digest import state_digest
+from sim.engine.digest import state_digest
 from sim.errors import ReplayError
 from sim.replay.format import (
     ERROR_CHARS_MAX,
@@ -42,7 +42,7 @@ from sim.replay.format import (
 )
 
 if TYPE_CHECKING:
-    from sim.simulation import Simulation, TickReport
+    from sim.run.simulation import Simulation, TickReport
 
 HASH_CHARS: Final = 6
 """Hex digits of each hash in a tick's `state` and `columns`."""

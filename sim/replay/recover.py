@@ -8,17 +8,17 @@ from pathlib import Path
 
 from ai.clients.base import LlmClient
 from ai.prompt import PROMPT_VERSION
+from sim.engine.state import WorldState
 from sim.errors import Incomplete, ReplayError, Unsupported
-from sim.plugins import load_plugins
 from sim.replay.format import END, Header, Tick
 from sim.replay.playback import objection, scenario_at
 from sim.replay.reader import Progress, Source, is_packed, open_source, scan, untold
 from sim.replay.record import Totals, header_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import Recorder, ReplayWriter, Sink
-from sim.simulation import Simulation
-from sim.state import WorldState
-from sim.tiers import ModelOptions
+from sim.run.planning_service import ModelOptions
+from sim.run.plugins import load_plugins
+from sim.run.simulation import Simulation
 
 COPY_BYTES = 1 << 20
 """What is copied at once."""

@@ -19,9 +19,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from scenarios.tactics.scenario import Scenario
+from sim.engine.state import WorldState
 from sim.errors import Unsupported
-from sim.explain import one_line
-from sim.plugins import load_plugins
+from sim.messages import one_line
 from sim.replay.first import Again, First, first_difference, said
 from sim.replay.format import Header, Tick
 from sim.replay.playback import Playback
@@ -29,8 +30,7 @@ from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
-from sim.scenario import Scenario
-from sim.state import WorldState
+from sim.run.plugins import load_plugins
 
 TICKS_MAX: Final = 2_000
 """Ticks that are made again; in a longer replay they begin at a keyframe, if there is one."""

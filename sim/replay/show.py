@@ -13,15 +13,15 @@ from ai.encodings.base import Encoding
 from ai.plan import FallbackTier
 from ai.prompt import Asking, Detail
 from ai.snapshot import SnapshotBatch
-from sim.actions.base import Refused
-from sim.changes import changes
-from sim.components import ActionSteps, Progress, Status
+from scenarios.tactics.actions.base import Refused
+from scenarios.tactics.components import ActionSteps, Progress, Status
+from sim.engine.state import WorldState
+from sim.engine.state_diff import changes
 from sim.errors import ReplayError
 from sim.replay.format import Tick, keys_of, plain
 from sim.replay.playback import Playback
 from sim.replay.record import attempted
 from sim.replay.seek import ReplayFile
-from sim.state import WorldState
 
 FOLLOWED_TICKS_MAX: Final = 1000
 """Ticks for which a plan is followed at most."""

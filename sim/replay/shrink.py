@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from ai.actions import Role
-from sim.actions import default_registry
-from sim.scenario import GLYPHS, Scenario, terrain
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.scenario import GLYPHS, Scenario, terrain
 
 Data = dict[str, Any]
 KEYS: Final = ("agent", "target_id", "ally_id")

@@ -17,10 +17,10 @@ from typing import BinaryIO, Literal
 
 from ai.errors import AIError
 from ai.guard import take_escapes
-from sim.changes import changes
-from sim.codec import encode_state
+from sim.engine.codec import encode_state
+from sim.engine.state_diff import changes
 from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported, WorkerError
-from sim.explain import one_line
+from sim.messages import one_line
 from sim.replay.first import Cause, First, differing, first_difference, first_of, sentence_of, unchanged
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
 from sim.replay.keyframes import enter, state_of, unpacked
@@ -28,7 +28,7 @@ from sim.replay.playback import Playback, objection
 from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments
-from sim.workers import side_by_side
+from sim.run.workers import side_by_side
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from sim.replay.keyframes import keyframe_of
 from sim.replay.record import Totals, header_of, tick_of
 
 if TYPE_CHECKING:
-    from sim.simulation import Simulation, TickReport
+    from sim.run.simulation import Simulation, TickReport
 
 
 class Sink(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from sim.inputs import (
+from scenarios.tactics.inputs import (
     Act,
     Collapse,
     Control,
@@ -26,9 +26,9 @@ from sim.inputs import (
     SpawnWave,
     Spot,
 )
-from sim.parameters import NAMES
-from sim.plugins import Plugin
-from sim.scenario import Scenario
+from scenarios.tactics.parameters import NAMES
+from scenarios.tactics.scenario import Scenario
+from sim.run.plugins import Plugin
 
 TIERS: Final = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
 WORDS: Final = ("reach the door", "hold", "fall back")

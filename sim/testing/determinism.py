@@ -10,17 +10,17 @@ import numpy as np
 
 from ai.clients.base import LlmClient
 from ai.planners.emergency import Emergency
-from sim.checks import CHECKS, Case, Check, examine
-from sim.components import Position
-from sim.explain import suggestion
-from sim.plugins import Plugin, load_plugins
-from sim.scenario import Scenario, folder_of, load
-from sim.simulation import Simulation
+from scenarios.tactics.components import Position
+from scenarios.tactics.scenario import Scenario, folder_of, load
+from sim.messages import suggestion
+from sim.run.plugins import Plugin, load_plugins
+from sim.run.simulation import Simulation
+from sim.testing.checks import CHECKS, Case, Check, examine
 
 TICKS: Final = 20
 """Ticks that a scenario is run, unless told."""
 ALL: Final = tuple(check.name for check in CHECKS)
-"""Names of all checks of `sim.checks`, as `tickweave doctor` lists them."""
+"""Names of all checks of `sim.testing.checks`, as `tickweave doctor` lists them."""
 
 
 def assert_deterministic(
@@ -94,7 +94,7 @@ def case_of(
     plugins: Sequence[Plugin] = (),
     client: Callable[[], LlmClient] | None = None,
 ) -> Case:
-    """Return what the checks of `sim.checks` run, from a scenario or what names one."""
+    """Return what the checks of `sim.testing.checks` run, from a scenario or what names one."""
     if isinstance(scenario, Scenario):
         return Case(scenario, ticks, seed, plugins, None, client)
     loaded, folder = load(scenario), folder_of(scenario)

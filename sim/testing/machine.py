@@ -10,9 +10,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sim.columns import ColumnSpec, Component, limits, schema_of
-from sim.digest import state_digest
-from sim.world import System, World
+from sim.engine.columns import ColumnSpec, Component, limits, schema_of
+from sim.engine.digest import state_digest
+from sim.engine.world import System, World
 
 Values = dict[str, Any]
 """Values of one component of one entity, by column."""
@@ -81,7 +81,7 @@ class WorldMachine(RuleBasedStateMachine):
         models: what each should hold; `model` is the current one's.
         queued: commands since the last flush, for each world.
 
-    >>> from sim.columns import i16
+    >>> from sim.engine.columns import i16
     >>> class Purse(Component):
     ...     gold: i16
     >>> class Purses(WorldMachine):

@@ -9,7 +9,7 @@ from typing import Final
 
 from ai.errors import AIError
 from sim.errors import ReplayError, SimError
-from sim.explain import one_line, shown
+from sim.messages import one_line, shown
 from sim.replay import Replay, read, rerecord, verify
 from sim.replay.format import Tick
 from sim.replay.playback import NOTHING_RECORDED

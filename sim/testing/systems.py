@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from sim.checks import Case
-from sim.columns import Component
-from sim.digest import state_digest
-from sim.plugins import Plugin
-from sim.scenario import Scenario, load
+from scenarios.tactics.scenario import Scenario, load
+from sim.engine.columns import Component
+from sim.engine.digest import state_digest
+from sim.engine.world import System, World
+from sim.run.plugins import Plugin
+from sim.testing.checks import Case
 from sim.testing.determinism import TICKS, assert_passes, named
-from sim.world import System, World
 
 CHECKS: Final = ("guard", "rerun", "restore", "spawning", "bystanders")
-"""Checks of `sim.checks` that concern a system by itself."""
+"""Checks of `sim.testing.checks` that concern a system by itself."""
 NAME: Final = "checked"
 """What the plug-in is called that holds the system."""
 C = TypeVar("C", bound=Component)
@@ -29,7 +29,7 @@ def check_system(
     scenario: Scenario | None = None,
     ticks: int = TICKS,
 ) -> None:
-    """Check that a system keeps the rules of `sim.world.System`.
+    """Check that a system keeps the rules of `sim.engine.world.System`.
 
     It does the same again in a second run, from a snapshot in a fresh simulation at every tick, with agents created in
     another order and with agents beside them that nobody meets; it passes the guard; and it reads and writes only the

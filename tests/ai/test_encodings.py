@@ -18,7 +18,7 @@ from ai.legality import refusals
 from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
 from ai.plan import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch
-from sim.actions import default_registry
+from scenarios.tactics.actions import default_registry
 from sim.testing import batches, steps
 from sim.testing.planning import MAP_HEIGHT, MAP_WIDTH, inside, nested
 from tests.ai.gbnf import as_regex

@@ -22,7 +22,7 @@ from ai.plan import PlanBatch, Refusal
 from ai.prompt import Asking
 from ai.snapshot import SnapshotBatch
 from ai.testing import sample_snapshots
-from sim.actions import default_registry
+from scenarios.tactics.actions import default_registry
 
 BATCH = SnapshotBatch.from_snapshots(sample_snapshots())
 REGISTRY = default_registry()

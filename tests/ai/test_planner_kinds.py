@@ -23,7 +23,7 @@ from ai.planners.scripted import Script, Scripted
 from ai.planners.utility import Utility
 from ai.snapshot import SharedMap, SnapshotBatch
 from ai.testing import sample_snapshots
-from sim.actions import default_registry
+from scenarios.tactics.actions import default_registry
 
 REGISTRY = default_registry()
 BITS = 4

@@ -10,7 +10,7 @@ from pydantic import model_validator
 from ai.actions import ActionStep, ArgSpec, CellX, Role, ToolRegistry, ToolSpec
 from ai.errors import ParseError
 from ai.steps import StepReader, places, reader_of
-from sim.actions import default_registry
+from scenarios.tactics.actions import default_registry
 from tests.ai.strategies import small_registry, wide_registry
 
 REGISTRIES = [small_registry(), wide_registry(), default_registry()]

@@ -8,10 +8,10 @@ from ai.encodings import ENCODINGS
 from ai.planners.llm import LlmTier
 from ai.prompt import Asking
 from ai.snapshot import SnapshotBatch
-from sim.actions import default_registry
-from sim.perception import occupancy_of, perceive
-from sim.scenario import load
-from sim.simulation import Simulation
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.perception import occupancy_of, perceive
+from scenarios.tactics.scenario import load
+from sim.run.simulation import Simulation
 
 AGENTS = 50
 REGISTRY = default_registry()

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("ai/**/*.py"), *ROOT.glob("sim/**/*.py"), *ROOT.glob("scenarios/*.py")])
+SOURCES = sorted([*ROOT.glob("ai/**/*.py"), *ROOT.glob("sim/**/*.py"), *ROOT.glob("scenarios/**/*.py")])
 TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
-PLUGIN_FOLDERS = ("ai.clients", "ai.planners", "sim.actions")
+PLUGIN_FOLDERS = ("ai.clients", "ai.planners", "scenarios.tactics.actions")
 ENTRIES = (
-    "ai", "sim", "scenarios", "ai.testing", "sim.testing", "sim.cli", "sim.__main__", "sim.checks.child",
+    "ai", "sim", "scenarios", "ai.testing", "sim.testing", "sim.cli", "sim.__main__", "sim.testing.checks.child",
     "sim.replay.other_process", "sim.testing.plugin",
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.actions.base import Refused
+from scenarios.tactics.actions.base import Refused
 from tests.reference.stage import Stage
 from tests.support.marks import Reason, all_reasons, covers, name_of
 

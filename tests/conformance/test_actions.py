@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ai.actions import CellX, CellY, EnemyId
 from ai.errors import ContractError
-from sim.actions import discover
-from sim.actions.base import Action, Args, Codes, Refused, Rows, Turn, Walk
-from sim.components import Ammo, Inventory, Morale, Position, Stamina
-from sim.grid import Cells, Terrain
-from sim.rng import Purpose
+from scenarios.tactics.actions import discover
+from scenarios.tactics.actions.base import Action, Args, Codes, Refused, Rows, Turn, Walk
+from scenarios.tactics.components import Ammo, Inventory, Morale, Position, Stamina
+from scenarios.tactics.grid import Cells, Terrain
+from sim.engine.rng import Purpose
 from sim.testing import check_action
 
 clock = count()

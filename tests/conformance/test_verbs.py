@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from ai.actions import ToolSpec
-from sim import actions
-from sim.actions import base, default_registry
-from sim.actions.base import Action, Walk
-from sim.digest import state_digest
-from sim.frame import Frame
-from sim.perception import occupancy_of
-from sim.systems.cleanup import Cleanup
-from sim.systems.combat import Combat
-from sim.systems.execution import Execution
+from scenarios.tactics import actions
+from scenarios.tactics.actions import base, default_registry
+from scenarios.tactics.actions.base import Action, Walk
+from scenarios.tactics.perception import occupancy_of
+from scenarios.tactics.systems.cleanup import Cleanup
+from scenarios.tactics.systems.combat import Combat
+from scenarios.tactics.systems.execution import Execution
+from sim.engine.digest import state_digest
+from sim.run.tick_context import Frame
 from sim.testing.actions.arena import Arena
 from tests.conformance.verbs import CATEGORIES, PAGE, arenas, drawn, page
 
@@ -122,7 +122,7 @@ UNITS: Final = {
 }
 BY_NATURE: Final = {
     ("Strafe", 1.0, "cell"): "a step to the side is one cell",
-    ("MarkTarget", 16.0, "cell"): "`sim.awareness` hands marks on, which the kind does not know",
+    ("MarkTarget", 16.0, "cell"): "`scenarios.tactics.attention` hands marks on, which the kind does not know",
     ("QuickAttack", 4.0, "cell"): "the square, 16, stands in `reach2`",
 }
 """Numbers that no constant of the kind's code stands for, and why."""
@@ -140,7 +140,11 @@ def constants(kind: type[Action]) -> dict[str, float]:
     seen: set[Any] = set()
     while left:
         function = left.pop()
-        if not isinstance(function, FunctionType) or function in seen or "sim.actions" not in function.__module__:
+        if (
+            not isinstance(function, FunctionType)
+            or function in seen
+            or "scenarios.tactics.actions" not in function.__module__
+        ):
             continue
         seen.add(function)
         for name in function.__code__.co_names:
@@ -202,7 +206,8 @@ CHANGES: Final[dict[str, str]] = {
 }  # fmt: skip
 """What each kind is seen to change in the arenas, besides plans and cooldowns.
 
-Waiting is only for the time, and scanning for what perception then notices (`tests/sim/test_perception.py`).
+Waiting is only for the time, and scanning for what perception then notices
+(`tests/scenarios/tactics/test_perception.py`).
 """
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from ai.actions import ToolSpec
 from ai.prompt import _arguments
-from sim.actions import default_registry
-from sim.actions.base import Action, Refused, Walk
-from sim.components import Health
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.actions.base import Action, Refused, Walk
+from scenarios.tactics.components import Health
 from sim.testing.actions.arena import Arena, open_arena
 from sim.testing.actions.dice import Dice, arguments
 

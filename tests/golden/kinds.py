@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.components import Status
+from scenarios.tactics.components import Status
 from sim.replay.reader import Replay
 
 STEP, STATUS, PLANNED, KIND, LENGTH = COLUMNS = (

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sim.actions import default_registry
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.scenario import available
 from sim.replay import read, verify
-from sim.scenario import available
 from tests.golden.kinds import kinds_done
 
 FOLDER = Path(__file__).parents[2] / "replays" / "golden"

@@ -11,7 +11,7 @@ from ai.clients.llama_server import LlamaServerClient
 from ai.fallback import FallbackOrchestrator
 from ai.probe import probe
 from ai.testing import check_client, sample_snapshots
-from sim.actions import default_registry
+from scenarios.tactics.actions import default_registry
 
 MODEL = os.environ.get("TICKWEAVE_TEST_MODEL", "")
 pytestmark = [

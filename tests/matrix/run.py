@@ -24,7 +24,7 @@ UNAVAILABLE = {("3.13", "1.26"): "NumPy 1.26 has no build for Python 3.13"}
 NEEDED = ("hypothesis", "pytest", "pytest-xdist", "py-trees")
 CORPUS = ("tests/golden", "tests/properties/test_released.py")
 """What is run in every way: the recordings."""
-RUNS = ("tests/properties/test_determinism.py", "tests/sim/test_rng.py")
+RUNS = ("tests/properties/test_determinism.py", "tests/sim/engine/test_rng.py")
 """What is run once in every environment: it starts processes with other settings by itself."""
 DISPATCHED = (
     "import numpy as np; u = getattr(np, '_core', None) or np.core; u = u._multiarray_umath; "

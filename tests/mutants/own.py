@@ -15,20 +15,20 @@ from ai import actions, fallback, rule_conditions
 from ai.actions import fields, integers, registry
 from ai.parse import SlotScanner, scanner
 from ai.resilience import Admission, CircuitBreaker
-from sim import perception
-from sim.components import Cooldowns
-from sim.grid import Smoke
+from scenarios.tactics import perception
+from scenarios.tactics.components import Cooldowns
+from scenarios.tactics.grid import Smoke
+from scenarios.tactics.systems.combat import Combat
+from scenarios.tactics.systems.execution import Execution
+from sim.engine.rng import Rng
+from sim.engine.storage import Storage
+from sim.engine.world import World
 from sim.replay import reader
 from sim.replay.format import chain
 from sim.replay.keyframes import state_of
 from sim.replay.playback import Playback, RecordedPlanning, RecordedTier
 from sim.replay.record import HASH_CHARS
 from sim.replay.writer import Recorder
-from sim.rng import Rng
-from sim.storage import Storage
-from sim.systems.combat import Combat
-from sim.systems.execution import Execution
-from sim.world import World
 
 Patch = pytest.MonkeyPatch
 

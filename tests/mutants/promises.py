@@ -25,20 +25,20 @@ from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
 from ai.resilience import FAILURES_MAX
 from ai.snapshot import SnapshotBatch
-from sim.actions import default_registry
-from sim.checks import CHECKS, Case, examine
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.scenario import Scenario
+from sim.engine.rng import Rng, philox4x32
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import HASH_CHARS
-from sim.rng import Rng, philox4x32
-from sim.scenario import Scenario
-from sim.tiers import ModelOptions
+from sim.run.planning_service import ModelOptions
+from sim.testing.checks import CHECKS, Case, examine
 from tests.ai import test_registry, test_resilience
 from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
 from tests.reference.slow_scanner import SlowScanner
-from tests.sim import test_keyframes, test_recover, test_replay_seek
-from tests.sim.recordings import SCRIPT, framed, model, record, rules, scenario
+from tests.sim.replay import test_keyframes, test_recover, test_replay_seek
+from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 
 COLUMNS_EVERY = 8
 """Of the columns, which are altered here; `tests/properties` alters any."""

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from sim.checks import CHECKS, Case, Examined, examine
-from sim.checks.processes import dispatched
-from sim.plugins import load_plugins
-from sim.scenario import Scenario, load
+from scenarios.tactics.scenario import Scenario, load
+from sim.run.plugins import load_plugins
+from sim.testing.checks import CHECKS, Case, Examined, examine
+from sim.testing.checks.processes import dispatched
 
 HERE = Path(__file__).parent
 PLANTED = HERE / "planted"

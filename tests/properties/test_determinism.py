@@ -18,21 +18,21 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ai import MockBatchLlm
-from sim.actions import default_registry
-from sim.checks.bystanders import with_bystanders
-from sim.checks.parts import InParts
-from sim.checks.processes import dispatched
-from sim.columns import Component, i32
-from sim.components import Health, Position
-from sim.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
-from sim.plugins import Plugin
-from sim.rng import Purpose
-from sim.scenario import load
-from sim.simulation import Simulation
-from sim.state import WorldState
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.components import Health, Position
+from scenarios.tactics.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
+from scenarios.tactics.scenario import load
+from sim.engine.columns import Component, i32
+from sim.engine.rng import Purpose
+from sim.engine.state import WorldState
+from sim.engine.world import System, World
+from sim.run.planning_service import LivePlans
+from sim.run.plugins import Plugin
+from sim.run.simulation import Simulation
 from sim.testing import inputs, scenarios
-from sim.tiers import LivePlans
-from sim.world import System, World
+from sim.testing.checks.bystanders import with_bystanders
+from sim.testing.checks.parts import InParts
+from sim.testing.checks.processes import dispatched
 from tests.reference.lockstep import COLUMNS
 
 FEW = settings(max_examples=settings.default.max_examples // 5)
@@ -41,8 +41,8 @@ TICKS = 40
 PROGRAM = f"""
 import sys
 import numpy as np
-from sim.scenario import load
-from sim.simulation import Simulation
+from scenarios.tactics.scenario import load
+from sim.run.simulation import Simulation
 junk = [bytes(n) for n in range(int(sys.argv[1]))]
 core = getattr(np, "_core", None) or np.core
 on = [name for name in sys.argv[2].split() if core._multiarray_umath.__cpu_features__[name]]

@@ -24,12 +24,12 @@ from ai.resilience import RECOVERY_S, ResilientClient
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
 from sim.replay import read, rerecord, verify
+from sim.run.planning_service import ModelOptions
 from sim.testing import batches, fault_scripts, faults
 from sim.testing.replies import HOSTILE_TEXTS, INJECTION
-from sim.tiers import ModelOptions
 from tests.ai.strategies import agents, enemy, small_registry
 from tests.ai.virtual_time import clock, run
-from tests.sim.recordings import SCRIPT, record, scenario
+from tests.sim.replay.recordings import SCRIPT, record, scenario
 
 REGISTRY = small_registry()
 OVERSHOOT_S = 0.05

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.scripted import ScriptedClient
 from sim.replay import read
-from sim.tiers import ModelOptions
-from tests.sim.recordings import SCRIPT, record, scenario
+from sim.run.planning_service import ModelOptions
+from tests.sim.replay.recordings import SCRIPT, record, scenario
 
 FEW = settings(max_examples=max(8, settings.default.max_examples // 10))
 

@@ -17,7 +17,7 @@ from ai.clients.scripted import ScriptedClient
 from sim.errors import ScenarioError
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
-from tests.sim.recordings import framed, model, record, rules, scenario
+from tests.sim.replay.recordings import framed, model, record, rules, scenario
 
 Path = tuple[str | int, ...]
 

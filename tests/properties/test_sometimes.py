@@ -9,14 +9,14 @@ from pathlib import Path
 
 from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
-from sim.actions import default_registry
-from sim.inputs import Spawn
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.inputs import Spawn
 from sim.replay import Replay, read
 from sim.replay.record import failures, planned
 from sim.replay.writer import Recorder, ReplayWriter
-from sim.simulation import Simulation
-from sim.tiers import ModelOptions
-from tests.sim.recordings import SCRIPT, scenario
+from sim.run.planning_service import ModelOptions
+from sim.run.simulation import Simulation
+from tests.sim.replay.recordings import SCRIPT, scenario
 
 GOLDEN = Path(__file__).parents[2] / "replays" / "golden"
 WALKERS = ("MoveTo", "Scan")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
 from sim.replay.writer import Recorder, ReplayWriter
-from sim.simulation import Simulation
-from sim.tiers import ModelOptions
-from tests.sim.recordings import SCRIPT, scenario
+from sim.run.planning_service import ModelOptions
+from sim.run.simulation import Simulation
+from tests.sim.replay.recordings import SCRIPT, scenario
 
 PINNED = ModelOptions(shard_size=2, in_flight=2)
 

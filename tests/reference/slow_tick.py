@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sim.actions import default_registry
-from sim.components import COOLDOWN_GROUPS as GROUPS
-from sim.inputs import (
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.components import COOLDOWN_GROUPS as GROUPS
+from scenarios.tactics.inputs import (
     Act,
     Collapse,
     Control,
@@ -31,8 +31,8 @@ from sim.inputs import (
     Spawn,
     SpawnWave,
 )
-from sim.rng import philox4x32
-from sim.scenario import Scenario
+from scenarios.tactics.scenario import Scenario
+from sim.engine.rng import philox4x32
 from tests.reference import slow_things
 
 NONE = -(2**31)

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from sim.actions.base import Refused
-from sim.components import AGENT, COOLDOWN_GROUPS, Position, Progress, Status
-from sim.inputs import Input
-from sim.scenario import Scenario
-from sim.simulation import Simulation, TickReport
+from scenarios.tactics.actions.base import Refused
+from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Position, Progress, Status
+from scenarios.tactics.inputs import Input
+from scenarios.tactics.scenario import Scenario
+from sim.run.simulation import Simulation, TickReport
 from tests.reference.lockstep import Scripted
 from tests.reference.slow_tick import Plan, Step
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.actions.base import Refused
-from sim.scenario import Scenario, load
+from scenarios.tactics.actions.base import Refused
+from scenarios.tactics.scenario import Scenario, load
 from sim.testing import inputs, scenarios
 from sim.testing.arenas import TARGETS
 from tests.reference import slow_tick
@@ -21,14 +21,14 @@ from tests.reference.slow_things import NAMED
 from tests.reference.slow_tick import CODES, KIND_NAMES, PLAIN, RULED, Plan, Step
 
 SIZES = {
-    "sim.perception.PAIRS_AT_ONCE": 0,
-    "sim.perception.CLOSE_CELLS": 2,
-    "sim.grid.CELLS_AT_ONCE": 0,
-    "sim.grid.LINES_AT_ONCE": 0,
-    "sim.grid.FIELDS_CELLS_MAX": 0,
-    "sim.grid.TEAMS_INDEXED_MAX": 2,
-    "sim.storage.FEW_ROWS": 0,
-    "sim.rows.DENSE_KEYS_MAX": 3,
+    "scenarios.tactics.perception.PAIRS_AT_ONCE": 0,
+    "scenarios.tactics.perception.CLOSE_CELLS": 2,
+    "scenarios.tactics.grid.CELLS_AT_ONCE": 0,
+    "scenarios.tactics.grid.LINES_AT_ONCE": 0,
+    "scenarios.tactics.grid.FIELDS_CELLS_MAX": 0,
+    "scenarios.tactics.grid.TEAMS_INDEXED_MAX": 2,
+    "sim.engine.storage.FEW_ROWS": 0,
+    "sim.engine.rows.DENSE_KEYS_MAX": 3,
 }
 """From what size on the simulation goes other ways for speed, set so low that small worlds go them."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sim.scenario import Scenario, available, load
-from sim.simulation import Simulation
+from scenarios.tactics.scenario import Scenario, available, load
+from sim.run.simulation import Simulation
 
 NAMES = [name for name, _ in available()]
 SEEDS = 20

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.tactics.scenario import Scenario, load, tier_order, tiers_of_teams
 from sim.cli import invoke
 from sim.cli.common import OK, USAGE
 from sim.errors import ScenarioError
-from sim.scenario import Scenario, load, tier_order, tiers_of_teams
-from sim.simulation import Simulation
+from sim.run.simulation import Simulation
 from sim.versus import Game, Score, score, sides, tournament, wilson
 
 DUEL = """

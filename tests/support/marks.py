@@ -22,11 +22,13 @@ import pytest
 
 from ai import legality
 from ai.plan import Refusal
-from sim import director, explain, feed, parameters
-from sim.actions.base import Refused
-from sim.scenario import check_input
-from sim.systems import inputs
-from sim.systems.execution import Execution
+from scenarios.tactics import director, parameters
+from scenarios.tactics.actions.base import Refused
+from scenarios.tactics.scenario import check_input
+from scenarios.tactics.systems import inputs
+from scenarios.tactics.systems.execution import Execution
+from sim import messages
+from sim.run import input_sources
 from tests.support.sentences import handed, returned, said_by
 
 Reason = Refused | Refusal | str
@@ -44,7 +46,7 @@ def covers(*reasons: Reason) -> pytest.MarkDecorator:
 def sentences() -> frozenset[str]:
     """Return the sentences with which inputs are refused, `{}` for what is filled in."""
     answers = returned(inputs) | returned(director) | returned(parameters)
-    return frozenset(answers | handed(check_input, "problem") | handed(feed, "_complain"))
+    return frozenset(answers | handed(check_input, "problem") | handed(input_sources, "_complain"))
 
 
 def all_reasons() -> set[str]:
@@ -106,8 +108,8 @@ def keeping(claims: set[str | None]) -> Iterator[None]:
 
 _CALLS: dict[CodeType, Callable[[Any], list[Reason]]] = {
     Execution._refuse.__code__: lambda given: [Refused(int(code)) for code in np.unique(given["codes"])],
-    explain.problem.__code__: lambda given: [given["reason"]],
-    feed.Streamed._complain.__code__: lambda given: [given["reason"]],
+    messages.problem.__code__: lambda given: [given["reason"]],
+    input_sources.Streamed._complain.__code__: lambda given: [given["reason"]],
 }
 """Where refusals are made, and what the arguments say about why."""
 _RETURNS: dict[CodeType, Callable[[Any], list[Reason]]] = {

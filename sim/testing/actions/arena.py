@@ -15,8 +15,8 @@ import numpy as np
 from ai.actions import ARGS_MAX, ToolRegistry, ToolSpec
 from ai.plan import BatchPlans
 from ai.snapshot import SnapshotBatch
-from sim.actions.base import Action, Args, Rows, Turn
-from sim.components import (
+from scenarios.tactics.actions.base import Action, Args, Rows, Turn
+from scenarios.tactics.components import (
     ActionSteps,
     Ammo,
     Condition,
@@ -30,12 +30,12 @@ from sim.components import (
     Stamina,
     Status,
 )
-from sim.perception import occupancy_of
-from sim.rng import Purpose
-from sim.scenario import Scenario
-from sim.simulation import Simulation
+from scenarios.tactics.perception import occupancy_of
+from scenarios.tactics.scenario import Scenario
+from sim.engine.rng import Purpose
+from sim.engine.world import World
+from sim.run.simulation import Simulation
 from sim.testing.actions.dice import Dice, arguments
-from sim.world import World
 
 CLOSE_CELLS: Final = 7
 """Columns of the map that agents share in every second arena; in the others they have all of it."""

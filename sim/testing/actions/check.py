@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from ai.actions import ToolRegistry
-from sim.actions import discover
-from sim.actions.base import Action
+from scenarios.tactics.actions import discover
+from scenarios.tactics.actions.base import Action
 from sim.testing.actions.arena import Prepare, open_arena
 from sim.testing.actions.doing import check_own_rows
 from sim.testing.actions.looking import check_looking
@@ -18,7 +18,7 @@ ARENAS: Final = 8
 
 
 def check_action(kind: type[Action], *, arenas: int = ARENAS, prepare: Prepare | None = None) -> None:
-    """Check that an action kind keeps the rules of `sim.actions.base`.
+    """Check that an action kind keeps the rules of `scenarios.tactics.actions.base`.
 
     That is: it is legal for someone and does not fail where it says it is; it refuses with a reason; `refusals` and
     what else only looks reads only, judges every agent alone, and reads nothing of others that their actions may write

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ARGS_MAX, NONE, ArgSpec, ListShape, RecordShape, Role, Shape, TextShape, ToolSpec
-from sim.actions.base import Args
-from sim.components import Position, Team
-from sim.objects import Objects
-from sim.rng import Purpose, Rng
-from sim.simulation import Simulation
+from scenarios.tactics.actions.base import Args
+from scenarios.tactics.components import Position, Team
+from scenarios.tactics.map_objects import Objects
+from sim.engine.rng import Purpose, Rng
+from sim.run.simulation import Simulation
 
 
 class Dice:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.actions.base import Refused, Walk
-from sim.digest import state_digest
+from scenarios.tactics.actions.base import Refused, Walk
+from sim.engine.digest import state_digest
 from sim.testing.actions.arena import Arena
 from sim.testing.actions.looking import looked
 from sim.testing.actions.traces import check_asked, check_foreign

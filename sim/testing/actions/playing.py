@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from sim.actions.base import Turn
-from sim.components import Health
-from sim.digest import state_digest
-from sim.frame import Frame
-from sim.perception import occupancy_of
-from sim.systems.cleanup import Cleanup
-from sim.systems.combat import Combat
-from sim.systems.execution import Execution
-from sim.systems.upkeep import Upkeep
+from scenarios.tactics.actions.base import Turn
+from scenarios.tactics.components import Health
+from scenarios.tactics.perception import occupancy_of
+from scenarios.tactics.systems.cleanup import Cleanup
+from scenarios.tactics.systems.combat import Combat
+from scenarios.tactics.systems.execution import Execution
+from scenarios.tactics.systems.upkeep import Upkeep
+from sim.engine.digest import state_digest
+from sim.run.tick_context import Frame
 from sim.testing.actions.arena import Arena
 from sim.testing.actions.stock import check_sane, check_stock, stock_of
 from sim.testing.actions.verdict import fails_as

@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.components import Ammo, Arsenal, Health, Inventory, Kit, Morale, Position, Stamina
-from sim.objects import Gives, Objects, Yields
-from sim.reinforcements import reserves_of
-from sim.simulation import Simulation
+from scenarios.tactics.components import Ammo, Arsenal, Health, Inventory, Kit, Morale, Position, Stamina
+from scenarios.tactics.map_objects import Gives, Objects, Yields
+from scenarios.tactics.reinforcements import reserves_of
+from sim.engine.world import World
+from sim.run.simulation import Simulation
 from sim.testing.actions.verdict import must
-from sim.world import World
 
 ON_MAP: Final = -1
 """The key that stands for what lies or stands on the map."""

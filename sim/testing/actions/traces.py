@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.actions.base import Rows, Turn
-from sim.changes import changes
-from sim.components import Position
-from sim.state import WorldState
+from scenarios.tactics.actions.base import Rows, Turn
+from scenarios.tactics.components import Position
+from sim.engine.state import WorldState
+from sim.engine.state_diff import changes
 from sim.testing.actions.arena import Arena
 from sim.testing.actions.verdict import must
 

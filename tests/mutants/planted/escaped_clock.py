@@ -6,8 +6,8 @@ import time
 from typing import Any
 
 from ai.guard import escape
-from sim.columns import Component, i32
-from sim.world import System, World
+from sim.engine.columns import Component, i32
+from sim.engine.world import System, World
 
 
 class Mood(Component):

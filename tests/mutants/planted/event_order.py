@@ -6,8 +6,8 @@ from typing import Any
 
 import esper
 
-from sim.columns import Component, i32
-from sim.world import System, World
+from sim.engine.columns import Component, i32
+from sim.engine.world import System, World
 
 
 class Mood(Component):

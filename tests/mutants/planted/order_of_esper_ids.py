@@ -7,8 +7,8 @@ from typing import Any
 
 import esper
 
-from sim.columns import Component, i32
-from sim.world import Row, System, World
+from sim.engine.columns import Component, i32
+from sim.engine.world import Row, System, World
 
 
 class Mood(Component):

@@ -8,7 +8,7 @@ from ai.actions import ToolRegistry
 from ai.plan import Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.snapshot import SnapshotBatch
-from sim.rng import Purpose, Rng
+from sim.engine.rng import Purpose, Rng
 
 
 class Bug:

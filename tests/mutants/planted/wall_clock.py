@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sim.columns import Component, i32
-from sim.world import System, World
+from sim.engine.columns import Component, i32
+from sim.engine.world import System, World
 
 
 class Mood(Component):

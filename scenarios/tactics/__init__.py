@@ -1,0 +1,1 @@
+"""The tactical game: squads on a grid map."""

@@ -1,0 +1,458 @@
+"""What an action kind is in the simulation: its step, its legality and its effect, for many agents at once.
+
+A kind subclasses `Action` (it takes a set time, then has its effect) or `Walk` (it goes on until it arrives). The
+executor calls, for all agents whose current step is of that kind:
+
+    refusals   read only: why each may not, now (`Refused`); asked when a step starts and again before its effect
+    begin      when the step starts: writes to the actor's own row only
+    effect     when its time is over: writes to the actor's own row, or through the turn (`harm`, `mend`, smoke, and
+               what `turn.afflictions` offers)
+
+All of them read the state at the start of the execution phase and leave conflicts to the turn, which resolves them at
+once at the end of the phase; so the order in which kinds and agents are visited cannot matter. So no kind reads of
+another agent what kinds write in this phase: rounds, kit, stamina, morale, guard, cooldowns, progress.
+
+Rows are agents, ascending; `args` is `[ARGS_MAX, m] int32`, one column an agent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any, ClassVar, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import NONE, ActionStep, CellX, CellY
+from scenarios.tactics.components import (
+    COOLDOWN_GROUPS,
+    Ammo,
+    Cooldowns,
+    Kit,
+    Position,
+    Progress,
+    Stamina,
+    Status,
+    Team,
+)
+from scenarios.tactics.conditions import Afflictions
+from scenarios.tactics.grid import LINE_MAX, UNREACHABLE, Cells, Grid, Occupancy
+from scenarios.tactics.terrain_edits import Reshaping
+from sim.engine.rng import Rng
+from sim.engine.world import World
+from sim.run.tick_context import Stage
+
+Rows = NDArray[np.intp]
+Args = NDArray[np.int32]
+Codes = NDArray[np.int8]
+
+
+NEVER: Final = np.int32(2**31 - 1)
+"""The score of a step that cannot be taken."""
+NEIGHBOURS: Final = np.arange(4, dtype=np.int32)[:, None]
+"""The places of neighbours in the order N, W, E, S."""
+UNKNOWN: Final = -2
+"""What has not been looked for yet in a turn."""
+
+
+class Refused(IntEnum):
+    """Why a step may not run now; stored in `Progress.refusal`."""
+
+    NO = 0
+    TARGET_GONE = 1
+    NOT_HOSTILE = 2
+    OUT_OF_RANGE = 3
+    NO_SIGHT = 4
+    NO_AMMO = 5
+    NO_ITEM = 6
+    NO_STAMINA = 7
+    NOTHING_TO_DO = 8
+    UNREACHABLE = 9
+    NO_COVER = 10
+    BLOCKED = 11
+    DOWN = 12
+    NO_RESERVES = 13
+    UNUSABLE = 14
+    FULL = 15
+    NO_BUDGET = 16
+
+
+def ticks_of_ms(ms: NDArray[np.int32], ticks_per_second: int) -> NDArray[np.int64]:
+    """Return the ticks that some milliseconds take, rounded up, at least one."""
+    return np.maximum(-(-ms.astype(np.int64) * ticks_per_second // 1000), 1)
+
+
+def ticks_of_s(seconds: float, ticks_per_second: int) -> int:
+    """Return the ticks that a constant number of seconds takes, rounded up on the millisecond, at least one."""
+    return max(-(-round(seconds * 1000) * ticks_per_second // 1000), 1)
+
+
+class Aims(NamedTuple):
+    """At whom agents' current steps are aimed, one place an agent of the world; worked out at once for all who aim.
+
+    `key` is the target's (`NONE`: does not aim), `code` why it is none whatever the reach (gone, a friend, hidden).
+    """
+
+    key: NDArray[np.int32]
+    code: Codes
+    distance2: NDArray[np.int32]
+
+
+@dataclass(slots=True)
+class Turn:
+    """One execution phase: what actions read, and the effects that are resolved when all have spoken."""
+
+    world: World
+    stage: Stage
+    occupancy: Occupancy
+    tick: int
+    harmed: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    walks: list[tuple[Rows, Cells]] = field(default_factory=list)
+    finished: list[Rows] = field(default_factory=list)
+    clouds: list[Cells] = field(default_factory=list)
+    laid: list[tuple[Rows, NDArray[np.int32], Cells]] = field(default_factory=list)
+    reshaped: list[Reshaping] = field(default_factory=list)
+    uses: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    rewritten: list[tuple[Rows, int, NDArray[np.int32]]] = field(default_factory=list)
+    calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
+    aims: Aims | None = None
+    afflictions: Afflictions = field(init=False)
+    notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    grid: Grid = field(init=False)
+    rng: Rng = field(init=False)
+    ticks_per_second: int = field(init=False)
+    position: Position = field(init=False)
+    progress: Progress = field(init=False)
+    team: NDArray[np.int8] = field(init=False)
+    _from_north: Cells = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Open what nearly every kind reads."""
+        self.grid, self.rng, self.ticks_per_second = self.stage.grid, self.stage.rng, self.stage.ticks_per_second
+        self.position, self.progress, self.team = self.world[Position], self.world[Progress], self.world[Team].id
+        self.afflictions = Afflictions(self.world, self.tick)
+        self._from_north = self.grid.neighbours - self.grid.neighbours[0]
+
+    def cells(self, rows: Rows) -> Cells:
+        """Return the cells on which agents stand."""
+        return self.occupancy.cells[rows]
+
+    def note(self, name: str) -> NDArray[np.int64]:
+        """Return what a kind has noted under a name of its own, one number a row, `UNKNOWN` at first.
+
+        For what is asked in `refusals` and again in `begin`: it needs to be worked out only once.
+        """
+        if name not in self.notes:
+            self.notes[name] = np.full(self.world.n, UNKNOWN, np.int64)
+        return self.notes[name]
+
+    def target_rows(self, keys: NDArray[np.int32]) -> Rows:
+        """Return the rows of agent keys, -1 for those that are gone."""
+        return self.world.rows_of(keys)
+
+    def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int32]:
+        """Return squared distances between agents, pair by pair; the largest map's still fit 32 bits."""
+        x, y = self.position.x, self.position.y
+        dx, dy = x[rows] - x[others], y[rows] - y[others]
+        return dx * dx + dy * dy
+
+    def seconds(self, seconds: float) -> int:
+        """Return the ticks that a constant number of seconds takes."""
+        return ticks_of_s(seconds, self.ticks_per_second)
+
+    def payload(self, index: int) -> bytes:
+        """Return the lists and records of a step by the index that stands in its arguments."""
+        return self.stage.payloads[index]
+
+    def ready_at(self, group: str) -> NDArray[np.int32]:
+        """Return the tick from which each agent may use a cooldown group again. Reads only; `cool` writes."""
+        ready: NDArray[np.int32] = self.world[Cooldowns].ready_at[COOLDOWN_GROUPS.index(group)]
+        return ready
+
+    def cool(self, rows: Rows, group: str, ticks: Any) -> None:
+        """Let a cooldown group of some agents rest for some ticks from now on, one number or one an agent."""
+        cooldowns, place = self.world[Cooldowns], COOLDOWN_GROUPS.index(group)
+        cooldowns.groups[rows] = np.maximum(cooldowns.groups[rows], np.int8(place + 1))
+        cooldowns.ready_at[place, rows] = self.tick + ticks
+
+    def harm(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
+        """Let agents lose hit points when the phase is resolved; harm from several adds up."""
+        self.harmed.append((rows, amounts))
+
+    def mend(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
+        """Let agents gain hit points when the phase is resolved, up to their maximum."""
+        self.mended.append((rows, amounts))
+
+    def rewrite(self, rows: Rows, place: int, values: NDArray[np.int32]) -> None:
+        """Write an argument of agents' current steps at the end of the phase, and let their tries count anew."""
+        self.rewritten.append((rows, place, values))
+
+    def deliver(self, rows: Rows, units: NDArray[np.int64]) -> None:
+        """Count units as delivered by the agents' teams."""
+        objectives = self.stage.objectives
+        np.add.at(objectives.delivered, self.team[rows], units.astype(np.int32))
+        objectives.stamp += 1
+
+    def call(self, rows: Rows, counts: NDArray[np.int32]) -> None:
+        """Ask for agents from the pools of the callers' teams."""
+        self.calls.append((rows, counts))
+
+    def walk(self, rows: Rows, cells: Cells) -> None:
+        """Ask for a step onto neighbouring cells; -1 means that the agent found no way on."""
+        self.walks.append((rows, cells))
+
+    def around(self, rows: Rows) -> Cells:
+        """Return the cells around agents, `[4, m]` in the order N, W, E, S."""
+        return self.cells(rows) + self.grid.neighbours[:, None]
+
+    def descend(self, around: Cells, scores: NDArray[np.int32], now: NDArray[np.int32] | int) -> Cells:
+        """Return of each agent's neighbours the free one with the lowest score below `now`; -1 if there is none.
+
+        `around` and `scores` are `[4, m]` in the order N, W, E, S, which decides between equal scores; they are below
+        `2**29` where they are below `now`, and used up. Free means: not a wall and nobody on it at the start of the
+        phase.
+        """
+        shut = scores >= now
+        shut |= self.occupancy.closed[around]
+        scores <<= 2
+        scores += NEIGHBOURS
+        np.copyto(scores, NEVER, where=shut)
+        best = np.minimum.reduce(scores, axis=0)
+        wanted: Cells = around[0] + self._from_north[best & 3]
+        stuck = best == NEVER
+        if np.count_nonzero(stuck):
+            wanted[stuck] = -1
+        return wanted
+
+    def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
+        """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
+        dx, dy = self.position.x[rows] - x, self.position.y[rows] - y
+        # One cell farther along d makes its square 2 * d + 1 larger: nearer when d < 0, farther when d >= 0.
+        along = np.concatenate([dy, dx, -dx, -dy] if away else [-dy, -dx, dx, dy]).reshape(4, -1)
+        return self.descend(self.around(rows), along, 1 if away else 0)
+
+    def along(self, rows: Rows, goals: Cells) -> Cells:
+        """Return the free neighbour that is nearest to each agent's goal on foot; -1 if none is nearer."""
+        around, here = self.around(rows), self.cells(rows)
+        if _all_same(goals):
+            distance = self.grid.field(int(goals[0]))
+            return self.descend(around, distance[around], distance[here])
+        found = np.full(len(rows), -1, np.int64)
+        for goal in np.unique(goals).tolist():
+            members, distance = (goals == goal).nonzero()[0], self.grid.field(goal)
+            beside = around[:, members]
+            found[members] = self.descend(beside, distance[beside], distance[here[members]])
+        return found
+
+    def steps_to(self, rows: Rows, goals: Cells) -> NDArray[np.int32]:
+        """Return the walking distance from agents to their goals; `UNREACHABLE` where there is no way."""
+        here = self.cells(rows)
+        if _all_same(goals):
+            return self.grid.field(int(goals[0]))[here]
+        found = np.full(len(rows), UNREACHABLE, np.int32)
+        for goal in np.unique(goals).tolist():
+            members = (goals == goal).nonzero()[0]
+            found[members] = self.grid.field(goal)[here[members]]
+        return found
+
+
+def _all_same(goals: Cells) -> bool:
+    """Return whether all walk to one goal, as most often."""
+    return len(goals) > 0 and not np.count_nonzero(goals != goals[0])
+
+
+class Action(ActionStep):
+    """An action kind that takes a set time and then has its effect.
+
+    `group` names the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`), `cooldown_s` how long that
+    lasts from the effect on, `duration_s` the time the step takes; the effect comes at its end.
+    """
+
+    group: ClassVar[str] = ""
+    duration_s: ClassVar[float] = 0.0
+
+    @classmethod
+    def ticks(cls, turn: Turn, args: Args) -> Any:
+        """Return how many ticks the step takes, one number or one an agent, at least 1."""
+        return turn.seconds(cls.duration_s)
+
+    @classmethod
+    def cooldown(cls, turn: Turn, args: Args) -> Any:
+        """Return the ticks for which its group rests from the effect on, one number or one an agent."""
+        return turn.seconds(cls.cooldown_s)
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Return why each agent may not do it now, `[m] int8` of `Refused`. Reads only."""
+        return np.zeros(len(rows), np.int8)
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what happens when the step starts; most kinds do nothing."""
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what the step is for."""
+        raise NotImplementedError(cls.__name__)
+
+
+class Walk(Action):
+    """An action kind that moves its agent cell by cell until it arrives; then it has its effect, if it has any.
+
+    `cells_per_second` sets the pace; an agent that finds no way on `TRIES_MAX` times in a row is refused as blocked.
+    """
+
+    category: ClassVar[str] = "movement"
+    cells_per_second: ClassVar[int] = 5
+
+    @classmethod
+    def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
+        """Return the ticks between two cells, one number or one an agent."""
+        return period_of(cls.cells_per_second, turn.ticks_per_second)
+
+    @classmethod
+    def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Return who is where it wanted to be (or has lost what it went for), `[m]`.
+
+        Reads only, but that a kind may note in its agents' own steps how far they have come.
+        """
+        raise NotImplementedError(cls.__name__)
+
+    @classmethod
+    def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
+        """Return the neighbouring cell each agent wants next, its own to stay, -1 if it finds none. Reads only."""
+        raise NotImplementedError(cls.__name__)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what happens on arrival; most walks are only for getting there."""
+
+
+class Throw(Action):
+    """An action kind that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
+
+    x: CellX
+    y: CellY
+    group: ClassVar[str] = "throw"
+    cooldown_s: ClassVar[float] = 8.0
+    item: ClassVar[str] = ""
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse who has none, and cells too far away or out of sight."""
+        far, hidden = aimed_at(turn, rows, args, THROW_CELLS * THROW_CELLS)
+        return first_of(
+            (lacks(turn, rows, cls.item), Refused.NO_ITEM), (far, Refused.OUT_OF_RANGE), (hidden, Refused.NO_SIGHT)
+        )
+
+
+THROW_CELLS: Final = 8
+"""How far a thing flies, cells."""
+TRIES_MAX: Final = 8
+"""Steps in a row that a walking agent may fail to take before its plan is refused as blocked."""
+
+
+def period_of(cells_per_second: int, ticks_per_second: int) -> int:
+    """Return the ticks between two cells at a pace, rounded up, at least 1."""
+    return max(-(-ticks_per_second // cells_per_second), 1)
+
+
+def first_of(*checks: tuple[NDArray[np.bool_], Refused]) -> Codes:
+    """Return the code of the first check that fails for each agent, `Refused.NO` where none does."""
+    found = np.zeros(len(checks[0][0]), np.int8)
+    for failed, code in reversed(checks):
+        if np.count_nonzero(failed):
+            found[failed] = code.value
+    return found
+
+
+def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True) -> Codes:
+    """Judge a target: is it alive, an enemy (or a friend), near enough and in sight?"""
+    return judged_targets(turn, rows, keys, reach2, hostile=hostile)[0]
+
+
+def judged_targets(
+    turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True
+) -> tuple[Codes, NDArray[np.int32]]:
+    """Judge targets as `target_refusals` does; return that and their squared distances (anything for the gone)."""
+    aims = turn.aims
+    if aims is None or not hostile or np.count_nonzero(aims.key[rows] != keys):
+        return _judged(turn, rows, keys, reach2, hostile=hostile)
+    codes, distance2 = aims.code[rows], aims.distance2[rows]
+    far = distance2 > reach2
+    if np.count_nonzero(far):
+        far &= (codes == Refused.NO.value) | (codes == Refused.NO_SIGHT.value)
+        codes[far] = Refused.OUT_OF_RANGE.value
+    return codes, distance2
+
+
+def aims_of(turn: Turn, rows: Rows, keys: NDArray[np.int32]) -> Aims:
+    """Judge the enemies that agents aim at, as far as sight lines reach."""
+    n = turn.world.n
+    aims = Aims(np.full(n, NONE, np.int32), np.zeros(n, np.int8), np.zeros(n, np.int32))
+    aims.key[rows] = keys
+    aims.code[rows], aims.distance2[rows] = _judged(turn, rows, keys, LINE_MAX * LINE_MAX, hostile=True)
+    return aims
+
+
+def _judged(
+    turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool
+) -> tuple[Codes, NDArray[np.int32]]:
+    others = turn.target_rows(keys)
+    # The row of one that is gone is -1 and reads some other agent's columns; what they say does not count.
+    gone = others < 0
+    mine, theirs = turn.team[rows], turn.team[others]
+    wrong_side = mine == theirs if hostile else mine != theirs
+    distance2 = turn.distance2(rows, others)
+    far = distance2 > reach2
+    if np.count_nonzero(gone | far):
+        hidden = np.zeros(len(rows), np.bool_)
+        look = (~(gone | far)).nonzero()[0]
+        hidden[look] = ~turn.grid.sees(turn.cells(rows[look]), turn.cells(others[look]))
+    else:
+        hidden = ~turn.grid.sees(turn.cells(rows), turn.cells(others))
+    codes = first_of(
+        (gone, Refused.TARGET_GONE),
+        (wrong_side, Refused.NOT_HOSTILE),
+        (far, Refused.OUT_OF_RANGE),
+        (hidden, Refused.NO_SIGHT),
+    )
+    return codes, distance2
+
+
+def aimed_at(turn: Turn, rows: Rows, args: Args, reach2: Any) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Judge a cell (the first two arguments): is it too far away, and is it a wall or out of sight?"""
+    dx = args[0].astype(np.int64) - turn.position.x[rows]
+    dy = args[1].astype(np.int64) - turn.position.y[rows]
+    far: NDArray[np.bool_] = dx * dx + dy * dy > reach2
+    target = turn.grid.cell(args[0], args[1])
+    hidden = np.zeros(len(rows), np.bool_)
+    look = (~far).nonzero()[0]
+    hidden[look] = turn.grid.wall[target[look]] | ~turn.grid.sees(turn.cells(rows[look]), target[look])
+    return far, hidden
+
+
+def lacks(turn: Turn, rows: Rows, item: str) -> NDArray[np.bool_]:
+    """Return who has none of an item of `Kit`."""
+    held: NDArray[np.int16] = getattr(turn.world[Kit], item)
+    return held[rows] <= 0
+
+
+def no_rounds(turn: Turn, rows: Rows, rounds: int) -> NDArray[np.bool_]:
+    """Return who has too few rounds in the weapon."""
+    return turn.world[Ammo].rounds[rows] < rounds
+
+
+def tired(turn: Turn, rows: Rows, stamina: int) -> NDArray[np.bool_]:
+    """Return who has too little breath for something."""
+    return turn.world[Stamina].value[rows] < stamina
+
+
+def refuse(world: World, rows: Rows, codes: Codes | int, tick: int) -> None:
+    """End plans that cannot go on, and say why; the planning system asks again after a pause."""
+    progress = world[Progress]
+    progress.status[rows] = Status.REFUSED
+    progress.refusal[rows] = codes
+    progress.waiting_since[rows] = tick

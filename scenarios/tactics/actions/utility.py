@@ -1,0 +1,224 @@
+"""Utility: looking around, waiting, provoking, helping who is down, and using abilities and what stands on the map.
+
+What things on the map do is data (`scenarios.tactics.map_objects`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Literal
+
+import numpy as np
+
+from ai.actions import AbilityName, AllyId, Distance, EnemyId, ObjectId, Seconds
+from scenarios.tactics.actions.base import (
+    Action,
+    Args,
+    Codes,
+    Refused,
+    Rows,
+    Turn,
+    first_of,
+    target_refusals,
+    ticks_of_ms,
+)
+from scenarios.tactics.actions.defensive import Ability
+from scenarios.tactics.actions.offensive import MELEE_DISTANCE2
+from scenarios.tactics.components import Health, Inventory, Squad
+from scenarios.tactics.grid import Terrain
+from scenarios.tactics.map_objects import Gives, Heals, Opens, Takes, Yields
+from scenarios.tactics.terrain_edits import Reshaping
+
+PROVOKE_CELLS: Final = 8
+"""How far a taunt or a distraction carries, cells."""
+TAUNT_S: Final = 5.0
+"""How long a taunt draws attention, seconds."""
+REVIVE_HP: Final = 20
+"""Hit points with which someone gets up again; AstraWeave's."""
+
+
+class Scan(Action):
+    """Look around for a second: you notice an enemy within so many cells the moment it can be seen."""
+
+    act: Literal["Scan"] = "Scan"
+    radius: Distance = 10
+    group: ClassVar[str] = "scan"
+    cooldown_s: ClassVar[float] = 5.0
+    duration_s: ClassVar[float] = 1.0
+    gives: ClassVar[tuple[str, ...]] = ("informed",)
+    usual: ClassVar[Mapping[str, float]] = {"radius": 10}
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Nothing is left to do: perception has checked every tick for whoever scans."""
+
+
+class Wait(Action):
+    """Stay where you are for some seconds."""
+
+    act: Literal["Wait"] = "Wait"
+    duration: Seconds = 1.0
+
+    @classmethod
+    def ticks(cls, turn: Turn, args: Args) -> Any:
+        """Return the ticks that the seconds asked for take."""
+        return ticks_of_ms(args[0], turn.ticks_per_second)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Waiting has no effect but the time."""
+
+
+class Taunt(Action):
+    """Provoke an enemy at most eight cells away in sight: it plans anew and minds you first for five seconds."""
+
+    act: Literal["Taunt"] = "Taunt"
+    target_id: EnemyId
+    group: ClassVar[str] = "provoke"
+    cooldown_s: ClassVar[float] = 6.0
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse targets that are gone, friends, too far away, hidden, or down."""
+        return minding(turn, rows, args, PROVOKE_CELLS * PROVOKE_CELLS)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Draw the target's attention to oneself, wherever one goes."""
+        turn.afflictions.taunt(rows, turn.target_rows(args[0]), turn.seconds(TAUNT_S))
+
+
+class Revive(Action):
+    """Help a friend who is down, on one of the eight cells around, back to its feet with 20 hit points."""
+
+    act: Literal["Revive"] = "Revive"
+    ally_id: AllyId
+    duration_s: ClassVar[float] = 3.0
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse friends who are gone, too far away or not down, and enemies."""
+        judged = target_refusals(turn, rows, args[0], MELEE_DISTANCE2, hostile=False)
+        others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
+        up = (judged == Refused.NO.value) & (turn.world[Health].hp[others] > 0)
+        return np.where(up, np.int8(Refused.NOTHING_TO_DO), judged)
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Give hit points; who has some again gets up at the end of the tick."""
+        turn.mend(turn.target_rows(args[0]), np.full(len(rows), REVIVE_HP, np.int32))
+
+
+class UseAbility(Ability):
+    """Use one of your abilities by its name."""
+
+    act: Literal["UseAbility"] = "UseAbility"
+    ability_name: AbilityName
+    category: ClassVar[str] = "utility"
+    group: ClassVar[str] = "ability"
+    cooldown_s: ClassVar[float] = 10.0
+    cost: ClassVar[str] = "what the ability costs"
+
+
+class Interact(Action):
+    """Do what a thing on your cell or one of the eight around is for: open, take, heal, gather, deliver."""
+
+    act: Literal["Interact"] = "Interact"
+    target_id: ObjectId
+    category: ClassVar[str] = "utility"
+    group: ClassVar[str] = "gear"
+    cooldown_s: ClassVar[float] = 1.0
+    duration_s: ClassVar[float] = 1.0
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        """Refuse things that are gone, out of reach, empty or not for this team, and what would do nothing."""
+        world, objects = turn.world, turn.stage.objects
+        place = objects.places(args[0])
+        gone = place < 0
+        if gone.all():
+            return np.full(len(rows), Refused.TARGET_GONE.value, np.int8)
+        at = np.where(gone, 0, place)
+        dx, dy = objects.x[at] - turn.position.x[rows], objects.y[at] - turn.position.y[rows]
+        health, cargo, squad = world[Health], world[Inventory].cargo, world[Squad].id
+        idle, full, foreign = objects.left[at] == 0, np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        for what in np.unique(objects.what[at]).tolist():
+            who = objects.what[at] == what
+            effect = objects.specs[what].effect if what >= 0 else None
+            match effect:
+                case Heals():
+                    idle[who] |= health.hp[rows[who]] >= health.hp_max[rows[who]]
+                case Yields():
+                    full[who] = cargo[rows[who]] >= turn.stage.gear.load_max[squad[rows[who]]]
+                case Takes():
+                    idle[who] |= cargo[rows[who]] <= 0
+                    if effect.team is not None:
+                        teams = [team.name for team in turn.stage.scenario.teams]
+                        foreign[who] = turn.team[rows[who]] != teams.index(effect.team)
+        return first_of(
+            (gone, Refused.TARGET_GONE),
+            (dx * dx + dy * dy > MELEE_DISTANCE2, Refused.OUT_OF_RANGE),
+            (foreign, Refused.UNUSABLE),
+            (idle, Refused.NOTHING_TO_DO),
+            (full, Refused.FULL),
+        )
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Ask for it; all that is asked of things is settled together."""
+        turn.uses.append((rows, args[0]))
+
+
+def settle_uses(turn: Turn) -> None:
+    """Do what things are for; where several want the last of something, the lowest key gets it, the others nothing."""
+    rows, ids = (np.concatenate(parts) for parts in zip(*turn.uses, strict=True))
+    order = np.argsort(rows)
+    rows, ids = rows[order], ids[order]
+    world, objects, gear = turn.world, turn.stage.objects, turn.stage.gear
+    place = objects.places(ids)
+    what = objects.what[place]
+    wanted = np.ones(len(rows), np.int32)
+    cargo, room = world[Inventory].cargo, gear.load_max[world[Squad].id[rows]]
+    kinds = np.unique(what).tolist()
+    for kind in kinds:
+        spec = objects.specs[kind].effect if kind >= 0 else None
+        if isinstance(spec, Gives | Yields):
+            wanted[what == kind] = spec.each
+        if isinstance(spec, Yields):
+            who = what == kind
+            wanted[who] = np.minimum(wanted[who], room[who] - cargo[rows[who]])
+    got = objects.draw(place, wanted)
+    for kind in kinds:
+        who = (what == kind) & (got > 0)
+        users, amount = rows[who], got[who]
+        if kind < 0:
+            gear.give(world, -1 - kind, users, amount)
+            continue
+        match objects.specs[kind].effect:
+            case Opens() as opening:
+                for user in users.tolist():
+                    x, y = np.meshgrid(
+                        np.arange(opening.x, opening.x + opening.width),
+                        np.arange(opening.y, opening.y + opening.height),
+                    )
+                    turn.reshaped.append(Reshaping(user, ((turn.grid.cell(x.ravel(), y.ravel()), Terrain.FLOOR),)))
+            case Gives() as giving:
+                gear.give(world, gear.items.index(giving.item), users, amount)
+            case Heals() as healing:
+                turn.mend(users, np.full(len(users), healing.amount, np.int32))
+            case Yields():
+                cargo[users] += amount.astype(np.int16)
+            case Takes():
+                turn.deliver(users, cargo[users].astype(np.int64))
+                cargo[users] = 0
+
+
+def minding(turn: Turn, rows: Rows, args: Args, reach2: int) -> Codes:
+    """Judge an enemy that is to mind something: it must be in reach and sight, and on its feet."""
+    judged = target_refusals(turn, rows, args[0], reach2)
+    others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
+    down = (judged == Refused.NO.value) & (turn.world[Health].hp[others] <= 0)
+    return np.where(down, np.int8(Refused.DOWN), judged)
+
+
+KINDS: Final[tuple[type[Action], ...]] = (Interact, Revive, Scan, Taunt, UseAbility, Wait)

@@ -1,0 +1,132 @@
+"""What conditions change in what agents know: marks reach beyond sight, attention reorders, states are seen."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.tactics.components import Attention, Condition, Conditions, Position, Squad, Team
+from scenarios.tactics.grid import SIGHT_MAX, Occupancy
+from scenarios.tactics.reinforcements import reserves_of
+from sim.engine.world import World
+
+Rows = NDArray[np.intp]
+
+MARK_CELLS: Final = SIGHT_MAX
+"""How far from a marked enemy a team still knows where it is, cells."""
+MINDED: Final = 1023
+"""The farthest that a squared distance from what draws attention counts."""
+ENEMYS: Final = sum(
+    1 << held.value for held in (Condition.DODGE, Condition.DOWN, Condition.PARRY, Condition.SUPPRESSED)
+)
+"""Bits of the conditions that an enemy shows to everyone."""
+MARK_BIT: Final = 1 << Condition.MARKED.value
+FOCUS_BIT: Final = 1 << Condition.FOCUS.value
+
+
+def with_marked(world: World, occupancy: Occupancy, rows: Rows, *seen: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """Add the enemies near enough that the teams of `rows` have marked to the enemies they see.
+
+    Pairs come and go as viewers, others (rows) and squared distances.
+    """
+    viewer, other, distance2 = seen
+    conditions, position, team = world[Conditions], world[Position], world[Team].id
+    marked = (conditions.until[Condition.MARKED.value] > world.tick).nonzero()[0]
+    if not len(marked):
+        return seen
+    asked = np.zeros(world.n, np.bool_)
+    asked[rows] = True
+    enemy, knower = occupancy.near(marked, np.full(len(marked), MARK_CELLS), hostile=True)
+    known = asked[knower] & (conditions.marked_by[enemy] == team[knower])
+    known &= ~np.isin(knower * world.n + enemy, viewer * world.n + other)
+    enemy, knower = enemy[known], knower[known]
+    dx, dy = position.x[enemy] - position.x[knower], position.y[enemy] - position.y[knower]
+    return (
+        np.concatenate([viewer, knower]),
+        np.concatenate([other, enemy]),
+        np.concatenate([distance2, dx * dx + dy * dy]),
+    )
+
+
+def as_minded(
+    world: World, viewer: Rows, other: Rows, distance2: NDArray[np.int32]
+) -> tuple[Rows, Rows, NDArray[np.int32]]:
+    """Return pairs of agents and enemies with the distances by which the agents order them.
+
+    That is the distance from themselves; with 0 for the enemy that taunts them, and the distance from the cell where
+    something distracts them.
+    """
+    attention, position = world[Attention], world[Position]
+    drawn = attention.until > world.tick
+    if not np.count_nonzero(drawn):
+        return viewer, other, distance2
+    minds = drawn[viewer]
+    minded = np.where(minds & (attention.key[viewer] == world.keys[other]), 0, distance2)
+    dx, dy = position.x[other] - attention.x[viewer], position.y[other] - attention.y[viewer]
+    minded = np.where(minds & (attention.x[viewer] >= 0), np.minimum(dx * dx + dy * dy, MINDED), minded)
+    return viewer, other, minded.astype(np.int32)
+
+
+def held_by(world: World) -> NDArray[np.int32] | None:
+    """Return each agent's conditions as bits, bit `c` for `Condition(c)`, `[n]`; None where nobody is under any."""
+    until = world[Conditions].until > world.tick
+    if not np.count_nonzero(until):
+        return None
+    bits = np.int32(1) << np.arange(len(until), dtype=np.int32)
+    held: NDArray[np.int32] = (until * bits[:, None]).sum(0, dtype=np.int32)
+    return held
+
+
+def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the bits of the conditions that each viewer knows of another, pair by pair.
+
+    Of a friend, all. Of an enemy everyone sees whether it dodges, is down, parries or is suppressed; a team knows of
+    its marks, a squad of its focus.
+    """
+    bits = held[others]
+    if not np.count_nonzero(bits):
+        return bits
+    conditions, team = world[Conditions], world[Team].id
+    kept = np.where(team[viewers] == team[others], -1, ENEMYS)
+    kept |= MARK_BIT * (conditions.marked_by[others] == team[viewers])
+    kept |= FOCUS_BIT * (conditions.focused_by[others] == world[Squad].id[viewers])
+    known: NDArray[np.int32] = (bits & kept).astype(np.int32)
+    return known
+
+
+def stance(in_cover: NDArray[np.bool_], held: NDArray[np.int32] | None) -> NDArray[np.int32]:
+    """Return the positions in `STANCE_NAMES` of agents on such cells under such conditions (None: under none)."""
+    low = in_cover.astype(np.int32)
+    if held is None:
+        return low
+    low |= held >> Condition.AMBUSH.value & 1
+    found: NDArray[np.int32] = np.where(held >> Condition.DOWN.value & 1, np.int32(2), low)
+    return found
+
+
+def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, NDArray[Any]]:
+    """Return columns of a snapshot batch on the agents' own conditions, attention, squad and reserves.
+
+    A column is left out where nothing of the kind is there.
+    """
+    found: dict[str, NDArray[Any]] = {"reserves": reserves_of(world).left[world[Team].id[rows]].astype(np.int32)}
+    attention = world[Attention]
+    drawn = attention.until[rows] > world.tick
+    if np.count_nonzero(drawn):
+        found["taunter"] = np.where(drawn, attention.key[rows], -1).astype(np.int64)
+        found["drawn_x"] = np.where(drawn, attention.x[rows], -1).astype(np.int32)
+        found["drawn_y"] = np.where(drawn, attention.y[rows], -1).astype(np.int32)
+    if held is None:
+        return found
+    found["conditions"] = held[rows]
+    calling = (held & (1 << Condition.CALLING.value)).nonzero()[0]
+    if len(calling):
+        squad = world[Squad].id
+        lowest = np.full(int(squad.max()) + 1, -1, np.int64)
+        lowest[squad[calling[::-1]]] = world.keys[calling[::-1]]
+        caller = lowest[squad[rows]]
+        caller[caller == world.keys[rows]] = -1
+        found["caller"] = caller
+    return found

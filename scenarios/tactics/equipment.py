@@ -1,0 +1,203 @@
+"""What agents carry and can do, as data: weapons, items and abilities by name, and the tables that actions read.
+
+Names are positions in sorted tables, the same that a step's names are looked up in (`Gear.names`). Three items are in
+every scenario: `smokes`, `explosives` and `medkits`, which agents hold in `Kit`; those that a scenario declares are
+held in `Inventory`, in name order.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from ai.actions import Role
+from scenarios.tactics.components import ITEMS_MAX, SLOTS_MAX, Arsenal, Inventory, Kit, Squad
+from sim.engine.world import World
+
+if TYPE_CHECKING:
+    from scenarios.tactics.scenario import Archetype, Scenario
+
+Amount = Annotated[int, Field(ge=0, le=10_000)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class WeaponSpec(_Part):
+    """A weapon: how far it reaches, how well it hits, what it does to a kind's damage, and rounds in a magazine."""
+
+    reach: Annotated[int, Field(ge=1, le=16)] = 8
+    accuracy: Annotated[int, Field(ge=0, le=1000)] = 700
+    damage_permille: Annotated[int, Field(ge=0, le=10_000)] = 1000
+    magazine: Annotated[int, Field(ge=0, le=1000)] = 30
+
+
+class ItemSpec(_Part):
+    """An item and what it does for who uses it: `amount` hit points, stamina, morale or rounds; or nothing.
+
+    `smoke` and `blast` are as those of grenades, where the item is used or lands.
+    """
+
+    effect: Literal["none", "heal", "stamina", "morale", "ammo", "smoke", "blast"] = "none"
+    amount: Amount = 0
+
+
+class AbilitySpec(_Part):
+    """An ability: what it does, what it costs, and how long it rests afterwards.
+
+    `shield` halves harm for `seconds`; `evade` makes hard to hit for `seconds`; `mend` gives `amount` hit points to all
+    friends within `cells`, oneself included; `stamina` and `morale` give oneself `amount`; `smoke` hides oneself;
+    `reveal` marks all enemies seen within `cells` for `seconds`.
+    """
+
+    kind: Literal["defensive", "utility"] = "utility"
+    effect: Literal["shield", "evade", "mend", "stamina", "morale", "smoke", "reveal"]
+    amount: Amount = 0
+    seconds: Annotated[int, Field(ge=1, le=600)] = 3
+    cells: Annotated[int, Field(ge=1, le=16)] = 3
+    stamina: Annotated[int, Field(ge=0, le=100)] = 0
+    cooldown_s: Annotated[int, Field(ge=1, le=3600)] = 10
+
+
+class Effect(IntEnum):
+    """What items and abilities do."""
+
+    NONE = 0
+    HEAL = 1
+    STAMINA = 2
+    MORALE = 3
+    AMMO = 4
+    SMOKE = 5
+    BLAST = 6
+    SHIELD = 7
+    EVADE = 8
+    MEND = 9
+    REVEAL = 10
+
+
+DEFAULT_ITEMS: Final = {
+    "smokes": ItemSpec(effect="smoke"),
+    "explosives": ItemSpec(effect="blast"),
+    "medkits": ItemSpec(effect="heal", amount=20),
+}
+"""Items of every scenario, by the column of `Kit` that counts them."""
+
+Ints = NDArray[np.int64]
+
+
+def _column(values: list[int]) -> Ints:
+    return np.array(values, np.int64)
+
+
+class Gear:
+    """The tables of a scenario: one row a weapon, item or ability, in name order; and what each squad may use.
+
+    `slots [squads, SLOTS_MAX]` has the weapons that a squad's agents carry (-1: none), `can [squads, abilities]` what
+    they are able to do, `load_max [squads]` how many units of cargo they carry.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        items = {**DEFAULT_ITEMS, **scenario.items}
+        self.weapons = tuple(sorted(scenario.weapons))
+        self.items = tuple(sorted(items))
+        self.abilities = tuple(sorted(scenario.abilities))
+        self.own_items = tuple(name for name in self.items if name not in DEFAULT_ITEMS)
+        weapons = [scenario.weapons[name] for name in self.weapons]
+        self.reach = _column([weapon.reach for weapon in weapons])
+        self.accuracy = _column([weapon.accuracy for weapon in weapons])
+        self.damage = _column([weapon.damage_permille for weapon in weapons])
+        self.magazine = _column([weapon.magazine for weapon in weapons])
+        self.item_effect = _column([Effect[items[name].effect.upper()] for name in self.items])
+        self.item_amount = _column([items[name].amount for name in self.items])
+        abilities = [scenario.abilities[name] for name in self.abilities]
+        self.defensive = np.array([ability.kind == "defensive" for ability in abilities], np.bool_)
+        self.ability_effect = _column([Effect[ability.effect.upper()] for ability in abilities])
+        self.ability_amount = _column([ability.amount for ability in abilities])
+        self.ability_ticks = _column([ability.seconds * scenario.ticks_per_second for ability in abilities])
+        self.ability_cells = _column([ability.cells for ability in abilities])
+        self.ability_stamina = _column([ability.stamina for ability in abilities])
+        self.ability_rest = _column([ability.cooldown_s * scenario.ticks_per_second for ability in abilities])
+        squads = [squad for team in scenario.teams for squad in team.squads]
+        archetypes = [scenario.archetypes[squad.archetype] for squad in squads]
+        self.slots = np.full((len(squads), SLOTS_MAX), -1, np.int64)
+        self.can = np.zeros((len(squads), len(self.abilities)), np.bool_)
+        self.load_max = _column([archetype.carry for archetype in archetypes])
+        for row, archetype in enumerate(archetypes):
+            self.slots[row, : len(archetype.weapons)] = [self.weapons.index(name) for name in archetype.weapons]
+            self.can[row, [self.abilities.index(name) for name in archetype.abilities]] = True
+
+        self.has_cargo = any(thing.effect.kind == "yield" for thing in (*scenario.map.objects, *scenario.map.scattered))
+        self.holding_names = (*self.own_items, *self.weapons, *self.abilities, *(["cargo"] if self.has_cargo else []))
+
+    @property
+    def names(self) -> dict[Role, tuple[str, ...]]:
+        """The tables that a registry looks names up in."""
+        return {Role.WEAPON: self.weapons, Role.ITEM: self.items, Role.ABILITY: self.abilities}
+
+    def holdings(self, world: World, rows: NDArray[np.intp]) -> dict[str, Any]:
+        """Return the columns of a snapshot batch that tell what agents have besides `Kit`.
+
+        Items count pieces and `cargo` units; a weapon is 1 if it is carried and 2 in hand, an ability 1.
+        """
+        if not self.holding_names:
+            return {}
+        inventory, arsenal, squad = world[Inventory], world[Arsenal], world[Squad].id[rows]
+        carried = self.slots[squad]
+        hand = np.where(arsenal.slots[rows] > 0, carried[np.arange(len(rows)), arsenal.hand[rows]], -1)
+        weapons = np.arange(len(self.weapons))
+        columns = [
+            inventory.count[: len(self.own_items), rows].T,
+            (carried[:, :, None] == weapons).any(1).astype(np.int32) + (hand[:, None] == weapons),
+            self.can[squad],
+            inventory.cargo[rows][:, None] if self.has_cargo else np.zeros((len(rows), 0), np.int32),
+        ]
+        return {"holding": np.concatenate(columns, axis=1).astype(np.int32), "holding_names": self.holding_names}
+
+    def held(self, world: World, item: int, rows: NDArray[np.intp]) -> NDArray[np.int16]:
+        """Return how many of an item agents hold, `[m]`."""
+        held: NDArray[np.int16] = self._counts(world, item)[rows]
+        return held
+
+    def give(self, world: World, item: int, rows: NDArray[np.intp], count: Any) -> None:
+        """Let agents, each named once, hold more of an item, or fewer."""
+        self._counts(world, item)[rows] += np.asarray(count, np.int16)
+        name = self.items[item]
+        if name not in DEFAULT_ITEMS:
+            kinds = world[Inventory].kinds
+            kinds[rows] = np.maximum(kinds[rows], self.own_items.index(name) + 1)
+
+    def _counts(self, world: World, item: int) -> NDArray[np.int16]:
+        name = self.items[item]
+        counts: NDArray[np.int16] = (
+            getattr(world[Kit], name) if name in DEFAULT_ITEMS else world[Inventory].count[self.own_items.index(name)]
+        )
+        return counts
+
+
+def starting_gear(scenario: Scenario, archetype: Archetype) -> dict[str, dict[str, Any]]:
+    """Return the values of `Ammo`, `Arsenal`, `Inventory` and `Weapon` for fresh agents of an archetype."""
+    own = sorted(scenario.items)
+    count = np.zeros(ITEMS_MAX, np.int16)
+    for name, pieces in archetype.items.items():
+        count[own.index(name)] = pieces
+    used = max((own.index(name) + 1 for name in archetype.items), default=0)
+    carried = [scenario.weapons[name] for name in archetype.weapons]
+    first = (
+        carried[0] if carried else WeaponSpec(
+            reach=archetype.reach, accuracy=archetype.accuracy, magazine=archetype.magazine
+        )
+    )  # fmt: skip
+    rounds = np.zeros(SLOTS_MAX, np.int16)
+    for slot, weapon in enumerate(carried[1:], 1):
+        rounds[slot] = weapon.magazine
+    return {
+        "Ammo": {"rounds": first.magazine, "magazine": first.magazine, "reserve": archetype.reserve},
+        "Arsenal": {"slots": len(carried), "rounds": rounds},
+        "Inventory": {"kinds": used, "count": count},
+        "Weapon": {"reach": first.reach, "accuracy": first.accuracy, "damage": first.damage_permille},
+    }

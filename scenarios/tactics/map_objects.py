@@ -1,0 +1,218 @@
+"""Things on the map: what stands there from the start, as scenario data, and what lies there because it was dropped.
+
+Each has an id that is never used again. What stands on the map never goes away, even when nothing is left in it; what
+lies there goes when it is taken up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from ai.actions import CELLS_MAX, KEY_MAX
+from ai.snapshot import OBJECTS_MAX
+from scenarios.tactics.components import Position, Senses
+from scenarios.tactics.equipment import Gear
+from scenarios.tactics.grid import Grid, Occupancy
+from scenarios.tactics.inputs import CellIndex, Name, Rect
+from sim.engine.world import World
+
+ENDLESS: Final = -1
+"""What is left of a thing that never runs out."""
+PAIRS_AT_ONCE: Final = 1_000_000
+"""Pairs of agents and things that are looked at together."""
+
+Rows = NDArray[np.intp]
+Ints = NDArray[np.int32]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Opens(_Part):
+    """Turns a rectangle of cells into floor: a door, a lever."""
+
+    kind: Literal["open"] = "open"
+    x: CellIndex
+    y: CellIndex
+    width: Annotated[int, Field(ge=1, le=CELLS_MAX)] = 1
+    height: Annotated[int, Field(ge=1, le=CELLS_MAX)] = 1
+
+
+class Gives(_Part):
+    """Hands out so many of an item each time: a crate, a cache."""
+
+    kind: Literal["give"] = "give"
+    item: Name
+    each: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class Heals(_Part):
+    """Gives back hit points: a first-aid post."""
+
+    kind: Literal["heal"] = "heal"
+    amount: Annotated[int, Field(ge=1, le=10_000)] = 20
+
+
+class Yields(_Part):
+    """Gives so many units of cargo each time: a resource."""
+
+    kind: Literal["yield"] = "yield"
+    each: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+class Takes(_Part):
+    """Takes all cargo and counts it as delivered by the agent's team (`team`: of that one only): a store, an exit."""
+
+    kind: Literal["take"] = "take"
+    team: Name | None = None
+
+
+class _Thing(_Part):
+    kind: Name
+    effect: Annotated[Opens | Gives | Heals | Yields | Takes, Field(discriminator="kind")]
+    stock: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+
+
+class MapObject(_Thing):
+    """A thing on the map: what it is called, where it is, what it does, and how much is in it (default: no end)."""
+
+    x: CellIndex
+    y: CellIndex
+
+
+class Scattered(_Thing):
+    """So many things alike, each on a cell of the area that the run's seed draws."""
+
+    area: Rect
+    count: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Objects:
+    """Holds the things of a world by ascending id. A resource of the world.
+
+    `what [m]` is a place in `specs`, or -1 - item for an item that lies there; `left [m]` is how much is in
+    it.
+
+    Args:
+        standing: what stands on the map at the start (`scenarios.tactics.scenario.place_things`).
+        gear: the scenario's items.
+    """
+
+    name = "Objects"
+
+    def __init__(self, standing: Sequence[MapObject], gear: Gear) -> None:
+        self.specs: Sequence[MapObject] = standing
+        self.kinds = tuple(sorted({thing.kind for thing in standing} | set(gear.items)))
+        self._kind_of_spec = [self.kinds.index(thing.kind) for thing in standing]
+        self._kind_of_item = [self.kinds.index(item) for item in gear.items]
+        self.id: Ints = np.arange(len(standing), dtype=np.int32)
+        self.what: Ints = np.arange(len(standing), dtype=np.int32)
+        self.x: Ints = np.array([thing.x for thing in standing], np.int32)
+        self.y: Ints = np.array([thing.y for thing in standing], np.int32)
+        self.left: Ints = np.array([ENDLESS if t.stock is None else t.stock for t in standing], np.int32)
+        self.next_id = len(standing)
+        self.stamp = 0
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return one row a thing, and the id that the next one gets."""
+        return {
+            "id": self.id,
+            "what": self.what,
+            "x": self.x,
+            "y": self.y,
+            "left": self.left,
+            "next_id": np.array([self.next_id], np.int32),
+        }
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take over columns that `columns` gave."""
+        for name in ("id", "what", "x", "y", "left"):
+            setattr(self, name, columns[name].copy())
+        self.next_id = int(columns["next_id"][0])
+        self.stamp += 1
+
+    def places(self, ids: Ints) -> Rows:
+        """Return where things stand in the columns, -1 for those that are gone."""
+        if not len(self.id):
+            return np.full(len(ids), -1, np.intp)
+        found = np.minimum(np.searchsorted(self.id, ids), len(self.id) - 1)
+        return np.where(self.id[found] == ids, found, -1)
+
+    def kind_of(self, places: Rows) -> Ints:
+        """Return what things are called, as positions in `kinds`."""
+        table = np.array([*self._kind_of_spec, *self._kind_of_item[::-1]], np.int32)
+        return table[self.what[places]]
+
+    def lay(self, items: NDArray[np.integer[Any]], x: Ints, y: Ints) -> None:
+        """Let one piece of each item lie on a cell, in the order given."""
+        room = min(len(items), KEY_MAX - self.next_id)
+        new = np.arange(self.next_id, self.next_id + room, dtype=np.int32)
+        self.id = np.concatenate([self.id, new])
+        self.what = np.concatenate([self.what, (-1 - items[:room]).astype(np.int32)])
+        self.x, self.y = np.concatenate([self.x, x[:room]]), np.concatenate([self.y, y[:room]])
+        self.left = np.concatenate([self.left, np.ones(room, np.int32)])
+        self.next_id += room
+        self.stamp += 1
+
+    def draw(self, places: Rows, wanted: Ints) -> Ints:
+        """Take from things what agents want, the first asked first, and return what each got."""
+        left = np.where(self.left[places] == ENDLESS, KEY_MAX, self.left[places]).astype(np.int64)
+        order = np.argsort(places, kind="stable")
+        ranked, asked = places[order], wanted[order].astype(np.int64)
+        before = np.cumsum(asked) - asked
+        first = np.searchsorted(ranked, ranked)
+        got = np.zeros(len(places), np.int64)
+        got[order] = np.clip(left[order] - (before - before[first]), 0, asked)
+        limited = self.left[places] != ENDLESS
+        np.subtract.at(self.left, places[limited], got[limited].astype(np.int32))
+        taken_up = (self.what < 0) & (self.left == 0)
+        if taken_up.any():
+            for name in ("id", "what", "x", "y", "left"):
+                setattr(self, name, getattr(self, name)[~taken_up])
+        self.stamp += 1
+        return got.astype(np.int32)
+
+
+def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> dict[str, Any]:
+    """Return the columns of a snapshot batch that tell what things agents see, nearest first, ties by id."""
+    if not len(objects):
+        return {}
+    count = len(objects)
+    found = np.full((len(rows), OBJECTS_MAX), -1, np.int64)
+    cells = grid.cell(objects.x, objects.y)
+    x, y, sight = world[Position].x, world[Position].y, world[Senses].sight
+    step = max(PAIRS_AT_ONCE // count, 1)
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        dx, dy = objects.x - x[part][:, None], objects.y - y[part][:, None]
+        distance2 = dx * dx + dy * dy
+        viewer, thing = (distance2 <= (sight[part].astype(np.int32) ** 2)[:, None]).nonzero()
+        clear = grid.sees(occupancy.cells[part[viewer]], cells[thing])
+        viewer, thing = viewer[clear], thing[clear]
+        order = np.lexsort((thing, distance2[viewer, thing], viewer))
+        viewer, thing = viewer[order], thing[order]
+        place = np.arange(len(viewer)) - np.searchsorted(viewer, viewer)
+        near = place < OBJECTS_MAX
+        found[start + viewer[near], place[near]] = thing[near]
+    there = found >= 0
+    listed = {
+        "object": objects.id,
+        "object_kind": objects.kind_of(np.arange(count)),
+        "object_x": objects.x,
+        "object_y": objects.y,
+        "object_state": objects.left,
+    }
+    columns: dict[str, Any] = {
+        name: np.where(there, column[found], -1 if name == "object" else 0).astype(np.int32)
+        for name, column in listed.items()
+    }
+    return {**columns, "object_kinds": objects.kinds}

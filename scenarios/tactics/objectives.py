@@ -1,0 +1,378 @@
+"""What teams are after, as data, and how far they have come: one class a kind, judged on whole columns.
+
+An objective is open until it is done or has failed; both are final. It is judged once a tick, after combat and before
+the dead leave, by who is alive at that moment. Its `progress` counts towards its `target`: agents, ticks or units.
+Adding a kind is adding a class and its name in `Objective`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from scenarios.tactics.components import Health, Position, Squad, Team
+from scenarios.tactics.inputs import Name
+from sim.engine.world import World
+from sim.messages import problem
+
+OBJECTIVES_MAX: Final = 16
+"""Objectives of one team."""
+RADIUS_MAX: Final = 64
+"""Farthest from a place that still counts as there, cells."""
+COUNT_MAX: Final = 1_000_000
+"""Agents, ticks, units or points that an objective may name."""
+
+Text = Annotated[str, Field(min_length=1, max_length=300)]
+Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
+Points = Annotated[int, Field(ge=0, le=COUNT_MAX)]
+Radius = Annotated[int, Field(ge=0, le=RADIUS_MAX)]
+Cell = tuple[int, int]
+NOWHERE: Final[Cell] = (-1, -1)
+"""The goal of who has none."""
+
+
+class State(IntEnum):
+    """Where an objective stands."""
+
+    OPEN = 0
+    DONE = 1
+    FAILED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Muster:
+    """Who is alive and where, as objectives see it: columns `[n]`, and numbers of the names that objectives use.
+
+    `delivered` are the units each team has delivered so far, `[teams]`.
+    """
+
+    x: NDArray[np.int32]
+    y: NDArray[np.int32]
+    team: NDArray[np.int8]
+    squad: NDArray[np.int16]
+    alive: NDArray[np.bool_]
+    delivered: NDArray[np.int32]
+    places: Mapping[str, Cell]
+    teams: Mapping[str, int]
+    squads: Mapping[str, int]
+
+    def ours(self, team: int, squad: str | None = None) -> NDArray[np.bool_]:
+        """Return who is alive of a team, or of one squad."""
+        members: NDArray[np.bool_] = self.team == team if squad is None else self.squad == self.squads[squad]
+        return self.alive & members
+
+    def at(self, place: str, radius: int) -> NDArray[np.bool_]:
+        """Return who is alive within so many cells of a place."""
+        x, y = self.places[place]
+        dx, dy = self.x - x, self.y - y
+        return self.alive & (dx * dx + dy * dy <= radius * radius)
+
+
+class Judged(NamedTuple):
+    """What one tick did to an objective; `leaving` are those who leave the map through it, `[n]`."""
+
+    progress: int
+    state: State = State.OPEN
+    leaving: NDArray[np.bool_] | None = None
+
+
+class _Objective(BaseModel):
+    """What every objective has: words for the agents, whether victory needs it, and what it is worth.
+
+    `text` is what agents read; without it they read a short sentence made from the other keys. A team wins when all
+    its required objectives are done, and loses when one of them fails. `points` are for its being done, `points_each`
+    for each unit of progress.
+
+    Class variables: `says` is that short sentence, with keys in braces; `counts` the key that holds the progress at
+    which it is done (none: 1).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    says: ClassVar[str]
+    counts: ClassVar[str | None] = None
+
+    text: Text | None = None
+    required: bool = True
+    points: Points = 10
+    points_each: Points = 0
+
+    @property
+    def target(self) -> int:
+        """The progress at which it is done: agents, ticks or units."""
+        return 1 if self.counts is None else int(getattr(self, self.counts))
+
+    @property
+    def sentence(self) -> str:
+        """The words for agents where none are given."""
+        return self.says.format(**dict(self))
+
+    @abstractmethod
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
+        """Return the progress after this tick; only asked while the objective is open."""
+
+
+class Eliminate(_Objective):
+    """Nobody is left of another team, or of all others."""
+
+    kind: Literal["eliminate"] = "eliminate"
+    team: Name | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The words for agents where none are given."""
+        return f"eliminate {self.team or 'the enemy'}"
+
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+        """Done when none of them is alive."""
+        hostile = muster.team != team if self.team is None else muster.team == muster.teams[self.team]
+        left = bool((muster.alive & hostile).any())
+        return Judged(0) if left else Judged(1, State.DONE)
+
+
+class Reach(_Objective):
+    """So many of the team (or of one squad), or such a share of those alive, are at a place at one moment."""
+
+    says: ClassVar[str] = "reach {place}"
+    kind: Literal["reach"] = "reach"
+    place: Name
+    radius: Radius = 2
+    squad: Name | None = None
+    count: Count = 1
+    share_percent: Annotated[int, Field(ge=1, le=100)] | None = None
+
+    @property
+    def target(self) -> int:
+        """Agents, or the share of them in percent."""
+        return self.count if self.share_percent is None else self.share_percent
+
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+        """Done when enough are there."""
+        ours = muster.ours(team, self.squad)
+        there = int((ours & muster.at(self.place, self.radius)).sum())
+        if self.share_percent is not None:
+            there = there * 100 // max(int(ours.sum()), 1)
+        return Judged(there, State.DONE if there >= self.target else State.OPEN)
+
+
+class Hold(_Objective):
+    """Someone of the team is at a place for so many ticks in all.
+
+    Ticks with an enemy there count only if `contested`.
+    """
+
+    says: ClassVar[str] = "hold {place}"
+    counts: ClassVar[str | None] = "ticks"
+    kind: Literal["hold"] = "hold"
+    place: Name
+    radius: Radius = 3
+    ticks: Count
+    contested: bool = False
+
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
+        """One tick more when the place is held."""
+        there = muster.at(self.place, self.radius)
+        mine = muster.team == team
+        held = bool((there & mine).any()) and (self.contested or not (there & ~mine).any())
+        progress += held
+        return Judged(progress, State.DONE if progress >= self.ticks else State.OPEN)
+
+
+class Escort(_Objective):
+    """So many of a squad are at a place alive; it fails when fewer are left."""
+
+    says: ClassVar[str] = "escort {squad} to {place}"
+    counts: ClassVar[str | None] = "count"
+    kind: Literal["escort"] = "escort"
+    squad: Name
+    place: Name
+    radius: Radius = 2
+    count: Count = 1
+
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+        """Done when enough are there, failed when too few live."""
+        charges = muster.ours(team, self.squad)
+        there = int((charges & muster.at(self.place, self.radius)).sum())
+        if there >= self.count:
+            return Judged(there, State.DONE)
+        return Judged(there, State.FAILED if int(charges.sum()) < self.count else State.OPEN)
+
+
+class Extract(_Objective):
+    """So many of the team (or of one squad) leave the map at a place; it fails when too few are left for that.
+
+    Whoever stands there while it is open leaves: extracted, not dead.
+    """
+
+    says: ClassVar[str] = "extract at {place}"
+    counts: ClassVar[str | None] = "count"
+    kind: Literal["extract"] = "extract"
+    place: Name
+    radius: Radius = 2
+    squad: Name | None = None
+    count: Count = 1
+
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
+        """Count who leaves."""
+        ours = muster.ours(team, self.squad)
+        leaving = ours & muster.at(self.place, self.radius)
+        progress += int(leaving.sum())
+        if progress >= self.count:
+            return Judged(progress, State.DONE, leaving)
+        left = int(ours.sum()) - int(leaving.sum())
+        return Judged(progress, State.FAILED if progress + left < self.count else State.OPEN, leaving)
+
+
+class Defend(_Objective):
+    """A place, a squad or the team itself is kept until so many ticks of the run have passed.
+
+    A place is lost when an enemy is there and nobody of the team; a squad when nobody of it is alive; without either,
+    the team must survive.
+    """
+
+    counts: ClassVar[str | None] = "ticks"
+    kind: Literal["defend"] = "defend"
+    ticks: Count
+    place: Name | None = None
+    radius: Radius = 3
+    squad: Name | None = None
+
+    @model_validator(mode="after")
+    def _one_charge(self) -> Self:
+        if self.place is not None and self.squad is not None:
+            raise problem("squad", "cannot stand beside 'place'; defend each with an objective of its own")
+        return self
+
+    @property
+    def sentence(self) -> str:
+        """The words for agents where none are given."""
+        what = self.place or self.squad
+        return f"defend {what}" if what else "survive"
+
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
+        """Failed when it is lost, else one tick more."""
+        if self.place is None:
+            lost = not muster.ours(team, self.squad).any()
+        else:
+            there, mine = muster.at(self.place, self.radius), muster.team == team
+            lost = bool((there & ~mine).any()) and not (there & mine).any()
+        if lost:
+            return Judged(progress, State.FAILED)
+        return Judged(progress + 1, State.DONE if progress + 1 >= self.ticks else State.OPEN)
+
+
+class Collect(_Objective):
+    """The team has delivered so many units."""
+
+    says: ClassVar[str] = "collect {count}"
+    counts: ClassVar[str | None] = "count"
+    kind: Literal["collect"] = "collect"
+    count: Count
+
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+        """Done when enough has been delivered."""
+        delivered = min(int(muster.delivered[team]), self.count)
+        return Judged(delivered, State.DONE if delivered >= self.count else State.OPEN)
+
+
+Objective = Annotated[Eliminate | Reach | Hold | Escort | Extract | Defend | Collect, Field(discriminator="kind")]
+"""Any objective; `kind` says which."""
+
+
+class Objectives:
+    """The objectives of a run and how far each has come. A world's resource.
+
+    Args:
+        teams: each team's objectives, in the order of teams.
+        team_names: the teams' names, in the same order.
+        squads: squad numbers by name.
+        places: cells by name.
+
+    Attributes:
+        listed: every objective with its team's number, team by team.
+        progress: `[len(listed)] int32`.
+        state: `[len(listed)] int8`, a `State`.
+        delivered: units each team has delivered, `[teams] int32`; whoever writes it changes `stamp`.
+    """
+
+    name = "Objectives"
+
+    def __init__(
+        self,
+        teams: Sequence[Sequence[Objective]],
+        team_names: Sequence[str],
+        squads: Mapping[str, int],
+        places: Mapping[str, Cell],
+    ) -> None:
+        self.listed = tuple((number, each) for number, objectives in enumerate(teams) for each in objectives)
+        self.progress = np.zeros(len(self.listed), np.int32)
+        self.state = np.zeros(len(self.listed), np.int8)
+        self.delivered = np.zeros(len(teams), np.int32)
+        self.stamp = 0
+        self._teams = {name: number for number, name in enumerate(team_names)}
+        self._squads = squads
+        self._places = places
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return progress and state of every objective, and what each team has delivered."""
+        return {"progress": self.progress, "state": self.state, "delivered": self.delivered}
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take over columns that `columns` gave."""
+        self.progress, self.state = columns["progress"].copy(), columns["state"].copy()
+        self.delivered = columns["delivered"].copy()
+        self.stamp += 1
+
+    def advance(self, world: World) -> tuple[NDArray[np.intp], list[int]]:
+        """Judge every open objective; return the rows that leave the map, and the teams that have a new aim."""
+        position, nobody = world[Position], np.zeros(world.n, np.bool_)
+        muster = Muster(
+            position.x, position.y, world[Team].id, world[Squad].id, world[Health].hp > 0, self.delivered,
+            self._places, self._teams, self._squads,
+        )  # fmt: skip
+        aims = {team: self.aim(team) for team, _ in self.listed}
+        leaving = nobody
+        for place in (self.state == State.OPEN.value).nonzero()[0].tolist():
+            team, objective = self.listed[place]
+            judged = objective.judge(muster, team, int(self.progress[place]))
+            if judged.progress != self.progress[place] or judged.state:
+                self.progress[place], self.state[place] = judged.progress, judged.state
+                self.stamp += 1
+            if judged.leaving is not None:
+                leaving = leaving | judged.leaving
+        return leaving.nonzero()[0], [team for team, aim in aims.items() if self.aim(team) is not aim]
+
+    def aim(self, team: int) -> Objective | None:
+        """Return what a team is after now: its first open objective, the last one when none is open."""
+        mine = [place for place, (owner, _) in enumerate(self.listed) if owner == team]
+        chosen = next((place for place in mine if self.state[place] == State.OPEN.value), mine[-1] if mine else None)
+        return None if chosen is None else self.listed[chosen][1]
+
+    def goal(self, team: int) -> tuple[str | None, Cell]:
+        """Return the words and the cell of a team's aim."""
+        aim = self.aim(team)
+        if aim is None:
+            return None, NOWHERE
+        place: str | None = getattr(aim, "place", None)
+        return words(aim), NOWHERE if place is None else self._places[place]
+
+    def score(self, team: int) -> int:
+        """Return a team's points: those of what is done, and those for each unit of progress."""
+        total = 0
+        for (owner, objective), progress, state in zip(self.listed, self.progress, self.state, strict=True):
+            if owner == team:
+                total += objective.points_each * int(progress)
+                total += objective.points if state == State.DONE.value else 0
+        return total
+
+
+def words(objective: Objective) -> str:
+    """Return what agents read of an objective."""
+    return objective.text or objective.sentence

@@ -1,0 +1,274 @@
+"""What agents can perceive: columns in, `SnapshotBatch` out. Reads only.
+
+An agent sees whoever is within its sight (squared distance), with a clear line between them. Of enemies the nearest
+eight are reported, of friends the nearest four, ties by key; an ally is never among the enemies. What marks, taunts and
+distractions change in that stands in `scenarios.tactics.attention`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.snapshot import ALLIES_MAX, ENEMIES_MAX, SnapshotBatch
+from scenarios.tactics.attention import as_minded, held_by, own_affairs, shown, stance, with_marked
+from scenarios.tactics.components import (
+    COOLDOWN_GROUPS,
+    Ammo,
+    Cooldowns,
+    Goal,
+    Health,
+    Kit,
+    Morale,
+    Position,
+    Senses,
+    Squad,
+    Team,
+)
+from scenarios.tactics.grid import Grid, Occupancy
+from scenarios.tactics.map_objects import objects_seen
+from scenarios.tactics.shared_knowledge import Lore
+from sim.engine.world import World
+
+Rows = NDArray[np.intp]
+
+CLOSE_CELLS: Final = 3
+"""How far an agent looks for friends at first, cells."""
+PAIRS_AT_ONCE: Final = 10_000
+"""Pairs up to which everybody is compared with everybody, which beats looking up who is near."""
+DISTANCE_BITS: Final = 10
+"""Bits that hold a squared distance of at most 2 * SIGHT_MAX**2."""
+ROW_BITS: Final = 30
+"""Bits that hold a row."""
+LISTED: Final = np.array([ENEMIES_MAX, ALLIES_MAX])
+"""Places in the two lists that an agent has, of enemies and of friends."""
+LIST_STARTS: Final = np.array([0, ENEMIES_MAX])
+"""Where the two lists start among an agent's places."""
+PLACES: Final = ENEMIES_MAX + ALLIES_MAX
+"""Places in both lists together."""
+
+
+def occupancy_of(world: World, grid: Grid) -> Occupancy:
+    """Return who stands where now."""
+    position = world[Position]
+    return Occupancy(grid, grid.cell(position.x, position.y), world[Team].id)
+
+
+class Sightings(NamedTuple):
+    """Pairs of agents that see each other's place: rows of who sees and of who is seen, and their squared distance."""
+
+    viewer: Rows
+    other: Rows
+    distance2: NDArray[np.int32]
+
+    def at(self, places: Rows | slice) -> Sightings:
+        """Return the pairs at some places."""
+        return Sightings(self.viewer[places], self.other[places], self.distance2[places])
+
+    def where(self, chosen: NDArray[np.bool_]) -> Sightings:
+        """Return some of the pairs."""
+        return self.at(chosen.nonzero()[0])
+
+    def and_also(self, more: Sightings) -> Sightings:
+        """Return these pairs and more."""
+        return Sightings(
+            np.concatenate([self.viewer, more.viewer]),
+            np.concatenate([self.other, more.other]),
+            np.concatenate([self.distance2, more.distance2]),
+        )
+
+
+def _pairs(
+    world: World, occupancy: Occupancy, rows: Rows, radius: NDArray[np.integer[Any]], hostile: int
+) -> tuple[Sightings, int]:
+    """Return who is at most `radius [m]` cells away from the agents of `rows`, in sight or not.
+
+    The first `hostile` of `rows` look for enemies, the others for friends. Pairs of enemies come first, and their
+    number is returned as well; among their friends agents find themselves.
+    """
+    x, y, n = world[Position].x, world[Position].y, world.n
+    if len(rows) * n > PAIRS_AT_ONCE:
+        viewer, other, enemies = occupancy.pairs(rows, radius, hostile)
+        dx, dy = x[other] - x[viewer], y[other] - y[viewer]
+        return Sightings(viewer, other, dx * dx + dy * dy), enemies
+    dx, dy = x - x[rows][:, None], y - y[rows][:, None]
+    distance2 = dx * dx + dy * dy
+    reach = radius.astype(np.int32)
+    found = distance2 <= (reach * reach)[:, None]
+    meant = occupancy.team != occupancy.team[rows][:, None]
+    np.logical_not(meant[hostile:], out=meant[hostile:])
+    found &= meant
+    pairs = found.ravel().nonzero()[0]
+    viewer, other = np.divmod(pairs, n or 1)
+    enemies = int(np.searchsorted(pairs, hostile * n))
+    return Sightings(rows[viewer], other, distance2.ravel()[pairs]), enemies
+
+
+def _in_sight(grid: Grid, occupancy: Occupancy, pairs: Sightings) -> NDArray[np.bool_]:
+    """Return between which pairs, of different agents, the line is clear."""
+    cells = occupancy.cells
+    clear = grid.sees(cells[pairs.viewer], cells[pairs.other])
+    # Two agents never stand on one cell.
+    clear &= pairs.distance2 > 0
+    return clear
+
+
+def seen_within(
+    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, radius: NDArray[np.integer[Any]], *, hostile: bool
+) -> Sightings:
+    """Return all enemies (or friends) that the agents of `rows` see at most `radius [m]` cells away."""
+    near = np.minimum(world[Senses].sight[rows], radius)
+    pairs, _ = _pairs(world, occupancy, rows, near, len(rows) if hostile else 0)
+    return pairs.where(_in_sight(grid, occupancy, pairs))
+
+
+def enemies_seen(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> Sightings:
+    """Return all enemies that the agents of `rows` see, in no particular order."""
+    return seen_within(world, grid, occupancy, rows, world[Senses].sight[rows], hostile=True)
+
+
+def others_seen(
+    world: World, grid: Grid, occupancy: Occupancy, rows: Rows, social: Rows
+) -> tuple[Sightings, Sightings]:
+    """Return all enemies that the agents of `rows` see, and the close friends that those of `social` see."""
+    viewers = np.concatenate([rows, social])
+    radius = world[Senses].sight[viewers]
+    close = radius[len(rows) :]
+    np.minimum(close, CLOSE_CELLS, out=close)
+    pairs, enemies = _pairs(world, occupancy, viewers, radius, len(rows))
+    places = _in_sight(grid, occupancy, pairs).nonzero()[0]
+    split = int(np.searchsorted(places, enemies))
+    return pairs.at(places[:split]), pairs.at(places[split:])
+
+
+def _with_far_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, friends: Sightings) -> Sightings:
+    """Return friends that are seen with at least the `ALLIES_MAX` nearest of everyone, if there are so many.
+
+    Whoever sees enough of them close by need not look farther: in a crowd that is nearly everyone.
+    """
+    few = np.bincount(friends.viewer, minlength=world.n) < ALLIES_MAX
+    lonely = rows[few[rows]]
+    if not len(lonely):
+        return friends
+    far = seen_within(world, grid, occupancy, lonely, world[Senses].sight[lonely], hostile=False)
+    return friends.where(~few[friends.viewer]).and_also(far)
+
+
+def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[Rows, Rows]:
+    """Return who stands where in the agents' lists, nearest first, ties by key.
+
+    The first array are places in `[agents, PLACES]` (enemies, then friends), flat; the second rows.
+    """
+    # A list's number, distance and row in one integer; an agent has two lists, of enemies and of friends.
+    first_list = np.zeros(n, np.int64)
+    first_list[rows] = np.arange(0, 2 * len(rows), 2) << (DISTANCE_BITS + ROW_BITS)
+    viewer, distance2 = (
+        np.concatenate([enemies.viewer, friends.viewer]),
+        np.concatenate([enemies.distance2, friends.distance2]),
+    )
+    packed = first_list[viewer]
+    packed[len(enemies.viewer) :] += 1 << (DISTANCE_BITS + ROW_BITS)
+    packed += distance2.astype(np.int64) << ROW_BITS
+    packed += np.concatenate([enemies.other, friends.other])
+    # No two are equal. Most come in order already; only a stable sort makes use of that, and is many times faster.
+    packed.sort(kind="stable")
+    group = packed >> (DISTANCE_BITS + ROW_BITS)
+    first = np.searchsorted(group, np.arange(2 * len(rows)))
+    place = np.arange(len(group))
+    place -= first[group]
+    kept = (place < LISTED[group & 1]).nonzero()[0]
+    group, others = group[kept], packed[kept] & ((1 << ROW_BITS) - 1)
+    return LIST_STARTS[group & 1] + (group >> 1) * PLACES + place[kept], others
+
+
+def perceive(
+    world: World,
+    grid: Grid,
+    occupancy: Occupancy,
+    rows: Rows,
+    lore: Lore,
+    seen: tuple[Sightings, Sightings] | None = None,
+) -> SnapshotBatch:
+    """Return what the agents of `rows` (ascending) know now; `seen` is what `others_seen` gave, if it was asked."""
+    enemies, friends = others_seen(world, grid, occupancy, rows, rows) if seen is None else seen
+    friends = _with_far_friends(world, grid, occupancy, rows, friends)
+    marked = with_marked(world, occupancy, rows, enemies.viewer, enemies.other, enemies.distance2)
+    enemies = Sightings(*as_minded(world, *marked))
+    places, others = _lists(world.n, rows, enemies, friends)
+
+    shape = len(rows) * PLACES
+
+    def spread(values: NDArray[Any], absent: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+        flat = np.full(shape, absent, values.dtype) if absent else np.zeros(shape, values.dtype)
+        flat[places] = values
+        both = flat.reshape(-1, PLACES)
+        return both[:, :ENEMIES_MAX], both[:, ENEMIES_MAX:]
+
+    position, health, ammo, kit, goal = world[Position], world[Health], world[Ammo], world[Kit], world[Goal]
+    keys, cells = world.keys, occupancy.cells
+    enemy, ally = spread(keys[others], -1)
+    enemy_x, ally_x = spread(position.x[others])
+    enemy_y, ally_y = spread(position.y[others])
+    enemy_hp, ally_hp = spread(health.hp[others])
+    held = held_by(world)
+    conditions: dict[str, Any] = {}
+    if held is not None:
+        shown_to = shown(world, rows[places // PLACES], others, held)
+        enemy_conditions, ally_conditions = spread(shown_to)
+        conditions = {"enemy_conditions": enemy_conditions, "ally_conditions": ally_conditions}
+    squads, cooldowns = world[Squad], world[Cooldowns]
+    own_keys, leader = keys[rows], squads.leader[rows]
+    leader_row = world.rows_of(leader)
+    led = leader_row >= 0
+    led &= leader != own_keys
+    squad = squads.id[rows].astype(np.int32)
+    groups = int(cooldowns.groups.max(initial=0))
+    ready = cooldowns.ready_at[:groups, rows] - np.int32(world.tick)
+    return SnapshotBatch(
+        keys=own_keys,
+        tick=world.tick,
+        ticks_per_second=lore.ticks_per_second,
+        team=occupancy.team[rows].astype(np.int32),
+        x=position.x[rows],
+        y=position.y[rows],
+        hp=health.hp[rows],
+        hp_max=health.hp_max[rows],
+        ammo=ammo.rounds[rows],
+        reserve=ammo.reserve[rows],
+        morale=world[Morale].value[rows],
+        cover=grid.cover[cells[rows]].astype(np.int32),
+        smokes=kit.smokes[rows].astype(np.int32),
+        explosives=kit.explosives[rows].astype(np.int32),
+        medkits=kit.medkits[rows].astype(np.int32),
+        squad=squad,
+        role=lore.roles[squad],
+        leader=np.where(led, leader, -1),
+        leader_x=position.x[leader_row] * led,
+        leader_y=position.y[leader_row] * led,
+        leader_hp=health.hp[leader_row] * led,
+        leader_order=np.where(led, goal.order[leader_row], np.int16(-1)).astype(np.int32),
+        leader_stance=stance(grid.cover[cells[leader_row]], None if held is None else held[leader_row]) * led,
+        goal_x=goal.x[rows],
+        goal_y=goal.y[rows],
+        objective=goal.objective[rows].astype(np.int32),
+        order=goal.order[rows].astype(np.int32),
+        ready=np.maximum(ready, 0, out=ready).T,
+        texts=lore.texts.all,
+        cooldown_names=COOLDOWN_GROUPS[:groups],
+        map=lore.shared(grid),
+        enemy=enemy,
+        enemy_x=enemy_x,
+        enemy_y=enemy_y,
+        enemy_hp=enemy_hp,
+        enemy_cover=spread(grid.cover[cells[others]].astype(np.int32))[0],
+        ally=ally,
+        ally_x=ally_x,
+        ally_y=ally_y,
+        ally_hp=ally_hp,
+        **conditions,
+        **objects_seen(lore.objects, world, grid, occupancy, rows),
+        **lore.gear.holdings(world, rows),
+        **own_affairs(world, rows, held),  # type: ignore[arg-type]
+    )

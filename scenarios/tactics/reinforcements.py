@@ -1,0 +1,85 @@
+"""Reinforcements: each team's pool of agents that are not in the world yet, and how they come in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.tactics.components import Position, Squad, Team
+from scenarios.tactics.scenario import AGENTS_MAX
+from scenarios.tactics.spawning import aim, starting_values
+from sim.engine.world import World
+from sim.run.tick_context import Stage
+
+Calls = list[tuple[NDArray[np.intp], NDArray[np.int32]]]
+"""Who calls, and for how many."""
+
+
+class Reserves:
+    """How many agents each team still has outside, `left [teams] int32`. A resource of the world."""
+
+    name = "Reserves"
+
+    def __init__(self, left: list[int]) -> None:
+        self.left: NDArray[np.int32] = np.array(left, np.int32)
+        self.stamp = 0
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return the one column."""
+        return {"left": self.left}
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take over a column that `columns` gave."""
+        self.left = columns["left"].copy()
+        self.stamp += 1
+
+    def take(self, team: int, count: int) -> None:
+        """Let some of a team's agents leave the pool."""
+        self.left[team] -= count
+        self.stamp += 1
+
+
+def reserves_of(world: World) -> Reserves:
+    """Return the pools of a world."""
+    reserves = world.resources["Reserves"]
+    assert isinstance(reserves, Reserves)
+    return reserves
+
+
+def call_up(world: World, stage: Stage, calls: Calls) -> None:
+    """Queue the births that the tick's calls ask for.
+
+    The lowest key is served first. As many come as were asked for, are left in the team's pool, fit on the free cells
+    of its area (in row order) and into a world; they join the caller's squad.
+    """
+    reserves = reserves_of(world)
+    rows = np.concatenate([callers for callers, _ in calls])
+    counts = np.concatenate([wanted for _, wanted in calls])
+    position, squads = world[Position], list(stage.squads.values())
+    taken = stage.grid.blocked_map.copy()
+    taken[position.y, position.x] = True
+    alive = world.n
+    for place in np.argsort(rows).tolist():
+        row = int(rows[place])
+        team = int(world[Team].id[row])
+        entry = stage.scenario.teams[team].reinforcements
+        if entry is None:
+            continue
+        area = entry.area
+        window = taken[area.y : area.y + area.height, area.x : area.x + area.width]
+        ys, xs = np.nonzero(~window)
+        count = min(int(counts[place]), int(reserves.left[team]), len(ys), AGENTS_MAX - alive)
+        if count < 1:
+            continue
+        ys, xs = ys[:count], xs[:count]
+        window[ys, xs] = True
+        reserves.take(team, count)
+        alive += count
+        waiting = world.tick + 1 + np.arange(count) % stage.parameters.planning.stagger_ticks
+        info = squads[int(world[Squad].id[row])]
+        after = aim(info, stage.objectives, stage.lore.texts)
+        values = starting_values(info, after, xs + area.x, ys + area.y, waiting)
+        world.spawn(values, count=count, issuer=int(world.keys[row]))

@@ -1,0 +1,75 @@
+"""Advice on scenarios: what is valid, and surely not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from scipy import ndimage
+
+from ai.heuristics import HeuristicConfig
+from ai.plan import FallbackTier
+from ai.rule_conditions import Always
+from scenarios.tactics.grid import Terrain
+from scenarios.tactics.scenario import Scenario, place_agents, terrain
+
+
+def advice(scenario: Scenario) -> tuple[str, ...]:
+    """Return a sentence for each thing that is surely not meant, keys first; none for a sound scenario."""
+    return (*_tiers(scenario), *_rules(scenario), *_inputs(scenario), *_ways(scenario))
+
+
+def _tiers(scenario: Scenario) -> Iterator[str]:
+    lists = {"planning.tiers": scenario.planning.tiers}
+    lists.update({f"teams[{t}].tiers": team.tiers for t, team in enumerate(scenario.teams) if team.tiers})
+    for key, tiers in lists.items():
+        if FallbackTier.HEURISTIC in tiers:
+            after = tiers[tiers.index(FallbackTier.HEURISTIC) + 1 :]
+            for tier in after:
+                if tier != FallbackTier.EMERGENCY:
+                    yield f"{key}: {tier!r} is hardly ever reached: rules leave nobody without a plan"
+
+
+def _rules(scenario: Scenario) -> Iterator[str]:
+    configs = {"heuristics": scenario.heuristics}
+    configs.update(
+        {f"teams[{t}].heuristics": team.heuristics for t, team in enumerate(scenario.teams) if team.heuristics}
+    )
+    for key, config in configs.items():
+        last = _first_certain(config)
+        if last is not None and last + 1 < len(config.rules):
+            yield f"{key}.rules[{last + 1}]: is never reached: rule {last} holds for everyone and can always be done"
+
+
+def _first_certain(config: HeuristicConfig) -> int | None:
+    """Return the first rule that serves everyone: it always holds, and looking around or waiting is always possible."""
+    for place, rule in enumerate(config.rules):
+        always = all(isinstance(condition, Always) for condition in rule.when) and not rule.unless
+        if always and all(action.kind in {"scan", "wait"} for action in rule.then):
+            return place
+    return None
+
+
+def _inputs(scenario: Scenario) -> Iterator[str]:
+    for place, timed in enumerate(scenario.inputs):
+        if timed.tick >= scenario.ticks:
+            yield f"inputs[{place}].tick: {timed.tick} comes after the last tick, {scenario.ticks - 1}"
+
+
+def _ways(scenario: Scenario) -> Iterator[str]:
+    """Name goals that squads cannot reach on foot as the map is at the start."""
+    cells = terrain(scenario)
+    regions, _ = ndimage.label(cells != Terrain.WALL)
+    places = {place.name: (place.x, place.y) for place in scenario.map.places}
+    placed = np.array(place_agents(scenario, cells == Terrain.WALL, scenario.seed), np.int64).reshape(-1, 4)
+    number = 0
+    for t, team in enumerate(scenario.teams):
+        for s, squad in enumerate(team.squads):
+            goal = squad.goal or team.goal
+            rows = placed[placed[:, 3] == number]
+            number += 1
+            if goal is None or not len(rows):
+                continue
+            x, y = places[goal]
+            if (regions[rows[:, 1], rows[:, 0]] != regions[y, x]).any():
+                yield f"teams[{t}].squads[{s}]: {squad.name!r} cannot reach its goal {goal!r} on foot"

@@ -1,0 +1,202 @@
+"""Maps: drawn or made, with named places and what stands on them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from scipy import ndimage
+
+from ai.actions import CELLS_MAX
+from scenarios.tactics.grid import Terrain
+from scenarios.tactics.inputs import (
+    CellIndex,
+    Name,
+)
+from scenarios.tactics.map_objects import MapObject, Opens, Scattered
+from scenarios.tactics.scenario.part import Part
+from scenarios.tactics.scenario.placement import overlapping
+from sim.engine.rng import Purpose, Rng
+from sim.messages import problem
+
+if TYPE_CHECKING:
+    from scenarios.tactics.scenario.model import Scenario
+
+POIS_MAX: Final = 64
+"""Named places of a map."""
+THINGS_MAX: Final = 1000
+"""Things that stand on a map."""
+CELLS_TOTAL_MAX: Final = 4_194_304
+"""Cells of a map."""
+GLYPHS: Final = {".": Terrain.FLOOR, "+": Terrain.COVER, "#": Terrain.WALL}
+"""What a map is drawn with."""
+Terrains = NDArray[np.uint8]
+
+
+class Place(Part):
+    """A named place that everyone knows."""
+
+    name: Name
+    x: CellIndex
+    y: CellIndex
+
+
+class GeneratedMap(Part):
+    """A map made from a seed: walls and cover scattered over open floor, one connected region left open.
+
+    `mirrored` makes the east the mirror image of the west, so that neither side has the better ground.
+    """
+
+    width: Annotated[int, Field(ge=4, le=CELLS_MAX)]
+    height: Annotated[int, Field(ge=4, le=CELLS_MAX)]
+    walls_permille: Annotated[int, Field(ge=0, le=400)] = 100
+    cover_permille: Annotated[int, Field(ge=0, le=400)] = 50
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    mirrored: bool = False
+
+
+class Map(Part):
+    """The map: either `rows` of equal length (`.` floor, `+` cover, `#` wall) or `generate`.
+
+    `objects` stand where the file says, `scattered` ones where the run's seed says.
+    """
+
+    rows: Annotated[tuple[str, ...], Field(max_length=CELLS_MAX)] = ()
+    generate: GeneratedMap | None = None
+    places: Annotated[tuple[Place, ...], Field(max_length=POIS_MAX)] = ()
+    objects: Annotated[tuple[MapObject, ...], Field(max_length=THINGS_MAX)] = ()
+    scattered: Annotated[tuple[Scattered, ...], Field(max_length=THINGS_MAX)] = ()
+
+    @property
+    def width(self) -> int:
+        """Cells from west to east."""
+        return self.generate.width if self.generate else len(self.rows[0])
+
+    @property
+    def height(self) -> int:
+        """Cells from north to south."""
+        return self.generate.height if self.generate else len(self.rows)
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        if bool(self.rows) == (self.generate is not None):
+            raise problem("", "needs exactly one of 'rows' (a drawn map) and 'generate' (a made one)")
+        for y, row in enumerate(self.rows):
+            if not row or len(row) > CELLS_MAX:
+                raise problem(f"rows[{y}]", f"is {len(row)} cells wide; a row has 1 to {CELLS_MAX}")
+            if len(row) != len(self.rows[0]):
+                raise problem(f"rows[{y}]", f"is {len(row)} cells wide, the first row {len(self.rows[0])}; pad it")
+            odd = re.search(f"[^{re.escape(''.join(GLYPHS))}]", row)
+            if odd:
+                known = ", ".join(f"{glyph!r} {kind.name.lower()}" for glyph, kind in GLYPHS.items())
+                raise problem(f"rows[{y}]", f"has {odd.group()!a} at column {odd.start()}; use {known}")
+        if self.width * self.height > CELLS_TOTAL_MAX:
+            raise problem("", f"has {self.width * self.height} cells; at most {CELLS_TOTAL_MAX} are possible")
+        self._check_places()
+        self._check_objects()
+        return self
+
+    def _check_objects(self) -> None:
+        spots: list[tuple[str, int, int]]
+        listed: tuple[MapObject | Scattered, ...] = (*self.objects, *self.scattered)
+        for index, thing in enumerate(listed):
+            if isinstance(thing, Scattered):
+                name, area = f"scattered[{index - len(self.objects)}]", thing.area
+                spots = [(f"{name}.area", area.x + area.width - 1, area.y + area.height - 1)]
+            else:
+                name = f"objects[{index}]"
+                spots = [(name, thing.x, thing.y)]
+            if isinstance(thing.effect, Opens):
+                opening = thing.effect
+                corner = opening.x + opening.width - 1, opening.y + opening.height - 1
+                spots.append((f"{name}.effect", *corner))
+            for key, x, y in spots:
+                if x >= self.width or y >= self.height:
+                    raise problem(key, f"reaches to ({x}, {y}), outside the {self.width} by {self.height} map")
+        things = len(self.objects) + sum(group.count for group in self.scattered)
+        if things > THINGS_MAX:
+            raise problem("scattered", f"makes {things} things in all; at most {THINGS_MAX} are possible")
+        areas = [group.area for group in self.scattered]
+        for one, other in overlapping(areas, range(len(areas))):
+            raise problem(f"scattered[{one}].area", f"overlaps that of scattered[{other}]; draw from areas apart")
+
+    def _check_places(self) -> None:
+        cells = terrain_of(self)
+        names: set[str] = set()
+        for index, place in enumerate(self.places):
+            key = f"places[{index}]"
+            if place.name in names:
+                raise problem(f"{key}.name", f"{place.name!r} is used twice; names are unique")
+            names.add(place.name)
+            if place.x >= self.width or place.y >= self.height:
+                where = f"({place.x}, {place.y})"
+                raise problem(key, f"{place.name!r} at {where} is outside the {self.width} by {self.height} map")
+            if cells[place.y, place.x] == Terrain.WALL:
+                free = np.argwhere(cells != Terrain.WALL)
+                hint = "there is no free cell"
+                if len(free):
+                    y, x = free[np.abs(free - (place.y, place.x)).sum(axis=1).argmin()]
+                    hint = f"the nearest free cell is ({x}, {y})"
+                raise problem(key, f"{place.name!r} at ({place.x}, {place.y}) stands in a wall; {hint}")
+
+
+@lru_cache(maxsize=4)
+def generate_map(spec: GeneratedMap) -> Terrains:
+    """Make a map: `[height, width] uint8` terrain, read-only.
+
+    Each cell is drawn on its own; then everything outside the largest region that can be walked through (four
+    neighbours, ties to the region met first in row order) is filled with wall, so that every open cell can be reached
+    from every other. Where that region and its mirror image do not meet, the row in which they come closest is opened.
+    """
+    rng = Rng(spec.seed)
+    cells = np.empty((spec.height, spec.width), np.uint8)
+    for y in range(spec.height):
+        first = y * spec.width
+        drawn = rng.below(np.arange(first, first + spec.width, dtype=np.int64), 0, Purpose.MAP, 1000)
+        cells[y] = np.select(
+            [drawn < spec.walls_permille, drawn < spec.walls_permille + spec.cover_permille],
+            [Terrain.WALL, Terrain.COVER],
+            Terrain.FLOOR,
+        )
+    if spec.mirrored:
+        half = spec.width // 2
+        cells[:, spec.width - half :] = cells[:, half - 1 :: -1]
+    kept = _largest_region(cells != Terrain.WALL)
+    if spec.mirrored and not np.array_equal(kept, kept[:, ::-1]):
+        west = (kept | kept[:, ::-1])[:, :half]
+        x = int(np.flatnonzero(west.any(axis=0))[-1])
+        between = cells[int(west[:, x].argmax()), x : spec.width - x]
+        between[between == Terrain.WALL] = Terrain.FLOOR
+        kept = _largest_region(cells != Terrain.WALL)
+    cells[~kept] = Terrain.WALL
+    cells.flags.writeable = False
+    return cells
+
+
+def _largest_region(walkable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the cells of the largest region, of those equally large the one met first in row order."""
+    regions, count = ndimage.label(walkable)
+    sizes = np.bincount(regions.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    largest: NDArray[np.bool_] = walkable & (regions == sizes.argmax())
+    return largest
+
+
+def terrain_of(plan: Map) -> Terrains:
+    """Return the terrain of a map, drawn or made: `[height, width] uint8`, codes of `Terrain`."""
+    if plan.generate is not None:
+        return generate_map(plan.generate)
+    drawn = np.frombuffer("".join(plan.rows).encode("ascii"), np.uint8).reshape(plan.height, plan.width)
+    cells = np.zeros_like(drawn)
+    for glyph, kind in GLYPHS.items():
+        cells[drawn == ord(glyph)] = kind
+    return cells
+
+
+def terrain(scenario: Scenario) -> Terrains:
+    """Return the map a run starts with: `[height, width] uint8`, codes of `scenarios.tactics.grid.Terrain`."""
+    return terrain_of(scenario.map).copy()

@@ -1,0 +1,101 @@
+"""Where a run starts: the first cells of agents and things, as the scenario says or as the run's seed draws.
+
+Agents are placed in the order of teams and squads as written; that order gives their keys. A squad takes free cells of
+its area: the first in row order, or drawn ones. What is drawn is drawn cell by cell: each free cell of an area gets a
+number from the seed and its place in the map, counted row by row, and the lowest numbers are taken, in ascending order.
+So a map of another width draws other cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.tactics.map_objects import MapObject, Scattered
+from sim.engine.rng import Purpose, Rng
+from sim.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from scenarios.tactics.inputs import Rect
+    from scenarios.tactics.scenario.map import Map
+    from scenarios.tactics.scenario.model import Scenario
+    from scenarios.tactics.scenario.teams import Area
+
+Start = Literal["rows", "drawn"]
+"""Which free cells of its area a squad starts on: the first in row order, or those that the seed draws."""
+Bools = NDArray[np.bool_]
+
+
+def overlapping(areas: Sequence[Area | Rect], drawn: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield which of the areas in `drawn` (positions) share cells with which others."""
+    sides = np.array([(area.x, area.y, area.x + area.width, area.y + area.height) for area in areas], np.int64)
+    for one in drawn:
+        left, top, right, bottom = sides[one]
+        shared = (sides[:, 0] < right) & (left < sides[:, 2]) & (sides[:, 1] < bottom) & (top < sides[:, 3])
+        for other in shared.nonzero()[0].tolist():
+            if other != one:
+                yield one, other
+
+
+def place_agents(scenario: Scenario, walls: Bools, seed: int) -> list[tuple[int, int, int, int]]:
+    """Give every agent its first cell: `(x, y, team, squad)` in key order.
+
+    Teams and squads are numbered as written, squads across all teams; `walls` is `[height, width]`.
+
+    Raises:
+        ScenarioError: an area has too few free cells.
+    """
+    free, rng = ~walls, Rng(seed)
+    placed: list[tuple[int, int, int, int]] = []
+    squads = [(t, s, squad) for t, team in enumerate(scenario.teams) for s, squad in enumerate(team.squads)]
+    for number, (t, s, squad) in enumerate(squads):
+        purpose = Purpose.START if squad.start == "drawn" else None
+        xs, ys = _take(free, squad.area, squad.count, rng, purpose)
+        if len(xs) < squad.count:
+            raise ScenarioError(
+                f"teams[{t}].squads[{s}].area: has {len(xs)} free cells for the {squad.count} agents of "
+                f"{squad.name!r}; enlarge it or lower the count"
+            )
+        placed.extend((x, y, t, number) for x, y in zip(xs, ys, strict=True))
+    return placed
+
+
+def place_things(plan: Map, walls: Bools, seed: int) -> tuple[MapObject, ...]:
+    """Return what stands on a map at the start: its objects, then the scattered ones, each on a cell of its own.
+
+    Raises:
+        ScenarioError: an area has too few cells without a wall or a thing.
+    """
+    free, rng = ~walls, Rng(seed)
+    for thing in plan.objects:
+        free[thing.y, thing.x] = False
+    standing = list(plan.objects)
+    for number, group in enumerate(plan.scattered):
+        xs, ys = _take(free, group.area, group.count, rng, Purpose.THING)
+        if len(xs) < group.count:
+            raise ScenarioError(
+                f"map.scattered[{number}].area: has {len(xs)} free cells for {group.count} of {group.kind!r}; "
+                "enlarge it or lower the count"
+            )
+        standing += [_standing(group, x, y) for x, y in zip(xs, ys, strict=True)]
+    return tuple(standing)
+
+
+def _standing(group: Scattered, x: int, y: int) -> MapObject:
+    return MapObject(kind=group.kind, effect=group.effect, stock=group.stock, x=x, y=y)
+
+
+def _take(free: Bools, area: Area | Rect, count: int, rng: Rng, purpose: Purpose | None) -> tuple[list[int], list[int]]:
+    """Take up to `count` free cells of an area, in row order or (with a purpose) drawn: their x and their y."""
+    window = free[area.y : area.y + area.height, area.x : area.x + area.width]
+    ys, xs = window.nonzero()
+    if purpose is not None and len(ys):
+        cells = (ys + area.y) * free.shape[1] + xs + area.x
+        order = np.argsort(rng.draws(cells, 0, purpose)[:, 0], kind="stable")
+        ys, xs = ys[order], xs[order]
+    ys, xs = ys[:count], xs[:count]
+    window[ys, xs] = False
+    return (xs + area.x).tolist(), (ys + area.y).tolist()

@@ -1,0 +1,130 @@
+"""How a run ends: what each team has come to, and what that makes of the run."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from scenarios.tactics.components import Team
+from scenarios.tactics.objectives import Objectives, State, words
+from scenarios.tactics.scenario import Scenario
+from sim.engine.world import World
+
+
+class Result(StrEnum):
+    """What a team has come to."""
+
+    OPEN = "open"
+    VICTORY = "victory"
+    DEFEAT = "defeat"
+    DRAW = "draw"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveStanding:
+    """How far one objective has come; `state` is open, done or failed."""
+
+    kind: str
+    text: str
+    state: str
+    progress: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
+class TeamStanding:
+    """How a team stands: its result, its score, how many of it are on the map, and its objectives in order."""
+
+    team: str
+    result: Result
+    score: int
+    alive: int
+    objectives: tuple[ObjectiveStanding, ...]
+
+    def data(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {**asdict(self), "result": self.result.value, "objectives": [asdict(each) for each in self.objectives]}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the run has come to: `NAME wins`, `NAME loses` (a team alone), `draw`, or None; and each team's result."""
+
+    outcome: str | None
+    results: tuple[Result, ...]
+
+
+def decide(scenario: Scenario, world: World, objectives: Objectives) -> Decision:
+    """Decide from the state between two ticks.
+
+    A team whose required objectives are all done wins; several at once draw. A team is out when a required objective
+    has failed or, with `ends = "last_team"`, when nobody of it is left; who alone is not out wins. At the scenario's
+    last tick its `at_limit` rule decides. With `ends = "never"` nothing does.
+    """
+    teams = range(len(scenario.teams))
+    if scenario.ends == "never":
+        return _undecided(scenario)
+    required: list[list[int]] = [[] for _ in teams]
+    for (team, objective), state in zip(objectives.listed, objectives.state.tolist(), strict=True):
+        if objective.required:
+            required[team].append(state)
+    winners = [team for team in teams if required[team] and set(required[team]) == {State.DONE.value}]
+    if winners:
+        return _won(scenario, winners)
+    standing = [team for team in teams if State.FAILED.value not in required[team]]
+    if scenario.ends == "last_team":
+        alive = np.bincount(world[Team].id, minlength=len(teams))
+        standing = [team for team in standing if alive[team] or (len(teams) == 1 and not required[team])]
+    if len(teams) > 1 and len(standing) < 2:
+        return _won(scenario, standing)
+    if not standing:
+        return Decision(f"{scenario.teams[0].name} loses", (Result.DEFEAT,))
+    if world.tick >= scenario.ticks:
+        return _at_limit(scenario, objectives)
+    return _undecided(scenario)
+
+
+def _undecided(scenario: Scenario) -> Decision:
+    return Decision(None, (Result.OPEN,) * len(scenario.teams))
+
+
+def _won(scenario: Scenario, winners: list[int]) -> Decision:
+    """Return the victory of one team, or the draw of several or none, in which all others lose."""
+    teams = range(len(scenario.teams))
+    if len(winners) == 1:
+        results = tuple(Result.VICTORY if team in winners else Result.DEFEAT for team in teams)
+        return Decision(f"{scenario.teams[winners[0]].name} wins", results)
+    level = winners or teams
+    return Decision("draw", tuple(Result.DRAW if team in level else Result.DEFEAT for team in teams))
+
+
+def _at_limit(scenario: Scenario, objectives: Objectives) -> Decision:
+    rule, names = scenario.at_limit, [team.name for team in scenario.teams]
+    match rule.rule:
+        case "open":
+            return _undecided(scenario)
+        case "draw":
+            return _won(scenario, [])
+        case "team":
+            assert rule.team is not None
+            return _won(scenario, [names.index(rule.team)])
+        case "score":
+            scores = [objectives.score(team) for team in range(len(names))]
+            return _won(scenario, [team for team, score in enumerate(scores) if score == max(scores)])
+
+
+def standings(scenario: Scenario, world: World, objectives: Objectives, decision: Decision) -> tuple[TeamStanding, ...]:
+    """Return how every team stands, in the scenario's order."""
+    alive = np.bincount(world[Team].id, minlength=len(scenario.teams)).tolist()
+    listed: list[list[ObjectiveStanding]] = [[] for _ in scenario.teams]
+    progress, states = objectives.progress.tolist(), objectives.state.tolist()
+    for (team, each), done, state in zip(objectives.listed, progress, states, strict=True):
+        name = State(state).name.lower()
+        listed[team].append(ObjectiveStanding(each.kind, words(each), name, done, each.target))
+    return tuple(
+        TeamStanding(team.name, decision.results[t], objectives.score(t), alive[t], tuple(listed[t]))
+        for t, team in enumerate(scenario.teams)
+    )

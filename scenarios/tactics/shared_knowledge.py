@@ -1,0 +1,91 @@
+"""What everyone knows: the texts of objectives and orders, the named places, and the time scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.snapshot import Poi, Point, SharedMap
+from scenarios.tactics.equipment import Gear
+from scenarios.tactics.grid import Grid
+from scenarios.tactics.map_objects import Objects
+from sim.errors import WorldError
+
+TEXTS_MAX: Final = 30_000
+"""Texts that a run may hold: what fits the columns that index them."""
+
+
+class Texts:
+    """The interned texts of a run: the scenario's, sorted, then those of orders as they came. A world's resource."""
+
+    name = "Texts"
+
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.all: tuple[str, ...] = tuple(sorted(set(texts)))
+        self.stamp = 0
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return the texts as UTF-8 bytes and the end of each."""
+        encoded = [text.encode() for text in self.all]
+        return {
+            "bytes": np.frombuffer(b"".join(encoded), np.uint8),
+            "ends": np.cumsum([len(text) for text in encoded], dtype=np.int32),
+        }
+
+    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Take over columns that `columns` gave."""
+        data, start, texts = columns["bytes"].tobytes(), 0, []
+        for end in columns["ends"].tolist():
+            texts.append(data[start:end].decode())
+            start = end
+        self.all = tuple(texts)
+        self.stamp += 1
+
+    def index(self, text: str) -> int:
+        """Return the index of a text, which is added if it is new.
+
+        Raises:
+            WorldError: there are `TEXTS_MAX` texts already.
+        """
+        if text in self.all:
+            return self.all.index(text)
+        if len(self.all) >= TEXTS_MAX:
+            raise WorldError(f"a run holds at most {TEXTS_MAX} different texts")
+        self.all = (*self.all, text)
+        self.stamp += 1
+        return len(self.all) - 1
+
+
+class Lore:
+    """What snapshots share: texts, places, the map, ticks a second, gear, things on the map, and the roles of squads.
+
+    `roles [squads] int32` has the number of each squad's role (`ai.roles`), by the squad's number.
+    """
+
+    def __init__(
+        self,
+        texts: Texts,
+        places: Iterable[tuple[str, int, int]],
+        ticks_per_second: int,
+        gear: Gear,
+        objects: Objects,
+        roles: Sequence[int],
+    ) -> None:
+        self.texts = texts
+        self.gear = gear
+        self.objects = objects
+        self.roles = np.array(roles, np.int32)
+        self.places = tuple(Poi(k=name, pos=Point(x=x, y=y)) for name, x, y in places)
+        self.ticks_per_second = ticks_per_second
+        self._shared: SharedMap | None = None
+        self._stamp = -1
+
+    def shared(self, grid: Grid) -> SharedMap:
+        """Return the map as planners get it; built again when the terrain has changed."""
+        if self._shared is None or self._stamp != grid.stamp:
+            self._shared = SharedMap(grid.width, grid.height, grid.blocked_map, grid.cover_map, self.places)
+            self._stamp = grid.stamp
+        return self._shared

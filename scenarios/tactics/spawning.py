@@ -1,0 +1,187 @@
+"""Who lives in a scenario: squads by name, and the starting values of their agents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.roles import role_number
+from scenarios.tactics.components import (
+    AGENT,
+    Ammo,
+    Arsenal,
+    Goal,
+    Health,
+    Inventory,
+    Kit,
+    Morale,
+    Position,
+    Progress,
+    Senses,
+    Squad,
+    Team,
+    Weapon,
+)
+from scenarios.tactics.equipment import starting_gear
+from scenarios.tactics.grid import Terrain
+from scenarios.tactics.objectives import Cell, Objectives, words
+from scenarios.tactics.scenario import Archetype, Scenario, place_agents, terrain
+from scenarios.tactics.shared_knowledge import Texts
+from sim.engine.columns import Component
+from sim.engine.world import World
+
+Values = dict[type[Component], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class SquadInfo:
+    """A squad as the world sees it: its number and its team's, what it is made of, and what it was told to go after.
+
+    Where `objective` and `goal` are None, they are those of the team's current objective. `role` is a number
+    (`ai.roles`).
+    """
+
+    id: int
+    team: int
+    archetype: Archetype
+    gear: Mapping[str, dict[str, Any]]
+    objective: str | None
+    goal: Cell | None
+    role: int
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether nothing of what it is after follows the team's objectives."""
+        return self.objective is not None and self.goal is not None
+
+
+Squads = Mapping[str, SquadInfo]
+
+
+def squads_of(scenario: Scenario) -> Squads:
+    """Return every squad by name; numbers follow the order in the scenario, across all teams."""
+    places = {place.name: (place.x, place.y) for place in scenario.map.places}
+    found: dict[str, SquadInfo] = {}
+    for number, team in enumerate(scenario.teams):
+        for squad in team.squads:
+            archetype = scenario.archetypes[squad.archetype]
+            name = squad.goal or team.goal
+            goal = None if name is None else places[name]
+            found[squad.name] = SquadInfo(
+                len(found),
+                number,
+                archetype,
+                starting_gear(scenario, archetype),
+                squad.objective or team.objective,
+                goal,
+                role_number(squad.role or archetype.role),
+            )
+    return found
+
+
+def objectives_of(scenario: Scenario, squads: Squads) -> Objectives:
+    """Return the scenario's objectives, all of them open."""
+    return Objectives(
+        [team.objectives for team in scenario.teams],
+        [team.name for team in scenario.teams],
+        {name: info.id for name, info in squads.items()},
+        {place.name: (place.x, place.y) for place in scenario.map.places},
+    )
+
+
+def texts_of(scenario: Scenario) -> Texts:
+    """Return the texts that agents may read from the start."""
+    told: list[str | None] = []
+    for team in scenario.teams:
+        told += [
+            team.objective,
+            *(squad.objective for squad in team.squads),
+            *(words(each) for each in team.objectives),
+        ]
+    return Texts(text for text in told if text is not None)
+
+
+def aim(squad: SquadInfo, objectives: Objectives, texts: Texts) -> tuple[int, int, int]:
+    """Return what a squad is after now: the index of the words (-1: none), x and y of the goal (-1: nowhere)."""
+    text, cell = objectives.goal(squad.team)
+    text = squad.objective or text
+    x, y = cell if squad.goal is None else squad.goal
+    return -1 if text is None else texts.index(text), x, y
+
+
+def starting_values(
+    squad: SquadInfo,
+    after: tuple[int, int, int],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    waiting_since: NDArray[Any],
+) -> Values:
+    """Return the component values of fresh agents of one squad.
+
+    `after` is the squad's `aim`; `x`, `y` and `waiting_since` are one an agent.
+    """
+    kind, gear = squad.archetype, squad.gear
+    return {
+        Position: {"x": x, "y": y},
+        Team: {"id": squad.team},
+        Squad: {"id": squad.id},
+        Health: {"hp": kind.hp, "hp_max": kind.hp},
+        Morale: {"value": kind.morale},
+        Ammo: gear["Ammo"],
+        Arsenal: gear["Arsenal"],
+        Inventory: gear["Inventory"],
+        Kit: {"smokes": kind.smokes, "explosives": kind.explosives, "medkits": kind.medkits},
+        Weapon: gear["Weapon"],
+        Senses: {"sight": kind.sight},
+        Goal: {"objective": after[0], "x": after[1], "y": after[2]},
+        Progress: {"waiting_since": waiting_since},
+    }
+
+
+def populate(
+    world: World,
+    scenario: Scenario,
+    squads: Squads,
+    objectives: Objectives,
+    texts: Texts,
+    seed: int,
+    order: NDArray[np.intp] | None = None,
+) -> None:
+    """Spawn the scenario's agents; their keys count from 0 in the order of the file, whatever `order` they are made in.
+
+    Raises:
+        ScenarioError: an area has too few free cells.
+    """
+    placed = np.array(place_agents(scenario, terrain(scenario) == Terrain.WALL, seed), np.int64)
+    keys = np.arange(len(placed), dtype=np.int64)
+    infos = list(squads.values())
+    sequence = keys if order is None else keys[order]
+    squad_of = placed[sequence, 3]
+    stagger = scenario.planning.stagger_ticks
+    # Runs of one squad are spawned together; a shuffled order has many short runs.
+    edges = np.flatnonzero(np.diff(squad_of)) + 1
+    for run in np.split(sequence, edges):
+        squad = infos[int(placed[run[0], 3])]
+        values = starting_values(squad, aim(squad, objectives, texts), placed[run, 0], placed[run, 1], run % stagger)
+        world.spawn(values, count=len(run), keys=run)
+    world.flush()
+    promote(world)
+
+
+def new_world(scenario: Scenario, more: Sequence[type[Component]] = (), **options: Any) -> World:
+    """Return an empty world with room for the scenario's agents; they have `more` components than the shipped ones."""
+    return World((*AGENT, *more), name=scenario.name, capacity=scenario.agents, **options)
+
+
+def promote(world: World) -> None:
+    """Make the lowest key of every squad its leader."""
+    squad = world[Squad]
+    if not world.n:
+        return
+    lowest = np.full(int(squad.id.max()) + 1, -1, np.int64)
+    lowest[squad.id[::-1]] = world.keys[::-1]
+    squad.leader[:] = lowest[squad.id]

@@ -1,0 +1,1 @@
+"""Systems: one a file; their order is `sim.run.schedule.SCHEDULE`."""

@@ -1,0 +1,68 @@
+"""The cleanup phase: who falls lies down or leaves, squads get new leaders, queued changes are flushed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.tactics.actions.base import ticks_of_s
+from scenarios.tactics.components import ActionSteps, Condition, Conditions, Health, Progress, Squad, Status
+from scenarios.tactics.reinforcements import call_up
+from scenarios.tactics.spawning import promote
+from sim.engine.columns import Component
+from sim.engine.world import System, World
+from sim.run.payloads import drop_unused
+from sim.run.tick_context import Frame
+
+
+class Cleanup(System):
+    """Removes agents without hit points and says so in an event; the lowest key left in a squad leads it.
+
+    Where the scenario has a `downed_s`, they are down for that time first: without a plan, until healing gets them up
+    again, harm ends them, or the time is over.
+
+    Payloads of plans that are gone go as well.
+
+    Reads: ActionSteps, Health.
+    Writes: Conditions, Health, Progress, Squad; the population, the reserves, payloads.
+    Order: last.
+    """
+
+    name = "cleanup"
+    reads: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Health)
+    writes: ClassVar[tuple[type[Component], ...]] = (Conditions, Health, Progress, Squad)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Bury the dead, let those in who were called, flush, promote, and forget payloads that no plan needs."""
+        dead = world[Health].hp <= 0
+        if frame.stage.scenario.downed_s:
+            dead = self._beyond_help(world, frame, dead)
+        if dead.any():
+            world.events.emit("died", key=world.keys[dead])
+            world.kill(dead)
+        if frame.calls:
+            call_up(world, frame.stage, frame.calls)
+        before = world.version
+        world.flush()
+        if world.version != before:
+            promote(world)
+        drop_unused(world, frame.stage.payloads, frame.stage.registry)
+
+    def _beyond_help(self, world: World, frame: Frame, fallen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Let the fallen lie and the rescued get up; return who dies."""
+        until = world[Conditions].until[Condition.DOWN.value]
+        down = until > 0
+        if not (fallen.any() or down.any()):
+            return fallen
+        health, progress, stage = world[Health], world[Progress], frame.stage
+        rescued = down & ~fallen
+        until[rescued] = 0
+        progress.waiting_since[rescued] = frame.tick
+        fresh = fallen & ~down
+        health.hp[fresh] = 0
+        until[fresh] = frame.tick + 1 + ticks_of_s(stage.scenario.downed_s, stage.ticks_per_second)
+        progress.status[fresh] = Status.STALE
+        lost: NDArray[np.bool_] = fallen & down & ((until <= frame.tick + 1) | (health.hp < 0))
+        return lost

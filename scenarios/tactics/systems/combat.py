@@ -1,0 +1,98 @@
+"""The combat phase: harm and healing of the tick take effect together."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.tactics.components import (
+    MORALE_MAX,
+    Control,
+    Guard,
+    Health,
+    Morale,
+    Position,
+    Progress,
+    Senses,
+    Squad,
+    Status,
+    Team,
+)
+from sim.engine.columns import Component
+from sim.engine.world import System, World
+from sim.run.tick_context import Frame
+
+PAIRS_AT_ONCE: Final = 1 << 21
+"""Pairs of the living and the dying that are looked at together."""
+
+
+class Combat(System):
+    """Sums what the tick's actions did to each agent and applies it at once.
+
+    A guard halves the sum of harm (rounded up). Hit points become min(hp + healing - harm, maximum). Morale falls
+    with harm taken and with friends who die, and rises with enemies who do (`MoraleRules`). Who is hit while its plan
+    knew of no threat plans anew.
+
+    Reads: Control, Guard, Position, Senses, Squad, Team, and harm and healing of the frame.
+    Writes: Health, Morale, Progress.
+    Order: after execution, before upkeep.
+    """
+
+    name = "combat"
+    reads: ClassVar[tuple[type[Component], ...]] = (
+        Control, Guard, Position, Senses, Squad, Team,
+    )  # fmt: skip
+    writes: ClassVar[tuple[type[Component], ...]] = (Health, Morale, Progress)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Apply harm and healing."""
+        if not frame.harm and not frame.mend:
+            return
+        health, morale, progress = world[Health], world[Morale], world[Progress]
+        harm, mend = self._sum(world, frame.harm), self._sum(world, frame.mend)
+        guarded = world[Guard].until > frame.tick
+        if np.count_nonzero(guarded):
+            harm[guarded] = (harm[guarded] + 1) // 2
+        alive_before = health.hp > 0
+        health.hp[:] = np.where(mend + harm > 0, np.minimum(health.hp + mend - harm, health.hp_max), health.hp)
+        died = alive_before & (health.hp <= 0)
+        lost = harm.astype(np.int64) * frame.stage.parameters.morale.harm_percent // 100
+        if np.count_nonzero(died):
+            lost += self._grief(world, frame, died.nonzero()[0])
+        morale.value[:] = np.minimum(np.maximum(morale.value - lost, 0), MORALE_MAX)
+        startled = (harm > 0) & (progress.threats == 0) & (progress.status != Status.NONE.value)
+        startled = (startled & ~world[Control].taken).nonzero()[0]
+        progress.status[startled] = Status.STALE
+        progress.waiting_since[startled] = frame.tick
+
+    def _grief(self, world: World, frame: Frame, dying: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Return the morale that each agent loses (or gains, below zero) by those who die now."""
+        rules, grid = frame.stage.parameters.morale, frame.stage.grid
+        position, squad, team = world[Position], world[Squad].id, world[Team].id
+        lost: NDArray[np.int64] = rules.squad_loss * np.bincount(squad[dying], minlength=int(squad.max()) + 1)[squad]
+        living = (world[Health].hp > 0).nonzero()[0]
+        if not len(living):
+            return lost
+        cells, reach2 = grid.cell(position.x, position.y), world[Senses].sight[living].astype(np.int32) ** 2
+        at_once = max(PAIRS_AT_ONCE // len(living), 1)
+        for start in range(0, len(dying), at_once):
+            some = dying[start : start + at_once]
+            dx = position.x[living][:, None] - position.x[some]
+            dy = position.y[living][:, None] - position.y[some]
+            viewer, place = (dx * dx + dy * dy <= reach2[:, None]).nonzero()
+            viewer, other = living[viewer], some[place]
+            clear = grid.sees(cells[viewer], cells[other])
+            viewer, other = viewer[clear], other[clear]
+            foes = viewer[team[viewer] != team[other]]
+            friends = viewer[(team[viewer] == team[other]) & (squad[viewer] != squad[other])]
+            lost += rules.sight_loss * np.bincount(friends, minlength=world.n)
+            lost -= rules.victory_gain * np.bincount(foes, minlength=world.n)
+        return lost
+
+    def _sum(self, world: World, parts: list[tuple[NDArray[np.intp], NDArray[np.int32]]]) -> NDArray[np.int32]:
+        total = np.zeros(world.n, np.int32)
+        for rows, amounts in parts:
+            np.add.at(total, rows, amounts)
+        return total

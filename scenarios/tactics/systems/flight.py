@@ -1,0 +1,64 @@
+"""The flight phase: whose spirits broke runs from the nearest enemy in sight, whatever anyone planned."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from ai.actions import NONE
+from scenarios.tactics.components import ActionSteps, Health, Morale, Position, Progress, Senses, Status, Team
+from scenarios.tactics.grid import SIGHT_MAX
+from scenarios.tactics.perception import enemies_seen
+from sim.engine.columns import Component
+from sim.engine.world import System, World
+from sim.run.tick_context import Frame
+
+COWER_MS = 1000
+"""How long the broken wait when they see nobody to run from, milliseconds."""
+
+
+class Flight(System):
+    """Gives the broken a plan of flight: away from the nearest enemy in sight, or wait a second where there is none.
+
+    Planners leave them alone until they rally. A flight ends like any plan, and the next one begins.
+
+    Reads: Health, Morale, Position, Senses, Team.
+    Writes: ActionSteps, Progress.
+    Order: after planning, before execution.
+    """
+
+    name = "flight"
+    reads: ClassVar[tuple[type[Component], ...]] = (Health, Morale, Position, Senses, Team)
+    writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Progress)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Let those flee who are broken and have nothing to do."""
+        broken = world[Morale].broken
+        if not broken.any():
+            return
+        progress, steps, registry = world[Progress], world[ActionSteps], frame.stage.registry
+        idle = broken & (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
+        rows = (idle & (world[Health].hp > 0)).nonzero()[0]
+        if not len(rows):
+            return
+        assert frame.occupancy is not None
+        seen = enemies_seen(world, frame.stage.grid, frame.occupancy, rows)
+        threats = np.bincount(seen.viewer, minlength=world.n)[rows]
+        nearest = np.full(world.n, -1, np.int64)
+        order = np.lexsort((seen.other, seen.distance2, seen.viewer))[::-1]
+        # Written from the farthest to the nearest, so that the nearest stays.
+        nearest[seen.viewer[order]] = world.keys[seen.other[order]]
+        fleeing = threats > 0
+        steps.length[rows] = 1
+        steps.kind[:, rows] = 0
+        steps.args[:, :, rows] = 0
+        steps.kind[0, rows] = np.where(fleeing, registry.code("Retreat"), registry.code("Wait"))
+        steps.args[0, 0, rows] = np.where(fleeing, nearest[rows], COWER_MS)
+        steps.args[0, 1, rows] = np.where(fleeing, SIGHT_MAX, NONE)
+        steps.args[0, 2:, rows] = NONE
+        progress.status[rows] = Status.RUNNING
+        progress.step[rows] = progress.refusal[rows] = progress.tries[rows] = 0
+        progress.started_at[rows] = progress.until[rows] = progress.tier[rows] = -1
+        progress.planned_at[rows] = progress.waiting_since[rows] = frame.tick
+        progress.threats[rows] = threats

@@ -1,0 +1,45 @@
+"""The objectives phase: what the tick did for each team's objectives; who is extracted leaves."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from scenarios.tactics.components import Control, Goal, Health, Position, Progress, Squad, Status, Team
+from scenarios.tactics.spawning import aim
+from sim.engine.columns import Component
+from sim.engine.world import System, World
+from sim.run.tick_context import Frame
+
+
+class Advance(System):
+    """Judges the open objectives; agents of a team that is after something new get it as their goal and plan again.
+
+    Reads: Control, Health, Position, Squad, Team.
+    Writes: Goal, Progress; the population, and the objectives' resource.
+    Order: after upkeep, before cleanup, whose flush lets the extracted go together with the dead.
+    """
+
+    name = "objectives"
+    reads: ClassVar[tuple[type[Component], ...]] = (Control, Health, Position, Squad, Team)
+    writes: ClassVar[tuple[type[Component], ...]] = (Goal, Progress)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Advance the objectives by one tick."""
+        stage = frame.stage
+        if not stage.objectives.listed:
+            return
+        leaving, turned = stage.objectives.advance(world)
+        if len(leaving):
+            world.events.emit("extracted", key=world.keys[leaving])
+            world.kill(leaving)
+        if not turned:
+            return
+        squad, goal, progress, taken = world[Squad].id, world[Goal], world[Progress], world[Control].taken
+        for info in stage.squads.values():
+            if info.team not in turned or info.is_fixed:
+                continue
+            members = squad == info.id
+            goal.objective[members], goal.x[members], goal.y[members] = aim(info, stage.objectives, stage.lore.texts)
+            members &= ~taken
+            progress.status[members] = Status.STALE
+            progress.waiting_since[members] = frame.tick

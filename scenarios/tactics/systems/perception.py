@@ -1,0 +1,108 @@
+"""The perception phase: who needs a plan, who is alarmed, and what the chosen agents know."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import NONE
+from scenarios.tactics.components import (
+    AGENT,
+    ActionSteps,
+    Control,
+    Health,
+    Morale,
+    Progress,
+    Status,
+)
+from scenarios.tactics.grid import SIGHT_MAX
+from scenarios.tactics.perception import Sightings, occupancy_of, others_seen, perceive
+from sim.engine.columns import Component
+from sim.engine.world import System, World
+from sim.run.tick_context import Frame
+
+RUNNING: Final = Status.RUNNING.value
+"""Read once: what an enumeration's member stands for is slow to ask for in every tick."""
+
+
+class Perception(System):
+    """Gathers the agents that need a plan now, and what they know.
+
+    Reads: every component of an agent.
+    Writes: nothing; it leaves `occupancy`, `alarmed`, `chosen` and `batch` on the frame.
+    Order: after inputs, before planning.
+    """
+
+    name = "perception"
+    reads: ClassVar[tuple[type[Component], ...]] = AGENT
+    writes: ClassVar[tuple[type[Component], ...]] = ()
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
+        stage, progress = frame.stage, world[Progress]
+        most = stage.parameters.planning.per_tick_max
+        frame.occupancy = occupancy_of(world, stage.grid)
+        waiting = (progress.status != RUNNING) & (progress.waiting_since <= frame.tick)
+        waiting &= (world[Health].hp > 0) & ~(world[Control].taken | world[Morale].broken)
+        needing = _longest(waiting.nonzero()[0], progress.waiting_since, most)
+        watching, within = self._watching(world, frame)
+        # Whoever needs a plan and whoever looks around are looked after in one go.
+        viewers = np.concatenate([needing, watching])
+        enemies, friends = others_seen(world, stage.grid, frame.occupancy, viewers, needing)
+        frame.alarmed = watching[_threatened(world, enemies, watching, within)]
+        since = progress.waiting_since
+        if left_out := len(needing) + len(frame.alarmed) > most:
+            since = since.copy()
+            # Their need arose just now; what the column says of them is when they planned last.
+            since[frame.alarmed] = frame.tick
+        chosen = np.concatenate([needing, frame.alarmed])
+        chosen.sort(kind="stable")
+        frame.chosen = _longest(chosen, since, most)
+        if len(frame.chosen):
+            is_chosen = np.zeros(world.n, np.bool_)
+            is_chosen[frame.chosen] = True
+            seen = (
+                enemies.where(is_chosen[enemies.viewer]),
+                friends.where(is_chosen[friends.viewer]) if left_out else friends,
+            )
+            frame.batch = perceive(world, stage.grid, frame.occupancy, frame.chosen, stage.lore, seen)
+
+    def _watching(self, world: World, frame: Frame) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+        """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
+        progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
+        peaceful = progress.status == RUNNING
+        peaceful &= progress.threats == 0
+        peaceful &= ~(world[Control].taken | world[Morale].broken)
+        looking = (world.keys + frame.tick) % stage.parameters.planning.alert_every_ticks == 0
+        scan, used = stage.registry.code("Scan"), int(steps.length.max(initial=0))
+        if not np.count_nonzero(steps.kind[:used] == scan):
+            rows = (peaceful & looking).nonzero()[0]
+            return rows, np.full(len(rows), SIGHT_MAX, np.int32)
+        current = progress.step.astype(np.intp)
+        every = np.arange(world.n)
+        scanning = (steps.kind[current, every] == scan) & (progress.started_at >= 0)
+        rows = (peaceful & (scanning | looking)).nonzero()[0]
+        radius = steps.args[current[rows], 0, rows]
+        radius[~scanning[rows] | (radius == NONE)] = SIGHT_MAX
+        return rows, radius
+
+
+def _longest(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDArray[np.intp]:
+    """Return at most `most` of `rows`, those that wait longest; of equals the lowest keys."""
+    if len(rows) <= most:
+        return rows
+    return np.sort(rows[np.argsort(since[rows], kind="stable")[:most]], kind="stable")
+
+
+def _threatened(
+    world: World, enemies: Sightings, rows: NDArray[np.intp], within: NDArray[np.int32]
+) -> NDArray[np.bool_]:
+    """Return which of `rows` see an enemy at most `within` cells away, `[len(rows)]`."""
+    reach2 = np.zeros(world.n, np.int32)
+    # What comes out for others than `rows` is not read.
+    reach2[rows] = within * within
+    threatened = np.zeros(world.n, np.bool_)
+    threatened[enemies.viewer[enemies.distance2 <= reach2[enemies.viewer]]] = True
+    return threatened[rows]

@@ -1,0 +1,81 @@
+"""The upkeep phase: time passes for breath, spirits, smoke and old plans."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from scenarios.tactics.components import (
+    MORALE_MAX,
+    STAMINA_MAX,
+    Control,
+    Health,
+    Morale,
+    Position,
+    Progress,
+    Squad,
+    Stamina,
+    Status,
+)
+from sim.engine.columns import Component
+from sim.engine.world import System, World
+from sim.run.tick_context import Frame
+
+
+class Upkeep(System):
+    """Gives back stamina and morale, lets spirits break and rally, clears smoke, and lets old plans go stale.
+
+    Reads: Control, Health, Position, Progress, Squad.
+    Writes: Morale, Progress, Stamina; smoke.
+    Order: after combat, before cleanup.
+    """
+
+    name = "upkeep"
+    reads: ClassVar[tuple[type[Component], ...]] = (
+        Control, Health, Position, Progress, Squad,
+    )  # fmt: skip
+    writes: ClassVar[tuple[type[Component], ...]] = (Morale, Progress, Stamina)
+
+    def process(self, world: World, frame: Frame) -> None:
+        """Let one tick pass."""
+        stage, progress = frame.stage, world[Progress]
+        stamina = world[Stamina].value
+        np.minimum(stamina + np.int32(1), STAMINA_MAX, out=stamina)
+        if frame.tick % stage.ticks_per_second == stage.ticks_per_second - 1:
+            self._hearten(world, frame)
+        self._break(world, frame)
+        stage.smoke.expire(frame.tick + 1)
+        oldest = frame.tick - stage.parameters.planning.ttl_s * stage.ticks_per_second
+        old = progress.planned_at <= oldest
+        if np.count_nonzero(old):
+            stale = (old & (progress.status == Status.RUNNING.value) & ~world[Control].taken).nonzero()[0]
+            progress.status[stale] = Status.STALE
+            progress.waiting_since[stale] = frame.tick
+
+    def _hearten(self, world: World, frame: Frame) -> None:
+        """Raise morale by rest and by leaders who are near; once a second."""
+        rules, morale = frame.stage.parameters.morale, world[Morale].value
+        gain = rules.rest_gain * (world[Progress].threats == 0)
+        if rules.leader_gain:
+            position, leader = world[Position], world[Squad].leader
+            at = world.rows_of(leader)
+            led = (at >= 0) & (leader != world.keys)
+            at = np.where(led, at, 0)
+            dx, dy = position.x - position.x[at], position.y - position.y[at]
+            near = led & (dx * dx + dy * dy <= rules.leader_cells**2) & (world[Health].hp[at] > 0)
+            gain = gain + rules.leader_gain * near
+        morale[:] = np.minimum(morale + gain, MORALE_MAX)
+
+    def _break(self, world: World, frame: Frame) -> None:
+        """Let those break whose morale is too low, and those rally whose morale has come back."""
+        rules, morale, progress = frame.stage.parameters.morale, world[Morale], world[Progress]
+        low, broken = morale.value < rules.break_below, morale.broken
+        if not (np.count_nonzero(low) or np.count_nonzero(broken)):
+            return
+        now = low | (broken & (morale.value < rules.rally_at))
+        now &= ~world[Control].taken & (world[Health].hp > 0)
+        turned = now != broken
+        progress.status[turned] = Status.STALE
+        progress.waiting_since[turned] = frame.tick
+        broken[:] = now

@@ -1,0 +1,170 @@
+"""What a run comes to: adds up tick reports and shows them, to people as a table, to programs as one JSON object.
+
+Times are measured and stand here and in the report beside a replay, never in a replay.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.scoring import TeamStanding
+from sim.replay.format import Tick, count_of
+from sim.replay.record import usage_of
+from sim.run.llm_usage import ModelTally
+from sim.run.simulation import TickReport
+
+RECORDING = "recording"
+"""The name under which the time spent on writing the replay is shown beside the phases."""
+
+
+class Tally:
+    """Adds up a run: call `add` after every tick, then read or show the sums.
+
+    Args:
+        scenario: what is run.
+        seed: the seed in use.
+        replay: where the replay is written, None if nowhere.
+    """
+
+    def __init__(self, scenario: Scenario, seed: int, replay: Path | None) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.replay = replay
+        self.ticks = 0
+        self.recorded = 0
+        self.alive = scenario.agents
+        self.root: str | None = None
+        self.outcome: str | None = None
+        self.teams: tuple[TeamStanding, ...] = ()
+        self.tiers: Counter[str] = Counter()
+        self.model = ModelTally()
+        self.phases: Counter[str] = Counter()
+        self.run_s = 0.0
+        self.wall_s = 0.0
+        self.unused_inputs = 0
+
+    def add(self, report: TickReport, *, tick_s: float, record_s: float) -> None:
+        """Take in one tick and how long it and its recording took, seconds."""
+        self.ticks = report.tick + 1
+        self.alive = report.agents
+        self.root = report.digest.root
+        self.outcome = report.outcome
+        self.teams = report.teams
+        self.run_s += tick_s + record_s
+        self.phases.update(report.durations)
+        self.phases[RECORDING] += record_s  # type: ignore[assignment] # a Counter adds floats as well
+        if report.plans is not None:
+            self.tiers.update(report.plans.counts())
+            self.model.add(report.plans)
+
+    def add_recorded(self, tick: Tick) -> None:
+        """Take in one tick of which there is only the record; it takes no time."""
+        self.ticks = tick.t + 1
+        self.recorded += 1
+        self.alive, self.root, self.outcome = tick.agents, tick.root, tick.outcome
+        self.tiers.update({tier: count_of(keys) for tier, keys in tick.planned.items()})
+        self.model.take(usage_of(tick.usage), tick.shards, tick.model)
+
+    @property
+    def plans(self) -> int:
+        """Plans made."""
+        return self.tiers.total()
+
+    @property
+    def ticks_per_s(self) -> float:
+        """Ticks over the seconds inside ticking and recording; setting up is left out."""
+        return (self.ticks - self.recorded) / self.run_s if self.run_s else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the object that `tickweave run --json` prints."""
+        return {
+            "scenario": self.scenario.name,
+            "seed": self.seed,
+            "ticks": self.ticks,
+            "agents": self.scenario.agents,
+            "replay": None if self.replay is None else str(self.replay),
+            "root": self.root,
+            "outcome": self.outcome,
+            "score": {team.team: team.score for team in self.teams},
+            "teams": [team.data() for team in self.teams],
+            "plans": self.plans,
+            "tiers": dict(self.tiers),
+            "llm": self.model.as_json(),
+            "wall_s": round(self.wall_s, 3),
+            "ticks_per_s": round(self.ticks_per_s, 1),
+        }
+
+    def as_report(self) -> dict[str, Any]:
+        """Return what the `*.report.json` beside a replay holds: the same, and where the time went."""
+        seconds = {name: round(value, 6) for name, value in self.phases.items()}
+        return {
+            **self.as_json(),
+            "alive": self.alive,
+            "phases_s": seconds,
+            "first_plan_s": self.model.times(),
+            "unused_inputs": self.unused_inputs,
+        }
+
+    def table(self) -> Table:
+        """Return the summary for people."""
+        table = Table(show_header=False, box=None, pad_edge=False)
+        table.add_column(style="bold")
+        table.add_column(overflow="fold")
+        for name, value in self._rows():
+            table.add_row(name, value)
+        return table
+
+    def _rows(self) -> Sequence[tuple[str, str]]:
+        tiers = ", ".join(f"{name} {count:,}" for name, count in self.tiers.items()) or "none"
+        rows = [
+            ("scenario", f"{self.scenario.name}, seed {self.seed}"),
+            ("ticks", f"{self.ticks:,}"),
+            ("agents", f"{self.alive:,} alive of {self.scenario.agents:,}"),
+            ("tiers used", f"{tiers} ({self.plans:,} plans)"),
+            ("outcome", self.outcome or "undecided"),
+            *((f"team {team.team}", _standing(team)) for team in self.teams if team.objectives),
+            ("ticks a second", f"{self.ticks_per_s:,.1f}"),
+            ("time by phase", self._shares()),
+        ]
+        if self.model.usage.calls:
+            rows.insert(4, ("model", self.model.sentence()))
+        if self.unused_inputs:
+            rows.append(("inputs", f"{self.unused_inputs:,} not applied: the run ended before their tick"))
+        if self.replay is not None:
+            rows.append(("replay", f"{self.replay} ({_size(self.replay.stat().st_size)})"))
+        return rows
+
+    def _shares(self) -> str:
+        total = sum(self.phases.values())
+        if not total:
+            return "not measured"
+        return ", ".join(f"{name} {100 * value / total:.0f} %" for name, value in self.phases.items())
+
+
+def _standing(team: TeamStanding) -> str:
+    listed = [f"{each.text}: {each.state} ({each.progress:,} of {each.target:,})" for each in team.objectives]
+    return f"{team.result.value}, {team.score:,} points; {'; '.join(listed)}"
+
+
+def scenarios_table(found: Sequence[tuple[str, Scenario]]) -> Table:
+    """Return the list of scenarios for people."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("scenario", "agents", "ticks", "description"):
+        table.add_column(heading, justify="right" if heading in ("agents", "ticks") else "left", overflow="fold")
+    for name, scenario in found:
+        table.add_row(name, f"{scenario.agents:,}", f"{scenario.ticks:,}", scenario.description)
+    return table
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= 1024
+    return f"{size:,.1f} GiB"

@@ -1,0 +1,1 @@
+"""The engine: entities, columns, randomness, hashing. It knows no domain and no planner."""

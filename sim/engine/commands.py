@@ -1,0 +1,177 @@
+"""Commands: births, deaths and changes of membership that wait for the flush, checked while they are queued."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.engine.columns import Component, Store, Table, fit, indices
+from sim.engine.rows import Rows
+from sim.errors import WorldError
+
+Fitted = list[tuple[Store, NDArray[Any]]]
+"""Columns, and the values that fit them."""
+
+
+@dataclass(slots=True)
+class Spawn:
+    """Is the birth of some entities: by whom, how many, under which keys if fixed, with which components and values."""
+
+    issuer: int
+    count: int
+    keys: NDArray[np.int64] | None
+    components: frozenset[type[Component]]
+    values: Fitted
+
+
+@dataclass(slots=True)
+class Membership:
+    """Is a component given to rows with these values, or taken from them (None)."""
+
+    table: Table
+    rows: NDArray[np.intp]
+    values: Fitted | None
+
+
+@dataclass(slots=True)
+class Queued:
+    """Is what one flush carries out.
+
+    Attributes:
+        membership: in the order it was queued.
+        dead: who dies, `[n] bool`; None when nobody does.
+        spawns: in the order they were queued.
+        keys: the fixed keys among the spawns.
+    """
+
+    membership: list[Membership] = field(default_factory=list)
+    dead: NDArray[np.bool_] | None = None
+    spawns: list[Spawn] = field(default_factory=list)
+    keys: set[int] = field(default_factory=set)
+
+
+class Commands:
+    """Queues commands and checks each whole, so that the flush that carries them out cannot fail half way.
+
+    What each command takes and refuses is said where it is called: `World.spawn`, `kill`, `attach`, `detach`.
+
+    Args:
+        rows: who lives.
+        table: finds a component's table, or raises `WorldError`.
+    """
+
+    def __init__(self, rows: Rows, table: Callable[[type[Component]], Table]) -> None:
+        self._rows = rows
+        self._table = table
+        self._queued = Queued()
+
+    @property
+    def pending(self) -> bool:
+        """Whether commands wait for the next flush."""
+        return bool(self._queued.spawns or self._queued.membership or self._queued.dead is not None)
+
+    def take(self) -> Queued:
+        """Hand out what waits, and wait for more."""
+        queued, self._queued = self._queued, Queued()
+        return queued
+
+    def spawn(
+        self,
+        values: Mapping[type[Component], Mapping[str, ArrayLike]],
+        count: int,
+        *,
+        issuer: int,
+        keys: ArrayLike | None,
+        components: Sequence[type[Component]],
+    ) -> None:
+        """Queue births.
+
+        Raises:
+            WorldError: a component or column is not declared, a value does not fit, or a key was given before.
+        """
+        has = frozenset(components)
+        for component in has:
+            self._table(component)
+        fitted: Fitted = []
+        for component, given in values.items():
+            table = self._table(component)
+            if component not in has:
+                raise WorldError(f"spawn gives values for {table.schema.name}, which is not among the components")
+            fitted += _fitted(table, given, count)
+        fixed = None if keys is None else self._fixed_keys(keys, count)
+        if count < 0:
+            raise WorldError(f"spawn of {count} entities")
+        if count:
+            self._queued.spawns.append(Spawn(int(issuer), count, fixed, has, fitted))
+
+    def _fixed_keys(self, keys: ArrayLike, count: int) -> NDArray[np.int64]:
+        fixed = np.array(fit(keys, np.dtype(np.int64), "keys"), ndmin=1)
+        if fixed.shape != (count,):
+            raise WorldError(f"{fixed.shape} keys for {count} entities")
+        listed = fixed.tolist()
+        fresh = set(listed)
+        following = self._rows.next_key
+        if listed and min(listed) < following:
+            raise WorldError(f"key {min(listed)} was given before or passed over: keys from {following} on are new")
+        if listed and max(listed) == np.iinfo(np.int64).max:
+            raise WorldError(f"key {max(listed)} leaves no next key")
+        if len(fresh) != count or not fresh.isdisjoint(self._queued.keys):
+            raise WorldError("a key is given twice in the spawns of one flush")
+        self._queued.keys |= fresh
+        return fixed
+
+    def kill(self, rows: Any) -> None:
+        """Queue deaths.
+
+        Raises:
+            WorldError: a row does not exist.
+        """
+        places = indices(rows, self._rows.n, "kill")
+        if places.size:
+            if self._queued.dead is None:
+                self._queued.dead = np.zeros(self._rows.n, dtype=np.bool_)
+            self._queued.dead[places] = True
+
+    def attach(self, rows: Any, component: type[Component], values: Mapping[str, ArrayLike]) -> None:
+        """Queue giving a component.
+
+        Raises:
+            WorldError: a row does not exist or comes twice, or as in `spawn`.
+        """
+        table = self._table(component)
+        places = indices(rows, self._rows.n, "attach")
+        if np.unique(places).size != places.size:
+            raise WorldError(f"attach of {table.schema.name} names a row twice")
+        fitted = _fitted(table, values, places.size)
+        if places.size:
+            self._queued.membership.append(Membership(table, places, fitted))
+
+    def detach(self, rows: Any, component: type[Component]) -> None:
+        """Queue taking a component.
+
+        Raises:
+            WorldError: a row does not exist or the component is not declared.
+        """
+        table = self._table(component)
+        places = indices(rows, self._rows.n, "detach")
+        if places.size:
+            self._queued.membership.append(Membership(table, places, None))
+
+
+def _fitted(table: Table, given: Mapping[str, ArrayLike], count: int) -> Fitted:
+    """Bring one value for all, or `[*shape, count]`, to the columns' dtypes."""
+    fitted = []
+    for name, value in given.items():
+        store = table.store(name)
+        shape = store.spec.shape
+        array = np.array(fit(value, store.spec.dtype, store.spec.label))
+        if array.shape == shape:
+            array = array[..., np.newaxis]
+        elif array.shape not in ((), (*shape, count)):
+            raise WorldError(f"{store.spec.label}: shape {array.shape} is neither {shape} nor {(*shape, count)}")
+        fitted.append((store, array))
+    return fitted

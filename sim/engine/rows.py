@@ -1,0 +1,114 @@
+"""Rows: who lives, in ascending key order, and the way from a key to its row. A key is given once and never again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.engine.columns import fit, frozen, grown
+from sim.errors import WorldError
+
+DENSE_KEYS_MAX: Final = 50_000_000
+"""Up to this next key, key to row is one dense array; beyond it, a binary search."""
+
+
+class Rows:
+    """Holds the living entities' keys, one a row, always ascending.
+
+    Attributes:
+        n: how many live.
+        capacity: rows there is room for.
+        next_key: all keys ever given are below it.
+        keys: `[capacity] int64`, of which the first n are in use.
+        ids: `[capacity] int64`, what esper calls them.
+        living: the keys in use, `[n] int64`, read-only; a new array after every `renew`.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.n = 0
+        self.capacity = capacity
+        self.next_key = 0
+        self.keys = np.zeros(capacity, dtype=np.int64)
+        self.ids = np.zeros(capacity, dtype=np.int64)
+        self.living = frozen(self.keys[:0])
+        # The last place is a sentinel that stays -1: keys out of range are clipped to it.
+        self._padded = np.full(capacity + 2, -1, dtype=np.intp)
+        self._dense: NDArray[np.intp] | None = self._padded[1:]
+
+    def of(self, keys: ArrayLike) -> NDArray[np.intp]:
+        """Find rows by key: `[len(keys)] intp`, -1 for the dead and the unknown.
+
+        Raises:
+            WorldError: the keys are not integers.
+        """
+        wanted = np.asarray(keys)
+        if wanted.dtype.kind != "i":
+            wanted = fit(wanted, np.dtype(np.int64), "keys")
+        if self._dense is not None:
+            # Clipped, keys below zero come to the place before the first, and those too large to the last: nobody's.
+            rows: NDArray[np.intp] = self._padded.take(np.add(wanted, 1, dtype=np.int64), mode="clip")
+            return rows
+        if self.n == 0:
+            return np.full(wanted.shape, -1, dtype=np.intp)
+        living = self.keys[: self.n]
+        found = np.minimum(np.searchsorted(living, wanted), self.n - 1)
+        return np.where(living[found] == wanted, found, -1)
+
+    def give_keys(self, births: Sequence[tuple[NDArray[np.int64] | None, int]]) -> NDArray[np.int64]:
+        """Give the newborn their keys.
+
+        Args:
+            births: fixed keys or None, and how many are born. Who has no fixed ones gets keys after all that are fixed.
+        """
+        following = max([self.next_key, *(int(fixed.max()) + 1 for fixed, _ in births if fixed is not None)])
+        parts = []
+        for fixed, count in births:
+            if fixed is not None:
+                parts.append(fixed)
+            else:
+                parts.append(np.arange(following, following + count, dtype=np.int64))
+                following += count
+        self.next_key = following
+        return np.concatenate(parts)
+
+    def grow(self, n: int, capacity: int) -> None:
+        """Make room for more rows, keeping the first n."""
+        self.keys = grown(self.keys, n, capacity)
+        self.ids = grown(self.ids, n, capacity)
+        self.capacity = capacity
+
+    def forget(self, keys: NDArray[np.int64]) -> None:
+        """Take the dead out of the way from key to row."""
+        if self._dense is not None:
+            self._dense[keys] = -1
+
+    def renew(self, first: int) -> None:
+        """Bring the way from key to row up to date for rows from `first` on; the dead are forgotten already."""
+        self.living = frozen(self.keys[: self.n])
+        if self.next_key > DENSE_KEYS_MAX:
+            self._dense = None
+            return
+        if self._dense is None or self._dense.size <= self.next_key:
+            self._padded = np.full(2 * self.next_key + 3, -1, dtype=np.intp)
+            self._dense = self._padded[1:]
+            first = 0
+        self._dense[self.keys[first : self.n]] = np.arange(first, self.n)
+
+    def check(self) -> None:
+        """Assert that keys ascend and that the way from key to row leads there.
+
+        Raises:
+            WorldError: it is not so.
+        """
+        keys = self.keys[: self.n]
+        if (keys[1:] <= keys[:-1]).any():
+            raise WorldError("keys do not ascend")
+        if keys.size and not 0 <= int(keys[0]) <= int(keys[-1]) < self.next_key:
+            raise WorldError(f"keys {keys[0]}..{keys[-1]} are not in 0..{self.next_key - 1}")
+        if not np.array_equal(self.of(keys), np.arange(self.n)):
+            raise WorldError("key to row is wrong")
+        if self._dense is not None and int((self._dense >= 0).sum()) != self.n:
+            raise WorldError("key to row knows the dead")

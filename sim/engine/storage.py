@@ -1,0 +1,301 @@
+"""Storage: a table for each component, all with the rows of who lives, and the views that hand columns out.
+
+- **A column is stored as [*shape, capacity]** and handed out as a view of the n living rows. Views are valid until the
+  next flush that changes something; after it the view object raises.
+- **Entities without a component have zeros in its columns**, and entries of a column beyond those in use are zeros, so
+  that equal states have equal bytes.
+
+What changes who exists is done in the order of a flush: `set_membership`, `compact`, `append`, `settle`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.engine.block import Block, CopiedColumns
+from sim.engine.columns import Component, Table, frozen, frozen_copy, grown
+from sim.engine.commands import Membership, Spawn
+from sim.engine.rows import Rows
+from sim.errors import WorldError
+
+C = TypeVar("C", bound=Component)
+
+FEW_ROWS: Final = 2000
+"""Below this many rows a flush moves a column in one step, from it on line by line; only speed differs."""
+
+
+class Storage:
+    """Holds every component's columns, one row for each of the living.
+
+    Args:
+        components: every component there is.
+        rows: who lives.
+        name: what errors call the world.
+        debug: arrays handed out become read-only when the views do.
+
+    Attributes:
+        rows: who lives.
+        tables: one a component, as declared.
+        block: the memory of all columns but those of which only some entries are in use.
+        views: by component, the views that are valid now.
+    """
+
+    def __init__(self, components: Sequence[type[Component]], rows: Rows, *, name: str, debug: bool) -> None:
+        self.rows = rows
+        self.tables = tuple(Table(component) for component in components)
+        self._stores = tuple(store for table in self.tables for store in table.stores)
+        self._labels = tuple(store.spec.label for store in self._stores)
+        self._partly_used = tuple(store for store in self._stores if store.lengths is not None)
+        self._allocate(rows.capacity, 0)
+        self.views: dict[type[Component], Any] = {}
+        self._by_component = {table.component: table for table in self.tables}
+        self._name = name
+        self._debug = debug
+        self._handed: list[NDArray[Any]] = []
+        self._queries: dict[tuple[type[Component], ...], slice | NDArray[np.intp]] = {}
+        self._unmoved = 0
+        """Rows before this one are where they were at the last `renew`."""
+
+    def table(self, component: type[Component]) -> Table:
+        """Find a component's table.
+
+        Raises:
+            WorldError: the component is not declared.
+        """
+        table = self._by_component.get(component)
+        if table is None:
+            name = getattr(component, "__name__", repr(component))
+            raise WorldError(f"{name} is not declared in {self._name}: World([..., {name}])")
+        return table
+
+    def label(self, array: NDArray[Any]) -> str | None:
+        """Say of which column an array is a view, None if of none."""
+        for table in self.tables:
+            for store in table.stores:
+                if np.may_share_memory(store.data, array):
+                    return store.spec.label
+        return None
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def view(self, component: type[C]) -> C:
+        """Hand out the columns of a component: arrays `[..., n]`, valid until `close_views`.
+
+        Raises:
+            WorldError: the component is not declared.
+        """
+        table = self.table(component)
+        view: Any = table.view_type()
+        for store in table.stores:
+            array = store.data[..., : self.rows.n]
+            object.__setattr__(view, store.spec.name, array)
+            if self._debug:
+                self._handed.append(array)
+        self.views[component] = view
+        return view  # type: ignore[no-any-return]
+
+    def query(self, components: tuple[type[Component], ...]) -> slice | NDArray[np.intp]:
+        """Find the rows that have all of these components; kept until who has what changes.
+
+        Raises:
+            WorldError: a component is not declared.
+        """
+        found = self._queries.get(components)
+        if found is None:
+            masks = [mask for mask in (self.table(component).mask for component in components) if mask is not None]
+            if masks:
+                together = np.logical_and.reduce([mask[: self.rows.n] for mask in masks])
+                found = frozen(np.flatnonzero(together))
+            else:
+                found = slice(0, self.rows.n)
+            self._queries[components] = found
+        return found
+
+    def close_views(self) -> None:
+        """Let everything handed out so far raise when it is used."""
+        for component, view in self.views.items():
+            for store in self.table(component).stores:
+                object.__delattr__(view, store.spec.name)
+        self.views.clear()
+        for array in self._handed:
+            array.flags.writeable = False
+        self._handed.clear()
+
+    # -- changing who exists ---------------------------------------------------------------------------------------
+
+    def set_membership(self, change: Membership) -> None:
+        """Give a component to rows, or take it from them."""
+        table = change.table
+        if table.mask is None:
+            table.mask = self._full_mask()
+        table.mask[change.rows] = change.values is not None
+        for store in table.stores:
+            store.data[..., change.rows] = 0 if change.values is None else store.spec.default
+        for store, array in change.values or ():
+            store.data[..., change.rows] = array
+
+    def compact(self, dead: NDArray[np.bool_]) -> None:
+        """Close the gaps that the dead leave, keeping the order; somebody is dead."""
+        self.rows.forget(self.rows.keys[: self.rows.n][dead])
+        first = int(dead.argmax())
+        kept = np.flatnonzero(~dead[first:])
+        kept += first
+        self._permute(kept, first)
+        self.rows.n = first + kept.size
+
+    def append(self, spawns: Sequence[Spawn], keys: NDArray[np.int64], ids: NDArray[np.int64]) -> None:
+        """Add the newborn under these keys and esper's ids, and merge them into key order."""
+        rows = self.rows
+        start, rows.n = rows.n, rows.n + keys.size
+        self.reserve(rows.n, start)
+        rows.keys[start : rows.n] = keys
+        rows.ids[start : rows.n] = ids
+        for table in self.tables:
+            self._add_members(table, spawns, start)
+        row = start
+        for spawn in spawns:
+            for store, array in spawn.values:
+                store.data[..., row : row + spawn.count] = array
+            row += spawn.count
+        lowest = keys.min()
+        if (keys[1:] > keys[:-1]).all() and (start == 0 or lowest > rows.keys[start - 1]):
+            self._unmoved = min(self._unmoved, start)
+            return
+        first = int(np.searchsorted(rows.keys[:start], lowest))
+        order = np.argsort(rows.keys[first : rows.n], kind="stable")
+        order += first
+        self._permute(order, first)
+
+    def reserve(self, need: int, n: int) -> None:
+        """Make room for so many rows, keeping the first n."""
+        if need <= self.rows.capacity:
+            return
+        capacity = max(need, 2 * self.rows.capacity)
+        self._allocate(capacity, n)
+        for table in self.tables:
+            if table.mask is not None:
+                table.mask = grown(table.mask, n, capacity)
+        self.rows.grow(n, capacity)
+
+    def _allocate(self, capacity: int, n: int) -> None:
+        """Give all columns memory for so many rows, and move the first n there."""
+        self.block = Block([store.spec for store in self._stores], capacity)
+        for store in self._stores:
+            if store.lengths is None:
+                data = self.block.column(store.spec.label)
+            else:
+                data = np.zeros((*store.spec.shape, capacity), dtype=store.spec.dtype)
+            data[..., :n] = store.data[..., :n]
+            store.take(data)
+
+    def settle(self) -> None:
+        """Finish a change of who exists or who has what: no mask where everybody has a component, then `renew`."""
+        for table in self.tables:
+            if table.mask is not None and table.mask[: self.rows.n].all():
+                table.mask = None
+        self.renew()
+
+    def renew(self) -> None:
+        """Bring what is derived from who exists and who has what up to date: key to row, and the kept queries."""
+        self.rows.renew(self._unmoved)
+        self._unmoved = self.rows.n
+        self._queries.clear()
+
+    def _full_mask(self) -> NDArray[np.bool_]:
+        mask = np.zeros(self.rows.capacity, dtype=np.bool_)
+        mask[: self.rows.n] = True
+        return mask
+
+    def _permute(self, order: NDArray[np.intp], first: int) -> None:
+        """Put the rows `order` at `first` and after; touches nothing beyond the entries in use."""
+        last, n = first + order.size, self.rows.n
+        self._unmoved = min(self._unmoved, first)
+        # What is in use is asked of all columns before the lengths that say so move themselves.
+        sources = [store.used(n) for table in self.tables for store in table.stores]
+        sources += [table.mask[:n] for table in self.tables if table.mask is not None]
+        sources += [self.rows.keys[:n], self.rows.ids[:n]]
+        for source in sources:
+            if order.size < FEW_ROWS:
+                source[..., first:last] = source[..., order]
+                continue
+            # Line by line, because indexing the last axis of a whole block is several times slower for many rows.
+            for inner in np.ndindex(source.shape[:-1]):
+                line = source[inner]
+                line[first:last] = line.take(order, mode="clip")
+
+    def _add_members(self, table: Table, spawns: Sequence[Spawn], start: int) -> None:
+        everybody = all(table.component in spawn.components for spawn in spawns)
+        for store in table.stores:
+            store.data[..., start : self.rows.n] = store.spec.default
+        if table.mask is None and everybody:
+            return
+        if table.mask is None:
+            table.mask = self._full_mask()
+        row = start
+        for spawn in spawns:
+            member = table.component in spawn.components
+            table.mask[row : row + spawn.count] = member
+            if not member:
+                for store in table.stores:
+                    store.data[..., row : row + spawn.count] = 0
+            row += spawn.count
+
+    # -- going back ------------------------------------------------------------------------------------------------
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Copy the entries in use, by "Component.column"."""
+        n = self.rows.n
+        others = {store.spec.label: frozen_copy(store.used(n)) for store in self._partly_used}
+        return CopiedColumns(self._labels, self.block.copy(), others, n)
+
+    def masks(self) -> dict[str, NDArray[np.bool_]]:
+        """Copy who has what, `[n] bool` by component; a component that everybody has is left out."""
+        n = self.rows.n
+        return {table.schema.name: frozen_copy(table.mask[:n]) for table in self.tables if table.mask is not None}
+
+    def replace_rows(self, keys: NDArray[np.int64], ids: NDArray[np.int64], gone: NDArray[np.bool_]) -> None:
+        """Let these keys live, under esper's ids; `gone` are the rows whose keys are not among them."""
+        rows = self.rows
+        rows.forget(rows.keys[: rows.n][gone])
+        rows.n = keys.size
+        self.reserve(keys.size, 0)
+        rows.keys[: rows.n] = keys
+        rows.ids[: rows.n] = ids
+        self._unmoved = 0
+
+    def restore(self, columns: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[np.bool_]]) -> None:
+        """Take over what `columns` and `masks` handed out when the same keys lived."""
+        n = self.rows.n
+        for table in self.tables:
+            mask = masks.get(table.schema.name)
+            table.mask = None if mask is None else grown(mask, n, self.rows.capacity)
+            for store in table.stores:
+                kept = columns[store.spec.label]
+                if store.lengths is None:
+                    store.data[..., :n] = kept
+                else:
+                    store.data[: kept.shape[0], ..., :n] = kept
+                    store.data[kept.shape[0] :, ..., :n] = 0
+        self.renew()
+
+    def check(self) -> None:
+        """Assert that there are zeros where zeros belong.
+
+        Raises:
+            WorldError: a column has something else where its component is absent or beyond the entries in use.
+        """
+        n = self.rows.n
+        for table in self.tables:
+            for store in table.stores:
+                values = store.data[..., :n]
+                if table.mask is not None and values[..., ~table.mask[:n]].any():
+                    raise WorldError(f"{store.spec.label} is not zero where {table.schema.name} is absent")
+                if store.lengths is not None:
+                    lengths = store.lengths.data[:n]
+                    places = np.arange(store.spec.shape[0]).reshape(-1, *(1,) * len(store.spec.shape))
+                    if (store.used(n).size or values.any()) and (values * (places >= lengths)).any():
+                        raise WorldError(f"{store.spec.label} is not zero beyond {store.lengths.spec.label}")

@@ -1,0 +1,212 @@
+"""The planning of a run: its tiers built from the scenario, and the live source of plans."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ai.actions import ToolRegistry
+from ai.batch import BatchInferenceExecutor
+from ai.clients.base import LlmClient
+from ai.encodings import encoding_of
+from ai.encodings.base import Encoding
+from ai.fallback import FallbackOrchestrator, drive
+from ai.heuristics import check_rules
+from ai.plan import BatchPlans
+from ai.plan_cache import PlanCache
+from ai.planners import discover
+from ai.planners.base import Planner
+from ai.planners.heuristic import Heuristic
+from ai.planners.llm import LlmTier
+from ai.planners.scripted import Scripted
+from ai.resilience import RateLimit, ResilientClient, RetryPolicy
+from ai.snapshot import SnapshotBatch
+from scenarios.tactics.scenario import Scenario, tier_order, tiers_of_teams
+from sim.errors import ScenarioError
+from sim.messages import one_line
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a run calls its model. None: no deadline, sizes that follow the server, the usual retries, no limit.
+
+    `deadline_s` is the time for one tick's planning, seconds. `shard_size` and `in_flight` pin agents in a call and
+    calls at once. `encoding` names how replies write plans, None leaves it to what the endpoint takes.
+    `cached_plans` bounds the plan cache; 0 is none.
+    """
+
+    deadline_s: float | None = None
+    shard_size: int | None = None
+    in_flight: int | None = None
+    retries: int | None = None
+    requests_a_minute: float | None = None
+    tokens_a_minute: float | None = None
+    encoding: str | None = None
+    cached_plans: int = 0
+
+
+def build_tiers(
+    scenario: Scenario,
+    more: Sequence[type[Planner]] = (),
+    executor: BatchInferenceExecutor | None = None,
+    encoding: Encoding | None = None,
+    cache: PlanCache | None = None,
+) -> tuple[Planner, ...]:
+    """Return the scenario's tiers in order, from the known planners and `more`.
+
+    Heuristics get the scenario's rules and its teams' own, the script its lines; model tiers share executor, encoding
+    and cache.
+
+    Raises:
+        ScenarioError: a tier has no planner of that name.
+    """
+    known = discover()
+    known.update((planner.name, planner) for planner in more)
+    tiers: list[Planner] = []
+    own_rules = {number: team.heuristics for number, team in enumerate(scenario.teams) if team.heuristics is not None}
+    for name in tier_order(scenario):
+        kind = known.get(name)
+        if kind is None:
+            raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
+        if issubclass(kind, LlmTier):
+            tiers.append(kind(executor, encoding=encoding, cache=cache))
+        elif kind is Heuristic:
+            tiers.append(Heuristic(scenario.heuristics, own_rules))
+        elif kind is Scripted:
+            tiers.append(Scripted(scenario.script))
+        else:
+            tiers.append(kind())
+    return tuple(tiers)
+
+
+def _check_rules(scenario: Scenario, registry: ToolRegistry) -> None:
+    """Check that rules use verbs as the registry's kinds take them.
+
+    Raises:
+        ScenarioError: one does not; the sentence names its key.
+    """
+    own = ((f"teams[{number}].", team.heuristics) for number, team in enumerate(scenario.teams))
+    for owner, config in (("", scenario.heuristics), *own):
+        for key, why in check_rules(config, registry) if config is not None else ():
+            raise ScenarioError(one_line(f"{scenario.name}: {owner}heuristics.{key}: {why}"))
+
+
+class Background:
+    """One event loop in a thread of its own, for clients; it starts with the first call and never touches the world."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end and return what it returns; the caller waits.
+
+        Raises:
+            BaseException: whatever the coroutine raises; an interrupt of the caller cancels it.
+        """
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="tickweave-llm", daemon=True)
+            self._thread.start()
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        """End the thread, and cancel what did not come to its own end before."""
+        if self._loop is None or self._thread is None:
+            return
+        asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._loop = self._thread = None
+
+
+async def _cancel_all() -> None:
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+class LivePlans:
+    """Makes plans: one `plan_batch_with_fallback` a tick, on the background loop if there is a client.
+
+    Keeps over ticks what was learnt about the client: its breaker, its rate limit and the sizes of its shards.
+    """
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        registry: ToolRegistry,
+        client: LlmClient | None,
+        clock: Callable[[], float],
+        planners: Sequence[type[Planner]] = (),
+        options: ModelOptions | None = None,
+    ) -> None:
+        self.registry = registry
+        _check_rules(scenario, registry)
+        self.client = None if client is None else _resilient(client, options or ModelOptions(), clock)
+        self._options = options or ModelOptions()
+        self._clock = clock
+        self._executor = BatchInferenceExecutor(self._options.shard_size, self._options.in_flight)
+        name = self._options.encoding
+        encoding = None if name is None else encoding_of(name)
+        cache = PlanCache(self._options.cached_plans) if self._options.cached_plans else None
+        tiers = build_tiers(scenario, planners, self._executor, encoding, cache)
+        self.orchestrator = FallbackOrchestrator(
+            tiers, start=scenario.planning.start, only=tiers_of_teams(scenario), clock=clock
+        )
+        self._background = Background()
+        self._told: dict[str, Any] = {}
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """The tiers' names, in order."""
+        return self.orchestrator.tiers
+
+    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+        """Return exactly one legal plan for every agent of the batch."""
+        if self.client is None:
+            return drive(self.orchestrator.plan_batch_with_fallback(None, batch, self.registry))
+        deadline = None if self._options.deadline_s is None else self._clock() + self._options.deadline_s
+        retries = self.client.retries
+        plans = self._background.run(
+            self.orchestrator.plan_batch_with_fallback(self.client, batch, self.registry, deadline=deadline)
+        )
+        plans.usage.retries = self.client.retries - retries
+        plans.model = self._changes(self.client)
+        return plans
+
+    def _changes(self, client: ResilientClient) -> dict[str, Any]:
+        """Return what changed in how the model is called since the last tick."""
+        sizes = self._executor.sizes.as_dict()
+        changes = {name: value for name, value in sizes.items() if value and value != self._told.get(name)}
+        self._told = sizes
+        entered = [state.value for state in client.breaker.take_changes()]
+        return {**changes, **({"breaker": entered} if entered else {})}
+
+    def close(self) -> None:
+        """Let calls that were left behind end, close the client on its own loop, then the loop."""
+        if self.client is not None:
+            self._background.run(self._aclose(self.client))
+        self._background.close()
+
+    async def _aclose(self, client: ResilientClient) -> None:
+        await self.orchestrator.aclose()
+        await client.aclose()
+
+
+def _resilient(client: LlmClient, options: ModelOptions, clock: Callable[[], float]) -> ResilientClient:
+    policy = RetryPolicy() if options.retries is None else RetryPolicy(retries=options.retries)
+    limit = RateLimit(options.requests_a_minute, options.tokens_a_minute)
+    return ResilientClient(client, policy=policy, limit=limit, clock=clock)

@@ -1,1 +1,0 @@
-"""Systems: one a file; their order is `sim.schedule.SCHEDULE`."""

@@ -1,0 +1,171 @@
+"""What all checks share: the case that is run, the plain run it is compared with, and how a difference is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ai.clients.base import LlmClient
+from scenarios.tactics.scenario import Scenario
+from sim.engine.state import WorldState
+from sim.engine.state_diff import changes
+from sim.messages import one_line
+from sim.run.plugins import Plugin
+from sim.run.simulation import PhaseDigest, Simulation, TickReport
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The first difference that a check found; what cannot be named is None.
+
+    `system` is the first whose work differs, `component` and `field` the column, `key` the agent, `expected` the value
+    of the plain run and `actual` that of the run that must equal it.
+    """
+
+    tick: int | None
+    system: str | None = None
+    component: str | None = None
+    key: int | None = None
+    field: str | None = None
+    expected: Any = None
+    actual: Any = None
+    reason: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Say it."""
+        said = [] if self.tick is None else [f"tick {self.tick}"]
+        if self.system is not None:
+            said.append(f"system {self.system!r}")
+        if self.component is not None:
+            said.append(self.component if self.field is None else f"{self.component}.{self.field}")
+        if self.key is not None:
+            said.append(f"agent {self.key}" if self.key >= 0 else "as a whole")
+        if self.field is not None:
+            said.append(f"{self.expected!r} became {self.actual!r}")
+        return one_line(", ".join(said) + (": " if said and self.reason else "") + self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What came of one check: a finding, a reason why it could not be run, or neither (all is well)."""
+
+    check: str
+    finding: Finding | None = None
+    skipped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One way to run a case that must change nothing.
+
+    `about` says in a clause what is different; `look_at` what a finding points to; `compares` whether it needs the
+    plain run.
+    """
+
+    name: str
+    about: str
+    look_at: str
+    run: Callable[[Case], Finding | str | None]
+    compares: bool = True
+
+    def examine(self, case: Case) -> Examined:
+        """Run it; an error of the other run is a finding as well, one of the plain run is not."""
+        if self.compares:
+            case.expected()
+        try:
+            found = self.run(case)
+        except Exception as error:
+            found = Finding(None, reason=one_line(f"it fails with {type(error).__name__}: {error}"))
+        if isinstance(found, str):
+            return Examined(self.name, skipped=found)
+        return Examined(self.name, finding=found)
+
+
+class Seen(NamedTuple):
+    """What one tick came to: the root, every component's digest after each phase, and the outcome."""
+
+    root: str
+    phases: tuple[PhaseDigest, ...]
+    outcome: str | None
+
+
+@dataclass(slots=True)
+class Case:
+    """A run to examine: a scenario with its plug-ins, for so many ticks.
+
+    Args:
+        scenario: what is run.
+        ticks: how many ticks at most.
+        seed: in place of the scenario's.
+        plugins: those that the scenario names.
+        folder: where other processes find those that are files.
+        client: makes a model client for a run; without one the model tiers are passed over.
+    """
+
+    scenario: Scenario
+    ticks: int = 50
+    seed: int | None = None
+    plugins: Sequence[Plugin] = ()
+    folder: Path | None = None
+    client: Callable[[], LlmClient] | None = None
+    _expected: list[Seen] = field(default_factory=list)
+
+    def simulation(self, **options: Any) -> Simulation:
+        """Return a fresh simulation of the case, reporting every phase."""
+        options = {"client": None if self.client is None else self.client(), **options}
+        return Simulation(self.scenario, seed=self.seed, plugins=self.plugins, detail="full", **options)
+
+    def expected(self) -> list[Seen]:
+        """Return what every tick of the plain run comes to; it is made once."""
+        if not self._expected:
+            with self.simulation() as simulation:
+                self._expected = [seen(report) for report in simulation.run(self.ticks)]
+        return self._expected
+
+    def state_at(self, tick: int) -> WorldState:
+        """Return the state of the plain run after a tick."""
+        with self.simulation() as simulation:
+            for _ in simulation.run(tick + 1):
+                pass
+            return simulation.snapshot()
+
+    def compare(self, other: Simulation) -> Finding | None:
+        """Run another simulation of the case and return where it first differs from the plain run."""
+        with other:
+            for tick, expected in enumerate(self.expected()):
+                actual = seen(other.tick())
+                if actual != expected:
+                    return difference(tick, expected, actual, self.state_at(tick), other.snapshot())
+        return None
+
+
+def seen(report: TickReport) -> Seen:
+    """Return what is compared of a tick."""
+    return Seen(report.digest.root, report.phases, report.outcome)
+
+
+def difference(tick: int, expected: Seen, actual: Seen, before: WorldState | None, after: WorldState | None) -> Finding:
+    """Name the first difference of a tick, from digests and, where they are at hand, from both states after it."""
+    system = component = None
+    for one, two in zip(expected.phases, actual.phases, strict=False):
+        names = [name for name in one.components if one.components[name] != two.components.get(name)]
+        if names:
+            system, component = one.phase, names[0]
+            break
+    if before is not None and after is not None:
+        forth = {(change.column, change.key): change.value for change in changes(before, after)}
+        back = {(change.column, change.key): change.value for change in changes(after, before)}
+        for column, key in sorted(forth.keys() | back.keys(), key=lambda place: _order(place, component)):
+            name, _, column_name = column.partition(".")
+            return Finding(tick, system, name, key, column_name, back.get((column, key)), forth.get((column, key)))
+    if component is None and expected.outcome != actual.outcome:
+        return Finding(tick, reason=f"the outcome is {actual.outcome!r}, not {expected.outcome!r}")
+    return Finding(tick, system, component)
+
+
+def _order(place: tuple[str, int], component: str | None) -> tuple[bool, int, str]:
+    """Put the component that differed first before others, then the lowest key."""
+    return place[0].partition(".")[0] != component, place[1], place[0]

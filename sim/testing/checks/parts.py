@@ -1,0 +1,71 @@
+"""The batch in parts: an agent's plan may not depend on who else is planned for in the same call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.plan import BatchPlans, PlanBatch
+from ai.snapshot import SnapshotBatch
+from sim.run.tick_context import PlanSource
+from sim.testing.checks.base import Case, Check, Finding
+
+Cut = Callable[[int], list[NDArray[np.intp]]]
+
+
+class InParts:
+    """Plans each batch in parts and puts together what comes back."""
+
+    def __init__(self, source: PlanSource, cut: Cut) -> None:
+        self._source = source
+        self._cut = cut
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Names of the tiers, in order."""
+        return self._source.tiers
+
+    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+        """Plan part by part."""
+        merged = PlanBatch.empty(batch.keys)
+        for rows in self._cut(len(batch)):
+            part = self._source.plan(batch.take(np.sort(rows))).plans
+            for tier in np.unique(part.tier).tolist():
+                picked = np.flatnonzero(part.tier == tier)
+                merged.put(np.sort(rows)[picked], part, picked, tier)
+        return BatchPlans(merged, self.tiers, [])
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+
+def _singles_backwards(n: int) -> list[NDArray[np.intp]]:
+    return [np.array([row], np.intp) for row in reversed(range(n))]
+
+
+def _every_third(n: int) -> list[NDArray[np.intp]]:
+    rows: NDArray[np.intp] = np.arange(n)
+    return [part for part in (rows[2::3], rows[::3], rows[1::3]) if len(part)]
+
+
+def _run(case: Case) -> Finding | None:
+    for cut in (_every_third, _singles_backwards):
+        simulation = case.simulation()
+        simulation.stage = replace(simulation.stage, source=InParts(simulation.stage.source, cut))
+        finding = case.compare(simulation)
+        if finding is not None:
+            return finding
+    return None
+
+
+CHECK: Final = Check(
+    "parts",
+    "every batch planned in parts, and agent by agent in reverse",
+    "a planner that looks at others of its batch, at positions in it, or at a generator that they share",
+    _run,
+)

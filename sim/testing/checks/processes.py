@@ -1,0 +1,134 @@
+"""Other processes: another hash seed, another allocator, a processor without its newer instructions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any, Final
+
+import numpy as np
+
+from sim.engine.codec import decode_state
+from sim.engine.state import WorldState
+from sim.errors import SimError
+from sim.messages import one_line
+from sim.run.simulation import PhaseDigest
+from sim.testing.checks.base import Case, Check, Finding, Seen, difference
+
+STDERR_CHARS_MAX: Final = 500
+"""How much of what another process complains about is told."""
+
+
+def dispatched() -> list[str]:
+    """Return the levels of this processor that NumPy has code of its own for, and that can be switched off."""
+    core: Any = getattr(np, "_core", None) or np.core
+    umath = core._multiarray_umath  # noqa: SLF001 - no public way to ask
+    return [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
+
+
+@contextmanager
+def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int | None) -> Iterator[IO[str]]:
+    """Start the case in another process; yields what it says, a line a tick."""
+    asked = {
+        "scenario": case.scenario.canonical(),
+        "seed": case.seed,
+        "ticks": case.ticks if dump is None else dump + 1,
+        "folder": None if case.folder is None else str(case.folder),
+        "junk": junk,
+        "dump": dump,
+    }
+    command = [sys.executable, "-m", "sim.testing.checks.child"]
+    process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process:
+        try:
+            process.stdin.write(json.dumps(asked))
+            process.stdin.close()
+            yield process.stdout
+            complaint = process.stderr.read()
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise SimError(one_line(f"the other process failed: {complaint[-STDERR_CHARS_MAX:]}"))
+
+
+def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Finding | str | None:
+    actual: Seen | None = None
+    if case.folder is None and case.plugins:
+        return "its plug-ins are not in files that another process could load"
+    with _child(case, environment, junk=junk, dump=None) as lines:
+        said = [_seen(json.loads(line)) for line in lines]
+    for tick, expected in enumerate(case.expected()):
+        actual = said[tick] if tick < len(said) else None
+        if actual is None:
+            return Finding(tick, reason="the other process ended before this tick")
+        if actual != expected:
+            other = _state(case, environment, junk, tick)
+            return difference(tick, expected, actual, case.state_at(tick), other)
+    return None
+
+
+def _seen(said: Mapping[str, Any]) -> Seen:
+    phases = tuple(PhaseDigest(*phase) for phase in said["phases"])
+    return Seen(said["root"], phases, said["outcome"])
+
+
+def _state(case: Case, environment: Mapping[str, str], junk: int, tick: int) -> WorldState:
+    """Run the other process again up to a tick and take its state."""
+    with _child(case, environment, junk=junk, dump=tick) as lines:
+        *_, last = lines
+    with case.simulation() as simulation:
+        return decode_state(bytes.fromhex(json.loads(last)["state"]), simulation.world)
+
+
+def _hash_seeds(case: Case) -> Finding | str | None:
+    for seed in ("0", "1", "4242"):
+        finding = _compare(case, {"PYTHONHASHSEED": seed})
+        if finding is not None:
+            return finding
+    return None
+
+
+def _allocator(case: Case) -> Finding | str | None:
+    return _compare(case, {"PYTHONMALLOC": "malloc"}, junk=10_000)
+
+
+def _cpu(case: Case) -> Finding | str | None:
+    features = dispatched()
+    if not features:
+        return "this processor has none of the levels that NumPy dispatches to, so there is nothing to switch off"
+    return _compare(case, {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_NUM_THREADS": "1"})
+
+
+HASH_SEED: Final = Check(
+    "hash seed",
+    "other processes with other hash seeds",
+    "an order of sets or dictionaries of text, or hash()",
+    _hash_seeds,
+)
+ALLOCATOR: Final = Check(
+    "allocator",
+    "another process with another allocator and memory in other places",
+    "an order by address: id(), sets of objects, callbacks in sets",
+    _allocator,
+)
+CPU: Final = Check(
+    "processor",
+    "another process without the processor's newer instructions, on one thread",
+    "floats that depend on the machine (exp, log, power, products of matrices), or the order of ties in a sort",
+    _cpu,
+)

@@ -1,0 +1,33 @@
+"""Restored at every tick: each tick is made by a fresh simulation that got nothing but the snapshot of the last one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sim.engine.state import WorldState
+from sim.testing.checks.base import Case, Check, Finding, difference, seen
+
+
+def _run(case: Case) -> Finding | None:
+    state: WorldState | None = None
+    for tick, expected in enumerate(case.expected()):
+        # Created in another order each time, so that nothing rests on the order of creation either.
+        order = np.roll(np.arange(case.scenario.agents)[::-1], tick)
+        with case.simulation(order=order) as simulation:
+            if state is not None:
+                simulation.restore(state)
+            actual = seen(simulation.tick())
+            state = simulation.snapshot()
+        if actual != expected:
+            return difference(tick, expected, actual, case.state_at(tick), state)
+    return None
+
+
+CHECK: Final = Check(
+    "restore",
+    "every tick made by a fresh simulation, from the snapshot of the last one",
+    "state in no component: an attribute of a system or planner, an order of sets or caches, a shared generator",
+    _run,
+)

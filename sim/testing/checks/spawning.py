@@ -1,0 +1,27 @@
+"""Agents created in another order: keys stay those of the file, and so must everything else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from sim.testing.checks.base import Case, Check, Finding
+
+
+def _run(case: Case) -> Finding | str | None:
+    agents = case.scenario.agents
+    if agents < 2:
+        return "one agent has no order"
+    backwards = np.arange(agents)[::-1]
+    # Every seventh agent first, then the next ones: neighbours in the file are created far apart.
+    scattered = np.argsort(np.arange(agents) % 7, kind="stable")
+    return case.compare(case.simulation(order=backwards)) or case.compare(case.simulation(order=scattered))
+
+
+CHECK: Final = Check(
+    "spawning",
+    "agents created in another order",
+    "an order of creation: esper's ids, its queries, a list that is appended to",
+    _run,
+)

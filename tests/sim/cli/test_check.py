@@ -1,0 +1,76 @@
+"""`check`: what is in a scenario, and what in it is surely not meant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from scenarios.tactics.scenario import available, load
+from scenarios.tactics.scenario.lint import advice
+from sim.cli import invoke
+from sim.cli.common import OK
+
+ODD = """
+name = "odd"
+description = "Valid, and surely not meant"
+ticks = 20
+
+[map]
+rows = ["..#..", "..#..", "..#.."]
+places = [{ name = "far", x = 4, y = 1 }]
+
+[planning]
+tiers = ["heuristic", "goap", "emergency"]
+
+[archetypes.walker]
+
+[[teams]]
+name = "a"
+goal = "far"
+squads = [{ name = "a1", archetype = "walker", count = 1, area = { x = 0, y = 0, width = 2, height = 3 } }]
+
+[[heuristics.rules]]
+when = { kind = "always" }
+then = { kind = "wait" }
+
+[[heuristics.rules]]
+when = { kind = "enemy_visible" }
+then = { kind = "scan" }
+
+[[inputs]]
+tick = 20
+input = { kind = "order", squad = "a1", text = "go" }
+"""
+
+
+@pytest.mark.parametrize("name", [name for name, scenario in available() if scenario.agents <= 1000])
+def test_shipped_scenarios_need_no_advice(name: str) -> None:
+    """Nothing in them is surely not meant."""
+    assert advice(load(name)) == ()
+
+
+def test_what_is_surely_not_meant_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each sentence names the key, and the file is valid all the same."""
+    path = tmp_path / "odd.toml"
+    path.write_text(ODD)
+    assert advice(load(path)) == (
+        "planning.tiers: 'goap' is hardly ever reached: rules leave nobody without a plan",
+        "heuristics.rules[1]: is never reached: rule 0 holds for everyone and can always be done",
+        "inputs[0].tick: 20 comes after the last tick, 19",
+        "teams[0].squads[0]: 'a1' cannot reach its goal 'far' on foot",
+    )
+    assert invoke(["check", str(path)]) == OK
+    said = capsys.readouterr().out
+    assert said.startswith("odd: valid, 1 agents, 20 ticks, map 5 by 3, 1 inputs, ")
+    assert said.count("surely not meant: ") == 4
+
+
+def test_one_object_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    """`--json` has teams, tiers, verbs and advice."""
+    assert invoke(["check", "skirmish", "--json"]) == OK
+    value = json.loads(capsys.readouterr().out)
+    assert (value["agents"], value["map"], value["advice"]) == (20, [40, 24], [])
+    assert [team["team"] for team in value["teams"]] == ["red", "blue"]
+    assert "Attack" in value["verbs"]

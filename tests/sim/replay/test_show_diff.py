@@ -1,0 +1,152 @@
+"""Looking into replays: what a tick shows, what became of a plan, and where two runs part."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ai.clients.base import Endpoint, LlmChunk, LlmRequest
+from ai.clients.scripted import ScriptedClient
+from sim.errors import ReplayError
+from sim.replay import read
+from sim.replay.diff import Difference, diff
+from sim.replay.fork import Changes, fork
+from sim.replay.seek import open_replay_file
+from sim.replay.show import show_agent, show_tick
+from sim.replay.verify import verify
+from tests.sim.replay.recordings import SCRIPT, TICKS, framed, model, record, rules, scenario
+
+
+def shown(replay: bytes, tick: int, key: int | None = None) -> dict[str, Any]:
+    with open_replay_file(replay) as file:
+        return show_tick(file, tick) if key is None else show_agent(file, tick, key)
+
+
+def parted(left: bytes, right: bytes) -> Difference | None:
+    with open_replay_file(left) as one, open_replay_file(right) as two:
+        return diff(one, two)
+
+
+def test_tick_shows_what_its_record_and_its_run_have() -> None:
+    """Inputs, refusals, plans by tier, failed attempts, outcome and root are the record's."""
+    for tick, recorded in enumerate(read(framed()).ticks):
+        found = shown(framed(), tick)
+        assert (found["tick"], found["root"], found["agents"]) == (tick, recorded.root, recorded.agents)
+        assert sum(len(keys) for keys in found["planned"].values()) == recorded.plans
+        assert len(found["inputs"]) == len(recorded.inputs)
+    assert shown(framed(), 3)["refused"][0]["why"] == "agent 99 is not in the world"
+    assert [each["outcome"] for each in shown(framed(), 0)["attempts"]] == [
+        each.outcome for each in read(framed()).ticks[0].attempts
+    ]
+
+
+def test_tick_shows_who_is_gone() -> None:
+    """Agents that a tick took out of the world are named."""
+    plan = scenario(inputs=[{"tick": 2, "input": {"kind": "remove", "agent": 4}}])
+    assert shown(record(plan), 2)["gone"] == [4]
+
+
+def test_agent_shows_prompt_and_reply_of_a_model() -> None:
+    """Of a plan that a model made, what the agent knew, what the model was told, and what it said are shown."""
+    key = int(next(iter(read(framed()).ticks[0].texts)))
+    found = shown(framed(), 0, key)
+    assert found["tier"] == "simplified_llm"
+    assert found["reply"] == read(framed()).ticks[0].texts[str(key)]
+    assert found["snapshot"]["me"]["id"] == key
+    assert "Verbs:" in found["prompt"]["system"]
+    assert found["planned_at"] == 0
+
+
+def test_agent_shows_what_it_was_really_asked_with_where_the_context_was_too_small() -> None:
+    """Calls of single agents from whom something was left out are shown word for word, and such a run verifies."""
+    asked: list[LlmRequest] = []
+
+    class Small(ScriptedClient):
+        endpoint = Endpoint(reachable=True, context=1250)
+
+        def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            asked.append(request)
+            return super().stream(request)
+
+    data = record(scenario(), client=Small([{"agent": "*", "steps": [{"act": "Wait", "duration": 0.3}]}]))
+    assert verify(data).verdict == "match"
+    alone = [
+        (number, shard["agents"][0])
+        for number, tick in enumerate(read(data).ticks[:6])
+        for shard in tick.shards
+        if "left_out" in shard
+    ]
+    assert len(alone) >= 6
+    told = {tuple(message.content for message in request.messages) for request in asked}
+    for tick, key in alone:
+        prompt = shown(data, tick, key)["prompt"]
+        assert (prompt["system"], prompt["user"]) in told
+
+
+def test_plan_is_followed_to_its_end() -> None:
+    """Each step has the ticks in which it ran and what they changed; the end says how, and why if it was refused."""
+    plan = SCRIPT[2]
+    assert plan["steps"] == [{"act": "MoveTo", "x": 3, "y": 3}]
+    found = shown(framed(), 3, 2)
+    assert found["steps"][0]["act"] == "MoveTo"
+    moved = [name for tick in found["steps"][0]["ticks"] for name in tick["changed"]]
+    assert {"Position.x", "Position.y"} & set(moved)
+    ends = [shown(framed(), tick, key)["ended"] for tick in range(0, TICKS, 3) for key in range(6)]
+    whys = {end["why"] for end in ends if end is not None}
+    assert whys & {"finished", "refused", "replaced by another plan"}
+    assert all(end["refusal"] != "no" for end in ends if end is not None and end["why"] == "refused")
+
+
+def test_running_plan_is_shown_from_the_tick_it_was_made_in() -> None:
+    """Any tick of a plan shows the same plan; an agent that is not there is refused."""
+    first = shown(framed(), 0, 2)
+    last = first["steps"][-1]["ticks"][-1]["tick"]
+    for tick in range(last):
+        assert shown(framed(), tick, 2) == {**first, "tick": tick}
+    with pytest.raises(ReplayError, match="no agent 99"):
+        shown(framed(), 3, 99)
+
+
+def test_equal_runs_have_no_difference() -> None:
+    """A replay, its packed or torn self up to the tear, and a fork without a change are the same run."""
+    assert parted(rules(), rules()) is None
+    sink = io.BytesIO()
+    with open_replay_file(framed()) as file:
+        list(fork(file, 5, sink))
+    assert parted(framed(), sink.getvalue()) is None
+    shorter = b"".join(framed().splitlines(keepends=True)[:8])
+    found = parted(framed(), shorter)
+    assert found is not None
+    assert (found.where, found.names) == ("length", {"ticks": (TICKS, 6)})
+
+
+def test_runs_that_part_are_named_with_values() -> None:
+    """At detail `hash` too, the tick, the record's keys and every value that differs are named."""
+    sink = io.BytesIO()
+    with open_replay_file(framed()) as file:
+        list(fork(file, 6, sink, changes=Changes(tiers=("emergency",))))
+    found = parted(framed(), sink.getvalue())
+    assert found is not None
+    assert (found.where, found.tick) == ("tick", 6)
+    assert "root" in found.names
+    assert next(iter(found.names)) in ("planned", "attempts")
+    assert found.values
+    with open_replay_file(framed()) as one, open_replay_file(sink.getvalue()) as two, one.at(7) as a, two.at(7) as b:
+        for value in found.values:
+            sides = [playback.simulation.world for playback in (a, b)]
+            kind = next(kind for kind in sides[0].components if kind.__name__ == value.component)
+            there = [world.entity(value.key)[kind] for world in sides]
+            if value.component == "Progress":
+                assert [getattr(row, value.field) for row in there] == [value.left, value.right]
+
+
+def test_other_scenarios_part_in_their_headers() -> None:
+    """Runs of other scenarios or seeds are not compared tick by tick."""
+    found = parted(rules(), record(scenario(seed=2)))
+    assert found is not None
+    assert found.where == "header"
+    assert {"seed", "run"} <= found.names.keys()
+    assert parted(rules(), model()) is not None

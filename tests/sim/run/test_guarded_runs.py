@@ -1,0 +1,134 @@
+"""The guard in a run: shipped code passes it, and a system or planner that breaks it is stopped at a whole tick."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+import ai.planners.heuristic
+from ai.fallback import FallbackOrchestrator, drive
+from ai.guard import NondeterminismError, escape, everything, take_escapes
+from ai.testing import sample_snapshots
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.actions.base import Action, Args, Codes, Rows, Turn
+from scenarios.tactics.inputs import Act, Control
+from scenarios.tactics.scenario import available, load
+from sim.engine.digest import state_digest
+from sim.engine.world import System, World
+from sim.run.plugins import Plugin
+from sim.run.simulation import Simulation
+
+
+class Weather(System):
+    """Reads the clock from tick 3 on."""
+
+    def process(self, world: World, frame: Any) -> None:
+        if world.tick >= 3:
+            time.perf_counter()
+
+
+class Display(System):
+    """Reads the clock for its own display."""
+
+    def process(self, world: World, frame: Any) -> None:
+        with escape("frames a second"):
+            time.perf_counter()
+
+
+class Hasty(ai.planners.heuristic.Heuristic):
+    """Says that it is deterministic and asks the clock."""
+
+    name = "hasty"
+
+    async def plan(self, batch: Any, registry: Any, call: Any) -> Any:
+        call.clock()
+        return await super().plan(batch, registry, call)
+
+
+def with_system(system: type[System]) -> Simulation:
+    """Return a skirmish with a system of a plug-in."""
+    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    return Simulation(scenario, plugins=[Plugin("mine.py", "00", systems=(system,))])
+
+
+@pytest.mark.parametrize("name", [name for name, _ in available()])
+def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
+    """Under the guard every shipped scenario runs as it does without."""
+    scenario = load(name)
+    with Simulation(scenario) as plain:
+        expected = [report.digest.root for report in plain.run(5)]
+    with everything(), Simulation(scenario) as guarded:
+        assert [report.digest.root for report in guarded.run(5)] == expected
+    assert take_escapes() == ()
+
+
+def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> None:
+    """The refusal names the system, and the world is as it was before that tick."""
+    with with_system(Weather) as simulation:
+        list(simulation.run(3))
+        before = state_digest(simulation.world).root
+        with pytest.raises(NondeterminismError, match=r"system 'weather' called time\.perf_counter\(\)"):
+            simulation.tick()
+        assert simulation.world.tick == 3
+        assert state_digest(simulation.world).root == before
+
+
+class Nap(Action):
+    """Sleep for a second."""
+
+    act: Literal["Nap"] = "Nap"
+    at: ClassVar[str] = "effect"
+
+    @classmethod
+    def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
+        cls.look("refusals")
+        return super().refusals(turn, rows, args)
+
+    @classmethod
+    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        cls.look("begin")
+
+    @classmethod
+    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        cls.look("effect")
+
+    @classmethod
+    def look(cls, now: str) -> None:
+        if now == cls.at:
+            time.perf_counter()
+
+
+@pytest.mark.parametrize("at", ["refusals", "begin", "effect"])
+@pytest.mark.parametrize("watching", [nullcontext, everything])
+def test_an_action_kind_that_reads_the_clock_is_stopped(
+    at: str, watching: Callable[[], AbstractContextManager[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal names the kind, not the shipped system that calls it, whichever of its parts asks."""
+    monkeypatch.setattr(Nap, "at", at)
+    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    nap = Act(agent=0, step={"act": "Nap"})
+    with Simulation(scenario, plugins=[Plugin("mine.py", "00", kinds=(Nap,))]) as simulation:
+        simulation.inject(Control(agent=0))
+        simulation.inject(nap)
+        with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):
+            list(simulation.run(3))
+
+
+def test_an_escape_of_a_system_is_reported() -> None:
+    """A system that only looks at the clock for show runs on, and the run tells of it."""
+    take_escapes()
+    with with_system(Display) as simulation:
+        for _ in simulation.run(3):
+            pass
+    assert take_escapes() == ("system 'display': frames a second",)
+
+
+def test_a_deterministic_planner_that_reads_the_clock_is_stopped() -> None:
+    """The refusal names the tier and is no failure of the tier: nothing falls."""
+    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(None, sample_snapshots(), default_registry())
+    with pytest.raises(NondeterminismError, match=r"tier 'hasty' called time\.perf_counter"):
+        drive(call)

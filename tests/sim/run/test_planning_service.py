@@ -1,0 +1,88 @@
+"""How a run calls its model: its deadline holds, and its end leaves no call open."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator
+
+import numpy as np
+
+from ai.clients.base import LlmChunk, LlmRequest
+from ai.errors import ClientError
+from ai.snapshot import SnapshotBatch
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.scenario import load
+from sim.run.planning_service import LivePlans, ModelOptions
+
+BATCH = SnapshotBatch(keys=np.arange(6, dtype=np.int64))
+
+
+class Silent:
+    """A server that accepts calls and says nothing; tells the order in which calls and itself are closed."""
+
+    label = "silent"
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        self.told.append("call")
+        try:
+            await asyncio.sleep(request.timeout_s)
+            raise ClientError("nothing heard", outcome="timeout")
+            yield LlmChunk()
+        except asyncio.CancelledError:
+            self.told.append("cancelled")
+            raise
+        finally:
+            self.told.append("closed")
+
+    async def aclose(self) -> None:
+        self.told.append("client closed")
+
+
+def test_a_silent_server_costs_a_tick_its_deadline_and_a_run_nothing_at_its_end() -> None:
+    """Rules plan when the time is over; at the end of the run late calls end by themselves, then the client closes."""
+    client = Silent()
+    options = ModelOptions(deadline_s=0.05, retries=0)
+    live = LivePlans(load("skirmish"), default_registry(), client, time.perf_counter, options=options)
+    before = threading.active_count()
+    plans = live.plan(BATCH)
+    assert plans.counts() == {"heuristic": 6}
+    assert plans.usage.errors == {"timeout": 6}
+    live.close()
+    calls = client.told.count("call")
+    assert calls > 0
+    assert sorted(client.told) == sorted(["call", "closed"] * calls + ["client closed"])
+    assert client.told[-1] == "client closed"
+    assert threading.active_count() == before
+
+
+def test_what_changed_is_told_once() -> None:
+    """How many calls run at once is told with the first tick; the breaker's states when it enters them."""
+
+    class Broken(Silent):
+        async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            raise ClientError("broken")
+            yield LlmChunk()
+
+    options = ModelOptions(retries=0, shard_size=1, in_flight=2)
+    live = LivePlans(load("skirmish"), default_registry(), Broken(), time.perf_counter, options=options)
+    assert live.plan(BATCH).model == {"in_flight": 2, "breaker": ["open"]}
+    assert live.plan(BATCH).model == {}
+    live.close()
+
+
+def test_retries_are_counted_in_the_tick_that_made_them() -> None:
+    """A second try stands in that tick's usage."""
+
+    class Shy(Silent):
+        async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            self.told.append("call")
+            if len(self.told) == 1:
+                raise ClientError("not yet", hung_up=True)
+            yield LlmChunk("{}", "stop")
+
+    live = LivePlans(load("skirmish"), default_registry(), Shy(), time.perf_counter, options=ModelOptions(in_flight=1))
+    assert [live.plan(BATCH).usage.retries for _ in range(2)] == [1, 0]
+    live.close()
