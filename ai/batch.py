@@ -27,9 +27,9 @@ from ai.actions import EncodedStep, ToolRegistry
 from ai.budget import TOKENS_MAX, calls, fits, room
 from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.encodings import NAMED
-from ai.encodings.base import Encoding, Scanner
+from ai.encodings.base import Encoding
 from ai.errors import ClientError, ParseError
-from ai.parse import SlotText
+from ai.parse import ReplyScanner, SlotText, find_plans
 from ai.plan import LlmUsage, Outcome
 from ai.planners.base import OnPlan
 from ai.prompt import PROMPT_VERSION, Asking, Detail, slots_of
@@ -84,7 +84,7 @@ class _Shard:
 
     asking: Asking
     slots: dict[str, int]
-    scanner: Scanner
+    scanner: ReplyScanner
     plans: dict[int, tuple[EncodedStep, ...]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     invalid: dict[int, str] = field(default_factory=dict)
@@ -218,7 +218,7 @@ class BatchInferenceExecutor:
 
 
 def _shard(asking: Asking, context: int | None) -> _Shard:
-    """Return a call; one for an agent whose prompt cannot be made to fit has failed already."""
+    """Return a call; one for an agent whose prompt does not fit has failed already."""
     slots = slots_of(asking.keys)
     shard = _Shard(asking, slots, asking.encoding.scanner(slots))
     if context is not None and len(asking.keys) == 1 and not fits(asking, context):
@@ -298,14 +298,15 @@ class _Run:
         for slot in slots:
             shard.texts[slot.agent] = slot.text
             try:
-                shard.plans[slot.agent] = encoding.encode(slot.text, registry)
+                steps = encoding.parse(slot.text, registry)
             except ParseError as error:
                 shard.invalid[slot.agent] = str(error)
             else:
+                shard.plans[slot.agent] = tuple(map(registry.encode, steps))
                 if self.first_plan_s is None:
                     self.first_plan_s = self.clock() - self.begun
                 if self.on_plan is not None:
-                    self.on_plan(AgentId(slot.agent), encoding.parse(slot.text, registry))
+                    self.on_plan(AgentId(slot.agent), steps)
 
     def finish(self, shard: _Shard) -> None:
         """Say why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
@@ -321,7 +322,7 @@ class _Run:
         elif not shard.texts:
             # Where nothing can be read either, every plan is missing, as each would be in a shard of its own.
             with suppress(ParseError):
-                self.closed(shard, self.request.encoding.find(shard.scanner.text, shard.slots))
+                self.closed(shard, find_plans(shard.scanner.text, shard.slots))
 
 
 async def _read(run: _Run, shard: _Shard) -> None:
@@ -405,8 +406,6 @@ def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
     }
     if request.reasons:
         record["again"] = True
-    if shard.asking.left_out:
-        record["left_out"] = dict(shard.asking.left_out)
     if shard.unconstrained:
         record["unconstrained"] = True
     if shard.scanner.duplicates:

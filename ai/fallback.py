@@ -276,7 +276,6 @@ class FallbackOrchestrator:
             attempt.duration_s = self._clock() - began
         _check_answer(answer, part, name)
         accepted = _judge(answer, part, registry, attempt)
-        attempt.cached = answer.cached
         _collect(result, answer, part, accepted, name)
         if np.count_nonzero(accepted) == len(accepted):
             if len(rows) == len(batch):

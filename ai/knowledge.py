@@ -7,6 +7,7 @@ known to several, and what most of its agents would say of themselves.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -26,7 +27,6 @@ from ai.snapshot import (
     condition_names,
     picked,
 )
-from ai.written import written
 
 POIS_MAX: Final = 16
 """Named places that one prompt lists."""
@@ -137,10 +137,10 @@ class Knowledge:
         lines = [f"Map: {width}x{height} cells, x 0..{width - 1}, y 0..{height - 1}"]
         places = places_of(self.map, self.originals)
         if places:
-            lines.append("Places: " + " ".join(f"{written(poi.k)}@{poi.pos.x},{poi.pos.y}" for poi in places))
+            lines.append("Places: " + " ".join(f"{_quoted(poi.k)}@{poi.pos.x},{poi.pos.y}" for poi in places))
         roles = [ROLE_NAMES[role] for role in sorted({*self.role} - {NO_ROLE})]
         lines += [f"Role {role}: {ROLES[role]}" for role in roles]
-        lines += [f"Text {n}: {written(self.texts[index][:TEXT_CHARS_MAX])}" for index, n in self._numbers().items()]
+        lines += [f"Text {n}: {_quoted(self.texts[index][:TEXT_CHARS_MAX])}" for index, n in self._numbers().items()]
         return "\n".join(lines)
 
     def _numbers(self) -> dict[int, int]:
@@ -214,6 +214,10 @@ def places_of(known_map: SharedMap, originals: Sequence[WorldSnapshot] | None) -
 
 
 # -- columns -----------------------------------------------------------------------------------------------------------
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _listed(*columns: NDArray[Any]) -> list[list[Any]]:

@@ -106,16 +106,12 @@ class PlanIntent(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class FallbackAttempt:
-    """One tier's try for one agent; `cached` says that the plan came from the plan cache and not from a model call.
-
-    Durations are measured and never take part in comparisons.
-    """
+    """One tier's try for one agent. Durations are measured and never take part in comparisons."""
 
     tier: str
     outcome: Outcome
     error: str | None = None
     duration_s: float = field(default=0.0, compare=False)
-    cached: bool = False
 
     @property
     def success(self) -> bool:
@@ -276,7 +272,7 @@ class Attempts:
     """One tier's attempts for the agents it was asked about.
 
     `rows [m]` are rows of the batch asked, `outcome [m] int8` is an `Outcome` for each, `errors` holds the text of
-    those that have one, by agent key, `cached` the keys of those whose plan came from the plan cache.
+    those that have one, by agent key.
     """
 
     tier: str
@@ -284,7 +280,6 @@ class Attempts:
     outcome: NDArray[np.int8]
     errors: dict[int, str] = field(default_factory=dict)
     duration_s: float = 0.0
-    cached: frozenset[int] = frozenset()
 
     @property
     def shared(self) -> int | None:
@@ -358,11 +353,8 @@ class BatchPlans:
         for attempt in self.attempts:
             for row, code in zip(attempt.rows, attempt.outcome, strict=True):
                 key = int(self.plans.keys[row])
-                cached = key in attempt.cached
                 tried[int(row)].append(
-                    FallbackAttempt(
-                        attempt.tier, Outcome(int(code)), attempt.errors.get(key), attempt.duration_s, cached=cached
-                    )
+                    FallbackAttempt(attempt.tier, Outcome(int(code)), attempt.errors.get(key), attempt.duration_s)
                 )
         results: dict[AgentId, FallbackResult] = {}
         for row, key in enumerate(self.plans.keys):

@@ -7,6 +7,7 @@ stand nowhere. Agents appear as slots `a1` to `ak` in key order; what they know 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
@@ -34,11 +35,11 @@ from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ParseError
 from ai.knowledge import Knowledge
 from ai.snapshot import SnapshotBatch
-from ai.steps import READERS_MAX
-from ai.written import written
 
 PROMPT_VERSION: Final = "6"
 """Changes whenever the text made from the same batch changes; recorded with every shard."""
+REGISTRIES_MAX: Final = 64
+"""Registries whose system messages are kept."""
 REPLY_TOKENS: Final = 32
 """Reply tokens reserved for what stands around the plans."""
 REASON_CHARS_MAX: Final = 160
@@ -79,8 +80,7 @@ class Asking:
     """What one call asks with: the agents and what they know, the verbs offered, in how much detail, written how.
 
     The agents are those of `whole` in `rows`, ascending, None for all. `reasons` says, by agent, why its last plan was
-    not taken, where it is asked again. `left_out` counts what was left out for want of room, by what it is, in the
-    order in which it went (`ai.budget`).
+    not taken, where it is asked again.
     """
 
     whole: SnapshotBatch
@@ -88,7 +88,6 @@ class Asking:
     encoding: Encoding = NAMED
     detail: Detail = Detail.COMPACT
     reasons: Mapping[int, str] = field(default_factory=dict)
-    left_out: Mapping[str, int] = field(default_factory=dict)
     rows: NDArray[np.intp] | slice | None = None
 
     @cached_property
@@ -156,7 +155,7 @@ def slots_of(keys: Iterable[int]) -> dict[str, int]:
 # -- the system message ------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=READERS_MAX)
+@lru_cache(maxsize=REGISTRIES_MAX)
 def system_message(registry: ToolRegistry, *, encoding: Encoding = NAMED, detail: Detail = Detail.COMPACT) -> str:
     """Return rules, verbs and examples; the same for every tick, batch and agent."""
     lines = [
@@ -285,5 +284,9 @@ def _plain(value: float) -> int | float:
 
 def asked_again(reasons: Mapping[str, str]) -> str:
     """Return what is added to the user message when agents are asked again: why each slot's last plan was not taken."""
-    lines = [f"{slot}: {written(reason[:REASON_CHARS_MAX])}" for slot, reason in reasons.items() if reason]
-    return "\n".join(["", "Your last plans for these slots were not taken:", *lines])
+    told = [
+        f"{slot}: {json.dumps(reason[:REASON_CHARS_MAX], ensure_ascii=False)}"
+        for slot, reason in reasons.items()
+        if reason
+    ]
+    return "\n".join(["", "Your last plans for these slots were not taken:", *told]) if told else ""

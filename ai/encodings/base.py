@@ -1,8 +1,9 @@
-"""How a reply writes plans: the one face of an output encoding.
+"""How a reply writes plans: the interface of an output encoding.
 
 An encoding says how plans are asked for (instructions, example, JSON schema or grammar), finds each agent's plan in a
 reply while it streams (a scanner), and decodes one plan's raw text. All encodings give the same plans: what a decoded
-step means is decided once, in `ai.steps`. Every encoding also reads a plan written in named JSON: models fall back to
+step means is decided once, in `ai.parse.steps`. What an encoding writes is valid under the schema or grammar that it
+sends, and so is the example in the prompt. Every encoding also reads a plan written in named JSON: models fall back to
 it when nothing holds them to the encoding, and scripts are written in it.
 
 To add one, put one file in this folder and name it in `ai.encodings.ENCODINGS`.
@@ -14,45 +15,32 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Protocol, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import KEY_MAX, NONE, TARGET_ROLES, ActionStep, EncodedStep, Role, ToolRegistry, ToolSpec
-from ai.parse import SlotText, find_plans
+from ai.actions import (
+    KEY_MAX,
+    NONE,
+    TARGET_ROLES,
+    ActionStep,
+    EncodedStep,
+    ListShape,
+    RecordShape,
+    Role,
+    Shape,
+    ToolRegistry,
+    ToolSpec,
+)
+from ai.errors import ContractError
+from ai.parse import SLOT_NAME, ReplyScanner, argument_names, parse_steps
 from ai.snapshot import SnapshotBatch, picked
-from ai.steps import encode_steps, parse_steps, places
 
 PLAN_STEPS_MAX: Final = 4
 """Steps that a model is asked for; a plan may hold more."""
 CACHED: Final = 4096
 """Parts of schemas and grammars that are kept, by what an agent can name."""
-
-
-class Scanner(Protocol):
-    """Hands out each agent's plan text as it closes in a stream; linear in the text and bounded in memory.
-
-    `cut` says why the scan stopped before the reply did, or None; `duplicates` counts later plans of an agent that
-    already had one, `unknown` plans for agents that were not asked.
-    """
-
-    cut: str | None
-    duplicates: dict[int, int]
-    unknown: int
-
-    @property
-    def text(self) -> str:
-        """Everything fed so far."""
-        ...
-
-    def feed(self, text: str) -> list[SlotText]:
-        """Read the next piece and return the plans that closed in it, in order."""
-        ...
-
-    def close(self, *, whole: bool = True) -> list[SlotText]:
-        """Say that the reply is over; return plans that only its end closes, if it is `whole` and was not cut off."""
-        ...
 
 
 class Encoding(ABC):
@@ -79,12 +67,12 @@ class Encoding(ABC):
         return None
 
     @abstractmethod
-    def scanner(self, slots: Mapping[str, int]) -> Scanner:
+    def scanner(self, slots: Mapping[str, int]) -> ReplyScanner:
         """Return a scanner for one reply to these slots."""
 
     @abstractmethod
     def raw_steps(self, text: str) -> list[Any]:
-        """Decode one plan's raw text into steps as `ai.steps` takes them.
+        """Decode one plan's raw text into steps as `parse_steps` takes them.
 
         Raises:
             ParseError: it is no plan.
@@ -107,20 +95,12 @@ class Encoding(ABC):
         return parse_steps(self.raw_steps(text), registry)
 
     def encode(self, text: str, registry: ToolRegistry) -> tuple[EncodedStep, ...]:
-        """Return one plan's raw text as integers: those of `parse`.
+        """Return one plan's raw text as integers.
 
         Raises:
             ParseError: as `parse`.
         """
-        return encode_steps(self.raw_steps(text), registry)
-
-    def find(self, text: str, slots: Mapping[str, int]) -> list[SlotText]:
-        """Return the plans of a whole reply in which the scanner found nothing.
-
-        Raises:
-            ParseError: nothing in the text could be read as a reply.
-        """
-        return find_plans(text, slots).found
+        return tuple(map(registry.encode, self.parse(text, registry)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +186,39 @@ def _known(targets: Sequence[Sequence[NDArray[np.integer[Any]]]]) -> list[list[t
 
 @lru_cache(maxsize=CACHED)
 def groups(registry: ToolRegistry) -> dict[tuple[Role, ...], list[Group]]:
-    """Return the offered verbs by the roles of their targets, verbs with the same arguments together."""
+    """Return the offered verbs by the roles of their targets, verbs with the same arguments together.
+
+    Raises:
+        ContractError: an argument is named like a slot.
+    """
     alike: dict[tuple[Role, ...], dict[object, list[ToolSpec]]] = {}
     for spec in registry:
+        _check_names(spec)
         roles = tuple(role for role in TARGET_ROLES if role in spec.roles)
         alike.setdefault(roles, {}).setdefault((spec.args, spec.payload), []).append(spec)
     return {
         roles: [Group(tuple(spec.name for spec in specs), specs[0]) for specs in by_args.values()]
         for roles, by_args in sorted(alike.items())
     }
+
+
+def _check_names(spec: ToolSpec) -> None:
+    """Refuse a verb whose arguments a scanner would take for slots.
+
+    Raises:
+        ContractError: an argument, or a field of a record, is named like a slot.
+    """
+    names = {part for name in argument_names(spec) for part in name.split(".")}
+    shapes: list[Shape] = [field.shape for field in spec.payload]
+    for shape in shapes:  # it grows
+        if isinstance(shape, ListShape):
+            shapes.append(shape.item)
+        elif isinstance(shape, RecordShape):
+            names.update(field.name for field in shape.fields)
+            shapes += [field.shape for field in shape.fields]
+    taken = sorted(name for name in names if SLOT_NAME.fullmatch(name))
+    if taken:
+        raise ContractError(f"{spec.name}.{taken[0]}: an argument must not be named like a slot (a1, a2, ...)")
 
 
 def cuts(spec: ToolSpec) -> list[int]:
@@ -239,7 +243,7 @@ def written(step: ActionStep, registry: ToolRegistry) -> list[Any]:
     """Return a step as a list of values in the order of the registry, without trailing ones that are not given."""
     fields = step.model_dump(mode="json")
     values: list[Any] = [step.act]
-    for name in places(registry.spec(step.act)):
+    for name in argument_names(registry.spec(step.act)):
         value: Any = fields
         for part in name.split("."):
             value = None if value is None else value[part]

@@ -16,7 +16,6 @@ from typing import Any
 from ai.actions import ToolRegistry
 from ai.encodings.base import CACHED, Encoding, Group, Offer, Offers, groups
 from ai.parse import SlotScanner, raw_steps
-from ai.written import WrittenJson
 
 
 class KeyedJson(Encoding):
@@ -29,10 +28,10 @@ class KeyedJson(Encoding):
 
     def schema(self, offers: Offers) -> Mapping[str, Any]:
         """Return the JSON schema of the reply: every slot exactly once, in order, each with its agent's legal steps."""
-        definitions: dict[str, WrittenJson] = {}
+        definitions: dict[str, Any] = {}
         steps: dict[Offer, str] = {}
         plans: dict[tuple[Offer, ...], str] = {}
-        properties: dict[str, WrittenJson] = {}
+        properties: dict[str, Any] = {}
         for slot, own in enumerate(offers.each, 1):
             if own not in plans:
                 for offer in own:
@@ -40,17 +39,15 @@ class KeyedJson(Encoding):
                         steps[offer] = name = f"s{len(steps) + 1}"
                         definitions[name] = _steps(self, offers.registry, offer, offers.width, offers.height)
                 plans[own] = name = f"plan{len(plans) + 1}"
-                definitions[name] = _plan(self, tuple(steps[offer] for offer in own))
-            properties[f"a{slot}"] = _reference(plans[own])
-        return WrittenJson(
-            {
-                "type": "object",
-                "properties": properties,
-                "required": list(properties),
-                "additionalProperties": False,
-                "$defs": definitions,
-            }
-        )
+                definitions[name] = self.plan_schema([{"$ref": f"#/$defs/{steps[offer]}"} for offer in own])
+            properties[f"a{slot}"] = {"$ref": f"#/$defs/{plans[own]}"}
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+            "$defs": definitions,
+        }
 
     @abstractmethod
     def plan_schema(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -77,26 +74,11 @@ class KeyedJson(Encoding):
         return "{" + ",".join(f'"{slot}":{text}' for slot, text in texts.items()) + "}"
 
 
-# Parts are kept with their text: a schema is put together from the same few, call after call.
-
-
 @lru_cache(maxsize=CACHED)
-def _reference(name: str) -> WrittenJson:
-    """Return the reference to a definition."""
-    return WrittenJson({"$ref": f"#/$defs/{name}"})
-
-
-@lru_cache(maxsize=CACHED)
-def _plan(encoding: KeyedJson, steps: tuple[str, ...]) -> WrittenJson:
-    """Return the schema of a plan of the steps that are defined under these names."""
-    return WrittenJson(encoding.plan_schema([_reference(name) for name in steps]))
-
-
-@lru_cache(maxsize=CACHED)
-def _steps(encoding: KeyedJson, registry: ToolRegistry, offer: Offer, width: int, height: int) -> WrittenJson:
-    """Return the schema of the steps that an offer stands for."""
+def _steps(encoding: KeyedJson, registry: ToolRegistry, offer: Offer, width: int, height: int) -> dict[str, Any]:
+    """Return the schema of the steps that an offer stands for; it is shared between calls."""
     schemas: list[dict[str, Any]] = []
     for group in groups(registry)[offer.roles]:
         whole = registry.step_schema(group.spec.name, width=width, height=height, targets=offer.targets)
         schemas += encoding.step_schemas(group, whole["properties"])
-    return WrittenJson({"anyOf": schemas})
+    return {"anyOf": schemas}

@@ -36,116 +36,59 @@ from ai.encodings.base import (
     written,
 )
 from ai.errors import ParseError
-from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, WHITESPACE_RUN_MAX, SlotText, decode_at, raw_steps
+from ai.parse import ELEMENT_CHARS_MAX, ReplyScanner, SlotText, decode_at, raw_steps
 
 _LINE: Final = re.compile(r"[ \t]*a?([0-9]{1,6}):[ \t]*(.*?)[ \t\r]*", re.DOTALL)
-_BLANKS: Final = re.compile(r"\s{%d}" % WHITESPACE_RUN_MAX)  # noqa: UP031 - braces
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}")
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,10}\.[0-9]{1,9}")
 _TOKEN: Final = re.compile(r"[^\s;\"\[{]+")
 _SPACES: Final = re.compile(r"[ \t]*")
 _JSON_START: Final = re.compile(r"[\"\[{]")
-_THINK_OPEN: Final = "<think>"
-_THINK_CLOSE: Final = "</think>"
 
 
-class LineScanner:
-    """Hands out each slot's line as it ends; linear in the text and bounded in memory. Other lines are passed over."""
+class LineScanner(ReplyScanner):
+    """Finds one line for each slot; other lines are passed over."""
 
     def __init__(self, slots: Mapping[str, int]) -> None:
-        self.cut: str | None = None
-        self.duplicates: dict[int, int] = {}
-        self.unknown = 0
+        super().__init__()
         self._agents = {int(slot.removeprefix("a")): agent for slot, agent in slots.items()}
-        self._given: set[int] = set()
-        self._pieces: list[str] = []
-        self._size = 0
-        self._blank = 0
-        self._line: list[str] = []
-        self._line_chars = 0
-        self._thinking = False
-
-    @property
-    def text(self) -> str:
-        """Everything fed so far, up to the cut."""
-        return "".join(self._pieces)
+        self._line = ""
 
     def feed(self, text: str) -> list[SlotText]:
         """Read the next piece and return the plans whose lines ended in it, in order."""
         if self.cut is not None:
             return []
-        reason, end = self._limit(text)
-        piece = text[:end]
-        self._pieces.append(piece)
-        self._size += len(piece)
-        *ended, rest = piece.split("\n")
+        piece, reason = self._take(text)
         found: list[SlotText] = []
-        for part in ended:
-            if not self._add(part):
+        *ended, self._line = (self._line + piece).split("\n")
+        for line in ended:
+            if self._too_long(line):
                 return found
-            self._end_line(found)
-        if self._add(rest):
+            self._end_line(line, found)
+        if not self._too_long(self._line):
             self.cut = reason
         return found
 
     def close(self, *, whole: bool = True) -> list[SlotText]:
-        """Say that the reply is over; its last line counts if the reply is `whole`, else it may lack its end."""
+        """End the scan: the last line counts if the reply is `whole`, else it may lack its end."""
         found: list[SlotText] = []
         if self.cut is None and self._line:
             if whole:
-                self._end_line(found)
-            elif _LINE.fullmatch("".join(self._line)):
+                self._end_line(self._line, found)
+            elif _LINE.fullmatch(self._line):
                 self.cut = "the reply ended inside a plan"
         return found
 
-    def _limit(self, text: str) -> tuple[str | None, int]:
-        """Return why and where a piece must be cut, or None and its length."""
-        room = REPLY_CHARS_MAX - self._size
-        ends: list[tuple[int, str | None]] = [(len(text), None)]
-        if len(text) > room:
-            ends.append((room, f"the reply is longer than {REPLY_CHARS_MAX} characters"))
-        body = text.lstrip()
-        lead = len(text) - len(body)
-        loop = f"{WHITESPACE_RUN_MAX} whitespace characters in a row"
-        inner = _BLANKS.search(text)
-        if self._blank + lead >= WHITESPACE_RUN_MAX:
-            ends.append((WHITESPACE_RUN_MAX - self._blank, loop))
-        elif inner is not None:
-            ends.append((inner.end(), loop))
-        self._blank = len(text) - len(text.rstrip()) if body else self._blank + lead
-        end, reason = min(ends, key=lambda item: item[0])
-        return reason, end
+    def _too_long(self, line: str) -> bool:
+        if len(line) > ELEMENT_CHARS_MAX:
+            self.cut = f"one line is longer than {ELEMENT_CHARS_MAX} characters"
+        return self.cut is not None
 
-    def _add(self, part: str) -> bool:
-        """Add to the line that is open; False when that makes it too long."""
-        self._line.append(part)
-        self._line_chars += len(part)
-        if self._line_chars <= ELEMENT_CHARS_MAX:
-            return True
-        self.cut = f"one line is longer than {ELEMENT_CHARS_MAX} characters"
-        return False
-
-    def _end_line(self, found: list[SlotText]) -> None:
-        line = "".join(self._line)
-        self._line.clear()
-        self._line_chars = 0
-        if self._thinking or line.lstrip().startswith(_THINK_OPEN):
-            _, closed, line = line.rpartition(_THINK_CLOSE)
-            self._thinking = not closed
-            if self._thinking:
-                return
+    def _end_line(self, line: str, found: list[SlotText]) -> None:
         match = _LINE.fullmatch(line)
-        if match is None:
-            return
-        agent = self._agents.get(int(match[1]))
-        if agent is None:
-            self.unknown += 1
-        elif agent in self._given:
-            self.duplicates[agent] = self.duplicates.get(agent, 0) + 1
-        else:
-            self._given.add(agent)
-            found.append(SlotText(agent, match[2]))
+        if match is not None:
+            self._give(self._agents.get(int(match[1])), match[2], found)
 
 
 class Line(Encoding):
@@ -313,10 +256,7 @@ def _argument(arg: ArgSpec, offer: Offer) -> str:
         return "y"
     if arg.role in TARGET_ROLES:
         return f"({' | '.join(_quoted(str(key)) for key in offer.targets[arg.role])})"
-    if (arg.low, arg.high) == (0, arg.scale) and arg.scale > 1:
-        return '("0" ("." [0-9]{1,3})? | "1")'
-    low, high = -(-arg.low // arg.scale), arg.high // arg.scale
-    return f"({_whole(low, high)})"
+    return f"({_number(arg.low, arg.high, arg.scale)})"
 
 
 def _field(field: PayloadField) -> str:
@@ -327,7 +267,7 @@ def _field(field: PayloadField) -> str:
 def _json(shape: Shape) -> str:
     match shape:
         case TextShape():
-            return f'"\\"" [^"\\\\\\x00-\\x1F]{{0,{shape.chars_max}}} "\\""'
+            return f'"\\"" ({_CHARACTER}){{0,{shape.chars_max}}} "\\""'
         case ListShape():
             item = _json(shape.item)
             if not shape.low:
@@ -348,9 +288,52 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
+_CHARACTER: Final = r'[^"\\\x00-\x1F] | "\\" ["\\bfnrt] | "\\u00" [01] [0-9a-f]'
+"""One character of a text, as JSON writes it."""
+_DECIMALS_MAX: Final = 6
+"""Digits after the point, at most."""
+
+
+@lru_cache(maxsize=CACHED)
+def _number(low: int, high: int, scale: int) -> str:
+    """Return the numbers from `low / scale` to `high / scale` as alternatives, with the decimals of the scale."""
+    if scale == 1:
+        return _whole(low, high)
+    if low < 0:
+        parts = [f'"-" ({_number(max(-high, 0), -low, scale)})']
+        return " | ".join([*parts, _number(0, high, scale)] if high >= 0 else parts)
+    decimals = next((d for d in range(1, _DECIMALS_MAX) if 10**d % scale == 0), _DECIMALS_MAX)
+    unit = 10**decimals
+    low, high = -(-low * unit // scale), high * unit // scale
+    (first, above), (last, below) = divmod(low, unit), divmod(high, unit)
+    if first == last:
+        return _with_decimals(first, above, below, decimals)
+    parts = [_with_decimals(first, above, unit - 1, decimals), _with_decimals(last, 0, below, decimals)]
+    if first + 1 < last:
+        parts.append(f'({_whole(first + 1, last - 1)}) ("." [0-9]{{1,{decimals}}})?')
+    return " | ".join(parts)
+
+
+def _with_decimals(whole: int, low: int, high: int, decimals: int) -> str:
+    """Return the numbers that begin with `whole` and whose decimals, taken as a whole number, lie in a range."""
+    parts = [] if low else [f'"{whole}"']
+    for digits in _same_length(str(low).zfill(decimals), str(high).zfill(decimals)) if high else ():
+        first, *rest = digits.split(" ")
+        text = ""
+        for digit in reversed(rest):
+            zeros = (not text or text.endswith("?")) and digit.startswith(('"0', "[0"))  # may be left out at the end
+            text = f"{digit} {text}".rstrip()
+            text = f"({text})?" if zeros else text
+        parts.append(f'"{whole}." {first} {text}'.rstrip())
+    return " | ".join(parts)
+
+
 @lru_cache(maxsize=CACHED)
 def _whole(low: int, high: int) -> str:
-    """Return the whole numbers from `low` (0 or more) to `high`, without leading zeros, as alternatives."""
+    """Return the whole numbers from `low` to `high`, without leading zeros, as alternatives."""
+    if low < 0:
+        negative = f'"-" ({_whole(max(-high, 1), -low)})'
+        return f"{negative} | {_whole(0, high)}" if high >= 0 else negative
     parts: list[str] = []
     for digits in range(len(str(low)), len(str(high)) + 1):
         first = max(low, 10 ** (digits - 1) if digits > 1 else 0)

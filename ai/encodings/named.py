@@ -40,6 +40,6 @@ class NamedJson(KeyedJson):
         ]
 
     def write(self, steps: Sequence[ActionStep], registry: ToolRegistry) -> str:  # noqa: ARG002
-        """Return the raw text of one plan, minified."""
-        plan = {"steps": [step.model_dump(mode="json", exclude_none=True) for step in steps]}
+        """Return the raw text of one plan, minified; the schema wants every argument, so one not given is null."""
+        plan = {"steps": [step.model_dump(mode="json") for step in steps]}
         return json.dumps(plan, separators=(",", ":"), ensure_ascii=False)

@@ -9,7 +9,7 @@ from typing import Any
 from ai.actions import ActionStep, ToolRegistry
 from ai.encodings.base import PLAN_STEPS_MAX, Group, cuts, written
 from ai.encodings.keyed import KeyedJson
-from ai.steps import places
+from ai.parse import argument_names
 
 
 class TupleJson(KeyedJson):
@@ -36,7 +36,7 @@ class TupleJson(KeyedJson):
         No `items`: one server refuses `"items": false` and another takes `{}` as "anything"; the bounds say it all.
         """
         verbs = {"type": "string", "enum": list(group.names)}
-        values = [_value(properties, name) for name in places(group.spec)]
+        values = [_value(properties, name) for name in argument_names(group.spec)]
         return [
             {"type": "array", "prefixItems": [verbs, *values[:end]], "minItems": end + 1, "maxItems": end + 1}
             for end in cuts(group.spec)

@@ -1,4 +1,4 @@
-"""A whole reply, and the plan of one agent in it: found in five stages, then checked plan by plan."""
+"""A whole reply, and the plan of one agent in it."""
 
 from __future__ import annotations
 
@@ -8,44 +8,25 @@ from typing import Any
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.errors import ParseError
-from ai.parse.limits import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX
-from ai.parse.scanner import SlotScanner, SlotText
+from ai.parse.intake import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
+from ai.parse.scanner import SlotScanner
+from ai.parse.steps import parse_steps
 from ai.parse.strict import decode
-from ai.steps import parse_steps
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPlans:
-    """The raw plans of a whole reply, and the stage that found them.
-
-    `method` is `direct`, `code_fence`, `envelope`, `object_extraction` or `tolerant`.
-    """
-
-    method: str
-    found: list[SlotText]
-    duplicates: dict[int, int]
-    unknown: int
 
 
 @dataclass(slots=True)
 class ParsedReply:
-    """What a whole reply gave: plans and raw texts by agent, and a reason for each plan that was refused.
+    """What a whole reply gave: plans and raw texts by agent, and a reason for each plan that was refused."""
 
-    `method` names the stage that read it (`FoundPlans`).
-    """
-
-    method: str
     plans: dict[int, tuple[ActionStep, ...]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
-    duplicates: dict[int, int] = field(default_factory=dict)
-    unknown: int = 0
 
 
 def raw_steps(text: str) -> list[Any]:
     """Return the decoded steps of one plan's JSON: an object with `steps`, the same under `plan`, or the list itself.
 
-    Keys of the plan object other than these are ignored; what a step may hold is its kind's business (`ai.steps`).
+    Keys of the plan object other than these are ignored; `ai.parse.steps` says what a step may hold.
 
     Raises:
         ParseError: not strict JSON, over a limit, or no list of steps.
@@ -68,27 +49,23 @@ def parse_plan(text: str, registry: ToolRegistry) -> tuple[ActionStep, ...]:
     return parse_steps(raw_steps(text), registry)
 
 
-def find_plans(text: str, slots: Mapping[str, int]) -> FoundPlans:
+def find_plans(text: str, slots: Mapping[str, int]) -> list[SlotText]:
     """Find the raw text of each agent's plan in a whole reply.
 
-    The five stages in order: the text is JSON; JSON in a code fence; JSON inside a server's envelope (`message.content`
-    or `response`); objects anywhere in the text; and, when one agent was asked, a single plan without slot or id.
+    Plans under slots or ids are found wherever they stand: in JSON, in a code fence, after prose, or inside a server's
+    envelope (`message.content` or `response`). When one agent was asked, a single plan without slot or id is its own.
 
     Raises:
         ParseError: nothing in the text could be read as a reply.
     """
     scanner, found = _scan(text, slots)
-    method = _method(text, found) if found or scanner.unknown else ""
-    if not method:
-        inner = _envelope(text)
-        if inner is not None:
-            scanner, found = _scan(inner, slots)
-            method = "envelope" if found or scanner.unknown else ""
-    if not method and len(slots) == 1 and len(scanner.loose) == 1:
-        found, method = [SlotText(next(iter(slots.values())), scanner.loose[0])], "tolerant"
-    if not method:
+    if not found and not scanner.unknown and (inner := _envelope(text)) is not None:
+        scanner, found = _scan(inner, slots)
+    if not found and len(slots) == 1 and len(scanner.loose) == 1:
+        found = [SlotText(next(iter(slots.values())), scanner.loose[0])]
+    if not found and not scanner.unknown:
         raise ParseError(scanner.cut or "the reply holds no plan under a slot's name or an agent's id")
-    return FoundPlans(method, found, scanner.duplicates, scanner.unknown)
+    return found
 
 
 def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> ParsedReply:
@@ -97,30 +74,19 @@ def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> 
     Raises:
         ParseError: nothing in the text could be read as a reply.
     """
-    plans = find_plans(text, slots)
-    reply = ParsedReply(plans.method, duplicates=plans.duplicates, unknown=plans.unknown)
-    for slot in plans.found:
-        reply.texts[slot.agent] = slot.text
+    reply = ParsedReply()
+    for agent, plan in find_plans(text, slots):
+        reply.texts[agent] = plan
         try:
-            reply.plans[slot.agent] = parse_plan(slot.text, registry)
+            reply.plans[agent] = parse_plan(plan, registry)
         except ParseError as error:
-            reply.errors[slot.agent] = str(error)
+            reply.errors[agent] = str(error)
     return reply
 
 
 def _scan(text: str, slots: Mapping[str, int]) -> tuple[SlotScanner, list[SlotText]]:
     scanner = SlotScanner(slots)
     return scanner, scanner.feed(text) + scanner.close()
-
-
-def _method(text: str, found: list[SlotText]) -> str:
-    """Name the first of the stages that finds plans under slots or ids in this text."""
-    try:
-        decode(text, REPLY_CHARS_MAX)
-    except ParseError:
-        fence = text.find("```")
-        return "code_fence" if found and 0 <= fence < text.find(found[0].text) else "object_extraction"
-    return "direct"
 
 
 def _envelope(text: str) -> str | None:

@@ -8,7 +8,7 @@ import re
 from typing import Any, Final
 
 from ai.errors import ParseError
-from ai.parse.limits import DEPTH_MAX
+from ai.parse.intake import DEPTH_MAX
 
 _STRUCTURE: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
@@ -25,9 +25,7 @@ def decode(text: str, chars_max: int) -> Any:
     if text.count("[") + text.count("{") > DEPTH_MAX:
         _check_depth(text)
     try:
-        data = _PLAIN_JSON.decode(text)
-        # Every key has its colon: with as many keys as colons, none was written twice.
-        return data if _keys(data) == text.count(":") else _STRICT_JSON.decode(text)
+        return _STRICT_JSON.decode(text)
     except json.JSONDecodeError as error:
         raise ParseError(f"not JSON: {error.msg} at character {error.pos}") from None
     except ValueError:
@@ -57,19 +55,6 @@ def _check_depth(text: str) -> None:
             raise ParseError(f"more than {DEPTH_MAX} brackets are open at character {match.start()}")
 
 
-def _keys(data: object) -> int:
-    """Count the keys of all objects in decoded JSON."""
-    count = 0
-    left = [data]
-    for part in left:  # it grows
-        if type(part) is dict:
-            count += len(part)
-            left += part.values()
-        elif type(part) is list:
-            left += part
-    return count
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for key, value in pairs:
@@ -90,5 +75,4 @@ def _finite(text: str) -> float:
     return value
 
 
-_PLAIN_JSON: Final = json.JSONDecoder(parse_constant=_constant, parse_float=_finite)
 _STRICT_JSON: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite)

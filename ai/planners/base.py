@@ -45,7 +45,7 @@ class TierPlans:
 
     `outcome [n] int8` holds `Outcome` codes; `OK` means a plan is offered and still has to pass the legality check.
     `texts` has the raw text of every plan offered by a tier that is not deterministic: a replay reads the plan from it.
-    `cached` are the agents whose plan came from the plan cache. `first_plan_s` is when the first plan closed, seconds
+    `first_plan_s` is when the first plan closed, seconds
     after the planning call started.
     """
 
@@ -56,7 +56,6 @@ class TierPlans:
     shards: list[dict[str, Any]] = field(default_factory=list)
     usage: LlmUsage = field(default_factory=LlmUsage)
     first_plan_s: float | None = None
-    cached: frozenset[int] = frozenset()
 
 
 @runtime_checkable

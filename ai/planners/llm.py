@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,9 @@ from ai.encodings.base import Encoding
 from ai.errors import ClientError, PlannerError
 from ai.legality import refusals
 from ai.plan import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal
-from ai.plan_cache import AskedFor, PlanCache, keys_of
 from ai.planners.base import PlanCall, TierPlans
-from ai.prompt import PROMPT_VERSION, Detail
+from ai.prompt import REGISTRIES_MAX, Detail
 from ai.snapshot import SnapshotBatch
-from ai.steps import READERS_MAX
 
 _CONTENT: Final = tuple(outcome.value for outcome in (Outcome.MISSING, Outcome.INVALID, Outcome.CUT))
 """Outcomes of a reply that came, so that asking again may help; the way to the model is not what failed."""
@@ -32,7 +30,7 @@ class LlmTier:
 
     Agents whose plan is missing, wrong or not legal are asked once more, those only, with the reason, when the deadline
     leaves as much time as the first plan took. Replies are asked for in `encoding`; None takes the shortest that the
-    endpoint is known to hold a model to. With a `cache`, agents that know exactly what they once knew are not asked.
+    endpoint is known to hold a model to.
     """
 
     name: str
@@ -40,16 +38,9 @@ class LlmTier:
     needs_client = True
     detail: Detail
 
-    def __init__(
-        self,
-        executor: BatchInferenceExecutor | None = None,
-        *,
-        encoding: Encoding | None = None,
-        cache: PlanCache | None = None,
-    ) -> None:
+    def __init__(self, executor: BatchInferenceExecutor | None = None, *, encoding: Encoding | None = None) -> None:
         self.executor = BatchInferenceExecutor() if executor is None else executor
         self._encoding = encoding
-        self._cache = cache
 
     def offered(self, registry: ToolRegistry) -> ToolRegistry:
         """Return the registry with the verbs this tier advertises and accepts."""
@@ -66,44 +57,6 @@ class LlmTier:
         offered = self.offered(registry)
         if not len(offered):
             raise PlannerError(f"the registry offers no verb that tier {self.name} may use")
-        if self._cache is None:
-            return await self._ask_model(batch, offered, call)
-        return await self._ask_cached(self._cache, batch, offered, call)
-
-    async def _ask_cached(
-        self, cache: PlanCache, batch: SnapshotBatch, offered: ToolRegistry, call: PlanCall
-    ) -> TierPlans:
-        """Take what the cache has, ask the model for the others, and keep what it gives that is legal."""
-        assert call.client is not None
-        encoding = self._chosen(call.client)
-        asked = AskedFor(offered, encoding.name, call.client.label, (self.name, int(self.detail), call.seed))
-        keys = keys_of(batch, asked)
-        texts = [cache.get(key) for key in keys]
-        found = np.array([text is not None for text in texts], np.bool_)
-        if not found.any():
-            answer = await self._ask_model(batch, offered, call)
-            _keep(cache, keys, answer, batch, offered)
-            return answer
-        hits = {int(batch.keys[row]): texts[row] or "" for row in np.flatnonzero(found)}
-        plans = [None if text is None else encoding.encode(text, offered) for text in texts]
-        outcome = np.where(found, Outcome.OK.value, Outcome.MISSING.value).astype(np.int8)
-        whole = TierPlans(PlanBatch.from_encoded(batch.keys, plans), outcome, texts=hits, cached=frozenset(hits))
-        whole.shards.append(_of_cache(self.name, encoding, sorted(hits)))
-        rest = np.flatnonzero(~found)
-        if len(rest):
-            part = batch.take(rest)
-            answer = await self._ask_model(part, offered, call)
-            _keep(cache, [keys[row] for row in rest], answer, part, offered)
-            whole.plans.put(rest, answer.plans, np.arange(len(rest)), NO_TIER)
-            whole.outcome[rest] = answer.outcome
-            whole.texts |= answer.texts
-            whole.errors = answer.errors
-            whole.shards += answer.shards
-            whole.usage = answer.usage
-            whole.first_plan_s = answer.first_plan_s
-        return whole
-
-    async def _ask_model(self, batch: SnapshotBatch, offered: ToolRegistry, call: PlanCall) -> TierPlans:
         begun = call.clock()
         response = await self._ask(batch, offered, call, {})
         answer = _answer(response, batch)
@@ -146,28 +99,6 @@ def _suited(client: LlmClient) -> Encoding:
     """Return lines where the endpoint takes a grammar, else named JSON, which needs no enforcing to be understood."""
     endpoint: Endpoint | None = getattr(client, "endpoint", None)
     return LINE if endpoint is not None and endpoint.grammar else NAMED
-
-
-def _keep(cache: PlanCache, keys: list[bytes], answer: TierPlans, batch: SnapshotBatch, offered: ToolRegistry) -> None:
-    """Keep the plans that are legal: one that was refused would be refused again, for ever."""
-    verdict = refusals(batch, answer.plans, offered)
-    good = (answer.outcome == Outcome.OK.value) & (verdict == Refusal.ACCEPTED.value)
-    for row in np.flatnonzero(good).tolist():
-        cache.put(keys[row], answer.texts[int(batch.keys[row])])
-
-
-def _of_cache(tier: str, encoding: Encoding, agents: list[int]) -> dict[str, Any]:
-    """Return what a replay keeps of agents that the cache had plans for: a call that was not made."""
-    return {
-        "tier": tier,
-        "agents": [agents[0], agents[-1]],
-        "k": len(agents),
-        "finish": "cached",
-        "cached": agents,
-        "prompt_version": PROMPT_VERSION,
-        "encoding": encoding.name,
-        "usage": None,
-    }
 
 
 def _answer(response: BatchResponse, batch: SnapshotBatch) -> TierPlans:
@@ -232,7 +163,7 @@ class SimplifiedLlm(LlmTier):
         return _common(registry)
 
 
-@lru_cache(maxsize=READERS_MAX)
+@lru_cache(maxsize=REGISTRIES_MAX)
 def _common(registry: ToolRegistry) -> ToolRegistry:
     """Return the common verbs that a registry offers; made once, as schemas and tables are kept by registry."""
     return registry.offering(COMMON_KINDS)

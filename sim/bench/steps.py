@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ai.actions import ActionStep, ToolRegistry
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers, Scanner
+from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ContractError
+from ai.parse import ReplyScanner
 
 _REPEATED: Final = re.compile(r"\{0,%d\}$" % (PLAN_STEPS_MAX - 1), re.MULTILINE)  # noqa: UP031 - braces
 
@@ -56,7 +57,7 @@ class OfSteps(Encoding):
         grammar = self._encoding.grammar(offers)
         return None if grammar is None else _REPEATED.sub(f"{{{self._steps - 1}}}", grammar)
 
-    def scanner(self, slots: Mapping[str, int]) -> Scanner:
+    def scanner(self, slots: Mapping[str, int]) -> ReplyScanner:
         """Return the encoding's scanner."""
         return self._encoding.scanner(slots)
 

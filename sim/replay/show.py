@@ -7,7 +7,6 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import COMMON_KINDS
-from ai.budget import leaner
 from ai.encodings import NAMED, encoding_of
 from ai.encodings.base import Encoding
 from ai.plan import FallbackTier
@@ -137,11 +136,7 @@ def _prompt(playback: Playback, record: Tick, batch: SnapshotBatch, row: int, ti
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
     detail = Detail.COMPACT if simplified else Detail.FULL
-    whole = Asking(batch.take(np.array([row])), offered, encoding, detail)
-    key = int(batch.keys[row])
-    # An agent whose knowledge was cut short was asked alone; the last call that asked it brought the plan.
-    less = [shard.get("left_out", {}) for shard in shards if shard["agents"] == [key, key]][-1:]
-    asking = next((each for each in leaner(whole) if [each.left_out] == less), whole)
+    asking = Asking(batch.take(np.array([row])), offered, encoding, detail)
     return {"system": asking.system, "user": asking.user}
 
 

@@ -16,7 +16,6 @@ from ai.encodings.base import Encoding
 from ai.fallback import FallbackOrchestrator, drive
 from ai.heuristics import check_rules
 from ai.plan import BatchPlans
-from ai.plan_cache import PlanCache
 from ai.planners import discover
 from ai.planners.base import Planner
 from ai.planners.heuristic import Heuristic
@@ -37,7 +36,6 @@ class ModelOptions:
 
     `deadline_s` is the time for one tick's planning, seconds. `shard_size` and `in_flight` pin agents in a call and
     calls at once. `encoding` names how replies write plans, None leaves it to what the endpoint takes.
-    `cached_plans` bounds the plan cache; 0 is none.
     """
 
     deadline_s: float | None = None
@@ -47,7 +45,6 @@ class ModelOptions:
     requests_a_minute: float | None = None
     tokens_a_minute: float | None = None
     encoding: str | None = None
-    cached_plans: int = 0
 
 
 def build_tiers(
@@ -55,12 +52,11 @@ def build_tiers(
     more: Sequence[type[Planner]] = (),
     executor: BatchInferenceExecutor | None = None,
     encoding: Encoding | None = None,
-    cache: PlanCache | None = None,
 ) -> tuple[Planner, ...]:
     """Return the scenario's tiers in order, from the known planners and `more`.
 
-    Heuristics get the scenario's rules and its teams' own, the script its lines; model tiers share executor, encoding
-    and cache.
+    Heuristics get the scenario's rules and its teams' own, the script its lines; model tiers share executor and
+    encoding.
 
     Raises:
         ScenarioError: a tier has no planner of that name.
@@ -74,7 +70,7 @@ def build_tiers(
         if kind is None:
             raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
         if issubclass(kind, LlmTier):
-            tiers.append(kind(executor, encoding=encoding, cache=cache))
+            tiers.append(kind(executor, encoding=encoding))
         elif kind is Heuristic:
             tiers.append(Heuristic(scenario.heuristics, own_rules))
         elif kind is Scripted:
@@ -161,8 +157,7 @@ class LivePlans:
         self._executor = BatchInferenceExecutor(self._options.shard_size, self._options.in_flight)
         name = self._options.encoding
         encoding = None if name is None else encoding_of(name)
-        cache = PlanCache(self._options.cached_plans) if self._options.cached_plans else None
-        tiers = build_tiers(scenario, planners, self._executor, encoding, cache)
+        tiers = build_tiers(scenario, planners, self._executor, encoding)
         self.orchestrator = FallbackOrchestrator(
             tiers, start=scenario.planning.start, only=tiers_of_teams(scenario), clock=clock
         )

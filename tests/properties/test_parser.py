@@ -37,7 +37,7 @@ STEPS = st.lists(
 REPLIES = st.fixed_dictionaries({slot: st.fixed_dictionaries({"steps": STEPS}) for slot in SLOTS})
 GRAMMAR = st.lists(
     st.sampled_from(['{', '}', '[', ']', ':', ',', '"', '\\', '\n', ' ', '"a1"', '"agent_id"', '3', '"steps"', '"act"',
-                     '"Wait"', '"a1":{"steps":[{"act":"Wait"}]}', '<think>', '</think>',
+                     '"Wait"', '"a1":{"steps":[{"act":"Wait"}]}',
                      '```', 'null', '1e999', '\u2028']),
     max_size=40,
 ).map("".join)  # fmt: skip

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from ai.encodings import ENCODINGS, NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
@@ -12,8 +13,7 @@ from ai.prompt import Asking
 from scenarios.tactics.scenario import load
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.steps import OfSteps
-from tests.ai.gbnf import as_regex
-from tests.ai.test_encodings import valid
+from tests.ai.llm.gbnf import as_regex
 
 SCENARIO = load("skirmish")
 KNOWN = what_agents_know(SCENARIO, 2, seed=1)
@@ -30,7 +30,7 @@ def allowed(encoding: Encoding, lengths: tuple[int, int]) -> bool:
     if grammar is not None:
         return re.fullmatch(as_regex(grammar), reply if reply.endswith("\n") else f"{reply}\n") is not None
     assert schema is not None
-    return valid(json.loads(reply), schema, schema["$defs"])
+    return bool(Draft202012Validator(schema).is_valid(json.loads(reply)))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-STREAMS = Path(__file__).parent.parent / "fixtures" / "sse"
+STREAMS = Path(__file__).parents[2] / "fixtures" / "sse"
 
 
 def content(name: str) -> str:
