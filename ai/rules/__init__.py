@@ -15,10 +15,11 @@ from ai.rules.rule import (
     Rule,
     Rules,
     Step,
-    extent,
     fitting,
+    plans_by_rules,
     rule_test,
     verb_of,
+    write,
 )
 
 __all__ = [
@@ -35,8 +36,9 @@ __all__ = [
     "Rules",
     "Step",
     "Test",
-    "extent",
     "fitting",
+    "plans_by_rules",
     "rule_test",
     "verb_of",
+    "write",
 ]

@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from ai.actions.arguments import Kind, Pick
-from ai.actions.tool import ArgSpec
+from ai.actions.spec import ArgSpec
 from ai.errors import ContractError
 from ai.observation import SELF, Array, Bools, Group, Layout, Number, Place, Rows, Shared
 from ai.rules.conditions import Batch, Facts, entries_test, named_place, squares

@@ -26,11 +26,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ai.actions.action import STEPS_MAX, Action
 from ai.actions.arguments import Kind, Pick
-from ai.actions.encoded import NONE
-from ai.actions.tool import ArgSpec, ToolSpec
-from ai.actions.tools import ToolRegistry, picks_in
+from ai.actions.integers import NONE
+from ai.actions.registry import ToolRegistry, picks_in
+from ai.actions.spec import ArgSpec, ToolSpec
 from ai.errors import ContractError
+from ai.legality import extent
 from ai.observation import Array, Bools, Cell, Layout, Rows
+from ai.plans import PlanBatch
 from ai.rules.conditions import Batch, Condition, Facts, Test
 from ai.rules.picks import Column, column_of
 
@@ -204,23 +206,8 @@ def _within(fitted: Fitted, arg: ArgSpec, values: Array, batch: Batch, rows: Row
     high: Array | int = arg.high
     if arg.kind in (Kind.CELL_X, Kind.CELL_Y):
         high = extent(batch, arg.sources[0], "width" if arg.kind is Kind.CELL_X else "height", rows)
-        high = np.minimum(high - 1, arg.high)
+        high = high - 1
     fitted.only((values >= arg.low) & (values <= high))
-
-
-def extent(batch: Batch, space: str, side: str, rows: Rows | None) -> Array | int:
-    """Return the width or height of a space for each agent, one number where all have the same."""
-    values = batch.shared.get(space, ())
-    column = batch.column(space)
-    if len(values) == 1 and not np.count_nonzero(column):
-        return int(getattr(values[0], side))
-    # Whoever knows no such space, at -1, may name any cell that an argument can hold.
-    sizes = np.array([*(getattr(value, side) for value in values), _ANY], np.int64)
-    found: Array = sizes[column if rows is None else column[rows]]
-    return found
-
-
-_ANY: Final = 2**31 - 1
 
 
 def _of_function(make: Drafting, registry: ToolRegistry, where: str) -> Fitting:
@@ -283,7 +270,7 @@ class Bound:
         if len(rules) > RULES_MAX:
             raise ContractError(f"a planner takes at most {RULES_MAX} rules, not {len(rules)}")
         self.registry = registry
-        self.longest = max((len(rule.then) for rule in rules), default=1)
+        self.longest = max((_most_steps(rule) for rule in rules), default=1)
         self.rules: list[tuple[Test, list[tuple[str, Fitting]]]] = []
         for number, rule in enumerate(rules, 1):
             test = rule_test(rule, layout, facts or {}, f"rule {number}")
@@ -292,6 +279,12 @@ class Bound:
                 for step in rule.then
             ]
             self.rules.append((test, steps))
+
+
+def _most_steps(rule: Rule) -> int:
+    """Return how many steps a rule may lead to: a function may make several."""
+    whole = all(isinstance(step, Action | Mapping) for step in rule.then)
+    return len(rule.then) if whole else STEPS_MAX
 
 
 def verb_of(step: Step) -> str:
@@ -322,3 +315,51 @@ def rule_test(rule: Rule, layout: Layout, facts: Facts, where: str) -> Test:
         return held
 
     return test
+
+
+def write(
+    plans: PlanBatch, rows: Rows, steps: Sequence[tuple[str, Fitting]], batch: Batch, registry: ToolRegistry
+) -> Rows:
+    """Store steps as the plans of those agents that can take all of them, and return their rows."""
+    fitted: list[Fitted] = []
+    possible: Bools | None = None
+    for verb, fit in steps:
+        made = fit(batch, rows) if not verb or verb in registry else None
+        if made is None:
+            return rows[:0]
+        fitted += made
+    for step in fitted:
+        if step.possible is not None:
+            possible = step.possible if possible is None else possible & step.possible
+    everyone = possible is None or np.count_nonzero(possible) == len(rows)
+    chosen = rows if everyone else rows[possible]
+    if not len(fitted) or len(fitted) > len(plans.kind):
+        raise ContractError(f"a rule leads to {len(fitted)} steps; 1 to {len(plans.kind)} fit")
+    plans.length[chosen] = len(fitted)
+    for position, step in enumerate(fitted):
+        plans.kind[position][chosen] = step.code
+        for place, value in enumerate(step.args):
+            own = value[possible] if isinstance(value, np.ndarray) and not everyone else value
+            plans.args[position, place][chosen] = own
+        if step.payload:
+            plans.payloads |= {(row, position): step.payload for row in chosen.tolist()}
+    return chosen
+
+
+def plans_by_rules(bound: Bound, batch: Batch) -> PlanBatch:
+    """Return every agent's plan: that of the first rule that serves it, else the idle step, if that is offered."""
+    plans = PlanBatch.empty(batch.keys, bound.longest)
+    pending = np.ones(len(batch), np.bool_)
+    for test, steps in bound.rules:
+        rows = (pending & test(batch)).nonzero()[0]
+        if len(rows):
+            pending[write(plans, rows, steps, batch, bound.registry)] = False
+            if not np.count_nonzero(pending):
+                return plans
+    if bound.registry.idle.act in bound.registry:
+        idle = bound.registry.idle_step
+        rows = pending.nonzero()[0]
+        plans.set_all(rows, idle.kind, *idle.args)
+        if idle.payload:
+            plans.payloads |= {(row, 0): idle.payload for row in rows.tolist()}
+    return plans
