@@ -97,6 +97,19 @@ def mask_of(values: ArrayLike, size: int, name: str) -> NDArray[np.bool_]:
     return per_place(values, size, name).astype(np.bool_, copy=False)
 
 
+def together(what: str, *arrays: NDArray[Any]) -> None:
+    """Refuse arrays that cannot be worked with element by element.
+
+    Raises:
+        WorldError: their shapes do not fit each other.
+    """
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise WorldError(f"{what} differ in length: shapes {shapes}") from None
+
+
 def below(words: ArrayLike, bound: int | NDArray[np.integer[Any]]) -> Ints:
     """Return `(word * bound) >> 32`: an integer in 0..bound-1 for each word, 0 where the bound is 0.
 

@@ -40,6 +40,7 @@ from sim.space.arrays import (
     mask_of,
     numbers_below,
     per_place,
+    together,
     whole,
 )
 from sim.space.index import CellIndex
@@ -57,7 +58,6 @@ TERRAINS_MAX: Final = 4
 """Terrains whose distance fields are kept."""
 FIELDS_CELLS_MAX: Final = 64_000_000
 """Cells that the kept distance fields of one terrain may hold together."""
-_NEVER: Final = np.iinfo(np.int64).max
 
 
 @dataclass
@@ -121,6 +121,7 @@ class Grid:
             WorldError: a cell lies outside of a bounded grid.
         """
         xs, ys = integers(x, "x"), integers(y, "y")
+        together("x and y", xs, ys)
         if self.torus:
             return np.asarray((ys % self.height) * self.width + xs % self.width)
         return np.asarray(numbers_below(ys, self.height, "y") * self.width + numbers_below(xs, self.width, "x"))
@@ -128,6 +129,7 @@ class Grid:
     def inside(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
         """Return which pairs of coordinates `cell` accepts; on a torus all."""
         xs, ys = integers(x, "x"), integers(y, "y")
+        together("x and y", xs, ys)
         return np.asarray(self.torus | (xs >= 0) & (xs < self.width) & (ys >= 0) & (ys < self.height))
 
     def xy(self, cells: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -162,7 +164,9 @@ class Grid:
 
     def offset(self, source: ArrayLike, target: ArrayLike) -> tuple[Ints, Ints]:
         """Return dx and dy from source to target, int64; on a torus the shortest ones."""
-        return self._offset(self._cells(source, "source"), self._cells(target, "target"))
+        start, end = self._cells(source, "source"), self._cells(target, "target")
+        together("source and target", start, end)
+        return self._offset(start, end)
 
     def chebyshev(self, source: ArrayLike, target: ArrayLike) -> Ints:
         """Return max(|dx|, |dy|), the steps of a walker who may go diagonally."""
@@ -285,7 +289,7 @@ class Grid:
                 better = scores & good
                 good = np.where(better.any(0), better, good)
             else:
-                worst = np.iinfo(scores.dtype).min
+                worst = scores.dtype.type(np.iinfo(scores.dtype).min)
                 good &= scores == np.where(good, scores, worst).max(0)
         choices = np.add.reduce(good, axis=0, dtype=np.int64)
         # The chosen neighbour is the one at which the count of good ones first exceeds the number drawn.
@@ -308,6 +312,7 @@ class Grid:
         """
         here = self._cells(flat(cells, "cells"))
         scores = per_place(score, self.size, "score")
+        scores = scores.astype(np.int8) if scores.dtype == np.bool_ else scores
         around = self._around(here, 1, moore=moore)
         return self.lowest(here, around, scores.take(around, mode="wrap"), scores[here], allowed)
 
@@ -325,7 +330,8 @@ class Grid:
             return here.copy()
         good = self._open(around, allowed)
         good &= scores < now
-        place = np.where(good, scores, _NEVER).argmin(0)
+        # A good score is below `now`, and so below the largest number of its type.
+        place = np.where(good, scores, scores.dtype.type(np.iinfo(scores.dtype).max)).argmin(0)
         return self._chosen(here, around, place, np.logical_or.reduce(good, axis=0))
 
     # -- sight and ways --------------------------------------------------------------------------------------------
@@ -399,6 +405,8 @@ class Grid:
         moore: bool = True,
     ) -> Ints:
         """Return the next cell on a shortest way to each agent's goal; the own cell where there is none.
+
+        An agent whose own cell is not passable steps off it if it can.
 
         Args:
             cells: where the agents stand, `[k]`.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.errors import WorldError
-from sim.space.arrays import ROWS_MAX, Ints, bounded, by_place, flat, numbers_below, runs
+from sim.space.arrays import ROWS_MAX, Ints, bounded, by_place, flat, numbers_below, runs, together
 
 if TYPE_CHECKING:
     from sim.space.grid import Grid
@@ -91,7 +91,8 @@ class Index:
             WorldError: a place is out of range, or a rank is negative.
         """
         at = numbers_below(places, self.size, "places", -1)
-        ranks = numbers_below(rank, ROWS_MAX, "rank")
+        ranks = numbers_below(rank, ROWS_MAX, "ranks")
+        together("places and ranks", at, ranks)
         # For -1 both lookups read the last entry; it does not count.
         found = (at >= 0) & (self.count[at] > ranks)
         if not len(self._order):

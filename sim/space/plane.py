@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.errors import WorldError
-from sim.space.arrays import Ints, below, by_place, flat, numbers_below, whole
+from sim.space.arrays import Ints, below, by_place, flat, numbers_below, together, whole
 from sim.space.grid import Grid
 
 POINTS_MAX: Final = 2**30
@@ -79,6 +79,7 @@ class Plane:
             WorldError: a position lies outside.
         """
         (from_x, from_y), (end_x, end_y) = self._positions(x, y), self._positions(to_x, to_y)
+        together("positions", from_x, from_y, end_x, end_y)
         return self._shortest(end_x - from_x, end_y - from_y)
 
     def distance2(self, x: ArrayLike, y: ArrayLike, to_x: ArrayLike, to_y: ArrayLike) -> Ints:
@@ -101,8 +102,10 @@ class Plane:
             WorldError: a position lies outside, or a step is too long.
         """
         from_x, from_y = self._positions(x, y)
-        to_x = from_x + numbers_below(dx, STEP_MAX + 1, "dx", -STEP_MAX)
-        to_y = from_y + numbers_below(dy, STEP_MAX + 1, "dy", -STEP_MAX)
+        by_x = numbers_below(dx, STEP_MAX + 1, "dx", -STEP_MAX)
+        by_y = numbers_below(dy, STEP_MAX + 1, "dy", -STEP_MAX)
+        together("x, y, dx and dy", from_x, from_y, by_x, by_y)
+        to_x, to_y = from_x + by_x, from_y + by_y
         if self.torus:
             return np.asarray(to_x % self.points_x), np.asarray(to_y % self.points_y)
         return np.clip(to_x, 0, self.points_x - 1), np.clip(to_y, 0, self.points_y - 1)
@@ -124,6 +127,7 @@ class Plane:
         """
         dx, dy = self.offset(x, y, goal_x, goal_y)
         length = numbers_below(step, POINTS_MAX + 1, "step")
+        together("positions and steps", dx, length)
         near = dx * dx + dy * dy <= length * length
         step_x, step_y = unit(dx, dy, length)
         return self.move(x, y, np.where(near, dx, step_x), np.where(near, dy, step_y))
@@ -246,11 +250,12 @@ def unit(dx: ArrayLike, dy: ArrayLike, size: ArrayLike) -> tuple[Ints, Ints]:
         wide, high = wide << shift, high << shift
     long = np.maximum(isqrt(wide * wide + high * high), 1)
     scaled = numbers_below(size, POINTS_MAX + 1, "size")
+    together("offsets and sizes", wide, scaled)
     return np.sign(x) * ((wide * scaled + long // 2) // long), np.sign(y) * ((high * scaled + long // 2) // long)
 
 
 def _offsets(dx: ArrayLike, dy: ArrayLike) -> tuple[Ints, Ints]:
-    return (
-        numbers_below(dx, POINTS_MAX + 1, "dx", -POINTS_MAX),
-        numbers_below(dy, POINTS_MAX + 1, "dy", -POINTS_MAX),
-    )
+    x = numbers_below(dx, POINTS_MAX + 1, "dx", -POINTS_MAX)
+    y = numbers_below(dy, POINTS_MAX + 1, "dy", -POINTS_MAX)
+    together("dx and dy", x, y)
+    return x, y

@@ -11,7 +11,9 @@ width in one row), it runs from the end with the lower address.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +23,15 @@ from sim.space.arrays import Ints
 if TYPE_CHECKING:
     from sim.space.grid import Grid
 
-CELLS_AT_ONCE: Final = 60_000
-"""Cells of lines that are looked up in one go; it decides about time, never about results."""
+TABLE_REACH: Final = 32
+"""Longest line along one axis, cells, that a bounded grid looks up in a table."""
+CELLS_AT_ONCE: Final = 8_000
+"""Cells of lines up to which whole lines are looked up in one go; this and the next decide about time only."""
+STEPS_AT_ONCE: Final = 3
+"""Cells of each line that are looked up in one go where there are more: most lines are stopped early."""
+
+Line = Callable[[Ints, int, int], Ints]
+"""The cells `start..stop-1` of the lines of some pairs, `[stop - start, pairs]`; a line repeats its last cell."""
 
 
 def clear(grid: Grid, source: Ints, target: Ints, blocked: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -35,31 +44,71 @@ def clear(grid: Grid, source: Ints, target: Ints, blocked: NDArray[np.bool_]) ->
         blocked: cells that stop sight, `[size]`.
     """
     dx, dy = grid.offset(source, target)
-    swap = (dy < 0) | ((dy == 0) & (dx < 0))
-    if grid.torus:
-        even_ends = (2 * dy == -grid.height) | ((dy == 0) & (2 * dx == -grid.width))
-        swap = np.where(even_ends, target < source, swap)
-    start = np.where(swap, target, source)
-    dx, dy = grid.offset(start, np.where(swap, source, target))
     length = np.maximum(np.abs(dx), np.abs(dy))
     seen = np.ones(len(source), np.bool_)
     live = (length > 1).nonzero()[0]
-    step = 1
-    # 32 bits are enough for all of it and divide faster.
-    x, y = grid.xy(start)
-    double_x, double_y, length = (part.astype(np.int32) for part in (2 * dx, 2 * dy, length))
+    if not len(live):
+        return seen
+    longest = int(length.max())
+    in_table = not grid.torus and longest <= TABLE_REACH
+    cells = (_looked_up if in_table else _worked_out)(grid, source, target, dx, dy)
+    start = 1
     while len(live):
-        longest = int(length[live].max())
-        more = min(max(CELLS_AT_ONCE // len(live), 1), longest - step)
-        n = length[live]
-        i = np.minimum(np.arange(step, step + more, dtype=np.int32)[:, None], n - 1)
-        at_x = (i * double_x[live] + n) // (2 * n) + x[live]
-        at_y = (i * double_y[live] + n) // (2 * n) + y[live]
-        if grid.torus:
-            at_x %= grid.width
-            at_y %= grid.height
-        hit = blocked[at_y * np.int64(grid.width) + at_x].any(0)
+        whole = len(live) * (longest - start) <= CELLS_AT_ONCE
+        stop = longest if whole else min(start + STEPS_AT_ONCE, longest)
+        hit = np.logical_or.reduce(blocked[cells(live, start, stop)], axis=0)
         seen[live[hit]] = False
-        step += more
-        live = live[~hit & (n > step)]
+        start = stop
+        live = live[~hit & (length[live] > start)]
     return seen
+
+
+def between(dx: NDArray[Any], dy: NDArray[Any], step: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the offsets of the given cells on lines, seen from the end at which the lines start; 32 bits are enough.
+
+    Args:
+        dx: offsets to the other end, not both 0.
+        dy: as dx.
+        step: which cell of the line, 1 for the first; behind the line, its last cell stands in.
+    """
+    length = np.maximum(np.maximum(np.abs(dx), np.abs(dy)), 1)
+    i = np.minimum(step, np.maximum(length - 1, 0))
+    return (2 * i * dx + length) // (2 * length), (2 * i * dy + length) // (2 * length)
+
+
+def _worked_out(grid: Grid, source: Ints, target: Ints, dx: Ints, dy: Ints) -> Line:
+    swap = (dy < 0) | ((dy == 0) & (dx < 0))
+    if grid.torus:
+        same_both_ways = (2 * dy == -grid.height) | ((dy == 0) & (2 * dx == -grid.width))
+        swap = np.where(same_both_ways, target < source, swap)
+    start = np.where(swap, target, source)
+    across, down = grid.offset(start, np.where(swap, source, target))
+    x, y = grid.xy(start)
+    across, down = across.astype(np.int32), down.astype(np.int32)
+
+    def cells(live: Ints, first: int, stop: int) -> Ints:
+        at_x, at_y = between(across[live], down[live], np.arange(first, stop, dtype=np.int32)[:, None])
+        return np.asarray(grid.cell(x[live] + at_x, y[live] + at_y))
+
+    return cells
+
+
+def _looked_up(grid: Grid, source: Ints, target: Ints, dx: Ints, dy: Ints) -> Line:  # noqa: ARG001 - as `_worked_out`
+    table = _table(grid.width)
+    row = (dy + TABLE_REACH) * (2 * TABLE_REACH + 1) + dx + TABLE_REACH
+
+    def cells(live: Ints, first: int, stop: int) -> Ints:
+        return np.asarray(table[first - 1 : stop - 1].take(row[live], axis=1) + source[live])
+
+    return cells
+
+
+@lru_cache(maxsize=8)
+def _table(width: int) -> Ints:
+    """Return what to add to an address for the cells of its lines to every offset, `[TABLE_REACH - 1, offsets]`."""
+    span = np.arange(-TABLE_REACH, TABLE_REACH + 1)
+    dy, dx = (part.ravel() for part in np.meshgrid(span, span, indexing="ij"))
+    sign = np.where((dy < 0) | ((dy == 0) & (dx < 0)), -1, 1)
+    x, y = between(sign * dx, sign * dy, np.arange(1, TABLE_REACH)[:, None])
+    # Seen from the other end, a line starts where the offset points.
+    return np.asarray((y + np.where(sign < 0, dy, 0)) * width + x + np.where(sign < 0, dx, 0))
