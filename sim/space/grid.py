@@ -23,7 +23,7 @@ Conventions that hold in every method:
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -57,15 +57,7 @@ TABLES_MAX: Final = 8
 TERRAINS_MAX: Final = 4
 """Terrains whose distance fields are kept."""
 FIELDS_CELLS_MAX: Final = 64_000_000
-"""Cells that the kept distance fields of one terrain may hold together."""
-
-
-@dataclass
-class _Terrain:
-    """Distance fields that belong to one array of passable cells, by goals and kind of neighbourhood."""
-
-    passable: NDArray[np.bool_]
-    fields: OrderedDict[tuple[bytes, bool], NDArray[np.int32]] = field(default_factory=OrderedDict)
+"""Cells that all kept distance fields may hold together."""
 
 
 class Grid:
@@ -96,8 +88,11 @@ class Grid:
         if self.size > CELLS_MAX:
             raise WorldError(f"a grid of {width} x {height} has {self.size:,} cells; at most {CELLS_MAX:,}")
         self._tables: OrderedDict[tuple[int, bool], Ints] = OrderedDict()
-        self._terrains: list[_Terrain] = []
-        self._plain: _Terrain | None = None
+        # Terrains by number, and distance fields by number of the terrain, goals and kind of neighbourhood. The oldest
+        # come first. Number 0 is the terrain on which all cells are passable.
+        self._terrains: OrderedDict[int, NDArray[np.bool_]] = OrderedDict()
+        self._newest = 0
+        self._fields: OrderedDict[tuple[int, bytes, bool], NDArray[np.int32]] = OrderedDict()
 
     def __repr__(self) -> str:
         return f"Grid({self.width}, {self.height}, torus={self.torus}, many={self.many})"
@@ -228,7 +223,8 @@ class Grid:
     def sum_around(self, values: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
         """Return the sum of the values of all cells around each cell, the cell itself left out, `[size] int64`.
 
-        With a mask it counts; `sum_around(mask) > 0` says where any is near. Its time depends little on the radius.
+        With a mask it counts; `sum_around(mask) > 0` says where any is near. With `moore=True` the radius costs nothing,
+        otherwise the time grows with it.
 
         Args:
             values: integers or booleans, `[size]`; their sum must fit into 64 bits.
@@ -239,8 +235,8 @@ class Grid:
         plane = own.reshape(self.height, self.width)
         dy, first, last = self.spans(radius, moore=moore)
         if moore:
-            across = self._windows(plane, first[:1], last[:1])[0]
-            total = self._windows(across.T, dy[:1], dy[-1:])[0].T
+            across = next(self._windows(plane, first[:1], last[:1]))
+            total = next(self._windows(across.T, dy[:1], dy[-1:])).T
         else:
             total = np.zeros_like(plane)
             for step, across in zip(dy.tolist(), self._windows(plane, first, last), strict=True):
@@ -367,15 +363,16 @@ class Grid:
         """
         ends = np.unique(self._cells(goals, "goals").ravel())
         terrain = self._terrain(passable)
-        key = (ends.tobytes(), moore)
-        known = terrain.fields.get(key)
+        key = (terrain, ends.tobytes(), moore)
+        known = self._fields.get(key)
         if known is None:
-            known = hops(ends, terrain.passable, lambda level: self._around(level, 1, moore=moore).ravel())
+            mask = self._terrains[terrain] if terrain else np.ones(self.size, np.bool_)
+            known = hops(ends, mask, lambda level: self._around(level, 1, moore=moore).ravel())
             known.setflags(write=False)
-            terrain.fields[key] = known
-            while len(terrain.fields) > 1 and len(terrain.fields) * self.size > FIELDS_CELLS_MAX:
-                terrain.fields.popitem(last=False)
-        terrain.fields.move_to_end(key)
+            self._fields[key] = known
+            while len(self._fields) > 1 and len(self._fields) * self.size > FIELDS_CELLS_MAX:
+                self._fields.popitem(last=False)
+        self._fields.move_to_end(key)
         return known
 
     def steps_to(
@@ -482,8 +479,8 @@ class Grid:
         inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
         return np.where(inside, y * self.width + x, -1)
 
-    def _windows(self, plane: Ints, first: Ints, last: Ints) -> list[Ints]:
-        """Return sums over x + first .. x + last in each row, for each pair of first and last."""
+    def _windows(self, plane: Ints, first: Ints, last: Ints) -> Iterator[Ints]:
+        """Yield sums over x + first .. x + last in each row, for each pair of first and last."""
         left, right = -int(first.min()), int(last.max())
         width = plane.shape[1]
         if self.torus:
@@ -492,8 +489,8 @@ class Grid:
             parts = [np.zeros((len(plane), side), np.int64) for side in (left, 0, right)]
             parts[1] = plane
         sums = np.concatenate([np.zeros((len(plane), 1), np.int64), *parts], axis=1).cumsum(1)
-        ends = [(left + low, left + high + 1) for low, high in zip(first.tolist(), last.tolist(), strict=True)]
-        return [sums[:, high : high + width] - sums[:, low : low + width] for low, high in ends]
+        for low, high in zip((left + first).tolist(), (left + last + 1).tolist(), strict=True):
+            yield sums[:, high : high + width] - sums[:, low : low + width]
 
     def _open(self, around: Ints, allowed: ArrayLike | None) -> NDArray[np.bool_]:
         """Return which neighbours lie on the map and are allowed."""
@@ -509,20 +506,22 @@ class Grid:
             return here.copy()
         return np.where(found, around[np.minimum(place, len(around) - 1), np.arange(len(here))], here)
 
-    def _terrain(self, passable: ArrayLike | None) -> _Terrain:
-        """Return the kept fields of a terrain, which is known by its content: a stamp could repeat after a restore."""
+    def _terrain(self, passable: ArrayLike | None) -> int:
+        """Return the number of a terrain. It is known by its content, since a stamp could repeat after a restore."""
         if passable is None:
-            if self._plain is None:
-                self._plain = _Terrain(np.ones(self.size, np.bool_))
-            return self._plain
+            return 0
         mask = mask_of(passable, self.size, "passable")
-        for at, known in enumerate(self._terrains):
-            if np.array_equal(known.passable, mask):
-                self._terrains.insert(0, self._terrains.pop(at))
-                return known
-        self._terrains.insert(0, _Terrain(mask.copy()))
-        del self._terrains[TERRAINS_MAX:]
-        return self._terrains[0]
+        for number in reversed(self._terrains):
+            if np.array_equal(self._terrains[number], mask):
+                self._terrains.move_to_end(number)
+                return number
+        self._newest += 1
+        self._terrains[self._newest] = mask.copy()
+        if len(self._terrains) > TERRAINS_MAX:
+            gone, _ = self._terrains.popitem(last=False)
+            for key in [key for key in self._fields if key[0] == gone]:
+                del self._fields[key]
+        return self._newest
 
     def _by_goal(self, here: Ints, goals: ArrayLike) -> list[tuple[int, NDArray[Any]]]:
         """Return each different goal with the positions of those who walk to it."""

@@ -198,6 +198,9 @@ def test_kept_fields_never_answer_for_another_terrain(grid, data):
         passable[cell] ^= True
         fresh = Grid(grid.width, grid.height, torus=grid.torus)
         assert np.array_equal(grid.field(goals, passable), fresh.field(goals, passable))
+        assert np.array_equal(grid.field(goals), fresh.field(goals))
+    assert len(grid._terrains) <= grid_module.TERRAINS_MAX
+    assert {terrain for terrain, _, _ in grid._fields} <= {0, *grid._terrains}
 
 
 def test_fields_are_kept_within_a_bound(monkeypatch):
