@@ -1,7 +1,7 @@
 """Where agents are: a grid of cells, a network of nodes, or a plane in fixed point.
 
-A space holds what is constant in a run. What changes is given in as arrays and comes back as arrays, so that a space
-needs no world, and a world no copy of it. Spaces draw nothing: whatever is random takes random words.
+A space holds the constants of a run. State goes in and comes out as arrays, so a space needs no world and is never
+saved or restored. Spaces draw no random numbers: random choices take random words as an argument.
 """
 
 from sim.space import walk

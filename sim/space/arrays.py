@@ -1,4 +1,4 @@
-"""What the spaces share: checks of arrays from outside, words into numbers, sorting by place.
+"""Helpers that all spaces share: checks of arrays from outside, words into numbers, sorting by place.
 
 Everything is integer. A *word* is a random integer in 0..2**32-1 as the engine draws it; the spaces draw nothing
 themselves.

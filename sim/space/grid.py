@@ -3,20 +3,20 @@
 A cell address is one number. Only `Grid.cell` makes addresses and only `Grid.size` measures arrays over cells; no other
 code works with `y * width + x`. x grows to the east and y to the south; (0, 0) is the north-west corner.
 
-A grid holds constants of a run: size, torus or bounded, one or many agents on a cell. What can change (terrain, where
-agents stand) comes in as an array over cells or agents. What is kept between calls is derived from constants or is
-compared with what came in, so it never changes a result.
+A grid holds constants of a run: size, torus or bounded, one or many agents on a cell. State (terrain, positions)
+comes in as an array over cells or agents. A grid caches tables and distance fields; it derives them from constants, or
+compares the arrays they came from, so a cache never changes a result.
 
 Conventions that hold in every method:
 
 - Cells come and go as int64 arrays. An address out of range is an error. -1 stands for "outside of the map" and only
   comes out of `neighbours`.
-- A neighbourhood lists its cells in the order of the map: by y, then by x, the middle left out; so N, W, E, S for
+- A neighbourhood lists its cells in map order: by dy, then by dx, the middle left out; so N, W, E, S for
   `moore=False` and NW, N, NE, W, E, SW, S, SE for `moore=True`. `moore=True` means that diagonal steps count as one
   (Chebyshev distance), `moore=False` that they count as two (Manhattan distance).
 - On a torus the offset between two cells is the shortest; of two equally short ones it is the negative. A
   neighbourhood lists each cell once, even if its radius is larger than the map.
-- Whoever has a choice of equal neighbours takes the first in this order, or the one that its random word says.
+- Among equal neighbours, an agent takes the first in this order, or the one that its random word selects.
 - An agent that finds no way stays: the result is its own cell.
 """
 
@@ -223,8 +223,8 @@ class Grid:
     def sum_around(self, values: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
         """Return the sum of the values of all cells around each cell, the cell itself left out, `[size] int64`.
 
-        With a mask it counts; `sum_around(mask) > 0` says where any is near. With `moore=True` the radius costs nothing,
-        otherwise the time grows with it.
+        With a mask it counts; `sum_around(mask) > 0` says where any is near. With `moore=True` the time does not
+        depend on the radius; otherwise it grows with it.
 
         Args:
             values: integers or booleans, `[size]`; their sum must fit into 64 bits.

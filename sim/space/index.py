@@ -186,7 +186,7 @@ class CellIndex(Index):
         first, last, line = x + left, x + right, y + dy
         if grid.torus:
             line %= grid.height
-            # What leaves the map on one side comes in on the other, as a span of its own. It may be empty.
+            # The part that leaves the map on one side comes in on the other as a second span, which may be empty.
             wraps = first < 0
             other_first = np.where(wraps, first + grid.width, 0)
             other_last = np.where(wraps, grid.width - 1, last - grid.width)

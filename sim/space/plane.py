@@ -211,7 +211,7 @@ def isqrt(squares: ArrayLike) -> Ints:
         WorldError: a number is out of range.
     """
     square = numbers_below(squares, SQUARE_MAX + 1, "squares")
-    # A guess that is at most one off, whatever the rounding; the integers after it decide.
+    # The guess is at most one off, however it was rounded; integers decide.
     root = np.asarray(np.sqrt(square)).astype(np.int64)
     root -= root * root > square
     root += (root + 1) * (root + 1) <= square

@@ -11,7 +11,7 @@ from sim.space.arrays import UNREACHABLE, Ints
 
 
 def hops(sources: Ints, passable: NDArray[np.bool_], onward: Callable[[Ints], Ints]) -> NDArray[np.int32]:
-    """Return the number of steps from the nearest source to each place, `[size] int32`, `UNREACHABLE` where no way is.
+    """Return the number of steps from the nearest source to each place, `[size] int32`; `UNREACHABLE` if there is none.
 
     Args:
         sources: places with distance 0; those that are not passable count for nothing.

@@ -2,7 +2,7 @@
 
 `Grid.step` (a random neighbour), `Grid.along` (by the shortest way on foot) and `Grid.descend` (down a field) belong to
 the same family. All return the cell that each agent wants next, its own if it finds none. On a grid that takes one
-agent a cell, `settled` then decides who of them moves; agents that are decided together must be settled together.
+agent a cell, `settled` then decides who of them moves; settle all agents that move in a phase in one call.
 """
 
 from __future__ import annotations
@@ -109,5 +109,5 @@ def settled(grid: Grid, cells: ArrayLike, rows: ArrayLike, wanted: ArrayLike) ->
         return goals.copy()
     taken = np.zeros(grid.size, np.bool_)
     taken[everybody] = True
-    # Claims on taken cells may win or not: they come to nothing either way, and free cells are claimed apart from them.
+    # A claim on a taken cell may win, but comes to nothing; it competes with no claim on a free cell.
     return np.where(won(goals, movers) & ~taken[goals], goals, everybody[movers])

@@ -151,7 +151,7 @@ def test_fields_hold_the_steps_to_the_nearest_goal(grid, moore, data):
 
 @given(grid=grids(), moore=st.booleans(), data=st.data())
 def test_ways_lead_to_the_goal_in_as_many_steps_as_were_promised(grid, moore, data):
-    """Whoever follows `along` arrives after `steps_to` steps, and stays where there is no way."""
+    """An agent that follows `along` arrives after `steps_to` steps, and stays where there is no way."""
     passable = data.draw(st.none() | masks(grid.size))
     cells = data.draw(places(grid.size))
     goals = data.draw(st.lists(st.integers(0, grid.size - 1), min_size=len(cells), max_size=len(cells)))
@@ -233,7 +233,7 @@ def test_anywhere_is_a_cell_for_each_word(words):
 
 
 def test_a_description_is_plain_data():
-    """What viewers and file headers get survives JSON."""
+    """A description survives JSON, as viewers and file headers need."""
     described = Grid(4, 3, torus=True, many=False).describe()
     assert json.loads(json.dumps(described)) == {
         "kind": "grid",
@@ -282,7 +282,7 @@ def test_nobody_asks_for_nothing():
     ],
 )
 def test_wrong_arguments_are_one_sentence(call, message):
-    """Whatever does not fit is refused with the name of the argument and its limits."""
+    """A wrong argument is refused with its name and its limits."""
     with pytest.raises(WorldError, match=message) as refusal:
         call(Grid(4, 3))
     assert "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""Who stands where, and who is near, against all pairs."""
+"""The index of agents by cell, against loops over all agents."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_grid_for_one_a_cell_refuses_crowds():
     ],
 )
 def test_wrong_arguments_are_one_sentence(call, message):
-    """What does not fit is refused with its name and limits."""
+    """A wrong argument is refused with its name and its limits."""
     with pytest.raises(WorldError, match=message):
         call()
 

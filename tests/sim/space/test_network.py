@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim.engine.rng import Rng
 from sim.errors import WorldError
-from sim.rng import Rng
 from sim.space import Network, network
 from tests.sim.space import slow
 from tests.sim.space.slow import masks, numbers, places
@@ -169,7 +169,7 @@ def test_a_layout_is_a_circle_of_integers(nodes):
 
 
 def test_a_description_is_plain_data():
-    """What viewers and file headers get survives JSON."""
+    """A description survives JSON, as viewers and file headers need."""
     described = Network(3, [(0, 1)]).describe()
     assert json.loads(json.dumps(described)) == {
         "kind": "network",
@@ -210,6 +210,6 @@ def test_agents_are_found_by_node():
     ],
 )
 def test_wrong_arguments_are_one_sentence(call, message):
-    """What does not fit is refused with its name and limits."""
+    """A wrong argument is refused with its name and its limits."""
     with pytest.raises(WorldError, match=message):
         call()

@@ -152,7 +152,7 @@ def test_no_float_comes_out(crowd):
 
 
 def test_a_description_is_plain_data():
-    """What viewers and file headers get survives JSON."""
+    """A description survives JSON, as viewers and file headers need."""
     described = Plane(4, 3, scale=10, torus=True).describe()
     assert json.loads(json.dumps(described)) == {"kind": "plane", "width": 4, "height": 3, "scale": 10, "torus": True}
 
@@ -178,6 +178,6 @@ def test_a_description_is_plain_data():
     ],
 )
 def test_wrong_arguments_are_one_sentence(call, message):
-    """What does not fit is refused with its name and limits."""
+    """A wrong argument is refused with its name and its limits."""
     with pytest.raises(WorldError, match=message):
         call(Plane(4, 3, scale=10))

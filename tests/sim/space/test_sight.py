@@ -38,7 +38,7 @@ def test_sight_runs_along_the_documented_line(grid, data):
 
 @given(grid=grids(), data=st.data())
 def test_sight_is_symmetric(grid, data):
-    """Whoever sees a cell is seen from it, on a torus too."""
+    """If one cell sees another, it is seen from there, on a torus too."""
     blocked = data.draw(masks(grid.size))
     source, target = (part.ravel() for part in np.divmod(np.arange(grid.size**2), grid.size))
     assert np.array_equal(grid.sees(source, target, blocked), grid.sees(target, source, blocked))

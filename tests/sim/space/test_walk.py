@@ -95,6 +95,6 @@ def test_where_many_may_stand_everybody_moves():
     ],
 )
 def test_wrong_arguments_are_one_sentence(call, message):
-    """What does not fit is refused with its name and limits."""
+    """A wrong argument is refused with its name and its limits."""
     with pytest.raises(WorldError, match=message):
         call(Grid(3, 3, many=False))
