@@ -10,10 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.base import LlmClient
-from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
 from sim.cli.common import FAILED, NO_MODEL, OK, AsJson, client_of, print_json, usage
 from sim.messages import suggestion
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import TICKS_MAX, load
 from sim.testing.checks import CHECKS, Case, Check, Examined, examine
 
 TICKS: Final = 50
@@ -38,7 +38,6 @@ def doctor(
     Exit code: 0 nothing was found, 1 something was.
     """
     plan = load(scenario)
-    folder = folder_of(scenario)
     asked = _asked(check or [])
     client_of(llm)  # a wrong spec is told before anything runs
 
@@ -47,7 +46,7 @@ def doctor(
         assert made is not None
         return made
 
-    case = Case(plan, ticks, seed, load_plugins(plan, folder), folder, None if llm == NO_MODEL else client)
+    case = Case(plan, ticks, seed, load_plugins(plan), None if llm == NO_MODEL else client)
     found = list(examine(case, asked, progress=_tell))
     if as_json:
         entries = [

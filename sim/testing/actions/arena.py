@@ -15,7 +15,10 @@ import numpy as np
 from ai.actions import ARGS_MAX, ToolRegistry, ToolSpec
 from ai.plan import BatchPlans
 from ai.snapshot import SnapshotBatch
-from scenarios.tactics.actions.base import Action, Args, Rows, Turn
+from scenarios.tactics.actions.base import (
+    Action,
+    Turn,
+)
 from scenarios.tactics.components import (
     ActionSteps,
     Ammo,
@@ -34,6 +37,7 @@ from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.scenario import Scenario
 from sim.engine.rng import Purpose
 from sim.engine.world import World
+from sim.run.actions import Args, Rows
 from sim.run.simulation import Simulation
 from sim.testing.actions.dice import Dice, arguments
 

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ARGS_MAX, NONE, ArgSpec, ListShape, RecordShape, Role, Shape, TextShape, ToolSpec
-from scenarios.tactics.actions.base import Args
 from scenarios.tactics.components import Position, Team
 from scenarios.tactics.map_objects import Objects
 from sim.engine.rng import Purpose, Rng
+from sim.run.actions import Args
 from sim.run.simulation import Simulation
 
 

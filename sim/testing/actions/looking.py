@@ -7,10 +7,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.tactics.actions.base import Args, Refused, Rows, Walk
+from scenarios.tactics.actions.base import (
+    Refused,
+    Walk,
+)
 from scenarios.tactics.components import Ammo, Arsenal, Cooldowns, Guard, Inventory, Kit, Morale, Progress, Stamina
 from sim.engine.columns import schema_of
 from sim.engine.digest import state_digest
+from sim.run.actions import Args, Rows
 from sim.testing.actions.arena import Arena
 from sim.testing.actions.traces import asking, check_foreign, check_steps
 from sim.testing.actions.verdict import fails_as, must

@@ -7,10 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.tactics.actions.base import Rows, Turn
+from scenarios.tactics.actions.base import (
+    Turn,
+)
 from scenarios.tactics.components import Position
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
+from sim.run.actions import Rows
 from sim.testing.actions.arena import Arena
 from sim.testing.actions.verdict import must
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ai.plan import BatchPlans, PlanBatch
 from ai.snapshot import SnapshotBatch
-from sim.run.tick_context import PlanSource
+from sim.run.context import PlanSource
 from sim.testing.checks.base import Case, Check, Finding
 
 Cut = Callable[[int], list[NDArray[np.intp]]]

@@ -14,11 +14,15 @@ from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.actions.base import Action, Args, Codes, Rows, Turn
+from scenarios.tactics.actions.base import (
+    Action,
+    Turn,
+)
 from scenarios.tactics.inputs import Act, Control
 from scenarios.tactics.scenario import available, load
 from sim.engine.digest import state_digest
 from sim.engine.world import System, World
+from sim.run.actions import Args, Codes, Rows
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ai.actions import ActionStep, ToolRegistry
-from scenarios.tactics.components import ActionSteps
 from sim.engine.entity import EntityView
 from sim.run.payloads import Payloads
+from sim.run.plan_columns import ActionSteps
 
 
 def agent_view(registry: ToolRegistry, payloads: Payloads) -> type[EntityView]:
