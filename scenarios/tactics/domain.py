@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
+from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import check_kinds, default_registry
-from scenarios.tactics.components import AGENT, Team
+from scenarios.tactics.bystanders import bystanders_of
+from scenarios.tactics.components import AGENT, Position, Team
 from scenarios.tactics.director import Budgets
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.game import Game, Notes
@@ -18,6 +20,7 @@ from scenarios.tactics.grid import Grid, Smoke, Terrain
 from scenarios.tactics.inputs import INPUTS
 from scenarios.tactics.map_objects import Objects
 from scenarios.tactics.parameters import Parameters
+from scenarios.tactics.perception import occupancy_of, perceive
 from scenarios.tactics.reinforcements import Reserves
 from scenarios.tactics.scenario import place_things, terrain
 from scenarios.tactics.scenario.checks import check_input, check_scenario
@@ -160,6 +163,24 @@ class Tactics(Domain):
     def details(self, world: World) -> Mapping[str, Any]:
         """Return how every team stands."""
         return {"teams": [team.data() for team in self.standings(world)]}
+
+    def invariants(self, world: World) -> None:
+        """Check that no agent stands in a wall, and that no two stand on one cell."""
+        grid = self.game(world).grid
+        cells = grid.cell(world[Position].x, world[Position].y)
+        if grid.wall[cells].any():
+            raise AssertionError(f"agent {world.keys[grid.wall[cells]][0]} stands in a wall")
+        if len(np.unique(cells)) < len(cells):
+            raise AssertionError("two agents stand on one cell")
+
+    def bystanders(self) -> tuple[TacticsSettings, TacticsSettings] | None:
+        """Return the settings without ends, without and with a walled-off team."""
+        return bystanders_of(self.settings)
+
+    def observe(self, world: World, rows: NDArray[np.intp]) -> SnapshotBatch:
+        """Return what agents know."""
+        game = self.game(world)
+        return perceive(world, game.grid, occupancy_of(world, game.grid), rows, game.lore)
 
     @staticmethod
     def game(world: World) -> Game:

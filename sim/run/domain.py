@@ -196,8 +196,11 @@ class Domain:
         """Yield settings that the doctor and strategies try; by default the defaults."""
         yield cls.settings()
 
-    def with_bystanders(self) -> Domain | None:
-        """Return this domain with agents added that are unrelated to all others; None where there is no such thing."""
+    def bystanders(self) -> tuple[Settings, Settings] | None:
+        """Return settings to compare: without and with agents that are unrelated to all others, spawned after them.
+
+        Nothing that depends on the whole world, such as an end by numbers, may differ between the two.
+        """
         return None
 
 

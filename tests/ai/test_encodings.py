@@ -19,8 +19,7 @@ from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
 from ai.plan import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch
 from scenarios.tactics.actions import default_registry
-from sim.testing import batches, steps
-from sim.testing.planning import MAP_HEIGHT, MAP_WIDTH, inside, nested
+from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH, batches, inside, nested, steps
 from tests.ai.gbnf import as_regex
 from tests.ai.strategies import (
     enemy,

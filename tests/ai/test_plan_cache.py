@@ -17,7 +17,7 @@ from ai.planners.heuristic import Heuristic
 from ai.planners.llm import SimplifiedLlm
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
-from sim.testing import batches
+from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import agents, enemy, snapshot
 
 ASKED = AskedFor(ToolRegistry(), "named", "model-a", (0,))

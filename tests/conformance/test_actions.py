@@ -20,9 +20,9 @@ from scenarios.tactics.actions.base import (
 )
 from scenarios.tactics.components import Ammo, Inventory, Morale, Position, Stamina
 from scenarios.tactics.grid import Cells, Terrain
+from scenarios.tactics.testing.actions import check_action
 from sim.engine.rng import Purpose
 from sim.run.actions import Args, Codes, Rows
-from sim.testing import check_action
 
 clock = count()
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scenarios.tactics.components import Ammo, Arsenal, Health, Inventory, Kit, Morale, Position, Stamina
 from scenarios.tactics.map_objects import Gives, Objects, Yields
 from scenarios.tactics.reinforcements import reserves_of
+from scenarios.tactics.testing.actions.verdict import must
 from sim.engine.world import World
 from sim.run.simulation import Simulation
-from sim.testing.actions.verdict import must
 
 ON_MAP: Final = -1
 """The key that stands for what lies or stands on the map."""
@@ -83,6 +83,6 @@ def check_sane(simulation: Simulation, name: str) -> None:
     for column, (values, low, high) in ranges.items():
         wrong = values[(values < low) | (values > high)]
         must(not len(wrong), name, f"brings {column} to {wrong[:1].tolist()}, outside of its range")
-    cells = simulation.stage.grid.cell(position.x, position.y)
+    cells = simulation.run_context.game.grid.cell(position.x, position.y)
     must(len(np.unique(cells)) == len(cells), name, "puts two agents on one cell")
-    must(not simulation.stage.grid.wall[cells].any(), name, "puts an agent into a wall")
+    must(not simulation.run_context.game.grid.wall[cells].any(), name, "puts an agent into a wall")

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.tactics.actions.base import Refused, Walk
+from scenarios.tactics.testing.actions.arena import Arena
+from scenarios.tactics.testing.actions.looking import looked
+from scenarios.tactics.testing.actions.traces import check_asked, check_foreign
+from scenarios.tactics.testing.actions.verdict import fails_as, must
 from sim.engine.digest import state_digest
-from sim.testing.actions.arena import Arena
-from sim.testing.actions.looking import looked
-from sim.testing.actions.traces import check_asked, check_foreign
-from sim.testing.actions.verdict import fails_as, must
 
 
 def check_own_rows(arena: Arena) -> None:

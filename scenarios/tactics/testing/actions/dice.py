@@ -46,7 +46,7 @@ def arguments(spec: ToolSpec, simulation: Simulation, dice: Dice) -> Args:
         drawn = {field.name: _contents(field.shape, simulation, dice) for field in spec.payload}
         contents = [{name: values[row] for name, values in drawn.items()} for row in range(world.n)]
         written = [json.dumps(each, sort_keys=True, separators=(",", ":")).encode() for each in contents]
-        found[spec.payload_place] = [simulation.stage.payloads.add(content) for content in written]
+        found[spec.payload_place] = [simulation.run_context.game.payloads.add(content) for content in written]
     return found
 
 
@@ -67,7 +67,7 @@ def _contents(shape: Shape, simulation: Simulation, dice: Dice) -> list[Any]:
 
 
 def _values(arg: ArgSpec, simulation: Simulation, dice: Dice) -> NDArray[np.int64]:
-    world, grid = simulation.world, simulation.stage.grid
+    world, grid = simulation.world, simulation.run_context.game.grid
     position = world[Position]
     if arg.role in (Role.CELL_X, Role.CELL_Y):
         here, size = (position.x, grid.width) if arg.role is Role.CELL_X else (position.y, grid.height)

@@ -11,16 +11,16 @@ from scenarios.tactics.actions.base import (
     Turn,
 )
 from scenarios.tactics.components import Position
+from scenarios.tactics.testing.actions.arena import Arena
+from scenarios.tactics.testing.actions.verdict import must
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.run.actions import Rows
-from sim.testing.actions.arena import Arena
-from sim.testing.actions.verdict import must
 
 
 def check_steps(arena: Arena, rows: Rows, cells: NDArray[np.int64]) -> None:
     """Check that agents want to go to cells beside their own, stay, or find no way on (-1)."""
-    grid = arena.simulation.stage.grid
+    grid = arena.simulation.run_context.game.grid
     position = arena.world[Position]
     away = cells - grid.cell(position.x[rows], position.y[rows])
     odd = ~np.isin(away, [0, *grid.neighbours]) & (cells != -1)

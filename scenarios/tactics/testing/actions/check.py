@@ -7,11 +7,11 @@ from typing import Final
 from ai.actions import ToolRegistry
 from scenarios.tactics.actions import discover
 from scenarios.tactics.actions.base import Action
-from sim.testing.actions.arena import Prepare, open_arena
-from sim.testing.actions.doing import check_own_rows
-from sim.testing.actions.looking import check_looking
-from sim.testing.actions.playing import play
-from sim.testing.actions.verdict import must
+from scenarios.tactics.testing.actions.arena import Prepare, open_arena
+from scenarios.tactics.testing.actions.doing import check_own_rows
+from scenarios.tactics.testing.actions.looking import check_looking
+from scenarios.tactics.testing.actions.playing import play
+from scenarios.tactics.testing.actions.verdict import must
 
 ARENAS: Final = 8
 """Arenas that a kind is checked in, unless told otherwise."""

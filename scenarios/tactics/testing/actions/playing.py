@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from scenarios.tactics.actions.base import Turn
 from scenarios.tactics.components import Health
 from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.systems.cleanup import Cleanup
 from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
 from scenarios.tactics.systems.upkeep import Upkeep
+from scenarios.tactics.testing.actions.arena import Arena
+from scenarios.tactics.testing.actions.stock import check_sane, check_stock, stock_of
+from scenarios.tactics.testing.actions.verdict import fails_as
 from sim.engine.digest import state_digest
-from sim.run.tick_context import Frame
-from sim.testing.actions.arena import Arena
-from sim.testing.actions.stock import check_sane, check_stock, stock_of
-from sim.testing.actions.verdict import fails_as
 
 TICKS: Final = 12
 """Ticks that an arena is played; at two ticks a second enough for most steps to end."""
@@ -27,12 +25,12 @@ def play(arena: Arena, *, one_by_one: bool = False) -> list[str]:
     Actors are visited kind by kind, or one by one with the last first.
     """
     simulation, world, name = arena.simulation, arena.world, arena.name
-    stage, execution, before, roots = simulation.stage, Execution(), world.snapshot(), []
+    run, execution, before, roots = simulation.run_context, Execution(), world.snapshot(), []
     for _ in range(TICKS):
         had = stock_of(world)
-        frame = Frame(stage, world.tick)
-        frame.occupancy = occupancy_of(world, stage.grid)
-        turn = Turn(world, stage, frame.occupancy, world.tick)
+        run.begin(world.tick, ())
+        run.notes.occupancy = occupancy_of(world, run.game.grid)
+        turn = execution.turn(world, run)
         visits = list(execution.in_use(turn))
         if one_by_one:
             visits = [
@@ -43,16 +41,16 @@ def play(arena: Arena, *, one_by_one: bool = False) -> list[str]:
         for action, rows, args in visits:
             with fails_as(name, "a tick"):
                 execution.act(action, turn, rows, args)
-        execution.settle(turn, frame)
-        Combat().process(world, frame)
-        Upkeep().process(world, frame)
+        execution.settle(turn)
+        Combat().process(world, run)
+        Upkeep().process(world, run)
         lost = set(world.keys[world[Health].hp <= 0].tolist())
-        Cleanup().process(world, frame)
+        Cleanup().process(world, run)
         world.tick += 1
         world.events.clear()
         roots.append(state_digest(world).root)
         check_stock(name, had, stock_of(world), lost)
         check_sane(simulation, name)
-    stage.rng.take_counts()
+    run.rng.take_counts()
     world.restore(before)
     return roots

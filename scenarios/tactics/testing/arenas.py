@@ -27,8 +27,9 @@ from scenarios.tactics.inputs import (
     Spot,
 )
 from scenarios.tactics.parameters import NAMES
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.flat import flat
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import Scenario
 
 TIERS: Final = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
 WORDS: Final = ("reach the door", "hold", "fall back")
@@ -253,7 +254,7 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
             "role": st.sampled_from([None, "support"]),
         }
     )
-    return Scenario.from_canonical(
+    return flat(
         {
             "name": "arena",
             "description": "drawn",
@@ -301,10 +302,10 @@ def inputs(scenario: Scenario, ticks: int) -> st.SearchStrategy[dict[int, list[I
 
     Some name agents, squads or cells that do not exist: they are refused and have no effect.
     """
-    squads = [squad.name for team in scenario.teams for squad in team.squads]
+    squads = [squad.name for team in scenario.settings.teams for squad in team.squads]
     agent = st.integers(0, scenario.agents + 3)
     squad = st.sampled_from([*squads, "nobody"])
-    x, y = st.integers(0, scenario.map.width), st.integers(0, scenario.map.height)
+    x, y = st.integers(0, scenario.settings.map.width), st.integers(0, scenario.settings.map.height)
     size = st.integers(1, 4)
     spot = st.builds(Spot, x=x, y=y)
     steps: st.SearchStrategy[dict[str, Any]] = st.one_of(

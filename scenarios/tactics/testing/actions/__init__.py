@@ -4,6 +4,6 @@ It knows no kind. What an arena is stands in `arena` and `dice`; what is checked
 `stock`; how an arena is played in `playing`.
 """
 
-from sim.testing.actions.check import check_action
+from scenarios.tactics.testing.actions.check import check_action
 
 __all__ = ["check_action"]

@@ -33,13 +33,15 @@ from scenarios.tactics.components import (
     Stamina,
     Status,
 )
+from scenarios.tactics.equipment import Gear
 from scenarios.tactics.perception import occupancy_of
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.actions.dice import Dice, arguments
+from scenarios.tactics.testing.flat import flat
 from sim.engine.rng import Purpose
 from sim.engine.world import World
 from sim.run.actions import Args, Rows
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
-from sim.testing.actions.dice import Dice, arguments
 
 CLOSE_CELLS: Final = 7
 """Columns of the map that agents share in every second arena; in the others they have all of it."""
@@ -91,8 +93,9 @@ class Arena(NamedTuple):
 
     def turn(self) -> Turn:
         """Open a turn of its own at this moment."""
-        stage = self.simulation.stage
-        return Turn(self.world, stage, occupancy_of(self.world, stage.grid), self.world.tick)
+        run = self.simulation.run_context
+        run.tick = self.world.tick
+        return Turn(self.world, run, occupancy=occupancy_of(self.world, run.game.grid))
 
 
 class _NoPlans:
@@ -128,7 +131,7 @@ def _scenario(number: int) -> Scenario:
         }
         for team, name in enumerate(("left", "right"))
     ]
-    return Scenario.from_canonical(
+    return flat(
         {
             "name": "arena",
             "description": "Where an action kind is checked",
@@ -161,17 +164,19 @@ def open_arena(
     """Open an arena: agents in all sorts of states, each with a plan of one step."""
     scenario = _scenario(number)
     order = np.arange(scenario.agents)[::-1] if births_reversed else None
-    with Simulation(scenario, registry=registry, source=_NoPlans(), order=order) as simulation:
+    named = registry.with_names(Gear(scenario.settings, 1).names)
+    scenario.domain.registry = lambda _more=(): named  # type: ignore[method-assign,assignment] # only the verbs under test
+    with Simulation(scenario, source=_NoPlans(), order=order) as simulation:
         # With its names bound, a registry's specs say which there are.
-        world, registry = simulation.world, simulation.registry
+        world, registry = simulation.world, named
         spec = registry.spec(name)
         world.tick = 1
         if prepare is not None:
             prepare(simulation)
             world.flush()
         dice = Dice(number, world.keys)
-        _scatter(simulation, dice, columns=simulation.stage.grid.width if number % 2 else CLOSE_CELLS)
-        _unsettle(world, dice, downed=bool(scenario.downed_s))
+        _scatter(simulation, dice, columns=simulation.run_context.game.grid.width if number % 2 else CLOSE_CELLS)
+        _unsettle(world, dice, downed=bool(scenario.settings.downed_s))
         doing = dice.often(70)
         rows, args = doing.nonzero()[0], arguments(spec, simulation, dice)
         _plan(world, registry.code(name), rows, args[:, rows])
@@ -186,7 +191,7 @@ def open_arena(
 def _scatter(simulation: Simulation, dice: Dice, *, columns: int) -> None:
     """Put agents on free cells anywhere in the first columns of the map."""
     position = simulation.world[Position]
-    y, x = (~simulation.stage.grid.blocked_map[:, :columns]).nonzero()
+    y, x = (~simulation.run_context.game.grid.blocked_map[:, :columns]).nonzero()
     drawn = dice.rng.below(np.arange(len(x)), 1, Purpose.USER, 2**30)
     picked = np.argsort(drawn, kind="stable")[: simulation.world.n]
     position.x[:], position.y[:] = x[picked], y[picked]

@@ -12,12 +12,12 @@ from scenarios.tactics.actions.base import (
     Walk,
 )
 from scenarios.tactics.components import Ammo, Arsenal, Cooldowns, Guard, Inventory, Kit, Morale, Progress, Stamina
+from scenarios.tactics.testing.actions.arena import Arena
+from scenarios.tactics.testing.actions.traces import asking, check_foreign, check_steps
+from scenarios.tactics.testing.actions.verdict import fails_as, must
 from sim.engine.columns import schema_of
 from sim.engine.digest import state_digest
 from sim.run.actions import Args, Rows
-from sim.testing.actions.arena import Arena
-from sim.testing.actions.traces import asking, check_foreign, check_steps
-from sim.testing.actions.verdict import fails_as, must
 
 LEAST_TICKS: Final = {"ticks": 1, "period": 1, "cooldown": 0}
 """What tells times, and the least that each may tell."""
@@ -79,7 +79,7 @@ def looked(arena: Arena, rows: Rows, args: Args, look: str) -> NDArray[Any]:
     Looks that answer one number for all agents give that number for each.
     """
     kind, name, world, turn = arena.kind, arena.name, arena.world, arena.turn()
-    before, state, draws = state_digest(world), world.snapshot(), dict(arena.simulation.stage.rng.counts)
+    before, state, draws = state_digest(world), world.snapshot(), dict(arena.simulation.run_context.game.rng.counts)
     given = args.copy()
     with fails_as(name, look):
         found = np.asarray(getattr(kind, look)(turn, *((args,) if look in ("ticks", "cooldown") else (rows, args))))
@@ -95,5 +95,9 @@ def looked(arena: Arena, rows: Rows, args: Args, look: str) -> NDArray[Any]:
     unwritten = state_digest(world) == before and np.array_equal(args, given) and not world.pending
     unasked = not (asking(turn) or turn.clouds or turn.reshaped or len(turn.afflictions.touched))
     must(unwritten and unasked, name, f"writes where it may only look, in `{look}`")
-    must(arena.simulation.stage.rng.counts == draws, name, f"draws random numbers where it may only look, in `{look}`")
+    must(
+        arena.simulation.run_context.game.rng.counts == draws,
+        name,
+        f"draws random numbers where it may only look, in `{look}`",
+    )
     return found
