@@ -31,7 +31,7 @@ from sim.run.simulation import Simulation
 def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:
     """Return what everybody of the scaled battle knows after some ticks."""
     simulation = Simulation(scaled(agents))
-    list(simulation.run(20))
+    list(simulation.reports(20))
     world, stage = simulation.world, simulation.stage
     occupancy = occupancy_of(world, stage.grid)
     return perceive(world, stage.grid, occupancy, np.arange(world.n), stage.lore), simulation

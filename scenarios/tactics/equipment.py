@@ -19,7 +19,8 @@ from scenarios.tactics.components import ITEMS_MAX, SLOTS_MAX, Arsenal, Inventor
 from sim.engine.world import World
 
 if TYPE_CHECKING:
-    from scenarios.tactics.scenario import Archetype, Scenario
+    from scenarios.tactics.scenario import Archetype
+    from scenarios.tactics.settings import TacticsSettings
 
 Amount = Annotated[int, Field(ge=0, le=10_000)]
 
@@ -101,29 +102,29 @@ class Gear:
     they are able to do, `load_max [squads]` how many units of cargo they carry.
     """
 
-    def __init__(self, scenario: Scenario) -> None:
-        items = {**DEFAULT_ITEMS, **scenario.items}
-        self.weapons = tuple(sorted(scenario.weapons))
+    def __init__(self, settings: TacticsSettings, ticks_per_second: int) -> None:
+        items = {**DEFAULT_ITEMS, **settings.items}
+        self.weapons = tuple(sorted(settings.weapons))
         self.items = tuple(sorted(items))
-        self.abilities = tuple(sorted(scenario.abilities))
+        self.abilities = tuple(sorted(settings.abilities))
         self.own_items = tuple(name for name in self.items if name not in DEFAULT_ITEMS)
-        weapons = [scenario.weapons[name] for name in self.weapons]
+        weapons = [settings.weapons[name] for name in self.weapons]
         self.reach = _column([weapon.reach for weapon in weapons])
         self.accuracy = _column([weapon.accuracy for weapon in weapons])
         self.damage = _column([weapon.damage_permille for weapon in weapons])
         self.magazine = _column([weapon.magazine for weapon in weapons])
         self.item_effect = _column([Effect[items[name].effect.upper()] for name in self.items])
         self.item_amount = _column([items[name].amount for name in self.items])
-        abilities = [scenario.abilities[name] for name in self.abilities]
+        abilities = [settings.abilities[name] for name in self.abilities]
         self.defensive = np.array([ability.kind == "defensive" for ability in abilities], np.bool_)
         self.ability_effect = _column([Effect[ability.effect.upper()] for ability in abilities])
         self.ability_amount = _column([ability.amount for ability in abilities])
-        self.ability_ticks = _column([ability.seconds * scenario.ticks_per_second for ability in abilities])
+        self.ability_ticks = _column([ability.seconds * ticks_per_second for ability in abilities])
         self.ability_cells = _column([ability.cells for ability in abilities])
         self.ability_stamina = _column([ability.stamina for ability in abilities])
-        self.ability_rest = _column([ability.cooldown_s * scenario.ticks_per_second for ability in abilities])
-        squads = [squad for team in scenario.teams for squad in team.squads]
-        archetypes = [scenario.archetypes[squad.archetype] for squad in squads]
+        self.ability_rest = _column([ability.cooldown_s * ticks_per_second for ability in abilities])
+        squads = [squad for team in settings.teams for squad in team.squads]
+        archetypes = [settings.archetypes[squad.archetype] for squad in squads]
         self.slots = np.full((len(squads), SLOTS_MAX), -1, np.int64)
         self.can = np.zeros((len(squads), len(self.abilities)), np.bool_)
         self.load_max = _column([archetype.carry for archetype in archetypes])
@@ -131,7 +132,7 @@ class Gear:
             self.slots[row, : len(archetype.weapons)] = [self.weapons.index(name) for name in archetype.weapons]
             self.can[row, [self.abilities.index(name) for name in archetype.abilities]] = True
 
-        self.has_cargo = any(thing.effect.kind == "yield" for thing in (*scenario.map.objects, *scenario.map.scattered))
+        self.has_cargo = any(thing.effect.kind == "yield" for thing in (*settings.map.objects, *settings.map.scattered))
         self.holding_names = (*self.own_items, *self.weapons, *self.abilities, *(["cargo"] if self.has_cargo else []))
 
     @property
@@ -179,14 +180,14 @@ class Gear:
         return counts
 
 
-def starting_gear(scenario: Scenario, archetype: Archetype) -> dict[str, dict[str, Any]]:
+def starting_gear(settings: TacticsSettings, archetype: Archetype) -> dict[str, dict[str, Any]]:
     """Return the values of `Ammo`, `Arsenal`, `Inventory` and `Weapon` for fresh agents of an archetype."""
-    own = sorted(scenario.items)
+    own = sorted(settings.items)
     count = np.zeros(ITEMS_MAX, np.int16)
     for name, pieces in archetype.items.items():
         count[own.index(name)] = pieces
     used = max((own.index(name) + 1 for name in archetype.items), default=0)
-    carried = [scenario.weapons[name] for name in archetype.weapons]
+    carried = [settings.weapons[name] for name in archetype.weapons]
     first = (
         carried[0] if carried else WeaponSpec(
             reach=archetype.reach, accuracy=archetype.accuracy, magazine=archetype.magazine

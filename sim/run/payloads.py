@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
 from ai.plan import PlanBatch
-from scenarios.tactics.components import ActionSteps
 from sim.engine.world import World
+from sim.run.plan_columns import ActionSteps
 
 
 class Payloads:

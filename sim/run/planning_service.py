@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai.actions import ToolRegistry
 from ai.batch import BatchInferenceExecutor
@@ -23,9 +23,12 @@ from ai.planners.llm import LlmTier
 from ai.planners.scripted import Scripted
 from ai.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
-from scenarios.tactics.scenario import Scenario, tier_order, tiers_of_teams
 from sim.errors import ScenarioError
 from sim.messages import one_line
+from sim.run.planning import groups_of_tiers, tier_order
+
+if TYPE_CHECKING:
+    from sim.run.scenario_file import Scenario
 
 T = TypeVar("T")
 
@@ -64,8 +67,13 @@ def build_tiers(
     known = discover()
     known.update((planner.name, planner) for planner in more)
     tiers: list[Planner] = []
-    own_rules = {number: team.heuristics for number, team in enumerate(scenario.teams) if team.heuristics is not None}
-    for name in tier_order(scenario):
+    groups = scenario.domain.group_names
+    own_rules = {
+        index: own.heuristics
+        for index, name in enumerate(groups)
+        if (own := scenario.planning.groups.get(name)) is not None and own.heuristics is not None
+    }
+    for name in tier_order(scenario.planning, groups):
         kind = known.get(name)
         if kind is None:
             raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
@@ -86,7 +94,7 @@ def _check_rules(scenario: Scenario, registry: ToolRegistry) -> None:
     Raises:
         ScenarioError: one does not; the sentence names its key.
     """
-    own = ((f"teams[{number}].", team.heuristics) for number, team in enumerate(scenario.teams))
+    own = ((f"planning.groups.{name}.", group.heuristics) for name, group in scenario.planning.groups.items())
     for owner, config in (("", scenario.heuristics), *own):
         for key, why in check_rules(config, registry) if config is not None else ():
             raise ScenarioError(one_line(f"{scenario.name}: {owner}heuristics.{key}: {why}"))
@@ -159,7 +167,10 @@ class LivePlans:
         encoding = None if name is None else encoding_of(name)
         tiers = build_tiers(scenario, planners, self._executor, encoding)
         self.orchestrator = FallbackOrchestrator(
-            tiers, start=scenario.planning.start, only=tiers_of_teams(scenario), clock=clock
+            tiers,
+            start=scenario.planning.start,
+            only=groups_of_tiers(scenario.planning, scenario.domain.group_names),
+            clock=clock,
         )
         self._background = Background()
         self._told: dict[str, Any] = {}

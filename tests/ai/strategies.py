@@ -29,7 +29,7 @@ from ai.actions import (
 )
 from ai.plan import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
-from sim.testing.planning import MAP_HEIGHT, MAP_WIDTH
+from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH
 
 
 class Speed(StrEnum):

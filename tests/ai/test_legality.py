@@ -14,7 +14,7 @@ from ai.errors import ContractError
 from ai.legality import refusals
 from ai.plan import PlanBatch, Refusal
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
-from sim.testing import batches
+from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import (
     Attack,
     Heal,

@@ -22,7 +22,7 @@ from ai.plan import (
     PlanIntent,
     Refusal,
 )
-from sim.testing import steps
+from scenarios.tactics.testing.planning import steps
 from tests.ai.strategies import Attack, MoveTo, small_registry
 
 REGISTRY = small_registry()

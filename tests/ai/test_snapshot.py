@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ai.errors import ContractError
 from ai.snapshot import AgentId, Point, SharedMap, SnapshotBatch, WorldSnapshot
-from sim.testing import batches
+from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import enemy, one_row, snapshot
 
 SOURCE: dict[str, Any] = {

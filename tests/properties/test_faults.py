@@ -23,9 +23,10 @@ from ai.planners.llm import FullLlm, SimplifiedLlm
 from ai.resilience import RECOVERY_S, ResilientClient
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
+from scenarios.tactics.testing.planning import batches
 from sim.replay import read, rerecord, verify
 from sim.run.planning_service import ModelOptions
-from sim.testing import batches, fault_scripts, faults
+from sim.testing import fault_scripts, faults
 from sim.testing.replies import HOSTILE_TEXTS, INJECTION
 from tests.ai.strategies import agents, enemy, small_registry
 from tests.ai.virtual_time import clock, run

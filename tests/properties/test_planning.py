@@ -30,7 +30,7 @@ from ai.legality import refusals
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from sim.testing import batches, steps
+from scenarios.tactics.testing.planning import batches, steps
 from tests.ai.strategies import small_registry
 
 REGISTRY = small_registry()

@@ -14,10 +14,7 @@ from numpy.typing import NDArray
 from ai.actions import NONE, AbilityName, AllyId
 from scenarios.tactics.actions.base import (
     Action,
-    Args,
-    Codes,
     Refused,
-    Rows,
     Throw,
     Turn,
     first_of,
@@ -31,6 +28,7 @@ from scenarios.tactics.components import MORALE_MAX, STAMINA_MAX, Condition, Gua
 from scenarios.tactics.equipment import Effect
 from scenarios.tactics.grid import Cells, disc
 from scenarios.tactics.perception import Sightings, seen_within
+from sim.run.actions import Args, Codes, Rows
 
 DODGE_S: Final = 1.0
 """How long a dodge makes hard to hit, seconds."""

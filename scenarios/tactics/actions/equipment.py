@@ -8,11 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import CellX, CellY, ItemName, Slot, WeaponName
-from scenarios.tactics.actions.base import THROW_CELLS, Action, Args, Codes, Refused, Rows, Turn, aimed_at, first_of
+from scenarios.tactics.actions.base import (
+    THROW_CELLS,
+    Action,
+    Refused,
+    Turn,
+    aimed_at,
+    first_of,
+)
 from scenarios.tactics.actions.defensive import spread_smoke
 from scenarios.tactics.actions.offensive import explode
 from scenarios.tactics.components import MORALE_MAX, STAMINA_MAX, Ammo, Arsenal, Health, Morale, Squad, Stamina, Weapon
 from scenarios.tactics.equipment import Effect
+from sim.run.actions import Args, Codes, Rows
 
 
 class Reload(Action):

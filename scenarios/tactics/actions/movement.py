@@ -16,10 +16,7 @@ from ai.actions import NONE, Cell, CellX, CellY, Distance, EnemyId, Payload
 from scenarios.tactics.actions.base import (
     UNKNOWN,
     Action,
-    Args,
-    Codes,
     Refused,
-    Rows,
     Turn,
     Walk,
     first_of,
@@ -31,6 +28,7 @@ from scenarios.tactics.actions.base import (
 from scenarios.tactics.components import ActionSteps, Position, Progress, Senses, Stamina
 from scenarios.tactics.grid import COVER_RADIUS, UNREACHABLE, Cells
 from scenarios.tactics.perception import enemies_seen
+from sim.run.actions import Args, Codes, Rows
 
 CROWDED_TRIES: Final = 3
 """Failed steps in a row after which a walker near its goal calls it reached."""

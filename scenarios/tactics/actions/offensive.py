@@ -17,10 +17,7 @@ from numpy.typing import NDArray
 from ai.actions import BriefSeconds, CellX, CellY, EnemyId, Radius
 from scenarios.tactics.actions.base import (
     Action,
-    Args,
-    Codes,
     Refused,
-    Rows,
     Throw,
     Turn,
     Walk,
@@ -34,6 +31,7 @@ from scenarios.tactics.actions.base import (
 from scenarios.tactics.components import Ammo, Condition, Guard, Kit, Morale, Stamina, Weapon
 from scenarios.tactics.grid import SIGHT_MAX, Cells, disc
 from sim.engine.rng import Purpose
+from sim.run.actions import Args, Codes, Rows
 
 COVER_PENALTY: Final = 400
 """What cover takes from the chance to be hit, per-mille."""

@@ -10,10 +10,7 @@ from numpy.typing import NDArray
 from ai.actions import BriefSeconds, Cell, Count, EnemyId
 from scenarios.tactics.actions.base import (
     Action,
-    Args,
-    Codes,
     Refused,
-    Rows,
     Turn,
     Walk,
     first_of,
@@ -24,6 +21,7 @@ from scenarios.tactics.actions.utility import PROVOKE_CELLS, minding
 from scenarios.tactics.components import Condition, Health, Morale, Senses, Squad
 from scenarios.tactics.grid import UNREACHABLE, Cells
 from scenarios.tactics.reinforcements import reserves_of
+from sim.run.actions import Args, Codes, Rows
 
 MARK_S: Final = 10.0
 """How long a mark lasts, seconds."""

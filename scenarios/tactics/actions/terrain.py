@@ -12,10 +12,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions import Cell, Distance, Payload, Share, Text
-from scenarios.tactics.actions.base import Action, Args, Codes, Refused, Rows, Turn, first_of
+from scenarios.tactics.actions.base import (
+    Action,
+    Refused,
+    Turn,
+    first_of,
+)
 from scenarios.tactics.components import Goal
 from scenarios.tactics.grid import MARGIN, SIGHT_MAX, Cells, Terrain, disc
 from scenarios.tactics.terrain_edits import Reshaping
+from sim.run.actions import Args, Codes, Rows
 
 REQUESTS_CACHED: Final = 4096
 """Requests that are kept read."""

@@ -13,10 +13,7 @@ import numpy as np
 from ai.actions import AbilityName, AllyId, Distance, EnemyId, ObjectId, Seconds
 from scenarios.tactics.actions.base import (
     Action,
-    Args,
-    Codes,
     Refused,
-    Rows,
     Turn,
     first_of,
     target_refusals,
@@ -28,6 +25,7 @@ from scenarios.tactics.components import Health, Inventory, Squad
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.map_objects import Gives, Heals, Opens, Takes, Yields
 from scenarios.tactics.terrain_edits import Reshaping
+from sim.run.actions import Args, Codes, Rows
 
 PROVOKE_CELLS: Final = 8
 """How far a taunt or a distraction carries, cells."""
@@ -153,7 +151,7 @@ class Interact(Action):
                 case Takes():
                     idle[who] |= cargo[rows[who]] <= 0
                     if effect.team is not None:
-                        teams = [team.name for team in turn.stage.scenario.teams]
+                        teams = [team.name for team in turn.stage.settings.teams]
                         foreign[who] = turn.team[rows[who]] != teams.index(effect.team)
         return first_of(
             (gone, Refused.TARGET_GONE),

@@ -24,8 +24,7 @@ from ai.plan import PlanBatch
 from ai.prompt import Asking, Detail, system_message
 from ai.snapshot import AgentId, SnapshotBatch
 from scenarios.tactics.actions import default_registry
-from sim.testing import batches, steps
-from sim.testing.planning import MAP_HEIGHT, MAP_WIDTH, inside, nested
+from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH, batches, inside, nested, steps
 from tests.ai.llm.gbnf import as_regex
 from tests.ai.llm.streams import STREAMS, content
 from tests.ai.strategies import (

@@ -10,9 +10,9 @@ from ai.encodings import ENCODINGS, NAMED
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ContractError
 from ai.prompt import Asking
-from scenarios.tactics.scenario import load
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.steps import OfSteps
+from sim.run.scenario_file import load
 from tests.ai.llm.gbnf import as_regex
 
 SCENARIO = load("skirmish")

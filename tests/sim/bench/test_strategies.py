@@ -9,11 +9,11 @@ from ai.encodings import NAMED
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.probe import probe
 from ai.prompt import system_message
-from scenarios.tactics.scenario import load
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.singles import careful_messages, naive_messages
 from sim.bench.strategies import Kind, Sample, Strategy, measure
 from sim.errors import ScenarioError
+from sim.run.scenario_file import load
 
 SCENARIO = load("skirmish")
 KNOWN = what_agents_know(SCENARIO, 6, seed=1)
