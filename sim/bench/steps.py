@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ai.actions import ActionStep, ToolRegistry
+from ai.actions import Action, ToolRegistry
 from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ContractError
 from ai.parse import ReplyScanner
@@ -69,7 +69,7 @@ class OfSteps(Encoding):
         """
         return self._encoding.raw_steps(text)
 
-    def write(self, steps: Sequence[ActionStep], registry: ToolRegistry) -> str:
+    def write(self, steps: Sequence[Action], registry: ToolRegistry) -> str:
         """Return what the encoding does."""
         return self._encoding.write(steps, registry)
 

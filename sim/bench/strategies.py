@@ -22,18 +22,18 @@ from typing import Final
 
 import numpy as np
 
-from ai.actions import ActionStep, EncodedStep, ToolRegistry
+from ai.actions import Action, EncodedStep, ToolRegistry
 from ai.batch import BatchInferenceExecutor, BatchRequest
 from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message, reading
 from ai.encodings import ENCODINGS, encoding_of
 from ai.errors import ClientError
 from ai.knowledge import Knowledge
 from ai.legality import refusals
-from ai.plan import PlanBatch, Refusal
+from ai.observation import ObservationBatch
 from ai.planners.llm import SimplifiedLlm
+from ai.plans import PlanBatch, Refusal
 from ai.prompt import system_message
 from ai.sharding import IN_FLIGHT
-from ai.snapshot import SnapshotBatch
 from sim.bench.singles import ask_singles
 from sim.bench.steps import OfSteps
 
@@ -108,7 +108,7 @@ def slots_of_server(client: LlmClient) -> int:
 async def measure(
     client: LlmClient,
     strategy: Strategy,
-    batch: SnapshotBatch,
+    batch: ObservationBatch[Any],
     registry: ToolRegistry,
     *,
     number: int,
@@ -154,7 +154,7 @@ async def measure(
     )
 
 
-def _heard(agent: int, steps: tuple[ActionStep, ...]) -> None:
+def _heard(agent: int, steps: tuple[Action, ...]) -> None:
     """Listen to plans, so that the first is known when it closes."""
 
 
@@ -184,7 +184,9 @@ async def _warm(client: LlmClient, standing: tuple[str, str], calls: int) -> Non
     await asyncio.gather(*(one() for _ in range(calls)))
 
 
-def _legal(batch: SnapshotBatch, plans: dict[int, tuple[EncodedStep, ...]], registry: ToolRegistry) -> list[int]:
+def _legal(
+    batch: ObservationBatch[Any], plans: dict[int, tuple[EncodedStep, ...]], registry: ToolRegistry
+) -> list[int]:
     """Return the agents whose plan is complete and something they may try."""
     asked = PlanBatch.from_encoded(batch.keys, [plans.get(key) for key in batch.keys.tolist()])
     verdict = refusals(batch, asked, registry)

@@ -31,7 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from ai.plan import Outcome
+from ai.plans import Outcome
 
 FORMAT: Final = "tickweave/2-draft"
 """Names the format and its major version; another one cannot be read by this package."""
@@ -340,7 +340,7 @@ class Amendment(Body):
 
     tick: Count
     planning: dict[str, Any]
-    heuristics: dict[str, Any]
+    rules: list[dict[str, Any]] | None
 
 
 class Header(Body):

@@ -21,10 +21,10 @@ from ai.actions import EncodedStep, ToolRegistry
 from ai.encodings import NAMED, encoding_of
 from ai.encodings.base import Encoding
 from ai.errors import ContractError, ParseError
-from ai.fallback import FallbackOrchestrator, drive
-from ai.plan import BatchPlans, Outcome, PlanBatch
+from ai.observation import ObservationBatch
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.plans import BatchPlans, Outcome, PlanBatch
 from sim.errors import ReplayError, ScenarioError, Unsupported
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
 from sim.replay.keyframes import keyframe_of
@@ -70,7 +70,7 @@ class RecordedTier:
         self._failures = failures(record, self.name)
         self._encoding = _encoding(record, self.name)
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Read the recorded texts of the agents asked."""
         steps: list[tuple[EncodedStep, ...]] = []
         outcomes: list[Outcome] = []
@@ -122,7 +122,7 @@ class RecordedPlanning:
             clock=_no_clock,
         )
         self._record: Tick | None = None
-        self.batch: SnapshotBatch | None = None
+        self.batch: ObservationBatch[Any] | None = None
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -135,7 +135,7 @@ class RecordedPlanning:
         for tier in self._recorded:
             tier.expect(record)
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Return the plans that the record and the rules give for the agents of the batch.
 
         Raises:
@@ -234,7 +234,7 @@ class Playback(AbstractContextManager["Playback"]):
         return tick_of(self.report, self.header)
 
     @property
-    def batch(self) -> SnapshotBatch | None:
+    def batch(self) -> ObservationBatch[Any] | None:
         """What the agents knew that were planned in the last tick, None if there were none."""
         return None if self._source is None else self._source.batch
 
@@ -266,7 +266,7 @@ def scenario_at(header: Header, tick: int, scenario: Scenario) -> Scenario:
     changed: dict[str, Any] = {}
     for each in header.amendments:
         if each.tick <= tick:
-            changed = {"planning": each.planning, "heuristics": each.heuristics}
+            changed = {"planning": each.planning, "rules": each.rules}
     return scenario.replaced(**changed) if changed else scenario
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.plan import Attempts, BatchPlans, LlmUsage, Outcome
+from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome
 from sim.engine.digest import state_digest
 from sim.errors import ReplayError
 from sim.replay.format import (

@@ -6,12 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import COMMON_KINDS
 from ai.encodings import NAMED, encoding_of
 from ai.encodings.base import Encoding
-from ai.plan import FallbackTier
+from ai.observation import ObservationBatch
+from ai.plans import FallbackTier
 from ai.prompt import Asking, Detail
-from ai.snapshot import SnapshotBatch
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.errors import ReplayError
@@ -122,7 +121,7 @@ def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
         prompt = _prompt(playback, record, batch, row, tier)
     return {
         "tier": tier,
-        "snapshot": None if batch is None or row is None else batch.snapshot(row).model_dump(mode="json"),
+        "snapshot": None if batch is None or row is None else batch.to_object(row).model_dump(mode="json"),
         "prompt": prompt,
         "reply": reply,
         "attempts": [
@@ -133,12 +132,14 @@ def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
     }
 
 
-def _prompt(playback: Playback, record: Tick, batch: SnapshotBatch, row: int, tier: str | None) -> dict[str, str]:
+def _prompt(
+    playback: Playback, record: Tick, batch: ObservationBatch[Any], row: int, tier: str | None
+) -> dict[str, str]:
     """Return what the model was told about the agent; in the call it stood among those of its shard."""
     registry = playback.simulation.registry
     assert registry is not None
     simplified = tier == FallbackTier.SIMPLIFIED_LLM.value
-    offered = registry.offering(COMMON_KINDS) if simplified else registry
+    offered = registry.first_tier if simplified else registry
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
     detail = Detail.COMPACT if simplified else Detail.FULL

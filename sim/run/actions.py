@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ActionStep, ToolRegistry
+import ai.actions as planning
+from ai.actions import ToolRegistry
 from ai.errors import ContractError
 from sim.run.channels import Channel, Sent
 from sim.run.plan_columns import Progress
@@ -49,7 +50,7 @@ class StepArgs:
 
     __slots__ = ("_columns", "_names", "raw")
 
-    def __init__(self, verb: type[ActionStep], registry: ToolRegistry, raw: Args) -> None:
+    def __init__(self, verb: type[planning.Action], registry: ToolRegistry, raw: Args) -> None:
         self.raw = raw
         names = [arg.name.replace(".", "_") for arg in registry.spec(registry.code(verb.__name__)).args]
         self._names = names
@@ -118,7 +119,7 @@ class Turn:
         self.sent = {}
 
 
-class Action(ActionStep):
+class Action(planning.Action):
     """A verb that takes a set time and then has its effect.
 
     `reasons` names why it may be refused; `duration_s` is the time a step takes, and the effect comes at its end;
@@ -180,7 +181,7 @@ def reasons_of(registry: ToolRegistry | None) -> tuple[str, ...]:
     Raises:
         ContractError: there are more than a column can hold.
     """
-    verbs = [] if registry is None else [spec.kind for spec in registry.specs]
+    verbs = [] if registry is None else [spec.action for spec in registry.specs]
     found = tuple(dict.fromkeys(reason for verb in verbs for reason in getattr(verb, "reasons", ())))
     found = tuple(dict.fromkeys((*found, BLOCKED)))
     if len(found) > np.iinfo(np.int8).max:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from ai.plan import BatchPlans, LlmUsage
+from ai.plans import BatchPlans, LlmUsage
 from ai.resilience import BreakerState
 
 

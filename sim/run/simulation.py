@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.clients.base import LlmClient
-from ai.plan import BatchPlans
+from ai.plans import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
 from sim.engine.rng import Rng, purpose_name

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ai.roles import ROLE_NAMES
+from ai.snapshot import AgentId, WorldSnapshot
 from hypothesis import reject
 from hypothesis import strategies as st
 
 from ai.actions import (
     TARGET_ROLES,
-    ActionStep,
+    Action,
     ArgSpec,
     ListShape,
     PayloadField,
@@ -25,9 +27,7 @@ from ai.actions import (
 )
 from ai.encodings.base import PLAN_STEPS_MAX
 from ai.errors import ContractError
-from ai.plan import PlanIntent
-from ai.roles import ROLE_NAMES
-from ai.snapshot import AgentId, WorldSnapshot
+from ai.plans import PlanIntent
 
 MAP_WIDTH: Final = 16
 MAP_HEIGHT: Final = 12
@@ -99,7 +99,7 @@ def batches(
     return st.lists(pair, max_size=upto, unique_by=lambda p: p[0])
 
 
-def steps(registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
+def steps(registry: ToolRegistry) -> st.SearchStrategy[Action]:
     """Draw a step of an offered kind with arguments in their ranges; targets and cells need not exist."""
     return st.sampled_from(list(registry)).flatmap(lambda spec: _step(spec, registry))
 
@@ -110,7 +110,7 @@ def plans(registry: ToolRegistry) -> st.SearchStrategy[PlanIntent]:
     return drawn.map(lambda listed: PlanIntent(plan_id="drawn", steps=tuple(listed)))
 
 
-def _step(spec: ToolSpec, registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
+def _step(spec: ToolSpec, registry: ToolRegistry) -> st.SearchStrategy[Action]:
     required = {arg.name: _value(arg) for arg in spec.args if arg.required}
     required |= {field.name: inside(field) for field in spec.payload}
     optional = {arg.name: _value(arg) for arg in spec.args if not arg.required and "." not in arg.name}
@@ -130,7 +130,7 @@ def nested(fields: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _made(spec: ToolSpec, registry: ToolRegistry, fields: dict[str, Any]) -> ActionStep:
+def _made(spec: ToolSpec, registry: ToolRegistry, fields: dict[str, Any]) -> Action:
     try:
         return registry.make(spec.name, **fields)
     except ContractError:

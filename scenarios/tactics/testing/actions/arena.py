@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ai.actions import ARGS_MAX, ToolRegistry, ToolSpec
-from ai.plan import BatchPlans
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
+from ai.plans import BatchPlans
 from scenarios.tactics.actions.base import (
     Action,
     Turn,
@@ -103,7 +103,7 @@ class _NoPlans:
 
     tiers = ("none",)
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         raise NotImplementedError(f"{len(batch)} agents were planned for in an arena")
 
     def close(self) -> None:
