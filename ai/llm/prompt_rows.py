@@ -12,6 +12,7 @@ most agents say of themselves. Lists stay in their rows. So the words of an agen
 from __future__ import annotations
 
 import json
+import re
 import string
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -44,6 +45,8 @@ SHARED_PARTS_MAX: Final = 16
 """Parts of a shared list that one prompt says."""
 TEXT_CHARS_MAX: Final = 500
 """Characters of one text that a prompt shows."""
+
+_UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 _Get = Callable[[str], Array]
 
@@ -486,7 +489,9 @@ def _line(value: Any) -> str:
 
 
 def _in_quotes(text: str) -> str:
-    return json.dumps(text[:TEXT_CHARS_MAX], ensure_ascii=False)
+    """Return a text as JSON, with line ends and controls that JSON leaves as they are escaped too."""
+    quoted = json.dumps(text[:TEXT_CHARS_MAX], ensure_ascii=False)
+    return _UNPRINTABLE.sub(lambda char: f"\\u{ord(char[0]):04x}", quoted)
 
 
 def _capital(text: str) -> str:
