@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ai.actions.arguments import Kind
-from ai.actions.tool import ArgSpec, ToolSpec
-from ai.actions.tools import ToolRegistry
+from ai.actions.registry import ToolRegistry
+from ai.actions.spec import ArgSpec, ToolSpec
 from ai.errors import ContractError
 from ai.observation import Layout, Observation, Shared, sources_of, space_of
 

@@ -5,7 +5,7 @@
 """
 
 from ai.observation.batch import SELF, Groups, Keys, ObservationBatch, Rows, View, sources_of, space_of
-from ai.observation.facts import AGENTS, AgentId, Cell, Entry, Fact, Id, fact
+from ai.observation.facts import AGENTS, REQUIRED, AgentId, Cell, Entry, Fact, Id, fact
 from ai.observation.layout import LIST_MAX, Group, Layout, Saying, first_difference
 from ai.observation.leaves import (
     TEXT_CHARS_MAX,
@@ -29,6 +29,7 @@ from ai.observation.observation import Observation, observed_by
 __all__ = [
     "AGENTS",
     "LIST_MAX",
+    "REQUIRED",
     "SELF",
     "TEXT_CHARS_MAX",
     "AgentId",

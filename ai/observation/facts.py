@@ -8,7 +8,7 @@ stored, worded and limited; a field with nothing on the right takes the defaults
     float, scale= or ticks=True       one column of whole steps                        "money 12.5"
     AgentId, Annotated[int, Id(..)]   one i64 column, -1 for none                      "owner 5"
     StrEnum                           the member's position                            "weather rain"
-    tuple[StrEnum, ...]               one bit for each member                          "marked down"
+    tuple[StrEnum, ...]               one bit for each member                          "tired hungry"
     Cell                              two i32 columns                                  "home 3,4"
     str                               a position in the batch's texts                  "heard 1", or the quoted text
     str, table="trades"               a position in a named table                      "trade baker"
@@ -94,9 +94,9 @@ def fact(
 
     Args:
         default: the value of objects and batches that do not give the field.
-        say: how a prompt words the field. `"hp {}/{hp_max}"` has the field's own value in `{}` and others of the same
-            entry by name; a table has `{name}` as well. A mapping words single members: `{"low": "in cover"}`. An
-            empty text is never worded.
+        say: how a prompt words the field. `"carries {} of {room}"` has the field's own value in `{}` and others of the
+            same entry by name; a table has `{name}` as well. A mapping words single members: `{"rain": "it rains"}`.
+            An empty text is never worded.
         quiet: the value of which a prompt says nothing.
         low: the least value an object may have.
         high: the greatest value an object may have.

@@ -337,7 +337,7 @@ class Layout:
 
     def unknown(self, path: str) -> str:
         """Return the sentence that says that there is no such field."""
-        return f"{self.name} declares no {path!r}; it declares {', '.join([*self.leaves, *self.groups])}"
+        return f"{self.name} declares no {path!r}; it declares {', '.join(dict.fromkeys([*self.leaves, *self.groups]))}"
 
 
 def _read(annotation: Any, metadata: Sequence[Any]) -> tuple[Any, bool]:

@@ -1,4 +1,4 @@
-"""Planners: one file a tier; `base` has the protocol, `discover` finds them."""
+"""Planners: one file a tier; `base` has the protocol, `playbook` what domains tell them, `discover` finds them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
 
+HELPERS = ("base", "facts", "playbook", "ready")
+"""Modules of this folder that hold no planners."""
 ENTRY_POINTS = "tickweave.planners"
 """The entry point group under which other distributions name a planner class, or a module that has `PLANNERS`."""
 
@@ -35,7 +37,7 @@ def discover() -> dict[str, type[Planner]]:
 def _candidates() -> Iterator[tuple[str, Any]]:
     """Yield each claimed planner with its place: modules of this folder in name order, then entry points."""
     for module_name in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        if module_name == "base":
+        if module_name in HELPERS:
             continue
         where = f"planner file {module_name}.py"
         try:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any, Final, TypeVar, overload
 
 import numpy as np
@@ -18,17 +20,15 @@ from numpy.typing import NDArray
 from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry
 from ai.clients.base import LlmClient
 from ai.errors import ClientError, ContractError, PlannerError
-from ai.guard import foreign, unwatched, watched
-from ai.legality import refusals
+from ai.guard import NondeterminismError, foreign, is_ours, unwatched, watched
+from ai.legality import explained, refusals
 from ai.metrics import FallbackMetrics
-from ai.plan import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal
+from ai.observation import AgentId, Keys, Observation, ObservationBatch, Rows, observed_by
 from ai.planners.base import OnPlan, PlanCall, Planner, TierPlans
 from ai.planners.emergency import Emergency
-from ai.planners.heuristic import Heuristic
-from ai.planners.llm import FullLlm, SimplifiedLlm
-from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+from ai.plans import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal
 
-logger = logging.getLogger("tickweave.ai.fallback")
+logger = logging.getLogger("tickweave.ai.orchestrator")
 
 _T = TypeVar("_T")
 
@@ -38,11 +38,8 @@ _OK: Final = int(Outcome.OK)
 _ACCEPTED: Final = int(Refusal.ACCEPTED)
 _UNAVAILABLE: Final = int(Outcome.UNAVAILABLE)
 _OUTCOMES: Final = len(Outcome)
-
-
-def default_tiers() -> tuple[Planner, ...]:
-    """Return the source's four tiers in its order, each with its defaults."""
-    return (SimplifiedLlm(), FullLlm(), Heuristic(), Emergency())
+ERROR_CHARS_MAX: Final = 300
+"""Characters of an exception's text that an attempt keeps."""
 
 
 def drive(coroutine: Coroutine[Any, Any, _T]) -> _T:
@@ -66,9 +63,14 @@ def drive(coroutine: Coroutine[Any, Any, _T]) -> _T:
 class FallbackOrchestrator:
     """Plans for many agents at once and never comes back without one legal plan for each.
 
-    `tiers` are tried in order from `start` (default: the first); an `emergency` tier is added where none is given.
-    `only` names tiers that plan for some teams alone, by the teams' numbers; agents of others pass them over.
-    `run` begins every plan id. `clock` gives seconds; deadlines are readings of it.
+    Args:
+        tiers: the planners, tried in order; None for `ai.default_tiers()`. An `emergency` tier is added where none is.
+        start: the tier that is tried first.
+        only: tiers that plan for some groups alone, by the names that a batch gives its groups; agents of other groups,
+            or of none, go on to the next tier.
+        run: what every plan id begins with.
+        clock: gives seconds; deadlines are readings of it.
+        metrics: where to count, a recorder of its own by default.
 
     Raises:
         ContractError: a tier has not the face of a planner, two share a name, one stands after the emergency tier, or
@@ -80,12 +82,16 @@ class FallbackOrchestrator:
         tiers: Sequence[Planner] | None = None,
         *,
         start: str | None = None,
-        only: Mapping[str, Collection[int]] | None = None,
+        only: Mapping[str, Collection[str]] | None = None,
         run: str = "local",
         clock: Callable[[], float] = time.perf_counter,
         metrics: FallbackMetrics | None = None,
     ) -> None:
-        chosen: list[Planner] = list(default_tiers() if tiers is None else tiers)
+        if tiers is None:
+            from ai import default_tiers
+
+            tiers = default_tiers()
+        chosen: list[Planner] = list(tiers)
         for tier in chosen:
             _check_face(tier)
         names = [str(tier.name) for tier in chosen]
@@ -102,7 +108,7 @@ class FallbackOrchestrator:
         unknown = sorted(set(only or ()) - set(names))
         if unknown or FallbackTier.EMERGENCY in (only or ()):
             raise ContractError(f"`only` names {unknown or 'emergency'}; it may name: {', '.join(names[:-1])}")
-        self._teams = [None if name not in (only or {}) else np.array(sorted((only or {})[name])) for name in names]
+        self._only = [None if name not in (only or {}) else frozenset((only or {})[name]) for name in names]
         self.run = run
         self.metrics = FallbackMetrics() if metrics is None else metrics
         self._planners = tuple(chosen)
@@ -111,6 +117,7 @@ class FallbackOrchestrator:
         self.clock = clock
         self._clock = unwatched(clock)
         self._warned = False
+        self._faulty: frozenset[str] = frozenset()
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -121,7 +128,7 @@ class FallbackOrchestrator:
     async def plan_batch_with_fallback(
         self,
         client: LlmClient | None,
-        agents: SnapshotBatch,
+        agents: ObservationBatch[Any],
         registry: ToolRegistry,
         *,
         on_plan: OnPlan | None = None,
@@ -132,7 +139,7 @@ class FallbackOrchestrator:
     async def plan_batch_with_fallback(
         self,
         client: LlmClient | None,
-        agents: Sequence[tuple[AgentId, WorldSnapshot]],
+        agents: Sequence[tuple[AgentId, Observation]],
         registry: ToolRegistry,
         *,
         on_plan: OnPlan | None = None,
@@ -142,7 +149,7 @@ class FallbackOrchestrator:
     async def plan_batch_with_fallback(
         self,
         client: LlmClient | None,
-        agents: SnapshotBatch | Sequence[tuple[AgentId, WorldSnapshot]],
+        agents: ObservationBatch[Any] | Sequence[tuple[AgentId, Observation]],
         registry: ToolRegistry,
         *,
         on_plan: OnPlan | None = None,
@@ -150,34 +157,37 @@ class FallbackOrchestrator:
     ) -> BatchPlans | dict[AgentId, FallbackResult]:
         """Return one legal plan for every agent asked, and for no other.
 
-        Objects in give a dictionary in key order; a `SnapshotBatch` in gives the array form. Without a client the model
-        tiers are passed over as unavailable. `deadline` is a reading of the clock after which no model is asked.
+        Pairs of ids and observations give a dictionary in key order; an `ObservationBatch` gives the array form.
+        Without a client the model tiers are passed over as unavailable. `deadline` is a reading of the clock after
+        which no model is asked. An exception in a planner's code, or in a domain's, is the outcome of an attempt.
 
         Raises:
-            ContractError: an agent was asked for twice, or a tier broke the rules; the message names it.
+            ContractError: an agent was asked for twice, or one of our own tiers was set up wrongly.
         """
-        if isinstance(agents, SnapshotBatch):
+        if isinstance(agents, ObservationBatch):
             return await self._walk(client, agents, registry, on_plan, deadline)
-        batch = SnapshotBatch.from_snapshots(agents)
+        if not agents:
+            return {}
+        batch = observed_by(agents).from_objects(agents, tables=registry.tables)
         result = await self._walk(client, batch, registry, on_plan, deadline)
         return result.results(registry, run=self.run, tick=batch.tick)
 
     async def plan_with_fallback(
         self,
         client: LlmClient | None,
-        snapshot: WorldSnapshot,
+        observation: Observation,
         registry: ToolRegistry,
         *,
-        agent_id: AgentId = AgentId(0),  # noqa: B008 - a NewType call returns its argument
+        agent_id: AgentId = 0,
         on_plan: OnPlan | None = None,
         deadline: float | None = None,
     ) -> FallbackResult:
         """Return one agent's legal plan: the batch call with one agent.
 
         Raises:
-            ContractError: a tier broke the rules; the message names it.
+            ContractError: one of our own tiers was set up wrongly.
         """
-        agents = [(agent_id, snapshot)]
+        agents = [(agent_id, observation)]
         results = await self.plan_batch_with_fallback(client, agents, registry, on_plan=on_plan, deadline=deadline)
         return results[agent_id]
 
@@ -191,7 +201,7 @@ class FallbackOrchestrator:
     async def _walk(
         self,
         client: LlmClient | None,
-        batch: SnapshotBatch,
+        batch: ObservationBatch[Any],
         registry: ToolRegistry,
         on_plan: OnPlan | None,
         deadline: float | None,
@@ -201,7 +211,7 @@ class FallbackOrchestrator:
             return result
         began = self._clock()
         call = PlanCall(client, self.clock, on_plan, deadline, began)
-        remaining: NDArray[np.intp] = np.arange(len(batch))
+        remaining: Rows = np.arange(len(batch))
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
         for index in range(self._start, len(self._names)):
             asked, others = self._split(index, batch, remaining)
@@ -219,9 +229,9 @@ class FallbackOrchestrator:
             if not len(remaining):
                 break
         if len(remaining):
-            key = int(batch.keys[remaining[0]])
-            reason = result.attempts[-1].errors.get(key, "it offered none")
-            raise ContractError(f"tier 'emergency' left agent {key} without a legal plan: {reason}")
+            # An emergency tier of somebody else's has failed.
+            idle = _idle_plans(batch.keys[remaining], registry)
+            result.plans.put(remaining, idle, np.arange(len(remaining)), index)
         if index == len(self._names) - 1:
             # Once is news; every tick of a broken configuration would only drown other messages.
             level = logging.DEBUG if self._warned else logging.WARNING
@@ -233,25 +243,36 @@ class FallbackOrchestrator:
             logger.debug("planned %d agents in %.6f s: %s", len(batch), result.duration_s, result.counts())
         return result
 
-    def _split(
-        self, index: int, batch: SnapshotBatch, rows: NDArray[np.intp]
-    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return the rows that a tier plans for, and those whose team passes it over."""
-        teams = self._teams[index]
-        if teams is None:
+    def _note_fault(self, attempt: Attempts, part: ObservationBatch[Any], planner: Planner, error: Exception) -> None:
+        """Write down that somebody's code failed; the first time it is worth a warning with the traceback."""
+        said = _author(planner, error)
+        attempt.outcome[:] = Outcome.FAULT
+        attempt.errors = dict.fromkeys(part.keys.tolist(), said)
+        known, self._faulty = attempt.tier in self._faulty, self._faulty | {attempt.tier}
+        logger.log(
+            logging.DEBUG if known else logging.WARNING, "tier %s failed: %s", attempt.tier, said, exc_info=error
+        )
+
+    def _split(self, index: int, batch: ObservationBatch[Any], rows: Rows) -> tuple[Rows, Rows]:
+        """Return the rows that a tier plans for, and those whose group passes it over."""
+        only, groups = self._only[index], batch.groups
+        if only is None:
             return rows, rows[:0]
-        served = np.isin(batch.team[rows], teams)
+        if groups is None:
+            return rows[:0], rows
+        wanted = np.array([*(name in only for name in groups.names), False], np.bool_)
+        served = wanted[groups.index[rows]]
         return rows[served], rows[~served]
 
     async def _try_tier(
         self,
         index: int,
-        rows: NDArray[np.intp],
-        batch: SnapshotBatch,
+        rows: Rows,
+        batch: ObservationBatch[Any],
         registry: ToolRegistry,
         call: PlanCall,
         result: BatchPlans,
-    ) -> NDArray[np.intp]:
+    ) -> Rows:
         """Ask one tier for the agents at `rows`, keep in `result` what it gave, and return the rows still unplanned."""
         planner, name = self._planners[index], self._names[index]
         attempt = Attempts(name, rows, np.full(len(rows), _UNAVAILABLE, np.int8))
@@ -268,13 +289,20 @@ class FallbackOrchestrator:
             if planner.deterministic and foreign(type(planner)):
                 planned = watched(planned, f"tier {name!r}")
             answer = await planned
+            _check_answer(answer, part, name)
         except PlannerError as error:
             attempt.outcome[:] = _failure(error, name)
             attempt.errors = dict.fromkeys(part.keys.tolist(), str(error))
             return rows
+        except NondeterminismError:
+            raise
+        except Exception as error:
+            if _is_caller_fault(planner, error):
+                raise
+            self._note_fault(attempt, part, planner, error)
+            return rows
         finally:
             attempt.duration_s = self._clock() - began
-        _check_answer(answer, part, name)
         accepted = _judge(answer, part, registry, attempt)
         _collect(result, answer, part, accepted, name)
         if np.count_nonzero(accepted) == len(accepted):
@@ -293,6 +321,26 @@ def _check_face(tier: object) -> None:
         raise ContractError(f"{tier!r} is no tier: a planner object has `name`, `deterministic` and `async plan(...)`")
 
 
+def _idle_plans(keys: Keys, registry: ToolRegistry) -> PlanBatch:
+    return PlanBatch.from_encoded(keys, [[registry.idle_step]] * len(keys))
+
+
+def _is_caller_fault(planner: Planner, error: Exception) -> bool:
+    """Tell whether an error is for the caller: one of our own tiers says that it was set up wrongly."""
+    ours = is_ours(type(planner).__module__) and not getattr(planner, "needs_client", False)
+    return ours and isinstance(error, ContractError)
+
+
+def _author(planner: Planner, error: Exception) -> str:
+    """Return whose code failed, how, and where: the innermost frame that is not ours or a library's."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if not is_ours(str(frame.f_globals.get("__name__", ""))) and "site-packages" not in frame.f_code.co_filename:
+            place = f" ({PurePath(frame.f_code.co_filename).name}:{line})"
+    kind = type(planner)
+    return f"{kind.__module__}.{kind.__qualname__}: {type(error).__name__}: {str(error)[:ERROR_CHARS_MAX]}{place}"
+
+
 def _failure(error: PlannerError, tier: str) -> Outcome:
     outcome = Outcome.of(error.outcome)
     if outcome is Outcome.OK:
@@ -300,7 +348,7 @@ def _failure(error: PlannerError, tier: str) -> Outcome:
     return outcome
 
 
-def _check_answer(answer: TierPlans, part: SnapshotBatch, tier: str) -> None:
+def _check_answer(answer: TierPlans, part: ObservationBatch[Any], tier: str) -> None:
     """Refuse an answer whose rows are not the rows asked; a wrong row would be another agent's plan."""
     if not isinstance(answer, TierPlans):
         raise ContractError(f"tier {tier!r} answered with {type(answer).__name__}, not TierPlans")
@@ -321,11 +369,13 @@ def _check_answer(answer: TierPlans, part: SnapshotBatch, tier: str) -> None:
         raise ContractError(f"tier {tier!r} gave an outcome code that `Outcome` does not have")
 
 
-def _judge(answer: TierPlans, part: SnapshotBatch, registry: ToolRegistry, attempt: Attempts) -> NDArray[np.bool_]:
+def _judge(
+    answer: TierPlans, part: ObservationBatch[Any], registry: ToolRegistry, attempt: Attempts
+) -> NDArray[np.bool_]:
     """Write into `attempt` how each agent's try ended and return who has a legal plan, `[m] bool`."""
     if attempt.tier == FallbackTier.EMERGENCY:
-        # Its verbs are always encodable and need not be offered.
-        registry = ToolRegistry(spec.kind for spec in registry.specs)
+        # Its verbs need not be offered.
+        registry = registry.whole
     verdict = refusals(part, answer.plans, registry)
     offered: NDArray[np.bool_] = answer.outcome == _OK
     accepted: NDArray[np.bool_] = offered & (verdict == _ACCEPTED)
@@ -336,14 +386,14 @@ def _judge(answer: TierPlans, part: SnapshotBatch, registry: ToolRegistry, attem
     for row in np.flatnonzero(~accepted):
         key = int(part.keys[row])
         if offered[row]:
-            attempt.errors[key] = Refusal(int(verdict[row])).sentence
+            attempt.errors[key] = explained(part, answer.plans, int(row), registry)
         elif key in answer.errors:
             attempt.errors[key] = answer.errors[key]
     return accepted
 
 
 def _collect(
-    result: BatchPlans, answer: TierPlans, part: SnapshotBatch, accepted: NDArray[np.bool_], tier: str
+    result: BatchPlans, answer: TierPlans, part: ObservationBatch[Any], accepted: NDArray[np.bool_], tier: str
 ) -> None:
     """Add what a model tier used, and the reply texts behind the plans that were accepted."""
     if answer.texts:

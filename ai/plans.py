@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
-from ai.actions import ARGS_MAX, NONE, STEPS_MAX, ActionStep, EncodedStep, ToolRegistry
+from ai.actions import ARGS_MAX, NONE, STEPS_MAX, Action, EncodedStep, ToolRegistry
 from ai.canonical import little_endian
 from ai.errors import ContractError
-from ai.snapshot import AgentId, Keys
+from ai.observation import AgentId, Keys
 
 NO_TIER: Final = -1
 """Stored tier of an agent that has no plan."""
@@ -34,7 +34,7 @@ class FallbackTier(StrEnum):
 
 
 class Outcome(IntEnum):
-    """How one tier's attempt for one agent ended."""
+    """How one tier's attempt for one agent ended; `FAULT` is an exception in a planner's or a domain's code."""
 
     OK = 0
     REFUSED = 1
@@ -46,6 +46,7 @@ class Outcome(IntEnum):
     BREAKER_OPEN = 7
     CUT = 8
     UNAVAILABLE = 9
+    FAULT = 10
 
     @property
     def label(self) -> str:
@@ -70,9 +71,9 @@ class Refusal(IntEnum):
 
     ACCEPTED = 0
     EMPTY = 1
-    UNKNOWN_KIND = 2
+    UNKNOWN_VERB = 2
     OUT_OF_RANGE = 3
-    OUTSIDE_MAP = 4
+    OUTSIDE = 4
     UNKNOWN_TARGET = 5
 
     @property
@@ -84,9 +85,9 @@ class Refusal(IntEnum):
 _REFUSAL_SENTENCES: Final = {
     Refusal.ACCEPTED: "accepted",
     Refusal.EMPTY: "the plan has no steps",
-    Refusal.UNKNOWN_KIND: "a step uses a verb this tier does not offer",
+    Refusal.UNKNOWN_VERB: "a step uses a verb this tier does not offer",
     Refusal.OUT_OF_RANGE: "an argument is missing or out of its range",
-    Refusal.OUTSIDE_MAP: "a cell lies outside the map",
+    Refusal.OUTSIDE: "a cell lies outside its space",
     Refusal.UNKNOWN_TARGET: "a target is not known to this agent",
 }
 
@@ -97,7 +98,7 @@ class PlanIntent(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     plan_id: str = Field(max_length=200)
-    steps: tuple[SerializeAsAny[ActionStep], ...] = Field((), max_length=STEPS_MAX)
+    steps: tuple[SerializeAsAny[Action], ...] = Field((), max_length=STEPS_MAX)
 
     def __str__(self) -> str:
         """Show the plan as its id and steps."""
@@ -168,7 +169,7 @@ class PlanBatch:
         )
 
     @classmethod
-    def from_steps(cls, keys: Keys, plans: Sequence[Sequence[ActionStep] | None], registry: ToolRegistry) -> PlanBatch:
+    def from_steps(cls, keys: Keys, plans: Sequence[Sequence[Action] | None], registry: ToolRegistry) -> PlanBatch:
         """Build a batch from step objects; None and an empty sequence mean no plan.
 
         Raises:
@@ -244,7 +245,7 @@ class PlanBatch:
                 (target[row], step): content for (row, step), content in source.payloads.items() if row in target
             }
 
-    def steps(self, row: int, registry: ToolRegistry) -> tuple[ActionStep, ...]:
+    def steps(self, row: int, registry: ToolRegistry) -> tuple[Action, ...]:
         """Return one agent's steps as objects."""
         return tuple(
             registry.decode(
@@ -360,5 +361,5 @@ class BatchPlans:
         for row, key in enumerate(self.plans.keys):
             tier = self.tiers[int(self.plans.tier[row])]
             plan = PlanIntent(plan_id=f"{run}-{tick}-{key}-{tier}", steps=self.plans.steps(row, registry))
-            results[AgentId(int(key))] = FallbackResult(plan, tier, tuple(tried[row]), self.duration_s)
+            results[int(key)] = FallbackResult(plan, tier, tuple(tried[row]), self.duration_s)
         return results
