@@ -7,7 +7,7 @@ lies there goes when it is taken up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from scenarios.tactics.grid import Grid, Occupancy
 from scenarios.tactics.inputs import CellIndex, Name, Rect
 from scenarios.tactics.snapshot import OBJECTS_MAX
 from sim.engine.world import World
+
+if TYPE_CHECKING:
+    from scenarios.tactics.settings import TacticsSettings
 
 ENDLESS: Final = -1
 """What is left of a thing that never runs out."""

@@ -214,13 +214,13 @@ def perceive(
     enemy_x, ally_x = spread(position.x[others])
     enemy_y, ally_y = spread(position.y[others])
     enemy_hp, ally_hp = spread(health.hp[others])
-    enemies: dict[str, Any] = {"id": enemy, "pos": (enemy_x, enemy_y), "hp": enemy_hp}
-    enemies["cover"] = spread(grid.cover[cells[others]].astype(np.int32))[0]
+    foes: dict[str, Any] = {"id": enemy, "pos": (enemy_x, enemy_y), "hp": enemy_hp}
+    foes["cover"] = spread(grid.cover[cells[others]].astype(np.int32))[0]
     allies: dict[str, Any] = {"id": ally, "pos": (ally_x, ally_y), "hp": ally_hp}
     held = held_by(world)
     if held is not None:
         shown_to = shown(world, rows[places // PLACES], others, held)
-        enemies["conditions"], allies["conditions"] = spread(shown_to)
+        foes["conditions"], allies["conditions"] = spread(shown_to)
     squads = world[Squad]
     own_keys, leader = keys[rows], squads.leader[rows]
     leader_row = world.rows_of(leader)
@@ -270,7 +270,7 @@ def perceive(
         objective=goal.objective[rows].astype(np.int32),
         order=goal.order[rows].astype(np.int32),
         player=player,
-        enemies=enemies,
+        enemies=foes,
         allies=allies,
         objects=objects_seen(lore.objects, world, grid, occupancy, rows),
     )

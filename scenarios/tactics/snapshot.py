@@ -1,4 +1,4 @@
-"""What an agent knows in the tactical game: `WorldSnapshot`, in the JSON shape of the source (AstraWeave's `schema.rs`).
+"""What an agent of the game knows: `WorldSnapshot`, in the JSON shape of the source (AstraWeave's `schema.rs`).
 
 `WorldSnapshot.model_validate` takes that shape as it stands; everything added here has a default. Morale is 0 to 100.
 The source mixed that with 0 to 1: validate with `context={"morale": "unit"}` to scale such data by 100; it is never
@@ -39,7 +39,7 @@ Stance = StrEnum("Stance", ["stand", "crouch", "prone"])
 Condition = StrEnum("Condition", ["ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed"])
 """What an agent can be under for a time. One in `ambush` lies in wait, one that is `calling` asks for cover; `focus` is
 the target of the squad's attack, `marked` a target of the team."""
-Role = StrEnum("Role", list(ROLES))
+Role = StrEnum("Role", ["exploration", "stealth", "support", "tactical"])
 ObjectId = Annotated[int, Id("objects")]
 
 

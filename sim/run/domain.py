@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -92,10 +93,10 @@ class Domain:
     observation: ClassVar[type[Observation] | None] = None
     idle: Any = None
     prompt: PromptText = PromptText()
-    tables: Mapping[str, Sequence[str]] = {}
+    tables: Mapping[str, Sequence[str]] = MappingProxyType({})
     rules: Sequence[Rule] = ()
-    facts: Facts = {}
-    moves: Moves = {}
+    facts: Facts = MappingProxyType({})
+    moves: Moves = MappingProxyType({})
     goals: Sequence[Goal] = ()
     operators: Sequence[Operator] = ()
     options: Sequence[Option] = ()

@@ -167,7 +167,7 @@ class Scenario:
         return self.domain.playbook().rules if self.head.rules is None else self.head.rules
 
     def playbook(self) -> Playbook:
-        """Return what the planners that think by themselves are told: the domain's, with the file's rules and script."""
+        """Return the domain's playbook with the file's rules and script."""
         own = {name: group.rules for name, group in self.planning.groups.items() if group.rules is not None}
         return replace(self.domain.playbook(), rules=self.rules, group_rules=own, script=self.script)
 
