@@ -13,11 +13,11 @@ busy with it. Late readers are kept referenced until they end; `aclose` waits fo
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ from ai.budget import TOKENS_MAX, calls, fits, room
 from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.encodings import NAMED
 from ai.encodings.base import Encoding, Scanner
-from ai.errors import ClientError, ParseError
+from ai.errors import ClientError, ContractError, ParseError
 from ai.parse import SlotText
 from ai.plan import LlmUsage, Outcome
 from ai.planners.base import OnPlan
@@ -38,8 +38,12 @@ from ai.snapshot import AgentId, SnapshotBatch
 
 SILENCE_S: Final = 60.0
 """Longest silence between two chunks where no deadline is nearer, seconds."""
+FAULT_CHARS_MAX: Final = 200
+"""Characters that are kept of what a foreign client raised."""
 DRAIN_S: Final = 5.0
 """How long `aclose` waits for late readers before it cancels them, seconds."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,7 @@ class BatchResponse:
     `outcome [n] int8` holds an `Outcome` for each agent asked; `plans` has the steps, as integers, of those that are
     `OK`, `texts` the raw text of every plan that closed, `errors` a reason for each agent without a plan. `shards` says
     how the batch was cut and how each call ended. `usage.errors` counts agents by outcome. `first_plan_s` is measured
-    from the start of the batch until its first good plan was read, seconds, None where there was none; where nobody
-    listens and no deadline is near, a call's plans are read when it has ended.
+    from the start of the batch until its first good plan was read, seconds, None where there was none.
     """
 
     plans: dict[int, tuple[EncodedStep, ...]]
@@ -89,7 +92,6 @@ class _Shard:
     texts: dict[int, str] = field(default_factory=dict)
     invalid: dict[int, str] = field(default_factory=dict)
     called: bool = False
-    over: bool = False
     stopped: bool = False
     timed_out: bool = False
     finish: str | None = None
@@ -239,7 +241,6 @@ class _Run:
     clock: Callable[[], float]
     begun: float
     first_plan_s: float | None = None
-    ahead: _Shard | None = None
 
     def left_s(self) -> float | None:
         return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
@@ -249,18 +250,6 @@ class _Run:
         if not shard.stopped and self.left_s() == 0:
             shard.stopped = shard.timed_out = True
         return shard.stopped
-
-    def hurried(self, shard: _Shard) -> bool:
-        """Say whether anybody waits for single plans of a shard: a listener, or, before a deadline, one for all.
-
-        That one tells how long a plan takes, and so whether there is time to ask again. It is the first that has given
-        anything, and when it has ended without a good plan, another.
-        """
-        if self.on_plan is not None or self.deadline is None or self.first_plan_s is not None:
-            return self.on_plan is not None
-        if self.ahead is None or self.ahead.over:
-            self.ahead = shard
-        return self.ahead is shard
 
     def call(self, shard: _Shard) -> LlmRequest:
         """Return the shard's model call; made when its turn comes, so that a late one costs nothing."""
@@ -277,11 +266,15 @@ class _Run:
             slots=shard.slots,
             timeout_s=SILENCE_S if left is None else min(max(left, SILENCE_MIN_S), SILENCE_S),
             left_s=left,
-            hurried=partial(self.hurried, shard),
         )
 
     def take(self, shard: _Shard, chunk: LlmChunk) -> None:
         """Add one chunk to the shard and keep the plans that closed in it."""
+        if chunk.voids:
+            # What was read so far were drafts in the model's thoughts.
+            shard.scanner = shard.asking.encoding.scanner(shard.slots)
+            for found in (shard.plans, shard.texts, shard.invalid):
+                found.clear()
         shard.finish = chunk.finish or shard.finish
         shard.usage = dict(chunk.usage) if chunk.usage is not None else shard.usage
         shard.unconstrained |= chunk.unconstrained
@@ -305,7 +298,10 @@ class _Run:
                 if self.first_plan_s is None:
                     self.first_plan_s = self.clock() - self.begun
                 if self.on_plan is not None:
-                    self.on_plan(AgentId(slot.agent), encoding.parse(slot.text, registry))
+                    try:
+                        self.on_plan(AgentId(slot.agent), encoding.parse(slot.text, registry))
+                    except Exception:
+                        log.warning("the listener %r raised; the run goes on", self.on_plan, exc_info=True)
 
     def finish(self, shard: _Shard) -> None:
         """Say why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
@@ -344,12 +340,23 @@ async def _read(run: _Run, shard: _Shard) -> None:
         except ClientError as error:
             shard.called = error.sent
             shard.context = error.context
-            shard.failure = Outcome.of(error.outcome) if error.context is None else Outcome.CUT, str(error)
-        finally:
-            shard.over = True
+            shard.failure = (_outcome_of(error), str(error))
+        except Exception as error:  # noqa: BLE001 - whatever a foreign client raises is the end of this call alone
+            told = f"the client {getattr(run.client, 'label', run.client)!s} raised {type(error).__name__}: {error}"
+            shard.failure = (Outcome.TRANSPORT, told[:FAULT_CHARS_MAX])
+            log.warning("%s", told, exc_info=True)
         shard.ended = run.clock()
     if not shard.stopped:
         run.finish(shard)
+
+
+def _outcome_of(error: ClientError) -> Outcome:
+    if error.context is not None:
+        return Outcome.CUT
+    try:
+        return Outcome.of(error.outcome)
+    except ContractError:
+        return Outcome.TRANSPORT  # a word of a foreign client's own
 
 
 def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:

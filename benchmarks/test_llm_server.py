@@ -27,7 +27,7 @@ from ai.planners.base import OnPlan
 from ai.planners.llm import SimplifiedLlm
 from ai.probe import probe
 from ai.prompt import Asking, slots_of
-from ai.resilience import ResilientClient
+from ai.clients.resilience import ResilientClient
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 

@@ -22,7 +22,7 @@ from ai.planners.base import Planner
 from ai.planners.heuristic import Heuristic
 from ai.planners.llm import LlmTier
 from ai.planners.scripted import Scripted
-from ai.resilience import RateLimit, ResilientClient, RetryPolicy
+from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.scenario import Scenario, tier_order, tiers_of_teams
 from sim.errors import ScenarioError

@@ -89,7 +89,6 @@ def faults() -> st.SearchStrategy[Fault]:
         text=st.just("") | st.sampled_from(HOSTILE_TEXTS) | st.text(max_size=20),
         finish=st.none() | st.sampled_from(["length", "stop", "odd"]),
         retry_after_s=st.none() | st.sampled_from([0.0, 0.5, 20.0, 1e9]),
-        hung_up=st.booleans(),
     )
 
 

@@ -23,7 +23,7 @@ from ai.plan import Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.resilience import FAILURES_MAX
+from ai.clients.resilience import FAILURES_MAX
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.scenario import Scenario

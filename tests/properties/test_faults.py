@@ -20,7 +20,7 @@ from ai.legality import refusals
 from ai.plan import FallbackResult, Outcome, PlanBatch
 from ai.planners.heuristic import Heuristic
 from ai.planners.llm import FullLlm, SimplifiedLlm
-from ai.resilience import RECOVERY_S, ResilientClient
+from ai.clients.resilience import RECOVERY_S, ResilientClient
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
 from sim.replay import read, rerecord, verify

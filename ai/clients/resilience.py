@@ -213,7 +213,6 @@ class ResilientClient:
     ) -> None:
         self.client = client
         self.label = client.label
-        self.endpoint: Endpoint | None = getattr(client, "endpoint", None)
         self.breaker = CircuitBreaker() if breaker is None else breaker
         self.retries = 0
         self._policy = RetryPolicy() if policy is None else policy
@@ -221,6 +220,11 @@ class ResilientClient:
         self._clock = clock
         self._sleep = sleep
         self._draw = np.random.default_rng().random if draw is None else draw
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Return what is known about the server by now."""
+        return getattr(self.client, "endpoint", None)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives.
@@ -230,44 +234,40 @@ class ResilientClient:
                 left (`rate_limited`).
         """
         ends = None if request.left_s is None else self._clock() + request.left_s
-        tried, hung_up = 0, False
+        tried = 0
         while True:
-            again = tried > 0 or hung_up
             admission = self.breaker.admit(self._clock())
             if admission is Admission.REFUSED:
                 message = f"{self.label}: not called, the circuit breaker is open after repeated failures"
-                raise ClientError(message, outcome="breaker_open", sent=again)
+                raise ClientError(message, outcome="breaker_open", sent=tried > 0)
             succeeded: bool | None = None
             begun = False
             try:
                 reserved = await self._turn(request, ends)
                 async with reading(self.client.stream(self._within(request, ends))) as stream:
                     async for chunk in stream:
-                        begun = succeeded = True
+                        succeeded = True
+                        begun = begun or bool(chunk.text or chunk.thinking or chunk.finish)
                         if chunk.usage is not None:
                             self._settle(reserved, chunk.usage)
                         yield chunk
             except ClientError as error:
-                excused = error.hung_up and not hung_up
-                succeeded = False if charges(error) and not excused else None
-                wait = None if begun else self._next(error, tried, excused=excused)
+                succeeded = False if charges(error) else None
+                wait = None if begun else self._next(error, tried)
                 if wait is None or (ends is not None and self._clock() + wait >= ends):
-                    error.sent |= again
+                    error.sent |= tried > 0
                     raise
             else:
                 return
             finally:
                 self.breaker.settle(admission, succeeded, self._clock())
-            # Nothing of a reply has come, so whoever listens cannot tell that there was a first try.
+            # Nothing of a reply has come, so its reader cannot tell that there was a first try.
             self.retries += 1
-            hung_up |= excused
-            tried += not excused
+            tried += 1
             await self._sleep(wait)
 
-    def _next(self, error: ClientError, tried: int, *, excused: bool) -> float | None:
+    def _next(self, error: ClientError, tried: int) -> float | None:
         """Return the seconds before the next try, None if there is none; a server's wish to wait binds all calls."""
-        if excused:
-            return 0.0
         asked = error.retry_after_s
         if asked is not None:
             self._limit.hold(self._clock() + min(asked, RETRY_AFTER_MAX_S))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from ai.clients.wire import supervise
+from ai.clients import supervise
 
 WORDS_BYTES_MAX: Final = 8192
 """Bytes of a server's output that are kept: the last ones."""

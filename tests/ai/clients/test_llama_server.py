@@ -17,7 +17,7 @@ from ai.errors import ClientError, ContractError
 from ai.probe import probe
 from ai.testing import check_client
 from sim.cli import invoke
-from tests.ai.llama_programs import DIES, STUBBORN, install, model, running
+from tests.ai.clients.llama_programs import DIES, STUBBORN, install, model, running
 
 REQUEST = LlmRequest((Message("user", "a1: id 7"),), tokens_max=64)
 

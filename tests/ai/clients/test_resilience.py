@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ai.clients.base import LlmChunk, LlmRequest, Message
 from ai.errors import ClientError
-from ai.resilience import (
+from ai.clients.resilience import (
     BACKOFF_MAX_S,
     BACKOFF_S,
     FAILURES_MAX,
