@@ -479,7 +479,10 @@ def checked_url(url: str, scheme: str) -> str:
 
 
 _WITH_URL: Final = re.compile(r"(.*?)@(https?)(:.*)", re.IGNORECASE | re.DOTALL)
-_LIKE_A_HOST: Final = re.compile(r"(localhost|\[.*|[\w-]+(\.[\w-]+)+|[\w.-]+:\d+)(:\d+)?(/.*)?|\w+://.*", re.IGNORECASE)
+_LIKE_A_HOST: Final = re.compile(
+    r"(localhost|\[.*|[\w-]+(\.[\w-]+)+|[\w.-]+:\d+)(:\d+)?(/.*)?|\w+://.*|(?!default$|latest$)[a-z][\w-]*",
+    re.IGNORECASE,
+)
 
 
 def model_and_url(rest: str, scheme: str) -> tuple[str, str | None]:

@@ -88,7 +88,7 @@ def from_spec(rest: str) -> OpenAIClient:
         return OpenAIClient(model, url)
     keyed = any(os.environ.get(name) for name in KEY_NAMES)
     more = f"; for OpenAI itself write {SCHEME}:{public_name(model)}@{HOSTED_URL}" if keyed else ""
-    return OpenAIClient(model, hint=f" No URL was given, so it is {URL}{more}")
+    return OpenAIClient(model, URL, hint=f" No URL was given, so it is {URL}{more}")
 
 
 class OpenAIClient(ChatClient):

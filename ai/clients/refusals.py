@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-from ai.clients.redaction import shown
+from ai.clients.redaction import shown, struck
 from ai.errors import ClientError
 
 ERROR_BYTES_MAX: Final = 65_536
@@ -106,7 +106,7 @@ def _error(status: int, data: object, key: str | None, template: str, retry_afte
         retry_after_s=retry_after_s,
         context=context,
     )
-    error.words, error.failed_text = words, failed
+    error.words, error.failed_text = struck(words, key), failed
     details = data.get("error") if isinstance(data, dict) else None
     param = details.get("param") if isinstance(details, dict) else None
     error.param = param if isinstance(param, str) else None

@@ -175,7 +175,6 @@ def test_ten_thousand_spoilt_calls_leave_nothing_behind() -> None:
         Fault(outcome="transport"),
         Fault(outcome="transport", after=12),
         Fault(outcome="cut", after=30),
-        Fault(outcome="transport", hung_up=True),
         Fault(outcome="rate_limited", retry_after_s=0.001),
         Fault(wait_s=3600.0, after=5),
         Fault(wait_s=0.01),

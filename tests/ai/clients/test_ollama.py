@@ -1,24 +1,25 @@
 """The Ollama client: framing of its lines, what it asks for, faults by outcome, and timings in one unit."""
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
 from ai.clients.base import LlmChunk, LlmRequest, Message
-from ai.clients.ollama import CONTEXT, KEY_NAMES, NdjsonReader, OllamaClient
-from ai.clients.wire.reply import Reply
+from ai.clients.ollama import CONTEXT, NdjsonReader, OllamaClient
+from ai.clients.reply import Reply
 from ai.errors import ClientError, ContractError
+from tests.ai.clients.servers import asked, line, ollama, refused, stream, text_of, whole
 
 REQUEST = LlmRequest(
-    (Message("system", "rules"), Message("user", "agents")), schema={"type": "object"}, tokens_max=77, seed=2**40 + 5
+    (Message("system", "rules"), Message("user", "agents")),
+    schema={"type": "object"},
+    tokens_max=77,
+    seed=2**40 + 5,
+    timeout_s=5,
 )
 LAST = {
     "done": True,
@@ -32,33 +33,11 @@ LAST = {
 }
 
 
-def line(content: str | None = "", **more: Any) -> bytes:
-    message = {} if content is None else {"message": {"role": "assistant", "content": content}}
-    return json.dumps({"model": "m", **message, "done": False, **more}, ensure_ascii=False).encode() + b"\n"
-
-
-def answering(*pieces: bytes, status: int = 200) -> OllamaClient:
-    async def body() -> AsyncIterator[bytes]:
-        for piece in pieces:
-            yield piece
-
-    return OllamaClient("m", transport=httpx.MockTransport(lambda request: httpx.Response(status, content=body())))
-
-
-def ask(client: OllamaClient, request: LlmRequest = REQUEST) -> list[LlmChunk]:
-    async def run() -> list[LlmChunk]:
-        try:
-            return [chunk async for chunk in client.stream(request)]
-        finally:
-            await client.aclose()
-
-    return asyncio.run(run())
-
-
 def read(pieces: Sequence[bytes]) -> tuple[str, LlmChunk]:
-    reader = NdjsonReader(Reply(LlmRequest(()), clock=lambda: 0.0), lambda error: ClientError(str(error)))
-    text = "".join(reader.feed([piece]).text for piece in pieces)
-    return text, reader.close()
+    reader = NdjsonReader(Reply(LlmRequest(()), clock=lambda: 0.0))
+    text = "".join(reader.feed(piece).text for piece in pieces)
+    last = reader.close()
+    return text + last.text, last
 
 
 BODY = line("{") + line("caf\u00e9 \u2028\u0085 \U0001f600") + line("}") + line("", **LAST)
@@ -108,22 +87,23 @@ def test_either_sign_of_the_end_is_enough_and_none_is_a_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pieces", "status", "outcome", "reason"),
+    ("wire", "outcome", "reason"),
     [
-        ([line("{"), b'{"error":"the runner has died"}\n'], 200, "transport", "the runner has died"),
-        ([b"<html>\n"], 200, "transport", "not JSON"),
-        ([b"[" * 100_000 + b"\n"], 200, "transport", "not JSON"),
-        ([b"x" * 300_000], 200, "cut", "longer than"),
-        ([b'{"error":"model \\"m\\" not found, try pulling it first"}'], 404, "transport", "try pulling it first"),
-        ([b'{"error":"server busy, please try again.  maximum pending requests exceeded"}'], 503, "transport", "busy"),
+        (stream(line("{"), b'{"error":"the runner has died"}\n'), "transport", "the runner has died"),
+        (stream(b'{\n"error": "the runner\\nhas died"\n}'), "transport", "the runner has died"),
+        (stream(b"<html>\n"), "transport", "not JSON"),
+        (stream(b"[" * 100_000 + b"\n"), "transport", "not JSON"),
+        (stream(b"x" * 300_000), "cut", "longer than"),
+        (whole(404, {"error": 'model "m" not found, try pulling it first'}), "transport", "try pulling it first"),
+        (whole(503, {"error": "server busy, please try again.  maximum pending requests exceeded"}), "transport", "busy"),
     ],
 )
-def test_each_fault_is_a_client_error_by_outcome(pieces: list[bytes], status: int, outcome: str, reason: str) -> None:
+def test_each_fault_is_a_client_error_by_outcome(wire: bytes, outcome: str, reason: str) -> None:
     """Errors before and inside a stream, and answers that are none, are `ClientError`s with the server's words."""
-    with pytest.raises(ClientError, match=reason) as caught:
-        ask(answering(*pieces, status=status))
-    assert caught.value.outcome == outcome
-    assert str(caught.value).startswith("ollama:m: ")
+    error = refused(wire, client_of=ollama)
+    assert error.outcome == outcome
+    assert reason in str(error)
+    assert str(error).startswith("ollama:m: ")
 
 
 @pytest.mark.parametrize("payload", [b"7", b"[]", b"{}", b'{"message":7}', b'{"message":{"content":7}}', b"", b" "])
@@ -132,23 +112,13 @@ def test_lines_of_another_shape_are_passed_over(payload: bytes) -> None:
     assert read([payload + b"\n" + BODY])[0] == read([BODY])[0]
 
 
-def test_the_request_streams_bounds_constrains_and_does_not_think(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_request_streams_bounds_constrains_and_does_not_think() -> None:
     """Every call carries schema, limits, seed and context, keeps the model loaded, and lets no prompt be clipped."""
-    for name in KEY_NAMES:
-        monkeypatch.delenv(name, raising=False)
-    seen: list[httpx.Request] = []
-
-    async def body() -> AsyncIterator[bytes]:
-        yield BODY
-
-    def answer(call: httpx.Request) -> httpx.Response:
-        seen.append(call)
-        return httpx.Response(200, content=body())
-
-    ask(OllamaClient("org/m:4b", "https://host:1/", transport=httpx.MockTransport(answer)))
-    assert (seen[0].method, str(seen[0].url)) == ("POST", "https://host:1/api/chat")
-    assert json.loads(seen[0].content) == {
-        "model": "org/m:4b",
+    chunks, _, server = asked(stream(BODY), request=REQUEST, client_of=ollama)
+    assert text_of(chunks) == read([BODY])[0]
+    assert (server.calls[0].method, server.calls[0].path) == ("POST", "/api/chat")
+    assert server.calls[0].body == {
+        "model": "m",
         "messages": [{"role": "system", "content": "rules"}, {"role": "user", "content": "agents"}],
         "stream": True,
         "think": False,
@@ -158,22 +128,27 @@ def test_the_request_streams_bounds_constrains_and_does_not_think(monkeypatch: p
         "format": {"type": "object"},
         "options": {"num_ctx": CONTEXT, "num_predict": 77, "temperature": 0.0, "seed": 5},
     }
-    assert seen[0].headers["connection"] == "close"
-    assert "authorization" not in seen[0].headers
+    assert "authorization" not in server.calls[0].headers
 
 
-def test_a_grammar_is_refused_before_anything_is_sent() -> None:
-    """Ollama takes no grammar, so a call that needs one fails as `unavailable` instead of coming back unconstrained."""
-    with pytest.raises(ClientError, match="no grammar") as caught:
-        ask(answering(BODY), LlmRequest((), grammar="root ::= x"))
-    assert caught.value.outcome == "unavailable"
+@pytest.mark.parametrize("option", ["format", "think", "shift"])
+def test_an_option_that_is_refused_is_left_out_from_then_on(option: str) -> None:
+    """A server that names what it does not take is asked again without it, and never with it again."""
+    words = {"format": "invalid JSON schema in format"}.get(option, f'json: unknown field "{option}"')
+    _, error, server = asked(
+        *[lambda call: whole(400, {"error": words}) if option in call.body else stream(BODY)] * 2,
+        request=REQUEST,
+        client_of=ollama,
+    )
+    assert error is None
+    assert [option in call.body for call in server.calls] == [True, False, False]
 
 
 def test_thoughts_are_kept_apart() -> None:
     """What the model thinks, in its own field or in the text, is not part of the reply."""
-    apart = json.dumps({"message": {"content": "", "thinking": "hm"}, "done": False}).encode() + b"\n"
-    chunks = ask(answering(apart, line("<think>well</think>{}"), line("", done=True)))
-    assert "".join(chunk.text for chunk in chunks) == "{}"
+    apart = b'{"message":{"content":"","thinking":"hm"},"done":false}\n'
+    chunks, _, _ = asked(stream(apart, line("<think>well</think>{}"), line("", done=True)), client_of=ollama)
+    assert text_of(chunks) == "{}"
     assert "".join(chunk.thinking for chunk in chunks) == "hmwell"
 
 

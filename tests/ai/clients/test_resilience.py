@@ -240,7 +240,7 @@ def test_no_retries_on_request() -> None:
     assert len(inner.at) == 1
 
 
-@pytest.mark.parametrize("error", [fault(status=404), fault("cut", context=512), fault("refused")])
+@pytest.mark.parametrize("error", [fault(status=404), fault("cut", context=512), fault("refused"), fault("unavailable")])
 def test_a_hopeless_call_is_not_repeated(error: ClientError) -> None:
     """What the server will refuse again is not sent again."""
     inner = Moody([error] * 9)
@@ -255,17 +255,22 @@ def test_a_reply_that_has_begun_is_never_begun_again() -> None:
     assert len(inner.at) == 1
 
 
-def test_a_connection_closed_before_any_byte_is_excused_once() -> None:
-    """It is tried again at once and the breaker does not hear of it; a second time it is a fault like any other."""
-    inner = Moody([fault(hung_up=True)] * 2)
-    client = resilient(inner, policy=RetryPolicy(retries=0), breaker=CircuitBreaker(failures_max=2))
+def test_an_empty_chunk_is_no_beginning() -> None:
+    """A client that gave only an empty piece before it failed has said nothing, and is asked again."""
 
-    async def both() -> list[str]:
-        return [await ask(client), await ask(client)]
+    class Hesitant(Moody):
+        async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            yield LlmChunk()
+            async for chunk in super().stream(request):
+                yield chunk
 
-    assert run(both()) == ["transport", "answered"]
-    assert inner.at == [0.0, 0.0, 0.0]
-    assert client.breaker.state is BreakerState.CLOSED
+    client = resilient(Hesitant([fault()]))
+
+    async def text() -> str:
+        return "".join([chunk.text async for chunk in client.stream(REQUEST)])
+
+    assert run(text()) == "{}"
+    assert client.retries == 1
 
 
 @given(st.integers(0, 200))
@@ -329,7 +334,7 @@ async def _slowly(client: ResilientClient) -> str:
     return "answered"
 
 
-@pytest.mark.parametrize("error", [fault("rate_limited"), fault("cut", context=512), fault("unavailable")])
+@pytest.mark.parametrize("error", [fault("rate_limited"), fault("cut", context=512), fault("unavailable"), fault("invalid")])
 def test_faults_of_the_content_do_not_charge_the_breaker(error: ClientError) -> None:
     """A server that answers, if only to refuse, keeps the breaker closed."""
     client = resilient(Moody([error] * 99), policy=RetryPolicy(retries=0))
