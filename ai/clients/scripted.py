@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ai.clients.base import LlmChunk, LlmRequest
-from ai.encodings import encoding_of
+from ai.llm.encodings import encoding_of
 from ai.errors import ClientError, ContractError
 
 SCHEME: Final = "scripted"

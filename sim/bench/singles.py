@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 from ai.actions import EncodedStep, ToolRegistry
 from ai.clients.base import LlmClient, LlmRequest, Message, reading
-from ai.encodings import NAMED
-from ai.encodings.base import Encoding, Offers
+from ai.llm.encodings import NAMED
+from ai.llm.encodings.base import Encoding, Offers
 from ai.errors import ClientError, ParseError
-from ai.prompt import REPLY_TOKENS, slots_of, system_message
+from ai.llm.prompt import REPLY_TOKENS, slots_of, system_message
 from ai.snapshot import SnapshotBatch
 
 

@@ -1,7 +1,7 @@
 """The ways of asking that are compared, and how one of them is timed once.
 
 Two are the past: `naive` is what a caller without any of this sends, `baseline` what a careful caller of single agents
-sends. The others go the way of every run (`ai.batch`), in one encoding each: `singles` one after another, `giant` as
+sends. The others go the way of every run (`ai.llm.executor`), in one encoding each: `singles` one after another, `giant` as
 few calls as a reply has room for, `shards` cut as runs are (k = ceil(n / m) with the server's m slots), `low-latency`
 pinned to the first plan: two agents a call, one call at a time, so that nothing slows the first one down.
 
@@ -23,16 +23,16 @@ from typing import Final
 import numpy as np
 
 from ai.actions import ActionStep, EncodedStep, ToolRegistry
-from ai.batch import BatchInferenceExecutor, BatchRequest
+from ai.llm.executor import BatchInferenceExecutor, BatchRequest
 from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message, reading
-from ai.encodings import ENCODINGS, encoding_of
+from ai.llm.encodings import ENCODINGS, encoding_of
 from ai.errors import ClientError
-from ai.knowledge import Knowledge
+from ai.llm.prompt_rows import PromptRows
 from ai.legality import refusals
 from ai.plan import PlanBatch, Refusal
-from ai.planners.llm import SimplifiedLlm
-from ai.prompt import system_message
-from ai.sharding import IN_FLIGHT
+from ai.llm.tiers import SimplifiedLlm
+from ai.llm.prompt import system_message
+from ai.llm.sharding import IN_FLIGHT
 from ai.snapshot import SnapshotBatch
 from sim.bench.singles import ask_singles
 from sim.bench.steps import OfSteps

@@ -15,8 +15,8 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
-from ai.resilience import RETRIES
+from ai.llm.prompt import PROMPT_VERSION
+from ai.clients.resilience import RETRIES
 from scenarios.tactics.inputs import TimedInput
 from scenarios.tactics.scenario import TICKS_MAX, Scenario, folder_of, inputs_from_lines, load, read_text
 from sim.cli.common import (
@@ -60,7 +60,7 @@ RATE_MAX: Final = 1_000_000_000
 
 
 class EncodingOption(StrEnum):
-    """How replies write plans (`ai.encodings`)."""
+    """How replies write plans (`ai.llm.encodings`)."""
 
     NAMED = "named"
     TUPLE = "tuple"

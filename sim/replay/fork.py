@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 
 from ai.clients.base import LlmClient
 from ai.heuristics import HeuristicConfig
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
 from scenarios.tactics.inputs import Input, TimedInput
 from scenarios.tactics.scenario import INPUTS_MAX, Scenario, check_input, read_text
 from sim.errors import ReplayError, ScenarioError

@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.encodings import NAMED, encoding_of
-from ai.encodings.base import Encoding
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm.encodings.base import Encoding
 from ai.errors import ContractError, ParseError
 from ai.fallback import FallbackOrchestrator, drive
 from ai.plan import BatchPlans, Outcome, PlanBatch

@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import COMMON_KINDS
-from ai.encodings import NAMED, encoding_of
-from ai.encodings.base import Encoding
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm.encodings.base import Encoding
 from ai.plan import FallbackTier
-from ai.prompt import Asking, Detail
+from ai.llm.prompt import PromptRequest, Detail
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import ActionSteps, Progress, Status
@@ -136,7 +136,7 @@ def _prompt(playback: Playback, record: Tick, batch: SnapshotBatch, row: int, ti
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
     detail = Detail.COMPACT if simplified else Detail.FULL
-    asking = Asking(batch.take(np.array([row])), offered, encoding, detail)
+    asking = PromptRequest(batch.take(np.array([row])), offered, encoding, detail)
     return {"system": asking.system, "user": asking.user}
 
 

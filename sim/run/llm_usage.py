@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from ai.plan import BatchPlans, LlmUsage
-from ai.resilience import BreakerState
+from ai.clients.resilience import BreakerState
 
 
 class ModelTally:

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ai.actions import ToolRegistry
-from ai.batch import BatchInferenceExecutor
+from ai.llm.executor import BatchInferenceExecutor
 from ai.clients.base import LlmClient
-from ai.encodings import encoding_of
-from ai.encodings.base import Encoding
+from ai.llm.encodings import encoding_of
+from ai.llm.encodings.base import Encoding
 from ai.fallback import FallbackOrchestrator, drive
 from ai.heuristics import check_rules
 from ai.plan import BatchPlans
 from ai.planners import discover
 from ai.planners.base import Planner
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import LlmTier
+from ai.llm.tiers import LlmTier
 from ai.planners.scripted import Scripted
-from ai.resilience import RateLimit, ResilientClient, RetryPolicy
+from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.scenario import Scenario, tier_order, tiers_of_teams
 from sim.errors import ScenarioError

@@ -23,7 +23,7 @@ from ai.actions import (
     ToolRegistry,
     ToolSpec,
 )
-from ai.encodings.base import PLAN_STEPS_MAX
+from ai.llm.encodings.base import PLAN_STEPS_MAX
 from ai.errors import ContractError
 from ai.plan import PlanIntent
 from ai.roles import ROLE_NAMES

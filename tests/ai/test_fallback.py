@@ -36,7 +36,7 @@ from ai.legality import refusals
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import FullLlm
+from ai.llm.tiers import FullLlm
 from tests.ai.strategies import agents, enemy, small_registry, snapshot
 
 REGISTRY = small_registry()

@@ -18,12 +18,12 @@ from ai.actions import ActionStep, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.scripted import ScriptedClient
 from ai.fallback import FallbackOrchestrator, drive
-from ai.parse import SlotScanner
+from ai.llm.parse import SlotScanner
 from ai.plan import Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.resilience import FAILURES_MAX
+from ai.clients.resilience import FAILURES_MAX
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.scenario import Scenario

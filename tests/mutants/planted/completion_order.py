@@ -9,7 +9,7 @@ import numpy as np
 
 from ai.actions import ToolRegistry
 from ai.clients.base import LlmRequest
-from ai.parse import parse_plan
+from ai.llm.parse import parse_plan
 from ai.plan import Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.snapshot import SnapshotBatch

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from ai.clients import client_from_spec
-from ai.encodings import NAMED
+from ai.llm.encodings import NAMED
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.probe import probe
-from ai.prompt import system_message
+from ai.llm.prompt import system_message
 from scenarios.tactics.scenario import load
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.singles import careful_messages, naive_messages

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
 from scenarios.tactics.inputs import INPUT
 from scenarios.tactics.scenario import Scenario
 from sim.replay.writer import Recorder, ReplayWriter
