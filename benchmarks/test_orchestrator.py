@@ -9,19 +9,19 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from ai.fallback import FallbackOrchestrator, drive
+from ai.plan import BatchPlans
+from ai.snapshot import SnapshotBatch
 from scaled import scaled
 
 from ai.actions import ActionStep, EncodedStep, ToolRegistry
 from ai.clients.base import LlmChunk, LlmRequest
+from ai.legality import refusals
 from ai.llm.encodings import ENCODINGS
 from ai.llm.encodings.base import Encoding
-from ai.fallback import FallbackOrchestrator, drive
-from ai.legality import refusals
-from ai.plan import BatchPlans
-from ai.planners.heuristic import Heuristic
-from ai.llm.tiers import SimplifiedLlm
 from ai.llm.prompt import PromptRequest, slots_of
-from ai.snapshot import SnapshotBatch
+from ai.llm.tiers import SimplifiedLlm
+from ai.planners.heuristic import Heuristic
 from scenarios.tactics.perception import occupancy_of, perceive
 from sim.replay.format import canonical, plain
 from sim.replay.record import planning_of
@@ -31,7 +31,7 @@ from sim.run.simulation import Simulation
 def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:
     """Return what everybody of the scaled battle knows after some ticks."""
     simulation = Simulation(scaled(agents))
-    list(simulation.run(20))
+    list(simulation.reports(20))
     world, stage = simulation.world, simulation.stage
     occupancy = occupancy_of(world, stage.grid)
     return perceive(world, stage.grid, occupancy, np.arange(world.n), stage.lore), simulation

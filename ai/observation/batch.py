@@ -23,7 +23,7 @@ from ai.canonical import little_endian
 from ai.errors import ContractError
 from ai.observation.facts import AGENTS
 from ai.observation.layout import Group, Layout
-from ai.observation.leaves import Array, Bools, Column, Key, Leaf, Shared, Text
+from ai.observation.leaves import Array, Bools, Column, Key, Leaf, Number, Shared, Text
 
 if TYPE_CHECKING:
     from ai.observation.observation import Observation
@@ -155,19 +155,18 @@ class ObservationBatch(Generic[Seen]):
 
     def _default(self, column: Column) -> Array:
         """Return a column of which nobody gave anything."""
-        layout, n = self.of.layout, len(self.keys)
-        leaf, value = layout.leaves.get(column.path), column.absent
-        if leaf is None and column.path[-2:] in (".x", ".y"):
-            leaf = layout.leaves.get(column.path[:-2])
-        if leaf is not None and not leaf.plain:
-            value = leaf.stored_default()[[own.path for own in leaf.columns].index(column.path)]
-            if leaf.fact.ticks and isinstance(leaf.fact.default, float):
-                value = leaf.quantised(np.array([leaf.fact.default]), self)[0]  # type: ignore[attr-defined] # a number
-        shape: tuple[int, ...] = (n,)
+        layout = self.of.layout
+        shape: tuple[int, ...] = (len(self.keys),)
         if column.list:
             shape += (self.width(column.list),)
         if column.table:
             shape += (len(self.tables.get(column.table, ())),)
+        leaf, place = layout.leaf_of(column)
+        if leaf is None or leaf.plain or 0 in shape:
+            return np.full(shape, column.absent, column.dtype)
+        value = leaf.stored_default()[place]
+        if isinstance(leaf, Number) and leaf.fact.ticks and isinstance(leaf.fact.default, float):
+            value = leaf.quantised(np.array([leaf.fact.default]), self)[0]
         made = np.full(shape, value, column.dtype)
         if column.list and value != column.absent:
             there = self.there(layout.groups[column.list])

@@ -148,7 +148,8 @@ class Given:
         owner = self.layout.groups.get(leaf.columns[0].list or path.rpartition(".")[0])
         if owner is None or not (owner.optional or owner.limit):
             return True
-        return owner.marker in self.columns
+        marker = self.columns.get(owner.marker)
+        return marker is not None and marker.size > 0
 
     def _column(self, path: str) -> Column:
         return self.layout.columns[path]
@@ -218,7 +219,8 @@ class Given:
         return leaf
 
     def _entry_default(self, column: Column) -> Any:
-        leaf = self.layout.leaves.get(column.path) or self.layout.leaves[column.path.rpartition(".")[0]]
+        leaf, place = self.layout.leaf_of(column)
+        assert leaf is not None
         if leaf.fact.default is REQUIRED:
             raise self._wrong(column.path, "was not given and has no default")
-        return leaf.stored_default()[[own.path for own in leaf.columns].index(column.path)]
+        return leaf.stored_default()[place]

@@ -287,6 +287,13 @@ class Layout:
         found = (self.leaves.get(path) for path in always)
         return next((leaf for leaf in found if isinstance(leaf, Place) and not leaf.optional), None)
 
+    def leaf_of(self, column: Column) -> tuple[Leaf | None, int]:
+        """Return the field that a column belongs to, and the column's place among the field's."""
+        leaf = self.leaves.get(column.path) or self.leaves.get(column.path.rpartition(".")[0])
+        if leaf is None or column not in leaf.columns:
+            return None, 0
+        return leaf, leaf.columns.index(column)
+
     # -- what it says of itself ------------------------------------------------------------------------------------
 
     @cached_property

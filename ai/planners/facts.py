@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ai.errors import ContractError
 from ai.observation import Layout, ObservationBatch
-from ai.rules import Condition, Facts, Test
+from ai.rules import Facts, Test, fact_test
 
 FACTS_MAX: Final = 62
 """Facts that fit the bits of one number."""
@@ -35,10 +35,8 @@ class FactBits:
         self._bit = {name: 1 << place for place, name in enumerate(known)}
         self._tests: list[tuple[int, Test]] = []
         for name in known:
-            fact = facts.get(name)
-            if fact is not None:
-                test = fact if callable(fact) else Condition.parse(fact).test(layout, facts)
-                self._tests.append((self._bit[name], test))
+            if name in facts:
+                self._tests.append((self._bit[name], fact_test(name, facts, layout)))
 
     def of(self, batch: ObservationBatch[Any]) -> NDArray[np.int64]:
         """Return the facts that hold for each agent, `[n] int64`."""

@@ -3,7 +3,7 @@
 Everything public is imported from here.
 """
 
-from ai.rules.conditions import Condition, Facts, Test
+from ai.rules.conditions import Condition, Facts, Test, fact_test
 from ai.rules.rule import (
     RULES_MAX,
     Bound,
@@ -36,6 +36,7 @@ __all__ = [
     "Rules",
     "Step",
     "Test",
+    "fact_test",
     "fitting",
     "plans_by_rules",
     "rule_test",

@@ -63,8 +63,6 @@ CHARS_MAX: Final = 1000
 """Characters of one condition."""
 FAR: Final = 2**30
 """Distance along an axis from which on all is equally far."""
-DEPTH_MAX: Final = 16
-"""How deep named conditions may refer to each other."""
 
 _OPS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
@@ -142,6 +140,20 @@ class Condition:
     def holds(self, batch: Batch, facts: Facts | None = None) -> Bools:
         """Return for which agents of a batch it holds, `[n]`."""
         return self.test(batch.layout, facts)(batch)
+
+
+def fact_test(name: str, facts: Facts, layout: Layout) -> Test:
+    """Return the function that says for which agents a named condition holds, `[n]`.
+
+    In its own text a name stands for the field of that name, so names never refer to each other in a circle.
+
+    Raises:
+        ContractError: as `Condition.test`.
+    """
+    fact = facts[name]
+    if callable(fact):
+        return fact
+    return Condition.parse(fact).test(layout, {other: facts[other] for other in facts if other != name})
 
 
 def entries_test(text: str, layout: Layout, group: Group, facts: Facts | None = None) -> Test:
@@ -250,10 +262,8 @@ class _Found:
 class _Reading:
     """Turns parts into tests for one layout."""
 
-    def __init__(self, layout: Layout, facts: Facts, text: str, group: Group | None = None, depth: int = 0) -> None:
-        self.layout, self.facts, self.text, self.group, self.depth = layout, facts, text, group, depth
-        if depth > DEPTH_MAX:
-            raise self.wrong("named conditions refer to each other in a circle")
+    def __init__(self, layout: Layout, facts: Facts, text: str, group: Group | None = None) -> None:
+        self.layout, self.facts, self.text, self.group = layout, facts, text, group
 
     def wrong(self, why: str) -> ContractError:
         return ContractError(f"condition {self.text!r}: {why}")
@@ -296,7 +306,7 @@ class _Reading:
             case "one in":
                 return self.one_in(part)
         if not part.tail and part.field in self.facts:
-            return _Found("", self.named(part.field))
+            return _Found("", fact_test(part.field, self.facts, self.layout))
         path, table_name = self.path(part.field)
         leaf, group = self.layout.leaves.get(path), self.layout.groups.get(path)
         if part.tail == "within":
@@ -306,13 +316,6 @@ class _Reading:
         if leaf is None:
             raise self.wrong(f"{part.field!r} has fields of its own; name one of them")
         return self.leaf_part(part, leaf, table_name)
-
-    def named(self, name: str) -> Test:
-        """Return a named condition."""
-        fact = self.facts[name]
-        if callable(fact):
-            return fact
-        return _Reading(self.layout, self.facts, fact, None, self.depth + 1).of_agents(Condition.parse(fact).parts)
 
     def path(self, written: str) -> tuple[str, str]:
         """Return the path of a field as it is written, and the name of a table's column that follows it."""

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from scenarios.tactics.scenario import TICKS_MAX, Scenario
 from sim.cli.common import (
     NO_MODEL,
     AsJson,
@@ -25,7 +24,9 @@ from sim.cli.run_report import Tally
 from sim.messages import shown
 from sim.replay.fork import Changes, Patch, load_patch
 from sim.replay.fork import fork as fork_replay
+from sim.replay.playback import scenario_of
 from sim.replay.seek import open_replay_file
+from sim.run.scenario_file import TICKS_MAX
 
 
 def fork(
@@ -43,7 +44,7 @@ def fork(
         str | None, typer.Option(metavar="A,B", help="Plan with these tiers from T on, in this order.")
     ] = None,
     patch: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and heuristics from T on.")
+        Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and rules from T on.")
     ] = None,
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
@@ -59,7 +60,7 @@ def fork(
     with open_replay_file(Path(file), plugin or ()) as parent, ready_model(llm, quiet=quiet) as client:
         if at > parent.ticks:
             raise usage(f"--at: there is no tick {at}: {shown(file)} has {parent.ticks} ticks")
-        scenario = Scenario.from_canonical(parent.header.scenario, "the header's scenario")
+        scenario = scenario_of(parent.header, plugin or ())
         seed = parent.header.seed
         target = unused_name(f"{scenario.name}-{seed}-fork-{at}") if out is None else out
         tally = Tally(scenario, seed, target)
@@ -83,7 +84,7 @@ def fork(
                     begun = perf_counter()
                 else:
                     tally.recorded -= 1
-                    tally.teams = simulation.standings()
+                    tally.look(simulation)
                 show(tally.ticks, total)
             tally.run_s = perf_counter() - begun
     tally.wall_s = perf_counter() - started

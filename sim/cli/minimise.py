@@ -11,7 +11,6 @@ import typer
 
 from ai.clients.base import LlmClient
 from ai.clients.faulty import SCHEME, Fault, FaultyClient, dump_faults, load_faults
-from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
 from sim.cli.common import (
     NO_MODEL,
     SUFFIX,
@@ -32,6 +31,7 @@ from sim.replay.reader import scan
 from sim.replay.second_pass import explained
 from sim.replay.verify import verify
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import TICKS_MAX, load
 from sim.testing.checks import CHECKS, Case
 
 TICKS: Final = 50
@@ -58,7 +58,7 @@ def minimise(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Look for fewer agents, ticks, inputs, cells, replies and faults with which the same still fails.
+    """Look for fewer agents, ticks, inputs, replies and faults with which the same still fails.
 
     That is: a replay still differs with the same cause or, with --check, a check still finds the same.
 
@@ -83,16 +83,16 @@ def _scenario(name: str, check_name: str, out: Path | None, runs: int, ticks: in
     checks = {check.name: check for check in CHECKS}
     if check_name not in checks:
         raise usage(f"--check: no check {check_name!r}; {suggestion(check_name, list(checks), 'checks')}")
-    scenario, folder = load(name), folder_of(name)
+    scenario = load(name)
     client, spoiled = _model(llm)
-    case = Case(scenario, ticks, None, load_plugins(scenario, folder), folder, client)
+    case = Case(scenario, ticks, None, load_plugins(scenario), client)
     faults = () if spoiled is None else spoiled.faults
-    start = search.Candidate(scenario.canonical(), min(ticks, scenario.ticks), faults=faults)
+    start = search.Candidate(scenario, min(ticks, scenario.ticks), faults=faults, inputs=scenario.inputs)
     fails = search.failing_check(checks[check_name], case, None if spoiled is None else spoiled.client)
     found = _search(name, start, fails, runs)
     if found is None:
         raise ReplayError(f"the check {check_name!r} finds nothing in {ticks} ticks, so there is nothing to minimise")
-    target = out or (Path() if folder is None else folder) / f"{scenario.name}-small.toml"
+    target = out or (scenario.folder or Path()) / f"{scenario.name}-small.toml"
     command = f"doctor {shown(str(target))} --check '{check_name}' --ticks {found.best.ticks}"
     if spoiled is not None:
         script = target.with_suffix(".faults.jsonl")
@@ -147,7 +147,7 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path]) -> dict
         why = f": {verdict.reason}" if verdict.reason else ""
         raise ReplayError(f"no tick of the replay was found to differ, so there is nothing to minimise{why}")
     replay = scan(Path(file))
-    start = search.candidate_of(replay)
+    start = search.candidate_of(replay, plugins)
 
     def recorded(candidate: search.Candidate) -> bytes:
         return search.recorded_anew(candidate, replay, load_plugins(candidate.scenario, files=plugins))

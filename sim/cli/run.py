@@ -15,10 +15,8 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.base import LlmClient
-from ai.llm.prompt import PROMPT_VERSION
 from ai.clients.resilience import RETRIES
-from scenarios.tactics.inputs import TimedInput
-from scenarios.tactics.scenario import TICKS_MAX, Scenario, folder_of, inputs_from_lines, load, read_text
+from ai.llm.prompt import PROMPT_VERSION
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -40,9 +38,13 @@ from sim.messages import one_line, shown
 from sim.replay.keyframes import EVERY
 from sim.replay.recover import resume as resume_replay
 from sim.replay.writer import Recorder, open_replay
+from sim.run.files import read_text
+from sim.run.input_lines import inputs_from_lines
 from sim.run.input_sources import Feed, Listed, Streamed
+from sim.run.inputs import TimedInput
 from sim.run.planning_service import ModelOptions
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import TICKS_MAX, Scenario, load
 from sim.run.simulation import Simulation, TickReport
 
 REFUSED_SHOWN_MAX: Final = 5
@@ -163,7 +165,7 @@ def run(
         if plugin:
             raise usage("--plugin: goes with --resume; a scenario's plug-ins are beside it")
         plan = load(scenario)
-        plugins = load_plugins(plan, folder_of(scenario))
+        plugins = load_plugins(plan)
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
         target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
@@ -255,7 +257,7 @@ def _run(
     *,
     quiet: bool,
 ) -> None:
-    reports = simulation.run(ticks)
+    reports = simulation.reports(ticks)
     while not interrupted():
         for item in feed.due(tally.ticks) if tally.ticks < ticks and simulation.outcome is None else ():
             simulation.inject(item)
@@ -271,6 +273,7 @@ def _run(
         if not quiet:
             _tell_refused(report)
         show(tally.ticks, ticks)
+    tally.look(simulation)
     tally.unused_inputs = feed.unused
 
 

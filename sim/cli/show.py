@@ -10,12 +10,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from scenarios.tactics.scenario import TICKS_MAX
 from sim.cli.common import FAILED, AsJson, print_json, print_table, progress_bar, require_file, usage
 from sim.messages import shown
 from sim.replay.diff import diff as diff_replays
 from sim.replay.seek import open_replay_file
 from sim.replay.show import show_agent, show_tick
+from sim.run.scenario_file import TICKS_MAX
 
 VALUES_SHOWN_MAX: Final = 20
 """Values of the state shown to people; --json has more."""

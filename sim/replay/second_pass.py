@@ -19,13 +19,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from scenarios.tactics.scenario import Scenario
 from sim.engine.state import WorldState
 from sim.errors import Unsupported
 from sim.messages import one_line
 from sim.replay.first import Again, First, first_difference, said
 from sim.replay.format import Header, Tick
-from sim.replay.playback import Playback
+from sim.replay.playback import Playback, scenario_of
 from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
@@ -268,7 +267,7 @@ def _homes(header: Header, plugin_files: Sequence[Path]) -> dict[str, str]:
     """Say for each phase where its code stands: the plug-in as the scenario names it, or the module."""
     with Playback(header, plugin_files) as playback:
         systems = {system.name: type(system) for system in playback.simulation.world.systems}
-    plugins = load_plugins(Scenario.from_canonical(header.scenario, "the header's scenario"), files=plugin_files)
+    plugins = load_plugins(scenario_of(header, plugin_files), files=plugin_files)
     brought = {kind: f"plug-in {plugin.name}" for plugin in plugins for kind in plugin.systems}
     return {name: brought.get(kind, kind.__module__) for name, kind in systems.items()}
 

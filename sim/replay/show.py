@@ -6,14 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import COMMON_KINDS
 from ai.llm.encodings import NAMED, encoding_of
 from ai.llm.encodings.base import Encoding
-from ai.plan import FallbackTier
-from ai.llm.prompt import PromptRequest, Detail
-from ai.snapshot import SnapshotBatch
-from scenarios.tactics.actions.base import Refused
-from scenarios.tactics.components import ActionSteps, Progress, Status
+from ai.llm.prompt import Detail, PromptRequest
+from ai.observation import ObservationBatch
+from ai.plans import FallbackTier
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.errors import ReplayError
@@ -21,6 +18,7 @@ from sim.replay.format import Tick, keys_of, plain
 from sim.replay.playback import Playback
 from sim.replay.record import attempted
 from sim.replay.seek import ReplayFile
+from sim.run.plan_columns import ActionSteps, Progress, Status
 
 FOLLOWED_TICKS_MAX: Final = 1000
 """Ticks for which a plan is followed at most."""
@@ -102,8 +100,14 @@ def _agent(playback: Playback, key: int) -> dict[str, Any] | None:
         "status": Status(int(progress.status[row])).name.lower(),
         "step": int(progress.step[row]),
         "planned_at": int(progress.planned_at[row]),
-        "refusal": Refused(int(progress.refusal[row])).name.lower(),
+        "refusal": _reason(playback, int(progress.refusal[row])),
     }
+
+
+def _reason(playback: Playback, code: int) -> str:
+    """Return the reason that a refusal code stands for, `no` for none."""
+    reasons = {index: reason for reason, index in playback.simulation.run_context.reason_codes.items()}
+    return reasons.get(code, "no")
 
 
 def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
@@ -117,7 +121,7 @@ def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
         prompt = _prompt(playback, record, batch, row, tier)
     return {
         "tier": tier,
-        "snapshot": None if batch is None or row is None else batch.snapshot(row).model_dump(mode="json"),
+        "snapshot": None if batch is None or row is None else batch.to_object(row).model_dump(mode="json"),
         "prompt": prompt,
         "reply": reply,
         "attempts": [
@@ -128,11 +132,14 @@ def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
     }
 
 
-def _prompt(playback: Playback, record: Tick, batch: SnapshotBatch, row: int, tier: str | None) -> dict[str, str]:
+def _prompt(
+    playback: Playback, record: Tick, batch: ObservationBatch[Any], row: int, tier: str | None
+) -> dict[str, str]:
     """Return what the model was told about the agent; in the call it stood among those of its shard."""
     registry = playback.simulation.registry
+    assert registry is not None
     simplified = tier == FallbackTier.SIMPLIFIED_LLM.value
-    offered = registry.offering(COMMON_KINDS) if simplified else registry
+    offered = registry.first_tier if simplified else registry
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
     detail = Detail.COMPACT if simplified else Detail.FULL

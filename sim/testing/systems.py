@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from scenarios.tactics.scenario import Scenario, load
 from sim.engine.columns import Component
 from sim.engine.digest import state_digest
 from sim.engine.world import System, World
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import Scenario, load
 from sim.testing.checks import Case
 from sim.testing.determinism import TICKS, assert_passes, named
 
@@ -46,7 +46,7 @@ def check_system(
         AssertionError: a rule is broken: the first difference and where to look, or the component.
     """
     plain = load("skirmish") if scenario is None else scenario
-    scenario = plain.model_copy(update={"plugins": (*plain.plugins, NAME)})
+    scenario = plain.replaced(plugins=[*plain.plugins, NAME])
     own = Plugin(NAME, "", components=tuple(components), systems=(system,))
     who = f"system {system.name!r}"
     assert_passes(Case(scenario, ticks, plugins=(*plugins, own)), named(CHECKS), who)

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from ai.plan import PlanBatch, Refusal
+from ai.snapshot import SnapshotBatch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,9 +20,7 @@ from ai.fake.instance import instance
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.legality import refusals
 from ai.llm.parse import parse_plan
-from ai.plan import PlanBatch, Refusal
 from ai.llm.prompt import PromptRequest
-from ai.snapshot import SnapshotBatch
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry
 

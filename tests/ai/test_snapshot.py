@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai.snapshot import AgentId, Point, SharedMap, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ai.errors import ContractError
-from ai.snapshot import AgentId, Point, SharedMap, SnapshotBatch, WorldSnapshot
-from sim.testing import batches
+from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import enemy, one_row, snapshot
 
 SOURCE: dict[str, Any] = {

@@ -12,11 +12,17 @@ from numpy.typing import NDArray
 from ai.actions import CellX, CellY, EnemyId
 from ai.errors import ContractError
 from scenarios.tactics.actions import discover
-from scenarios.tactics.actions.base import Action, Args, Codes, Refused, Rows, Turn, Walk
+from scenarios.tactics.actions.base import (
+    Action,
+    Refused,
+    Turn,
+    Walk,
+)
 from scenarios.tactics.components import Ammo, Inventory, Morale, Position, Stamina
 from scenarios.tactics.grid import Cells, Terrain
+from scenarios.tactics.testing.actions import check_action
 from sim.engine.rng import Purpose
-from sim.testing import check_action
+from sim.run.actions import Args, Codes, Rows
 
 clock = count()
 

@@ -17,9 +17,9 @@ from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.systems.cleanup import Cleanup
 from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
+from scenarios.tactics.testing.actions.arena import Arena
 from sim.engine.digest import state_digest
-from sim.run.tick_context import Frame
-from sim.testing.actions.arena import Arena
+from sim.run.context import Frame
 from tests.conformance.verbs import CATEGORIES, PAGE, arenas, drawn, page
 
 SPECS: Final = {spec.name: spec for spec in default_registry().specs}

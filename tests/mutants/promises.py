@@ -13,25 +13,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai.fallback import FallbackOrchestrator, drive
+from ai.plan import Outcome, PlanBatch
+from ai.snapshot import SnapshotBatch
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
-from ai.fallback import FallbackOrchestrator, drive
 from ai.llm.parse import SlotScanner
-from ai.plan import Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.clients.resilience import FAILURES_MAX
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.flat import flat
 from sim.engine.rng import Rng, philox4x32
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import HASH_CHARS
 from sim.run.planning_service import ModelOptions
+from sim.run.scenario_file import Scenario
 from sim.testing.checks import CHECKS, Case, examine
 from tests.ai import test_registry, test_resilience
 from tests.ai.strategies import agents, enemy
@@ -151,7 +152,7 @@ def _yard() -> Scenario:
     data["teams"][0]["squads"].append(
         {"name": "guards", "archetype": "guard", "count": 4, "area": {"x": 2, "y": 3, "width": 4, "height": 2}}
     )
-    return Scenario.from_canonical(data)
+    return flat(data)
 
 
 def slow_reference() -> None:

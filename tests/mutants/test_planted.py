@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.tactics.scenario import Scenario, load
+from scenarios.tactics.testing.flat import flat
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import load
 from sim.testing.checks import CHECKS, Case, Examined, examine
 from sim.testing.checks.processes import dispatched
 
@@ -46,7 +47,7 @@ def arena(bug: str | None = None) -> Case:
         data = {**scenario.canonical(), "plugins": [f"{bug}.py"]}
         if "PLANNERS" in (PLANTED / f"{bug}.py").read_text():
             data["planning"] = {**data["planning"], "tiers": ["bug", "heuristic", "emergency"]}
-        scenario = Scenario.from_canonical(data)
+        scenario = flat(data)
     return Case(scenario, ticks=scenario.ticks, plugins=load_plugins(scenario, PLANTED), folder=PLANTED)
 
 

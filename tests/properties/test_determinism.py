@@ -21,15 +21,15 @@ from ai import MockBatchLlm
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import Health, Position
 from scenarios.tactics.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
-from scenarios.tactics.scenario import load
+from scenarios.tactics.testing.arenas import inputs, scenarios
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
 from sim.engine.state import WorldState
 from sim.engine.world import System, World
 from sim.run.planning_service import LivePlans
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
-from sim.testing import inputs, scenarios
 from sim.testing.checks.bystanders import with_bystanders
 from sim.testing.checks.parts import InParts
 from sim.testing.checks.processes import dispatched
@@ -41,14 +41,14 @@ TICKS = 40
 PROGRAM = f"""
 import sys
 import numpy as np
-from scenarios.tactics.scenario import load
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 junk = [bytes(n) for n in range(int(sys.argv[1]))]
 core = getattr(np, "_core", None) or np.core
 on = [name for name in sys.argv[2].split() if core._multiarray_umath.__cpu_features__[name]]
 print("dispatching", *on)
 with Simulation(load("skirmish")) as simulation:
-    for report in simulation.run({TICKS}):
+    for report in simulation.reports({TICKS}):
         print(report.digest.root)
 """
 
@@ -183,7 +183,7 @@ def _against_all(aim: Any) -> bool:
 
 def _values(simulation: Simulation, agents: int, height: int) -> dict[str, Any]:
     """Return everything about the first so many agents and the map's north, by key and cell."""
-    world, grid, smoke = simulation.world, simulation.stage.grid, simulation.stage.smoke
+    world, grid, smoke = simulation.world, simulation.run_context.game.grid, simulation.run_context.game.smoke
     kept = world.keys < agents
     found: dict[str, Any] = {"keys": world.keys[kept].tolist(), "terrain": grid.terrain[:height].tolist()}
     for label, component, name in COLUMNS:

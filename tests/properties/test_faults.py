@@ -7,25 +7,26 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from ai.fallback import FallbackOrchestrator
+from ai.plan import FallbackResult, Outcome, PlanBatch
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.llm.executor import BatchInferenceExecutor
 from ai.clients.base import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import RECOVERY_S, ResilientClient
 from ai.clients.scripted import ScriptedClient
 from ai.errors import ClientError
-from ai.fallback import FallbackOrchestrator
 from ai.legality import refusals
-from ai.plan import FallbackResult, Outcome, PlanBatch
-from ai.planners.heuristic import Heuristic
+from ai.llm.executor import BatchInferenceExecutor
 from ai.llm.tiers import FullLlm, SimplifiedLlm
-from ai.clients.resilience import RECOVERY_S, ResilientClient
-from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+from ai.planners.heuristic import Heuristic
 from ai.testing import MockBatchLlm
+from scenarios.tactics.testing.planning import batches
 from sim.replay import read, rerecord, verify
 from sim.run.planning_service import ModelOptions
-from sim.testing import batches, fault_scripts, faults
+from sim.testing import fault_scripts, faults
 from sim.testing.replies import HOSTILE_TEXTS, INJECTION
 from tests.ai.strategies import agents, enemy, small_registry
 from tests.ai.virtual_time import clock, run

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
+from ai.fallback import drive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,12 +26,11 @@ from ai import (
     ToolRegistry,
     WorldSnapshot,
 )
-from ai.fallback import drive
 from ai.legality import refusals
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from sim.testing import batches, steps
+from scenarios.tactics.testing.planning import batches, steps
 from tests.ai.strategies import small_registry
 
 REGISTRY = small_registry()

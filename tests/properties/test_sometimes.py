@@ -33,7 +33,7 @@ def recorded(client: LlmClient | None, offered: tuple[str, ...] | None) -> Repla
     with Simulation(scenario(ends="never"), client=client, registry=registry, model=options) as simulation:
         recorder = Recorder(simulation, ReplayWriter(sink), ticks=12)
         recorder.header()
-        for report in simulation.run(12):
+        for report in simulation.reports(12):
             recorder.tick(report)
             if report.tick == 5:
                 simulation.inject(Spawn(squad="one", count=2, x=3, y=5))

@@ -7,19 +7,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-
-from ai.actions import EncodedStep, ToolRegistry
 from ai.plan import BatchPlans, PlanBatch
 from ai.snapshot import SnapshotBatch
+
+from ai.actions import EncodedStep, ToolRegistry
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import AGENT
 from scenarios.tactics.grid import MARGIN
 from scenarios.tactics.inputs import Input
 from scenarios.tactics.reinforcements import reserves_of
-from scenarios.tactics.scenario import Scenario, terrain
+from scenarios.tactics.scenario import terrain
 from sim.engine.columns import schema_of
 from sim.engine.rng import philox4x32
 from sim.run.planning_service import LivePlans
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
 from tests.reference.slow_things import COMPASS
 from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step, heuristic

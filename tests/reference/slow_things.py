@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scenarios.tactics.scenario import Scenario
+from sim.run.scenario_file import Scenario
 
 if TYPE_CHECKING:
     from tests.reference.slow_tick import Agent, Place, SlowWorld, Step

@@ -31,8 +31,8 @@ from scenarios.tactics.inputs import (
     Spawn,
     SpawnWave,
 )
-from scenarios.tactics.scenario import Scenario
 from sim.engine.rng import philox4x32
+from sim.run.scenario_file import Scenario
 from tests.reference import slow_things
 
 NONE = -(2**31)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.tactics.scenario import Scenario, available, load
+from sim.run.scenario_file import Scenario, available, load
 from sim.run.simulation import Simulation
 
 NAMES = [name for name, _ in available()]

@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.tactics.scenario import Scenario, load, tier_order, tiers_of_teams
+from scenarios.tactics.testing.flat import flat
 from sim.cli import invoke
 from sim.cli.common import OK, USAGE
 from sim.errors import ScenarioError
+from sim.run.planning import tier_order, tiers_of_teams
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 from sim.versus import Game, Score, score, sides, tournament, wilson
 
@@ -127,7 +129,7 @@ def test_one_team_has_nobody_to_play(duel: str) -> None:
     data = load(duel).canonical()
     data["teams"] = data["teams"][:1]
     with pytest.raises(ScenarioError, match="scenario 'duel' has one team"):
-        sides(Scenario.from_canonical(data), ["goap"], ["heuristic"], swapped=False)
+        sides(flat(data), ["goap"], ["heuristic"], swapped=False)
 
 
 def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
@@ -135,12 +137,12 @@ def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
     data = load(duel).canonical()
     data["teams"][0]["tiers"] = ["goap", "emergency"]
     data["teams"][1]["heuristics"] = {"rules": [{"when": {"kind": "always"}, "then": {"kind": "block"}}]}
-    scenario = Scenario.from_canonical(data)
+    scenario = flat(data)
     assert tier_order(scenario) == ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
     assert tiers_of_teams(scenario)["goap"] == frozenset({0})
     tiers: dict[int, set[str]] = {0: set(), 1: set()}
     with Simulation(scenario) as simulation:
-        for report in simulation.run(6):
+        for report in simulation.reports(6):
             if report.plans is not None:
                 for row, key in enumerate(report.plans.plans.keys.tolist()):
                     tiers[key // 2].add(report.plans.tiers[int(report.plans.plans.tier[row])])

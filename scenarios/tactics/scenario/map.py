@@ -18,13 +18,13 @@ from scenarios.tactics.inputs import (
     Name,
 )
 from scenarios.tactics.map_objects import MapObject, Opens, Scattered
-from scenarios.tactics.scenario.part import Part
 from scenarios.tactics.scenario.placement import overlapping
 from sim.engine.rng import Purpose, Rng
 from sim.messages import problem
+from sim.run.settings import Part
 
 if TYPE_CHECKING:
-    from scenarios.tactics.scenario.model import Scenario
+    from scenarios.tactics.settings import TacticsSettings
 
 POIS_MAX: Final = 64
 """Named places of a map."""
@@ -197,6 +197,6 @@ def terrain_of(plan: Map) -> Terrains:
     return cells
 
 
-def terrain(scenario: Scenario) -> Terrains:
+def terrain(settings: TacticsSettings) -> Terrains:
     """Return the map a run starts with: `[height, width] uint8`, codes of `scenarios.tactics.grid.Terrain`."""
-    return terrain_of(scenario.map).copy()
+    return terrain_of(settings.map).copy()

@@ -1,4 +1,4 @@
-"""Rules: how plans are made, how fights and morale go, what the director may do, and how a run ends."""
+"""Rules: how fights and morale go, what the director may do, and how a run ends."""
 
 from __future__ import annotations
 
@@ -9,27 +9,8 @@ from pydantic import Field, model_validator
 from scenarios.tactics.inputs import (
     Name,
 )
-from scenarios.tactics.scenario.part import AGENTS_MAX, Part
-from scenarios.tactics.scenario.tiers import Tiers, check_each_once
 from sim.messages import problem
-
-
-class Planning(Part):
-    """How plans are made: the tiers in order, how many agents a tick, and how long a plan holds."""
-
-    tiers: Tiers = ("simplified_llm", "full_llm", "heuristic", "emergency")
-    start: str | None = None
-    per_tick_max: Annotated[int, Field(ge=1, le=AGENTS_MAX)] = 100_000
-    stagger_ticks: Annotated[int, Field(ge=1, le=1000)] = 5
-    ttl_s: Annotated[int, Field(ge=1, le=3600)] = 20
-    alert_every_ticks: Annotated[int, Field(ge=1, le=1000)] = 10
-
-    @model_validator(mode="after")
-    def _holds_together(self) -> Self:
-        check_each_once(self.tiers)
-        if self.start is not None and self.start not in self.tiers:
-            raise problem("start", f"{self.start!r} is not in the list of tiers: {', '.join(self.tiers)}")
-        return self
+from sim.run.settings import Part
 
 
 class CombatRules(Part):

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ai.actions import CELLS_MAX
-from ai.heuristics import HeuristicConfig
-from ai.roles import RoleName
 from scenarios.tactics.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from scenarios.tactics.inputs import (
     CellIndex,
     Name,
 )
 from scenarios.tactics.objectives import OBJECTIVES_MAX, Objective, Text
-from scenarios.tactics.scenario.part import AGENTS_MAX, Part
 from scenarios.tactics.scenario.placement import Start
-from scenarios.tactics.scenario.tiers import Tiers, check_each_once
+from scenarios.tactics.snapshot import Role
+from sim.run.settings import AGENTS_MAX, Part
 
 
 class Archetype(Part):
     """What kind of agent a squad is made of: its starting values.
 
     The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is how many units
-    of cargo fit. `role` is what such agents care for, as language models read it (`ai.roles`).
+    of cargo fit. `role` is what such agents care for, as language models read it (`scenarios.tactics.snapshot.ROLES`).
     """
 
     hp: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -41,7 +39,7 @@ class Archetype(Part):
     weapons: Annotated[tuple[Name, ...], Field(max_length=SLOTS_MAX)] = ()
     items: Annotated[dict[Name, Annotated[int, Field(ge=0, le=1000)]], Field(max_length=ITEMS_MAX)] = Field(default={})
     abilities: Annotated[tuple[Name, ...], Field(max_length=ABILITIES_MAX)] = ()
-    role: RoleName | None = None
+    role: Role | None = None
 
 
 class Area(Part):
@@ -69,7 +67,7 @@ class Squad(Part):
     start: Start = "rows"
     objective: Text | None = None
     goal: Name | None = None
-    role: RoleName | None = None
+    role: Role | None = None
 
 
 class Reinforcements(Part):
@@ -83,8 +81,8 @@ class Team(Part):
     """Squads that fight on one side, what they read that they are after (`objective`), and where that is (`goal`).
 
     Where these are not given, agents read the first of `objectives` that is open, and go to its place.
-    `reinforcements` are who may still come. `tiers` and `heuristics` are how this team plans, where it is not as
-    `planning.tiers` and the scenario's `heuristics` say.
+    `reinforcements` are agents that may still come. A team is a group: `planning.groups.NAME` says how it plans, where
+    that differs from the others.
     """
 
     name: Name
@@ -92,8 +90,6 @@ class Team(Part):
     goal: Name | None = None
     objectives: Annotated[tuple[Objective, ...], Field(max_length=OBJECTIVES_MAX)] = ()
     reinforcements: Reinforcements | None = None
-    tiers: Tiers | None = None
-    heuristics: HeuristicConfig | None = None
     squads: Annotated[tuple[Squad, ...], Field(min_length=1, max_length=1000)]
     terrain_edits: Annotated[int, Field(ge=0, le=1000)] = 3
 
@@ -101,8 +97,3 @@ class Team(Part):
     def count(self) -> int:
         """Agents the team starts with."""
         return sum(squad.count for squad in self.squads)
-
-    @model_validator(mode="after")
-    def _tries_each_once(self) -> Self:
-        check_each_once(self.tiers or ())
-        return self

@@ -17,7 +17,7 @@ from sim.engine.state import WorldState
 from sim.errors import SimError
 from sim.messages import one_line
 from sim.run.simulation import PhaseDigest
-from sim.testing.checks.base import Case, Check, Finding, Seen, difference
+from sim.testing.checks.base import Case, Check, Checked, Finding, NotApplicable, Seen, Untested, difference
 
 STDERR_CHARS_MAX: Final = 500
 """How much of what another process complains about is told."""
@@ -37,7 +37,7 @@ def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int |
         "scenario": case.scenario.canonical(),
         "seed": case.seed,
         "ticks": case.ticks if dump is None else dump + 1,
-        "folder": None if case.folder is None else str(case.folder),
+        "folder": None if case.scenario.folder is None else str(case.scenario.folder),
         "junk": junk,
         "dump": dump,
     }
@@ -66,10 +66,10 @@ def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int |
         raise SimError(one_line(f"the other process failed: {complaint[-STDERR_CHARS_MAX:]}"))
 
 
-def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Finding | str | None:
+def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Checked:
     actual: Seen | None = None
-    if case.folder is None and case.plugins:
-        return "its plug-ins are not in files that another process could load"
+    if case.scenario.folder is None and case.plugins:
+        return Untested("its plug-ins are not in files that another process could load")
     with _child(case, environment, junk=junk, dump=None) as lines:
         said = [_seen(json.loads(line)) for line in lines]
     for tick, expected in enumerate(case.expected()):
@@ -95,7 +95,7 @@ def _state(case: Case, environment: Mapping[str, str], junk: int, tick: int) -> 
         return decode_state(bytes.fromhex(json.loads(last)["state"]), simulation.world)
 
 
-def _hash_seeds(case: Case) -> Finding | str | None:
+def _hash_seeds(case: Case) -> Checked:
     for seed in ("0", "1", "4242"):
         finding = _compare(case, {"PYTHONHASHSEED": seed})
         if finding is not None:
@@ -103,14 +103,14 @@ def _hash_seeds(case: Case) -> Finding | str | None:
     return None
 
 
-def _allocator(case: Case) -> Finding | str | None:
+def _allocator(case: Case) -> Checked:
     return _compare(case, {"PYTHONMALLOC": "malloc"}, junk=10_000)
 
 
-def _cpu(case: Case) -> Finding | str | None:
+def _cpu(case: Case) -> Checked:
     features = dispatched()
     if not features:
-        return "this processor has none of the levels that NumPy dispatches to, so there is nothing to switch off"
+        return NotApplicable("this processor has none of the levels that NumPy dispatches to")
     return _compare(case, {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_NUM_THREADS": "1"})
 
 

@@ -10,7 +10,7 @@ from ai.llm.prompt import PromptRequest
 from ai.llm.tiers import LlmTier
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.perception import occupancy_of, perceive
-from scenarios.tactics.scenario import load
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 
 AGENTS = 50
@@ -20,7 +20,7 @@ REGISTRY = default_registry()
 def batch() -> SnapshotBatch:
     """Return what fifty agents of the crowd know after twenty ticks."""
     with Simulation(load("crowd")) as simulation:
-        list(simulation.run(20))
+        list(simulation.reports(20))
         world, stage = simulation.world, simulation.stage
         return perceive(world, stage.grid, occupancy_of(world, stage.grid), np.arange(AGENTS), stage.lore)
 

@@ -9,7 +9,7 @@ import pytest
 
 from scenarios.tactics.components import Status
 from scenarios.tactics.systems.combat import Combat
-from sim.run.tick_context import Frame
+from sim.run.context import Frame
 from tests.reference.stage import Stage
 
 

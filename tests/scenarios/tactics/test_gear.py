@@ -8,7 +8,7 @@ import pytest
 
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Status
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.flat import flat
 from sim.errors import ScenarioError
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -248,7 +248,7 @@ def test_names_of_gear_are_unique_and_bounded(change: dict[str, Any], message: s
         data = made.scenario.canonical()
     data["archetypes"]["kit"].update(weapons=[], items={}, abilities=[])
     with pytest.raises(ScenarioError, match=message):
-        Scenario.from_canonical({**data, **change})
+        flat({**data, **change})
 
 
 @pytest.mark.parametrize(
@@ -267,4 +267,4 @@ def test_archetypes_carry_only_what_is_declared(change: dict[str, Any], message:
         data = made.scenario.canonical()
     data["archetypes"]["kit"].update(change)
     with pytest.raises(ScenarioError, match=message):
-        Scenario.from_canonical(data)
+        flat(data)

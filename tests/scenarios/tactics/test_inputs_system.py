@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from scenarios.tactics.components import Health, Position, Squad, Status, Team, Weapon
 from scenarios.tactics.director import line
 from scenarios.tactics.inputs import (
-    INPUT,
     Act,
     Collapse,
     Control,
@@ -30,8 +29,10 @@ from scenarios.tactics.inputs import (
     Spot,
 )
 from scenarios.tactics.parameters import NAMES
-from scenarios.tactics.scenario import AGENTS_MAX, Scenario, load
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
+from sim.run.scenario_file import load
+from sim.run.settings import AGENTS_MAX
 from sim.run.simulation import Simulation
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -211,7 +212,7 @@ def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
     with Stage("aaa") as stage:
         data: dict[str, Any] = stage.scenario.canonical()
         data["inputs"] = [{"tick": 1, "input": {"kind": "remove", "agent": 0}}]
-        scenario = Scenario.from_canonical(data)
+        scenario = flat(data)
     for timeline in (True, False):
         with Simulation(scenario, timeline=timeline) as simulation:
             assert simulation.tick().inputs == ()
@@ -240,7 +241,7 @@ def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
 )
 def test_inputs_are_data(data: dict[str, Any]) -> None:
     """Each kind is read from plain data and written as it was."""
-    assert INPUT.validate_python(data).model_dump() == data
+    assert INPUTS_OF_TACTICS.read(data).model_dump() == data
 
 
 def test_orders_wake_agents_that_pause_after_a_refusal() -> None:
@@ -352,7 +353,7 @@ def test_a_step_of_an_input_has_a_bounded_length() -> None:
     """What is longer than a thousand characters, or has no JSON form, is no input."""
     for value in ("x" * 1000, float("nan"), float("inf")):
         with pytest.raises(ValidationError):
-            INPUT.validate_python({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
+            INPUTS_OF_TACTICS.read({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
 
 
 def test_fortifying_makes_cover_of_floor_alone() -> None:
@@ -371,7 +372,7 @@ def test_a_wave_brings_agents_of_its_archetype() -> None:
         data = stage.scenario.canonical()
     data["archetypes"]["brute"] = {"hp": 250, "sight": 3}
     data["archetypes"]["kit"]["hp"] = 20
-    with Simulation(Scenario.from_canonical(data)) as simulation:
+    with Simulation(flat(data)) as simulation:
         simulation.inject(SpawnWave(archetype="brute", count=2, origin=Spot(x=3, y=0)))
         report = simulation.tick()
         agents = [simulation.world.entity(key) for key in (2, 3)]
@@ -456,7 +457,7 @@ def test_a_wave_is_armed_as_its_own_archetype() -> None:
     data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}
     wave = {"kind": "spawn_wave", "archetype": "raw", "count": 1, "origin": {"x": 30, "y": 12}}
     data["inputs"] = [{"tick": 0, "input": wave}]
-    with Simulation(Scenario.from_canonical(data)) as simulation:
+    with Simulation(flat(data)) as simulation:
         simulation.tick()
         assert simulation.world[Weapon].accuracy.tolist() == [700] * 20 + [100]
 
@@ -470,10 +471,10 @@ def test_a_wave_joins_a_squad_that_is_armed_alike() -> None:
     data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}
     wave = {"kind": "spawn_wave", "archetype": "bowman", "count": 1, "origin": {"x": 30, "y": 12}}
     data["inputs"] = [{"tick": 0, "input": wave}]
-    with Simulation(Scenario.from_canonical(data)) as simulation:
+    with Simulation(flat(data)) as simulation:
         report = simulation.tick()
         assert report.refused == {
             0: "agents of 'bowman' carry bow, their squad no weapon by name; send them to a squad armed alike"
         }
         assert simulation.world.n == 20
-        assert simulation.stage.budgets.left.tolist()[-1] == 1
+        assert simulation.run_context.game.budgets.left.tolist()[-1] == 1

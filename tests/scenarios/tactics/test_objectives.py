@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from scenarios.tactics.inputs import Remove, Spawn
-from scenarios.tactics.scenario import Scenario
 from scenarios.tactics.scoring import Result
+from scenarios.tactics.testing.flat import flat
 from sim.errors import ScenarioError
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
 from tests.reference.lockstep import Scripted
 from tests.reference.slow_tick import Step
@@ -24,7 +25,7 @@ def scenario(*objectives: dict[str, Any], foe: tuple[dict[str, Any], ...] = (), 
         return {"name": name, "archetype": "any", "count": 1, "area": {"x": x, "y": 0, "width": 1, "height": 1}}
 
     places = [{"name": "west", "x": 0, "y": 0}, {"name": "middle", "x": 4, "y": 0}, {"name": "east", "x": 8, "y": 0}]
-    return Scenario.from_canonical(
+    return flat(
         {
             "name": "corridor",
             "description": "Nine cells",
@@ -183,7 +184,7 @@ def test_collecting_counts_what_was_delivered() -> None:
     """Deliveries of the team count, up to what was asked for."""
     plan = scenario({"kind": "collect", "count": 3, "points_each": 2, "points": 1})
     with Simulation(plan) as simulation:
-        objectives = simulation.stage.objectives
+        objectives = simulation.run_context.game.objectives
         seen = []
         for delivered in (0, 2, 9):
             objectives.delivered[:] = (delivered, 99)
@@ -224,7 +225,7 @@ def test_a_team_alone_wins_or_loses_by_its_objectives() -> None:
     """Without anyone to play against there is still victory and defeat."""
     data = scenario({"kind": "escort", "squad": "two", "place": "middle", "radius": 0}).canonical()
     data["teams"] = data["teams"][:1]
-    plan = Scenario.from_canonical(data)
+    plan = flat(data)
     assert run(plan, {1: 4})[-1].outcome == "red wins"
     lost = run(plan, t1=[Remove(agent=1)])[-1]
     assert (lost.outcome, lost.teams[0].result) == ("red loses", Result.DEFEAT)
@@ -284,7 +285,7 @@ def test_words_and_places_of_squad_and_team_come_first() -> None:
     data["teams"][0]["squads"][0] |= {"objective": "scout ahead"}
     data["teams"][0]["squads"][1] |= {"goal": "east"}
     source = Scripted(lambda key, tick: [Step("Wait", [600_000])])
-    with Simulation(Scenario.from_canonical(data), source=source) as simulation:
+    with Simulation(flat(data), source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
         found = [(source.batch.snapshot(row).objective, int(source.batch.goal_x[row])) for row in range(3)]

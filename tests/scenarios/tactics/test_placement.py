@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from scenarios.tactics.components import Position
 from scenarios.tactics.grid import Terrain
-from scenarios.tactics.scenario import Scenario, place_agents, place_things, terrain
+from scenarios.tactics.scenario import place_agents, place_things, terrain
+from scenarios.tactics.testing.flat import flat
 from sim.errors import ScenarioError
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 ROWS = ("....", ".+#.", "....")
@@ -25,7 +27,7 @@ def _area(x: int, y: int, width: int, height: int) -> dict[str, int]:
 
 def _scenario(*squads: dict[str, Any], **plan: Any) -> Scenario:
     """Return a scenario in which each squad is a team of its own."""
-    return Scenario.from_canonical(
+    return flat(
         {
             "name": "small",
             "description": "Agents in a room",
@@ -108,5 +110,5 @@ def test_things_stand_elsewhere_under_another_seed() -> None:
     found = set()
     for seed in range(8):
         with Simulation(small, seed=seed) as simulation:
-            found.add((int(simulation.stage.objects.x[0]), int(simulation.stage.objects.y[0])))
+            found.add((int(simulation.run_context.game.objects.x[0]), int(simulation.run_context.game.objects.y[0])))
     assert len(found) > 2

@@ -14,19 +14,11 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from scenarios.tactics.grid import Terrain
-from scenarios.tactics.scenario import (
-    GLYPHS,
-    GeneratedMap,
-    Scenario,
-    available,
-    files,
-    from_toml,
-    generate_map,
-    inputs_from_lines,
-    load,
-    terrain,
-)
+from scenarios.tactics.scenario import GLYPHS, GeneratedMap, files, generate_map, terrain
+from scenarios.tactics.testing.flat import flat
 from sim.errors import ScenarioError
+from sim.run.input_lines import inputs_from_lines
+from sim.run.scenario_file import Scenario, available, from_toml, load
 from sim.run.simulation import Simulation
 
 SMALL = """
@@ -65,7 +57,7 @@ def test_the_skirmish_comes_to_a_decision(seed: int) -> None:
     """The shipped skirmish is decided well before its last tick, and every one of its inputs is applied on the way."""
     scenario = load("skirmish")
     with Simulation(scenario, seed=seed) as simulation:
-        reports = list(simulation.run(scenario.ticks))
+        reports = list(simulation.reports(scenario.ticks))
     assert reports[-1].outcome is not None
     assert sum(len(report.inputs) for report in reports) == len(scenario.inputs)
     assert not any(report.refused for report in reports)
@@ -82,7 +74,7 @@ def test_a_path_is_read(tmp_path: Path) -> None:
 def test_canonical_data_gives_the_scenario_back(name: str) -> None:
     """A scenario, written as JSON and read again, is equal and has the same digest."""
     scenario = load(name)
-    again = Scenario.from_canonical(json.loads(json.dumps(scenario.canonical())))
+    again = flat(json.loads(json.dumps(scenario.canonical())))
     assert again == scenario
     assert again.digest == scenario.digest
 
@@ -90,8 +82,8 @@ def test_canonical_data_gives_the_scenario_back(name: str) -> None:
 def test_the_digest_depends_on_content_and_not_on_the_order_of_keys(small: Scenario) -> None:
     """Equal content, equal digest; any change of content changes it."""
     data = small.canonical()
-    assert Scenario.from_canonical(dict(reversed(data.items()))).digest == small.digest
-    assert Scenario.from_canonical({**data, "ticks": 301}).digest != small.digest
+    assert flat(dict(reversed(data.items()))).digest == small.digest
+    assert flat({**data, "ticks": 301}).digest != small.digest
 
 
 def test_terrain_follows_the_drawing(small: Scenario) -> None:
@@ -245,9 +237,9 @@ def test_a_squad_has_its_own_role_or_that_of_its_archetype() -> None:
     for own, expected in (("", (3, -1)), ('role = "stealth", ', (1, -1))):
         scenario = from_toml(text.replace('name = "a1", ', f'name = "a1", {own}'), "small")
         with Simulation(scenario) as simulation:
-            squads = list(simulation.stage.squads.values())
+            squads = list(simulation.run_context.game.squads.values())
             assert tuple(squad.role for squad in squads) == expected
-            assert simulation.stage.lore.roles.tolist() == list(expected)
+            assert simulation.run_context.game.lore.roles.tolist() == list(expected)
 
 
 def test_an_unknown_role_is_one_sentence_with_the_known_ones() -> None:

@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from scenarios.tactics import objectives
-from scenarios.tactics.scenario import FILE_BYTES_MAX, Scenario, checks, from_toml, load, rules, teams, tiers
+from scenarios.tactics.scenario import checks, rules, teams, tiers
 from scenarios.tactics.scenario import map as map_
+from scenarios.tactics.testing.flat import flat
 from sim.cli import invoke
 from sim.cli.common import USAGE
 from sim.errors import ScenarioError
+from sim.run.files import FILE_BYTES_MAX
+from sim.run.scenario_file import from_toml, load
 from tests.support.sentences import handed, said_by
 
 GOOD = """
@@ -480,7 +483,7 @@ def test_hostile_text_is_refused_in_little_time(text: str, tmp_path: Path) -> No
 def test_a_replay_header_without_a_scenario_is_refused(data: object) -> None:
     """What a replay gives for a scenario is checked as a file is."""
     with pytest.raises(ScenarioError, match=r"^header: [^\n]+$"):
-        Scenario.from_canonical(data, "header")
+        flat(data, "header")
 
 
 def test_a_deep_header_is_refused() -> None:
@@ -489,7 +492,7 @@ def test_a_deep_header_is_refused() -> None:
     for _ in range(100_000):
         deep = [deep]
     with pytest.raises(ScenarioError, match="holds a value that no key takes"):
-        Scenario.from_canonical(deep, "header")
+        flat(deep, "header")
 
 
 @pytest.mark.parametrize(

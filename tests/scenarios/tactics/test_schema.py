@@ -18,10 +18,10 @@ from jsonschema.exceptions import ValidationError as SchemaError
 from jsonschema.validators import extend
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-
-from scenarios.tactics.scenario import Scenario, load
 from scenarios.tactics.scenario.schema import DIALECT, FAMILIES, KEYS, ROOT, scenario_schema
+
 from sim.cli import invoke
+from sim.run.scenario_file import Scenario, load
 from tests.scenarios.tactics.test_scenario_files import BROKEN, GOOD, Broken
 
 REPOSITORY: Final = Path(__file__).parents[3]

@@ -9,7 +9,7 @@ import pytest
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Status
 from scenarios.tactics.inputs import Order
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.flat import flat
 from sim.errors import ScenarioError
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -216,7 +216,7 @@ def test_things_that_do_not_fit_the_scenario_are_told(objects: list[dict[str, An
         data = made.scenario.canonical()
     data["map"]["objects"] = objects
     with pytest.raises(ScenarioError, match=message):
-        Scenario.from_canonical(data)
+        flat(data)
 
 
 # The ground.

@@ -6,13 +6,13 @@ import re
 import pytest
 from jsonschema import Draft202012Validator
 
+from ai.errors import ContractError
 from ai.llm.encodings import ENCODINGS, NAMED
 from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
-from ai.errors import ContractError
 from ai.llm.prompt import PromptRequest
-from scenarios.tactics.scenario import load
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.steps import OfSteps
+from sim.run.scenario_file import load
 from tests.ai.llm.gbnf import as_regex
 
 SCENARIO = load("skirmish")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.tactics.scenario import available, load
 from scenarios.tactics.scenario.lint import advice
 from sim.cli import invoke
 from sim.cli.common import OK
+from sim.run.scenario_file import available, load
 
 ODD = """
 name = "odd"

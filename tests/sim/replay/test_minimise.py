@@ -7,14 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-
-from ai.clients.faulty import Fault, dump_faults, load_faults
-from ai.clients.scripted import ScriptedClient
-from scenarios.tactics.scenario import Scenario, available, from_toml
-from sim.cli import invoke
-from sim.errors import ScenarioError
-from sim.replay import read, second_pass
-from sim.replay.minimise import Candidate, candidate_of, minimise, recorded_anew, to_toml
 from sim.replay.shrink import (
     SHRINKS,
     fewer_agents,
@@ -23,8 +15,17 @@ from sim.replay.shrink import (
     fewer_rows,
     fewer_teams,
 )
+
+from ai.clients.faulty import Fault, dump_faults, load_faults
+from ai.clients.scripted import ScriptedClient
+from scenarios.tactics.testing.flat import flat
+from sim.cli import invoke
+from sim.errors import ScenarioError
+from sim.replay import read, second_pass
+from sim.replay.minimise import Candidate, candidate_of, minimise, recorded_anew, to_toml
 from sim.replay.verify import verify
 from sim.run.plugins import from_file
+from sim.run.scenario_file import Scenario, available, from_toml
 from tests.sim.replay.recordings import SCRIPT, model, record, rules, scenario
 from tests.sim.replay.test_second_pass import PLANTED, altered, recorded
 
@@ -246,12 +247,12 @@ def test_of_the_faults_of_a_model_only_the_needed_one_is_left(
 def test_ways_to_make_a_scenario_smaller_give_scenarios(name: str) -> None:
     """Fewer agents and a smaller or barer map are among what is tried first; what is a scenario keeps agents apart."""
     data = dict(available())[name].canonical()
-    agents = Scenario.from_canonical(data).agents
+    agents = flat(data).agents
     found = set()
     for shrink in SHRINKS:
         for smaller, keys in islice(shrink(data), 9):
             try:
-                plan = Scenario.from_canonical(smaller)
+                plan = flat(smaller)
             except ScenarioError:
                 continue
             found.add(shrink)

@@ -16,7 +16,10 @@ from ai.clients.scripted import ScriptedClient
 from ai.planners import heuristic
 from ai.testing import FailingLlm
 from scenarios.tactics.actions import default_registry, discover
-from scenarios.tactics.actions.base import Action, Args, Rows, Turn
+from scenarios.tactics.actions.base import (
+    Action,
+    Turn,
+)
 from scenarios.tactics.actions.movement import MoveTo
 from scenarios.tactics.actions.offensive import Attack
 from scenarios.tactics.systems.perception import Perception
@@ -26,6 +29,7 @@ from sim.errors import ReplayError
 from sim.replay import read, rerecord, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import run_digest
+from sim.run.actions import Args, Rows
 from tests.sim.replay.recordings import SCRIPT, TICKS, model, record, rules, scenario
 
 Detail = Literal["hash", "full"]

@@ -8,18 +8,22 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import pytest
+from ai.fallback import FallbackOrchestrator, drive
 
 import ai.planners.heuristic
-from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.actions.base import Action, Args, Codes, Rows, Turn
+from scenarios.tactics.actions.base import (
+    Action,
+    Turn,
+)
 from scenarios.tactics.inputs import Act, Control
-from scenarios.tactics.scenario import available, load
 from sim.engine.digest import state_digest
 from sim.engine.world import System, World
+from sim.run.actions import Args, Codes, Rows
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import available, load
 from sim.run.simulation import Simulation
 
 
@@ -69,7 +73,7 @@ def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
 def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> None:
     """The refusal names the system, and the world is as it was before that tick."""
     with with_system(Weather) as simulation:
-        list(simulation.run(3))
+        list(simulation.reports(3))
         before = state_digest(simulation.world).root
         with pytest.raises(NondeterminismError, match=r"system 'weather' called time\.perf_counter\(\)"):
             simulation.tick()
@@ -115,14 +119,14 @@ def test_an_action_kind_that_reads_the_clock_is_stopped(
         simulation.inject(Control(agent=0))
         simulation.inject(nap)
         with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):
-            list(simulation.run(3))
+            list(simulation.reports(3))
 
 
 def test_an_escape_of_a_system_is_reported() -> None:
     """A system that only looks at the clock for show runs on, and the run tells of it."""
     take_escapes()
     with with_system(Display) as simulation:
-        for _ in simulation.run(3):
+        for _ in simulation.reports(3):
             pass
     assert take_escapes() == ("system 'display': frames a second",)
 

@@ -12,9 +12,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.tactics.inputs import Remove, TimedInput
-from scenarios.tactics.scenario import load
+from scenarios.tactics.inputs import Remove
 from sim.run.input_sources import LINE_BYTES_MAX, TICK_INPUTS_MAX, Listed, Streamed
+from sim.run.inputs import TimedInput
+from sim.run.scenario_file import load
 from tests.support.marks import covers
 
 SKIRMISH = load("skirmish")

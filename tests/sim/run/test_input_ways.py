@@ -16,14 +16,16 @@ from typing import Any, Final, get_args
 import pytest
 from hypothesis import given
 
-from scenarios.tactics.inputs import INPUT, Input
-from scenarios.tactics.scenario import FILE_BYTES_MAX, INPUTS_MAX, Scenario
+from scenarios.tactics.inputs import Input
+from scenarios.tactics.testing.arenas import inputs
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
 from sim.cli import invoke
 from sim.cli.common import INTERRUPTED, OK, USAGE
 from sim.replay import read, verify
+from sim.run.files import FILE_BYTES_MAX
 from sim.run.input_sources import LINE_BYTES_MAX, TICK_INPUTS_MAX, Streamed
+from sim.run.scenario_file import INPUTS_MAX
 from sim.run.simulation import Simulation
-from sim.testing import inputs
 
 TICKS: Final = 12
 WAIT_S: Final = 120.0
@@ -107,16 +109,16 @@ def test_inputs_mean_the_same_whichever_way_they_come(monkeypatch: pytest.Monkey
     roots, refused = recorded("a.replay.jsonl")
     assert [(tick, len(sentences)) for tick, sentences in refused] == [(8, 1), (9, 1)]
     assert recorded("b.replay.jsonl") == recorded("c.replay.jsonl") == (roots, refused)
-    with Simulation(Scenario.from_canonical(SCENARIO)) as simulation:
+    with Simulation(flat(SCENARIO)) as simulation:
         for tick in range(TICKS):
             for item in (item for at, item in EACH if at == tick):
-                simulation.inject(INPUT.validate_python(item))
+                simulation.inject(INPUTS_OF_TACTICS.read(item))
             report = simulation.tick()
             assert report.digest.root == roots[tick]
             assert list(report.refused.values()) == dict(refused).get(tick, [])
 
 
-YARD: Final = Scenario.from_canonical(SCENARIO)
+YARD: Final = flat(SCENARIO)
 
 
 @given(inputs(YARD, 3))
@@ -181,7 +183,7 @@ def test_a_hostile_line_gets_one_sentence(
     assert told.count("\n") == 1
     assert len(told) < 1000
     with Simulation(YARD) as simulation:
-        simulation.inject(INPUT.validate_python(EACH[0][1]))
+        simulation.inject(INPUTS_OF_TACTICS.read(EACH[0][1]))
         assert recorded("a.replay.jsonl")[0] == [simulation.tick().digest.root]
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from ai.errors import ContractError
-from scenarios.tactics.scenario import load
 from sim.cli import invoke
 from sim.cli.common import INCONCLUSIVE, OK, USAGE
 from sim.engine.world import System
 from sim.errors import ScenarioError
 from sim.replay import read, verify
 from sim.run.plugins import from_file, load_plugins
+from sim.run.scenario_file import load
 from sim.run.schedule import SCHEDULE, schedule
 from sim.run.simulation import Simulation
 
@@ -116,7 +116,7 @@ def test_a_file_adds_verb_component_system_and_planner(oasis: Path) -> None:
     plugins = load_plugins(scenario, oasis)
     (water,) = plugins[0].components
     with Simulation(scenario, plugins=plugins) as simulation:
-        reports = list(simulation.run(12))
+        reports = list(simulation.reports(12))
         names = [system.name for system in simulation.world.systems]
         assert names[names.index("upkeep") + 1] == "dry"
         sips = simulation.world.entity(0)[water].sips

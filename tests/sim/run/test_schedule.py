@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 
 from scenarios.tactics.components import AGENT
-from scenarios.tactics.scenario import load
 from sim.engine.digest import state_digest
 from sim.engine.world import System
+from sim.run.scenario_file import load
 from sim.run.schedule import SCHEDULE
 from sim.run.simulation import Simulation
 from sim.testing.systems import _noted

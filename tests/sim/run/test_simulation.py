@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ai.snapshot import SnapshotBatch
+
 from scenarios.tactics.components import Health
 from scenarios.tactics.inputs import Order, Remove, SetCells, Spawn
-from scenarios.tactics.scenario import Scenario, load
 from scenarios.tactics.systems.cleanup import Cleanup
 from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
@@ -22,6 +21,7 @@ from scenarios.tactics.systems.upkeep import Upkeep
 from sim.engine.digest import state_digest
 from sim.engine.world import System
 from sim.errors import WorldError
+from sim.run.scenario_file import Scenario, load
 from sim.run.schedule import SCHEDULE
 from sim.run.simulation import Simulation
 from tests.reference.stage import Stage
@@ -66,9 +66,9 @@ def test_full_detail_changes_no_root(skirmish: Scenario) -> None:
 def test_running_counts_in_whole_ticks_in_all(skirmish: Scenario) -> None:
     """`run(n)` goes on to tick n, however many were made before, and makes none where there are that many."""
     with Simulation(skirmish) as simulation:
-        assert len(list(simulation.run(2))) == 2
-        assert [report.tick for report in simulation.run(4)] == [2, 3]
-        assert list(simulation.run(4)) == []
+        assert len(list(simulation.reports(2))) == 2
+        assert [report.tick for report in simulation.reports(4)] == [2, 3]
+        assert list(simulation.reports(4)) == []
 
 
 def test_a_decided_run_ends_and_cannot_be_ticked() -> None:
@@ -146,12 +146,12 @@ def test_an_exception_of_the_plan_source_leaves_the_last_whole_tick() -> None:
 def test_a_snapshot_is_a_copy_and_can_be_gone_back_to(skirmish: Scenario) -> None:
     """What happens after a snapshot does not change it, and a restored run goes on as the first time."""
     with Simulation(skirmish) as simulation:
-        list(simulation.run(40))
+        list(simulation.reports(40))
         state = simulation.snapshot()
-        roots = [report.digest.root for report in simulation.run(60)]
+        roots = [report.digest.root for report in simulation.reports(60)]
         simulation.restore(state)
         assert simulation.snapshot() == state
-        assert [report.digest.root for report in simulation.run(60)] == roots
+        assert [report.digest.root for report in simulation.reports(60)] == roots
 
 
 def test_restoring_a_decided_state_decides() -> None:
@@ -171,7 +171,7 @@ def test_the_seed_given_replaces_the_scenarios(skirmish: Scenario) -> None:
     runs = []
     for seed in (None, skirmish.seed, 99):
         with Simulation(skirmish, seed=seed) as simulation:
-            runs.append([report.digest.root for report in simulation.run(120)])
+            runs.append([report.digest.root for report in simulation.reports(120)])
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
     assert runs[0][0] != runs[2][0], "where agents start is drawn"

@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import pytest
 
 from scenarios.tactics.components import Health, Morale, Stamina
-from scenarios.tactics.scenario import Scenario, available, load
+from scenarios.tactics.testing.flat import flat
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
 from sim.engine.world import System, World
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import Scenario, available, load
 from sim.testing import assert_deterministic, check_scenario, check_system
 
 MUTANTS = Path(__file__).parents[2] / "mutants"
@@ -129,7 +130,7 @@ def test_what_is_wrong_with_a_system_is_said(system: type[System], sentence: str
 def planted(bug: str) -> Scenario:
     """Return a file's scenario with a planted bug."""
     data = load(MUTANTS / "arena.toml").canonical()
-    return Scenario.from_canonical({**data, "plugins": [f"{bug}.py"]})
+    return flat({**data, "plugins": [f"{bug}.py"]})
 
 
 def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_an_input_without_effect_is_told() -> None:
     data = load("skirmish").canonical()
     data["inputs"] = [{"tick": 3, "input": {"kind": "remove", "agent": 7000}}]
     with pytest.raises(AssertionError, match=r"scenario 'skirmish', tick 3: input Remove\(.*7000\) has no effect: "):
-        check_scenario(Scenario.from_canonical(data), ticks=5)
+        check_scenario(flat(data), ticks=5)
 
 
 def test_a_tier_that_leaves_agents_to_the_emergency_tier_is_told() -> None:
@@ -173,7 +174,7 @@ def test_a_tier_that_leaves_agents_to_the_emergency_tier_is_told() -> None:
     data = load("skirmish").canonical()
     data["planning"]["tiers"] = ["simplified_llm", "emergency"]
     with pytest.raises(AssertionError, match=r"tick 0: \d+ agents got no legal plan from simplified_llm"):
-        check_scenario(Scenario.from_canonical(data), ticks=5)
+        check_scenario(flat(data), ticks=5)
 
 
 def test_hypothesis_is_imported_only_when_it_is_used() -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from ai.actions import CELLS_MAX
-from scenarios.tactics.scenario import Scenario, load
+from scenarios.tactics.testing.flat import flat
 from sim.cli import invoke
 from sim.cli.common import FAILED, OK, USAGE
+from sim.run.scenario_file import load
 from sim.testing.checks import CHECKS, Case, bystanders, examine
 
 MUTANTS = Path(__file__).parents[2] / "mutants"
@@ -58,7 +59,7 @@ def test_a_map_without_room_for_bystanders_is_no_finding() -> None:
     """What cannot be run on a scenario is told as not run, with the reason."""
     data = load(MUTANTS / "arena.toml").canonical()
     data["map"]["rows"] = ["." * 16] * CELLS_MAX
-    (examined,) = examine(Case(Scenario.from_canonical(data), ticks=1), [bystanders.CHECK])
+    (examined,) = examine(Case(flat(data), ticks=1), [bystanders.CHECK])
     assert examined.finding is None
     assert examined.skipped is not None
     assert examined.skipped.startswith("bystanders find no place: ")

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from ai.plan import PlanIntent
+from ai.snapshot import SnapshotBatch, WorldSnapshot
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from ai.actions import Role
-from ai.llm.encodings import NAMED
 from ai.errors import ParseError
+from ai.llm.encodings import NAMED
 from ai.llm.parse import parse_reply
-from ai.plan import PlanIntent
-from ai.snapshot import SnapshotBatch, WorldSnapshot
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.testing.arenas import inputs, scenarios
+from scenarios.tactics.testing.planning import batches, plans, snapshots, steps
 from sim.engine.columns import Component, i32
 from sim.engine.world import System, World
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
-from sim.testing import (
-    batches,
-    fault_scripts,
-    hostile_replies,
-    inputs,
-    plans,
-    scenarios,
-    snapshots,
-    steps,
-)
+from sim.testing import fault_scripts, hostile_replies
 from tests.ai.strategies import small_registry, wide_registry
 
 REGISTRY = default_registry()
