@@ -19,16 +19,16 @@ from ai.actions import (
     several,
     words,
 )
-from ai.batch import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest
 from ai.errors import AIError, ClientError, ContractError, ParseError, PlannerError
+from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+from ai.llm.tiers import FullLlm, SimplifiedLlm
 from ai.metrics import FallbackMetrics
 from ai.observation import AgentId, Cell, Entry, Id, Observation, ObservationBatch, fact
 from ai.orchestrator import FallbackOrchestrator
 from ai.planners.base import Planner
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import FullLlm, SimplifiedLlm
 from ai.planners.playbook import Playbook
 from ai.plans import (
     BatchPlans,

@@ -326,7 +326,7 @@ class BatchPlans:
     plan came from a model tier, by agent key; `shards` says how each model call was cut (recorded as it was). `model`
     has what changed in how the model is called, by whoever keeps that: `in_flight`, `shard_size_max` by tier, and
     `breaker`, the states it entered. `first_plan_s` is when the first plan of a model was read, seconds after the start
-    (`ai.batch.BatchResponse`).
+    (`ai.llm.executor.BatchResponse`).
     """
 
     plans: PlanBatch

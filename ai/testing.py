@@ -16,9 +16,9 @@ import numpy as np
 
 from ai.actions import Action, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolRegistry, ToolSpec
 from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message, reading
-from ai.encodings import NAMED, encoding_of
 from ai.errors import ParseError, PlannerError
 from ai.legality import refusals
+from ai.llm.encodings import NAMED, encoding_of
 from ai.observation import Observation, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import Outcome, PlanBatch, Refusal

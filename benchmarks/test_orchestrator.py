@@ -9,19 +9,19 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from ai.fallback import FallbackOrchestrator, drive
+from ai.plan import BatchPlans
+from ai.snapshot import SnapshotBatch
 from scaled import scaled
 
 from ai.actions import ActionStep, EncodedStep, ToolRegistry
 from ai.clients.base import LlmChunk, LlmRequest
-from ai.encodings import ENCODINGS
-from ai.encodings.base import Encoding
-from ai.fallback import FallbackOrchestrator, drive
 from ai.legality import refusals
-from ai.plan import BatchPlans
+from ai.llm.encodings import ENCODINGS
+from ai.llm.encodings.base import Encoding
+from ai.llm.prompt import PromptRequest, slots_of
+from ai.llm.tiers import SimplifiedLlm
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import SimplifiedLlm
-from ai.prompt import Asking, slots_of
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.perception import occupancy_of, perceive
 from sim.replay.format import canonical, plain
 from sim.replay.record import planning_of
@@ -81,7 +81,7 @@ def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encodi
         orchestrator = FallbackOrchestrator([SimplifiedLlm(encoding=encoding), Heuristic()])
         client = Instant(keys, encoding, registry)
         loop = asyncio.new_event_loop()
-        prompt = Asking(batch, registry, encoding=encoding).prompt()
+        prompt = PromptRequest(batch, registry, encoding=encoding).prompt()
         slots = slots_of(batch.keys)
         reply = encoding.frame({slot: client.texts[agent] for slot, agent in slots.items()})
 
@@ -96,7 +96,7 @@ def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encodi
 
         plans = plan()
         phases = {
-            "prompt": lambda: Asking(batch, registry, encoding=encoding).prompt(),
+            "prompt": lambda: PromptRequest(batch, registry, encoding=encoding).prompt(),
             "parse": parse,
             "legality": lambda: refusals(batch, plans.plans, registry),
             "record": lambda: canonical(plain(planning_of(plans))),

@@ -1,11 +1,11 @@
-"""The one face of a language model: a request in, a stream of text chunks out.
+"""The interface of a language model: a request in, a stream of text chunks out.
 
-Real, scripted, recorded and faulty clients all have it, so they stack. Only this package speaks HTTP.
+Real, scripted and faulty clients share it, so one can wrap another. Only this package speaks HTTP.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -13,6 +13,10 @@ SEED_MASK: Final = 2**31 - 1
 """Bits of a seed that are sent: every server takes as many."""
 SILENCE_MIN_S: Final = 0.05
 """Shortest `timeout_s` of a request, however little time is left: below it no server is ever heard, seconds."""
+CALL_S: Final = 300.0
+"""Longest time that one call may take where its caller sets no other bound, seconds."""
+SCHEMA: Final = "schemas"
+"""What `Endpoint.left_out` calls the schema of a call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,6 @@ class Message:
     content: str
 
 
-def always() -> bool:
-    """Return True: somebody waits for the parts of a reply, from its beginning to its end."""
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class LlmRequest:
     """Everything one call may depend on.
@@ -35,9 +34,8 @@ class LlmRequest:
     `schema` is a JSON schema the server should enforce; `grammar` is one in GBNF, for servers whose `Endpoint` says
     that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses,
     and `encoding` names how it writes plans (scripted clients and tests read these; servers never see them).
-    `tokens_max` bounds the reply; `timeout_s` is the longest silence between two chunks; `left_s` are the seconds until
-    the caller stops waiting, None for no end. `hurried`, asked now and then, says whether anybody waits for parts of
-    the reply; where nobody does, parts may come later, and the end as soon as ever.
+    `tokens_max` bounds the answer; `timeout_s` is the longest silence between two chunks; `left_s` bounds the whole
+    call, seconds, `CALL_S` where it is None.
     """
 
     messages: tuple[Message, ...]
@@ -51,15 +49,15 @@ class LlmRequest:
     encoding: str = "named"
     timeout_s: float = 60.0
     left_s: float | None = None
-    hurried: Callable[[], bool] = field(default=always, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LlmChunk:
     """A piece of a reply. The last one carries `finish` (`stop`, `length` or the server's word), usage and timings.
 
-    `thinking` is what a model thought before it answered, never part of the answer. A piece may be empty: one comes
-    after every read, so that whoever waits can look at the clock. `usage` and `timings` (milliseconds) are what the
+    `thinking` is what a model thought before it answered, never part of the answer. Where `voids`, all text of the
+    pieces before this one was thought too, and whatever was read in it must be forgotten. A piece may be empty: one
+    comes after every read, so that its reader can look at the clock. `usage` and `timings` (milliseconds) are what the
     server reported, None where it did not; unknown is not zero. Of the timings, `queue_ms` (waiting for a slot) and
     `prompt_ms` (reading the prompt) steer how many calls run at once. `unconstrained` on the last piece says
     that a schema was asked for and that this whole reply cannot have been written under it: the server ignored it.
@@ -71,16 +69,18 @@ class LlmChunk:
     timings: Mapping[str, float] | None = None
     thinking: str = ""
     unconstrained: bool = False
+    voids: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What one server does for one model, found out once at the start by asking it (`ai.probe`).
+    """What one server does for one model, found out at the start by asking it (`ai.probe`), and later in its calls.
 
-    `schema` is `enforced` (a reply came out in a form that only the schema could have forced), `ignored` or `unknown`.
-    `grammar` says whether GBNF is taken. `slots` are the calls that run at the same time, `context` the tokens of
+    `model_present` is False only where a call for the model was refused. `schema` is `enforced` (a reply came out in a
+    form that only the schema could have forced), `ignored` or `unknown`. `grammar` says whether GBNF is taken. `slots` are the calls that run at the same time, `context` the tokens of
     prompt and reply together that one call has room for; both bound how a batch is cut. None is unknown. `flavour`
-    names the kind of server, `detail` says in words what is wrong or worth knowing, without host or secret.
+    names the kind of server, `detail` says in words what is wrong or worth knowing, without host or secret. `left_out`
+    are the parts of a call that the server refuses, so that calls are made without them, in name order.
     """
 
     reachable: bool
@@ -91,6 +91,7 @@ class Endpoint:
     context: int | None = None
     flavour: str = "generic"
     detail: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @runtime_checkable

@@ -54,7 +54,6 @@ class Fault:
     text: str = ""
     finish: str | None = None
     retry_after_s: float | None = None
-    hung_up: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -73,7 +72,6 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "text": (str,),
     "finish": (str,),
     "retry_after_s": (int, float),
-    "hung_up": (bool,),
 }
 assert set(_TYPES) == {declared.name for declared in fields(Fault)}
 
@@ -198,7 +196,6 @@ class FaultyClient:
                 f"{self.label}: scripted fault",
                 outcome=fault.outcome,
                 retry_after_s=fault.retry_after_s,
-                hung_up=fault.hung_up,
             )
 
     async def aclose(self) -> None:

@@ -11,11 +11,10 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from ai.clients.base import Endpoint, LlmChunk, LlmRequest, reading
-from ai.clients.openai import OpenAIClient
-from ai.clients.wire.flavours import LLAMA_SERVER
-from ai.clients.wire.process import ServerProcess, free_port
-from ai.clients.wire.redaction import shown
-from ai.clients.wire.transport import Transport
+from ai.clients.http import Http
+from ai.clients.openai import LLAMA_SERVER, OpenAIClient
+from ai.clients.process import ServerProcess, free_port
+from ai.clients.redaction import shown
 from ai.errors import ClientError, ContractError
 
 SCHEME: Final = "llama-server"
@@ -153,14 +152,14 @@ class LlamaServerClient:
         except OSError as error:
             raise ClientError(f"{self.label}: cannot be started: {error.strerror}", outcome="unavailable") from None
         url = f"http://{HOST}:{port}"
-        health = Transport(self.label, url, key_names=())
+        health = Http(self.label, url)
         until = self._clock() + HEALTHY_S
         try:
             while True:
                 if self._process.ended:
                     raise self._ended("ended at its start")
                 try:
-                    await health.ask("GET", "/health", timeout_s=_ASK_S)
+                    await health.ask("GET", "/health", total_s=_ASK_S)
                     break
                 except ClientError:
                     if self._clock() > until:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ai.clients.base import LlmChunk, LlmRequest
-from ai.encodings import encoding_of
 from ai.errors import ClientError, ContractError
+from ai.llm.encodings import encoding_of
 
 SCHEME: Final = "scripted"
 SCRIPT_BYTES_MAX: Final = 16 * 2**20

@@ -21,10 +21,18 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions.action import Action
-from ai.actions.arguments import Kind
-from ai.actions.tool import ArgSpec, ListShape, PayloadField, RecordShape, Shape, TextShape, ToolSpec
-from ai.actions.tools import ToolRegistry
+from ai.actions import (
+    Action,
+    ArgSpec,
+    Kind,
+    ListShape,
+    PayloadField,
+    RecordShape,
+    Shape,
+    TextShape,
+    ToolRegistry,
+    ToolSpec,
+)
 from ai.errors import ParseError
 from ai.llm.encodings import NAMED
 from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ai.actions import EncodedStep, ToolRegistry
 from ai.clients.base import LlmClient, LlmRequest, Message, reading
-from ai.encodings import NAMED
-from ai.encodings.base import Encoding, Offers
 from ai.errors import ClientError, ParseError
+from ai.llm.encodings import NAMED
+from ai.llm.encodings.base import Encoding
+from ai.llm.encodings.offers import Offers
+from ai.llm.prompt import REPLY_TOKENS, slots_of, system_message
 from ai.observation import ObservationBatch
-from ai.prompt import REPLY_TOKENS, slots_of, system_message
 
 
 @dataclass(slots=True)

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ai.actions import Action, ToolRegistry
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ContractError
-from ai.parse import ReplyScanner
+from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding
+from ai.llm.encodings.offers import Offers
+from ai.llm.parse import ReplyScanner
 
 _REPEATED: Final = re.compile(r"\{0,%d\}$" % (PLAN_STEPS_MAX - 1), re.MULTILINE)  # noqa: UP031 - braces
 

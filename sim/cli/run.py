@@ -15,8 +15,8 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
-from ai.resilience import RETRIES
+from ai.clients.resilience import RETRIES
+from ai.llm.prompt import PROMPT_VERSION
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -62,7 +62,7 @@ RATE_MAX: Final = 1_000_000_000
 
 
 class EncodingOption(StrEnum):
-    """How replies write plans (`ai.encodings`)."""
+    """How replies write plans (`ai.llm.encodings`)."""
 
     NAMED = "named"
     TUPLE = "tuple"

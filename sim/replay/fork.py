@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
 from ai.rules import Rules
 from sim.errors import ReplayError, ScenarioError
 from sim.messages import one_line, sentence, told

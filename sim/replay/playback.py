@@ -18,9 +18,9 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.encodings import NAMED, encoding_of
-from ai.encodings.base import Encoding
 from ai.errors import ContractError, ParseError
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm.encodings.base import Encoding
 from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, Planner, TierPlans

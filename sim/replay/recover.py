@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
 from sim.engine.state import WorldState
 from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.replay.format import END, Header, Tick

@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.encodings import NAMED, encoding_of
-from ai.encodings.base import Encoding
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm.encodings.base import Encoding
+from ai.llm.prompt import Detail, PromptRequest
 from ai.observation import ObservationBatch
 from ai.plans import FallbackTier
-from ai.prompt import Asking, Detail
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.errors import ReplayError
@@ -143,7 +143,7 @@ def _prompt(
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
     detail = Detail.COMPACT if simplified else Detail.FULL
-    asking = Asking(batch.take(np.array([row])), offered, encoding, detail)
+    asking = PromptRequest(batch.take(np.array([row])), offered, encoding, detail)
     return {"system": asking.system, "user": asking.user}
 
 

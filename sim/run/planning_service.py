@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai.actions import ToolRegistry
-from ai.batch import BatchInferenceExecutor
 from ai.clients.base import LlmClient
-from ai.encodings import encoding_of
-from ai.encodings.base import Encoding
+from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.errors import ContractError
+from ai.llm.encodings import encoding_of
+from ai.llm.encodings.base import Encoding
+from ai.llm.executor import BatchInferenceExecutor
+from ai.llm.tiers import LlmTier
 from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners import discover
 from ai.planners.base import Planner
-from ai.planners.llm import LlmTier
 from ai.plans import BatchPlans
-from ai.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.rules import Bound
 from sim.errors import ScenarioError
 from sim.messages import one_line

@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from ai.plan import PlanBatch, Refusal
+from ai.snapshot import SnapshotBatch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,10 +19,8 @@ from ai.fake.gbnf import sentence
 from ai.fake.instance import instance
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.legality import refusals
-from ai.parse import parse_plan
-from ai.plan import PlanBatch, Refusal
-from ai.prompt import Asking
-from ai.snapshot import SnapshotBatch
+from ai.llm.parse import parse_plan
+from ai.llm.prompt import PromptRequest
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry
 
@@ -51,7 +51,7 @@ def text(response: httpx.Response) -> str:
 @given(st.integers(0, 2**32))
 def test_under_the_prompts_schema_every_plan_is_legal(seed: int) -> None:
     """Whatever is drawn, each slot gets a plan that parses and that its agent may carry out."""
-    prompt = Asking(BATCH, REGISTRY).prompt()
+    prompt = PromptRequest(BATCH, REGISTRY).prompt()
     drawn_plans = instance(prompt.schema, Draws(seed))
     steps = [parse_plan(json.dumps(plan), REGISTRY) for plan in drawn_plans.values()]
     plans = PlanBatch.from_steps(BATCH.keys, steps, REGISTRY)
@@ -93,7 +93,7 @@ def test_both_interfaces_answer_the_slots_of_a_prompt() -> None:
 
 def test_the_answer_depends_on_prompt_and_seed_alone() -> None:
     """The same prompt gives the same reply again, in any slot; another seed gives another one."""
-    schema = {"type": "json_schema", "json_schema": {"schema": Asking(BATCH, REGISTRY).prompt().schema}}
+    schema = {"type": "json_schema", "json_schema": {"schema": PromptRequest(BATCH, REGISTRY).prompt().schema}}
     replies = []
     for seed in (1, 1, 2):
         with serving(FakeSettings(seed=seed)) as server:

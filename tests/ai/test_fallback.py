@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
+from ai.fallback import drive
 
 from ai import (
     AgentId,
@@ -31,12 +32,11 @@ from ai import (
     WorldSnapshot,
 )
 from ai.actions import Scan, Wait
-from ai.fallback import drive
 from ai.legality import refusals
+from ai.llm.tiers import FullLlm
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import FullLlm
 from tests.ai.strategies import agents, enemy, small_registry, snapshot
 
 REGISTRY = small_registry()

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai.fallback import FallbackOrchestrator, drive
+from ai.plan import Outcome, PlanBatch
+from ai.snapshot import SnapshotBatch
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
-from ai.fallback import FallbackOrchestrator, drive
-from ai.parse import SlotScanner
-from ai.plan import Outcome, PlanBatch
+from ai.llm.parse import SlotScanner
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.resilience import FAILURES_MAX
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.testing.flat import flat
 from sim.engine.rng import Rng, philox4x32

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ai.actions import STEPS_MAX, Scan, ToolRegistry, Wait
 from ai.errors import ParseError
-from ai.parse import ParsedReply, SlotScanner, parse_plan, parse_reply
+from ai.llm.parse import ParsedReply, SlotScanner, parse_plan, parse_reply
 
 REGISTRY = ToolRegistry()
 SLOTS = {"a1": 3, "a2": 12, "a3": 123}

@@ -15,11 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ai.actions.action import Action
-from ai.actions.arguments import Kind
-from ai.actions.encoded import EncodedStep
-from ai.actions.tool import ArgSpec, ToolSpec
-from ai.actions.tools import ToolRegistry
+from ai.actions import Action, ArgSpec, EncodedStep, Kind, ToolRegistry, ToolSpec
 from ai.llm.encodings.offers import Offer, Offers
 from ai.llm.parse import ReplyScanner, argument_names, parse_steps
 

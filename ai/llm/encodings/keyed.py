@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from ai.actions.tools import ToolRegistry
+from ai.actions import ToolRegistry
 from ai.llm.encodings.base import Encoding
 from ai.llm.encodings.offers import CACHED, Alike, Offer, Offers, verbs
 from ai.llm.parse import SlotScanner, raw_steps

@@ -13,10 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from ai.actions.action import Action
-from ai.actions.arguments import Kind
-from ai.actions.tool import ArgSpec, ListShape, PayloadField, RecordShape, Shape, TextShape
-from ai.actions.tools import ToolRegistry
+from ai.actions import Action, ArgSpec, Kind, ListShape, PayloadField, RecordShape, Shape, TextShape, ToolRegistry
 from ai.errors import ParseError
 from ai.llm.encodings import gbnf
 from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding, forms, written

@@ -10,9 +10,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions.arguments import CELLS_MAX, KEY_MAX, Kind
-from ai.actions.tool import ListShape, RecordShape, Shape, ToolSpec
-from ai.actions.tools import ToolRegistry
+from ai.actions import CELLS_MAX, KEY_MAX, Kind, ListShape, RecordShape, Shape, ToolRegistry, ToolSpec
 from ai.errors import ContractError
 from ai.llm.parse import SLOT_NAME, argument_names
 from ai.observation import ObservationBatch

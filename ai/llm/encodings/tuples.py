@@ -6,8 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ai.actions.action import Action
-from ai.actions.tools import ToolRegistry
+from ai.actions import Action, ToolRegistry
 from ai.llm.encodings.base import PLAN_STEPS_MAX, forms, written
 from ai.llm.encodings.keyed import KeyedJson
 from ai.llm.encodings.offers import Alike, Offer

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ai.actions.action import Action
-from ai.actions.tools import ToolRegistry
+from ai.actions import Action, ToolRegistry
 from ai.errors import ParseError
 from ai.llm.parse.intake import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
 from ai.llm.parse.scanner import SlotScanner

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ai.actions.action import STEPS_MAX, Action
-from ai.actions.tool import ToolSpec
-from ai.actions.tools import ToolRegistry
+from ai.actions import STEPS_MAX, Action, ToolRegistry, ToolSpec
 from ai.errors import ParseError
 
 

@@ -25,8 +25,8 @@ from ai.actions import (
     ToolRegistry,
     ToolSpec,
 )
-from ai.encodings.base import PLAN_STEPS_MAX
 from ai.errors import ContractError
+from ai.llm.encodings.base import PLAN_STEPS_MAX
 from ai.plans import PlanIntent
 
 MAP_WIDTH: Final = 16

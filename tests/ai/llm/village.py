@@ -11,11 +11,26 @@ from typing import Annotated, Any
 
 from hypothesis import strategies as st
 
-from ai.actions.action import Action, Record
-from ai.actions.arguments import Kind, known, name, number, on, seconds, several, words
-from ai.actions.prompt_text import PromptText
-from ai.actions.tool import ArgSpec, ListShape, RecordShape, Shape, TextShape, ToolSpec
-from ai.actions.tools import ToolRegistry
+from ai.actions import (
+    Action,
+    ArgSpec,
+    Kind,
+    ListShape,
+    PromptText,
+    Record,
+    RecordShape,
+    Shape,
+    TextShape,
+    ToolRegistry,
+    ToolSpec,
+    known,
+    name,
+    number,
+    on,
+    seconds,
+    several,
+    words,
+)
 from ai.llm.encodings.base import PLAN_STEPS_MAX
 from ai.observation import AgentId, Cell, Entry, Id, Observation, ObservationBatch, fact
 

@@ -4,7 +4,7 @@ import pytest
 
 from ai.clients.base import Endpoint
 from ai.clients.scripted import ScriptedClient
-from ai.encodings import ENCODINGS
+from ai.llm.encodings import ENCODINGS
 from sim.replay.format import rechain
 from sim.replay.reader import Replay, read
 from sim.replay.verify import verify

@@ -10,10 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from ai.actions.action import Action
-from ai.actions.arguments import Kind, known, on
-from ai.actions.tool import values_in
-from ai.actions.tools import ToolRegistry
+from ai.actions import Action, Kind, ToolRegistry, known, on, values_in
 from ai.errors import ContractError, ParseError
 from ai.llm.encodings import ENCODINGS, encoding_of
 from ai.llm.encodings.base import Encoding

@@ -19,7 +19,7 @@ from ai.actions import (
     Wait,
 )
 from ai.errors import ParseError
-from ai.parse import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, parse_plan, parse_reply
+from ai.llm.parse import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, parse_plan, parse_reply
 
 REPLIES = Path(__file__).parents[3] / "fixtures" / "replies.jsonl"
 WAIT = '{"steps":[{"act":"Wait","duration":2}]}'

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.parse import (
+from ai.llm.parse import (
     DEPTH_MAX,
     ELEMENT_CHARS_MAX,
     REPLY_CHARS_MAX,
