@@ -144,7 +144,7 @@ def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:
 
 def test_plug_ins_that_are_no_files_stay_in_this_process() -> None:
     """Checks that need another process are left out instead of failing."""
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     plugins = [Plugin("mine.py", "", systems=(Fatigue,))]
     assert_deterministic(scenario, plugins=plugins, ticks=2, checks=["rerun", "hash seed"])
 
