@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
 from ai.clients.base import LlmChunk, LlmRequest, Message
-from ai.clients.openai import GENERIC, HOSTED_URL, KEY_NAMES, LLAMA_SERVER, OPENAI, VLLM, Flavour, OpenAIClient, SseReader
+from ai.clients.openai import (
+    GENERIC,
+    HOSTED_URL,
+    KEY_NAMES,
+    LLAMA_SERVER,
+    OPENAI,
+    VLLM,
+    Flavour,
+    OpenAIClient,
+    SseReader,
+)
 from ai.clients.reply import REPLY_BYTES_MAX, Reply
 from ai.clients.sse import LINE_BYTES_MAX
 from ai.errors import ClientError, ContractError
@@ -333,7 +343,7 @@ def test_a_spec_names_model_and_url(spec: str, label: str, url: str) -> None:
     client = client_from_spec(f"openai:{spec}")
     assert isinstance(client, OpenAIClient)
     assert client.label == label
-    assert client._http.url == url  # noqa: SLF001
+    assert client._http.url == url
     assert repr(client) == f"OpenAIClient({label!r})"
 
 

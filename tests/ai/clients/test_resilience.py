@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.clients.base import LlmChunk, LlmRequest, Message
-from ai.errors import ClientError
 from ai.clients.resilience import (
     BACKOFF_MAX_S,
     BACKOFF_S,
@@ -26,6 +25,7 @@ from ai.clients.resilience import (
     ResilientClient,
     RetryPolicy,
 )
+from ai.errors import ClientError
 from tests.ai.virtual_time import clock, run
 
 SECONDS = st.floats(0, 100, allow_nan=False)
