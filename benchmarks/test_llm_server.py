@@ -18,7 +18,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from ai.fallback import FallbackOrchestrator
+from ai.orchestrator import FallbackOrchestrator
 from ai.snapshot import SnapshotBatch
 
 from ai.clients import client_from_spec

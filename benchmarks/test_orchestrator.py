@@ -9,8 +9,8 @@ from time import perf_counter
 
 import numpy as np
 import pytest
-from ai.fallback import FallbackOrchestrator, drive
-from ai.plan import BatchPlans
+from ai.orchestrator import FallbackOrchestrator, drive
+from ai.plans import BatchPlans
 from ai.snapshot import SnapshotBatch
 from scaled import scaled
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from ai.plan import PlanBatch, Refusal
+from ai.plans import PlanBatch, Refusal
 from ai.snapshot import SnapshotBatch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import pytest
-from ai.fallback import FallbackOrchestrator, drive
+from ai.orchestrator import FallbackOrchestrator, drive
 
 import ai.planners.heuristic
 from ai.guard import NondeterminismError, escape, everything, take_escapes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ai.plan import PlanIntent
+from ai.plans import PlanIntent
 from ai.snapshot import SnapshotBatch, WorldSnapshot
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
