@@ -6,11 +6,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.actions import STEPS_MAX, Scan, ToolRegistry, Wait
+from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ParseError
 from ai.llm.parse import ParsedReply, SlotScanner, parse_plan, parse_reply
+from tests.ai.llm.parse.test_reply import Scan, Wait
 
-REGISTRY = ToolRegistry()
+REGISTRY = ToolRegistry([Scan, Wait], idle=Wait())
 SLOTS = {"a1": 3, "a2": 12, "a3": 123}
 NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(2**63), 1e308])
 JSON = st.recursive(

@@ -2,22 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import pytest
-from pydantic import create_model
 
-from ai.actions import (
-    STEPS_MAX,
-    ActionStep,
-    CellX,
-    CellY,
-    Distance,
-    EnemyId,
-    Scan,
-    ToolRegistry,
-    Wait,
-)
+from ai.actions import STEPS_MAX, Action, ToolRegistry, known, number, on, seconds
 from ai.errors import ParseError
 from ai.llm.parse import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, parse_plan, parse_reply
 
@@ -26,20 +15,38 @@ WAIT = '{"steps":[{"act":"Wait","duration":2}]}'
 SCAN = '{"steps":[{"act":"Scan","radius":3}]}'
 
 
-def kind(name: str, **fields: object) -> type[ActionStep]:
-    made = {field: (annotation, ...) for field, annotation in fields.items()}
-    return create_model(name, __base__=ActionStep, __doc__=f"Do {name}.", act=(Literal[name], name), **made)  # type: ignore[call-overload]
+class Wait(Action):
+    """Stay where you are."""
+
+    duration: float = seconds(0.1, 600, default=1.0)
 
 
-CELL = {"x": CellX, "y": CellY}
+class Scan(Action):
+    """Look around."""
+
+    radius: int = number(1, 64, rounded=True, default=10)
+
+
+def verb(name: str, **arguments: Any) -> type[Action]:
+    """Return a verb with whole numbers as arguments, as small models were once asked for them."""
+    space = {"__module__": __name__, "__doc__": f"Do {name}.", "__annotations__": dict.fromkeys(arguments, int)}
+    made: type[Action] = type(Action)(name, (Action,), {**space, **arguments})
+    return made
+
+
+CELL = {"x": on("field", axis="x"), "y": on("field", axis="y")}
+DISTANCE = number(1, 64, rounded=True)
 REGISTRY = ToolRegistry(
     [
-        *(kind(name, **CELL) for name in ("MoveTo", "ThrowSmoke", "ThrowExplosive")),
-        *(kind(name, target_id=EnemyId) for name in ("Attack", "MarkTarget", "Distract", "Heal")),
-        *(kind(name, target_id=EnemyId, distance=Distance) for name in ("Approach", "Retreat")),
-        *(kind(name) for name in ("TakeCover", "Reload", "Block")),
-        kind("AoEAttack", radius=Distance, **CELL),
-    ]
+        Scan,
+        Wait,
+        *(verb(name, **CELL) for name in ("MoveTo", "ThrowSmoke", "ThrowExplosive")),
+        *(verb(name, target_id=known("people")) for name in ("Attack", "MarkTarget", "Distract", "Heal")),
+        *(verb(name, target_id=known("people"), distance=DISTANCE) for name in ("Approach", "Retreat")),
+        *(verb(name) for name in ("TakeCover", "Reload", "Block")),
+        verb("AoEAttack", radius=DISTANCE, **CELL),
+    ],
+    idle=Wait(),
 )
 
 

@@ -7,30 +7,35 @@ from typing import Any
 
 import httpx
 import pytest
-from ai.plans import PlanBatch, Refusal
-from ai.snapshot import SnapshotBatch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ai.actions import ToolRegistry
 from ai.errors import ContractError, ParseError
 from ai.fake.draws import Draws
 from ai.fake.faults import Fault, drawn, parse_faults
 from ai.fake.gbnf import sentence
-from ai.fake.instance import instance
+from ai.fake.model import Question, answer
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.legality import refusals
-from ai.llm.parse import parse_plan
-from ai.llm.prompt import PromptRequest
-from ai.testing import sample_snapshots
-from scenarios.tactics.actions import default_registry
+from ai.llm.encodings import ENCODINGS
+from ai.llm.encodings.base import Encoding
+from ai.llm.prompt import Detail, PromptRequest, slots_of
+from ai.observation import Cell, ObservationBatch
+from ai.plans import PlanBatch, Refusal
+from tests.ai.llm.village import FORAGING, MARKET, PEOPLE, Bush, forager, foragers, market, villager
 
-BATCH = SnapshotBatch.from_snapshots(sample_snapshots())
-REGISTRY = default_registry()
-ROWS = "Agents:\na1: id 7 pos 1,1\na2: id 9 pos 2,2"
+DOMAINS: list[tuple[ToolRegistry, ObservationBatch[Any]]] = [
+    (MARKET, market(villager(people=(PEOPLE[5],)), villager())),
+    (FORAGING, foragers(forager(bushes=(Bush(id=3, pos=Cell(1, 1), berries=2),)), forager())),
+]
+REGISTRY, BATCH = DOMAINS[0]
+PROMPT = PromptRequest(BATCH, REGISTRY).prompt()
+MESSAGES = [{"role": "system", "content": PROMPT.system}, {"role": "user", "content": PROMPT.user}]
 
 
 def body(**more: Any) -> dict[str, Any]:
-    return {"model": "fake", "stream": True, "messages": [{"role": "user", "content": ROWS}], **more}
+    return {"model": "fake", "stream": True, "messages": MESSAGES, **more}
 
 
 def openai(server: FakeServer, **more: Any) -> httpx.Response:
@@ -48,15 +53,24 @@ def text(response: httpx.Response) -> str:
     return "".join(delta.get("content") or "" for delta in deltas)
 
 
-@given(st.integers(0, 2**32))
-def test_under_the_prompts_schema_every_plan_is_legal(seed: int) -> None:
-    """Whatever is drawn, each slot gets a plan that parses and that its agent may carry out."""
-    prompt = PromptRequest(BATCH, REGISTRY).prompt()
-    drawn_plans = instance(prompt.schema, Draws(seed))
-    steps = [parse_plan(json.dumps(plan), REGISTRY) for plan in drawn_plans.values()]
-    plans = PlanBatch.from_steps(BATCH.keys, steps, REGISTRY)
-    assert len(steps) == len(BATCH)
-    assert set(refusals(BATCH, plans, REGISTRY).tolist()) == {Refusal.ACCEPTED.value}
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
+@pytest.mark.parametrize("enforce", [True, False])
+@given(domain=st.sampled_from(DOMAINS), seed=st.integers(0, 2**32))
+@settings(deadline=None, max_examples=40)
+def test_whatever_a_prompt_asks_for_every_plan_is_legal(
+    encoding: Encoding, domain: tuple[ToolRegistry, ObservationBatch[Any]], seed: int, *, enforce: bool
+) -> None:
+    """In every encoding, held to the schema or grammar or not, each slot gets a plan that its agent may carry out."""
+    registry, batch = domain
+    prompt = PromptRequest(batch, registry, encoding, Detail.FULL).prompt()
+    schema, grammar = (prompt.schema, prompt.grammar) if enforce else (None, None)
+    question = Question((("system", prompt.system), ("user", prompt.user)), schema, grammar, 4096)
+    reply = "".join(answer(question, seed=seed, plan_tokens=20))
+    scanner = encoding.scanner(slots_of(batch.keys))
+    found = dict(scanner.feed(reply) + scanner.close())
+    steps = [encoding.parse(found[key], registry) for key in batch.keys.tolist()]
+    plans = PlanBatch.from_steps(batch.keys, steps, registry)
+    assert set(refusals(batch, plans, registry).tolist()) == {Refusal.ACCEPTED.value}
 
 
 @given(st.integers(0, 2**32))
@@ -79,13 +93,13 @@ def test_a_grammar_that_cannot_be_read_is_refused(grammar: str) -> None:
 
 
 def test_both_interfaces_answer_the_slots_of_a_prompt() -> None:
-    """Without a schema the agents listed are answered, over either interface, each plan in so many tokens."""
+    """Without a schema the slots are answered by the example, over either interface, each plan in so many tokens."""
     with serving(FakeSettings(plan_tokens=5)) as server:
         reply = openai(server)
         lines = httpx.post(f"{server.url}/api/chat", json=body(), trust_env=False).text.splitlines()
     chat = [json.loads(line) for line in lines]
     assert text(reply) == "".join(line["message"]["content"] for line in chat)
-    assert {slot: plan["steps"][0]["radius"] for slot, plan in json.loads(text(reply)).items()} == {"a1": 8, "a2": 10}
+    assert {slot: plan["steps"][1]["hours"] for slot, plan in json.loads(text(reply)).items()} == {"a1": 3, "a2": 3}
     assert events(reply)[-1]["usage"]["completion_tokens"] == 10 == chat[-1]["eval_count"]
     assert (chat[-1]["done"], chat[-1]["done_reason"]) == (True, "stop")
     assert server.counts.answered == server.counts.calls == 2
@@ -93,7 +107,7 @@ def test_both_interfaces_answer_the_slots_of_a_prompt() -> None:
 
 def test_the_answer_depends_on_prompt_and_seed_alone() -> None:
     """The same prompt gives the same reply again, in any slot; another seed gives another one."""
-    schema = {"type": "json_schema", "json_schema": {"schema": PromptRequest(BATCH, REGISTRY).prompt().schema}}
+    schema = {"type": "json_schema", "json_schema": {"schema": PROMPT.schema}}
     replies = []
     for seed in (1, 1, 2):
         with serving(FakeSettings(seed=seed)) as server:
@@ -192,6 +206,11 @@ def test_faults_take_their_share_and_repeat_with_the_seed() -> None:
     for wrong in ("", "flood=1", "cut", "cut=x", "cut=2", "cut=-1", "cut=nan", "cut=0.6,reset=0.6"):
         with pytest.raises(ContractError):
             parse_faults(wrong)
-    for settings in ({"latency_s": -1.0}, {"latency_s": float("nan")}, {"tokens_per_s": float("inf")}, {"slots": 0}):
+    for setting in (
+        {"latency_s": -1.0},
+        {"latency_s": float("nan")},
+        {"tokens_per_s": float("inf")},
+        {"slots": 0},
+    ):
         with pytest.raises(ContractError):
-            FakeSettings(**settings)  # type: ignore[arg-type]
+            FakeSettings(**setting)  # type: ignore[arg-type]
