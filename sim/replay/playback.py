@@ -10,7 +10,9 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Final
 
 import numpy as np
@@ -27,7 +29,6 @@ from scenarios.tactics.actions import recorded_registry
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.inputs import Input
 from scenarios.tactics.scenario import Scenario, tiers_of_teams
-from sim.engine.closing import Closing
 from sim.errors import ReplayError, Unsupported
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
 from sim.replay.keyframes import keyframe_of
@@ -151,7 +152,7 @@ class RecordedPlanning:
         """Hold nothing, so give back nothing."""
 
 
-class Playback(Closing):
+class Playback(AbstractContextManager["Playback"]):
     """A recorded run, run again tick by tick. Use it as a context manager.
 
     Args:
@@ -232,6 +233,11 @@ class Playback(Closing):
     def batch(self) -> SnapshotBatch | None:
         """What the agents knew that were planned in the last tick, None if there were none."""
         return self._source.batch
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give back the simulation."""

@@ -29,7 +29,7 @@ from ai.planners.base import Planner
 from scenarios.tactics.actions.base import Action
 from scenarios.tactics.scenario import Scenario, read_text
 from sim.engine.columns import Component
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, shown, suggestion
 

@@ -15,7 +15,7 @@ from scenarios.tactics.systems.objectives import Advance
 from scenarios.tactics.systems.perception import Perception
 from scenarios.tactics.systems.planning import Planning
 from scenarios.tactics.systems.upkeep import Upkeep
-from sim.engine.world import System
+from sim.engine.system import System
 
 SCHEDULE: Final[tuple[type[System], ...]] = (
     Inputs,
@@ -41,13 +41,17 @@ def schedule(more: Sequence[type[System]] = ()) -> tuple[type[System], ...]:
     """
     order = list(SCHEDULE)
     for system in more:
-        names = [each.name for each in order]
+        names, after = [each.name for each in order], _after(system)
         if system.name in names:
             raise ContractError(f"system {system.name!r} ({system.__module__}) has a name that is taken; rename it")
-        if system.after not in names:
-            raise ContractError(f"system {system.name!r} runs after {system.after!r}; known: {', '.join(names)}")
-        at = names.index(system.after) + 1
-        while at < len(order) and order[at] in more and order[at].after == system.after:
+        if after not in names:
+            raise ContractError(f"system {system.name!r} runs after {after!r}; known: {', '.join(names)}")
+        at = names.index(after) + 1
+        while at < len(order) and order[at] in more and _after(order[at]) == after:
             at += 1
         order.insert(at, system)
     return tuple(order)
+
+
+def _after(system: type[System]) -> str:
+    return system.after or "upkeep"

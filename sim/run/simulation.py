@@ -9,7 +9,9 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import Literal
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
 from ai.clients.base import LlmClient
+from ai.guard import Watch, foreign
 from ai.plan import BatchPlans
 from scenarios.tactics.actions import check_kinds, default_registry
 from scenarios.tactics.agent_view import agent_view
@@ -32,12 +35,12 @@ from scenarios.tactics.scoring import TeamStanding, decide, standings
 from scenarios.tactics.shared_knowledge import Lore
 from scenarios.tactics.spawning import new_world, objectives_of, populate, squads_of, texts_of
 from scenarios.tactics.terrain_edits import TerrainEdits
-from sim.engine.closing import Closing
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
 from sim.engine.rng import Rng, purpose_name
 from sim.engine.state import WorldState
 from sim.engine.state_diff import Change, changes
+from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.payloads import Payloads
 from sim.run.planning_service import LivePlans, ModelOptions
@@ -46,6 +49,11 @@ from sim.run.schedule import schedule
 from sim.run.tick_context import Frame, PlanSource, Stage
 
 Detail = Literal["hash", "full"]
+
+
+def guarded(system: System) -> AbstractContextManager[None]:
+    """Return the block that a system runs in: under the guard, unless it is one of ours."""
+    return Watch(f"system {system.name!r}") if foreign(type(system)) else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,7 @@ class TickReport:
     durations: dict[str, float] = field(default_factory=dict)
 
 
-class Simulation(Closing):
+class Simulation(AbstractContextManager["Simulation"]):
     """One run of a scenario.
 
     Args:
@@ -236,7 +244,7 @@ class Simulation(Closing):
             mark = self._clock()
 
         try:
-            self.world.process(frame, after)
+            self.world.process(frame, after, guarded)
             digest = state_digest(self.world)
             durations["digest"] = self._clock() - mark
             changed = changes(before, self.world.snapshot()) if self.detail == "full" else ()
@@ -290,6 +298,11 @@ class Simulation(Closing):
         """Go to a state of this scenario, taken here or in another simulation of it."""
         self.world.restore(state)
         self.outcome = self._decide()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give back the plan source and the world's context."""

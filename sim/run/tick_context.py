@@ -82,7 +82,8 @@ class Frame:
 
     `inputs` are to be applied; `refused` says at which places of that list nothing came of it, and why. `alarmed` rows
     saw an enemy they had not planned for. `batch` is what the chosen agents (`chosen` rows) know, `plans` what came
-    back. `harm` and `mend` are hit points by row, to be summed; `calls` are who called for how many reinforcements.
+    back. `harm` and `mend` are hit points by row, to be summed; `calls` are who called for how many reinforcements;
+    `leaving` are the rows that are extracted.
     """
 
     stage: Stage
@@ -97,3 +98,4 @@ class Frame:
     harm: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = field(default_factory=list)
     mend: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = field(default_factory=list)
     calls: list[tuple[NDArray[np.intp], NDArray[np.int32]]] = field(default_factory=list)
+    leaving: NDArray[np.intp] = field(default_factory=_no_rows)

@@ -12,7 +12,8 @@ from scenarios.tactics.components import ActionSteps, Condition, Conditions, Hea
 from scenarios.tactics.reinforcements import call_up
 from scenarios.tactics.spawning import promote
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.payloads import drop_unused
 from sim.run.tick_context import Frame
 
@@ -31,6 +32,7 @@ class Cleanup(System):
     """
 
     name = "cleanup"
+    flushes = True
     reads: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Health)
     writes: ClassVar[tuple[type[Component], ...]] = (Conditions, Health, Progress, Squad)
 
@@ -42,6 +44,7 @@ class Cleanup(System):
         if dead.any():
             world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
+        world.kill(frame.leaving)
         if frame.calls:
             call_up(world, frame.stage, frame.calls)
         before = world.version

@@ -43,7 +43,8 @@ from scenarios.tactics.components import (
 )
 from scenarios.tactics.terrain_edits import reshape
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.tick_context import Frame
 
 REFUSED_PAUSE_S: Final = 0.5

@@ -30,9 +30,10 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.scenario import AGENTS_MAX, Archetype
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
-from scenarios.tactics.spawning import SquadInfo, aim, promote, starting_values
+from scenarios.tactics.spawning import SquadInfo, aim, promote, spawn, starting_values
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.tick_context import Frame
 
 
@@ -45,6 +46,7 @@ class Inputs(System):
     """
 
     name = "inputs"
+    flushes = True
     reads: ClassVar[tuple[type[Component], ...]] = AGENT
     writes: ClassVar[tuple[type[Component], ...]] = (
         ActionSteps, ControlColumns, Goal, Morale, Progress, Squad,
@@ -282,7 +284,7 @@ class Inputs(System):
         nearest = np.lexsort((xs, ys, distance2))[:count]
         waiting = frame.tick + np.arange(count) % stage.parameters.planning.stagger_ticks
         after = aim(info, stage.objectives, stage.lore.texts)
-        world.spawn(starting_values(info, after, xs[nearest], ys[nearest], waiting), count=count)
+        spawn(world, starting_values(info, after, xs[nearest], ys[nearest], waiting), count)
         return None
 
 

@@ -7,7 +7,8 @@ from typing import ClassVar
 from scenarios.tactics.components import Control, Goal, Health, Position, Progress, Squad, Status, Team
 from scenarios.tactics.spawning import aim
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.tick_context import Frame
 
 
@@ -15,8 +16,8 @@ class Advance(System):
     """Judges the open objectives; agents of a team that is after something new get it as their goal and plan again.
 
     Reads: Control, Health, Position, Squad, Team.
-    Writes: Goal, Progress; the population, and the objectives' resource.
-    Order: after upkeep, before cleanup, whose flush lets the extracted go together with the dead.
+    Writes: Goal, Progress, and the objectives' resource.
+    Order: after upkeep, before cleanup, in which the extracted leave together with the dead.
     """
 
     name = "objectives"
@@ -31,7 +32,7 @@ class Advance(System):
         leaving, turned = stage.objectives.advance(world)
         if len(leaving):
             world.events.emit("extracted", key=world.keys[leaving])
-            world.kill(leaving)
+            frame.leaving = leaving
         if not turned:
             return
         squad, goal, progress, taken = world[Squad].id, world[Goal], world[Progress], world[Control].taken

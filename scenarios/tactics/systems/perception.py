@@ -20,7 +20,8 @@ from scenarios.tactics.components import (
 from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import Sightings, occupancy_of, others_seen, perceive
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.tick_context import Frame
 
 RUNNING: Final = Status.RUNNING.value

@@ -9,7 +9,8 @@ import numpy as np
 from ai.snapshot import ALLIES_MAX
 from scenarios.tactics.components import ActionSteps, Morale, Progress, Status
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.payloads import write_payloads
 from sim.run.tick_context import Frame
 

@@ -501,5 +501,5 @@ def test_a_malformed_module_of_actions_is_named(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(ContractError, match=r"scenarios\.tactics\.actions\.utility must offer"):
         actions.discover()
     monkeypatch.setattr("scenarios.tactics.actions.utility.KINDS", (int,), raising=False)
-    with pytest.raises(ContractError, match=r"sim\.actions\.utility.*int"):
+    with pytest.raises(ContractError, match=r"scenarios\.tactics\.actions\.utility.*int"):
         actions.discover()

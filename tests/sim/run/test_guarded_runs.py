@@ -18,7 +18,8 @@ from scenarios.tactics.actions.base import Action, Args, Codes, Rows, Turn
 from scenarios.tactics.inputs import Act, Control
 from scenarios.tactics.scenario import available, load
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
 

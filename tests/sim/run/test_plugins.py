@@ -11,7 +11,7 @@ from ai.errors import ContractError
 from scenarios.tactics.scenario import load
 from sim.cli import invoke
 from sim.cli.common import INCONCLUSIVE, OK, USAGE
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.errors import ScenarioError
 from sim.replay import read, verify
 from sim.run.plugins import from_file, load_plugins

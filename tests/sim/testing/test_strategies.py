@@ -14,7 +14,8 @@ from ai.plan import PlanIntent
 from ai.snapshot import SnapshotBatch, WorldSnapshot
 from scenarios.tactics.actions import default_registry
 from sim.engine.columns import Component, i32
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
 from sim.testing import (
