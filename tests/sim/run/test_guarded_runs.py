@@ -20,7 +20,8 @@ from scenarios.tactics.actions.base import (
 )
 from scenarios.tactics.inputs import Act, Control
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.actions import Args, Codes, Rows
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import available, load
