@@ -62,14 +62,13 @@ class Domain:
         settings: a subclass of `Settings`; on an instance, the settings themselves.
         components: what entities can have.
         resources: state that belongs to no entity.
-        tables: names by table, for columns with `per` and for arguments of verbs.
+        tables: names by table, for columns with `per`, for facts and for arguments of verbs.
         inputs: what may come from outside, beside the framework's own inputs.
         actions: the verbs of agents that plan.
         systems: the whole tick, in order. Where agents plan it includes `Inputs`, `Observe`, `Plan` and `Act`.
         observation: what an agent knows; None where no agent plans.
         idle: a step that is always possible.
         prompt: the domain's part of a prompt.
-        tables: the names of each table that facts and arguments use.
         rules: the heuristic tier; the first rule first.
         facts: named conditions for rules, goals and branches.
         moves: named functions that make steps.
@@ -96,7 +95,6 @@ class Domain:
     observation: ClassVar[type[Observation] | None] = None
     idle: Any = None
     prompt: PromptText = PromptText()
-    tables: Mapping[str, Sequence[str]] = MappingProxyType({})
     rules: Sequence[Rule] = ()
     facts: Facts = MappingProxyType({})
     moves: Moves = MappingProxyType({})
