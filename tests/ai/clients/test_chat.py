@@ -238,7 +238,10 @@ def test_all_tries_of_a_call_share_its_bound() -> None:
     """A server that refuses slowly, part by part, does not get a new bound for each try."""
 
     def slow(call: Call) -> list[Any]:
-        return [0.2, whole(400, error(next(name for name in ("seed", "temperature", "x") if name in (*call.body, "x"))))]
+        return [
+            0.2,
+            whole(400, error(next(name for name in ("seed", "temperature", "x") if name in (*call.body, "x")))),
+        ]
 
     failed = refused(slow, request=LlmRequest((), timeout_s=5, left_s=0.3))
     assert failed.outcome == "timeout"
