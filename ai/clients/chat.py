@@ -23,11 +23,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from ai.clients.base import CALL_S, SCHEMA, SILENCE_MIN_S, Endpoint, LlmChunk, LlmRequest
 from ai.clients.http import Answer, Http
 from ai.clients.refusals import RefusedError
 from ai.clients.reply import Reply, ReplyReader
 from ai.errors import ClientError
+from ai.llm_types import CALL_S, SCHEMA, SILENCE_MIN_S, Endpoint, LlmChunk, LlmRequest
 
 FINISH_S: Final = 1.0
 """Longest silence after a server has said how the reply ended, seconds: usage may still come, or nothing at all."""

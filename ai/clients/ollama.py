@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from ai.clients.base import SEED_MASK, Endpoint, LlmRequest
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
 from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
 from ai.clients.sse import Lines
 from ai.errors import ClientError, ContractError
+from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
 
 SCHEME: Final = "ollama"
 URL: Final = "http://127.0.0.1:11434"

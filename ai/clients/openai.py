@@ -14,13 +14,13 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ai.clients.base import SEED_MASK, Endpoint, LlmRequest
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
 from ai.clients.refusals import CONTEXT_MAX, reported
 from ai.clients.reply import NO_JSON, Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
 from ai.clients.sse import DONE, Event, Events
 from ai.errors import ClientError, ContractError
+from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
 
 SCHEME: Final = "openai"
 URL: Final = "http://127.0.0.1:8080/v1"

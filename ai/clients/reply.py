@@ -9,11 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.redaction import Striker, shown
 from ai.clients.refusals import reported
 from ai.clients.thinking import Parts, ThoughtFilter
 from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmRequest
 
 REPLY_BYTES_MAX: Final = 8 * 2**20
 """Bytes that one streamed reply may have."""
@@ -224,7 +224,9 @@ class ReplyReader(ABC):
             data = data[0]
         if isinstance(data, dict):
             self._event(data)
-        if not (self.heard or self.done or self.is_stream) and (words := self._unread[:400].decode("utf-8", "replace").strip()):
+        if not (self.heard or self.done or self.is_stream) and (
+            words := self._unread[:400].decode("utf-8", "replace").strip()
+        ):
             raise ClientError(f"{self.expected}; it says: {shown(words, self._secret)}")
 
     def _event(self, event: object) -> None:

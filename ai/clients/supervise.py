@@ -1,6 +1,6 @@
 """Runs one server as a child, and ends it and all it has started when the parent has gone, however that went.
 
-A program, started by `process.ServerProcess` with a pipe as its standard input: that the pipe ends is the sign, and the
+A program, started by `llama_server` with a pipe as its standard input: that the pipe ends is the sign, and the
 system closes it also for a parent that was killed. Uses the standard library only.
 """
 

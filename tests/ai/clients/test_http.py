@@ -11,10 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ai.clients.base import LlmRequest
 from ai.clients.http import Http, checked_url, model_and_url
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError, ContractError
+from ai.llm_types import LlmRequest
 from ai.probe import probe
 from tests.ai.clients.servers import (
     DONE,
@@ -317,7 +317,7 @@ def test_a_client_ends_with_its_loop_and_begins_again_on_another() -> None:
     async def run(client: OpenAIClient | None) -> OpenAIClient:
         async with Server(lambda call: (GOOD, Keep)) as server:
             client = client or openai(server)
-            client._http.url = server.url  # noqa: SLF001 - the same client, another loop and another server
+            client._http.url = server.url
             assert text_of(await chunks_of(client)) == "{}"
             server.open = 0  # the loop's end closes it
             return client
@@ -333,7 +333,7 @@ def test_a_pool_without_a_free_place_is_replaced() -> None:
         async with Server(lambda call: GOOD) as server:
             client = openai(server)
             await chunks_of(client)
-            session = client._http._session  # noqa: SLF001
+            session = client._http._session
             assert session is not None
 
             async def full(request: httpx.Request, *, stream: bool) -> httpx.Response:
