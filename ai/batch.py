@@ -341,7 +341,7 @@ async def _read(run: _Run, shard: _Shard) -> None:
             shard.called = error.sent
             shard.context = error.context
             shard.failure = (_outcome_of(error), str(error))
-        except Exception as error:  # noqa: BLE001 - whatever a foreign client raises is the end of this call alone
+        except Exception as error:
             told = f"the client {getattr(run.client, 'label', run.client)!s} raised {type(error).__name__}: {error}"
             shard.failure = (Outcome.TRANSPORT, told[:FAULT_CHARS_MAX])
             log.warning("%s", told, exc_info=True)

@@ -33,10 +33,8 @@ FINISH_S: Final = 1.0
 """Longest silence after a server has said how the reply ended, seconds: usage may still come, or nothing at all."""
 THOUGHT_TOKENS: Final = (1024, 4096, 8192)
 """Tokens added to the limit of a reply for thoughts, more each time that they used the limit up."""
-DOUBTS_MAX: Final = 3
-"""Refusals without words after which a part that once was taken is left out for good."""
-LIMITS: Final = "limits in schemas"
-"""The numbers in a schema that bound sizes and values, as a part of a call."""
+DOUBTS_MAX: Final = 3  # refusals without words after which a part that once was taken is left out for good
+LIMITS: Final = "limits in schemas"  # the numbers in a schema that bound sizes and values, as a part of a call
 LIMIT_WORDS: Final = frozenset({
     "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     "multipleOf", "minProperties", "maxProperties", "uniqueItems", "pattern", "format",

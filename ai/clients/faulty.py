@@ -31,8 +31,7 @@ from ai.errors import ClientError, ContractError
 from ai.llm_types import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 
 SCHEME: Final = "faulty"
-WAIT_MAX_S: Final = 3600.0
-"""Longest silence that a script may ask for, seconds."""
+WAIT_MAX_S: Final = 3600.0  # longest silence that a script may ask for, seconds
 OUTCOMES: Final = ("timeout", "transport", "rate_limited", "cut", "refused", "invalid", "unavailable")
 """Ways in which a scripted call may fail."""
 

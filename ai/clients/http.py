@@ -21,7 +21,7 @@ import math
 import os
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final
@@ -34,14 +34,12 @@ from ai.clients.redaction import shown
 from ai.clients.refusals import ERROR_BYTES_MAX, refusal
 from ai.errors import ClientError, ContractError
 
-CONNECT_S: Final = 5.0
-"""Longest wait for a connection, seconds."""
+CONNECT_S: Final = 5.0  # longest wait for a connection, seconds
 KEEP_S: Final = 3.0
 """How long an idle connection is kept, seconds; uvicorn, Node and llama-server close theirs after five."""
 DRAIN_S: Final = 0.05
 """How long the end of a body may take after the end of its reply for the connection to be kept, seconds."""
-ANSWER_BYTES_MAX: Final = 4 * 2**20
-"""Bytes of an answer that is not streamed."""
+ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 """The environment variable whose key takes precedence over the one of a kind of server."""
 
@@ -69,14 +67,13 @@ class Http:
         Raises:
             ClientError: no header can carry it; the message names the variable.
         """
-        for name in self.key_names:
-            key = os.environ.get(name, "").strip()
-            if key and (not key.isascii() or not key.isprintable() or " " in key):
-                message = f"{self.label}: the key in the environment variable {name} holds characters no key has"
-                raise ClientError(message, outcome="unavailable")
-            if key:
-                return key
-        return None
+        name, key = next(
+            ((name, key) for name in self.key_names if (key := os.environ.get(name, "").strip())), ("", "")
+        )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            message = f"{self.label}: the key in the environment variable {name} holds characters no key has"
+            raise ClientError(message, outcome="unavailable")
+        return key or None
 
     @asynccontextmanager
     async def stream(
@@ -115,7 +112,7 @@ class Http:
         """Close what is open; a later call opens it again, on whichever loop it runs."""
         session, self._session = self._session, None
         if session is not None and session.loop is asyncio.get_running_loop():
-            await session.aclose()
+            await session.guard.aclose()
 
     @contextmanager
     def _named(self) -> Iterator[None]:
@@ -140,24 +137,27 @@ class Http:
             headers["Authorization"] = f"Bearer {key}"
         timeout = httpx.Timeout(silence_s, connect=min(CONNECT_S, silence_s)).as_dict()
         with _told():
-            url = httpx.URL(self.url + path)
-            request = httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": timeout})
+            request = httpx.Request(
+                method, self.url + path, headers=headers, content=content, extensions={"timeout": timeout}
+            )
         answer = await self._sent(request, ends)
         if httpx.codes.is_success(answer.status):
             return answer
         try:
-            location = answer.headers.get("location")
-            with _told():
-                target = str(url.join(location)) if location else None
             variable = self.key_names[-1] if self.key_names else SHARED_KEY
-            retry_after = answer.headers.get("retry-after")
             said = await answer.whole(ERROR_BYTES_MAX)
-            raise refusal(answer.status, said, key=key, variable=variable, retry_after=retry_after, location=target)
+            raise refusal(answer.status, said, key=key, variable=variable, headers=answer.headers)
         finally:
             await answer.aclose()
 
     async def _sent(self, request: httpx.Request, ends: float) -> Answer:
-        session = await self._opened()
+        loop = asyncio.get_running_loop()
+        session = self._session
+        if session is None or session.loop is not loop:
+            session = self._session = _Session(loop, self.url)
+        if not session.entered:
+            session.entered = True
+            await anext(session.guard)
         token = _ENDS.set(ends)
         try:
             with _told(self._hint or session.hint):
@@ -173,13 +173,6 @@ class Http:
             raise _late() from None
         finally:
             _ENDS.reset(token)
-
-    async def _opened(self) -> _Session:
-        loop = asyncio.get_running_loop()
-        if self._session is None or self._session.loop is not loop:
-            self._session = _Session(loop, self.url)
-        await self._session.enter()
-        return self._session
 
 
 class Answer:
@@ -233,7 +226,10 @@ class Answer:
 
 
 class _Session:
-    """The clients of one event loop: one that keeps connections, and one whose every connection is new."""
+    """The clients of one event loop: one that keeps connections, and one whose every connection is new.
+
+    Once entered, the clients end with the loop: it closes the generator that holds them.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
         self.loop = loop
@@ -244,20 +240,10 @@ class _Session:
                 httpx.AsyncClient(transport=_transport(tls, proxy, variable, keep), trust_env=False)
                 for keep in (None, 0)
             )
-        self._entered = False
-        self._guard = self._ends_with_loop()
+        self.guard = self._held()
+        self.entered = False
 
-    async def enter(self) -> None:
-        """Leave the clients with the loop, which closes them at its end."""
-        if not self._entered:
-            self._entered = True
-            await anext(self._guard)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._guard.aclose()
-
-    async def _ends_with_loop(self) -> AsyncGenerator[None]:
+    async def _held(self) -> AsyncGenerator[None]:
         try:
             yield
         finally:

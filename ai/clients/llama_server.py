@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
-from ai.clients import supervise
+from ai.child_process import ChildProcess
 from ai.clients.openai import LLAMA_SERVER, OpenAIClient
 from ai.clients.redaction import shown
 from ai.errors import ClientError, ContractError
@@ -24,23 +20,15 @@ from ai.llm_types import Endpoint, LlmChunk, LlmRequest, reading
 SCHEME: Final = "llama-server"
 BINARIES: Final = ("llama-server", "llama-cpp-server")
 """Programs looked for on PATH, in this order; the second is a wrapper of the first that Python packages bring."""
-HOST: Final = "127.0.0.1"
-"""Where the server listens."""
-SLOTS: Final = 4
-"""Calls at once, unless the spec says otherwise."""
-CONTEXT: Final = 4096
-"""Tokens of prompt and reply together that a call has room for, unless the spec says otherwise."""
-HEALTHY_S: Final = 300.0
-"""Longest wait for the model to be loaded, seconds."""
-WORDS_BYTES_MAX: Final = 8192
-"""Bytes of the server's output that are kept: the last ones."""
+HOST: Final = "127.0.0.1"  # where the server listens
+SLOTS: Final = 4  # calls at once, unless the spec says otherwise
+CONTEXT: Final = 4096  # tokens of prompt and reply together that a call has room for, unless the spec says otherwise
+HEALTHY_S: Final = 300.0  # longest wait for the model to be loaded, seconds
 
 _OPTIONS: Final = {"slots": 256, "context": 2**20, "threads": 1024, "gpu_layers": 10_000}
 _MAGIC: Final = b"GGUF"
 _POLL_S: Final = 0.1
 _ASK_S: Final = 2.0
-_STOP_S: Final = supervise.GRACE_S + 5
-_SECRETS: Final = "_API_KEY"
 
 
 def from_spec(rest: str) -> LlamaServerClient:
@@ -90,7 +78,7 @@ class LlamaServerClient(OpenAIClient):
         self._options = {"--ctx-size": slots * context, "--n-gpu-layers": gpu_layers}
         self._more = {"--parallel": slots, "--threads": threads}
         self._starting = asyncio.Lock()
-        self._process: _Process | None = None
+        self._process: ChildProcess | None = None
         self._failure: ClientError | None = None
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
@@ -142,7 +130,7 @@ class LlamaServerClient(OpenAIClient):
     async def _start(self) -> None:
         port = _free_port()
         try:
-            self._process = _Process(self._command(port))
+            self._process = ChildProcess(self._command(port))
         except OSError as error:
             raise ClientError(f"{self.label}: cannot be started: {error.strerror}", outcome="unavailable") from None
         self._root.url = f"http://{HOST}:{port}"
@@ -198,62 +186,6 @@ def _found() -> str:
         if program is not None:
             return program
     raise ContractError(f"{SCHEME}: neither {' nor '.join(BINARIES)} is on PATH; install llama.cpp, or start a server")
-
-
-class _Process:
-    """Runs a command under a supervisor that outlives this process just long enough to end it.
-
-    Keys in the environment are not handed on.
-
-    Raises:
-        OSError: no process can be started.
-    """
-
-    def __init__(self, command: Sequence[str]) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.endswith(_SECRETS)}
-        self._process = subprocess.Popen(  # noqa: S603 - the program was found on PATH, the rest are our own arguments
-            [sys.executable, "-I", str(Path(supervise.__file__)), *command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            start_new_session=True,
-        )
-        self._words = bytearray()
-        self._reader = threading.Thread(target=self._read, name="llama-server-output", daemon=True)
-        self._reader.start()
-
-    @property
-    def ended(self) -> bool:
-        """Say whether the server has ended."""
-        return self._process.poll() is not None
-
-    def last_words(self) -> str:
-        """Return the last lines that the server has written, as text."""
-        if self.ended:
-            self._reader.join(1.0)
-        lines = self._words.decode("utf-8", "replace").strip().splitlines()
-        return " ".join(lines[-3:])
-
-    def stop(self) -> None:
-        """End the server and wait until it has gone; a second call does nothing."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join(1.0)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
-
-    def _read(self) -> None:
-        """Take the output as it comes, so that the server never waits for a full pipe."""
-        output = self._process.stdout
-        while output is not None and (data := os.read(output.fileno(), 4096)):
-            self._words += data
-            del self._words[:-WORDS_BYTES_MAX]
 
 
 def _free_port() -> int:

@@ -15,16 +15,12 @@ from ai.clients.thinking import Parts, ThoughtFilter
 from ai.errors import ClientError
 from ai.llm_types import LlmChunk, LlmRequest
 
-REPLY_BYTES_MAX: Final = 8 * 2**20
-"""Bytes that one streamed reply may have."""
+REPLY_BYTES_MAX: Final = 8 * 2**20  # bytes that one streamed reply may have
 WHOLE_BYTES_MAX: Final = 2**20
 """Bytes of a reply that are kept as long as they hold no event: they may be one JSON object, or words for a person."""
-TRANSIT_MS: Final = 20.0
-"""Time that passes between client and server and is no wait for a slot, milliseconds."""
-COUNT_MAX: Final = 10**9
-"""Largest count of tokens that is believed."""
-TIME_MAX_MS: Final = 1e8
-"""Longest time that is believed, milliseconds: about a day."""
+TRANSIT_MS: Final = 20.0  # time that passes between client and server and is no wait for a slot, milliseconds
+COUNT_MAX: Final = 10**9  # largest count of tokens that is believed
+TIME_MAX_MS: Final = 1e8  # longest time that is believed, milliseconds: about a day
 
 _FINISH_CHARS_MAX: Final = 40
 _STOP: Final = ("eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "end", "finished")
@@ -259,8 +255,7 @@ class ReplyReader(ABC):
         """Take in one event and say whether it is one of a reply."""
 
 
-NO_JSON: Final = object()
-"""What `decoded` returns where there is no JSON."""
+NO_JSON: Final = object()  # what `decoded` returns where there is no JSON
 
 
 def decoded(data: bytes | str) -> object:

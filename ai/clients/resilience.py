@@ -23,26 +23,17 @@ import numpy as np
 from ai.errors import ClientError
 from ai.llm_types import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 
-FAILURES_MAX: Final = 5
-"""Failures in a row that open a breaker."""
-WINDOW_S: Final = 60.0
-"""Seconds within which those failures must fall."""
-RECOVERY_S: Final = 30.0
-"""Seconds that an open breaker waits before it lets one call through."""
-RETRIES: Final = 2
-"""Times that one call is tried again."""
-BACKOFF_S: Final = 0.2
-"""Longest wait before the first retry, seconds; it doubles with each."""
-BACKOFF_MAX_S: Final = 2.0
-"""Longest wait that doubling leads to, seconds."""
+FAILURES_MAX: Final = 5  # failures in a row that open a breaker
+WINDOW_S: Final = 60.0  # seconds within which those failures must fall
+RECOVERY_S: Final = 30.0  # seconds that an open breaker waits before it lets one call through
+RETRIES: Final = 2  # times that one call is tried again
+BACKOFF_S: Final = 0.2  # longest wait before the first retry, seconds; it doubles with each
+BACKOFF_MAX_S: Final = 2.0  # longest wait that doubling leads to, seconds
 RETRY_AFTER_MAX_S: Final = 30.0
 """Longest `Retry-After` that is waited for, and the longest that calls are held back for one, seconds."""
-WAIT_MAX_S: Final = 60.0
-"""Longest wait for our own rate limit where no deadline is nearer, seconds."""
-BURST_S: Final = 6.0
-"""Seconds of a rate that may be used at once."""
-TOKEN_CHARS: Final = 3
-"""Characters of a prompt counted as one token where the server has not counted yet."""
+WAIT_MAX_S: Final = 60.0  # longest wait for our own rate limit where no deadline is nearer, seconds
+BURST_S: Final = 6.0  # seconds of a rate that may be used at once
+TOKEN_CHARS: Final = 3  # characters of a prompt counted as one token where the server has not counted yet
 
 
 class BreakerState(StrEnum):

@@ -25,8 +25,7 @@ from ai.errors import ClientError, ContractError
 from ai.llm_types import LlmChunk, LlmRequest
 
 SCHEME: Final = "scripted"
-CHUNK_CHARS: Final = 24
-"""Characters in one chunk of a reply."""
+CHUNK_CHARS: Final = 24  # characters in one chunk of a reply
 
 _FIELDS: Final = ("agent", "tier", "steps", "text", "error")
 _OUTCOMES: Final = ("timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable")

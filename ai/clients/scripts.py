@@ -9,10 +9,8 @@ from typing import Any, Final
 
 from ai.errors import ContractError
 
-SCRIPT_BYTES_MAX: Final = 16 * 2**20
-"""Bytes that a script may have."""
-SCRIPT_LINES_MAX: Final = 100_000
-"""Lines that a script may have."""
+SCRIPT_BYTES_MAX: Final = 16 * 2**20  # bytes that a script may have
+SCRIPT_LINES_MAX: Final = 100_000  # lines that a script may have
 
 
 def script_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

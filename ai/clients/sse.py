@@ -20,8 +20,7 @@ from ai.errors import ClientError
 
 LINE_BYTES_MAX: Final = 256 * 1024
 """Bytes that one line, and the data of one event, may have; the longest that servers send are a few kilobytes."""
-DONE: Final = "[DONE]"
-"""The data that ends a stream of chat completions."""
+DONE: Final = "[DONE]"  # the data that ends a stream of chat completions
 
 _END: Final = re.compile(rb"\r\n|\n|\r")
 _BOM: Final = b"\xef\xbb\xbf"
