@@ -15,12 +15,12 @@ from ai.snapshot import SnapshotBatch
 from scaled import scaled
 
 from ai.actions import ActionStep, EncodedStep, ToolRegistry
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.legality import refusals
 from ai.llm.encodings import ENCODINGS
 from ai.llm.encodings.base import Encoding
 from ai.llm.prompt import PromptRequest, slots_of
 from ai.llm.tiers import SimplifiedLlm
+from ai.llm_types import LlmChunk, LlmRequest
 from ai.planners.heuristic import Heuristic
 from scenarios.tactics.perception import occupancy_of, perceive
 from sim.replay.format import canonical, plain

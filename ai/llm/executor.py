@@ -27,7 +27,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.errors import ClientError, ContractError, ParseError
 from ai.llm.context_window import TOKENS_MAX, calls, fits, max_agents
 from ai.llm.encodings import NAMED
@@ -35,6 +34,7 @@ from ai.llm.encodings.base import Encoding
 from ai.llm.parse import ReplyScanner, SlotText, find_plans
 from ai.llm.prompt import PROMPT_VERSION, Detail, PromptRequest, slots_of
 from ai.llm.sharding import CallSignal, Gate, ShardSizes
+from ai.llm_types import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.observation import ObservationBatch
 from ai.planners.base import OnPlan
 from ai.plans import LlmUsage, Outcome

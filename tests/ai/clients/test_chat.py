@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmRequest, Message
 from ai.clients.chat import DOUBTS_MAX, LIMIT_WORDS, LIMITS, THOUGHT_TOKENS, schema_within
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError
+from ai.llm_types import LlmRequest, Message
 from ai.probe import probe, sentence
 from tests.ai.clients.servers import (
     DONE,
@@ -238,7 +238,10 @@ def test_all_tries_of_a_call_share_its_bound() -> None:
     """A server that refuses slowly, part by part, does not get a new bound for each try."""
 
     def slow(call: Call) -> list[Any]:
-        return [0.2, whole(400, error(next(name for name in ("seed", "temperature", "x") if name in (*call.body, "x"))))]
+        return [
+            0.2,
+            whole(400, error(next(name for name in ("seed", "temperature", "x") if name in (*call.body, "x")))),
+        ]
 
     failed = refused(slow, request=LlmRequest((), timeout_s=5, left_s=0.3))
     assert failed.outcome == "timeout"

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
-from ai.clients.base import LlmChunk, LlmRequest, Message
 from ai.clients.ollama import CONTEXT, NdjsonReader, OllamaClient
 from ai.clients.reply import Reply
 from ai.errors import ClientError, ContractError
+from ai.llm_types import LlmChunk, LlmRequest, Message
 from tests.ai.clients.servers import asked, line, ollama, refused, stream, text_of, whole
 
 REQUEST = LlmRequest(
@@ -95,7 +95,11 @@ def test_either_sign_of_the_end_is_enough_and_none_is_a_cut() -> None:
         (stream(b"[" * 100_000 + b"\n"), "transport", "not JSON"),
         (stream(b"x" * 300_000), "cut", "longer than"),
         (whole(404, {"error": 'model "m" not found, try pulling it first'}), "transport", "try pulling it first"),
-        (whole(503, {"error": "server busy, please try again.  maximum pending requests exceeded"}), "transport", "busy"),
+        (
+            whole(503, {"error": "server busy, please try again.  maximum pending requests exceeded"}),
+            "transport",
+            "busy",
+        ),
     ],
 )
 def test_each_fault_is_a_client_error_by_outcome(wire: bytes, outcome: str, reason: str) -> None:

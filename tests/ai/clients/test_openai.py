@@ -12,11 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
-from ai.clients.base import LlmChunk, LlmRequest, Message
-from ai.clients.openai import GENERIC, HOSTED_URL, KEY_NAMES, LLAMA_SERVER, OPENAI, VLLM, Flavour, OpenAIClient, SseReader
+from ai.clients.openai import (
+    GENERIC,
+    HOSTED_URL,
+    KEY_NAMES,
+    LLAMA_SERVER,
+    OPENAI,
+    VLLM,
+    Flavour,
+    OpenAIClient,
+    SseReader,
+)
 from ai.clients.reply import REPLY_BYTES_MAX, Reply
 from ai.clients.sse import LINE_BYTES_MAX
 from ai.errors import ClientError, ContractError
+from ai.llm_types import LlmChunk, LlmRequest, Message
 from tests.ai.clients.servers import (
     DONE,
     GOOD,
@@ -77,7 +87,9 @@ DELTAS = [
     lambda text, finish: {"choices": [{"index": 0, "delta": {"content": text or ""}, "finish_reason": finish}, {"index": 1, "delta": {"content": "other"}}], "usage": {"prompt_tokens": 3, "completion_tokens": 9}},
     lambda text, finish: {"choices": [{"message": {"content": "x"}, "delta": {"content": text or ""}, "finish_reason": finish}], "obfuscation": "ab"},
 ]  # fmt: skip
-PIECES = st.sampled_from(['{"a1":', '"', "\\", "\n", "\u00e9", "\U0001f600", "\u2028", "a", 'content":"x"', " ", "}]", "\0"])
+PIECES = st.sampled_from(
+    ['{"a1":', '"', "\\", "\n", "\u00e9", "\U0001f600", "\u2028", "a", 'content":"x"', " ", "}]", "\0"]
+)
 
 
 @given(
@@ -304,7 +316,9 @@ def test_every_kind_is_asked_for_a_bounded_reply_under_the_schema(flavour: Flavo
     assert len({"max_tokens", "max_completion_tokens"} & set(without)) == (flavour is not VLLM)
 
 
-@pytest.mark.parametrize(("flavour", "place"), [(LLAMA_SERVER, ("grammar",)), (VLLM, ("structured_outputs", "grammar"))])
+@pytest.mark.parametrize(
+    ("flavour", "place"), [(LLAMA_SERVER, ("grammar",)), (VLLM, ("structured_outputs", "grammar"))]
+)
 def test_a_grammar_stands_alone_where_the_server_reads_it(flavour: Flavour, place: tuple[str, ...]) -> None:
     """A grammar takes the place of the schema: beside one it would be ignored."""
     request = LlmRequest((), schema=SCHEMA, grammar="root ::= x")
@@ -333,7 +347,7 @@ def test_a_spec_names_model_and_url(spec: str, label: str, url: str) -> None:
     client = client_from_spec(f"openai:{spec}")
     assert isinstance(client, OpenAIClient)
     assert client.label == label
-    assert client._http.url == url  # noqa: SLF001
+    assert client._http.url == url
     assert repr(client) == f"OpenAIClient({label!r})"
 
 

@@ -60,7 +60,9 @@ def test_a_retry_after_date_is_as_good_as_its_seconds(seconds: int) -> None:
     assert _retry_after_s(str(seconds)) == _retry_after_s(date, NOON) == min(seconds, RETRY_AFTER_MAX_S)
 
 
-@given(st.text() | st.sampled_from(["", "-1", "1e9", "\u0663", "9" * 60, "9" * 400, "Mon, 99 Foo 0000 99:99:99", "inf"]))
+@given(
+    st.text() | st.sampled_from(["", "-1", "1e9", "\u0663", "9" * 60, "9" * 400, "Mon, 99 Foo 0000 99:99:99", "inf"])
+)
 def test_any_retry_after_is_read_or_passed_over(header: str) -> None:
     """Whatever a server writes gives seconds within bounds, or nothing."""
     seconds = _retry_after_s(header, NOON)

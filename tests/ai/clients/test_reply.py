@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmRequest
 from ai.clients.reply import COUNT_MAX, Reply, count_of, finish_word, fits, milliseconds_of
+from ai.llm_types import LlmRequest
 
 SCHEMA = {"type": "object", "properties": {"a1": {}, "a2": {}}, "required": ["a1"], "additionalProperties": False}
 
@@ -57,7 +57,10 @@ def test_the_wait_for_a_slot_follows_from_the_first_token(first_s: float, queue_
     assert reply.end("stop", timings=whole).timings == {**whole, "queue_ms": 0.0}
 
 
-@given(st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.text(), st.just(10**400)), st.sampled_from([1, 1e-6]))
+@given(
+    st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), st.text(), st.just(10**400)),
+    st.sampled_from([1, 1e-6]),
+)
 def test_numbers_from_a_server_are_bounded_where_they_enter(value: object, unit: float) -> None:
     """Whatever stands where a count or a time should, comes out as one that can be summed and written, or as None."""
     count, time = count_of(value), milliseconds_of(value, unit)

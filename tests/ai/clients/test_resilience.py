@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmChunk, LlmRequest, Message
-from ai.errors import ClientError
 from ai.clients.resilience import (
     BACKOFF_MAX_S,
     BACKOFF_S,
@@ -26,6 +24,8 @@ from ai.clients.resilience import (
     ResilientClient,
     RetryPolicy,
 )
+from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmRequest, Message
 from tests.ai.virtual_time import clock, run
 
 SECONDS = st.floats(0, 100, allow_nan=False)
@@ -240,7 +240,9 @@ def test_no_retries_on_request() -> None:
     assert len(inner.at) == 1
 
 
-@pytest.mark.parametrize("error", [fault(status=404), fault("cut", context=512), fault("refused"), fault("unavailable")])
+@pytest.mark.parametrize(
+    "error", [fault(status=404), fault("cut", context=512), fault("refused"), fault("unavailable")]
+)
 def test_a_hopeless_call_is_not_repeated(error: ClientError) -> None:
     """What the server will refuse again is not sent again."""
     inner = Moody([error] * 9)
@@ -334,7 +336,9 @@ async def _slowly(client: ResilientClient) -> str:
     return "answered"
 
 
-@pytest.mark.parametrize("error", [fault("rate_limited"), fault("cut", context=512), fault("unavailable"), fault("invalid")])
+@pytest.mark.parametrize(
+    "error", [fault("rate_limited"), fault("cut", context=512), fault("unavailable"), fault("invalid")]
+)
 def test_faults_of_the_content_do_not_charge_the_breaker(error: ClientError) -> None:
     """A server that answers, if only to refuse, keeps the breaker closed."""
     client = resilient(Moody([error] * 99), policy=RetryPolicy(retries=0))

@@ -45,7 +45,7 @@ def test_a_draft_in_a_block_of_thoughts_is_no_answer(opening: str, closing: str,
 @given(cuts=CUTS)
 def test_a_closing_mark_alone_voids_what_came_before(closing: str, cuts: list[int]) -> None:
     """Where the opening mark stood in the prompt, a draft, a slot and brackets before the closing one are thoughts."""
-    thoughts = f'Okay, a1: it is at [2,2], 5" wide.\nI could use {DRAFT}, don\'t\n'
+    thoughts = f"Okay, a1: it is at [2,2], 5\" wide.\nI could use {DRAFT}, don't\n"
     assert split(f"{thoughts}{closing}{ANSWER}", cuts) == (ANSWER, thoughts, True)
     assert split(f"{thoughts}{closing}{ANSWER}", cuts, inside=True) == (ANSWER, thoughts, True)
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.actions import Action
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.resilience import CircuitBreaker, ResilientClient, RetryPolicy
 from ai.errors import ClientError, ContractError
 from ai.llm.context_window import TOKENS_MAX
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse, CallEnd
 from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmChunk, LlmRequest
 from ai.observation import ObservationBatch
 from ai.plans import Outcome
 from tests.ai.llm.village import MARKET, Buy, Sleep, Tip, Villager, market, villager
