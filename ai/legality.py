@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import CELLS_MAX, NONE, ArgSpec, Kind, ToolRegistry, values_in
+from ai.actions import CELLS_MAX, NONE, ArgSpec, Kind, Place, ToolRegistry, values_in
 from ai.errors import ContractError
 from ai.observation import Array, Bools, ObservationBatch, Rows
 from ai.plans import PlanBatch, Refusal
@@ -64,25 +64,14 @@ def _step_refusals(
     strayed = np.count_nonzero(strays)
     if strayed:
         strays &= (args != NONE) | registry.required.T.take(code, axis=1)
-    places = iter(registry.places)
-    checked = next(places, None)
-    for place, value in enumerate(args):
-        if strayed:
-            _mark(found, strays[place], Refusal.OUT_OF_RANGE)
-        while checked is not None and checked.place == place:
-            if np.count_nonzero(checked.codes[present]):
-                members = (checked.codes.take(code) & (value != NONE)).nonzero()[0]
-                asked = members if rows is None else rows[members]
-                if checked.kind is Kind.TARGET:
-                    fits, refusal = batch.knows(asked, value[members], checked.sources), Refusal.UNKNOWN_TARGET
-                else:
-                    side = "width" if checked.kind is Kind.CELL_X else "height"
-                    fits, refusal = value[members] < extent(batch, checked.sources[0], side, asked), Refusal.OUTSIDE
-                if np.count_nonzero(fits) < len(fits):
-                    wrong = np.zeros(len(found), np.bool_)
-                    wrong[members] = ~fits
-                    _mark(found, wrong, refusal)
-            checked = next(places, None)
+    checks = registry.checks_of(present.tolist())
+    if strayed or checks:
+        for place, value in enumerate(args):
+            if strayed:
+                _mark(found, strays[place], Refusal.OUT_OF_RANGE)
+            for check in checks:
+                if check.place == place:
+                    _check_known(batch, rows, code, value, check, found)
     if np.count_nonzero(registry.payload_codes[present]):
         carrying = (registry.payload_codes.take(code) & (found == _ACCEPTED)).nonzero()[0]
         for member, row in zip(carrying, carrying if rows is None else rows[carrying], strict=True):
@@ -90,15 +79,33 @@ def _step_refusals(
     return found
 
 
-def extent(batch: Batch, space: str, side: str, rows: Rows) -> Array | int:
-    """Return the width or height of a space for each agent of `rows`, one number where all have the same."""
+def _check_known(
+    batch: Batch, rows: Rows | None, code: NDArray[np.intp], value: Array, check: Place, found: NDArray[np.int8]
+) -> None:
+    """Judge one argument place of the verbs that have a target or half of a cell there."""
+    if check.kind is not Kind.TARGET:
+        side = "width" if check.kind is Kind.CELL_X else "height"
+        outside = value >= extent(batch, check.sources[0], side, rows)
+        if np.count_nonzero(outside):
+            _mark(found, outside & check.codes.take(code), Refusal.OUTSIDE)
+        return
+    members = (check.codes.take(code) & (value != NONE)).nonzero()[0]
+    fits = batch.knows(members if rows is None else rows[members], value[members], check.sources)
+    if np.count_nonzero(fits) < len(fits):
+        wrong = np.zeros(len(found), np.bool_)
+        wrong[members] = ~fits
+        _mark(found, wrong, Refusal.UNKNOWN_TARGET)
+
+
+def extent(batch: Batch, space: str, side: str, rows: Rows | None) -> Array | int:
+    """Return the width or height of a space for each agent of `rows` (None: all), one number where all share it."""
     values = batch.shared.get(space, ())
     column = batch.column(space)
     if len(values) == 1 and not np.count_nonzero(column):
         return int(getattr(values[0], side))
     # Agents that know no such space, at -1, may name any cell.
     sizes = np.array([*(getattr(value, side) for value in values), CELLS_MAX], np.int64)
-    found: Array = sizes[column[rows]]
+    found: Array = sizes[column if rows is None else column[rows]]
     return found
 
 

@@ -57,7 +57,7 @@ def _value(one: Leaf | Group, number: int, tables: Mapping[str, Sequence[str]]) 
         return None
     match one:
         case Shared():
-            return _shared(one)
+            return shared_sample(one)
         case Counts():
             names = tables.get(one.fact.table, ("one", "two"))
             return {name: _number(one, number + place) for place, name in enumerate(names[: number % 4])}
@@ -108,8 +108,8 @@ def _of_group(group: Group, number: int, tables: Mapping[str, Sequence[str]]) ->
     return tuple(entries)
 
 
-def _shared(leaf: Shared) -> Any:
-    """Return the default, or a value made of small numbers."""
+def shared_sample(leaf: Shared) -> Any:
+    """Return a value that many agents may share: the default, or one made of small numbers."""
     if leaf.fact.default is not REQUIRED:
         return leaf.fact.default
     return _model(leaf.kind)

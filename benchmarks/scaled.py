@@ -12,7 +12,7 @@ import numpy as np
 
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.scenario import GeneratedMap, generate_map
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.run.scenario_file import Scenario, load
 
 BLOCK = 64
@@ -48,7 +48,7 @@ def scaled(agents: int) -> Scenario:
             )
         left -= count
     made = {"width": side, "height": side, "walls_permille": 120, "cover_permille": 60, "seed": 7}
-    rules = load("crowd").canonical()["heuristics"]
+    rules = flattened(load("crowd"))["heuristics"]
     return flat(
         {
             "name": f"scaled-{agents}",

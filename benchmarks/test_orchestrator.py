@@ -32,7 +32,7 @@ def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:
     """Return what everybody of the scaled battle knows after some ticks."""
     simulation = Simulation(scaled(agents))
     list(simulation.reports(20))
-    world, stage = simulation.world, simulation.stage
+    world, stage = simulation.world, simulation.run_context.game
     occupancy = occupancy_of(world, stage.grid)
     return perceive(world, stage.grid, occupancy, np.arange(world.n), stage.lore), simulation
 

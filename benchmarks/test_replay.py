@@ -16,7 +16,7 @@ from ai.actions import ActionStep, ToolRegistry
 from ai.llm.encodings import encoding_of
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmChunk, LlmRequest
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.replay.format import TICK, Tick, canonical, split_line
 from sim.replay.packed import pack
 from sim.replay.reader import read
@@ -55,7 +55,7 @@ def recorded(scenario: Scenario, ticks: int, path: Path, keyframes: int = 100) -
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a long replay of a skirmish that goes on after it is decided."""
-    scenario = flat({**load("skirmish").canonical(), "ends": "never", "ticks": LONG_TICKS})
+    scenario = flat({**flattened(load("skirmish")), "ends": "never", "ticks": LONG_TICKS})
     return recorded(scenario, LONG_TICKS, tmp_path_factory.mktemp("long") / "a.replay.jsonl")
 
 
@@ -81,7 +81,7 @@ def test_entering_any_tick(benchmark, long: Path, *, packed: bool) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_verifying(benchmark, tmp_path: Path, jobs: int) -> None:
     """A skirmish of 1,000 ticks, by one process and by two."""
-    scenario = flat({**load("skirmish").canonical(), "ends": "never", "ticks": 1000})
+    scenario = flat({**flattened(load("skirmish")), "ends": "never", "ticks": 1000})
     path = recorded(scenario, 1000, tmp_path / "a.replay.jsonl")
     verdict = benchmark.pedantic(lambda: verify(path, jobs=jobs), rounds=3)
     assert verdict.verdict == "match"

@@ -22,7 +22,7 @@ from ai.actions.spec import ARGS_MAX, ArgSpec, ToolSpec, spec_of, values_in
 from ai.errors import ContractError, ParseError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Place:
     """Where actions have an argument of one kind and source: `codes [actions] bool` at argument `place`."""
 
@@ -118,6 +118,7 @@ class ToolRegistry:
                 self.required[code, place] = True
                 self.lows[code, place], self.highs[code, place] = 0, KEY_MAX
         self.places = tuple(Place(*key, codes) for key, codes in sorted(at.items(), key=lambda item: item[0]))
+        self._places_of = tuple(tuple(place for place in self.places if place.codes[code]) for code in range(count))
         # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
         self.floors: NDArray[np.uint32] = self.lows.T.copy().view(np.uint32)
         self.spans: NDArray[np.uint32] = self.highs.T.copy().view(np.uint32) - self.floors
@@ -164,6 +165,10 @@ class ToolRegistry:
     def _with(self, **changed: Any) -> ToolRegistry:
         known: dict[str, Any] = {"idle": self.idle, "prompt": self.prompt, "tables": self.tables, **changed}
         return ToolRegistry((spec.action for spec in self.specs), **known)
+
+    def checks_of(self, codes: Iterable[int]) -> tuple[Place, ...]:
+        """Return the arguments of some actions that are checked against what an agent knows, each once, in order."""
+        return tuple(dict.fromkeys(place for code in codes for place in self._places_of[code]))
 
     def code(self, name: str) -> int:
         """Return the integer code of an action.

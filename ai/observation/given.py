@@ -65,13 +65,17 @@ class Given:
         """Arrange lists, check that nothing is missing, and blank what belongs to nobody."""
         for group, parts in self._lists:
             self._list(group, parts)
-        for path, leaf in self.layout.leaves.items():
-            if isinstance(leaf, Shared) and leaf.columns[0].path not in self.columns:
-                self._usual(path, leaf)
-            elif leaf.columns[0].path not in self.columns and self._needed(path, leaf):
-                raise self._wrong(path, "was not given and has no default")
+        for leaf in self.layout.awaited:
+            if leaf.columns[0].path in self.columns:
+                continue
+            if isinstance(leaf, Shared):
+                self._usual(leaf.path, leaf)
+            elif self._needed(leaf.path, leaf):
+                raise self._wrong(leaf.path, "was not given and has no default")
+        if self.arranged:
+            return
         for group in self.layout.groups.values():
-            if group.optional and not self.arranged:
+            if group.optional:
                 there = batch.there(group)
                 for column in group.columns:
                     if there is not None and column.path in self.columns and column.path != group.marker:
@@ -95,12 +99,13 @@ class Given:
             return
         if isinstance(leaf, Counts):
             shape = (*shape, self._names(leaf))
-        array = np.asarray(value)
-        if isinstance(leaf, Number) and leaf.kind is float and array.dtype.kind == "f":
-            array = leaf.quantised(array, self)
-        into[leaf.path] = self._array(leaf.columns[0], array, shape)
+        if isinstance(leaf, Number) and leaf.kind is float and np.asarray(value).dtype.kind == "f":
+            value = leaf.quantised(np.asarray(value), self)
+        into[leaf.path] = self._array(leaf.columns[0], value, shape)
 
     def _array(self, column: Column, value: Any, shape: tuple[int, ...]) -> Array:
+        if type(value) is np.ndarray and value.dtype == column.dtype and value.shape == shape:
+            return value
         array = np.asarray(value)
         if array.ndim == 0 and array.dtype.kind in "iub":
             array = array.astype(column.dtype) if int(array) == int(array.astype(column.dtype)) else array
@@ -142,9 +147,7 @@ class Given:
         self.columns[path] = np.zeros(self.n, np.int32)
 
     def _needed(self, path: str, leaf: Leaf) -> bool:
-        """Tell whether a field has neither a default nor an owner that is not there for anybody."""
-        if leaf.fact.default is not REQUIRED:
-            return False
+        """Tell whether the owner of a field is there for anybody."""
         owner = self.layout.groups.get(leaf.columns[0].list or path.rpartition(".")[0])
         if owner is None or not (owner.optional or owner.limit):
             return True

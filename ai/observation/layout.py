@@ -142,6 +142,7 @@ class Layout:
         place: where the agent itself is, None for a domain without places.
         tables: the names of the tables that fields come from, sorted.
         sayings: how a prompt words the fields, in their order.
+        awaited: the fields that a batch must be given, or that it has to keep something for.
     """
 
     def __init__(self, of: type[Entry], reserved: Iterable[str]) -> None:
@@ -162,6 +163,9 @@ class Layout:
                 f"{of.__name__}.{far}: nearest to what? the agent itself needs a Cell named {OWN_PLACE}"
             )
         self.sayings = self._sayings(self.fields)
+        self.awaited = tuple(
+            leaf for leaf in self.leaves.values() if leaf.fact.default is REQUIRED or isinstance(leaf, Shared)
+        )
         for leaf in self.leaves.values():
             if leaf.fact.by and leaf.fact.by not in self.leaves:
                 raise ContractError(f"{of.__name__}.{leaf.path}: by: there is no field {leaf.fact.by!r}")

@@ -369,7 +369,8 @@ class _Reading:
                 tests = [*tests, _there(group)]
             if not tests:
                 raise self.wrong(f"{group.path!r} is always there")
-            return _Found(inside, _all(tests))
+            # Places are filled from the first on.
+            return _Found(inside, _all(tests), _first_there(group) if inside == group.path else None)
         if not group.limit or not isinstance(part.value, Decimal):
             raise self.wrong(f"{group.path!r} can be counted only if it is a list, with a number")
         compare, value, path = _OPS[part.tail], _plain(part.value), f"{group.path}.more"
@@ -405,15 +406,13 @@ class _Reading:
         within: Test = lambda batch: _near(batch, own, batch.column(x), batch.column(y), most)  # noqa: E731
         near: Test | None = None
         if inside and self.layout.groups[inside].fact.nearest:
-            listed = self.layout.groups[inside]
+            there = _first_there(self.layout.groups[inside])
 
             def first(batch: Batch) -> Bools:
                 # Nearest first: the first is within, or none is.
                 if not batch.width(inside):
                     return np.zeros(len(batch), np.bool_)
-                there = batch.there(listed)
-                assert there is not None
-                found: Bools = there[:, 0] & _near(batch, own, batch.column(x)[:, 0], batch.column(y)[:, 0], most)
+                found: Bools = there(batch) & _near(batch, own, batch.column(x)[:, 0], batch.column(y)[:, 0], most)
                 return found
 
             near = first
@@ -526,6 +525,8 @@ def _all(tests: Sequence[Test]) -> Test:
     def test(batch: Batch) -> Bools:
         held = first(batch)
         for other in rest:
+            if not np.count_nonzero(held):
+                break
             held = held & other(batch)
         return held
 
@@ -558,6 +559,18 @@ def _there(group: Group) -> Test:
         there = batch.there(group)
         assert there is not None
         return there
+
+    return test
+
+
+def _first_there(group: Group) -> Test:
+    """Return for whom a list has an entry."""
+
+    def test(batch: Batch) -> Bools:
+        if not batch.width(group.path):
+            return np.zeros(len(batch), np.bool_)
+        first = batch.column(group.marker)[:, 0]
+        return first if group.least else first >= 0
 
     return test
 

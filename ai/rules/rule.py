@@ -307,10 +307,14 @@ def rule_test(rule: Rule, layout: Layout, facts: Facts, where: str) -> Test:
         raise ContractError(f"{where}: {error}") from None
 
     def test(batch: Batch) -> Bools:
-        held = np.ones(len(batch), np.bool_)
-        for one in wanted:
+        held = wanted[0](batch)
+        for one in wanted[1:]:
+            if not np.count_nonzero(held):
+                break
             held = held & one(batch)
         for one in unwanted:
+            if not np.count_nonzero(held):
+                break
             held = held & ~one(batch)
         return held
 

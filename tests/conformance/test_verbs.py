@@ -220,7 +220,7 @@ def state(arena: Arena) -> dict[str, str]:
 def changed(arena: Arena, number: int, spec: ToolSpec | None) -> dict[str, str]:
     """Return the world after all who may do a kind have done it at once (None: after nobody did anything)."""
     world, before = arena.world, arena.world.snapshot()
-    turn, frame = arena.turn(), Frame(arena.simulation.stage, arena.world.tick)
+    turn, frame = arena.turn(), Frame(arena.simulation.run_context.game, arena.world.tick)
     frame.occupancy = occupancy_of(world, turn.grid)
     if spec is not None:
         assert issubclass(spec.kind, Action)

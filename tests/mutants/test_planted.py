@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import load
 from sim.testing.checks import CHECKS, Case, Examined, examine
@@ -44,7 +44,7 @@ def arena(bug: str | None = None) -> Case:
     """Return the small scenario with a planted bug."""
     scenario = load(HERE / "arena.toml")
     if bug is not None:
-        data = {**scenario.canonical(), "plugins": [f"{bug}.py"]}
+        data = {**flattened(scenario), "plugins": [f"{bug}.py"]}
         if "PLANNERS" in (PLANTED / f"{bug}.py").read_text():
             data["planning"] = {**data["planning"], "tiers": ["bug", "heuristic", "emergency"]}
         scenario = flat(data)

@@ -219,7 +219,7 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
         for team in drawn.teams
     )
     scenario = drawn.model_copy(update={"ends": "never", "planning": planning, "teams": teams})
-    width, height = scenario.map.width, scenario.map.height
+    width, height = scenario.settings.map.width, scenario.settings.map.height
     timeline = {
         tick: [
             item

@@ -125,13 +125,13 @@ class Stage:
 
     def held(self, key: int, item: str) -> int:
         """Return how many of an item an agent holds."""
-        gear, row = self.sim.stage.gear, self.sim.world.row_of(key)
+        gear, row = self.sim.run_context.game.gear, self.sim.world.row_of(key)
         return int(gear.held(self.sim.world, gear.items.index(item), np.array([row]))[0])
 
     def payload(self, kind: str, **fields: Any) -> int:
         """Return the index under which the lists and records of a step are stored."""
         registry = self.sim.registry
-        return self.sim.stage.payloads.add(registry.encode(registry.make(kind, **fields)).payload)
+        return self.sim.run_context.game.payloads.add(registry.encode(registry.make(kind, **fields)).payload)
 
     def at(self, key: int) -> tuple[int, int]:
         """Return the cell an agent stands on."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
 from sim.cli.common import OK, USAGE
 from sim.errors import ScenarioError
@@ -126,7 +126,7 @@ def test_wrong_usage_gets_one_sentence(
 
 def test_one_team_has_nobody_to_play(duel: str) -> None:
     """The sentence names the scenario."""
-    data = load(duel).canonical()
+    data = flattened(load(duel))
     data["teams"] = data["teams"][:1]
     with pytest.raises(ScenarioError, match="scenario 'duel' has one team"):
         sides(flat(data), ["goap"], ["heuristic"], swapped=False)
@@ -134,7 +134,7 @@ def test_one_team_has_nobody_to_play(duel: str) -> None:
 
 def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
     """One call serves both: each team's agents get their plans from its own list, with its own rules."""
-    data = load(duel).canonical()
+    data = flattened(load(duel))
     data["teams"][0]["tiers"] = ["goap", "emergency"]
     data["teams"][1]["heuristics"] = {"rules": [{"when": {"kind": "always"}, "then": {"kind": "block"}}]}
     scenario = flat(data)

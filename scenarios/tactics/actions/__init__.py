@@ -70,10 +70,11 @@ def check_kinds(registry: ToolRegistry) -> None:
 
 def default_registry(more: Iterable[type[Action]] = ()) -> ToolRegistry:
     """Return the registry of every discovered kind, and of `more` that plug-ins bring."""
-    return _registry([*discover(), *more])
+    return registry_of([*discover(), *more])
 
 
-def _registry(actions: Iterable[type[Action]]) -> ToolRegistry:
+def registry_of(actions: Iterable[type[Action]]) -> ToolRegistry:
+    """Return a registry of some verbs with the game's prompt and idle step."""
     return ToolRegistry(actions, idle=Wait(1.0), prompt=PROMPT)
 
 
@@ -81,4 +82,4 @@ def recorded_registry(names: Iterable[str], more: Iterable[type[Action]] = ()) -
     """Return the registry of the known kinds among `names`: what a recording had, whatever was added since."""
     wanted = set(names)
     registry = default_registry(more)
-    return _registry(spec.action for spec in registry.specs if spec.name in wanted)  # type: ignore[misc] # ours
+    return registry_of(spec.action for spec in registry.specs if spec.name in wanted)  # type: ignore[misc] # ours

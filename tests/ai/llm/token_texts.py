@@ -21,7 +21,7 @@ def batch() -> SnapshotBatch:
     """Return what fifty agents of the crowd know after twenty ticks."""
     with Simulation(load("crowd")) as simulation:
         list(simulation.reports(20))
-        world, stage = simulation.world, simulation.stage
+        world, stage = simulation.world, simulation.run_context.game
         return perceive(world, stage.grid, occupancy_of(world, stage.grid), np.arange(AGENTS), stage.lore)
 
 

@@ -19,7 +19,9 @@ def fight(stage: Stage, harm: Sequence[tuple[int, int]] = (), mend: Sequence[tup
     def parts(pairs: Sequence[tuple[int, int]]) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(np.array([row]), np.array([amount], np.int32)) for row, amount in pairs]
 
-    Combat().process(stage.sim.world, Frame(stage.sim.stage, stage.sim.world.tick, harm=parts(harm), mend=parts(mend)))
+    Combat().process(
+        stage.sim.world, Frame(stage.sim.run_context.game, stage.sim.world.tick, harm=parts(harm), mend=parts(mend))
+    )
 
 
 def test_harm_from_several_adds_up() -> None:
@@ -27,7 +29,7 @@ def test_harm_from_several_adds_up() -> None:
     with Stage("ab") as stage:
         fight(stage, harm=[(1, 10), (1, 15)])
         assert [stage[key, "Health.hp"] for key in (0, 1)] == [100, 75]
-        frame = Frame(stage.sim.stage, 0, harm=[(np.array([0, 0]), np.array([5, 5], np.int32))])
+        frame = Frame(stage.sim.run_context.game, 0, harm=[(np.array([0, 0]), np.array([5, 5], np.int32))])
         Combat().process(stage.sim.world, frame)
         assert stage[0, "Health.hp"] == 90
 

@@ -57,7 +57,7 @@ def test_an_order_reaches_the_whole_squad_and_nobody_else() -> None:
         stage.tick(3)
         stage.give(Order(squad="a", text="go east", x=2, y=0))
         assert stage.asked == [(0, 0), (0, 1), (0, 2), (3, 0), (3, 1)]
-        texts = stage.sim.stage.lore.texts.all
+        texts = stage.sim.run_context.game.lore.texts.all
         assert [texts[stage[key, "Goal.order"]] for key in (0, 1)] == ["go east", "go east"]
         assert [(stage[key, "Goal.x"], stage[key, "Goal.y"]) for key in (0, 1)] == [(2, 0), (2, 0)]
         assert stage[2, "Goal.order"] == -1
@@ -67,7 +67,7 @@ def test_followers_read_what_their_leader_was_ordered() -> None:
     """The leader's order stands with what a follower knows of its leader; the leader itself follows nobody."""
     with Stage("aa") as stage:
         stage.give(Order(squad="a", text="go east"))
-        batch = stage.sim.stage.source.batch  # type: ignore[attr-defined]
+        batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
         leaders = [batch.snapshot(row).player for row in (0, 1)]
         assert (leaders[0], leaders[1].id, leaders[1].orders) == (None, 0, ("go east",))
 
@@ -78,7 +78,7 @@ def test_an_order_without_a_place_keeps_the_goal() -> None:
         stage.give(Order(squad="a", text="one", x=1, y=0))
         stage.give(Order(squad="a", text="two"))
         stage.give(Order(squad="a", text="one"))
-        assert stage.sim.stage.lore.texts.all == ("one", "two")
+        assert stage.sim.run_context.game.lore.texts.all == ("one", "two")
         assert (stage[0, "Goal.x"], stage[0, "Goal.order"]) == (1, 0)
 
 
@@ -86,7 +86,7 @@ def test_cells_change_before_anyone_looks() -> None:
     """A wall that falls lets agents see each other in the same tick."""
     with Stage("a#b") as stage:
         stage.give(SetCells(cell="floor", x=1, y=0))
-        assert stage.sim.stage.source.batch.enemy[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemy[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
 
 
 def test_newcomers_take_the_nearest_free_cells_in_order() -> None:
@@ -112,7 +112,7 @@ def test_a_removed_agent_is_gone_before_anyone_looks() -> None:
     """It is not seen, does not act, and its key is not given again."""
     with Stage("a.b") as stage:
         stage.give(Remove(agent=1))
-        assert stage.sim.stage.source.batch.enemy[0, 0] == -1  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemy[0, 0] == -1  # type: ignore[attr-defined]
         assert stage.sim.world.keys.tolist() == [0]
 
 
@@ -194,14 +194,14 @@ def test_an_order_to_a_squad_of_which_nobody_is_left_is_refused() -> None:
     with Stage("ab") as stage:
         report = stage.give(Remove(agent=0), Order(squad="a", text="come back"))
         assert report.refused[1] == "nobody is left of squad 'a'"
-        assert stage.sim.stage.lore.texts.all == ()
+        assert stage.sim.run_context.game.lore.texts.all == ()
 
 
 @covers(f"a run holds at most {TEXTS_MAX} different texts")
 def test_a_run_holds_a_bounded_number_of_texts() -> None:
     """An order with a text too many is refused; one with a known text is not."""
     with Stage("a") as stage:
-        stage.sim.stage.lore.texts.all = tuple(map(str, range(TEXTS_MAX)))
+        stage.sim.run_context.game.lore.texts.all = tuple(map(str, range(TEXTS_MAX)))
         report = stage.give(Order(squad="a", text="new"), Order(squad="a", text="7"))
         assert "at most" in report.refused[0]
         assert stage[0, "Goal.order"] == 7
@@ -210,7 +210,7 @@ def test_a_run_holds_a_bounded_number_of_texts() -> None:
 def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
     """Timed inputs come first, injected ones after them in the order they came, once each."""
     with Stage("aaa") as stage:
-        data: dict[str, Any] = stage.scenario.canonical()
+        data: dict[str, Any] = stage.flattened(scenario)
         data["inputs"] = [{"tick": 1, "input": {"kind": "remove", "agent": 0}}]
         scenario = flat(data)
     for timeline in (True, False):
@@ -360,7 +360,7 @@ def test_fortifying_makes_cover_of_floor_alone() -> None:
     """Walls stay walls, agents stay where they are, and the budget pays once."""
     with Stage("a.#.", "b...", director=DIRECTOR) as stage:
         stage.give(Fortify(rect=Rect(x=0, y=0, width=3, height=2)))
-        assert stage.sim.stage.grid.terrain.tolist() == [[1, 1, 2, 0], [1, 1, 1, 0]]
+        assert stage.sim.run_context.game.grid.terrain.tolist() == [[1, 1, 2, 0], [1, 1, 1, 0]]
         report = stage.give(Fortify(rect=Rect(x=3, y=0, width=1, height=1)))
         assert report.refused == {0: "the director has no terrain edits left"}
 
@@ -369,7 +369,7 @@ def test_a_wave_brings_agents_of_its_archetype() -> None:
     """They join the director's squad near the origin, with the archetype's values, and plan like everyone else."""
     data: dict[str, Any]
     with Stage("a....b", director=DIRECTOR) as stage:
-        data = stage.scenario.canonical()
+        data = stage.flattened(scenario)
     data["archetypes"]["brute"] = {"hp": 250, "sight": 3}
     data["archetypes"]["kit"]["hp"] = 20
     with Simulation(flat(data)) as simulation:
@@ -390,7 +390,7 @@ def test_a_collapse_walls_its_line_off() -> None:
     """Diagonal first, then straight; cover falls too; the budget pays once."""
     with Stage("a.....", "......", "b.....", director=DIRECTOR) as stage:
         stage.give(Collapse(a=Spot(x=5, y=0), b=Spot(x=2, y=1)))
-        assert stage.sim.stage.grid.terrain.tolist() == [[0, 0, 0, 0, 0, 2], [0, 0, 2, 2, 2, 0], [0] * 6]
+        assert stage.sim.run_context.game.grid.terrain.tolist() == [[0, 0, 0, 0, 0, 2], [0, 0, 2, 2, 2, 0], [0] * 6]
         report = stage.give(Collapse(a=Spot(x=1, y=0), b=Spot(x=1, y=0)))
         assert report.refused == {0: "the director has no traps left"}
 
@@ -425,17 +425,17 @@ def test_a_parameter_that_is_set_holds_from_this_tick_on() -> None:
         stage.tick(25)
         assert stage.asked == [(0, 0), (11, 0), (22, 0)]
         stage.sim.restore(before)
-        assert stage.sim.stage.parameters.planning.ttl_s == 60
+        assert stage.sim.run_context.game.parameters.planning.ttl_s == 60
 
 
 def test_every_parameter_can_be_set_within_the_bounds_of_its_key() -> None:
     """The names are keys of the scenario, which says what they may be."""
     with Stage("a") as stage:
         for name in NAMES:
-            value = stage.sim.stage.parameters[name]
+            value = stage.sim.run_context.game.parameters[name]
             assert stage.give(SetParameter(name=name, value=value)).refused == {}
             assert list(stage.give(SetParameter(name=name, value=-(2**31))).refused) == [0]
-            assert stage.sim.stage.parameters[name] == value
+            assert stage.sim.run_context.game.parameters[name] == value
 
 
 def test_a_bonus_on_hits_changes_them() -> None:
@@ -452,7 +452,7 @@ def test_a_bonus_on_hits_changes_them() -> None:
 
 def test_a_wave_is_armed_as_its_own_archetype() -> None:
     """Agents of a wave shoot as their archetype does, not as the squad that they join."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["archetypes"]["raw"] = {"accuracy": 100}
     data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}
     wave = {"kind": "spawn_wave", "archetype": "raw", "count": 1, "origin": {"x": 30, "y": 12}}
@@ -465,7 +465,7 @@ def test_a_wave_is_armed_as_its_own_archetype() -> None:
 @covers("agents of 'bowman' carry bow, their squad no weapon by name; send them to a squad armed alike")
 def test_a_wave_joins_a_squad_that_is_armed_alike() -> None:
     """The weapons in an agent's slots are its squad's; a wave that carries others is refused, and costs nothing."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["weapons"] = {"bow": {"reach": 9}}
     data["archetypes"]["bowman"] = {"weapons": ["bow"]}
     data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}

@@ -36,7 +36,7 @@ def test_low_spirits_walk_at_half_the_pace_but_the_broken_run() -> None:
             stage.plan(0, ("MoveTo", 9, 0))
             stage.tick(1)
             stage[0, "Morale.broken"] = broken
-            stage.sim.stage.parameters.set("morale.break_below", 25 if broken else 0)
+            stage.sim.run_context.game.parameters.set("morale.break_below", 25 if broken else 0)
             stage.tick(9)
             assert stage.at(0) == (cells, 0)
 

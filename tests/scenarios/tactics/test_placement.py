@@ -93,7 +93,7 @@ def test_scattered_things_stand_apart_and_keep_what_they_are(seed: int) -> None:
         {"count": 1, "area": _area(0, 0, 1, 1)},
         objects=[post], scattered=[{**BUSH, "count": 4, "area": _area(0, 0, 4, 2)}],
     )  # fmt: skip
-    things = place_things(small.map, _walls(small), seed)
+    things = place_things(small.settings.map, _walls(small), seed)
     assert [thing.kind for thing in things] == ["post", *["bush"] * 4]
     assert {thing.stock for thing in things[1:]} == {3}
     cells = [(thing.x, thing.y) for thing in things]

@@ -94,7 +94,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fails_with_a_wave(candidate: Candidate) -> int | None:
     """Fail in tick 10 where a wave comes and blue has somebody."""
-    blue = [team for team in candidate.scenario.teams if team.name == "blue"]
+    blue = [team for team in candidate.scenario.settings.teams if team.name == "blue"]
     wave = [timed for timed in candidate.scenario.inputs if timed.input.kind == "spawn_wave"]
     return 10 if blue and wave and candidate.ticks > 10 else None
 

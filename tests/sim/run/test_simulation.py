@@ -22,7 +22,6 @@ from sim.engine.digest import state_digest
 from sim.engine.world import System
 from sim.errors import WorldError
 from sim.run.scenario_file import Scenario, load
-from sim.run.schedule import SCHEDULE
 from sim.run.simulation import Simulation
 from tests.reference.stage import Stage
 

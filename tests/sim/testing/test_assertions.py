@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from scenarios.tactics.components import Health, Morale, Stamina
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
 from sim.engine.world import System, World
@@ -129,7 +129,7 @@ def test_what_is_wrong_with_a_system_is_said(system: type[System], sentence: str
 
 def planted(bug: str) -> Scenario:
     """Return a file's scenario with a planted bug."""
-    data = load(MUTANTS / "arena.toml").canonical()
+    data = flattened(load(MUTANTS / "arena.toml"))
     return flat({**data, "plugins": [f"{bug}.py"]})
 
 
@@ -144,7 +144,7 @@ def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:
 
 def test_plug_ins_that_are_no_files_stay_in_this_process() -> None:
     """Checks that need another process are left out instead of failing."""
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     plugins = [Plugin("mine.py", "", systems=(Fatigue,))]
     assert_deterministic(scenario, plugins=plugins, ticks=2, checks=["rerun", "hash seed"])
 
@@ -163,7 +163,7 @@ def test_shipped_scenarios_can_be_played(name: str) -> None:
 
 def test_an_input_without_effect_is_told() -> None:
     """The sentence has the tick, the input and the reason."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["inputs"] = [{"tick": 3, "input": {"kind": "remove", "agent": 7000}}]
     with pytest.raises(AssertionError, match=r"scenario 'skirmish', tick 3: input Remove\(.*7000\) has no effect: "):
         check_scenario(flat(data), ticks=5)
@@ -171,7 +171,7 @@ def test_an_input_without_effect_is_told() -> None:
 
 def test_a_tier_that_leaves_agents_to_the_emergency_tier_is_told() -> None:
     """The tiers that had no plan are named, with how many agents."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["planning"]["tiers"] = ["simplified_llm", "emergency"]
     with pytest.raises(AssertionError, match=r"tick 0: \d+ agents got no legal plan from simplified_llm"):
         check_scenario(flat(data), ticks=5)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ai.actions import CELLS_MAX
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
 from sim.cli.common import FAILED, OK, USAGE
 from sim.run.scenario_file import load
@@ -57,7 +57,7 @@ def test_a_bug_that_the_guard_sees_stops_the_rest(tmp_path: Path, capsys: pytest
 
 def test_a_map_without_room_for_bystanders_is_no_finding() -> None:
     """What cannot be run on a scenario is told as not run, with the reason."""
-    data = load(MUTANTS / "arena.toml").canonical()
+    data = flattened(load(MUTANTS / "arena.toml"))
     data["map"]["rows"] = ["." * 16] * CELLS_MAX
     (examined,) = examine(Case(flat(data), ticks=1), [bystanders.CHECK])
     assert examined.finding is None

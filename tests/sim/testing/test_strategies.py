@@ -129,4 +129,4 @@ def test_the_smallest_failing_values_read_like_examples() -> None:
     (fault,) = find(fault_scripts(), lambda drawn: any(each.outcome for each in drawn), settings=QUIET)
     assert (fault.outcome, fault.after, fault.wait_s, fault.text) == ("timeout", 0, 0.0, "")
     small = find(scenarios(), lambda drawn: len(drawn.teams) > 1, settings=QUIET)
-    assert (small.agents, small.map.width, small.map.height) == (2, 4, 4)
+    assert (small.agents, small.settings.map.width, small.settings.map.height) == (2, 4, 4)

@@ -83,8 +83,8 @@ class Arena(NamedTuple):
     @property
     def kind(self) -> type[Action]:
         """The kind under test."""
-        assert issubclass(self.spec.kind, Action)
-        return self.spec.kind
+        assert issubclass(self.spec.action, Action)
+        return self.spec.action
 
     @property
     def world(self) -> World:
@@ -164,7 +164,7 @@ def open_arena(
     """Open an arena: agents in all sorts of states, each with a plan of one step."""
     scenario = _scenario(number)
     order = np.arange(scenario.agents)[::-1] if births_reversed else None
-    named = registry.with_names(Gear(scenario.settings, 1).names)
+    named = registry.with_tables(Gear(scenario.settings, 1).names)
     scenario.domain.registry = lambda _more=(): named  # type: ignore[method-assign,assignment] # only the verbs under test
     with Simulation(scenario, source=_NoPlans(), order=order) as simulation:
         # With its names bound, a registry's specs say which there are.
