@@ -147,7 +147,7 @@ def _number(leaf: Number) -> st.SearchStrategy[Any]:
     return st.integers(round(low * steps), round(high * steps)).map(lambda stored: stored / steps)
 
 
-# -- steps and plans ----------------------------------------------------------------------------------------------------
+# -- steps and plans --------------------------------------------------------------------------------------------------
 
 
 def steps(registry: ToolRegistry) -> st.SearchStrategy[Action]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from sim.engine.columns import Component, boolean, column, i8, i16, i32, i64
-    from sim.engine.world import System
+    from sim.engine.system import System
     from sim.replay.verify import verify
     from sim.run.actions import Action, Turn
     from sim.run.channels import Channel, Each, First, Sum, Union
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PLACES: Final = {
     "sim.engine.columns": ("Component", "boolean", "column", "i8", "i16", "i32", "i64"),
-    "sim.engine.world": ("System",),
+    "sim.engine.system": ("System",),
     "sim.replay.verify": ("verify",),
     "sim.run.actions": ("Action", "Turn"),
     "sim.run.channels": ("Channel", "Each", "First", "Sum", "Union"),

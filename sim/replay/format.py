@@ -278,7 +278,17 @@ Runs = Annotated[str, AfterValidator(_checked_runs)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 KeyText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")]
 OutcomeName = Literal[
-    "ok", "refused", "missing", "invalid", "timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable"
+    "ok",
+    "refused",
+    "missing",
+    "invalid",
+    "timeout",
+    "transport",
+    "rate_limited",
+    "breaker_open",
+    "cut",
+    "unavailable",
+    "fault",
 ]
 assert set(get_args(OutcomeName)) == {outcome.label for outcome in Outcome}
 

@@ -25,6 +25,7 @@ from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import BatchPlans, Outcome, PlanBatch
+from sim.engine.declaration import first_difference
 from sim.errors import ReplayError, ScenarioError, Unsupported
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
 from sim.replay.keyframes import keyframe_of
@@ -286,20 +287,25 @@ def objection(header: Header, again: Header) -> str | None:
     """Say why nothing can be proven here about a run with this header, or None."""
     if header.minor > again.minor:
         return f"the format is of a newer minor version, {header.minor}, than is known here ({again.minor})"
-    if header.registry != again.registry:
-        before = [] if header.registry is None else header.registry.kinds
-        now = [] if again.registry is None else again.registry.kinds
+    before = [] if header.registry is None else header.registry.kinds
+    now = [] if again.registry is None else again.registry.kinds
+    if before != now:
         changed = [f"without {name}" for name in before if name not in now]
         changed += [f"with {name}" for name in now if name not in before]
-        return f"the action kinds here are not those of the recording: {', '.join(changed) or 'their shapes changed'}"
+        return f"the verbs here are not those of the recording: {', '.join(changed)}"
     for name in ("domain", "tiers", "components", "columns"):
-        then, now = getattr(header, name), getattr(again, name)
-        if then != now:
-            return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
+        then, here = getattr(header, name), getattr(again, name)
+        if then != here:
+            return f"what runs here is not what was recorded: the {name} are {_difference(then, here)}"
+    world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    if world is not None:
+        return f"what runs here is declared otherwise than what was recorded: {world}"
     for name in sorted(header.declarations.keys() | again.declarations.keys()):
         difference = first_change(header.declarations.get(name), again.declarations.get(name), name)
         if difference is not None:
             return f"what runs here is declared otherwise than what was recorded: {difference}"
+    if header.registry != again.registry:
+        return "the verbs here are not those of the recording: which of them are offered, or the idle step, has changed"
     if header.domain == "exact" and header.env != again.env:
         changed = sorted(
             name for name in header.env.keys() | again.env.keys() if header.env.get(name) != again.env.get(name)

@@ -133,8 +133,11 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
 
     Two runs can only be compared where these are equal.
     """
+    observation, registry = simulation.domain.observation, simulation.registry
     return {
-        "components": list(simulation.world.declaration),
+        "world": simulation.world.declaration,
+        "observation": None if observation is None else observation.layout.declaration,
+        "actions": None if registry is None else registry.declaration,
         "inputs": {each.kind: each.model_json_schema() for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
     }

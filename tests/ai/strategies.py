@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from ai.plan import PlanBatch
+from ai.plans import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field

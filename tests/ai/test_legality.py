@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from ai.plan import PlanBatch, Refusal
+from ai.plans import PlanBatch, Refusal
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st

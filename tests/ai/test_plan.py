@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ai.plan import (
+from ai.plans import (
     NO_TIER,
     Attempts,
     BatchPlans,

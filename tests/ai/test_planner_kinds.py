@@ -7,9 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 from ai.facts import FACTS, bits, facts_of
-from ai.fallback import FallbackOrchestrator, drive
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.operators import Operator, operators
-from ai.plan import Outcome
+from ai.plans import Outcome
 from ai.snapshot import SharedMap, SnapshotBatch
 from hypothesis import given
 from hypothesis import strategies as st

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from ai.fallback import FallbackOrchestrator
+from ai.orchestrator import FallbackOrchestrator
 
 from ai.clients.llama_server import LlamaServerClient
 from ai.probe import probe

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai.fallback import FallbackOrchestrator, drive
-from ai.plan import Outcome, PlanBatch
+from ai.orchestrator import FallbackOrchestrator, drive
+from ai.plans import Outcome, PlanBatch
 from ai.snapshot import SnapshotBatch
 
 from ai.actions import ActionStep, ToolRegistry

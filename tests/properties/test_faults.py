@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from ai.fallback import FallbackOrchestrator
-from ai.plan import FallbackResult, Outcome, PlanBatch
+from ai.orchestrator import FallbackOrchestrator
+from ai.plans import FallbackResult, Outcome, PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
-from ai.fallback import drive
+from ai.orchestrator import drive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

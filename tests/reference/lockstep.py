@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ai.plan import BatchPlans, PlanBatch
+from ai.plans import BatchPlans, PlanBatch
 from ai.snapshot import SnapshotBatch
 
 from ai.actions import EncodedStep, ToolRegistry

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
-from ai.plan import Refusal
+from ai.plans import Refusal
 
 from ai import legality
 from scenarios.tactics import director, parameters

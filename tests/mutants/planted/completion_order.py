@@ -6,7 +6,7 @@ import asyncio
 import json
 
 import numpy as np
-from ai.plan import Outcome, PlanBatch
+from ai.plans import Outcome, PlanBatch
 from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry

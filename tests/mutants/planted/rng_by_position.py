@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from ai.plan import Outcome, PlanBatch
+from ai.plans import Outcome, PlanBatch
 from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai.plan import Attempts, BatchPlans, Outcome, PlanBatch
+from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
 
 from ai.clients.scripted import ScriptedClient
 from sim.errors import ReplayError

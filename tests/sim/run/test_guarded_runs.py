@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import pytest
-from ai.fallback import FallbackOrchestrator, drive
+from ai.orchestrator import FallbackOrchestrator, drive
 
 import ai.planners.heuristic
 from ai.guard import NondeterminismError, escape, everything, take_escapes
@@ -20,7 +20,8 @@ from scenarios.tactics.actions.base import (
 )
 from scenarios.tactics.inputs import Act, Control
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.actions import Args, Codes, Rows
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import available, load

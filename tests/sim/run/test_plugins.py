@@ -11,7 +11,7 @@ from ai.errors import ContractError
 from scenarios.tactics.domain import schedule
 from sim.cli import invoke
 from sim.cli.common import INCONCLUSIVE, OK, USAGE
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.errors import ScenarioError
 from sim.replay import read, verify
 from sim.run.plugins import from_file, load_plugins
@@ -25,11 +25,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ai.plan import Outcome, PlanBatch
+from ai.plans import Outcome, PlanBatch
 from ai.planners.base import TierPlans
 from scenarios.tactics.actions.base import Action, Refused, first_of
 from sim.engine.columns import Component, column, i16
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 
 
 class Water(Component):
