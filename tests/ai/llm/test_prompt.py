@@ -217,9 +217,8 @@ def test_the_version_of_a_prompt_follows_its_wording() -> None:
     assert version.startswith(f"{PROMPT_VERSION}-")
     assert request.take(slice(0, 1)).version == version
     others = [
-        PromptRequest(BATCH, MARKET, detail=Detail.FULL),
         PromptRequest(BATCH, MARKET.first_tier),
         PromptRequest(BATCH, ToolRegistry([Sleep], idle=Sleep(1), prompt=PromptText("You plan."))),
         PromptRequest(foragers(forager()), MARKET),
     ]
-    assert len({version, *(other.version for other in others)}) == 5
+    assert len({version, *(other.version for other in others)}) == 4
