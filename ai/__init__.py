@@ -19,10 +19,10 @@ from ai.actions import (
     several,
     words,
 )
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest
 from ai.errors import AIError, ClientError, ContractError, ParseError, PlannerError
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.llm.tiers import FullLlm, SimplifiedLlm
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest
 from ai.metrics import FallbackMetrics
 from ai.observation import AgentId, Cell, Entry, Id, Observation, ObservationBatch, fact
 from ai.orchestrator import FallbackOrchestrator

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry
-from ai.clients.base import LlmClient
 from ai.errors import ClientError, ContractError, PlannerError
 from ai.guard import NondeterminismError, foreign, is_ours, unwatched, watched
 from ai.legality import explained, refusals
+from ai.llm_types import LlmClient
 from ai.metrics import FallbackMetrics
 from ai.observation import AgentId, Keys, Observation, ObservationBatch, Rows, observed_by
 from ai.planners.base import OnPlan, PlanCall, Planner, TierPlans

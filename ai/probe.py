@@ -12,8 +12,8 @@ import json
 from dataclasses import replace
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from ai.clients.base import SCHEMA, Endpoint, LlmChunk, LlmClient, LlmRequest, Message
 from ai.errors import ClientError
+from ai.llm_types import SCHEMA, Endpoint, LlmChunk, LlmClient, LlmRequest, Message
 
 LOOK_S: Final = 10.0
 """Longest time that a server may take to tell about itself, for each question, seconds."""

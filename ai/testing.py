@@ -15,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import Action, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolRegistry, ToolSpec
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.errors import ParseError, PlannerError
 from ai.legality import refusals
 from ai.llm.encodings import NAMED, encoding_of
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.observation import Observation, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import Outcome, PlanBatch, Refusal
@@ -263,7 +263,7 @@ def _same(one: PlanBatch, other: PlanBatch) -> bool:
 
 
 def check_client(client: LlmClient) -> None:
-    """Check that a client keeps the rules of `ai.clients.base`, with a few small requests.
+    """Check that a client keeps the rules of `ai.llm_types`, with a few small requests.
 
     It is read to its end, read to its end again, and left in the middle: by closing its stream, and by an exception.
     Call it where no event loop runs.

@@ -18,15 +18,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-from ai.orchestrator import FallbackOrchestrator
 from ai.snapshot import SnapshotBatch
 
 from ai.clients import client_from_spec
-from ai.clients.base import LlmClient, LlmRequest, Message
 from ai.clients.resilience import ResilientClient
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.llm.prompt import PromptRequest, slots_of
 from ai.llm.tiers import SimplifiedLlm
+from ai.llm_types import LlmClient, LlmRequest, Message
+from ai.orchestrator import FallbackOrchestrator
 from ai.planners.base import OnPlan
 from ai.probe import probe
 from scenarios.tactics.actions import default_registry

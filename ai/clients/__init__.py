@@ -1,10 +1,10 @@
-"""Language-model clients: one file a client, `base` with the interface of all, and files that clients share.
+"""Language-model clients: one file a client, and files that clients share. `ai.llm_types` has the interface of all.
 
 A client that a command line can name is one file here (or a module named under the entry point group
 `tickweave.clients`) with two names: `SCHEME`, what stands before the colon of a spec, and
 `from_spec(rest: str) -> LlmClient`, which reads what stands after it. Files without either are shared parts:
 `http` (the only one that knows httpx), `chat`, `reply`, `sse`, `thinking`, `refusals`, `redaction`, `resilience`,
-`process` and `supervise`.
+`scripts`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from ai.clients.base import LlmClient
 from ai.entries import installed
 from ai.errors import ContractError
+from ai.llm_types import LlmClient
 
-ENTRY_POINTS: Final = "tickweave.clients"
-"""Entry point group under which other packages name client modules."""
+ENTRY_POINTS: Final = "tickweave.clients"  # entry point group under which other packages name client modules
 
 Factory = Callable[[str], LlmClient]
 

@@ -23,20 +23,18 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from ai.clients.base import CALL_S, SCHEMA, SILENCE_MIN_S, Endpoint, LlmChunk, LlmRequest
 from ai.clients.http import Answer, Http
 from ai.clients.refusals import RefusedError
 from ai.clients.reply import Reply, ReplyReader
 from ai.errors import ClientError
+from ai.llm_types import CALL_S, SCHEMA, SILENCE_MIN_S, Endpoint, LlmChunk, LlmRequest
 
 FINISH_S: Final = 1.0
 """Longest silence after a server has said how the reply ended, seconds: usage may still come, or nothing at all."""
 THOUGHT_TOKENS: Final = (1024, 4096, 8192)
 """Tokens added to the limit of a reply for thoughts, more each time that they used the limit up."""
-DOUBTS_MAX: Final = 3
-"""Refusals without words after which a part that once was taken is left out for good."""
-LIMITS: Final = "limits in schemas"
-"""The numbers in a schema that bound sizes and values, as a part of a call."""
+DOUBTS_MAX: Final = 3  # refusals without words after which a part that once was taken is left out for good
+LIMITS: Final = "limits in schemas"  # the numbers in a schema that bound sizes and values, as a part of a call
 LIMIT_WORDS: Final = frozenset({
     "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     "multipleOf", "minProperties", "maxProperties", "uniqueItems", "pattern", "format",
@@ -55,6 +53,8 @@ class ChatClient(ABC):
 
     label: str
     endpoint: Endpoint | None = None
+    takes_grammar = False
+    """Whether this kind of server takes a grammar at all."""
 
     def __init__(self, http: Http, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.label = http.label
@@ -73,11 +73,6 @@ class ChatClient(ABC):
     async def aclose(self) -> None:
         """Close what is open; a later call opens it again."""
         await self._http.aclose()
-
-    @property
-    def takes_grammar(self) -> bool:
-        """Say whether this kind of server takes a grammar at all."""
-        return False
 
     @property
     @abstractmethod
@@ -102,26 +97,27 @@ class ChatClient(ABC):
         if request.grammar is not None and not self.takes_grammar:
             raise ClientError(f"{self.label}: the server takes no grammar; use another encoding", outcome="unavailable")
         call_s = CALL_S if request.left_s is None else max(request.left_s, SILENCE_MIN_S)
-        ends = asyncio.get_running_loop().time() + call_s
+        silence_s, ends = min(request.timeout_s, call_s), asyncio.get_running_loop().time() + call_s
         trial: dict[str, bool] = {}  # parts left out in this call alone, and whether the server named them
         spent: Counter[str] = Counter()
         refused: RefusedError | None = None
         loaded = False
         while True:
-            left_out = self.left_out | trial.keys()
-            secret, inside = self._http.key(), self._unopened
-            reader = self.reader(Reply(request, secret=secret, inside=inside, clock=self._clock), secret)
+            secret, left_out = self._http.key(), self.left_out | trial.keys()
+            reply = Reply(request, secret=secret, inside=self._unopened, clock=self._clock)
+            reader = self.reader(reply, secret)
             asked = replace(request, tokens_max=request.tokens_max + self._thought_tokens)
+            body = self.body(asked, left_out)
             try:
-                async with self._http.stream(
-                    self._path, self.body(asked, left_out), silence_s=min(request.timeout_s, call_s), ends=ends
-                ) as answer:
+                async with self._http.stream(self._path, body, silence_s=silence_s, ends=ends) as answer:
                     async for data in _read(answer, reader):
                         yield reader.feed(data)
                     last = reader.close()
                     await answer.settle()
             except RefusedError as error:
-                if error.failed_text and not reader.reply.answered:
+                if reply.answered or reply.thought:
+                    raise
+                if error.failed_text:
                     # The server has judged the model's text. It is read like any other reply.
                     yield LlmChunk(error.failed_text)
                     yield LlmChunk(finish="stop", unconstrained=True)
@@ -132,20 +128,21 @@ class ChatClient(ABC):
                 refused = error
                 trial.update(suspects)
                 continue
-            reply = reader.reply
-            self._unopened = reply.unopened
+            self._unopened = reply.thoughts.unopened
             self._learn(asked, trial)
-            if last.finish == "length" and reply.thought and self._makes_room() and not reply.answered:
-                spent.update(last.usage or {})
-                continue
-            if last.finish in ("load", "unload") and not reply.answered and not loaded:
-                loaded = True  # the model has only been loaded; the next call answers
-                continue
-            if last.finish == "length" and reply.thought and not reply.answered:
-                message = f"{self.label}: thinking used up the {asked.tokens_max} tokens of the reply"
-                raise ClientError(message, outcome="invalid")
-            yield replace(last, usage=dict(spent + Counter(last.usage))) if spent and last.usage else last
-            return
+            if last.finish == "length" and reply.thought:
+                more = self._makes_room()
+                if not reply.answered and not more:
+                    message = f"{self.label}: thinking used up the {asked.tokens_max} tokens of the reply"
+                    raise ClientError(message, outcome="invalid")
+            else:
+                # A model that was only loaded answers the next call.
+                more = last.finish in ("load", "unload") and not loaded
+                loaded |= more
+            if reply.answered or not more:
+                yield replace(last, usage=dict(spent + Counter(last.usage))) if spent and last.usage else last
+                return
+            spent.update(last.usage or {})
 
     def _makes_room(self) -> bool:
         """Add room for thoughts to the limit of replies; says whether there is more now."""
@@ -178,13 +175,9 @@ class ChatClient(ABC):
     def _learn(self, request: LlmRequest, trial: Mapping[str, bool]) -> None:
         """Remember what the call that succeeded was made without."""
         self._doubts.update(name for name, named in trial.items() if not named)
-        found = {
-            name
-            for name, named in trial.items()
-            if named or name not in self._taken or self._doubts[name] >= DOUBTS_MAX
-        }
-        if SCHEMA in found:
-            found.discard(LIMITS)
+        known = self._taken - {name for name, times in self._doubts.items() if times >= DOUBTS_MAX}
+        found = {name for name, named in trial.items() if named or name not in known}
+        found -= {LIMITS} if SCHEMA in found else set()
         self._taken |= self.parts(request) - self.left_out - trial.keys()
         if found - self.left_out:
             log.warning("%s: the server refuses %s; calls are made without", self.label, ", ".join(sorted(found)))

@@ -21,37 +21,27 @@ import math
 import os
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-import httpcore
 import httpx
 
 from ai.clients.redaction import shown
 from ai.clients.refusals import ERROR_BYTES_MAX, refusal
 from ai.errors import ClientError, ContractError
 
-CONNECT_S: Final = 5.0
-"""Longest wait for a connection, seconds."""
+CONNECT_S: Final = 5.0  # longest wait for a connection, seconds
 KEEP_S: Final = 3.0
 """How long an idle connection is kept, seconds; uvicorn, Node and llama-server close theirs after five."""
 DRAIN_S: Final = 0.05
 """How long the end of a body may take after the end of its reply for the connection to be kept, seconds."""
-ANSWER_BYTES_MAX: Final = 4 * 2**20
-"""Bytes of an answer that is not streamed."""
+ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 """The environment variable whose key takes precedence over the one of a kind of server."""
-
-_NO_CONNECTION: Final = "no connection; is the server running at that URL?"
-_HUNG_UP: Final = "the server hung up before it answered"
-_BROKEN: Final = "the connection broke in the middle of the answer"
-_LATE: Final = "no answer within the time allowed"
-_UNTRUSTED: Final = "the server's certificate is not trusted ({}); SSL_CERT_FILE may name a file with its authority"
-_NO_TLS: Final = "the server does not speak TLS here ({}); try a URL with http://"
 
 _ENDS: ContextVar[float] = ContextVar("ends", default=math.inf)
 """The loop's time at which the running call must be over."""
@@ -61,8 +51,7 @@ log = logging.getLogger(__name__)
 class Http:
     """Calls the server at `url`; `label` begins each error, `hint` is added where no connection comes about.
 
-    The key is read from the first of the environment variables `key_names` that is set, at each call; it is kept
-    nowhere and shown nowhere.
+    The key is read at each call from the first of the environment variables `key_names` that is set, and kept nowhere.
     """
 
     def __init__(self, label: str, url: str, *, key_names: tuple[str, ...] = (), hint: str = "") -> None:
@@ -78,14 +67,13 @@ class Http:
         Raises:
             ClientError: no header can carry it; the message names the variable.
         """
-        for name in self.key_names:
-            key = os.environ.get(name, "").strip()
-            if key and (not key.isascii() or not key.isprintable() or " " in key):
-                message = f"{self.label}: the key in the environment variable {name} holds characters no key has"
-                raise ClientError(message, outcome="unavailable")
-            if key:
-                return key
-        return None
+        name, key = next(
+            ((name, key) for name in self.key_names if (key := os.environ.get(name, "").strip())), ("", "")
+        )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            message = f"{self.label}: the key in the environment variable {name} holds characters no key has"
+            raise ClientError(message, outcome="unavailable")
+        return key or None
 
     @asynccontextmanager
     async def stream(
@@ -98,14 +86,12 @@ class Http:
         Raises:
             ClientError: no connection, silence, a broken connection, or an answer that is not a 200 (`RefusedError`).
         """
-        try:
+        with self._named():
             answer = await self._answered("POST", path, body, silence_s, ends)
             try:
                 yield answer
             finally:
                 await answer.aclose()
-        except ClientError as error:
-            raise self._named(error) from None
 
     async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, total_s: float) -> Any:
         """Return the JSON of a small answer.
@@ -113,7 +99,7 @@ class Http:
         Raises:
             ClientError: as `stream`; with status 200 where the answer is not JSON.
         """
-        try:
+        with self._named():
             answer = await self._answered(method, path, body, total_s, _now() + total_s)
             try:
                 return json.loads(await answer.whole(ANSWER_BYTES_MAX))
@@ -121,20 +107,21 @@ class Http:
                 raise ClientError("the answer is no JSON; is this the server's URL?", status=answer.status) from None
             finally:
                 await answer.aclose()
-        except ClientError as error:
-            raise self._named(error) from None
 
     async def aclose(self) -> None:
         """Close what is open; a later call opens it again, on whichever loop it runs."""
         session, self._session = self._session, None
         if session is not None and session.loop is asyncio.get_running_loop():
-            await session.aclose()
+            await session.guard.aclose()
 
-    def _named(self, error: ClientError) -> ClientError:
-        message = str(error)
-        if not message.startswith(self.label):
-            error.args = (f"{self.label}: {message}",)
-        return error
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            if not str(error).startswith(self.label):
+                error.args = (f"{self.label}: {error}",)
+            raise
 
     async def _answered(
         self, method: str, path: str, body: Mapping[str, Any] | None, silence_s: float, ends: float
@@ -148,54 +135,44 @@ class Http:
             content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        timeout = httpx.Timeout(silence_s, connect=min(CONNECT_S, silence_s))
+        timeout = httpx.Timeout(silence_s, connect=min(CONNECT_S, silence_s)).as_dict()
         with _told():
             request = httpx.Request(
-                method, self.url + path, headers=headers, content=content, extensions={"timeout": timeout.as_dict()}
+                method, self.url + path, headers=headers, content=content, extensions={"timeout": timeout}
             )
         answer = await self._sent(request, ends)
         if httpx.codes.is_success(answer.status):
             return answer
         try:
-            body_bytes = await answer.whole(ERROR_BYTES_MAX)
-            location = answer.header("location")
-            raise refusal(
-                answer.status,
-                body_bytes,
-                key=key,
-                variable=self.key_names[-1] if self.key_names else SHARED_KEY,
-                retry_after=answer.header("retry-after"),
-                location=str(httpx.URL(self.url + path).join(location)) if location else None,
-            )
-        except httpx.InvalidURL:
-            raise ClientError(f"HTTP {answer.status}: it redirects to no URL", status=answer.status) from None
+            variable = self.key_names[-1] if self.key_names else SHARED_KEY
+            said = await answer.whole(ERROR_BYTES_MAX)
+            raise refusal(answer.status, said, key=key, variable=variable, headers=answer.headers)
         finally:
             await answer.aclose()
 
     async def _sent(self, request: httpx.Request, ends: float) -> Answer:
-        session = await self._opened()
+        loop = asyncio.get_running_loop()
+        session = self._session
+        if session is None or session.loop is not loop:
+            session = self._session = _Session(loop, self.url)
+        if not session.entered:
+            session.entered = True
+            await anext(session.guard)
         token = _ENDS.set(ends)
         try:
             with _told(self._hint or session.hint):
                 try:
                     return Answer(await session.kept.send(request, stream=True), ends)
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
-                    if not _hung_up(error):
+                    if not _is_hang_up(error):
                         raise
                     log.debug("%s: the connection closed before an answer; one more try", self.label)
                 return Answer(await session.fresh.send(request, stream=True), ends)
         except httpx.PoolTimeout:
             self._session = None  # its places are lost: the next call gets a new client
-            raise ClientError(_LATE, outcome="timeout") from None
+            raise _late() from None
         finally:
             _ENDS.reset(token)
-
-    async def _opened(self) -> _Session:
-        loop = asyncio.get_running_loop()
-        if self._session is None or self._session.loop is not loop:
-            self._session = _Session(loop, self.url)
-        await self._session.enter()
-        return self._session
 
 
 class Answer:
@@ -203,14 +180,10 @@ class Answer:
 
     def __init__(self, response: httpx.Response, ends: float) -> None:
         self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._ends = ends
         self._pieces: AsyncGenerator[bytes] = response.aiter_bytes()  # type: ignore[assignment] # it is a generator
-
-    def header(self, name: str) -> str | None:
-        """Return a header's value, None without one."""
-        value: str | None = self._response.headers.get(name)
-        return value
 
     async def read(self, within_s: float = math.inf) -> bytes | None:
         """Return what comes next of the body, unpacked, no later than `within_s` seconds from now; None after its end.
@@ -228,7 +201,7 @@ class Answer:
                 except httpx.RemoteProtocolError:
                     return None
                 except httpx.ReadError:
-                    raise ClientError(_BROKEN) from None
+                    raise ClientError("the connection broke in the middle of the answer") from None
         finally:
             _ENDS.reset(token)
 
@@ -253,30 +226,24 @@ class Answer:
 
 
 class _Session:
-    """The clients of one event loop: one that keeps connections, and one whose every connection is new."""
+    """The clients of one event loop: one that keeps connections, and one whose every connection is new.
+
+    Once entered, the clients end with the loop: it closes the generator that holds them.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
         self.loop = loop
         with _told():
-            tls, proxy = _tls(url), _proxy_of(url)
-            self.hint = f" Calls go through the proxy that {proxy.variable} names" if proxy is not None else ""
+            tls, (proxy, variable) = _tls(url), _proxy_of(url)
+            self.hint = f" Calls go through the proxy that {variable} names" if proxy else ""
             self.kept, self.fresh = (
-                httpx.AsyncClient(transport=_transport(tls, proxy, keep), trust_env=False) for keep in (True, False)
+                httpx.AsyncClient(transport=_transport(tls, proxy, variable, keep), trust_env=False)
+                for keep in (None, 0)
             )
-        self._entered = False
-        self._guard = self._ends_with_loop()
+        self.guard = self._held()
+        self.entered = False
 
-    async def enter(self) -> None:
-        """Leave the clients with the loop, which closes them at its end."""
-        if not self._entered:
-            self._entered = True
-            await anext(self._guard)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._guard.aclose()
-
-    async def _ends_with_loop(self) -> AsyncGenerator[None]:
+    async def _held(self) -> AsyncGenerator[None]:
         try:
             yield
         finally:
@@ -284,51 +251,31 @@ class _Session:
             await self.fresh.aclose()
 
 
-class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects as the library does, with no more time for each step than the running call has left."""
+class _Bounded:
+    """The library's network, or a connection of it, with no more time for each step than the running call has left."""
 
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's interface
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.connect_tcp(host, port, _left(timeout), local_address, socket_options))
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-
-class _Stream(httpcore.AsyncNetworkStream):
-    """A connection whose every step ends with the running call."""
-
-    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, inner: Any) -> None:
         self._inner = inner
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        return await self._inner.read(max_bytes, _left(timeout))
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        await self._inner.write(buffer, _left(timeout))
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> _Bounded:  # noqa: ASYNC109
+        return _Bounded(await self._inner.connect_tcp(host, port, timeout=_left(timeout), **more))
 
     async def start_tls(
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
-        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+    ) -> _Bounded:
+        return _Bounded(await self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
 
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return await self._inner.read(max_bytes, _left(timeout))  # type: ignore[no-any-return] # the library's stream
+
+    async def write(self, data: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._inner.write(data, _left(timeout))
 
 
 def _now() -> float:
@@ -340,46 +287,37 @@ def _left(timeout: float | None) -> float:
     return left if timeout is None else min(timeout, left)
 
 
-def _transport(tls: ssl.SSLContext, proxy: _Proxy | None, keep: bool) -> httpx.AsyncHTTPTransport:  # noqa: FBT001
+def _transport(tls: ssl.SSLContext, proxy: str | None, variable: str, keep: int | None) -> httpx.AsyncHTTPTransport:
     """Return a transport without a limit of connections, which a lost place in the pool could use up."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None if keep else 0, keepalive_expiry=KEEP_S)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=keep, keepalive_expiry=KEEP_S)
     try:
-        transport = httpx.AsyncHTTPTransport(
-            verify=tls, limits=limits, trust_env=False, proxy=None if proxy is None else proxy.url
-        )
+        transport = httpx.AsyncHTTPTransport(verify=tls, limits=limits, trust_env=False, proxy=proxy)
     except ImportError:
-        assert proxy is not None
-        message = f"{proxy.variable} names a SOCKS proxy, for which a package is missing: pip install 'httpx[socks]'"
+        message = f"{variable} names a SOCKS proxy, for which a package is missing: pip install 'httpx[socks]'"
         raise ClientError(f"{message}; or list the server's host in NO_PROXY", outcome="unavailable") from None
     except (ValueError, httpx.InvalidURL):
-        if proxy is None:
-            raise
-        message = f"the environment variable {proxy.variable} names no usable proxy; write http://HOST:PORT"
+        message = f"the environment variable {variable} names no usable proxy; write http://HOST:PORT"
         raise ClientError(message, outcome="unavailable") from None
     # The library takes a backend for its pool, but offers no argument for it one level up.
-    transport._pool._network_backend = _Backend()  # noqa: SLF001
+    pool: Any = transport._pool  # noqa: SLF001
+    pool._network_backend = _Bounded(pool._network_backend)  # noqa: SLF001
     return transport
 
 
-class _Proxy:
-    """A proxy's URL, and the environment variable that names it."""
+def _proxy_of(url: str) -> tuple[str | None, str]:
+    """Return the proxy in front of the server, None for none, and the environment variable that names it.
 
-    def __init__(self, url: str, scheme: str) -> None:
-        url = url.strip()
-        url = url if "://" in url else f"http://{url}"
-        self.url = re.sub(r"^socks://", "socks5://", url, flags=re.IGNORECASE)  # as GNOME writes it
-        names = f"{scheme}_proxy".upper(), f"{scheme}_proxy"
-        self.variable = next((name for name in names if os.environ.get(name)), names[0])
-
-
-def _proxy_of(url: str) -> _Proxy | None:
-    """Return the proxy in front of the server; a proxy is for the network, not for a server on this machine."""
+    A proxy is for the network, not for a server on this machine.
+    """
     parts = urlsplit(url)
     host, proxies = parts.hostname or "", getproxies()
     scheme = parts.scheme if proxies.get(parts.scheme) else "all"
     if not proxies.get(scheme) or _local(host) or _excepted(host, proxies.get("no", "")):
-        return None
-    return _Proxy(proxies[scheme], scheme)
+        return None, ""
+    proxy = proxies[scheme].strip()
+    proxy = re.sub(r"^socks://", "socks5://", proxy, flags=re.IGNORECASE)  # as GNOME writes it
+    variable = f"{scheme}_proxy" if os.environ.get(f"{scheme}_proxy") else f"{scheme}_proxy".upper()
+    return proxy if "://" in proxy else f"http://{proxy}", variable
 
 
 def _excepted(host: str, rules: str) -> bool:
@@ -414,48 +352,51 @@ def _tls(url: str) -> ssl.SSLContext:
         raise ClientError(message, outcome="unavailable") from None
 
 
-def _hung_up(error: httpx.HTTPError) -> bool:
-    """Say whether a connection was closed before any byte of an answer: what a protocol error says else is its own."""
+def _is_hang_up(error: Exception) -> bool:
+    """Say whether a connection was closed before any byte of an answer; other errors of the protocol have reasons."""
     return not isinstance(error, httpx.RemoteProtocolError) or "disconnected" in str(error)
+
+
+def _late() -> ClientError:
+    return ClientError("no answer within the time allowed", outcome="timeout")
 
 
 @contextmanager
 def _told(hint: str = "") -> Iterator[None]:
-    """Turn the library's faults into ours, without its own text: that may name the host."""
+    """Turn the library's faults into ours, without its own text where that may name the host."""
     try:
         yield
     except (httpx.PoolTimeout, ClientError):
         raise
     except httpx.TimeoutException:
-        raise ClientError(_LATE, outcome="timeout") from None
+        raise _late() from None
     except httpx.ProxyError as error:
         raise ClientError(f"the proxy refuses: {shown(str(error), None)}") from None
     except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
-        raise _broken(error) from None
+        reason = "the server hung up before it answered"
+        raise ClientError(
+            reason if _is_hang_up(error) else f"the answer is not HTTP: {shown(str(error), None)}"
+        ) from None
     except httpx.DecodingError:
         raise ClientError("the answer is packed in a form that cannot be read") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
         raise ClientError("no host can have this name", outcome="unavailable") from None
     except (httpx.HTTPError, OSError) as error:
-        raise ClientError(_unconnected(error, hint)) from None
+        raise ClientError(_unconnected(error) or f"no connection; is the server running at that URL?{hint}") from None
 
 
-def _broken(error: httpx.HTTPError) -> ClientError:
-    if isinstance(error, httpx.RemoteProtocolError) and not _hung_up(error):
-        return ClientError(f"the answer is not HTTP: {shown(str(error), None)}")
-    return ClientError(_HUNG_UP)
-
-
-def _unconnected(error: BaseException, hint: str) -> str:
-    """Say why no connection came about; the reason stands at the end of a chain of causes."""
+def _unconnected(error: BaseException) -> str | None:
+    """Say what is wrong with TLS, the reason at the end of a chain of causes; None where it is something else."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return _UNTRUSTED.format(shown(cause.verify_message, None))
+            told = f"the server's certificate is not trusted ({shown(cause.verify_message, None)})"
+            return f"{told}; SSL_CERT_FILE may name a file with its authority"
         if isinstance(cause, ssl.SSLError):
-            return _NO_TLS.format((cause.reason or "no reason").replace("_", " ").lower())
+            reason = (cause.reason or "no reason").replace("_", " ").lower()
+            return f"the server does not speak TLS here ({reason}); try a URL with http://"
         cause = cause.__cause__ or cause.__context__
-    return _NO_CONNECTION + hint
+    return None
 
 
 def checked_url(url: str, scheme: str) -> str:
@@ -470,11 +411,10 @@ def checked_url(url: str, scheme: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise ContractError(f"the URL of an {scheme}: model must start with http:// or https:// and name a host")
+        raise _no_url(scheme)
     if parts.username is not None or parts.query or parts.fragment:
-        raise ContractError(
-            f"the URL of an {scheme}: model takes no user, key, query or fragment; keys come from the environment"
-        )
+        told = "takes no user, key, query or fragment; keys come from the environment"
+        raise ContractError(f"the URL of an {scheme}: model {told}")
     return url.rstrip("/")
 
 
@@ -498,8 +438,12 @@ def model_and_url(rest: str, scheme: str) -> tuple[str, str | None]:
     if match:
         return model, checked_url(match[2].lower() + match[3], scheme)
     if _LIKE_A_HOST.fullmatch(model.rpartition("@")[2]) and "@" in model:
-        raise ContractError(f"the URL of an {scheme}: model must start with http:// or https:// and name a host")
+        raise _no_url(scheme)
     return model, None
+
+
+def _no_url(scheme: str) -> ContractError:
+    return ContractError(f"the URL of an {scheme}: model must start with http:// or https:// and name a host")
 
 
 def public_name(model: str) -> str:

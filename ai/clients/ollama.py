@@ -11,22 +11,19 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from ai.clients.base import SEED_MASK, Endpoint, LlmRequest
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
 from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
 from ai.clients.sse import Lines
 from ai.errors import ClientError, ContractError
+from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
 
 SCHEME: Final = "ollama"
-URL: Final = "http://127.0.0.1:11434"
-"""Where a local Ollama listens."""
+URL: Final = "http://127.0.0.1:11434"  # where a local Ollama listens
 KEY_NAMES: Final = (SHARED_KEY, "OLLAMA_API_KEY")
 """Environment variables that may hold the key; the first that is set counts."""
-CONTEXT: Final = 8192
-"""Tokens of prompt and reply together that a call has room for (`num_ctx`)."""
-KEEP_ALIVE: Final = "30m"
-"""How long the model stays loaded after a call: ticks may be far apart."""
+CONTEXT: Final = 8192  # tokens of prompt and reply together that a call has room for (`num_ctx`)
+KEEP_ALIVE: Final = "30m"  # how long the model stays loaded after a call: ticks may be far apart
 
 _MS: Final = 1e-6
 _DURATIONS: Final = {"prompt_eval_duration": "prompt_ms", "eval_duration": "predicted_ms", "load_duration": "load_ms"}

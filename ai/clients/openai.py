@@ -14,25 +14,21 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ai.clients.base import SEED_MASK, Endpoint, LlmRequest
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
 from ai.clients.refusals import CONTEXT_MAX, reported
 from ai.clients.reply import NO_JSON, Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
 from ai.clients.sse import DONE, Event, Events
 from ai.errors import ClientError, ContractError
+from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
 
 SCHEME: Final = "openai"
-URL: Final = "http://127.0.0.1:8080/v1"
-"""Where a local llama-server listens."""
-HOSTED_URL: Final = "https://api.openai.com/v1"
-"""Where OpenAI itself listens."""
+URL: Final = "http://127.0.0.1:8080/v1"  # where a local llama-server listens
+HOSTED_URL: Final = "https://api.openai.com/v1"  # where OpenAI itself listens
 KEY_NAMES: Final = (SHARED_KEY, "OPENAI_API_KEY")
 """Environment variables that may hold the key; the first that is set counts."""
-SLOTS_MAX: Final = 4096
-"""Most calls at once that a server is believed to run."""
-MODELS_MAX: Final = 10_000
-"""Entries of a list of models that are read."""
+SLOTS_MAX: Final = 4096  # most calls at once that a server is believed to run
+MODELS_MAX: Final = 10_000  # entries of a list of models that are read
 
 _LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
 _USAGE: Final = ("prompt_tokens", "completion_tokens")
@@ -54,23 +50,18 @@ class Flavour:
     slots: int | None = None
 
 
-GENERIC: Final = Flavour("generic")
-"""What every compatible server understands."""
-LLAMA_SERVER: Final = Flavour(
-    "llama-server",
-    grammar=("grammar",),
-    # Under a schema a thinking model stops in the middle of an object there, so it is asked not to think.
-    extra={"cache_prompt": True, "chat_template_kwargs": {"enable_thinking": False}},
-)
+# Under a schema a thinking model stops in the middle of an object, so local servers are asked for replies without.
+_NO_THOUGHTS: Final = {"chat_template_kwargs": {"enable_thinking": False}}
+GENERIC: Final = Flavour("generic")  # what every compatible server understands
+LLAMA_SERVER: Final = Flavour("llama-server", grammar=("grammar",), extra={"cache_prompt": True, **_NO_THOUGHTS})
 """llama.cpp's server. A grammar beside a `response_format` would be ignored; only one of them is sent."""
 VLLM: Final = Flavour(
     "vllm",
     # The older name is deprecated, the newer unknown to old versions, and unknown names are ignored.
     limits=("max_tokens", "max_completion_tokens"),
     grammar=("structured_outputs", "grammar"),
-    extra={"chat_template_kwargs": {"enable_thinking": False}},
-    # It runs a hundred and more, and what their prompts share is read once for all of them.
-    slots=32,
+    extra=_NO_THOUGHTS,
+    slots=32,  # it runs a hundred and more, and what their prompts share is read once for all of them
 )
 """vLLM. `response_format` works in all versions, its older `guided_json` is ignored since 0.12."""
 OPENAI: Final = Flavour("openai", limits=("max_completion_tokens",))

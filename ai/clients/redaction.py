@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-MASK: Final = "***"
-"""What stands in place of a secret."""
-CHARS_MAX: Final = 200
-"""Characters of a server's message that are kept."""
+MASK: Final = "***"  # what stands in place of a secret
+CHARS_MAX: Final = 200  # characters of a server's message that are kept
 _CHARS_MIN: Final = 4
 _LOOKS_SECRET: Final = (
     (re.compile(r"(?i)\bbearer\s+\S+"), f"Bearer {MASK}"),

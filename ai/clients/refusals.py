@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -16,18 +17,14 @@ from typing import Any, Final
 from ai.clients.redaction import shown, struck
 from ai.errors import ClientError
 
-ERROR_BYTES_MAX: Final = 65_536
-"""Bytes of an error answer that are read."""
-CONTEXT_MIN: Final = 4
-"""Smallest context that is believed, tokens."""
-CONTEXT_MAX: Final = 2**31 - 1
-"""Largest context that is believed, tokens."""
-RETRY_AFTER_MAX_S: Final = 86_400.0
-"""Longest `Retry-After` that is believed, seconds."""
-RETRY_AFTER_CHARS_MAX: Final = 64
-"""Characters that a `Retry-After` header may have to be read at all."""
+ERROR_BYTES_MAX: Final = 65_536  # bytes of an error answer that are read
+CONTEXT_MIN: Final = 4  # smallest context that is believed, tokens
+CONTEXT_MAX: Final = 2**31 - 1  # largest context that is believed, tokens
+RETRY_AFTER_MAX_S: Final = 86_400.0  # longest `Retry-After` that is believed, seconds
+RETRY_AFTER_CHARS_MAX: Final = 64  # characters that a `Retry-After` header may have to be read at all
 
 _BAD_TEXT: Final = ("json_validate_failed", "tool_use_failed", "failed_generation")
+_NONE: Final[Mapping[str, str]] = {}
 _OVERLOADED: Final = re.compile(r"overloaded|loading model|server busy|capacity", re.IGNORECASE)
 _LIMITED: Final = re.compile(r"rate.?limit|too many requests|resource_?exhausted", re.IGNORECASE)
 
@@ -50,47 +47,33 @@ class RefusedError(ClientError):
 
 
 def refusal(
-    status: int,
-    body: bytes,
-    *,
-    key: str | None = None,
-    variable: str = "",
-    retry_after: str | None = None,
-    location: str | None = None,
+    status: int, body: bytes, *, key: str | None = None, variable: str = "", headers: Mapping[str, str] = _NONE
 ) -> RefusedError:
-    """Return the error of an answer other than 200, with what to do about it.
-
-    `variable` names the environment variable of the key, `location` is where a redirect points.
-    """
+    """Return the error of an answer other than 200, with what to do; `variable` is the one that should hold the key."""
+    location = headers.get("location")
+    if location and 300 <= status < 400:
+        told = shown(location.partition("?")[0], key)
+        return RefusedError(f"HTTP {status}: the server redirects to {told}; use the URL it stands for", status=status)
     try:
         data = json.loads(body)
     except (ValueError, RecursionError):
         data = body.decode("utf-8", "replace").strip()
-    if location is not None and 300 <= status < 400:
-        told = shown(location.partition("?")[0], key)
-        return RefusedError(f"HTTP {status}: the server redirects to {told}; use the URL it stands for", status=status)
     advice = {
-        401: f"put a valid key into the environment variable {variable}",
-        403: f"put a valid key into the environment variable {variable}",
+        **dict.fromkeys((401, 403), f"put a valid key into the environment variable {variable}"),
+        **dict.fromkeys((429, 503), "wait, or ask for fewer calls at once"),
         404: "check the model's name and the URL",
         413: "ask for fewer agents in one call",
-    }.get(status, "wait, or ask for fewer calls at once" if status in (429, 503) else "see the server's log")
-    return _error(status, data, key, f"HTTP {status}: {{}} ({advice})", _retry_after_s(retry_after))
+    }.get(status, "see the server's log")
+    return _error(status, data, key, f"HTTP {status}: {{}} ({advice})", _retry_after_s(headers.get("retry-after")))
 
 
 def reported(data: object, key: str | None = None) -> RefusedError:
     """Return the error that a server reports inside a stream that began with 200."""
     inner = data.get("error") if isinstance(data, dict) and data.get("error") else data
-    code = inner.get("code") or inner.get("status") if isinstance(inner, dict) else None
+    code = str(inner.get("code") or inner.get("status") if isinstance(inner, dict) else None)
     words = _words(data)
-    if type(code) is int and 400 <= code < 600:
-        status = code
-    elif isinstance(code, str) and code.isascii() and code.isdigit() and 400 <= int(code[:4]) < 600:
-        status = int(code)
-    elif _LIMITED.search(words):
-        status = 429
-    else:
-        status = 503 if _OVERLOADED.search(words) else 500
+    limited = 429 if _LIMITED.search(words) else 503 if _OVERLOADED.search(words) else 500
+    status = int(code) if re.fullmatch("[45][0-9]{2}", code) else limited
     return _error(status, data, key, "the server reports: {}", None)
 
 
@@ -99,13 +82,9 @@ def _error(status: int, data: object, key: str | None, template: str, retry_afte
     outcome = {408: "timeout", 429: "rate_limited", 504: "timeout"}.get(status, "transport")
     failed = _failed_text(data, words) if status in (400, 422, 500) else None
     context = room_told(data, message) if status in (400, 413, 422, 500) and failed is None else None
-    error = RefusedError(
-        template.format(shown(message, key)),
-        outcome="invalid" if failed is not None else outcome,
-        status=status,
-        retry_after_s=retry_after_s,
-        context=context,
-    )
+    outcome = "invalid" if failed is not None else outcome
+    sentence = template.format(shown(message, key))
+    error = RefusedError(sentence, outcome=outcome, status=status, retry_after_s=retry_after_s, context=context)
     error.words, error.failed_text = struck(words, key), failed
     details = data.get("error") if isinstance(data, dict) else None
     param = details.get("param") if isinstance(details, dict) else None
@@ -140,7 +119,6 @@ _SEPARATED: Final = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _ROOM: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
-        # "maximum context length is 4096", "context length (4096 tokens)", "context length of only 4096"
         r"(?:context|prompt|input|sequence) (?:length|size|window|limit)(?:[ :=(]|is|of|to|only|<=)*?[ :=(]+(\d+)",
         r"context is (\d+)",
         r"(\d+) (?:tokens )?max(?:imum)?(?: context| prompt| input)(?: length| size| window)",

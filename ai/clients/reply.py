@@ -7,25 +7,24 @@ import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.redaction import Striker, shown
 from ai.clients.refusals import reported
 from ai.clients.thinking import Parts, ThoughtFilter
 from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmRequest
 
-REPLY_BYTES_MAX: Final = 8 * 2**20
-"""Bytes that one streamed reply may have."""
+REPLY_BYTES_MAX: Final = 8 * 2**20  # bytes that one streamed reply may have
 WHOLE_BYTES_MAX: Final = 2**20
 """Bytes of a reply that are kept as long as they hold no event: they may be one JSON object, or words for a person."""
-TRANSIT_MS: Final = 20.0
-"""Time that passes between client and server and is no wait for a slot, milliseconds."""
-COUNT_MAX: Final = 10**9
-"""Largest count of tokens that is believed."""
-TIME_MAX_MS: Final = 1e8
-"""Longest time that is believed, milliseconds: about a day."""
+TRANSIT_MS: Final = 20.0  # time that passes between client and server and is no wait for a slot, milliseconds
+COUNT_MAX: Final = 10**9  # largest count of tokens that is believed
+TIME_MAX_MS: Final = 1e8  # longest time that is believed, milliseconds: about a day
 
+Clock = Callable[[], float]
+Counts = Mapping[str, int]
 _FINISH_CHARS_MAX: Final = 40
 _STOP: Final = ("eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "end", "finished")
 _LENGTH: Final = ("max_tokens", "max_output_tokens", "max_new_tokens", "model_length", "token_limit", "context_length")
@@ -58,18 +57,13 @@ class Reply:
     """Gathers answer and thoughts; `take` gives what has come since, `end` the last chunk.
 
     `secret` is struck out of the text. `inside` says that this model's replies begin inside a block of thoughts;
-    afterwards `unopened` tells whether they do. `answered` and `thought` say whether any of either has come. Halves of
+    afterwards `thoughts.unopened` tells whether they do. `answered` and `thought` say whether any of either has come. Halves of
     one UTF-16 pair, which a server may write as escapes in two events, are put together; a half that stays alone
     becomes U+FFFD, so that the text can always be written.
     """
 
     def __init__(
-        self,
-        request: LlmRequest,
-        *,
-        secret: str | None = None,
-        inside: bool = False,
-        clock: Callable[[], float] = time.monotonic,
+        self, request: LlmRequest, *, secret: str | None = None, inside: bool = False, clock: Clock = time.monotonic
     ) -> None:
         self.answered = self.thought = False
         self._schema = request.schema
@@ -78,17 +72,12 @@ class Reply:
         self._first_ms: float | None = None
         self._pairs = codecs.getincrementaldecoder("utf-16-le")("replace")
         self._half = False
-        self._thoughts = ThoughtFilter(inside=inside)
+        self.thoughts = ThoughtFilter(inside=inside)
         self._striker = Striker(secret)
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._voids = False
         self._whole: list[str] = []
-
-    @property
-    def unopened(self) -> bool:
-        """Say whether thoughts came without their opening mark."""
-        return self._thoughts.unopened
 
     def add(self, content: str = "", thinking: str = "") -> None:
         """Add one event's piece of the answer, and of the thoughts that the server keeps apart itself."""
@@ -97,28 +86,22 @@ class Reply:
         if thinking:
             self._add(Parts(thinking=thinking.encode("utf-8", "replace").decode()))
         if content:
-            self._add(self._thoughts.feed(self._joined(content)))
+            self._add(self.thoughts.feed(self._joined(content)))
 
     def take(self) -> LlmChunk:
         """Return what has come since the last call, possibly nothing."""
         chunk = LlmChunk("".join(self._text), thinking="".join(self._thinking), voids=self._voids)
-        self._text.clear()
-        self._thinking.clear()
-        self._voids = False
+        self._text, self._thinking, self._voids = [], [], False
         return chunk
 
-    def end(
-        self, finish: str, usage: Mapping[str, int] | None = None, timings: Mapping[str, float] | None = None
-    ) -> LlmChunk:
+    def end(self, finish: str, usage: Counts | None = None, timings: Mapping[str, float] | None = None) -> LlmChunk:
         """Return the last chunk; what a server did not report stays unknown."""
-        self._add(self._thoughts.feed(self._pairs.decode(b"", final=True)))
-        self._add(self._thoughts.rest(whole=finish == "stop"))
+        self._add(self.thoughts.feed(self._pairs.decode(b"", final=True)))
+        self._add(self.thoughts.rest(whole=finish == "stop"))
         self._append(self._striker.rest())
-        last = self.take()
-        unconstrained = finish == "stop" and self._schema is not None and not fits("".join(self._whole), self._schema)
-        return LlmChunk(
-            last.text, finish, usage or None, self._timings(timings), last.thinking, unconstrained, last.voids
-        )
+        free = finish == "stop" and self._schema is not None and not fits("".join(self._whole), self._schema)
+        told = self._timings(timings)
+        return replace(self.take(), finish=finish, usage=usage or None, timings=told, unconstrained=free)
 
     def _timings(self, told: Mapping[str, float] | None) -> Mapping[str, float] | None:
         """Return the timings with the time spent waiting for a slot, where it follows from what was told."""
@@ -141,15 +124,13 @@ class Reply:
     def _add(self, parts: Parts) -> None:
         if parts.voids:
             self._striker.rest()
-            self._text.clear()
-            self._whole.clear()
+            self._text, self._whole = [], []
             self._voids, self.answered, self.thought = True, False, True
         if parts.text:
             self.answered |= not parts.text.isspace()
             self._append(self._striker.feed(parts.text))
-        if parts.thinking:
-            self.thought |= not parts.thinking.isspace()
-            self._thinking.append(parts.thinking)
+        self.thought |= bool(parts.thinking.strip())
+        self._thinking.append(parts.thinking)
 
     def _append(self, text: str) -> None:
         self._text.append(text)
@@ -220,13 +201,9 @@ class ReplyReader(ABC):
     def _read_whole(self) -> None:
         """Read a stream without any event as what it is instead: one JSON object, or no reply at all."""
         data = decoded(bytes(self._unread))
-        if isinstance(data, list) and data and isinstance(data[0], dict):
-            data = data[0]
-        if isinstance(data, dict):
-            self._event(data)
-        if not (self.heard or self.done or self.is_stream) and (
-            words := self._unread[:400].decode("utf-8", "replace").strip()
-        ):
+        self._event(data[0] if isinstance(data, list) and data else data)
+        words = self._unread[:400].decode("utf-8", "replace").strip()
+        if words and not (self.heard or self.done or self.is_stream):
             raise ClientError(f"{self.expected}; it says: {shown(words, self._secret)}")
 
     def _event(self, event: object) -> None:
@@ -259,8 +236,7 @@ class ReplyReader(ABC):
         """Take in one event and say whether it is one of a reply."""
 
 
-NO_JSON: Final = object()
-"""What `decoded` returns where there is no JSON."""
+NO_JSON: Final = object()  # what `decoded` returns where there is no JSON
 
 
 def decoded(data: bytes | str) -> object:

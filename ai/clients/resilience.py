@@ -1,6 +1,6 @@
 """What stands between a tier and a model server that fails: one retry loop, a circuit breaker, a rate limit.
 
-`CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state: they are told the time and hold no clock.
+`CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state: the time is passed in, and they hold no clock.
 `ResilientClient` puts them around any client and is a client itself. Make one for each endpoint and model and keep it
 over ticks: what it has learnt is in it. Clock, sleep and randomness are injected; nothing here runs in a replay.
 
@@ -11,6 +11,7 @@ server's request to wait do not: the server is there.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,29 +20,20 @@ from typing import Final
 
 import numpy as np
 
-from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 from ai.errors import ClientError
+from ai.llm_types import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 
-FAILURES_MAX: Final = 5
-"""Failures in a row that open a breaker."""
-WINDOW_S: Final = 60.0
-"""Seconds within which those failures must fall."""
-RECOVERY_S: Final = 30.0
-"""Seconds that an open breaker waits before it lets one call through."""
-RETRIES: Final = 2
-"""Times that one call is tried again."""
-BACKOFF_S: Final = 0.2
-"""Longest wait before the first retry, seconds; it doubles with each."""
-BACKOFF_MAX_S: Final = 2.0
-"""Longest wait that doubling leads to, seconds."""
+FAILURES_MAX: Final = 5  # failures in a row that open a breaker
+WINDOW_S: Final = 60.0  # seconds within which those failures must fall
+RECOVERY_S: Final = 30.0  # seconds that an open breaker waits before it lets one call through
+RETRIES: Final = 2  # times that one call is tried again
+BACKOFF_S: Final = 0.2  # longest wait before the first retry, seconds; it doubles with each
+BACKOFF_MAX_S: Final = 2.0  # longest wait that doubling leads to, seconds
 RETRY_AFTER_MAX_S: Final = 30.0
 """Longest `Retry-After` that is waited for, and the longest that calls are held back for one, seconds."""
-WAIT_MAX_S: Final = 60.0
-"""Longest wait for our own rate limit where no deadline is nearer, seconds."""
-BURST_S: Final = 6.0
-"""Seconds of a rate that may be used at once."""
-TOKEN_CHARS: Final = 3
-"""Characters of a prompt counted as one token where the server has not counted yet."""
+WAIT_MAX_S: Final = 60.0  # longest wait for our own rate limit where no deadline is nearer, seconds
+BURST_S: Final = 6.0  # seconds of a rate that may be used at once
+TOKEN_CHARS: Final = 3  # characters of a prompt counted as one token where the server has not counted yet
 
 
 class BreakerState(StrEnum):
@@ -65,14 +57,14 @@ class CircuitBreaker:
 
     `failures_max` failures in a row within `window_s` open it. After `recovery_s` one call goes through as a probe: its
     success closes the breaker, its failure opens it for another `recovery_s`. Results of calls that were let through
-    before it opened say nothing about now and are passed over. `changes` lists the states entered, oldest first.
+    before it opened say nothing about now and are passed over.
     """
 
     def __init__(
         self, *, failures_max: int = FAILURES_MAX, window_s: float = WINDOW_S, recovery_s: float = RECOVERY_S
     ) -> None:
         self.state = BreakerState.CLOSED
-        self.changes: list[BreakerState] = []
+        self._changes: list[BreakerState] = []
         self._failures_max = failures_max
         self._window_s = window_s
         self._recovery_s = recovery_s
@@ -93,56 +85,49 @@ class CircuitBreaker:
         if admission is Admission.PROBE:
             if succeeded:
                 self._failures.clear()
-                self._enter(BreakerState.CLOSED)
-            else:
-                # A probe that found nothing out leaves the time as it was: the next call is a probe at once.
-                self._opened = now if succeeded is False else self._opened
-                self._enter(BreakerState.OPEN)
+            # A probe that found nothing out leaves the time as it was: the next call is a probe at once.
+            self._opened = now if succeeded is False else self._opened
+            self._enter(BreakerState.CLOSED if succeeded else BreakerState.OPEN)
+        elif self.state is BreakerState.CLOSED and succeeded:
+            self._failures.clear()
         elif self.state is BreakerState.CLOSED and succeeded is not None:
-            if succeeded:
-                self._failures.clear()
-                return
             self._failures = [at for at in self._failures if now - at < self._window_s] + [now]
             if len(self._failures) >= self._failures_max:
                 self._opened = now
                 self._enter(BreakerState.OPEN)
 
+    def take_changes(self) -> list[BreakerState]:
+        """Return the states entered since this was last asked, oldest first."""
+        taken, self._changes = self._changes, []
+        return taken
+
     def _enter(self, state: BreakerState) -> None:
         self.state = state
-        self.changes.append(state)
-
-    def take_changes(self) -> list[BreakerState]:
-        """Return the states entered since the last time this was asked."""
-        taken, self.changes = self.changes, []
-        return taken
+        self._changes.append(state)
 
 
 class _Bucket:
     """A store that fills at a rate and may be overdrawn by one taking: what is large is served late, not never."""
 
-    def __init__(self, a_minute: float) -> None:
-        self.rate = a_minute / 60.0
+    def __init__(self, a_minute: float | None) -> None:
+        self.rate = math.inf if a_minute is None else a_minute / 60.0
         self.capacity = max(self.rate * BURST_S, 1.0)
         self.level = self.capacity
-        self._at: float | None = None
+        self._at = -math.inf
 
     def wait(self, now: float, amount: float) -> float:
         """Return the seconds until the amount, or at least a full store, is there."""
-        if self._at is not None and now > self._at:
+        if now > self._at:
             self.level = min(self.capacity, self.level + (now - self._at) * self.rate)
-        self._at = now if self._at is None else max(now, self._at)
-        return max(0.0, (min(amount, self.capacity) - self.level) / self.rate)
-
-    def give_back(self, amount: float) -> None:
-        self.level = min(self.capacity, self.level + amount)
+            self._at = now
+        return max(0.0, (min(amount, self.capacity) - self.level) / self.rate) if self.rate < math.inf else 0.0
 
 
 class RateLimit:
     """Keeps calls under so many requests and tokens a minute; None is no limit. Also holds back when told to wait."""
 
     def __init__(self, requests_a_minute: float | None = None, tokens_a_minute: float | None = None) -> None:
-        self._requests = None if requests_a_minute is None else _Bucket(requests_a_minute)
-        self._tokens = None if tokens_a_minute is None else _Bucket(tokens_a_minute)
+        self._requests, self._tokens = _Bucket(requests_a_minute), _Bucket(tokens_a_minute)
         self._held_until = 0.0
 
     def reserve(self, now: float, tokens: int, longest: float) -> float | None:
@@ -150,18 +135,16 @@ class RateLimit:
 
         None, and nothing taken, where the wait would be longer than `longest`.
         """
-        taking = [(bucket, amount) for bucket, amount in ((self._requests, 1), (self._tokens, tokens)) if bucket]
-        wait = max([self._held_until - now, 0.0, *(bucket.wait(now, amount) for bucket, amount in taking)])
+        wait = max(self._held_until - now, 0.0, self._requests.wait(now, 1), self._tokens.wait(now, tokens))
         if wait > longest:
             return None
-        for bucket, amount in taking:
-            bucket.level -= amount
+        self._requests.level -= 1
+        self._tokens.level -= tokens
         return wait
 
     def settle(self, reserved: int, used: int) -> None:
         """Replace the tokens reserved for a call by those it used."""
-        if self._tokens is not None:
-            self._tokens.give_back(reserved - used)
+        self._tokens.level = min(self._tokens.capacity, self._tokens.level + reserved - used)
 
     def hold(self, until: float) -> None:
         """Make no call before a time."""
@@ -248,8 +231,7 @@ class ResilientClient:
                     async for chunk in stream:
                         succeeded = True
                         begun = begun or bool(chunk.text or chunk.thinking or chunk.finish)
-                        if chunk.usage is not None:
-                            self._settle(reserved, chunk.usage)
+                        self._settle(reserved, chunk.usage or {})
                         yield chunk
             except ClientError as error:
                 succeeded = False if charges(error) else None
@@ -271,8 +253,7 @@ class ResilientClient:
         asked = error.retry_after_s
         if asked is not None:
             self._limit.hold(self._clock() + min(asked, RETRY_AFTER_MAX_S))
-        hopeless = error.permanent or error.context is not None or error.outcome == "refused"
-        if hopeless or not error.sent:
+        if error.permanent or error.context is not None or error.outcome == "refused" or not error.sent:
             return None
         return self._policy.wait_s(tried, self._draw(), asked)
 
@@ -293,9 +274,8 @@ class ResilientClient:
         return tokens
 
     def _settle(self, reserved: int, usage: Mapping[str, int]) -> None:
-        counts = [usage.get("prompt_tokens"), usage.get("completion_tokens")]
-        if None not in counts:  # what a server leaves out is unknown, not zero
-            self._limit.settle(reserved, sum(count for count in counts if count is not None))
+        if usage.keys() >= {"prompt_tokens", "completion_tokens"}:  # what a server leaves out is unknown, not zero
+            self._limit.settle(reserved, usage["prompt_tokens"] + usage["completion_tokens"])
 
     def _within(self, request: LlmRequest, ends: float | None) -> LlmRequest:
         """Return the request with the time that is left of it."""
@@ -306,6 +286,5 @@ class ResilientClient:
 
     async def aclose(self) -> None:
         """Close the client inside."""
-        closing = getattr(self.client, "aclose", None)
-        if closing is not None:
+        if (closing := getattr(self.client, "aclose", None)) is not None:
             await closing()

@@ -20,8 +20,7 @@ from ai.errors import ClientError
 
 LINE_BYTES_MAX: Final = 256 * 1024
 """Bytes that one line, and the data of one event, may have; the longest that servers send are a few kilobytes."""
-DONE: Final = "[DONE]"
-"""The data that ends a stream of chat completions."""
+DONE: Final = "[DONE]"  # the data that ends a stream of chat completions
 
 _END: Final = re.compile(rb"\r\n|\n|\r")
 _BOM: Final = b"\xef\xbb\xbf"
@@ -45,13 +44,12 @@ class Lines:
             # The CR before these bytes has ended its line already.
             self._after_cr = False
             data = data.removeprefix(b"\n")
+        lines: list[bytes] = []
         if b"\n" in data or b"\r" in data:
             self._after_cr = data.endswith(b"\r")
-            *lines, rest = _END.split(bytes(self._rest) + data)
-            self._rest = bytearray(rest)
-        else:
-            lines = []
-            self._rest += data
+            *lines, data = _END.split(bytes(self._rest) + data)
+            self._rest.clear()
+        self._rest += data
         if len(self._rest) > LINE_BYTES_MAX or any(len(line) > LINE_BYTES_MAX for line in lines):
             raise ClientError(f"a line of the reply is longer than {LINE_BYTES_MAX} bytes", outcome="cut")
         if lines and not self._begun:
@@ -114,18 +112,14 @@ class Events:
                 yield from self._event()
 
     def _event(self) -> Iterator[Event]:
-        kind, data = self._kind or "message", "\n".join(self._data)
-        had_data = bool(self._data)
+        kind, data = self._kind or "message", self._data
         self._kind, self._data, self._size = "", [], 0
-        if had_data:
-            yield Event(kind, data)
+        if data:
+            yield Event(kind, "\n".join(data))
 
 
 def _is_json(text: str) -> bool:
-    if not text.rstrip().endswith("}"):
-        return False
     try:
-        json.loads(text)
+        return text.rstrip().endswith("}") and json.loads(text) is not None
     except (ValueError, RecursionError):
         return False
-    return True

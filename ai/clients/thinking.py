@@ -14,14 +14,15 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+_NAMES: Final = ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad")
 OPENING: Final = (
-    *(f"<{name}>" for name in ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad")),
+    *(f"<{name}>" for name in _NAMES),
     *("<seed:think>", "[THINK]", "◁think▷", "<|begin_of_thought|>", "<|START_THINKING|>"),
     "<|channel|>analysis<|message|>",
 )
 """Marks that begin thoughts."""
 CLOSING: Final = (
-    *(f"</{name}>" for name in ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad")),
+    *(f"</{name}>" for name in _NAMES),
     *("</seed:think>", "[/THINK]", "◁/think▷", "<|end_of_thought|>", "<|END_THINKING|>"),
     "<|channel|>final<|message|>",
 )
@@ -70,9 +71,9 @@ class ThoughtFilter:
             elif _MAY_ANSWER.fullmatch(held):
                 self._held = held
                 return Parts()
-        kept = self._beginning_of_mark(held)
-        self._held = held[len(held) - kept :]
-        return self._split(held[: len(held) - kept])
+        end = self._beginning_of_mark(held)
+        self._held = held[end:]
+        return self._split(held[:end])
 
     def rest(self, *, whole: bool) -> Parts:
         """Return what was held back, at the end of the reply; `whole` says that the reply came to its own end.
@@ -107,12 +108,11 @@ class ThoughtFilter:
                 self.unopened, self._quoted = True, False
             else:
                 self._inside, self.unopened = True, False
-        rest = text[start:]
         if self._inside:
-            thinking += rest
+            thinking += text[start:]
         else:
-            answer += rest
-            self._in_string(rest)
+            answer += text[start:]
+            self._in_string(text[start:])
         if self._assumed and thinking:
             self._kept.append(thinking)
         return Parts(answer, thinking, voids)
@@ -134,10 +134,6 @@ class ThoughtFilter:
 
     @staticmethod
     def _beginning_of_mark(text: str) -> int:
-        """Return how many characters at the end may be the beginning of a mark."""
-        found = _FIRST.search(text, max(len(text) - _LONGEST, 0))
-        while found is not None:
-            if text[found.start() :].lower() in _PREFIXES:
-                return len(text) - found.start()
-            found = _FIRST.search(text, found.end())
-        return 0
+        """Return where what may be the beginning of a mark stands at the end, or the text's length."""
+        starts = (found.start() for found in _FIRST.finditer(text, max(len(text) - _LONGEST, 0)))
+        return next((start for start in starts if text[start:].lower() in _PREFIXES), len(text))

@@ -27,14 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.clients.base import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.errors import ClientError, ContractError, ParseError
 from ai.llm.context_window import TOKENS_MAX, calls, fits, max_agents
 from ai.llm.encodings import NAMED
 from ai.llm.encodings.base import Encoding
 from ai.llm.parse import ReplyScanner, SlotText, find_plans
-from ai.llm.prompt import PROMPT_VERSION, Detail, PromptRequest, slots_of
+from ai.llm.prompt import Detail, PromptRequest, slots_of
 from ai.llm.sharding import CallSignal, Gate, ShardSizes
+from ai.llm_types import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
 from ai.observation import ObservationBatch
 from ai.planners.base import OnPlan
 from ai.plans import LlmUsage, Outcome
@@ -463,7 +463,7 @@ def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
         "agents": [shard.keys[0], shard.keys[-1]],
         "k": len(shard.keys),
         "finish": finish,
-        "prompt_version": PROMPT_VERSION,
+        "prompt_version": shard.asked.version,
         "encoding": request.encoding.name,
         "usage": shard.usage,
     }

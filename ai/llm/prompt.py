@@ -10,6 +10,7 @@ the observation. What stands here speaks of plans, steps and verbs alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +42,7 @@ from ai.llm.prompt_rows import PromptRows
 from ai.observation import ObservationBatch
 
 PROMPT_VERSION: Final = "7"
-"""Changes whenever the text made from the same batch and declarations changes; recorded with every shard."""
+"""Changes whenever the text made from the same batch and declarations changes."""
 REGISTRIES_MAX: Final = 64
 """Registries whose system messages are kept."""
 REPLY_TOKENS: Final = 32
@@ -110,6 +111,11 @@ class PromptRequest:
         """The first message."""
         return system_message(self.registry, encoding=self.encoding, detail=self.detail)
 
+    @property
+    def version(self) -> str:
+        """What is recorded of the prompt: the version, and a digest of the domain's wording and the verbs."""
+        return _version(self.system, self.whole.layout.wording)
+
     @cached_property
     def knowledge(self) -> PromptRows:
         """What the agents know, as text."""
@@ -148,6 +154,12 @@ class PromptRequest:
             grammar=self.encoding.grammar(self.offers),
             tokens=reply_tokens(self.encoding, len(self.keys)),
         )
+
+
+@lru_cache(maxsize=REGISTRIES_MAX)
+def _version(system: str, wording: str) -> str:
+    digest = hashlib.blake2b(f"{wording}\n{system}".encode(), digest_size=4, person=b"tickweave-prompt")
+    return f"{PROMPT_VERSION}-{digest.hexdigest()}"
 
 
 def reply_tokens(encoding: Encoding, agents: int) -> int:

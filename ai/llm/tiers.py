@@ -8,13 +8,13 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.clients.base import Endpoint, LlmClient
 from ai.errors import ClientError, PlannerError
 from ai.legality import explained, refusals
 from ai.llm.encodings import LINE, NAMED
 from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.llm.prompt import Detail
+from ai.llm_types import Endpoint, LlmClient
 from ai.observation import ObservationBatch, Rows
 from ai.planners.base import PlanCall, TierPlans
 from ai.plans import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal

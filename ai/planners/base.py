@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import Action, ToolRegistry
-from ai.clients.base import LlmClient
+from ai.llm_types import LlmClient
 from ai.observation import AgentId, ObservationBatch
 from ai.plans import LlmUsage, PlanBatch
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.clients.base import LlmClient, LlmRequest, Message, reading
 from ai.errors import ClientError, ParseError
 from ai.llm.encodings import NAMED
 from ai.llm.encodings.base import Encoding
 from ai.llm.encodings.offers import Offers
 from ai.llm.prompt import REPLY_TOKENS, slots_of, system_message
+from ai.llm_types import LlmClient, LlmRequest, Message, reading
 from ai.observation import ObservationBatch
 
 

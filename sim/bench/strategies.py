@@ -23,7 +23,6 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import Action, EncodedStep, ToolRegistry
-from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message, reading
 from ai.errors import ClientError
 from ai.legality import refusals
 from ai.llm.encodings import ENCODINGS, encoding_of
@@ -32,6 +31,7 @@ from ai.llm.prompt import system_message
 from ai.llm.prompt_rows import PromptRows
 from ai.llm.sharding import IN_FLIGHT
 from ai.llm.tiers import SimplifiedLlm
+from ai.llm_types import Endpoint, LlmClient, LlmRequest, Message, reading
 from ai.observation import ObservationBatch
 from ai.plans import PlanBatch, Refusal
 from sim.bench.singles import ask_singles

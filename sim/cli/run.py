@@ -14,9 +14,9 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.clients.base import LlmClient
 from ai.clients.resilience import RETRIES
 from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,

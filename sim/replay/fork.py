@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 from pydantic_core import PydanticCustomError
 
-from ai.clients.base import LlmClient
 from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from ai.rules import Rules
 from sim.errors import ReplayError, ScenarioError
 from sim.messages import one_line, sentence, told

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from ai.llm.context_window import with_fewer_verbs
 from ai.llm.encodings import NAMED, encoding_of
 from ai.llm.encodings.base import Encoding
 from ai.llm.prompt import Detail, PromptRequest
@@ -143,8 +144,12 @@ def _prompt(
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
     detail = Detail.COMPACT if simplified else Detail.FULL
-    asking = PromptRequest(batch.take(np.array([row])), offered, encoding, detail)
-    return {"system": asking.system, "user": asking.user}
+    whole = PromptRequest(batch.take(np.array([row])), offered, encoding, detail)
+    key = int(batch.keys[row])
+    # An agent whose prompt was too long was asked alone, with fewer verbs; the last call that asked it gave the plan.
+    dropped = [shard.get("left_out", 0) for shard in shards if shard["agents"] == [key, key]][-1:]
+    asked = next((one for one in with_fewer_verbs(whole) if [one.left_out] == dropped), whole)
+    return {"system": asked.system, "user": asked.user}
 
 
 def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_at: int, key: int) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai.actions import ToolRegistry
-from ai.clients.base import LlmClient
 from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.errors import ContractError
 from ai.llm.encodings import encoding_of
 from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor
 from ai.llm.tiers import LlmTier
+from ai.llm_types import LlmClient
 from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners import discover

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from ai.clients import client_from_spec
-from ai.clients.base import Endpoint, LlmClient
 from ai.clients.ollama import CONTEXT
 from ai.clients.openai import VLLM
 from ai.fake.faults import Fault
 from ai.fake.server import FakeServer, FakeSettings, serving
+from ai.llm_types import Endpoint, LlmClient
 from ai.probe import probe, sentence
 from ai.testing import MockBatchLlm
 from tests.ai.clients.servers import DONE, Call, Server, event, openai, stream, whole

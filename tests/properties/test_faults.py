@@ -13,7 +13,6 @@ from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
 from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.resilience import RECOVERY_S, ResilientClient
 from ai.clients.scripted import ScriptedClient
@@ -21,6 +20,7 @@ from ai.errors import ClientError
 from ai.legality import refusals
 from ai.llm.executor import BatchInferenceExecutor
 from ai.llm.tiers import FullLlm, SimplifiedLlm
+from ai.llm_types import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
 from ai.planners.heuristic import Heuristic
 from ai.testing import MockBatchLlm
 from scenarios.tactics.testing.planning import batches

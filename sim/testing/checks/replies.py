@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest
 from ai.testing import MockBatchLlm
 from sim.run.planning_service import build_tiers
 from sim.testing.checks.base import Case, Check, Checked, NotApplicable

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message
 from ai.clients.ollama import OllamaClient
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest, Message
 
 REQUEST: Final = LlmRequest((Message("user", "a1: id 7"),), tokens_max=64, timeout_s=5.0)
 HEAD: Final = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.faulty import Fault, FaultyClient, from_spec, load_faults
 from ai.errors import ClientError, ContractError
+from ai.llm_types import LlmChunk, LlmRequest
 from sim.testing import faults
 from tests.ai.virtual_time import clock, run
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ai.clients import client_from_spec
-from ai.clients.base import Endpoint, LlmRequest, Message
 from ai.clients.llama_server import LlamaServerClient
 from ai.errors import ClientError, ContractError
+from ai.llm_types import Endpoint, LlmRequest, Message
 from ai.probe import probe
 from ai.testing import check_client
 from sim.cli import invoke

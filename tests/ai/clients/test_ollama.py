@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
-from ai.clients.base import LlmChunk, LlmRequest, Message
 from ai.clients.ollama import CONTEXT, NdjsonReader, OllamaClient
 from ai.clients.reply import Reply
 from ai.errors import ClientError, ContractError
+from ai.llm_types import LlmChunk, LlmRequest, Message
 from tests.ai.clients.servers import asked, line, ollama, refused, stream, text_of, whole
 
 REQUEST = LlmRequest(

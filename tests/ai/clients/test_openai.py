@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.clients import client_from_spec
-from ai.clients.base import LlmChunk, LlmRequest, Message
 from ai.clients.openai import (
     GENERIC,
     HOSTED_URL,
@@ -27,6 +26,7 @@ from ai.clients.openai import (
 from ai.clients.reply import REPLY_BYTES_MAX, Reply
 from ai.clients.sse import LINE_BYTES_MAX
 from ai.errors import ClientError, ContractError
+from ai.llm_types import LlmChunk, LlmRequest, Message
 from tests.ai.clients.servers import (
     DONE,
     GOOD,

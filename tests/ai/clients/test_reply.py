@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmRequest
 from ai.clients.reply import COUNT_MAX, Reply, count_of, finish_word, fits, milliseconds_of
+from ai.llm_types import LlmRequest
 
 SCHEMA = {"type": "object", "properties": {"a1": {}, "a2": {}}, "required": ["a1"], "additionalProperties": False}
 

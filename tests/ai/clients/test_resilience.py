@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmChunk, LlmRequest, Message
 from ai.clients.resilience import (
     BACKOFF_MAX_S,
     BACKOFF_S,
@@ -26,6 +25,7 @@ from ai.clients.resilience import (
     RetryPolicy,
 )
 from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmRequest, Message
 from tests.ai.virtual_time import clock, run
 
 SECONDS = st.floats(0, 100, allow_nan=False)

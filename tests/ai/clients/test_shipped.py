@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from ai.clients import client_from_spec, discover
-from ai.clients.base import LlmClient, LlmRequest, Message
 from ai.clients.ollama import OllamaClient
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError
 from ai.fake.faults import Fault
 from ai.fake.server import FakeServer, FakeSettings, serving
+from ai.llm_types import LlmClient, LlmRequest, Message
 from ai.testing import FailingLlm, MockBatchLlm, check_client
 
 REQUEST = LlmRequest((Message("user", "a1: id 7\na2: id 9"),), tokens_max=200, slots={"a1": 7, "a2": 9}, timeout_s=10)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import Endpoint
 from ai.llm.context_window import CHAT_TOKENS, ESTIMATE_LOW, calls, fits, max_agents, prompt_tokens, with_fewer_verbs
 from ai.llm.encodings import ENCODINGS
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.llm.prompt import Detail, PromptRequest
 from ai.llm.tiers import FullLlm, SimplifiedLlm
 from ai.llm.tokens import estimate_tokens
+from ai.llm_types import Endpoint
 from ai.orchestrator import FallbackOrchestrator
 from ai.planners.emergency import Emergency
 from ai.plans import Outcome

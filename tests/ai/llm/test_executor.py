@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.actions import Action
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.resilience import CircuitBreaker, ResilientClient, RetryPolicy
 from ai.errors import ClientError, ContractError
 from ai.llm.context_window import TOKENS_MAX
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse, CallEnd
-from ai.llm.prompt import PROMPT_VERSION
+from ai.llm.prompt import PromptRequest
+from ai.llm_types import LlmChunk, LlmRequest
 from ai.observation import ObservationBatch
 from ai.plans import Outcome
 from tests.ai.llm.village import MARKET, Buy, Sleep, Tip, Villager, market, villager
@@ -92,7 +92,13 @@ def test_every_agent_gets_its_own_plan() -> None:
     assert response.errors == {}
     assert client.calls == [(3, 8), (21, 22), (40,)]
     usage = dict(STOP.usage or {})
-    same = {"tier": "tier", "finish": "stop", "prompt_version": PROMPT_VERSION, "encoding": "named", "usage": usage}
+    same = {
+        "tier": "tier",
+        "finish": "stop",
+        "prompt_version": PromptRequest(batch(3), MARKET).version,
+        "encoding": "named",
+        "usage": usage,
+    }
     assert response.shards == [
         {"agents": [3, 8], "k": 2, **same},
         {"agents": [21, 22], "k": 2, **same},

@@ -12,6 +12,7 @@ from ai.actions import Action, PromptText, ToolRegistry, known, number
 from ai.llm.encodings import ENCODINGS, NAMED
 from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding
 from ai.llm.prompt import (
+    PROMPT_VERSION,
     REASON_CHARS_MAX,
     Detail,
     PromptRequest,
@@ -207,3 +208,17 @@ def test_fewer_verbs_are_counted_and_knowledge_is_kept() -> None:
     part = whole.offering(["Sleep", "Buy"])
     assert (part.left_out, part.registry.names, part.user) == (3, ("Buy", "Sleep"), whole.user)
     assert Nap.keep == 1
+
+
+def test_the_version_of_a_prompt_follows_its_wording() -> None:
+    """Other verbs, other examples or another wording of facts are another version; other agents and ticks are not."""
+    request = PromptRequest(BATCH, MARKET)
+    version = request.version
+    assert version.startswith(f"{PROMPT_VERSION}-")
+    assert request.take(slice(0, 1)).version == version
+    others = [
+        PromptRequest(BATCH, MARKET.first_tier),
+        PromptRequest(BATCH, ToolRegistry([Sleep], idle=Sleep(1), prompt=PromptText("You plan."))),
+        PromptRequest(foragers(forager()), MARKET),
+    ]
+    assert len({version, *(other.version for other in others)}) == 4

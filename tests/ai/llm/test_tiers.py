@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest
 from ai.clients.scripted import ScriptedClient
 from ai.errors import ClientError, PlannerError
 from ai.llm.executor import BatchInferenceExecutor
 from ai.llm.tiers import PLANNERS, FullLlm, SimplifiedLlm
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest
 from ai.orchestrator import FallbackOrchestrator
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import Outcome

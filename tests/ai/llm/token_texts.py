@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
-from ai.snapshot import SnapshotBatch
+from functools import cache
+from typing import Any
 
+import numpy as np
+
+from ai.actions import ToolRegistry
 from ai.llm.encodings import ENCODINGS
 from ai.llm.prompt import PromptRequest
 from ai.llm.tiers import LlmTier
-from scenarios.tactics.actions import default_registry
-from scenarios.tactics.perception import occupancy_of, perceive
-from sim.run.scenario_file import load
-from sim.run.simulation import Simulation
+from ai.observation import ObservationBatch
+from sim import Simulation, load
 
 AGENTS = 50
-REGISTRY = default_registry()
 
 
-def batch() -> SnapshotBatch:
-    """Return what fifty agents of the crowd know after twenty ticks."""
+@cache
+def crowd() -> tuple[ObservationBatch[Any], ToolRegistry]:
+    """Return what fifty agents of the crowd know after twenty ticks, and what they can do."""
     with Simulation(load("crowd")) as simulation:
         list(simulation.reports(20))
-        world, stage = simulation.world, simulation.run_context.game
-        return perceive(world, stage.grid, occupancy_of(world, stage.grid), np.arange(AGENTS), stage.lore)
+        assert simulation.registry is not None
+        return simulation.domain.observe(simulation.world, np.arange(AGENTS)), simulation.registry
 
 
 def plans() -> dict[str, list[dict[str, object]]]:
@@ -39,16 +40,17 @@ def plans() -> dict[str, list[dict[str, object]]]:
 
 def asked(tier: type[LlmTier]) -> tuple[str, str]:
     """Return the input texts of a tier: one prompt for all, and a pretty-printed one for each agent, put together."""
-    known = batch()
-    asking = PromptRequest(known, tier().offered(REGISTRY), detail=tier.detail)
-    each = [f"{asking.system}\n{known.snapshot(row).model_dump_json(indent=2)}" for row in range(AGENTS)]
-    return f"{asking.system}\n{asking.user}", "\n".join(each)
+    known, registry = crowd()
+    request = PromptRequest(known, tier().offered(registry), detail=tier.detail)
+    each = [f"{request.system}\n{one.model_dump_json(indent=2)}" for one in known.to_objects()]
+    return f"{request.system}\n{request.user}", "\n".join(each)
 
 
 def answered() -> dict[str, str]:
     """Return the same plans as replies in every encoding."""
-    steps = {slot: [REGISTRY.parse_step(step) for step in plan] for slot, plan in plans().items()}
+    _, registry = crowd()
+    steps = {slot: [registry.parse_step(step) for step in plan] for slot, plan in plans().items()}
     return {
-        encoding.name: encoding.frame({slot: encoding.write(plan, REGISTRY) for slot, plan in steps.items()})
+        encoding.name: encoding.frame({slot: encoding.write(plan, registry) for slot, plan in steps.items()})
         for encoding in ENCODINGS
     }

@@ -10,7 +10,7 @@ from ai.plans import Outcome, PlanBatch
 from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
-from ai.clients.base import LlmRequest
+from ai.llm_types import LlmRequest
 from ai.llm.parse import parse_plan
 from ai.planners.base import PlanCall, TierPlans
 

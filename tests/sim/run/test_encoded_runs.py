@@ -2,9 +2,9 @@
 
 import pytest
 
-from ai.clients.base import Endpoint
 from ai.clients.scripted import ScriptedClient
 from ai.llm.encodings import ENCODINGS
+from ai.llm_types import Endpoint
 from sim.replay.format import rechain
 from sim.replay.reader import Replay, read
 from sim.replay.verify import verify

@@ -77,10 +77,11 @@ class Endpoint:
     """What one server does for one model, found out at the start by asking it (`ai.probe`), and later in its calls.
 
     `model_present` is False only where a call for the model was refused. `schema` is `enforced` (a reply came out in a
-    form that only the schema could have forced), `ignored` or `unknown`. `grammar` says whether GBNF is taken. `slots` are the calls that run at the same time, `context` the tokens of
-    prompt and reply together that one call has room for; both bound how a batch is cut. None is unknown. `flavour`
-    names the kind of server, `detail` says in words what is wrong or worth knowing, without host or secret. `left_out`
-    are the parts of a call that the server refuses, so that calls are made without them, in name order.
+    form that only the schema could have forced), `ignored` or `unknown`. `grammar` says whether GBNF is taken. `slots`
+    are the calls that run at the same time, `context` the tokens of prompt and reply together that one call has room
+    for; both bound how a batch is cut. None is unknown. `flavour` names the kind of server, `detail` says in words what
+    is wrong or worth knowing, without host or secret. `left_out` are the parts of a call that the server refuses, so
+    that calls are made without them, in name order.
     """
 
     reachable: bool
