@@ -195,6 +195,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             **options,
         )
         self.world.run = run
+        self.world.always = components[len(domain.components) :]
         run.rng = self.world.rng
         if self.registry is not None:
             self.world.add_resource(run.payloads)
