@@ -55,9 +55,8 @@ class Spread(System):
         risk = network.count(ill)
         exposed = ((state == State.SUSCEPTIBLE) & (risk > 0)).nonzero()[0]
         # One draw stands for all infected neighbours: the chance that at least one of them infects.
-        spared = np.array(
-            [round((1 - settings.spread / 1000) ** k * 2**32) for k in range(int(risk.max(initial=0)) + 1)]
-        )
+        miss = 1000 - settings.spread
+        spared = np.array([miss**k * 2**32 // 1000**k for k in range(int(risk.max(initial=0)) + 1)])
         caught = world.draws(exposed, INFECT)[:, 0] >= spared[risk[exposed]]
         sick = ill.nonzero()[0]
         well = sick[world.chance(sick, CHECK, settings.check) & world.chance(sick, RECOVER, settings.recover)]
