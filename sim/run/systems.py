@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from ai.guard import Watch, foreign
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.actions import Action, Args, Codes, Rows, Turn
 from sim.run.context import Run, invalidate
 from sim.run.payloads import drop_unused, write_payloads
 from sim.run.plan_columns import ActionSteps, Control, Progress, Status
+from sim.run.world import World
 
 REFUSED_PAUSE_S: Final = 0.5
 """How long an agent whose plan was refused waits before it asks again, seconds."""
