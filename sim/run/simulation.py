@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ from sim.run.world import World
 from sim.space import Grid
 
 Detail = Literal["hash", "full"]
+FAULT_NOTE: Final = "tickweave: "
+"""How the note begins that says where in a run an exception was raised."""
 
 
 def guarded(system: System) -> AbstractContextManager[None]:
@@ -234,12 +236,20 @@ class Simulation(AbstractContextManager["Simulation"]):
                 phases.append(PhaseDigest(phase, digest.root, dict(digest.components)))
             mark = self._clock()
 
+        current = ""
+
+        def around(system: System) -> AbstractContextManager[None]:
+            nonlocal current
+            current = system.name
+            return guarded(system)
+
         try:
-            self.world.process(run, after, guarded)
+            self.world.process(run, after, around)
             digest = state_digest(self.world)
             durations["digest"] = self._clock() - mark
             changed = changes(before, self.world.snapshot()) if self.detail == "full" else ()
-        except BaseException:
+        except BaseException as error:
+            error.add_note(f"{FAULT_NOTE}tick {tick}, system {current!r}")
             self.world.restore(before)
             self.world.events.clear()
             run.rng.take_counts()
