@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal
@@ -51,9 +51,9 @@ from sim.run.tick_context import Frame, PlanSource, Stage
 Detail = Literal["hash", "full"]
 
 
-def guarded(system: System) -> AbstractContextManager[None]:
+def guarded(system: System) -> AbstractContextManager[None] | None:
     """Return the block that a system runs in: under the guard, unless it is one of ours."""
-    return Watch(f"system {system.name!r}") if foreign(type(system)) else nullcontext()
+    return Watch(f"system {system.name!r}") if foreign(type(system)) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ class Cleanup(System):
         if dead.any():
             world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
-        world.kill(frame.leaving)
+        if len(frame.leaving):
+            world.kill(frame.leaving)
         if frame.calls:
             call_up(world, frame.stage, frame.calls)
         before = world.version
