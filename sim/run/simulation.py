@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -44,9 +44,9 @@ FAULT_NOTE: Final = "tickweave: "
 """How the note begins that says where in a run an exception was raised."""
 
 
-def guarded(system: System) -> AbstractContextManager[None]:
+def guarded(system: System) -> AbstractContextManager[None] | None:
     """Return the block that a system runs in: under the guard, unless it is one of ours."""
-    return Watch(f"system {system.name!r}") if foreign(type(system)) else nullcontext()
+    return Watch(f"system {system.name!r}") if foreign(type(system)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class Simulation(AbstractContextManager["Simulation"]):
 
         current = ""
 
-        def around(system: System) -> AbstractContextManager[None]:
+        def around(system: System) -> AbstractContextManager[None] | None:
             nonlocal current
             current = system.name
             return guarded(system)
