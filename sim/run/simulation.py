@@ -28,6 +28,7 @@ from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
+from sim.run.checks import check_domain, checked_metric, checked_outcome
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
@@ -145,6 +146,7 @@ class Simulation(AbstractContextManager["Simulation"]):
     ) -> None:
         self.scenario = scenario = start if isinstance(start, Scenario) else Scenario.of(start)
         self.domain = domain = scenario.domain
+        check_domain(domain)
         self.seed = scenario.seed if seed is None else seed
         self.detail = detail
         check_plugins(scenario, plugins)
@@ -256,7 +258,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             raise
         self._injected.clear()
         self.world.tick = tick + 1
-        self.outcome = self.domain.outcome(self.world)
+        self.outcome = checked_outcome(self.domain.outcome(self.world), self.domain)
         return TickReport(
             tick=tick,
             digest=digest,
@@ -293,7 +295,9 @@ class Simulation(AbstractContextManager["Simulation"]):
 
     def metrics(self) -> dict[str, Any]:
         """Return the domain's metrics now, by name: numbers, or arrays where a metric returns one."""
-        return {name: metric(self.world) for name, metric in self.metrics_by_name.items()}
+        return {
+            name: checked_metric(name, metric(self.world), self.domain) for name, metric in self.metrics_by_name.items()
+        }
 
     def scores(self) -> dict[str, float]:
         """Return the domain's scores now, by name."""
