@@ -55,6 +55,10 @@ class ChatClient(ABC):
     endpoint: Endpoint | None = None
     takes_grammar = False
     """Whether this kind of server takes a grammar at all."""
+    options: Collection[str] = ()
+    """Names of the options that a call can do without."""
+    reader: type[ReplyReader]
+    """What reads the answer to a call."""
 
     def __init__(self, http: Http, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.label = http.label
@@ -74,18 +78,9 @@ class ChatClient(ABC):
         """Close what is open; a later call opens it again."""
         await self._http.aclose()
 
-    @property
-    @abstractmethod
-    def options(self) -> Collection[str]:
-        """Return the names of the options that a call can do without."""
-
     @abstractmethod
     def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
         """Return the body of a call without some of its parts."""
-
-    @abstractmethod
-    def reader(self, reply: Reply, secret: str | None) -> ReplyReader:
-        """Return what reads the answer to a call."""
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives; the last chunk has `finish`, and usage and timings where the server told them.
@@ -109,7 +104,7 @@ class ChatClient(ABC):
             asked = replace(request, tokens_max=request.tokens_max + self._thought_tokens)
             body = self.body(asked, left_out)
             try:
-                async with self._http.stream(self._path, body, silence_s=silence_s, ends=ends) as answer:
+                async with self._http.call("POST", self._path, body, silence_s=silence_s, ends=ends) as answer:
                     async for data in _read(answer, reader):
                         yield reader.feed(data)
                     last = reader.close()

@@ -118,11 +118,7 @@ class FaultyClient:
     """Spoils the calls of `client` by a script, in the order in which they are made. `calls` counts them."""
 
     def __init__(
-        self,
-        client: LlmClient,
-        script: Iterable[Fault],
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, client: LlmClient, script: Iterable[Fault], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         self.client = client
         self.label = client.label
@@ -149,7 +145,9 @@ class FaultyClient:
                 spoilt = True
                 if room:
                     yield LlmChunk(chunk.text[:room])
-                await self._silence(fault.wait_s, request.timeout_s)
+                await self._sleep(min(fault.wait_s, request.timeout_s))
+                if fault.wait_s >= request.timeout_s:
+                    raise ClientError(f"{self.label}: scripted silence", outcome="timeout")
                 if fault.text:
                     yield LlmChunk(fault.text)
                 if fault.outcome is not None:
@@ -160,14 +158,7 @@ class FaultyClient:
                     return
                 yield replace(chunk, text=chunk.text[room:])
 
-    async def _silence(self, wait_s: float, timeout_s: float) -> None:
-        if wait_s >= timeout_s:
-            await self._sleep(timeout_s)
-            raise ClientError(f"{self.label}: scripted silence", outcome="timeout")
-        if wait_s:
-            await self._sleep(wait_s)
-
     async def aclose(self) -> None:
         """Close the client inside."""
-        if (closing := getattr(self.client, "aclose", None)) is not None:
-            await closing()
+        if hasattr(self.client, "aclose"):
+            await self.client.aclose()

@@ -1,14 +1,13 @@
 """HTTP to one model server by httpx: the only file that knows the library.
 
-- Every call has a bound on its total time. Each read, write and connect of a call gets the time that is left of it, so
-  a server that trickles a byte now and then holds nobody longer. The bound lies in the network backend, below the
-  library: a cancelled httpx call leaks its place in the pool, so nothing here is ever cancelled.
-- Connections stay open where the server keeps them, for a time shorter than the one after which common servers close
-  idle connections. A call whose connection closes before any byte of an answer is made once more on a new connection.
-- The client belongs to an event loop and ends with it: an asynchronous generator holds it, and `asyncio.run` closes
-  those. Another loop gets a client of its own.
-- A proxy and a private authority come from the environment. Whatever is wrong with them is one `ClientError` that names
-  the variable. Errors name no host and no key.
+- Every call has a bound on its total time. Each read, write and connect of a call gets the time that is left of it, in
+  the network backend below the library. Nothing is ever cancelled: a cancelled httpx call leaks its place in the pool.
+- Connections are kept, for less time than common servers keep idle ones. A call whose connection closes before any
+  byte of an answer is made once more on a new connection.
+- The library's client belongs to an event loop and ends with it: an asynchronous generator holds it, and `asyncio.run`
+  closes those. Another loop gets a client of its own.
+- Whatever is wrong with a proxy, a key or an authority in the environment is one `ClientError` that names the variable.
+  Errors name no host and no key.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from ai.errors import ClientError, ContractError
 CONNECT_S: Final = 5.0  # longest wait for a connection, seconds
 KEEP_S: Final = 3.0
 """How long an idle connection is kept, seconds; uvicorn, Node and llama-server close theirs after five."""
-DRAIN_S: Final = 0.05
+DRAIN_S: Final = 0.1
 """How long the end of a body may take after the end of its reply for the connection to be kept, seconds."""
 ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
@@ -76,79 +75,69 @@ class Http:
         return key or None
 
     @asynccontextmanager
-    async def stream(
-        self, path: str, body: Mapping[str, Any], *, silence_s: float, ends: float
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, silence_s: float, ends: float
     ) -> AsyncIterator[Answer]:
-        """Post a body and give the answer, to be read as it arrives; the end of the block ends the call.
+        """Make a call and give its answer, to be read as it arrives; the end of the block ends the call.
 
         `silence_s` is how long nothing may come; `ends` is the loop's time at which the call must be over.
 
         Raises:
-            ClientError: no connection, silence, a broken connection, or an answer that is not a 200 (`RefusedError`).
+            ClientError: no connection, silence, a broken connection, or an answer other than 200 (`RefusedError`).
         """
-        with self._named():
-            answer = await self._answered("POST", path, body, silence_s, ends)
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "tickweave"}
+        key = self.key()
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        limits = {"timeout": httpx.Timeout(silence_s, connect=min(CONNECT_S, silence_s)).as_dict()}
+        try:
+            with _told():
+                request = httpx.Request(method, self.url + path, headers=headers, content=content, extensions=limits)
+            answer = await self._sent(request, ends)
             try:
+                if not httpx.codes.is_success(answer.status):
+                    variable = self.key_names[-1] if self.key_names else SHARED_KEY
+                    said = await answer.whole(ERROR_BYTES_MAX)
+                    raise refusal(answer.status, said, key=key, variable=variable, headers=answer.headers)
                 yield answer
             finally:
                 await answer.aclose()
+        except ClientError as error:
+            if not str(error).startswith(self.label):
+                error.args = (f"{self.label}: {error}",)
+            raise
 
-    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, total_s: float) -> Any:
-        """Return the JSON of a small answer.
+    async def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, total_s: float, lenient: bool = False
+    ) -> Any:
+        """Return the JSON of a small answer; None, where `lenient`, for one that is refused or cannot be read.
 
         Raises:
-            ClientError: as `stream`; with status 200 where the answer is not JSON.
+            ClientError: as `call`, or the answer is not JSON.
         """
-        with self._named():
-            answer = await self._answered(method, path, body, total_s, _now() + total_s)
-            try:
-                return json.loads(await answer.whole(ANSWER_BYTES_MAX))
-            except (ValueError, RecursionError):
-                raise ClientError("the answer is no JSON; is this the server's URL?", status=answer.status) from None
-            finally:
-                await answer.aclose()
+        try:
+            async with self.call(method, path, body, silence_s=total_s, ends=_now() + total_s) as answer:
+                said = await answer.whole(ANSWER_BYTES_MAX)
+                try:
+                    return json.loads(said)
+                except (ValueError, RecursionError):
+                    raise ClientError(
+                        "the answer is no JSON; is this the server's URL?", status=answer.status
+                    ) from None
+        except ClientError as error:
+            if not lenient or error.status is None:
+                raise
+            return None
 
     async def aclose(self) -> None:
         """Close what is open; a later call opens it again, on whichever loop it runs."""
         session, self._session = self._session, None
         if session is not None and session.loop is asyncio.get_running_loop():
             await session.guard.aclose()
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except ClientError as error:
-            if not str(error).startswith(self.label):
-                error.args = (f"{self.label}: {error}",)
-            raise
-
-    async def _answered(
-        self, method: str, path: str, body: Mapping[str, Any] | None, silence_s: float, ends: float
-    ) -> Answer:
-        """Send a call and return its answer, if it is a good one."""
-        key = self.key()
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "tickweave"}
-        content = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        timeout = httpx.Timeout(silence_s, connect=min(CONNECT_S, silence_s)).as_dict()
-        with _told():
-            request = httpx.Request(
-                method, self.url + path, headers=headers, content=content, extensions={"timeout": timeout}
-            )
-        answer = await self._sent(request, ends)
-        if httpx.codes.is_success(answer.status):
-            return answer
-        try:
-            variable = self.key_names[-1] if self.key_names else SHARED_KEY
-            said = await answer.whole(ERROR_BYTES_MAX)
-            raise refusal(answer.status, said, key=key, variable=variable, headers=answer.headers)
-        finally:
-            await answer.aclose()
 
     async def _sent(self, request: httpx.Request, ends: float) -> Answer:
         loop = asyncio.get_running_loop()
@@ -209,8 +198,8 @@ class Answer:
         """Return the body up to so many bytes."""
         body = b""
         while len(body) < most and (data := await self.read()) is not None:
-            body += data[: most - len(body)]
-        return body
+            body += data
+        return body[:most]
 
     async def settle(self) -> None:
         """Read to the end of the body if that comes at once, so that the connection can be used again."""
@@ -312,7 +301,7 @@ def _proxy_of(url: str) -> tuple[str | None, str]:
     parts = urlsplit(url)
     host, proxies = parts.hostname or "", getproxies()
     scheme = parts.scheme if proxies.get(parts.scheme) else "all"
-    if not proxies.get(scheme) or _local(host) or _excepted(host, proxies.get("no", "")):
+    if not proxies.get(scheme) or host == "localhost" or _excepted(host, f"{proxies.get('no', '')},127.0.0.0/8,::1"):
         return None, ""
     proxy = proxies[scheme].strip()
     proxy = re.sub(r"^socks://", "socks5://", proxy, flags=re.IGNORECASE)  # as GNOME writes it
@@ -322,21 +311,13 @@ def _proxy_of(url: str) -> tuple[str | None, str]:
 
 def _excepted(host: str, rules: str) -> bool:
     """Say whether NO_PROXY covers a host: by name, as `urllib` reads it, or by a network like `10.0.0.0/8`."""
-    with suppress(ValueError, OSError):
-        if proxy_bypass(host):
-            return True
     for rule in rules.split(","):
         with suppress(ValueError):
             if ipaddress.ip_address(host) in ipaddress.ip_network(rule.strip().strip("[]"), strict=False):
                 return True
+    with suppress(ValueError, OSError):
+        return bool(proxy_bypass(host))
     return False
-
-
-def _local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _tls(url: str) -> ssl.SSLContext:
@@ -370,22 +351,20 @@ def _told(hint: str = "") -> Iterator[None]:
         raise
     except httpx.TimeoutException:
         raise _late() from None
-    except httpx.ProxyError as error:
-        raise ClientError(f"the proxy refuses: {shown(str(error), None)}") from None
-    except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
-        reason = "the server hung up before it answered"
-        raise ClientError(
-            reason if _is_hang_up(error) else f"the answer is not HTTP: {shown(str(error), None)}"
-        ) from None
-    except httpx.DecodingError:
-        raise ClientError("the answer is packed in a form that cannot be read") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
         raise ClientError("no host can have this name", outcome="unavailable") from None
     except (httpx.HTTPError, OSError) as error:
-        raise ClientError(_unconnected(error) or f"no connection; is the server running at that URL?{hint}") from None
+        own, reason = shown(str(error), None), f"no connection; is the server running at that URL?{hint}"
+        if isinstance(error, httpx.ProxyError):
+            reason = f"the proxy refuses: {own}"
+        elif isinstance(error, httpx.DecodingError):
+            reason = "the answer is packed in a form that cannot be read"
+        elif isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
+            reason = "the server hung up before it answered" if _is_hang_up(error) else f"the answer is not HTTP: {own}"
+        raise ClientError(_tls_fault(error) or reason) from None
 
 
-def _unconnected(error: BaseException) -> str | None:
+def _tls_fault(error: BaseException) -> str | None:
     """Say what is wrong with TLS, the reason at the end of a chain of causes; None where it is something else."""
     cause: BaseException | None = error
     while cause is not None:

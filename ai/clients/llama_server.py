@@ -7,6 +7,7 @@ import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
@@ -82,10 +83,10 @@ class LlamaServerClient(OpenAIClient):
         self._failure: ClientError | None = None
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        """Yield the reply as it arrives; see `OpenAIClient.stream`.
+        """Yield the reply as it arrives.
 
         Raises:
-            ClientError: the server does not start, has ended, or fails.
+            ClientError: as `OpenAIClient.stream`, or the server does not start or has ended.
         """
         await self._started()
         async with reading(super().stream(request)) as stream:
@@ -114,18 +115,18 @@ class LlamaServerClient(OpenAIClient):
 
     async def _started(self) -> None:
         """See that the server runs; a start that failed is not tried again at every call."""
-        async with self._starting:
-            if self._failure is not None:
-                raise self._failure
-            if self._process is None:
-                try:
-                    await self._start()
-                except ClientError as error:
-                    self._failure = error
-                    await asyncio.to_thread(self.stop)
-                    raise
-            if self._process is None or self._process.ended:
-                raise self._ended("has ended")
+        if self._process is None or self._starting.locked():
+            async with self._starting:
+                if self._failure is None and self._process is None:
+                    try:
+                        await self._start()
+                    except ClientError as error:
+                        self._failure = error
+                        await asyncio.to_thread(self.stop)
+        if self._failure is not None:
+            raise self._failure
+        if self._process is None or self._process.ended:
+            raise self._ended("has ended")
 
     async def _start(self) -> None:
         port = _free_port()
@@ -136,17 +137,14 @@ class LlamaServerClient(OpenAIClient):
         self._root.url = f"http://{HOST}:{port}"
         self._http.url = f"{self._root.url}/v1"
         until = self._clock() + HEALTHY_S
-        while True:
+        while self._clock() < until:
             if self._process.ended:
                 raise self._ended("ended at its start")
-            try:
+            with suppress(ClientError):
                 await self._root.ask("GET", "/health", total_s=_ASK_S)
-            except ClientError:
-                if self._clock() > until:
-                    raise self._ended(f"was not ready after {HEALTHY_S:.0f} seconds") from None
-                await asyncio.sleep(_POLL_S)
-            else:
                 return
+            await asyncio.sleep(_POLL_S)
+        raise self._ended(f"was not ready after {HEALTHY_S:.0f} seconds")
 
     def _command(self, port: int) -> list[str]:
         written = [self._program, "--model", str(self._file), "--host", HOST, "--port", str(port)]
@@ -181,10 +179,8 @@ def _checked(file: str) -> Path:
 
 
 def _found() -> str:
-    for name in BINARIES:
-        program = shutil.which(name)
-        if program is not None:
-            return program
+    if (program := next(filter(None, map(shutil.which, BINARIES)), None)) is not None:
+        return program
     raise ContractError(f"{SCHEME}: neither {' nor '.join(BINARIES)} is on PATH; install llama.cpp, or start a server")
 
 

@@ -15,7 +15,7 @@ from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
 from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
 from ai.clients.sse import Lines
-from ai.errors import ClientError, ContractError
+from ai.errors import ContractError
 from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
 
 SCHEME: Final = "ollama"
@@ -34,102 +34,6 @@ _COUNTS: Final = {
 }
 
 
-def from_spec(rest: str) -> OllamaClient:
-    """Return the client of `MODEL[@URL]`.
-
-    Raises:
-        ContractError: no model, or a URL that is not one.
-    """
-    model, url = model_and_url(rest, SCHEME)
-    return OllamaClient(model, url or URL)
-
-
-class OllamaClient(ChatClient):
-    """Streams chats from the Ollama at `url`, the server's root, with `context` tokens for prompt and reply.
-
-    Raises:
-        ContractError: no model name, a URL that is not plain http or https, or no context.
-    """
-
-    def __init__(
-        self,
-        model: str,
-        url: str = URL,
-        *,
-        context: int = CONTEXT,
-        key_names: tuple[str, ...] = KEY_NAMES,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        if not model.strip() or context < 1:
-            raise ContractError("an ollama: model needs a name and a context of at least one token")
-        label = f"{SCHEME}:{public_name(model)}"
-        super().__init__(Http(label, checked_url(url, SCHEME), key_names=key_names), "/api/chat", clock)
-        self.model = model
-        self.context = context
-
-    @property
-    def options(self) -> Collection[str]:
-        """Return the options that a call can do without."""
-        return ("think", "keep_alive", "truncate", "shift")
-
-    def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
-        """Return the body of a chat without some of its parts."""
-        asked: dict[str, Any] = {
-            "model": self.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "stream": True,
-            "think": False,
-            "keep_alive": KEEP_ALIVE,
-            "truncate": False,
-            "shift": False,
-            "options": {
-                "num_ctx": self.context,
-                "num_predict": request.tokens_max,
-                "temperature": request.temperature,
-                "seed": request.seed & SEED_MASK,
-            },
-        }
-        if request.schema is not None and (schema := schema_within(request.schema, left_out)) is not None:
-            asked["format"] = schema
-        return {name: value for name, value in asked.items() if name not in left_out}
-
-    def reader(self, reply: Reply, secret: str | None) -> NdjsonReader:
-        """Return what reads lines of JSON."""
-        return NdjsonReader(reply, secret)
-
-    async def look(self, *, timeout_s: float) -> Endpoint:
-        """Return what the server tells about itself and the model; nothing is generated.
-
-        Raises:
-            ClientError: the server cannot be reached.
-        """
-        told: Any = {}
-        detail = ""
-        try:
-            told = await self._http.ask("POST", "/api/show", {"model": self.model}, total_s=timeout_s)
-        except ClientError as error:
-            if error.status is None:
-                raise
-            detail = await self._models(timeout_s)
-        info = told.get("model_info") if isinstance(told, dict) else None
-        facts = info.items() if isinstance(info, dict) else ()
-        longest = [value for name, value in facts if name.endswith(".context_length")]
-        room = min([self.context, *(value for value in longest if type(value) is int and value > 0)])
-        # How many calls run at once (OLLAMA_NUM_PARALLEL, 1 unless set) is told nowhere.
-        present = None if detail else True
-        return Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail)
-
-    async def _models(self, timeout_s: float) -> str:
-        """Say which models there are, for a model that the server does not know."""
-        try:
-            tags = await self._http.ask("GET", "/api/tags", total_s=timeout_s)
-        except ClientError as error:
-            return str(error).removeprefix(f"{self.label}: ")
-        models = tags.get("models") if isinstance(tags, dict) else None
-        names = [str(model.get("name"))[:80] for model in models or () if isinstance(model, Mapping)]
-        return f"it has {', '.join(names[:5]) or 'no models'}; try: ollama pull MODEL"
-
-
 class NdjsonReader(ReplyReader):
     """Reads one JSON object a line, up to the one that ends the reply.
 
@@ -142,13 +46,11 @@ class NdjsonReader(ReplyReader):
         super().__init__(reply, secret)
         self._lines = Lines()
 
-    def _feed(self, data: bytes) -> None:
-        for line in self._lines.feed(data):
-            if not self.done:
-                self._event(decoded(line))
+    def _split(self, data: bytes | None) -> list[bytes]:
+        return [self._lines.rest()] if data is None else self._lines.feed(data)
 
-    def _end(self) -> None:
-        self._event(decoded(self._lines.rest()))
+    def _one(self, event: bytes) -> None:
+        self._event(decoded(event))
 
     def take(self, event: dict[str, Any]) -> bool:
         """Take in one line: text and thoughts, and whether it is the last."""
@@ -173,3 +75,84 @@ def _timings(last: Mapping[str, Any]) -> dict[str, float]:
     if total is not None and len(spent) == len(_DURATIONS):
         spent["queue_ms"] = max(total - sum(spent.values()), 0.0)
     return spent
+
+
+def from_spec(rest: str) -> OllamaClient:
+    """Return the client of `MODEL[@URL]`.
+
+    Raises:
+        ContractError: no model, or a URL that is not one.
+    """
+    model, url = model_and_url(rest, SCHEME)
+    return OllamaClient(model, url or URL)
+
+
+class OllamaClient(ChatClient):
+    """Streams chats from the Ollama at `url`, the server's root, with `context` tokens for prompt and reply.
+
+    Raises:
+        ContractError: no model name, a URL that is not plain http or https, or no context.
+    """
+
+    reader = NdjsonReader
+    options = ("think", "keep_alive", "truncate", "shift")
+
+    def __init__(
+        self,
+        model: str,
+        url: str = URL,
+        *,
+        context: int = CONTEXT,
+        key_names: tuple[str, ...] = KEY_NAMES,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not model.strip() or context < 1:
+            raise ContractError("an ollama: model needs a name and a context of at least one token")
+        label = f"{SCHEME}:{public_name(model)}"
+        super().__init__(Http(label, checked_url(url, SCHEME), key_names=key_names), "/api/chat", clock)
+        self.model = model
+        self.context = context
+
+    def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
+        """Return the body of a chat without some of its parts."""
+        asked: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "stream": True,
+            "think": False,
+            "keep_alive": KEEP_ALIVE,
+            "truncate": False,
+            "shift": False,
+            "options": {
+                "num_ctx": self.context,
+                "num_predict": request.tokens_max,
+                "temperature": request.temperature,
+                "seed": request.seed & SEED_MASK,
+            },
+        }
+        if request.schema is not None and (schema := schema_within(request.schema, left_out)) is not None:
+            asked["format"] = schema
+        return {name: value for name, value in asked.items() if name not in left_out}
+
+    async def look(self, *, timeout_s: float) -> Endpoint:
+        """Return what the server tells about itself and the model; nothing is generated.
+
+        Raises:
+            ClientError: the server cannot be reached.
+        """
+        told = await self._http.ask("POST", "/api/show", {"model": self.model}, total_s=timeout_s, lenient=True)
+        detail = await self._models(timeout_s) if told is None else ""
+        info = told.get("model_info") if isinstance(told, dict) else None
+        facts = info.items() if isinstance(info, dict) else ()
+        longest = [value for name, value in facts if name.endswith(".context_length")]
+        room = min([self.context, *(value for value in longest if type(value) is int and value > 0)])
+        # How many calls run at once (OLLAMA_NUM_PARALLEL, 1 unless set) is told nowhere.
+        present = None if detail else True
+        return Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail)
+
+    async def _models(self, timeout_s: float) -> str:
+        """Say which models there are, for a model that the server does not know."""
+        tags = await self._http.ask("GET", "/api/tags", total_s=timeout_s, lenient=True)
+        models = tags.get("models") if isinstance(tags, dict) else None
+        names = [str(model.get("name"))[:80] for model in models or () if isinstance(model, Mapping)]
+        return f"it has {', '.join(names[:5]) or 'no models'}; try: ollama pull MODEL"

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -68,140 +69,6 @@ OPENAI: Final = Flavour("openai", limits=("max_completion_tokens",))
 """OpenAI itself, which refuses `max_tokens` for models that reason."""
 
 
-def from_spec(rest: str) -> OpenAIClient:
-    """Return the client of `MODEL[@URL]`.
-
-    Raises:
-        ContractError: no model, or a URL that is not one.
-    """
-    model, url = model_and_url(rest, SCHEME)
-    if url is not None:
-        return OpenAIClient(model, url)
-    keyed = any(os.environ.get(name) for name in KEY_NAMES)
-    more = f"; for OpenAI itself write {SCHEME}:{public_name(model)}@{HOSTED_URL}" if keyed else ""
-    return OpenAIClient(model, URL, hint=f" No URL was given, so it is {URL}{more}")
-
-
-class OpenAIClient(ChatClient):
-    """Streams chat completions from `url`, which is what stands before `/chat/completions`.
-
-    `label` replaces `openai:MODEL`. `flavour` is the kind of server; the probe finds it out where it is not given. The
-    key is read from the environment at each call; it is kept nowhere and shown nowhere.
-
-    Raises:
-        ContractError: no model name, or a URL that is not plain http or https.
-    """
-
-    def __init__(
-        self,
-        model: str,
-        url: str = URL,
-        *,
-        label: str | None = None,
-        flavour: Flavour | None = None,
-        key_names: tuple[str, ...] = KEY_NAMES,
-        hint: str = "",
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        if not model.strip():
-            raise ContractError("the model's name is missing; write openai:MODEL or openai:MODEL@URL")
-        url = checked_url(url, SCHEME)
-        label = label or f"{SCHEME}:{public_name(model)}"
-        super().__init__(Http(label, url, key_names=key_names, hint=hint), "/chat/completions", clock)
-        self.model = model
-        self.flavour = flavour or (OPENAI if urlsplit(url).hostname == urlsplit(HOSTED_URL).hostname else GENERIC)
-        self._given = flavour is not None
-        self._root = Http(label, url.removesuffix("/v1"), key_names=key_names)
-
-    async def aclose(self) -> None:
-        """Close what is open; a later call opens it again."""
-        await super().aclose()
-        await self._root.aclose()
-
-    @property
-    def takes_grammar(self) -> bool:
-        """Say whether this kind of server takes a grammar at all."""
-        return bool(self.flavour.grammar)
-
-    @property
-    def options(self) -> Collection[str]:
-        """Return the options that a call can do without; some limit of the reply is always sent."""
-        return {"temperature", "seed", "stream_options", *_LIMITS, *self.flavour.extra}
-
-    def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
-        """Return the body of a chat completion without some of its parts."""
-        asked: dict[str, Any] = {
-            "model": self.model,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            "temperature": request.temperature,
-            "seed": request.seed & SEED_MASK,
-            **dict.fromkeys(self.flavour.limits, request.tokens_max),
-            **self.flavour.extra,
-        }
-        if request.grammar is not None and self.flavour.grammar:
-            *path, last = self.flavour.grammar
-            place = asked
-            for name in path:
-                place = place.setdefault(name, {})
-            place[last] = request.grammar
-        elif request.schema is not None and (schema := schema_within(request.schema, left_out)) is not None:
-            named = {"name": "plans", "strict": True, "schema": schema}
-            asked["response_format"] = {"type": "json_schema", "json_schema": named}
-        for name in left_out:
-            asked.pop(name, None)
-        if not asked.keys() & _LIMITS:
-            # Some limit is always sent, by the name that was not refused.
-            asked.update(dict.fromkeys(_LIMITS - set(left_out), request.tokens_max))
-        return asked
-
-    def reader(self, reply: Reply, secret: str | None) -> SseReader:
-        """Return what reads an event stream."""
-        return SseReader(reply, secret)
-
-    async def look(self, *, timeout_s: float) -> Endpoint:
-        """Return what the server tells about itself and the model; nothing is generated.
-
-        A list of models proves that a model is there, and never that it is not: servers list other names than they
-        take. Where the list is refused or cannot be read, a call will tell.
-
-        Raises:
-            ClientError: the server cannot be reached.
-        """
-        try:
-            listed = await self._http.ask("GET", "/models", total_s=timeout_s)
-        except ClientError as error:
-            if error.status is None:
-                raise
-            listed = {}
-        models = [model for model in _models(listed)[:MODELS_MAX] if isinstance(model, Mapping)]
-        own = next((model for model in models if _names(str(model.get("id")), self.model)), None)
-        owners = {str(model.get("owned_by")) for model in models}
-        present = None if own is None else True
-        slots, context = None, _within((own or {}).get("max_model_len"), CONTEXT_MAX)
-        props = await self._props(timeout_s) if self.flavour in (GENERIC, LLAMA_SERVER) else {}
-        if not self._given:
-            self.flavour = LLAMA_SERVER if props else VLLM if "vllm" in owners else self.flavour
-        if props:
-            # It serves its one model under any name.
-            present, slots = True, _within(props.get("total_slots"), SLOTS_MAX)
-            settings = props.get("default_generation_settings")
-            context = _within(settings.get("n_ctx"), CONTEXT_MAX) if isinstance(settings, dict) else context
-        slots = slots or self.flavour.slots
-        names = ", ".join(sorted(public_name(str(model.get("id")))[:80] for model in models)[:5])
-        detail = f"its list of models has {names}" if names and not present else ""
-        return Endpoint(True, present, slots=slots, context=context, flavour=self.flavour.name, detail=detail)
-
-    async def _props(self, timeout_s: float) -> Mapping[str, Any]:
-        """Return what a llama-server tells about its slots; empty where there is none."""
-        try:
-            props = await self._root.ask("GET", "/props", total_s=timeout_s)
-        except ClientError:
-            return {}
-        return props if isinstance(props, dict) and "total_slots" in props else {}
-
-
 class SseReader(ReplyReader):
     """Reads server-sent events, up to the server's `[DONE]`, or one whole completion from a server that only has that.
 
@@ -214,15 +81,8 @@ class SseReader(ReplyReader):
         super().__init__(reply, secret)
         self._events = Events()
 
-    def _feed(self, data: bytes) -> None:
-        for event in self._events.feed(data):
-            if not self.done:
-                self._one(event)
-
-    def _end(self) -> None:
-        for event in self._events.close():
-            if not self.done:
-                self._one(event)
+    def _split(self, data: bytes | None) -> Iterator[Event]:
+        return self._events.close() if data is None else self._events.feed(data)
 
     def _one(self, event: Event) -> None:
         self.is_stream = True
@@ -267,18 +127,133 @@ def _usage(told: Mapping[str, Any]) -> dict[str, int]:
     return {name: count for name, value in counts.items() if (count := count_of(value)) is not None}
 
 
-def _models(listed: object) -> list[Any]:
-    found = listed.get("data") or listed.get("models") if isinstance(listed, dict) else listed
-    return found if isinstance(found, list) else []
+def from_spec(rest: str) -> OpenAIClient:
+    """Return the client of `MODEL[@URL]`.
+
+    Raises:
+        ContractError: no model, or a URL that is not one.
+    """
+    model, url = model_and_url(rest, SCHEME)
+    if url is not None:
+        return OpenAIClient(model, url)
+    keyed = any(os.environ.get(name) for name in KEY_NAMES)
+    more = f"; for OpenAI itself write {SCHEME}:{public_name(model)}@{HOSTED_URL}" if keyed else ""
+    return OpenAIClient(model, URL, hint=f" No URL was given, so it is {URL}{more}")
+
+
+class OpenAIClient(ChatClient):
+    """Streams chat completions from `url`, which is what stands before `/chat/completions`.
+
+    `label` replaces `openai:MODEL`. `flavour` is the kind of server; the probe finds it out where it is not given. The
+    key is read from the environment at each call; it is kept nowhere and shown nowhere.
+
+    Raises:
+        ContractError: no model name, or a URL that is not plain http or https.
+    """
+
+    reader = SseReader
+
+    def __init__(
+        self,
+        model: str,
+        url: str = URL,
+        *,
+        label: str | None = None,
+        flavour: Flavour | None = None,
+        key_names: tuple[str, ...] = KEY_NAMES,
+        hint: str = "",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not model.strip():
+            raise ContractError("the model's name is missing; write openai:MODEL or openai:MODEL@URL")
+        url = checked_url(url, SCHEME)
+        label = label or f"{SCHEME}:{public_name(model)}"
+        super().__init__(Http(label, url, key_names=key_names, hint=hint), "/chat/completions", clock)
+        self.model = model
+        self._become(flavour or (OPENAI if urlsplit(url).hostname == urlsplit(HOSTED_URL).hostname else GENERIC))
+        self._given = flavour is not None
+        self._root = Http(label, url.removesuffix("/v1"), key_names=key_names)
+
+    async def aclose(self) -> None:
+        """Close what is open; a later call opens it again."""
+        await super().aclose()
+        await self._root.aclose()
+
+    def _become(self, flavour: Flavour) -> None:
+        self.flavour, self.takes_grammar = flavour, bool(flavour.grammar)
+        self.options = {"temperature", "seed", "stream_options", *_LIMITS, *flavour.extra}
+
+    def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
+        """Return the body of a chat completion without some of its parts."""
+        asked: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": request.temperature,
+            "seed": request.seed & SEED_MASK,
+            **dict.fromkeys(self.flavour.limits, request.tokens_max),
+            **self.flavour.extra,
+        }
+        if request.grammar is not None and self.flavour.grammar:
+            *path, last = self.flavour.grammar
+            place = asked
+            for name in path:
+                place = place.setdefault(name, {})
+            place[last] = request.grammar
+        elif request.schema is not None and (schema := schema_within(request.schema, left_out)) is not None:
+            named = {"name": "plans", "strict": True, "schema": schema}
+            asked["response_format"] = {"type": "json_schema", "json_schema": named}
+        for name in left_out:
+            asked.pop(name, None)
+        if not asked.keys() & _LIMITS:
+            # Some limit is always sent, by the name that was not refused.
+            asked.update(dict.fromkeys(_LIMITS - set(left_out), request.tokens_max))
+        return asked
+
+    async def look(self, *, timeout_s: float) -> Endpoint:
+        """Return what the server tells about itself and the model; nothing is generated.
+
+        A list of models proves that a model is there, and never that it is not: servers list other names than they
+        take. Where the list is refused or cannot be read, a call will tell.
+
+        Raises:
+            ClientError: the server cannot be reached.
+        """
+        listed = await self._http.ask("GET", "/models", total_s=timeout_s, lenient=True)
+        found = listed.get("data") or listed.get("models") if isinstance(listed, dict) else listed
+        found = found[:MODELS_MAX] if isinstance(found, list) else []
+        models = [model for model in found if isinstance(model, Mapping)]
+        own = next((model for model in models if _names(str(model.get("id")), self.model)), None)
+        owners = {str(model.get("owned_by")) for model in models}
+        present = None if own is None else True
+        slots, context = None, _within((own or {}).get("max_model_len"), CONTEXT_MAX)
+        props = await self._props(timeout_s) if self.flavour in (GENERIC, LLAMA_SERVER) else {}
+        if not self._given:
+            self._become(LLAMA_SERVER if props else VLLM if "vllm" in owners else self.flavour)
+        if props:
+            # It serves its one model under any name.
+            present, slots = True, _within(props.get("total_slots"), SLOTS_MAX)
+            settings = props.get("default_generation_settings")
+            context = _within(settings.get("n_ctx"), CONTEXT_MAX) if isinstance(settings, dict) else context
+        slots = slots or self.flavour.slots
+        names = ", ".join(sorted(public_name(str(model.get("id")))[:80] for model in models)[:5])
+        detail = f"its list of models has {names}" if names and not present else ""
+        return Endpoint(True, present, slots=slots, context=context, flavour=self.flavour.name, detail=detail)
+
+    async def _props(self, timeout_s: float) -> Mapping[str, Any]:
+        """Return what a llama-server tells about its slots; empty where there is none."""
+        with suppress(ClientError):
+            props = await self._root.ask("GET", "/props", total_s=timeout_s)
+            if isinstance(props, dict) and "total_slots" in props:
+                return props
+        return {}
 
 
 def _names(listed: str, model: str) -> bool:
     """Say whether an entry of a list of models means this model: servers prefix, tag and abbreviate names."""
-    return (
-        listed == model
-        or listed in (f"models/{model}", f"{model}:latest", model.rpartition(":")[0])
-        or ("*" in listed and fnmatchcase(model, listed))
-    )
+    same = (model, f"models/{model}", f"{model}:latest", model.rpartition(":")[0])
+    return listed in same or ("*" in listed and fnmatchcase(model, listed))
 
 
 def _within(value: object, most: int) -> int | None:

@@ -6,7 +6,7 @@ import codecs
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -57,9 +57,9 @@ class Reply:
     """Gathers answer and thoughts; `take` gives what has come since, `end` the last chunk.
 
     `secret` is struck out of the text. `inside` says that this model's replies begin inside a block of thoughts;
-    afterwards `thoughts.unopened` tells whether they do. `answered` and `thought` say whether any of either has come. Halves of
-    one UTF-16 pair, which a server may write as escapes in two events, are put together; a half that stays alone
-    becomes U+FFFD, so that the text can always be written.
+    afterwards `thoughts.unopened` tells whether they do. `answered` and `thought` say whether any of either has come.
+    Halves of one UTF-16 pair, which a server may write as escapes in two events, are put together; a half that stays
+    alone becomes U+FFFD, so that the text can always be written.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class ReplyReader(ABC):
         try:
             if self._size > REPLY_BYTES_MAX:
                 raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
-            self._feed(data)
+            self._read(data)
         except ClientError as error:
             # What came before it is good and is handed on first.
             self.done, self._fault = True, error
@@ -181,7 +181,7 @@ class ReplyReader(ABC):
                 called a tool, or the stream ended before the reply did.
         """
         if self._fault is None and not self.done:
-            self._end()
+            self._read(None)
         if self._fault is not None:
             raise self._fault
         if not self.heard:
@@ -197,6 +197,11 @@ class ReplyReader(ABC):
         if finish == "error":
             raise ClientError("the server broke off the reply with an error")
         return last
+
+    def _read(self, data: bytes | None) -> None:
+        for event in self._split(data):
+            if not self.done:
+                self._one(event)
 
     def _read_whole(self) -> None:
         """Read a stream without any event as what it is instead: one JSON object, or no reply at all."""
@@ -224,12 +229,12 @@ class ReplyReader(ABC):
     """What a person reads where an answer holds no event."""
 
     @abstractmethod
-    def _feed(self, data: bytes) -> None:
-        """Take in bytes."""
+    def _split(self, data: bytes | None) -> Iterable[Any]:
+        """Return the events that these bytes complete, still unread; None is the end of the body."""
 
     @abstractmethod
-    def _end(self) -> None:
-        """Take in what is left after the last byte."""
+    def _one(self, event: Any) -> None:
+        """Read one event."""
 
     @abstractmethod
     def take(self, event: dict[str, Any]) -> bool:

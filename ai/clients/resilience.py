@@ -1,8 +1,7 @@
 """What stands between a tier and a model server that fails: one retry loop, a circuit breaker, a rate limit.
 
-`CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state: the time is passed in, and they hold no clock.
-`ResilientClient` puts them around any client and is a client itself. Make one for each endpoint and model and keep it
-over ticks: what it has learnt is in it. Clock, sleep and randomness are injected; nothing here runs in a replay.
+`CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state without a clock. `ResilientClient` puts them around any
+client and is a client itself. Make one for each endpoint and model and keep it over ticks: what it has learnt is in it.
 
 Faults of the transport charge the breaker. Faults of the content (a refused prompt, a plan that is no plan) and a
 server's request to wait do not: the server is there.
@@ -64,10 +63,8 @@ class CircuitBreaker:
         self, *, failures_max: int = FAILURES_MAX, window_s: float = WINDOW_S, recovery_s: float = RECOVERY_S
     ) -> None:
         self.state = BreakerState.CLOSED
+        self._limits = failures_max, window_s, recovery_s
         self._changes: list[BreakerState] = []
-        self._failures_max = failures_max
-        self._window_s = window_s
-        self._recovery_s = recovery_s
         self._failures: list[float] = []
         self._opened = 0.0
 
@@ -75,7 +72,7 @@ class CircuitBreaker:
         """Say whether a call may be made now; one that may must be settled."""
         if self.state is BreakerState.CLOSED:
             return Admission.CALL
-        if self.state is BreakerState.OPEN and now - self._opened >= self._recovery_s:
+        if self.state is BreakerState.OPEN and now - self._opened >= self._limits[2]:
             self._enter(BreakerState.HALF_OPEN)
             return Admission.PROBE
         return Admission.REFUSED
@@ -91,8 +88,9 @@ class CircuitBreaker:
         elif self.state is BreakerState.CLOSED and succeeded:
             self._failures.clear()
         elif self.state is BreakerState.CLOSED and succeeded is not None:
-            self._failures = [at for at in self._failures if now - at < self._window_s] + [now]
-            if len(self._failures) >= self._failures_max:
+            failures_max, window_s, _ = self._limits
+            self._failures = [at for at in self._failures if now - at < window_s] + [now]
+            if len(self._failures) >= failures_max:
                 self._opened = now
                 self._enter(BreakerState.OPEN)
 
@@ -259,11 +257,10 @@ class ResilientClient:
 
     async def _turn(self, request: LlmRequest, ends: float | None) -> int:
         """Wait until the rate limit has room and return the tokens reserved."""
-        now = self._clock()
+        now, message = self._clock(), f"{self.label}: not called, the rate limit leaves no room within the time"
         tokens = request.tokens_max + sum(len(message.content) for message in request.messages) // TOKEN_CHARS
         wait = self._limit.reserve(now, tokens, WAIT_MAX_S if ends is None else max(ends - now, 0.0))
         if wait is None:
-            message = f"{self.label}: not called, the rate limit leaves no room within the time"
             raise ClientError(message, outcome="rate_limited", sent=False)
         if wait:
             try:
@@ -286,5 +283,5 @@ class ResilientClient:
 
     async def aclose(self) -> None:
         """Close the client inside."""
-        if (closing := getattr(self.client, "aclose", None)) is not None:
-            await closing()
+        if hasattr(self.client, "aclose"):
+            await self.client.aclose()
