@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -14,11 +13,11 @@ from hypothesis import strategies as st
 from ai.actions import ActionStep, Scan, ToolRegistry, Wait
 from ai.batch import TOKENS_MAX, BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.clients.base import LlmChunk, LlmRequest
+from ai.clients.resilience import CircuitBreaker, ResilientClient, RetryPolicy
 from ai.errors import ClientError, ContractError
 from ai.plan import Outcome
 from ai.prompt import PROMPT_VERSION
-from ai.resilience import CircuitBreaker, ResilientClient, RetryPolicy
-from ai.snapshot import SnapshotBatch
+from ai.snapshot import AgentId, SnapshotBatch
 
 REGISTRY = ToolRegistry()
 STOP = LlmChunk(finish="stop", usage={"prompt_tokens": 100, "completion_tokens": 7})
@@ -151,41 +150,24 @@ def test_plans_are_announced_as_they_close() -> None:
 
 
 @dataclass
-class Hurried(Client):
-    """Notes, before each of its chunks, for whom parts are waited for: by first agent of a call, and by time."""
-
-    told: list[tuple[int, bool]] = field(default_factory=list)
+class Thinking(Client):
+    """Writes a draft for every agent, and then says that it was thought."""
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        first = next(iter(request.slots.values()))
+        drafts = {slot: json.loads(plan(agent + 100)) for slot, agent in request.slots.items()}
+        yield LlmChunk(json.dumps(drafts))
+        first = True
         async for chunk in super().stream(request):
-            yield chunk
-            self.told.append((first, request.hurried()))
-            await asyncio.sleep(0)
+            yield replace(chunk, voids=first)
+            first = False
 
 
-def test_parts_of_one_call_are_waited_for_until_a_plan_is_good() -> None:
-    """Before a deadline one call at a time is to hurry, another when it ends in vain, and none after a good plan.
-
-    With a listener all of them are, and with neither none is.
-    """
-
-    def late(agent: int) -> int:
-        return 0 if agent < 2 else 30
-
-    client = Hurried(lambda agent: plan(agent) if agent in (3, 5) else "[]", pauses=late)
-    response = execute(client, *range(6), k=2, m=3, deadline=time.monotonic() + 60)
-    assert outcomes(response) == ["invalid"] * 3 + ["ok", "invalid", "ok"]
-    assert {first for first, hurried in client.told if hurried} == {0, 2}
-    assert not any(hurried for first, hurried in client.told[-3:])
-    asked = Hurried()
-    execute(asked, *range(6), k=2, m=3, on_plan=lambda agent, steps: None)
-    assert asked.told
-    assert all(hurried for _, hurried in asked.told)
-    alone = Hurried()
-    execute(alone, *range(6), k=2, m=3)
-    assert alone.told
-    assert not any(hurried for _, hurried in alone.told)
+def test_drafts_that_turn_out_to_be_thoughts_are_forgotten() -> None:
+    """Plans read before a piece that voids them count no more, also for an agent that has no other."""
+    response = execute(Thinking(lambda agent: None if agent == 3 else plan(agent)), 1, 2, 3, k=3)
+    assert response.plans == {agent: (REGISTRY.encode(Wait(duration=agent + 1)),) for agent in (1, 2)}
+    assert outcomes(response) == ["ok", "ok", "missing"]
+    assert "duplicates" not in response.shards[0]
 
 
 def test_one_bad_plan_costs_its_agent_alone() -> None:
@@ -406,13 +388,42 @@ def test_the_call_is_told_how_long_it_may_be_silent() -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [ContractError("broken plug-in"), ZeroDivisionError(), ClientError("", outcome="nonsense")]
+    "error", [ContractError("broken plug-in"), ZeroDivisionError("x"), ConnectionResetError(), RecursionError("y")]
 )
-def test_a_broken_client_is_not_hidden(error: Exception) -> None:
-    """What is not a declared fault of the transport ends the batch with that very error, not wrapped in another."""
-    expected = ContractError if isinstance(error, ClientError) else type(error)
-    with pytest.raises(expected):
-        execute(Client(last=(error,)), 1, 2, 3, 4)
+def test_whatever_a_client_raises_is_the_end_of_its_call_alone(error: Exception) -> None:
+    """An exception of foreign code is the outcome of the agents it was asked for, and names the client and itself."""
+
+    class Moody(Client):
+        async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            self.last = (error,) if 1 in request.slots.values() else (STOP,)
+            async for chunk in super().stream(request):
+                yield chunk
+
+    response = execute(Moody(lambda agent: None if agent == 2 else plan(agent)), 1, 2, 3, 4)
+    assert outcomes(response) == ["ok", "transport", "ok", "ok"]
+    assert f"the client test raised {type(error).__name__}" in response.errors[2]
+
+
+@pytest.mark.parametrize("client", [object(), type("Odd", (), {"stream": lambda self, request: 7, "label": "odd"})()])
+def test_a_client_that_is_none_costs_no_run(client: object) -> None:
+    """An object without a stream, or with one that cannot be read, gives every agent an outcome."""
+    assert outcomes(execute(client, 1, 2, 3)) == ["transport"] * 3
+
+
+def test_an_unknown_outcome_of_a_client_is_one_of_the_transport() -> None:
+    """A foreign client may use a word of its own."""
+    response = execute(Client(lambda agent: None, last=(ClientError("", outcome="nonsense"),)), 1)
+    assert outcomes(response) == ["transport"]
+
+
+def test_a_listener_that_raises_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """All plans come through, and the log names the listener."""
+
+    def broken(agent: AgentId, steps: object) -> None:
+        raise ZeroDivisionError
+
+    assert outcomes(execute(Client(), 1, 2, 3, on_plan=broken)) == ["ok"] * 3
+    assert "broken" in caplog.text
 
 
 def test_a_cancelled_batch_leaves_no_reader_behind() -> None:

@@ -113,8 +113,6 @@ def test_a_line_without_end_is_refused(size: int) -> None:
 
 def test_an_event_without_end_is_refused() -> None:
     """Many short data lines are bounded together."""
-    stream = Events()
     with pytest.raises(ClientError, match="an event of the reply") as caught:
-        for _ in range(LINE_BYTES_MAX):
-            list(stream.feed(b"data: x\n"))
+        events(b"data: x\n" * LINE_BYTES_MAX)
     assert caught.value.outcome == "cut"
