@@ -22,12 +22,12 @@ import pytest
 from ai.batch import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.clients import client_from_spec
 from ai.clients.base import LlmClient, LlmRequest, Message
+from ai.clients.resilience import ResilientClient
 from ai.fallback import FallbackOrchestrator
 from ai.planners.base import OnPlan
 from ai.planners.llm import SimplifiedLlm
 from ai.probe import probe
 from ai.prompt import Asking, slots_of
-from ai.clients.resilience import ResilientClient
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 

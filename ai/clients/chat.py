@@ -1,10 +1,9 @@
 """What all clients of chat servers share: one call, made again with less where the server refuses part of it.
 
-Servers that speak one interface still differ in what they take. A call may hold parts that it can do without: a seed,
-a schema, an option. When a server refuses a call, the parts that its words name are left out and the call is made
-again; without such words the schema is suspected. What turns out to be refused is left out from then on and shown in
-`Endpoint.left_out`. A part that once was taken is only dropped for good when it is named, or refused again and again: a
-server may have a bad moment.
+A call holds parts that it can do without: a seed, a schema, an option. When a server refuses a call, the parts that its
+words name are left out and the call is made again; without such words the schema is suspected. What turns out to be
+refused is left out from then on and shown in `Endpoint.left_out`. A part that once was taken is only dropped for good
+when it is named, or refused again and again: a server may have a bad moment.
 
 A model that thinks spends the limit of its reply on thoughts. When they used it up and no answer came, the call is made
 again with more room, which later calls keep.
@@ -53,12 +52,9 @@ class ChatClient(ABC):
 
     label: str
     endpoint: Endpoint | None = None
-    takes_grammar = False
-    """Whether this kind of server takes a grammar at all."""
-    options: Collection[str] = ()
-    """Names of the options that a call can do without."""
-    reader: type[ReplyReader]
-    """What reads the answer to a call."""
+    takes_grammar = False  # whether this kind of server takes a grammar at all
+    options: Collection[str] = ()  # names of the options that a call can do without
+    reader: type[ReplyReader]  # what reads the answer to a call
 
     def __init__(self, http: Http, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.label = http.label

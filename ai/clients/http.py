@@ -42,6 +42,7 @@ ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 """The environment variable whose key takes precedence over the one of a kind of server."""
 
+_LATE: Final = "no answer within the time allowed"
 _ENDS: ContextVar[float] = ContextVar("ends", default=math.inf)
 """The loop's time at which the running call must be over."""
 log = logging.getLogger(__name__)
@@ -61,11 +62,7 @@ class Http:
         self._session: _Session | None = None
 
     def key(self) -> str | None:
-        """Return the key in the environment, None without one.
-
-        Raises:
-            ClientError: no header can carry it; the message names the variable.
-        """
+        """Return the key in the environment, None without one; `ClientError` names the variable of a bad one."""
         name, key = next(
             ((name, key) for name in self.key_names if (key := os.environ.get(name, "").strip())), ("", "")
         )
@@ -159,7 +156,7 @@ class Http:
                 return Answer(await session.fresh.send(request, stream=True), ends)
         except httpx.PoolTimeout:
             self._session = None  # its places are lost: the next call gets a new client
-            raise _late() from None
+            raise ClientError(_LATE, outcome="timeout") from None
         finally:
             _ENDS.reset(token)
 
@@ -177,10 +174,8 @@ class Answer:
     async def read(self, within_s: float = math.inf) -> bytes | None:
         """Return what comes next of the body, unpacked, no later than `within_s` seconds from now; None after its end.
 
-        A server that hangs up in the middle just ends it: the reader of a body knows whether it was whole.
-
-        Raises:
-            ClientError: silence for too long, the call's time is over, or the connection broke.
+        A server that hangs up in the middle just ends it: the reader of a body knows whether it was whole. Silence for
+        too long, the end of the call's time and a broken connection are `ClientError`s.
         """
         token = _ENDS.set(min(self._ends, _now() + within_s))
         try:
@@ -222,13 +217,10 @@ class _Session:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
         self.loop = loop
-        with _told():
-            tls, (proxy, variable) = _tls(url), _proxy_of(url)
-            self.hint = f" Calls go through the proxy that {variable} names" if proxy else ""
-            self.kept, self.fresh = (
-                httpx.AsyncClient(transport=_transport(tls, proxy, variable, keep), trust_env=False)
-                for keep in (None, 0)
-            )
+        tls, (proxy, variable) = _tls(url), _proxy_of(url)
+        self.hint = f" Calls go through the proxy that {variable} names" if proxy else ""
+        transports = (_transport(tls, proxy, variable, keep) for keep in (None, 0))
+        self.kept, self.fresh = (httpx.AsyncClient(transport=each, trust_env=False) for each in transports)
         self.guard = self._held()
         self.entered = False
 
@@ -252,12 +244,7 @@ class _Bounded:
     async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> _Bounded:  # noqa: ASYNC109
         return _Bounded(await self._inner.connect_tcp(host, port, timeout=_left(timeout), **more))
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> _Bounded:
+    async def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> _Bounded:  # noqa: ASYNC109
         return _Bounded(await self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
@@ -303,8 +290,7 @@ def _proxy_of(url: str) -> tuple[str | None, str]:
     scheme = parts.scheme if proxies.get(parts.scheme) else "all"
     if not proxies.get(scheme) or host == "localhost" or _excepted(host, f"{proxies.get('no', '')},127.0.0.0/8,::1"):
         return None, ""
-    proxy = proxies[scheme].strip()
-    proxy = re.sub(r"^socks://", "socks5://", proxy, flags=re.IGNORECASE)  # as GNOME writes it
+    proxy = re.sub(r"^socks://", "socks5://", proxies[scheme].strip(), flags=re.IGNORECASE)  # as GNOME writes it
     variable = f"{scheme}_proxy" if os.environ.get(f"{scheme}_proxy") else f"{scheme}_proxy".upper()
     return proxy if "://" in proxy else f"http://{proxy}", variable
 
@@ -338,10 +324,6 @@ def _is_hang_up(error: Exception) -> bool:
     return not isinstance(error, httpx.RemoteProtocolError) or "disconnected" in str(error)
 
 
-def _late() -> ClientError:
-    return ClientError("no answer within the time allowed", outcome="timeout")
-
-
 @contextmanager
 def _told(hint: str = "") -> Iterator[None]:
     """Turn the library's faults into ours, without its own text where that may name the host."""
@@ -350,7 +332,7 @@ def _told(hint: str = "") -> Iterator[None]:
     except (httpx.PoolTimeout, ClientError):
         raise
     except httpx.TimeoutException:
-        raise _late() from None
+        raise ClientError(_LATE, outcome="timeout") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
         raise ClientError("no host can have this name", outcome="unavailable") from None
     except (httpx.HTTPError, OSError) as error:
@@ -390,13 +372,14 @@ def checked_url(url: str, scheme: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise _no_url(scheme)
+        raise ContractError(_NO_URL.format(scheme))
     if parts.username is not None or parts.query or parts.fragment:
         told = "takes no user, key, query or fragment; keys come from the environment"
         raise ContractError(f"the URL of an {scheme}: model {told}")
     return url.rstrip("/")
 
 
+_NO_URL: Final = "the URL of an {}: model must start with http:// or https:// and name a host"
 _WITH_URL: Final = re.compile(r"(.*?)@(https?)(:.*)", re.IGNORECASE | re.DOTALL)
 _LIKE_A_HOST: Final = re.compile(
     r"(localhost|\[.*|[\w-]+(\.[\w-]+)+|[\w.-]+:\d+)(:\d+)?(/.*)?|\w+://.*|(?!default$|latest$)[a-z][\w-]*",
@@ -417,12 +400,8 @@ def model_and_url(rest: str, scheme: str) -> tuple[str, str | None]:
     if match:
         return model, checked_url(match[2].lower() + match[3], scheme)
     if _LIKE_A_HOST.fullmatch(model.rpartition("@")[2]) and "@" in model:
-        raise _no_url(scheme)
+        raise ContractError(_NO_URL.format(scheme))
     return model, None
-
-
-def _no_url(scheme: str) -> ContractError:
-    return ContractError(f"the URL of an {scheme}: model must start with http:// or https:// and name a host")
 
 
 def public_name(model: str) -> str:

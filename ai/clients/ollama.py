@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
-from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
+from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, known, milliseconds_of
 from ai.clients.sse import Lines
 from ai.errors import ContractError
 from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
@@ -47,7 +47,7 @@ class NdjsonReader(ReplyReader):
         self._lines = Lines()
 
     def _split(self, data: bytes | None) -> list[bytes]:
-        return [self._lines.rest()] if data is None else self._lines.feed(data)
+        return [bytes(self._lines.rest)] if data is None else self._lines.feed(data)
 
     def _one(self, event: bytes) -> None:
         self._event(decoded(event))
@@ -61,16 +61,14 @@ class NdjsonReader(ReplyReader):
         # Either sign of the end will do: some versions leave one of them out.
         if event.get("done") is True or event.get("done_reason"):
             self.done, self.finish = True, finish_word(str(event.get("done_reason") or "stop"))
-            counts = {name: count_of(event.get(key)) for key, name in _COUNTS.items()}
-            self._usage = {name: count for name, count in counts.items() if count is not None}
+            self._usage = known({name: count_of(event.get(key)) for key, name in _COUNTS.items()})
             self._timings = _timings(event)
         return isinstance(message, dict) or self.done
 
 
 def _timings(last: Mapping[str, Any]) -> dict[str, float]:
     """Return durations in milliseconds; what is left of the total is the wait for a slot."""
-    told = {name: milliseconds_of(last.get(key), _MS) for key, name in _DURATIONS.items()}
-    spent = {name: value for name, value in told.items() if value is not None}
+    spent = known({name: milliseconds_of(last.get(key), _MS) for key, name in _DURATIONS.items()})
     total = milliseconds_of(last.get("total_duration"), _MS)
     if total is not None and len(spent) == len(_DURATIONS):
         spent["queue_ms"] = max(total - sum(spent.values()), 0.0)
@@ -78,11 +76,7 @@ def _timings(last: Mapping[str, Any]) -> dict[str, float]:
 
 
 def from_spec(rest: str) -> OllamaClient:
-    """Return the client of `MODEL[@URL]`.
-
-    Raises:
-        ContractError: no model, or a URL that is not one.
-    """
+    """Return the client of `MODEL[@URL]`."""
     model, url = model_and_url(rest, SCHEME)
     return OllamaClient(model, url or URL)
 

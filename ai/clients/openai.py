@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
 from ai.clients.refusals import CONTEXT_MAX, reported
-from ai.clients.reply import NO_JSON, Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
+from ai.clients.reply import NO_JSON, Reply, ReplyReader, count_of, decoded, finish_word, known, milliseconds_of
 from ai.clients.sse import DONE, Event, Events
 from ai.errors import ClientError, ContractError
 from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
@@ -98,10 +98,12 @@ class SseReader(ReplyReader):
         """Take in one event: text, thoughts, a refusal, how it ended, usage, timings."""
         usage, timings, choices = event.get("usage"), event.get("timings"), event.get("choices")
         if isinstance(usage, dict):
-            self._usage = _usage(usage)
+            details = usage.get("prompt_tokens_details")
+            cached = details.get("cached_tokens") if isinstance(details, dict) else None
+            told = {**{name: usage.get(name) for name in _USAGE}, "cached_tokens": cached}
+            self._usage = known({name: count_of(value) for name, value in told.items()})
         if isinstance(timings, dict):
-            told = {str(name)[:40]: milliseconds_of(value) for name, value in list(timings.items())[:40]}
-            self._timings = {name: value for name, value in told.items() if value is not None}
+            self._timings = known({name[:40]: milliseconds_of(value) for name, value in list(timings.items())[:40]})
         choice = choices[0] if isinstance(choices, list) and choices else None
         if not isinstance(choice, dict):
             return "choices" in event or bool(self._usage)
@@ -119,20 +121,8 @@ class SseReader(ReplyReader):
         return True
 
 
-def _usage(told: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts a server told; what it left out stays unknown."""
-    details = told.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    counts = {**{name: told.get(name) for name in _USAGE}, "cached_tokens": cached}
-    return {name: count for name, value in counts.items() if (count := count_of(value)) is not None}
-
-
 def from_spec(rest: str) -> OpenAIClient:
-    """Return the client of `MODEL[@URL]`.
-
-    Raises:
-        ContractError: no model, or a URL that is not one.
-    """
+    """Return the client of `MODEL[@URL]`."""
     model, url = model_and_url(rest, SCHEME)
     if url is not None:
         return OpenAIClient(model, url)

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ai.clients.redaction import Striker, shown
 from ai.clients.refusals import reported
@@ -23,8 +23,7 @@ TRANSIT_MS: Final = 20.0  # time that passes between client and server and is no
 COUNT_MAX: Final = 10**9  # largest count of tokens that is believed
 TIME_MAX_MS: Final = 1e8  # longest time that is believed, milliseconds: about a day
 
-Clock = Callable[[], float]
-Counts = Mapping[str, int]
+T = TypeVar("T")
 _FINISH_CHARS_MAX: Final = 40
 _STOP: Final = ("eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "end", "finished")
 _LENGTH: Final = ("max_tokens", "max_output_tokens", "max_new_tokens", "model_length", "token_limit", "context_length")
@@ -53,6 +52,11 @@ def milliseconds_of(value: object, unit: float = 1.0) -> float | None:
     return float(value) * unit  # type: ignore[arg-type] # a number
 
 
+def known(values: Mapping[str, T | None]) -> dict[str, T]:
+    """Return what a server told, without what it left out: unknown is not zero."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 class Reply:
     """Gathers answer and thoughts; `take` gives what has come since, `end` the last chunk.
 
@@ -63,7 +67,12 @@ class Reply:
     """
 
     def __init__(
-        self, request: LlmRequest, *, secret: str | None = None, inside: bool = False, clock: Clock = time.monotonic
+        self,
+        request: LlmRequest,
+        *,
+        secret: str | None = None,
+        inside: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.answered = self.thought = False
         self._schema = request.schema
@@ -94,7 +103,9 @@ class Reply:
         self._text, self._thinking, self._voids = [], [], False
         return chunk
 
-    def end(self, finish: str, usage: Counts | None = None, timings: Mapping[str, float] | None = None) -> LlmChunk:
+    def end(
+        self, finish: str, usage: Mapping[str, int] | None = None, timings: Mapping[str, float] | None = None
+    ) -> LlmChunk:
         """Return the last chunk; what a server did not report stays unknown."""
         self._add(self.thoughts.feed(self._pairs.decode(b"", final=True)))
         self._add(self.thoughts.rest(whole=finish == "stop"))
@@ -223,10 +234,8 @@ class ReplyReader(ABC):
             raise reported(event, self._secret)
         self.heard += self.take(event)
 
-    is_stream = False
-    """Whether the answer has the form of a stream, if only of a broken one."""
-    expected: str
-    """What a person reads where an answer holds no event."""
+    is_stream = False  # whether the answer has the form of a stream, if only of a broken one
+    expected: str  # what a person reads where an answer holds no event
 
     @abstractmethod
     def _split(self, data: bytes | None) -> Iterable[Any]:
@@ -258,10 +267,8 @@ def fits(text: str, schema: Mapping[str, Any]) -> bool:
     Meant to notice servers that ignore schemas, not to validate: it looks at the outer type, required and unknown keys.
     """
     value = decoded(text)
-    if value is NO_JSON:
-        return False
-    if schema.get("type") != "object":
-        return True
+    if value is NO_JSON or schema.get("type") != "object":
+        return value is not NO_JSON
     if not isinstance(value, dict) or not set(schema.get("required", ())) <= set(value):
         return False
     return schema.get("additionalProperties") is not False or set(value) <= set(schema.get("properties", ()))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -35,20 +35,10 @@ BURST_S: Final = 6.0  # seconds of a rate that may be used at once
 TOKEN_CHARS: Final = 3  # characters of a prompt counted as one token where the server has not counted yet
 
 
-class BreakerState(StrEnum):
-    """Whether calls go through: all, none, or one that finds out."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
-
-
-class Admission(StrEnum):
-    """What a breaker says to a call."""
-
-    CALL = "call"
-    PROBE = "probe"
-    REFUSED = "refused"
+BreakerState = StrEnum("BreakerState", ("CLOSED", "OPEN", "HALF_OPEN"))
+"""Whether calls go through: all, none, or one that finds out."""
+Admission = StrEnum("Admission", ("CALL", "PROBE", "REFUSED"))
+"""What a breaker says to a call."""
 
 
 class CircuitBreaker:
@@ -169,8 +159,7 @@ class RetryPolicy:
         return max(drawn * bound, asked_s or 0.0)
 
 
-def charges(error: ClientError) -> bool:
-    """Say whether a fault is the transport's, so that the breaker counts it."""
+def _charges(error: ClientError) -> bool:
     return error.outcome in ("transport", "timeout", "cut") and error.context is None
 
 
@@ -215,7 +204,7 @@ class ResilientClient:
                 left (`rate_limited`).
         """
         ends = None if request.left_s is None else self._clock() + request.left_s
-        tried = 0
+        tried, silence_s = 0, request.timeout_s
         while True:
             admission = self.breaker.admit(self._clock())
             if admission is Admission.REFUSED:
@@ -225,14 +214,19 @@ class ResilientClient:
             begun = False
             try:
                 reserved = await self._turn(request, ends)
-                async with reading(self.client.stream(self._within(request, ends))) as stream:
+                if ends is not None:
+                    left = max(ends - self._clock(), 0.0)
+                    request = replace(request, left_s=left, timeout_s=min(silence_s, max(left, SILENCE_MIN_S)))
+                async with reading(self.client.stream(request)) as stream:
                     async for chunk in stream:
                         succeeded = True
                         begun = begun or bool(chunk.text or chunk.thinking or chunk.finish)
-                        self._settle(reserved, chunk.usage or {})
+                        if (usage := chunk.usage or {}).keys() >= {"prompt_tokens", "completion_tokens"}:
+                            # What a server leaves out is unknown, not zero.
+                            self._limit.settle(reserved, usage["prompt_tokens"] + usage["completion_tokens"])
                         yield chunk
             except ClientError as error:
-                succeeded = False if charges(error) else None
+                succeeded = False if _charges(error) else None
                 wait = None if begun else self._next(error, tried)
                 if wait is None or (ends is not None and self._clock() + wait >= ends):
                     error.sent |= tried > 0
@@ -269,17 +263,6 @@ class ResilientClient:
                 self._limit.settle(tokens, 0)
                 raise
         return tokens
-
-    def _settle(self, reserved: int, usage: Mapping[str, int]) -> None:
-        if usage.keys() >= {"prompt_tokens", "completion_tokens"}:  # what a server leaves out is unknown, not zero
-            self._limit.settle(reserved, usage["prompt_tokens"] + usage["completion_tokens"])
-
-    def _within(self, request: LlmRequest, ends: float | None) -> LlmRequest:
-        """Return the request with the time that is left of it."""
-        if ends is None:
-            return request
-        left = max(ends - self._clock(), 0.0)
-        return replace(request, left_s=left, timeout_s=min(request.timeout_s, max(left, SILENCE_MIN_S)))
 
     async def aclose(self) -> None:
         """Close the client inside."""

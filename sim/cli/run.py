@@ -15,9 +15,9 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.base import LlmClient
+from ai.clients.resilience import RETRIES
 from ai.plan_cache import PLANS_MAX
 from ai.prompt import PROMPT_VERSION
-from ai.clients.resilience import RETRIES
 from scenarios.tactics.inputs import TimedInput
 from scenarios.tactics.scenario import TICKS_MAX, Scenario, folder_of, inputs_from_lines, load, read_text
 from sim.cli.common import (

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from ai.actions import ToolRegistry
 from ai.batch import BatchInferenceExecutor
 from ai.clients.base import LlmClient
+from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.encodings import encoding_of
 from ai.encodings.base import Encoding
 from ai.fallback import FallbackOrchestrator, drive
@@ -22,7 +23,6 @@ from ai.planners.base import Planner
 from ai.planners.heuristic import Heuristic
 from ai.planners.llm import LlmTier
 from ai.planners.scripted import Scripted
-from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.scenario import Scenario, tier_order, tiers_of_teams
 from sim.errors import ScenarioError

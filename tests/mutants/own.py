@@ -13,8 +13,8 @@ import pytest
 
 from ai import actions, fallback, rule_conditions
 from ai.actions import fields, integers, registry
-from ai.parse import SlotScanner, scanner
 from ai.clients.resilience import Admission, CircuitBreaker
+from ai.parse import SlotScanner, scanner
 from scenarios.tactics import perception
 from scenarios.tactics.components import Cooldowns
 from scenarios.tactics.grid import Smoke

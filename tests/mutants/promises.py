@@ -16,6 +16,7 @@ import numpy as np
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
 from ai.fallback import FallbackOrchestrator, drive
 from ai.parse import WAITING_CHARS_MAX, SlotScanner
@@ -23,7 +24,6 @@ from ai.plan import Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.clients.resilience import FAILURES_MAX
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.scenario import Scenario

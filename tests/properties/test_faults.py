@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ai.batch import BatchInferenceExecutor
 from ai.clients.base import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import RECOVERY_S, ResilientClient
 from ai.clients.scripted import ScriptedClient
 from ai.errors import ClientError
 from ai.fallback import FallbackOrchestrator
@@ -20,7 +21,6 @@ from ai.legality import refusals
 from ai.plan import FallbackResult, Outcome, PlanBatch
 from ai.planners.heuristic import Heuristic
 from ai.planners.llm import FullLlm, SimplifiedLlm
-from ai.clients.resilience import RECOVERY_S, ResilientClient
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
 from sim.replay import read, rerecord, verify

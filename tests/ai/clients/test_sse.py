@@ -97,7 +97,7 @@ def test_lines_are_the_same_for_any_split(lines: list[bytes], cuts: list[int]) -
     reader = Lines()
     found = [part for piece in cut(b"".join(part + b"\r\n" for part in whole), cuts) for part in reader.feed(piece)]
     assert found == whole
-    assert reader.rest() == b""
+    assert reader.rest == b""
 
 
 @pytest.mark.parametrize("size", [64, 4096, LINE_BYTES_MAX + 1])
