@@ -27,7 +27,9 @@ from ai.resilience import FAILURES_MAX
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.testing.flat import flat
+from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
+from sim.engine.world import World
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import HASH_CHARS
@@ -38,6 +40,8 @@ from tests.ai import test_registry, test_resilience
 from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
 from tests.reference.slow_scanner import SlowScanner
+from tests.sim.engine import test_commands, test_resources, test_texts
+from tests.sim.engine.small_world import ALL, Position, everything
 from tests.sim.replay import test_keyframes, test_recover, test_replay_seek
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 
@@ -184,6 +188,33 @@ def draws() -> None:
             assert Rng(seed).draws(np.array(keys), tick, purpose).tolist() == wanted
 
 
+def births() -> None:
+    """Births of one flush are ordered by the key of the one that they come from, then by the order of calls."""
+    with World(ALL, debug=True) as world:
+        world.spawn(everything({Position: {"x": np.arange(5) * 10}}), count=5)
+        world.flush()
+        test_commands.test_births_are_ordered_by_parent_then_call(world)
+
+
+def texts() -> None:
+    """Worlds with the same texts agree, whatever else their tables hold and in which order."""
+    with World([test_texts.Villager], **test_texts.PARTS) as world:
+        world.spawn({test_texts.Villager: {}}, 3)
+        world.flush()
+        test_texts.test_neither_order_nor_unused_texts_are_state(world)
+
+
+def resources() -> None:
+    """A change of a declared resource is in the next digest, and going back takes it out again."""
+    with test_resources.world_of() as world:
+        before, state = state_digest(world), world.snapshot()
+        world[test_resources.Grass].left[2] += 1
+        assert state_digest(world) != before
+        world.restore(state)
+        assert state_digest(world) == before
+        assert world[test_resources.Grass].left.tolist() == [3] * 6
+
+
 # -- planning ----------------------------------------------------------------------------------------------------------
 
 
@@ -289,6 +320,7 @@ def breaker() -> None:
 
 
 PROMISES: dict[str, Callable[[], None]] = {
+    "births": births,
     "breaker": breaker,
     "codes": codes,
     "draws": draws,
@@ -301,11 +333,13 @@ PROMISES: dict[str, Callable[[], None]] = {
     "recorded": recordings,
     "reference": slow_reference,
     "restored": _examined("restore"),
+    "resources": resources,
     "resumed": resumed_runs,
     "scanner": scanner,
     "spawning": _examined("spawning"),
     "steps": steps,
     "streamed": streamed,
     "tampered": tampering,
+    "texts": texts,
 }
 """Every promise by name."""
