@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from scenarios.tactics.components import ITEMS_MAX, SLOTS_MAX, Arsenal, Inventory, Kit, Squad
-from sim.engine.world import World
+from sim.run.world import World
 
 if TYPE_CHECKING:
     from scenarios.tactics.scenario import Archetype

@@ -19,7 +19,7 @@ from scenarios.tactics.equipment import Gear
 from scenarios.tactics.grid import Grid, Occupancy
 from scenarios.tactics.inputs import CellIndex, Name, Rect
 from scenarios.tactics.snapshot import OBJECTS_MAX
-from sim.engine.world import World
+from sim.run.world import World
 
 if TYPE_CHECKING:
     from scenarios.tactics.settings import TacticsSettings
