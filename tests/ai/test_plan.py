@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from ai.actions import Scan, Wait
-from ai.errors import ContractError
-from ai.metrics import FallbackMetrics
-from ai.plan import (
+from ai.plans import (
     NO_TIER,
     Attempts,
     BatchPlans,
@@ -22,6 +16,12 @@ from ai.plan import (
     PlanIntent,
     Refusal,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai.actions import Scan, Wait
+from ai.errors import ContractError
+from ai.metrics import FallbackMetrics
 from scenarios.tactics.testing.planning import steps
 from tests.ai.strategies import Attack, MoveTo, small_registry
 

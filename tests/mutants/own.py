@@ -13,8 +13,8 @@ import pytest
 
 from ai import actions, fallback, rule_conditions
 from ai.actions import fields, integers, registry
-from ai.parse import SlotScanner, scanner
-from ai.resilience import Admission, CircuitBreaker
+from ai.clients.resilience import Admission, CircuitBreaker
+from ai.llm.parse import SlotScanner, scanner
 from scenarios.tactics import perception
 from scenarios.tactics.components import Cooldowns
 from scenarios.tactics.grid import Smoke
@@ -182,7 +182,18 @@ def resumed_run_counts_its_own_ticks_only(patch: Patch) -> None:
 @caught_by("scanner")
 def brace_inside_a_string_closes(patch: Patch) -> None:
     """Inside a plan quotes are like any other character."""
-    patch.setattr(scanner, "_PLAN_PART", re.compile(r"(?:[^\s{}\[\]]++|\s{1,63}+(?=\S))*+"))
+    patch.setattr(scanner, "_INSIDE", re.compile(scanner._INSIDE.pattern.replace(f'"{scanner._CONTENT}|', "")))
+
+
+@caught_by("scanner")
+def broken_plan_swallows_the_next(patch: Patch) -> None:
+    """A plan goes on to its last bracket, whatever slot turns up inside."""
+    original = SlotScanner._read
+
+    def read(self: SlotScanner, kind: str, text: str, slot: str | None, found: Any) -> None:
+        original(self, "bracket" if kind == "begin" and self._plan is not None else kind, text, slot, found)
+
+    patch.setattr(SlotScanner, "_read", read)
 
 
 @caught_by("scanner")
@@ -215,16 +226,15 @@ def plans_for_strangers_are_accepted(patch: Patch) -> None:
 
 
 @caught_by("streamed")
-def escape_is_forgotten_between_pieces(patch: Patch) -> None:
-    """A backslash at the end of a piece does not reach the first character of the next."""
-    original = SlotScanner._in_string
+def string_is_forgotten_between_pieces(patch: Patch) -> None:
+    """A string that a piece leaves open is over with the piece."""
+    original = SlotScanner._scan
 
-    def in_string(self: SlotScanner, piece: str, place: int) -> int:
-        if place == 0:
-            self._escaped = False
-        return original(self, piece, place)
+    def scan(self: SlotScanner, *args: Any) -> None:
+        original(self, *args)
+        self._in_string = False
 
-    patch.setattr(SlotScanner, "_in_string", in_string)
+    patch.setattr(SlotScanner, "_scan", scan)
 
 
 # -- kinds and tiers ---------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
+from ai.llm_types import LlmClient
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.inputs import Spawn
 from sim.replay import Replay, read

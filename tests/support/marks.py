@@ -19,9 +19,9 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+from ai.plans import Refusal
 
 from ai import legality
-from ai.plan import Refusal
 from scenarios.tactics import director, parameters
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.scenario.checks import check_input

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from ai.actions import CELLS_MAX
-from ai.roles import RoleName
 from scenarios.tactics.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from scenarios.tactics.inputs import (
     CellIndex,
@@ -15,6 +14,7 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.objectives import OBJECTIVES_MAX, Objective, Text
 from scenarios.tactics.scenario.placement import Start
+from scenarios.tactics.snapshot import Role
 from sim.run.settings import AGENTS_MAX, Part
 
 
@@ -22,7 +22,7 @@ class Archetype(Part):
     """What kind of agent a squad is made of: its starting values.
 
     The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is how many units
-    of cargo fit. `role` is what such agents care for, as language models read it (`ai.roles`).
+    of cargo fit. `role` is what such agents care for, as language models read it (`scenarios.tactics.snapshot.ROLES`).
     """
 
     hp: Annotated[int, Field(ge=1, le=10_000)] = 100
@@ -39,7 +39,7 @@ class Archetype(Part):
     weapons: Annotated[tuple[Name, ...], Field(max_length=SLOTS_MAX)] = ()
     items: Annotated[dict[Name, Annotated[int, Field(ge=0, le=1000)]], Field(max_length=ITEMS_MAX)] = Field(default={})
     abilities: Annotated[tuple[Name, ...], Field(max_length=ABILITIES_MAX)] = ()
-    role: RoleName | None = None
+    role: Role | None = None
 
 
 class Area(Part):
@@ -67,7 +67,7 @@ class Squad(Part):
     start: Start = "rows"
     objective: Text | None = None
     goal: Name | None = None
-    role: RoleName | None = None
+    role: Role | None = None
 
 
 class Reinforcements(Part):

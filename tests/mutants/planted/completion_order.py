@@ -6,13 +6,13 @@ import asyncio
 import json
 
 import numpy as np
+from ai.plans import Outcome, PlanBatch
+from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
-from ai.clients.base import LlmRequest
-from ai.parse import parse_plan
-from ai.plan import Outcome, PlanBatch
+from ai.llm_types import LlmRequest
+from ai.llm.parse import parse_plan
 from ai.planners.base import PlanCall, TierPlans
-from ai.snapshot import SnapshotBatch
 
 
 class Bug:

@@ -8,9 +8,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import pytest
+from ai.orchestrator import FallbackOrchestrator, drive
 
 import ai.planners.heuristic
-from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry

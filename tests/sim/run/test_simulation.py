@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ai.snapshot import SnapshotBatch
+
 from scenarios.tactics.components import Health
 from scenarios.tactics.inputs import Order, Remove, SetCells, Spawn
 from scenarios.tactics.systems.cleanup import Cleanup

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from ai.plans import PlanIntent
+from ai.snapshot import SnapshotBatch, WorldSnapshot
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from ai.actions import Role
-from ai.encodings import NAMED
 from ai.errors import ParseError
-from ai.parse import parse_reply
-from ai.plan import PlanIntent
-from ai.snapshot import SnapshotBatch, WorldSnapshot
+from ai.llm.encodings import NAMED
+from ai.llm.parse import parse_reply
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.testing.arenas import inputs, scenarios
 from scenarios.tactics.testing.planning import batches, plans, snapshots, steps
