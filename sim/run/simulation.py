@@ -292,18 +292,11 @@ class Simulation(AbstractContextManager["Simulation"]):
         self.close()
 
 
-def _is_trimmed(world: World, name: str) -> bool:
-    """Return whether a snapshot holds only the entries of a column that are in use."""
-    component, _, column = name.partition(".")
-    (table,) = (table for table in world.tables if table.schema.name == component)
-    return table.store(column).spec.used_by is not None
-
-
 def respawn(world: World, order: NDArray[np.intp]) -> None:
     """Bring a world's entities into being again, in another order and under the same keys.
 
     Args:
-        world: a world before its first tick; afterwards it must be what it was.
+        world: a world before its first tick; its state is the same afterwards.
         order: a permutation of its rows.
     """
     state = world.snapshot()
@@ -311,19 +304,7 @@ def respawn(world: World, order: NDArray[np.intp]) -> None:
     world.flush()
     # A key is given once: going back to before the first birth makes the keys new again.
     world.restore(replace(world.snapshot(), next_key=0))
-    for row in order.tolist():
-        has = [
-            component
-            for component in world.components
-            if component.__name__ not in state.masks or state.masks[component.__name__][row]
-        ]
-        values = {
-            component: {
-                name.partition(".")[2]: array[..., row]
-                for name, array in state.columns.items()
-                if name.partition(".")[0] == component.__name__ and not _is_trimmed(world, name)
-            }
-            for component in has
-        }
-        world.spawn(values, keys=[int(state.keys[row])], components=has)
+    for key in state.keys[order].tolist():
+        world.spawn({}, keys=[key])
     world.flush()
+    world.restore(state)

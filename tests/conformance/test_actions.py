@@ -66,7 +66,7 @@ def test_what_a_kind_needs_can_be_brought_in() -> None:
             dark = turn.grid.terrain[0, 0] == Terrain.COVER
             return super().refusals(turn, rows, args) if dark else np.full(len(rows), Refused.NO_COVER, np.int8)
 
-    check_action(Dusk, prepare=lambda arena: arena.stage.grid.set_cells(0, 0, 1, 1, Terrain.COVER))
+    check_action(Dusk, prepare=lambda arena: arena.run_context.game.grid.set_cells(0, 0, 1, 1, Terrain.COVER))
     with pytest.raises(AssertionError, match="was refused to everyone in 8 arenas"):
         check_action(Dusk)
 

@@ -30,7 +30,7 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.parameters import NAMES
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
-from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat, flattened
 from sim.run.scenario_file import load
 from sim.run.settings import AGENTS_MAX
 from sim.run.simulation import Simulation
@@ -210,7 +210,7 @@ def test_a_run_holds_a_bounded_number_of_texts() -> None:
 def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
     """Timed inputs come first, injected ones after them in the order they came, once each."""
     with Stage("aaa") as stage:
-        data: dict[str, Any] = stage.flattened(scenario)
+        data: dict[str, Any] = flattened(stage.scenario)
         data["inputs"] = [{"tick": 1, "input": {"kind": "remove", "agent": 0}}]
         scenario = flat(data)
     for timeline in (True, False):
@@ -369,7 +369,7 @@ def test_a_wave_brings_agents_of_its_archetype() -> None:
     """They join the director's squad near the origin, with the archetype's values, and plan like everyone else."""
     data: dict[str, Any]
     with Stage("a....b", director=DIRECTOR) as stage:
-        data = stage.flattened(scenario)
+        data = flattened(stage.scenario)
     data["archetypes"]["brute"] = {"hp": 250, "sight": 3}
     data["archetypes"]["kit"]["hp"] = 20
     with Simulation(flat(data)) as simulation:
