@@ -56,10 +56,11 @@ class Notes:
     """What one system leaves for the next.
 
     `harm` and `mend` are hit points by row, to be summed; `calls` has the rows that called for reinforcements, and how
-    many agents each asked for.
+    many agents each asked for; `leaving` are the rows that are extracted.
     """
 
     occupancy: Occupancy | None = None
     harm: Effects = field(default_factory=list)
     mend: Effects = field(default_factory=list)
     calls: Effects = field(default_factory=list)
+    leaving: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))

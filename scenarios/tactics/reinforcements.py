@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from scenarios.tactics.components import Position, Squad, Team
 from scenarios.tactics.game import Game
-from scenarios.tactics.spawning import aim, starting_values
+from scenarios.tactics.spawning import aim, spawn, starting_values
 from sim.engine.world import World
 from sim.run.settings import AGENTS_MAX
 
@@ -82,4 +82,4 @@ def call_up(world: World, stage: Game, calls: Calls) -> None:
         info = squads[int(world[Squad].id[row])]
         after = aim(info, stage.objectives, stage.lore.texts)
         values = starting_values(info, after, xs + area.x, ys + area.y, waiting)
-        world.spawn(values, count=count, issuer=int(world.keys[row]))
+        spawn(world, values, count, like=row)

@@ -144,6 +144,11 @@ def starting_values(
     }
 
 
+def spawn(world: World, values: Values, count: int, **options: Any) -> None:
+    """Queue the birth of agents: every agent has every component; `options` are those of `World.spawn`."""
+    world.spawn({component: values.get(component, {}) for component in world.components}, count, **options)
+
+
 def populate(
     world: World,
     settings: TacticsSettings,
@@ -166,7 +171,7 @@ def populate(
     for run in np.split(keys, edges):
         squad = infos[int(placed[run[0], 3])]
         values = starting_values(squad, aim(squad, objectives, texts), placed[run, 0], placed[run, 1], run % stagger)
-        world.spawn(values, count=len(run), keys=run)
+        spawn(world, values, len(run), keys=run)
     world.flush()
     promote(world)
 

@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sim.cli.common import AsJson, print_json
+from sim.cli.consent import Trust, load_scenario, local_files, remembered
+from sim.messages import shown
+from sim.run.files import read_text
 from sim.run.plugins import load_plugins
-from sim.run.scenario_file import load
+from sim.run.scenario_file import head_of
 from sim.run.simulation import Simulation
 
 
 def check(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
     *,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Explain a scenario without running it; a wrong one gets one sentence and exit code 64."""
-    plan = load(scenario)
+    local = [Path(scenario)] if scenario.endswith(".py") else local_files(scenario)
+    if local and not trust and not remembered(local):
+        _check_head(scenario, local, as_json=as_json)
+        return
+    plan = load_scenario(scenario, trust=trust)
     with Simulation(plan, plugins=load_plugins(plan)) as simulation:
         verbs = [] if simulation.registry is None else list(simulation.registry.names)
         tiers = list(simulation.tiers)
@@ -46,3 +56,15 @@ def check(
         sys.stdout.write(f"  {name}: tiers {', '.join(plan.planning.tiers_of(name))}\n")
     for sentence in noted:
         sys.stdout.write(f"  surely not meant: {sentence}\n")
+
+
+def _check_head(scenario: str, local: Sequence[Path], *, as_json: bool) -> None:
+    """Check the engine's keys alone: `check` executes no local code without consent."""
+    note = f"settings not checked: that would execute {', '.join(shown(str(file)) for file in local)}; add --trust"
+    name = Path(scenario).stem
+    if scenario.endswith(".toml"):
+        name = head_of(read_text(scenario), shown(scenario)).name
+    if as_json:
+        print_json({"scenario": name, "note": note})
+    else:
+        sys.stdout.write(f"{name}: keys valid; {note}\n")

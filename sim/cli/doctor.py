@@ -11,9 +11,10 @@ import typer
 
 from ai.clients.base import LlmClient
 from sim.cli.common import FAILED, INCONCLUSIVE, NO_MODEL, OK, AsJson, client_of, print_json, usage
+from sim.cli.consent import Trust, load_scenario
 from sim.messages import suggestion
 from sim.run.plugins import load_plugins
-from sim.run.scenario_file import TICKS_MAX, load
+from sim.run.scenario_file import TICKS_MAX
 from sim.testing.checks import CHECKS, Case, Check, Examined, examine
 
 TICKS: Final = 50
@@ -31,13 +32,14 @@ def doctor(
     llm: Annotated[str, typer.Option(metavar="SPEC", help="A model that answers alike each time: scripted:FILE.")] = (
         NO_MODEL
     ),
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for what makes a scenario, its systems and its planners depend on more than scenario, seed and inputs.
 
     Exit code: 0 nothing was found, 1 something was, 2 a check that applies compared nothing.
     """
-    plan = load(scenario)
+    plan = load_scenario(scenario, trust=trust)
     asked = _asked(check or [])
     client_of(llm)  # a wrong spec is told before anything runs
 

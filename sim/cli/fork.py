@@ -19,6 +19,7 @@ from sim.cli.common import (
     usage,
     write_whole,
 )
+from sim.cli.consent import Trust, files_of
 from sim.cli.model import ready_model
 from sim.cli.run_report import Tally
 from sim.messages import shown
@@ -49,6 +50,7 @@ def fork(
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
@@ -57,10 +59,11 @@ def fork(
     changed = load_patch(patch) if patch is not None else Patch()
     names = None if tiers is None else tuple(name.strip() for name in tiers.split(","))
     started = perf_counter()
-    with open_replay_file(Path(file), plugin or ()) as parent, ready_model(llm, quiet=quiet) as client:
+    files = files_of(Path(file), plugin, trust=trust)
+    with open_replay_file(Path(file), files) as parent, ready_model(llm, quiet=quiet) as client:
         if at > parent.ticks:
             raise usage(f"--at: there is no tick {at}: {shown(file)} has {parent.ticks} ticks")
-        scenario = scenario_of(parent.header, plugin or ())
+        scenario = scenario_of(parent.header, files)
         seed = parent.header.seed
         target = unused_name(f"{scenario.name}-{seed}-fork-{at}") if out is None else out
         tally = Tally(scenario, seed, target)
@@ -75,7 +78,7 @@ def fork(
                 sink,
                 ticks=ticks,
                 changes=Changes(changed, names, client),
-                plugin_files=plugin or (),
+                plugin_files=files,
             )
             begun = perf_counter()
             for tick, simulation in forked:

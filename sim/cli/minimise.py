@@ -23,6 +23,7 @@ from sim.cli.common import (
     usage,
     write_whole,
 )
+from sim.cli.consent import Trust, files_of, load_scenario
 from sim.errors import ReplayError
 from sim.messages import shown, suggestion
 from sim.replay import minimise as search
@@ -31,7 +32,7 @@ from sim.replay.reader import scan
 from sim.replay.second_pass import explained
 from sim.replay.verify import verify
 from sim.run.plugins import load_plugins
-from sim.run.scenario_file import TICKS_MAX, load
+from sim.run.scenario_file import TICKS_MAX
 from sim.testing.checks import CHECKS, Case
 
 TICKS: Final = 50
@@ -56,6 +57,7 @@ def minimise(
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for fewer agents, ticks, inputs, replies and faults with which the same still fails.
@@ -67,9 +69,9 @@ def minimise(
     if check is None:
         if llm != NO_MODEL:
             raise usage("--llm: goes with --check; a replay has the replies of its model in it")
-        said = _replay(what, out, runs, plugin or [])
+        said = _replay(what, out, runs, list(files_of(Path(what), plugin, trust=trust)))
     else:
-        said = _scenario(what, check, out, runs, ticks, llm)
+        said = _scenario(what, check, out, runs, ticks, llm, trust=trust)
     if as_json:
         print_json(said)
     else:
@@ -79,11 +81,13 @@ def minimise(
         typer.echo(f"{shown(said['out'])}: {left} left after {said['runs']} runs{stopped}; {said['why']}")
 
 
-def _scenario(name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str) -> dict[str, Any]:
+def _scenario(
+    name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str, *, trust: bool
+) -> dict[str, Any]:
     checks = {check.name: check for check in CHECKS}
     if check_name not in checks:
         raise usage(f"--check: no check {check_name!r}; {suggestion(check_name, list(checks), 'checks')}")
-    scenario = load(name)
+    scenario = load_scenario(name, trust=trust)
     client, spoiled = _model(llm)
     case = Case(scenario, ticks, None, load_plugins(scenario), client)
     faults = () if spoiled is None else spoiled.faults

@@ -33,6 +33,7 @@ from sim.cli.common import (
     usage,
     writable,
 )
+from sim.cli.consent import Trust, files_of, load_scenario
 from sim.cli.model import described, ready_model
 from sim.cli.run_report import Tally
 from sim.messages import one_line, shown
@@ -45,7 +46,7 @@ from sim.run.input_sources import Feed, Listed, Streamed
 from sim.run.inputs import TimedInput
 from sim.run.planning_service import ModelOptions
 from sim.run.plugins import load_plugins
-from sim.run.scenario_file import TICKS_MAX, Scenario, load
+from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
 
 REFUSED_SHOWN_MAX: Final = 5
@@ -142,6 +143,7 @@ def run(
         list[Path] | None, typer.Option(metavar="FILE", help="With --resume: where a plug-in is that the run needs.")
     ] = None,
     as_json: AsJson = False,
+    trust: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
     """Run a scenario and write its replay."""
@@ -169,7 +171,7 @@ def run(
         assert scenario is not None
         if plugin:
             raise usage("--plugin: goes with --resume; a scenario's plug-ins are beside it")
-        plan = load(scenario)
+        plan = load_scenario(scenario, trust=trust)
         plugins = load_plugins(plan)
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
@@ -178,7 +180,9 @@ def run(
     with ExitStack() as stack:
         client = stack.enter_context(ready_model(llm, optional=llm_optional, quiet=quiet))
         if resume is not None:
-            simulation, recorder, tally = stack.enter_context(_resumed(resume, ticks, client, options, plugin or ()))
+            simulation, recorder, tally = stack.enter_context(
+                _resumed(resume, ticks, client, options, files_of(resume, plugin, trust=trust))
+            )
             listed = _listed(inputs, simulation.scenario)
             known = tuple(timed for timed in listed if timed.tick >= simulation.world.tick)
         else:

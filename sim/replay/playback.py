@@ -25,6 +25,7 @@ from ai.fallback import FallbackOrchestrator, drive
 from ai.plan import BatchPlans, Outcome, PlanBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.snapshot import SnapshotBatch
+from sim.engine.declaration import first_difference
 from sim.errors import ReplayError, ScenarioError, Unsupported
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
 from sim.replay.keyframes import keyframe_of
@@ -296,6 +297,9 @@ def objection(header: Header, again: Header) -> str | None:
         then, now = getattr(header, name), getattr(again, name)
         if then != now:
             return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
+    world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    if world is not None:
+        return f"what runs here is declared otherwise than what was recorded: {world}"
     for name in sorted(header.declarations.keys() | again.declarations.keys()):
         difference = first_change(header.declarations.get(name), again.declarations.get(name), name)
         if difference is not None:

@@ -134,7 +134,7 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
     Two runs can only be compared where these are equal.
     """
     return {
-        "components": list(simulation.world.declaration),
+        "world": simulation.world.declaration,
         "inputs": {each.kind: each.model_json_schema() for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
     }

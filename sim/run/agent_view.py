@@ -14,6 +14,8 @@ def agent_view(registry: ToolRegistry, payloads: Payloads) -> type[EntityView]:
     class AgentView(EntityView):
         """Shows one agent; `steps` is its plan."""
 
+        __slots__ = ()
+
         @property
         def steps(self) -> tuple[ActionStep, ...]:
             """The steps of the agent's plan, in order."""

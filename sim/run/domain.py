@@ -4,7 +4,7 @@ The framework instantiates a domain with its settings, works through it, and kno
 domain is one file:
 
 >>> from sim.engine.columns import Component, column, i32
->>> from sim.engine.world import System
+>>> from sim.engine.system import System
 >>> class Counter(Component):
 ...     value: i32 = column(default=0)
 >>> class Count(System):
@@ -38,7 +38,8 @@ from sim.run.inputs import Act, Control, Input, Kill, Spawn
 from sim.run.settings import Settings
 
 if TYPE_CHECKING:
-    from sim.engine.world import System, World
+    from sim.engine.system import System
+    from sim.engine.world import World
     from sim.run.actions import Action
     from sim.run.context import Run
     from sim.run.scenario_file import Scenario
@@ -57,6 +58,7 @@ class Domain:
         settings: a subclass of `Settings`; on an instance, the settings themselves.
         components: what entities can have.
         resources: state that belongs to no entity.
+        tables: names by table, for columns with `per` and for arguments of verbs.
         inputs: what may come from outside, beside the framework's own inputs.
         actions: the verbs of agents that plan.
         systems: the whole tick, in order. Where agents plan it includes `Inputs`, `Observe`, `Plan` and `Act`.
@@ -73,6 +75,7 @@ class Domain:
     settings: Any = Settings
     components: Sequence[type[Component]] = ()
     resources: Sequence[Any] = ()
+    tables: Mapping[str, Sequence[str]] = {}
     inputs: Sequence[type[Input]] = ()
     actions: Sequence[type[Action]] = ()
     systems: Sequence[type[System]] = ()

@@ -25,7 +25,7 @@ from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
 from sim.engine.columns import Component
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.errors import ScenarioError
 from sim.messages import quoted, shown, suggestion
 from sim.run.actions import Action

@@ -344,14 +344,34 @@ def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
     Raises:
         ScenarioError: it is no valid scenario; one sentence.
     """
-    depth = _depth(text)
-    if depth > DEPTH_MAX:
-        raise ScenarioError(f"{source}: nests more than {DEPTH_MAX} levels deep; no key of a scenario does")
+    return Scenario.from_canonical(_toml(text, source), source, folder=folder)
+
+
+def head_of(text: str, source: str) -> Head:
+    """Read and check the engine's keys of a scenario file; nothing is executed.
+
+    Raises:
+        ScenarioError: they are not valid; one sentence.
+    """
+    return _head(_toml(text, source), source)
+
+
+def _toml(text: str, source: str) -> dict[str, Any]:
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(checked_depth(text, source))
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         raise ScenarioError(one_line(f"{source}: is not TOML: {error}")) from None
-    return Scenario.from_canonical(data, source, folder=folder)
+
+
+def checked_depth(text: str, source: str) -> str:
+    """Return TOML text that does not nest too deep for `tomllib`, which takes far too long over such a text.
+
+    Raises:
+        ScenarioError: it nests too deep.
+    """
+    if _depth(text) > DEPTH_MAX:
+        raise ScenarioError(f"{source}: nests more than {DEPTH_MAX} levels deep; no key of a scenario does")
+    return text
 
 
 _TOKEN: Final = re.compile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ai.errors import ContractError
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.run.domain import Domain
 from sim.run.systems import Act, Inputs, Observe, Plan
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.clients.base import LlmClient
+from ai.guard import Watch, foreign
 from ai.plan import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
 from sim.engine.rng import Rng, purpose_name
 from sim.engine.state import WorldState
 from sim.engine.state_diff import Change, changes
+from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
@@ -35,8 +37,14 @@ from sim.run.plugins import Plugin, check_plugins
 from sim.run.scenario_file import Scenario
 from sim.run.schedule import schedule
 from sim.run.world import World
+from sim.space import Grid
 
 Detail = Literal["hash", "full"]
+
+
+def guarded(system: System) -> AbstractContextManager[None]:
+    """Return the block that a system runs in: under the guard, unless it is one of ours."""
+    return Watch(f"system {system.name!r}") if foreign(type(system)) else nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +183,19 @@ class Simulation(AbstractContextManager["Simulation"]):
         options: dict[str, Any] = {}
         if self.registry is not None:
             options["entity_view"] = agent_view(self.registry, run.payloads)
-        self.world = World(components, name=scenario.name, capacity=domain.agents or 64, **options)
+        resources = (*domain.resources, *(part for plugin in plugins for part in plugin.resources))
+        self.world = World(
+            components,
+            resources=resources,
+            tables=domain.tables,
+            sizes=sizes_of(run.spaces),
+            seed=self.seed,
+            name=scenario.name,
+            capacity=domain.agents or 64,
+            **options,
+        )
         self.world.run = run
+        run.rng = self.world.rng
         if self.registry is not None:
             self.world.add_resource(run.payloads)
         domain.setup(self.world, run)
@@ -215,7 +234,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             mark = self._clock()
 
         try:
-            self.world.process(run, after)
+            self.world.process(run, after, guarded)
             digest = state_digest(self.world)
             durations["digest"] = self._clock() - mark
             changed = changes(before, self.world.snapshot()) if self.detail == "full" else ()
@@ -290,6 +309,15 @@ class Simulation(AbstractContextManager["Simulation"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def sizes_of(spaces: Mapping[str, Any]) -> dict[str, int]:
+    """Return the sizes that `per` may name: each space by its name, and the cells of the only grid as `cell`."""
+    sizes = {name: int(space.size) for name, space in spaces.items() if hasattr(space, "size")}
+    grids = [space for space in spaces.values() if isinstance(space, Grid)]
+    if len(grids) == 1:
+        sizes["cell"] = grids[0].size
+    return sizes
 
 
 def respawn(world: World, order: NDArray[np.intp]) -> None:

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ai.guard import Watch, foreign
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.actions import Action, Args, Codes, Rows, Turn
 from sim.run.context import Run, invalidate
 from sim.run.payloads import drop_unused, write_payloads

@@ -10,9 +10,11 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sim.engine.columns import ColumnSpec, Component, limits, schema_of
+from sim.engine.columns import ColumnSpec, Component, schema_of
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.values import limits
+from sim.engine.world import World
 
 Values = dict[str, Any]
 """Values of one component of one entity, by column."""
@@ -154,11 +156,12 @@ class WorldMachine(RuleBasedStateMachine):
         """Go on with the other world."""
         self.at = to
 
-    @rule(count=st.integers(1, 3), issuer=st.integers(0, 2), contents=CONTENTS)
-    def spawn(self, count: int, issuer: int, contents: Mapping[type[Component], Values | None]) -> None:
-        """Let entities be born."""
+    @rule(count=st.integers(1, 3), parent=st.none() | PICKS, contents=CONTENTS)
+    def spawn(self, count: int, parent: int | None, contents: Mapping[type[Component], Values | None]) -> None:
+        """Let entities be born, of a living one or of nobody."""
         has = {component: given for component, given in contents.items() if given is not None}
-        self.world.spawn(has, count, issuer=issuer, components=list(has))
+        issuer = self.key_at(parent) if parent is not None and self.model else -1
+        self.world.spawn(has, count, like=None if issuer < 0 else self.world.row_of(issuer))
         self.queue("spawn", issuer, [None] * count, has)
 
     @precondition(lambda self: self.model)

@@ -25,7 +25,8 @@ from scenarios.tactics.testing.arenas import inputs, scenarios
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
 from sim.engine.state import WorldState
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.planning_service import LivePlans
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import load
@@ -256,7 +257,7 @@ class Idler(System):
     writes: ClassVar = (Idle,)
 
     def process(self, world: World, frame: Any) -> None:
-        rows = world.query(Position, Health)
+        rows = world.rows(Position, Health)
         drawn = frame.stage.rng.below(world.keys, frame.tick, Purpose.USER, 1000)
         world[Idle].value[:] += drawn
         world[Idle].value[rows] += world[Health].hp[rows]

@@ -12,7 +12,8 @@ from scenarios.tactics.components import ActionSteps, Condition, Conditions, Hea
 from scenarios.tactics.reinforcements import call_up
 from scenarios.tactics.spawning import promote
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.context import Run
 from sim.run.payloads import drop_unused
 
@@ -31,6 +32,7 @@ class Cleanup(System):
     """
 
     name = "cleanup"
+    flushes: ClassVar[bool] = True
     reads: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Health)
     writes: ClassVar[tuple[type[Component], ...]] = (Conditions, Health, Progress, Squad)
 
@@ -42,6 +44,7 @@ class Cleanup(System):
         if dead.any():
             world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
+        world.kill(run.notes.leaving)
         if run.notes.calls:
             call_up(world, run.game, run.notes.calls)
         before = world.version

@@ -21,7 +21,8 @@ from scenarios.tactics.components import (
     Team,
 )
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.context import Run
 
 PAIRS_AT_ONCE: Final = 1 << 21

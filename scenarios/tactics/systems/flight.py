@@ -11,7 +11,8 @@ from scenarios.tactics.components import ActionSteps, Health, Morale, Position, 
 from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import enemies_seen
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.context import Run
 
 COWER_MS = 1000

@@ -30,7 +30,7 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.scenario import Archetype
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
-from scenarios.tactics.spawning import SquadInfo, aim, promote, starting_values
+from scenarios.tactics.spawning import SquadInfo, aim, promote, spawn, starting_values
 from sim.engine.columns import Component
 from sim.engine.world import World
 from sim.run import systems
@@ -266,7 +266,7 @@ class Inputs(systems.Inputs):
         nearest = np.lexsort((xs, ys, distance2))[:count]
         waiting = run.tick + np.arange(count) % stage.parameters.planning.stagger_ticks
         after = aim(info, stage.objectives, stage.lore.texts)
-        world.spawn(starting_values(info, after, xs[nearest], ys[nearest], waiting), count=count)
+        spawn(world, starting_values(info, after, xs[nearest], ys[nearest], waiting), count)
         return None
 
 

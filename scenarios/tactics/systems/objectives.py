@@ -7,7 +7,8 @@ from typing import ClassVar
 from scenarios.tactics.components import Control, Goal, Health, Position, Progress, Squad, Status, Team
 from scenarios.tactics.spawning import aim
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.context import Run
 
 
@@ -31,7 +32,7 @@ class Advance(System):
         leaving, turned = stage.objectives.advance(world)
         if len(leaving):
             world.events.emit("extracted", key=world.keys[leaving])
-            world.kill(leaving)
+            run.notes.leaving = leaving
         if not turned:
             return
         squad, goal, progress, taken = world[Squad].id, world[Goal], world[Progress], world[Control].taken

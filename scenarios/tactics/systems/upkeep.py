@@ -19,7 +19,8 @@ from scenarios.tactics.components import (
     Status,
 )
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.context import Run
 
 

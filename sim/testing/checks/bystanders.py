@@ -25,6 +25,23 @@ def _only(state: WorldState, keys: NDArray[np.int64]) -> WorldState:
     return replace(state, keys=state.keys[kept], columns=columns, resources={})
 
 
+def _alike(one: WorldState, two: WorldState) -> tuple[WorldState, WorldState]:
+    """Return both states with columns of one shape.
+
+    A snapshot holds a column with `used_by` only up to the longest entry in use by anyone, bystanders among them; what
+    is left out is zeros.
+    """
+    grown: list[WorldState] = []
+    for state, other in ((one, two), (two, one)):
+        columns = dict(state.columns)
+        for name, column in state.columns.items():
+            more = other.columns[name].shape[0] - column.shape[0] if column.ndim > 1 else 0
+            if more > 0:
+                columns[name] = np.pad(column, [(0, more)] + [(0, 0)] * (column.ndim - 1))
+        grown.append(replace(state, columns=columns))
+    return grown[0], grown[1]
+
+
 def _run(case: Case) -> Checked:
     domain = case.scenario.domain
     if not domain.isolates:
@@ -45,7 +62,7 @@ def _run(case: Case) -> Checked:
             if alone.world.next_key > born or alone.outcome is not None or watched.outcome is not None:
                 break  # an agent that is born later has another key beside bystanders, and so other draws
             expected, actual = seen(alone.tick()), seen(watched.tick())
-            before, after = _only(alone.snapshot(), keys), _only(watched.snapshot(), keys)
+            before, after = _alike(_only(alone.snapshot(), keys), _only(watched.snapshot(), keys))
             if not _equal(before, after):
                 found = difference(tick, expected, actual, before, after)
                 # Bystanders differ in every phase, so the phase says nothing.

@@ -59,7 +59,7 @@ import numpy as np
 from ai.guard import escape
 from sim.engine.columns import Component, i32
 from scenarios.tactics.components import ActionSteps
-from sim.engine.world import System
+from sim.engine.system import System
 
 
 class Mood(Component):

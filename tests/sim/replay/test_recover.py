@@ -113,7 +113,7 @@ def test_damage_ends_what_is_recovered() -> None:
     for replay, reason in (
         (framed(), "nothing to recover"),
         (b"", "nothing to recover"),
-        (framed().replace(b"tickweave/1", b"tickweave/2", 1), "nothing to recover|not known"),
+        (framed().replace(b"tickweave/2-draft", b"tickweave/3", 1), "nothing to recover|not known"),
         (framed() + b"more\n", "end record"),
     ):
         with pytest.raises(ReplayError, match=reason):
@@ -160,7 +160,7 @@ def test_only_killed_runs_are_resumed(tmp_path: Path) -> None:
     packed = io.BytesIO()
     pack(io.BytesIO(rules()), packed)
     path = tmp_path / "a.replay.jsonl"
-    other_format = rules().replace(b"tickweave/1", b"tickweave/2", 1)
+    other_format = rules().replace(b"tickweave/2-draft", b"tickweave/3", 1)
     for replay, reason in (
         (rules(), "is whole"),
         (rules()[:-1], "newline"),

@@ -22,7 +22,7 @@ TICKS = 6
 
 STEADY = '''"""Counts up."""
 from sim.engine.columns import Component, i32
-from sim.engine.world import System
+from sim.engine.system import System
 
 
 class Mood(Component):

@@ -20,7 +20,8 @@ from scenarios.tactics.actions.base import (
 )
 from scenarios.tactics.inputs import Act, Control
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.actions import Args, Codes, Rows
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import available, load
@@ -55,7 +56,7 @@ class Hasty(ai.planners.heuristic.Heuristic):
 
 def with_system(system: type[System]) -> Simulation:
     """Return a skirmish with a system of a plug-in."""
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     return Simulation(scenario, plugins=[Plugin("mine.py", "00", systems=(system,))])
 
 
@@ -113,7 +114,7 @@ def test_an_action_kind_that_reads_the_clock_is_stopped(
 ) -> None:
     """The refusal names the kind, not the shipped system that calls it, whichever of its parts asks."""
     monkeypatch.setattr(Nap, "at", at)
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     nap = Act(agent=0, step={"act": "Nap"})
     with Simulation(scenario, plugins=[Plugin("mine.py", "00", kinds=(Nap,))]) as simulation:
         simulation.inject(Control(agent=0))

@@ -11,14 +11,14 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 
 from scenarios.tactics.inputs import Input
 from scenarios.tactics.testing.arenas import inputs
-from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat, nested
 from sim.cli import invoke
 from sim.cli.common import INTERRUPTED, OK, USAGE
 from sim.replay import read, verify
@@ -51,6 +51,7 @@ EACH: Final[list[tuple[int, dict[str, Any]]]] = [
     (3, {"kind": "set_cells", "cell": "cover", "x": 2, "y": 2}),
     (3, {"kind": "spawn", "squad": "reds", "count": 1, "x": 0, "y": 0}),
     (4, {"kind": "remove", "agent": 2}),
+    (4, {"kind": "kill", "agent": 3}),
     (5, {"kind": "fortify", "rect": {"x": 5, "y": 0, "width": 1, "height": 2}}),
     (6, {"kind": "spawn_wave", "archetype": "brute", "count": 2, "origin": {"x": 7, "y": 3}}),
     (7, {"kind": "collapse", "a": {"x": 4, "y": 0}, "b": {"x": 4, "y": 0}}),
@@ -66,7 +67,7 @@ LINES: Final = "\n".join(json.dumps({"tick": tick, "input": item}) for tick, ite
 @pytest.fixture(autouse=True)
 def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "yard.toml").write_text(toml(SCENARIO), encoding="utf-8")
+    (tmp_path / "yard.toml").write_text(toml(nested(SCENARIO)), encoding="utf-8")
 
 
 def toml(data: dict[str, Any]) -> str:
@@ -93,14 +94,14 @@ def recorded(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def test_every_kind_of_input_is_among_them() -> None:
     """A kind that is added is added here."""
-    kinds = {kind.model_fields["kind"].default for kind in get_args(get_args(Input)[0])}
+    kinds = set(INPUTS_OF_TACTICS.by_kind)
     assert {item["kind"] for _, item in EACH} == kinds
 
 
 def test_inputs_mean_the_same_whichever_way_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same states tick by tick, and the same refusals in the same words."""
     timeline = {**SCENARIO, "inputs": [{"tick": tick, "input": item} for tick, item in EACH]}
-    Path("timed.toml").write_text(toml(timeline), encoding="utf-8")
+    Path("timed.toml").write_text(toml(nested(timeline)), encoding="utf-8")
     Path("lines.jsonl").write_text(LINES, encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINES.encode())))
     assert invoke(["run", "timed.toml", "--quiet", "--out", "a.replay.jsonl"]) == OK

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from ai.errors import ContractError
+from scenarios.tactics.domain import schedule
 from sim.cli import invoke
 from sim.cli.common import INCONCLUSIVE, OK, USAGE
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.errors import ScenarioError
 from sim.replay import read, verify
 from sim.run.plugins import from_file, load_plugins
 from sim.run.scenario_file import load
-from sim.run.schedule import SCHEDULE, schedule
 from sim.run.simulation import Simulation
 
 RULES = '''
@@ -29,7 +29,8 @@ from ai.plan import Outcome, PlanBatch
 from ai.planners.base import TierPlans
 from scenarios.tactics.actions.base import Action, Refused, first_of
 from sim.engine.columns import Component, column, i16
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 
 
 class Water(Component):
@@ -213,7 +214,7 @@ def test_a_run_is_given_the_plug_ins_its_scenario_names(oasis: Path) -> None:
 
 def test_an_uninstalled_plug_in_is_told() -> None:
     """A name without `.py` is an installed plug-in's."""
-    scenario = load("skirmish").model_copy(update={"plugins": ("weather",)})
+    scenario = load("skirmish").replaced(plugins=["weather"])
     with pytest.raises(ScenarioError, match="no plug-in 'weather' is installed"):
         load_plugins(scenario)
 

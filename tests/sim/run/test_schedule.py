@@ -9,9 +9,8 @@ import pytest
 
 from scenarios.tactics.components import AGENT
 from sim.engine.digest import state_digest
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.run.scenario_file import load
-from sim.run.schedule import SCHEDULE
 from sim.run.simulation import Simulation
 from sim.testing.systems import _noted
 

@@ -19,10 +19,9 @@ from scenarios.tactics.systems.perception import Perception
 from scenarios.tactics.systems.planning import Planning
 from scenarios.tactics.systems.upkeep import Upkeep
 from sim.engine.digest import state_digest
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.scenario_file import Scenario, load
-from sim.run.schedule import SCHEDULE
 from sim.run.simulation import Simulation
 from tests.reference.stage import Stage
 

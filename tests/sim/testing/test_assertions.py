@@ -14,7 +14,8 @@ from scenarios.tactics.components import Health, Morale, Stamina
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import Scenario, available, load
 from sim.testing import assert_deterministic, check_scenario, check_system
@@ -69,7 +70,7 @@ class Ranked(Counting):
     """Notes esper's ids, which are given in the order of creation."""
 
     def process(self, world: World, frame: Any) -> None:
-        world[Mood].value[:] = world._rows.ids[: world.n]
+        world[Mood].value[:] = [world._mirror._ids[key] for key in world.keys.tolist()]
 
 
 class Undeclared(Counting):
@@ -121,8 +122,11 @@ def test_a_sound_system_passes() -> None:
         (Idle, r"system 'idle' declares writes and changed nothing in 5 ticks of 'skirmish'; give a scenario"),
     ],
 )
-def test_what_is_wrong_with_a_system_is_said(system: type[System], sentence: str) -> None:
+def test_what_is_wrong_with_a_system_is_said(
+    system: type[System], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sentence names the system, the check, the field or the component, and where to look."""
+    monkeypatch.setitem(World.__init__.__kwdefaults__, "esper_entities", True)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=sentence):
         check_system(system, components=(Mood,), ticks=5)
 
@@ -144,7 +148,7 @@ def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:
 
 def test_plug_ins_that_are_no_files_stay_in_this_process() -> None:
     """Checks that need another process are left out instead of failing."""
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     plugins = [Plugin("mine.py", "", systems=(Fatigue,))]
     assert_deterministic(scenario, plugins=plugins, ticks=2, checks=["rerun", "hash seed"])
 

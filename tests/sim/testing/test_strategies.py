@@ -16,7 +16,8 @@ from scenarios.tactics.actions import default_registry
 from scenarios.tactics.testing.arenas import inputs, scenarios
 from scenarios.tactics.testing.planning import batches, plans, snapshots, steps
 from sim.engine.columns import Component, i32
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
 from sim.testing import fault_scripts, hostile_replies

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from sim.engine.columns import Component, column, i8, i16, i64
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.testing import WorldMachine
 from sim.testing.machine import PICKS, Model
 
@@ -31,7 +32,7 @@ class Toll(System):
     """Takes a piece of gold from everyone who has a purse; whoever has none left dies."""
 
     def process(self, world: World, frame: object) -> None:
-        rows = world.query(Purse)
+        rows = world.rows(Purse)
         world[Purse].gold[rows] -= 1
         poor = world.has(Purse) & (world[Purse].gold < 0)
         world.kill(poor)
@@ -50,8 +51,8 @@ class Worlds(WorldMachine):
         first = max([self.next_keys[self.at], *(key + 1 for key in taken)])
         keys = np.cumsum([first, *(skip + 1 for skip in skips)]).tolist()
         keys = keys[::-1] if turned else keys
-        self.world.spawn({}, len(keys), keys=keys, issuer=1)
-        self.queue("spawn", 1, keys, {component: {} for component in self.components})
+        self.world.spawn({component: {} for component in self.components}, len(keys), keys=keys)
+        self.queue("spawn", -1, keys, {component: {} for component in self.components})
 
     @precondition(lambda self: self.model)
     @rule(picks=st.lists(PICKS, max_size=5), harm=st.integers(-3, 3))
@@ -80,7 +81,7 @@ class Meter(System):
 
     def process(self, world: World, frame: object) -> None:
         self.ticks += 1
-        world[Purse].gold[world.query(Purse)] = self.ticks
+        world[Purse].gold[world.rows(Purse)] = self.ticks
 
 
 class Wrong(WorldMachine):
