@@ -170,7 +170,13 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     _check(tick, "Objectives", "progress", aims.progress.tolist(), [aim.progress for aim in slow.aims])
     _check(tick, "Objectives", "state", states, [aim.state for aim in slow.aims])
     teams = range(len(slow.scenario.settings.teams))
-    _check(tick, "teams", "score", [team.score for team in fast.domain.standings(world)], [slow.score(team) for team in teams])
+    _check(
+        tick,
+        "teams",
+        "score",
+        [team.score for team in fast.domain.standings(world)],
+        [slow.score(team) for team in teams],
+    )
     _check(tick, "Reserves", "left", reserves_of(world).left.tolist(), slow.reserves)
     _check(tick, "Objectives", "delivered", aims.delivered.tolist(), slow.delivered)
     things = stage.objects

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from scenarios.tactics.components import Health, Position, Squad, Status, Team, Weapon
 from scenarios.tactics.director import line
@@ -31,6 +30,7 @@ from scenarios.tactics.inputs import (
 from scenarios.tactics.parameters import NAMES
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
 from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat, flattened
+from sim.errors import ScenarioError
 from sim.run.scenario_file import load
 from sim.run.settings import AGENTS_MAX
 from sim.run.simulation import Simulation
@@ -352,7 +352,7 @@ def test_a_step_that_the_registry_refuses_has_no_effect(step: dict[str, Any], re
 def test_a_step_of_an_input_has_a_bounded_length() -> None:
     """What is longer than a thousand characters, or has no JSON form, is no input."""
     for value in ("x" * 1000, float("nan"), float("inf")):
-        with pytest.raises(ScenarioError, match=r"input\.step: "):
+        with pytest.raises(ScenarioError, match=r"^input(\.step: has 1027|: holds a value)"):
             INPUTS_OF_TACTICS.read({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
 
 

@@ -49,7 +49,12 @@ def test_agents_take_free_cells_in_row_order() -> None:
     """Squads are placed in order, on the free cells of their area from the top left, passing over taken ones."""
     small = _scenario({"count": 2, "area": _area(0, 0, 2, 3)}, {"count": 2, "area": _area(1, 0, 3, 3)})
     for seed in range(2):
-        assert place_agents(small.settings, _walls(small), seed) == [(0, 0, 0, 0), (1, 0, 0, 0), (2, 0, 1, 1), (3, 0, 1, 1)]
+        assert place_agents(small.settings, _walls(small), seed) == [
+            (0, 0, 0, 0),
+            (1, 0, 0, 0),
+            (2, 0, 1, 1),
+            (3, 0, 1, 1),
+        ]
 
 
 def test_placement_says_which_area_is_full() -> None:

@@ -112,9 +112,16 @@ BROKEN = [
     _changed("a name with a newline", 'name = "room"', 'name = "ro\\nom"', "name: should match pattern"),
     _changed("a huge text", "Two against two", "x" * 1000, "description: should have at most 300 characters"),
     _changed("no map", 'rows = ["....", ".+#.", "...."]', "", "settings.map: needs exactly one of 'rows'"),
-    _changed("two maps", "[settings.map]", "[settings.map]\ngenerate = { width = 9, height = 9 }", "settings.map: needs exactly one of 'rows'"),
+    _changed(
+        "two maps",
+        "[settings.map]",
+        "[settings.map]\ngenerate = { width = 9, height = 9 }",
+        "settings.map: needs exactly one of 'rows'",
+    ),
     _changed("a ragged map", '"...."]', '"..."]', "settings.map.rows[2]: is 3 cells wide, the first row 4; pad it"),
-    _changed("an odd glyph", ".+#.", ".?#.", "settings.map.rows[1]: has '?' at column 1; use '.' floor, '+' cover, '#' wall"),
+    _changed(
+        "an odd glyph", ".+#.", ".?#.", "settings.map.rows[1]: has '?' at column 1; use '.' floor, '+' cover, '#' wall"
+    ),
     _changed("an odd letter", ".+#.", ".é#.", "settings.map.rows[1]: has '\\xe9' at column 1"),
     _changed(
         "a place in a wall",
@@ -140,7 +147,12 @@ BROKEN = [
         "generate = { width = 4096, height = 4096 }",
         "settings.map: has 16777216 cells; at most 4194304",
     ),
-    _changed("an unknown goal", 'goal = "door"', 'goal = "dor"', "settings.teams[0].goal: no place 'dor'; did you mean 'door'?"),
+    _changed(
+        "an unknown goal",
+        'goal = "door"',
+        'goal = "dor"',
+        "settings.teams[0].goal: no place 'dor'; did you mean 'door'?",
+    ),
     _changed(
         "an unknown archetype",
         '"rifle"',
@@ -165,7 +177,7 @@ BROKEN = [
         "drawn agents in another's area",
         "width = 2, height = 3 } }]",
         'width = 3, height = 3 }, start = "drawn" }]',
-        "settings.teams: let the area of 'a1' overlap that of 'b1'; agents whose cells are drawn need an area of their own",
+        "settings.teams: let the area of 'a1' overlap that of 'b1'; agents whose cells are drawn need an area of",
     ),
     _changed(
         "things scattered off the map",
@@ -257,7 +269,7 @@ BROKEN = [
         "tiers that contradict",
         "[settings.map]",
         '[planning.groups.a]\ntiers = ["heuristic", "full_llm", "emergency"]\n[settings.map]',
-        "planning.groups: try the tiers full_llm, heuristic in orders that contradict each other",
+        "planning.groups: try the tiers emergency, full_llm, heuristic in orders that contradict each other",
     ),
     _changed(
         "a tier of a group twice",
@@ -274,11 +286,11 @@ BROKEN = [
     _changed(
         "a rule of a group out of range",
         "[settings.map]",
-        '[[planning.groups.a.heuristics.rules]]\n'
+        "[[planning.groups.a.heuristics.rules]]\n"
         'when = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
         "planning.groups.a.heuristics.rules[0].when[0].place: no place 'dor'; did you mean 'door'?",
     ),
-    _changed("a domain there is not", '"tactics"', '"tactcs"', "domain: no domain 'tactcs'; did you mean 'tactics'?"),
+    _changed("a domain there is not", '"tactics"', '"tactcs"', "domain: no domain 'tactcs' is installed; did you mean"),
     _changed("a domain elsewhere", '"tactics"', '"../tactics.py"', "domain: should match pattern"),
     _changed("a domain file there is not", '"tactics"', '"tactics.py"', "domain: "),
     Broken("no settings", b'domain = "tactics"\nname = "room"\n', "settings.map: is missing; add it"),
@@ -307,11 +319,36 @@ BROKEN = [
         'name = "b"\nobjectives = [{ kind = "eliminate", team = "c" }]\n',
         "no other team 'c'; other teams: a",
     ),
-    _changed("a director of nobody", "[settings.map]", '[settings.director]\nsquad = "c1"\n[settings.map]', "settings.director.squad: no squad 'c1'"),
-    _changed("a weapon there is not", "[settings.archetypes.rifle]", '[settings.archetypes.rifle]\nweapons = ["laser"]', "'laser'"),
-    _changed("an item there is not", "[settings.archetypes.rifle]", "[settings.archetypes.rifle]\nitems = { rope = 1 }", "'rope'"),
-    _changed("a role there is not", "[settings.archetypes.rifle]", '[settings.archetypes.rifle]\nrole = "wizard"', "no role 'wizard'"),
-    _changed("too much health", "[settings.archetypes.rifle]", "[settings.archetypes.rifle]\nhp = 10000000000", "settings.archetypes.rifle.hp: "),
+    _changed(
+        "a director of nobody",
+        "[settings.map]",
+        '[settings.director]\nsquad = "c1"\n[settings.map]',
+        "settings.director.squad: no squad 'c1'",
+    ),
+    _changed(
+        "a weapon there is not",
+        "[settings.archetypes.rifle]",
+        '[settings.archetypes.rifle]\nweapons = ["laser"]',
+        "'laser'",
+    ),
+    _changed(
+        "an item there is not",
+        "[settings.archetypes.rifle]",
+        "[settings.archetypes.rifle]\nitems = { rope = 1 }",
+        "'rope'",
+    ),
+    _changed(
+        "a role there is not",
+        "[settings.archetypes.rifle]",
+        '[settings.archetypes.rifle]\nrole = "wizard"',
+        "no role 'wizard'",
+    ),
+    _changed(
+        "too much health",
+        "[settings.archetypes.rifle]",
+        "[settings.archetypes.rifle]\nhp = 10000000000",
+        "settings.archetypes.rifle.hp: ",
+    ),
     _changed(
         "a line of a script by nobody",
         "[settings.map]",
@@ -329,7 +366,12 @@ BROKEN = [
     ),
     _added("a table twice", "[settings.map]\n", "is not TOML: Cannot declare ('settings', 'map') twice"),
     _added("less than endless", "ticks = -inf\n", "ticks: holds a value that no key takes"),
-    _changed("not a number inside", "count = 2", "count = nan", "settings.teams[0].squads[0].count: holds a value that no key"),
+    _changed(
+        "not a number inside",
+        "count = 2",
+        "count = nan",
+        "settings.teams[0].squads[0].count: holds a value that no key",
+    ),
     _added("less than nothing", "seed = -9223372036854775808\n", "seed: should be greater than or equal to 0"),
     _changed("a far place", "x = 2, y = 0, width", f"x = {2**63 - 1}, y = 0, width", "area.x: should be less than or"),
     _added("an include", 'include = ["room.toml"]\n', "include: is no known key; known keys: "),
@@ -347,7 +389,10 @@ BROKEN = [
         "squads: should have at least 1",
     ),
     _changed(
-        "a row too wide", '"....", ".+#.", "...."', f'"{"." * 5000}"', "settings.map.rows[0]: is 5000 cells wide; a row has"
+        "a row too wide",
+        '"....", ".+#.", "...."',
+        f'"{"." * 5000}"',
+        "settings.map.rows[0]: is 5000 cells wide; a row has",
     ),
     _changed(
         "an order for a cell of nobody",
@@ -359,8 +404,9 @@ BROKEN = [
     _changed(
         "a rule of nowhere",
         "[settings.map]",
-        '[[heuristics.rules]]\nwhen = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
-        "when[0].place: no place 'dor'; did you mean 'door'?",
+        '[[heuristics.rules]]\n'
+        'when = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
+        "heuristics.rules[0].when[0].place: no place 'dor'; did you mean 'door'?",
     ),
     _changed(
         "a director's work without one",
@@ -459,7 +505,9 @@ def test_the_corpus_does_not_shrink() -> None:
 
 def test_every_sentence_of_the_checks_is_in_the_corpus() -> None:
     """Whatever code finds wrong with a scenario is wrong with some file here."""
-    templates = set().union(*(handed(module, "problem") for module in (checks, map_, objectives, planning, rules, teams)))
+    templates = set().union(
+        *(handed(module, "problem") for module in (checks, map_, objectives, planning, rules, teams))
+    )
     found: set[str | None] = set()
     for broken in BROKEN:
         try:
