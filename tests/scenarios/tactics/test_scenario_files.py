@@ -404,7 +404,7 @@ BROKEN = [
     _changed(
         "a rule of nowhere",
         "[settings.map]",
-        '[[heuristics.rules]]\n'
+        "[[heuristics.rules]]\n"
         'when = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
         "heuristics.rules[0].when[0].place: no place 'dor'; did you mean 'door'?",
     ),
