@@ -39,10 +39,10 @@ from sim.run.settings import Settings
 
 if TYPE_CHECKING:
     from sim.engine.system import System
-    from sim.engine.world import World
     from sim.run.actions import Action
     from sim.run.context import Run
     from sim.run.scenario_file import Scenario
+    from sim.run.world import World
 
 Metric = Callable[[Any], Any]
 """A number of a world: called with the world, returns one number."""
@@ -79,7 +79,7 @@ class Domain:
     inputs: Sequence[type[Input]] = ()
     actions: Sequence[type[Action]] = ()
     systems: Sequence[type[System]] = ()
-    metrics: Mapping[str, Metric] = {}
+    metrics: ClassVar[Mapping[str, Metric]] = {}
     isolates: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
