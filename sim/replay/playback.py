@@ -165,6 +165,7 @@ class Playback(AbstractContextManager["Playback"]):
     Attributes:
         header: the header that recording this run here and now would write.
         simulation: the run.
+        plugins: those that its scenario names, as the run uses them.
         timeline: the scenario's own inputs by tick; the record must have them.
         report: what the last tick reported, None before the first.
 
@@ -175,7 +176,7 @@ class Playback(AbstractContextManager["Playback"]):
     def __init__(self, header: Header, plugin_files: Sequence[Path] = ()) -> None:
         scenario = scenario_of(header, plugin_files)
         self._recorded, self._scenario = header, scenario
-        self._plugins = load_plugins(scenario, files=plugin_files)
+        self.plugins = load_plugins(scenario, files=plugin_files)
         self._amended = 0
         self.report: TickReport | None = None
         self._source, self.simulation = self._simulation(scenario)
@@ -193,7 +194,7 @@ class Playback(AbstractContextManager["Playback"]):
         )
 
     def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning | None, Simulation]:
-        header, plugins = self._recorded, self._plugins
+        header, plugins = self._recorded, self.plugins
         registry = scenario.domain.registry([action for plugin in plugins for action in plugin.actions])
         source = None
         if registry is not None:
@@ -325,6 +326,8 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
                 return found
         return f"{path} is in another order"
     if isinstance(then, list) and isinstance(now, list):
+        if _are_named(then) and _are_named(now):
+            return first_change(*({each["name"]: each for each in listed} for listed in (then, now)), path)
         gone = [each for each in then if each not in now]
         new = [each for each in now if each not in then]
         if gone or new:
@@ -333,6 +336,12 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
             )
         return f"{path} is in another order"
     return f"{path} is {now!r}, not {then!r}"
+
+
+def _are_named(values: list[Any]) -> bool:
+    """Return whether these are declarations with names, no two with the same."""
+    names = [each.get("name") for each in values if isinstance(each, dict)]
+    return len(names) == len(values) == len({str(name) for name in names}) and None not in names
 
 
 def _difference(then: object, now: object) -> str:
