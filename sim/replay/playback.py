@@ -326,8 +326,6 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
                 return found
         return f"{path} is in another order"
     if isinstance(then, list) and isinstance(now, list):
-        if _are_named(then) and _are_named(now):
-            return first_change(*({each["name"]: each for each in listed} for listed in (then, now)), path)
         gone = [each for each in then if each not in now]
         new = [each for each in now if each not in then]
         if gone or new:
@@ -336,12 +334,6 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
             )
         return f"{path} is in another order"
     return f"{path} is {now!r}, not {then!r}"
-
-
-def _are_named(values: list[Any]) -> bool:
-    """Return whether these are declarations with names, no two with the same."""
-    names = [each.get("name") for each in values if isinstance(each, dict)]
-    return len(names) == len(values) == len({str(name) for name in names}) and None not in names
 
 
 def _difference(then: object, now: object) -> str:
