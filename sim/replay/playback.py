@@ -298,7 +298,10 @@ def objection(header: Header, again: Header) -> str | None:
         then, now = getattr(header, name), getattr(again, name)
         if then != now:
             return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
-    world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    try:
+        world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    except (AttributeError, KeyError, TypeError):  # a header from outside can hold anything
+        world = "the declarations in the header have another form"
     if world is not None:
         return f"what runs here is declared otherwise than what was recorded: {world}"
     for name in sorted(header.declarations.keys() | again.declarations.keys()):
