@@ -18,7 +18,7 @@ HASH = "0123456789abcdef"
 HEADER: dict[str, Any] = {
     "format": "tickweave/2-draft", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash", "domain": "portable",
     "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"], "llm": None, "prompt_version": None,
-    "parent": None, "columns": ["A.x"], "components": ["A"],
+    "parent": None, "source": HASH, "declarations": {}, "columns": ["A.x"], "components": ["A"],
 }  # fmt: skip
 
 
