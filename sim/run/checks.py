@@ -57,11 +57,13 @@ def check_domain(domain: Domain) -> None:
         _check_classes(where, part, getattr(domain, part), base)
     for system in domain.systems:
         _check_process(where, system)
-    if not isinstance(domain.tables, Mapping):
-        raise ContractError(f"{where}: tables is {quoted(domain.tables)}; write {{'goods': ('bread', 'fish')}}")
-    if not isinstance(domain.metrics, Mapping):
-        raise ContractError(f"{where}: metrics is {quoted(domain.metrics)}; write {{'name': function of the world}}")
-    for name, metric in domain.metrics.items():
+    tables: object = domain.tables
+    if not isinstance(tables, Mapping):
+        raise ContractError(f"{where}: tables is {quoted(tables)}; write {{'goods': ('bread', 'fish')}}")
+    metrics: object = domain.metrics
+    if not isinstance(metrics, Mapping):
+        raise ContractError(f"{where}: metrics is {quoted(metrics)}; write {{'name': function of the world}}")
+    for name, metric in metrics.items():
         if not isinstance(name, str) or not callable(metric):
             raise ContractError(f"{where}: metrics[{name!r}] is {quoted(metric)}; give a function of the world")
     _check_spelling(where, type(domain))
