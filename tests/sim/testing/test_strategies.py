@@ -39,7 +39,7 @@ class Mood(Component):
 class Brooding(System):
     """Counts ticks for everyone."""
 
-    def process(self, world: World, frame: object) -> None:
+    def process(self, world: World, run: object) -> None:
         world[Mood].value[:] += 1
 
 
@@ -129,5 +129,5 @@ def test_the_smallest_failing_values_read_like_examples() -> None:
     assert (alone.me.hp, alone.me.pos.x, alone.me.pos.y, len(alone.enemies)) == (0, 0, 0, 0)
     (fault,) = find(fault_scripts(), lambda drawn: any(each.outcome for each in drawn), settings=QUIET)
     assert (fault.outcome, fault.after, fault.wait_s, fault.text) == ("timeout", 0, 0.0, "")
-    small = find(scenarios(), lambda drawn: len(drawn.teams) > 1, settings=QUIET)
+    small = find(scenarios(), lambda drawn: len(drawn.settings.teams) > 1, settings=QUIET)
     assert (small.agents, small.settings.map.width, small.settings.map.height) == (2, 4, 4)
