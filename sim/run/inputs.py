@@ -98,7 +98,7 @@ class Control(Input):
             return f"agent {self.agent} is not in the world"
         taken = world[plan_columns.Control].taken
         if bool(taken[row]) == self.on:
-            return f"agent {self.agent} is {'taken over already' if self.on else 'not taken over'}"
+            return f"agent {self.agent} is taken over already" if self.on else f"agent {self.agent} is not taken over"
         taken[row] = self.on
         run.write_plan(world, row, ())
         return None

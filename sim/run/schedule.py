@@ -13,7 +13,8 @@ from sim.run.systems import Act, Inputs, Observe, Plan
 def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[System], ...]:
     """Return the systems of a tick: the domain's, and each of `more` behind the system that its `after` names.
 
-    Without `after` a system is the last one. Several behind the same one keep their order. `Inputs` is put first where the domain leaves it out.
+    Without `after` a system is the last one. Several behind the same one keep their order. `Inputs` is put first where
+    the domain leaves it out.
 
     Raises:
         ContractError: two systems share a name, `after` names no system, or a domain whose agents plan leaves one of

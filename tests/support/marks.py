@@ -116,5 +116,7 @@ _CALLS: dict[CodeType, Callable[[Any], list[Reason]]] = {
 _RETURNS: dict[CodeType, Callable[[Any], list[Reason]]] = {
     legality.refusals.__code__: lambda codes: [Refusal(int(code)) for code in np.unique(codes) if code],
     inputs.Inputs._apply.__code__: lambda sentence: [sentence],
+    framework_inputs.Control.apply.__code__: lambda sentence: [sentence],
+    framework_inputs.Spawn.apply.__code__: lambda sentence: [sentence],
 }
 """The same for what functions return."""
