@@ -14,13 +14,13 @@ from ai.plan import PlanIntent
 from ai.snapshot import SnapshotBatch, WorldSnapshot
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.testing.arenas import inputs, scenarios
-from scenarios.tactics.testing.planning import batches, plans, snapshots, steps
+from scenarios.tactics.testing.planning import batches, snapshots
 from sim.engine.columns import Component, i32
 from sim.engine.system import System
 from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
-from sim.testing import fault_scripts, hostile_replies
+from sim.testing import fault_scripts, hostile_replies, plans, steps
 from tests.ai.strategies import small_registry, wide_registry
 
 REGISTRY = default_registry()
