@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sim.testing.determinism import assert_deterministic, check_scenario
     from sim.testing.machine import WorldMachine
     from sim.testing.replies import fault_scripts, faults, hostile_replies
+    from sim.testing.steps import plans, steps
     from sim.testing.systems import check_system
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "fault_scripts",
     "faults",
     "hostile_replies",
+    "plans",
+    "steps",
 ]
 
 _PLACES: Final = {
@@ -34,6 +37,7 @@ _PLACES: Final = {
     "sim.testing.determinism": ("assert_deterministic", "check_scenario"),
     "sim.testing.machine": ("WorldMachine",),
     "sim.testing.replies": ("fault_scripts", "faults", "hostile_replies"),
+    "sim.testing.steps": ("plans", "steps"),
     "sim.testing.systems": ("check_system",),
 }
 _MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}

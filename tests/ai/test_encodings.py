@@ -19,7 +19,8 @@ from ai.parse import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
 from ai.plan import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH, batches, inside, nested, steps
+from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH, batches
+from sim.testing.steps import inside, nested, steps
 from tests.ai.gbnf import as_regex
 from tests.ai.strategies import (
     enemy,

@@ -22,7 +22,7 @@ from ai.plan import (
     PlanIntent,
     Refusal,
 )
-from scenarios.tactics.testing.planning import steps
+from sim.testing.steps import steps
 from tests.ai.strategies import Attack, MoveTo, small_registry
 
 REGISTRY = small_registry()

@@ -30,7 +30,8 @@ from ai.legality import refusals
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from scenarios.tactics.testing.planning import batches, steps
+from scenarios.tactics.testing.planning import batches
+from sim.testing.steps import steps
 from tests.ai.strategies import small_registry
 
 REGISTRY = small_registry()

@@ -277,7 +277,7 @@ def test_help_and_version(shell: Shell) -> None:
 
 
 def test_scenarios_are_listed(shell: Shell) -> None:
-    """`scenarios` lists names, domains, sizes and descriptions; `--schema` prints the JSON schema of a domain's files."""
+    """`scenarios` lists what can be run; `--schema` prints the JSON schema of a domain's scenario files."""
     listed = {entry["name"]: entry for entry in shell.json("scenarios")["scenarios"]}
     assert list(listed["skirmish"]) == ["name", "domain", "agents", "ticks", "description"]
     assert listed["crowd"]["agents"] == 1000
