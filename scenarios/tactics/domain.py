@@ -46,7 +46,7 @@ from sim.run.actions import Action
 from sim.run.domain import Domain
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
+    from sim.run.world import World
     from sim.run.context import Run
     from sim.run.inputs import Input
     from sim.run.scenario_file import Scenario

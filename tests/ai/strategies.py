@@ -6,8 +6,6 @@ from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from ai.plans import PlanBatch
-from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
@@ -29,6 +27,8 @@ from ai.actions import (
     ToolRegistry,
     Wait,
 )
+from ai.plans import PlanBatch
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH
 
 

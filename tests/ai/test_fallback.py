@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
-from ai.orchestrator import drive
 
 from ai import (
     AgentId,
@@ -34,6 +33,7 @@ from ai import (
 from ai.actions import Scan, Wait
 from ai.legality import refusals
 from ai.llm.tiers import FullLlm
+from ai.orchestrator import drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic

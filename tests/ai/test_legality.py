@@ -6,14 +6,14 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from ai.plans import PlanBatch, Refusal
-from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.actions import ARGS_MAX, NONE, ActionStep, AllyId, CellX, EnemyId, Role, Scan, ToolRegistry, Wait, cells_in
 from ai.errors import ContractError
 from ai.legality import refusals
+from ai.plans import PlanBatch, Refusal
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import (
     Attack,

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ai.actions import Scan, Wait
+from ai.errors import ContractError
+from ai.metrics import FallbackMetrics
 from ai.plans import (
     NO_TIER,
     Attempts,
@@ -16,13 +22,7 @@ from ai.plans import (
     PlanIntent,
     Refusal,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
-from ai.actions import Scan, Wait
-from ai.errors import ContractError
-from ai.metrics import FallbackMetrics
-from scenarios.tactics.testing.planning import steps
+from ai.strategies import steps
 from tests.ai.strategies import Attack, MoveTo, small_registry
 
 REGISTRY = small_registry()

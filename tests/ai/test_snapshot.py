@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ai.snapshot import AgentId, Point, SharedMap, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ai.errors import ContractError
+from ai.snapshot import AgentId, Point, SharedMap, SnapshotBatch, WorldSnapshot
 from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import enemy, one_row, snapshot
 

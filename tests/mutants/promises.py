@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai.orchestrator import FallbackOrchestrator, drive
-from ai.plans import Outcome, PlanBatch
-from ai.snapshot import SnapshotBatch
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
 from ai.llm.parse import SlotScanner
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
+from ai.plans import Outcome, PlanBatch
+from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.testing.flat import flat
 from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
 from sim.engine.world import World
@@ -150,7 +149,7 @@ def recordings() -> None:
 
 def _yard() -> Scenario:
     """Return a scenario whose agents differ in what they can bear, see and carry."""
-    data = scenario().canonical()
+    data = flattened(scenario())
     kit = {"hp": 60, "accuracy": 900, "reach": 6, "sight": 14, "smokes": 2, "explosives": 2, "medkits": 2}
     data["archetypes"] = {"rifle": kit, "guard": {**kit, "hp": 400, "sight": 9}}
     data["teams"][0]["squads"].append(
@@ -168,7 +167,7 @@ def slow_reference() -> None:
         run_in_step(yard, ticks=30, choose=plans)
     crowd = ("MoveTo", "MoveTo", "ThrowSmoke", "Attack", "AoEAttack")
     plans = random_plans(3, yard, crowd)
-    run_in_step(yard.model_copy(update={"ticks_per_second": 1}), ticks=30, choose=plans)
+    run_in_step(yard.replaced(ticks_per_second=1), ticks=30, choose=plans)
 
 
 def _examined(name: str) -> Callable[[], None]:
