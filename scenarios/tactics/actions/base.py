@@ -249,8 +249,9 @@ def _all_same(goals: Cells) -> bool:
 class Action(actions.Action):
     """A verb of the game. It takes a set time and then has its effect, unless it walks.
 
-    `category` names the file it stands in, `group` the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`), `cooldown_s` how long that
-    lasts from the effect on, `duration_s` the time the step takes; the effect comes at its end.
+    `category` names its file, `group` the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`),
+    `cooldown_s` how long that lasts from the effect on, `duration_s` the time the step takes; the effect comes at its
+    end.
     """
 
     category: ClassVar[str] = "utility"
