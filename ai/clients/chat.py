@@ -1,10 +1,9 @@
 """What all clients of chat servers share: one call, made again with less where the server refuses part of it.
 
-Servers that speak one interface still differ in what they take. A call may hold parts that it can do without: a seed,
-a schema, an option. When a server refuses a call, the parts that its words name are left out and the call is made
-again; without such words the schema is suspected. What turns out to be refused is left out from then on and shown in
-`Endpoint.left_out`. A part that once was taken is only dropped for good when it is named, or refused again and again: a
-server may have a bad moment.
+A call holds parts that it can do without: a seed, a schema, an option. When a server refuses a call, the parts that its
+words name are left out and the call is made again; without such words the schema is suspected. What turns out to be
+refused is left out from then on and shown in `Endpoint.left_out`. A part that once was taken is only dropped for good
+when it is named, or refused again and again: a server may have a bad moment.
 
 A model that thinks spends the limit of its reply on thoughts. When they used it up and no answer came, the call is made
 again with more room, which later calls keep.
@@ -53,8 +52,9 @@ class ChatClient(ABC):
 
     label: str
     endpoint: Endpoint | None = None
-    takes_grammar = False
-    """Whether this kind of server takes a grammar at all."""
+    takes_grammar = False  # whether this kind of server takes a grammar at all
+    options: Collection[str] = ()  # names of the options that a call can do without
+    reader: type[ReplyReader]  # what reads the answer to a call
 
     def __init__(self, http: Http, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.label = http.label
@@ -74,18 +74,9 @@ class ChatClient(ABC):
         """Close what is open; a later call opens it again."""
         await self._http.aclose()
 
-    @property
-    @abstractmethod
-    def options(self) -> Collection[str]:
-        """Return the names of the options that a call can do without."""
-
     @abstractmethod
     def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
         """Return the body of a call without some of its parts."""
-
-    @abstractmethod
-    def reader(self, reply: Reply, secret: str | None) -> ReplyReader:
-        """Return what reads the answer to a call."""
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives; the last chunk has `finish`, and usage and timings where the server told them.
@@ -109,7 +100,7 @@ class ChatClient(ABC):
             asked = replace(request, tokens_max=request.tokens_max + self._thought_tokens)
             body = self.body(asked, left_out)
             try:
-                async with self._http.stream(self._path, body, silence_s=silence_s, ends=ends) as answer:
+                async with self._http.call("POST", self._path, body, silence_s=silence_s, ends=ends) as answer:
                     async for data in _read(answer, reader):
                         yield reader.feed(data)
                     last = reader.close()

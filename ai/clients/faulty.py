@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +52,6 @@ class Fault:
     retry_after_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the values."""
         if self.outcome not in (None, *OUTCOMES):
             raise ContractError(f"a fault's outcome must be one of {', '.join(OUTCOMES)}, not {self.outcome!r:.60}")
         if self.after < 0 or not 0 <= self.wait_s <= WAIT_MAX_S:
@@ -61,31 +60,20 @@ class Fault:
             raise ContractError("a fault's retry_after_s must be 0 or more")
 
 
-_NUMBER: Final = (int, float)
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "outcome": (str,), "after": (int,), "wait_s": _NUMBER, "text": (str,), "finish": (str,), "retry_after_s": _NUMBER,
-}  # fmt: skip
-assert list(_TYPES) == [declared.name for declared in fields(Fault)]
+_OF: Final = {"str": (str,), "int": (int,), "float": (int, float)}
+_TYPES: Final = {declared.name: _OF[str(declared.type).split(" ")[0]] for declared in fields(Fault)}
 
 
 def from_spec(rest: str) -> FaultyClient:
-    """Return the client of `FILE:SPEC`: faults from a file around the client that the spec names.
-
-    Raises:
-        ContractError: no file or spec named, or a bad one.
-    """
-    path, colon, spec = rest.partition(":")
-    if not path or not colon:
+    """Return the client of `FILE:SPEC`: faults from a file around the client that the spec names."""
+    path, _, spec = rest.partition(":")
+    if not path or not spec:
         raise ContractError("write faulty:FILE:SPEC, a file of faults and the model to spoil")
     return FaultyClient(client_from_spec(spec), load_faults(Path(path)))
 
 
 def load_faults(path: Path) -> tuple[Fault, ...]:
-    """Read a script of faults.
-
-    Raises:
-        ContractError: it cannot be read, is too large, or a line is malformed; the message names file and line.
-    """
+    """Read a script of faults; the `ContractError` of a bad one names file and line."""
     return tuple(_fault(data, where) for where, data in script_lines(path))
 
 
@@ -118,11 +106,7 @@ class FaultyClient:
     """Spoils the calls of `client` by a script, in the order in which they are made. `calls` counts them."""
 
     def __init__(
-        self,
-        client: LlmClient,
-        script: Iterable[Fault],
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, client: LlmClient, script: Iterable[Fault], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         self.client = client
         self.label = client.label
@@ -149,7 +133,9 @@ class FaultyClient:
                 spoilt = True
                 if room:
                     yield LlmChunk(chunk.text[:room])
-                await self._silence(fault.wait_s, request.timeout_s)
+                await self._sleep(min(fault.wait_s, request.timeout_s))
+                if fault.wait_s >= request.timeout_s:
+                    raise ClientError(f"{self.label}: scripted silence", outcome="timeout")
                 if fault.text:
                     yield LlmChunk(fault.text)
                 if fault.outcome is not None:
@@ -160,14 +146,7 @@ class FaultyClient:
                     return
                 yield replace(chunk, text=chunk.text[room:])
 
-    async def _silence(self, wait_s: float, timeout_s: float) -> None:
-        if wait_s >= timeout_s:
-            await self._sleep(timeout_s)
-            raise ClientError(f"{self.label}: scripted silence", outcome="timeout")
-        if wait_s:
-            await self._sleep(wait_s)
-
     async def aclose(self) -> None:
         """Close the client inside."""
-        if (closing := getattr(self.client, "aclose", None)) is not None:
-            await closing()
+        if hasattr(self.client, "aclose"):
+            await self.client.aclose()

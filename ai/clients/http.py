@@ -1,14 +1,13 @@
 """HTTP to one model server by httpx: the only file that knows the library.
 
-- Every call has a bound on its total time. Each read, write and connect of a call gets the time that is left of it, so
-  a server that trickles a byte now and then holds nobody longer. The bound lies in the network backend, below the
-  library: a cancelled httpx call leaks its place in the pool, so nothing here is ever cancelled.
-- Connections stay open where the server keeps them, for a time shorter than the one after which common servers close
-  idle connections. A call whose connection closes before any byte of an answer is made once more on a new connection.
-- The client belongs to an event loop and ends with it: an asynchronous generator holds it, and `asyncio.run` closes
-  those. Another loop gets a client of its own.
-- A proxy and a private authority come from the environment. Whatever is wrong with them is one `ClientError` that names
-  the variable. Errors name no host and no key.
+- Every call has a bound on its total time. Each read, write and connect of a call gets the time that is left of it, in
+  the network backend below the library. Nothing is ever cancelled: a cancelled httpx call leaks its place in the pool.
+- Connections are kept, for less time than common servers keep idle ones. A call whose connection closes before any
+  byte of an answer is made once more on a new connection.
+- The library's client belongs to an event loop and ends with it: an asynchronous generator holds it, and `asyncio.run`
+  closes those. Another loop gets a client of its own.
+- Whatever is wrong with a proxy, a key or an authority in the environment is one `ClientError` that names the variable.
+  Errors name no host and no key.
 """
 
 from __future__ import annotations
@@ -37,12 +36,13 @@ from ai.errors import ClientError, ContractError
 CONNECT_S: Final = 5.0  # longest wait for a connection, seconds
 KEEP_S: Final = 3.0
 """How long an idle connection is kept, seconds; uvicorn, Node and llama-server close theirs after five."""
-DRAIN_S: Final = 0.05
+DRAIN_S: Final = 0.1
 """How long the end of a body may take after the end of its reply for the connection to be kept, seconds."""
 ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 """The environment variable whose key takes precedence over the one of a kind of server."""
 
+_LATE: Final = "no answer within the time allowed"
 _ENDS: ContextVar[float] = ContextVar("ends", default=math.inf)
 """The loop's time at which the running call must be over."""
 log = logging.getLogger(__name__)
@@ -62,11 +62,7 @@ class Http:
         self._session: _Session | None = None
 
     def key(self) -> str | None:
-        """Return the key in the environment, None without one.
-
-        Raises:
-            ClientError: no header can carry it; the message names the variable.
-        """
+        """Return the key in the environment, None without one; `ClientError` names the variable of a bad one."""
         name, key = next(
             ((name, key) for name in self.key_names if (key := os.environ.get(name, "").strip())), ("", "")
         )
@@ -76,79 +72,69 @@ class Http:
         return key or None
 
     @asynccontextmanager
-    async def stream(
-        self, path: str, body: Mapping[str, Any], *, silence_s: float, ends: float
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | None, *, silence_s: float, ends: float
     ) -> AsyncIterator[Answer]:
-        """Post a body and give the answer, to be read as it arrives; the end of the block ends the call.
+        """Make a call and give its answer, to be read as it arrives; the end of the block ends the call.
 
         `silence_s` is how long nothing may come; `ends` is the loop's time at which the call must be over.
 
         Raises:
-            ClientError: no connection, silence, a broken connection, or an answer that is not a 200 (`RefusedError`).
+            ClientError: no connection, silence, a broken connection, or an answer other than 200 (`RefusedError`).
         """
-        with self._named():
-            answer = await self._answered("POST", path, body, silence_s, ends)
+        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "tickweave"}
+        key = self.key()
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        content = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        limits = {"timeout": httpx.Timeout(silence_s, connect=min(CONNECT_S, silence_s)).as_dict()}
+        try:
+            with _told():
+                request = httpx.Request(method, self.url + path, headers=headers, content=content, extensions=limits)
+            answer = await self._sent(request, ends)
             try:
+                if not httpx.codes.is_success(answer.status):
+                    variable = self.key_names[-1] if self.key_names else SHARED_KEY
+                    said = await answer.whole(ERROR_BYTES_MAX)
+                    raise refusal(answer.status, said, key=key, variable=variable, headers=answer.headers)
                 yield answer
             finally:
                 await answer.aclose()
+        except ClientError as error:
+            if not str(error).startswith(self.label):
+                error.args = (f"{self.label}: {error}",)
+            raise
 
-    async def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, total_s: float) -> Any:
-        """Return the JSON of a small answer.
+    async def ask(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, total_s: float, lenient: bool = False
+    ) -> Any:
+        """Return the JSON of a small answer; None, where `lenient`, for one that is refused or cannot be read.
 
         Raises:
-            ClientError: as `stream`; with status 200 where the answer is not JSON.
+            ClientError: as `call`, or the answer is not JSON.
         """
-        with self._named():
-            answer = await self._answered(method, path, body, total_s, _now() + total_s)
-            try:
-                return json.loads(await answer.whole(ANSWER_BYTES_MAX))
-            except (ValueError, RecursionError):
-                raise ClientError("the answer is no JSON; is this the server's URL?", status=answer.status) from None
-            finally:
-                await answer.aclose()
+        try:
+            async with self.call(method, path, body, silence_s=total_s, ends=_now() + total_s) as answer:
+                said = await answer.whole(ANSWER_BYTES_MAX)
+                try:
+                    return json.loads(said)
+                except (ValueError, RecursionError):
+                    raise ClientError(
+                        "the answer is no JSON; is this the server's URL?", status=answer.status
+                    ) from None
+        except ClientError as error:
+            if not lenient or error.status is None:
+                raise
+            return None
 
     async def aclose(self) -> None:
         """Close what is open; a later call opens it again, on whichever loop it runs."""
         session, self._session = self._session, None
         if session is not None and session.loop is asyncio.get_running_loop():
             await session.guard.aclose()
-
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except ClientError as error:
-            if not str(error).startswith(self.label):
-                error.args = (f"{self.label}: {error}",)
-            raise
-
-    async def _answered(
-        self, method: str, path: str, body: Mapping[str, Any] | None, silence_s: float, ends: float
-    ) -> Answer:
-        """Send a call and return its answer, if it is a good one."""
-        key = self.key()
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "tickweave"}
-        content = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
-        if key is not None:
-            headers["Authorization"] = f"Bearer {key}"
-        timeout = httpx.Timeout(silence_s, connect=min(CONNECT_S, silence_s)).as_dict()
-        with _told():
-            request = httpx.Request(
-                method, self.url + path, headers=headers, content=content, extensions={"timeout": timeout}
-            )
-        answer = await self._sent(request, ends)
-        if httpx.codes.is_success(answer.status):
-            return answer
-        try:
-            variable = self.key_names[-1] if self.key_names else SHARED_KEY
-            said = await answer.whole(ERROR_BYTES_MAX)
-            raise refusal(answer.status, said, key=key, variable=variable, headers=answer.headers)
-        finally:
-            await answer.aclose()
 
     async def _sent(self, request: httpx.Request, ends: float) -> Answer:
         loop = asyncio.get_running_loop()
@@ -170,7 +156,7 @@ class Http:
                 return Answer(await session.fresh.send(request, stream=True), ends)
         except httpx.PoolTimeout:
             self._session = None  # its places are lost: the next call gets a new client
-            raise _late() from None
+            raise ClientError(_LATE, outcome="timeout") from None
         finally:
             _ENDS.reset(token)
 
@@ -188,10 +174,8 @@ class Answer:
     async def read(self, within_s: float = math.inf) -> bytes | None:
         """Return what comes next of the body, unpacked, no later than `within_s` seconds from now; None after its end.
 
-        A server that hangs up in the middle just ends it: the reader of a body knows whether it was whole.
-
-        Raises:
-            ClientError: silence for too long, the call's time is over, or the connection broke.
+        A server that hangs up in the middle just ends it: the reader of a body knows whether it was whole. Silence for
+        too long, the end of the call's time and a broken connection are `ClientError`s.
         """
         token = _ENDS.set(min(self._ends, _now() + within_s))
         try:
@@ -209,8 +193,8 @@ class Answer:
         """Return the body up to so many bytes."""
         body = b""
         while len(body) < most and (data := await self.read()) is not None:
-            body += data[: most - len(body)]
-        return body
+            body += data
+        return body[:most]
 
     async def settle(self) -> None:
         """Read to the end of the body if that comes at once, so that the connection can be used again."""
@@ -233,13 +217,10 @@ class _Session:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, url: str) -> None:
         self.loop = loop
-        with _told():
-            tls, (proxy, variable) = _tls(url), _proxy_of(url)
-            self.hint = f" Calls go through the proxy that {variable} names" if proxy else ""
-            self.kept, self.fresh = (
-                httpx.AsyncClient(transport=_transport(tls, proxy, variable, keep), trust_env=False)
-                for keep in (None, 0)
-            )
+        tls, (proxy, variable) = _tls(url), _proxy_of(url)
+        self.hint = f" Calls go through the proxy that {variable} names" if proxy else ""
+        transports = (_transport(tls, proxy, variable, keep) for keep in (None, 0))
+        self.kept, self.fresh = (httpx.AsyncClient(transport=each, trust_env=False) for each in transports)
         self.guard = self._held()
         self.entered = False
 
@@ -263,12 +244,7 @@ class _Bounded:
     async def connect_tcp(self, host: str, port: int, timeout: float | None = None, **more: Any) -> _Bounded:  # noqa: ASYNC109
         return _Bounded(await self._inner.connect_tcp(host, port, timeout=_left(timeout), **more))
 
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> _Bounded:
+    async def start_tls(self, ssl_context: Any, server_hostname: Any = None, timeout: float | None = None) -> _Bounded:  # noqa: ASYNC109
         return _Bounded(await self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
@@ -312,31 +288,22 @@ def _proxy_of(url: str) -> tuple[str | None, str]:
     parts = urlsplit(url)
     host, proxies = parts.hostname or "", getproxies()
     scheme = parts.scheme if proxies.get(parts.scheme) else "all"
-    if not proxies.get(scheme) or _local(host) or _excepted(host, proxies.get("no", "")):
+    if not proxies.get(scheme) or host == "localhost" or _excepted(host, f"{proxies.get('no', '')},127.0.0.0/8,::1"):
         return None, ""
-    proxy = proxies[scheme].strip()
-    proxy = re.sub(r"^socks://", "socks5://", proxy, flags=re.IGNORECASE)  # as GNOME writes it
+    proxy = re.sub(r"^socks://", "socks5://", proxies[scheme].strip(), flags=re.IGNORECASE)  # as GNOME writes it
     variable = f"{scheme}_proxy" if os.environ.get(f"{scheme}_proxy") else f"{scheme}_proxy".upper()
     return proxy if "://" in proxy else f"http://{proxy}", variable
 
 
 def _excepted(host: str, rules: str) -> bool:
     """Say whether NO_PROXY covers a host: by name, as `urllib` reads it, or by a network like `10.0.0.0/8`."""
-    with suppress(ValueError, OSError):
-        if proxy_bypass(host):
-            return True
     for rule in rules.split(","):
         with suppress(ValueError):
             if ipaddress.ip_address(host) in ipaddress.ip_network(rule.strip().strip("[]"), strict=False):
                 return True
+    with suppress(ValueError, OSError):
+        return bool(proxy_bypass(host))
     return False
-
-
-def _local(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _tls(url: str) -> ssl.SSLContext:
@@ -357,10 +324,6 @@ def _is_hang_up(error: Exception) -> bool:
     return not isinstance(error, httpx.RemoteProtocolError) or "disconnected" in str(error)
 
 
-def _late() -> ClientError:
-    return ClientError("no answer within the time allowed", outcome="timeout")
-
-
 @contextmanager
 def _told(hint: str = "") -> Iterator[None]:
     """Turn the library's faults into ours, without its own text where that may name the host."""
@@ -369,23 +332,21 @@ def _told(hint: str = "") -> Iterator[None]:
     except (httpx.PoolTimeout, ClientError):
         raise
     except httpx.TimeoutException:
-        raise _late() from None
-    except httpx.ProxyError as error:
-        raise ClientError(f"the proxy refuses: {shown(str(error), None)}") from None
-    except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
-        reason = "the server hung up before it answered"
-        raise ClientError(
-            reason if _is_hang_up(error) else f"the answer is not HTTP: {shown(str(error), None)}"
-        ) from None
-    except httpx.DecodingError:
-        raise ClientError("the answer is packed in a form that cannot be read") from None
+        raise ClientError(_LATE, outcome="timeout") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError):
         raise ClientError("no host can have this name", outcome="unavailable") from None
     except (httpx.HTTPError, OSError) as error:
-        raise ClientError(_unconnected(error) or f"no connection; is the server running at that URL?{hint}") from None
+        own, reason = shown(str(error), None), f"no connection; is the server running at that URL?{hint}"
+        if isinstance(error, httpx.ProxyError):
+            reason = f"the proxy refuses: {own}"
+        elif isinstance(error, httpx.DecodingError):
+            reason = "the answer is packed in a form that cannot be read"
+        elif isinstance(error, httpx.ReadError | httpx.WriteError | httpx.RemoteProtocolError):
+            reason = "the server hung up before it answered" if _is_hang_up(error) else f"the answer is not HTTP: {own}"
+        raise ClientError(_tls_fault(error) or reason) from None
 
 
-def _unconnected(error: BaseException) -> str | None:
+def _tls_fault(error: BaseException) -> str | None:
     """Say what is wrong with TLS, the reason at the end of a chain of causes; None where it is something else."""
     cause: BaseException | None = error
     while cause is not None:
@@ -411,13 +372,14 @@ def checked_url(url: str, scheme: str) -> str:
     except ValueError:
         good = False
     if not good:
-        raise _no_url(scheme)
+        raise ContractError(_NO_URL.format(scheme))
     if parts.username is not None or parts.query or parts.fragment:
         told = "takes no user, key, query or fragment; keys come from the environment"
         raise ContractError(f"the URL of an {scheme}: model {told}")
     return url.rstrip("/")
 
 
+_NO_URL: Final = "the URL of an {}: model must start with http:// or https:// and name a host"
 _WITH_URL: Final = re.compile(r"(.*?)@(https?)(:.*)", re.IGNORECASE | re.DOTALL)
 _LIKE_A_HOST: Final = re.compile(
     r"(localhost|\[.*|[\w-]+(\.[\w-]+)+|[\w.-]+:\d+)(:\d+)?(/.*)?|\w+://.*|(?!default$|latest$)[a-z][\w-]*",
@@ -438,12 +400,8 @@ def model_and_url(rest: str, scheme: str) -> tuple[str, str | None]:
     if match:
         return model, checked_url(match[2].lower() + match[3], scheme)
     if _LIKE_A_HOST.fullmatch(model.rpartition("@")[2]) and "@" in model:
-        raise _no_url(scheme)
+        raise ContractError(_NO_URL.format(scheme))
     return model, None
-
-
-def _no_url(scheme: str) -> ContractError:
-    return ContractError(f"the URL of an {scheme}: model must start with http:// or https:// and name a host")
 
 
 def public_name(model: str) -> str:

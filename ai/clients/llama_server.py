@@ -6,7 +6,8 @@ import asyncio
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
@@ -32,11 +33,7 @@ _ASK_S: Final = 2.0
 
 
 def from_spec(rest: str) -> LlamaServerClient:
-    """Return the client of `FILE.gguf[?slots=N&context=N&threads=N&gpu_layers=N]`.
-
-    Raises:
-        ContractError: no such file, not a model, an unknown option, or no server on PATH.
-    """
+    """Return the client of `FILE.gguf[?slots=N&context=N&threads=N&gpu_layers=N]`."""
     file, _, written = rest.partition("?")
     options: dict[str, int] = {}
     for name, value in parse_qsl(written, keep_blank_values=True, max_num_fields=len(_OPTIONS)) if written else ():
@@ -82,22 +79,14 @@ class LlamaServerClient(OpenAIClient):
         self._failure: ClientError | None = None
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        """Yield the reply as it arrives; see `OpenAIClient.stream`.
-
-        Raises:
-            ClientError: the server does not start, has ended, or fails.
-        """
+        """Yield the reply as `OpenAIClient.stream` does; it also fails where the server does not start or has ended."""
         await self._started()
         async with reading(super().stream(request)) as stream:
             async for chunk in stream:
                 yield chunk
 
     async def look(self, *, timeout_s: float) -> Endpoint:
-        """Return what the server tells about itself, once it is up.
-
-        Raises:
-            ClientError: it does not start; the message has its last words.
-        """
+        """Return what the server tells about itself once it is up; the error of one that is not has its last words."""
         await self._started()
         return await super().look(timeout_s=timeout_s)
 
@@ -114,18 +103,18 @@ class LlamaServerClient(OpenAIClient):
 
     async def _started(self) -> None:
         """See that the server runs; a start that failed is not tried again at every call."""
-        async with self._starting:
-            if self._failure is not None:
-                raise self._failure
-            if self._process is None:
-                try:
-                    await self._start()
-                except ClientError as error:
-                    self._failure = error
-                    await asyncio.to_thread(self.stop)
-                    raise
-            if self._process is None or self._process.ended:
-                raise self._ended("has ended")
+        if self._process is None or self._starting.locked():
+            async with self._starting:
+                if self._failure is None and self._process is None:
+                    try:
+                        await self._start()
+                    except ClientError as error:
+                        self._failure = error
+                        await asyncio.to_thread(self.stop)
+        if self._failure is not None:
+            raise self._failure
+        if self._process is None or self._process.ended:
+            raise self._ended("has ended")
 
     async def _start(self) -> None:
         port = _free_port()
@@ -136,24 +125,19 @@ class LlamaServerClient(OpenAIClient):
         self._root.url = f"http://{HOST}:{port}"
         self._http.url = f"{self._root.url}/v1"
         until = self._clock() + HEALTHY_S
-        while True:
+        while self._clock() < until:
             if self._process.ended:
                 raise self._ended("ended at its start")
-            try:
+            with suppress(ClientError):
                 await self._root.ask("GET", "/health", total_s=_ASK_S)
-            except ClientError:
-                if self._clock() > until:
-                    raise self._ended(f"was not ready after {HEALTHY_S:.0f} seconds") from None
-                await asyncio.sleep(_POLL_S)
-            else:
                 return
+            await asyncio.sleep(_POLL_S)
+        raise self._ended(f"was not ready after {HEALTHY_S:.0f} seconds")
 
     def _command(self, port: int) -> list[str]:
-        written = [self._program, "--model", str(self._file), "--host", HOST, "--port", str(port)]
-        written += _arguments(self._options)
-        if Path(self._program).name == BINARIES[1]:
-            written.append("--")  # the wrapper hands on what follows
-        return written + _arguments(self._more)
+        own = {"--model": self._file, "--host": HOST, "--port": port, **self._options}
+        hands_on = ["--"] if Path(self._program).name == BINARIES[1] else []  # the wrapper hands on what follows
+        return [self._program, *_arguments(own), *hands_on, *_arguments(self._more)]
 
     def _ended(self, how: str) -> ClientError:
         words = "" if self._process is None else self._process.last_words()
@@ -161,16 +145,15 @@ class LlamaServerClient(OpenAIClient):
         return ClientError(f"{self.label}: the server {how}: {told}", outcome="unavailable")
 
 
-def _arguments(options: dict[str, int | None]) -> list[str]:
+def _arguments(options: Mapping[str, object]) -> list[str]:
     return [word for name, value in options.items() if value is not None for word in (name, str(value))]
 
 
 def _checked(file: str) -> Path:
-    """Return the model's path, if it is one."""
+    if not file.strip():
+        raise ContractError(f"the model file is missing; write {SCHEME}:FILE.gguf")
     path = Path(file)
     try:
-        if not file.strip():
-            raise ContractError(f"the model file is missing; write {SCHEME}:FILE.gguf")
         with path.open("rb") as model:
             if model.read(len(_MAGIC)) != _MAGIC:
                 raise ContractError(f"{SCHEME}: {path.name} is not a GGUF model file")
@@ -181,10 +164,8 @@ def _checked(file: str) -> Path:
 
 
 def _found() -> str:
-    for name in BINARIES:
-        program = shutil.which(name)
-        if program is not None:
-            return program
+    if (program := next(filter(None, map(shutil.which, BINARIES)), None)) is not None:
+        return program
     raise ContractError(f"{SCHEME}: neither {' nor '.join(BINARIES)} is on PATH; install llama.cpp, or start a server")
 
 

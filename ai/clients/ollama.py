@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
-from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
+from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, known, milliseconds_of
 from ai.clients.sse import Lines
-from ai.errors import ClientError, ContractError
+from ai.errors import ContractError
 from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
 
 SCHEME: Final = "ollama"
@@ -34,12 +34,49 @@ _COUNTS: Final = {
 }
 
 
-def from_spec(rest: str) -> OllamaClient:
-    """Return the client of `MODEL[@URL]`.
+class NdjsonReader(ReplyReader):
+    """Reads one JSON object a line, up to the one that ends the reply.
 
-    Raises:
-        ContractError: no model, or a URL that is not one.
+    A stream that ends without such a line was cut: Ollama ends one so when a model repeats itself.
     """
+
+    expected = "the server sent a line that is not JSON; is this the root of an Ollama?"
+
+    def __init__(self, reply: Reply, secret: str | None = None) -> None:
+        super().__init__(reply, secret)
+        self._lines = Lines()
+
+    def _split(self, data: bytes | None) -> list[bytes]:
+        return [bytes(self._lines.rest)] if data is None else self._lines.feed(data)
+
+    def _one(self, event: bytes) -> None:
+        self._event(decoded(event))
+
+    def take(self, event: dict[str, Any]) -> bool:
+        """Take in one line: text and thoughts, and whether it is the last."""
+        message = event.get("message")
+        if isinstance(message, dict):
+            content, thinking = message.get("content"), message.get("thinking")
+            self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
+        # Either sign of the end will do: some versions leave one of them out.
+        if event.get("done") is True or event.get("done_reason"):
+            self.done, self.finish = True, finish_word(str(event.get("done_reason") or "stop"))
+            self._usage = known({name: count_of(event.get(key)) for key, name in _COUNTS.items()})
+            self._timings = _timings(event)
+        return isinstance(message, dict) or self.done
+
+
+def _timings(last: Mapping[str, Any]) -> dict[str, float]:
+    """Return durations in milliseconds; what is left of the total is the wait for a slot."""
+    spent = known({name: milliseconds_of(last.get(key), _MS) for key, name in _DURATIONS.items()})
+    total = milliseconds_of(last.get("total_duration"), _MS)
+    if total is not None and len(spent) == len(_DURATIONS):
+        spent["queue_ms"] = max(total - sum(spent.values()), 0.0)
+    return spent
+
+
+def from_spec(rest: str) -> OllamaClient:
+    """Return the client of `MODEL[@URL]`."""
     model, url = model_and_url(rest, SCHEME)
     return OllamaClient(model, url or URL)
 
@@ -50,6 +87,9 @@ class OllamaClient(ChatClient):
     Raises:
         ContractError: no model name, a URL that is not plain http or https, or no context.
     """
+
+    reader = NdjsonReader
+    options = ("think", "keep_alive", "truncate", "shift")
 
     def __init__(
         self,
@@ -66,11 +106,6 @@ class OllamaClient(ChatClient):
         super().__init__(Http(label, checked_url(url, SCHEME), key_names=key_names), "/api/chat", clock)
         self.model = model
         self.context = context
-
-    @property
-    def options(self) -> Collection[str]:
-        """Return the options that a call can do without."""
-        return ("think", "keep_alive", "truncate", "shift")
 
     def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
         """Return the body of a chat without some of its parts."""
@@ -93,24 +128,14 @@ class OllamaClient(ChatClient):
             asked["format"] = schema
         return {name: value for name, value in asked.items() if name not in left_out}
 
-    def reader(self, reply: Reply, secret: str | None) -> NdjsonReader:
-        """Return what reads lines of JSON."""
-        return NdjsonReader(reply, secret)
-
     async def look(self, *, timeout_s: float) -> Endpoint:
         """Return what the server tells about itself and the model; nothing is generated.
 
         Raises:
             ClientError: the server cannot be reached.
         """
-        told: Any = {}
-        detail = ""
-        try:
-            told = await self._http.ask("POST", "/api/show", {"model": self.model}, total_s=timeout_s)
-        except ClientError as error:
-            if error.status is None:
-                raise
-            detail = await self._models(timeout_s)
+        told = await self._http.ask("POST", "/api/show", {"model": self.model}, total_s=timeout_s, lenient=True)
+        detail = await self._models(timeout_s) if told is None else ""
         info = told.get("model_info") if isinstance(told, dict) else None
         facts = info.items() if isinstance(info, dict) else ()
         longest = [value for name, value in facts if name.endswith(".context_length")]
@@ -121,55 +146,7 @@ class OllamaClient(ChatClient):
 
     async def _models(self, timeout_s: float) -> str:
         """Say which models there are, for a model that the server does not know."""
-        try:
-            tags = await self._http.ask("GET", "/api/tags", total_s=timeout_s)
-        except ClientError as error:
-            return str(error).removeprefix(f"{self.label}: ")
+        tags = await self._http.ask("GET", "/api/tags", total_s=timeout_s, lenient=True)
         models = tags.get("models") if isinstance(tags, dict) else None
         names = [str(model.get("name"))[:80] for model in models or () if isinstance(model, Mapping)]
         return f"it has {', '.join(names[:5]) or 'no models'}; try: ollama pull MODEL"
-
-
-class NdjsonReader(ReplyReader):
-    """Reads one JSON object a line, up to the one that ends the reply.
-
-    A stream that ends without such a line was cut: Ollama ends one so when a model repeats itself.
-    """
-
-    expected = "the server sent a line that is not JSON; is this the root of an Ollama?"
-
-    def __init__(self, reply: Reply, secret: str | None = None) -> None:
-        super().__init__(reply, secret)
-        self._lines = Lines()
-
-    def _feed(self, data: bytes) -> None:
-        for line in self._lines.feed(data):
-            if not self.done:
-                self._event(decoded(line))
-
-    def _end(self) -> None:
-        self._event(decoded(self._lines.rest()))
-
-    def take(self, event: dict[str, Any]) -> bool:
-        """Take in one line: text and thoughts, and whether it is the last."""
-        message = event.get("message")
-        if isinstance(message, dict):
-            content, thinking = message.get("content"), message.get("thinking")
-            self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
-        # Either sign of the end will do: some versions leave one of them out.
-        if event.get("done") is True or event.get("done_reason"):
-            self.done, self.finish = True, finish_word(str(event.get("done_reason") or "stop"))
-            counts = {name: count_of(event.get(key)) for key, name in _COUNTS.items()}
-            self._usage = {name: count for name, count in counts.items() if count is not None}
-            self._timings = _timings(event)
-        return isinstance(message, dict) or self.done
-
-
-def _timings(last: Mapping[str, Any]) -> dict[str, float]:
-    """Return durations in milliseconds; what is left of the total is the wait for a slot."""
-    told = {name: milliseconds_of(last.get(key), _MS) for key, name in _DURATIONS.items()}
-    spent = {name: value for name, value in told.items() if value is not None}
-    total = milliseconds_of(last.get("total_duration"), _MS)
-    if total is not None and len(spent) == len(_DURATIONS):
-        spent["queue_ms"] = max(total - sum(spent.values()), 0.0)
-    return spent

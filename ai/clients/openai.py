@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
 from ai.clients.refusals import CONTEXT_MAX, reported
-from ai.clients.reply import NO_JSON, Reply, ReplyReader, count_of, decoded, finish_word, milliseconds_of
+from ai.clients.reply import NO_JSON, Reply, ReplyReader, count_of, decoded, finish_word, known, milliseconds_of
 from ai.clients.sse import DONE, Event, Events
 from ai.errors import ClientError, ContractError
 from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
@@ -68,12 +69,60 @@ OPENAI: Final = Flavour("openai", limits=("max_completion_tokens",))
 """OpenAI itself, which refuses `max_tokens` for models that reason."""
 
 
-def from_spec(rest: str) -> OpenAIClient:
-    """Return the client of `MODEL[@URL]`.
+class SseReader(ReplyReader):
+    """Reads server-sent events, up to the server's `[DONE]`, or one whole completion from a server that only has that.
 
-    Raises:
-        ContractError: no model, or a URL that is not one.
+    A stream may also end after an event with a finish reason.
     """
+
+    expected = "the answer is not an event stream; is this the URL before /chat/completions?"
+
+    def __init__(self, reply: Reply, secret: str | None = None) -> None:
+        super().__init__(reply, secret)
+        self._events = Events()
+
+    def _split(self, data: bytes | None) -> Iterator[Event]:
+        return self._events.close() if data is None else self._events.feed(data)
+
+    def _one(self, event: Event) -> None:
+        self.is_stream = True
+        if event.data.strip() == DONE:
+            self.done = True
+            return
+        data = decoded(event.data)
+        if event.kind == "error" and event.data.strip():
+            raise reported(event.data if data is NO_JSON else data, self._secret)
+        self._event(data)
+
+    def take(self, event: dict[str, Any]) -> bool:
+        """Take in one event: text, thoughts, a refusal, how it ended, usage, timings."""
+        usage, timings, choices = event.get("usage"), event.get("timings"), event.get("choices")
+        if isinstance(usage, dict):
+            details = usage.get("prompt_tokens_details")
+            cached = details.get("cached_tokens") if isinstance(details, dict) else None
+            told = {**{name: usage.get(name) for name in _USAGE}, "cached_tokens": cached}
+            self._usage = known({name: count_of(value) for name, value in told.items()})
+        if isinstance(timings, dict):
+            self._timings = known({name[:40]: milliseconds_of(value) for name, value in list(timings.items())[:40]})
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict):
+            return "choices" in event or bool(self._usage)
+        if isinstance(choice.get("finish_reason"), str):
+            self.finish = finish_word(choice["finish_reason"])
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict):
+            content, refusal = delta.get("content"), delta.get("refusal")
+            thinking = delta.get("reasoning_content") or delta.get("reasoning")
+            if isinstance(content, list):  # in parts, as some servers answer what was asked in parts
+                parts = [part.get("text") for part in content if isinstance(part, dict)]
+                content = "".join(part for part in parts if isinstance(part, str))
+            self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
+            self._refusal += refusal if isinstance(refusal, str) else ""
+        return True
+
+
+def from_spec(rest: str) -> OpenAIClient:
+    """Return the client of `MODEL[@URL]`."""
     model, url = model_and_url(rest, SCHEME)
     if url is not None:
         return OpenAIClient(model, url)
@@ -92,6 +141,8 @@ class OpenAIClient(ChatClient):
         ContractError: no model name, or a URL that is not plain http or https.
     """
 
+    reader = SseReader
+
     def __init__(
         self,
         model: str,
@@ -109,7 +160,7 @@ class OpenAIClient(ChatClient):
         label = label or f"{SCHEME}:{public_name(model)}"
         super().__init__(Http(label, url, key_names=key_names, hint=hint), "/chat/completions", clock)
         self.model = model
-        self.flavour = flavour or (OPENAI if urlsplit(url).hostname == urlsplit(HOSTED_URL).hostname else GENERIC)
+        self._become(flavour or (OPENAI if urlsplit(url).hostname == urlsplit(HOSTED_URL).hostname else GENERIC))
         self._given = flavour is not None
         self._root = Http(label, url.removesuffix("/v1"), key_names=key_names)
 
@@ -118,15 +169,9 @@ class OpenAIClient(ChatClient):
         await super().aclose()
         await self._root.aclose()
 
-    @property
-    def takes_grammar(self) -> bool:
-        """Say whether this kind of server takes a grammar at all."""
-        return bool(self.flavour.grammar)
-
-    @property
-    def options(self) -> Collection[str]:
-        """Return the options that a call can do without; some limit of the reply is always sent."""
-        return {"temperature", "seed", "stream_options", *_LIMITS, *self.flavour.extra}
+    def _become(self, flavour: Flavour) -> None:
+        self.flavour, self.takes_grammar = flavour, bool(flavour.grammar)
+        self.options = {"temperature", "seed", "stream_options", *_LIMITS, *flavour.extra}
 
     def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
         """Return the body of a chat completion without some of its parts."""
@@ -156,10 +201,6 @@ class OpenAIClient(ChatClient):
             asked.update(dict.fromkeys(_LIMITS - set(left_out), request.tokens_max))
         return asked
 
-    def reader(self, reply: Reply, secret: str | None) -> SseReader:
-        """Return what reads an event stream."""
-        return SseReader(reply, secret)
-
     async def look(self, *, timeout_s: float) -> Endpoint:
         """Return what the server tells about itself and the model; nothing is generated.
 
@@ -169,20 +210,17 @@ class OpenAIClient(ChatClient):
         Raises:
             ClientError: the server cannot be reached.
         """
-        try:
-            listed = await self._http.ask("GET", "/models", total_s=timeout_s)
-        except ClientError as error:
-            if error.status is None:
-                raise
-            listed = {}
-        models = [model for model in _models(listed)[:MODELS_MAX] if isinstance(model, Mapping)]
+        listed = await self._http.ask("GET", "/models", total_s=timeout_s, lenient=True)
+        found = listed.get("data") or listed.get("models") if isinstance(listed, dict) else listed
+        found = found[:MODELS_MAX] if isinstance(found, list) else []
+        models = [model for model in found if isinstance(model, Mapping)]
         own = next((model for model in models if _names(str(model.get("id")), self.model)), None)
         owners = {str(model.get("owned_by")) for model in models}
         present = None if own is None else True
         slots, context = None, _within((own or {}).get("max_model_len"), CONTEXT_MAX)
         props = await self._props(timeout_s) if self.flavour in (GENERIC, LLAMA_SERVER) else {}
         if not self._given:
-            self.flavour = LLAMA_SERVER if props else VLLM if "vllm" in owners else self.flavour
+            self._become(LLAMA_SERVER if props else VLLM if "vllm" in owners else self.flavour)
         if props:
             # It serves its one model under any name.
             present, slots = True, _within(props.get("total_slots"), SLOTS_MAX)
@@ -195,90 +233,17 @@ class OpenAIClient(ChatClient):
 
     async def _props(self, timeout_s: float) -> Mapping[str, Any]:
         """Return what a llama-server tells about its slots; empty where there is none."""
-        try:
+        with suppress(ClientError):
             props = await self._root.ask("GET", "/props", total_s=timeout_s)
-        except ClientError:
-            return {}
-        return props if isinstance(props, dict) and "total_slots" in props else {}
-
-
-class SseReader(ReplyReader):
-    """Reads server-sent events, up to the server's `[DONE]`, or one whole completion from a server that only has that.
-
-    A stream may also end after an event with a finish reason.
-    """
-
-    expected = "the answer is not an event stream; is this the URL before /chat/completions?"
-
-    def __init__(self, reply: Reply, secret: str | None = None) -> None:
-        super().__init__(reply, secret)
-        self._events = Events()
-
-    def _feed(self, data: bytes) -> None:
-        for event in self._events.feed(data):
-            if not self.done:
-                self._one(event)
-
-    def _end(self) -> None:
-        for event in self._events.close():
-            if not self.done:
-                self._one(event)
-
-    def _one(self, event: Event) -> None:
-        self.is_stream = True
-        if event.data.strip() == DONE:
-            self.done = True
-            return
-        data = decoded(event.data)
-        if event.kind == "error" and event.data.strip():
-            raise reported(event.data if data is NO_JSON else data, self._secret)
-        self._event(data)
-
-    def take(self, event: dict[str, Any]) -> bool:
-        """Take in one event: text, thoughts, a refusal, how it ended, usage, timings."""
-        usage, timings, choices = event.get("usage"), event.get("timings"), event.get("choices")
-        if isinstance(usage, dict):
-            self._usage = _usage(usage)
-        if isinstance(timings, dict):
-            told = {str(name)[:40]: milliseconds_of(value) for name, value in list(timings.items())[:40]}
-            self._timings = {name: value for name, value in told.items() if value is not None}
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict):
-            return "choices" in event or bool(self._usage)
-        if isinstance(choice.get("finish_reason"), str):
-            self.finish = finish_word(choice["finish_reason"])
-        delta = choice.get("delta") or choice.get("message")
-        if isinstance(delta, dict):
-            content, refusal = delta.get("content"), delta.get("refusal")
-            thinking = delta.get("reasoning_content") or delta.get("reasoning")
-            if isinstance(content, list):  # in parts, as some servers answer what was asked in parts
-                parts = [part.get("text") for part in content if isinstance(part, dict)]
-                content = "".join(part for part in parts if isinstance(part, str))
-            self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
-            self._refusal += refusal if isinstance(refusal, str) else ""
-        return True
-
-
-def _usage(told: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts a server told; what it left out stays unknown."""
-    details = told.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    counts = {**{name: told.get(name) for name in _USAGE}, "cached_tokens": cached}
-    return {name: count for name, value in counts.items() if (count := count_of(value)) is not None}
-
-
-def _models(listed: object) -> list[Any]:
-    found = listed.get("data") or listed.get("models") if isinstance(listed, dict) else listed
-    return found if isinstance(found, list) else []
+            if isinstance(props, dict) and "total_slots" in props:
+                return props
+        return {}
 
 
 def _names(listed: str, model: str) -> bool:
     """Say whether an entry of a list of models means this model: servers prefix, tag and abbreviate names."""
-    return (
-        listed == model
-        or listed in (f"models/{model}", f"{model}:latest", model.rpartition(":")[0])
-        or ("*" in listed and fnmatchcase(model, listed))
-    )
+    same = (model, f"models/{model}", f"{model}:latest", model.rpartition(":")[0])
+    return listed in same or ("*" in listed and fnmatchcase(model, listed))
 
 
 def _within(value: object, most: int) -> int | None:

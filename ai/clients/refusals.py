@@ -79,16 +79,17 @@ def reported(data: object, key: str | None = None) -> RefusedError:
 
 def _error(status: int, data: object, key: str | None, template: str, retry_after_s: float | None) -> RefusedError:
     words, message = _words(data), message_of(data)
+    details = data.get("error") if isinstance(data, dict) else None
+    details = details if isinstance(details, dict) else {}
     outcome = {408: "timeout", 429: "rate_limited", 504: "timeout"}.get(status, "transport")
-    failed = _failed_text(data, words) if status in (400, 422, 500) else None
-    context = room_told(data, message) if status in (400, 413, 422, 500) and failed is None else None
-    outcome = "invalid" if failed is not None else outcome
+    failed: str | None = None
+    if status in (400, 422, 500) and any(name in words for name in _BAD_TEXT):
+        # The fault is the model's and not the call's.
+        outcome, failed = "invalid", str(details.get("failed_generation") or "")
+    context = room_told(details, message) if status in (400, 413, 422, 500) and failed is None else None
     sentence = template.format(shown(message, key))
     error = RefusedError(sentence, outcome=outcome, status=status, retry_after_s=retry_after_s, context=context)
-    error.words, error.failed_text = struck(words, key), failed
-    details = data.get("error") if isinstance(data, dict) else None
-    param = details.get("param") if isinstance(details, dict) else None
-    error.param = param if isinstance(param, str) else None
+    error.words, error.failed_text, error.param = struck(words, key), failed, str(details.get("param") or "") or None
     return error
 
 
@@ -106,15 +107,6 @@ def _words(data: object) -> str:
     return (data if isinstance(data, str) else json.dumps(data))[:ERROR_BYTES_MAX]
 
 
-def _failed_text(data: object, words: str) -> str | None:
-    """Return what the model wrote where the server refuses that, the model's fault and not the call's; else None."""
-    if not any(name in words for name in _BAD_TEXT):
-        return None
-    details = data.get("error") if isinstance(data, dict) else None
-    text = details.get("failed_generation") if isinstance(details, dict) else None
-    return text if isinstance(text, str) else ""
-
-
 _SEPARATED: Final = re.compile(r"(?<=\d),(?=\d{3}\b)")
 _ROOM: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
@@ -130,18 +122,17 @@ _ROOM: Final = tuple(
 )
 
 
-def room_told(data: Any, message: str) -> int | None:
-    """Return the context that an error answer tells, tokens; None where it tells none.
+def room_told(details: Mapping[str, Any], message: str) -> int | None:
+    """Return the context that an error tells, tokens; None where it tells none.
 
     llama-server has a field for it; the others write it, each in its own words.
 
-    >>> room_told({"error": {"n_ctx": 512}}, "")
+    >>> room_told({"n_ctx": 512}, "")
     512
     >>> room_told({}, "This model's maximum context length is 4,096 tokens. However, you requested 5000 tokens")
     4096
     """
-    details = data.get("error") if isinstance(data, dict) else None
-    room = details.get("n_ctx") if isinstance(details, dict) else None
+    room = details.get("n_ctx")
     if type(room) is not int:
         text = _SEPARATED.sub("", message[:ERROR_BYTES_MAX])
         found = next((match for pattern in _ROOM if (match := pattern.search(text))), None)

@@ -6,9 +6,9 @@ import codecs
 import json
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ai.clients.redaction import Striker, shown
 from ai.clients.refusals import reported
@@ -23,8 +23,7 @@ TRANSIT_MS: Final = 20.0  # time that passes between client and server and is no
 COUNT_MAX: Final = 10**9  # largest count of tokens that is believed
 TIME_MAX_MS: Final = 1e8  # longest time that is believed, milliseconds: about a day
 
-Clock = Callable[[], float]
-Counts = Mapping[str, int]
+T = TypeVar("T")
 _FINISH_CHARS_MAX: Final = 40
 _STOP: Final = ("eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "end", "finished")
 _LENGTH: Final = ("max_tokens", "max_output_tokens", "max_new_tokens", "model_length", "token_limit", "context_length")
@@ -53,17 +52,27 @@ def milliseconds_of(value: object, unit: float = 1.0) -> float | None:
     return float(value) * unit  # type: ignore[arg-type] # a number
 
 
+def known(values: Mapping[str, T | None]) -> dict[str, T]:
+    """Return what a server told, without what it left out: unknown is not zero."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
 class Reply:
     """Gathers answer and thoughts; `take` gives what has come since, `end` the last chunk.
 
     `secret` is struck out of the text. `inside` says that this model's replies begin inside a block of thoughts;
-    afterwards `thoughts.unopened` tells whether they do. `answered` and `thought` say whether any of either has come. Halves of
-    one UTF-16 pair, which a server may write as escapes in two events, are put together; a half that stays alone
-    becomes U+FFFD, so that the text can always be written.
+    afterwards `thoughts.unopened` tells whether they do. `answered` and `thought` say whether any of either has come.
+    Halves of one UTF-16 pair, which a server may write as escapes in two events, are put together; a half that stays
+    alone becomes U+FFFD, so that the text can always be written.
     """
 
     def __init__(
-        self, request: LlmRequest, *, secret: str | None = None, inside: bool = False, clock: Clock = time.monotonic
+        self,
+        request: LlmRequest,
+        *,
+        secret: str | None = None,
+        inside: bool = False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.answered = self.thought = False
         self._schema = request.schema
@@ -94,7 +103,9 @@ class Reply:
         self._text, self._thinking, self._voids = [], [], False
         return chunk
 
-    def end(self, finish: str, usage: Counts | None = None, timings: Mapping[str, float] | None = None) -> LlmChunk:
+    def end(
+        self, finish: str, usage: Mapping[str, int] | None = None, timings: Mapping[str, float] | None = None
+    ) -> LlmChunk:
         """Return the last chunk; what a server did not report stays unknown."""
         self._add(self.thoughts.feed(self._pairs.decode(b"", final=True)))
         self._add(self.thoughts.rest(whole=finish == "stop"))
@@ -167,7 +178,7 @@ class ReplyReader(ABC):
         try:
             if self._size > REPLY_BYTES_MAX:
                 raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
-            self._feed(data)
+            self._read(data)
         except ClientError as error:
             # What came before it is good and is handed on first.
             self.done, self._fault = True, error
@@ -181,7 +192,7 @@ class ReplyReader(ABC):
                 called a tool, or the stream ended before the reply did.
         """
         if self._fault is None and not self.done:
-            self._end()
+            self._read(None)
         if self._fault is not None:
             raise self._fault
         if not self.heard:
@@ -197,6 +208,11 @@ class ReplyReader(ABC):
         if finish == "error":
             raise ClientError("the server broke off the reply with an error")
         return last
+
+    def _read(self, data: bytes | None) -> None:
+        for event in self._split(data):
+            if not self.done:
+                self._one(event)
 
     def _read_whole(self) -> None:
         """Read a stream without any event as what it is instead: one JSON object, or no reply at all."""
@@ -218,18 +234,16 @@ class ReplyReader(ABC):
             raise reported(event, self._secret)
         self.heard += self.take(event)
 
-    is_stream = False
-    """Whether the answer has the form of a stream, if only of a broken one."""
-    expected: str
-    """What a person reads where an answer holds no event."""
+    is_stream = False  # whether the answer has the form of a stream, if only of a broken one
+    expected: str  # what a person reads where an answer holds no event
 
     @abstractmethod
-    def _feed(self, data: bytes) -> None:
-        """Take in bytes."""
+    def _split(self, data: bytes | None) -> Iterable[Any]:
+        """Return the events that these bytes complete, still unread; None is the end of the body."""
 
     @abstractmethod
-    def _end(self) -> None:
-        """Take in what is left after the last byte."""
+    def _one(self, event: Any) -> None:
+        """Read one event."""
 
     @abstractmethod
     def take(self, event: dict[str, Any]) -> bool:
@@ -253,10 +267,8 @@ def fits(text: str, schema: Mapping[str, Any]) -> bool:
     Meant to notice servers that ignore schemas, not to validate: it looks at the outer type, required and unknown keys.
     """
     value = decoded(text)
-    if value is NO_JSON:
-        return False
-    if schema.get("type") != "object":
-        return True
+    if value is NO_JSON or schema.get("type") != "object":
+        return value is not NO_JSON
     if not isinstance(value, dict) or not set(schema.get("required", ())) <= set(value):
         return False
     return schema.get("additionalProperties") is not False or set(value) <= set(schema.get("properties", ()))

@@ -1,8 +1,7 @@
 """What stands between a tier and a model server that fails: one retry loop, a circuit breaker, a rate limit.
 
-`CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state: the time is passed in, and they hold no clock.
-`ResilientClient` puts them around any client and is a client itself. Make one for each endpoint and model and keep it
-over ticks: what it has learnt is in it. Clock, sleep and randomness are injected; nothing here runs in a replay.
+`CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state without a clock. `ResilientClient` puts them around any
+client and is a client itself. Make one for each endpoint and model and keep it over ticks: what it has learnt is in it.
 
 Faults of the transport charge the breaker. Faults of the content (a refused prompt, a plan that is no plan) and a
 server's request to wait do not: the server is there.
@@ -13,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
@@ -36,20 +35,10 @@ BURST_S: Final = 6.0  # seconds of a rate that may be used at once
 TOKEN_CHARS: Final = 3  # characters of a prompt counted as one token where the server has not counted yet
 
 
-class BreakerState(StrEnum):
-    """Whether calls go through: all, none, or one that finds out."""
-
-    CLOSED = "closed"
-    OPEN = "open"
-    HALF_OPEN = "half_open"
-
-
-class Admission(StrEnum):
-    """What a breaker says to a call."""
-
-    CALL = "call"
-    PROBE = "probe"
-    REFUSED = "refused"
+BreakerState = StrEnum("BreakerState", ("CLOSED", "OPEN", "HALF_OPEN"))
+"""Whether calls go through: all, none, or one that finds out."""
+Admission = StrEnum("Admission", ("CALL", "PROBE", "REFUSED"))
+"""What a breaker says to a call."""
 
 
 class CircuitBreaker:
@@ -64,10 +53,8 @@ class CircuitBreaker:
         self, *, failures_max: int = FAILURES_MAX, window_s: float = WINDOW_S, recovery_s: float = RECOVERY_S
     ) -> None:
         self.state = BreakerState.CLOSED
+        self._limits = failures_max, window_s, recovery_s
         self._changes: list[BreakerState] = []
-        self._failures_max = failures_max
-        self._window_s = window_s
-        self._recovery_s = recovery_s
         self._failures: list[float] = []
         self._opened = 0.0
 
@@ -75,7 +62,7 @@ class CircuitBreaker:
         """Say whether a call may be made now; one that may must be settled."""
         if self.state is BreakerState.CLOSED:
             return Admission.CALL
-        if self.state is BreakerState.OPEN and now - self._opened >= self._recovery_s:
+        if self.state is BreakerState.OPEN and now - self._opened >= self._limits[2]:
             self._enter(BreakerState.HALF_OPEN)
             return Admission.PROBE
         return Admission.REFUSED
@@ -91,8 +78,9 @@ class CircuitBreaker:
         elif self.state is BreakerState.CLOSED and succeeded:
             self._failures.clear()
         elif self.state is BreakerState.CLOSED and succeeded is not None:
-            self._failures = [at for at in self._failures if now - at < self._window_s] + [now]
-            if len(self._failures) >= self._failures_max:
+            failures_max, window_s, _ = self._limits
+            self._failures = [at for at in self._failures if now - at < window_s] + [now]
+            if len(self._failures) >= failures_max:
                 self._opened = now
                 self._enter(BreakerState.OPEN)
 
@@ -171,8 +159,7 @@ class RetryPolicy:
         return max(drawn * bound, asked_s or 0.0)
 
 
-def charges(error: ClientError) -> bool:
-    """Say whether a fault is the transport's, so that the breaker counts it."""
+def _charges(error: ClientError) -> bool:
     return error.outcome in ("transport", "timeout", "cut") and error.context is None
 
 
@@ -217,7 +204,7 @@ class ResilientClient:
                 left (`rate_limited`).
         """
         ends = None if request.left_s is None else self._clock() + request.left_s
-        tried = 0
+        tried, silence_s = 0, request.timeout_s
         while True:
             admission = self.breaker.admit(self._clock())
             if admission is Admission.REFUSED:
@@ -227,14 +214,19 @@ class ResilientClient:
             begun = False
             try:
                 reserved = await self._turn(request, ends)
-                async with reading(self.client.stream(self._within(request, ends))) as stream:
+                if ends is not None:
+                    left = max(ends - self._clock(), 0.0)
+                    request = replace(request, left_s=left, timeout_s=min(silence_s, max(left, SILENCE_MIN_S)))
+                async with reading(self.client.stream(request)) as stream:
                     async for chunk in stream:
                         succeeded = True
                         begun = begun or bool(chunk.text or chunk.thinking or chunk.finish)
-                        self._settle(reserved, chunk.usage or {})
+                        if (usage := chunk.usage or {}).keys() >= {"prompt_tokens", "completion_tokens"}:
+                            # What a server leaves out is unknown, not zero.
+                            self._limit.settle(reserved, usage["prompt_tokens"] + usage["completion_tokens"])
                         yield chunk
             except ClientError as error:
-                succeeded = False if charges(error) else None
+                succeeded = False if _charges(error) else None
                 wait = None if begun else self._next(error, tried)
                 if wait is None or (ends is not None and self._clock() + wait >= ends):
                     error.sent |= tried > 0
@@ -259,11 +251,10 @@ class ResilientClient:
 
     async def _turn(self, request: LlmRequest, ends: float | None) -> int:
         """Wait until the rate limit has room and return the tokens reserved."""
-        now = self._clock()
+        now, message = self._clock(), f"{self.label}: not called, the rate limit leaves no room within the time"
         tokens = request.tokens_max + sum(len(message.content) for message in request.messages) // TOKEN_CHARS
         wait = self._limit.reserve(now, tokens, WAIT_MAX_S if ends is None else max(ends - now, 0.0))
         if wait is None:
-            message = f"{self.label}: not called, the rate limit leaves no room within the time"
             raise ClientError(message, outcome="rate_limited", sent=False)
         if wait:
             try:
@@ -273,18 +264,7 @@ class ResilientClient:
                 raise
         return tokens
 
-    def _settle(self, reserved: int, usage: Mapping[str, int]) -> None:
-        if usage.keys() >= {"prompt_tokens", "completion_tokens"}:  # what a server leaves out is unknown, not zero
-            self._limit.settle(reserved, usage["prompt_tokens"] + usage["completion_tokens"])
-
-    def _within(self, request: LlmRequest, ends: float | None) -> LlmRequest:
-        """Return the request with the time that is left of it."""
-        if ends is None:
-            return request
-        left = max(ends - self._clock(), 0.0)
-        return replace(request, left_s=left, timeout_s=min(request.timeout_s, max(left, SILENCE_MIN_S)))
-
     async def aclose(self) -> None:
         """Close the client inside."""
-        if (closing := getattr(self.client, "aclose", None)) is not None:
-            await closing()
+        if hasattr(self.client, "aclose"):
+            await self.client.aclose()

@@ -14,14 +14,14 @@ the encoding asked for has a plan.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from ai.clients.scripts import SCRIPT_LINES_MAX, script_lines, unknown_field
-from ai.llm.encodings import encoding_of
 from ai.errors import ClientError, ContractError
+from ai.llm.encodings import encoding_of
 from ai.llm_types import LlmChunk, LlmRequest
 
 SCHEME: Final = "scripted"
@@ -32,8 +32,7 @@ _OUTCOMES: Final = ("timeout", "transport", "rate_limited", "breaker_open", "cut
 _EVERYONE: Final = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
     agent: int | str
     tier: str | None
     text: str
@@ -41,11 +40,7 @@ class _Line:
 
 
 def from_spec(rest: str) -> ScriptedClient:
-    """Return the client of a script file.
-
-    Raises:
-        ContractError: no file named, or a bad one.
-    """
+    """Return the client of a script file."""
     if not rest:
         raise ContractError("the script file is missing; write scripted:FILE")
     return ScriptedClient.load(Path(rest))
@@ -60,27 +55,22 @@ class ScriptedClient:
 
     def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
         self.label = "scripted"
-        self._lines: dict[int | str, list[_Line]] = {}
+        self._lines: defaultdict[int | str, list[_Line]] = defaultdict(list)
         self._turns: dict[tuple[str, int], int] = {}
         for number, line in enumerate(lines, 1):
             if number > SCRIPT_LINES_MAX:
                 raise ContractError(f"a script has at most {SCRIPT_LINES_MAX} lines")
-            self._add(_parsed(dict(line), f"script line {number}"))
+            parsed = _parsed(dict(line), f"script line {number}")
+            self._lines[parsed.agent].append(parsed)
 
     @classmethod
     def load(cls, path: Path) -> ScriptedClient:
-        """Read a script file.
-
-        Raises:
-            ContractError: it cannot be read, is too large, or a line is malformed; the message names file and line.
-        """
+        """Read a script file; the `ContractError` of a bad one names file and line."""
         client = cls(())
         for where, line in script_lines(path):
-            client._add(_parsed(line, where))
+            parsed = _parsed(line, where)
+            client._lines[parsed.agent].append(parsed)
         return client
-
-    def _add(self, line: _Line) -> None:
-        self._lines.setdefault(line.agent, []).append(line)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the scripted reply in pieces.

@@ -13,8 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from ai.errors import ClientError
 
@@ -27,10 +26,10 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Lines:
-    """Gathers bytes until lines are whole, whatever the pieces; time is linear and memory bounded by one line."""
+    """Gathers bytes until lines are whole, in linear time; `rest` is what stands after the last line end."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self.rest = bytearray()
         self._after_cr = False
         self._begun = False
 
@@ -47,23 +46,18 @@ class Lines:
         lines: list[bytes] = []
         if b"\n" in data or b"\r" in data:
             self._after_cr = data.endswith(b"\r")
-            *lines, data = _END.split(bytes(self._rest) + data)
-            self._rest.clear()
-        self._rest += data
-        if len(self._rest) > LINE_BYTES_MAX or any(len(line) > LINE_BYTES_MAX for line in lines):
+            *lines, data = _END.split(bytes(self.rest) + data)
+            self.rest.clear()
+        self.rest += data
+        if len(self.rest) > LINE_BYTES_MAX or any(len(line) > LINE_BYTES_MAX for line in lines):
             raise ClientError(f"a line of the reply is longer than {LINE_BYTES_MAX} bytes", outcome="cut")
         if lines and not self._begun:
             self._begun = True
             lines[0] = lines[0].removeprefix(_BOM)
         return lines
 
-    def rest(self) -> bytes:
-        """Return what stands after the last line end."""
-        return bytes(self._rest)
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event: its type, `message` unless the stream names another, and its data."""
 
     kind: str
@@ -90,7 +84,7 @@ class Events:
 
     def close(self) -> Iterator[Event]:
         """Yield what is left at the end of the stream."""
-        yield from self._line(self._lines.rest())
+        yield from self._line(bytes(self._lines.rest))
         yield from self._line(b"")
 
     def _line(self, line: bytes) -> Iterator[Event]:

@@ -5,8 +5,8 @@ servers put the opening mark into the prompt, so that only the closing one shows
 filter says so (`Parts.voids`), and whoever has read plans in that text forgets them. A client that has met such a model
 starts the next reply inside a block (`inside`), so that drafts in it are not read at all.
 
-A mark inside a JSON string is data. A string ends at its closing quote and, in this reading, at a line end, which JSON
-strings cannot hold: an odd quote in prose hides no mark on the following lines.
+A mark inside a JSON string is data. A string also ends at a line end, which JSON strings cannot hold, so that an odd
+quote in prose hides no mark on the following lines.
 """
 
 from __future__ import annotations

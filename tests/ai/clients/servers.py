@@ -80,8 +80,8 @@ GOOD: Final = stream(event("{}"), event(finish="stop"), DONE)
 class Server:
     """Answers each call by the steps that `answer` returns: bytes are written, numbers are seconds to wait.
 
-    The connection closes after the last step, unless that is `Keep`. `calls` are the requests in order, `dialled` counts
-    connections, `open` those that are open now.
+    The connection closes after the last step, unless that is `Keep`. `calls` are the requests in order, `dialled`
+    counts connections, `open` those that are open now.
     """
 
     answer: Answer
@@ -177,13 +177,12 @@ def asked(
     """Ask a server once for each answer; returns the chunks of the last call, its error, and the server."""
 
     async def run() -> tuple[list[LlmChunk], ClientError | None, Server]:
-        turns = iter(answers)
-        turn: Answer | bytes = answers[0]
-        async with Server(lambda call: turn(call) if callable(turn) else turn, tls) as server:
+        async with Server(lambda call: b"", tls) as server:
             client = client_of(server)
             chunks: list[LlmChunk] = []
             error: ClientError | None = None
-            for turn in turns:
+            for turn in answers:
+                server.answer = turn if callable(turn) else lambda call, steps=turn: steps  # type: ignore[misc]
                 chunks, error = [], None
                 try:
                     async for piece in client.stream(request):

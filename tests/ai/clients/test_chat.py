@@ -1,4 +1,4 @@
-"""One call to a chat server: made again with less where part of it is refused, with more room where thoughts need it."""
+"""One call to a chat server: made again with less where part of it is refused, with room for thoughts."""
 
 import asyncio
 import json
@@ -162,7 +162,7 @@ def test_a_server_that_refuses_whatever_is_asked_is_not_asked_for_ever(names: li
 
 
 def test_a_model_whose_reply_the_server_refuses_is_read_all_the_same() -> None:
-    """A 400 about the model's own text hands that text on, so that whole plans in it are kept; without it, it is bad."""
+    """A 400 about the model's own text hands that text on, so that whole plans in it are kept."""
     body = error("Failed to generate JSON", code="json_validate_failed", failed_generation='{"a1":[],')
     chunks, failed, server = asked(whole(400, body), request=REQUEST)
     assert (text_of(chunks), chunks[-1].finish, chunks[-1].unconstrained, failed) == ('{"a1":[],', "stop", True, None)

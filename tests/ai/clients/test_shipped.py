@@ -69,7 +69,7 @@ def test_both_interfaces_give_the_same_reply_and_the_same_counts(server: FakeSer
 
 @pytest.mark.parametrize("scheme", SERVED)
 def test_many_replies_in_a_row_do_not_fail_where_a_plain_client_does(scheme: str) -> None:
-    """A server may close a connection that it promised to keep: the call is made once more and its reader never knows."""
+    """A server may close a connection that it promised to keep: the call is then made once more."""
 
     async def run() -> None:
         async with FakeServer() as server, httpx.AsyncClient(trust_env=False) as plain:

@@ -97,7 +97,7 @@ def test_lines_are_the_same_for_any_split(lines: list[bytes], cuts: list[int]) -
     reader = Lines()
     found = [part for piece in cut(b"".join(part + b"\r\n" for part in whole), cuts) for part in reader.feed(piece)]
     assert found == whole
-    assert reader.rest() == b""
+    assert reader.rest == b""
 
 
 @pytest.mark.parametrize("size", [64, 4096, LINE_BYTES_MAX + 1])
@@ -113,8 +113,6 @@ def test_a_line_without_end_is_refused(size: int) -> None:
 
 def test_an_event_without_end_is_refused() -> None:
     """Many short data lines are bounded together."""
-    stream = Events()
     with pytest.raises(ClientError, match="an event of the reply") as caught:
-        for _ in range(LINE_BYTES_MAX):
-            list(stream.feed(b"data: x\n"))
+        events(b"data: x\n" * LINE_BYTES_MAX)
     assert caught.value.outcome == "cut"

@@ -62,7 +62,7 @@ def test_a_late_closing_mark_is_reported_once_and_at_once() -> None:
 def test_a_mark_inside_a_string_is_data(cuts: list[int]) -> None:
     """An agent may say what looks like a mark, with quotes and backslashes around it."""
     for said in ("<think>x</think>", r"\"</think>", r"\\\"[/THINK]", "</THINK>"):
-        answer = '{"a1":{"say":"%s"}}' % said
+        answer = f'{{"a1":{{"say":"{said}"}}}}'
         assert split(answer, cuts) == (answer, "", False)
         assert split(f"<think>a<b</think>{answer}", cuts) == (answer, "a<b", False)
         assert split(answer, cuts, inside=True) == (answer, "", True)

@@ -410,11 +410,12 @@ def test_whatever_a_client_raises_ends_its_own_call_alone(error: Exception, capl
         assert "odd one" in caplog.text
 
 
-def test_a_client_that_is_none_at_all_is_named() -> None:
-    """An object without a stream leaves every agent without a plan, and the reason says which object."""
-    response = execute(object(), 1, 2)
+@pytest.mark.parametrize("client", [object(), type("Odd", (), {"stream": lambda self, request: 7, "label": "odd"})()])
+def test_a_client_that_is_none_at_all_is_named(client: object) -> None:
+    """An object without a stream that can be read leaves every agent without a plan, and the reason says which."""
+    response = execute(client, 1, 2)
     assert outcomes(response) == ["transport", "transport"]
-    assert "raised AttributeError" in response.errors[1]
+    assert str(getattr(client, "label", client)) in response.errors[1]
 
 
 def test_listeners_hear_of_plans_and_calls_and_cannot_stop_them(caplog: pytest.LogCaptureFixture) -> None:
