@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from sim.engine.columns import Component, boolean, column, i8, i16, i32, i64
+    from sim.engine.columns import Component, boolean, column, f64, i8, i16, i32, i64
+    from sim.engine.resources import Resource
+    from sim.engine.rng import purpose
     from sim.engine.system import System
     from sim.replay.verify import verify
     from sim.run.actions import Action, Turn
@@ -26,7 +28,9 @@ if TYPE_CHECKING:
     from sim.space import Grid, Network, Plane
 
 _PLACES: Final = {
-    "sim.engine.columns": ("Component", "boolean", "column", "i8", "i16", "i32", "i64"),
+    "sim.engine.columns": ("Component", "boolean", "column", "f64", "i8", "i16", "i32", "i64"),
+    "sim.engine.resources": ("Resource",),
+    "sim.engine.rng": ("purpose",),
     "sim.engine.system": ("System",),
     "sim.replay.verify": ("verify",),
     "sim.run.actions": ("Action", "Turn"),
@@ -58,6 +62,7 @@ __all__ = [
     "Observe",
     "Plan",
     "Plane",
+    "Resource",
     "Run",
     "Scenario",
     "Settings",
@@ -69,11 +74,13 @@ __all__ = [
     "World",
     "boolean",
     "column",
+    "f64",
     "i8",
     "i16",
     "i32",
     "i64",
     "load",
+    "purpose",
     "verify",
 ]
 

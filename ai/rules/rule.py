@@ -170,9 +170,10 @@ _PICKED: Final = (Kind.TARGET, Kind.CELL_X, Kind.CELL_Y)
 
 
 def _of_action(step: Action, registry: ToolRegistry, layout: Layout, facts: Facts, where: str) -> Fitting:
-    spec, picks = registry.spec(step.act), picks_in(step)
-    blank = {name: Cell(0, 0) if _is_cell(spec, name) else 0 for name in picks}
+    picks = picks_in(step)
     try:
+        spec = registry.spec(step.act)
+        blank = {name: Cell(0, 0) if _is_cell(spec, name) else 0 for name in picks}
         encoded = registry.encode(step.model_copy(update=blank))
     except ContractError as error:
         raise ContractError(f"{where}: {error}") from None

@@ -130,7 +130,7 @@ class Eliminate(_Objective):
         """The words for agents where none are given."""
         return f"eliminate {self.team or 'the enemy'}"
 
-    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Done when none of them is alive."""
         hostile = muster.team != team if self.team is None else muster.team == muster.teams[self.team]
         left = bool((muster.alive & hostile).any())
@@ -153,7 +153,7 @@ class Reach(_Objective):
         """Agents, or the share of them in percent."""
         return self.count if self.share_percent is None else self.share_percent
 
-    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Done when enough are there."""
         ours = muster.ours(team, self.squad)
         there = int((ours & muster.at(self.place, self.radius)).sum())
@@ -196,7 +196,7 @@ class Escort(_Objective):
     radius: Radius = 2
     count: Count = 1
 
-    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Done when enough are there, failed when too few live."""
         charges = muster.ours(team, self.squad)
         there = int((charges & muster.at(self.place, self.radius)).sum())
@@ -276,7 +276,7 @@ class Collect(_Objective):
     kind: Literal["collect"] = "collect"
     count: Count
 
-    def judge(self, muster: Muster, team: int, progress: int) -> Judged:  # noqa: ARG002
+    def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Done when enough has been delivered."""
         delivered = min(int(muster.delivered[team]), self.count)
         return Judged(delivered, State.DONE if delivered >= self.count else State.OPEN)

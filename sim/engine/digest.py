@@ -132,6 +132,7 @@ class _ResourceCache(NamedTuple):
     resource: CustomResource
     stamp: tuple[int, int]
     digest: bytes
+    named: bytes
     columns: dict[str, str]
 
 
@@ -149,6 +150,7 @@ class _WorldCache:
             for store, part in zip(table.stores, cache.columns, strict=True)
         }
         self.in_block = tuple(places[spec.label] for spec in world.storage.block.columns)
+        self.texts = frozenset(place for place, each in enumerate(self.in_block) if each.store.spec.is_text)
         self.beside = tuple(place for place in places.values() if place.store.lengths is not None)
         # The block as it was hashed last, and how many rows it had.
         self.block: Block | None = None
@@ -170,7 +172,7 @@ class _WorldCache:
             entry = self._resource(world, name, resource)
             components[name] = entry.digest.hex()
             columns.update(entry.columns)
-            parts += [text_bytes(name), entry.digest]
+            parts.append(entry.named)
         root.update(b"".join(parts))
         return StateDigest(root.hexdigest(), components, columns)
 
@@ -192,7 +194,7 @@ class _WorldCache:
         tables: set[int] = set()
         for place in changed:
             store, part, owner = self.in_block[place]
-            part.renew(_bytes_of(world.storage, store, n))
+            part.renew(_text_content(world.storage, store) if place in self.texts else little_endian(store.living(n)))
             self.columns[part.label] = part.short
             tables.add(owner)
         for (_, part, owner), raw in zip(self.beside, beside, strict=True):
@@ -225,12 +227,12 @@ class _WorldCache:
             part.update(text_bytes(*texts.get(column, ())))
             columns[label] = part.hexdigest()[:8]
             whole.update(part.digest())
-        entry = self.resources[name] = _ResourceCache(resource, stamp, whole.digest(), columns)
+        entry = self.resources[name] = _ResourceCache(
+            resource, stamp, whole.digest(), text_bytes(name) + whole.digest(), columns
+        )
         return entry
 
 
-def _bytes_of(storage: Storage, store: Store, n: int) -> bytes:
-    if not store.spec.is_text:
-        return little_endian(store.living(n))
+def _text_content(storage: Storage, store: Store) -> bytes:
     numbers, texts = storage.content(store)
     return little_endian(numbers) + text_bytes(*texts)

@@ -15,7 +15,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
@@ -27,8 +27,8 @@ from sim.engine.rows import Rows
 from sim.engine.system import System, check_constants
 from sim.errors import WorldError
 
-Around = Callable[[System], AbstractContextManager[Any]]
-"""Returns the block in which a system runs."""
+Around = Callable[[System], AbstractContextManager[Any] | None]
+"""Returns the block in which a system runs, or None for none."""
 
 
 class Row:
@@ -159,7 +159,7 @@ class Mirror:
 
 
 class _Processor(esper.Processor):
-    """Runs one system when esper calls it, and notices when esper does not do so in the installed order."""
+    """Runs one system when esper calls it."""
 
     def __init__(self, systems: Systems, position: int) -> None:
         self.systems = systems
@@ -185,7 +185,7 @@ class Systems:
         self._context = context
         self._processors: list[esper.Processor] = []
         self._position = -1
-        self._around: Around = nullcontext
+        self._around: Around | None = None
         self._done: Callable[[System], object] = id
 
     def install(self, systems: Sequence[System]) -> None:
@@ -225,30 +225,32 @@ class Systems:
         """
         if self._position >= 0:
             raise WorldError("process() was called from within a tick")
-        self._position, self._around, self._done = 0, around or nullcontext, done
+        self._position, self._around, self._done = 0, around, done
         try:
             esper.process(world, run)
             ran = self._position
         finally:
             # What the caller gave may refer to the world, which esper must not keep alive.
-            self._position, self.running, self._around, self._done = -1, None, nullcontext, id
+            self._position, self.running, self._around, self._done = -1, None, None, id
         if ran != len(self.installed):
             raise WorldError(f"{ran} of {len(self.installed)} systems ran: esper's processors were changed directly")
 
     def step(self, position: int, world: Any, run: Any) -> None:
         """Run the system at a position, which must be the next one."""
-        system = self.running = self.installed[position]
-        self._check_order(position, system)
-        with self._around(system):
-            system.process(world, run)
+        system = self.installed[position]
+        if position == self._position:
+            self.running = system
+            block = None if self._around is None else self._around(system)
+            if block is None:
+                system.process(world, run)
+            else:
+                with block:
+                    system.process(world, run)
         if esper.current_world != self._context:
             raise WorldError(f"system {system.name!r} switched esper's context to {esper.current_world!r}")
-        self._check_order(position, system)
-        self.running = None
-        self._position += 1
-        self._done(system)
-
-    def _check_order(self, position: int, system: System) -> None:
         # esper has no public way to list its processors, and one added in mid-process makes it run a system twice.
         if position != self._position or esper._processors != self._processors:  # noqa: SLF001
             raise WorldError(f"system {system.name!r} ran out of order: esper's processors were changed directly")
+        self.running = None
+        self._position += 1
+        self._done(system)

@@ -66,10 +66,12 @@ class Resource:
     _stores: ClassVar[dict[str, Store]]  # each instance has its own; the mark keeps it from being a column
 
     def __init_subclass__(cls, *, rows: int | None = None) -> None:
+        for name in sorted(vars(cls).get("__annotations__", {}).keys() & vars(Resource).keys()):
+            raise WorldError(f"{cls.__name__}.{name}: no column can be called {name}, which is a resource's own")
         schema = parse_schema(cls)
         for spec in schema.columns:
-            if spec.name in vars(Resource) or spec.used_by is not None:
-                raise WorldError(f"{spec.label}: a resource has no used_by, and no column called add, remove or count")
+            if spec.used_by is not None:
+                raise WorldError(f"{spec.label}: used_by is for components")
         if not schema.columns:
             raise WorldError(f"{cls.__name__} declares no column")
         if rows is not None and not 1 <= rows <= ROWS_MAX:
@@ -153,7 +155,10 @@ class Resource:
             return
         if store.data.ndim:
             raise WorldError(f"write into the column: {store.spec.label}[...] = values")
-        store.data[...] = store.fitted(value)
+        fitted = store.fitted(value)
+        if fitted.ndim:
+            raise WorldError(f"{store.spec.label}: shape {fitted.shape} is not ()")
+        store.data[...] = fitted
 
 
 class DeclaredResource:

@@ -55,7 +55,7 @@ class WorldState:
     def plain(self, label: str, array: NDArray[Any]) -> NDArray[Any]:
         """Return values of a column as they can be compared with another state's: texts themselves, not numbers."""
         texts = self.texts.get(label)
-        return array if texts is None else np.array(["", *texts], dtype=object)[array]
+        return array if texts is None else np.asarray(np.array(["", *texts], dtype=object)[array], dtype=object)
 
 
 def _same(left: NDArray[Any], right: NDArray[Any]) -> bool:

@@ -79,9 +79,15 @@ class Store:
         Raises:
             WorldError: a value does not fit; the message names the column.
         """
-        spec = self.spec
         if isinstance(values, Mapping):
             return self._by_name(values)
+        try:
+            return self._numbers(values)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise WorldError(f"{self.spec.label}: {error}") from error
+
+    def _numbers(self, values: Any) -> NDArray[Any]:
+        spec = self.spec
         match spec.kind:
             case "number":
                 return fit(values, spec.dtype, spec.label)

@@ -97,6 +97,8 @@ class Texts:
                 return np.array(
                     self.intern(values) if isinstance(values, str) else [self.intern(v) for v in values], np.int32
                 )
+            if isinstance(values, str):
+                raise WorldError(f"{values!r} is one text; give a tuple of texts")
             if any(not isinstance(each, str) for each in values):
                 return np.stack([self.places(each, limit, label) for each in values], axis=-1)
             if len(values) > limit or not all(values):
@@ -119,7 +121,8 @@ class Texts:
         listed = self._order[used[self._order]]
         numbers = np.zeros(used.size, np.int32)
         numbers[listed] = np.arange(1, listed.size + 1)
-        return numbers[places], tuple(self._texts[place] for place in listed.tolist())
+        # A single place would give a number instead of an array.
+        return np.asarray(numbers[places]), tuple(self._texts[place] for place in listed.tolist())
 
     def localised(self, numbers: NDArray[Any], texts: Sequence[str]) -> NDArray[np.int32]:
         """Return what `canonical` gave, in this or another world, as places of this table.
@@ -128,8 +131,7 @@ class Texts:
             WorldError: as `intern`.
         """
         places = np.array([0, *(self.intern(text) for text in texts)], np.int32)
-        localised: NDArray[np.int32] = places[numbers]
-        return localised
+        return np.asarray(places[numbers])
 
 
 def remember(memory: NDArray[np.int32], rows: NDArray[np.intp], places: NDArray[np.int32]) -> None:

@@ -80,13 +80,17 @@ def steps(values: ArrayLike, scale: int, dtype: np.dtype[Any], label: str) -> ND
     if array.size == 0:
         return array.astype(dtype)
     if array.dtype.kind in "biu":
-        whole = int(array.min()) * scale, int(array.max()) * scale
-        check_range(*whole, dtype, label)
-        whole_steps: NDArray[Any] = array.astype(dtype) * dtype.type(scale)
-        return whole_steps
+        check_range(int(array.min()) * scale, int(array.max()) * scale, dtype, label)
+        whole: NDArray[Any] = array.astype(dtype) * dtype.type(scale)
+        return whole
     if array.dtype.kind != "f" or not np.isfinite(array).all():
-        offender = next(v for v in array.ravel().tolist() if not isinstance(v, int | float) or v - v != 0)
-        raise WorldError(f"{label}: {offender!r} is not a finite number")
+        listed = array.ravel().tolist()
+        strange = [v for v in listed if not isinstance(v, int | float) or v - v != 0]
+        if strange:
+            raise WorldError(f"{label}: {strange[0]!r} is not a finite number")
+        counts = [step(v, scale) for v in listed]
+        check_range(min(counts), max(counts), dtype, label)
+        return np.array(counts, dtype).reshape(array.shape)
     scaled = array.astype(np.float64) * scale
     towards_zero = np.trunc(scaled)
     # The part behind the point is exact, where adding 0.5 before cutting would round.
@@ -120,20 +124,19 @@ def codes(values: Any, kind: type[Enum], dtype: np.dtype[Any], label: str) -> ND
         WorldError: a value is no member; the message starts with the label.
     """
     known = codes_of(kind)
-    numbers = list(known.values())
     array = np.asarray(values)
     if array.dtype.kind in "iu":
-        strange = array.ravel()[~np.isin(array, numbers).ravel()]
-        offender = strange[0].item() if strange.size else None
+        strange = array.ravel()[~np.isin(array, list(known.values())).ravel()].tolist()
     else:
         array = np.asarray(values, dtype=object)
         by_text = {str(member.value): number for member, number in known.items()}
         listed = array.ravel().tolist()
         found = [by_text.get(str(value)) if isinstance(value, str) else known.get(value) for value in listed]
-        offender = next((value for value, number in zip(listed, found, strict=True) if number is None), None)
-        array = np.array(numbers[:1] if offender is not None else found).reshape(-1 if offender else array.shape)
-    if offender is not None:
-        raise WorldError(f"{label}: {offender!r} is not one of {', '.join(f'{kind.__name__}.{m.name}' for m in known)}")
+        strange = [value for value, number in zip(listed, found, strict=True) if number is None]
+        array = array if strange else np.array(found).reshape(array.shape)
+    if strange:
+        members = ", ".join(f"{kind.__name__}.{member.name}" for member in known)
+        raise WorldError(f"{label}: {strange[0]!r} is not one of {members}")
     return array.astype(dtype)
 
 

@@ -194,15 +194,18 @@ class World(Draws):
         Args:
             run: handed to every system.
             after: called with the system's name when it is done and its births and deaths have taken effect.
-            around: returns, for a system, the `with` block to run it in.
+            around: returns, for a system, the `with` block to run it in, or None.
 
         Raises:
             WorldError: inside a tick, or when the systems did not run once each in the installed order.
         """
+        commands, storage = self._commands, self.storage
 
         def done(system: System) -> None:
-            self.flush()
-            self.storage.normalise()
+            if commands.pending:
+                self.flush()
+            if storage.has_floats:
+                storage.normalise()
             if after is not None:
                 after(system.name)
 
@@ -585,9 +588,8 @@ class World(Draws):
         self.storage.normalise()
         resources = {name: self._copies.of(resource, self.restores) for name, resource in self._resources.items()}
         texts = self.storage.texts()
-        for name, resource in self._resources.items():
-            if isinstance(resource, DeclaredResource):
-                texts.update((f"{name}.{column}", found) for column, found in resource.texts().items())
+        for resource in self._declared.values():
+            texts.update((f"{resource.name}.{column}", found) for column, found in resource.texts().items())
         return WorldState(
             declaration=self.declaration,
             tick=self.tick,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -118,6 +118,13 @@ class Run:
         self.batch = self.plans = None
         notes = getattr(self.domain, "notes", None)
         self.notes = None if notes is None else notes()
+
+    def words(self, purpose: int) -> Callable[[int, int], NDArray[np.uint32]]:
+        """Return the source of random words that builders of networks take: called with a count and a part.
+
+        The words depend on the seed, the purpose and the part alone; they are for what a run starts from.
+        """
+        return lambda count, part: self.rng.draws(np.arange(count), 0, purpose, part)[:, 0]
 
     def seconds(self, seconds: float) -> int:
         """Return the ticks that a constant number of seconds takes, rounded up on the millisecond, at least one."""

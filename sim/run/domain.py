@@ -43,10 +43,10 @@ from sim.run.settings import Settings
 
 if TYPE_CHECKING:
     from sim.engine.system import System
-    from sim.engine.world import World
     from sim.run.actions import Action
     from sim.run.context import Run
     from sim.run.scenario_file import Scenario
+    from sim.run.world import World
 
 Metric = Callable[[Any], Any]
 """A number of a world: called with the world, returns one number."""
@@ -102,7 +102,7 @@ class Domain:
     operators: Sequence[Operator] = ()
     options: Sequence[Option] = ()
     tree: Sequence[Branch] = ()
-    metrics: Mapping[str, Metric] = {}
+    metrics: ClassVar[Mapping[str, Metric]] = {}
     isolates: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
+from sim.run.checks import check_domain, checked_metric, checked_outcome
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
@@ -40,11 +41,13 @@ from sim.run.world import World
 from sim.space import Grid
 
 Detail = Literal["hash", "full"]
+FAULT_NOTE: Final = "tickweave: "
+"""How the note begins that says where in a run an exception was raised."""
 
 
-def guarded(system: System) -> AbstractContextManager[None]:
+def guarded(system: System) -> AbstractContextManager[None] | None:
     """Return the block that a system runs in: under the guard, unless it is one of ours."""
-    return Watch(f"system {system.name!r}") if foreign(type(system)) else nullcontext()
+    return Watch(f"system {system.name!r}") if foreign(type(system)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class Simulation(AbstractContextManager["Simulation"]):
     ) -> None:
         self.scenario = scenario = start if isinstance(start, Scenario) else Scenario.of(start)
         self.domain = domain = scenario.domain
+        check_domain(domain)
         self.seed = scenario.seed if seed is None else seed
         self.detail = detail
         check_plugins(scenario, plugins)
@@ -195,6 +199,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             **options,
         )
         self.world.run = run
+        self.world.always = components[len(domain.components) :]
         run.rng = self.world.rng
         if self.registry is not None:
             self.world.add_resource(run.payloads)
@@ -233,19 +238,27 @@ class Simulation(AbstractContextManager["Simulation"]):
                 phases.append(PhaseDigest(phase, digest.root, dict(digest.components)))
             mark = self._clock()
 
+        current = ""
+
+        def around(system: System) -> AbstractContextManager[None] | None:
+            nonlocal current
+            current = system.name
+            return guarded(system)
+
         try:
-            self.world.process(run, after, guarded)
+            self.world.process(run, after, around)
             digest = state_digest(self.world)
             durations["digest"] = self._clock() - mark
             changed = changes(before, self.world.snapshot()) if self.detail == "full" else ()
-        except BaseException:
+        except BaseException as error:
+            error.add_note(f"{FAULT_NOTE}tick {tick}, system {current!r}")
             self.world.restore(before)
             self.world.events.clear()
             run.rng.take_counts()
             raise
         self._injected.clear()
         self.world.tick = tick + 1
-        self.outcome = self.domain.outcome(self.world)
+        self.outcome = checked_outcome(self.domain.outcome(self.world), self.domain)
         return TickReport(
             tick=tick,
             digest=digest,
@@ -282,7 +295,9 @@ class Simulation(AbstractContextManager["Simulation"]):
 
     def metrics(self) -> dict[str, Any]:
         """Return the domain's metrics now, by name: numbers, or arrays where a metric returns one."""
-        return {name: metric(self.world) for name, metric in self.metrics_by_name.items()}
+        return {
+            name: checked_metric(name, metric(self.world), self.domain) for name, metric in self.metrics_by_name.items()
+        }
 
     def scores(self) -> dict[str, float]:
         """Return the domain's scores now, by name."""

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from ai.guard import Watch, foreign
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.actions import Action, Args, Codes, Rows, Turn
+from sim.run.checks import checked_alerts, checked_mask
 from sim.run.context import Run, invalidate
 from sim.run.payloads import drop_unused, write_payloads
 from sim.run.plan_columns import ActionSteps, Control, Progress, Status
+from sim.run.world import World
 
 REFUSED_PAUSE_S: Final = 0.5
 """How long an agent whose plan was refused waits before it asks again, seconds."""
@@ -63,14 +64,14 @@ class Observe(System):
     def process(self, world: World, run: Run) -> None:
         """Choose agents: those that wait longest first, then by key, at most `per_tick_max`."""
         domain, planning, progress = run.domain, run.planning, world[Progress]
-        may = domain.plannable(world) & ~world[Control].taken
+        may = checked_mask(domain.plannable(world), world, domain, "plannable") & ~world[Control].taken
         running = progress.status == RUNNING
         aged = running & (progress.planned_at <= run.tick - planning.ttl_s * run.ticks_per_second)
         if np.count_nonzero(aged):
             invalidate(world, aged, run.tick)
         if run.tick % planning.alert_every_ticks == 0:
             rows = (running & ~aged & may).nonzero()[0]
-            alert = domain.alert(world, rows)
+            alert = checked_alerts(domain.alert(world, rows), rows, domain)
             run.alarmed = rows[(alert != 0) & (alert != progress.alert[rows])]
             if len(run.alarmed):
                 invalidate(world, run.alarmed, run.tick)

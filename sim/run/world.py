@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from sim.engine import world as engine
+from sim.engine.columns import Component
 from sim.run.context import Run, invalidate
 
 
@@ -13,9 +17,28 @@ class World(engine.World):
 
     Attributes:
         run: the constants of the run.
+        always: components that every entity gets, whether or not its birth names them.
     """
 
     run: Run
+    always: tuple[type[Component], ...] = ()
+
+    def spawn(
+        self,
+        values: Mapping[type[Component], Mapping[str, Any]],
+        count: int = 1,
+        *,
+        like: Any = None,
+        keys: ArrayLike | None = None,
+    ) -> None:
+        """Queue the birth of entities, as the engine does; they also get the components of `always`.
+
+        Raises:
+            WorldError: as the engine's `spawn`.
+        """
+        if self.always:
+            values = {**{component: {} for component in self.always}, **values}
+        super().spawn(values, count, like=like, keys=keys)
 
     def invalidate(self, rows: Any, reason: str = "") -> None:
         """Void the plans of some agents, by row indices or mask: they need new ones in this tick.

@@ -44,7 +44,8 @@ class Cleanup(System):
         if dead.any():
             world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
-        world.kill(run.notes.leaving)
+        if len(run.notes.leaving):
+            world.kill(run.notes.leaving)
         if run.notes.calls:
             call_up(world, run.game, run.notes.calls)
         before = world.version

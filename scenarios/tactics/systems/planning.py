@@ -9,10 +9,10 @@ import numpy as np
 from scenarios.tactics.components import ActionSteps, Morale, Progress
 from scenarios.tactics.snapshot import ALLIES_MAX
 from sim.engine.columns import Component
-from sim.engine.world import World
 from sim.run.actions import Rows
 from sim.run.context import Run, invalidate
 from sim.run.systems import Plan
+from sim.run.world import World
 
 
 class Planning(Plan):
