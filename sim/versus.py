@@ -86,9 +86,8 @@ def sides(scenario: Scenario, a: Sequence[str], b: Sequence[str], *, swapped: bo
     """
     names = scenario.domain.group_names
     if len(names) < 2:
-        raise ScenarioError(
-            f"scenario {scenario.name!r} has {len(names) or 'no'} groups; planners play each other in two"
-        )
+        count = "one group" if names else "no groups"
+        raise ScenarioError(f"scenario {scenario.name!r} has {count}; planners play each other in two")
     planning = scenario.planning.model_dump(mode="json")
     for name, tiers in zip(names[:2], (b, a) if swapped else (a, b), strict=True):
         planning["groups"][name] = {**planning["groups"].get(name, {}), "tiers": list(tiers)}

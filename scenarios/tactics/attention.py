@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scenarios.tactics.components import Attention, Condition, Conditions, Position, Squad, Team
 from scenarios.tactics.grid import SIGHT_MAX, Occupancy
 from scenarios.tactics.reinforcements import reserves_of
-from sim.engine.world import World
+from sim.run.world import World
 
 Rows = NDArray[np.intp]
 

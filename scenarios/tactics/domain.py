@@ -46,10 +46,10 @@ from sim.run.actions import Action
 from sim.run.domain import Domain
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.context import Run
     from sim.run.inputs import Input
     from sim.run.scenario_file import Scenario
+    from sim.run.world import World
 
 
 def _is_aimed(spec: ToolSpec) -> bool:
@@ -200,5 +200,5 @@ class Tactics(Domain):
     @staticmethod
     def game(world: World) -> Game:
         """Return the fixed parts of a world's run."""
-        game: Game = world.run.game  # type: ignore[attr-defined] # the world of a run
+        game: Game = world.run.game
         return game

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from scenarios.tactics.components import ITEMS_MAX, SLOTS_MAX, Arsenal, Inventory, Kit, Squad
-from sim.engine.world import World
+from sim.run.world import World
 
 if TYPE_CHECKING:
     from scenarios.tactics.scenario import Archetype
@@ -31,10 +31,12 @@ class _Part(BaseModel):
 class WeaponSpec(_Part):
     """A weapon: how far it reaches, how well it hits, what it does to a kind's damage, and rounds in a magazine."""
 
-    reach: Annotated[int, Field(ge=1, le=16)] = 8
-    accuracy: Annotated[int, Field(ge=0, le=1000)] = 700
-    damage_permille: Annotated[int, Field(ge=0, le=10_000)] = 1000
-    magazine: Annotated[int, Field(ge=0, le=1000)] = 30
+    reach: int = Field(8, ge=1, le=16, description="How far it reaches, cells.")
+    accuracy: int = Field(700, ge=0, le=1000, description="Chance to hit, per-mille.")
+    damage_permille: int = Field(
+        1000, ge=0, le=10_000, description="Factor on the damage of each action, per-mille: 2000 doubles it."
+    )
+    magazine: int = Field(30, ge=0, le=1000, description="Rounds in a full magazine.")
 
 
 class ItemSpec(_Part):
@@ -43,8 +45,10 @@ class ItemSpec(_Part):
     `smoke` and `blast` are as those of grenades, where the item is used or lands.
     """
 
-    effect: Literal["none", "heal", "stamina", "morale", "ammo", "smoke", "blast"] = "none"
-    amount: Amount = 0
+    effect: Literal["none", "heal", "stamina", "morale", "ammo", "smoke", "blast"] = Field(
+        "none", description="Effect on the agent that uses it; `smoke` and `blast` work where it is used or lands."
+    )
+    amount: Amount = Field(0, description="Hit points, stamina, morale or rounds that it gives.")
 
 
 class AbilitySpec(_Part):
@@ -55,13 +59,17 @@ class AbilitySpec(_Part):
     `reveal` marks all enemies seen within `cells` for `seconds`.
     """
 
-    kind: Literal["defensive", "utility"] = "utility"
-    effect: Literal["shield", "evade", "mend", "stamina", "morale", "smoke", "reveal"]
-    amount: Amount = 0
-    seconds: Annotated[int, Field(ge=1, le=600)] = 3
-    cells: Annotated[int, Field(ge=1, le=16)] = 3
-    stamina: Annotated[int, Field(ge=0, le=100)] = 0
-    cooldown_s: Annotated[int, Field(ge=1, le=3600)] = 10
+    kind: Literal["defensive", "utility"] = Field(
+        "utility", description="`defensive` ones are used by UseDefensiveAbility, the others by UseAbility."
+    )
+    effect: Literal["shield", "evade", "mend", "stamina", "morale", "smoke", "reveal"] = Field(
+        description="Effect of the ability."
+    )
+    amount: Amount = Field(0, description="Hit points, stamina or morale that it gives.")
+    seconds: int = Field(3, ge=1, le=600, description="How long it holds, seconds.")
+    cells: int = Field(3, ge=1, le=16, description="How far around it works, cells.")
+    stamina: int = Field(0, ge=0, le=100, description="Stamina that it costs.")
+    cooldown_s: int = Field(10, ge=1, le=3600, description="How long it rests after use, seconds.")
 
 
 class Effect(IntEnum):

@@ -30,7 +30,7 @@ from scenarios.tactics.grid import Grid, Occupancy
 from scenarios.tactics.map_objects import objects_seen
 from scenarios.tactics.shared_knowledge import Lore
 from scenarios.tactics.snapshot import ALLIES_MAX, ENEMIES_MAX, WorldSnapshot
-from sim.engine.world import World
+from sim.run.world import World
 
 Rows = NDArray[np.intp]
 

@@ -31,7 +31,7 @@ from scenarios.tactics.scenario import Archetype, place_agents, terrain
 from scenarios.tactics.shared_knowledge import Texts
 from scenarios.tactics.snapshot import Role
 from sim.engine.columns import Component
-from sim.engine.world import World
+from sim.run.world import World
 
 if TYPE_CHECKING:
     from scenarios.tactics.settings import TacticsSettings

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
-from pydantic_core import PydanticCustomError
 
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
 from ai.rules import Rules
 from sim.errors import ReplayError, ScenarioError
-from sim.messages import one_line, sentence, told
+from sim.messages import one_line, sentence
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.playback import read_input, scenario_at, scenario_of
@@ -152,12 +151,9 @@ def _timed(inputs: Sequence[object], scenario: Scenario, at: int) -> tuple[Timed
     found: list[TimedInput] = []
     for place, data in enumerate(inputs):
         try:
-            timed = scenario.input_set.read_timed(data)
-            scenario.domain.check_input(timed.input)
+            timed = scenario.timed_input(data)
         except ScenarioError as error:
             raise ScenarioError(f"inputs[{place}].{error}") from None
-        except PydanticCustomError as error:
-            raise ScenarioError(f"inputs[{place}].input: {told(error)}") from None
         if timed.tick < at:
             raise ScenarioError(f"inputs[{place}].tick: {timed.tick} is before the fork at tick {at}")
         found.append(timed)

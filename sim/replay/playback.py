@@ -165,6 +165,7 @@ class Playback(AbstractContextManager["Playback"]):
     Attributes:
         header: the header that recording this run here and now would write.
         simulation: the run.
+        plugins: those that its scenario names, as the run uses them.
         timeline: the scenario's own inputs by tick; the record must have them.
         report: what the last tick reported, None before the first.
 
@@ -175,7 +176,7 @@ class Playback(AbstractContextManager["Playback"]):
     def __init__(self, header: Header, plugin_files: Sequence[Path] = ()) -> None:
         scenario = scenario_of(header, plugin_files)
         self._recorded, self._scenario = header, scenario
-        self._plugins = load_plugins(scenario, files=plugin_files)
+        self.plugins = load_plugins(scenario, files=plugin_files)
         self._amended = 0
         self.report: TickReport | None = None
         self._source, self.simulation = self._simulation(scenario)
@@ -193,7 +194,7 @@ class Playback(AbstractContextManager["Playback"]):
         )
 
     def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning | None, Simulation]:
-        header, plugins = self._recorded, self._plugins
+        header, plugins = self._recorded, self.plugins
         registry = scenario.domain.registry([action for plugin in plugins for action in plugin.actions])
         source = None
         if registry is not None:
@@ -294,10 +295,13 @@ def objection(header: Header, again: Header) -> str | None:
         changed += [f"with {name}" for name in now if name not in before]
         return f"the verbs here are not those of the recording: {', '.join(changed)}"
     for name in ("domain", "tiers", "components", "columns"):
-        then, here = getattr(header, name), getattr(again, name)
-        if then != here:
-            return f"what runs here is not what was recorded: the {name} are {_difference(then, here)}"
-    world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+        then, now = getattr(header, name), getattr(again, name)
+        if then != now:
+            return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
+    try:
+        world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    except (AttributeError, KeyError, TypeError):  # a header from outside can hold anything
+        world = "the declarations in the header have another form"
     if world is not None:
         return f"what runs here is declared otherwise than what was recorded: {world}"
     for name in sorted(header.declarations.keys() | again.declarations.keys()):

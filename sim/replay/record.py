@@ -138,8 +138,21 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
         "world": simulation.world.declaration,
         "observation": None if observation is None else observation.layout.declaration,
         "actions": None if registry is None else registry.declaration,
-        "inputs": {each.kind: each.model_json_schema() for each in inputs_of(simulation.domain)},
+        "inputs": {each.kind: without_words(each.model_json_schema()) for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
+    }
+
+
+def without_words(schema: Any) -> Any:
+    """Return a JSON schema without titles and descriptions: wording is never compared."""
+    if isinstance(schema, list):
+        return [without_words(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: without_words(part)
+        for name, part in schema.items()
+        if not (name in ("title", "description") and isinstance(part, str))
     }
 
 

@@ -14,6 +14,7 @@ Rows are agents, ascending; `args` holds one array a declared argument, `[m]` ea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -28,8 +29,8 @@ from sim.run.channels import Channel, Sent
 from sim.run.plan_columns import Progress
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.context import Run
+    from sim.run.world import World
 
 C = TypeVar("C")
 
@@ -48,13 +49,20 @@ class StepArgs:
     An optional argument that is absent is `ai.actions.NONE`. A cell `to` is `args.to_x` and `args.to_y`.
     """
 
-    __slots__ = ("_columns", "_names", "raw")
+    __slots__ = ("_columns", "_names", "_run", "_spec", "raw")
 
-    def __init__(self, verb: type[planning.Action], registry: ToolRegistry, raw: Args) -> None:
+    def __init__(self, verb: type[planning.Action], run: Run, raw: Args) -> None:
+        assert run.registry is not None
         self.raw = raw
-        names = [arg.name.replace(".", "_") for arg in registry.spec(registry.code(verb.__name__)).args]
-        self._names = names
-        self._columns = dict(zip(names, raw, strict=False))
+        self._run = run
+        self._spec = run.registry.spec(run.registry.code(verb.__name__))
+        self._names = [arg.name.replace(".", "_") for arg in self._spec.args]
+        self._columns = dict(zip(self._names, raw, strict=False))
+
+    def payload(self, name: str) -> list[Any]:
+        """Return a text, list or record of each step, as plain data."""
+        indices = self.raw[self._spec.payload_place].tolist()
+        return [json.loads(self._run.payloads[index])[name] for index in indices]
 
     def __getattr__(self, name: str) -> NDArray[np.int32]:
         try:
@@ -149,8 +157,7 @@ class Action(planning.Action):
 
     @classmethod
     def apply(cls, turn: Any, rows: Rows, args: Any) -> None:
-        """Do what the step is for."""
-        raise NotImplementedError(cls.__name__)
+        """Do what the step is for; a verb that only takes time does nothing."""
 
     @classmethod
     def advance(cls, turn: Any, rows: Rows, args: Any) -> Mask:
@@ -172,7 +179,7 @@ class Action(planning.Action):
     @classmethod
     def named(cls, turn: Any, raw: Args) -> Any:
         """Return the arguments as the methods of this class take them."""
-        return StepArgs(cls, turn.run.registry, raw)
+        return StepArgs(cls, turn.run, raw)
 
 
 def reasons_of(registry: ToolRegistry | None) -> tuple[str, ...]:

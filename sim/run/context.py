@@ -20,8 +20,8 @@ from sim.run.planning import Planning
 from sim.run.settings import AGENTS_MAX
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.domain import Domain
+    from sim.run.world import World
 
 
 class PlanSource(Protocol):

@@ -112,12 +112,21 @@ class Scenario:
 
     def _timed(self, place: int, data: object, source: str) -> TimedInput:
         try:
-            timed = self.input_set.read_timed(data)
-            self.domain.check_input(timed.input)
+            return self.timed_input(data)
         except ScenarioError as error:
             raise ScenarioError(one_line(f"{source}: inputs[{place}].{error}")) from None
+
+    def timed_input(self, data: object) -> TimedInput:
+        """Read a timed input of this scenario from plain data.
+
+        Raises:
+            ScenarioError: it is not valid; the sentence begins with the dotted key.
+        """
+        timed = self.input_set.read_timed(data)
+        try:
+            self.domain.check_input(timed.input)
         except PydanticCustomError as error:
-            raise ScenarioError(one_line(f"{source}: inputs[{place}].input{_dotted(error)}")) from None
+            raise ScenarioError(one_line(f"input{_dotted(error)}")) from None
         return timed
 
     @classmethod

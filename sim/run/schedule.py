@@ -13,7 +13,8 @@ from sim.run.systems import Act, Inputs, Observe, Plan
 def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[System], ...]:
     """Return the systems of a tick: the domain's, and each of `more` behind the system that its `after` names.
 
-    Several behind the same one keep their order. `Inputs` is put first where the domain leaves it out.
+    Without `after` a system is the last one. Several behind the same one keep their order. `Inputs` is put first where
+    the domain leaves it out.
 
     Raises:
         ContractError: two systems share a name, `after` names no system, or a domain whose agents plan leaves one of
@@ -44,6 +45,9 @@ def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[Sy
         names = [each.name for each in order]
         if extra.name in names:
             raise ContractError(f"system {extra.name!r} ({extra.__module__}) has a name that is taken; rename it")
+        if extra.after is None:
+            order.append(extra)
+            continue
         if extra.after not in names:
             raise ContractError(f"system {extra.name!r} runs after {extra.after!r}; known: {', '.join(names)}")
         at = names.index(extra.after) + 1

@@ -341,6 +341,9 @@ def respawn(world: World, order: NDArray[np.intp]) -> None:
     Args:
         world: a world before its first tick; its state is the same afterwards.
         order: a permutation of its rows.
+
+    Raises:
+        WorldError: the rows are not in key order afterwards.
     """
     state = world.snapshot()
     world.kill(slice(None))
@@ -350,4 +353,5 @@ def respawn(world: World, order: NDArray[np.intp]) -> None:
     for key in state.keys[order].tolist():
         world.spawn({}, keys=[key])
     world.flush()
+    world.check()  # a restore would hide rows in the order of birth
     world.restore(state)

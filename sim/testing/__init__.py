@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ai.strategies import plans, steps
     from ai.testing import check_client, check_planner
     from sim.testing.determinism import assert_deterministic, check_scenario
     from sim.testing.machine import WorldMachine
@@ -27,6 +28,8 @@ __all__ = [
     "fault_scripts",
     "faults",
     "hostile_replies",
+    "plans",
+    "steps",
 ]
 
 _PLACES: Final = {
@@ -34,6 +37,7 @@ _PLACES: Final = {
     "sim.testing.determinism": ("assert_deterministic", "check_scenario"),
     "sim.testing.machine": ("WorldMachine",),
     "sim.testing.replies": ("fault_scripts", "faults", "hostile_replies"),
+    "ai.strategies": ("plans", "steps"),
     "sim.testing.systems": ("check_system",),
 }
 _MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}

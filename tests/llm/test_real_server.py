@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from ai.orchestrator import FallbackOrchestrator
 
 from ai.clients.llama_server import LlamaServerClient
+from ai.orchestrator import FallbackOrchestrator
 from ai.probe import probe
 from ai.testing import check_client, sample_snapshots
 from scenarios.tactics.actions import default_registry

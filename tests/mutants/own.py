@@ -20,8 +20,11 @@ from scenarios.tactics.components import Cooldowns
 from scenarios.tactics.grid import Smoke
 from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
+from sim.engine import resources
+from sim.engine.commands import Queued
 from sim.engine.rng import Rng
 from sim.engine.storage import Storage
+from sim.engine.texts import Texts
 from sim.engine.world import World
 from sim.replay import reader
 from sim.replay.format import chain
@@ -361,6 +364,30 @@ def expired_smoke_still_blocks(patch: Patch) -> None:
         self.stamp = stamp
 
     patch.setattr(Smoke, "expire", expire)
+
+
+@caught_by("births")
+def births_follow_the_order_of_calls(patch: Patch) -> None:
+    """Keys are given as births were asked for, whoever asked."""
+    original = Queued.births
+
+    def births(self: Queued) -> Any:
+        fixed, order = original(self)
+        return fixed, np.sort(order)
+
+    patch.setattr(Queued, "births", births)
+
+
+@caught_by("texts")
+def texts_are_known_by_their_places(patch: Patch) -> None:
+    """A column of texts leaves the world as places in a table that depends on the run."""
+    patch.setattr(Texts, "canonical", lambda self, places: (places, tuple(self._texts)))
+
+
+@caught_by("resources")
+def a_resource_is_compared_with_itself(patch: Patch) -> None:
+    """What is kept of a resource is its array, not a copy, so that no change is seen."""
+    patch.setattr(resources, "frozen_copy", lambda array: array)
 
 
 @caught_by("restored")

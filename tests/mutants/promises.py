@@ -13,21 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai.orchestrator import FallbackOrchestrator, drive
-from ai.plans import Outcome, PlanBatch
-from ai.snapshot import SnapshotBatch
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
 from ai.llm.parse import SlotScanner
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.testing.flat import flat
+from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
+from sim.engine.world import World
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import HASH_CHARS
@@ -37,6 +36,8 @@ from sim.testing.checks import CHECKS, Case, examine
 from tests.ai import test_registry, test_resilience
 from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
+from tests.sim.engine import test_commands, test_resources, test_texts
+from tests.sim.engine.small_world import ALL, Position, everything
 from tests.sim.replay import test_keyframes, test_recover, test_replay_seek
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 
@@ -146,7 +147,7 @@ def recordings() -> None:
 
 def _yard() -> Scenario:
     """Return a scenario whose agents differ in what they can bear, see and carry."""
-    data = scenario().canonical()
+    data = flattened(scenario())
     kit = {"hp": 60, "accuracy": 900, "reach": 6, "sight": 14, "smokes": 2, "explosives": 2, "medkits": 2}
     data["archetypes"] = {"rifle": kit, "guard": {**kit, "hp": 400, "sight": 9}}
     data["teams"][0]["squads"].append(
@@ -164,7 +165,7 @@ def slow_reference() -> None:
         run_in_step(yard, ticks=30, choose=plans)
     crowd = ("MoveTo", "MoveTo", "ThrowSmoke", "Attack", "AoEAttack")
     plans = random_plans(3, yard, crowd)
-    run_in_step(yard.model_copy(update={"ticks_per_second": 1}), ticks=30, choose=plans)
+    run_in_step(yard.replaced(ticks_per_second=1), ticks=30, choose=plans)
 
 
 def _examined(name: str) -> Callable[[], None]:
@@ -181,6 +182,33 @@ def draws() -> None:
         for tick, purpose, seed in ((0, 0, 1), (7, 3, 99), (2**32 - 1, 12, 2**40 + 5)):
             wanted = [list(philox4x32((key, tick, purpose, 0), (seed & (2**32 - 1), seed >> 32))) for key in keys]
             assert Rng(seed).draws(np.array(keys), tick, purpose).tolist() == wanted
+
+
+def births() -> None:
+    """Births of one flush are ordered by the key of the one that they come from, then by the order of calls."""
+    with World(ALL, debug=True) as world:
+        world.spawn(everything({Position: {"x": np.arange(5) * 10}}), count=5)
+        world.flush()
+        test_commands.test_births_are_ordered_by_parent_then_call(world)
+
+
+def texts() -> None:
+    """Worlds with the same texts agree, whatever else their tables hold and in which order."""
+    with World([test_texts.Villager], **test_texts.PARTS) as world:
+        world.spawn({test_texts.Villager: {}}, 3)
+        world.flush()
+        test_texts.test_neither_order_nor_unused_texts_are_state(world)
+
+
+def resources() -> None:
+    """A change of a declared resource is in the next digest, and going back takes it out again."""
+    with test_resources.world_of() as world:
+        before, state = state_digest(world), world.snapshot()
+        world[test_resources.Grass].left[2] += 1
+        assert state_digest(world) != before
+        world.restore(state)
+        assert state_digest(world) == before
+        assert world[test_resources.Grass].left.tolist() == [3] * 6
 
 
 # -- planning ----------------------------------------------------------------------------------------------------------
@@ -299,6 +327,7 @@ def breaker() -> None:
 
 
 PROMISES: dict[str, Callable[[], None]] = {
+    "births": births,
     "breaker": breaker,
     "codes": codes,
     "draws": draws,
@@ -311,11 +340,13 @@ PROMISES: dict[str, Callable[[], None]] = {
     "recorded": recordings,
     "reference": slow_reference,
     "restored": _examined("restore"),
+    "resources": resources,
     "resumed": resumed_runs,
     "scanner": scanner,
     "spawning": _examined("spawning"),
     "steps": steps,
     "streamed": streamed,
     "tampered": tampering,
+    "texts": texts,
 }
 """Every promise by name."""

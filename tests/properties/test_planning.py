@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
-from ai.orchestrator import drive
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,10 +26,12 @@ from ai import (
     WorldSnapshot,
 )
 from ai.legality import refusals
+from ai.orchestrator import drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from scenarios.tactics.testing.planning import batches, steps
+from ai.strategies import steps
+from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import small_registry
 
 REGISTRY = small_registry()

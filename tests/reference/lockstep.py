@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ai.plans import BatchPlans, PlanBatch
-from ai.snapshot import SnapshotBatch
 
 from ai.actions import EncodedStep, ToolRegistry
+from ai.plans import BatchPlans, PlanBatch
+from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import AGENT
 from scenarios.tactics.grid import MARGIN
@@ -132,7 +132,7 @@ def _planner(choose: Choose | None) -> Callable[[SlowWorld, Known], tuple[Plan, 
 
 
 def _glyphs(scenario: Scenario) -> list[list[str]]:
-    return [[".+#"[code] for code in row] for row in terrain(scenario).tolist()]
+    return [[".+#"[code] for code in row] for row in terrain(scenario.settings).tolist()]
 
 
 def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
@@ -141,7 +141,7 @@ def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
 
 
 def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
-    world, stage = fast.world, fast.stage
+    world, stage = fast.world, fast.run_context.game
     _check(tick, "world", "keys", world.keys.tolist(), sorted(slow.agents))
     _check(tick, "world", "next_key", world.next_key, slow.next_key)
     _check(tick, "world", "outcome", fast.outcome, slow.outcome() if tick >= 0 else None)
@@ -170,7 +170,13 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     _check(tick, "Objectives", "progress", aims.progress.tolist(), [aim.progress for aim in slow.aims])
     _check(tick, "Objectives", "state", states, [aim.state for aim in slow.aims])
     teams = range(len(slow.scenario.settings.teams))
-    _check(tick, "teams", "score", [team.score for team in fast.standings()], [slow.score(team) for team in teams])
+    _check(
+        tick,
+        "teams",
+        "score",
+        [team.score for team in fast.domain.standings(world)],
+        [slow.score(team) for team in teams],
+    )
     _check(tick, "Reserves", "left", reserves_of(world).left.tolist(), slow.reserves)
     _check(tick, "Objectives", "delivered", aims.delivered.tolist(), slow.delivered)
     things = stage.objects

@@ -260,7 +260,7 @@ class Agent:
             "Progress.tier": _or(self.tier),
             "Progress.planned_at": _or(self.planned_at),
             "Progress.waiting_since": self.waiting_since,
-            "Progress.threats": self.threats,
+            "Progress.alert": self.threats,
             "Progress.refusal": CODES.index(self.refusal),
             "Progress.tries": self.tries,
         }
@@ -1569,8 +1569,9 @@ def heuristic(world: SlowWorld, known: Known) -> tuple[Plan, int]:
     if "heuristic" not in tiers:
         position = tiers.index("emergency") if "emergency" in tiers else len(tiers)
         return [Step("Scan", [10]), Step("Wait", [1000])], position
-    own = world.scenario.settings.teams[known.me.team].heuristics
-    for rule in (own or world.scenario.heuristics).rules:
+    own = world.scenario.planning.groups.get(world.scenario.settings.teams[known.me.team].name)
+    rules = world.scenario.heuristics if own is None or own.heuristics is None else own.heuristics
+    for rule in rules.rules:
         holds = all(_holds(world, condition, known) for condition in rule.when)
         if holds and not any(_holds(world, condition, known) for condition in rule.unless):
             steps = [_make(world, action, known) for action in rule.then]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.testing.arenas import TARGETS, inputs, scenarios
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.run.scenario_file import Scenario, load
 from tests.reference import slow_tick
 from tests.reference.lockstep import Choose, MismatchError, errands, random_plans, run_in_step
@@ -150,7 +150,7 @@ def _brawl(rows: tuple[str, ...], rate: int, seed: int, each: int = 3, downed_s:
 
 def _equipped(seed: int, rate: int, *, scattered: bool = False) -> Scenario:
     """Return a brawl among things, in which everyone has something of everything."""
-    data = _brawl(("........", "........", "...##...", "........"), rate, seed, downed_s=5, hp=60).canonical()
+    data = flattened(_brawl(("........", "........", "...##...", "........"), rate, seed, downed_s=5, hp=60))
     data |= GEAR
     data["archetypes"]["kit"] |= {
         "weapons": ["axe", "bow"], "items": dict.fromkeys(GEAR["items"], 2), "abilities": list(GEAR["abilities"]),
@@ -254,7 +254,7 @@ def test_a_difference_is_told_by_tick_agent_column_and_both_values(monkeypatch: 
 @pytest.mark.parametrize("room", [("..", "..", "..", ".."), ("......", ".+..#.", "......")])
 def test_each_action_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: object) -> None:
     """With one rule that always holds, it is made for exactly those for whom it makes sense; the others wait."""
-    data = _brawl(room, 5, 3).canonical()
+    data = flattened(_brawl(room, 5, 3))
     data["map"]["places"] = [{"name": "door", "x": 0, "y": 0}]
     data["heuristics"] = {"rules": [{"when": [{"kind": "always"}], "then": then}]}
     run_in_step(flat(data), ticks=12)

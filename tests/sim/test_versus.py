@@ -12,30 +12,34 @@ from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
 from sim.cli.common import OK, USAGE
 from sim.errors import ScenarioError
-from sim.run.planning import tier_order, tiers_of_teams
+from sim.run.planning import groups_of_tiers, tier_order
 from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 from sim.versus import Game, Score, score, sides, tournament, wilson
 
 DUEL = """
+domain = "tactics"
 name = "duel"
 description = "Two against two in the open"
 ticks = 300
 
-[map]
+[planning]
+stagger_ticks = 5
+
+[settings.map]
 rows = ["..........", "..........", "..........", ".........."]
 places = [{ name = "middle", x = 5, y = 2 }]
 
-[archetypes.fighter]
+[settings.archetypes.fighter]
 hp = 30
 
-[[teams]]
+[[settings.teams]]
 name = "red"
 objective = "reach the middle"
 goal = "middle"
 squads = [{ name = "one", archetype = "fighter", count = 2, area = { x = 0, y = 1, width = 1, height = 2 } }]
 
-[[teams]]
+[[settings.teams]]
 name = "blue"
 objective = "reach the middle"
 goal = "middle"
@@ -124,11 +128,11 @@ def test_wrong_usage_gets_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_one_team_has_nobody_to_play(duel: str) -> None:
+def test_one_group_has_nobody_to_play(duel: str) -> None:
     """The sentence names the scenario."""
     data = flattened(load(duel))
     data["teams"] = data["teams"][:1]
-    with pytest.raises(ScenarioError, match="scenario 'duel' has one team"):
+    with pytest.raises(ScenarioError, match="scenario 'duel' has one group; planners"):
         sides(flat(data), ["goap"], ["heuristic"], swapped=False)
 
 
@@ -138,8 +142,10 @@ def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
     data["teams"][0]["tiers"] = ["goap", "emergency"]
     data["teams"][1]["heuristics"] = {"rules": [{"when": {"kind": "always"}, "then": {"kind": "block"}}]}
     scenario = flat(data)
-    assert tier_order(scenario) == ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
-    assert tiers_of_teams(scenario)["goap"] == frozenset({0})
+    groups = scenario.domain.group_names
+    tried = ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
+    assert tier_order(scenario.planning, groups) == tried
+    assert groups_of_tiers(scenario.planning, groups)["goap"] == frozenset({0})
     tiers: dict[int, set[str]] = {0: set(), 1: set()}
     with Simulation(scenario) as simulation:
         for report in simulation.reports(6):

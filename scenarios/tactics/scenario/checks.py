@@ -84,7 +84,7 @@ def check_scenario(scenario: Scenario) -> None:
         place_agents(settings, walls, scenario.seed)
         place_things(settings.map, walls, scenario.seed)
     except ScenarioError as error:
-        raise problem("settings", str(error)) from None
+        raise problem("", f"settings.{error}") from None
 
 
 def drawn_areas_are_apart(settings: TacticsSettings) -> None:

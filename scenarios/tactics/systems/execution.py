@@ -36,10 +36,10 @@ from scenarios.tactics.components import (
 )
 from scenarios.tactics.terrain_edits import reshape
 from sim.engine.columns import Component
-from sim.engine.world import World
 from sim.run.actions import Args, Rows
 from sim.run.context import Run
 from sim.run.systems import Act
+from sim.run.world import World
 
 
 class Execution(Act):

@@ -32,11 +32,11 @@ from scenarios.tactics.scenario import Archetype
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
 from scenarios.tactics.spawning import SquadInfo, aim, promote, spawn, starting_values
 from sim.engine.columns import Component
-from sim.engine.world import World
 from sim.run import systems
 from sim.run.context import Run
 from sim.run.inputs import Kill
 from sim.run.settings import AGENTS_MAX
+from sim.run.world import World
 
 
 class Inputs(systems.Inputs):

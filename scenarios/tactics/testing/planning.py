@@ -10,7 +10,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from ai.actions import ToolRegistry
-from ai.strategies import inside, nested, plans, steps
+from ai.strategies import KEYS, inside, nested, plans, steps
 from scenarios.tactics.snapshot import Role, WorldSnapshot
 
 __all__ = ["MAP_HEIGHT", "MAP_WIDTH", "batches", "inside", "nested", "plans", "snapshots", "steps"]
@@ -21,7 +21,6 @@ MAP_HEIGHT: Final = 12
 ITEMS: Final = ("rope", "ore")
 GROUPS: Final = ("attack", "throw")
 """What agents hold and wait for, whatever the registry says."""
-KEYS: Final = st.integers(0, 40)
 
 
 def places() -> st.SearchStrategy[dict[str, int]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from ai.actions import Action, ToolRegistry, known, number, pick
-from ai.errors import ContractError
+from ai.errors import ContractError, FaultError
 from ai.legality import refusals
 from ai.observation import AgentId, Cell, Entry, Observation, ObservationBatch, Rows, fact
 from ai.rules import Bound, Draft, Rule, Rules, plans_by_rules
@@ -321,9 +321,9 @@ COUNTING = ToolRegistry([Count], idle=Count(1))
     ],
 )
 def test_a_wrong_draft_is_told(draft: Draft, message: str) -> None:
-    """A function that gives other arguments than the verb takes is told with the rule's number."""
+    """A function that gives other arguments than the verb takes is told with the rule's number and its name."""
     bound = Bound([Rule("always", lambda batch, rows: draft)], COUNTING, Villager.layout)
-    with pytest.raises(ContractError, match=f"rule 1: {message}"):
+    with pytest.raises(FaultError, match=f"rule 1: .*lambda>: {message}"):
         plans_by_rules(bound, market(villager()))
 
 

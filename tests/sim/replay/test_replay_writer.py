@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
 
 from ai.clients.scripted import ScriptedClient
+from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
 from sim.errors import ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan

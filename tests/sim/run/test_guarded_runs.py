@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal
 
 import pytest
-from ai.orchestrator import FallbackOrchestrator, drive
 
 import ai.planners.heuristic
 from ai.guard import NondeterminismError, escape, everything, take_escapes
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import (
@@ -31,7 +31,7 @@ from sim.run.simulation import Simulation
 class Weather(System):
     """Reads the clock from tick 3 on."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         if world.tick >= 3:
             time.perf_counter()
 
@@ -39,7 +39,7 @@ class Weather(System):
 class Display(System):
     """Reads the clock for its own display."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         with escape("frames a second"):
             time.perf_counter()
 
@@ -65,9 +65,9 @@ def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
     """Under the guard every shipped scenario runs as it does without."""
     scenario = load(name)
     with Simulation(scenario) as plain:
-        expected = [report.digest.root for report in plain.run(5)]
+        expected = [report.digest.root for report in plain.reports(5)]
     with everything(), Simulation(scenario) as guarded:
-        assert [report.digest.root for report in guarded.run(5)] == expected
+        assert [report.digest.root for report in guarded.reports(5)] == expected
     assert take_escapes() == ()
 
 
@@ -116,7 +116,7 @@ def test_an_action_kind_that_reads_the_clock_is_stopped(
     monkeypatch.setattr(Nap, "at", at)
     scenario = load("skirmish").replaced(plugins=["mine.py"])
     nap = Act(agent=0, step={"act": "Nap"})
-    with Simulation(scenario, plugins=[Plugin("mine.py", "00", kinds=(Nap,))]) as simulation:
+    with Simulation(scenario, plugins=[Plugin("mine.py", "00", actions=(Nap,))]) as simulation:
         simulation.inject(Control(agent=0))
         simulation.inject(nap)
         with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):

@@ -26,7 +26,7 @@ class Naps(Component):
 
 
 class Napping(System):
-    def process(self, world, frame):
+    def process(self, world, run):
         world[Naps].count[:] += 1
 
 

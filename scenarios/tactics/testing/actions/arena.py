@@ -38,10 +38,10 @@ from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.testing.actions.dice import Dice, arguments
 from scenarios.tactics.testing.flat import flat
 from sim.engine.rng import Purpose
-from sim.engine.world import World
 from sim.run.actions import Args, Rows
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
+from sim.run.world import World
 
 CLOSE_CELLS: Final = 7
 """Columns of the map that agents share in every second arena; in the others they have all of it."""
