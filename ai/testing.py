@@ -243,7 +243,7 @@ def _same(one: PlanBatch, other: PlanBatch) -> bool:
 
 
 def check_client(client: LlmClient) -> None:
-    """Check that a client keeps the rules of `ai.clients.base`, with a few small requests.
+    """Check that a client keeps the rules of `ai.llm_types`, with a few small requests.
 
     It is read to its end, read to its end again, and left in the middle: by closing its stream, and by an exception.
     Call it where no event loop runs.
