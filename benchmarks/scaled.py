@@ -11,7 +11,9 @@ import math
 import numpy as np
 
 from scenarios.tactics.grid import Terrain
-from scenarios.tactics.scenario import GeneratedMap, Scenario, generate_map, load
+from scenarios.tactics.scenario import GeneratedMap, generate_map
+from scenarios.tactics.testing.flat import flat, flattened
+from sim.run.scenario_file import Scenario, load
 
 BLOCK = 64
 AGENTS_A_BLOCK = 256
@@ -46,8 +48,8 @@ def scaled(agents: int) -> Scenario:
             )
         left -= count
     made = {"width": side, "height": side, "walls_permille": 120, "cover_permille": 60, "seed": 7}
-    rules = load("crowd").canonical()["heuristics"]
-    return Scenario.from_canonical(
+    rules = flattened(load("crowd"))["heuristics"]
+    return flat(
         {
             "name": f"scaled-{agents}",
             "description": "two mixed teams, one agent to sixteen cells",

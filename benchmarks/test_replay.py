@@ -13,10 +13,10 @@ from scaled import scaled
 from test_orchestrator import Instant
 
 from ai.actions import ActionStep, ToolRegistry
-from ai.clients.base import LlmChunk, LlmRequest
-from ai.encodings import encoding_of
-from ai.prompt import PROMPT_VERSION
-from scenarios.tactics.scenario import Scenario, load
+from ai.llm.encodings import encoding_of
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmChunk, LlmRequest
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.replay.format import TICK, Tick, canonical, split_line
 from sim.replay.packed import pack
 from sim.replay.reader import read
@@ -24,6 +24,7 @@ from sim.replay.seek import open_replay_file
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, open_replay
 from sim.run.planning_service import ModelOptions
+from sim.run.scenario_file import Scenario, load
 from sim.run.simulation import Simulation
 
 LONG_TICKS = 10_000
@@ -45,7 +46,7 @@ def recorded(scenario: Scenario, ticks: int, path: Path, keyframes: int = 100) -
     with Simulation(scenario) as simulation, open_replay(path) as writer:
         recorder = Recorder(simulation, writer, ticks=ticks, keyframes=keyframes)
         recorder.header()
-        for report in simulation.run(ticks):
+        for report in simulation.reports(ticks):
             recorder.tick(report)
         recorder.end()
     return path
@@ -54,7 +55,7 @@ def recorded(scenario: Scenario, ticks: int, path: Path, keyframes: int = 100) -
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a long replay of a skirmish that goes on after it is decided."""
-    scenario = Scenario.from_canonical({**load("skirmish").canonical(), "ends": "never", "ticks": LONG_TICKS})
+    scenario = flat({**flattened(load("skirmish")), "ends": "never", "ticks": LONG_TICKS})
     return recorded(scenario, LONG_TICKS, tmp_path_factory.mktemp("long") / "a.replay.jsonl")
 
 
@@ -80,7 +81,7 @@ def test_entering_any_tick(benchmark, long: Path, *, packed: bool) -> None:
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_verifying(benchmark, tmp_path: Path, jobs: int) -> None:
     """A skirmish of 1,000 ticks, by one process and by two."""
-    scenario = Scenario.from_canonical({**load("skirmish").canonical(), "ends": "never", "ticks": 1000})
+    scenario = flat({**flattened(load("skirmish")), "ends": "never", "ticks": 1000})
     path = recorded(scenario, 1000, tmp_path / "a.replay.jsonl")
     verdict = benchmark.pedantic(lambda: verify(path, jobs=jobs), rounds=3)
     assert verdict.verdict == "match"
@@ -144,7 +145,7 @@ def modelled(agents: int, ticks: int, path: Path) -> float:
     ):
         recorder = Recorder(simulation, writer, ticks=ticks, llm=client.label, prompt_version=PROMPT_VERSION)
         recorder.header()
-        for report in simulation.run(ticks):
+        for report in simulation.reports(ticks):
             recorder.tick(report)
         recorder.end()
     return time.process_time() - begun - client.seconds

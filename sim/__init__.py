@@ -1,1 +1,103 @@
-"""The deterministic world: entities, systems, scenarios, replays, command line. Imports `ai`, never the reverse."""
+"""What people import to build and run simulations. Each name is imported when it is first used.
+
+A model is a `Domain` with `Component`s and `System`s; `Simulation` runs it, `load` reads scenarios, `verify` proves
+replays. `sim.testing` has what tests of a model use.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from sim.engine.columns import Component, boolean, column, f64, i8, i16, i32, i64
+    from sim.engine.resources import Resource
+    from sim.engine.rng import purpose
+    from sim.engine.system import System
+    from sim.replay.verify import verify
+    from sim.run.actions import Action, Turn
+    from sim.run.channels import Channel, Each, First, Sum, Union
+    from sim.run.context import Run
+    from sim.run.domain import Domain
+    from sim.run.inputs import Input
+    from sim.run.scenario_file import Scenario, load
+    from sim.run.settings import Settings
+    from sim.run.simulation import Simulation
+    from sim.run.systems import Act, Inputs, Observe, Plan
+    from sim.run.world import World
+    from sim.space import Grid, Network, Plane
+
+_PLACES: Final = {
+    "sim.engine.columns": ("Component", "boolean", "column", "f64", "i8", "i16", "i32", "i64"),
+    "sim.engine.resources": ("Resource",),
+    "sim.engine.rng": ("purpose",),
+    "sim.engine.system": ("System",),
+    "sim.replay.verify": ("verify",),
+    "sim.run.actions": ("Action", "Turn"),
+    "sim.run.channels": ("Channel", "Each", "First", "Sum", "Union"),
+    "sim.run.context": ("Run",),
+    "sim.run.domain": ("Domain",),
+    "sim.run.inputs": ("Input",),
+    "sim.run.scenario_file": ("Scenario", "load"),
+    "sim.run.settings": ("Settings",),
+    "sim.run.simulation": ("Simulation",),
+    "sim.run.systems": ("Act", "Inputs", "Observe", "Plan"),
+    "sim.run.world": ("World",),
+    "sim.space": ("Grid", "Network", "Plane"),
+}
+_MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "Act",
+    "Action",
+    "Channel",
+    "Component",
+    "Domain",
+    "Each",
+    "First",
+    "Grid",
+    "Input",
+    "Inputs",
+    "Network",
+    "Observe",
+    "Plan",
+    "Plane",
+    "Resource",
+    "Run",
+    "Scenario",
+    "Settings",
+    "Simulation",
+    "Sum",
+    "System",
+    "Turn",
+    "Union",
+    "World",
+    "boolean",
+    "column",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "load",
+    "purpose",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module 'sim' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

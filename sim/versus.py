@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from math import sqrt
-from pathlib import Path
 from typing import Any, Final
 
-from scenarios.tactics.scenario import Scenario
 from sim.errors import ScenarioError
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 from sim.run.workers import side_by_side
 
@@ -80,27 +79,27 @@ def score(games: Iterable[Game]) -> Score:
 
 
 def sides(scenario: Scenario, a: Sequence[str], b: Sequence[str], *, swapped: bool) -> Scenario:
-    """Return the scenario with the tiers `a` for its first team and `b` for its second, or swapped.
+    """Return the scenario with the tiers `a` for its first group and `b` for its second, or swapped.
 
     Raises:
-        ScenarioError: it has not two teams, or a list of tiers is not valid.
+        ScenarioError: its domain has fewer than two groups, or a list of tiers is not valid.
     """
-    if len(scenario.teams) < 2:
-        raise ScenarioError(f"scenario {scenario.name!r} has one team; planners play each other in two")
-    data = scenario.canonical()
-    first, second = (b, a) if swapped else (a, b)
-    data["teams"][0]["tiers"], data["teams"][1]["tiers"] = list(first), list(second)
-    data["planning"]["start"] = None
-    return Scenario.from_canonical(data, scenario.name)
+    names = scenario.domain.group_names
+    if len(names) < 2:
+        count = "one group" if names else "no groups"
+        raise ScenarioError(f"scenario {scenario.name!r} has {count}; planners play each other in two")
+    planning = scenario.planning.model_dump(mode="json")
+    for name, tiers in zip(names[:2], (b, a) if swapped else (a, b), strict=True):
+        planning["groups"][name] = {**planning["groups"].get(name, {}), "tiers": list(tiers)}
+    return scenario.replaced(planning={**planning, "start": None})
 
 
-def play(scenario: Scenario, seed: int, ticks: int, folder: Path | None, *, swapped: bool) -> Game:
+def play(scenario: Scenario, seed: int, ticks: int, *, swapped: bool) -> Game:
     """Play one game of a scenario whose sides have been set."""
-    with Simulation(scenario, seed=seed, plugins=load_plugins(scenario, folder)) as simulation:
-        for _ in simulation.run(ticks):
-            pass
+    with Simulation(scenario, seed=seed, plugins=load_plugins(scenario)) as simulation:
+        simulation.run(ticks)
         winner = None
-        for side, name in zip("ba" if swapped else "ab", [team.name for team in scenario.teams[:2]], strict=True):
+        for side, name in zip("ba" if swapped else "ab", scenario.domain.group_names[:2], strict=True):
             if simulation.outcome == f"{name} wins":
                 winner = side
         return Game(seed, swapped, winner, simulation.world.tick)
@@ -113,19 +112,17 @@ def tournament(
     seeds: Sequence[int],
     *,
     ticks: int | None = None,
-    folder: Path | None = None,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Game]:
     """Play every seed twice, and return the games in order of seed.
 
     Args:
-        scenario: what is played; its first two teams are the sides.
+        scenario: what is played; its first two groups are the sides.
         a: the tiers of one planner.
         b: the tiers of the other.
         seeds: one pair of games each.
         ticks: a game's length at most, in place of the scenario's.
-        folder: where the scenario's plug-ins are.
         jobs: processes; the games are the same for any number.
         progress: told games played and games in all.
 
@@ -136,7 +133,7 @@ def tournament(
     set_up = {swapped: sides(scenario, a, b, swapped=swapped) for swapped in (False, True)}
     limit = ticks or scenario.ticks
     asked: list[dict[str, Any]] = [
-        {"scenario": set_up[swapped], "seed": seed, "ticks": limit, "folder": folder, "swapped": swapped}
+        {"scenario": set_up[swapped], "seed": seed, "ticks": limit, "swapped": swapped}
         for seed in seeds
         for swapped in (False, True)
     ]

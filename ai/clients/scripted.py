@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ai.clients.scripts import SCRIPT_LINES_MAX, script_lines, unknown_field
-from ai.encodings import encoding_of
 from ai.errors import ClientError, ContractError
+from ai.llm.encodings import encoding_of
 from ai.llm_types import LlmChunk, LlmRequest
 
 SCHEME: Final = "scripted"

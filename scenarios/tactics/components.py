@@ -9,8 +9,10 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Final
 
-from ai.actions import ARGS_MAX, STEPS_MAX
 from sim.engine.columns import Component, boolean, column, i8, i16, i32, i64
+from sim.run.plan_columns import ActionSteps, Control, Progress, Status
+
+__all__ = ["ActionSteps", "Control", "Progress", "Status"]
 
 COOLDOWN_GROUPS: Final = (
     "weapon", "scan", "throw", "block", "heal", "gear", "command", "provoke", "ambush", "ability", "defence",
@@ -35,8 +37,8 @@ ABILITIES_MAX: Final = 32
 class Condition(IntEnum):
     """What an agent can be under for a time; the value is the row of `Conditions.until`.
 
-    A snapshot shows them as names (`ai.snapshot.CONDITION_NAMES`, in this order). An agent lies in AMBUSH, asks for
-    cover (CALLING), dodges, is DOWN, is the FOCUS of its enemies' attack, is MARKED, parries, is SUPPRESSED.
+    A snapshot shows them as names (`scenarios.tactics.snapshot.Condition`, in this order). An agent lies in AMBUSH,
+    asks for cover (CALLING), dodges, is DOWN, is the FOCUS of its enemies' attack, is MARKED, parries, is SUPPRESSED.
     """
 
     AMBUSH = 0
@@ -51,19 +53,6 @@ class Condition(IntEnum):
 
 MORALE_MAX: Final = 100
 """Full spirits."""
-
-
-class Status(IntEnum):
-    """Where an agent stands with its plan. Every status but RUNNING means that it needs one.
-
-    Compare a column with the `value` of a member: with the member itself NumPy takes five times as long.
-    """
-
-    NONE = 0
-    RUNNING = 1
-    FINISHED = 2
-    REFUSED = 3
-    STALE = 4
 
 
 class Position(Component):
@@ -84,12 +73,6 @@ class Squad(Component):
 
     id: i16
     leader: i64 = column(default=-1)
-
-
-class Control(Component):
-    """Whether the player has taken the agent over; no planner plans for it then."""
-
-    taken: boolean
 
 
 class Health(Component):
@@ -201,36 +184,6 @@ class Goal(Component):
     order: i16 = column(default=-1)
     x: i32 = column(default=-1)
     y: i32 = column(default=-1)
-
-
-class ActionSteps(Component):
-    """The plan: steps as registry code and four arguments, step-major; places beyond `length` hold zeros."""
-
-    length: i8
-    kind: i16 = column(shape=(STEPS_MAX,), used_by="length")
-    args: i32 = column(shape=(STEPS_MAX, ARGS_MAX), used_by="length")
-
-
-class Progress(Component):
-    """How far the plan is.
-
-    `status` is a `Status`, `step` the position of the current step, `started_at` the tick it began (-1: not yet),
-    `until` the tick it ends (-1: open), `tier` the position in the run's tier list (-1: no plan yet), `planned_at` the
-    tick the plan was made, `waiting_since` the tick the need for a plan arose, `threats` enemies seen when planning,
-    `refusal` a `scenarios.tactics.actions.base.Refused` code of the last refused step, and `tries` the steps in a
-    row that a walker failed to take.
-    """
-
-    status: i8
-    step: i8
-    started_at: i32 = column(default=-1)
-    until: i32 = column(default=-1)
-    tier: i8 = column(default=-1)
-    planned_at: i32 = column(default=-1)
-    waiting_since: i32
-    threats: i16
-    refusal: i8
-    tries: i16
 
 
 AGENT: Final = (

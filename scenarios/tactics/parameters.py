@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
-from scenarios.tactics.scenario import CombatRules, MoraleRules, Planning, Scenario
+from scenarios.tactics.scenario import CombatRules, MoraleRules
+from scenarios.tactics.settings import TacticsSettings
 from sim.messages import one_line, sentence, suggestion
+from sim.run.planning import Planning
 
 NAMES: Final = (
     *(f"planning.{name}" for name in ("per_tick_max", "stagger_ticks", "ttl_s", "alert_every_ticks")),
@@ -38,10 +40,10 @@ class Parameters:
 
     name = "Parameters"
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.planning: Planning = scenario.planning
-        self.combat: CombatRules = scenario.combat
-        self.morale: MoraleRules = scenario.morale
+    def __init__(self, settings: TacticsSettings, planning: Planning) -> None:
+        self.planning: Planning = planning
+        self.combat: CombatRules = settings.combat
+        self.morale: MoraleRules = settings.morale
         self.stamp = 0
 
     def columns(self) -> Mapping[str, NDArray[Any]]:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.tactics.components import Position, Squad, Team
-from scenarios.tactics.scenario import AGENTS_MAX
-from scenarios.tactics.spawning import aim, starting_values
-from sim.engine.world import World
-from sim.run.tick_context import Stage
+from scenarios.tactics.game import Game
+from scenarios.tactics.spawning import aim, spawn, starting_values
+from sim.run.settings import AGENTS_MAX
+from sim.run.world import World
 
 Calls = list[tuple[NDArray[np.intp], NDArray[np.int32]]]
 """Who calls, and for how many."""
@@ -49,7 +49,7 @@ def reserves_of(world: World) -> Reserves:
     return reserves
 
 
-def call_up(world: World, stage: Stage, calls: Calls) -> None:
+def call_up(world: World, stage: Game, calls: Calls) -> None:
     """Queue the births that the tick's calls ask for.
 
     The lowest key is served first. As many come as were asked for, are left in the team's pool, fit on the free cells
@@ -65,7 +65,7 @@ def call_up(world: World, stage: Stage, calls: Calls) -> None:
     for place in np.argsort(rows).tolist():
         row = int(rows[place])
         team = int(world[Team].id[row])
-        entry = stage.scenario.teams[team].reinforcements
+        entry = stage.settings.teams[team].reinforcements
         if entry is None:
             continue
         area = entry.area
@@ -82,4 +82,4 @@ def call_up(world: World, stage: Stage, calls: Calls) -> None:
         info = squads[int(world[Squad].id[row])]
         after = aim(info, stage.objectives, stage.lore.texts)
         values = starting_values(info, after, xs + area.x, ys + area.y, waiting)
-        world.spawn(values, count=count, issuer=int(world.keys[row]))
+        spawn(world, values, count, like=row)

@@ -10,8 +10,8 @@ import numpy as np
 
 from scenarios.tactics.components import Team
 from scenarios.tactics.objectives import Objectives, State, words
-from scenarios.tactics.scenario import Scenario
-from sim.engine.world import World
+from scenarios.tactics.settings import TacticsSettings
+from sim.run.world import World
 
 
 class Result(StrEnum):
@@ -57,74 +57,76 @@ class Decision:
     results: tuple[Result, ...]
 
 
-def decide(scenario: Scenario, world: World, objectives: Objectives) -> Decision:
+def decide(settings: TacticsSettings, ticks: int, world: World, objectives: Objectives) -> Decision:
     """Decide from the state between two ticks.
 
     A team whose required objectives are all done wins; several at once draw. A team is out when a required objective
-    has failed or, with `ends = "last_team"`, when nobody of it is left; who alone is not out wins. At the scenario's
-    last tick its `at_limit` rule decides. With `ends = "never"` nothing does.
+    has failed or, with `ends = "last_team"`, when nobody of it is left; the last team that is not out wins.
+    After the last tick its `at_limit` rule decides. With `ends = "never"` nothing does.
     """
-    teams = range(len(scenario.teams))
-    if scenario.ends == "never":
-        return _undecided(scenario)
+    teams = range(len(settings.teams))
+    if settings.ends == "never":
+        return _undecided(settings)
     required: list[list[int]] = [[] for _ in teams]
     for (team, objective), state in zip(objectives.listed, objectives.state.tolist(), strict=True):
         if objective.required:
             required[team].append(state)
     winners = [team for team in teams if required[team] and set(required[team]) == {State.DONE.value}]
     if winners:
-        return _won(scenario, winners)
+        return _won(settings, winners)
     standing = [team for team in teams if State.FAILED.value not in required[team]]
-    if scenario.ends == "last_team":
+    if settings.ends == "last_team":
         alive = np.bincount(world[Team].id, minlength=len(teams))
         standing = [team for team in standing if alive[team] or (len(teams) == 1 and not required[team])]
     if len(teams) > 1 and len(standing) < 2:
-        return _won(scenario, standing)
+        return _won(settings, standing)
     if not standing:
-        return Decision(f"{scenario.teams[0].name} loses", (Result.DEFEAT,))
-    if world.tick >= scenario.ticks:
-        return _at_limit(scenario, objectives)
-    return _undecided(scenario)
+        return Decision(f"{settings.teams[0].name} loses", (Result.DEFEAT,))
+    if world.tick >= ticks:
+        return _at_limit(settings, objectives)
+    return _undecided(settings)
 
 
-def _undecided(scenario: Scenario) -> Decision:
-    return Decision(None, (Result.OPEN,) * len(scenario.teams))
+def _undecided(settings: TacticsSettings) -> Decision:
+    return Decision(None, (Result.OPEN,) * len(settings.teams))
 
 
-def _won(scenario: Scenario, winners: list[int]) -> Decision:
+def _won(settings: TacticsSettings, winners: list[int]) -> Decision:
     """Return the victory of one team, or the draw of several or none, in which all others lose."""
-    teams = range(len(scenario.teams))
+    teams = range(len(settings.teams))
     if len(winners) == 1:
         results = tuple(Result.VICTORY if team in winners else Result.DEFEAT for team in teams)
-        return Decision(f"{scenario.teams[winners[0]].name} wins", results)
+        return Decision(f"{settings.teams[winners[0]].name} wins", results)
     level = winners or teams
     return Decision("draw", tuple(Result.DRAW if team in level else Result.DEFEAT for team in teams))
 
 
-def _at_limit(scenario: Scenario, objectives: Objectives) -> Decision:
-    rule, names = scenario.at_limit, [team.name for team in scenario.teams]
+def _at_limit(settings: TacticsSettings, objectives: Objectives) -> Decision:
+    rule, names = settings.at_limit, [team.name for team in settings.teams]
     match rule.rule:
         case "open":
-            return _undecided(scenario)
+            return _undecided(settings)
         case "draw":
-            return _won(scenario, [])
+            return _won(settings, [])
         case "team":
             assert rule.team is not None
-            return _won(scenario, [names.index(rule.team)])
+            return _won(settings, [names.index(rule.team)])
         case "score":
             scores = [objectives.score(team) for team in range(len(names))]
-            return _won(scenario, [team for team, score in enumerate(scores) if score == max(scores)])
+            return _won(settings, [team for team, score in enumerate(scores) if score == max(scores)])
 
 
-def standings(scenario: Scenario, world: World, objectives: Objectives, decision: Decision) -> tuple[TeamStanding, ...]:
+def standings(
+    settings: TacticsSettings, world: World, objectives: Objectives, decision: Decision
+) -> tuple[TeamStanding, ...]:
     """Return how every team stands, in the scenario's order."""
-    alive = np.bincount(world[Team].id, minlength=len(scenario.teams)).tolist()
-    listed: list[list[ObjectiveStanding]] = [[] for _ in scenario.teams]
+    alive = np.bincount(world[Team].id, minlength=len(settings.teams)).tolist()
+    listed: list[list[ObjectiveStanding]] = [[] for _ in settings.teams]
     progress, states = objectives.progress.tolist(), objectives.state.tolist()
     for (team, each), done, state in zip(objectives.listed, progress, states, strict=True):
         name = State(state).name.lower()
         listed[team].append(ObjectiveStanding(each.kind, words(each), name, done, each.target))
     return tuple(
         TeamStanding(team.name, decision.results[t], objectives.score(t), alive[t], tuple(listed[t]))
-        for t, team in enumerate(scenario.teams)
+        for t, team in enumerate(settings.teams)
     )

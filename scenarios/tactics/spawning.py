@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.roles import role_number
 from scenarios.tactics.components import (
-    AGENT,
     Ammo,
     Arsenal,
     Goal,
@@ -29,10 +27,14 @@ from scenarios.tactics.components import (
 from scenarios.tactics.equipment import starting_gear
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.objectives import Cell, Objectives, words
-from scenarios.tactics.scenario import Archetype, Scenario, place_agents, terrain
+from scenarios.tactics.scenario import Archetype, place_agents, terrain
 from scenarios.tactics.shared_knowledge import Texts
+from scenarios.tactics.snapshot import Role
 from sim.engine.columns import Component
-from sim.engine.world import World
+from sim.run.world import World
+
+if TYPE_CHECKING:
+    from scenarios.tactics.settings import TacticsSettings
 
 Values = dict[type[Component], dict[str, Any]]
 
@@ -42,7 +44,7 @@ class SquadInfo:
     """A squad as the world sees it: its number and its team's, what it is made of, and what it was told to go after.
 
     Where `objective` and `goal` are None, they are those of the team's current objective. `role` is a number
-    (`ai.roles`).
+    (`scenarios.tactics.snapshot.Role`).
     """
 
     id: int
@@ -62,41 +64,46 @@ class SquadInfo:
 Squads = Mapping[str, SquadInfo]
 
 
-def squads_of(scenario: Scenario) -> Squads:
+def squads_of(settings: TacticsSettings) -> Squads:
     """Return every squad by name; numbers follow the order in the scenario, across all teams."""
-    places = {place.name: (place.x, place.y) for place in scenario.map.places}
+    places = {place.name: (place.x, place.y) for place in settings.map.places}
     found: dict[str, SquadInfo] = {}
-    for number, team in enumerate(scenario.teams):
+    for number, team in enumerate(settings.teams):
         for squad in team.squads:
-            archetype = scenario.archetypes[squad.archetype]
+            archetype = settings.archetypes[squad.archetype]
             name = squad.goal or team.goal
             goal = None if name is None else places[name]
             found[squad.name] = SquadInfo(
                 len(found),
                 number,
                 archetype,
-                starting_gear(scenario, archetype),
+                starting_gear(settings, archetype),
                 squad.objective or team.objective,
                 goal,
-                role_number(squad.role or archetype.role),
+                _role_number(squad.role or archetype.role),
             )
     return found
 
 
-def objectives_of(scenario: Scenario, squads: Squads) -> Objectives:
+def _role_number(role: Role | None) -> int:
+    """Return the position of a role among the members of `Role`, -1 for none."""
+    return -1 if role is None else list(Role).index(role)
+
+
+def objectives_of(settings: TacticsSettings, squads: Squads) -> Objectives:
     """Return the scenario's objectives, all of them open."""
     return Objectives(
-        [team.objectives for team in scenario.teams],
-        [team.name for team in scenario.teams],
+        [team.objectives for team in settings.teams],
+        [team.name for team in settings.teams],
         {name: info.id for name, info in squads.items()},
-        {place.name: (place.x, place.y) for place in scenario.map.places},
+        {place.name: (place.x, place.y) for place in settings.map.places},
     )
 
 
-def texts_of(scenario: Scenario) -> Texts:
+def texts_of(settings: TacticsSettings) -> Texts:
     """Return the texts that agents may read from the start."""
     told: list[str | None] = []
-    for team in scenario.teams:
+    for team in settings.teams:
         told += [
             team.objective,
             *(squad.objective for squad in team.squads),
@@ -142,39 +149,36 @@ def starting_values(
     }
 
 
+def spawn(world: World, values: Values, count: int, **options: Any) -> None:
+    """Queue the birth of agents: every agent has every component; `options` are those of `World.spawn`."""
+    world.spawn({component: values.get(component, {}) for component in world.components}, count, **options)
+
+
 def populate(
     world: World,
-    scenario: Scenario,
+    settings: TacticsSettings,
     squads: Squads,
     objectives: Objectives,
     texts: Texts,
     seed: int,
-    order: NDArray[np.intp] | None = None,
+    stagger: int,
 ) -> None:
-    """Spawn the scenario's agents; their keys count from 0 in the order of the file, whatever `order` they are made in.
+    """Spawn the agents of the start; their keys count from 0 in the order of the file.
 
     Raises:
         ScenarioError: an area has too few free cells.
     """
-    placed = np.array(place_agents(scenario, terrain(scenario) == Terrain.WALL, seed), np.int64)
+    placed = np.array(place_agents(settings, terrain(settings) == Terrain.WALL, seed), np.int64)
     keys = np.arange(len(placed), dtype=np.int64)
     infos = list(squads.values())
-    sequence = keys if order is None else keys[order]
-    squad_of = placed[sequence, 3]
-    stagger = scenario.planning.stagger_ticks
-    # Runs of one squad are spawned together; a shuffled order has many short runs.
-    edges = np.flatnonzero(np.diff(squad_of)) + 1
-    for run in np.split(sequence, edges):
+    # Runs of one squad are spawned together.
+    edges = np.flatnonzero(np.diff(placed[:, 3])) + 1
+    for run in np.split(keys, edges):
         squad = infos[int(placed[run[0], 3])]
         values = starting_values(squad, aim(squad, objectives, texts), placed[run, 0], placed[run, 1], run % stagger)
-        world.spawn(values, count=len(run), keys=run)
+        spawn(world, values, len(run), keys=run)
     world.flush()
     promote(world)
-
-
-def new_world(scenario: Scenario, more: Sequence[type[Component]] = (), **options: Any) -> World:
-    """Return an empty world with room for the scenario's agents; they have `more` components than the shipped ones."""
-    return World((*AGENT, *more), name=scenario.name, capacity=scenario.agents, **options)
 
 
 def promote(world: World) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
-from scenarios.tactics.scenario import Scenario
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, open_replay
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 PLANS_A_TICK: Final = 8
@@ -34,14 +34,13 @@ def prove(scenario: Scenario, client: LlmClient, replay: Path, *, seed: int, tic
     Raises:
         ReplayError: the file cannot be written.
     """
-    data = scenario.canonical()
-    data["planning"]["per_tick_max"] = PLANS_A_TICK
-    bounded = Scenario.from_canonical(data, scenario.name)
+    planning = {**scenario.planning.model_dump(mode="json"), "per_tick_max": PLANS_A_TICK}
+    bounded = scenario.replaced(planning=planning)
     tiers: Counter[str] = Counter()
     with Simulation(bounded, seed=seed, client=client) as simulation, open_replay(replay) as writer:
         recorder = Recorder(simulation, writer, ticks=ticks, llm=client.label, prompt_version=PROMPT_VERSION)
         recorder.header()
-        for report in simulation.run(ticks):
+        for report in simulation.reports(ticks):
             recorder.tick(report)
             if report.plans is not None:
                 tiers.update(report.plans.counts())

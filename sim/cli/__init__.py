@@ -24,8 +24,8 @@ from sim.cli import (
     doctor,
     fake_llm,
     fork,
-    migrate,
     minimise,
+    new,
     pack,
     recover,
     run,
@@ -35,6 +35,7 @@ from sim.cli import (
     versus,
 )
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
+from sim.cli.faults import fault_of
 from sim.errors import ScenarioError, SimError
 from sim.messages import one_line, shown
 
@@ -47,11 +48,11 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     bundle.bundle,
     minimise.minimise,
     recover.recover,
-    migrate.migrate,
     pack.pack,
     pack.unpack,
     scenarios.scenarios,
     check.check,
+    new.new,
     doctor.doctor,
     versus.versus,
     fake_llm.fake_llm,
@@ -99,6 +100,11 @@ def invoke(args: Sequence[str] | None = None) -> int:
         return _fail(f"{where}{error.strerror or error}", FAILED)
     except MemoryError:
         return _fail("out of memory; try fewer agents or a smaller map", FAILED)
+    except Exception as error:
+        sentence = fault_of(error)
+        if sentence is None:
+            raise  # a fault of ours: the traceback is what its report needs
+        return _fail(sentence, FAILED)
     if returned == INTERRUPTED:  # how typer says that Ctrl-C came where nobody waited for it
         return _fail("interrupted", INTERRUPTED)
     return returned if isinstance(returned, int) else OK

@@ -13,10 +13,9 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.clients.base import Endpoint, LlmClient
-from ai.encodings import ENCODINGS, LINE
-from ai.encodings.base import PLAN_STEPS_MAX
-from scenarios.tactics.scenario import TICKS_MAX, Scenario, load
+from ai.llm.encodings import ENCODINGS, LINE
+from ai.llm.encodings.base import PLAN_STEPS_MAX
+from ai.llm_types import Endpoint, LlmClient
 from sim.bench.figures import figures
 from sim.bench.known import TICK, common_verbs, what_agents_know
 from sim.bench.machine import machine
@@ -39,6 +38,7 @@ from sim.cli.common import (
 )
 from sim.cli.model import described, ready_model
 from sim.messages import one_line, shown
+from sim.run.scenario_file import TICKS_MAX, Scenario, load
 
 AGENTS_MAX: Final = 1_000
 """Most agents of one batch."""

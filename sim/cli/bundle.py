@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from sim.cli.common import SUFFIX, AsJson, print_json, progress_bar, require_file, write_whole
+from sim.cli.consent import Trust, files_of
 from sim.messages import shown
 from sim.replay.bundle import bundle as bundle_replay
 from sim.replay.packed import SUFFIX as PACKED
@@ -20,6 +21,7 @@ def bundle(
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
+    trust: Trust = False,
     with_plugins: Annotated[bool, typer.Option("--with-plugins", help="Put the plug-ins' sources in.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -27,7 +29,13 @@ def bundle(
     require_file(file)
     target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.bundle.zip")
     with write_whole(target, replace=out is not None, taken=[file]) as sink, progress_bar(shown(file), None) as show:
-        verdict = bundle_replay(Path(file), sink, plugin_files=plugin or (), with_plugins=with_plugins, progress=show)
+        verdict = bundle_replay(
+            Path(file),
+            sink,
+            plugin_files=files_of(Path(file), plugin, trust=trust),
+            with_plugins=with_plugins,
+            progress=show,
+        )
     if as_json:
         print_json({"file": file, "bundle": str(target), "first": verdict.first, "reason": verdict.reason})
     else:

@@ -3,59 +3,68 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scenarios.tactics.scenario import folder_of, load, tier_order
-from scenarios.tactics.scenario.lint import advice
 from sim.cli.common import AsJson, print_json
+from sim.cli.consent import Trust, load_scenario, local_files, remembered
+from sim.messages import shown
+from sim.run.files import read_text
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import head_of
 from sim.run.simulation import Simulation
 
 
 def check(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
     *,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Explain a scenario without running it; a wrong one gets one sentence and exit code 64."""
-    plan = load(scenario)
-    with Simulation(plan, plugins=load_plugins(plan, folder_of(scenario))) as simulation:
-        verbs = list(simulation.registry.names)
-    noted = advice(plan)
-    teams = [
-        {
-            "team": team.name,
-            "agents": sum(squad.count for squad in team.squads),
-            "squads": [squad.name for squad in team.squads],
-            "objectives": [objective.kind for objective in team.objectives],
-            "tiers": list(team.tiers or plan.planning.tiers),
-        }
-        for team in plan.teams
-    ]
+    local = [Path(scenario)] if scenario.endswith(".py") else local_files(scenario)
+    if local and not trust and not remembered(local):
+        _check_head(scenario, local, as_json=as_json)
+        return
+    plan = load_scenario(scenario, trust=trust)
+    with Simulation(plan, plugins=load_plugins(plan)) as simulation:
+        verbs = [] if simulation.registry is None else list(simulation.registry.names)
+        tiers = list(simulation.tiers)
+    noted = plan.domain.advice(plan)
+    groups = [{"group": name, "tiers": list(plan.planning.tiers_of(name))} for name in plan.domain.group_names]
     if as_json:
         print_json(
             {
                 "scenario": plan.name,
+                "domain": plan.head.domain,
                 "agents": plan.agents,
                 "ticks": plan.ticks,
-                "map": [plan.map.width, plan.map.height],
-                "tiers": list(tier_order(plan)),
-                "teams": teams,
+                "tiers": tiers,
+                "groups": groups,
                 "inputs": len(plan.inputs),
                 "verbs": verbs,
                 "advice": list(noted),
             }
         )
         return
-    size = f"map {plan.map.width} by {plan.map.height}"
-    told = f"{plan.agents} agents, {plan.ticks} ticks, {size}, {len(plan.inputs)} inputs, {len(verbs)} verbs"
+    told = f"{plan.agents} agents, {plan.ticks} ticks, {len(plan.inputs)} inputs, {len(verbs)} verbs"
     sys.stdout.write(f"{plan.name}: valid, {told}\n")
-    for team in plan.teams:
-        squads = ", ".join(squad.name for squad in team.squads)
-        objectives = ", ".join(objective.kind for objective in team.objectives) or "none"
-        tiers = ", ".join(team.tiers or plan.planning.tiers)
-        sys.stdout.write(f"  {team.name}: squads {squads}; objectives {objectives}; tiers {tiers}\n")
+    for name in plan.domain.group_names:
+        sys.stdout.write(f"  {name}: tiers {', '.join(plan.planning.tiers_of(name))}\n")
     for sentence in noted:
         sys.stdout.write(f"  surely not meant: {sentence}\n")
+
+
+def _check_head(scenario: str, local: Sequence[Path], *, as_json: bool) -> None:
+    """Check the engine's keys alone: `check` executes no local code without consent."""
+    note = f"settings not checked: that would execute {', '.join(shown(str(file)) for file in local)}; add --trust"
+    name = Path(scenario).stem
+    if scenario.endswith(".toml"):
+        name = head_of(read_text(scenario), shown(scenario)).name
+    if as_json:
+        print_json({"scenario": name, "note": note})
+    else:
+        sys.stdout.write(f"{name}: keys valid; {note}\n")

@@ -9,11 +9,12 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.clients.base import LlmClient
-from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
-from sim.cli.common import FAILED, NO_MODEL, OK, AsJson, client_of, print_json, usage
+from ai.llm_types import LlmClient
+from sim.cli.common import FAILED, INCONCLUSIVE, NO_MODEL, OK, AsJson, client_of, print_json, usage
+from sim.cli.consent import Trust, load_scenario
 from sim.messages import suggestion
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import TICKS_MAX
 from sim.testing.checks import CHECKS, Case, Check, Examined, examine
 
 TICKS: Final = 50
@@ -31,14 +32,14 @@ def doctor(
     llm: Annotated[str, typer.Option(metavar="SPEC", help="A model that answers alike each time: scripted:FILE.")] = (
         NO_MODEL
     ),
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for what makes a scenario, its systems and its planners depend on more than scenario, seed and inputs.
 
-    Exit code: 0 nothing was found, 1 something was.
+    Exit code: 0 nothing was found, 1 something was, 2 a check that applies compared nothing.
     """
-    plan = load(scenario)
-    folder = folder_of(scenario)
+    plan = load_scenario(scenario, trust=trust)
     asked = _asked(check or [])
     client_of(llm)  # a wrong spec is told before anything runs
 
@@ -47,14 +48,15 @@ def doctor(
         assert made is not None
         return made
 
-    case = Case(plan, ticks, seed, load_plugins(plan, folder), folder, None if llm == NO_MODEL else client)
+    case = Case(plan, ticks, seed, load_plugins(plan), None if llm == NO_MODEL else client)
     found = list(examine(case, asked, progress=_tell))
     if as_json:
         entries = [
             {
                 "check": each.check,
                 "finding": None if each.finding is None else {**asdict(each.finding), "said": each.finding.sentence},
-                "skipped": each.skipped,
+                "result": each.result,
+                "reason": each.reason,
             }
             for each in found
         ]
@@ -62,7 +64,8 @@ def doctor(
     else:
         for line in _said(found, asked):
             sys.stdout.write(f"{line}\n")
-    raise typer.Exit(FAILED if any(each.finding for each in found) else OK)
+    results = {each.result for each in found}
+    raise typer.Exit(FAILED if "differs" in results else INCONCLUSIVE if "untested" in results else OK)
 
 
 def _asked(names: list[str]) -> tuple[Check, ...]:
@@ -85,7 +88,7 @@ def _said(found: list[Examined], checks: tuple[Check, ...]) -> Iterator[str]:
             yield f"{check.name:{width}}  DIFFERS  {check.about}"
             yield f"{'':{width}}  {each.finding.sentence}"
             yield f"{'':{width}}  look at: {check.look_at}"
-        elif each.skipped is not None:
-            yield f"{check.name:{width}}  not run  {each.skipped}"
+        elif each.reason is not None:
+            yield f"{check.name:{width}}  {each.result}  {each.reason}"
         else:
             yield f"{check.name:{width}}  same     {check.about}"

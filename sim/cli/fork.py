@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from scenarios.tactics.scenario import TICKS_MAX, Scenario
 from sim.cli.common import (
     NO_MODEL,
     AsJson,
@@ -20,12 +19,15 @@ from sim.cli.common import (
     usage,
     write_whole,
 )
+from sim.cli.consent import Trust, files_of
 from sim.cli.model import ready_model
 from sim.cli.run_report import Tally
 from sim.messages import shown
 from sim.replay.fork import Changes, Patch, load_patch
 from sim.replay.fork import fork as fork_replay
+from sim.replay.playback import scenario_of
 from sim.replay.seek import open_replay_file
+from sim.run.scenario_file import TICKS_MAX
 
 
 def fork(
@@ -43,11 +45,12 @@ def fork(
         str | None, typer.Option(metavar="A,B", help="Plan with these tiers from T on, in this order.")
     ] = None,
     patch: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and heuristics from T on.")
+        Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and rules from T on.")
     ] = None,
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
@@ -56,10 +59,11 @@ def fork(
     changed = load_patch(patch) if patch is not None else Patch()
     names = None if tiers is None else tuple(name.strip() for name in tiers.split(","))
     started = perf_counter()
-    with open_replay_file(Path(file), plugin or ()) as parent, ready_model(llm, quiet=quiet) as client:
+    files = files_of(Path(file), plugin, trust=trust)
+    with open_replay_file(Path(file), files) as parent, ready_model(llm, quiet=quiet) as client:
         if at > parent.ticks:
             raise usage(f"--at: there is no tick {at}: {shown(file)} has {parent.ticks} ticks")
-        scenario = Scenario.from_canonical(parent.header.scenario, "the header's scenario")
+        scenario = scenario_of(parent.header, files)
         seed = parent.header.seed
         target = unused_name(f"{scenario.name}-{seed}-fork-{at}") if out is None else out
         tally = Tally(scenario, seed, target)
@@ -74,7 +78,7 @@ def fork(
                 sink,
                 ticks=ticks,
                 changes=Changes(changed, names, client),
-                plugin_files=plugin or (),
+                plugin_files=files,
             )
             begun = perf_counter()
             for tick, simulation in forked:
@@ -83,7 +87,7 @@ def fork(
                     begun = perf_counter()
                 else:
                     tally.recorded -= 1
-                    tally.teams = simulation.standings()
+                    tally.look(simulation)
                 show(tally.ticks, total)
             tally.run_s = perf_counter() - begun
     tally.wall_s = perf_counter() - started

@@ -9,9 +9,8 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from ai.clients.base import LlmClient
 from ai.clients.faulty import SCHEME, Fault, FaultyClient, dump_faults, load_faults
-from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
+from ai.llm_types import LlmClient
 from sim.cli.common import (
     NO_MODEL,
     SUFFIX,
@@ -24,6 +23,7 @@ from sim.cli.common import (
     usage,
     write_whole,
 )
+from sim.cli.consent import Trust, files_of, load_scenario
 from sim.errors import ReplayError
 from sim.messages import shown, suggestion
 from sim.replay import minimise as search
@@ -32,6 +32,7 @@ from sim.replay.reader import scan
 from sim.replay.second_pass import explained
 from sim.replay.verify import verify
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import TICKS_MAX
 from sim.testing.checks import CHECKS, Case
 
 TICKS: Final = 50
@@ -56,9 +57,10 @@ def minimise(
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for fewer agents, ticks, inputs, cells, replies and faults with which the same still fails.
+    """Look for fewer agents, ticks, inputs, replies and faults with which the same still fails.
 
     That is: a replay still differs with the same cause or, with --check, a check still finds the same.
 
@@ -67,9 +69,9 @@ def minimise(
     if check is None:
         if llm != NO_MODEL:
             raise usage("--llm: goes with --check; a replay has the replies of its model in it")
-        said = _replay(what, out, runs, plugin or [])
+        said = _replay(what, out, runs, list(files_of(Path(what), plugin, trust=trust)))
     else:
-        said = _scenario(what, check, out, runs, ticks, llm)
+        said = _scenario(what, check, out, runs, ticks, llm, trust=trust)
     if as_json:
         print_json(said)
     else:
@@ -79,20 +81,22 @@ def minimise(
         typer.echo(f"{shown(said['out'])}: {left} left after {said['runs']} runs{stopped}; {said['why']}")
 
 
-def _scenario(name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str) -> dict[str, Any]:
+def _scenario(
+    name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str, *, trust: bool
+) -> dict[str, Any]:
     checks = {check.name: check for check in CHECKS}
     if check_name not in checks:
         raise usage(f"--check: no check {check_name!r}; {suggestion(check_name, list(checks), 'checks')}")
-    scenario, folder = load(name), folder_of(name)
+    scenario = load_scenario(name, trust=trust)
     client, spoiled = _model(llm)
-    case = Case(scenario, ticks, None, load_plugins(scenario, folder), folder, client)
+    case = Case(scenario, ticks, None, load_plugins(scenario), client)
     faults = () if spoiled is None else spoiled.faults
-    start = search.Candidate(scenario.canonical(), min(ticks, scenario.ticks), faults=faults)
+    start = search.Candidate(scenario, min(ticks, scenario.ticks), faults=faults, inputs=scenario.inputs)
     fails = search.failing_check(checks[check_name], case, None if spoiled is None else spoiled.client)
     found = _search(name, start, fails, runs)
     if found is None:
         raise ReplayError(f"the check {check_name!r} finds nothing in {ticks} ticks, so there is nothing to minimise")
-    target = out or (Path() if folder is None else folder) / f"{scenario.name}-small.toml"
+    target = out or (scenario.folder or Path()) / f"{scenario.name}-small.toml"
     command = f"doctor {shown(str(target))} --check '{check_name}' --ticks {found.best.ticks}"
     if spoiled is not None:
         script = target.with_suffix(".faults.jsonl")
@@ -147,7 +151,7 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path]) -> dict
         why = f": {verdict.reason}" if verdict.reason else ""
         raise ReplayError(f"no tick of the replay was found to differ, so there is nothing to minimise{why}")
     replay = scan(Path(file))
-    start = search.candidate_of(replay)
+    start = search.candidate_of(replay, plugins)
 
     def recorded(candidate: search.Candidate) -> bytes:
         return search.recorded_anew(candidate, replay, load_plugins(candidate.scenario, files=plugins))

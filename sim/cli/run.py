@@ -14,12 +14,9 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.clients.base import LlmClient
 from ai.clients.resilience import RETRIES
-from ai.plan_cache import PLANS_MAX
-from ai.prompt import PROMPT_VERSION
-from scenarios.tactics.inputs import TimedInput
-from scenarios.tactics.scenario import TICKS_MAX, Scenario, folder_of, inputs_from_lines, load, read_text
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -35,15 +32,20 @@ from sim.cli.common import (
     usage,
     writable,
 )
+from sim.cli.consent import Trust, files_of, load_scenario
 from sim.cli.model import described, ready_model
 from sim.cli.run_report import Tally
 from sim.messages import one_line, shown
 from sim.replay.keyframes import EVERY
 from sim.replay.recover import resume as resume_replay
 from sim.replay.writer import Recorder, open_replay
+from sim.run.files import read_text
+from sim.run.input_lines import inputs_from_lines
 from sim.run.input_sources import Feed, Listed, Streamed
+from sim.run.inputs import TimedInput
 from sim.run.planning_service import ModelOptions
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
 
 REFUSED_SHOWN_MAX: Final = 5
@@ -61,7 +63,7 @@ RATE_MAX: Final = 1_000_000_000
 
 
 class EncodingOption(StrEnum):
-    """How replies write plans (`ai.encodings`)."""
+    """How replies write plans (`ai.llm.encodings`)."""
 
     NAMED = "named"
     TUPLE = "tuple"
@@ -115,9 +117,6 @@ def run(
     encoding: Annotated[
         EncodingOption | None, typer.Option(help="How replies write plans; else what the server is known to take.")
     ] = None,
-    plan_cache: Annotated[
-        int, typer.Option(min=0, max=PLANS_MAX, metavar="N", help="Plans to keep for agents that know the same again.")
-    ] = 0,
     token_rate: Annotated[
         int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Tokens a minute at most.")
     ] = None,
@@ -140,6 +139,7 @@ def run(
         list[Path] | None, typer.Option(metavar="FILE", help="With --resume: where a plug-in is that the run needs.")
     ] = None,
     as_json: AsJson = False,
+    trust: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
     """Run a scenario and write its replay."""
@@ -153,7 +153,6 @@ def run(
         requests_a_minute=rate,
         tokens_a_minute=token_rate,
         encoding=None if encoding is None else encoding.value,
-        cached_plans=plan_cache,
     )
     started = perf_counter()
     target = resume
@@ -167,8 +166,8 @@ def run(
         assert scenario is not None
         if plugin:
             raise usage("--plugin: goes with --resume; a scenario's plug-ins are beside it")
-        plan = load(scenario)
-        plugins = load_plugins(plan, folder_of(scenario))
+        plan = load_scenario(scenario, trust=trust)
+        plugins = load_plugins(plan)
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
         target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
@@ -176,7 +175,9 @@ def run(
     with ExitStack() as stack:
         client = stack.enter_context(ready_model(llm, optional=llm_optional, quiet=quiet))
         if resume is not None:
-            simulation, recorder, tally = stack.enter_context(_resumed(resume, ticks, client, options, plugin or ()))
+            simulation, recorder, tally = stack.enter_context(
+                _resumed(resume, ticks, client, options, files_of(resume, plugin, trust=trust))
+            )
             listed = _listed(inputs, simulation.scenario)
             known = tuple(timed for timed in listed if timed.tick >= simulation.world.tick)
         else:
@@ -260,7 +261,7 @@ def _run(
     *,
     quiet: bool,
 ) -> None:
-    reports = simulation.run(ticks)
+    reports = simulation.reports(ticks)
     while not interrupted():
         for item in feed.due(tally.ticks) if tally.ticks < ticks and simulation.outcome is None else ():
             simulation.inject(item)
@@ -276,6 +277,7 @@ def _run(
         if not quiet:
             _tell_refused(report)
         show(tally.ticks, ticks)
+    tally.look(simulation)
     tally.unused_inputs = feed.unused
 
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.table import Table
 
-from scenarios.tactics.scenario import Scenario
-from scenarios.tactics.scoring import TeamStanding
 from sim.replay.format import Tick, count_of
 from sim.replay.record import usage_of
 from sim.run.llm_usage import ModelTally
-from sim.run.simulation import TickReport
+from sim.run.scenario_file import Scenario
+from sim.run.simulation import Simulation, TickReport
 
 RECORDING = "recording"
 """The name under which the time spent on writing the replay is shown beside the phases."""
@@ -41,7 +41,9 @@ class Tally:
         self.alive = scenario.agents
         self.root: str | None = None
         self.outcome: str | None = None
-        self.teams: tuple[TeamStanding, ...] = ()
+        self.metrics: dict[str, Any] = {}
+        self.scores: dict[str, float] = {}
+        self.details: dict[str, Any] = {}
         self.tiers: Counter[str] = Counter()
         self.model = ModelTally()
         self.phases: Counter[str] = Counter()
@@ -55,13 +57,18 @@ class Tally:
         self.alive = report.agents
         self.root = report.digest.root
         self.outcome = report.outcome
-        self.teams = report.teams
         self.run_s += tick_s + record_s
         self.phases.update(report.durations)
         self.phases[RECORDING] += record_s  # type: ignore[assignment] # a Counter adds floats as well
         if report.plans is not None:
             self.tiers.update(report.plans.counts())
             self.model.add(report.plans)
+
+    def look(self, simulation: Simulation) -> None:
+        """Take in what the domain says of the world now: metrics, scores and details."""
+        self.metrics = {name: _plain(value) for name, value in simulation.metrics().items()}
+        self.scores = simulation.scores()
+        self.details = dict(simulation.domain.details(simulation.world))
 
     def add_recorded(self, tick: Tick) -> None:
         """Take in one tick of which there is only the record; it takes no time."""
@@ -91,8 +98,9 @@ class Tally:
             "replay": None if self.replay is None else str(self.replay),
             "root": self.root,
             "outcome": self.outcome,
-            "score": {team.team: team.score for team in self.teams},
-            "teams": [team.data() for team in self.teams],
+            "score": self.scores,
+            **self.details,
+            "metrics": self.metrics,
             "plans": self.plans,
             "tiers": dict(self.tiers),
             "llm": self.model.as_json(),
@@ -128,7 +136,8 @@ class Tally:
             ("agents", f"{self.alive:,} alive of {self.scenario.agents:,}"),
             ("tiers used", f"{tiers} ({self.plans:,} plans)"),
             ("outcome", self.outcome or "undecided"),
-            *((f"team {team.team}", _standing(team)) for team in self.teams if team.objectives),
+            *((name, _number(value)) for name, value in self.metrics.items()),
+            *((f"score {name}", _number(value)) for name, value in self.scores.items() if name not in self.metrics),
             ("ticks a second", f"{self.ticks_per_s:,.1f}"),
             ("time by phase", self._shares()),
         ]
@@ -147,9 +156,15 @@ class Tally:
         return ", ".join(f"{name} {100 * value / total:.0f} %" for name, value in self.phases.items())
 
 
-def _standing(team: TeamStanding) -> str:
-    listed = [f"{each.text}: {each.state} ({each.progress:,} of {each.target:,})" for each in team.objectives]
-    return f"{team.result.value}, {team.score:,} points; {'; '.join(listed)}"
+def _plain(value: Any) -> Any:
+    """Return a metric as plain data: a Python number, or a list of them."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool | int):
+        return f"{value:,}"
+    return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
 def scenarios_table(found: Sequence[tuple[str, Scenario]]) -> Table:

@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from scenarios.tactics.scenario import available
-from scenarios.tactics.scenario.schema import scenario_schema
 from sim.cli.common import AsJson, print_json, print_table
 from sim.cli.run_report import scenarios_table
+from sim.run.domains import find_domain
+from sim.run.scenario_file import available
+from sim.run.schema import scenario_schema
 
 
 def scenarios(
     *,
-    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a scenario file.")] = False,
+    schema: Annotated[
+        str | None,
+        typer.Option("--schema", metavar="DOMAIN", help="Print the JSON schema of a domain's scenario files."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the scenarios that `run` knows by name."""
-    if schema:
-        print_json(scenario_schema())
+    if schema is not None:
+        folder = Path(schema).parent if schema.endswith(".py") else None
+        print_json(scenario_schema(find_domain(Path(schema).name if folder else schema, folder).kind))
         return
     found = available()
     if as_json:
         entries = [
-            {"name": name, "agents": each.agents, "ticks": each.ticks, "description": each.description}
+            {
+                "name": name,
+                "domain": each.head.domain,
+                "agents": each.agents,
+                "ticks": each.ticks,
+                "description": each.description,
+            }
             for name, each in found
         ]
         print_json({"scenarios": entries})

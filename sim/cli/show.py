@@ -10,12 +10,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from scenarios.tactics.scenario import TICKS_MAX
 from sim.cli.common import FAILED, AsJson, print_json, print_table, progress_bar, require_file, usage
+from sim.cli.consent import Trust, files_of
 from sim.messages import shown
 from sim.replay.diff import diff as diff_replays
 from sim.replay.seek import open_replay_file
 from sim.replay.show import show_agent, show_tick
+from sim.run.scenario_file import TICKS_MAX
 
 VALUES_SHOWN_MAX: Final = 20
 """Values of the state shown to people; --json has more."""
@@ -35,11 +36,15 @@ def show(
         int | None, typer.Option(min=0, metavar="K", help="One agent: its plan and what came of it.")
     ] = None,
     plugin: Plugins = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Show what happened in a tick, or where an agent's plan came from and what its steps did."""
     require_file(file)
-    with progress_bar(shown(file), None) as told, open_replay_file(Path(file), plugin or (), told) as replay:
+    with (
+        progress_bar(shown(file), None) as told,
+        open_replay_file(Path(file), files_of(Path(file), plugin, trust=trust), told) as replay,
+    ):
         if tick >= replay.ticks:
             raise usage(f"--tick: there is no tick {tick}: {shown(file)} has {replay.ticks} ticks, counted from 0")
         found = show_tick(replay, tick) if agent is None else show_agent(replay, tick, agent)
@@ -62,6 +67,7 @@ def diff(
     right: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
     *,
     plugin: Plugins = None,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Say where two replays part first, with the values that differ there.
@@ -72,8 +78,8 @@ def diff(
         require_file(file)
     with (
         progress_bar(f"{shown(left)}, {shown(right)}", None) as told,
-        open_replay_file(Path(left), plugin or (), told) as one,
-        open_replay_file(Path(right), plugin or (), told) as two,
+        open_replay_file(Path(left), files_of(Path(left), plugin, trust=trust), told) as one,
+        open_replay_file(Path(right), files_of(Path(right), plugin, trust=trust), told) as two,
     ):
         found = diff_replays(one, two)
         same = min(one.ticks, two.ticks) if found is None or found.tick is None else found.tick

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progress_bar, require_file
+from sim.cli.consent import Trust, files_of
 from sim.messages import one_line, shown
 from sim.replay.second_pass import explained
 from sim.replay.verify import Verdict
@@ -27,6 +28,7 @@ def verify(
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, metavar="N", help="Processes that share each replay.")] = 1,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Run replays again, without model or network, and compare every tick.
@@ -35,7 +37,7 @@ def verify(
     """
     for file in files:
         require_file(file)
-    found = [(file, _verified(file, jobs, plugin or ())) for file in files]
+    found = [(file, _verified(file, jobs, files_of(Path(file), plugin, trust=trust))) for file in files]
     worst = max((verdict for _, verdict in found), key=lambda verdict: _SEVERITY.index(verdict.exit_code))
     if as_json:
         entries = [{"file": file, **_verdict(verdict)} for file, verdict in found]

@@ -8,10 +8,11 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.plan import FallbackTier
-from scenarios.tactics.scenario import TICKS_MAX, folder_of, load
+from ai.plans import FallbackTier
 from sim.cli.common import AsJson, print_json, progress_bar, usage
+from sim.cli.consent import Trust, load_scenario
 from sim.messages import shown
+from sim.run.scenario_file import TICKS_MAX
 from sim.versus import score, tournament
 
 GAMES_MAX: Final = 10_000
@@ -28,15 +29,14 @@ def versus(
     seeds: Annotated[str, typer.Option(metavar="FROM:TO", help="Seeds, the last one left out.")] = "0:10",
     ticks: Annotated[int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks of a game at most.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to play in.")] = 1,
+    trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play a scenario's first two teams against each other, every seed twice with the sides swapped."""
-    plan = load(scenario)
+    """Play a scenario's first two groups against each other, every seed twice with the sides swapped."""
+    plan = load_scenario(scenario, trust=trust)
     chosen = _seeds(seeds)
     with progress_bar(f"{a} against {b}", 2 * len(chosen), unit="games") as show:
-        games = tournament(
-            plan, _tiers(a), _tiers(b), chosen, ticks=ticks, folder=folder_of(scenario), jobs=jobs, progress=show
-        )
+        games = tournament(plan, _tiers(a), _tiers(b), chosen, ticks=ticks, jobs=jobs, progress=show)
     came_to = score(games)
     low, high = came_to.interval
     stronger = {"a": a, "b": b, None: None}[came_to.stronger]

@@ -1,27 +1,25 @@
 """A `WorldState` as bytes and back: one state, one text, the same on every machine.
 
-The first line is canonical JSON: tick, next key, the declared shape of every array, and the length of every object's
-bytes. After it come the arrays, little-endian, and the objects as `canonical_bytes`. Reading trusts nothing:
-every name, dtype and shape must be one that the world has, and the sizes must add up to the bytes that are there.
+The first line is canonical JSON: tick, next key, the texts, and the declared shape of every array. After it come the
+arrays, little-endian. Reading trusts nothing: every name, dtype and shape must be one that the world has, texts must be
+in canonical form, and the sizes must add up to the bytes that are there.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import re
-import struct
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from typing import Any, Final, get_args, get_type_hints
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.canonical import little_endian
-from sim.engine.digest import DEPTH_MAX, canonical_bytes
+from sim.engine.canonical import little_endian
+from sim.engine.resources import DeclaredResource
 from sim.engine.state import WorldState
+from sim.engine.texts import TEXT_BYTES_MAX, TEXTS_BYTES_MAX, TEXTS_MAX
 from sim.engine.world import World
 from sim.errors import WorldError
 
@@ -31,43 +29,39 @@ DTYPES: Final = frozenset(
 """What an array of a state may be of."""
 DIMENSIONS_MAX: Final = 8
 """Dimensions of an array of a resource."""
-_NUMBER: Final = re.compile(rb"-?[0-9]{1,4000}")
 
 
 def encode_state(state: WorldState) -> bytes:
     """Return the bytes of a state; equal states, and only those, have equal bytes.
 
     Raises:
-        WorldError: an object has no canonical encoding, or a resource holds an array of another dtype.
+        WorldError: a resource holds an array of another dtype.
     """
     arrays = list(_arrays(state))
     for place, array in arrays:
         if array.dtype.name not in DTYPES:
             raise WorldError(f"{'.'.join(place)} is of dtype {array.dtype}, which no state can be written with")
-    objects = {name: [(key, canonical_bytes(value)) for key, value in pairs] for name, pairs in state.objects.items()}
     head = {
         "tick": state.tick,
         "next_key": state.next_key,
         "arrays": [[*place, array.dtype.name, list(array.shape)] for place, array in arrays],
-        "objects": {name: [[key, len(data)] for key, data in pairs] for name, pairs in objects.items()},
+        "texts": {label: list(texts) for label, texts in state.texts.items()},
     }
     text = json.dumps(head, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    parts = [text.encode("ascii"), b"\n", *(little_endian(array) for _, array in arrays)]
-    parts += [data for name in sorted(objects) for _, data in objects[name]]
-    return b"".join(parts)
+    return b"".join([text.encode("ascii"), b"\n", *(little_endian(array) for _, array in arrays)])
 
 
 def decode_state(data: bytes, world: World) -> WorldState:
     """Return the state that bytes hold, fit to be restored into `world`.
 
     Raises:
-        WorldError: the bytes are not a state, or one of a world with other columns, objects or resources.
+        WorldError: the bytes are not a state, or one of a world with other columns or resources.
     """
     try:
         return _decode(data, world)
     except WorldError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, struct.error) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, IndexError) as error:
         raise WorldError(f"these bytes are not a state: {error}") from error
 
 
@@ -89,7 +83,7 @@ def _decode(data: bytes, world: World) -> WorldState:
     head = json.loads(text)
     if not newline or not isinstance(head, dict):
         raise ValueError("there is no line that says what follows")
-    arrays, at = _read_arrays(head["arrays"], rest)
+    arrays = _read_arrays(head["arrays"], rest)
     n = len(arrays["keys", ""])
     columns = {label: array for (group, label), array in arrays.items() if group == "column"}
     masks = {name: array for (group, name), array in arrays.items() if group == "mask"}
@@ -100,19 +94,19 @@ def _decode(data: bytes, world: World) -> WorldState:
             name, dot, column = label.partition(".")
             resources.setdefault(name, {}).update({column: array} if dot else {})
     _check_resources(world, resources)
-    objects, at = _read_objects(head["objects"], rest, at, world)
+    texts = _read_texts(head["texts"], {label: array for (_, label), array in arrays.items()}, world)
     keys = arrays["keys", ""]
     tick, next_key = head["tick"], head["next_key"]
-    if at != len(rest) or type(tick) is not int or type(next_key) is not int or not 0 <= tick < 2**63:
-        raise ValueError("sizes and bytes do not agree")
+    if type(tick) is not int or type(next_key) is not int or not 0 <= tick < 2**63:
+        raise ValueError("tick and next key are not numbers")
     if keys.dtype != np.int64 or keys.ndim != 1 or (keys[1:] <= keys[:-1]).any() or (keys < 0).any():
         raise ValueError("the keys do not ascend")
     if not (int(keys[-1]) if n else -1) < next_key < 2**63:
         raise ValueError("the next key is taken")
-    return WorldState(world.declaration, tick, next_key, keys, columns, masks, objects, resources)
+    return WorldState(world.declaration, tick, next_key, keys, columns, masks, resources, texts)
 
 
-def _read_arrays(listed: Any, data: bytes) -> tuple[dict[tuple[str, str], NDArray[Any]], int]:
+def _read_arrays(listed: Any, data: bytes) -> dict[tuple[str, str], NDArray[Any]]:
     arrays: dict[tuple[str, str], NDArray[Any]] = {}
     at = 0
     for group, name, dtype, shape in listed:
@@ -128,7 +122,9 @@ def _read_arrays(listed: Any, data: bytes) -> tuple[dict[tuple[str, str], NDArra
         array.flags.writeable = False
         arrays[group, name] = array
         at += size
-    return arrays, at
+    if at != len(data):
+        raise ValueError("sizes and bytes do not agree")
+    return arrays
 
 
 def _check_columns(world: World, columns: dict[str, NDArray[Any]], masks: dict[str, NDArray[Any]], n: int) -> None:
@@ -137,7 +133,7 @@ def _check_columns(world: World, columns: dict[str, NDArray[Any]], masks: dict[s
     Raises:
         WorldError: they are not.
     """
-    stores = {store.spec.label: store for table in world.tables for store in table.stores}
+    stores = {store.spec.label: store for table in world.storage.tables for store in table.stores}
     if list(columns) != list(stores):
         strange = sorted(columns.keys() ^ stores.keys()) or ["their order"]
         raise WorldError(f"the state has other columns than this world: {', '.join(strange)}")
@@ -151,14 +147,14 @@ def _check_columns(world: World, columns: dict[str, NDArray[Any]], masks: dict[s
             )
         if store.lengths is None and array.shape != shape:
             raise WorldError(f"{label} is of shape {array.shape} in the state; here it is {shape}")
-    names = {table.schema.name for table in world.tables}
+    names = {table.schema.name for table in world.storage.tables}
     for name, mask in masks.items():
         if name not in names or mask.dtype != np.bool_ or mask.shape != (n,):
             raise WorldError(f"the state has a membership of {name} that this world cannot have")
 
 
 def _check_resources(world: World, resources: dict[str, dict[str, NDArray[Any]]]) -> None:
-    """Check that the resources are those of the world; the sizes of their arrays are their own.
+    """Check that the resources are those of the world; the sizes of custom resources' arrays are their own.
 
     Raises:
         WorldError: they are not.
@@ -167,144 +163,44 @@ def _check_resources(world: World, resources: dict[str, dict[str, NDArray[Any]]]
         strange = sorted(resources.keys() ^ world.resources.keys())
         raise WorldError(f"the state has other resources than this world: {', '.join(strange)} not on both sides")
     for name, content in resources.items():
+        resource = world.resources[name]
         there = {column: (array.dtype, array.ndim) for column, array in content.items()}
-        here = {column: (array.dtype, array.ndim) for column, array in world.resources[name].columns().items()}
+        here = {column: (array.dtype, array.ndim) for column, array in resource.columns().items()}
         if there != here:
             raise WorldError(f"the state has other arrays of the resource {name} than this world")
+        if isinstance(resource, DeclaredResource):
+            shapes = {array.shape[-1] if resource.has_rows else 0 for array in content.values()}
+            if len(shapes) > 1 or max(shapes) > (resource.rows_max or 0):
+                raise WorldError(f"the state has rows of the resource {name} that this world cannot have")
+            for spec in resource.schema.columns:
+                shape = content[spec.name].shape
+                if (shape[:-1] if resource.has_rows else shape) != spec.shape:
+                    raise WorldError(f"{spec.label} is of shape {shape} in the state; here it is {spec.shape}")
 
 
-def _read_objects(
-    listed: Any, data: bytes, at: int, world: World
-) -> tuple[dict[str, tuple[tuple[int, Any], ...]], int]:
-    declared = {kind.__name__: kind for kind in world.object_types}
-    if listed.keys() != declared.keys():
-        raise WorldError(f"the state has other objects than this world: {sorted(listed.keys() ^ declared.keys())}")
-    objects: dict[str, tuple[tuple[int, Any], ...]] = {}
-    for name in sorted(declared):
-        types = _types_in(declared[name])
-        pairs: list[tuple[int, Any]] = []
-        for key, size in listed[name]:
-            if type(key) is not int or type(size) is not int or not 0 < size <= len(data) - at:
-                raise ValueError(f"{name} is longer than what is there")
-            pairs.append((key, decode_value(data[at : at + size], types)))
-            at += size
-        objects[name] = tuple(pairs)
-    return {name: objects[name] for name in declared}, at
-
-
-def _types_in(kind: Any, found: dict[str, type] | None = None) -> dict[str, type]:
-    """Return the dataclasses and enums that a type's annotations mention, itself included, by qualified name."""
-    found = {} if found is None else found
-    for part in get_args(kind):
-        _types_in(part, found)
-    if isinstance(kind, type) and kind.__qualname__ not in found:
-        if issubclass(kind, Enum):
-            found[kind.__qualname__] = kind
-        elif is_dataclass(kind):
-            found[kind.__qualname__] = kind
-            for hint in get_type_hints(kind).values():
-                _types_in(hint, found)
-    return found
-
-
-def decode_value(data: bytes, types: dict[str, type]) -> Any:
-    """Return the value that `canonical_bytes` wrote; `types` are the dataclasses and enums in it, by name.
+def _read_texts(listed: Any, arrays: dict[str, NDArray[Any]], world: World) -> dict[str, tuple[str, ...]]:
+    """Check the texts: each column's in order, each used, and none beyond the bounds.
 
     Raises:
-        ValueError: the bytes are not what it writes.
-        WorldError: the value is of a type that is not among `types`.
-
-    >>> decode_value(canonical_bytes({"b": 1, "a": (True, None)}), {})
-    {'a': (True, None), 'b': 1}
+        WorldError: they are another world's.
+        ValueError: they are not what `Texts.canonical` gives.
     """
-    reader = _Values(data, types)
-    value = reader.value(0)
-    if reader.at != len(data) or canonical_bytes(value) != data:
-        raise ValueError("an object is not in canonical form")
-    return value
-
-
-class _Values:
-    """Reads values from canonical bytes, one after the other."""
-
-    def __init__(self, data: bytes, types: dict[str, type]) -> None:
-        self.data = data
-        self.types = types
-        self.at = 0
-
-    def value(self, depth: int) -> Any:
-        if depth > DEPTH_MAX:
-            raise ValueError("an object nests too deep")
-        match self.take(1):
-            case b"N":
-                return None
-            case b"T":
-                return True
-            case b"F":
-                return False
-            case b"i":
-                return self.number(b";")
-            case b"s":
-                return self.text()
-            case b"b":
-                return self.take(self.number(b":"))
-            case b"f":
-                return struct.unpack("<d", self.take(8))[0]
-            case b"(":
-                return tuple(self.items(b")", depth))
-            case b"[":
-                return self.items(b"]", depth)
-            case b"{":
-                flat = self.items(b"}", depth)
-                return dict(zip(flat[::2], flat[1::2], strict=True))
-            case b"e":
-                return self.kind()(self.value(depth + 1))
-            case b"D":
-                return self.instance(depth)
-            case mark:
-                raise ValueError(f"{mark!r} begins no value")
-
-    def instance(self, depth: int) -> Any:
-        kind = self.kind()
-        self.expect(b"{")
-        value = object.__new__(kind)
-        for field in fields(kind):
-            if self.text() != field.name:
-                raise WorldError(f"{kind.__qualname__} has other fields than in the state")
-            object.__setattr__(value, field.name, self.value(depth + 1))
-        self.expect(b"}")
-        return value
-
-    def kind(self) -> Any:
-        name = self.text()
-        if name not in self.types:
-            raise WorldError(f"the state holds a {name}, which no declared object component mentions")
-        return self.types[name]
-
-    def items(self, end: bytes, depth: int) -> list[Any]:
-        found: list[Any] = []
-        while self.data[self.at : self.at + 1] != end:
-            found.append(self.value(depth + 1))
-        self.at += 1
-        return found
-
-    def number(self, end: bytes) -> int:
-        match = _NUMBER.match(self.data, self.at)
-        if match is None:
-            raise ValueError("a number was due")
-        self.at = match.end()
-        self.expect(end)
-        return int(match[0])
-
-    def text(self) -> str:
-        return self.take(self.number(b":")).decode("utf-8", "surrogatepass")
-
-    def take(self, size: int) -> bytes:
-        if not 0 <= size <= len(self.data) - self.at:
-            raise ValueError("an object ends too early")
-        self.at += size
-        return self.data[self.at - size : self.at]
-
-    def expect(self, mark: bytes) -> None:
-        if self.take(len(mark)) != mark:
-            raise ValueError(f"{mark!r} was due")
+    specs = [spec for schema in world.schemas for spec in schema.columns if spec.is_text]
+    if sorted(listed) != sorted(spec.label for spec in specs):
+        raise WorldError("the state has texts of other columns than this world")
+    found: dict[str, tuple[str, ...]] = {}
+    for spec in specs:
+        texts, numbers = listed[spec.label], arrays[spec.label]
+        if not isinstance(texts, list) or len(texts) > TEXTS_MAX or not all(isinstance(each, str) for each in texts):
+            raise ValueError(f"{spec.label} has no list of texts")
+        sizes = [len(each.encode()) for each in texts]
+        if max(sizes, default=0) > TEXT_BYTES_MAX or sum(sizes) > TEXTS_BYTES_MAX:
+            raise ValueError(f"the texts of {spec.label} are too long")
+        if "" in texts or any(left >= right for left, right in pairwise(texts)):
+            raise ValueError(f"the texts of {spec.label} are not in order")
+        if not np.array_equal(np.unique(np.append(numbers, 0)), np.arange(len(texts) + 1)):
+            raise ValueError(f"the numbers of {spec.label} are not those of its texts")
+        if spec.kind == "texts" and ((numbers[1:] != 0) & (numbers[:-1] == 0)).any():
+            raise ValueError(f"{spec.label} has a gap between its texts")
+        found[spec.label] = tuple(texts)
+    return found

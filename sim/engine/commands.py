@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.engine.columns import Component, Store, Table, fit, indices
+from sim.engine.columns import Component
 from sim.engine.rows import Rows
+from sim.engine.tables import Store, Table
+from sim.engine.values import fit, indices
 from sim.errors import WorldError
 
 Fitted = list[tuple[Store, NDArray[Any]]]
@@ -19,10 +21,18 @@ Fitted = list[tuple[Store, NDArray[Any]]]
 
 @dataclass(slots=True)
 class Spawn:
-    """Is the birth of some entities: by whom, how many, under which keys if fixed, with which components and values."""
+    """Is the birth of some entities.
 
-    issuer: int
+    Attributes:
+        count: how many.
+        issuers: the keys of those they come from, one or `[count]`; -1 for nobody.
+        keys: their keys, where they are fixed.
+        components: what they are made of.
+        values: of these components; the rest is defaults.
+    """
+
     count: int
+    issuers: NDArray[np.int64] | int
     keys: NDArray[np.int64] | None
     components: frozenset[type[Component]]
     values: Fitted
@@ -53,6 +63,12 @@ class Queued:
     spawns: list[Spawn] = field(default_factory=list)
     keys: set[int] = field(default_factory=set)
 
+    def births(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """Return the fixed key of every newborn (-1: none), and the order in which they get the others."""
+        fixed = [np.full(each.count, -1) if each.keys is None else each.keys for each in self.spawns]
+        issuers = [np.broadcast_to(each.issuers, each.count) for each in self.spawns]
+        return np.concatenate(fixed), np.argsort(np.concatenate(issuers), kind="stable")
+
 
 class Commands:
     """Queues commands and checks each whole, so that the flush that carries them out cannot fail half way.
@@ -80,33 +96,28 @@ class Commands:
         return queued
 
     def spawn(
-        self,
-        values: Mapping[type[Component], Mapping[str, ArrayLike]],
-        count: int,
-        *,
-        issuer: int,
-        keys: ArrayLike | None,
-        components: Sequence[type[Component]],
+        self, values: Mapping[type[Component], Mapping[str, Any]], count: int, *, like: Any, keys: ArrayLike | None
     ) -> None:
         """Queue births.
 
         Raises:
-            WorldError: a component or column is not declared, a value does not fit, or a key was given before.
+            WorldError: a component or column is not declared, a value does not fit, a row of `like` does not exist, or
+                a key was given before.
         """
-        has = frozenset(components)
-        for component in has:
-            self._table(component)
-        fitted: Fitted = []
-        for component, given in values.items():
-            table = self._table(component)
-            if component not in has:
-                raise WorldError(f"spawn gives values for {table.schema.name}, which is not among the components")
-            fitted += _fitted(table, given, count)
-        fixed = None if keys is None else self._fixed_keys(keys, count)
         if count < 0:
             raise WorldError(f"spawn of {count} entities")
+        fitted: Fitted = []
+        for component, given in values.items():
+            fitted += _fitted(self._table(component), given, count)
+        fixed = None if keys is None else self._fixed_keys(keys, count)
+        issuers: NDArray[np.int64] | int = -1
+        if like is not None:
+            parents = indices(like, self._rows.n, "spawn like")
+            if parents.size not in (1, count):
+                raise WorldError(f"spawn of {count} entities like {parents.size} rows; give one row, or one for each")
+            issuers = self._rows.living[parents]
         if count:
-            self._queued.spawns.append(Spawn(int(issuer), count, fixed, has, fitted))
+            self._queued.spawns.append(Spawn(count, issuers, fixed, frozenset(values), fitted))
 
     def _fixed_keys(self, keys: ArrayLike, count: int) -> NDArray[np.int64]:
         fixed = np.array(fit(keys, np.dtype(np.int64), "keys"), ndmin=1)
@@ -136,7 +147,13 @@ class Commands:
                 self._queued.dead = np.zeros(self._rows.n, dtype=np.bool_)
             self._queued.dead[places] = True
 
-    def attach(self, rows: Any, component: type[Component], values: Mapping[str, ArrayLike]) -> None:
+    def kill_row(self, row: int) -> None:
+        """Queue the death of an entity whose row is known to exist."""
+        if self._queued.dead is None:
+            self._queued.dead = np.zeros(self._rows.n, dtype=np.bool_)
+        self._queued.dead[row] = True
+
+    def attach(self, rows: Any, component: type[Component], values: Mapping[str, Any]) -> None:
         """Queue giving a component.
 
         Raises:
@@ -162,13 +179,13 @@ class Commands:
             self._queued.membership.append(Membership(table, places, None))
 
 
-def _fitted(table: Table, given: Mapping[str, ArrayLike], count: int) -> Fitted:
-    """Bring one value for all, or `[*shape, count]`, to the columns' dtypes."""
+def _fitted(table: Table, given: Mapping[str, Any], count: int) -> Fitted:
+    """Bring one value for all, or `[*shape, count]`, to the columns' numbers."""
     fitted = []
     for name, value in given.items():
         store = table.store(name)
         shape = store.spec.shape
-        array = np.array(fit(value, store.spec.dtype, store.spec.label))
+        array = np.array(store.fitted(value))
         if array.shape == shape:
             array = array[..., np.newaxis]
         elif array.shape not in ((), (*shape, count)):

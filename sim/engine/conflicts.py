@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.engine.columns import fit, indices, limits
+from sim.engine.values import fit, indices, limits
 from sim.errors import WorldError
 
 LAST_ROW: Final = int(np.iinfo(np.intp).max)

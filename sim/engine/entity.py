@@ -1,61 +1,119 @@
-"""One entity as an object, by its key: for tests, tools and prompts. Systems use columns instead."""
+"""One entity as an object, by its key: for rules that are written agent by agent, for tests and tools."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
-from sim.engine.columns import Component, schema_of
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from sim.engine.world import World
+from sim.engine.rows import Rows
+from sim.engine.storage import Storage
+from sim.engine.tables import Table
+from sim.errors import WorldError
 
 
-class _Cells:
-    """Reads and writes one entity's values of one component; see `EntityView`."""
+@dataclass(frozen=True, slots=True)
+class Population:
+    """What views of entities work with: who lives, what they are made of, and how they die."""
 
-    __slots__ = ("_component", "_key", "_world")
-    _component: type[Component]
-    _key: int
-    _world: World
-
-    def __init__(self, world: World, key: int, component: type[Component]) -> None:
-        object.__setattr__(self, "_world", world)
-        object.__setattr__(self, "_key", key)
-        object.__setattr__(self, "_component", component)
-
-    def __getattr__(self, name: str) -> Any:
-        return self._world.cell(self._key, self._component, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        self._world.set_cell(self._key, self._component, name, value)
+    rows: Rows
+    storage: Storage
+    kill: Callable[[int], None]
 
 
 class EntityView:
-    """Shows one entity by its key, for tests, tools and prompts. It outlives flushes; systems use columns instead.
+    """Shows one entity, or agent, by its key. It outlives flushes; whole columns are faster.
 
-    `view[Health].hp` is a Python int, `view[Health].hp = 5` writes it; a column with inner dimensions gives a small
-    array that writes through. `view[Memory]` gives an object component.
+    `agent[Health].hp` is a Python value: an int, a bool, a float where the column has a scale, a member of an
+    enumeration, a text or a tuple of texts. `agent[Health].hp = 5` writes it. A column with inner dimensions gives a
+    small array that writes through; one with names gives `agent[Stock].pieces["bread"]`.
+
+    Args:
+        population: where it lives.
+        key: whose view it is.
+        row: where it was.
+        version: the version of the rows at that time.
+
+    Attributes:
+        key: the entity's key.
     """
 
-    def __init__(self, world: World, key: int) -> None:
-        self.world = world
+    __slots__ = ("_population", "_row", "_version", "key")
+
+    def __init__(self, population: Population, key: int, row: int, version: int) -> None:
         self.key = key
+        self._population = population
+        self._row = row
+        self._version = version
 
     @property
     def alive(self) -> bool:
         """Whether the entity still exists."""
-        return self.world.row_of(self.key) >= 0
+        return self._find() >= 0
+
+    @property
+    def row(self) -> int:
+        """The entity's row, until the next flush.
+
+        Raises:
+            WorldError: the entity is dead.
+        """
+        if self._find() < 0:
+            raise WorldError(f"no living entity has key {self.key}")
+        return self._row
+
+    def _find(self) -> int:
+        version = self._population.rows.version
+        if self._version != version:
+            self._row = int(self._population.rows.of(np.array([self.key]))[0])
+            # The dead are looked for again each time, so that no row of theirs is ever taken as found.
+            self._version = version if self._row >= 0 else -1
+        return self._row
+
+    def row_in(self, table: Table) -> int:
+        """Find the entity's row in the table of a component.
+
+        Raises:
+            WorldError: the entity is dead or does not have the component.
+        """
+        if self._version == self._population.rows.version and (table.mask is None or table.mask[self._row]):
+            return self._row
+        row = self.row
+        if table.mask is not None and not table.mask[row]:
+            raise WorldError(f"entity {self.key} has no {table.schema.name}")
+        return row
 
     def __getitem__(self, component: type[Any]) -> Any:
-        """Open one component of the entity.
+        """Open one component of the entity: its values as attributes.
 
         Raises:
             WorldError: the component is not declared, the entity is dead or does not have it.
         """
-        if component in self.world.object_types:
-            return self.world.object(self.key, component)
-        self.world.cell(self.key, component, schema_of(component).columns[0].name)
-        return _Cells(self.world, self.key, component)
+        table = self._population.storage.by_component.get(component) or self._population.storage.table(component)
+        self.row_in(table)
+        return table.cell_type(self)
+
+    def __contains__(self, component: type[Any]) -> bool:
+        table = self._population.storage.table(component)
+        return table.mask is None or bool(table.mask[self.row])
+
+    def kill(self) -> None:
+        """Queue the entity's death.
+
+        Raises:
+            WorldError: the entity is dead.
+        """
+        self._population.kill(self.row)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key}{'' if self.alive else ' (dead)'}>"
+
+
+def views(kind: type[EntityView], population: Population, rows: NDArray[np.intp]) -> Iterator[EntityView]:
+    """Yield a view of the entity in each row, in this order."""
+    version = population.rows.version
+    for key, row in zip(population.rows.living[rows].tolist(), rows.tolist(), strict=True):
+        yield kind(population, key, row, version)

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sim.engine.canonical import hasher
 from sim.errors import WorldError
 
 ROUNDS: Final = 10
@@ -32,7 +33,7 @@ _U32: Final = np.uint64(32)
 
 
 class Purpose(IntEnum):
-    """What a draw is for; two purposes never share a number. User code counts up from `USER`."""
+    """What a draw is for, by number: those of the shipped game. Others are made from a name by `purpose`."""
 
     HIT = 1
     MAP = 4
@@ -41,11 +42,35 @@ class Purpose(IntEnum):
     USER = 1000
 
 
+NAMED: Final = 1 << 16
+"""Purposes by name start here."""
+CELLS: Final = 1 << 31
+"""Is added to the purpose of a draw for a place, so that cell 7 and agent 7 draw differently."""
 _NAMES: Final = {int(purpose): purpose.name.lower() for purpose in Purpose}
 
 
+def purpose(name: str) -> int:
+    """Return the number that stands for a purpose: always the same for a name, and never a reserved one.
+
+    Raises:
+        WorldError: the name is empty, or has the number of another one in this process.
+
+    >>> GIVE = purpose("give")
+    >>> purpose_name(GIVE)
+    'give'
+    """
+    code = NAMED + int.from_bytes(hasher("purpose", name).digest(), "big") % (CELLS - NAMED)
+    if not name:
+        raise WorldError("a purpose needs a name")
+    if _NAMES.setdefault(code, name) != name:
+        raise WorldError(f"the purpose {name!r} has the number of {_NAMES[code]!r}; give it another name")
+    return code
+
+
 def purpose_name(code: int) -> str:
-    """Return what reports and records call a purpose: its name, or `user+N` from `Purpose.USER` on."""
+    """Return what reports and records call a purpose: its name, or `user+N`; `@cells` marks draws for places."""
+    if code >= CELLS:
+        return f"{purpose_name(code - CELLS)}@cells"
     return _NAMES.get(code) or f"user+{code - Purpose.USER}"
 
 
@@ -90,7 +115,7 @@ class Rng:
         Args:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
-            purpose: a `Purpose` or a number from `Purpose.USER` on.
+            purpose: what `purpose` gave for a name, or a `Purpose`.
             draw: counts up where one agent needs more than four words for one purpose in one tick.
 
         Raises:
@@ -122,7 +147,7 @@ class Rng:
         Args:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
-            purpose: a `Purpose` or a number from `Purpose.USER` on.
+            purpose: what `purpose` gave for a name, or a `Purpose`.
             bound: one bound for all, or `[agents]`; 1 to 2**32.
             draw: as in `draws`.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.engine.columns import fit, frozen, grown
+from sim.engine.values import fit, frozen, grown
 from sim.errors import WorldError
 
 DENSE_KEYS_MAX: Final = 50_000_000
@@ -23,8 +22,8 @@ class Rows:
         capacity: rows there is room for.
         next_key: all keys ever given are below it.
         keys: `[capacity] int64`, of which the first n are in use.
-        ids: `[capacity] int64`, what esper calls them.
         living: the keys in use, `[n] int64`, read-only; a new array after every `renew`.
+        version: counts structural changes; never state.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -32,7 +31,7 @@ class Rows:
         self.capacity = capacity
         self.next_key = 0
         self.keys = np.zeros(capacity, dtype=np.int64)
-        self.ids = np.zeros(capacity, dtype=np.int64)
+        self.version = 0
         self.living = frozen(self.keys[:0])
         # The last place is a sentinel that stays -1: keys out of range are clipped to it.
         self._padded = np.full(capacity + 2, -1, dtype=np.intp)
@@ -57,27 +56,23 @@ class Rows:
         found = np.minimum(np.searchsorted(living, wanted), self.n - 1)
         return np.where(living[found] == wanted, found, -1)
 
-    def give_keys(self, births: Sequence[tuple[NDArray[np.int64] | None, int]]) -> NDArray[np.int64]:
-        """Give the newborn their keys.
+    def give_keys(self, fixed: NDArray[np.int64], order: NDArray[np.intp]) -> NDArray[np.int64]:
+        """Give the newborn their keys: `[born] int64`.
 
         Args:
-            births: fixed keys or None, and how many are born. Who has no fixed ones gets keys after all that are fixed.
+            fixed: `[born]`, the fixed key of each, -1 for those without. They get keys after all that are fixed.
+            order: `[born]`, the order in which they get them.
         """
-        following = max([self.next_key, *(int(fixed.max()) + 1 for fixed, _ in births if fixed is not None)])
-        parts = []
-        for fixed, count in births:
-            if fixed is not None:
-                parts.append(fixed)
-            else:
-                parts.append(np.arange(following, following + count, dtype=np.int64))
-                following += count
-        self.next_key = following
-        return np.concatenate(parts)
+        free = order[fixed[order] < 0]
+        following = max(self.next_key, int(fixed.max()) + 1)
+        keys = fixed.copy()
+        keys[free] = np.arange(following, following + free.size, dtype=np.int64)
+        self.next_key = following + free.size
+        return keys
 
     def grow(self, n: int, capacity: int) -> None:
         """Make room for more rows, keeping the first n."""
         self.keys = grown(self.keys, n, capacity)
-        self.ids = grown(self.ids, n, capacity)
         self.capacity = capacity
 
     def forget(self, keys: NDArray[np.int64]) -> None:
@@ -88,6 +83,7 @@ class Rows:
     def renew(self, first: int) -> None:
         """Bring the way from key to row up to date for rows from `first` on; the dead are forgotten already."""
         self.living = frozen(self.keys[: self.n])
+        self.version += 1
         if self.next_key > DENSE_KEYS_MAX:
             self._dense = None
             return

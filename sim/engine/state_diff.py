@@ -15,13 +15,17 @@ RESOURCE_KEY = -1
 """The key of a change to a resource whose size changed; its value is the whole column."""
 
 
+Value = int | float | str
+"""A number of a column, or a text."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One changed value: the column, the agent's key (a resource's place), and the value after (None: gone)."""
 
     column: str
     key: int
-    value: int | list[int] | None
+    value: Value | list[Value] | None
 
 
 def changes(before: WorldState, after: WorldState) -> tuple[Change, ...]:
@@ -34,9 +38,9 @@ def _columns(before: WorldState, after: WorldState) -> Iterator[Change]:
     _, old_rows, new_rows = np.intersect1d(before.keys, after.keys, assume_unique=True, return_indices=True)
     born = np.setdiff1d(np.arange(len(after.keys)), new_rows)
     for name, new in after.columns.items():
-        old = _padded(before.columns[name], new)
-        new = _padded(new, before.columns[name])
-        differs = old[..., old_rows] != new[..., new_rows]
+        old, new = before.plain(name, before.columns[name]), after.plain(name, new)
+        old, new = _padded(old, new), _padded(new, old)
+        differs = _differ(old[..., old_rows], new[..., new_rows])
         rows = new_rows[differs.any(axis=tuple(range(differs.ndim - 1)))]
         for row in np.sort(np.concatenate([rows, born])):
             yield Change(name, int(after.keys[row]), _plain(new[..., row]))
@@ -46,13 +50,14 @@ def _columns(before: WorldState, after: WorldState) -> Iterator[Change]:
 def _resources(before: WorldState, after: WorldState) -> Iterator[Change]:
     for resource, content in after.resources.items():
         for column, new in content.items():
-            old = before.resources[resource][column]
+            label = f"{resource}.{column}"
+            old, new = before.plain(label, before.resources[resource][column]), after.plain(label, new)
             if old.shape != new.shape:
-                yield Change(f"{resource}.{column}", RESOURCE_KEY, _plain(new.ravel()))
+                yield Change(label, RESOURCE_KEY, _plain(new.ravel()))
                 continue
             flat = new.ravel()
-            for place in np.flatnonzero(flat != old.ravel()):
-                yield Change(f"{resource}.{column}", int(place), int(flat[place]))
+            for place in np.flatnonzero(_differ(flat, old.ravel())):
+                yield Change(label, int(place), _plain(flat[place : place + 1])[0])
 
 
 def _padded(array: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
@@ -63,5 +68,19 @@ def _padded(array: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate([array, rest])
 
 
-def _plain(values: NDArray[Any]) -> int | list[int]:
-    return int(values) if values.ndim == 0 else [int(value) for value in values.ravel()]
+def _differ(left: NDArray[Any], right: NDArray[Any]) -> NDArray[np.bool_]:
+    differs: NDArray[np.bool_] = left != right
+    if left.dtype.kind == "f":
+        differs &= ~(np.isnan(left) & np.isnan(right))
+    return differs
+
+
+def _plain(values: NDArray[Any]) -> Any:
+    """Return a value as a Python number or text, or those of a row as a flat list.
+
+    Booleans are numbers; a float that is not finite is a text, since JSON has none.
+    """
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        values = np.array([v if v - v == 0 else str(v) for v in values.ravel().tolist()], object).reshape(values.shape)
+    plain = values.astype(np.int8) if values.dtype.kind == "b" else values
+    return plain.item() if plain.ndim == 0 else plain.ravel().tolist()

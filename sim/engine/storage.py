@@ -11,21 +11,40 @@ What changes who exists is done in the order of a flush: `set_membership`, `comp
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim.engine.block import Block, CopiedColumns
-from sim.engine.columns import Component, Table, frozen, frozen_copy, grown
+from sim.engine.columns import Component
 from sim.engine.commands import Membership, Spawn
 from sim.engine.rows import Rows
+from sim.engine.tables import Names, Store, Table
+from sim.engine.texts import Texts
+from sim.engine.values import canonical_floats, frozen, frozen_copy, grown
 from sim.errors import WorldError
-
-C = TypeVar("C", bound=Component)
 
 FEW_ROWS: Final = 2000
 """Below this many rows a flush moves a column in one step, from it on line by line; only speed differs."""
+
+
+class TextContent:
+    """Gives a column of texts by content, and keeps it until a place in the column changes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._places: NDArray[np.int32] | None = None
+        self._content: tuple[NDArray[np.int32], tuple[str, ...]] = (np.zeros(0, np.int32), ())
+
+    def of(self, n: int) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """Return the column's first n rows as `Texts.canonical` does."""
+        places = self._store.living(n)
+        if self._places is None or not np.array_equal(places, self._places):
+            self._places = places.copy()
+            numbers, texts = self._store.texts.canonical(places)
+            self._content = frozen(numbers), texts
+        return self._content
 
 
 class Storage:
@@ -34,29 +53,47 @@ class Storage:
     Args:
         components: every component there is.
         rows: who lives.
+        sizes: what `per` may name, tables included.
+        names: the tables of names.
+        texts: the world's texts.
         name: what errors call the world.
         debug: arrays handed out become read-only when the views do.
 
     Attributes:
         rows: who lives.
         tables: one a component, as declared.
+        by_component: the same by component.
         block: the memory of all columns but those of which only some entries are in use.
         views: by component, the views that are valid now.
+        has_floats: whether a column is of floats.
     """
 
-    def __init__(self, components: Sequence[type[Component]], rows: Rows, *, name: str, debug: bool) -> None:
+    def __init__(
+        self,
+        components: Sequence[type[Component]],
+        rows: Rows,
+        *,
+        sizes: dict[str, int],
+        names: Names,
+        texts: Texts,
+        name: str,
+        debug: bool,
+    ) -> None:
         self.rows = rows
-        self.tables = tuple(Table(component) for component in components)
+        self.tables = tuple(Table(component, sizes, names, texts) for component in components)
+        self.by_component = {table.component: table for table in self.tables}
         self._stores = tuple(store for table in self.tables for store in table.stores)
         self._labels = tuple(store.spec.label for store in self._stores)
         self._partly_used = tuple(store for store in self._stores if store.lengths is not None)
+        self._floats = tuple(store for store in self._stores if store.spec.dtype.kind == "f")
+        self.has_floats = bool(self._floats)
         self._allocate(rows.capacity, 0)
-        self.views: dict[type[Component], Any] = {}
-        self._by_component = {table.component: table for table in self.tables}
+        self.views: dict[type[Any], Any] = {}
         self._name = name
         self._debug = debug
         self._handed: list[NDArray[Any]] = []
-        self._queries: dict[tuple[type[Component], ...], slice | NDArray[np.intp]] = {}
+        self._rows_with: dict[tuple[type[Component], ...], NDArray[np.intp]] = {}
+        self._contents = {store.spec.label: TextContent(store) for store in self._stores if store.spec.is_text}
         self._unmoved = 0
         """Rows before this one are where they were at the last `renew`."""
 
@@ -66,23 +103,19 @@ class Storage:
         Raises:
             WorldError: the component is not declared.
         """
-        table = self._by_component.get(component)
+        table = self.by_component.get(component)
         if table is None:
             name = getattr(component, "__name__", repr(component))
             raise WorldError(f"{name} is not declared in {self._name}: World([..., {name}])")
         return table
 
-    def label(self, array: NDArray[Any]) -> str | None:
-        """Say of which column an array is a view, None if of none."""
-        for table in self.tables:
-            for store in table.stores:
-                if np.may_share_memory(store.data, array):
-                    return store.spec.label
-        return None
+    def owner(self, array: NDArray[Any]) -> Store | None:
+        """Find the column that an array is a view of, None if it is of none."""
+        return next((store for store in self._stores if np.may_share_memory(store.data, array)), None)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def view(self, component: type[C]) -> C:
+    def view(self, component: type[Any]) -> Any:
         """Hand out the columns of a component: arrays `[..., n]`, valid until `close_views`.
 
         Raises:
@@ -96,23 +129,20 @@ class Storage:
             if self._debug:
                 self._handed.append(array)
         self.views[component] = view
-        return view  # type: ignore[no-any-return]
+        return view
 
-    def query(self, components: tuple[type[Component], ...]) -> slice | NDArray[np.intp]:
-        """Find the rows that have all of these components; kept until who has what changes.
+    def rows_with(self, components: tuple[type[Component], ...]) -> NDArray[np.intp]:
+        """Find the rows that have all of these components, ascending; kept until who has what changes.
 
         Raises:
             WorldError: a component is not declared.
         """
-        found = self._queries.get(components)
+        found = self._rows_with.get(components)
         if found is None:
+            n = self.rows.n
             masks = [mask for mask in (self.table(component).mask for component in components) if mask is not None]
-            if masks:
-                together = np.logical_and.reduce([mask[: self.rows.n] for mask in masks])
-                found = frozen(np.flatnonzero(together))
-            else:
-                found = slice(0, self.rows.n)
-            self._queries[components] = found
+            together = np.flatnonzero(np.logical_and.reduce([m[:n] for m in masks])) if masks else np.arange(n)
+            found = self._rows_with[components] = frozen(together)
         return found
 
     def close_views(self) -> None:
@@ -147,13 +177,12 @@ class Storage:
         self._permute(kept, first)
         self.rows.n = first + kept.size
 
-    def append(self, spawns: Sequence[Spawn], keys: NDArray[np.int64], ids: NDArray[np.int64]) -> None:
-        """Add the newborn under these keys and esper's ids, and merge them into key order."""
+    def append(self, spawns: Sequence[Spawn], keys: NDArray[np.int64]) -> None:
+        """Add the newborn under these keys, `[born]`, and merge them into key order."""
         rows = self.rows
         start, rows.n = rows.n, rows.n + keys.size
         self.reserve(rows.n, start)
         rows.keys[start : rows.n] = keys
-        rows.ids[start : rows.n] = ids
         for table in self.tables:
             self._add_members(table, spawns, start)
         row = start
@@ -203,7 +232,7 @@ class Storage:
         """Bring what is derived from who exists and who has what up to date: key to row, and the kept queries."""
         self.rows.renew(self._unmoved)
         self._unmoved = self.rows.n
-        self._queries.clear()
+        self._rows_with.clear()
 
     def _full_mask(self) -> NDArray[np.bool_]:
         mask = np.zeros(self.rows.capacity, dtype=np.bool_)
@@ -217,7 +246,7 @@ class Storage:
         # What is in use is asked of all columns before the lengths that say so move themselves.
         sources = [store.used(n) for table in self.tables for store in table.stores]
         sources += [table.mask[:n] for table in self.tables if table.mask is not None]
-        sources += [self.rows.keys[:n], self.rows.ids[:n]]
+        sources.append(self.rows.keys[:n])
         for source in sources:
             if order.size < FEW_ROWS:
                 source[..., first:last] = source[..., order]
@@ -247,34 +276,54 @@ class Storage:
     # -- going back ------------------------------------------------------------------------------------------------
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Copy the entries in use, by "Component.column"."""
+        """Copy the entries in use, by "Component.column"; texts by content."""
         n = self.rows.n
         others = {store.spec.label: frozen_copy(store.used(n)) for store in self._partly_used}
+        others.update((label, content.of(n)[0]) for label, content in self._contents.items())
         return CopiedColumns(self._labels, self.block.copy(), others, n)
+
+    def texts(self) -> dict[str, tuple[str, ...]]:
+        """Return the texts that the numbers of `columns` stand for, by "Component.column"."""
+        return {label: content.of(self.rows.n)[1] for label, content in self._contents.items()}
+
+    def content(self, store: Store) -> tuple[NDArray[Any], tuple[str, ...]]:
+        """Return a column of texts by content."""
+        return self._contents[store.spec.label].of(self.rows.n)
+
+    def normalise(self) -> None:
+        """Make the floats canonical, so that equal states have equal bytes."""
+        for store in self._floats:
+            canonical_floats(store.data)
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
         """Copy who has what, `[n] bool` by component; a component that everybody has is left out."""
         n = self.rows.n
         return {table.schema.name: frozen_copy(table.mask[:n]) for table in self.tables if table.mask is not None}
 
-    def replace_rows(self, keys: NDArray[np.int64], ids: NDArray[np.int64], gone: NDArray[np.bool_]) -> None:
-        """Let these keys live, under esper's ids; `gone` are the rows whose keys are not among them."""
+    def replace_rows(self, keys: NDArray[np.int64]) -> None:
+        """Let these keys live, and nobody else."""
         rows = self.rows
-        rows.forget(rows.keys[: rows.n][gone])
+        rows.forget(rows.living)
         rows.n = keys.size
         self.reserve(keys.size, 0)
         rows.keys[: rows.n] = keys
-        rows.ids[: rows.n] = ids
         self._unmoved = 0
 
-    def restore(self, columns: Mapping[str, NDArray[Any]], masks: Mapping[str, NDArray[np.bool_]]) -> None:
-        """Take over what `columns` and `masks` handed out when the same keys lived."""
+    def restore(
+        self,
+        columns: Mapping[str, NDArray[Any]],
+        masks: Mapping[str, NDArray[np.bool_]],
+        texts: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Take over what `columns`, `masks` and `texts` handed out when the same keys lived."""
         n = self.rows.n
         for table in self.tables:
             mask = masks.get(table.schema.name)
             table.mask = None if mask is None else grown(mask, n, self.rows.capacity)
             for store in table.stores:
                 kept = columns[store.spec.label]
+                if store.spec.is_text:
+                    kept = store.texts.localised(kept, texts[store.spec.label])
                 if store.lengths is None:
                     store.data[..., :n] = kept
                 else:

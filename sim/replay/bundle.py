@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from sim.engine.digest import canonical_bytes
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
 from sim.errors import ReplayError
@@ -136,17 +135,17 @@ def _state(keyframe: Keyframe, playback: Playback) -> WorldState:
 
 
 def values_of(state: WorldState) -> Values:
-    """Return every value of a state: columns by agent, resources by place, objects as their canonical bytes."""
+    """Return every value of a state: columns by agent, resources by place; texts themselves."""
     found: Values = {}
     for label, column in state.columns.items():
         # The last axis is that of the agents.
-        found.update(((label, int(key)), column[..., row].tolist()) for row, key in enumerate(state.keys.tolist()))
+        values = state.plain(label, column)
+        found.update(((label, int(key)), values[..., row].tolist()) for row, key in enumerate(state.keys.tolist()))
     for name, content in sorted(state.resources.items()):
         for column_name, array in sorted(content.items()):
             label = f"{name}.{column_name}"
-            found.update(((label, place), value) for place, value in enumerate(array.ravel().tolist()))
-    for name, pairs in state.objects.items():
-        found.update(((name, key), canonical_bytes(value).hex()) for key, value in pairs)
+            flat = state.plain(label, array).ravel().tolist()
+            found.update(((label, place), value) for place, value in enumerate(flat))
     return found
 
 

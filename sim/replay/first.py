@@ -10,11 +10,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
-from scenarios.tactics.inputs import Input
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
 from sim.replay.format import Changed, Header, Tick, canonical, plain
 from sim.replay.record import HASH_CHARS, attempted, planned
+from sim.run.inputs import Input
 
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "environment", "file"]
 """The class of a difference: where to look first.
@@ -136,7 +136,7 @@ def _difference(
 
 def _missing_input(due: Sequence[Input], recorded: Tick) -> dict[str, Any] | None:
     """Return an input that the scenario has for this tick and the record has not."""
-    found = [canonical(item.model_dump(mode="json")) for item in recorded.inputs]
+    found = [canonical(item) for item in recorded.inputs]
     for item in due:
         data = item.model_dump(mode="json")
         try:

@@ -9,38 +9,38 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from ai.clients.base import LlmClient
-from ai.heuristics import HeuristicConfig
-from ai.prompt import PROMPT_VERSION
-from scenarios.tactics.inputs import Input, TimedInput
-from scenarios.tactics.scenario import INPUTS_MAX, Scenario, check_input, read_text
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
+from ai.rules import Rules
 from sim.errors import ReplayError, ScenarioError
-from sim.messages import one_line, sentence, told
+from sim.messages import one_line, sentence
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
 from sim.replay.keyframes import keyframe_of
-from sim.replay.playback import scenario_at
+from sim.replay.playback import read_input, scenario_at, scenario_of
 from sim.replay.record import Totals, environment, tick_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import ReplayWriter, Sink
+from sim.run.files import read_text
+from sim.run.inputs import Input, TimedInput
 from sim.run.planning_service import ModelOptions
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import INPUTS_MAX, Scenario
 from sim.run.simulation import Simulation
 
 
 class Patch(BaseModel):
-    """What a fork changes: more inputs, keys of the scenario's `planning`, other heuristic rules.
+    """What a fork changes: more inputs, keys of the scenario's `planning`, other rules.
 
     Places and agents cannot be changed: they are the past that is shared.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    inputs: tuple[TimedInput, ...] = ()
+    inputs: tuple[dict[str, JsonValue], ...] = ()
     planning: dict[str, Any] | None = None
-    heuristics: HeuristicConfig | None = None
+    rules: Rules | None = None
 
 
 def load_patch(path: Path) -> Patch:
@@ -79,14 +79,13 @@ class Changes:
         Raises:
             ScenarioError: the changes do not fit the scenario.
         """
-        data = scenario.canonical()
-        planning = {**data["planning"], **(self.patch.planning or {})}
+        planning = {**scenario.head.planning.model_dump(mode="json"), **(self.patch.planning or {})}
         if self.tiers is not None:
             planning |= {"tiers": list(self.tiers), "start": None}
-        data["planning"] = planning
-        if self.patch.heuristics is not None:
-            data["heuristics"] = self.patch.heuristics.model_dump(mode="json")
-        return Scenario.from_canonical(data, "the fork")
+        changed: dict[str, Any] = {"planning": planning}
+        if self.patch.rules is not None:
+            changed["rules"] = [rule.model_dump(mode="json") for rule in self.patch.rules]
+        return scenario.replaced(**changed)
 
 
 def fork(
@@ -118,9 +117,10 @@ def fork(
         raise ReplayError(f"a fork at tick {at} of {total} ticks in all would have none of its own")
     if decided and at == file.ticks:
         raise ReplayError(f"the run was decided before tick {at}; fork it at an earlier one")
-    scenario = changes.amended(scenario_at(file.header, at))
-    _check_inputs(changes.patch.inputs, scenario, at)
-    header = _header(file, at, total, changes, scenario)
+    parent = scenario_of(file.header, plugin_files)
+    scenario = changes.amended(scenario_at(file.header, at, parent))
+    inputs = _timed(changes.patch.inputs, scenario, at)
+    header = _header(file, at, total, changes, scenario, parent)
     writer, totals = ReplayWriter(sink), Totals()
     writer.write(HEADER, header)
     for record in file.records(file.place(0)) if at else ():
@@ -131,7 +131,7 @@ def fork(
             yield record.body, None
         if record.end.ticks == at and not record.end.due:
             break
-    for tick, simulation in _own(file, at, total, header, scenario, changes, plugin_files):
+    for tick, simulation in _own(file, at, total, header, scenario, changes, inputs, plugin_files):
         writer.write(TICK, tick)
         totals.add(tick)
         if header.keyframe_due(tick.t):
@@ -140,29 +140,33 @@ def fork(
     writer.write(END, totals.end(total))
 
 
-def _check_inputs(inputs: Sequence[TimedInput], scenario: Scenario, at: int) -> None:
-    """Check the inputs of a patch.
+def _timed(inputs: Sequence[object], scenario: Scenario, at: int) -> tuple[TimedInput, ...]:
+    """Return the inputs of a patch.
 
     Raises:
         ScenarioError: one is of the shared past, or does not fit the scenario.
     """
     if len(inputs) > INPUTS_MAX:
         raise ScenarioError(f"the patch has more than {INPUTS_MAX} inputs")
-    for place, timed in enumerate(inputs):
+    found: list[TimedInput] = []
+    for place, data in enumerate(inputs):
+        try:
+            timed = scenario.timed_input(data)
+        except ScenarioError as error:
+            raise ScenarioError(f"inputs[{place}].{error}") from None
         if timed.tick < at:
             raise ScenarioError(f"inputs[{place}].tick: {timed.tick} is before the fork at tick {at}")
-        try:
-            check_input(scenario, timed, f"inputs[{place}].input")
-        except PydanticCustomError as error:
-            raise ScenarioError(told(error)) from None
+        found.append(timed)
+    return tuple(found)
 
 
-def _header(file: ReplayFile, at: int, total: int, changes: Changes, scenario: Scenario) -> Header:
+def _header(file: ReplayFile, at: int, total: int, changes: Changes, scenario: Scenario, parent: Scenario) -> Header:
     before = file.header
     kept = [each for each in before.amendments if each.tick < at or not changes.live]
     planned = scenario.canonical()
-    if changes.live and scenario != scenario_at(before.model_copy(update={"amendments": kept}), at):
-        kept.append(Amendment(tick=at, planning=planned["planning"], heuristics=planned["heuristics"]))
+    kept_scenario = scenario_at(before.model_copy(update={"amendments": kept}), at, parent)
+    if changes.live and planned != kept_scenario.canonical():
+        kept.append(Amendment(tick=at, planning=planned["planning"], rules=planned["rules"]))
     update: dict[str, Any] = {
         "ticks": total,
         "env": environment(),
@@ -181,6 +185,7 @@ def _own(
     header: Header,
     scenario: Scenario,
     changes: Changes,
+    inputs: Sequence[TimedInput],
     plugin_files: Sequence[Path],
 ) -> Iterator[tuple[Tick, Simulation]]:
     """Run the ticks that are not shared, those that the parent recorded first."""
@@ -188,13 +193,12 @@ def _own(
     with file.at(at) as playback:
         for tick in range(at, reused):
             yield playback.tick(file.tick(tick)), playback.simulation
-        state, registry = playback.simulation.snapshot(), playback.simulation.registry
+        state = playback.simulation.snapshot()
         if playback.simulation.outcome is not None or reused == total:
             return
     with Simulation(
         scenario,
         seed=header.seed,
-        registry=registry,
         plugins=load_plugins(scenario, files=plugin_files),
         client=changes.client,
         model=changes.model,
@@ -203,15 +207,15 @@ def _own(
     ) as simulation:
         simulation.restore(state)
         while simulation.world.tick < total and simulation.outcome is None:
-            for item in _inputs(file, simulation.world.tick, scenario, changes.patch):
+            for item in _inputs(file, simulation.world.tick, scenario, inputs):
                 simulation.inject(item)
             yield tick_of(simulation.tick(), header), simulation
 
 
-def _inputs(file: ReplayFile, tick: int, scenario: Scenario, patch: Patch) -> list[Input]:
+def _inputs(file: ReplayFile, tick: int, scenario: Scenario, more: Sequence[TimedInput]) -> list[Input]:
     """Return a tick's inputs: those that the parent had, or would have had, and the patch's."""
     if tick < file.ticks:
-        found = list(file.tick(tick).inputs)
+        found = [read_input(scenario, data, tick) for data in file.tick(tick).inputs]
     else:
         found = [timed.input for timed in scenario.inputs if timed.tick == tick]
-    return found + [timed.input for timed in patch.inputs if timed.tick == tick]
+    return found + [timed.input for timed in more if timed.tick == tick]

@@ -31,10 +31,9 @@ from pydantic import (
     model_validator,
 )
 
-from ai.plan import Outcome
-from scenarios.tactics.inputs import Input
+from ai.plans import Outcome
 
-FORMAT: Final = "tickweave/1"
+FORMAT: Final = "tickweave/2-draft"
 """Names the format and its major version; another one cannot be read by this package."""
 MINOR: Final = 0
 """The minor version that is written. A higher one adds what older readers can pass over and cannot prove."""
@@ -279,7 +278,17 @@ Runs = Annotated[str, AfterValidator(_checked_runs)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 KeyText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")]
 OutcomeName = Literal[
-    "ok", "refused", "missing", "invalid", "timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable"
+    "ok",
+    "refused",
+    "missing",
+    "invalid",
+    "timeout",
+    "transport",
+    "rate_limited",
+    "breaker_open",
+    "cut",
+    "unavailable",
+    "fault",
 ]
 assert set(get_args(OutcomeName)) == {outcome.label for outcome in Outcome}
 
@@ -341,7 +350,7 @@ class Amendment(Body):
 
     tick: Count
     planning: dict[str, Any]
-    heuristics: dict[str, Any]
+    rules: list[dict[str, Any]] | None
 
 
 class Header(Body):
@@ -349,13 +358,14 @@ class Header(Body):
 
     `minor` is the format's minor version.
     `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `plugins` are digests of their sources
-    by name. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
+    by name, `source` is that of the domain's. `declarations` hold what the world and planning are declared with, by
+    part. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
     as "Component.column", are in the order of the ticks' `state` and `columns`. `llm` and `prompt_version` are null
     where no model was asked. `parent` is what a fork shares its past with, and `amendments` what it changed. `env`
     alone may differ between a recording and its re-recording.
     """
 
-    format: Literal["tickweave/1"]
+    format: Literal["tickweave/2-draft"]
     minor: Count = 0
     scenario: dict[str, Any]
     seed: Count
@@ -365,8 +375,10 @@ class Header(Body):
     detail: Literal["hash", "full"]
     domain: Literal["portable", "exact"]
     env: dict[str, str]
-    registry: RegistryStamp
+    registry: RegistryStamp | None
     plugins: dict[str, Hex16] = Field(default_factory=dict)
+    source: Hex16
+    declarations: dict[str, Any] = Field(default_factory=dict)
     tiers: list[str]
     llm: str | None
     prompt_version: str | None
@@ -445,7 +457,7 @@ class Tick(Body):
     """
 
     t: Count
-    inputs: list[Input] = Field(default_factory=list)
+    inputs: list[dict[str, Any]] = Field(default_factory=list)
     refused: list[RefusedInput] = Field(default_factory=list)
     known: Hex16 | None = None
     planned: dict[str, Runs] = Field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Makes a failing run smaller while it fails in the same way: fewer ticks, inputs, agents, cells, replies and faults.
+"""Makes a failing run smaller while it fails in the same way: fewer ticks, inputs, agents, replies and faults.
 
 Candidates are tried in a fixed order, the big steps first; each that still fails becomes the run that the next ones are
 made from. What can be made smaller depends on what fails:
@@ -14,35 +14,34 @@ from __future__ import annotations
 import io
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from ai.clients.base import LlmClient
 from ai.clients.faulty import Fault
 from ai.errors import AIError
-from ai.plan import Outcome
-from scenarios.tactics.actions import recorded_registry
-from scenarios.tactics.equipment import Gear
-from scenarios.tactics.scenario import Scenario
+from ai.llm_types import LlmClient
+from ai.plans import Outcome
 from sim.errors import ReplayError, ScenarioError, SimError
 from sim.replay.first import First
-from sim.replay.format import Attempt, Header, Tick, plain, runs
-from sim.replay.playback import RecordedPlanning
+from sim.replay.format import Attempt, Header, Tick, runs
+from sim.replay.playback import RecordedPlanning, read_input, scenario_of
 from sim.replay.reader import Progress, Replay, untold
 from sim.replay.record import failures, planned
 from sim.replay.second_pass import explained
-from sim.replay.shrink import SHRINKS, Shrink, parts
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter
+from sim.run.inputs import Kill, TimedInput
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import INPUTS_MAX, Scenario
 from sim.run.simulation import Simulation
 from sim.testing.checks import Case, Check, Finding
 
+T = TypeVar("T")
 RUNS: Final = 200
 """Candidates that are tried, unless told."""
 
@@ -63,16 +62,16 @@ class Reply(NamedTuple):
 class Candidate:
     """A run that may fail: the scenario's canonical data, how many ticks, and what came from a model.
 
-    `replies` are those of a recorded run that are still given, with their agents' keys at that time; `keys` are the new
-    keys of the agents who are left by the old ones, None if all are. `faults` are the script of a model that is asked
-    anew.
+    `replies` are those of a recorded run that are still given. `killed` are the keys of the agents that leave at tick
+    0, so that all others keep their keys. `faults` are the script of a model that is asked again.
     """
 
-    data: dict[str, Any]
+    start: Scenario
     ticks: int
     replies: tuple[Reply, ...] = ()
     faults: tuple[Fault, ...] = ()
-    keys: Mapping[int, int] | None = None
+    inputs: tuple[TimedInput, ...] = ()
+    killed: frozenset[int] = frozenset()
 
     @property
     def scenario(self) -> Scenario:
@@ -81,18 +80,18 @@ class Candidate:
         Raises:
             ScenarioError: this candidate is none.
         """
-        return Scenario.from_canonical({**self.data, "ticks": self.ticks})
+        kills = [TimedInput(tick=0, input=Kill(agent=key)) for key in sorted(self.killed)]
+        inputs = [timed.model_dump(mode="json") for timed in (*kills, *self.inputs)]
+        return self.start.replaced(ticks=self.ticks, inputs=inputs)
 
     @property
     def size(self) -> dict[str, int]:
-        """What is counted: agents to begin with, ticks, inputs, cells of the map, replies of a model, and faults."""
-        plan = self.scenario
+        """What is counted: agents to begin with, ticks, inputs, replies of a model, and faults."""
         failed = sum(reply.failed for reply in self.replies)
         return {
-            "agents": plan.agents,
+            "agents": self.start.agents - len(self.killed),
             "ticks": self.ticks,
-            "inputs": len(plan.inputs),
-            "cells": plan.map.width * plan.map.height,
+            "inputs": len(self.inputs),
             "replies": len(self.replies) - failed,
             "faults": failed + sum(fault != Fault() for fault in self.faults),
         }
@@ -160,8 +159,8 @@ def minimise(
         return None
     while True:
         before = search.found.best
-        for shrink in SHRINKS:
-            _exhaust(search, partial(_smaller, shrink))
+        _exhaust(search, _fewer_inputs)
+        _exhaust(search, _fewer_agents)
         _exhaust(search, _fewer_replies)
         _exhaust(search, _fewer_faults)
         if search.found.best == before or search.found.stopped:
@@ -179,19 +178,27 @@ def _exhaust(search: _Search, shrink: Callable[[Candidate], Iterator[Candidate]]
                 break
 
 
-def _smaller(shrink: Shrink, candidate: Candidate) -> Iterator[Candidate]:
-    for data, keys in shrink(candidate.data):
-        yield replace(candidate, data=data, keys=_in_turn(candidate.keys, keys))
+def parts(items: Sequence[T]) -> Iterator[tuple[T, ...]]:
+    """Yield what is left of a list without a part of it: without all, a half, a quarter, and so on to single ones."""
+    size = len(items)
+    while size:
+        for start in range(0, len(items), size):
+            yield (*items[:start], *items[start + size :])
+        size //= 2
 
 
-def _in_turn(first: Mapping[int, int] | None, then: Mapping[int, int] | None) -> Mapping[int, int] | None:
-    if first is None or then is None:
-        return first or then
-    return {old: then[new] for old, new in first.items() if new in then}
+def _fewer_inputs(candidate: Candidate) -> Iterator[Candidate]:
+    yield from (replace(candidate, inputs=kept) for kept in parts(candidate.inputs))
+
+
+def _fewer_agents(candidate: Candidate) -> Iterator[Candidate]:
+    everyone = frozenset(range(candidate.start.agents))
+    alive = sorted(everyone - candidate.killed)
+    yield from (replace(candidate, killed=everyone - frozenset(kept)) for kept in parts(alive) if kept)
 
 
 def _fewer_replies(candidate: Candidate) -> Iterator[Candidate]:
-    yield from (replace(candidate, replies=tuple(kept)) for kept in parts(candidate.replies))
+    yield from (replace(candidate, replies=kept) for kept in parts(candidate.replies))
 
 
 def _fewer_faults(candidate: Candidate) -> Iterator[Candidate]:
@@ -217,7 +224,7 @@ def failing_check(check: Check, case: Case, faulty: Callable[[Sequence[Fault]], 
 
     def fails(candidate: Candidate) -> int | None:
         client = case.client if faulty is None else partial(faulty, candidate.faults)
-        smaller = Case(candidate.scenario, candidate.ticks, case.seed, case.plugins, case.folder, client)
+        smaller = Case(candidate.scenario, candidate.ticks, case.seed, case.plugins, client=client)
         finding: Finding | None = check.examine(smaller).finding
         if finding is None:
             return None
@@ -244,7 +251,7 @@ def failing_replay(first: First, record: Callable[[Candidate], bytes], plugin_fi
     return fails
 
 
-def candidate_of(replay: Replay) -> Candidate:
+def candidate_of(replay: Replay, plugin_files: Sequence[Path] = ()) -> Candidate:
     """Return a recorded run as what a search begins with; inputs that it had from outside become its scenario's.
 
     Raises:
@@ -257,19 +264,14 @@ def candidate_of(replay: Replay) -> Candidate:
         for tier, failed, keys in _heard(tick, header)
         for key in keys
     ]
-    whole = Candidate(header.scenario, header.ticks, tuple(replies))
+    scenario = scenario_of(header, plugin_files)
     inputs = [
-        {"tick": tick.t, "input": plain(given)}
+        TimedInput(tick=tick.t, input=read_input(scenario, given, tick.t))
         for tick in replay.ticks
         for place, given in enumerate(tick.inputs)
         if place not in [refused.at for refused in tick.refused]
     ]
-    injected = replace(whole, data={**whole.data, "inputs": inputs})
-    try:
-        injected.scenario  # noqa: B018 - more than a scenario may have, or what only a running world takes
-    except ScenarioError:
-        return whole
-    return injected
+    return Candidate(scenario, header.ticks, tuple(replies), inputs=tuple(inputs[:INPUTS_MAX]))
 
 
 def _header_of(replay: Replay) -> Header:
@@ -301,13 +303,12 @@ def recorded_anew(candidate: Candidate, replay: Replay, plugins: Sequence[Plugin
     for reply in candidate.replies:
         replies[reply.tick].append(reply)
     sink = io.BytesIO()
-    kinds = [kind for plugin in plugins for kind in plugin.kinds]
-    registry = recorded_registry(header.registry.kinds, kinds).with_names(Gear(plan).names)
+    registry = plan.domain.registry([action for plugin in plugins for action in plugin.actions])
     planners = [kind for plugin in plugins for kind in plugin.planners]
-    source = RecordedPlanning(plan, registry, planners, otherwise=(Outcome.UNAVAILABLE, None))
-    with Simulation(
-        plan, seed=header.seed, registry=registry, plugins=plugins, source=source, detail=header.detail
-    ) as simulation:
+    source = None
+    if registry is not None:
+        source = RecordedPlanning(plan, registry, planners, otherwise=(Outcome.UNAVAILABLE, None))
+    with Simulation(plan, seed=header.seed, plugins=plugins, source=source, detail=header.detail) as simulation:
         recorder = Recorder(
             simulation,
             ReplayWriter(sink),
@@ -319,21 +320,20 @@ def recorded_anew(candidate: Candidate, replay: Replay, plugins: Sequence[Plugin
         for tick in replay.ticks[: candidate.ticks]:
             if simulation.outcome is not None:
                 break
-            source.expect(_left_of(tick, replies[tick.t], candidate.keys))
+            if source is not None:
+                source.expect(_left_of(tick, replies[tick.t]))
             recorder.tick(simulation.tick())
         recorder.end()
     return sink.getvalue()
 
 
-def _left_of(tick: Tick, replies: Sequence[Reply], keys: Mapping[int, int] | None) -> Tick:
-    """Return the record of a tick with these replies alone, under their agents' present keys."""
+def _left_of(tick: Tick, replies: Sequence[Reply]) -> Tick:
+    """Return the record of a tick with these replies alone."""
     texts: dict[str, str] = {}
     given: dict[str, list[int]] = defaultdict(list)
     attempts: list[Attempt] = []
     for reply in replies:
-        key = reply.key if keys is None else keys.get(reply.key)
-        if key is None:
-            continue
+        key = reply.key
         if reply.failed:
             outcome, error = failures(tick, reply.tier)[reply.key]
             attempts.append(Attempt(tier=reply.tier, outcome=outcome.label, keys=str(key), error=error))  # type: ignore[arg-type]
@@ -348,7 +348,7 @@ def _left_of(tick: Tick, replies: Sequence[Reply], keys: Mapping[int, int] | Non
 
 
 def to_toml(scenario: Scenario) -> str:
-    """Write a scenario as TOML that `scenarios.tactics.scenario.load` reads back as the same scenario.
+    """Write a scenario as TOML that `sim.run.scenario_file.load` reads back as the same scenario.
 
     Raises:
         ScenarioError: it has no such form.

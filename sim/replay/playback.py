@@ -10,32 +10,33 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Any, Final
 
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.encodings import NAMED, encoding_of
-from ai.encodings.base import Encoding
 from ai.errors import ContractError, ParseError
-from ai.fallback import FallbackOrchestrator, drive
-from ai.plan import BatchPlans, Outcome, PlanBatch
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm.encodings.base import Encoding
+from ai.observation import ObservationBatch
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
-from scenarios.tactics.actions import recorded_registry
-from scenarios.tactics.equipment import Gear
-from scenarios.tactics.inputs import Input
-from scenarios.tactics.scenario import Scenario, tiers_of_teams
-from sim.engine.closing import Closing
-from sim.errors import ReplayError, Unsupported
+from ai.plans import BatchPlans, Outcome, PlanBatch
+from sim.engine.declaration import first_difference
+from sim.errors import ReplayError, ScenarioError, Unsupported
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
 from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
 from sim.replay.writer import ReplayWriter
+from sim.run.inputs import Input
+from sim.run.planning import groups_of_tiers
 from sim.run.planning_service import build_tiers
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
 
 NOTHING_RECORDED: Final = "the record has nothing for this agent"
@@ -70,7 +71,7 @@ class RecordedTier:
         self._failures = failures(record, self.name)
         self._encoding = _encoding(record, self.name)
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Read the recorded texts of the agents asked."""
         steps: list[tuple[EncodedStep, ...]] = []
         outcomes: list[Outcome] = []
@@ -116,10 +117,13 @@ class RecordedPlanning:
         stand_ins = {tier.name: tier for tier in self._recorded}
         tiers = [stand_ins.get(tier.name, tier) for tier in live]
         self._orchestrator = FallbackOrchestrator(
-            tiers, start=scenario.planning.start, only=tiers_of_teams(scenario), clock=_no_clock
+            tiers,
+            start=scenario.planning.start,
+            only=groups_of_tiers(scenario.planning, scenario.domain.group_names),
+            clock=_no_clock,
         )
         self._record: Tick | None = None
-        self.batch: SnapshotBatch | None = None
+        self.batch: ObservationBatch[Any] | None = None
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -132,7 +136,7 @@ class RecordedPlanning:
         for tier in self._recorded:
             tier.expect(record)
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Return the plans that the record and the rules give for the agents of the batch.
 
         Raises:
@@ -151,7 +155,7 @@ class RecordedPlanning:
         """Hold nothing, so give back nothing."""
 
 
-class Playback(Closing):
+class Playback(AbstractContextManager["Playback"]):
     """A recorded run, run again tick by tick. Use it as a context manager.
 
     Args:
@@ -161,6 +165,7 @@ class Playback(Closing):
     Attributes:
         header: the header that recording this run here and now would write.
         simulation: the run.
+        plugins: those that its scenario names, as the run uses them.
         timeline: the scenario's own inputs by tick; the record must have them.
         report: what the last tick reported, None before the first.
 
@@ -169,9 +174,9 @@ class Playback(Closing):
     """
 
     def __init__(self, header: Header, plugin_files: Sequence[Path] = ()) -> None:
-        scenario = Scenario.from_canonical(header.scenario, "the header's scenario")
-        self._recorded = header
-        self._plugins = load_plugins(scenario, files=plugin_files)
+        scenario = scenario_of(header, plugin_files)
+        self._recorded, self._scenario = header, scenario
+        self.plugins = load_plugins(scenario, files=plugin_files)
         self._amended = 0
         self.report: TickReport | None = None
         self._source, self.simulation = self._simulation(scenario)
@@ -188,15 +193,16 @@ class Playback(Closing):
             amendments=header.amendments,
         )
 
-    def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning, Simulation]:
-        header, plugins = self._recorded, self._plugins
-        registry = recorded_registry(header.registry.kinds, [kind for plugin in plugins for kind in plugin.kinds])
-        registry = registry.with_names(Gear(scenario).names)
-        source = RecordedPlanning(scenario, registry, [kind for plugin in plugins for kind in plugin.planners])
+    def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning | None, Simulation]:
+        header, plugins = self._recorded, self.plugins
+        registry = scenario.domain.registry([action for plugin in plugins for action in plugin.actions])
+        source = None
+        if registry is not None:
+            planners = [planner for plugin in plugins for planner in plugin.planners]
+            source = RecordedPlanning(scenario, registry, planners)
         return source, Simulation(
             scenario,
             seed=header.seed,
-            registry=registry,
             plugins=plugins,
             source=source,
             detail=header.detail,
@@ -211,7 +217,7 @@ class Playback(Closing):
             return
         state = self.simulation.snapshot()
         self.simulation.close()
-        self._source, self.simulation = self._simulation(scenario_at(self._recorded, state.tick))
+        self._source, self.simulation = self._simulation(scenario_at(self._recorded, state.tick, self._scenario))
         self.simulation.restore(state)
         self._amended = amended
 
@@ -222,54 +228,117 @@ class Playback(Closing):
             Exception: whatever the simulation raises.
         """
         self._amend()
-        self._source.expect(record)
+        if self._source is not None:
+            self._source.expect(record)
         for item in record.inputs:
-            self.simulation.inject(item)
+            self.simulation.inject(read_input(self._scenario, item, record.t))
         self.report = self.simulation.tick()
         return tick_of(self.report, self.header)
 
     @property
-    def batch(self) -> SnapshotBatch | None:
+    def batch(self) -> ObservationBatch[Any] | None:
         """What the agents knew that were planned in the last tick, None if there were none."""
-        return self._source.batch
+        return None if self._source is None else self._source.batch
 
     def close(self) -> None:
         """Give back the simulation."""
         self.simulation.close()
 
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
-def scenario_at(header: Header, tick: int) -> Scenario:
-    """Return the scenario that a run plans with in a tick: the header's, with the amendments up to then.
+
+def scenario_of(header: Header, files: Sequence[Path] = ()) -> Scenario:
+    """Return the scenario of a header; `files` are those of its domain and plug-ins.
+
+    Raises:
+        ScenarioError: it is not valid, or its domain is missing here.
+    """
+    return Scenario.from_canonical(header.scenario, "the header's scenario", files=files)
+
+
+def scenario_at(header: Header, tick: int, scenario: Scenario) -> Scenario:
+    """Return the scenario that a run plans with in a tick: its own, with the header's amendments up to then.
 
     Raises:
         ScenarioError: it is not valid.
     """
-    scenario = header.scenario
+    changed: dict[str, Any] = {}
     for each in header.amendments:
         if each.tick <= tick:
-            scenario = {**scenario, "planning": each.planning, "heuristics": each.heuristics}
-    return Scenario.from_canonical(scenario, "the header's scenario")
+            changed = {"planning": each.planning, "rules": each.rules}
+    return scenario.replaced(**changed) if changed else scenario
+
+
+def read_input(scenario: Scenario, data: dict[str, Any], tick: int) -> Input:
+    """Return a recorded input.
+
+    Raises:
+        Unsupported: the domain here takes no such input.
+    """
+    try:
+        return scenario.input_set.read(data)
+    except ScenarioError as error:
+        raise Unsupported(f"tick {tick}: {error}") from None
 
 
 def objection(header: Header, again: Header) -> str | None:
     """Say why nothing can be proven here about a run with this header, or None."""
     if header.minor > again.minor:
         return f"the format is of a newer minor version, {header.minor}, than is known here ({again.minor})"
-    if header.registry != again.registry:
-        before, now = header.registry.kinds, again.registry.kinds
+    before = [] if header.registry is None else header.registry.kinds
+    now = [] if again.registry is None else again.registry.kinds
+    if before != now:
         changed = [f"without {name}" for name in before if name not in now]
         changed += [f"with {name}" for name in now if name not in before]
-        return f"the action kinds here are not those of the recording: {', '.join(changed) or 'their shapes changed'}"
+        return f"the verbs here are not those of the recording: {', '.join(changed)}"
     for name in ("domain", "tiers", "components", "columns"):
         then, now = getattr(header, name), getattr(again, name)
         if then != now:
             return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
+    try:
+        world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    except (AttributeError, KeyError, TypeError):  # a header from outside can hold anything
+        world = "the declarations in the header have another form"
+    if world is not None:
+        return f"what runs here is declared otherwise than what was recorded: {world}"
+    for name in sorted(header.declarations.keys() | again.declarations.keys()):
+        difference = first_change(header.declarations.get(name), again.declarations.get(name), name)
+        if difference is not None:
+            return f"what runs here is declared otherwise than what was recorded: {difference}"
+    if header.registry != again.registry:
+        return "the verbs here are not those of the recording: which of them are offered, or the idle step, has changed"
     if header.domain == "exact" and header.env != again.env:
         changed = sorted(
             name for name in header.env.keys() | again.env.keys() if header.env.get(name) != again.env.get(name)
         )
         return f"the run is only exact in the environment of its recording; here {', '.join(changed)} differ"
     return None
+
+
+def first_change(then: Any, now: Any, path: str) -> str | None:
+    """Return the first place where two declarations differ, as words; None where they agree."""
+    if then == now:
+        return None
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key in [*then, *(key for key in now if key not in then)]:
+            if key not in now or key not in then:
+                return f"{path}.{key} is {'new' if key in now else 'gone'}"
+            found = first_change(then[key], now[key], f"{path}.{key}")
+            if found is not None:
+                return found
+        return f"{path} is in another order"
+    if isinstance(then, list) and isinstance(now, list):
+        gone = [each for each in then if each not in now]
+        new = [each for each in now if each not in then]
+        if gone or new:
+            return f"{path}: " + "; ".join(
+                [f"{each} is gone" for each in gone[:1]] + [f"{each} is new" for each in new[:1]]
+            )
+        return f"{path} is in another order"
+    return f"{path} is {now!r}, not {then!r}"
 
 
 def _difference(then: object, now: object) -> str:

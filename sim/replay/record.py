@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.plan import Attempts, BatchPlans, LlmUsage, Outcome
+from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome
 from sim.engine.digest import state_digest
 from sim.errors import ReplayError
 from sim.replay.format import (
@@ -40,6 +40,7 @@ from sim.replay.format import (
     plain,
     runs,
 )
+from sim.run.domain import inputs_of
 
 if TYPE_CHECKING:
     from sim.run.simulation import Simulation, TickReport
@@ -111,9 +112,11 @@ def header_of(
         detail=simulation.detail,
         domain=simulation.world.domain,
         env=environment(),
-        registry=RegistryStamp(
-            digest=simulation.registry.digest, kinds=[spec.name for spec in simulation.registry.specs]
-        ),
+        registry=None
+        if simulation.registry is None
+        else RegistryStamp(digest=simulation.registry.digest, kinds=[spec.name for spec in simulation.registry.specs]),
+        source=simulation.scenario.loaded.digest,
+        declarations=declarations_of(simulation),
         plugins=dict(simulation.plugins),
         tiers=list(simulation.tiers),
         llm=llm,
@@ -125,23 +128,52 @@ def header_of(
     )
 
 
+def declarations_of(simulation: Simulation) -> dict[str, Any]:
+    """Return what a run's world and planning are declared with, as plain data by part.
+
+    Two runs can only be compared where these are equal.
+    """
+    observation, registry = simulation.domain.observation, simulation.registry
+    return {
+        "world": simulation.world.declaration,
+        "observation": None if observation is None else observation.layout.declaration,
+        "actions": None if registry is None else registry.declaration,
+        "inputs": {each.kind: without_words(each.model_json_schema()) for each in inputs_of(simulation.domain)},
+        **simulation.domain.declarations(),
+    }
+
+
+def without_words(schema: Any) -> Any:
+    """Return a JSON schema without titles and descriptions: wording is never compared."""
+    if isinstance(schema, list):
+        return [without_words(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: without_words(part)
+        for name, part in schema.items()
+        if not (name in ("title", "description") and isinstance(part, str))
+    }
+
+
 def tick_of(report: TickReport, header: Header) -> Tick:
     """Return the record of one tick of a run with this header.
 
     Raises:
         ReplayError: the world's components or columns are not those of the header.
     """
+    inputs = plain(list(report.inputs))
     refused = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
     planning = _no_planning() if report.plans is None else planning_of(report.plans)
     heard = [
-        plain(list(report.inputs)),
+        inputs,
         plain(refused),
         *(plain(planning.get(name)) for name in _HEARD),
     ]
     # What is written here was made here; readers check it, so that it is not checked twice in every tick.
     return Tick.model_construct(
         t=report.tick,
-        inputs=list(report.inputs),
+        inputs=inputs,
         refused=refused,
         heard=digest(heard) if any(heard) else None,
         known=report.known,

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from sim.engine.state import WorldState
 from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.replay.format import END, Header, Tick
-from sim.replay.playback import objection, scenario_at
+from sim.replay.playback import objection, scenario_at, scenario_of
 from sim.replay.reader import Progress, Source, is_packed, open_source, scan, untold
 from sim.replay.record import Totals, header_of
 from sim.replay.seek import ReplayFile
@@ -74,7 +74,7 @@ def resume(
     header, past, state, offset, begin = _left_by(path, client, plugin_files)
     if ticks is not None and ticks > header.ticks:
         raise ReplayError(f"{path}: the run was planned for {header.ticks} ticks; `fork` goes on beyond them")
-    scenario = scenario_at(header, state.tick)
+    scenario = scenario_at(header, state.tick, scenario_of(header, plugin_files))
     plugins = load_plugins(scenario, files=plugin_files)
     with Simulation(
         scenario, seed=header.seed, plugins=plugins, client=client, model=model, detail=header.detail

@@ -271,7 +271,9 @@ class _Verification:
         changed = [
             name for name, then in self.header.plugins.items() if self._playback.header.plugins.get(name) != then
         ]
-        hint = "".join(f"; the plug-in {name!r} has changed since the recording" for name in changed)
+        if self.header.source != self._playback.header.source:
+            changed.insert(0, str(self.header.scenario["domain"]))
+        hint = "".join(f"; the code of {name!r} has changed since the recording" for name in changed)
         return _diverged(first, self._ticks, self.header, hint, self._playback.simulation.world.resources)
 
 

@@ -16,10 +16,11 @@ from typing import Annotated, Final, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scenarios.tactics.inputs import Input, TimedInput
-from scenarios.tactics.scenario import Scenario, input_from_line
 from sim.errors import ScenarioError
 from sim.messages import one_line
+from sim.run.input_lines import input_from_line
+from sim.run.inputs import Input, TimedInput
+from sim.run.scenario_file import Scenario
 
 LINE_BYTES_MAX: Final = 16 * 1024
 """Longest line of a stream, its newline left out."""
@@ -92,7 +93,6 @@ class Streamed:
         self._scenario = scenario
         self._refuse = refuse
         self._stopped = stopped
-        self._squads = {squad.name for team in scenario.teams for squad in team.squads}
         self._bytes = b""
         self._lines = 0
         self._is_over = False
@@ -149,7 +149,7 @@ class Streamed:
         except ValidationError:
             pass  # most lines are inputs, and what is wrong with a line is told as of one
         try:
-            return input_from_line(text, self._place, self._scenario, self._squads)
+            return input_from_line(text, self._place, self._scenario)
         except ScenarioError as error:
             self._refuse(str(error))
             return None

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from ai.clients.resilience import BreakerState
-from ai.plan import BatchPlans, LlmUsage
+from ai.plans import BatchPlans, LlmUsage
 
 
 class ModelTally:

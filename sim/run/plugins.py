@@ -1,42 +1,48 @@
-"""Plug-ins: verbs, components, systems and planners that a scenario brings along from a Python file or a package.
+"""Plug-ins: verbs, components, resources, systems, planners and metrics that a scenario adds to a domain.
 
 A scenario names its plug-ins in the list `plugins`: a file (`rules.py`, found beside the scenario's file) or the name
 of an installed one (entry point group `tickweave.plugins`, each a module). The module offers any of
 
-    KINDS        action kinds (`scenarios.tactics.actions.base.Action`)
-    COMPONENTS   components that every agent gets, at their default values (`sim.engine.columns.Component`)
-    SYSTEMS      systems (`sim.engine.world.System`); `after` names the system that each follows
+    ACTIONS      verbs (`sim.Action`)
+    COMPONENTS   components that every agent gets, at their default values (`sim.Component`)
+    RESOURCES    resources (`sim.Resource`)
+    SYSTEMS      systems (`sim.System`); `after` names the system that each follows; without it, the end of the tick
     PLANNERS     planner classes (`ai.planners.base.Planner`), for the scenario's list of tiers
+    METRICS      a dictionary of metrics by name: callables over the world
 
-Naming a file means running it: read a stranger's scenario before you run it. A replay never runs code by itself: it
-records each plug-in's name and digest, and whoever verifies it says where the file is.
+Naming a file means running it: read a stranger's scenario before you run it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
-import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
-from scenarios.tactics.actions.base import Action
-from scenarios.tactics.scenario import Scenario, read_text
 from sim.engine.columns import Component
-from sim.engine.world import System
+from sim.engine.system import System
 from sim.errors import ScenarioError
-from sim.messages import one_line, quoted, shown, suggestion
+from sim.messages import quoted, shown, suggestion
+from sim.run.actions import Action
+from sim.run.modules import load_file, load_installed
+
+if TYPE_CHECKING:
+    from sim.run.scenario_file import Scenario
 
 ENTRY_POINTS: Final = "tickweave.plugins"
 """Entry point group of installed plug-ins."""
-_OFFERS: Final = {"KINDS": Action, "COMPONENTS": Component, "SYSTEMS": System, "PLANNERS": object}
-_DIGEST_BYTES: Final = 8
+_OFFERS: Final = {
+    "ACTIONS": Action,
+    "COMPONENTS": Component,
+    "RESOURCES": object,
+    "SYSTEMS": System,
+    "PLANNERS": object,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +51,28 @@ class Plugin:
 
     name: str
     digest: str
-    kinds: tuple[type[Action], ...] = ()
+    actions: tuple[type[Action], ...] = ()
     components: tuple[type[Component], ...] = ()
+    resources: tuple[type[Any], ...] = ()
     systems: tuple[type[System], ...] = ()
     planners: tuple[type[Planner], ...] = ()
+    metrics: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
 
-def load_plugins(scenario: Scenario, folder: Path | None = None, files: Sequence[Path] = ()) -> tuple[Plugin, ...]:
+def load_plugins(scenario: Scenario, files: Sequence[Path] = ()) -> tuple[Plugin, ...]:
     """Return the plug-ins that a scenario names, in its order.
 
     Args:
-        scenario: its list `plugins` says which.
-        folder: where those are that are files: beside the scenario's own (`scenarios.tactics.scenario.folder_of`).
-        files: where single ones are instead (a replay's scenario has no folder).
+        scenario: its list `plugins` names them; files are in its folder.
+        files: files of plug-ins and domains, for a scenario that has no folder.
 
     Raises:
-        ScenarioError: one is not there; one sentence that says what to do.
-        ContractError: one cannot be imported, or offers something malformed; the message names its file.
+        ScenarioError: one is missing; one sentence that says what to do.
+        ContractError: one cannot be loaded, or offers something malformed; the message names its file.
     """
     given = {path.name: path for path in files}
-    unknown = sorted(set(given) - {Path(name).name for name in scenario.plugins})
+    names = {Path(name).name for name in (*scenario.plugins, scenario.head.domain)}
+    unknown = sorted(set(given) - names)
     if unknown:
         hint = f"it names {', '.join(scenario.plugins)}" if scenario.plugins else "it names none"
         raise ScenarioError(f"scenario {scenario.name!r} has no plug-in {quoted(unknown[0])}; {hint}")
@@ -74,35 +82,21 @@ def load_plugins(scenario: Scenario, folder: Path | None = None, files: Sequence
             found.append(_installed(name))
         elif Path(name).name in given:
             found.append(from_file(given[Path(name).name], name))
-        elif folder is not None:
-            found.append(from_file(folder / name, name))
+        elif scenario.folder is not None:
+            found.append(from_file(scenario.folder / name, name))
         else:
             raise ScenarioError(f"needs the plug-in {quoted(name)}; say where it is with --plugin {shown(name)}")
     return tuple(found)
 
 
 def from_file(path: Path, name: str | None = None) -> Plugin:
-    """Import a plug-in from a Python file; the same content is imported once.
+    """Load a plug-in from a Python file.
 
     Raises:
         ScenarioError: the file cannot be read.
-        ContractError: it cannot be imported, or offers something malformed.
+        ContractError: it cannot be loaded, or offers something malformed.
     """
-    source = read_text(path)
-    digest = _digest(source)
-    module_name = f"tickweave_plugin_{path.stem.replace('-', '_')}_{digest}"
-    module = sys.modules.get(module_name)
-    if module is None:
-        spec = importlib.util.spec_from_file_location(module_name, path)
-        if spec is None or spec.loader is None:
-            raise ScenarioError(f"{shown(str(path))}: is not a Python file; a plug-in's name ends in .py")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[module_name]
-            raise ContractError(one_line(f"plug-in {shown(str(path))} cannot be imported: {error!r}")) from error
+    module, digest = load_file(path, "plug-in")
     return _plugin(name or path.name, digest, module, shown(str(path)))
 
 
@@ -111,17 +105,12 @@ def _installed(name: str) -> Plugin:
     if name not in points:
         hint = suggestion(name, sorted(points), "installed plug-ins")
         raise ScenarioError(f"no plug-in {quoted(name)} is installed; {hint}; the name of a file ends in .py")
-    try:
-        module = points[name].load()
-    except Exception as error:
-        raise ContractError(one_line(f"plug-in {name} = {points[name].value} cannot be loaded: {error!r}")) from error
-    source = getattr(module, "__file__", None)
-    text = Path(source).read_text("utf-8") if source else name
-    return _plugin(name, _digest(text), module, points[name].value)
+    module, digest = load_installed(points[name], "plug-in")
+    return _plugin(name, digest, module, points[name].value)
 
 
 def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:
-    offered: dict[str, tuple[Any, ...]] = {}
+    offered: list[tuple[Any, ...]] = []
     for constant, base in _OFFERS.items():
         values = getattr(module, constant, ())
         if not isinstance(values, tuple):
@@ -129,14 +118,16 @@ def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:
         for value in values:
             if not (isinstance(value, type) and issubclass(value, base)):
                 raise ContractError(f"{where}: {constant} holds {value!r}, which is no subclass of {base.__name__}")
-        offered[constant] = values
-    if not any(offered.values()):
-        raise ContractError(f"{where}: offers nothing; define a tuple named {', '.join(_OFFERS)}")
-    return Plugin(name, digest, *offered.values())
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(), digest_size=_DIGEST_BYTES, person=b"tickweave-plug").hexdigest()
+        offered.append(values)
+    metrics = getattr(module, "METRICS", {})
+    if not isinstance(metrics, dict) or not all(
+        isinstance(key, str) and callable(each) for key, each in metrics.items()
+    ):
+        raise ContractError(f"{where}: METRICS must be a dictionary of callables by name")
+    if not any(offered) and not metrics:
+        raise ContractError(f"{where}: offers nothing; define a tuple named {', '.join(_OFFERS)}, or METRICS")
+    actions, components, resources, systems, planners = offered
+    return Plugin(name, digest, actions, components, resources, systems, planners, metrics)
 
 
 def check_plugins(scenario: Scenario, plugins: Iterable[Plugin]) -> None:
@@ -150,5 +141,5 @@ def check_plugins(scenario: Scenario, plugins: Iterable[Plugin]) -> None:
         named = ", ".join(scenario.plugins) or "none"
         raise ScenarioError(
             f"scenario {scenario.name!r} names the plug-ins {named} and was given {', '.join(given) or 'none'}; "
-            "pass plugins=load_plugins(scenario, folder)"
+            "pass plugins=load_plugins(scenario)"
         )

@@ -1,51 +1,53 @@
 """A run: builds a world from a scenario, ticks it, and reports every tick. No file I/O here.
 
-A tick: inputs -> perception -> planning -> flight -> execution -> combat -> upkeep -> objectives -> cleanup -> digest.
-The order is the visible tuple in `sim.run.schedule`. `TickReport` is everything a recorder needs.
+A tick runs the domain's systems in their order, then the digest. `TickReport` is everything a recorder needs.
 """
 
 from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ToolRegistry
-from ai.clients.base import LlmClient
-from ai.plan import BatchPlans
-from scenarios.tactics.actions import check_kinds, default_registry
-from scenarios.tactics.agent_view import agent_view
-from scenarios.tactics.director import Budgets
-from scenarios.tactics.equipment import Gear
-from scenarios.tactics.grid import Grid, Smoke, Terrain
-from scenarios.tactics.inputs import Input
-from scenarios.tactics.map_objects import Objects
-from scenarios.tactics.parameters import Parameters
-from scenarios.tactics.reinforcements import Reserves
-from scenarios.tactics.scenario import Scenario, place_things, terrain
-from scenarios.tactics.scoring import TeamStanding, decide, standings
-from scenarios.tactics.shared_knowledge import Lore
-from scenarios.tactics.spawning import new_world, objectives_of, populate, squads_of, texts_of
-from scenarios.tactics.terrain_edits import TerrainEdits
-from sim.engine.closing import Closing
+from ai.guard import Watch, foreign
+from ai.llm_types import LlmClient
+from ai.plans import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
 from sim.engine.rng import Rng, purpose_name
 from sim.engine.state import WorldState
 from sim.engine.state_diff import Change, changes
+from sim.engine.system import System
 from sim.errors import WorldError
-from sim.run.payloads import Payloads
+from sim.run.actions import reasons_of
+from sim.run.agent_view import agent_view
+from sim.run.checks import check_domain, checked_metric, checked_outcome
+from sim.run.context import PlanSource, Run
+from sim.run.domain import Domain, Metric
+from sim.run.inputs import Input
+from sim.run.plan_columns import PLANNING
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.plugins import Plugin, check_plugins
+from sim.run.scenario_file import Scenario
 from sim.run.schedule import schedule
-from sim.run.tick_context import Frame, PlanSource, Stage
+from sim.run.world import World
+from sim.space import Grid
 
 Detail = Literal["hash", "full"]
+FAULT_NOTE: Final = "tickweave: "
+"""How the note begins that says where in a run an exception was raised."""
+
+
+def guarded(system: System) -> AbstractContextManager[None] | None:
+    """Return the block that a system runs in: under the guard, unless it is one of ours."""
+    return Watch(f"system {system.name!r}") if foreign(type(system)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,26 @@ class PhaseDigest:
 class TickReport:
     """What happened in one tick.
 
-    `teams` is how every team stands after it. `inputs` came at its start, in this order; `refused` has the places of
-    those that had no effect, and the sentence that says why. `known` is the digest of what the planned agents knew;
-    `plans` is None when nobody planned. `draws` counts random draws by purpose, `events` tells watchers what happened
-    (`died`, `extracted`, with keys) and is not recorded.
-    `phases` and `changes` are filled at detail `full` only. `durations` are seconds by phase: measured, never recorded.
+    Attributes:
+        tick: its number.
+        digest: the state after it.
+        agents: entities alive after it.
+        outcome: how the run ended, None while it is open.
+        inputs: what came at its start, in order.
+        refused: index of each input that had no effect, and the sentence that says why.
+        known: the digest of what the planned agents knew; None when no agent was planned for.
+        plans: what planning came to; None when no agent was planned for.
+        draws: random draws by purpose.
+        events: what happened (`died`, with keys); not recorded.
+        phases: the state after each phase, at detail `full`.
+        changes: every changed value, at detail `full`.
+        durations: seconds by phase: measured, never recorded.
     """
 
     tick: int
     digest: StateDigest
     agents: int
     outcome: str | None
-    teams: tuple[TeamStanding, ...] = ()
     inputs: tuple[Input, ...] = ()
     refused: dict[int, str] = field(default_factory=dict)
     known: str | None = None
@@ -84,13 +94,12 @@ class TickReport:
     durations: dict[str, float] = field(default_factory=dict)
 
 
-class Simulation(Closing):
-    """One run of a scenario.
+class Simulation(AbstractContextManager["Simulation"]):
+    """One run of a scenario or of a domain.
 
     Args:
-        scenario: what to start from.
+        start: a scenario, or a domain with its settings.
         seed: replaces the scenario's seed.
-        registry: the action kinds (default: all that are discovered, and those of the plug-ins).
         plugins: those that the scenario names (`sim.run.plugins.load_plugins`).
         client: the language model; without one the model tiers are passed over.
         model: how the model is called: deadline, sizes, retries, limits.
@@ -98,32 +107,34 @@ class Simulation(Closing):
         detail: `full` also reports the state after every phase and every changed value.
         timeline: False leaves the scenario's timed inputs out (a replay injects the recorded ones).
         clock: seconds, for durations; they never reach the state.
-        order: creates the agents in another order; keys, and so everything else, stay the same.
+        order: spawns the entities of the start in another order; keys, and so everything else, stay the same.
 
     Attributes:
+        scenario: what is run.
+        domain: the domain with its settings.
         world: the world; between ticks `world.tick` is the number of the next tick.
-        registry: the action kinds.
+        run_context: the constants of the run that systems see.
+        registry: the verbs, None where no agent plans.
         plugins: digests of the plug-ins by name.
         tiers: names of the planning tiers, in order.
         outcome: how the run ended, None while it is open.
 
     Raises:
-        ScenarioError: agents do not fit, or a tier is unknown.
-        ContractError: an action kind cannot be executed.
+        ScenarioError: the start does not fit, or a tier is unknown.
+        ContractError: the domain has a defect; the message names the class.
 
-    >>> from scenarios.tactics.scenario import load
+    >>> from sim.run.scenario_file import load
     >>> with Simulation(load("skirmish"), seed=7) as simulation:
-    ...     reports = list(simulation.run(3))
+    ...     reports = list(simulation.reports(3))
     >>> [report.tick for report in reports]
     [0, 1, 2]
     """
 
     def __init__(
         self,
-        scenario: Scenario,
+        start: Scenario | Domain,
         *,
         seed: int | None = None,
-        registry: ToolRegistry | None = None,
         plugins: Sequence[Plugin] = (),
         client: LlmClient | None = None,
         model: ModelOptions | None = None,
@@ -133,18 +144,18 @@ class Simulation(Closing):
         clock: Callable[[], float] = time.perf_counter,
         order: NDArray[np.intp] | None = None,
     ) -> None:
-        self.scenario = scenario
+        self.scenario = scenario = start if isinstance(start, Scenario) else Scenario.of(start)
+        self.domain = domain = scenario.domain
+        check_domain(domain)
         self.seed = scenario.seed if seed is None else seed
         self.detail = detail
         check_plugins(scenario, plugins)
         self.plugins = {plugin.name: plugin.digest for plugin in plugins}
-        kinds = [kind for plugin in plugins for kind in plugin.kinds]
-        gear = Gear(scenario)
-        ground = terrain(scenario)
-        objects = Objects(place_things(scenario.map, ground == Terrain.WALL, self.seed), gear)
-        edits = TerrainEdits([team.terrain_edits for team in scenario.teams])
-        self.registry = (default_registry(kinds) if registry is None else registry).with_names(gear.names)
-        check_kinds(self.registry)
+        self.metrics_by_name: Mapping[str, Metric] = {
+            **domain.metrics,
+            **{name: metric for plugin in plugins for name, metric in plugin.metrics.items()},
+        }
+        self.registry = domain.registry([action for plugin in plugins for action in plugin.actions])
         self.outcome: str | None = None
         self._clock = clock
         self._injected: list[Input] = []
@@ -152,58 +163,51 @@ class Simulation(Closing):
         for timed in scenario.inputs if timeline else ():
             self._timeline[timed.tick].append(timed.input)
 
-        smoke, texts, squads = Smoke(), texts_of(scenario), squads_of(scenario)
-        objectives = objectives_of(scenario, squads)
-        budgets = Budgets({} if scenario.director is None else scenario.director.budget.model_dump())
-        parameters = Parameters(scenario)
-        grid = Grid(ground, smoke)
-        places = [(place.name, place.x, place.y) for place in scenario.map.places]
-        roles = [squad.role for squad in squads.values()]
+        systems = schedule(domain, [system for plugin in plugins for system in plugin.systems])
         planners = [planner for plugin in plugins for planner in plugin.planners]
-        planning: PlanSource = source or LivePlans(scenario, self.registry, client, clock, planners, model)
-        self.stage = Stage(
-            scenario=scenario,
+        planning = source
+        if planning is None and self.registry is not None:
+            planning = LivePlans(scenario, self.registry, client, clock, planners, model)
+        self.run_context = run = Run(
+            domain=domain,
+            seed=self.seed,
+            ticks=scenario.ticks,
+            ticks_per_second=scenario.ticks_per_second,
+            planning=scenario.planning,
             registry=self.registry,
-            grid=grid,
-            smoke=smoke,
             rng=Rng(self.seed),
-            lore=Lore(texts, places, scenario.ticks_per_second, gear, objects, roles),
-            squads=squads,
-            objectives=objectives,
-            budgets=budgets,
-            parameters=parameters,
-            payloads=Payloads(),
-            gear=gear,
-            objects=objects,
-            edits=edits,
+            reason_codes={reason: index + 1 for index, reason in enumerate(reasons_of(self.registry))},
             source=planning,
         )
-        self.tiers = planning.tiers
-        self.world = new_world(
-            scenario,
-            [component for plugin in plugins for component in plugin.components],
-            entity_view=agent_view(self.registry, self.stage.payloads),
+        run.spaces = domain.spaces(run)
+        self.tiers = () if planning is None else planning.tiers
+        components = (*domain.components, *(part for plugin in plugins for part in plugin.components))
+        if self.registry is not None:
+            components += tuple(part for part in PLANNING if part not in components)
+        options: dict[str, Any] = {}
+        if self.registry is not None:
+            options["entity_view"] = agent_view(self.registry, run.payloads)
+        resources = (*domain.resources, *(part for plugin in plugins for part in plugin.resources))
+        self.world = World(
+            components,
+            resources=resources,
+            tables=domain.tables,
+            sizes=sizes_of(run.spaces),
+            seed=self.seed,
+            name=scenario.name,
+            capacity=domain.agents or 64,
+            **options,
         )
-        reserves = Reserves(
-            [0 if team.reinforcements is None else team.reinforcements.count for team in scenario.teams]
-        )
-        for resource in (
-            grid,
-            reserves,
-            smoke,
-            texts,
-            objectives,
-            budgets,
-            parameters,
-            self.stage.payloads,
-            objects,
-            edits,
-        ):
-            self.world.add_resource(resource)
-        populate(self.world, scenario, squads, objectives, texts, self.seed, order)
-        systems = schedule([system for plugin in plugins for system in plugin.systems])
+        self.world.run = run
+        self.world.always = components[len(domain.components) :]
+        run.rng = self.world.rng
+        if self.registry is not None:
+            self.world.add_resource(run.payloads)
+        domain.setup(self.world, run)
+        self.world.flush()
+        if order is not None:
+            respawn(self.world, order)
         self.world.install([system() for system in systems])
-        self._standings: tuple[object, tuple[TeamStanding, ...]] | None = None
 
     def inject(self, item: Input) -> None:
         """Queue an input for the start of the next tick, after those of the timeline and those queued before it."""
@@ -219,9 +223,8 @@ class Simulation(Closing):
         if self.outcome is not None:
             raise WorldError(f"the run is over since tick {self.world.tick - 1}: {self.outcome}")
         before = self.world.snapshot()
-        tick = self.world.tick
-        inputs = (*self._timeline.get(tick, ()), *self._injected)
-        frame = Frame(self.stage, tick, inputs=inputs)
+        tick, run = self.world.tick, self.run_context
+        run.begin(tick, (*self._timeline.get(tick, ()), *self._injected))
         durations: dict[str, float] = {}
         phases: list[PhaseDigest] = []
         mark = self._clock()
@@ -235,52 +238,70 @@ class Simulation(Closing):
                 phases.append(PhaseDigest(phase, digest.root, dict(digest.components)))
             mark = self._clock()
 
+        current = ""
+
+        def around(system: System) -> AbstractContextManager[None] | None:
+            nonlocal current
+            current = system.name
+            return guarded(system)
+
         try:
-            self.world.process(frame, after)
+            self.world.process(run, after, around)
             digest = state_digest(self.world)
             durations["digest"] = self._clock() - mark
             changed = changes(before, self.world.snapshot()) if self.detail == "full" else ()
-        except BaseException:
+        except BaseException as error:
+            error.add_note(f"{FAULT_NOTE}tick {tick}, system {current!r}")
             self.world.restore(before)
             self.world.events.clear()
-            self.stage.rng.take_counts()
+            run.rng.take_counts()
             raise
         self._injected.clear()
         self.world.tick = tick + 1
-        self.outcome = self._decide()
+        self.outcome = checked_outcome(self.domain.outcome(self.world), self.domain)
         return TickReport(
             tick=tick,
             digest=digest,
             agents=self.world.n,
             outcome=self.outcome,
-            teams=self.standings(),
-            inputs=inputs,
-            refused=frame.refused,
-            known=None if frame.batch is None else frame.batch.digest(),
-            plans=frame.plans,
-            draws={purpose_name(code): count for code, count in self.stage.rng.take_counts().items()},
+            inputs=run.inputs,
+            refused=run.refused,
+            known=None if run.batch is None else run.batch.digest(),
+            plans=run.plans,
+            draws={purpose_name(code): count for code, count in run.rng.take_counts().items()},
             events=self.world.events.drain(),
             phases=tuple(phases),
             changes=changed,
             durations=durations,
         )
 
-    def standings(self) -> tuple[TeamStanding, ...]:
-        """Return how every team stands now: result, score, agents on the map, objectives."""
-        objectives = self.stage.objectives
-        seen = (self.world.version, self.world.restores, objectives.stamp, self.outcome)
-        if self._standings is None or self._standings[0] != seen:
-            decision = decide(self.scenario, self.world, objectives)
-            self._standings = seen, standings(self.scenario, self.world, objectives, decision)
-        return self._standings[1]
+    def reports(self, ticks: int | None = None) -> Iterator[TickReport]:
+        """Tick, and yield a report of each tick, until `ticks` whole ticks have been made in all, or the run is over.
 
-    def _decide(self) -> str | None:
-        return decide(self.scenario, self.world, self.stage.objectives).outcome
-
-    def run(self, ticks: int) -> Iterator[TickReport]:
-        """Tick until `ticks` whole ticks have been made in all, or the outcome is decided."""
-        while self.world.tick < ticks and self.outcome is None:
+        Without `ticks` the scenario's number counts.
+        """
+        limit = self.scenario.ticks if ticks is None else ticks
+        while self.world.tick < limit and self.outcome is None:
             yield self.tick()
+
+    def run(self, ticks: int | None = None) -> Self:
+        """Tick until `ticks` whole ticks have been made in all, or the run is over; return the simulation.
+
+        Without `ticks` the scenario's number counts.
+        """
+        for _ in self.reports(ticks):
+            pass
+        return self
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the domain's metrics now, by name: numbers, or arrays where a metric returns one."""
+        return {
+            name: checked_metric(name, metric(self.world), self.domain) for name, metric in self.metrics_by_name.items()
+        }
+
+    def scores(self) -> dict[str, float]:
+        """Return the domain's scores now, by name."""
+        return dict(self.domain.scores(self.world))
 
     def snapshot(self) -> WorldState:
         """Return all state between two ticks; queued inputs are not state."""
@@ -289,11 +310,48 @@ class Simulation(Closing):
     def restore(self, state: WorldState) -> None:
         """Go to a state of this scenario, taken here or in another simulation of it."""
         self.world.restore(state)
-        self.outcome = self._decide()
+        self.outcome = self.domain.outcome(self.world)
 
     def close(self) -> None:
         """Give back the plan source and the world's context."""
         try:
-            self.stage.source.close()
+            if self.run_context.source is not None:
+                self.run_context.source.close()
         finally:
             self.world.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def sizes_of(spaces: Mapping[str, Any]) -> dict[str, int]:
+    """Return the sizes that `per` may name: each space by its name, and the cells of the only grid as `cell`."""
+    sizes = {name: int(space.size) for name, space in spaces.items() if hasattr(space, "size")}
+    grids = [space for space in spaces.values() if isinstance(space, Grid)]
+    if len(grids) == 1:
+        sizes["cell"] = grids[0].size
+    return sizes
+
+
+def respawn(world: World, order: NDArray[np.intp]) -> None:
+    """Bring a world's entities into being again, in another order and under the same keys.
+
+    Args:
+        world: a world before its first tick; its state is the same afterwards.
+        order: a permutation of its rows.
+
+    Raises:
+        WorldError: the rows are not in key order afterwards.
+    """
+    state = world.snapshot()
+    world.kill(slice(None))
+    world.flush()
+    # A key is given once: going back to before the first birth makes the keys new again.
+    world.restore(replace(world.snapshot(), next_key=0))
+    for key in state.keys[order].tolist():
+        world.spawn({}, keys=[key])
+    world.flush()
+    world.check()  # a restore would hide rows in the order of birth
+    world.restore(state)

@@ -11,20 +11,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ai.strategies import plans, steps
     from ai.testing import check_client, check_planner
-    from sim.testing.actions import check_action
-    from sim.testing.arenas import inputs, scenarios
     from sim.testing.determinism import assert_deterministic, check_scenario
     from sim.testing.machine import WorldMachine
-    from sim.testing.planning import batches, plans, snapshots, steps
     from sim.testing.replies import fault_scripts, faults, hostile_replies
     from sim.testing.systems import check_system
 
 __all__ = [
     "WorldMachine",
     "assert_deterministic",
-    "batches",
-    "check_action",
     "check_client",
     "check_planner",
     "check_scenario",
@@ -32,21 +28,16 @@ __all__ = [
     "fault_scripts",
     "faults",
     "hostile_replies",
-    "inputs",
     "plans",
-    "scenarios",
-    "snapshots",
     "steps",
 ]
 
 _PLACES: Final = {
     "ai.testing": ("check_client", "check_planner"),
-    "sim.testing.actions": ("check_action",),
-    "sim.testing.arenas": ("inputs", "scenarios"),
     "sim.testing.determinism": ("assert_deterministic", "check_scenario"),
     "sim.testing.machine": ("WorldMachine",),
-    "sim.testing.planning": ("batches", "plans", "snapshots", "steps"),
     "sim.testing.replies": ("fault_scripts", "faults", "hostile_replies"),
+    "ai.strategies": ("plans", "steps"),
     "sim.testing.systems": ("check_system",),
 }
 _MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}

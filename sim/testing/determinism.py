@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
-from ai.clients.base import LlmClient
+from ai.llm_types import LlmClient
 from ai.planners.emergency import Emergency
-from scenarios.tactics.components import Position
-from scenarios.tactics.scenario import Scenario, folder_of, load
 from sim.messages import suggestion
 from sim.run.plugins import Plugin, load_plugins
+from sim.run.scenario_file import Scenario, load
 from sim.run.simulation import Simulation
 from sim.testing.checks import CHECKS, Case, Check, examine
 
@@ -65,7 +62,7 @@ def check_scenario(
     case = case_of(scenario, ticks=ticks, seed=seed, plugins=plugins)
     with Simulation(case.scenario, seed=seed, plugins=case.plugins) as simulation:
         name = case.scenario.name
-        for report in simulation.run(ticks):
+        for report in simulation.reports(ticks):
             where = f"scenario {name!r}, tick {report.tick}"
             for place, reason in report.refused.items():
                 raise AssertionError(f"{where}: input {report.inputs[place]!r} has no effect: {reason}")
@@ -73,17 +70,11 @@ def check_scenario(
             if lost and simulation.tiers != (Emergency.name,):
                 above = ", ".join(tier for tier in simulation.tiers if tier != Emergency.name)
                 raise AssertionError(f"{where}: {lost} agents got no legal plan from {above}")
-            _check_places(simulation, where)
-
-
-def _check_places(simulation: Simulation, where: str) -> None:
-    world, grid = simulation.world, simulation.stage.grid
-    world.check()
-    cells = grid.cell(world[Position].x, world[Position].y)
-    if grid.wall[cells].any():
-        raise AssertionError(f"{where}: agent {world.keys[grid.wall[cells]][0]} stands in a wall")
-    if len(np.unique(cells)) < len(cells):
-        raise AssertionError(f"{where}: two agents stand on one cell")
+            simulation.world.check()
+            try:
+                simulation.domain.invariants(simulation.world)
+            except AssertionError as error:
+                raise AssertionError(f"{where}: {error}") from None
 
 
 def case_of(
@@ -96,9 +87,9 @@ def case_of(
 ) -> Case:
     """Return what the checks of `sim.testing.checks` run, from a scenario or what names one."""
     if isinstance(scenario, Scenario):
-        return Case(scenario, ticks, seed, plugins, None, client)
-    loaded, folder = load(scenario), folder_of(scenario)
-    return Case(loaded, ticks, seed, load_plugins(loaded, folder), folder, client)
+        return Case(scenario, ticks, seed, plugins, client)
+    loaded = load(scenario)
+    return Case(loaded, ticks, seed, load_plugins(loaded), client)
 
 
 def named(names: Sequence[str]) -> tuple[Check, ...]:

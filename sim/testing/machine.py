@@ -3,50 +3,70 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from numpy.typing import NDArray
 
-from sim.engine.columns import ColumnSpec, Component, limits, schema_of
+from sim.engine.codec import decode_state, encode_state
+from sim.engine.columns import ColumnSpec, Component, Schema, schema_of
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.resources import DeclaredResource, Resource, rows_max_of
+from sim.engine.system import System
+from sim.engine.values import codes_of, limits, step
+from sim.engine.world import World
 
 Values = dict[str, Any]
-"""Values of one component of one entity, by column."""
+"""Values of one component of one entity, or of one resource, by column."""
 Model = dict[int, dict[str, Values | None]]
 """What a world should hold: by key and component, None where an entity does not have it."""
+Contents = dict[str, Values]
+"""What a world's declared resources should hold, by name; of one with rows, a list of values for each column."""
 
 MAGNITUDE_MAX: Final = 100
 """Largest value that is drawn for a column, up or down."""
 SLOTS: Final = (0, 1)
 """The two worlds."""
+WORDS: Final = ("bread", "rain", "dear \u00e9t\u00e9", "x")
+"""Texts that are drawn."""
+FLOATS: Final = (0.0, -0.0, 1.5, -2.0, float("inf"), float("nan"))
+"""Floats that are drawn."""
 
 
-def values(component: type[Component]) -> st.SearchStrategy[Values]:
-    """Draw values for one entity's columns: small ones, and zeros beyond the entries that are in use."""
-    specs = schema_of(component).columns
+def values(schema: Schema) -> st.SearchStrategy[Values]:
+    """Draw values for one entity's columns, as `spawn` takes them: small ones, and zeros beyond the entries in use."""
+    specs = schema.columns
     drawn = st.fixed_dictionaries({spec.name: _of(spec, specs) for spec in specs})
     return drawn.map(lambda found: _tidy(found, specs))
 
 
-def _of(spec: ColumnSpec, specs: tuple[ColumnSpec, ...]) -> st.SearchStrategy[Any]:
+def _of(spec: ColumnSpec, specs: Sequence[ColumnSpec]) -> st.SearchStrategy[Any]:
     counted = [other.shape[0] for other in specs if other.used_by == spec.name]
-    if spec.dtype.kind == "b":
-        drawn: st.SearchStrategy[Any] = st.booleans()
-    elif counted:
-        drawn = st.integers(0, min(counted))
+    if spec.kind == "texts":
+        return st.lists(st.sampled_from(WORDS), max_size=spec.shape[0]).map(tuple)
+    if spec.kind == "text":
+        return st.sampled_from(("", *WORDS))
+    if spec.enum is not None:
+        drawn: st.SearchStrategy[Any] = st.sampled_from(list(spec.enum))
+    elif spec.dtype.kind == "b":
+        drawn = st.booleans()
+    elif spec.dtype.kind == "f":
+        drawn = st.sampled_from(FLOATS)
     else:
         low, high = limits(spec.dtype)
-        drawn = st.integers(max(low, -MAGNITUDE_MAX), min(high, MAGNITUDE_MAX))
+        low, high = max(low, -MAGNITUDE_MAX), min(high, MAGNITUDE_MAX)
+        drawn = st.integers(0, min(counted)) if counted else st.integers(low, high)
+        if spec.kind == "fixed":
+            drawn = drawn.map(lambda steps: steps / spec.scale)
     for size in reversed(spec.shape):
         drawn = st.lists(drawn, min_size=size, max_size=size)
     return drawn
 
 
-def _tidy(found: Values, specs: tuple[ColumnSpec, ...]) -> Values:
+def _tidy(found: Values, specs: Sequence[ColumnSpec]) -> Values:
     for spec in specs:
         if spec.used_by is not None:
             entries = np.array(found[spec.name], spec.dtype)
@@ -55,15 +75,50 @@ def _tidy(found: Values, specs: tuple[ColumnSpec, ...]) -> Values:
     return found
 
 
-def _defaults(component: type[Component]) -> Values:
-    return {spec.name: np.full(spec.shape, spec.default, spec.dtype).tolist() for spec in schema_of(component).columns}
+def _kept(spec: ColumnSpec, given: Any) -> Any:
+    """Return what a column makes of a value that it is given, as `_read` reads it."""
+    if isinstance(given, list):
+        return [_kept(spec, each) for each in given]
+    if spec.enum is not None:
+        return codes_of(spec.enum)[given]
+    if spec.kind == "fixed":
+        return step(given, spec.scale)
+    if spec.dtype.kind == "f":
+        return "nan" if given != given else given + 0.0
+    return given
+
+
+def _read(world: World, spec: ColumnSpec, numbers: NDArray[Any]) -> Any:
+    """Read one entity's value, or one of a resource, in a form that can be compared."""
+    if spec.kind == "texts":
+        return tuple(world.texts.text(number) for number in numbers.tolist() if number)
+    if spec.kind == "text":
+        return world.texts.text(int(numbers))
+    if spec.dtype.kind == "f":
+        # Both zeros are one, and so are all values that are not a number.
+        return _kept(spec, numbers.tolist()) if numbers.ndim else _kept(spec, numbers.item())
+    return numbers.tolist()
+
+
+def _defaults(schema: Schema) -> Values:
+    nothing = {"texts": (), "text": ""}
+    return {
+        spec.name: nothing[spec.kind] if spec.is_text else np.full(spec.shape, spec.default).tolist()
+        for spec in schema.columns
+    }
 
 
 PICKS: Final = st.integers(0, 30)
 """Which of the living, from the lowest key on, around and around."""
 CONTENTS: Final = st.runner().flatmap(lambda machine: machine.contents())
 WHICH: Final = st.runner().flatmap(lambda machine: st.sampled_from(machine.components))
-GIVEN: Final = WHICH.flatmap(lambda component: st.tuples(st.just(component), values(component)))
+GIVEN: Final = st.runner().flatmap(
+    lambda machine: st.sampled_from(machine.components).flatmap(
+        lambda component: st.tuples(st.just(component), values(machine.schema(component)))
+    )
+)
+PLACE: Final = st.runner().flatmap(lambda machine: machine.places())
+ROWS: Final = st.runner().flatmap(lambda machine: machine.rows())
 
 
 class WorldMachine(RuleBasedStateMachine):
@@ -76,6 +131,9 @@ class WorldMachine(RuleBasedStateMachine):
 
     Attributes:
         components: what the worlds declare; at least one.
+        resources: the resources they declare.
+        tables: names by table, for columns with `per`.
+        sizes: other sizes that `per` may name.
         systems: what a tick runs, in this order.
         worlds: the two worlds; `world` is the one that commands go to.
         models: what each should hold; `model` is the current one's.
@@ -90,15 +148,31 @@ class WorldMachine(RuleBasedStateMachine):
     """
 
     components: ClassVar[tuple[type[Component], ...]] = ()
+    resources: ClassVar[tuple[type[Resource], ...]] = ()
+    tables: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    sizes: ClassVar[Mapping[str, int]] = {}
     systems: ClassVar[tuple[type[System], ...]] = ()
 
     def __init__(self) -> None:
         super().__init__()
-        self.worlds = [self._equipped(World(self.components, capacity=1, debug=True)) for _ in SLOTS]
+        self.worlds = [
+            self._equipped(
+                World(
+                    self.components,
+                    resources=self.resources,
+                    tables=self.tables,
+                    sizes=self.sizes,
+                    capacity=1,
+                    debug=True,
+                )
+            )
+            for _ in SLOTS
+        ]
         self.models: list[Model] = [{} for _ in SLOTS]
+        self.held: list[Contents] = [self._held(place) for place in SLOTS]
         self.next_keys = [0 for _ in SLOTS]
         self.queued: list[list[tuple[Any, ...]]] = [[] for _ in SLOTS]
-        self.saved: list[tuple[Any, Model] | None] = [None for _ in SLOTS]
+        self.saved: list[tuple[Any, Model, Contents] | None] = [None for _ in SLOTS]
         self.at = 0
 
     def teardown(self) -> None:
@@ -120,7 +194,34 @@ class WorldMachine(RuleBasedStateMachine):
 
     def contents(self) -> st.SearchStrategy[dict[type[Component], Values | None]]:
         """Draw what a newborn has: values by component, an empty dictionary for defaults, None for not at all."""
-        return st.fixed_dictionaries({each: st.just({}) | values(each) | st.none() for each in self.components})
+        return st.fixed_dictionaries(
+            {each: st.just({}) | values(self.schema(each)) | st.none() for each in self.components}
+        )
+
+    def schema(self, declared: type[Any]) -> Schema:
+        """Return what a component or resource declares, in these worlds."""
+        return schema_of(declared).resolved(
+            {**self.sizes, **{table: len(names) for table, names in self.tables.items()}}
+        )
+
+    def places(self) -> st.SearchStrategy[tuple[type[Resource], ColumnSpec, Any]]:
+        """Draw a resource without rows, one of its columns, and a value for the whole column."""
+        found = [
+            st.tuples(st.just(kind), st.just(spec), _of(spec, ()))
+            for kind in self.resources
+            if rows_max_of(kind) is None
+            for spec in self.schema(kind).columns
+        ]
+        return st.one_of(found)
+
+    def rows(self) -> st.SearchStrategy[tuple[type[Resource], list[Values]]]:
+        """Draw a resource with rows, and a row or two for it."""
+        found = [
+            st.tuples(st.just(kind), st.lists(values(self.schema(kind)), min_size=1, max_size=2))
+            for kind in self.resources
+            if rows_max_of(kind) is not None
+        ]
+        return st.one_of(found)
 
     def frame(self) -> Any:
         """Return what the systems of a tick are handed."""
@@ -154,11 +255,12 @@ class WorldMachine(RuleBasedStateMachine):
         """Go on with the other world."""
         self.at = to
 
-    @rule(count=st.integers(1, 3), issuer=st.integers(0, 2), contents=CONTENTS)
-    def spawn(self, count: int, issuer: int, contents: Mapping[type[Component], Values | None]) -> None:
-        """Let entities be born."""
+    @rule(count=st.integers(1, 3), parent=st.none() | PICKS, contents=CONTENTS)
+    def spawn(self, count: int, parent: int | None, contents: Mapping[type[Component], Values | None]) -> None:
+        """Let entities be born, of a living one or of nobody."""
         has = {component: given for component, given in contents.items() if given is not None}
-        self.world.spawn(has, count, issuer=issuer, components=list(has))
+        issuer = self.key_at(parent) if parent is not None and self.model else -1
+        self.world.spawn(has, count, like=None if issuer < 0 else self.world.row_of(issuer))
         self.queue("spawn", issuer, [None] * count, has)
 
     @precondition(lambda self: self.model)
@@ -195,7 +297,58 @@ class WorldMachine(RuleBasedStateMachine):
             return
         for name, value in found.items():
             setattr(self.world.entity(key)[component], name, value)
-        self.model[key][component.__name__] = dict(found)
+        self.model[key][component.__name__] = self._as_kept(component, found)
+
+    @precondition(lambda self: self.model)
+    @rule(picks=st.lists(st.tuples(PICKS, st.sampled_from(WORDS)), min_size=1, max_size=4))
+    def remember(self, picks: list[tuple[int, str]]) -> None:
+        """Add texts to the memories of some, perhaps several to one, in every column of texts."""
+        keyed = [(self.key_at(pick), text) for pick, text in picks]
+        for component in self.components:
+            has = [(key, text) for key, text in keyed if self.model[key][component.__name__] is not None]
+            for spec in self.schema(component).columns:
+                if spec.kind != "texts" or not has:
+                    continue
+                places = [self.world.texts.intern(text) for _, text in has]
+                column = getattr(self.world[component], spec.name)
+                self.world.remember(column, self.world.rows_of([key for key, _ in has]), places)
+                for key, text in has:
+                    parts = self.model[key][component.__name__]
+                    assert parts is not None
+                    parts[spec.name] = (*parts[spec.name], text)[-spec.shape[0] :]
+
+    @precondition(lambda self: any(rows_max_of(kind) is None for kind in self.resources))
+    @rule(place=PLACE)
+    def fill(self, place: tuple[type[Resource], ColumnSpec, Any]) -> None:
+        """Write a column of a resource."""
+        kind, spec, value = place
+        store = next(each for each in self._declared(self.at, kind).stores if each.spec.name == spec.name)
+        array = getattr(self.world[kind], spec.name)
+        array[...] = store.fitted(value)
+        self.held[self.at][kind.__name__][spec.name] = _kept(spec, value)
+
+    @precondition(lambda self: any(rows_max_of(kind) is not None for kind in self.resources))
+    @rule(rows=ROWS)
+    def add_rows(self, rows: tuple[type[Resource], list[Values]]) -> None:
+        """Add rows to a resource, one after the other, unless it is full."""
+        kind, found = rows
+        for given in found:
+            if self.world[kind].count == rows_max_of(kind):
+                return
+            self.world[kind].add(**given)
+            for spec in self.schema(kind).columns:
+                self.held[self.at][kind.__name__][spec.name].append(_kept(spec, given[spec.name]))
+
+    @precondition(lambda self: any(rows_max_of(kind) is not None for kind in self.resources))
+    @rule(rows=ROWS, pick=PICKS)
+    def remove_row(self, rows: tuple[type[Resource], list[Values]], pick: int) -> None:
+        """Remove a row of a resource, if there is one."""
+        kind, _ = rows
+        if self.world[kind].count:
+            row = pick % self.world[kind].count
+            self.world[kind].remove(row)
+            for column in self.held[self.at][kind.__name__].values():
+                del column[row]
 
     @rule()
     def flush(self) -> None:
@@ -203,7 +356,7 @@ class WorldMachine(RuleBasedStateMachine):
         self.world.flush()
         queued, self.queued[self.at] = self.queued[self.at], []
         for _, key, component, found in [command for command in queued if command[0] == "member"]:
-            self.model[key][component.__name__] = None if found is None else dict(found)
+            self.model[key][component.__name__] = None if found is None else self._as_kept(component, found)
         for _, key in [command for command in queued if command[0] == "kill"]:
             self.model.pop(key, None)
         births = sorted((command for command in queued if command[0] == "spawn"), key=lambda command: int(command[1]))
@@ -214,7 +367,7 @@ class WorldMachine(RuleBasedStateMachine):
                 if key is None:
                     key, following = following, following + 1
                 self.model[key] = {
-                    component.__name__: {**_defaults(component), **has[component]} if component in has else None
+                    component.__name__: self._as_kept(component, has[component]) if component in has else None
                     for component in self.components
                 }
         self.next_keys[self.at] = following
@@ -236,13 +389,17 @@ class WorldMachine(RuleBasedStateMachine):
             twin.close()
         expected = self.after_tick(copy.deepcopy(self.model)) if self.systems else self.model
         self.models[self.at] = self._seen() if expected is None else expected
+        self.held[self.at] = self._held(self.at)
         self.next_keys[self.at] = self.world.next_key
 
     @precondition(lambda self: not self.queued[self.at])
     @rule()
     def snapshot(self) -> None:
         """Keep the state."""
-        self.saved[self.at] = self.world.snapshot(), copy.deepcopy(self.model)
+        state = self.world.snapshot()
+        for world in self.worlds:
+            assert decode_state(encode_state(state), world) == state, "a state is another one after it was written"
+        self.saved[self.at] = state, copy.deepcopy(self.model), copy.deepcopy(self.held[self.at])
 
     @precondition(lambda self: any(self.saved))
     @rule(source=st.sampled_from(SLOTS))
@@ -251,10 +408,11 @@ class WorldMachine(RuleBasedStateMachine):
         kept = self.saved[source]
         if kept is None:
             return
-        state, model = kept
+        state, model, held = kept
         self.world.restore(state)
         assert self.world.snapshot() == state, "a snapshot of a restored world is another one"
         self.models[self.at], self.next_keys[self.at] = copy.deepcopy(model), state.next_key
+        self.held[self.at] = copy.deepcopy(held)
         self.queued[self.at].clear()
 
     @precondition(lambda self: not self.queued[self.at])
@@ -275,13 +433,48 @@ class WorldMachine(RuleBasedStateMachine):
             world.check()
             assert world.next_key == self.next_keys[place]
             assert self._seen(place) == model
+            assert self._held(place) == self.held[place]
 
     @invariant()
     def equal_states_have_equal_roots(self) -> None:
         """Two worlds have one digest if they hold the same, and only then."""
         one, two = self.worlds
-        alike = self.models[0] == self.models[1] and self.next_keys[0] == self.next_keys[1] and one.tick == two.tick
+        alike = (
+            self.models[0] == self.models[1]
+            and self.held[0] == self.held[1]
+            and self.next_keys[0] == self.next_keys[1]
+            and one.tick == two.tick
+        )
         assert (state_digest(one) == state_digest(two)) == alike
+        if not any(self.queued):
+            assert (one.snapshot() == two.snapshot()) == alike
+            assert (encode_state(one.snapshot()) == encode_state(two.snapshot())) == alike
+
+    def _as_kept(self, component: type[Component], given: Values) -> Values:
+        """Return what an entity holds that was given these values and defaults for the rest."""
+        schema = self.schema(component)
+        kept = {spec.name: _kept(spec, given[spec.name]) for spec in schema.columns if spec.name in given}
+        return {**_defaults(schema), **kept}
+
+    def _declared(self, place: int, kind: type[Resource]) -> DeclaredResource:
+        resource = self.worlds[place].resources[kind.__name__]
+        assert isinstance(resource, DeclaredResource)
+        return resource
+
+    def _held(self, place: int) -> Contents:
+        """Read a world's declared resources."""
+        world = self.worlds[place]
+        held: Contents = {}
+        for kind in self.resources:
+            held[kind.__name__] = {}
+            for spec in self.schema(kind).columns:
+                array = getattr(world[kind], spec.name)
+                if rows_max_of(kind) is None:
+                    held[kind.__name__][spec.name] = _read(world, spec, array)
+                else:
+                    rows = [_read(world, spec, array[..., row]) for row in range(world[kind].count)]
+                    held[kind.__name__][spec.name] = rows
+        return held
 
     def _seen(self, place: int | None = None) -> Model:
         """Read a world into a dictionary; who does not have a component must have zeros in its columns."""
@@ -289,10 +482,11 @@ class WorldMachine(RuleBasedStateMachine):
         seen: Model = {key: {} for key in world.keys.tolist()}
         for component in self.components:
             has, columns = world.has(component), world[component]
-            listed = {spec.name: getattr(columns, spec.name) for spec in schema_of(component).columns}
+            specs = self.schema(component).columns
             for row, key in enumerate(seen):
-                found = {name: column[..., row].tolist() for name, column in listed.items()}
+                found = {spec.name: getattr(columns, spec.name)[..., row] for spec in specs}
                 if not has[row]:
                     assert not any(np.any(value) for value in found.values())
-                seen[key][component.__name__] = found if has[row] else None
+                read = {spec.name: _read(world, spec, found[spec.name]) for spec in specs}
+                seen[key][component.__name__] = read if has[row] else None
         return seen

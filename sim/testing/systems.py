@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 
-from scenarios.tactics.scenario import Scenario, load
 from sim.engine.columns import Component
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.resources import Resource
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import Scenario, load
 from sim.testing.checks import Case
 from sim.testing.determinism import TICKS, assert_passes, named
 
@@ -18,7 +20,7 @@ CHECKS: Final = ("guard", "rerun", "restore", "spawning", "bystanders")
 """Checks of `sim.testing.checks` that concern a system by itself."""
 NAME: Final = "checked"
 """What the plug-in is called that holds the system."""
-C = TypeVar("C", bound=Component)
+D = TypeVar("D", bound="Component | Resource")
 
 
 def check_system(
@@ -29,7 +31,7 @@ def check_system(
     scenario: Scenario | None = None,
     ticks: int = TICKS,
 ) -> None:
-    """Check that a system keeps the rules of `sim.engine.world.System`.
+    """Check that a system keeps the rules of `sim.engine.system.System`.
 
     It does the same again in a second run, from a snapshot in a fresh simulation at every tick, with agents created in
     another order and with agents beside them that nobody meets; it passes the guard; and it reads and writes only the
@@ -46,7 +48,7 @@ def check_system(
         AssertionError: a rule is broken: the first difference and where to look, or the component.
     """
     plain = load("skirmish") if scenario is None else scenario
-    scenario = plain.model_copy(update={"plugins": (*plain.plugins, NAME)})
+    scenario = plain.replaced(plugins=[*plain.plugins, NAME])
     own = Plugin(NAME, "", components=tuple(components), systems=(system,))
     who = f"system {system.name!r}"
     assert_passes(Case(scenario, ticks, plugins=(*plugins, own)), named(CHECKS), who)
@@ -90,31 +92,39 @@ def _noted(world: World, system: type[System]) -> Iterator[set[str]]:
     asked_for: set[str] = set()
 
     class Noting(World):
-        def __getitem__(self, component: type[C]) -> C:
+        def __getitem__(self, component: type[D]) -> D:
             asked_for.add(component.__name__)
             return super().__getitem__(component)
 
-        def query(self, *components: type[Component]) -> Any:
+        def rows(self, *components: type[Component]) -> Any:
             asked_for.update(component.__name__ for component in components)
-            return super().query(*components)
+            return super().rows(*components)
+
+        def agents(self, *components: type[Component]) -> Any:
+            asked_for.update(component.__name__ for component in components)
+            return super().agents(*components)
 
         def has(self, component: type[Component]) -> Any:
             asked_for.add(component.__name__)
             return super().has(component)
 
-        def cell(self, key: int, component: type[Component], name: str) -> Any:
+    class NotingView(world.entity_view):  # type: ignore[name-defined, misc]  # the class is known when this runs
+        __slots__ = ()
+
+        def __getitem__(self, component: type[Any]) -> Any:
             asked_for.add(component.__name__)
-            return super().cell(key, component, name)
+            return super().__getitem__(component)
 
     (installed,) = (each for each in world.systems if type(each) is system)
     process: Callable[[World, Any], None] = installed.process
 
     def noting(world: World, frame: Any) -> None:
-        plain, world.__class__ = world.__class__, Noting
+        plain, view = world.__class__, world.entity_view
+        world.__class__, world.entity_view = Noting, NotingView
         try:
             process(world, frame)
         finally:
-            world.__class__ = plain
+            world.__class__, world.entity_view = plain, view
 
     # On the object, so that the system stays what it is for the guard.
     vars(installed)["process"] = noting

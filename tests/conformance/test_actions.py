@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 from ai.actions import CellX, CellY, EnemyId
 from ai.errors import ContractError
 from scenarios.tactics.actions import discover
-from scenarios.tactics.actions.base import Action, Args, Codes, Refused, Rows, Turn, Walk
+from scenarios.tactics.actions.base import (
+    Action,
+    Refused,
+    Turn,
+    Walk,
+)
 from scenarios.tactics.components import Ammo, Inventory, Morale, Position, Stamina
 from scenarios.tactics.grid import Cells, Terrain
+from scenarios.tactics.testing.actions import check_action
 from sim.engine.rng import Purpose
-from sim.testing import check_action
+from sim.engine.world import World
+from sim.run.actions import Args, Codes, Rows
 
 clock = count()
 
@@ -60,7 +67,7 @@ def test_what_a_kind_needs_can_be_brought_in() -> None:
             dark = turn.grid.terrain[0, 0] == Terrain.COVER
             return super().refusals(turn, rows, args) if dark else np.full(len(rows), Refused.NO_COVER, np.int8)
 
-    check_action(Dusk, prepare=lambda arena: arena.stage.grid.set_cells(0, 0, 1, 1, Terrain.COVER))
+    check_action(Dusk, prepare=lambda arena: arena.run_context.game.grid.set_cells(0, 0, 1, 1, Terrain.COVER))
     with pytest.raises(AssertionError, match="was refused to everyone in 8 arenas"):
         check_action(Dusk)
 
@@ -186,7 +193,7 @@ class FirstBorn(Sound):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        turn.world[Stamina].value[rows] = turn.world._rows.ids[rows] % 50
+        turn.world[Stamina].value[rows] = [turn.world._mirror._ids[key] % 50 for key in turn.world.keys[rows].tolist()]
 
 
 class Forger(Sound):
@@ -370,8 +377,9 @@ class Copier(Sound):
         (Copier, r"makes items out of nothing: \d+ become \d+"),
     ],
 )
-def test_each_broken_rule_is_told(kind: type[Action], sentence: str) -> None:
+def test_each_broken_rule_is_told(kind: type[Action], sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind that breaks one rule fails with the sentence about that rule, which starts with its name."""
+    monkeypatch.setitem(World.__init__.__kwdefaults__, "esper_entities", True)  # type: ignore[arg-type] # it has some
     with pytest.raises(AssertionError, match=f"^Sound {sentence}"):
         check_action(kind)
 

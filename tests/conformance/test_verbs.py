@@ -17,9 +17,8 @@ from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.systems.cleanup import Cleanup
 from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
+from scenarios.tactics.testing.actions.arena import Arena
 from sim.engine.digest import state_digest
-from sim.run.tick_context import Frame
-from sim.testing.actions.arena import Arena
 from tests.conformance.verbs import CATEGORIES, PAGE, arenas, drawn, page
 
 SPECS: Final = {spec.name: spec for spec in default_registry().specs}
@@ -220,8 +219,9 @@ def state(arena: Arena) -> dict[str, str]:
 def changed(arena: Arena, number: int, spec: ToolSpec | None) -> dict[str, str]:
     """Return the world after all who may do a kind have done it at once (None: after nobody did anything)."""
     world, before = arena.world, arena.world.snapshot()
-    turn, frame = arena.turn(), Frame(arena.simulation.stage, arena.world.tick)
-    frame.occupancy = occupancy_of(world, turn.grid)
+    turn, run = arena.turn(), arena.simulation.run_context
+    run.begin(world.tick, ())
+    run.notes.occupancy = occupancy_of(world, turn.grid)
     if spec is not None:
         assert issubclass(spec.kind, Action)
         rows, args = drawn(arena, number, spec)
@@ -231,9 +231,9 @@ def changed(arena: Arena, number: int, spec: ToolSpec | None) -> dict[str, str]:
         if issubclass(spec.kind, Walk):
             turn.walk(rows, spec.kind.onward(turn, rows, args))
         spec.kind.effect(turn, rows, args)
-    Execution().settle(turn, frame)
-    Combat().process(world, frame)
-    Cleanup().process(world, frame)
+    Execution().settle(turn)
+    Combat().process(world, run)
+    Cleanup().process(world, run)
     after = state(arena)
     world.restore(before)
     return after

@@ -12,12 +12,12 @@ from typing import Final
 import numpy as np
 
 from ai.actions import ToolSpec
-from ai.prompt import _arguments
+from ai.llm.prompt import _arguments
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import Action, Refused, Walk
 from scenarios.tactics.components import Health
-from sim.testing.actions.arena import Arena, open_arena
-from sim.testing.actions.dice import Dice, arguments
+from scenarios.tactics.testing.actions.arena import Arena, open_arena
+from scenarios.tactics.testing.actions.dice import Dice, arguments
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "verbs.md"
 BEGIN: Final = "<!-- what follows is written by `python -m tests.conformance.verbs` -->\n"

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.scenario import available
 from sim.replay import read, verify
+from sim.run.scenario_file import available
 from tests.golden.kinds import kinds_done
 
 FOLDER = Path(__file__).parents[2] / "replays" / "golden"

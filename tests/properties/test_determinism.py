@@ -19,18 +19,20 @@ from numpy.typing import NDArray
 
 from ai import MockBatchLlm
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.bystanders import bystanders_of
 from scenarios.tactics.components import Health, Position
 from scenarios.tactics.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
-from scenarios.tactics.scenario import load
+from scenarios.tactics.testing.arenas import inputs, scenarios
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
 from sim.engine.state import WorldState
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.planning_service import LivePlans
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
-from sim.testing import inputs, scenarios
-from sim.testing.checks.bystanders import with_bystanders
 from sim.testing.checks.parts import InParts
 from sim.testing.checks.processes import dispatched
 from tests.reference.lockstep import COLUMNS
@@ -41,14 +43,14 @@ TICKS = 40
 PROGRAM = f"""
 import sys
 import numpy as np
-from scenarios.tactics.scenario import load
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 junk = [bytes(n) for n in range(int(sys.argv[1]))]
 core = getattr(np, "_core", None) or np.core
 on = [name for name in sys.argv[2].split() if core._multiarray_umath.__cpu_features__[name]]
 print("dispatching", *on)
 with Simulation(load("skirmish")) as simulation:
-    for report in simulation.run({TICKS}):
+    for report in simulation.reports({TICKS}):
         print(report.digest.root)
 """
 
@@ -170,20 +172,19 @@ def test_the_skirmish_restored_into_fresh_worlds_ends_the_same() -> None:
     whole = roots_of(Simulation(scenario), 250)
     for start in range(25, len(whole), 75):
         with Simulation(scenario) as first:
-            list(first.run(start))
-            state = first.snapshot()
+            state = first.run(start).snapshot()
         second = Simulation(scenario)
         second.restore(state)
         assert roots_of(second, 250) == whole[start:]
 
 
-def _against_all(aim: Any) -> bool:
-    return bool(aim.kind == "eliminate" and aim.team is None)
+def _against_all(aim: Mapping[str, Any]) -> bool:
+    return bool(aim["kind"] == "eliminate" and aim["team"] is None)
 
 
 def _values(simulation: Simulation, agents: int, height: int) -> dict[str, Any]:
     """Return everything about the first so many agents and the map's north, by key and cell."""
-    world, grid, smoke = simulation.world, simulation.stage.grid, simulation.stage.smoke
+    world, grid, smoke = simulation.world, simulation.run_context.game.grid, simulation.run_context.game.smoke
     kept = world.keys < agents
     found: dict[str, Any] = {"keys": world.keys[kept].tolist(), "terrain": grid.terrain[:height].tolist()}
     for label, component, name in COLUMNS:
@@ -213,13 +214,16 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
     Nobody may be asked to eliminate all others: whoever is added is one of them.
     """
     drawn = data.draw(scenarios())
-    planning = drawn.planning.model_copy(update={"per_tick_max": 1000})
-    teams = tuple(
-        team.model_copy(update={"objectives": tuple(aim for aim in team.objectives if not _against_all(aim))})
-        for team in drawn.teams
-    )
-    scenario = drawn.model_copy(update={"ends": "never", "planning": planning, "teams": teams})
-    width, height = scenario.map.width, scenario.map.height
+    made = flattened(drawn)
+    made["planning"]["per_tick_max"] = 1000
+    for team in made["teams"]:
+        team["objectives"] = [aim for aim in team["objectives"] if not _against_all(aim)]
+    scenario = flat({**made, "ends": "never"})
+    both = bystanders_of(scenario.settings)
+    assert both is not None
+    crowded = scenario.replaced(settings=both[1].model_dump(mode="json"))
+    assert crowded.agents > scenario.agents
+    width, height = scenario.settings.map.width, scenario.settings.map.height
     timeline = {
         tick: [
             item
@@ -233,7 +237,7 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
         ]
         for tick, items in data.draw(inputs(scenario, 15)).items()
     }
-    with Simulation(scenario) as alone, Simulation(with_bystanders(scenario)) as watched:
+    with Simulation(scenario) as alone, Simulation(crowded) as watched:
         for tick in range(20):
             for simulation in (alone, watched):
                 for item in timeline.get(tick, ()):
@@ -256,8 +260,8 @@ class Idler(System):
     writes: ClassVar = (Idle,)
 
     def process(self, world: World, frame: Any) -> None:
-        rows = world.query(Position, Health)
-        drawn = frame.stage.rng.below(world.keys, frame.tick, Purpose.USER, 1000)
+        rows = world.rows(Position, Health)
+        drawn = frame.rng.below(world.keys, frame.tick, Purpose.USER, 1000)
         world[Idle].value[:] += drawn
         world[Idle].value[rows] += world[Health].hp[rows]
 
@@ -271,7 +275,7 @@ def test_parts_that_nobody_reads_change_nobody_elses_run(data: st.DataObject) ->
     idle = Plugin("idle.py", "00", components=(Idle,), systems=(Idler,))
     with (
         Simulation(scenario) as plain,
-        Simulation(scenario.model_copy(update={"plugins": ("idle.py",)}), plugins=[idle]) as more,
+        Simulation(scenario.replaced(plugins=["idle.py"]), plugins=[idle]) as more,
     ):
         for _ in range(20):
             if plain.outcome is not None:

@@ -10,22 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.batch import BatchInferenceExecutor
-from ai.clients.base import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
 from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.resilience import RECOVERY_S, ResilientClient
 from ai.clients.scripted import ScriptedClient
 from ai.errors import ClientError
-from ai.fallback import FallbackOrchestrator
 from ai.legality import refusals
-from ai.plan import FallbackResult, Outcome, PlanBatch
+from ai.llm.executor import BatchInferenceExecutor
+from ai.llm.tiers import FullLlm, SimplifiedLlm
+from ai.llm_types import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
+from ai.orchestrator import FallbackOrchestrator
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import FullLlm, SimplifiedLlm
+from ai.plans import FallbackResult, Outcome, PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
+from scenarios.tactics.testing.planning import batches
 from sim.replay import read, rerecord, verify
 from sim.run.planning_service import ModelOptions
-from sim.testing import batches, fault_scripts, faults
+from sim.testing import fault_scripts, faults
 from sim.testing.replies import HOSTILE_TEXTS, INJECTION
 from tests.ai.strategies import agents, enemy, small_registry
 from tests.ai.virtual_time import clock, run

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
+from ai.llm_types import LlmClient
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.planning_service import ModelOptions
 from sim.run.simulation import Simulation
@@ -49,7 +49,7 @@ def recorded(clock: Clock, client: LlmClient | None) -> bytes:
         simulation = stack.enter_context(Simulation(scenario(), client=client, clock=clock, model=PINNED))
         recorder = Recorder(simulation, ReplayWriter(sink), ticks=8, keyframes=4)
         recorder.header()
-        for report in simulation.run(8):
+        for report in simulation.reports(8):
             recorder.tick(report)
         recorder.end()
     return sink.getvalue()

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.plan import BatchPlans, PlanBatch
+from ai.plans import BatchPlans, PlanBatch
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import AGENT
 from scenarios.tactics.grid import MARGIN
 from scenarios.tactics.inputs import Input
 from scenarios.tactics.reinforcements import reserves_of
-from scenarios.tactics.scenario import Scenario, terrain
+from scenarios.tactics.scenario import terrain
 from sim.engine.columns import schema_of
 from sim.engine.rng import philox4x32
 from sim.run.planning_service import LivePlans
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
 from tests.reference.slow_things import COMPASS
 from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step, heuristic
@@ -131,7 +132,7 @@ def _planner(choose: Choose | None) -> Callable[[SlowWorld, Known], tuple[Plan, 
 
 
 def _glyphs(scenario: Scenario) -> list[list[str]]:
-    return [[".+#"[code] for code in row] for row in terrain(scenario).tolist()]
+    return [[".+#"[code] for code in row] for row in terrain(scenario.settings).tolist()]
 
 
 def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
@@ -140,7 +141,7 @@ def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
 
 
 def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
-    world, stage = fast.world, fast.stage
+    world, stage = fast.world, fast.run_context.game
     _check(tick, "world", "keys", world.keys.tolist(), sorted(slow.agents))
     _check(tick, "world", "next_key", world.next_key, slow.next_key)
     _check(tick, "world", "outcome", fast.outcome, slow.outcome() if tick >= 0 else None)
@@ -168,8 +169,14 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     states = [("open", "done", "failed")[state] for state in aims.state.tolist()]
     _check(tick, "Objectives", "progress", aims.progress.tolist(), [aim.progress for aim in slow.aims])
     _check(tick, "Objectives", "state", states, [aim.state for aim in slow.aims])
-    teams = range(len(slow.scenario.teams))
-    _check(tick, "teams", "score", [team.score for team in fast.standings()], [slow.score(team) for team in teams])
+    teams = range(len(slow.scenario.settings.teams))
+    _check(
+        tick,
+        "teams",
+        "score",
+        [team.score for team in fast.domain.standings(world)],
+        [slow.score(team) for team in teams],
+    )
     _check(tick, "Reserves", "left", reserves_of(world).left.tolist(), slow.reserves)
     _check(tick, "Objectives", "delivered", aims.delivered.tolist(), slow.delivered)
     things = stage.objects
@@ -224,8 +231,8 @@ def random_plans(seed: int, scenario: Scenario, kinds: Sequence[str] = RULED, st
     `strangers` is how many keys are named besides those of the first agents. Kinds that need a name of a weapon or of
     an ability are left out where the scenario has none.
     """
-    lacking = set() if scenario.weapons else {"EquipWeapon"}
-    lacking |= set() if scenario.abilities else {"UseAbility", "UseDefensiveAbility"}
+    lacking = set() if scenario.settings.weapons else {"EquipWeapon"}
+    lacking |= set() if scenario.settings.abilities else {"UseAbility", "UseDefensiveAbility"}
     possible = [kind for kind in kinds if kind not in lacking]
 
     def choose(key: int, tick: int) -> Plan:
@@ -240,7 +247,7 @@ def random_plans(seed: int, scenario: Scenario, kinds: Sequence[str] = RULED, st
 
 def errands(seed: int, scenario: Scenario) -> Choose:
     """Return a script in which everyone walks from one thing on the map to another and deals with each."""
-    things = [(n, thing.x, thing.y) for n, thing in enumerate(scenario.map.objects)]
+    things = [(n, thing.x, thing.y) for n, thing in enumerate(scenario.settings.map.objects)]
 
     def choose(key: int, tick: int) -> Plan:
         dice = Dice(seed, key, tick)
@@ -273,21 +280,21 @@ def _random_request(dice: Dice, width: int, height: int) -> dict[str, Any]:
 
 
 def _random_step(dice: Dice, kind: str, scenario: Scenario, keys: int) -> Step:
-    width, height = scenario.map.width, scenario.map.height
+    width, height = scenario.settings.map.width, scenario.settings.map.height
     args: list[int | None]
     match kind:
         case "EquipWeapon":
-            args = [dice.below(len(scenario.weapons))]
+            args = [dice.below(len(scenario.settings.weapons))]
         case "SwitchWeapon":
             args = [dice.below(4)]
         case "UseItem" | "DropItem":
-            args = [dice.below(3 + len(scenario.items))]
+            args = [dice.below(3 + len(scenario.settings.items))]
         case "Throw":
-            args = [dice.below(3 + len(scenario.items)), dice.below(width), dice.below(height)]
+            args = [dice.below(3 + len(scenario.settings.items)), dice.below(width), dice.below(height)]
         case "UseAbility" | "UseDefensiveAbility":
-            args = [dice.below(len(scenario.abilities))]
+            args = [dice.below(len(scenario.settings.abilities))]
         case "Interact":
-            things = len(scenario.map.objects) + sum(group.count for group in scenario.map.scattered)
+            things = len(scenario.settings.map.objects) + sum(group.count for group in scenario.settings.map.scattered)
             args = [dice.below(things + 6)]
         case "Patrol":
             cells = tuple({"x": dice.below(width), "y": dice.below(height)} for _ in range(2 + dice.below(2)))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from scenarios.tactics.scenario import Scenario
+from sim.run.scenario_file import Scenario
 
 if TYPE_CHECKING:
     from tests.reference.slow_tick import Agent, Place, SlowWorld, Step
@@ -59,19 +59,19 @@ class Tables:
     """The names of a scenario, sorted, and what items do."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self.weapons = sorted(scenario.weapons)
-        self.abilities = sorted(scenario.abilities)
-        self.own_items = sorted(scenario.items)
-        self.effects = KIT | {name: (item.effect, item.amount) for name, item in scenario.items.items()}
+        self.weapons = sorted(scenario.settings.weapons)
+        self.abilities = sorted(scenario.settings.abilities)
+        self.own_items = sorted(scenario.settings.items)
+        self.effects = KIT | {name: (item.effect, item.amount) for name, item in scenario.settings.items.items()}
         self.items = sorted(self.effects)
-        standing = [*scenario.map.objects, *scenario.map.scattered]
+        standing = [*scenario.settings.map.objects, *scenario.settings.map.scattered]
         self.kinds = sorted({thing.kind for thing in standing} | set(self.items))
         self.has_cargo = any(thing.effect.kind == "yield" for thing in standing)
 
 
 def first_things(world: SlowWorld, purpose: int) -> dict[int, Thing]:
     """Return what stands on the map at the start, by id; scattered things on the free cells with the lowest numbers."""
-    plan = world.scenario.map
+    plan = world.scenario.settings.map
     found = [Thing(n, each.kind, (each.x, each.y), each.stock, each.effect) for n, each in enumerate(plan.objects)]
     for group in plan.scattered:
         area, taken = group.area, {thing.place for thing in found}
@@ -164,7 +164,7 @@ def why_not(world: SlowWorld, agent: Agent, step: Step) -> str | None:
             return world.bad_aim(agent, step.args[1:], 64) if step.kind == "Throw" else None
         case "UseAbility" | "UseDefensiveAbility":
             name = world.tables.abilities[step.args[0] or 0]
-            ability = world.scenario.abilities[name]
+            ability = world.scenario.settings.abilities[name]
             if name not in world.archetype(agent).abilities:
                 return "no item"
             if (ability.kind == "defensive") != (step.kind == "UseDefensiveAbility"):
@@ -202,7 +202,7 @@ def _no_dealing(world: SlowWorld, agent: Agent, thing: Thing | None) -> str | No
     if _far(agent.place, thing.place) > 2:
         return "out of range"
     what = thing.effect.kind if thing.effect else "lie"
-    if what == "take" and thing.effect.team not in (None, world.scenario.teams[agent.team].name):
+    if what == "take" and thing.effect.team not in (None, world.scenario.settings.teams[agent.team].name):
         return "unusable"
     whole = what == "heal" and agent.hp >= agent.hp_max
     if thing.left == 0 or whole or (what == "take" and agent.cargo <= 0):
@@ -255,7 +255,7 @@ def have_effect(world: SlowWorld, agent: Agent, step: Step) -> None:
         case "Throw":
             _throw(world, agent, world.tables.items[step.args[0] or 0], (step.args[1] or 0, step.args[2] or 0))
         case "UseAbility" | "UseDefensiveAbility":
-            _be_able(world, agent, world.scenario.abilities[world.tables.abilities[step.args[0] or 0]])
+            _be_able(world, agent, world.scenario.settings.abilities[world.tables.abilities[step.args[0] or 0]])
         case "Interact":
             world.uses.append((agent, step.args[0] or 0))
         case "ModifyTerrain":
@@ -267,7 +267,7 @@ def have_effect(world: SlowWorld, agent: Agent, step: Step) -> None:
 
 def _draw(world: SlowWorld, agent: Agent, slot: int) -> None:
     """Put one weapon away with its rounds and take out another with its own."""
-    spec = world.scenario.weapons[world.archetype(agent).weapons[slot]]
+    spec = world.scenario.settings.weapons[world.archetype(agent).weapons[slot]]
     agent.stowed[agent.hand], agent.rounds = agent.rounds, agent.stowed[slot]
     agent.stowed[slot], agent.hand = 0, slot
     agent.magazine, agent.reach, agent.accuracy = spec.magazine, spec.reach, spec.accuracy

@@ -31,8 +31,8 @@ from scenarios.tactics.inputs import (
     Spawn,
     SpawnWave,
 )
-from scenarios.tactics.scenario import Scenario
 from sim.engine.rng import philox4x32
+from sim.run.scenario_file import Scenario
 from tests.reference import slow_things
 
 NONE = -(2**31)
@@ -260,7 +260,7 @@ class Agent:
             "Progress.tier": _or(self.tier),
             "Progress.planned_at": _or(self.planned_at),
             "Progress.waiting_since": self.waiting_since,
-            "Progress.threats": self.threats,
+            "Progress.alert": self.threats,
             "Progress.refusal": CODES.index(self.refusal),
             "Progress.tries": self.tries,
         }
@@ -394,32 +394,32 @@ class SlowWorld:
         self.planner = planner
         self.rate = scenario.ticks_per_second
         self.rules = {f"planning.{name}": getattr(scenario.planning, name) for name in PLANNING}
-        self.rules["combat.hit_bonus"] = scenario.combat.hit_bonus
-        self.rules |= {f"morale.{name}": getattr(scenario.morale, name) for name in MORALE}
+        self.rules["combat.hit_bonus"] = scenario.settings.combat.hit_bonus
+        self.rules |= {f"morale.{name}": getattr(scenario.settings.morale, name) for name in MORALE}
         self.tick_number = 0
         self.terrain = [list(row) for row in terrain]
         self.height, self.width = len(self.terrain), len(self.terrain[0])
         self.smoke: dict[Place, int] = {}
-        self.reserves = [team.reinforcements.count if team.reinforcements else 0 for team in scenario.teams]
-        parts = [part for team in scenario.teams for part in (team, *team.squads)]
+        self.reserves = [team.reinforcements.count if team.reinforcements else 0 for team in scenario.settings.teams]
+        parts = [part for team in scenario.settings.teams for part in (team, *team.squads)]
         told = {part.objective for part in parts if part.objective}
-        self.aims = [Aim(t, each) for t, team in enumerate(scenario.teams) for each in team.objectives]
+        self.aims = [Aim(t, each) for t, team in enumerate(scenario.settings.teams) for each in team.objectives]
         self.texts = sorted(told | {aim.words() for aim in self.aims})
         self.extracted: set[int] = set()
         self.tables = slow_things.Tables(scenario)
         self.things = slow_things.first_things(self, THING)
         self.next_thing = len(self.things)
         self.payloads: dict[int, bytes] = {}
-        self.edits = [team.terrain_edits for team in scenario.teams]
-        self.delivered = [0 for _ in scenario.teams]
-        budget = None if scenario.director is None else scenario.director.budget
+        self.edits = [team.terrain_edits for team in scenario.settings.teams]
+        self.delivered = [0 for _ in scenario.settings.teams]
+        budget = None if scenario.settings.director is None else scenario.settings.director.budget
         self.budget = {what: 0 if budget is None else getattr(budget, what) for what in BUDGETS}
         self.agents: dict[int, Agent] = {}
         self.next_key = 0
         self.executed: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self._fields: dict[Place, dict[Place, int]] = {}
-        self._squads = [(t, team, squad) for t, team in enumerate(scenario.teams) for squad in team.squads]
+        self._squads = [(t, team, squad) for t, team in enumerate(scenario.settings.teams) for squad in team.squads]
         for number, (_, _, squad) in enumerate(self._squads):
             area = squad.area
             cells = [(x, y) for y in range(area.y, area.y + area.height) for x in range(area.x, area.x + area.width)]
@@ -433,8 +433,8 @@ class SlowWorld:
     def join(self, number: int, place: Place, waiting_since: int, archetype: str | None = None) -> None:
         """Add one fresh agent to a squad."""
         team_number, _, squad = self._squads[number]
-        kind = self.scenario.archetypes[archetype or squad.archetype]
-        weapons = [self.scenario.weapons[name] for name in kind.weapons]
+        kind = self.scenario.settings.archetypes[archetype or squad.archetype]
+        weapons = [self.scenario.settings.weapons[name] for name in kind.weapons]
         weapon = weapons[0] if weapons else kind
         objective, goal = self.after(number)
         agent = self.agents[self.next_key] = Agent(
@@ -450,7 +450,7 @@ class SlowWorld:
 
     def place(self, name: str | None) -> Place | None:
         """Return a named place."""
-        return next(((spot.x, spot.y) for spot in self.scenario.map.places if spot.name == name), None)
+        return next(((spot.x, spot.y) for spot in self.scenario.settings.map.places if spot.name == name), None)
 
     def after(self, number: int) -> tuple[str | None, Place | None]:
         """Return the words and the place that a squad is after: its own, its team's, or those of the current aim."""
@@ -478,7 +478,7 @@ class SlowWorld:
 
     def archetype(self, agent: Agent) -> Any:
         """Return what an agent's squad is made of."""
-        return self.scenario.archetypes[self._squads[agent.squad][2].archetype]
+        return self.scenario.settings.archetypes[self._squads[agent.squad][2].archetype]
 
     # The map.
 
@@ -552,7 +552,7 @@ class SlowWorld:
 
     def outcome(self) -> str | None:
         """Say who won, if it is decided."""
-        ends, names = self.scenario.ends, [team.name for team in self.scenario.teams]
+        ends, names = self.scenario.settings.ends, [team.name for team in self.scenario.settings.teams]
         if ends == "never":
             return None
         needed = [[aim.state for aim in self.aims if aim.team == t and aim.what.required] for t in range(len(names))]
@@ -569,7 +569,7 @@ class SlowWorld:
             return f"{left[0]} wins" if left else "draw"
         if not left:
             return f"{names[0]} loses"
-        rule = self.scenario.at_limit
+        rule = self.scenario.settings.at_limit
         if self.tick_number < self.scenario.ticks or rule.rule == "open":
             return None
         if rule.rule == "team":
@@ -672,13 +672,13 @@ class SlowWorld:
 
     def wave(self, item: SpawnWave) -> bool:
         """Newcomers of an archetype join a squad of the director's team, for a spawn."""
-        if self.scenario.director is None or item.archetype not in self.scenario.archetypes:
+        if self.scenario.settings.director is None or item.archetype not in self.scenario.settings.archetypes:
             return False
-        own = self.squad_number(self.scenario.director.squad)
+        own = self.squad_number(self.scenario.settings.director.squad)
         number = own if item.squad is None else self.squad_number(item.squad)
         if number is None or self._squads[number][0] != self._squads[own][0] or self.budget["spawns"] < 1:
             return False
-        kinds = self.scenario.archetypes
+        kinds = self.scenario.settings.archetypes
         if kinds[item.archetype].weapons != kinds[self._squads[number][2].archetype].weapons:
             return False
         if not self.let_in(number, item.count, (item.origin.x, item.origin.y), item.archetype):
@@ -812,7 +812,7 @@ class SlowWorld:
     def role(self, agent: Agent) -> int:
         """Return the number of an agent's role: its squad's own, else that of the archetype its squad is made of."""
         squad = self._squads[agent.squad][2]
-        name = squad.role or self.scenario.archetypes[squad.archetype].role
+        name = squad.role or self.scenario.settings.archetypes[squad.archetype].role
         return -1 if name is None else ROLES.index(name)
 
     def stance(self, leader: Agent | None) -> int:
@@ -953,7 +953,7 @@ class SlowWorld:
         if group:
             rest = self.ticks(cooldown)
             if step.kind in ("UseAbility", "UseDefensiveAbility"):
-                rest = self.scenario.abilities[self.tables.abilities[step.args[0]]].cooldown_s * self.rate
+                rest = self.scenario.settings.abilities[self.tables.abilities[step.args[0]]].cooldown_s * self.rate
             agent.ready_at[group] = now + rest
             agent.groups = max(agent.groups, GROUPS.index(group) + 1)
         self.finish(agent)
@@ -1218,7 +1218,7 @@ class SlowWorld:
         self.arrivals: list[tuple[int, Place, int]] = []
         taken = {agent.place for agent in self.agents.values()}
         for agent, count in sorted(self.calls, key=lambda call: call[0].key):
-            entry = self.scenario.teams[agent.team].reinforcements
+            entry = self.scenario.settings.teams[agent.team].reinforcements
             area = entry.area
             cells = [(x, y) for y in range(area.y, area.y + area.height) for x in range(area.x, area.x + area.width)]
             free = [cell for cell in cells if self.at(*cell) != "#" and cell not in taken]
@@ -1449,7 +1449,7 @@ class SlowWorld:
 
     def judge(self) -> None:
         """Every open objective looks at who is alive; who is extracted is marked; teams turn to their next aim."""
-        before = [self.current(t) for t in range(len(self.scenario.teams))]
+        before = [self.current(t) for t in range(len(self.scenario.settings.teams))]
         self.extracted = set()
         alive = [agent for agent in self.agents.values() if agent.hp > 0]
         for aim in [aim for aim in self.aims if aim.state == "open"]:
@@ -1480,7 +1480,7 @@ class SlowWorld:
         foes = [agent for agent in there if agent.team != aim.team]
         match what.kind:
             case "eliminate":
-                names = [team.name for team in self.scenario.teams]
+                names = [team.name for team in self.scenario.settings.teams]
                 foes = [a for a in alive if a.team != aim.team and what.team in (None, names[a.team])]
                 aim.progress, aim.state = (0, "open") if foes else (1, "done")
             case "reach":
@@ -1526,7 +1526,7 @@ class SlowWorld:
 
     def dies(self, agent: Agent) -> bool:
         """Let who has no hit points left lie down, or say that it is over."""
-        lies = self.scenario.downed_s
+        lies = self.scenario.settings.downed_s
         if lies and not agent.ends["down"]:
             agent.hp, agent.status = 0, "stale"
             agent.ends["down"] = self.tick_number + 1 + self.ticks(lies * 1000)
@@ -1569,8 +1569,9 @@ def heuristic(world: SlowWorld, known: Known) -> tuple[Plan, int]:
     if "heuristic" not in tiers:
         position = tiers.index("emergency") if "emergency" in tiers else len(tiers)
         return [Step("Scan", [10]), Step("Wait", [1000])], position
-    own = world.scenario.teams[known.me.team].heuristics
-    for rule in (own or world.scenario.heuristics).rules:
+    own = world.scenario.planning.groups.get(world.scenario.settings.teams[known.me.team].name)
+    rules = world.scenario.heuristics if own is None or own.heuristics is None else own.heuristics
+    for rule in rules.rules:
         holds = all(_holds(world, condition, known) for condition in rule.when)
         if holds and not any(_holds(world, condition, known) for condition in rule.unless):
             steps = [_make(world, action, known) for action in rule.then]
@@ -1650,7 +1651,7 @@ def _holds(world: SlowWorld, condition: Any, known: Known) -> bool:
 
 
 def _place(world: SlowWorld, name: str) -> Place | None:
-    return next(((place.x, place.y) for place in world.scenario.map.places if place.name == name), None)
+    return next(((place.x, place.y) for place in world.scenario.settings.map.places if place.name == name), None)
 
 
 DONE: dict[str, tuple[str, ...]] = {

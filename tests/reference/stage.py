@@ -11,7 +11,7 @@ import numpy as np
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Position, Progress, Status
 from scenarios.tactics.inputs import Input
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.flat import flat
 from sim.run.simulation import Simulation, TickReport
 from tests.reference.lockstep import Scripted
 from tests.reference.slow_tick import Plan, Step
@@ -46,7 +46,7 @@ class Stage:
         plain = tuple("".join("." if letter.isalpha() else letter for letter in row) for row in rows)
         places = {letter: self._find(rows, letter) for letter in letters}
         whole = {"x": 0, "y": 0, "width": len(rows[0]), "height": len(rows)}
-        self.scenario = Scenario.from_canonical(
+        self.scenario = flat(
             {
                 "name": "stage",
                 "description": "One behaviour",
@@ -125,13 +125,13 @@ class Stage:
 
     def held(self, key: int, item: str) -> int:
         """Return how many of an item an agent holds."""
-        gear, row = self.sim.stage.gear, self.sim.world.row_of(key)
+        gear, row = self.sim.run_context.game.gear, self.sim.world.row_of(key)
         return int(gear.held(self.sim.world, gear.items.index(item), np.array([row]))[0])
 
     def payload(self, kind: str, **fields: Any) -> int:
         """Return the index under which the lists and records of a step are stored."""
         registry = self.sim.registry
-        return self.sim.stage.payloads.add(registry.encode(registry.make(kind, **fields)).payload)
+        return self.sim.run_context.game.payloads.add(registry.encode(registry.make(kind, **fields)).payload)
 
     def at(self, key: int) -> tuple[int, int]:
         """Return the cell an agent stands on."""

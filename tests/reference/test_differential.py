@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.tactics.actions.base import Refused
-from scenarios.tactics.scenario import Scenario, load
-from sim.testing import inputs, scenarios
-from sim.testing.arenas import TARGETS
+from scenarios.tactics.testing.arenas import TARGETS, inputs, scenarios
+from scenarios.tactics.testing.flat import flat, flattened
+from sim.run.scenario_file import Scenario, load
 from tests.reference import slow_tick
 from tests.reference.lockstep import Choose, MismatchError, errands, random_plans, run_in_step
 from tests.reference.slow_things import NAMED
@@ -131,7 +131,7 @@ def _brawl(rows: tuple[str, ...], rate: int, seed: int, each: int = 3, downed_s:
     squads = [{"name": f"s{n}", "archetype": "kit", "count": each, "area": area} for n in range(2)]
     kit = {"hp": 300, "magazine": 3, "reserve": 4, "smokes": 2, "explosives": 1, "medkits": 2, "sight": 6, "reach": 5}
     kit |= values
-    return Scenario.from_canonical(
+    return flat(
         {
             "name": "brawl",
             "description": "Two squads in one room",
@@ -150,7 +150,7 @@ def _brawl(rows: tuple[str, ...], rate: int, seed: int, each: int = 3, downed_s:
 
 def _equipped(seed: int, rate: int, *, scattered: bool = False) -> Scenario:
     """Return a brawl among things, in which everyone has something of everything."""
-    data = _brawl(("........", "........", "...##...", "........"), rate, seed, downed_s=5, hp=60).canonical()
+    data = flattened(_brawl(("........", "........", "...##...", "........"), rate, seed, downed_s=5, hp=60))
     data |= GEAR
     data["archetypes"]["kit"] |= {
         "weapons": ["axe", "bow"], "items": dict.fromkeys(GEAR["items"], 2), "abilities": list(GEAR["abilities"]),
@@ -162,7 +162,7 @@ def _equipped(seed: int, rate: int, *, scattered: bool = False) -> Scenario:
         data["map"]["scattered"] = [{**bushes, "area": {"x": 0, "y": 2, "width": 8, "height": 2}}]
     for team in data["teams"]:
         team |= {"terrain_edits": 2, "objectives": [{"kind": "collect", "count": 6, "points_each": 1}]}
-    return Scenario.from_canonical(data | {"ends": "never"})
+    return flat(data | {"ends": "never"})
 
 
 @settings(max_examples=settings.default.max_examples // 8)
@@ -254,7 +254,7 @@ def test_a_difference_is_told_by_tick_agent_column_and_both_values(monkeypatch: 
 @pytest.mark.parametrize("room", [("..", "..", "..", ".."), ("......", ".+..#.", "......")])
 def test_each_action_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: object) -> None:
     """With one rule that always holds, it is made for exactly those for whom it makes sense; the others wait."""
-    data = _brawl(room, 5, 3).canonical()
+    data = flattened(_brawl(room, 5, 3))
     data["map"]["places"] = [{"name": "door", "x": 0, "y": 0}]
     data["heuristics"] = {"rules": [{"when": [{"kind": "always"}], "then": then}]}
-    run_in_step(Scenario.from_canonical(data), ticks=12)
+    run_in_step(flat(data), ticks=12)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scenarios.tactics.scenario import Scenario, available, load
+from sim.run.scenario_file import Scenario, available, load
 from sim.run.simulation import Simulation
 
 NAMES = [name for name, _ in available()]
@@ -18,8 +18,8 @@ CROWD = 100
 def decided(scenario: Scenario, seed: int) -> bool:
     """Run to the end and say whether somebody won."""
     with Simulation(scenario, seed=seed) as simulation:
-        *_, last = simulation.run(scenario.ticks)
-    return last.outcome is not None and last.outcome.endswith(" wins")
+        outcome = simulation.run().outcome
+    return outcome is not None and outcome.endswith(" wins")
 
 
 @pytest.mark.parametrize("name", NAMES)

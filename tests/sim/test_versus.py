@@ -8,32 +8,38 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.tactics.scenario import Scenario, load, tier_order, tiers_of_teams
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
 from sim.cli.common import OK, USAGE
 from sim.errors import ScenarioError
+from sim.run.planning import groups_of_tiers, tier_order
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 from sim.versus import Game, Score, score, sides, tournament, wilson
 
 DUEL = """
+domain = "tactics"
 name = "duel"
 description = "Two against two in the open"
 ticks = 300
 
-[map]
+[planning]
+stagger_ticks = 5
+
+[settings.map]
 rows = ["..........", "..........", "..........", ".........."]
 places = [{ name = "middle", x = 5, y = 2 }]
 
-[archetypes.fighter]
+[settings.archetypes.fighter]
 hp = 30
 
-[[teams]]
+[[settings.teams]]
 name = "red"
 objective = "reach the middle"
 goal = "middle"
 squads = [{ name = "one", archetype = "fighter", count = 2, area = { x = 0, y = 1, width = 1, height = 2 } }]
 
-[[teams]]
+[[settings.teams]]
 name = "blue"
 objective = "reach the middle"
 goal = "middle"
@@ -122,25 +128,27 @@ def test_wrong_usage_gets_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_one_team_has_nobody_to_play(duel: str) -> None:
+def test_one_group_has_nobody_to_play(duel: str) -> None:
     """The sentence names the scenario."""
-    data = load(duel).canonical()
+    data = flattened(load(duel))
     data["teams"] = data["teams"][:1]
-    with pytest.raises(ScenarioError, match="scenario 'duel' has one team"):
-        sides(Scenario.from_canonical(data), ["goap"], ["heuristic"], swapped=False)
+    with pytest.raises(ScenarioError, match="scenario 'duel' has one group; planners"):
+        sides(flat(data), ["goap"], ["heuristic"], swapped=False)
 
 
 def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
     """One call serves both: each team's agents get their plans from its own list, with its own rules."""
-    data = load(duel).canonical()
+    data = flattened(load(duel))
     data["teams"][0]["tiers"] = ["goap", "emergency"]
     data["teams"][1]["heuristics"] = {"rules": [{"when": {"kind": "always"}, "then": {"kind": "block"}}]}
-    scenario = Scenario.from_canonical(data)
-    assert tier_order(scenario) == ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
-    assert tiers_of_teams(scenario)["goap"] == frozenset({0})
+    scenario = flat(data)
+    groups = scenario.domain.group_names
+    tried = ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
+    assert tier_order(scenario.planning, groups) == tried
+    assert groups_of_tiers(scenario.planning, groups)["goap"] == frozenset({0})
     tiers: dict[int, set[str]] = {0: set(), 1: set()}
     with Simulation(scenario) as simulation:
-        for report in simulation.run(6):
+        for report in simulation.reports(6):
             if report.plans is not None:
                 for row, key in enumerate(report.plans.plans.keys.tolist()):
                     tiers[key // 2].add(report.plans.tiers[int(report.plans.plans.tier[row])])

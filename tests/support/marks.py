@@ -21,14 +21,15 @@ import numpy as np
 import pytest
 
 from ai import legality
-from ai.plan import Refusal
+from ai.plans import Refusal
 from scenarios.tactics import director, parameters
 from scenarios.tactics.actions.base import Refused
-from scenarios.tactics.scenario import check_input
+from scenarios.tactics.scenario.checks import check_input
 from scenarios.tactics.systems import inputs
-from scenarios.tactics.systems.execution import Execution
 from sim import messages
 from sim.run import input_sources
+from sim.run import inputs as framework_inputs
+from sim.run.systems import Act
 from tests.support.sentences import handed, returned, said_by
 
 Reason = Refused | Refusal | str
@@ -45,7 +46,7 @@ def covers(*reasons: Reason) -> pytest.MarkDecorator:
 @cache
 def sentences() -> frozenset[str]:
     """Return the sentences with which inputs are refused, `{}` for what is filled in."""
-    answers = returned(inputs) | returned(director) | returned(parameters)
+    answers = returned(inputs) | returned(framework_inputs) | returned(director) | returned(parameters)
     return frozenset(answers | handed(check_input, "problem") | handed(input_sources, "_complain"))
 
 
@@ -107,7 +108,7 @@ def keeping(claims: set[str | None]) -> Iterator[None]:
 
 
 _CALLS: dict[CodeType, Callable[[Any], list[Reason]]] = {
-    Execution._refuse.__code__: lambda given: [Refused(int(code)) for code in np.unique(given["codes"])],
+    Act.refuse.__code__: lambda given: [Refused(int(code)) for code in np.unique(given["codes"])],
     messages.problem.__code__: lambda given: [given["reason"]],
     input_sources.Streamed._complain.__code__: lambda given: [given["reason"]],
 }
@@ -115,5 +116,9 @@ _CALLS: dict[CodeType, Callable[[Any], list[Reason]]] = {
 _RETURNS: dict[CodeType, Callable[[Any], list[Reason]]] = {
     legality.refusals.__code__: lambda codes: [Refusal(int(code)) for code in np.unique(codes) if code],
     inputs.Inputs._apply.__code__: lambda sentence: [sentence],
+    **{
+        each.apply.__code__: lambda sentence: [sentence]
+        for each in (framework_inputs.Act, framework_inputs.Control, framework_inputs.Kill, framework_inputs.Spawn)
+    },
 }
 """The same for what functions return."""

@@ -19,34 +19,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import NONE, ActionStep, CellX, CellY
+from ai.actions import NONE, on
 from scenarios.tactics.components import (
     COOLDOWN_GROUPS,
     Ammo,
+    Condition,
     Cooldowns,
     Kit,
+    Morale,
     Position,
-    Progress,
     Stamina,
-    Status,
     Team,
 )
 from scenarios.tactics.conditions import Afflictions
 from scenarios.tactics.grid import LINE_MAX, UNREACHABLE, Cells, Grid, Occupancy
 from scenarios.tactics.terrain_edits import Reshaping
 from sim.engine.rng import Rng
-from sim.engine.world import World
-from sim.run.tick_context import Stage
+from sim.run import actions
+from sim.run.actions import Args, Codes, Rows
 
-Rows = NDArray[np.intp]
-Args = NDArray[np.int32]
-Codes = NDArray[np.int8]
-
+if TYPE_CHECKING:
+    from scenarios.tactics.game import Game
 
 NEVER: Final = np.int32(2**31 - 1)
 """The score of a step that cannot be taken."""
@@ -100,17 +98,13 @@ class Aims(NamedTuple):
 
 
 @dataclass(slots=True)
-class Turn:
+class Turn(actions.Turn):
     """One execution phase: what actions read, and the effects that are resolved when all have spoken."""
 
-    world: World
-    stage: Stage
-    occupancy: Occupancy
-    tick: int
+    occupancy: Occupancy = field(kw_only=True)
     harmed: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     mended: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     walks: list[tuple[Rows, Cells]] = field(default_factory=list)
-    finished: list[Rows] = field(default_factory=list)
     clouds: list[Cells] = field(default_factory=list)
     laid: list[tuple[Rows, NDArray[np.int32], Cells]] = field(default_factory=list)
     reshaped: list[Reshaping] = field(default_factory=list)
@@ -119,19 +113,20 @@ class Turn:
     calls: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
     aims: Aims | None = None
     afflictions: Afflictions = field(init=False)
-    notes: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    stored: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    stage: Game = field(init=False)
     grid: Grid = field(init=False)
     rng: Rng = field(init=False)
     ticks_per_second: int = field(init=False)
     position: Position = field(init=False)
-    progress: Progress = field(init=False)
     team: NDArray[np.int8] = field(init=False)
     _from_north: Cells = field(init=False)
 
     def __post_init__(self) -> None:
-        """Open what nearly every kind reads."""
+        """Open what nearly every verb reads."""
+        self.stage = self.run.game
         self.grid, self.rng, self.ticks_per_second = self.stage.grid, self.stage.rng, self.stage.ticks_per_second
-        self.position, self.progress, self.team = self.world[Position], self.world[Progress], self.world[Team].id
+        self.position, self.team = self.world[Position], self.world[Team].id
         self.afflictions = Afflictions(self.world, self.tick)
         self._from_north = self.grid.neighbours - self.grid.neighbours[0]
 
@@ -144,27 +139,15 @@ class Turn:
 
         For what is asked in `refusals` and again in `begin`: it needs to be worked out only once.
         """
-        if name not in self.notes:
-            self.notes[name] = np.full(self.world.n, UNKNOWN, np.int64)
-        return self.notes[name]
-
-    def target_rows(self, keys: NDArray[np.int32]) -> Rows:
-        """Return the rows of agent keys, -1 for those that are gone."""
-        return self.world.rows_of(keys)
+        if name not in self.stored:
+            self.stored[name] = np.full(self.world.n, UNKNOWN, np.int64)
+        return self.stored[name]
 
     def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int32]:
         """Return squared distances between agents, pair by pair; the largest map's still fit 32 bits."""
         x, y = self.position.x, self.position.y
         dx, dy = x[rows] - x[others], y[rows] - y[others]
         return dx * dx + dy * dy
-
-    def seconds(self, seconds: float) -> int:
-        """Return the ticks that a constant number of seconds takes."""
-        return ticks_of_s(seconds, self.ticks_per_second)
-
-    def payload(self, index: int) -> bytes:
-        """Return the lists and records of a step by the index that stands in its arguments."""
-        return self.stage.payloads[index]
 
     def ready_at(self, group: str) -> NDArray[np.int32]:
         """Return the tick from which each agent may use a cooldown group again. Reads only; `cool` writes."""
@@ -263,15 +246,34 @@ def _all_same(goals: Cells) -> bool:
     return len(goals) > 0 and not np.count_nonzero(goals != goals[0])
 
 
-class Action(ActionStep):
-    """An action kind that takes a set time and then has its effect.
+class Action(actions.Action):
+    """A verb of the game. It takes a set time and then has its effect, unless it walks.
 
     `group` names the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`), `cooldown_s` how long that
     lasts from the effect on, `duration_s` the time the step takes; the effect comes at its end.
     """
 
-    group: ClassVar[str] = ""
-    duration_s: ClassVar[float] = 0.0
+    reasons: ClassVar[tuple[str, ...]] = tuple(reason.name.lower() for reason in Refused if reason)
+
+    @classmethod
+    def named(cls, turn: Turn, raw: Args) -> Args:
+        """Return the arguments by index: `args[0]` is the first one declared."""
+        return raw
+
+    @classmethod
+    def duration_ticks(cls, turn: Turn, rows: Rows, args: Args) -> Any:
+        """Return how many ticks the step takes."""
+        return cls.ticks(turn, args)
+
+    @classmethod
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what happens when the step starts."""
+        cls.begin(turn, rows, args)
+
+    @classmethod
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
+        """Do what the step is for."""
+        cls.effect(turn, rows, args)
 
     @classmethod
     def ticks(cls, turn: Turn, args: Args) -> Any:
@@ -306,6 +308,25 @@ class Walk(Action):
 
     category: ClassVar[str] = "movement"
     cells_per_second: ClassVar[int] = 5
+    timed: ClassVar[bool] = False
+
+    @classmethod
+    def advance(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
+        """Ask for the next cell where it is time for one; return who has arrived."""
+        there = cls.arrived(turn, rows, args)
+        period = cls.period(turn, rows, args)
+        slow = _slow(turn, rows)
+        if np.count_nonzero(slow):
+            period = period * (1 + slow)
+        since = turn.tick - turn.progress.started_at[rows]
+        since %= period
+        due = since == period - 1
+        due &= ~there
+        on = due.nonzero()[0]
+        if len(on):
+            walkers = rows[on]
+            turn.walk(walkers, cls.onward(turn, walkers, args.take(on, axis=1)))
+        return there
 
     @classmethod
     def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
@@ -330,11 +351,22 @@ class Walk(Action):
         """Do what happens on arrival; most walks are only for getting there."""
 
 
-class Throw(Action):
-    """An action kind that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
+def _slow(turn: Turn, rows: Rows) -> NDArray[np.bool_]:
+    """Return who walks at half the pace: the suppressed, and the low in spirits who have not broken, `[m]`."""
+    morale = turn.world[Morale]
+    slow: NDArray[np.bool_] = morale.value[rows] < turn.stage.parameters.morale.slow_below
+    if np.count_nonzero(slow):
+        slow &= ~morale.broken[rows]
+    if turn.afflictions.holds(Condition.SUPPRESSED):
+        slow |= turn.afflictions.under(Condition.SUPPRESSED, rows)
+    return slow
 
-    x: CellX
-    y: CellY
+
+class Lob(Action):
+    """An action that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
+
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
     group: ClassVar[str] = "throw"
     cooldown_s: ClassVar[float] = 8.0
     item: ClassVar[str] = ""
@@ -448,11 +480,3 @@ def no_rounds(turn: Turn, rows: Rows, rounds: int) -> NDArray[np.bool_]:
 def tired(turn: Turn, rows: Rows, stamina: int) -> NDArray[np.bool_]:
     """Return who has too little breath for something."""
     return turn.world[Stamina].value[rows] < stamina
-
-
-def refuse(world: World, rows: Rows, codes: Codes | int, tick: int) -> None:
-    """End plans that cannot go on, and say why; the planning system asks again after a pause."""
-    progress = world[Progress]
-    progress.status[rows] = Status.REFUSED
-    progress.refusal[rows] = codes
-    progress.waiting_since[rows] = tick

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from ai.heuristics import HeuristicConfig
-from ai.plan import FallbackTier
-from ai.rule_conditions import Always
+from ai.plans import FallbackTier
+from ai.rules import Rule, verb_of
 from scenarios.tactics.grid import Terrain
-from scenarios.tactics.scenario import Scenario, place_agents, terrain
+from scenarios.tactics.scenario import place_agents, terrain
+from scenarios.tactics.settings import TacticsSettings
+from sim.run.scenario_file import Scenario
 
 
 def advice(scenario: Scenario) -> tuple[str, ...]:
@@ -21,7 +22,8 @@ def advice(scenario: Scenario) -> tuple[str, ...]:
 
 def _tiers(scenario: Scenario) -> Iterator[str]:
     lists = {"planning.tiers": scenario.planning.tiers}
-    lists.update({f"teams[{t}].tiers": team.tiers for t, team in enumerate(scenario.teams) if team.tiers})
+    groups = scenario.planning.groups.items()
+    lists.update({f"planning.groups.{name}.tiers": group.tiers for name, group in groups if group.tiers})
     for key, tiers in lists.items():
         if FallbackTier.HEURISTIC in tiers:
             after = tiers[tiers.index(FallbackTier.HEURISTIC) + 1 :]
@@ -31,21 +33,24 @@ def _tiers(scenario: Scenario) -> Iterator[str]:
 
 
 def _rules(scenario: Scenario) -> Iterator[str]:
-    configs = {"heuristics": scenario.heuristics}
-    configs.update(
-        {f"teams[{t}].heuristics": team.heuristics for t, team in enumerate(scenario.teams) if team.heuristics}
-    )
-    for key, config in configs.items():
-        last = _first_certain(config)
-        if last is not None and last + 1 < len(config.rules):
-            yield f"{key}.rules[{last + 1}]: is never reached: rule {last} holds for everyone and can always be done"
+    every = {"rules": scenario.rules}
+    every |= {
+        f"planning.groups.{name}.rules": each.rules for name, each in scenario.planning.groups.items() if each.rules
+    }
+    for key, rules in every.items():
+        last = _first_certain(rules)
+        if last is not None and last + 1 < len(rules):
+            yield f"{key}[{last + 1}]: is never reached: rule {last} holds for everyone and can always be done"
 
 
-def _first_certain(config: HeuristicConfig) -> int | None:
+def _first_certain(rules: Sequence[Rule]) -> int | None:
     """Return the first rule that serves everyone: it always holds, and looking around or waiting is always possible."""
-    for place, rule in enumerate(config.rules):
-        always = all(isinstance(condition, Always) for condition in rule.when) and not rule.unless
-        if always and all(action.kind in {"scan", "wait"} for action in rule.then):
+    for place, rule in enumerate(rules):
+        if (
+            set(rule.when) == {"always"}
+            and not rule.unless
+            and {verb_of(step) for step in rule.then} <= {"Scan", "Wait"}
+        ):
             return place
     return None
 
@@ -58,12 +63,13 @@ def _inputs(scenario: Scenario) -> Iterator[str]:
 
 def _ways(scenario: Scenario) -> Iterator[str]:
     """Name goals that squads cannot reach on foot as the map is at the start."""
-    cells = terrain(scenario)
+    settings: TacticsSettings = scenario.settings
+    cells = terrain(settings)
     regions, _ = ndimage.label(cells != Terrain.WALL)
-    places = {place.name: (place.x, place.y) for place in scenario.map.places}
-    placed = np.array(place_agents(scenario, cells == Terrain.WALL, scenario.seed), np.int64).reshape(-1, 4)
+    places = {place.name: (place.x, place.y) for place in settings.map.places}
+    placed = np.array(place_agents(settings, cells == Terrain.WALL, scenario.seed), np.int64).reshape(-1, 4)
     number = 0
-    for t, team in enumerate(scenario.teams):
+    for t, team in enumerate(settings.teams):
         for s, squad in enumerate(team.squads):
             goal = squad.goal or team.goal
             rows = placed[placed[:, 3] == number]
@@ -72,4 +78,4 @@ def _ways(scenario: Scenario) -> Iterator[str]:
                 continue
             x, y = places[goal]
             if (regions[rows[:, 1], rows[:, 0]] != regions[y, x]).any():
-                yield f"teams[{t}].squads[{s}]: {squad.name!r} cannot reach its goal {goal!r} on foot"
+                yield f"settings.teams[{t}].squads[{s}]: {squad.name!r} cannot reach its goal {goal!r} on foot"

@@ -21,8 +21,8 @@ from sim.errors import ScenarioError
 if TYPE_CHECKING:
     from scenarios.tactics.inputs import Rect
     from scenarios.tactics.scenario.map import Map
-    from scenarios.tactics.scenario.model import Scenario
     from scenarios.tactics.scenario.teams import Area
+    from scenarios.tactics.settings import TacticsSettings
 
 Start = Literal["rows", "drawn"]
 """Which free cells of its area a squad starts on: the first in row order, or those that the seed draws."""
@@ -40,7 +40,7 @@ def overlapping(areas: Sequence[Area | Rect], drawn: Iterable[int]) -> Iterator[
                 yield one, other
 
 
-def place_agents(scenario: Scenario, walls: Bools, seed: int) -> list[tuple[int, int, int, int]]:
+def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> list[tuple[int, int, int, int]]:
     """Give every agent its first cell: `(x, y, team, squad)` in key order.
 
     Teams and squads are numbered as written, squads across all teams; `walls` is `[height, width]`.
@@ -50,7 +50,7 @@ def place_agents(scenario: Scenario, walls: Bools, seed: int) -> list[tuple[int,
     """
     free, rng = ~walls, Rng(seed)
     placed: list[tuple[int, int, int, int]] = []
-    squads = [(t, s, squad) for t, team in enumerate(scenario.teams) for s, squad in enumerate(team.squads)]
+    squads = [(t, s, squad) for t, team in enumerate(settings.teams) for s, squad in enumerate(team.squads)]
     for number, (t, s, squad) in enumerate(squads):
         purpose = Purpose.START if squad.start == "drawn" else None
         xs, ys = _take(free, squad.area, squad.count, rng, purpose)

@@ -12,9 +12,10 @@ from scenarios.tactics.components import ActionSteps, Condition, Conditions, Hea
 from scenarios.tactics.reinforcements import call_up
 from scenarios.tactics.spawning import promote
 from sim.engine.columns import Component
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.run.context import Run
 from sim.run.payloads import drop_unused
-from sim.run.tick_context import Frame
+from sim.run.world import World
 
 
 class Cleanup(System):
@@ -31,38 +32,41 @@ class Cleanup(System):
     """
 
     name = "cleanup"
+    flushes: ClassVar[bool] = True
     reads: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Health)
     writes: ClassVar[tuple[type[Component], ...]] = (Conditions, Health, Progress, Squad)
 
-    def process(self, world: World, frame: Frame) -> None:
+    def process(self, world: World, run: Run) -> None:
         """Bury the dead, let those in who were called, flush, promote, and forget payloads that no plan needs."""
         dead = world[Health].hp <= 0
-        if frame.stage.scenario.downed_s:
-            dead = self._beyond_help(world, frame, dead)
+        if run.game.settings.downed_s:
+            dead = self._beyond_help(world, run, dead)
         if dead.any():
             world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
-        if frame.calls:
-            call_up(world, frame.stage, frame.calls)
+        if len(run.notes.leaving):
+            world.kill(run.notes.leaving)
+        if run.notes.calls:
+            call_up(world, run.game, run.notes.calls)
         before = world.version
         world.flush()
         if world.version != before:
             promote(world)
-        drop_unused(world, frame.stage.payloads, frame.stage.registry)
+        drop_unused(world, run.game.payloads, run.game.registry)
 
-    def _beyond_help(self, world: World, frame: Frame, fallen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _beyond_help(self, world: World, run: Run, fallen: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Let the fallen lie and the rescued get up; return who dies."""
         until = world[Conditions].until[Condition.DOWN.value]
         down = until > 0
         if not (fallen.any() or down.any()):
             return fallen
-        health, progress, stage = world[Health], world[Progress], frame.stage
+        health, progress, stage = world[Health], world[Progress], run.game
         rescued = down & ~fallen
         until[rescued] = 0
-        progress.waiting_since[rescued] = frame.tick
+        progress.waiting_since[rescued] = run.tick
         fresh = fallen & ~down
         health.hp[fresh] = 0
-        until[fresh] = frame.tick + 1 + ticks_of_s(stage.scenario.downed_s, stage.ticks_per_second)
+        until[fresh] = run.tick + 1 + ticks_of_s(stage.settings.downed_s, stage.ticks_per_second)
         progress.status[fresh] = Status.STALE
-        lost: NDArray[np.bool_] = fallen & down & ((until <= frame.tick + 1) | (health.hp < 0))
+        lost: NDArray[np.bool_] = fallen & down & ((until <= run.tick + 1) | (health.hp < 0))
         return lost

@@ -21,8 +21,9 @@ from scenarios.tactics.components import (
     Team,
 )
 from sim.engine.columns import Component
-from sim.engine.world import System, World
-from sim.run.tick_context import Frame
+from sim.engine.system import System
+from sim.run.context import Run
+from sim.run.world import World
 
 PAIRS_AT_ONCE: Final = 1 << 21
 """Pairs of the living and the dying that are looked at together."""
@@ -35,7 +36,7 @@ class Combat(System):
     with harm taken and with friends who die, and rises with enemies who do (`MoraleRules`). Who is hit while its plan
     knew of no threat plans anew.
 
-    Reads: Control, Guard, Position, Senses, Squad, Team, and harm and healing of the frame.
+    Reads: Control, Guard, Position, Senses, Squad, Team, and harm and healing of the run.
     Writes: Health, Morale, Progress.
     Order: after execution, before upkeep.
     """
@@ -46,30 +47,30 @@ class Combat(System):
     )  # fmt: skip
     writes: ClassVar[tuple[type[Component], ...]] = (Health, Morale, Progress)
 
-    def process(self, world: World, frame: Frame) -> None:
+    def process(self, world: World, run: Run) -> None:
         """Apply harm and healing."""
-        if not frame.harm and not frame.mend:
+        if not run.notes.harm and not run.notes.mend:
             return
         health, morale, progress = world[Health], world[Morale], world[Progress]
-        harm, mend = self._sum(world, frame.harm), self._sum(world, frame.mend)
-        guarded = world[Guard].until > frame.tick
+        harm, mend = self._sum(world, run.notes.harm), self._sum(world, run.notes.mend)
+        guarded = world[Guard].until > run.tick
         if np.count_nonzero(guarded):
             harm[guarded] = (harm[guarded] + 1) // 2
         alive_before = health.hp > 0
         health.hp[:] = np.where(mend + harm > 0, np.minimum(health.hp + mend - harm, health.hp_max), health.hp)
         died = alive_before & (health.hp <= 0)
-        lost = harm.astype(np.int64) * frame.stage.parameters.morale.harm_percent // 100
+        lost = harm.astype(np.int64) * run.game.parameters.morale.harm_percent // 100
         if np.count_nonzero(died):
-            lost += self._grief(world, frame, died.nonzero()[0])
+            lost += self._grief(world, run, died.nonzero()[0])
         morale.value[:] = np.minimum(np.maximum(morale.value - lost, 0), MORALE_MAX)
-        startled = (harm > 0) & (progress.threats == 0) & (progress.status != Status.NONE.value)
+        startled = (harm > 0) & (progress.alert == 0) & (progress.status != Status.NONE.value)
         startled = (startled & ~world[Control].taken).nonzero()[0]
         progress.status[startled] = Status.STALE
-        progress.waiting_since[startled] = frame.tick
+        progress.waiting_since[startled] = run.tick
 
-    def _grief(self, world: World, frame: Frame, dying: NDArray[np.intp]) -> NDArray[np.int64]:
+    def _grief(self, world: World, run: Run, dying: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the morale that each agent loses (or gains, below zero) by those who die now."""
-        rules, grid = frame.stage.parameters.morale, frame.stage.grid
+        rules, grid = run.game.parameters.morale, run.game.grid
         position, squad, team = world[Position], world[Squad].id, world[Team].id
         lost: NDArray[np.int64] = rules.squad_loss * np.bincount(squad[dying], minlength=int(squad.max()) + 1)[squad]
         living = (world[Health].hp > 0).nonzero()[0]

@@ -11,8 +11,9 @@ from scenarios.tactics.components import ActionSteps, Health, Morale, Position, 
 from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import enemies_seen
 from sim.engine.columns import Component
-from sim.engine.world import System, World
-from sim.run.tick_context import Frame
+from sim.engine.system import System
+from sim.run.context import Run
+from sim.run.world import World
 
 COWER_MS = 1000
 """How long the broken wait when they see nobody to run from, milliseconds."""
@@ -32,18 +33,18 @@ class Flight(System):
     reads: ClassVar[tuple[type[Component], ...]] = (Health, Morale, Position, Senses, Team)
     writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Progress)
 
-    def process(self, world: World, frame: Frame) -> None:
+    def process(self, world: World, run: Run) -> None:
         """Let those flee who are broken and have nothing to do."""
         broken = world[Morale].broken
         if not broken.any():
             return
-        progress, steps, registry = world[Progress], world[ActionSteps], frame.stage.registry
-        idle = broken & (progress.status != Status.RUNNING.value) & (progress.waiting_since <= frame.tick)
+        progress, steps, registry = world[Progress], world[ActionSteps], run.game.registry
+        idle = broken & (progress.status != Status.RUNNING.value) & (progress.waiting_since <= run.tick)
         rows = (idle & (world[Health].hp > 0)).nonzero()[0]
         if not len(rows):
             return
-        assert frame.occupancy is not None
-        seen = enemies_seen(world, frame.stage.grid, frame.occupancy, rows)
+        assert run.notes.occupancy is not None
+        seen = enemies_seen(world, run.game.grid, run.notes.occupancy, rows)
         threats = np.bincount(seen.viewer, minlength=world.n)[rows]
         nearest = np.full(world.n, -1, np.int64)
         order = np.lexsort((seen.other, seen.distance2, seen.viewer))[::-1]
@@ -60,5 +61,5 @@ class Flight(System):
         progress.status[rows] = Status.RUNNING
         progress.step[rows] = progress.refusal[rows] = progress.tries[rows] = 0
         progress.started_at[rows] = progress.until[rows] = progress.tier[rows] = -1
-        progress.planned_at[rows] = progress.waiting_since[rows] = frame.tick
-        progress.threats[rows] = threats
+        progress.planned_at[rows] = progress.waiting_since[rows] = run.tick
+        progress.alert[rows] = threats

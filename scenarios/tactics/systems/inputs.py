@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ai.actions import ActionStep, Role, cells_in
+from ai.actions import Kind, values_in
 from ai.errors import ParseError
 from scenarios.tactics.components import AGENT, ActionSteps, Goal, Health, Morale, Position, Progress, Squad, Status
 from scenarios.tactics.components import Control as ControlColumns
@@ -28,15 +28,18 @@ from scenarios.tactics.inputs import (
     Spawn,
     SpawnWave,
 )
-from scenarios.tactics.scenario import AGENTS_MAX, Archetype
+from scenarios.tactics.scenario import Archetype
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
-from scenarios.tactics.spawning import SquadInfo, aim, promote, starting_values
+from scenarios.tactics.spawning import SquadInfo, aim, promote, spawn, starting_values
 from sim.engine.columns import Component
-from sim.engine.world import System, World
-from sim.run.tick_context import Frame
+from sim.run import systems
+from sim.run.context import Run
+from sim.run.inputs import Kill
+from sim.run.settings import AGENTS_MAX
+from sim.run.world import World
 
 
-class Inputs(System):
+class Inputs(systems.Inputs):
     """Applies the tick's inputs in the order given, each whole or not at all, and flushes.
 
     Reads: every component of an agent.
@@ -50,44 +53,47 @@ class Inputs(System):
         ActionSteps, ControlColumns, Goal, Morale, Progress, Squad,
     )  # fmt: skip
 
-    def process(self, world: World, frame: Frame) -> None:
-        """Apply `frame.inputs`; what cannot be done is refused with a sentence."""
-        for place, item in enumerate(frame.inputs):
-            reason = self._apply(world, frame, item)
+    def process(self, world: World, run: Run) -> None:
+        """Apply `run.inputs`; an input that cannot be applied is refused with a sentence."""
+        for place, item in enumerate(run.inputs):
+            reason = self._apply(world, run, item)
             if reason is not None:
-                frame.refused[place] = reason
+                run.refused[place] = reason
             # Each input meets the world that the ones before it left.
             world.flush()
-        if any(isinstance(item, Spawn | SpawnWave | Remove) for item in frame.inputs):
+        if any(isinstance(item, Spawn | SpawnWave | Remove | Kill) for item in run.inputs):
             promote(world)
 
-    def _apply(self, world: World, frame: Frame, item: Input) -> str | None:
+    def _apply(self, world: World, run: Run, item: Input) -> str | None:
         """Apply one input, or return why not."""
         match item:
             case Move():
-                return self._move(world, frame, item)
+                return self._move(world, run, item)
             case Control():
-                return self._control(world, frame, item)
+                return self._control(world, run, item)
             case Act():
-                return self._act(world, frame, item)
+                return self._act(world, run, item)
             case SetParameter():
-                return frame.stage.parameters.set(item.name, item.value)
+                reason: str | None = run.game.parameters.set(item.name, item.value)
+                return reason
             case Fortify() | SpawnWave() | Collapse():
-                return self._direct(world, frame, item)
+                return self._direct(world, run, item)
             case Order():
-                return self._order(world, frame, item)
+                return self._order(world, run, item)
             case SetCells():
-                return self._set_cells(world, frame, item)
+                return self._set_cells(world, run, item)
             case Spawn():
-                return self._spawn(world, frame, item)
+                return self._spawn(world, run, item)
             case Remove():
                 if world.row_of(item.agent) < 0:
                     return f"agent {item.agent} is not in the world"
                 world.kill_keys([item.agent])
                 return None
+            case _:
+                return item.apply(world, run)
 
-    def _move(self, world: World, frame: Frame, item: Move) -> str | None:
-        grid, row = frame.stage.grid, world.row_of(item.agent)
+    def _move(self, world: World, run: Run, item: Move) -> str | None:
+        grid, row = run.game.grid, world.row_of(item.agent)
         if row < 0:
             return f"agent {item.agent} is not in the world"
         if world[Health].hp[row] <= 0:
@@ -98,32 +104,10 @@ class Inputs(System):
         here = grid.cell_at(int(position.x[row]), int(position.y[row]))
         if grid.field(grid.cell_at(item.x, item.y))[here] == UNREACHABLE:
             return f"agent {item.agent} cannot walk to ({item.x}, {item.y})"
-        self._write(world, frame, row, frame.stage.registry.make("MoveTo", x=item.x, y=item.y))
+        run.write_plan(world, row, [run.game.registry.make("MoveTo", x=item.x, y=item.y)])
         return None
 
-    def _write(self, world: World, frame: Frame, row: int, *plan: ActionStep) -> None:
-        """Give an agent a plan of the player's: these steps, from now on; none lets it stand."""
-        steps, progress = world[ActionSteps], world[Progress]
-        steps.kind[:, row] = 0
-        steps.args[:, :, row] = 0
-        steps.length[row] = len(plan)
-        for place, step in enumerate(plan):
-            encoded = frame.stage.registry.encode(step)
-            steps.kind[place, row] = encoded.kind
-            steps.args[place, :, row] = encoded.args
-            if encoded.payload:
-                index = frame.stage.payloads.add(encoded.payload)
-                steps.args[place, frame.stage.registry.spec(encoded.kind).payload_place, row] = index
-        progress.status[row] = Status.RUNNING if plan else Status.FINISHED
-        progress.step[row] = 0
-        progress.started_at[row] = progress.until[row] = -1
-        progress.tier[row] = -1
-        progress.planned_at[row] = frame.tick
-        if not plan:
-            progress.waiting_since[row] = frame.tick
-        progress.tries[row] = progress.refusal[row] = 0
-
-    def _control(self, world: World, frame: Frame, item: Control) -> str | None:
+    def _control(self, world: World, run: Run, item: Control) -> str | None:
         row, taken = world.row_of(item.agent), world[ControlColumns].taken
         if row < 0:
             return f"agent {item.agent} is not in the world"
@@ -131,11 +115,11 @@ class Inputs(System):
             return f"agent {item.agent} is taken over already" if item.on else f"agent {item.agent} is not taken over"
         taken[row] = item.on
         world[Morale].broken[row] = False
-        self._write(world, frame, row)
+        run.write_plan(world, row, [])
         return None
 
-    def _act(self, world: World, frame: Frame, item: Act) -> str | None:
-        grid, registry, row = frame.stage.grid, frame.stage.registry, world.row_of(item.agent)
+    def _act(self, world: World, run: Run, item: Act) -> str | None:
+        grid, registry, row = run.game.grid, run.game.registry, world.row_of(item.agent)
         if row < 0:
             return f"agent {item.agent} is not in the world"
         if world[Health].hp[row] <= 0:
@@ -146,37 +130,38 @@ class Inputs(System):
             step = registry.parse_step(item.step)
         except ParseError as error:
             return f"the step of agent {item.agent}: {error}"
-        sides = {Role.CELL_X: grid.width, Role.CELL_Y: grid.height}
-        for arg, value in zip(registry.spec(step.act).args, registry.encode(step).args, strict=False):
-            if value >= sides.get(arg.role, value + 1):
+        sides = {Kind.CELL_X: grid.width, Kind.CELL_Y: grid.height}
+        spec = registry.spec(step.act)
+        for arg, value in zip(spec.args, registry.encode(step).args, strict=False):
+            if value >= sides.get(arg.kind, value + 1):
                 return f"the step of agent {item.agent}: {arg.name} {value} is outside the {_size(grid)} map"
-        for cell in cells_in(step):
-            if cell.x >= grid.width or cell.y >= grid.height:
+        for arg, cell in values_in(spec, step):
+            if arg.kind is Kind.CELL and (cell.x >= grid.width or cell.y >= grid.height):
                 return f"the step of agent {item.agent}: ({cell.x}, {cell.y}) is outside the {_size(grid)} map"
-        self._write(world, frame, row, step)
+        run.write_plan(world, row, [step])
         return None
 
-    def _direct(self, world: World, frame: Frame, item: Fortify | SpawnWave | Collapse) -> str | None:
+    def _direct(self, world: World, run: Run, item: Fortify | SpawnWave | Collapse) -> str | None:
         """Do one operation of the director, if the budget for it allows."""
-        if frame.stage.scenario.director is None:
+        if run.game.settings.director is None:
             return "the scenario has no director"
-        budgets = frame.stage.budgets
+        budgets = run.game.budgets
         match item:
             case Fortify():
-                reason = budgets.lacks("terrain_edits") or self._fortify(frame, item)
+                reason = budgets.lacks("terrain_edits") or self._fortify(run, item)
                 spent = "terrain_edits"
             case SpawnWave():
-                reason = budgets.lacks("spawns") or self._wave(world, frame, item, frame.stage.scenario.director.squad)
+                reason = budgets.lacks("spawns") or self._wave(world, run, item, run.game.settings.director.squad)
                 spent = "spawns"
             case Collapse():
-                reason = budgets.lacks("traps") or self._collapse(world, frame, item)
+                reason = budgets.lacks("traps") or self._collapse(world, run, item)
                 spent = "traps"
         if reason is None:
             budgets.spend(spent)
         return reason
 
-    def _fortify(self, frame: Frame, item: Fortify) -> str | None:
-        grid, rect = frame.stage.grid, item.rect
+    def _fortify(self, run: Run, item: Fortify) -> str | None:
+        grid, rect = run.game.grid, item.rect
         if rect.x + rect.width > grid.width or rect.y + rect.height > grid.height:
             return f"the rectangle reaches outside the {_size(grid)} map"
         cells = np.zeros((grid.height, grid.width), np.bool_)
@@ -187,11 +172,11 @@ class Inputs(System):
         grid.set_where(cells, Terrain.COVER)
         return None
 
-    def _wave(self, world: World, frame: Frame, item: SpawnWave, standard: str) -> str | None:
-        stage = frame.stage
-        archetype = stage.scenario.archetypes.get(item.archetype)
+    def _wave(self, world: World, run: Run, item: SpawnWave, standard: str) -> str | None:
+        stage = run.game
+        archetype = stage.settings.archetypes.get(item.archetype)
         if archetype is None:
-            return f"there is no archetype {item.archetype!r}; known: {', '.join(sorted(stage.scenario.archetypes))}"
+            return f"there is no archetype {item.archetype!r}; known: {', '.join(sorted(stage.settings.archetypes))}"
         own, info = stage.squads[standard], stage.squads.get(item.squad or standard)
         if info is None or info.team != own.team:
             known = ", ".join(name for name, each in stage.squads.items() if each.team == own.team)
@@ -201,11 +186,11 @@ class Inputs(System):
                 f"agents of {item.archetype!r} carry {_armed(archetype)}, their squad {_armed(info.archetype)}; "
                 "send them to a squad armed alike"
             )
-        info = replace(info, archetype=archetype, gear=starting_gear(stage.scenario, archetype))
-        return self._arrive(world, frame, info, item.count, item.origin.x, item.origin.y)
+        info = replace(info, archetype=archetype, gear=starting_gear(stage.settings, archetype))
+        return self._arrive(world, run, info, item.count, item.origin.x, item.origin.y)
 
-    def _collapse(self, world: World, frame: Frame, item: Collapse) -> str | None:
-        grid, position = frame.stage.grid, world[Position]
+    def _collapse(self, world: World, run: Run, item: Collapse) -> str | None:
+        grid, position = run.game.grid, world[Position]
         for end in (item.a, item.b):
             if end.x >= grid.width or end.y >= grid.height:
                 return f"({end.x}, {end.y}) is outside the {_size(grid)} map"
@@ -220,8 +205,8 @@ class Inputs(System):
         grid.set_where(cells, Terrain.WALL)
         return None
 
-    def _order(self, world: World, frame: Frame, item: Order) -> str | None:
-        stage = frame.stage
+    def _order(self, world: World, run: Run, item: Order) -> str | None:
+        stage = run.game
         info = stage.squads.get(item.squad)
         if info is None:
             return f"there is no squad {item.squad!r}; known: {', '.join(stage.squads)}"
@@ -240,11 +225,11 @@ class Inputs(System):
             goal.x[members], goal.y[members] = item.x, item.y
         members &= ~world[ControlColumns].taken
         progress.status[members] = Status.STALE
-        progress.waiting_since[members] = frame.tick
+        progress.waiting_since[members] = run.tick
         return None
 
-    def _set_cells(self, world: World, frame: Frame, item: SetCells) -> str | None:
-        grid = frame.stage.grid
+    def _set_cells(self, world: World, run: Run, item: SetCells) -> str | None:
+        grid = run.game.grid
         if item.x + item.width > grid.width or item.y + item.height > grid.height:
             return f"the rectangle reaches outside the {_size(grid)} map"
         terrain = Terrain[item.cell.upper()]
@@ -258,16 +243,16 @@ class Inputs(System):
         grid.set_cells(item.x, item.y, item.width, item.height, terrain)
         return None
 
-    def _spawn(self, world: World, frame: Frame, item: Spawn) -> str | None:
-        stage = frame.stage
+    def _spawn(self, world: World, run: Run, item: Spawn) -> str | None:
+        stage = run.game
         info = stage.squads.get(item.squad)
         if info is None:
             return f"there is no squad {item.squad!r}; known: {', '.join(stage.squads)}"
-        return self._arrive(world, frame, info, item.count, item.x, item.y)
+        return self._arrive(world, run, info, item.count, item.x, item.y)
 
-    def _arrive(self, world: World, frame: Frame, info: SquadInfo, count: int, x: int, y: int) -> str | None:
+    def _arrive(self, world: World, run: Run, info: SquadInfo, count: int, x: int, y: int) -> str | None:
         """Let fresh agents join a squad on the free cells nearest to a place."""
-        stage, grid = frame.stage, frame.stage.grid
+        stage, grid = run.game, run.game.grid
         if x >= grid.width or y >= grid.height:
             return f"({x}, {y}) is outside the {_size(grid)} map"
         if world.n + count > AGENTS_MAX:
@@ -280,9 +265,9 @@ class Inputs(System):
             return f"only {len(ys)} cells are free for {count} agents"
         distance2 = (ys.astype(np.int64) - y) ** 2 + (xs.astype(np.int64) - x) ** 2
         nearest = np.lexsort((xs, ys, distance2))[:count]
-        waiting = frame.tick + np.arange(count) % stage.parameters.planning.stagger_ticks
+        waiting = run.tick + np.arange(count) % stage.parameters.planning.stagger_ticks
         after = aim(info, stage.objectives, stage.lore.texts)
-        world.spawn(starting_values(info, after, xs[nearest], ys[nearest], waiting), count=count)
+        spawn(world, starting_values(info, after, xs[nearest], ys[nearest], waiting), count)
         return None
 
 

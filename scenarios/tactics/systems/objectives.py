@@ -7,8 +7,9 @@ from typing import ClassVar
 from scenarios.tactics.components import Control, Goal, Health, Position, Progress, Squad, Status, Team
 from scenarios.tactics.spawning import aim
 from sim.engine.columns import Component
-from sim.engine.world import System, World
-from sim.run.tick_context import Frame
+from sim.engine.system import System
+from sim.run.context import Run
+from sim.run.world import World
 
 
 class Advance(System):
@@ -23,15 +24,15 @@ class Advance(System):
     reads: ClassVar[tuple[type[Component], ...]] = (Control, Health, Position, Squad, Team)
     writes: ClassVar[tuple[type[Component], ...]] = (Goal, Progress)
 
-    def process(self, world: World, frame: Frame) -> None:
+    def process(self, world: World, run: Run) -> None:
         """Advance the objectives by one tick."""
-        stage = frame.stage
+        stage = run.game
         if not stage.objectives.listed:
             return
         leaving, turned = stage.objectives.advance(world)
         if len(leaving):
             world.events.emit("extracted", key=world.keys[leaving])
-            world.kill(leaving)
+            run.notes.leaving = leaving
         if not turned:
             return
         squad, goal, progress, taken = world[Squad].id, world[Goal], world[Progress], world[Control].taken
@@ -42,4 +43,4 @@ class Advance(System):
             goal.objective[members], goal.x[members], goal.y[members] = aim(info, stage.objectives, stage.lore.texts)
             members &= ~taken
             progress.status[members] = Status.STALE
-            progress.waiting_since[members] = frame.tick
+            progress.waiting_since[members] = run.tick

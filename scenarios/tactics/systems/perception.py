@@ -20,18 +20,19 @@ from scenarios.tactics.components import (
 from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import Sightings, occupancy_of, others_seen, perceive
 from sim.engine.columns import Component
-from sim.engine.world import System, World
-from sim.run.tick_context import Frame
+from sim.run.context import Run
+from sim.run.systems import Observe, longest_waiting
+from sim.run.world import World
 
 RUNNING: Final = Status.RUNNING.value
 """Read once: what an enumeration's member stands for is slow to ask for in every tick."""
 
 
-class Perception(System):
+class Perception(Observe):
     """Gathers the agents that need a plan now, and what they know.
 
     Reads: every component of an agent.
-    Writes: nothing; it leaves `occupancy`, `alarmed`, `chosen` and `batch` on the frame.
+    Writes: nothing; it leaves `occupancy`, `alarmed`, `chosen` and `batch` on the run.
     Order: after inputs, before planning.
     """
 
@@ -39,43 +40,43 @@ class Perception(System):
     reads: ClassVar[tuple[type[Component], ...]] = AGENT
     writes: ClassVar[tuple[type[Component], ...]] = ()
 
-    def process(self, world: World, frame: Frame) -> None:
+    def process(self, world: World, run: Run) -> None:
         """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
-        stage, progress = frame.stage, world[Progress]
+        stage, progress = run.game, world[Progress]
         most = stage.parameters.planning.per_tick_max
-        frame.occupancy = occupancy_of(world, stage.grid)
-        waiting = (progress.status != RUNNING) & (progress.waiting_since <= frame.tick)
+        run.notes.occupancy = occupancy_of(world, stage.grid)
+        waiting = (progress.status != RUNNING) & (progress.waiting_since <= run.tick)
         waiting &= (world[Health].hp > 0) & ~(world[Control].taken | world[Morale].broken)
-        needing = _longest(waiting.nonzero()[0], progress.waiting_since, most)
-        watching, within = self._watching(world, frame)
+        needing = longest_waiting(waiting.nonzero()[0], progress.waiting_since, most)
+        watching, within = self._watching(world, run)
         # Whoever needs a plan and whoever looks around are looked after in one go.
         viewers = np.concatenate([needing, watching])
-        enemies, friends = others_seen(world, stage.grid, frame.occupancy, viewers, needing)
-        frame.alarmed = watching[_threatened(world, enemies, watching, within)]
+        enemies, friends = others_seen(world, stage.grid, run.notes.occupancy, viewers, needing)
+        run.alarmed = watching[_threatened(world, enemies, watching, within)]
         since = progress.waiting_since
-        if left_out := len(needing) + len(frame.alarmed) > most:
+        if left_out := len(needing) + len(run.alarmed) > most:
             since = since.copy()
             # Their need arose just now; what the column says of them is when they planned last.
-            since[frame.alarmed] = frame.tick
-        chosen = np.concatenate([needing, frame.alarmed])
+            since[run.alarmed] = run.tick
+        chosen = np.concatenate([needing, run.alarmed])
         chosen.sort(kind="stable")
-        frame.chosen = _longest(chosen, since, most)
-        if len(frame.chosen):
+        run.chosen = longest_waiting(chosen, since, most)
+        if len(run.chosen):
             is_chosen = np.zeros(world.n, np.bool_)
-            is_chosen[frame.chosen] = True
+            is_chosen[run.chosen] = True
             seen = (
                 enemies.where(is_chosen[enemies.viewer]),
                 friends.where(is_chosen[friends.viewer]) if left_out else friends,
             )
-            frame.batch = perceive(world, stage.grid, frame.occupancy, frame.chosen, stage.lore, seen)
+            run.batch = perceive(world, stage.grid, run.notes.occupancy, run.chosen, stage.lore, seen)
 
-    def _watching(self, world: World, frame: Frame) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    def _watching(self, world: World, run: Run) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
-        progress, steps, stage = world[Progress], world[ActionSteps], frame.stage
+        progress, steps, stage = world[Progress], world[ActionSteps], run.game
         peaceful = progress.status == RUNNING
-        peaceful &= progress.threats == 0
+        peaceful &= progress.alert == 0
         peaceful &= ~(world[Control].taken | world[Morale].broken)
-        looking = (world.keys + frame.tick) % stage.parameters.planning.alert_every_ticks == 0
+        looking = (world.keys + run.tick) % stage.parameters.planning.alert_every_ticks == 0
         scan, used = stage.registry.code("Scan"), int(steps.length.max(initial=0))
         if not np.count_nonzero(steps.kind[:used] == scan):
             rows = (peaceful & looking).nonzero()[0]
@@ -87,13 +88,6 @@ class Perception(System):
         radius = steps.args[current[rows], 0, rows]
         radius[~scanning[rows] | (radius == NONE)] = SIGHT_MAX
         return rows, radius
-
-
-def _longest(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDArray[np.intp]:
-    """Return at most `most` of `rows`, those that wait longest; of equals the lowest keys."""
-    if len(rows) <= most:
-        return rows
-    return np.sort(rows[np.argsort(since[rows], kind="stable")[:most]], kind="stable")
 
 
 def _threatened(

@@ -1,61 +1,45 @@
-"""The planning phase: one batch call for everyone who needs a plan; the steps come back as components."""
+"""The planning phase: one batch call for all agents that need a plan, and what planning costs their morale."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ai.snapshot import ALLIES_MAX
-from scenarios.tactics.components import ActionSteps, Morale, Progress, Status
+from scenarios.tactics.components import ActionSteps, Morale, Progress
+from scenarios.tactics.snapshot import ALLIES_MAX
 from sim.engine.columns import Component
-from sim.engine.world import System, World
-from sim.run.payloads import write_payloads
-from sim.run.tick_context import Frame
+from sim.run.actions import Rows
+from sim.run.context import Run, invalidate
+from sim.run.systems import Plan
+from sim.run.world import World
 
 
-class Planning(System):
+class Planning(Plan):
     """Makes the tick's one batch call and writes the plans it brings back.
 
-    Reads: nothing but the frame's batch.
+    Reads: nothing but the run's batch.
     Writes: ActionSteps, Morale, Progress; payloads.
-    Order: after perception, before execution.
+    Order: after Perception, before Execution.
     """
 
     name = "planning"
-    reads: ClassVar[tuple[type[Component], ...]] = ()
     writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Morale, Progress)
 
-    def process(self, world: World, frame: Frame) -> None:
-        """Plan for `frame.batch` and start the new plans."""
-        progress, steps, morale = world[Progress], world[ActionSteps], world[Morale]
-        progress.status[frame.alarmed] = Status.STALE
-        progress.waiting_since[frame.alarmed] = frame.tick
-        if frame.batch is None:
+    def process(self, world: World, run: Run) -> None:
+        """Void the plans of the alarmed, plan, and count outnumbered agents."""
+        invalidate(world, run.alarmed, run.tick)
+        super().process(world, run)
+        if run.batch is None:
             return
-        frame.plans = frame.stage.source.plan(frame.batch)
-        plans, rows = frame.plans.plans, frame.chosen
-        used = plans.kind.shape[0]
-        before = int(steps.length.max(initial=0))
-        steps.length[rows] = plans.length
-        for step in range(max(used, before)):
-            steps.kind[step, rows] = plans.kind[step] if step < used else 0
-            for place in range(steps.args.shape[1]):
-                steps.args[step, place, rows] = plans.args[step, place] if step < used else 0
-        if plans.payloads:
-            write_payloads(world, frame.stage.payloads, plans, rows, frame.stage.registry)
-        progress.status[rows] = Status.RUNNING
-        progress.step[rows] = 0
-        progress.started_at[rows] = -1
-        progress.until[rows] = -1
-        progress.tier[rows] = plans.tier
-        progress.planned_at[rows] = frame.tick
-        progress.waiting_since[rows] = frame.tick
-        progress.threats[rows] = (frame.batch.enemy >= 0).sum(1, dtype=np.int16)
-        progress.refusal[rows] = 0
-        progress.tries[rows] = 0
-        # Who sees as many friends as are ever reported may have more; nobody counts as outnumbered among so many.
-        friends = (frame.batch.ally >= 0).sum(1)
-        outnumbered = rows[(friends < ALLIES_MAX) & (progress.threats[rows] >= 2 * (friends + 1))]
-        loss = frame.stage.parameters.morale.outnumbered_loss
+        rows, morale = run.chosen, world[Morale]
+        # An agent that sees as many friends as are ever reported may have more; it does not count as outnumbered.
+        friends = (run.batch.allies.id >= 0).sum(1)
+        outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
+        loss = run.game.parameters.morale.outnumbered_loss
         morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)
+
+    def alert(self, world: World, run: Run, rows: Rows) -> Any:
+        """Return the number of enemies in sight."""
+        del world, rows
+        return (run.batch.enemies.id >= 0).sum(1)

@@ -19,8 +19,9 @@ from scenarios.tactics.components import (
     Status,
 )
 from sim.engine.columns import Component
-from sim.engine.world import System, World
-from sim.run.tick_context import Frame
+from sim.engine.system import System
+from sim.run.context import Run
+from sim.run.world import World
 
 
 class Upkeep(System):
@@ -37,26 +38,26 @@ class Upkeep(System):
     )  # fmt: skip
     writes: ClassVar[tuple[type[Component], ...]] = (Morale, Progress, Stamina)
 
-    def process(self, world: World, frame: Frame) -> None:
+    def process(self, world: World, run: Run) -> None:
         """Let one tick pass."""
-        stage, progress = frame.stage, world[Progress]
+        stage, progress = run.game, world[Progress]
         stamina = world[Stamina].value
         np.minimum(stamina + np.int32(1), STAMINA_MAX, out=stamina)
-        if frame.tick % stage.ticks_per_second == stage.ticks_per_second - 1:
-            self._hearten(world, frame)
-        self._break(world, frame)
-        stage.smoke.expire(frame.tick + 1)
-        oldest = frame.tick - stage.parameters.planning.ttl_s * stage.ticks_per_second
+        if run.tick % stage.ticks_per_second == stage.ticks_per_second - 1:
+            self._hearten(world, run)
+        self._break(world, run)
+        stage.smoke.expire(run.tick + 1)
+        oldest = run.tick - stage.parameters.planning.ttl_s * stage.ticks_per_second
         old = progress.planned_at <= oldest
         if np.count_nonzero(old):
             stale = (old & (progress.status == Status.RUNNING.value) & ~world[Control].taken).nonzero()[0]
             progress.status[stale] = Status.STALE
-            progress.waiting_since[stale] = frame.tick
+            progress.waiting_since[stale] = run.tick
 
-    def _hearten(self, world: World, frame: Frame) -> None:
+    def _hearten(self, world: World, run: Run) -> None:
         """Raise morale by rest and by leaders who are near; once a second."""
-        rules, morale = frame.stage.parameters.morale, world[Morale].value
-        gain = rules.rest_gain * (world[Progress].threats == 0)
+        rules, morale = run.game.parameters.morale, world[Morale].value
+        gain = rules.rest_gain * (world[Progress].alert == 0)
         if rules.leader_gain:
             position, leader = world[Position], world[Squad].leader
             at = world.rows_of(leader)
@@ -67,9 +68,9 @@ class Upkeep(System):
             gain = gain + rules.leader_gain * near
         morale[:] = np.minimum(morale + gain, MORALE_MAX)
 
-    def _break(self, world: World, frame: Frame) -> None:
+    def _break(self, world: World, run: Run) -> None:
         """Let those break whose morale is too low, and those rally whose morale has come back."""
-        rules, morale, progress = frame.stage.parameters.morale, world[Morale], world[Progress]
+        rules, morale, progress = run.game.parameters.morale, world[Morale], world[Progress]
         low, broken = morale.value < rules.break_below, morale.broken
         if not (np.count_nonzero(low) or np.count_nonzero(broken)):
             return
@@ -77,5 +78,5 @@ class Upkeep(System):
         now &= ~world[Control].taken & (world[Health].hp > 0)
         turned = now != broken
         progress.status[turned] = Status.STALE
-        progress.waiting_since[turned] = frame.tick
+        progress.waiting_since[turned] = run.tick
         broken[:] = now

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from sim.testing.checks import bystanders, guard, parts, processes, replies, rerun, restore, spawning
-from sim.testing.checks.base import Case, Check, Examined, Finding
+from sim.testing.checks.base import Case, Check, Examined, Finding, NotApplicable, Untested
 
-__all__ = ["CHECKS", "Case", "Check", "Examined", "Finding", "examine"]
+__all__ = ["CHECKS", "Case", "Check", "Examined", "Finding", "NotApplicable", "Untested", "examine"]
 
 CHECKS: Final[tuple[Check, ...]] = (
     guard.CHECK,
@@ -49,5 +49,5 @@ def examine(
         examined = check.examine(case)
         yield examined
         if check is guard.CHECK and examined.finding is not None:
-            yield from (Examined(other.name, skipped="the guard stops the run") for other in checks if other != check)
+            yield from (Examined(other.name, Untested("the guard stops the run")) for other in checks if other != check)
             return

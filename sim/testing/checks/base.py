@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from ai.clients.base import LlmClient
-from scenarios.tactics.scenario import Scenario
+from ai.llm_types import LlmClient
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.messages import one_line
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import PhaseDigest, Simulation, TickReport
 
 
@@ -49,12 +48,53 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Untested:
+    """A check applies to a case and compared nothing in it; `reason` says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotApplicable:
+    """A check does not apply to a case: its domain has no such part; `reason` says which."""
+
+    reason: str
+
+
+Checked = Finding | Untested | NotApplicable | None
+"""What a check came to; None: everything compared was the same."""
+Result = Literal["same", "differs", "untested", "not applicable"]
+
+
+@dataclass(frozen=True, slots=True)
 class Examined:
-    """What came of one check: a finding, a reason why it could not be run, or neither (all is well)."""
+    """What came of one check."""
 
     check: str
-    finding: Finding | None = None
-    skipped: str | None = None
+    found: Checked = None
+
+    @property
+    def result(self) -> Result:
+        """The result in words."""
+        match self.found:
+            case Finding():
+                return "differs"
+            case Untested():
+                return "untested"
+            case NotApplicable():
+                return "not applicable"
+            case None:
+                return "same"
+
+    @property
+    def finding(self) -> Finding | None:
+        """The difference, if one was found."""
+        return self.found if isinstance(self.found, Finding) else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing was compared, if nothing was."""
+        return self.found.reason if isinstance(self.found, Untested | NotApplicable) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +108,7 @@ class Check:
     name: str
     about: str
     look_at: str
-    run: Callable[[Case], Finding | str | None]
+    run: Callable[[Case], Checked]
     compares: bool = True
 
     def examine(self, case: Case) -> Examined:
@@ -76,12 +116,10 @@ class Check:
         if self.compares:
             case.expected()
         try:
-            found = self.run(case)
+            found: Checked = self.run(case)
         except Exception as error:
             found = Finding(None, reason=one_line(f"it fails with {type(error).__name__}: {error}"))
-        if isinstance(found, str):
-            return Examined(self.name, skipped=found)
-        return Examined(self.name, finding=found)
+        return Examined(self.name, found)
 
 
 class Seen(NamedTuple):
@@ -101,7 +139,6 @@ class Case:
         ticks: how many ticks at most.
         seed: in place of the scenario's.
         plugins: those that the scenario names.
-        folder: where other processes find those that are files.
         client: makes a model client for a run; without one the model tiers are passed over.
     """
 
@@ -109,7 +146,6 @@ class Case:
     ticks: int = 50
     seed: int | None = None
     plugins: Sequence[Plugin] = ()
-    folder: Path | None = None
     client: Callable[[], LlmClient] | None = None
     _expected: list[Seen] = field(default_factory=list)
 
@@ -122,15 +158,13 @@ class Case:
         """Return what every tick of the plain run comes to; it is made once."""
         if not self._expected:
             with self.simulation() as simulation:
-                self._expected = [seen(report) for report in simulation.run(self.ticks)]
+                self._expected = [seen(report) for report in simulation.reports(self.ticks)]
         return self._expected
 
     def state_at(self, tick: int) -> WorldState:
         """Return the state of the plain run after a tick."""
         with self.simulation() as simulation:
-            for _ in simulation.run(tick + 1):
-                pass
-            return simulation.snapshot()
+            return simulation.run(tick + 1).snapshot()
 
     def compare(self, other: Simulation) -> Finding | None:
         """Run another simulation of the case and return where it first differs from the plain run."""

@@ -6,9 +6,9 @@ import json
 import sys
 from pathlib import Path
 
-from scenarios.tactics.scenario import Scenario
 from sim.engine.codec import encode_state
 from sim.run.plugins import load_plugins
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 
@@ -17,10 +17,10 @@ def main() -> None:
     asked = json.load(sys.stdin)
     junk = [bytearray(64 + n % 4000) for n in range(asked["junk"])]
     del junk[::2]  # holes for what follows
-    scenario = Scenario.from_canonical(asked["scenario"])
     folder = None if asked["folder"] is None else Path(asked["folder"])
-    with Simulation(scenario, seed=asked["seed"], plugins=load_plugins(scenario, folder), detail="full") as simulation:
-        for report in simulation.run(asked["ticks"]):
+    scenario = Scenario.from_canonical(asked["scenario"], folder=folder)
+    with Simulation(scenario, seed=asked["seed"], plugins=load_plugins(scenario), detail="full") as simulation:
+        for report in simulation.reports(asked["ticks"]):
             phases = [[phase.phase, phase.root, phase.components] for phase in report.phases]
             said = {"root": report.digest.root, "phases": phases, "outcome": report.outcome}
             if report.tick == asked["dump"]:

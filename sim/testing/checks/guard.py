@@ -11,8 +11,7 @@ from sim.testing.checks.base import Case, Check, Finding
 def _run(case: Case) -> Finding | None:
     with everything(), case.simulation() as simulation:
         try:
-            for _ in simulation.run(case.ticks):
-                pass
+            simulation.run(case.ticks)
         except NondeterminismError as error:
             return Finding(simulation.world.tick, reason=str(error))
     return None

@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.plan import BatchPlans, PlanBatch
-from ai.snapshot import SnapshotBatch
-from sim.run.tick_context import PlanSource
-from sim.testing.checks.base import Case, Check, Finding
+from ai.observation import ObservationBatch
+from ai.plans import BatchPlans, PlanBatch
+from sim.run.context import PlanSource
+from sim.testing.checks.base import Case, Check, Checked, NotApplicable, Untested
 
 Cut = Callable[[int], list[NDArray[np.intp]]]
 
 
 class InParts:
-    """Plans each batch in parts and puts together what comes back."""
+    """Plans each batch in parts and puts together what comes back; `cuts` counts batches of more than one agent."""
 
     def __init__(self, source: PlanSource, cut: Cut) -> None:
         self._source = source
         self._cut = cut
+        self.cuts = 0
 
     @property
     def tiers(self) -> tuple[str, ...]:
         """Names of the tiers, in order."""
         return self._source.tiers
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Plan part by part."""
         merged = PlanBatch.empty(batch.keys)
+        self.cuts += len(batch) > 1
         for rows in self._cut(len(batch)):
             part = self._source.plan(batch.take(np.sort(rows))).plans
             for tier in np.unique(part.tier).tolist():
@@ -53,14 +54,19 @@ def _every_third(n: int) -> list[NDArray[np.intp]]:
     return [part for part in (rows[2::3], rows[::3], rows[1::3]) if len(part)]
 
 
-def _run(case: Case) -> Finding | None:
+def _run(case: Case) -> Checked:
     for cut in (_every_third, _singles_backwards):
         simulation = case.simulation()
-        simulation.stage = replace(simulation.stage, source=InParts(simulation.stage.source, cut))
+        source = simulation.run_context.source
+        if source is None:
+            simulation.close()
+            return NotApplicable("agents of this domain do not plan")
+        parts = InParts(source, cut)
+        simulation.run_context.source = parts
         finding = case.compare(simulation)
         if finding is not None:
             return finding
-    return None
+    return None if parts.cuts else Untested("no tick planned for more than one agent")
 
 
 CHECK: Final = Check(

@@ -12,12 +12,16 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from ai.entries import installed
 from sim.engine.codec import decode_state
 from sim.engine.state import WorldState
 from sim.errors import SimError
 from sim.messages import one_line
+from sim.run.domains import available_domains
+from sim.run.plugins import ENTRY_POINTS as PLUGINS
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import PhaseDigest
-from sim.testing.checks.base import Case, Check, Finding, Seen, difference
+from sim.testing.checks.base import Case, Check, Checked, Finding, NotApplicable, Seen, Untested, difference
 
 STDERR_CHARS_MAX: Final = 500
 """How much of what another process complains about is told."""
@@ -37,7 +41,7 @@ def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int |
         "scenario": case.scenario.canonical(),
         "seed": case.seed,
         "ticks": case.ticks if dump is None else dump + 1,
-        "folder": None if case.folder is None else str(case.folder),
+        "folder": None if case.scenario.folder is None else str(case.scenario.folder),
         "junk": junk,
         "dump": dump,
     }
@@ -66,10 +70,11 @@ def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int |
         raise SimError(one_line(f"the other process failed: {complaint[-STDERR_CHARS_MAX:]}"))
 
 
-def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Finding | str | None:
+def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Checked:
     actual: Seen | None = None
-    if case.folder is None and case.plugins:
-        return "its plug-ins are not in files that another process could load"
+    missing = _missing(case.scenario)
+    if missing is not None:
+        return Untested(f"{missing} is neither installed nor a file that another process could load")
     with _child(case, environment, junk=junk, dump=None) as lines:
         said = [_seen(json.loads(line)) for line in lines]
     for tick, expected in enumerate(case.expected()):
@@ -79,6 +84,20 @@ def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Findi
         if actual != expected:
             other = _state(case, environment, junk, tick)
             return difference(tick, expected, actual, case.state_at(tick), other)
+    return None
+
+
+def _missing(scenario: Scenario) -> str | None:
+    """Return the name of the first domain or plug-in that another process would not find, None if there is none."""
+    known = {scenario.head.domain: available_domains()}
+    known |= dict.fromkeys(scenario.plugins, tuple(point.name for point in installed(PLUGINS)))
+    for name, names in known.items():
+        if name.endswith(".py"):
+            found = scenario.folder is not None and (scenario.folder / name).is_file()
+        else:
+            found = name in names
+        if not found:
+            return name
     return None
 
 
@@ -95,7 +114,7 @@ def _state(case: Case, environment: Mapping[str, str], junk: int, tick: int) -> 
         return decode_state(bytes.fromhex(json.loads(last)["state"]), simulation.world)
 
 
-def _hash_seeds(case: Case) -> Finding | str | None:
+def _hash_seeds(case: Case) -> Checked:
     for seed in ("0", "1", "4242"):
         finding = _compare(case, {"PYTHONHASHSEED": seed})
         if finding is not None:
@@ -103,14 +122,14 @@ def _hash_seeds(case: Case) -> Finding | str | None:
     return None
 
 
-def _allocator(case: Case) -> Finding | str | None:
+def _allocator(case: Case) -> Checked:
     return _compare(case, {"PYTHONMALLOC": "malloc"}, junk=10_000)
 
 
-def _cpu(case: Case) -> Finding | str | None:
+def _cpu(case: Case) -> Checked:
     features = dispatched()
     if not features:
-        return "this processor has none of the levels that NumPy dispatches to, so there is nothing to switch off"
+        return NotApplicable("this processor has none of the levels that NumPy dispatches to")
     return _compare(case, {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_NUM_THREADS": "1"})
 
 

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest
 from ai.testing import MockBatchLlm
 from sim.run.planning_service import build_tiers
-from sim.testing.checks.base import Case, Check, Finding
+from sim.testing.checks.base import Case, Check, Checked, NotApplicable
 
 TURNS: Final = 6
 """Turns of the event loop that the longest held reply waits."""
@@ -33,13 +33,17 @@ class Held:
             yield chunk
 
 
-def _run(case: Case) -> Finding | str | None:
+def _run(case: Case) -> Checked:
     planners = [planner for plugin in case.plugins for planner in plugin.planners]
+    if not case.scenario.domain.plans:
+        return NotApplicable("agents of this domain do not plan")
     if not any(getattr(tier, "needs_client", False) for tier in build_tiers(case.scenario, planners)):
-        return "no tier of the scenario asks a model"
+        return NotApplicable("no tier of the scenario asks a model")
     found = []
-    made = case.client or (lambda: MockBatchLlm.for_agents(2**31))
-    asked = Case(case.scenario, case.ticks, case.seed, case.plugins, case.folder, made)
+    registry = case.scenario.domain.registry([action for plugin in case.plugins for action in plugin.actions])
+    assert registry is not None
+    made = case.client or (lambda: MockBatchLlm.for_agents(2**31, registry))
+    asked = Case(case.scenario, case.ticks, case.seed, case.plugins, made)
     for first_waits_longest in (True, False):
         client = Held(made(), first_waits_longest=first_waits_longest)
         found.append(asked.compare(asked.simulation(client=client)))

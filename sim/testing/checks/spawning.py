@@ -6,13 +6,13 @@ from typing import Final
 
 import numpy as np
 
-from sim.testing.checks.base import Case, Check, Finding
+from sim.testing.checks.base import Case, Check, Checked, NotApplicable
 
 
-def _run(case: Case) -> Finding | str | None:
+def _run(case: Case) -> Checked:
     agents = case.scenario.agents
     if agents < 2:
-        return "one agent has no order"
+        return NotApplicable("a run of fewer than two entities has no order of creation")
     backwards = np.arange(agents)[::-1]
     # Every seventh agent first, then the next ones: neighbours in the file are created far apart.
     scattered = np.argsort(np.arange(agents) % 7, kind="stable")

@@ -7,7 +7,8 @@ from typing import Any
 import esper
 
 from sim.engine.columns import Component, i32
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 
 
 class Mood(Component):
@@ -16,34 +17,34 @@ class Mood(Component):
     value: i32
 
 
+SAID: list[int] = []
+
+
 class Teller:
     """Hears the event."""
 
-    def __init__(self, number: int, said: list[int]) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.said = said
 
     def tell(self) -> None:
         """Speak."""
-        self.said.append(self.number)
+        SAID.append(self.number)
 
 
 class Bug(System):
     """Lets esper call several handlers of one event, in the order of their addresses."""
 
-    def __init__(self) -> None:
-        self.said: list[int] = []
-        self.tellers: list[Teller] = []
+    tellers: tuple[Teller, ...] = ()
 
     def process(self, world: World, frame: Any) -> None:
         """Ask everyone, and keep who spoke first."""
         if not self.tellers:
-            self.tellers = [Teller(number, self.said) for number in range(300)]
+            self.tellers = tuple(Teller(number) for number in range(300))
             for teller in self.tellers:
                 esper.set_handler("planted", teller.tell)
-        self.said.clear()
+        SAID.clear()
         esper.dispatch_event("planted")
-        world[Mood].value[:] = self.said[0] * 1000 + self.said[-1]
+        world[Mood].value[:] = SAID[0] * 1000 + SAID[-1]
 
 
 COMPONENTS, SYSTEMS = (Mood,), (Bug,)

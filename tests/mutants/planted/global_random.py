@@ -6,7 +6,8 @@ import random
 from typing import Any
 
 from sim.engine.columns import Component, i32
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 
 
 class Mood(Component):

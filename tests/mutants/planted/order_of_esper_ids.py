@@ -8,7 +8,9 @@ from typing import Any
 import esper
 
 from sim.engine.columns import Component, i32
-from sim.engine.world import Row, System, World
+from sim.engine.esper_adapter import Row
+from sim.engine.system import System
+from sim.engine.world import World
 
 
 class Mood(Component):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sim.engine.columns import Component, i32
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 
 
 class Mood(Component):

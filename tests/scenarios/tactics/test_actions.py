@@ -172,7 +172,7 @@ def test_shots_hit_as_often_as_the_rule_says(row: str, accuracy: int, morale: in
 def test_cover_protects_from_shots_from_more_than_two_cells_away(row: str, accuracy: int, permille: int) -> None:
     """A target in cover is hit less often by 400 per-mille before the bounds, unless at most two cells away."""
     with Stage(row, accuracy=accuracy, hp=10_000, rate=1000) as stage:
-        stage.sim.stage.grid.set_cells(row.index("b"), 0, 1, 1, Terrain.COVER)
+        stage.sim.run_context.game.grid.set_cells(row.index("b"), 0, 1, 1, Terrain.COVER)
         assert _hits(stage) == _draws_below(permille)
 
 
@@ -240,7 +240,7 @@ def test_smoke_stands_from_the_next_tick_for_eight_seconds_but_not_on_walls() ->
     with Stage("a......b", "###.####") as stage:
         stage.plan(0, ("ThrowSmoke", 3, 0))
         stage.tick()
-        grid, smoke = stage.sim.stage.grid, stage.sim.stage.smoke
+        grid, smoke = stage.sim.run_context.game.grid, stage.sim.run_context.game.smoke
         assert smoke.cell.tolist() == sorted(
             int(grid.cell_at(*cell)) for cell in [*((x, 0) for x in range(1, 6)), (3, 1)]
         )

@@ -79,7 +79,7 @@ def test_a_long_step_is_judged_again_before_its_effect(hide: str) -> None:
         if hide == "wall":
             stage.give(SetCells(cell="wall", x=1, y=0))
         elif hide == "smoke":
-            stage.sim.stage.smoke.add(np.array([stage.sim.stage.grid.cell_at(1, 0)]), 99)
+            stage.sim.run_context.game.smoke.add(np.array([stage.sim.run_context.game.grid.cell_at(1, 0)]), 99)
         else:
             stage.give(Remove(agent=1))
         while stage.status(0) is Status.RUNNING:
@@ -95,7 +95,7 @@ def test_what_hides_only_in_between_does_not_matter() -> None:
     with Stage("a.b") as stage:
         stage.plan(0, ("AimedShot", 1))
         stage.tick()
-        stage.sim.stage.smoke.add(np.array([stage.sim.stage.grid.cell_at(1, 0)]), 8)
+        stage.sim.run_context.game.smoke.add(np.array([stage.sim.run_context.game.grid.cell_at(1, 0)]), 8)
         stage.tick(9)
         assert stage.status(0) is Status.FINISHED
 

@@ -8,7 +8,7 @@ import pytest
 
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Status
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.errors import ScenarioError
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -46,7 +46,7 @@ def stage(*rows: str, **archetype: Any) -> Stage:
 
 def index(made: Stage, name: str) -> int:
     """Return the position of a name in its table."""
-    gear = made.sim.stage.gear
+    gear = made.sim.run_context.game.gear
     return next(table.index(name) for table in (gear.weapons, gear.items, gear.abilities) if name in table)
 
 
@@ -133,7 +133,7 @@ def test_smoke_is_used_where_one_stands() -> None:
     """The cloud stands around the agent's own cell."""
     with stage("...", ".a.", "...") as made:
         refused(made, 0, "UseItem", index(made, "smokes"), ticks=5)
-        assert len(made.sim.stage.smoke.cell) == 9
+        assert len(made.sim.run_context.game.smoke.cell) == 9
         assert made.held(0, "smokes") == 0
 
 
@@ -184,7 +184,7 @@ def test_abilities_evade_hide_and_reveal() -> None:
         assert made[1, "Conditions.marked_by"] == 0
     with stage("a") as made:
         refused(made, 0, "UseAbility", index(made, "cloud"), ticks=5)
-        assert len(made.sim.stage.smoke.cell) > 0
+        assert len(made.sim.run_context.game.smoke.cell) > 0
 
 
 @covers(Refused.NO_ITEM, Refused.UNUSABLE, Refused.NO_STAMINA)
@@ -218,9 +218,9 @@ def test_a_patrol_goes_round_and_back_to_its_first_cell() -> None:
         met = [place for place, before in zip(path, [None, *path], strict=False) if place != before]
         assert [place for place in met if place in route] == [(0, 0), (0, 2), (2, 2), (0, 0)]
         assert len(met) == 9
-        assert len(made.sim.stage.payloads) == 1
+        assert len(made.sim.run_context.game.payloads) == 1
         made.tick()
-        assert len(made.sim.stage.payloads) == 0
+        assert len(made.sim.run_context.game.payloads) == 0
 
 
 def test_a_patrol_to_where_nobody_can_walk_is_refused() -> None:
@@ -245,10 +245,10 @@ def test_a_patrol_to_where_nobody_can_walk_is_refused() -> None:
 def test_names_of_gear_are_unique_and_bounded(change: dict[str, Any], message: str) -> None:
     """Weapons, items and abilities share one set of names, and no table grows without limit."""
     with stage("a") as made:
-        data = made.scenario.canonical()
+        data = flattened(made.scenario)
     data["archetypes"]["kit"].update(weapons=[], items={}, abilities=[])
     with pytest.raises(ScenarioError, match=message):
-        Scenario.from_canonical({**data, **change})
+        flat({**data, **change})
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_names_of_gear_are_unique_and_bounded(change: dict[str, Any], message: s
 def test_archetypes_carry_only_what_is_declared(change: dict[str, Any], message: str) -> None:
     """A name that no table has is told with what is near it."""
     with stage("a") as made:
-        data = made.scenario.canonical()
+        data = flattened(made.scenario)
     data["archetypes"]["kit"].update(change)
     with pytest.raises(ScenarioError, match=message):
-        Scenario.from_canonical(data)
+        flat(data)

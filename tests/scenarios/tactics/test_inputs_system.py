@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from scenarios.tactics.components import Health, Position, Squad, Status, Team, Weapon
 from scenarios.tactics.director import line
 from scenarios.tactics.inputs import (
-    INPUT,
     Act,
     Collapse,
     Control,
@@ -30,8 +28,11 @@ from scenarios.tactics.inputs import (
     Spot,
 )
 from scenarios.tactics.parameters import NAMES
-from scenarios.tactics.scenario import AGENTS_MAX, Scenario, load
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat, flattened
+from sim.errors import ScenarioError
+from sim.run.scenario_file import load
+from sim.run.settings import AGENTS_MAX
 from sim.run.simulation import Simulation
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -56,7 +57,7 @@ def test_an_order_reaches_the_whole_squad_and_nobody_else() -> None:
         stage.tick(3)
         stage.give(Order(squad="a", text="go east", x=2, y=0))
         assert stage.asked == [(0, 0), (0, 1), (0, 2), (3, 0), (3, 1)]
-        texts = stage.sim.stage.lore.texts.all
+        texts = stage.sim.run_context.game.lore.texts.all
         assert [texts[stage[key, "Goal.order"]] for key in (0, 1)] == ["go east", "go east"]
         assert [(stage[key, "Goal.x"], stage[key, "Goal.y"]) for key in (0, 1)] == [(2, 0), (2, 0)]
         assert stage[2, "Goal.order"] == -1
@@ -66,7 +67,7 @@ def test_followers_read_what_their_leader_was_ordered() -> None:
     """The leader's order stands with what a follower knows of its leader; the leader itself follows nobody."""
     with Stage("aa") as stage:
         stage.give(Order(squad="a", text="go east"))
-        batch = stage.sim.stage.source.batch  # type: ignore[attr-defined]
+        batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
         leaders = [batch.snapshot(row).player for row in (0, 1)]
         assert (leaders[0], leaders[1].id, leaders[1].orders) == (None, 0, ("go east",))
 
@@ -77,7 +78,7 @@ def test_an_order_without_a_place_keeps_the_goal() -> None:
         stage.give(Order(squad="a", text="one", x=1, y=0))
         stage.give(Order(squad="a", text="two"))
         stage.give(Order(squad="a", text="one"))
-        assert stage.sim.stage.lore.texts.all == ("one", "two")
+        assert stage.sim.run_context.game.lore.texts.all == ("one", "two")
         assert (stage[0, "Goal.x"], stage[0, "Goal.order"]) == (1, 0)
 
 
@@ -85,7 +86,7 @@ def test_cells_change_before_anyone_looks() -> None:
     """A wall that falls lets agents see each other in the same tick."""
     with Stage("a#b") as stage:
         stage.give(SetCells(cell="floor", x=1, y=0))
-        assert stage.sim.stage.source.batch.enemy[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemy[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
 
 
 def test_newcomers_take_the_nearest_free_cells_in_order() -> None:
@@ -111,7 +112,7 @@ def test_a_removed_agent_is_gone_before_anyone_looks() -> None:
     """It is not seen, does not act, and its key is not given again."""
     with Stage("a.b") as stage:
         stage.give(Remove(agent=1))
-        assert stage.sim.stage.source.batch.enemy[0, 0] == -1  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemy[0, 0] == -1  # type: ignore[attr-defined]
         assert stage.sim.world.keys.tolist() == [0]
 
 
@@ -193,14 +194,14 @@ def test_an_order_to_a_squad_of_which_nobody_is_left_is_refused() -> None:
     with Stage("ab") as stage:
         report = stage.give(Remove(agent=0), Order(squad="a", text="come back"))
         assert report.refused[1] == "nobody is left of squad 'a'"
-        assert stage.sim.stage.lore.texts.all == ()
+        assert stage.sim.run_context.game.lore.texts.all == ()
 
 
 @covers(f"a run holds at most {TEXTS_MAX} different texts")
 def test_a_run_holds_a_bounded_number_of_texts() -> None:
     """An order with a text too many is refused; one with a known text is not."""
     with Stage("a") as stage:
-        stage.sim.stage.lore.texts.all = tuple(map(str, range(TEXTS_MAX)))
+        stage.sim.run_context.game.lore.texts.all = tuple(map(str, range(TEXTS_MAX)))
         report = stage.give(Order(squad="a", text="new"), Order(squad="a", text="7"))
         assert "at most" in report.refused[0]
         assert stage[0, "Goal.order"] == 7
@@ -209,9 +210,9 @@ def test_a_run_holds_a_bounded_number_of_texts() -> None:
 def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
     """Timed inputs come first, injected ones after them in the order they came, once each."""
     with Stage("aaa") as stage:
-        data: dict[str, Any] = stage.scenario.canonical()
+        data: dict[str, Any] = flattened(stage.scenario)
         data["inputs"] = [{"tick": 1, "input": {"kind": "remove", "agent": 0}}]
-        scenario = Scenario.from_canonical(data)
+        scenario = flat(data)
     for timeline in (True, False):
         with Simulation(scenario, timeline=timeline) as simulation:
             assert simulation.tick().inputs == ()
@@ -240,7 +241,7 @@ def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
 )
 def test_inputs_are_data(data: dict[str, Any]) -> None:
     """Each kind is read from plain data and written as it was."""
-    assert INPUT.validate_python(data).model_dump() == data
+    assert INPUTS_OF_TACTICS.read(data).model_dump() == data
 
 
 def test_orders_wake_agents_that_pause_after_a_refusal() -> None:
@@ -351,15 +352,15 @@ def test_a_step_that_the_registry_refuses_has_no_effect(step: dict[str, Any], re
 def test_a_step_of_an_input_has_a_bounded_length() -> None:
     """What is longer than a thousand characters, or has no JSON form, is no input."""
     for value in ("x" * 1000, float("nan"), float("inf")):
-        with pytest.raises(ValidationError):
-            INPUT.validate_python({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
+        with pytest.raises(ScenarioError, match=r"^input(\.step: has 1027|: holds a value)"):
+            INPUTS_OF_TACTICS.read({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
 
 
 def test_fortifying_makes_cover_of_floor_alone() -> None:
     """Walls stay walls, agents stay where they are, and the budget pays once."""
     with Stage("a.#.", "b...", director=DIRECTOR) as stage:
         stage.give(Fortify(rect=Rect(x=0, y=0, width=3, height=2)))
-        assert stage.sim.stage.grid.terrain.tolist() == [[1, 1, 2, 0], [1, 1, 1, 0]]
+        assert stage.sim.run_context.game.grid.terrain.tolist() == [[1, 1, 2, 0], [1, 1, 1, 0]]
         report = stage.give(Fortify(rect=Rect(x=3, y=0, width=1, height=1)))
         assert report.refused == {0: "the director has no terrain edits left"}
 
@@ -368,10 +369,10 @@ def test_a_wave_brings_agents_of_its_archetype() -> None:
     """They join the director's squad near the origin, with the archetype's values, and plan like everyone else."""
     data: dict[str, Any]
     with Stage("a....b", director=DIRECTOR) as stage:
-        data = stage.scenario.canonical()
+        data = flattened(stage.scenario)
     data["archetypes"]["brute"] = {"hp": 250, "sight": 3}
     data["archetypes"]["kit"]["hp"] = 20
-    with Simulation(Scenario.from_canonical(data)) as simulation:
+    with Simulation(flat(data)) as simulation:
         simulation.inject(SpawnWave(archetype="brute", count=2, origin=Spot(x=3, y=0)))
         report = simulation.tick()
         agents = [simulation.world.entity(key) for key in (2, 3)]
@@ -389,7 +390,7 @@ def test_a_collapse_walls_its_line_off() -> None:
     """Diagonal first, then straight; cover falls too; the budget pays once."""
     with Stage("a.....", "......", "b.....", director=DIRECTOR) as stage:
         stage.give(Collapse(a=Spot(x=5, y=0), b=Spot(x=2, y=1)))
-        assert stage.sim.stage.grid.terrain.tolist() == [[0, 0, 0, 0, 0, 2], [0, 0, 2, 2, 2, 0], [0] * 6]
+        assert stage.sim.run_context.game.grid.terrain.tolist() == [[0, 0, 0, 0, 0, 2], [0, 0, 2, 2, 2, 0], [0] * 6]
         report = stage.give(Collapse(a=Spot(x=1, y=0), b=Spot(x=1, y=0)))
         assert report.refused == {0: "the director has no traps left"}
 
@@ -424,17 +425,17 @@ def test_a_parameter_that_is_set_holds_from_this_tick_on() -> None:
         stage.tick(25)
         assert stage.asked == [(0, 0), (11, 0), (22, 0)]
         stage.sim.restore(before)
-        assert stage.sim.stage.parameters.planning.ttl_s == 60
+        assert stage.sim.run_context.game.parameters.planning.ttl_s == 60
 
 
 def test_every_parameter_can_be_set_within_the_bounds_of_its_key() -> None:
     """The names are keys of the scenario, which says what they may be."""
     with Stage("a") as stage:
         for name in NAMES:
-            value = stage.sim.stage.parameters[name]
+            value = stage.sim.run_context.game.parameters[name]
             assert stage.give(SetParameter(name=name, value=value)).refused == {}
             assert list(stage.give(SetParameter(name=name, value=-(2**31))).refused) == [0]
-            assert stage.sim.stage.parameters[name] == value
+            assert stage.sim.run_context.game.parameters[name] == value
 
 
 def test_a_bonus_on_hits_changes_them() -> None:
@@ -451,12 +452,12 @@ def test_a_bonus_on_hits_changes_them() -> None:
 
 def test_a_wave_is_armed_as_its_own_archetype() -> None:
     """Agents of a wave shoot as their archetype does, not as the squad that they join."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["archetypes"]["raw"] = {"accuracy": 100}
     data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}
     wave = {"kind": "spawn_wave", "archetype": "raw", "count": 1, "origin": {"x": 30, "y": 12}}
     data["inputs"] = [{"tick": 0, "input": wave}]
-    with Simulation(Scenario.from_canonical(data)) as simulation:
+    with Simulation(flat(data)) as simulation:
         simulation.tick()
         assert simulation.world[Weapon].accuracy.tolist() == [700] * 20 + [100]
 
@@ -464,16 +465,16 @@ def test_a_wave_is_armed_as_its_own_archetype() -> None:
 @covers("agents of 'bowman' carry bow, their squad no weapon by name; send them to a squad armed alike")
 def test_a_wave_joins_a_squad_that_is_armed_alike() -> None:
     """The weapons in an agent's slots are its squad's; a wave that carries others is refused, and costs nothing."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["weapons"] = {"bow": {"reach": 9}}
     data["archetypes"]["bowman"] = {"weapons": ["bow"]}
     data["director"] = {"squad": "blue one", "budget": {"spawns": 1}}
     wave = {"kind": "spawn_wave", "archetype": "bowman", "count": 1, "origin": {"x": 30, "y": 12}}
     data["inputs"] = [{"tick": 0, "input": wave}]
-    with Simulation(Scenario.from_canonical(data)) as simulation:
+    with Simulation(flat(data)) as simulation:
         report = simulation.tick()
         assert report.refused == {
             0: "agents of 'bowman' carry bow, their squad no weapon by name; send them to a squad armed alike"
         }
         assert simulation.world.n == 20
-        assert simulation.stage.budgets.left.tolist()[-1] == 1
+        assert simulation.run_context.game.budgets.left.tolist()[-1] == 1

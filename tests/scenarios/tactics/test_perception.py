@@ -24,7 +24,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 def batch_of(stage: Stage) -> SnapshotBatch:
     """Tick once and return what the planned agents knew."""
     stage.tick()
-    batch = stage.sim.stage.source.batch  # type: ignore[attr-defined]
+    batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
     assert batch is not None
     return batch
 
@@ -59,11 +59,11 @@ def test_walls_hide_and_cover_does_not(row: str, seen: list[int]) -> None:
 def test_smoke_hides_between_but_not_on_an_agents_own_cell() -> None:
     """Nobody sees through smoke; agents in smoke see their neighbours."""
     with Stage("a.b") as stage:
-        stage.sim.stage.smoke.add(np.array([stage.sim.stage.grid.cell_at(1, 0)]), 99)
+        stage.sim.run_context.game.smoke.add(np.array([stage.sim.run_context.game.grid.cell_at(1, 0)]), 99)
         assert enemies(stage, 0) == []
     with Stage("ab.") as stage:
-        cells = np.array([stage.sim.stage.grid.cell_at(x, 0) for x in range(3)])
-        stage.sim.stage.smoke.add(cells, 99)
+        cells = np.array([stage.sim.run_context.game.grid.cell_at(x, 0) for x in range(3)])
+        stage.sim.run_context.game.smoke.add(cells, 99)
         assert enemies(stage, 0) == [1]
 
 
@@ -108,7 +108,7 @@ def test_followers_see_how_their_leader_holds_itself() -> None:
     ):
         with Stage("aa..", downed_s=20) as stage:
             if ground == "+":
-                stage.sim.stage.grid.set_cells(0, 0, 1, 1, Terrain.COVER)
+                stage.sim.run_context.game.grid.set_cells(0, 0, 1, 1, Terrain.COVER)
             until = stage.sim.world[Conditions].until
             until[Condition.AMBUSH, 0], until[Condition.DOWN, 0] = ambush, down
             batch = batch_of(stage)
@@ -141,7 +141,7 @@ def test_cooldowns_are_known_as_ticks_left() -> None:
         stage.cool(0, heal=7, weapon=3)
         stage.tick(2)
         stage.give(Order(squad="a", text="look"))
-        batch = stage.sim.stage.source.batch  # type: ignore[attr-defined]
+        batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
         left = dict(zip(batch.cooldown_names, batch.ready[0].tolist(), strict=True))
         assert {name: ticks for name, ticks in left.items() if ticks} == {"heal": 5, "weapon": 1}
 
@@ -157,7 +157,7 @@ def test_scanners_notice_at_once_and_only_within_their_radius() -> None:
         with Stage("a#b.", planning={"alert_every_ticks": 1000}) as stage:
             stage.plan(0, *[("Scan", radius)] * 8)
             stage.tick(4)
-            stage.sim.stage.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
+            stage.sim.run_context.game.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
             assert _asked(stage, 3, 0) == asked
 
 
@@ -165,7 +165,7 @@ def test_others_notice_when_it_is_their_turn() -> None:
     """An agent that does not scan looks around when key plus tick is a multiple of the interval."""
     with Stage("a#b.", planning={"alert_every_ticks": 7}) as stage:
         stage.tick(1)
-        stage.sim.stage.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
+        stage.sim.run_context.game.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
         stage.tick(8)
         assert [asked for asked in stage.asked if asked[0]] == [(6, 1), (7, 0)]
 
@@ -191,7 +191,7 @@ def test_the_alarmed_stand_behind_those_that_wait_already() -> None:
         stage.plan(1, ("Wait", 500))
         stage.tick(7)
         assert stage.asked == [(0, 0), (1, 1), (6, 1)]
-        stage.sim.stage.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
+        stage.sim.run_context.game.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
         stage[1, "Progress.status"] = int(Status.FINISHED)
         stage.tick(2)
         assert stage.asked[3:] == [(7, 1), (8, 0)]

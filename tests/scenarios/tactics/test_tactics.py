@@ -41,7 +41,7 @@ def known(stage: Stage, key: int) -> WorldSnapshot:
     """Let an agent's squad plan again, and return what the agent knew then."""
     squad = "abc"[stage[key, "Squad.id"]]
     stage.give(Order(squad=squad, text="look around"))
-    batch = stage.sim.stage.source.batch  # type: ignore[attr-defined]
+    batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
     return batch.snapshot(batch.keys.tolist().index(key))  # type: ignore[no-any-return]
 
 
@@ -158,7 +158,7 @@ def test_the_last_three_rounds_are_enough_to_finish() -> None:
 def test_area_fire_harms_all_in_the_circle_but_the_shooter() -> None:
     """Eight hit points in the open and four in cover, friends too; five rounds; who is behind a wall is spared."""
     with Stage("...b..", "aab..b", "...#b.") as stage:
-        stage.sim.stage.grid.set_cells(2, 1, 1, 1, Terrain.COVER)
+        stage.sim.run_context.game.grid.set_cells(2, 1, 1, 1, Terrain.COVER)
         stage.plan(0, ("AoEAttack", 2, 1, 2))
         stage.tick(10)
         # Keys: a at (0, 1) and (1, 1); b at (3, 0), (2, 1), (5, 1), (4, 2).
@@ -303,7 +303,7 @@ def test_a_parry_is_over_after_a_second() -> None:
 def test_a_mark_is_known_to_the_team_beyond_sight() -> None:
     """Friends within sixteen cells know where a marked enemy is, behind walls too, as long as the mark lasts."""
     with Stage("a..b", "###.", "a...", sight=5) as stage:
-        stage.sim.stage.grid.set_cells(0, 1, 4, 1, Terrain.WALL)
+        stage.sim.run_context.game.grid.set_cells(0, 1, 4, 1, Terrain.WALL)
         assert refused(stage, 0, "MarkTarget", 2) is Refused.NO
         assert until(stage, 2, Condition.MARKED) == 101
         assert stage.cooldowns(0) == {"command": 50}

@@ -9,7 +9,7 @@ import pytest
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Status
 from scenarios.tactics.inputs import Order
-from scenarios.tactics.scenario import Scenario
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.errors import ScenarioError
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -28,7 +28,7 @@ def use(made: Stage, key: int, target: int) -> Refused:
     """Let an agent use a thing and return why it was refused (NO if it was not)."""
     made.plan(key, ("Interact", target))
     made.cool(key, gear=0)
-    squads = [squad.name for team in made.scenario.teams for squad in team.squads]
+    squads = [squad.name for team in made.scenario.settings.teams for squad in team.squads]
     made.give(Order(squad=squads[made[key, "Squad.id"]], text="use it"))
     for _ in range(9):
         if made.status(key) is Status.REFUSED:
@@ -39,12 +39,12 @@ def use(made: Stage, key: int, target: int) -> Refused:
 
 def item(made: Stage, name: str) -> int:
     """Return the position of an item in its table."""
-    return made.sim.stage.gear.items.index(name)
+    return made.sim.run_context.game.gear.items.index(name)
 
 
 def pieces(made: Stage, name: str) -> int:
     """Return how many of an item there are in the world, held or lying."""
-    objects = made.sim.stage.objects
+    objects = made.sim.run_context.game.objects
     lying = int(objects.left[objects.what == -1 - item(made, name)].sum())
     return lying + sum(made.held(int(key), name) for key in made.sim.world.keys)
 
@@ -58,24 +58,24 @@ def test_a_dropped_item_lies_there_until_someone_takes_it_up() -> None:
         made.plan(0, ("DropItem", item(made, "medkits")))
         made.tick()
         assert made.held(0, "medkits") == 0
-        assert made.sim.stage.objects.id.tolist() == [0]
+        assert made.sim.run_context.game.objects.id.tolist() == [0]
         assert pieces(made, "medkits") == 2
         made.give(Order(squad="b", text="look"))
-        seen = made.sim.stage.source.batch.snapshot(0).objects  # type: ignore[attr-defined]
+        seen = made.sim.run_context.source.batch.snapshot(0).objects  # type: ignore[attr-defined]
         assert [(it.id, it.kind, it.pos.x, it.state) for it in seen] == [(0, "medkits", 0, 1)]
         made.plan(1, ("Interact", 0))
         made.give(Order(squad="b", text="take"))
         made.tick(10)
         assert made.held(1, "medkits") == 2
         assert pieces(made, "medkits") == 2
-        assert len(made.sim.stage.objects) == 0
-        assert made.sim.stage.objects.next_id == 1
+        assert len(made.sim.run_context.game.objects) == 0
+        assert made.sim.run_context.game.objects.next_id == 1
 
 
 def test_of_two_who_want_the_same_piece_the_lower_key_gets_it() -> None:
     """The other comes away with nothing."""
     with Stage("a.a") as made:
-        made.sim.stage.objects.lay(*[made.sim.world.keys[:1] * 0 + v for v in (item(made, "smokes"), 1, 0)])
+        made.sim.run_context.game.objects.lay(*[made.sim.world.keys[:1] * 0 + v for v in (item(made, "smokes"), 1, 0)])
         for key in (0, 1):
             made.plan(key, ("Interact", 0))
         made.tick(10)
@@ -93,11 +93,11 @@ def test_thrown_things_go_off_or_lie_where_they_land() -> None:
     with Stage("a...b") as made:
         made.plan(0, ("Throw", item(made, "smokes"), 3, 0))
         made.tick()
-        assert len(made.sim.stage.smoke.cell) > 0
+        assert len(made.sim.run_context.game.smoke.cell) > 0
     with Stage("a...b") as made:
         made.plan(0, ("Throw", item(made, "medkits"), 3, 0))
         made.tick()
-        assert made.sim.stage.objects.x.tolist() == [3]
+        assert made.sim.run_context.game.objects.x.tolist() == [3]
         assert pieces(made, "medkits") == 2
 
 
@@ -126,9 +126,9 @@ def test_resources_are_gathered_and_delivered() -> None:
     """Units go from the stock into what is carried, up to what fits, and from there to the team's count."""
     with Stage("a.", objects=[ORE, {**STORE, "x": 0}], carry=4) as made:
         assert use(made, 0, 0) is Refused.NO
-        assert (made[0, "Inventory.cargo"], made.sim.stage.objects.left.tolist()) == (3, [4, -1])
+        assert (made[0, "Inventory.cargo"], made.sim.run_context.game.objects.left.tolist()) == (3, [4, -1])
         use(made, 0, 0)
-        assert (made[0, "Inventory.cargo"], made.sim.stage.objects.left.tolist()) == (4, [3, -1])
+        assert (made[0, "Inventory.cargo"], made.sim.run_context.game.objects.left.tolist()) == (4, [3, -1])
         assert use(made, 0, 0) is Refused.FULL
     with Stage("a.", objects=[{**ORE, "stock": 0}]) as made:
         assert use(made, 0, 0) is Refused.NOTHING_TO_DO
@@ -137,7 +137,7 @@ def test_resources_are_gathered_and_delivered() -> None:
         made[1, "Inventory.cargo"] = 2
         made.plan(1, ("Interact", 0))
         assert use(made, 0, 0) is Refused.NO
-        assert made.sim.stage.objectives.delivered.tolist() == [6, 2]
+        assert made.sim.run_context.game.objectives.delivered.tolist() == [6, 2]
         assert made[0, "Inventory.cargo"] == 0
     with Stage("a.", objects=[STORE]) as made:
         assert use(made, 0, 0) is Refused.NOTHING_TO_DO
@@ -150,7 +150,7 @@ def test_the_last_units_go_to_the_lowest_keys() -> None:
             made.plan(key, ("Interact", 0))
         made.tick(10)
         assert [made[key, "Inventory.cargo"] for key in range(5)] == [3, 3, 1, 0, 0]
-        assert made.sim.stage.objects.left.tolist() == [0]
+        assert made.sim.run_context.game.objects.left.tolist() == [0]
 
 
 def test_doors_crates_and_posts() -> None:
@@ -158,7 +158,7 @@ def test_doors_crates_and_posts() -> None:
     door = thing("lever", 0, 0, {"kind": "open", "x": 2, "y": 0}, stock=1)
     with Stage("a.#.", objects=[door]) as made:
         assert use(made, 0, 0) is Refused.NO
-        assert made.sim.stage.grid.terrain[0, 2] == 0
+        assert made.sim.run_context.game.grid.terrain[0, 2] == 0
         assert use(made, 0, 0) is Refused.NOTHING_TO_DO
     crate = thing("crate", 1, 0, {"kind": "give", "item": "smokes", "each": 2}, stock=3)
     with Stage("a.", objects=[crate]) as made:
@@ -197,7 +197,7 @@ def test_things_survive_a_snapshot() -> None:
         assert made.sim.snapshot() != before
         made.sim.restore(before)
         assert made.sim.snapshot() == before
-        assert made.sim.stage.objects.next_id == 1
+        assert made.sim.run_context.game.objects.next_id == 1
 
 
 @pytest.mark.parametrize(
@@ -213,10 +213,10 @@ def test_things_survive_a_snapshot() -> None:
 def test_things_that_do_not_fit_the_scenario_are_told(objects: list[dict[str, Any]], message: str) -> None:
     """Cells lie on the map, and items and teams exist."""
     with Stage("ab") as made:
-        data = made.scenario.canonical()
+        data = flattened(made.scenario)
     data["map"]["objects"] = objects
     with pytest.raises(ScenarioError, match=message):
-        Scenario.from_canonical(data)
+        flat(data)
 
 
 # The ground.
@@ -231,7 +231,7 @@ def dig(made: Stage, feature: str, x: int, y: int, intensity: float = 0.0, **loc
 
 def ground(made: Stage) -> list[str]:
     """Return the map as text."""
-    return ["".join(".+#"[code] for code in row) for row in made.sim.stage.grid.terrain.tolist()]
+    return ["".join(".+#"[code] for code in row) for row in made.sim.run_context.game.grid.terrain.tolist()]
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_each_feature_changes_the_ground_in_its_way(feature: str, expected: list
         assert made.refusal(0) is Refused.NO
         rows = ground(made)[:3]
         assert rows == (["." * 7] * 3 if wall else expected)
-        assert made.sim.stage.edits.left.tolist() == [2]
+        assert made.sim.run_context.game.edits.left.tolist() == [2]
         assert made.cooldowns(0) == {"terrain": 29 + 200}
 
 
@@ -289,7 +289,7 @@ def test_a_place_can_be_said_in_three_ways() -> None:
 def test_changes_of_the_ground_have_limits() -> None:
     """No change is left, or the place is nowhere, too far, or hidden."""
     with Stage("a..") as made:
-        made.sim.stage.edits.left[0] = 0
+        made.sim.run_context.game.edits.left[0] = 0
         made.plan(0, dig(made, "Cave", 1, 0))
         made.tick()
         assert made.refusal(0) is Refused.NO_BUDGET
@@ -310,9 +310,9 @@ def test_changes_of_the_ground_have_limits() -> None:
 def test_the_last_change_of_a_team_goes_to_the_lowest_key() -> None:
     """Two ask with one change left: the lower key's ground changes, the other's does not."""
     with Stage("a...a", ".....", ".....") as made:
-        made.sim.stage.edits.left[0] = 1
+        made.sim.run_context.game.edits.left[0] = 1
         made.plan(0, dig(made, "Ruins", 0, 2))
         made.plan(1, dig(made, "Ruins", 4, 2))
         made.tick(30)
         assert ground(made)[2] == "+...."
-        assert made.sim.stage.edits.left.tolist() == [0]
+        assert made.sim.run_context.game.edits.left.tolist() == [0]

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from sim.engine.world import World
-from tests.sim.engine.small_world import ALL, Memory, Position
+from tests.sim.engine.small_world import ALL, Position, everything
 
 
 @pytest.fixture
 def world():
-    with World(ALL, objects=[Memory], debug=True) as world:
+    with World(ALL, debug=True) as world:
         yield world
 
 
 @pytest.fixture
 def five(world):
     """Five entities, keys 0 to 4, x = 10 * key."""
-    world.spawn({Position: {"x": np.arange(5) * 10}}, count=5)
+    world.spawn(everything({Position: {"x": np.arange(5) * 10}}), count=5)
     world.flush()
     return world

@@ -1,8 +1,6 @@
-"""Components and objects of a small world that shows every kind of column."""
+"""Components of a small world, and a resource written by hand."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,17 +26,6 @@ class Wealth(Component):
     gold: i64
 
 
-@dataclass
-class Memory:
-    note: str
-    seen: list[int]
-
-
-@dataclass
-class Feeling:
-    joy: float
-
-
 class Board:
     def __init__(self, name="board"):
         self.name = name
@@ -58,3 +45,8 @@ class Board:
 
 
 ALL = (Position, Health, Route, Wealth)
+
+
+def everything(values=None):
+    """Values of an entity that has all components."""
+    return {component: (values or {}).get(component, {}) for component in ALL}

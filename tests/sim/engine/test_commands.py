@@ -61,14 +61,20 @@ def test_values_are_copied_when_queued(world):
     assert world[Position].x.tolist() == [1, 2]
 
 
-def test_births_are_ordered_by_issuer_then_call(world):
+def test_births_are_ordered_by_parent_then_call(five):
     """Keys do not depend on which system happened to run first."""
-    world.spawn({Position: {"x": 1}}, issuer=9)
-    world.spawn({Position: {"x": 2}}, issuer=3)
-    world.spawn({Position: {"x": 3}}, issuer=9)
-    world.spawn({Position: {"x": 4}}, issuer=3)
-    world.flush()
-    assert world[Position].x.tolist() == [2, 4, 1, 3]
+    five.kill([0, 1])
+    five.flush()
+    five.spawn({Position: {"x": 1}}, like=2)
+    five.spawn({Position: {"x": [2, 3]}}, 2, like=[1, 0])
+    five.spawn({Position: {"x": 4}}, like=1)
+    five.spawn({Position: {"x": [5, 6]}}, 2)
+    five.flush()
+    assert five[Position].x.tolist() == [20, 30, 40, 5, 6, 3, 2, 4, 1]
+    with pytest.raises(WorldError, match="spawn of 3 entities like 2 rows"):
+        five.spawn({}, 3, like=[0, 1])
+    with pytest.raises(WorldError, match="spawn like: rows 9"):
+        five.spawn({}, like=9)
 
 
 def test_fixed_keys_in_any_order_land_in_key_order_and_others_come_after(world):
@@ -172,13 +178,20 @@ def test_membership_commands_apply_in_the_order_they_were_queued(five):
     five.attach([0, 4], Health, {"hp": [1, 2]})
     five.kill([4])
     five.flush()
-    assert five.query(Health).tolist() == [0]
+    assert five.rows(Health).tolist() == [0]
     assert five[Health].hp.tolist() == [1, 0, 0, 0]
     with pytest.raises(WorldError, match="names a row twice"):
         five.attach([0, 0], Health)
 
 
-def test_spawn_without_a_component_refuses_its_values(world):
-    """Values for an absent component would be lost."""
-    with pytest.raises(WorldError, match="not among the components"):
-        world.spawn({Health: {"hp": 1}}, components=[Position])
+def test_an_entity_has_exactly_the_components_that_are_named(five):
+    """Nothing comes along: what is not named is absent and reads as zeros."""
+    five.spawn({Health: {"hp": 1}, Wealth: {}})
+    five.spawn({})
+    five.flush()
+    assert [five.has(component)[5:].tolist() for component in (Health, Wealth, Position)] == [
+        [True, False],
+        [True, False],
+        [False, False],
+    ]
+    assert five[Position].y[5:].tolist() == [0, 0]

@@ -67,8 +67,63 @@ def test_a_world_hands_out_the_entity_view_it_was_given():
             return f"agent {self.key}"
 
     with World([Position], entity_view=Named) as world:
-        world.spawn({})
+        world.spawn({Position: {}})
         world.flush()
+        assert [agent.label for agent in world.agents(Position)] == ["agent 0"]
         assert world.entity(0).label == "agent 0"
         with world.fork() as twin:
             assert twin.entity(0).label == "agent 0"
+
+
+def test_agents_come_in_key_order_and_have_the_components(five):
+    """A loop visits who has all of the components, ascending by key, whatever their history."""
+    five.detach([1, 3], Health)
+    five.detach([4], Position)
+    five.flush()
+    assert [agent.key for agent in five.agents(Position, Health)] == [0, 2]
+    assert [Health in agent for agent in five.agents()] == [True, False, True, False, True]
+
+
+def test_an_agent_dies_at_the_end_of_the_system(five):
+    """Killing inside a loop disturbs nobody's row; the killed are there until the flush."""
+    for agent in five.agents(Position):
+        agent[Position].x += 1
+        if agent.key % 2:
+            agent.kill()
+            assert agent.alive
+            five.spawn({Position: {"x": agent.key}}, like=agent.row)
+    assert five[Position].x.tolist() == [1, 11, 21, 31, 41]
+    five.flush()
+    assert five.keys.tolist() == [0, 2, 4, 5, 6]
+    assert five[Position].x.tolist() == [1, 21, 41, 1, 3]
+    agent = five.entity(4)
+    agent.kill()
+    five.flush()
+    with pytest.raises(WorldError, match="no living entity has key 4"):
+        agent.kill()
+
+
+def test_a_loop_survives_a_flush_inside_of_it(five):
+    """Who is visited after a flush is still the entity with its key, not whoever moved into its row."""
+    seen = []
+    for agent in five.agents(Position):
+        if agent.key == 1:
+            five.kill([0])
+            five.flush()
+        seen.append((agent.key, agent[Position].x))
+    assert seen == [(0, 0), (1, 10), (2, 20), (3, 30), (4, 40)]
+
+
+def test_a_cell_kept_over_a_flush_follows_its_agent(five):
+    """What was opened before a flush reads and writes the same entity after it."""
+    health = five.entity(3)[Health]
+    five.kill([0])
+    five.flush()
+    health.hp = 7
+    assert five[Health].hp.tolist() == [100, 100, 7, 100]
+    five.detach([2], Health)
+    five.flush()
+    with pytest.raises(WorldError, match="entity 3 has no Health"):
+        _ = health.hp
+    with pytest.raises(WorldError, match="no column 'pain'"):
+        health.pain = 3

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.tactics.inputs import Order, Remove, SetCells, Spawn
+from scenarios.tactics.testing.arenas import inputs, scenarios
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY, Change, changes
 from sim.run.simulation import Simulation
-from sim.testing import inputs, scenarios
 from tests.reference.stage import Stage
 
 

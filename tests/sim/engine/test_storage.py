@@ -9,7 +9,7 @@ import sim.engine.rows
 import sim.engine.storage
 from sim.engine.world import World
 from sim.errors import WorldError
-from tests.sim.engine.small_world import ALL, Health, Position, Route, Wealth
+from tests.sim.engine.small_world import ALL, Health, Position, Route, Wealth, everything
 
 
 def test_storage_grows_and_everything_moves_along(world):
@@ -51,34 +51,33 @@ def test_a_stale_view_raises_and_a_fresh_one_is_right(five):
     assert five[Position].x.tolist() == [10, 20, 30, 40]
 
 
-def test_keys_and_query_results_are_read_only(five):
+def test_keys_and_rows_are_read_only(five):
     """A caller cannot change what other callers will get."""
     five.detach([0], Wealth)
     five.flush()
-    for array in (five.keys, five.query(Wealth)):
+    for array in (five.keys, five.rows(Wealth)):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 3
 
 
-def test_a_query_is_a_slice_when_everybody_has_the_components(five):
-    """Full-column work needs no index."""
-    assert five.query(Position, Health) == slice(0, 5)
-    assert five.query() == slice(0, 5)
+def test_rows_are_all_rows_when_everybody_has_the_components(five):
+    """No components, and those that all have, give every row."""
+    assert five.rows(Position, Health).tolist() == five.rows().tolist() == [0, 1, 2, 3, 4]
 
 
-def test_a_query_is_ascending_rows_otherwise_and_kept_per_version(five):
-    """Queries are cheap to repeat and in key order."""
-    five.spawn({}, count=2, components=[Position])
+def test_rows_ascend_and_are_kept_per_version(five):
+    """They are cheap to ask for again and in key order."""
+    five.spawn({Position: {}}, count=2)
     five.detach([1], Health)
     five.flush()
-    rows = five.query(Position, Health)
+    rows = five.rows(Position, Health)
     assert rows.tolist() == [0, 2, 3, 4]
-    assert five.query(Position, Health) is rows
-    assert five.query(Position) == slice(0, 7)
+    assert five.rows(Position, Health) is rows
+    assert five.rows(Position).tolist() == list(range(7))
     assert five.has(Health).tolist() == [True, False, True, True, True, False, False]
     five.kill([6, 5, 1])
     five.flush()
-    assert five.query(Position, Health) == slice(0, 4)
+    assert five.rows(Position, Health).tolist() == [0, 1, 2, 3]
 
 
 def test_many_rows_move_as_few_do(monkeypatch):
@@ -88,8 +87,8 @@ def test_many_rows_move_as_few_do(monkeypatch):
         monkeypatch.setattr(sim.engine.storage, "FEW_ROWS", few)
         with World(ALL, debug=True) as world:
             cells = np.arange(4 * 2 * 50).reshape(4, 2, 50)
-            world.spawn({Route: {"length": 4, "cells": cells}}, count=50, keys=np.arange(49, -1, -1))
-            world.spawn({}, count=10, components=[Position])
+            world.spawn(everything({Route: {"length": 4, "cells": cells}}), count=50, keys=np.arange(49, -1, -1))
+            world.spawn({Position: {}}, count=10)
             world.flush()
             world.kill(np.arange(60) % 7 == 2)
             world.flush()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import gc
 import threading
+from contextlib import contextmanager
 
 import esper
+import numpy as np
 import pytest
 
-from sim.engine.world import System, World
+from sim.engine.esper_adapter import Row
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.errors import WorldError
-from tests.sim.engine.small_world import Memory, Position, Route, Wealth
+from tests.sim.engine.small_world import ALL, Board, Position, Route, Wealth, everything
 
 
 class Recorder(System):
@@ -73,7 +77,94 @@ def test_an_error_in_a_system_leaves_a_usable_world(five):
     assert esper.current_world == "default"
     five.restore(state)
     five.process([])
-    assert five.pending
+    assert five.keys.tolist() == [1, 2, 3, 4]
+
+
+class Undertaker(System):
+    """Kills the first row, and reports who lives."""
+
+    def process(self, world, run):
+        run.append(world.n)
+        world.kill([0])
+        world.spawn({}, like=1)
+        run.append(world.n)
+
+
+class Census(Recorder):
+    def process(self, world, run):
+        run.append(world.keys.tolist())
+
+
+def test_births_and_deaths_take_effect_at_the_end_of_a_system(five):
+    """The system itself works on the rows it began with; the next one meets who lives now."""
+    five.install([Undertaker(), Census()])
+    seen, counts = [], []
+    five.process(seen, lambda name: counts.append((name, five.n, five.pending)))
+    assert seen == [5, 5, [1, 2, 3, 4, 5]]
+    assert counts == [("undertaker", 5, False), ("census", 5, False)]
+
+
+def test_a_system_may_flush_only_if_it_says_so(five):
+    """A flush in mid-system would make rows stale, so it is refused but to those that declare it."""
+
+    class Hasty(System):
+        def process(self, world, run):
+            world.kill([0])
+            world.flush()
+
+    class Inputs(Hasty):
+        flushes = True
+
+    five.install([Inputs()])
+    five.process(None)
+    assert five.n == 4
+    five.install([Hasty()])
+    with pytest.raises(WorldError, match=r"system 'hasty' called flush\(\): births and deaths take effect at the end"):
+        five.process(None)
+
+
+class Constants(System):
+    """Holds what no tick can change."""
+
+    limits = (1, 2)
+    table = Position
+
+    def __init__(self):
+        self.rate = 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("kept", [], "list"), ("kept", {}, "dict"), ("kept", {1}, "set"), ("kept", np.zeros(2), "ndarray"),
+        ("board", Board(), "Board"),
+    ],
+)  # fmt: skip
+def test_a_system_that_could_keep_state_is_refused(five, name, value, kind):
+    """What changes belongs where it is hashed and restored; the sentence names system, attribute and type."""
+    five.install([Constants()])
+    of_class = type("OfClass", (System,), {name: value})()
+    of_object = type("OfObject", (System,), {})()
+    setattr(of_object, name, value)
+    for system in (of_class, of_object):
+        with pytest.raises(WorldError, match=rf"system '{system.name}' .*holds {name}, a {kind}, which no snapshot"):
+            five.install([system])
+    assert [each.name for each in five.systems] == ["constants"]
+
+
+def test_systems_run_in_the_block_that_the_caller_gives(five):
+    """A guard, or a watch, is put around each system without the engine knowing it."""
+    inside = []
+
+    @contextmanager
+    def around(system):
+        inside.append(f"enter {system.name}")
+        yield
+        inside.append(f"leave {system.name}")
+
+    five.install([First(), Third()])
+    five.process([], around=around)
+    assert inside == ["enter first", "leave first", "enter third", "leave third"]
 
 
 def test_contexts_nest_and_are_left_after_exceptions():
@@ -143,7 +234,7 @@ def corrupt_esper(world):
 
 def corrupt_row(world):
     with world.active():
-        esper.add_component(next(iter(esper.get_entities())), Memory("x", []))
+        esper.add_component(next(iter(esper.get_entities())), object())
 
 
 @pytest.mark.parametrize(
@@ -159,11 +250,27 @@ def corrupt_row(world):
         (lambda world: world[Wealth].gold.__setitem__(0, 3), r"Wealth\.gold is not zero where Wealth is absent"),
     ],
 )
-def test_check_finds_what_would_break_the_promises(five, corrupt, message):
+def test_check_finds_what_would_break_the_promises(corrupt, message):
     """Debug mode names the invariant that does not hold."""
-    five.detach([0], Wealth)
-    five.flush()
-    five.check()
-    corrupt(five)
-    with pytest.raises(WorldError, match=message):
-        five.check()
+    with World(ALL, debug=True, esper_entities=True) as world:
+        world.spawn(everything(), count=5)
+        world.flush()
+        world.detach([0], Wealth)
+        world.flush()
+        world.check()
+        corrupt(world)
+        with pytest.raises(WorldError, match=message):
+            world.check()
+
+
+def test_esper_has_no_entities_unless_they_are_wanted(five):
+    """A world keeps its keys to itself; asked to, it mirrors them, also after births, deaths and a restore."""
+    with five.active():
+        assert list(esper.get_entities()) == []
+    with World(ALL, debug=True, esper_entities=True) as world:
+        world.restore(five.snapshot())
+        world.kill([1])
+        world.spawn({}, 2)
+        world.flush()
+        with world.active():
+            assert [row.key for _, row in sorted(esper.get_component(Row))] == [0, 2, 3, 4, 5, 6]

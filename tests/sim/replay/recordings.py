@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
-from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
-from ai.prompt import PROMPT_VERSION
-from scenarios.tactics.inputs import INPUT
-from scenarios.tactics.scenario import Scenario
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.planning_service import ModelOptions
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 TICKS = 12
@@ -74,7 +74,7 @@ SCRIPT: list[dict[str, Any]] = [
 
 def scenario(**changes: Any) -> Scenario:
     """Return the scenario, with other values for some of its keys."""
-    return Scenario.from_canonical({**SCENARIO, **changes})
+    return flat({**SCENARIO, **changes})
 
 
 def record(
@@ -99,11 +99,11 @@ def record(
             prompt_version=PROMPT_VERSION if client else None,
         )
         recorder.header()
-        for report in simulation.run(ticks):
+        for report in simulation.reports(ticks):
             recorder.tick(report)
             if report.tick == 2:
-                simulation.inject(INPUT.validate_python({"kind": "move", "agent": 99, "x": 1, "y": 1}))
-                simulation.inject(INPUT.validate_python({"kind": "move", "agent": 1, "x": 2, "y": 4}))
+                simulation.inject(INPUTS_OF_TACTICS.read({"kind": "move", "agent": 99, "x": 1, "y": 1}))
+                simulation.inject(INPUTS_OF_TACTICS.read({"kind": "move", "agent": 1, "x": 2, "y": 4}))
         recorder.end()
     return sink.getvalue()
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,8 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.engine.codec import decode_state, decode_value, encode_state
+from sim.engine.codec import decode_state, encode_state
 from sim.engine.columns import Component, boolean, column, i8, i32
-from sim.engine.digest import canonical_bytes
 from sim.engine.world import World
 from sim.errors import Corrupt, WorldError
 from sim.replay import keyframes, read, rerecord, scan, verify
@@ -37,16 +35,6 @@ class Path(Component):
     cells: i32 = column(shape=(4,), used_by="length")
 
 
-class Mood(Enum):
-    CALM = "calm"
-
-
-@dataclass
-class Memory:
-    seen: dict[str, tuple[int, ...]]
-    mood: Mood | None = None
-
-
 class Notes:
     name = "Notes"
 
@@ -63,7 +51,7 @@ class Notes:
 
 
 def world_of(*resources: Any) -> World:
-    world = World([Body, Path], objects=[Memory])
+    world = World([Body, Path])
     for resource in resources:
         world.add_resource(resource)
     return world
@@ -84,7 +72,7 @@ def altered(change: Any, replay: bytes | None = None) -> bytes:
     st.lists(st.integers(-9, 9), max_size=3),
 )
 def test_state_comes_back_from_its_bytes(agents: list[tuple[int, bool, list[int]]], notes: list[int]) -> None:
-    """Columns, membership, objects and resources come back as they were, and give the same bytes again."""
+    """Columns, membership and resources come back as they were, and give the same bytes again."""
     with world_of(Notes()) as world, world_of(Notes()) as other:
         for x, has_path, cells in agents:
             parts: dict[Any, Any] = {Body: {"x": x, "alive": x > 0}}
@@ -92,8 +80,6 @@ def test_state_comes_back_from_its_bytes(agents: list[tuple[int, bool, list[int]
                 parts[Path] = {"length": len(cells), "cells": [*cells, *[0] * (4 - len(cells))]}
             world.spawn(parts)
         world.flush()
-        for key in world.keys.tolist():
-            world.attach_object(key, Memory({"place": (key, 2)}, Mood.CALM if key else None))
         world.resources["Notes"].restore({"values": np.array(notes, np.int32)})
         state = world.snapshot()
         data = encode_state(state)
@@ -120,21 +106,13 @@ def test_no_bytes_but_a_state_are_read_as_one(noise: bytes, at: int, data: st.Da
 
 
 def test_state_of_another_world_is_refused() -> None:
-    """A resource, column or object that only one side has is named."""
+    """A resource or column that only one side has is named."""
     with world_of(Notes()) as world, world_of() as without, World([Body]) as smaller:
         data = encode_state(world.snapshot())
         with pytest.raises(WorldError, match=r"resources.*Notes"):
             decode_state(data, without)
         with pytest.raises(WorldError, match=r"columns.*Path\.cells"):
             decode_state(data, smaller)
-
-
-def test_undeclared_types_are_not_made() -> None:
-    """A value's type must be one that the declared object mentions: a file names no other."""
-    data = canonical_bytes(Memory({}, Mood.CALM))
-    assert decode_value(data, {"Memory": Memory, "Mood": Mood}) == Memory({}, Mood.CALM)
-    with pytest.raises(WorldError, match="Mood"):
-        decode_value(data, {"Memory": Memory})
 
 
 @pytest.mark.parametrize("detail", ["hash", "full"])

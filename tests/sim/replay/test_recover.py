@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.clients.scripted import ScriptedClient
-from scenarios.tactics.inputs import INPUT
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS
 from sim.errors import ReplayError
 from sim.replay import Verdict, read, rerecord, scan, verify
 from sim.replay.format import rechain
@@ -36,8 +36,8 @@ def resumed(path: Path, client: ScriptedClient | None = None) -> bytes:
     with resume(path, client=client) as (simulation, recorder, _):
         while simulation.world.tick < recorder.ticks and simulation.outcome is None:
             if simulation.world.tick == 3:
-                simulation.inject(INPUT.validate_python({"kind": "move", "agent": 99, "x": 1, "y": 1}))
-                simulation.inject(INPUT.validate_python({"kind": "move", "agent": 1, "x": 2, "y": 4}))
+                simulation.inject(INPUTS_OF_TACTICS.read({"kind": "move", "agent": 99, "x": 1, "y": 1}))
+                simulation.inject(INPUTS_OF_TACTICS.read({"kind": "move", "agent": 1, "x": 2, "y": 4}))
             recorder.tick(simulation.tick())
         recorder.end()
     return path.read_bytes()
@@ -113,7 +113,7 @@ def test_damage_ends_what_is_recovered() -> None:
     for replay, reason in (
         (framed(), "nothing to recover"),
         (b"", "nothing to recover"),
-        (framed().replace(b"tickweave/1", b"tickweave/2", 1), "nothing to recover|not known"),
+        (framed().replace(b"tickweave/2-draft", b"tickweave/3", 1), "nothing to recover|not known"),
         (framed() + b"more\n", "end record"),
     ):
         with pytest.raises(ReplayError, match=reason):
@@ -160,7 +160,7 @@ def test_only_killed_runs_are_resumed(tmp_path: Path) -> None:
     packed = io.BytesIO()
     pack(io.BytesIO(rules()), packed)
     path = tmp_path / "a.replay.jsonl"
-    other_format = rules().replace(b"tickweave/1", b"tickweave/2", 1)
+    other_format = rules().replace(b"tickweave/2-draft", b"tickweave/3", 1)
     for replay, reason in (
         (rules(), "is whole"),
         (rules()[:-1], "newline"),

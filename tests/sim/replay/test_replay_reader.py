@@ -16,9 +16,10 @@ from sim.replay.reader import iter_records, read, scan
 
 HASH = "0123456789abcdef"
 HEADER: dict[str, Any] = {
-    "format": "tickweave/1", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash", "domain": "portable",
-    "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"], "llm": None, "prompt_version": None,
-    "parent": None, "columns": ["A.x"], "components": ["A"],
+    "format": "tickweave/2-draft", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash",
+    "domain": "portable", "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"], "llm": None,
+    "prompt_version": None, "parent": None, "source": HASH, "declarations": {}, "columns": ["A.x"],
+    "components": ["A"],
 }  # fmt: skip
 
 
@@ -149,10 +150,10 @@ def test_empty_file_is_incomplete() -> None:
         read(b"")
 
 
-@pytest.mark.parametrize("name", ["tickweave/2", "other/1", 1, None])
+@pytest.mark.parametrize("name", ["tickweave/3", "other/1", 1, None])
 def test_other_formats_are_unsupported(name: object) -> None:
     """Another format or major version is not corrupt: it is not for this reader."""
-    with pytest.raises(Unsupported, match="tickweave/1"):
+    with pytest.raises(Unsupported, match="tickweave/2-draft"):
         read(written([("H", {**HEADER, "format": name, "seed": "anything"})]))
 
 

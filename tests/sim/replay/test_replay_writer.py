@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ai.clients.scripted import ScriptedClient
-from ai.plan import Attempts, BatchPlans, Outcome, PlanBatch
+from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
 from sim.errors import ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan
@@ -50,7 +50,7 @@ def test_one_write_and_one_flush_a_record() -> None:
     with Simulation(scenario()) as simulation:
         recorder = Recorder(simulation, ReplayWriter(sink))
         recorder.header()
-        for report in simulation.run(3):
+        for report in simulation.reports(3):
             recorder.tick(report)
         recorder.end()
     assert sink.calls == ["write", "flush"] * 5
@@ -133,7 +133,7 @@ def _run_and_die(path: Path, ticks: int) -> None:
     with Simulation(scenario()) as simulation, open_replay(path) as writer:
         recorder = Recorder(simulation, writer)
         recorder.header()
-        for report in simulation.run(ticks):
+        for report in simulation.reports(ticks):
             recorder.tick(report)
         raise KeyboardInterrupt
 

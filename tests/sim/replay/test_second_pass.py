@@ -22,7 +22,7 @@ TICKS = 6
 
 STEADY = '''"""Counts up."""
 from sim.engine.columns import Component, i32
-from sim.engine.world import System
+from sim.engine.system import System
 
 
 class Mood(Component):
@@ -58,7 +58,7 @@ def recorded(plugin: Path, detail: Detail = "hash", keyframes: int = 0) -> bytes
     with Simulation(plan, plugins=[from_file(plugin)], detail=detail) as simulation:
         recorder = Recorder(simulation, ReplayWriter(sink), keyframes=keyframes)
         recorder.header()
-        for report in simulation.run(TICKS):
+        for report in simulation.reports(TICKS):
             recorder.tick(report)
         recorder.end()
     return sink.getvalue()

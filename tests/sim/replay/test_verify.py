@@ -16,7 +16,10 @@ from ai.clients.scripted import ScriptedClient
 from ai.planners import heuristic
 from ai.testing import FailingLlm
 from scenarios.tactics.actions import default_registry, discover
-from scenarios.tactics.actions.base import Action, Args, Rows, Turn
+from scenarios.tactics.actions.base import (
+    Action,
+    Turn,
+)
 from scenarios.tactics.actions.movement import MoveTo
 from scenarios.tactics.actions.offensive import Attack
 from scenarios.tactics.systems.perception import Perception
@@ -26,7 +29,8 @@ from sim.errors import ReplayError
 from sim.replay import read, rerecord, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import run_digest
-from tests.sim.replay.recordings import SCRIPT, TICKS, model, record, rules, scenario
+from sim.run.actions import Args, Rows
+from tests.sim.replay.recordings import SCENARIO, SCRIPT, TICKS, model, record, rules, scenario
 
 Detail = Literal["hash", "full"]
 
@@ -92,7 +96,7 @@ def test_path_and_missing_file(tmp_path: Path) -> None:
 
 def test_decided_run_matches() -> None:
     """A run that was decided before its last planned tick is complete."""
-    lonely = [{**team, "squads": [{**team["squads"][0], "count": 1}]} for team in scenario().canonical()["teams"]]
+    lonely = [{**team, "squads": [{**team["squads"][0], "count": 1}]} for team in SCENARIO["teams"]]
     weak = {"rifle": {"hp": 5, "accuracy": 1000, "reach": 12, "sight": 14}}
     replay = record(scenario(archetypes=weak, teams=lonely, inputs=[], ticks=400), ticks=400)
     end = read(replay).end
@@ -340,11 +344,25 @@ def test_corrupt_line_is_inconclusive_and_named() -> None:
         (lambda body: body.update(run="0" * 16), "scenario and seed"),
         (lambda body: body["registry"].update(digest="0" * 16), "shapes changed"),
         (lambda body: body["registry"]["kinds"].append("Dance"), "without Dance"),
-        (lambda body: body["registry"]["kinds"].remove("Scan"), "Scan .* is not a subclass"),
+        (lambda body: body["registry"]["kinds"].remove("Scan"), "with Scan"),
         (lambda body: body.update(domain="exact"), "domain"),
         (lambda body: body["tiers"].reverse(), "tiers are in another order"),
         (lambda body: body["columns"].append("Fuel.left"), r"columns are others \(Fuel.left\)"),
         (lambda body: body["components"].remove("Health"), r"components are others \(Health\)"),
+        (lambda body: body["declarations"]["inputs"].pop("kill"), r"declared otherwise .*: inputs.kill is new"),
+        (lambda body: body["declarations"].update(moons=[1]), r"declared otherwise .*: moons is None, not \[1\]"),
+        (
+            lambda body: body["declarations"]["world"]["components"][0]["columns"][1].update(dtype="int64"),
+            "declared otherwise .*: Position.y: dtype is int64 in the recording and int32 here",
+        ),
+        (
+            lambda body: body["declarations"]["world"]["components"][0]["columns"].pop(0),
+            r"declared otherwise .*: column Position.x is only here",
+        ),
+        (lambda body: body["declarations"].update(world=5), "the declarations in the header have another form"),
+        (lambda body: body["declarations"].update(world={"components": [5]}), "have another form"),
+        (lambda body: body["declarations"].update(world={"components": [{"name": [1]}]}), "have another form"),
+        (lambda body: body["declarations"]["world"]["components"].reverse(), r"component \w+ stands at another place"),
         (lambda body: body.update(format="tickweave/2"), "tickweave/2"),
     ],
 )
@@ -397,9 +415,16 @@ class Rally(Action):
     act: Literal["Rally"] = "Rally"
 
 
-def test_a_kind_added_since_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replay names the kinds of its run; what was plugged in later is left out when it is verified."""
+def test_a_verb_added_since_is_inconclusive_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verbs have codes by their place in the registry, so a run with another registry is another run."""
     recording = rules()
     monkeypatch.setattr("scenarios.tactics.actions.discover", lambda: (*discover(), Rally))
     assert "Rally" in default_registry()
-    assert verify(recording).verdict == "match"
+    verdict = verify(recording)
+    assert (verdict.verdict, verdict.ticks, verdict.exit_code, verdict.cause) == ("inconclusive", 0, 2, "environment")
+    assert verdict.reason == "the action kinds here are not those of the recording: with Rally"
+
+
+def test_other_code_alone_does_not_matter() -> None:
+    """A replay of a domain whose source has changed is judged by what it comes to."""
+    assert verify(altered(rules(), 0, lambda body: body.update(source="0" * 16))).verdict == "match"

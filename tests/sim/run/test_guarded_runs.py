@@ -10,23 +10,28 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 import ai.planners.heuristic
-from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.actions.base import Action, Args, Codes, Rows, Turn
+from scenarios.tactics.actions.base import (
+    Action,
+    Turn,
+)
 from scenarios.tactics.inputs import Act, Control
-from scenarios.tactics.scenario import available, load
 from sim.engine.digest import state_digest
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
+from sim.run.actions import Args, Codes, Rows
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import available, load
 from sim.run.simulation import Simulation
 
 
 class Weather(System):
     """Reads the clock from tick 3 on."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         if world.tick >= 3:
             time.perf_counter()
 
@@ -34,7 +39,7 @@ class Weather(System):
 class Display(System):
     """Reads the clock for its own display."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         with escape("frames a second"):
             time.perf_counter()
 
@@ -51,7 +56,7 @@ class Hasty(ai.planners.heuristic.Heuristic):
 
 def with_system(system: type[System]) -> Simulation:
     """Return a skirmish with a system of a plug-in."""
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     return Simulation(scenario, plugins=[Plugin("mine.py", "00", systems=(system,))])
 
 
@@ -60,16 +65,16 @@ def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
     """Under the guard every shipped scenario runs as it does without."""
     scenario = load(name)
     with Simulation(scenario) as plain:
-        expected = [report.digest.root for report in plain.run(5)]
+        expected = [report.digest.root for report in plain.reports(5)]
     with everything(), Simulation(scenario) as guarded:
-        assert [report.digest.root for report in guarded.run(5)] == expected
+        assert [report.digest.root for report in guarded.reports(5)] == expected
     assert take_escapes() == ()
 
 
 def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> None:
     """The refusal names the system, and the world is as it was before that tick."""
     with with_system(Weather) as simulation:
-        list(simulation.run(3))
+        list(simulation.reports(3))
         before = state_digest(simulation.world).root
         with pytest.raises(NondeterminismError, match=r"system 'weather' called time\.perf_counter\(\)"):
             simulation.tick()
@@ -109,20 +114,20 @@ def test_an_action_kind_that_reads_the_clock_is_stopped(
 ) -> None:
     """The refusal names the kind, not the shipped system that calls it, whichever of its parts asks."""
     monkeypatch.setattr(Nap, "at", at)
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     nap = Act(agent=0, step={"act": "Nap"})
-    with Simulation(scenario, plugins=[Plugin("mine.py", "00", kinds=(Nap,))]) as simulation:
+    with Simulation(scenario, plugins=[Plugin("mine.py", "00", actions=(Nap,))]) as simulation:
         simulation.inject(Control(agent=0))
         simulation.inject(nap)
         with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):
-            list(simulation.run(3))
+            list(simulation.reports(3))
 
 
 def test_an_escape_of_a_system_is_reported() -> None:
     """A system that only looks at the clock for show runs on, and the run tells of it."""
     take_escapes()
     with with_system(Display) as simulation:
-        for _ in simulation.run(3):
+        for _ in simulation.reports(3):
             pass
     assert take_escapes() == ("system 'display': frames a second",)
 

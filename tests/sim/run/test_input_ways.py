@@ -11,19 +11,21 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
 
-from scenarios.tactics.inputs import INPUT, Input
-from scenarios.tactics.scenario import FILE_BYTES_MAX, INPUTS_MAX, Scenario
+from scenarios.tactics.inputs import Input
+from scenarios.tactics.testing.arenas import inputs
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat, nested
 from sim.cli import invoke
 from sim.cli.common import INTERRUPTED, OK, USAGE
 from sim.replay import read, verify
+from sim.run.files import FILE_BYTES_MAX
 from sim.run.input_sources import LINE_BYTES_MAX, TICK_INPUTS_MAX, Streamed
+from sim.run.scenario_file import INPUTS_MAX
 from sim.run.simulation import Simulation
-from sim.testing import inputs
 
 TICKS: Final = 12
 WAIT_S: Final = 120.0
@@ -49,6 +51,7 @@ EACH: Final[list[tuple[int, dict[str, Any]]]] = [
     (3, {"kind": "set_cells", "cell": "cover", "x": 2, "y": 2}),
     (3, {"kind": "spawn", "squad": "reds", "count": 1, "x": 0, "y": 0}),
     (4, {"kind": "remove", "agent": 2}),
+    (4, {"kind": "kill", "agent": 3}),
     (5, {"kind": "fortify", "rect": {"x": 5, "y": 0, "width": 1, "height": 2}}),
     (6, {"kind": "spawn_wave", "archetype": "brute", "count": 2, "origin": {"x": 7, "y": 3}}),
     (7, {"kind": "collapse", "a": {"x": 4, "y": 0}, "b": {"x": 4, "y": 0}}),
@@ -64,7 +67,7 @@ LINES: Final = "\n".join(json.dumps({"tick": tick, "input": item}) for tick, ite
 @pytest.fixture(autouse=True)
 def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "yard.toml").write_text(toml(SCENARIO), encoding="utf-8")
+    (tmp_path / "yard.toml").write_text(toml(nested(SCENARIO)), encoding="utf-8")
 
 
 def toml(data: dict[str, Any]) -> str:
@@ -91,14 +94,14 @@ def recorded(path: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 def test_every_kind_of_input_is_among_them() -> None:
     """A kind that is added is added here."""
-    kinds = {kind.model_fields["kind"].default for kind in get_args(get_args(Input)[0])}
+    kinds = set(INPUTS_OF_TACTICS.by_kind)
     assert {item["kind"] for _, item in EACH} == kinds
 
 
 def test_inputs_mean_the_same_whichever_way_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same states tick by tick, and the same refusals in the same words."""
     timeline = {**SCENARIO, "inputs": [{"tick": tick, "input": item} for tick, item in EACH]}
-    Path("timed.toml").write_text(toml(timeline), encoding="utf-8")
+    Path("timed.toml").write_text(toml(nested(timeline)), encoding="utf-8")
     Path("lines.jsonl").write_text(LINES, encoding="utf-8")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(LINES.encode())))
     assert invoke(["run", "timed.toml", "--quiet", "--out", "a.replay.jsonl"]) == OK
@@ -107,16 +110,16 @@ def test_inputs_mean_the_same_whichever_way_they_come(monkeypatch: pytest.Monkey
     roots, refused = recorded("a.replay.jsonl")
     assert [(tick, len(sentences)) for tick, sentences in refused] == [(8, 1), (9, 1)]
     assert recorded("b.replay.jsonl") == recorded("c.replay.jsonl") == (roots, refused)
-    with Simulation(Scenario.from_canonical(SCENARIO)) as simulation:
+    with Simulation(flat(SCENARIO)) as simulation:
         for tick in range(TICKS):
             for item in (item for at, item in EACH if at == tick):
-                simulation.inject(INPUT.validate_python(item))
+                simulation.inject(INPUTS_OF_TACTICS.read(item))
             report = simulation.tick()
             assert report.digest.root == roots[tick]
             assert list(report.refused.values()) == dict(refused).get(tick, [])
 
 
-YARD: Final = Scenario.from_canonical(SCENARIO)
+YARD: Final = flat(SCENARIO)
 
 
 @given(inputs(YARD, 3))
@@ -181,7 +184,7 @@ def test_a_hostile_line_gets_one_sentence(
     assert told.count("\n") == 1
     assert len(told) < 1000
     with Simulation(YARD) as simulation:
-        simulation.inject(INPUT.validate_python(EACH[0][1]))
+        simulation.inject(INPUTS_OF_TACTICS.read(EACH[0][1]))
         assert recorded("a.replay.jsonl")[0] == [simulation.tick().digest.root]
 
 
@@ -190,7 +193,7 @@ def test_a_hostile_line_gets_one_sentence(
     [
         (b'{"tick": 9999999, "input": {"kind": "remove", "agent": 0}}\n' * (INPUTS_MAX + 1), "more than 100000 inputs"),
         (b'{"tick": 1}\n' * 1_000_000, f"at most {FILE_BYTES_MAX} are read"),
-        (b"\n" * 1_000_000 + b"x", "line 1000001: Invalid JSON"),
+        (b"\n" * 1_000_000 + b"x", "line 1000001: is not JSON"),
     ],
     ids=["inputs", "bytes", "lines"],
 )

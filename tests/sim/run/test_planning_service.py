@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmRequest
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.scenario import load
 from sim.run.planning_service import LivePlans, ModelOptions
+from sim.run.scenario_file import load
 
 BATCH = SnapshotBatch(keys=np.arange(6, dtype=np.int64))
 

@@ -11,11 +11,13 @@ from typing import Any, ClassVar
 import pytest
 
 from scenarios.tactics.components import Health, Morale, Stamina
-from scenarios.tactics.scenario import Scenario, available, load
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.plugins import Plugin
+from sim.run.scenario_file import available, load
 from sim.testing import assert_deterministic, check_scenario, check_system
 
 MUTANTS = Path(__file__).parents[2] / "mutants"
@@ -32,8 +34,8 @@ class Fatigue(System):
 
     writes: ClassVar[tuple[type, ...]] = (Stamina,)
 
-    def process(self, world: World, frame: Any) -> None:
-        drawn = frame.stage.rng.below(world.keys, frame.tick, Purpose.USER, 10)
+    def process(self, world: World, run: Any) -> None:
+        drawn = run.rng.below(world.keys, run.tick, Purpose.USER, 10)
         world[Stamina].value[drawn == 0] = 0
 
 
@@ -45,7 +47,7 @@ class Counting(System):
     def __init__(self) -> None:
         self.ticks = 0
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         self.ticks += 1
         world[Mood].value[:] = self.ticks
 
@@ -53,49 +55,49 @@ class Counting(System):
 class Hurried(Counting):
     """Reads the clock."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         world[Mood].value[:] = time.time_ns() % 7
 
 
 class Crowded(Counting):
     """Lets the number of all agents into everyone's state."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         world[Mood].value[:] = world.n
 
 
 class Ranked(Counting):
     """Notes esper's ids, which are given in the order of creation."""
 
-    def process(self, world: World, frame: Any) -> None:
-        world[Mood].value[:] = world._rows.ids[: world.n]
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = [world._mirror._ids[key] for key in world.keys.tolist()]
 
 
 class Undeclared(Counting):
     """Writes what it does not declare."""
 
-    def process(self, world: World, frame: Any) -> None:
-        world[Morale].value[:] = 1 + frame.tick
+    def process(self, world: World, run: Any) -> None:
+        world[Morale].value[:] = 1 + run.tick
 
 
 class Peeking(Counting):
     """Reads what it does not declare."""
 
-    def process(self, world: World, frame: Any) -> None:
-        world[Mood].value[:] = world[Health].hp + frame.tick
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = world[Health].hp + run.tick
 
 
 class Peering(Counting):
     """Reads one agent's component, which it does not declare."""
 
-    def process(self, world: World, frame: Any) -> None:
-        world[Mood].value[:] = world.entity(int(world.keys[0]))[Health].hp + frame.tick
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = world.entity(int(world.keys[0]))[Health].hp + run.tick
 
 
 class Idle(Counting):
     """Declares what it never writes."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         """Do nothing."""
 
 
@@ -120,16 +122,13 @@ def test_a_sound_system_passes() -> None:
         (Idle, r"system 'idle' declares writes and changed nothing in 5 ticks of 'skirmish'; give a scenario"),
     ],
 )
-def test_what_is_wrong_with_a_system_is_said(system: type[System], sentence: str) -> None:
+def test_what_is_wrong_with_a_system_is_said(
+    system: type[System], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The sentence names the system, the check, the field or the component, and where to look."""
+    monkeypatch.setitem(World.__init__.__kwdefaults__, "esper_entities", True)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=sentence):
         check_system(system, components=(Mood,), ticks=5)
-
-
-def planted(bug: str) -> Scenario:
-    """Return a file's scenario with a planted bug."""
-    data = load(MUTANTS / "arena.toml").canonical()
-    return Scenario.from_canonical({**data, "plugins": [f"{bug}.py"]})
 
 
 def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:
@@ -143,7 +142,7 @@ def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:
 
 def test_plug_ins_that_are_no_files_stay_in_this_process() -> None:
     """Checks that need another process are left out instead of failing."""
-    scenario = load("skirmish").model_copy(update={"plugins": ("mine.py",)})
+    scenario = load("skirmish").replaced(plugins=["mine.py"])
     plugins = [Plugin("mine.py", "", systems=(Fatigue,))]
     assert_deterministic(scenario, plugins=plugins, ticks=2, checks=["rerun", "hash seed"])
 
@@ -162,24 +161,24 @@ def test_shipped_scenarios_can_be_played(name: str) -> None:
 
 def test_an_input_without_effect_is_told() -> None:
     """The sentence has the tick, the input and the reason."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["inputs"] = [{"tick": 3, "input": {"kind": "remove", "agent": 7000}}]
     with pytest.raises(AssertionError, match=r"scenario 'skirmish', tick 3: input Remove\(.*7000\) has no effect: "):
-        check_scenario(Scenario.from_canonical(data), ticks=5)
+        check_scenario(flat(data), ticks=5)
 
 
 def test_a_tier_that_leaves_agents_to_the_emergency_tier_is_told() -> None:
     """The tiers that had no plan are named, with how many agents."""
-    data = load("skirmish").canonical()
+    data = flattened(load("skirmish"))
     data["planning"]["tiers"] = ["simplified_llm", "emergency"]
     with pytest.raises(AssertionError, match=r"tick 0: \d+ agents got no legal plan from simplified_llm"):
-        check_scenario(Scenario.from_canonical(data), ticks=5)
+        check_scenario(flat(data), ticks=5)
 
 
 def test_hypothesis_is_imported_only_when_it_is_used() -> None:
     """The checkers come without it; the first strategy brings it in."""
     program = (
         "import sys; from sim.testing import check_system; assert 'hypothesis' not in sys.modules; "
-        "from sim.testing import snapshots; assert 'hypothesis' in sys.modules"
+        "from sim.testing import faults; assert 'hypothesis' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

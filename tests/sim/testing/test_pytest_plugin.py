@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[3]
 REPLAY = "golden/nap.replay.jsonl"
 RULES = """
 from sim.engine.columns import Component, i32
-from sim.engine.world import System
+from sim.engine.system import System
 
 
 class Naps(Component):
@@ -26,7 +26,7 @@ class Naps(Component):
 
 
 class Napping(System):
-    def process(self, world, frame):
+    def process(self, world, run):
         world[Naps].count[:] += 1
 
 

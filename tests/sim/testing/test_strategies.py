@@ -7,26 +7,20 @@ from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from ai.actions import Role
-from ai.encodings import NAMED
 from ai.errors import ParseError
-from ai.parse import parse_reply
-from ai.plan import PlanIntent
+from ai.llm.encodings import NAMED
+from ai.llm.parse import parse_reply
+from ai.plans import PlanIntent
 from ai.snapshot import SnapshotBatch, WorldSnapshot
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.testing.arenas import inputs, scenarios
+from scenarios.tactics.testing.planning import batches, snapshots
 from sim.engine.columns import Component, i32
-from sim.engine.world import System, World
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
-from sim.testing import (
-    batches,
-    fault_scripts,
-    hostile_replies,
-    inputs,
-    plans,
-    scenarios,
-    snapshots,
-    steps,
-)
+from sim.testing import fault_scripts, hostile_replies, plans, steps
 from tests.ai.strategies import small_registry, wide_registry
 
 REGISTRY = default_registry()
@@ -45,7 +39,7 @@ class Mood(Component):
 class Brooding(System):
     """Counts ticks for everyone."""
 
-    def process(self, world: World, frame: object) -> None:
+    def process(self, world: World, run: object) -> None:
         world[Mood].value[:] += 1
 
 
@@ -135,5 +129,5 @@ def test_the_smallest_failing_values_read_like_examples() -> None:
     assert (alone.me.hp, alone.me.pos.x, alone.me.pos.y, len(alone.enemies)) == (0, 0, 0, 0)
     (fault,) = find(fault_scripts(), lambda drawn: any(each.outcome for each in drawn), settings=QUIET)
     assert (fault.outcome, fault.after, fault.wait_s, fault.text) == ("timeout", 0, 0.0, "")
-    small = find(scenarios(), lambda drawn: len(drawn.teams) > 1, settings=QUIET)
-    assert (small.agents, small.map.width, small.map.height) == (2, 4, 4)
+    small = find(scenarios(), lambda drawn: len(drawn.settings.teams) > 1, settings=QUIET)
+    assert (small.agents, small.settings.map.width, small.settings.map.height) == (2, 4, 4)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from enum import IntEnum, StrEnum
+
 import numpy as np
 import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
-from sim.engine.columns import Component, column, i8, i16, i64
-from sim.engine.world import System, World
+from sim.engine.columns import Component, boolean, column, f64, i8, i16, i32, i64
+from sim.engine.resources import Resource
+from sim.engine.system import System
+from sim.engine.world import World
 from sim.testing import WorldMachine
 from sim.testing.machine import PICKS, Model
 
@@ -27,11 +31,51 @@ class Purse(Component):
     gold: i64
 
 
+class Mood(IntEnum):
+    LOW = -1
+    HIGH = 300
+
+
+class Good(StrEnum):
+    BREAD = "bread"
+    FISH = "fish"
+
+
+class Villager(Component):
+    money: float = column(scale=100, default=2.5)
+    mood: Mood = column(default=Mood.HIGH)
+    wants: Good
+    stock: i8 = column(per="goods", default=1)
+    paid: i32 = column(per="goods", shape=(2,), scale=10)
+    warmth: f64
+    name: str
+    heard: tuple[str, ...] = column(limit=3)
+
+
+class Guest(Component):
+    """A mark."""
+
+
+class Grass(Resource):
+    left: i16 = column(per="cell", default=4)
+    price: i64 = column(per="goods", scale=100)
+    heat: f64 = column(per="cell")
+    tick: i32
+    notice: str
+
+
+class Smoke(Resource, rows=3):
+    cell: i16
+    until: i32 = column(default=9)
+    marks: boolean = column(shape=(2,))
+    said: tuple[str, ...] = column(limit=2)
+
+
 class Toll(System):
     """Takes a piece of gold from everyone who has a purse; whoever has none left dies."""
 
     def process(self, world: World, frame: object) -> None:
-        rows = world.query(Purse)
+        rows = world.rows(Purse)
         world[Purse].gold[rows] -= 1
         poor = world.has(Purse) & (world[Purse].gold < 0)
         world.kill(poor)
@@ -40,7 +84,10 @@ class Toll(System):
 class Worlds(WorldMachine):
     """Adds keys that a file fixes, and harm that falls on one row several times."""
 
-    components = (Health, Route, Purse)
+    components = (Health, Route, Purse, Villager, Guest)
+    resources = (Grass, Smoke)
+    tables = {"goods": ("bread", "fish")}  # noqa: RUF012 - as the base class declares it
+    sizes = {"cell": 4}  # noqa: RUF012
     systems = (Toll,)
 
     @rule(skips=st.lists(st.integers(0, 3), min_size=1, max_size=3), turned=st.booleans())
@@ -50,8 +97,8 @@ class Worlds(WorldMachine):
         first = max([self.next_keys[self.at], *(key + 1 for key in taken)])
         keys = np.cumsum([first, *(skip + 1 for skip in skips)]).tolist()
         keys = keys[::-1] if turned else keys
-        self.world.spawn({}, len(keys), keys=keys, issuer=1)
-        self.queue("spawn", 1, keys, {component: {} for component in self.components})
+        self.world.spawn({component: {} for component in self.components}, len(keys), keys=keys)
+        self.queue("spawn", -1, keys, {component: {} for component in self.components})
 
     @precondition(lambda self: self.model)
     @rule(picks=st.lists(PICKS, max_size=5), harm=st.integers(-3, 3))
@@ -80,7 +127,7 @@ class Meter(System):
 
     def process(self, world: World, frame: object) -> None:
         self.ticks += 1
-        world[Purse].gold[world.query(Purse)] = self.ticks
+        world[Purse].gold[world.rows(Purse)] = self.ticks
 
 
 class Wrong(WorldMachine):

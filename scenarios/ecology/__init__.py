@@ -1,0 +1,1 @@
+"""Wolves, sheep and grass: births, deaths, energy, and a resource for each cell."""

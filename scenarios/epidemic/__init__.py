@@ -1,0 +1,1 @@
+"""An epidemic on a network: people are susceptible, infected or resistant."""

@@ -1,0 +1,100 @@
+"""A virus on a network, after the model of F. Stonedahl and U. Wilensky (NetLogo, 2008).
+
+Infected people infect their neighbours; at a check some of them recover, and some of those become resistant.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
+
+TURN, INFECT, CHECK, RECOVER = map(purpose, ("turn", "infect", "check", "recover"))
+RESIST, FIRST, LINK = map(purpose, ("resist", "first", "link"))
+
+
+class State(IntEnum):
+    """How a person stands to the virus."""
+
+    SUSCEPTIBLE = 0
+    INFECTED = 1
+    RESISTANT = 2
+
+
+class Person(Component):
+    """A person is a node of the network: row and node are the same, as nobody is born or dies."""
+
+    state: i8 = column(enum=State)
+
+
+class EpidemicSettings(Settings):
+    """People, links and chances."""
+
+    agents: int = Field(1000, ge=2, le=1_000_000, description="People.")
+    links: int = Field(1500, ge=0, le=5_000_000, description="Links between them.")
+    infected: int = Field(3, ge=0, le=1_000_000, description="Infected people at the start.")
+    spread: int = Field(400, ge=0, le=1000, description="Chance to infect a neighbour in a tick, per-mille.")
+    check: int = Field(400, ge=0, le=1000, description="Chance to be checked in a tick, per-mille.")
+    recover: int = Field(300, ge=0, le=1000, description="Chance to recover at a check, per-mille.")
+    resist: int = Field(500, ge=0, le=1000, description="Chance to be resistant after recovery, per-mille.")
+
+
+class Spread(System):
+    """The infected infect their neighbours, and some recover. Reads and writes Person. Order: alone."""
+
+    reads: ClassVar = (Person,)
+    writes: ClassVar = (Person,)
+
+    def process(self, world: World, run: Run) -> None:
+        """Give everybody a random turn; who is infected before that turn also acts in this tick."""
+        state, network, settings = world[Person].state, run.space, run.settings
+        turn = world.draws(slice(None), TURN)[:, 0].astype(np.int64)
+        acting = state == State.INFECTED
+        caught = np.full(world.n, -1)  # the last turn in which a neighbour passed the virus on to each person
+        wave = acting.nonzero()[0]
+        while len(wave):
+            which, neighbour = network.neighbours(wave)
+            source = wave[which]
+            passed = world.chance_at(source * world.n + neighbour, INFECT, settings.spread)
+            source, neighbour = source[passed], neighbour[passed]
+            np.maximum.at(caught, neighbour, turn[source])
+            ready = (state[neighbour] == State.SUSCEPTIBLE) & ~acting[neighbour] & (turn[source] < turn[neighbour])
+            wave = np.unique(neighbour[ready])
+            acting[wave] = True
+        state[acting] = State.INFECTED
+        ill = acting.nonzero()[0]
+        well = ill[world.chance(ill, CHECK, settings.check) & world.chance(ill, RECOVER, settings.recover)]
+        state[well] = np.where(world.chance(well, RESIST, settings.resist), State.RESISTANT, State.SUSCEPTIBLE)
+        # A turn ends with the check; what is caught after it waits for the next tick.
+        state[(state == State.SUSCEPTIBLE) & (caught > np.where(acting, turn, -1))] = State.INFECTED
+
+
+def share(state: State) -> Any:
+    """Return the metric that counts people in a state."""
+    return lambda world: int((world[Person].state == state).sum())
+
+
+class Epidemic(Domain):
+    """A virus on a random network."""
+
+    settings: Any = EpidemicSettings
+    components, systems = (Person,), (Spread,)
+    metrics: ClassVar = {state.name.lower(): share(state) for state in State}
+
+    def spaces(self, run: Run) -> dict[str, Any]:
+        """Return a network in which each link joins two random people."""
+        return {"network": Network.erdos_renyi(self.settings.agents, self.settings.links, run.words(LINK))}
+
+    def setup(self, world: World, run: Run) -> None:
+        """Infect some random people."""
+        world.spawn({Person: {}}, count=self.settings.agents)
+        world.flush()
+        world[Person].state[world.order(slice(None), FIRST)[: self.settings.infected]] = State.INFECTED
+
+    def outcome(self, world: World) -> str | None:
+        """End when nobody is infected."""
+        return None if (world[Person].state == State.INFECTED).any() else "the virus is gone"

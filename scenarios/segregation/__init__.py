@@ -1,0 +1,1 @@
+"""Segregation: people move when too few of their neighbours are like them."""

@@ -1,0 +1,152 @@
+"""Consent to execute local Python files, once a folder and remembered, as editors trust a workspace.
+
+A scenario or replay can name Python files: a domain, or plug-ins. Loading them executes them. A path that a person
+typed counts as consent for that file's folder, and so does `--trust`. Otherwise a terminal asks; without a terminal the
+command ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from sim.cli.common import usage
+from sim.errors import SimError
+from sim.messages import shown
+from sim.replay.format import Header
+from sim.replay.reader import iter_records, open_source
+from sim.run.files import read_text
+from sim.run.scenario_file import Scenario, checked_depth, load
+
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Execute the local Python files that it names; remembered for their folder.")
+]
+"""The option of every command that may execute local code."""
+ENVIRONMENT: Final = "TICKWEAVE_TRUST"
+"""Set to 1, this variable is consent for everything; for automation."""
+FOLDERS_MAX: Final = 10_000
+"""Folders that are remembered."""
+
+
+def load_scenario(name: str, *, trust: bool) -> Scenario:
+    """Load a scenario after consent to its local Python files.
+
+    Raises:
+        ExitError: consent was not given.
+        ScenarioError: it is not valid.
+    """
+    if name.endswith(".py"):
+        remember([Path(name).absolute().parent])
+    else:
+        require(local_files(name), trust=trust)
+    return load(name)
+
+
+def local_files(name: str) -> list[Path]:
+    """Return the Python files that loading a scenario file would execute; none for a name."""
+    path = Path(name)
+    if not name.endswith(".toml"):
+        return []
+    try:
+        data: dict[str, Any] = tomllib.loads(checked_depth(read_text(path), shown(name)))
+    except (SimError, ValueError, RecursionError):
+        return []  # `load` says what is wrong
+    plugins = data.get("plugins", [])
+    named = [data.get("domain"), *(plugins if isinstance(plugins, list) else [])]
+    return [path.parent / each for each in named if isinstance(each, str) and each.endswith(".py")]
+
+
+def files_of(replay: Path, given: Sequence[Path] | None, *, trust: bool) -> tuple[Path, ...]:
+    """Return the Python files of a replay's run: those given, and what lies beside the replay or in this folder.
+
+    Raises:
+        ExitError: consent was not given for a file that was found.
+    """
+    files = list(given or ())
+    remember([file.absolute().parent for file in files if file.exists()])
+    found: list[Path] = []
+    for name in _named(replay):
+        if Path(name).name in [file.name for file in files]:
+            continue
+        beside = [folder / name for folder in (replay.parent, Path()) if (folder / name).is_file()]
+        found += beside[:1]
+    require(found, trust=trust)
+    return (*files, *found)
+
+
+def _named(replay: Path) -> list[str]:
+    """Return the Python files that a replay's header names; none where it cannot be read."""
+    try:
+        with open_source(replay) as stream:
+            header = next(iter_records(stream)).body
+    except (SimError, OSError, StopIteration):
+        return []
+    if not isinstance(header, Header):
+        return []
+    plugins = header.scenario.get("plugins", [])
+    named = [header.scenario.get("domain"), *(plugins if isinstance(plugins, list) else [])]
+    return [each for each in named if isinstance(each, str) and each.endswith(".py")]
+
+
+def require(files: Iterable[Path], *, trust: bool) -> None:
+    """Make sure that a person agreed to execute these files.
+
+    Raises:
+        ExitError: consent was not given.
+    """
+    asked = [file for file in files if not remembered([file])]
+    if not asked:
+        return
+    names = ", ".join(shown(str(file)) for file in asked)
+    if not trust and not _agreed(names):
+        raise usage(f"would execute {names}; read them, then add --trust")
+    remember([file.absolute().parent for file in asked])
+
+
+def remembered(files: Sequence[Path]) -> bool:
+    """Return whether consent was given before for the folders of all of these files."""
+    known = _folders()
+    return os.environ.get(ENVIRONMENT) == "1" or all(str(file.absolute().parent) in known for file in files)
+
+
+def _agreed(names: str) -> bool:
+    if sys.stdin is None or sys.stderr is None or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return typer.confirm(f"This executes {names}. Do you trust this folder?", err=True)
+
+
+def remember(folders: Sequence[Path]) -> None:
+    """Remember consent for folders; where that cannot be written, it holds for this command alone."""
+    known = _folders()
+    new = [str(folder) for folder in folders if str(folder) not in known]
+    if not new:
+        return
+    store = _store()
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        partial = store.with_name(f"{store.name}.{os.getpid()}")
+        partial.write_text(json.dumps({"folders": [*known, *new][-FOLDERS_MAX:]}, indent=1) + "\n", encoding="utf-8")
+        partial.replace(store)
+    except OSError:
+        return
+
+
+def _folders() -> list[str]:
+    try:
+        data = json.loads(_store().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    folders = data.get("folders") if isinstance(data, dict) else None
+    return [each for each in folders if isinstance(each, str)] if isinstance(folders, list) else []
+
+
+def _store() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "tickweave" / "trusted.json"

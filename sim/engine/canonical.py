@@ -1,0 +1,52 @@
+"""Canonical bytes and hashers: equal values, and only those, give equal bytes on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.errors import WorldError
+
+
+def little_endian(array: NDArray[Any]) -> bytes:
+    """Return an array's values in row order, little-endian, whatever the machine's own order is."""
+    return array.tobytes() if sys.byteorder == "little" else array.byteswap().tobytes()
+
+
+def text_bytes(*texts: str) -> bytes:
+    """Return texts as bytes, each behind its length, so that no two sequences of texts share their bytes.
+
+    >>> text_bytes("ab", "")
+    b'2:ab0:'
+    """
+    parts = []
+    for text in texts:
+        data = text.encode()
+        parts.append(b"%d:" % len(data) + data)
+    return b"".join(parts)
+
+
+def hasher(*header: str) -> hashlib.blake2b:
+    """Return a hasher of eight bytes that has taken in a header."""
+    return hashlib.blake2b(text_bytes(*header), digest_size=8, person=b"tickweave")
+
+
+def array_bytes(label: str, array: NDArray[Any]) -> bytes:
+    """Return the bytes of a custom resource's array; -0.0 gives those of 0.0.
+
+    Raises:
+        WorldError: the array holds NaN, or neither numbers nor booleans; the message starts with the label.
+    """
+    if array.dtype.kind == "f":
+        if np.isnan(array).any():
+            raise WorldError(f"{label} holds NaN, which equals nothing and so cannot be compared or hashed")
+        array = array + 0.0
+    elif array.dtype.kind not in "biu":
+        raise WorldError(
+            f"{label} is of dtype {array.dtype}, which has no canonical encoding; use integers or booleans"
+        )
+    return little_endian(array)

@@ -1,0 +1,116 @@
+"""Random draws of a world: by row or by cell, with seed, key and tick implied."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.engine.rng import CELLS, Rng
+from sim.engine.values import indices
+
+
+class Draws:
+    """Draws for the rows of a world and for the places of its resources.
+
+    Attributes:
+        rng: the draws behind it, which counts them by purpose.
+        tick: the tick that a draw belongs to.
+    """
+
+    rng: Rng
+    tick: int
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """How many rows there are."""
+
+    @property
+    @abstractmethod
+    def keys(self) -> NDArray[np.int64]:
+        """The key of each row."""
+
+    def draws(self, rows: Any, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
+        """Draw four random words for each row: `[rows, 4] uint32`. They depend on seed, key, tick, purpose and `draw`.
+
+        Args:
+            rows: indices, mask or slice.
+            purpose: what `sim.engine.rng.purpose` gave for a name.
+            draw: counts up where one agent needs more for one purpose in one tick.
+
+        Raises:
+            WorldError: a row does not exist, or a number is too large for a counter.
+        """
+        return self.rng.draws(self.keys[indices(rows, self.n, "draws")], self.tick, purpose, draw)
+
+    def below(self, rows: Any, purpose: int, bound: int | NDArray[np.integer], draw: int = 0) -> NDArray[np.int64]:
+        """Draw an integer in 0..bound-1 for each row: `[rows] int64`; `bound` is one for all, or `[rows]`.
+
+        Raises:
+            WorldError: a bound is not in 1..2**32, or as `draws`.
+        """
+        return self.rng.below(self.keys[indices(rows, self.n, "draws")], self.tick, purpose, bound, draw)
+
+    def chance(self, rows: Any, purpose: int, permille: int | NDArray[np.integer], draw: int = 0) -> NDArray[np.bool_]:
+        """Draw for each row whether something happens that does so in `permille` of 1000 cases: `[rows] bool`.
+
+        Raises:
+            WorldError: as `draws`.
+        """
+        found: NDArray[np.bool_] = self.below(rows, purpose, 1000, draw) < permille
+        return found
+
+    def order(self, rows: Any, purpose: int, draw: int = 0) -> NDArray[np.intp]:
+        """Put rows into a random order; the first k of it are k random rows.
+
+        Raises:
+            WorldError: as `draws`.
+        """
+        places = indices(rows, self.n, "order")
+        return places[_by_words(self.rng.draws(self.keys[places], self.tick, purpose, draw))]
+
+    def draws_at(self, cells: ArrayLike, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
+        """Draw four random words for each place of a resource, as `draws` does for rows: `[cells, 4] uint32`.
+
+        Raises:
+            WorldError: a cell is negative, or as `draws`.
+        """
+        return self.rng.draws(cells, self.tick, purpose | CELLS, draw)
+
+    def below_at(
+        self, cells: ArrayLike, purpose: int, bound: int | NDArray[np.integer], draw: int = 0
+    ) -> NDArray[np.int64]:
+        """Draw an integer in 0..bound-1 for each place of a resource, as `below` does for rows: `[cells] int64`.
+
+        Raises:
+            WorldError: as `below` and `draws_at`.
+        """
+        return self.rng.below(cells, self.tick, purpose | CELLS, bound, draw)
+
+    def chance_at(
+        self, cells: ArrayLike, purpose: int, permille: int | NDArray[np.integer], draw: int = 0
+    ) -> NDArray[np.bool_]:
+        """Draw for each place of a resource whether something happens, as `chance` does for rows: `[cells] bool`.
+
+        Raises:
+            WorldError: as `draws_at`.
+        """
+        found: NDArray[np.bool_] = self.below_at(cells, purpose, 1000, draw) < permille
+        return found
+
+    def order_at(self, cells: ArrayLike, purpose: int, draw: int = 0) -> NDArray[np.intp]:
+        """Put places of a resource into a random order, as `order` does with rows.
+
+        Raises:
+            WorldError: as `draws_at`.
+        """
+        places = np.asarray(cells, dtype=np.intp)
+        return places[_by_words(self.draws_at(places, purpose, draw))]
+
+
+def _by_words(words: NDArray[np.uint32]) -> NDArray[np.intp]:
+    """Sort by random words; equal ones stay in their order."""
+    return np.lexsort((words[:, 1], words[:, 0]))

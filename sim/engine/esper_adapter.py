@@ -1,0 +1,256 @@
+"""The only importer of esper: a context for each world, a processor for each system, and the check of their order.
+
+esper is one global database with one current context, without locks. So a context is made current for as long as
+something touches esper, and the previous one comes back after it; nothing may await or switch contexts in between.
+esper's processors run by priority. Each system is wrapped in one whose priority is its place, and each notices when
+esper calls it out of turn.
+
+With `mirrored` rows, a world's keys are also esper entities, for users who want to query them with esper. Nothing of
+the framework reads them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+import esper
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.engine.rows import Rows
+from sim.engine.system import System, check_constants
+from sim.errors import WorldError
+
+Around = Callable[[System], AbstractContextManager[Any] | None]
+"""Returns the block in which a system runs, or None for none."""
+
+
+class Row:
+    """The one component of an entity in esper: its key."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+
+
+class Context(AbstractContextManager[None]):
+    """Is esper's context of one world: current inside a `with` block, and the previous one again after it.
+
+    Nothing that esper itself holds on to may refer to it: the context is deleted when the world is not used any more.
+
+    Args:
+        label: what errors call the world.
+    """
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, label: str) -> None:
+        self.name = f"tickweave-{next(self._numbers)}-{label}"
+        self._label = label
+        self._thread = threading.get_ident()
+        self._previous: list[str] = []
+        previous = esper.current_world
+        esper.switch_world(self.name)
+        esper.switch_world(previous)
+        self._finalizer = weakref.finalize(self, _drop_context, self.name)
+        self._finalizer.atexit = False
+
+    def check_usable(self) -> None:
+        """Refuse another thread than the one that made the world, and a world that is closed."""
+        if threading.get_ident() != self._thread:
+            raise WorldError(f"{self._label} belongs to another thread; esper has no locks and one global context")
+        if not self._finalizer.alive:
+            raise WorldError(f"{self._label} is closed")
+
+    def __enter__(self) -> None:
+        self.check_usable()
+        previous = esper.current_world
+        if previous != self.name:
+            esper.switch_world(self.name)
+        self._previous.append(previous)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        previous, found = self._previous.pop(), esper.current_world
+        if found != previous:
+            esper.switch_world(previous)
+        if found != self.name:
+            raise WorldError(
+                f"esper's context was {found!r} instead of {self.name!r} at the end of active(): something inside "
+                f"awaited or switched worlds"
+            )
+
+    def close(self) -> None:
+        """Delete the context.
+
+        Raises:
+            WorldError: inside of its own `with` block.
+        """
+        if self._previous:
+            raise WorldError(f"{self._label} cannot be closed inside active()")
+        self._finalizer()
+
+
+def _drop_context(context: str) -> None:
+    if context not in esper.list_worlds():
+        return
+    if esper.current_world == context:
+        esper.switch_world("default")
+    esper.delete_world(context)
+
+
+class Mirror:
+    """Keeps an esper entity with a `Row` for every living key; does nothing where it is not wanted.
+
+    Args:
+        context: where the entities live.
+        wanted: whether there are any.
+    """
+
+    def __init__(self, context: Context, *, wanted: bool) -> None:
+        self.wanted = wanted
+        self._context = context
+        self._ids: dict[int, int] = {}
+
+    def born(self, keys: NDArray[np.int64]) -> None:
+        """Make an entity for each key, in this order."""
+        if self.wanted:
+            with self._context:
+                for key in keys.tolist():
+                    self._ids[key] = esper.create_entity(Row(key))
+
+    def bury(self, keys: NDArray[np.int64]) -> None:
+        """Delete the entities of these keys."""
+        if self.wanted:
+            with self._context:
+                for key in keys.tolist():
+                    esper.delete_entity(self._ids.pop(key), immediate=True)
+
+    def become(self, keys: NDArray[np.int64]) -> None:
+        """Make the entities those of these keys, by difference."""
+        there = np.array(sorted(self._ids), np.int64)
+        self.bury(np.setdiff1d(there, keys))
+        self.born(np.setdiff1d(keys, there))
+
+    def check(self, rows: Rows) -> None:
+        """Assert that esper's entities are those of the rows, each with exactly its key.
+
+        Raises:
+            WorldError: they are not.
+        """
+        with self._context:
+            found: dict[int, tuple[object, ...]] = {
+                entity: esper.components_for_entity(entity) for entity in esper.get_entities()
+            }
+        expected = {self._ids[key]: key for key in rows.living.tolist()} if self.wanted else {}
+        if found.keys() != expected.keys():
+            raise WorldError(f"esper has entities {sorted(found.keys() ^ expected.keys())} too many or too few")
+        for entity, parts in found.items():
+            if [getattr(part, "key", None) for part in parts] != [expected[entity]]:
+                raise WorldError(f"esper entity {entity} does not carry exactly its Row({expected[entity]})")
+
+
+class _Processor(esper.Processor):
+    """Runs one system when esper calls it."""
+
+    def __init__(self, systems: Systems, position: int) -> None:
+        self.systems = systems
+        self.position = position
+
+    def process(self, world: Any, run: Any) -> None:
+        self.systems.step(self.position, world, run)
+
+
+class Systems:
+    """Holds the systems of one world in the order they run.
+
+    esper holds on to it through its processors, so it knows its context by name only.
+
+    Attributes:
+        installed: the systems.
+        running: the one whose `process` runs now.
+    """
+
+    def __init__(self, context: str) -> None:
+        self.installed: list[System] = []
+        self.running: System | None = None
+        self._context = context
+        self._processors: list[esper.Processor] = []
+        self._position = -1
+        self._around: Around | None = None
+        self._done: Callable[[System], object] = id
+
+    def install(self, systems: Sequence[System]) -> None:
+        """Add systems behind those that are there; the context must be current.
+
+        Raises:
+            WorldError: during a tick, a type or name is there already, or a system holds state.
+        """
+        if self._position >= 0:
+            raise WorldError("systems cannot be installed during a tick: order is meaning")
+        types: set[type] = {type(system) for system in self.installed}
+        names = {system.name for system in self.installed}
+        for system in systems:
+            if type(system) in types or system.name in names:
+                raise WorldError(f"system {system.name!r} ({type(system).__name__}) is installed twice")
+            check_constants(system)
+            types.add(type(system))
+            names.add(system.name)
+        for system in systems:
+            position = len(self.installed)
+            self.installed.append(system)
+            processor = _Processor(self, position)
+            esper.add_processor(processor, priority=-position)
+            self._processors.append(processor)
+
+    def process(self, world: Any, run: Any, around: Around | None, done: Callable[[System], object]) -> None:
+        """Run all systems once, in order; the context must be current.
+
+        Args:
+            world: handed to every system.
+            run: handed to every system.
+            around: returns the block that a system runs in.
+            done: called after each system.
+
+        Raises:
+            WorldError: from within a system, or when the systems did not run once each in the installed order.
+        """
+        if self._position >= 0:
+            raise WorldError("process() was called from within a tick")
+        self._position, self._around, self._done = 0, around, done
+        try:
+            esper.process(world, run)
+            ran = self._position
+        finally:
+            # What the caller gave may refer to the world, which esper must not keep alive.
+            self._position, self.running, self._around, self._done = -1, None, None, id
+        if ran != len(self.installed):
+            raise WorldError(f"{ran} of {len(self.installed)} systems ran: esper's processors were changed directly")
+
+    def step(self, position: int, world: Any, run: Any) -> None:
+        """Run the system at a position, which must be the next one."""
+        system = self.installed[position]
+        if position == self._position:
+            self.running = system
+            block = None if self._around is None else self._around(system)
+            if block is None:
+                system.process(world, run)
+            else:
+                with block:
+                    system.process(world, run)
+        if esper.current_world != self._context:
+            raise WorldError(f"system {system.name!r} switched esper's context to {esper.current_world!r}")
+        # esper has no public way to list its processors, and one added in mid-process makes it run a system twice.
+        if position != self._position or esper._processors != self._processors:  # noqa: SLF001
+            raise WorldError(f"system {system.name!r} ran out of order: esper's processors were changed directly")
+        self.running = None
+        self._position += 1
+        self._done(system)

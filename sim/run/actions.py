@@ -1,0 +1,196 @@
+"""What a verb does in a world: whether its step may run, how long it takes, and its effect, for many agents at once.
+
+The system `Act` calls, for all agents whose current step is of one verb:
+
+    refused    read only: named reasons why each may not, now; asked when a step starts and again before its effect
+    start      when the step starts: writes to the actor's own row only
+    apply      when its time is over: writes to the actor's own row, or sends through a channel of the turn
+
+All of them read the state at the start of the phase. Effects on others go through channels, which settle at the end of
+the phase, so the order in which verbs and agents are visited cannot matter.
+
+Rows are agents, ascending; `args` holds one array a declared argument, `[m]` each, in stored units.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+import ai.actions as planning
+from ai.actions import ToolRegistry
+from ai.errors import ContractError
+from sim.run.channels import Channel, Sent
+from sim.run.plan_columns import Progress
+
+if TYPE_CHECKING:
+    from sim.run.context import Run
+    from sim.run.world import World
+
+C = TypeVar("C")
+
+Rows = NDArray[np.intp]
+Args = NDArray[np.int32]
+Codes = NDArray[np.int8]
+Mask = NDArray[np.bool_]
+
+BLOCKED: Final = "blocked"
+"""The reason of a walker that found no step to take too often."""
+
+
+class StepArgs:
+    """The arguments of many steps of one verb by name: `args.count`, `[m] int32` each, in stored units.
+
+    An optional argument that is absent is `ai.actions.NONE`. A cell `to` is `args.to_x` and `args.to_y`.
+    """
+
+    __slots__ = ("_columns", "_names", "_run", "_spec", "raw")
+
+    def __init__(self, verb: type[planning.Action], run: Run, raw: Args) -> None:
+        assert run.registry is not None
+        self.raw = raw
+        self._run = run
+        self._spec = run.registry.spec(run.registry.code(verb.__name__))
+        self._names = [arg.name.replace(".", "_") for arg in self._spec.args]
+        self._columns = dict(zip(self._names, raw, strict=False))
+
+    def payload(self, name: str) -> list[Any]:
+        """Return a text, list or record of each step, as plain data."""
+        indices = self.raw[self._spec.payload_place].tolist()
+        return [json.loads(self._run.payloads[index])[name] for index in indices]
+
+    def __getattr__(self, name: str) -> NDArray[np.int32]:
+        try:
+            column: NDArray[np.int32] = self._columns[name]
+        except KeyError:
+            raise AttributeError(f"the verb has no argument {name!r}; it has: {', '.join(self._names)}") from None
+        return column
+
+
+@dataclass(slots=True)
+class Turn:
+    """One execution phase: what verbs read, and the effects that settle when all verbs have run."""
+
+    world: World
+    run: Run
+    finished: list[Rows] = field(default_factory=list)
+    sent: dict[type[Channel], list[Sent]] = field(default_factory=dict)
+
+    def __getitem__(self, component: type[C]) -> C:
+        """Return the columns of a component or resource, as `world[...]` does."""
+        return self.world[component]  # type: ignore[type-var] # resources too
+
+    @property
+    def tick(self) -> int:
+        """The current tick."""
+        return self.run.tick
+
+    @property
+    def progress(self) -> Progress:
+        """How far the agents' plans are."""
+        return self.world[Progress]
+
+    def seconds(self, seconds: float) -> int:
+        """Return the ticks that a constant number of seconds takes."""
+        return self.run.seconds(seconds)
+
+    def target_rows(self, keys: NDArray[np.int32]) -> Rows:
+        """Return the rows of agent keys, -1 for those that are gone."""
+        return self.world.rows_of(keys)
+
+    def payload(self, index: int) -> bytes:
+        """Return the lists and records of a step by the index in its arguments."""
+        return self.run.payloads[index]
+
+    def send(self, channel: type[Channel], rows: Rows, values: Any = 1, *, at: Any = None) -> None:
+        """Send values through a channel, to settle at the end of the phase.
+
+        Args:
+            channel: one of the domain's channels.
+            rows: the senders, `[m]`.
+            values: one value, or `[m]`.
+            at: what each value is for: rows of agents, cells, indices of names, `[m]`; the senders unless given.
+        """
+        targets = rows if at is None else np.broadcast_to(np.asarray(at, np.int64), rows.shape)
+        sent = Sent(rows, targets, np.broadcast_to(np.asarray(values), rows.shape))
+        self.sent.setdefault(channel, []).append(sent)
+
+    def settle(self) -> None:
+        """Settle every channel that something was sent through, in the order of the channels' names."""
+        for channel in sorted(self.sent, key=lambda each: each.__name__):
+            channel.settle(self.world, self.run, Sent.joined(self.sent[channel]))
+        self.sent = {}
+
+
+class Action(planning.Action):
+    """A verb that takes a set time and then has its effect.
+
+    `reasons` names why it may be refused; `duration_s` is the time a step takes, and the effect comes at its end;
+    `group` is the cooldown that it shares, if any.
+    """
+
+    reasons: ClassVar[tuple[str, ...]] = ()
+    group: ClassVar[str] = ""
+    duration_s: ClassVar[float] = 0.0
+    timed: ClassVar[bool] = True
+
+    @classmethod
+    def duration_ticks(cls, turn: Any, rows: Rows, args: Any) -> Any:
+        """Return how many ticks the step takes, one number or one an agent, at least 1."""
+        del rows, args
+        return turn.seconds(cls.duration_s)
+
+    @classmethod
+    def refused(cls, turn: Any, rows: Rows, args: Any) -> Mapping[str, Mask]:
+        """Return who may not do it now, by reason, `[m]` each; of several reasons the first counts. Reads only."""
+        del turn, rows, args
+        return {}
+
+    @classmethod
+    def start(cls, turn: Any, rows: Rows, args: Any) -> None:
+        """Do what happens when the step starts; most verbs do nothing."""
+
+    @classmethod
+    def apply(cls, turn: Any, rows: Rows, args: Any) -> None:
+        """Do what the step is for; a verb that only takes time does nothing."""
+
+    @classmethod
+    def advance(cls, turn: Any, rows: Rows, args: Any) -> Mask:
+        """Work one tick on a step that is not `timed`; return who is done, `[m]`, and then gets `apply`."""
+        raise NotImplementedError(cls.__name__)
+
+    @classmethod
+    def refusals(cls, turn: Any, rows: Rows, raw: Args) -> Codes:
+        """Return the code of each agent's refusal, `[m] int8`: 0, or one more than the index in the run's reasons."""
+        found = np.zeros(len(rows), np.int8)
+        for reason, mask in reversed([*cls.refused(turn, rows, cls.named(turn, raw)).items()]):
+            if reason not in cls.reasons:
+                raise ContractError(
+                    f"{cls.__name__} ({cls.__module__}) refuses for {reason!r}; add it to the class's `reasons`"
+                )
+            found[np.asarray(mask)] = turn.run.reason_codes[reason]
+        return found
+
+    @classmethod
+    def named(cls, turn: Any, raw: Args) -> Any:
+        """Return the arguments as the methods of this class take them."""
+        return StepArgs(cls, turn.run, raw)
+
+
+def reasons_of(registry: ToolRegistry | None) -> tuple[str, ...]:
+    """Return every reason for which a verb may be refused, in the order of verbs and of their lists.
+
+    Raises:
+        ContractError: there are more than a column can hold.
+    """
+    verbs = [] if registry is None else [spec.action for spec in registry.specs]
+    found = tuple(dict.fromkeys(reason for verb in verbs for reason in getattr(verb, "reasons", ())))
+    found = tuple(dict.fromkeys((*found, BLOCKED)))
+    if len(found) > np.iinfo(np.int8).max:
+        raise ContractError(f"the verbs name {len(found)} reasons; at most {np.iinfo(np.int8).max} are possible")
+    return found

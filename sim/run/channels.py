@@ -1,0 +1,106 @@
+"""Channels: how a verb affects anything but its own agent, so that the order of agents cannot matter.
+
+A domain declares channels and says how each settles. What verbs sent during the phase arrives as one batch:
+
+    Sum     all values for one target are added
+    First   of several for one target, the one of the lowest sender wins
+    Union   each (target, value) pair counts once, in the order of the lowest sender
+    Each    all values count, in the order of target and sender
+
+>>> from sim.run.channels import Sum
+>>> class Sold(Sum):
+...     @classmethod
+...     def apply(cls, world, run, targets, values):
+...         world[Prices].demand[targets] += values
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from sim.run.context import Run
+    from sim.run.world import World
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was sent through one channel: senders `[m]` rows, targets `[m]`, values `[m]`."""
+
+    senders: NDArray[np.intp]
+    targets: Indices
+    values: NDArray[Any]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Sent]) -> Sent:
+        """Return all parts as one, ordered by target, then sender; values of one pair keep their order."""
+        senders = np.concatenate([part.senders for part in parts])
+        targets = np.concatenate([np.asarray(part.targets, np.int64) for part in parts])
+        values = np.concatenate([part.values for part in parts])
+        order = np.lexsort((senders, targets))
+        return cls(senders[order], targets[order], values[order])
+
+
+class Channel:
+    """The base of channels. Subclass `Sum`, `First`, `Union` or `Each` and write `apply`."""
+
+    @classmethod
+    def settle(cls, world: World, run: Run, sent: Sent) -> None:
+        """Reduce what was sent and hand it to `apply`."""
+        raise NotImplementedError(cls.__name__)
+
+    @classmethod
+    def apply(cls, world: World, run: Run, targets: Indices, values: NDArray[Any]) -> None:
+        """Change the world; targets are ascending."""
+        raise NotImplementedError(f"{cls.__name__} needs `apply(cls, world, run, targets, values)`")
+
+
+class Sum(Channel):
+    """Values for one target are added; each target comes once."""
+
+    @classmethod
+    def settle(cls, world: World, run: Run, sent: Sent) -> None:
+        """Add up."""
+        targets, first = np.unique(sent.targets, return_index=True)
+        cls.apply(world, run, targets, np.add.reduceat(sent.values.astype(np.int64), first))
+
+
+class First(Channel):
+    """Of several values for one target, the one of the lowest sender wins; each target comes once."""
+
+    @classmethod
+    def settle(cls, world: World, run: Run, sent: Sent) -> None:
+        """Pick the winners."""
+        targets, first = np.unique(sent.targets, return_index=True)
+        cls.apply(world, run, targets, sent.values[first])
+
+
+class Union(Channel):
+    """Each pair of target and value comes once, ordered by target and lowest sender."""
+
+    @classmethod
+    def settle(cls, world: World, run: Run, sent: Sent) -> None:
+        """Drop repetitions."""
+        # The order may not depend on the values: they can be indices of texts, which differ from process to process.
+        order = np.lexsort((np.arange(len(sent.values)), sent.values, sent.targets))
+        targets, values = sent.targets[order], sent.values[order]
+        again = np.zeros(len(order), np.bool_)
+        again[1:] = (targets[1:] == targets[:-1]) & (values[1:] == values[:-1])
+        kept = np.sort(order[~again])
+        cls.apply(world, run, sent.targets[kept], sent.values[kept])
+
+
+class Each(Channel):
+    """All values come, ordered by target and sender."""
+
+    @classmethod
+    def settle(cls, world: World, run: Run, sent: Sent) -> None:
+        """Hand on what was sent."""
+        cls.apply(world, run, sent.targets, sent.values)

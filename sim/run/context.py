@@ -1,0 +1,166 @@
+"""What a run hands to its systems: constants of the run, and notes of the current tick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ai.actions import Action, ToolRegistry
+from ai.plans import BatchPlans
+from sim.engine.rng import Rng
+from sim.errors import ScenarioError, WorldError
+from sim.run.inputs import Input
+from sim.run.payloads import Payloads
+from sim.run.plan_columns import ActionSteps, Progress, Status
+from sim.run.planning import Planning
+from sim.run.settings import AGENTS_MAX
+
+if TYPE_CHECKING:
+    from sim.run.domain import Domain
+    from sim.run.world import World
+
+
+class PlanSource(Protocol):
+    """Where plans come from: live tiers, or a record."""
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Names of the tiers, in order."""
+        ...
+
+    def plan(self, batch: Any) -> BatchPlans:
+        """Return exactly one legal plan for every agent of the batch."""
+        ...
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        ...
+
+
+def _no_rows() -> NDArray[np.intp]:
+    return np.zeros(0, np.intp)
+
+
+@dataclass(slots=True)
+class Run:
+    """The constants of one run, and the notes of its current tick. It is never state.
+
+    Attributes:
+        domain: the domain with its settings.
+        seed: the run's seed.
+        ticks: ticks planned; `outcome` may end a run before.
+        ticks_per_second: ticks in one simulated second.
+        planning: the scenario's section `planning`.
+        registry: the verbs, None where no agent plans.
+        spaces: the domain's spaces by name.
+        rng: counter-based draws under the seed.
+        payloads: lists and records of running plans.
+        game: what the domain's `setup` leaves for its systems; constants and handles of resources.
+        reason_codes: the code of each reason for which a step may be refused.
+        source: where plans come from; None where no agent plans.
+        tick: the current tick.
+        inputs: what came for this tick, in order.
+        refused: index of each input that had no effect, and the sentence that says why.
+        alarmed: rows whose alert changed in this tick.
+        chosen: rows that are planned for in this tick.
+        batch: what the chosen agents know.
+        plans: what came back.
+        notes: what one system of the domain leaves for the next; a new `Domain.notes()` each tick.
+    """
+
+    domain: Domain
+    seed: int
+    ticks: int
+    ticks_per_second: int
+    planning: Planning
+    registry: ToolRegistry | None
+    rng: Rng
+    spaces: Mapping[str, Any] = field(default_factory=dict)
+    payloads: Payloads = field(default_factory=Payloads)
+    game: Any = None
+    reason_codes: Mapping[str, int] = field(default_factory=dict)
+    source: PlanSource | None = None
+    agents_max: int = AGENTS_MAX
+    tick: int = 0
+    inputs: tuple[Input, ...] = ()
+    refused: dict[int, str] = field(default_factory=dict)
+    alarmed: NDArray[np.intp] = field(default_factory=_no_rows)
+    chosen: NDArray[np.intp] = field(default_factory=_no_rows)
+    batch: Any = None
+    plans: BatchPlans | None = None
+    notes: Any = None
+
+    @property
+    def settings(self) -> Any:
+        """The domain's settings."""
+        return self.domain.settings
+
+    @property
+    def space(self) -> Any:
+        """The run's only space.
+
+        Raises:
+            ScenarioError: the domain has none, or several.
+        """
+        if len(self.spaces) != 1:
+            known = ", ".join(self.spaces) or "none"
+            raise ScenarioError(f"run.space needs a domain with one space; this one has: {known}")
+        return next(iter(self.spaces.values()))
+
+    def begin(self, tick: int, inputs: tuple[Input, ...]) -> None:
+        """Start the notes of a tick."""
+        self.tick, self.inputs, self.refused = tick, inputs, {}
+        self.alarmed = self.chosen = _no_rows()
+        self.batch = self.plans = None
+        notes = getattr(self.domain, "notes", None)
+        self.notes = None if notes is None else notes()
+
+    def words(self, purpose: int) -> Callable[[int, int], NDArray[np.uint32]]:
+        """Return the source of random words that builders of networks take: called with a count and a part.
+
+        The words depend on the seed, the purpose and the part alone; they are for what a run starts from.
+        """
+        return lambda count, part: self.rng.draws(np.arange(count), 0, purpose, part)[:, 0]
+
+    def seconds(self, seconds: float) -> int:
+        """Return the ticks that a constant number of seconds takes, rounded up on the millisecond, at least one."""
+        return max(-(-round(seconds * 1000) * self.ticks_per_second // 1000), 1)
+
+    def write_plan(self, world: World, row: int, plan: Sequence[Action]) -> None:
+        """Give an agent a plan from outside: these steps, from now on. An empty plan ends the current one.
+
+        Raises:
+            WorldError: agents of this domain do not plan.
+        """
+        if self.registry is None:
+            raise WorldError(f"agents of {self.domain.name!r} do not plan")
+        steps, progress = world[ActionSteps], world[Progress]
+        steps.kind[:, row] = 0
+        steps.args[:, :, row] = 0
+        steps.length[row] = len(plan)
+        for place, step in enumerate(plan):
+            encoded = self.registry.encode(step)
+            steps.kind[place, row] = encoded.kind
+            steps.args[place, :, row] = encoded.args
+            if encoded.payload:
+                index = self.payloads.add(encoded.payload)
+                steps.args[place, self.registry.spec(encoded.kind).payload_place, row] = index
+        progress.status[row] = Status.RUNNING if plan else Status.FINISHED
+        progress.step[row] = 0
+        progress.started_at[row] = progress.until[row] = -1
+        progress.tier[row] = -1
+        progress.planned_at[row] = self.tick
+        if not plan:
+            progress.waiting_since[row] = self.tick
+        progress.tries[row] = progress.refusal[row] = 0
+
+
+def invalidate(world: World, rows: Any, tick: int) -> None:
+    """Void the plans of some agents: they need new ones from `tick` on."""
+    progress = world[Progress]
+    progress.status[rows] = Status.STALE
+    progress.waiting_since[rows] = tick

@@ -1,0 +1,61 @@
+"""Text files that a person names: regular ones, of bounded size, in UTF-8."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Final
+
+from sim.errors import ScenarioError
+from sim.messages import one_line, shown
+
+FILE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Bytes of a scenario, a Python file of a domain, or a file of inputs."""
+
+
+def read_bytes(path: str | Path) -> bytes:
+    """Read a file that a person named.
+
+    Raises:
+        ScenarioError: it cannot be read, is no regular file, or is too large; one sentence.
+    """
+    source = shown(str(path))
+    try:
+        status = Path(path).stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ScenarioError(f"{source}: is a directory; name a file in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise ScenarioError(f"{source}: is not a regular file")
+        if status.st_size > FILE_BYTES_MAX:
+            raise ScenarioError(f"{source}: has {status.st_size} bytes; at most {FILE_BYTES_MAX} are read")
+        with Path(path).open("rb") as file:
+            data = file.read(FILE_BYTES_MAX + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ScenarioError(one_line(f"{source}: cannot be read: {reason}")) from None
+    if len(data) > FILE_BYTES_MAX:
+        raise ScenarioError(f"{source}: has more than {FILE_BYTES_MAX} bytes, which is the limit")
+    return data
+
+
+def read_text(path: str | Path) -> str:
+    """Read a text file that a person named.
+
+    Raises:
+        ScenarioError: as `read_bytes`, or it is not UTF-8.
+    """
+    return decode(read_bytes(path), shown(str(path)))
+
+
+def decode(data: bytes, source: str) -> str:
+    """Return bytes from outside as text; `source` stands first in a refusal.
+
+    Raises:
+        ScenarioError: there are too many, or they are not UTF-8; one sentence.
+    """
+    if len(data) > FILE_BYTES_MAX:
+        raise ScenarioError(f"{source}: has more than {FILE_BYTES_MAX} bytes, which is the limit")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ScenarioError(f"{source}: is not UTF-8 at byte {error.start}; save it as UTF-8") from None

@@ -1,0 +1,102 @@
+"""Python code that a run brings along: local files and installed modules, each with a digest of its source.
+
+A local file is compiled from the very bytes that were hashed, and every load is a module of its own, so two files of
+one name in different folders never meet, and no byte-compiled copy is ever read. Of an installed package all Python
+files count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import re
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from ai.errors import ContractError
+from sim.errors import ScenarioError
+from sim.messages import one_line, shown
+from sim.run.files import read_bytes
+
+_DIGEST_BYTES: Final = 8
+_loads = itertools.count(1)
+
+
+def digest_of(*parts: bytes) -> str:
+    """Return sixteen hex digits over source code."""
+    state = hashlib.blake2b(digest_size=_DIGEST_BYTES, person=b"tickweave-plug")
+    for part in parts:
+        state.update(len(part).to_bytes(8, "little"))
+        state.update(part)
+    return state.hexdigest()
+
+
+def load_file(path: Path, what: str) -> tuple[ModuleType, str]:
+    """Execute a Python file as a module of its own; return it and the digest of the bytes that were executed.
+
+    Raises:
+        ScenarioError: the file cannot be read.
+        ContractError: it cannot be executed; the sentence names file and line.
+    """
+    source = read_bytes(path)
+    where = shown(str(path))
+    stem = re.sub(r"\W", "_", path.stem)
+    module = ModuleType(f"tickweave_local_{stem}_{next(_loads)}")
+    module.__file__ = str(path.absolute())
+    # Dataclasses and pydantic look annotations up in the module by name.
+    sys.modules[module.__name__] = module
+    try:
+        exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - that is the task
+    except Exception as error:
+        del sys.modules[module.__name__]
+        raise ContractError(one_line(f"{what} {where} cannot be loaded: {described(error, path)}")) from error
+    return module, digest_of(source)
+
+
+def load_installed(point: EntryPoint, what: str) -> tuple[Any, str]:
+    """Import what an entry point names; return it and the digest of all Python files of its package.
+
+    Raises:
+        ContractError: it cannot be imported; the sentence names it.
+    """
+    try:
+        found = point.load()
+    except Exception as error:
+        raise ContractError(one_line(f"{what} {point.name} = {point.value} cannot be loaded: {error!r}")) from error
+    return found, source_digest(point.module)
+
+
+@cache
+def source_digest(module: str) -> str:
+    """Return the digest of the source of an imported module: of all Python files of its package, or of its one file."""
+    package = sys.modules[module]
+    file = getattr(package, "__file__", None)
+    if file is None:
+        return digest_of(module.encode())
+    parent = module.rpartition(".")[0]
+    folder = Path(file).parent if Path(file).stem == "__init__" or parent else None
+    if folder is None:
+        return digest_of(Path(file).read_bytes())
+    files = sorted(path for path in folder.rglob("*.py"))
+    return digest_of(*(part for path in files for part in (str(path.relative_to(folder)).encode(), path.read_bytes())))
+
+
+def described(error: BaseException, path: Path) -> str:
+    """Return an exception of foreign code as words: type, message, and the last line of the file it came from."""
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path.absolute()):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"line {line}: {type(error).__name__}: {message}" if line else f"{type(error).__name__}: {message}"
+
+
+def no_such(what: str, name: str, hint: str) -> ScenarioError:
+    """Return the error for a name that nothing offers."""
+    return ScenarioError(one_line(f"no {what} {name!r}; {hint}"))

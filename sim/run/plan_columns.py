@@ -1,0 +1,62 @@
+"""The columns that planning keeps for every agent: its plan, and how far the plan has got."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+from ai.actions import ARGS_MAX, STEPS_MAX
+from sim.engine.columns import Component, boolean, column, i8, i16, i32, i64
+
+
+class Status(IntEnum):
+    """Where an agent stands with its plan. Every status but RUNNING means that it needs one.
+
+    Compare a column with the `value` of a member: with the member itself NumPy takes five times as long.
+    """
+
+    NONE = 0
+    RUNNING = 1
+    FINISHED = 2
+    REFUSED = 3
+    STALE = 4
+
+
+class Control(Component):
+    """Whether an agent is taken over from outside: no planner plans for it then."""
+
+    taken: boolean
+
+
+class ActionSteps(Component):
+    """The plan: steps as registry code and four arguments, step-major; places beyond `length` hold zeros."""
+
+    length: i8
+    kind: i16 = column(shape=(STEPS_MAX,), used_by="length")
+    args: i32 = column(shape=(STEPS_MAX, ARGS_MAX), used_by="length")
+
+
+class Progress(Component):
+    """How far the plan is.
+
+    `status` is a `Status`, `step` the index of the current step, `started_at` the tick it began (-1: not yet), `until`
+    the tick it ends (-1: open), `tier` the index in the run's list of tiers (-1: no plan yet), `planned_at` the tick
+    the plan was made, `waiting_since` the tick the need for a plan arose, `alert` the domain's alert value when the
+    plan was made, `refusal` the code of the last refused step (0: none; otherwise one more than the index in the
+    registry's reasons), and `tries` the steps in a row that a walker failed to take.
+    """
+
+    status: i8
+    step: i8
+    started_at: i32 = column(default=-1)
+    until: i32 = column(default=-1)
+    tier: i8 = column(default=-1)
+    planned_at: i32 = column(default=-1)
+    waiting_since: i32
+    alert: i64
+    refusal: i8
+    tries: i16
+
+
+PLANNING: Final = (Control, ActionSteps, Progress)
+"""The components that a domain whose agents plan has without declaring them."""

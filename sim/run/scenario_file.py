@@ -1,0 +1,458 @@
+"""Scenarios: what a run starts from, as data. A name or a path in, a validated `Scenario` out.
+
+A scenario file has the engine's keys at the top (`Head`) and everything of the domain under `[settings]`. It is
+complete: its canonical JSON stands in every replay's header, so a replay needs no other file but the domain's code.
+Whatever is wrong with a file, one sentence says it: the file, the dotted key, the reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache, cached_property
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from pydantic import Field, JsonValue, ValidationError
+from pydantic_core import PydanticCustomError
+
+from ai.entries import installed
+from ai.planners.playbook import Playbook
+from ai.planners.scripted import Script
+from ai.rules import Rule, Rules
+from sim.errors import ScenarioError
+from sim.messages import one_line, quoted, sentence, shown, suggestion, told
+from sim.run import domains
+from sim.run.checks import check_settings
+from sim.run.domain import Domain, inputs_of
+from sim.run.domains import LoadedDomain
+from sim.run.files import read_text
+from sim.run.inputs import InputSet, TimedInput
+from sim.run.planning import Planning, check_groups, tier_order
+from sim.run.settings import Name, Part, Text
+
+DEPTH_MAX: Final = 32
+"""How deep a scenario file may nest, and dots that one key may have."""
+TICKS_MAX: Final = 10_000_000
+"""Ticks a run may last."""
+PLUGINS_MAX: Final = 16
+"""Plug-ins of a scenario."""
+INPUTS_MAX: Final = 100_000
+"""Timed inputs of a scenario or of a file of inputs."""
+ENTRY_POINTS: Final = "tickweave.scenarios"
+"""Entry point group for scenarios of other packages: each names a `Scenario`, or the path of a TOML file."""
+
+FileOrName = Annotated[str, Field(max_length=128, pattern=r"^(?:[A-Za-z0-9_-]+/)*[A-Za-z0-9_-]+(?:\.py)?$")]
+"""A Python file beside the scenario's own or in a folder there, or the name of something installed."""
+
+
+class Head(Part):
+    """The keys of a scenario file."""
+
+    domain: FileOrName = Field(description="The domain: its name, or a Python file beside this one (`wealth.py`).")
+    name: Name = Field(description="What the scenario is called; replays are named after it.")
+    description: Text = Field("", description="One sentence for `tickweave scenarios`.")
+    ticks: int | None = Field(None, ge=1, le=TICKS_MAX, description="Ticks that a run lasts at most.")
+    ticks_per_second: int | None = Field(None, ge=1, le=1000, description="Ticks of one simulated second.")
+    seed: int = Field(1, ge=0, lt=2**63, description="Seed of all random draws, unless `run --seed` gives another.")
+    plugins: tuple[FileOrName, ...] = Field(
+        (), max_length=PLUGINS_MAX, description="Python files beside this one, or names of installed plug-ins."
+    )
+    planning: Planning = Field(Planning(), description="How plans are made.")
+    rules: Rules | None = Field(None, description="Rules by which agents plan without a model; else the domain's.")
+    script: Script = Field(Script(), description="Plans written down beforehand, for the tier `scripted`.")
+    inputs: tuple[dict[str, JsonValue], ...] = Field(
+        (), max_length=INPUTS_MAX, description="What happens from outside, and at which tick."
+    )
+    settings: dict[str, JsonValue] = Field({}, description="The settings of the domain.")
+
+
+class Scenario:
+    """A whole run's start: the engine's keys, a domain with its settings, and timed inputs.
+
+    Attributes:
+        head: the engine's keys.
+        domain: the domain with its settings.
+        loaded: the domain's class, digest and folder.
+        inputs: what happens from outside, and at which tick.
+        folder: where files that the scenario names are; None where it was not read from a file.
+
+    Raises:
+        ScenarioError: settings, inputs or groups do not fit the domain; one sentence.
+    """
+
+    def __init__(self, head: Head, loaded: LoadedDomain, source: str = "scenario", folder: Path | None = None) -> None:
+        self.loaded = loaded
+        self.folder = folder
+        check_settings(loaded.kind)
+        self.domain = loaded.kind(_settings(loaded.kind, head.settings, source))
+        self.head = head.model_copy(
+            update={
+                "ticks": loaded.kind.ticks if head.ticks is None else head.ticks,
+                "ticks_per_second": loaded.kind.ticks_per_second
+                if head.ticks_per_second is None
+                else head.ticks_per_second,
+            }
+        )
+        self.input_set = InputSet(inputs_of(self.domain))
+        self.inputs = tuple(self._timed(place, each, source) for place, each in enumerate(head.inputs))
+        check_groups(head.planning, self.domain.group_names, source)
+        try:
+            tier_order(head.planning, self.domain.group_names)
+            self.domain.check(self)
+        except PydanticCustomError as error:
+            raise ScenarioError(one_line(f"{source}: {told(error)}")) from None
+
+    def _timed(self, place: int, data: object, source: str) -> TimedInput:
+        try:
+            return self.timed_input(data)
+        except ScenarioError as error:
+            raise ScenarioError(one_line(f"{source}: inputs[{place}].{error}")) from None
+
+    def timed_input(self, data: object) -> TimedInput:
+        """Read a timed input of this scenario from plain data.
+
+        Raises:
+            ScenarioError: it is not valid; the sentence begins with the dotted key.
+        """
+        timed = self.input_set.read_timed(data)
+        try:
+            self.domain.check_input(timed.input)
+        except PydanticCustomError as error:
+            raise ScenarioError(one_line(f"input{_dotted(error)}")) from None
+        return timed
+
+    @classmethod
+    def of(cls, domain: Domain, **head: Any) -> Scenario:
+        """Return the scenario of a domain that is at hand; other keys of `Head` by name.
+
+        Raises:
+            ScenarioError: a key does not fit.
+        """
+        found = domains.loaded(type(domain))
+        data = {"domain": found.name, "name": found.name, **head, "settings": domain.settings.model_dump(mode="json")}
+        return cls(_head(data, "scenario"), found)
+
+    @property
+    def name(self) -> str:
+        """What the scenario is called."""
+        return self.head.name
+
+    @property
+    def description(self) -> str:
+        """One sentence for people."""
+        return self.head.description
+
+    @property
+    def ticks(self) -> int:
+        """Ticks that a run lasts at most."""
+        assert self.head.ticks is not None
+        return self.head.ticks
+
+    @property
+    def ticks_per_second(self) -> int:
+        """Ticks of one simulated second."""
+        assert self.head.ticks_per_second is not None
+        return self.head.ticks_per_second
+
+    @property
+    def seed(self) -> int:
+        """The seed of all draws."""
+        return self.head.seed
+
+    @property
+    def planning(self) -> Planning:
+        """How plans are made."""
+        return self.head.planning
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules by which agents plan without a model: the file's, else the domain's."""
+        return self.domain.playbook().rules if self.head.rules is None else self.head.rules
+
+    def playbook(self) -> Playbook:
+        """Return the domain's playbook with the file's rules and script."""
+        own = {name: group.rules for name, group in self.planning.groups.items() if group.rules is not None}
+        return replace(self.domain.playbook(), rules=self.rules, group_rules=own, script=self.script)
+
+    @property
+    def script(self) -> Script:
+        """Plans written down beforehand."""
+        return self.head.script
+
+    @property
+    def plugins(self) -> tuple[str, ...]:
+        """Plug-ins by name or file."""
+        return self.head.plugins
+
+    @property
+    def settings(self) -> Any:
+        """The domain's settings."""
+        return self.domain.settings
+
+    @cached_property
+    def agents(self) -> int:
+        """Entities that a run starts with."""
+        from sim.run.simulation import Simulation
+
+        known = self.domain.agents
+        if known is not None:
+            return known
+        with Simulation(self, timeline=False) as simulation:
+            return simulation.world.n
+
+    @property
+    def digest(self) -> str:
+        """Thirty-two hex digits that name this scenario: equal digests, equal scenarios."""
+        text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(text.encode(), digest_size=16, person=b"tickweave-scen").hexdigest()
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the scenario as plain JSON data, defaults included; what a replay's header holds."""
+        data = self.head.model_dump(mode="json")
+        data["settings"] = self.settings.model_dump(mode="json")
+        data["inputs"] = [timed.model_dump(mode="json") for timed in self.inputs]
+        return data
+
+    def replaced(self, **head: Any) -> Scenario:
+        """Return this scenario with other values for some keys, given as plain data.
+
+        Raises:
+            ScenarioError: a value does not fit.
+        """
+        return Scenario(_head({**self.canonical(), **head}, self.name), self.loaded, self.name, self.folder)
+
+    @classmethod
+    def from_canonical(
+        cls,
+        data: object,
+        source: str = "scenario",
+        *,
+        folder: Path | None = None,
+        files: Sequence[Path] = (),
+    ) -> Scenario:
+        """Read what `canonical` returned; `source` stands first in a refusal.
+
+        Args:
+            data: plain data.
+            source: where it comes from.
+            folder: where files that it names are.
+            files: those files, where there is no folder.
+
+        Raises:
+            ScenarioError: the data is no valid scenario; one sentence.
+        """
+        head = _head(data, source)
+        try:
+            found = domains.find_domain(head.domain, folder, tuple(files))
+        except ScenarioError as error:
+            raise ScenarioError(one_line(f"{source}: domain: {error}")) from None
+        return cls(head, found, source, folder)
+
+
+def _dotted(error: PydanticCustomError) -> str:
+    key = (error.context or {}).get("key")
+    return f".{told(error)}" if key else f": {told(error)}"
+
+
+def _head(data: object, source: str) -> Head:
+    try:
+        return Head.model_validate_json(json.dumps(data, allow_nan=False))
+    except ValidationError as error:
+        raise ScenarioError(one_line(f"{source}: {sentence(error, _schema())}")) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        # Dates and times, integers thousands of digits long, NaN: TOML can write them, JSON cannot.
+        key = _unwritable(data)
+        raise ScenarioError(one_line(f"{source}: {key}holds a value that no key takes ({error})")) from None
+
+
+def _settings(kind: type[Domain], data: dict[str, JsonValue], source: str) -> Any:
+    try:
+        return kind.settings.model_validate_json(json.dumps(data))
+    except ValidationError as error:
+        reason = sentence(error, kind.settings.model_json_schema())
+        raise ScenarioError(one_line(f"{source}: settings.{reason}")) from None
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Head.model_json_schema()
+
+
+def _unwritable(data: object) -> str:
+    """Return the dotted key of the first value that JSON has no form for, and a colon; empty for all of the data."""
+    left: list[tuple[str, object]] = [("", data)]
+    while left:
+        key, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{key}.{shown(str(name))}" if key else shown(str(name)), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{key}[{place}]", each) for place, each in enumerate(value)]
+        elif not isinstance(value, str | int | float | None) or _is_unwritable_number(value):
+            return f"{key}: " if key else ""
+    return ""
+
+
+def _is_unwritable_number(value: str | float | None) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return True
+    return False
+
+
+# -- names and files ---------------------------------------------------------------------------------------------------
+
+
+def load(name_or_path: str | Path) -> Scenario:
+    """Read a scenario: by name (`skirmish`), from a TOML file, or from a Python file that defines one domain.
+
+    A text with no directory in it that ends in neither `.toml` nor `.py` is a name: of a shipped scenario, of one that
+    another package offers under the entry point group `tickweave.scenarios`, or of a domain, which stands for its
+    defaults.
+
+    Raises:
+        ScenarioError: there is no such scenario, or the file is not a valid one; one sentence that says where and why.
+
+    >>> load("skirmish").agents
+    20
+    """
+    if isinstance(name_or_path, Path) or _is_path(name_or_path):
+        path = Path(name_or_path)
+        if path.suffix == ".py":
+            found = domains.domain_file(path)
+            data = {"domain": found.name, "name": path.stem}
+            return Scenario(_head(data, shown(str(path))), found, shown(str(path)), path.parent)
+        return from_toml(read_text(path), shown(str(path)), path.parent)
+    for name, place in _offers():
+        if name == name_or_path:
+            return _offered(name, place)
+    if name_or_path in domains.available_domains():
+        return Scenario.from_canonical({"domain": name_or_path, "name": name_or_path}, name_or_path)
+    known = sorted({*(name for name, _ in _offers()), *domains.available_domains()})
+    hint = suggestion(name_or_path, known, "scenarios")
+    if os.path.lexists(name_or_path):
+        hint = f"for the file of that name, write ./{shown(name_or_path)}"
+    raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith((".toml", ".py")) or Path(text).name != text
+
+
+def available() -> list[tuple[str, Scenario]]:
+    """Return every scenario that `load` knows by name: the shipped ones, then those of other packages, in name order.
+
+    Raises:
+        ScenarioError: one of them cannot be read; the sentence names it.
+    """
+    return [(name, _offered(name, found)) for name, found in _offers()]
+
+
+def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
+    """Read a scenario from TOML text; `source` stands first in a refusal.
+
+    Raises:
+        ScenarioError: it is no valid scenario; one sentence.
+    """
+    return Scenario.from_canonical(_toml(text, source), source, folder=folder)
+
+
+def head_of(text: str, source: str) -> Head:
+    """Read and check the engine's keys of a scenario file; nothing is executed.
+
+    Raises:
+        ScenarioError: they are not valid; one sentence.
+    """
+    return _head(_toml(text, source), source)
+
+
+def _toml(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(checked_depth(text, source))
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise ScenarioError(one_line(f"{source}: is not TOML: {error}")) from None
+
+
+def checked_depth(text: str, source: str) -> str:
+    """Return TOML text that does not nest too deep for `tomllib`, which takes far too long over such a text.
+
+    Raises:
+        ScenarioError: it nests too deep.
+    """
+    if _depth(text) > DEPTH_MAX:
+        raise ScenarioError(f"{source}: nests more than {DEPTH_MAX} levels deep; no key of a scenario does")
+    return text
+
+
+_TOKEN: Final = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?|' + r"'''(?:[^']|'(?!''))*+(?:''')?|"
+    r'"(?:[^"\\\n]|\\.)*+"?|' + r"'[^'\n]*+'?|#[^\n]*+|[\[\]{}.=,\n]",
+    re.DOTALL,
+)
+
+
+def _depth(text: str) -> int:
+    """Return how deep TOML text nests, in brackets or in dotted keys; tomllib takes far too long over a deep one."""
+    deepest = depth = dots = 0
+    for match in _TOKEN.finditer(text):
+        mark = match.group()
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        dots = dots + 1 if mark == "." else 0 if mark in "[]{}=,\n" else dots
+        deepest = max(deepest, depth, dots)
+    return deepest
+
+
+def _offers() -> list[tuple[str, Path | EntryPoint]]:
+    """Find what has a name, unread: the files beside installed domains in name order, then entry points."""
+    found: dict[str, Path] = {}
+    for point in installed(domains.ENTRY_POINTS):
+        for path in _beside(point):
+            found.setdefault(path.stem, path)
+    offers: list[tuple[str, Path | EntryPoint]] = sorted(found.items())
+    offers += [(point.name, point) for point in installed(ENTRY_POINTS)]
+    names = [name for name, _ in offers]
+    for name, place in offers:
+        if names.count(name) > 1 and isinstance(place, EntryPoint):
+            raise ScenarioError(
+                f"entry point {place.value!r} offers scenario {name!r}, which there is already; rename it"
+            )
+    return offers
+
+
+@cache
+def _beside(point: EntryPoint) -> tuple[Path, ...]:
+    """Return the scenario files in the package of a domain, without importing the domain."""
+    package = point.module.rpartition(".")[0]
+    if not package:
+        return ()
+    spec = importlib.util.find_spec(package)
+    folders = () if spec is None else spec.submodule_search_locations or ()
+    return tuple(path for folder in folders for path in sorted(Path(folder).glob("*.toml")))
+
+
+def _offered(name: str, found: Path | EntryPoint) -> Scenario:
+    if isinstance(found, Path):
+        return from_toml(read_text(found), str(found), found.parent)
+    source = f"scenario {name!r} of entry point {found.value!r}"
+    try:
+        offer = found.load()
+    except Exception as error:
+        raise ScenarioError(one_line(f"{source}: cannot be imported: {error!r}")) from error
+    if isinstance(offer, Scenario):
+        return offer
+    if isinstance(offer, str | os.PathLike):
+        return from_toml(read_text(Path(offer)), source, Path(offer).parent)
+    raise ScenarioError(
+        f"{source}: is of type {type(offer).__name__}; it must be a Scenario or the path of a TOML file"
+    )

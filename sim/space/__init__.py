@@ -1,0 +1,14 @@
+"""Where agents are: a grid of cells, a network of nodes, or a plane in fixed point.
+
+A space holds the constants of a run. State goes in and comes out as arrays, so a space needs no world and is never
+saved or restored. Spaces draw no random numbers: random choices take random words as an argument.
+"""
+
+from sim.space import walk
+from sim.space.arrays import UNREACHABLE, below
+from sim.space.grid import Grid
+from sim.space.index import CellIndex, Index
+from sim.space.network import Network
+from sim.space.plane import Plane
+
+__all__ = ["UNREACHABLE", "CellIndex", "Grid", "Index", "Network", "Plane", "below", "walk"]

@@ -1,0 +1,149 @@
+"""Helpers that all spaces share: checks of arrays from outside, words into numbers, sorting by place.
+
+Everything is integer. A *word* is a random integer in 0..2**32-1 as the engine draws it; the spaces draw nothing
+themselves.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.errors import WorldError
+
+Ints = NDArray[np.int64]
+"""Cells, nodes, rows, offsets and lengths."""
+UNREACHABLE: Final = 2**31 - 1
+"""Distance of a place from which no goal can be reached."""
+PAIRS_MAX: Final = 50_000_000
+"""Most pairs, or neighbours of many places, that one call may return."""
+ROWS_MAX: Final = 2**31 - 1
+"""Row numbers stay below this."""
+
+
+def whole(value: object, name: str, low: int, high: int) -> int:
+    """Return `value` as an int, if it is a whole number in `low..high`.
+
+    Raises:
+        WorldError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+        raise WorldError(f"{name} is {value!r}; it must be a whole number in {low}..{high}")
+    return int(value)
+
+
+def integers(values: ArrayLike, name: str) -> Ints:
+    """Return `values` as int64; an empty list of any type is fine.
+
+    Raises:
+        WorldError: they are no integers, or do not fit into 64 bits.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "iu" and array.size:
+        raise WorldError(f"{name} must be integers, not {array.dtype}")
+    if array.dtype == np.uint64 and array.size and int(array.max()) > 2**63 - 1:
+        raise WorldError(f"{name} hold {array.max()}, which does not fit into 64 bits with a sign")
+    return array.astype(np.int64, copy=False)
+
+
+def flat(values: ArrayLike, name: str) -> Ints:
+    """Return `values` as a flat int64 array.
+
+    Raises:
+        WorldError: as `integers`, or the array is not flat.
+    """
+    array = integers(values, name)
+    if array.ndim != 1:
+        raise WorldError(f"{name} must be a flat array, not one of shape {array.shape}")
+    return array
+
+
+def numbers_below(values: ArrayLike, bound: int, name: str, low: int = 0) -> Ints:
+    """Return `values` as int64, if all are in `low..bound-1`.
+
+    Raises:
+        WorldError: as `integers`, or one is out of range.
+    """
+    array = integers(values, name)
+    # As unsigned numbers those below `low` are too large as well.
+    if array.size and int((array - low if low else array).view(np.uint64).max()) >= bound - low:
+        wrong = array[(array < low) | (array >= bound)]
+        raise WorldError(f"{name} hold {wrong.ravel()[0]}; they must be in {low}..{bound - 1}")
+    return array
+
+
+def per_place(values: ArrayLike, size: int, name: str) -> NDArray[Any]:
+    """Return one integer or boolean a cell or node.
+
+    Raises:
+        WorldError: another length or type.
+    """
+    array = np.asarray(values)
+    if array.shape != (size,):
+        raise WorldError(f"{name} must have one value for each of the {size} places, not shape {array.shape}")
+    if array.dtype.kind not in "bi" and not (array.dtype.kind == "u" and array.dtype.itemsize < 8):
+        raise WorldError(f"{name} must be booleans or signed integers, not {array.dtype}")
+    return array
+
+
+def mask_of(values: ArrayLike, size: int, name: str) -> NDArray[np.bool_]:
+    """Return one boolean a cell or node; integers count as true where they are not 0.
+
+    Raises:
+        WorldError: as `per_place`.
+    """
+    return per_place(values, size, name).astype(np.bool_, copy=False)
+
+
+def together(what: str, *arrays: NDArray[Any]) -> None:
+    """Refuse arrays that cannot be worked with element by element.
+
+    Raises:
+        WorldError: their shapes do not fit each other.
+    """
+    try:
+        np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise WorldError(f"{what} differ in length: shapes {shapes}") from None
+
+
+def below(words: ArrayLike, bound: int | NDArray[np.integer[Any]]) -> Ints:
+    """Return `(word * bound) >> 32`: an integer in 0..bound-1 for each word, 0 where the bound is 0.
+
+    Args:
+        words: random integers in 0..2**32-1.
+        bound: 0 to 2**31 - 1, one for all or one a word. The bias is at most `bound / 2**32`.
+
+    Raises:
+        WorldError: a word is out of range.
+    """
+    return (numbers_below(words, 2**32, "words") * bound) >> 32
+
+
+def by_place(places: Ints, rows: Ints) -> tuple[Ints, Ints]:
+    """Return places and rows, sorted by place and then by row; both are at least 0, rows at most `ROWS_MAX`."""
+    # Sorting one number a pair is many times faster than a stable sort, and equal numbers cannot be told apart.
+    bits = int(rows.max(initial=0)).bit_length()
+    keys = np.sort((places << bits) | rows)
+    return keys >> bits, keys & ((1 << bits) - 1)
+
+
+def runs(first: Ints, count: Ints) -> Ints:
+    """Return `first[0], first[0] + 1, ...` (`count[0]` numbers), then the same for `first[1]`, and so on."""
+    ends = count.cumsum()
+    places = np.arange(int(ends[-1]) if len(ends) else 0)
+    places += (first - ends + count).repeat(count)
+    return places
+
+
+def bounded(pairs: int, what: str) -> None:
+    """Refuse a result that is too large.
+
+    Raises:
+        WorldError: more than `PAIRS_MAX`.
+    """
+    if pairs > PAIRS_MAX:
+        raise WorldError(f"{what}: {pairs:,} pairs; at most {PAIRS_MAX:,}: take a smaller radius or fewer agents")

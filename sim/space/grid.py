@@ -1,0 +1,537 @@
+"""A map of square cells: addresses, neighbourhoods, distances, steps, lines of sight, ways and who stands where.
+
+A cell address is one number. Only `Grid.cell` makes addresses and only `Grid.size` measures arrays over cells; no other
+code works with `y * width + x`. x grows to the east and y to the south; (0, 0) is the north-west corner.
+
+A grid holds constants of a run: size, torus or bounded, one or many agents on a cell. State (terrain, positions)
+comes in as an array over cells or agents. A grid caches tables and distance fields; it derives them from constants, or
+compares the arrays they came from, so a cache never changes a result.
+
+Conventions that hold in every method:
+
+- Cells come and go as int64 arrays. An address out of range is an error. -1 stands for "outside of the map" and only
+  comes out of `neighbours`.
+- A neighbourhood lists its cells in map order: by dy, then by dx, the middle left out; so N, W, E, S for
+  `moore=False` and NW, N, NE, W, E, SW, S, SE for `moore=True`. `moore=True` means that diagonal steps count as one
+  (Chebyshev distance), `moore=False` that they count as two (Manhattan distance).
+- On a torus the offset between two cells is the shortest; of two equally short ones it is the negative. A
+  neighbourhood lists each cell once, even if its radius is larger than the map.
+- Among equal neighbours, an agent takes the first in this order, or the one that its random word selects.
+- An agent that finds no way stays: the result is its own cell.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sim.errors import WorldError
+from sim.space import sight
+from sim.space.arrays import (
+    Ints,
+    below,
+    bounded,
+    flat,
+    integers,
+    mask_of,
+    numbers_below,
+    per_place,
+    together,
+    whole,
+)
+from sim.space.index import CellIndex
+from sim.space.search import hops
+
+CELLS_MAX: Final = 2**24
+"""Most cells of a grid."""
+SIDE_MAX: Final = 2**15
+"""Longest side of a grid, cells; the numbers of a line of sight then fit into 32 bits."""
+TABLE_MAX: Final = 2**22
+"""Entries up to which the neighbours of all cells are kept as a table."""
+TABLES_MAX: Final = 8
+"""Tables of neighbours that are kept."""
+TERRAINS_MAX: Final = 4
+"""Terrains whose distance fields are kept."""
+FIELDS_CELLS_MAX: Final = 64_000_000
+"""Cells that all kept distance fields may hold together."""
+
+
+class Grid:
+    """A bounded map or a torus of `width * height` cells.
+
+    Args:
+        width: cells from west to east, 1 to `SIDE_MAX`.
+        height: cells from north to south, 1 to `SIDE_MAX`.
+        torus: whether opposite edges meet.
+        many: whether more than one agent may stand on a cell. If not, `index` refuses crowded cells and
+            `walk.settled` decides who may move.
+
+    Attributes:
+        size: number of cells; arrays over cells have this length.
+
+    Raises:
+        WorldError: a side is out of range, or there are more than `CELLS_MAX` cells.
+    """
+
+    kind: Final = "grid"
+
+    def __init__(self, width: int, height: int, *, torus: bool = False, many: bool = True) -> None:
+        self.width = whole(width, "grid width", 1, SIDE_MAX)
+        self.height = whole(height, "grid height", 1, SIDE_MAX)
+        self.torus = bool(torus)
+        self.many = bool(many)
+        self.size = self.width * self.height
+        if self.size > CELLS_MAX:
+            raise WorldError(f"a grid of {width} x {height} has {self.size:,} cells; at most {CELLS_MAX:,}")
+        self._tables: OrderedDict[tuple[int, bool], Ints] = OrderedDict()
+        # Terrains by number, and distance fields by number of the terrain, goals and kind of neighbourhood. The oldest
+        # come first. Number 0 is the terrain on which all cells are passable.
+        self._terrains: OrderedDict[int, NDArray[np.bool_]] = OrderedDict()
+        self._newest = 0
+        self._fields: OrderedDict[tuple[int, bytes, bool], NDArray[np.int32]] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"Grid({self.width}, {self.height}, torus={self.torus}, many={self.many})"
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a viewer or a file header needs to know: kind, width, height, torus, many."""
+        return {
+            "kind": self.kind,
+            "width": self.width,
+            "height": self.height,
+            "torus": self.torus,
+            "many": self.many,
+        }
+
+    # -- addresses -------------------------------------------------------------------------------------------------
+
+    def cell(self, x: ArrayLike, y: ArrayLike) -> Ints:
+        """Return the addresses of cells, int64, of the common shape of x and y. A torus wraps both.
+
+        Raises:
+            WorldError: a cell lies outside of a bounded grid.
+        """
+        xs, ys = integers(x, "x"), integers(y, "y")
+        together("x and y", xs, ys)
+        if self.torus:
+            return np.asarray((ys % self.height) * self.width + xs % self.width)
+        return np.asarray(numbers_below(ys, self.height, "y") * self.width + numbers_below(xs, self.width, "x"))
+
+    def inside(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
+        """Return which pairs of coordinates `cell` accepts; on a torus all."""
+        xs, ys = integers(x, "x"), integers(y, "y")
+        together("x and y", xs, ys)
+        return np.asarray(self.torus | (xs >= 0) & (xs < self.width) & (ys >= 0) & (ys < self.height))
+
+    def xy(self, cells: ArrayLike) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Return x and y of cells, int32, of their shape."""
+        x, y = self._xy(self._cells(cells))
+        return x.astype(np.int32), y.astype(np.int32)
+
+    def anywhere(self, words: ArrayLike) -> Ints:
+        """Return a random cell for each random word (0..2**32-1); several may get the same."""
+        return below(words, self.size)
+
+    def scatter(self, words: ArrayLike, count: int, allowed: ArrayLike | None = None) -> Ints:
+        """Return `count` different random cells, in random order.
+
+        Args:
+            words: one random word a cell, `[size]`; the cells with the lowest words are taken, ties by address.
+            count: how many.
+            allowed: cells that may be taken, `[size]`; by default all.
+
+        Raises:
+            WorldError: fewer cells are allowed than asked for.
+        """
+        word = numbers_below(per_place(words, self.size, "words"), 2**32, "words")
+        cells = np.arange(self.size) if allowed is None else mask_of(allowed, self.size, "allowed").nonzero()[0]
+        wanted = whole(count, "count", 0, self.size)
+        if wanted > len(cells):
+            raise WorldError(f"{wanted} agents need a cell each, and only {len(cells)} cells are free")
+        # The word is the higher part of the number, so that equal words fall back on the address.
+        return np.sort((word[cells] << 24) | cells)[:wanted] & (CELLS_MAX - 1)
+
+    # -- distances -------------------------------------------------------------------------------------------------
+
+    def offset(self, source: ArrayLike, target: ArrayLike) -> tuple[Ints, Ints]:
+        """Return dx and dy from source to target, int64; on a torus the shortest ones."""
+        start, end = self._cells(source, "source"), self._cells(target, "target")
+        together("source and target", start, end)
+        return self._offset(start, end)
+
+    def chebyshev(self, source: ArrayLike, target: ArrayLike) -> Ints:
+        """Return max(|dx|, |dy|), the steps of a walker who may go diagonally."""
+        dx, dy = self.offset(source, target)
+        return np.maximum(np.abs(dx), np.abs(dy))
+
+    def manhattan(self, source: ArrayLike, target: ArrayLike) -> Ints:
+        """Return |dx| + |dy|, the steps of a walker who may not go diagonally."""
+        dx, dy = self.offset(source, target)
+        return np.asarray(np.abs(dx) + np.abs(dy))
+
+    def distance2(self, source: ArrayLike, target: ArrayLike) -> Ints:
+        """Return dx * dx + dy * dy, the square of the straight distance."""
+        dx, dy = self.offset(source, target)
+        return np.asarray(dx * dx + dy * dy)
+
+    # -- neighbourhoods --------------------------------------------------------------------------------------------
+
+    def spans(self, radius: int, *, moore: bool) -> tuple[Ints, Ints, Ints]:
+        """Return a neighbourhood, its middle included, as one span of cells in each row of the map.
+
+        Returns:
+            dy, and the first and last dx of the span (0 or less, 0 or more), by dy ascending, each `[spans] int64`.
+        """
+        reach = whole(radius, "radius", 0, 2**31 - 1)
+        # On a torus of even width, half the width to the east is half the width to the west: it counts once.
+        west, east = (self.width // 2, (self.width - 1) // 2) if self.torus else (self.width - 1,) * 2
+        north, south = (self.height // 2, (self.height - 1) // 2) if self.torus else (self.height - 1,) * 2
+        dy = np.arange(-min(reach, north), min(reach, south) + 1)
+        half = np.full(len(dy), reach) if moore else reach - np.abs(dy)
+        return dy, -np.minimum(half, west), np.minimum(half, east)
+
+    def neighbours(self, cells: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
+        """Return the cells around each cell, `[k, m] int64`, in the order of the map; -1 outside of a bounded grid.
+
+        m depends on the grid, radius and kind alone, and is 0 on a grid of one cell.
+
+        Args:
+            cells: `[k]`.
+            radius: steps, 0 or more.
+            moore: diagonal steps count as one; False: as two.
+
+        Raises:
+            WorldError: a cell is out of range, or `k * m` is above `PAIRS_MAX`.
+        """
+        return self._around(self._cells(flat(cells, "cells")), radius, moore=moore).T
+
+    def gather(self, values: ArrayLike, cells: ArrayLike, outside: int = 0) -> NDArray[Any]:
+        """Return the values of cells, of the shape of `cells`, with `outside` for -1.
+
+        Args:
+            values: `[size]`.
+            cells: of any shape, as from `neighbours`.
+            outside: a value that fits the type of `values`.
+        """
+        array = per_place(values, self.size, "values")
+        return np.append(array, np.asarray(outside, array.dtype))[numbers_below(cells, self.size, "cells", -1)]
+
+    def sum_around(self, values: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
+        """Return the sum of the values of all cells around each cell, the cell itself left out, `[size] int64`.
+
+        With a mask it counts; `sum_around(mask) > 0` says where any is near. With `moore=True` the time does not
+        depend on the radius; otherwise it grows with it.
+
+        Args:
+            values: integers or booleans, `[size]`; their sum must fit into 64 bits.
+            radius: as in `neighbours`.
+            moore: as in `neighbours`.
+        """
+        own = per_place(values, self.size, "values").astype(np.int64)
+        plane = own.reshape(self.height, self.width)
+        dy, first, last = self.spans(radius, moore=moore)
+        if moore:
+            across = next(self._windows(plane, first[:1], last[:1]))
+            total = next(self._windows(across.T, dy[:1], dy[-1:])).T
+        else:
+            total = np.zeros_like(plane)
+            for step, across in zip(dy.tolist(), self._windows(plane, first, last), strict=True):
+                if self.torus:
+                    total += np.roll(across, -step, 0)
+                else:
+                    high, low = max(step, 0), max(-step, 0)
+                    total[low : self.height - high] += across[high : self.height - low]
+        return total.ravel() - own
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def step(
+        self,
+        cells: ArrayLike,
+        words: ArrayLike,
+        *,
+        score: ArrayLike | None = None,
+        allowed: ArrayLike | None = None,
+        radius: int = 1,
+        moore: bool = True,
+    ) -> Ints:
+        """Return for each agent a random cell of those around it that are allowed and have the best score.
+
+        Args:
+            cells: where the agents stand, `[k]`.
+            words: one random word an agent, `[k]`, 0..2**32-1.
+            score: integers or booleans, `[size]`; the highest is best. By default all cells are equal.
+            allowed: cells that may be chosen, `[size]`; by default all.
+            radius: as in `neighbours`.
+            moore: as in `neighbours`.
+
+        Returns:
+            Cells, `[k]`; the own cell where no cell around it is allowed. On a grid that takes one agent a cell,
+            `walk.settled` decides who of them may move.
+        """
+        here = self._cells(flat(cells, "cells"))
+        word = numbers_below(flat(words, "words"), 2**32, "words")
+        if len(word) != len(here):
+            raise WorldError(f"{len(word)} words for {len(here)} agents; there must be one an agent")
+        around = self._around(here, radius, moore=moore)
+        good = self._open(around, allowed)
+        if score is not None and len(around):
+            scores = per_place(score, self.size, "score").take(around, mode="wrap")
+            if scores.dtype == np.bool_:
+                better = scores & good
+                good = np.where(better.any(0), better, good)
+            else:
+                worst = scores.dtype.type(np.iinfo(scores.dtype).min)
+                good &= scores == np.where(good, scores, worst).max(0)
+        choices = np.add.reduce(good, axis=0, dtype=np.int64)
+        # The chosen neighbour is the one at which the count of good ones first exceeds the number drawn.
+        place = np.add.reduce(good.cumsum(0, dtype=np.int32) <= below(word, choices), axis=0, dtype=np.int64)
+        return self._chosen(here, around, place, choices > 0)
+
+    def descend(
+        self, cells: ArrayLike, score: ArrayLike, *, allowed: ArrayLike | None = None, moore: bool = True
+    ) -> Ints:
+        """Return for each agent the allowed neighbour with the lowest score, if it is lower than on its own cell.
+
+        Args:
+            cells: where the agents stand, `[k]`.
+            score: integers, `[size]`, as from `field`.
+            allowed: cells that may be entered now, `[size]`; by default all.
+            moore: as in `neighbours`.
+
+        Returns:
+            Cells, `[k]`; the own cell where no allowed neighbour is lower. Ties go to the first in map order.
+        """
+        here = self._cells(flat(cells, "cells"))
+        scores = per_place(score, self.size, "score")
+        scores = scores.astype(np.int8) if scores.dtype == np.bool_ else scores
+        around = self._around(here, 1, moore=moore)
+        return self.lowest(here, around, scores.take(around, mode="wrap"), scores[here], allowed)
+
+    def lowest(self, here: Ints, around: Ints, scores: NDArray[Any], now: ArrayLike, allowed: ArrayLike | None) -> Ints:
+        """Return the allowed cells with the lowest scores below `now`; see `descend` and `walk.toward`.
+
+        Args:
+            here: cells of the agents, `[k]`.
+            around: their neighbours, `[m, k]`.
+            scores: of those, `[m, k]` integers.
+            now: what the score must be below, `[k]`.
+            allowed: as in `descend`.
+        """
+        if not len(around):
+            return here.copy()
+        good = self._open(around, allowed)
+        good &= scores < now
+        # A good score is below `now`, and so below the largest number of its type.
+        place = np.where(good, scores, scores.dtype.type(np.iinfo(scores.dtype).max)).argmin(0)
+        return self._chosen(here, around, place, np.logical_or.reduce(good, axis=0))
+
+    # -- sight and ways --------------------------------------------------------------------------------------------
+
+    def sees(self, source: ArrayLike, target: ArrayLike, blocked: ArrayLike) -> NDArray[np.bool_]:
+        """Return whether no blocked cell lies between the cells of each pair, `[k] bool`; symmetric.
+
+        Both ends are left out. `sim.space.sight` says which cells lie between.
+
+        Args:
+            source: cells, `[k]`.
+            target: cells, `[k]`.
+            blocked: cells that stop sight, `[size]`.
+        """
+        start, end = self._cells(flat(source, "source")), self._cells(flat(target, "target"))
+        if len(start) != len(end):
+            raise WorldError(f"sees: {len(start)} sources for {len(end)} targets; there must be one a pair")
+        return sight.clear(self, start, end, mask_of(blocked, self.size, "blocked"))
+
+    def field(self, goals: ArrayLike, passable: ArrayLike | None = None, *, moore: bool = True) -> NDArray[np.int32]:
+        """Return the steps from each cell to the nearest goal over passable cells, `[size] int32`, not to be written.
+
+        Fields are kept by the content of `passable` and `goals`, so that asking again costs a comparison of
+        `passable`. A diagonal step needs no free cell beside it.
+
+        Args:
+            goals: one cell or several; those that are not passable count for nothing.
+            passable: cells that can be walked on, `[size]`; by default all.
+            moore: whether diagonal steps count as one step; False: there are none.
+
+        Returns:
+            Steps; `UNREACHABLE` where there is no way.
+        """
+        ends = np.unique(self._cells(goals, "goals").ravel())
+        terrain = self._terrain(passable)
+        key = (terrain, ends.tobytes(), moore)
+        known = self._fields.get(key)
+        if known is None:
+            mask = self._terrains[terrain] if terrain else np.ones(self.size, np.bool_)
+            known = hops(ends, mask, lambda level: self._around(level, 1, moore=moore).ravel())
+            known.setflags(write=False)
+            self._fields[key] = known
+            while len(self._fields) > 1 and len(self._fields) * self.size > FIELDS_CELLS_MAX:
+                self._fields.popitem(last=False)
+        self._fields.move_to_end(key)
+        return known
+
+    def steps_to(
+        self, cells: ArrayLike, goals: ArrayLike, passable: ArrayLike | None = None, *, moore: bool = True
+    ) -> NDArray[np.int32]:
+        """Return the steps on foot from each cell to its goal, `[k] int32`; `UNREACHABLE` where there is no way.
+
+        Args:
+            cells: `[k]`.
+            goals: one for all, or `[k]`; each different goal costs one search, which is kept.
+            passable: as in `field`.
+            moore: as in `field`.
+        """
+        here = self._cells(flat(cells, "cells"))
+        found = np.empty(len(here), np.int32)
+        for goal, members in self._by_goal(here, goals):
+            found[members] = self.field(goal, passable, moore=moore)[here[members]]
+        return found
+
+    def along(
+        self,
+        cells: ArrayLike,
+        goals: ArrayLike,
+        passable: ArrayLike | None = None,
+        *,
+        allowed: ArrayLike | None = None,
+        moore: bool = True,
+    ) -> Ints:
+        """Return the next cell on a shortest way to each agent's goal; the own cell where there is none.
+
+        An agent whose own cell is not passable steps off it if it can.
+
+        Args:
+            cells: where the agents stand, `[k]`.
+            goals: one for all, or `[k]`.
+            passable: as in `field`: the terrain, on which distances depend.
+            allowed: cells that may be entered now, `[size]`, for example those that are free; by default all.
+            moore: as in `field`.
+        """
+        here = self._cells(flat(cells, "cells"))
+        found = np.empty(len(here), np.int64)
+        for goal, members in self._by_goal(here, goals):
+            steps = self.field(goal, passable, moore=moore)
+            found[members] = self.descend(here[members], steps, allowed=allowed, moore=moore)
+        return found
+
+    # -- agents ----------------------------------------------------------------------------------------------------
+
+    def index(self, cells: ArrayLike, rows: ArrayLike | None = None) -> CellIndex:
+        """Return an index of agents by cell: who stands where, and who is near.
+
+        Args:
+            cells: the cell of each agent, `[n]`.
+            rows: the row of each agent, `[n]`, ascending; `0..n-1` by default.
+
+        Raises:
+            WorldError: a cell is out of range, rows do not ascend, or two agents stand on one cell of a grid that
+                takes one.
+        """
+        return CellIndex(self, cells, rows)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _cells(self, cells: ArrayLike, name: str = "cells") -> Ints:
+        return numbers_below(cells, self.size, name)
+
+    def _xy(self, cells: Ints) -> tuple[Ints, Ints]:
+        y = cells // self.width
+        return cells - y * self.width, y
+
+    def _offset(self, source: Ints, target: Ints) -> tuple[Ints, Ints]:
+        (x, y), (to_x, to_y) = self._xy(source), self._xy(target)
+        dx, dy = to_x - x, to_y - y
+        if self.torus:
+            dx = (dx + self.width // 2) % self.width - self.width // 2
+            dy = (dy + self.height // 2) % self.height - self.height // 2
+        return dx, dy
+
+    def _around(self, cells: Ints, radius: int, *, moore: bool) -> Ints:
+        """Return the neighbours of cells that are known to be on the map, `[m, k]`."""
+        key = (radius, moore)
+        table = self._tables.get(key)
+        if table is not None:
+            return table.take(cells, axis=1)
+        dys, firsts, lasts = self.spans(radius, moore=moore)
+        m = int((lasts - firsts + 1).sum()) - 1
+        if m * self.size > TABLE_MAX:
+            bounded(m * len(cells), f"neighbours within {radius}")
+            return self._shifted(cells, dys, firsts, lasts)
+        if len(self._tables) >= TABLES_MAX:
+            self._tables.popitem(last=False)
+        self._tables[key] = self._shifted(np.arange(self.size), dys, firsts, lasts)
+        return self._tables[key].take(cells, axis=1)
+
+    def _shifted(self, cells: Ints, dys: Ints, firsts: Ints, lasts: Ints) -> Ints:
+        count = lasts - firsts + 1
+        dy = dys.repeat(count)[:, None]
+        dx = np.concatenate([np.arange(first, last + 1) for first, last in zip(firsts, lasts, strict=True)])[:, None]
+        middle = ((dy == 0) & (dx == 0)).ravel()
+        x, y = self._xy(cells)
+        x, y = x + dx[~middle], y + dy[~middle]
+        if self.torus:
+            return np.asarray((y % self.height) * self.width + x % self.width)
+        inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
+        return np.where(inside, y * self.width + x, -1)
+
+    def _windows(self, plane: Ints, first: Ints, last: Ints) -> Iterator[Ints]:
+        """Yield sums over x + first .. x + last in each row, for each pair of first and last."""
+        left, right = -int(first.min()), int(last.max())
+        width = plane.shape[1]
+        if self.torus:
+            parts = [plane[:, width - left :], plane, plane[:, :right]]
+        else:
+            parts = [np.zeros((len(plane), side), np.int64) for side in (left, 0, right)]
+            parts[1] = plane
+        sums = np.concatenate([np.zeros((len(plane), 1), np.int64), *parts], axis=1).cumsum(1)
+        for low, high in zip((left + first).tolist(), (left + last + 1).tolist(), strict=True):
+            yield sums[:, high : high + width] - sums[:, low : low + width]
+
+    def _open(self, around: Ints, allowed: ArrayLike | None) -> NDArray[np.bool_]:
+        """Return which neighbours lie on the map and are allowed."""
+        if allowed is None:
+            return np.asarray(around >= 0)
+        # -1 reads the last cell here, which the other condition then leaves out.
+        good = mask_of(allowed, self.size, "allowed").take(around, mode="wrap")
+        return good if self.torus else good & (around >= 0)
+
+    def _chosen(self, here: Ints, around: Ints, place: Ints, found: NDArray[np.bool_]) -> Ints:
+        """Return the neighbour at each agent's place, where one was found."""
+        if not len(around):
+            return here.copy()
+        return np.where(found, around[np.minimum(place, len(around) - 1), np.arange(len(here))], here)
+
+    def _terrain(self, passable: ArrayLike | None) -> int:
+        """Return the number of a terrain. It is known by its content, since a stamp could repeat after a restore."""
+        if passable is None:
+            return 0
+        mask = mask_of(passable, self.size, "passable")
+        for number in reversed(self._terrains):
+            if np.array_equal(self._terrains[number], mask):
+                self._terrains.move_to_end(number)
+                return number
+        self._newest += 1
+        self._terrains[self._newest] = mask.copy()
+        if len(self._terrains) > TERRAINS_MAX:
+            gone, _ = self._terrains.popitem(last=False)
+            for key in [key for key in self._fields if key[0] == gone]:
+                del self._fields[key]
+        return self._newest
+
+    def _by_goal(self, here: Ints, goals: ArrayLike) -> list[tuple[int, NDArray[Any]]]:
+        """Return each different goal with the positions of those who walk to it."""
+        ends = self._cells(goals, "goals")
+        if ends.ndim and ends.shape != here.shape:
+            raise WorldError(f"{ends.size} goals for {len(here)} agents; there must be one for all, or one an agent")
+        if not len(here):
+            return []
+        if not ends.ndim or not np.count_nonzero(ends != ends[0]):
+            return [(int(ends.flat[0]), np.arange(len(here)))]
+        order = ends.argsort(kind="stable")
+        cuts = np.flatnonzero(np.diff(ends[order])) + 1
+        return [(int(ends[part[0]]), part) for part in np.split(order, cuts)]
