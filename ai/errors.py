@@ -11,6 +11,11 @@ A refused plan is data (`ai.plan.Refusal`), not an exception.
 
 from __future__ import annotations
 
+from typing import Final
+
+_PASSING: Final = frozenset({408, 409, 425, 429, 498, 499})
+"""Statuses of refusals for the moment."""
+
 
 class AIError(Exception):
     """Base of every error that planning raises on purpose."""
@@ -25,12 +30,12 @@ class PlannerError(AIError):
 class ClientError(PlannerError):
     """The way to the model failed.
 
-    `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut`, `unavailable` or, where the model
-    declines to answer, `refused`. `status` is the HTTP status of an answer other than 200. `retry_after_s` is how long
-    the server asks to be left alone, seconds. `context` is the room a call has, in tokens, where the prompt did not
-    fit. `permanent` says that the same call can never succeed: a wrong key, model or address. `hung_up` says that the
-    connection was closed before any byte of an answer, as servers do that had given it up before. `sent` is False where
-    no call was made at all: the breaker is open, or the own rate limit has no room.
+    `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut`, `unavailable`, `refused` (the
+    model declines to answer) or `invalid` (the model's answer is no text that could hold plans). `status` is the HTTP
+    status of an answer other than 200. `retry_after_s` is how long the server asks to be left alone, seconds. `context`
+    is the room a call has, in tokens, where the prompt did not fit. `permanent` says that the same call can never
+    succeed: a wrong key, model, address or option. `sent` is False where no call was made at all: the breaker is open,
+    or the own rate limit has no room.
     """
 
     def __init__(
@@ -41,7 +46,6 @@ class ClientError(PlannerError):
         status: int | None = None,
         retry_after_s: float | None = None,
         context: int | None = None,
-        hung_up: bool = False,
         sent: bool = True,
     ) -> None:
         super().__init__(message)
@@ -49,13 +53,15 @@ class ClientError(PlannerError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.context = context
-        self.hung_up = hung_up
         self.sent = sent
 
     @property
     def permanent(self) -> bool:
         """Say whether asking again is of no use."""
-        return self.status in (401, 403, 404, 405)
+        if self.outcome in ("unavailable", "invalid"):
+            return self.outcome == "unavailable"
+        status = self.status or 0
+        return (300 <= status < 500 and status not in _PASSING) or status in (501, 505)
 
 
 class ParseError(PlannerError):

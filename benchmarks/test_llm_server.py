@@ -19,15 +19,15 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from ai.batch import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.clients import client_from_spec
-from ai.clients.base import LlmClient, LlmRequest, Message
-from ai.fallback import FallbackOrchestrator
+from ai.clients.resilience import ResilientClient
+from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+from ai.llm.prompt import PromptRequest, slots_of
+from ai.llm.tiers import SimplifiedLlm
+from ai.llm_types import LlmClient, LlmRequest, Message
+from ai.orchestrator import FallbackOrchestrator
 from ai.planners.base import OnPlan
-from ai.planners.llm import SimplifiedLlm
 from ai.probe import probe
-from ai.prompt import Asking, slots_of
-from ai.resilience import ResilientClient
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 
@@ -81,7 +81,7 @@ async def shards(
 
 async def giant(client: LlmClient) -> None:
     """Ask for all agents in one call, whatever the executor would allow."""
-    prompt = Asking(BATCH, REGISTRY).prompt()
+    prompt = PromptRequest(BATCH, REGISTRY).prompt()
     messages = (Message("system", prompt.system), Message("user", prompt.user))
     request = LlmRequest(messages, schema=prompt.schema, tokens_max=prompt.tokens, slots=slots_of(BATCH.keys))
     assert [chunk.finish async for chunk in client.stream(request)][-1] == "stop"

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ai.actions import Role
 from scenarios.tactics.components import ITEMS_MAX, SLOTS_MAX, Arsenal, Inventory, Kit, Squad
-from sim.engine.world import World
+from sim.run.world import World
 
 if TYPE_CHECKING:
     from scenarios.tactics.scenario import Archetype
@@ -144,17 +143,17 @@ class Gear:
         self.holding_names = (*self.own_items, *self.weapons, *self.abilities, *(["cargo"] if self.has_cargo else []))
 
     @property
-    def names(self) -> dict[Role, tuple[str, ...]]:
+    def names(self) -> dict[str, tuple[str, ...]]:
         """The tables that a registry looks names up in."""
-        return {Role.WEAPON: self.weapons, Role.ITEM: self.items, Role.ABILITY: self.abilities}
+        return {"weapons": self.weapons, "items": self.items, "abilities": self.abilities}
 
-    def holdings(self, world: World, rows: NDArray[np.intp]) -> dict[str, Any]:
-        """Return the columns of a snapshot batch that tell what agents have besides `Kit`.
+    def holdings(self, world: World, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return what agents have besides `Kit`, `[len(rows), holdings]`.
 
         Items count pieces and `cargo` units; a weapon is 1 if it is carried and 2 in hand, an ability 1.
         """
         if not self.holding_names:
-            return {}
+            return np.zeros((len(rows), 0), np.int32)
         inventory, arsenal, squad = world[Inventory], world[Arsenal], world[Squad].id[rows]
         carried = self.slots[squad]
         hand = np.where(arsenal.slots[rows] > 0, carried[np.arange(len(rows)), arsenal.hand[rows]], -1)
@@ -165,7 +164,7 @@ class Gear:
             self.can[squad],
             inventory.cargo[rows][:, None] if self.has_cargo else np.zeros((len(rows), 0), np.int32),
         ]
-        return {"holding": np.concatenate(columns, axis=1).astype(np.int32), "holding_names": self.holding_names}
+        return np.concatenate(columns, axis=1).astype(np.int32)
 
     def held(self, world: World, item: int, rows: NDArray[np.intp]) -> NDArray[np.int16]:
         """Return how many of an item agents hold, `[m]`."""

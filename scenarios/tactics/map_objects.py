@@ -7,19 +7,22 @@ lies there goes when it is taken up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions import CELLS_MAX, KEY_MAX
-from ai.snapshot import OBJECTS_MAX
 from scenarios.tactics.components import Position, Senses
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.grid import Grid, Occupancy
 from scenarios.tactics.inputs import CellIndex, Name, Rect
-from sim.engine.world import World
+from scenarios.tactics.snapshot import OBJECTS_MAX
+from sim.run.world import World
+
+if TYPE_CHECKING:
+    from scenarios.tactics.settings import TacticsSettings
 
 ENDLESS: Final = -1
 """What is left of a thing that never runs out."""
@@ -186,10 +189,16 @@ class Objects:
         return got.astype(np.int32)
 
 
+def kinds_of(settings: TacticsSettings, gear: Gear) -> tuple[str, ...]:
+    """Return what things of a scenario may be called, sorted."""
+    listed = (*settings.map.objects, *settings.map.scattered)
+    return tuple(sorted({thing.kind for thing in listed} | set(gear.items)))
+
+
 def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> dict[str, Any]:
-    """Return the columns of a snapshot batch that tell what things agents see, nearest first, ties by id."""
+    """Return the columns of an observation that tell what things agents see, nearest first, ties by id."""
     if not len(objects):
-        return {}
+        return {"id": np.zeros((len(rows), 0), np.int64)}
     count = len(objects)
     found = np.full((len(rows), OBJECTS_MAX), -1, np.int64)
     cells = grid.cell(objects.x, objects.y)
@@ -208,15 +217,13 @@ def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupanc
         near = place < OBJECTS_MAX
         found[start + viewer[near], place[near]] = thing[near]
     there = found >= 0
-    listed = {
-        "object": objects.id,
-        "object_kind": objects.kind_of(np.arange(count)),
-        "object_x": objects.x,
-        "object_y": objects.y,
-        "object_state": objects.left,
+
+    def listed(column: Ints, absent: int = 0) -> NDArray[np.int32]:
+        return np.where(there, column[found], absent).astype(np.int32)
+
+    return {
+        "id": listed(objects.id, -1).astype(np.int64),
+        "kind": listed(objects.kind_of(np.arange(count))),
+        "pos": (listed(objects.x), listed(objects.y)),
+        "state": listed(objects.left),
     }
-    columns: dict[str, Any] = {
-        name: np.where(there, column[found], -1 if name == "object" else 0).astype(np.int32)
-        for name, column in listed.items()
-    }
-    return {**columns, "object_kinds": objects.kinds}

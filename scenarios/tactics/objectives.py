@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scenarios.tactics.components import Health, Position, Squad, Team
 from scenarios.tactics.inputs import Name
-from sim.engine.world import World
 from sim.messages import problem
+from sim.run.world import World
 
 OBJECTIVES_MAX: Final = 16
 """Objectives of one team."""

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import COMMON_KINDS, ToolRegistry
+from ai.actions import ToolRegistry
 from sim.errors import ScenarioError
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
@@ -35,4 +35,4 @@ def common_verbs(scenario: Scenario) -> ToolRegistry:
     """Return the verbs that every way of asking offers: those of the first model tier."""
     with Simulation(scenario) as simulation:
         assert simulation.registry is not None
-        return simulation.registry.offering(COMMON_KINDS)
+        return simulation.registry.first_tier

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.clients.base import LlmClient, LlmRequest, Message, reading
-from ai.encodings import NAMED
-from ai.encodings.base import Encoding, Offers
 from ai.errors import ClientError, ParseError
-from ai.prompt import REPLY_TOKENS, slots_of, system_message
-from ai.snapshot import SnapshotBatch
+from ai.llm.encodings import NAMED
+from ai.llm.encodings.base import Encoding
+from ai.llm.encodings.offers import Offers
+from ai.llm.prompt import REPLY_TOKENS, slots_of, system_message
+from ai.llm_types import LlmClient, LlmRequest, Message, reading
+from ai.observation import ObservationBatch
 
 
 @dataclass(slots=True)
@@ -32,7 +34,7 @@ class SinglesAnswer:
 
 async def ask_singles(
     client: LlmClient,
-    batch: SnapshotBatch,
+    batch: ObservationBatch[Any],
     registry: ToolRegistry,
     *,
     naive: bool,
@@ -68,14 +70,14 @@ async def ask_singles(
     return answer
 
 
-def careful_messages(one: SnapshotBatch, registry: ToolRegistry) -> tuple[Message, ...]:
+def careful_messages(one: ObservationBatch[Any], registry: ToolRegistry) -> tuple[Message, ...]:
     """Return the prompt for one agent: the rules first, then what it knows, without the cells that rows leave out."""
     known = one.snapshot(0).model_dump_json(exclude_defaults=True, exclude={"obstacles"})
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
     return Message("system", system_message(registry, encoding=NAMED)), Message("user", user)
 
 
-def naive_messages(one: SnapshotBatch, registry: ToolRegistry, number: str) -> tuple[Message, ...]:
+def naive_messages(one: ObservationBatch[Any], registry: ToolRegistry, number: str) -> tuple[Message, ...]:
     """Return the prompt for one agent: a beginning of its own, everything it knows pretty-printed, no example."""
     rules = system_message(registry, encoding=NAMED).partition("\nExample:\n")[0]
     known = one.snapshot(0).model_dump_json(indent=2)

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.plan import FallbackTier
+from ai.plans import FallbackTier
 from sim.cli.common import AsJson, print_json, progress_bar, usage
 from sim.cli.consent import Trust, load_scenario
 from sim.messages import shown

@@ -22,7 +22,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,6 +48,9 @@ from sim.engine.values import fit, frozen_copy, indices
 from sim.errors import WorldError
 
 D = TypeVar("D", bound="Component | Resource")
+
+SIZE_MAX: Final = 1 << 26
+"""Places of a size that `per` names, and names of a table."""
 
 
 class World(Draws):
@@ -118,8 +121,8 @@ class World(Draws):
         self.digest_cache: object = None
 
         per = {**self.sizes, **{table: len(names) for table, names in self.tables.items()}}
-        if len(per) != len(self.sizes) + len(self.tables) or any(size < 1 for size in per.values()):
-            raise WorldError(f"sizes {self.sizes} must be positive, and of other names than tables")
+        if len(per) != len(self.sizes) + len(self.tables) or any(not 1 <= size <= SIZE_MAX for size in per.values()):
+            raise WorldError(f"sizes {self.sizes} must be in 1..{SIZE_MAX}, and of other names than tables")
         self._rows = Rows(max(capacity, 1))
         self.storage = Storage(
             self.components, self._rows, sizes=per, names=self.tables, texts=self.texts, name=self.name, debug=debug

@@ -32,8 +32,8 @@ from sim.messages import one_line, sentence, suggestion
 from sim.run import plan_columns
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.context import Run
+    from sim.run.world import World
 
 STEP_CHARS_MAX: Final = 1000
 """Characters of the JSON of one step that an input may hold."""

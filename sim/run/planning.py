@@ -7,8 +7,8 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from ai.heuristics import HeuristicConfig
-from ai.plan import FallbackTier
+from ai.plans import FallbackTier
+from ai.rules import Rules
 from sim.errors import ScenarioError
 from sim.messages import problem, suggestion
 from sim.run.settings import AGENTS_MAX, Name, Part
@@ -30,7 +30,7 @@ class GroupPlanning(Part):
     """How one group of agents is planned for, where that differs from all others."""
 
     tiers: Tiers | None = Field(None, description="Tiers tried for this group, in order.")
-    heuristics: HeuristicConfig | None = Field(None, description="Rules of this group alone.")
+    rules: Rules | None = Field(None, description="Rules of this group alone.")
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -101,12 +101,12 @@ def tier_order(planning: Planning, groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(order)
 
 
-def groups_of_tiers(planning: Planning, groups: Sequence[str]) -> Mapping[str, frozenset[int]]:
-    """Return the tiers that only some groups try, each with the indices of those groups."""
-    lists = [planning.tiers_of(group) for group in groups]
-    found: dict[str, frozenset[int]] = {}
+def groups_of_tiers(planning: Planning, groups: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    """Return the tiers that only some groups try, each with the names of those groups."""
+    lists = {group: planning.tiers_of(group) for group in groups}
+    found: dict[str, frozenset[str]] = {}
     for tier in tier_order(planning, groups):
-        served = frozenset(index for index, tiers in enumerate(lists) if tier in tiers)
+        served = frozenset(group for group, tiers in lists.items() if tier in tiers)
         if len(served) < len(lists) and tier != FallbackTier.EMERGENCY:
             found[tier] = served
     return found

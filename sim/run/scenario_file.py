@@ -14,6 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -23,8 +24,9 @@ from pydantic import Field, JsonValue, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ai.entries import installed
-from ai.heuristics import HeuristicConfig
+from ai.planners.playbook import Playbook
 from ai.planners.scripted import Script
+from ai.rules import Rule, Rules
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
@@ -64,7 +66,7 @@ class Head(Part):
         (), max_length=PLUGINS_MAX, description="Python files beside this one, or names of installed plug-ins."
     )
     planning: Planning = Field(Planning(), description="How plans are made.")
-    heuristics: HeuristicConfig = Field(HeuristicConfig(), description="Rules by which agents plan without a model.")
+    rules: Rules | None = Field(None, description="Rules by which agents plan without a model; else the domain's.")
     script: Script = Field(Script(), description="Plans written down beforehand, for the tier `scripted`.")
     inputs: tuple[dict[str, JsonValue], ...] = Field(
         (), max_length=INPUTS_MAX, description="What happens from outside, and at which tick."
@@ -171,9 +173,14 @@ class Scenario:
         return self.head.planning
 
     @property
-    def heuristics(self) -> HeuristicConfig:
-        """Rules by which agents plan without a model."""
-        return self.head.heuristics
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules by which agents plan without a model: the file's, else the domain's."""
+        return self.domain.playbook().rules if self.head.rules is None else self.head.rules
+
+    def playbook(self) -> Playbook:
+        """Return the domain's playbook with the file's rules and script."""
+        own = {name: group.rules for name, group in self.planning.groups.items() if group.rules is not None}
+        return replace(self.domain.playbook(), rules=self.rules, group_rules=own, script=self.script)
 
     @property
     def script(self) -> Script:

@@ -16,9 +16,9 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.clients.base import LlmClient
 from ai.guard import Watch, foreign
-from ai.plan import BatchPlans
+from ai.llm_types import LlmClient
+from ai.plans import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
 from sim.engine.rng import Rng, purpose_name

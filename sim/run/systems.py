@@ -156,7 +156,7 @@ class Act(System):
         turn = self.turn(world, run)
         for action, rows, args in self.in_use(turn):
             if foreign(action):
-                with Watch(f"action kind {action.model_fields['act'].default!r}"):
+                with Watch(f"verb {action.__name__!r}"):
                     self.act(action, turn, rows, args)
             else:
                 self.act(action, turn, rows, args)
@@ -184,7 +184,7 @@ class Act(System):
             kind, args = steps.kind[0].take(active), steps.args[0].take(active, axis=1)
         self.prepare(turn, active, kind, args)
         for code in np.bincount(kind).nonzero()[0].tolist():
-            action = registry.spec(code).kind
+            action = registry.spec(code).action
             assert issubclass(action, Action)
             members = (kind == code).nonzero()[0]
             yield action, active[members], args.take(members, axis=1)

@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ai.strategies import plans, steps
     from ai.testing import check_client, check_planner
     from sim.testing.determinism import assert_deterministic, check_scenario
     from sim.testing.machine import WorldMachine
     from sim.testing.replies import fault_scripts, faults, hostile_replies
-    from sim.testing.steps import plans, steps
     from sim.testing.systems import check_system
 
 __all__ = [
@@ -37,7 +37,7 @@ _PLACES: Final = {
     "sim.testing.determinism": ("assert_deterministic", "check_scenario"),
     "sim.testing.machine": ("WorldMachine",),
     "sim.testing.replies": ("fault_scripts", "faults", "hostile_replies"),
-    "sim.testing.steps": ("plans", "steps"),
+    "ai.strategies": ("plans", "steps"),
     "sim.testing.systems": ("check_system",),
 }
 _MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}

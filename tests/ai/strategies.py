@@ -27,7 +27,7 @@ from ai.actions import (
     ToolRegistry,
     Wait,
 )
-from ai.plan import PlanBatch
+from ai.plans import PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH
 

@@ -31,12 +31,12 @@ from ai import (
     WorldSnapshot,
 )
 from ai.actions import Scan, Wait
-from ai.fallback import drive
 from ai.legality import refusals
+from ai.llm.tiers import FullLlm
+from ai.orchestrator import drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import FullLlm
 from tests.ai.strategies import agents, enemy, small_registry, snapshot
 
 REGISTRY = small_registry()
@@ -552,7 +552,7 @@ def test_drive_refuses_a_coroutine_that_waits() -> None:
 def test_emergency_plans_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """The first emergency plan of an orchestrator is a warning, later ones are not."""
     orchestrator = FallbackOrchestrator(start="emergency")
-    with caplog.at_level(logging.DEBUG, "tickweave.ai.fallback"):
+    with caplog.at_level(logging.DEBUG, "tickweave.ai.orchestrator"):
         plan(None, agents(2), REGISTRY, orchestrator)
         plan(None, agents(2), REGISTRY, orchestrator)
     levels = [record.levelname for record in caplog.records if "got the emergency plan" in record.getMessage()]

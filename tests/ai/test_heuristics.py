@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from ai.heuristics import DEFAULT_RULES, HeuristicConfig, check_rules, evaluate
 from pydantic import ValidationError
 
 from ai.actions import ActionStep, EnemyId, ToolRegistry
 from ai.errors import ContractError
-from ai.heuristics import DEFAULT_RULES, HeuristicConfig, check_rules, evaluate
 from ai.snapshot import SharedMap, SnapshotBatch, WorldSnapshot
 from scenarios.tactics.testing.planning import MAP_WIDTH
 from tests.ai.strategies import KINDS, Interact, enemy, one_row, small_registry, snapshot

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ai.actions import ARGS_MAX, NONE, ActionStep, AllyId, CellX, EnemyId, Role, Scan, ToolRegistry, Wait, cells_in
 from ai.errors import ContractError
 from ai.legality import refusals
-from ai.plan import PlanBatch, Refusal
+from ai.plans import PlanBatch, Refusal
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from scenarios.tactics.testing.planning import batches
 from tests.ai.strategies import (

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ai.actions import Scan, Wait
 from ai.errors import ContractError
 from ai.metrics import FallbackMetrics
-from ai.plan import (
+from ai.plans import (
     NO_TIER,
     Attempts,
     BatchPlans,
@@ -22,7 +22,7 @@ from ai.plan import (
     PlanIntent,
     Refusal,
 )
-from sim.testing.steps import steps
+from ai.strategies import steps
 from tests.ai.strategies import Attack, MoveTo, small_registry
 
 REGISTRY = small_registry()

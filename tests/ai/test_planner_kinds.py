@@ -6,21 +6,21 @@ from itertools import product
 
 import numpy as np
 import pytest
+from ai.facts import FACTS, bits, facts_of
+from ai.operators import Operator, operators
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ContractError
-from ai.facts import FACTS, bits, facts_of
-from ai.fallback import FallbackOrchestrator, drive
-from ai.operators import Operator, operators
-from ai.plan import Outcome
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.behaviour import Behaviour, Branch
 from ai.planners.goap import Goap, search
 from ai.planners.heuristic import Heuristic
 from ai.planners.scripted import Script, Scripted
 from ai.planners.utility import Utility
+from ai.plans import Outcome
 from ai.snapshot import SharedMap, SnapshotBatch
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry

@@ -28,7 +28,7 @@ from ai.actions import (
     cells_in,
 )
 from ai.errors import ContractError, ParseError
-from sim.testing.steps import steps
+from ai.strategies import steps
 from tests.ai.strategies import KINDS, NAMES, WIDE, MoveTo, Patrol, Site, UseItem, small_registry, wide_registry
 
 REGISTRY = wide_registry()

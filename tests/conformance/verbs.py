@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from ai.actions import ToolSpec
-from ai.prompt import _arguments
+from ai.llm.prompt import _arguments
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import Action, Refused, Walk
 from scenarios.tactics.components import Health

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from ai.clients.llama_server import LlamaServerClient
-from ai.fallback import FallbackOrchestrator
+from ai.orchestrator import FallbackOrchestrator
 from ai.probe import probe
 from ai.testing import check_client, sample_snapshots
 from scenarios.tactics.actions import default_registry

@@ -13,15 +13,18 @@ import pytest
 
 from ai import actions, fallback, rule_conditions
 from ai.actions import fields, integers, registry
-from ai.parse import SlotScanner, scanner
-from ai.resilience import Admission, CircuitBreaker
+from ai.clients.resilience import Admission, CircuitBreaker
+from ai.llm.parse import SlotScanner, scanner
 from scenarios.tactics import perception
 from scenarios.tactics.components import Cooldowns
 from scenarios.tactics.grid import Smoke
 from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
+from sim.engine import resources
+from sim.engine.commands import Queued
 from sim.engine.rng import Rng
 from sim.engine.storage import Storage
+from sim.engine.texts import Texts
 from sim.engine.world import World
 from sim.replay import reader
 from sim.replay.format import chain
@@ -179,7 +182,18 @@ def resumed_run_counts_its_own_ticks_only(patch: Patch) -> None:
 @caught_by("scanner")
 def brace_inside_a_string_closes(patch: Patch) -> None:
     """Inside a plan quotes are like any other character."""
-    patch.setattr(scanner, "_PLAN_PART", re.compile(r"(?:[^\s{}\[\]]++|\s{1,63}+(?=\S))*+"))
+    patch.setattr(scanner, "_INSIDE", re.compile(scanner._INSIDE.pattern.replace(f'"{scanner._CONTENT}|', "")))
+
+
+@caught_by("scanner")
+def broken_plan_swallows_the_next(patch: Patch) -> None:
+    """A plan goes on to its last bracket, whatever slot turns up inside."""
+    original = SlotScanner._read
+
+    def read(self: SlotScanner, kind: str, text: str, slot: str | None, found: Any) -> None:
+        original(self, "bracket" if kind == "begin" and self._plan is not None else kind, text, slot, found)
+
+    patch.setattr(SlotScanner, "_read", read)
 
 
 @caught_by("scanner")
@@ -212,16 +226,15 @@ def plans_for_strangers_are_accepted(patch: Patch) -> None:
 
 
 @caught_by("streamed")
-def escape_is_forgotten_between_pieces(patch: Patch) -> None:
-    """A backslash at the end of a piece does not reach the first character of the next."""
-    original = SlotScanner._in_string
+def string_is_forgotten_between_pieces(patch: Patch) -> None:
+    """A string that a piece leaves open is over with the piece."""
+    original = SlotScanner._scan
 
-    def in_string(self: SlotScanner, piece: str, place: int) -> int:
-        if place == 0:
-            self._escaped = False
-        return original(self, piece, place)
+    def scan(self: SlotScanner, *args: Any) -> None:
+        original(self, *args)
+        self._in_string = False
 
-    patch.setattr(SlotScanner, "_in_string", in_string)
+    patch.setattr(SlotScanner, "_scan", scan)
 
 
 # -- kinds and tiers ---------------------------------------------------------------------------------------------------
@@ -351,6 +364,30 @@ def expired_smoke_still_blocks(patch: Patch) -> None:
         self.stamp = stamp
 
     patch.setattr(Smoke, "expire", expire)
+
+
+@caught_by("births")
+def births_follow_the_order_of_calls(patch: Patch) -> None:
+    """Keys are given as births were asked for, whoever asked."""
+    original = Queued.births
+
+    def births(self: Queued) -> Any:
+        fixed, order = original(self)
+        return fixed, np.sort(order)
+
+    patch.setattr(Queued, "births", births)
+
+
+@caught_by("texts")
+def texts_are_known_by_their_places(patch: Patch) -> None:
+    """A column of texts leaves the world as places in a table that depends on the run."""
+    patch.setattr(Texts, "canonical", lambda self, places: (places, tuple(self._texts)))
+
+
+@caught_by("resources")
+def a_resource_is_compared_with_itself(patch: Patch) -> None:
+    """What is kept of a resource is its array, not a copy, so that no change is seen."""
+    patch.setattr(resources, "frozen_copy", lambda array: array)
 
 
 @caught_by("restored")

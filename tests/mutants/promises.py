@@ -16,18 +16,19 @@ import numpy as np
 
 from ai.actions import ActionStep, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
-from ai.fallback import FallbackOrchestrator, drive
-from ai.parse import WAITING_CHARS_MAX, SlotScanner
-from ai.plan import Outcome, PlanBatch
+from ai.llm.parse import SlotScanner
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.resilience import FAILURES_MAX
+from ai.plans import Outcome, PlanBatch
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.testing.flat import flat, flattened
+from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
+from sim.engine.world import World
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import HASH_CHARS
@@ -37,7 +38,8 @@ from sim.testing.checks import CHECKS, Case, examine
 from tests.ai import test_registry, test_resilience
 from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
-from tests.reference.slow_scanner import SlowScanner
+from tests.sim.engine import test_commands, test_resources, test_texts
+from tests.sim.engine.small_world import ALL, Position, everything
 from tests.sim.replay import test_keyframes, test_recover, test_replay_seek
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 
@@ -184,6 +186,33 @@ def draws() -> None:
             assert Rng(seed).draws(np.array(keys), tick, purpose).tolist() == wanted
 
 
+def births() -> None:
+    """Births of one flush are ordered by the key of the one that they come from, then by the order of calls."""
+    with World(ALL, debug=True) as world:
+        world.spawn(everything({Position: {"x": np.arange(5) * 10}}), count=5)
+        world.flush()
+        test_commands.test_births_are_ordered_by_parent_then_call(world)
+
+
+def texts() -> None:
+    """Worlds with the same texts agree, whatever else their tables hold and in which order."""
+    with World([test_texts.Villager], **test_texts.PARTS) as world:
+        world.spawn({test_texts.Villager: {}}, 3)
+        world.flush()
+        test_texts.test_neither_order_nor_unused_texts_are_state(world)
+
+
+def resources() -> None:
+    """A change of a declared resource is in the next digest, and going back takes it out again."""
+    with test_resources.world_of() as world:
+        before, state = state_digest(world), world.snapshot()
+        world[test_resources.Grass].left[2] += 1
+        assert state_digest(world) != before
+        world.restore(state)
+        assert state_digest(world) == before
+        assert world[test_resources.Grass].left.tolist() == [3] * 6
+
+
 # -- planning ----------------------------------------------------------------------------------------------------------
 
 
@@ -248,33 +277,44 @@ def legal() -> None:
 # -- replies -----------------------------------------------------------------------------------------------------------
 
 SLOTS = {f"a{n}": 100 + n for n in range(1, 5)}
-BODIES = ('{"steps":["}",{"act":"]"}]}', "[7]", '{"x":"\\\\"}', '{"x":"\\"}{"}', '{"steps":[', "null", "{{}")
-NAMES = (*SLOTS, "a77", "plans")
+BODIES = (
+    '{"steps":["}",{"act":"]"}]}',
+    "[7]",
+    '{"x":"\\\\"}',
+    '{"x":"\\"}{"}',
+    '{"steps":[{"act":"Say","agent_id":103}]}',
+)
+BROKEN = ('{"steps":[', '{"x":"no end}', '{"x":"a\nb","y":1}', "{{}")
 
 
-def _replies() -> Iterator[str]:
-    """Yield replies by slot and by id, with strings that hold brackets, doubles, strangers, and what is cut off."""
+def _replies() -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """Yield replies by slot and by id, and the plans in them: doubled, of strangers, and after broken ones."""
     dice = Dice(5)
     for _ in range(150):
-        count = 1 + dice.below(4)
-        keyed = ",".join(f'"{dice.pick(NAMES)}":{dice.pick(BODIES)}' for _ in range(count))
-        listed = ",".join(f'{{"agent_id":{99 + dice.below(8)},"steps":["}}"]}}' for _ in range(count))
-        yield dice.pick((f"{{{keyed}}}", f'so:\n{{"plans": {{{keyed}}}}}', f"```json\n[{listed}]", f"[{listed}"))
+        slots = [1 + dice.below(6) for _ in range(1 + dice.below(4))]
+        keyed = [(slot, dice.pick(BODIES if f"a{slot}" in SLOTS else BROKEN)) for slot in slots]
+        text = ",".join(f'"a{slot}":{body}' for slot, body in keyed)
+        whole = [(100 + slot, body) for slot, body in keyed]
+        listed = [(99 + dice.below(8), dice.pick(BODIES)) for _ in range(1 + dice.below(4))]
+        objects = [(agent, f'{{"agent_id":{agent},"steps":{body}}}') for agent, body in listed]
+        wrapped = ",".join(body for _, body in objects)
+        yield dice.pick(((f"{{{text}}}", whole), (f'so:\n{{"plans": {{{text}}}}}', whole), (f"[{wrapped}", objects)))
 
 
 def scanner() -> None:
-    """Every reply gives the plans that a slow scanner finds in it, one character after the other."""
-    for text in _replies():
-        slow, fast = SlowScanner(SLOTS), SlotScanner(SLOTS)
-        expected = slow.feed(text)
-        slow.close()
-        assert fast.feed(text) + fast.close() == expected, text
-        assert (fast.cut, fast.duplicates, fast.unknown) == (slow.cut, slow.duplicates, slow.unknown), text
+    """Every reply gives the first whole plan of each agent asked, whatever stands beside it."""
+    for text, plans in _replies():
+        first: dict[int, str] = {}
+        for agent, body in plans:
+            if agent in SLOTS.values():
+                first.setdefault(agent, body)
+        fast = SlotScanner(SLOTS)
+        assert [tuple(slot) for slot in fast.feed(text) + fast.close()] == list(first.items()), text
 
 
 def streamed() -> None:
     """Fed one character at a time, braces, quotes and escapes inside of strings mean nothing."""
-    for blank in range(0, WAITING_CHARS_MAX, 3):
+    for blank in range(0, 64, 3):
         text = f'{{"a1":["]{"x" * blank}\\"]","}}"],"a2":{{"x":"\\\\"}}}}'
         whole = SlotScanner(SLOTS).feed(text)
         assert [slot.agent for slot in whole] == [101, 102]
@@ -289,6 +329,7 @@ def breaker() -> None:
 
 
 PROMISES: dict[str, Callable[[], None]] = {
+    "births": births,
     "breaker": breaker,
     "codes": codes,
     "draws": draws,
@@ -301,11 +342,13 @@ PROMISES: dict[str, Callable[[], None]] = {
     "recorded": recordings,
     "reference": slow_reference,
     "restored": _examined("restore"),
+    "resources": resources,
     "resumed": resumed_runs,
     "scanner": scanner,
     "spawning": _examined("spawning"),
     "steps": steps,
     "streamed": streamed,
     "tampered": tampering,
+    "texts": texts,
 }
 """Every promise by name."""

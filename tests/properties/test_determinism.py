@@ -214,11 +214,11 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
     Nobody may be asked to eliminate all others: whoever is added is one of them.
     """
     drawn = data.draw(scenarios())
-    data = flattened(drawn)
-    data["planning"]["per_tick_max"] = 1000
-    for team in data["teams"]:
+    made = flattened(drawn)
+    made["planning"]["per_tick_max"] = 1000
+    for team in made["teams"]:
         team["objectives"] = [aim for aim in team["objectives"] if not _against_all(aim)]
-    scenario = flat({**data, "ends": "never"})
+    scenario = flat({**made, "ends": "never"})
     both = bystanders_of(scenario.settings)
     assert both is not None
     crowded = scenario.replaced(settings=both[1].model_dump(mode="json"))

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.batch import BatchInferenceExecutor
-from ai.clients.base import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import RECOVERY_S, ResilientClient
 from ai.clients.scripted import ScriptedClient
 from ai.errors import ClientError
-from ai.fallback import FallbackOrchestrator
 from ai.legality import refusals
-from ai.plan import FallbackResult, Outcome, PlanBatch
+from ai.llm.executor import BatchInferenceExecutor
+from ai.llm.tiers import FullLlm, SimplifiedLlm
+from ai.llm_types import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
+from ai.orchestrator import FallbackOrchestrator
 from ai.planners.heuristic import Heuristic
-from ai.planners.llm import FullLlm, SimplifiedLlm
-from ai.resilience import RECOVERY_S, ResilientClient
+from ai.plans import FallbackResult, Outcome, PlanBatch
 from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
 from scenarios.tactics.testing.planning import batches
@@ -176,7 +176,6 @@ def test_ten_thousand_spoilt_calls_leave_nothing_behind() -> None:
         Fault(outcome="transport"),
         Fault(outcome="transport", after=12),
         Fault(outcome="cut", after=30),
-        Fault(outcome="transport", hung_up=True),
         Fault(outcome="rate_limited", retry_after_s=0.001),
         Fault(wait_s=3600.0, after=5),
         Fault(wait_s=0.01),

@@ -25,13 +25,13 @@ from ai import (
     ToolRegistry,
     WorldSnapshot,
 )
-from ai.fallback import drive
 from ai.legality import refusals
+from ai.orchestrator import drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
+from ai.strategies import steps
 from scenarios.tactics.testing.planning import batches
-from sim.testing.steps import steps
 from tests.ai.strategies import small_registry
 
 REGISTRY = small_registry()

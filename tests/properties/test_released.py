@@ -1,7 +1,7 @@
 """Replays of released formats: each is still verified by every later version.
 
-No format is released yet: `tickweave/2-draft` may change from one day to the next. The change that freezes a format puts
-a replay of it into `replays/released` in the same commit, and from then on none is ever taken away.
+No format is released yet: `tickweave/2-draft` may change at any time. The commit that freezes a format adds a
+replay of it to `replays/released`, and from then on no replay is ever removed.
 """
 
 from __future__ import annotations

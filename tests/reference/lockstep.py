@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.plan import BatchPlans, PlanBatch
+from ai.plans import BatchPlans, PlanBatch
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import AGENT

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import NONE, CellX, CellY
+from ai.actions import NONE, on
 from scenarios.tactics.components import (
     COOLDOWN_GROUPS,
     Ammo,
@@ -362,11 +362,11 @@ def _slow(turn: Turn, rows: Rows) -> NDArray[np.bool_]:
     return slow
 
 
-class Throw(Action):
-    """An action kind that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
+class Lob(Action):
+    """An action that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
 
-    x: CellX
-    y: CellY
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
     group: ClassVar[str] = "throw"
     cooldown_s: ClassVar[float] = 8.0
     item: ClassVar[str] = ""

@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from ai.actions import CELLS_MAX
-from ai.roles import RoleName
 from scenarios.tactics.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from scenarios.tactics.inputs import (
     CellIndex,
@@ -15,6 +14,7 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.objectives import OBJECTIVES_MAX, Objective, Text
 from scenarios.tactics.scenario.placement import Start
+from scenarios.tactics.snapshot import Role
 from sim.run.settings import AGENTS_MAX, Part
 
 
@@ -22,7 +22,7 @@ class Archetype(Part):
     """What kind of agent a squad is made of: its starting values.
 
     The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is how many units
-    of cargo fit. `role` is what such agents care for, as language models read it (`ai.roles`).
+    of cargo fit. `role` is what such agents care for, as language models read it (`scenarios.tactics.snapshot.ROLES`).
     """
 
     hp: int = Field(100, ge=1, le=10_000, description="Hit points, at the start and at most.")
@@ -49,7 +49,7 @@ class Archetype(Part):
     abilities: tuple[Name, ...] = Field(
         (), max_length=ABILITIES_MAX, description="Names of the abilities that the agent has."
     )
-    role: RoleName | None = Field(None, description="Role of the agent, as language models read it.")
+    role: Role | None = Field(None, description="Role of the agent, as language models read it.")
 
 
 class Area(Part):
@@ -81,7 +81,7 @@ class Squad(Part):
     )
     objective: Text | None = Field(None, description="The aim that its agents read, if not the team's.")
     goal: Name | None = Field(None, description="Name of the place where that is, if not the team's.")
-    role: RoleName | None = Field(None, description="Role of its agents, if not the archetype's.")
+    role: Role | None = Field(None, description="Role of its agents, if not the archetype's.")
 
 
 class Reinforcements(Part):

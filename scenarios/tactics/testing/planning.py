@@ -1,4 +1,4 @@
-"""Hypothesis strategies for what agents of the game know.
+"""Hypothesis strategies for planning in the game: what agents know.
 
 Values shrink to small ids, the first cell and short texts, so that a failure reads like an example.
 """
@@ -9,10 +9,11 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from ai.actions import Role, ToolRegistry
-from ai.roles import ROLE_NAMES
-from ai.snapshot import AgentId, WorldSnapshot
-from sim.testing.steps import KEYS
+from ai.actions import ToolRegistry
+from ai.strategies import KEYS, inside, nested, plans, steps
+from scenarios.tactics.snapshot import Role, WorldSnapshot
+
+__all__ = ["MAP_HEIGHT", "MAP_WIDTH", "batches", "inside", "nested", "plans", "snapshots", "steps"]
 
 MAP_WIDTH: Final = 16
 MAP_HEIGHT: Final = 12
@@ -38,8 +39,8 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
     With a registry, agents also hold the things that its kinds name and wait for the cooldowns that they share.
     """
     specs = () if registry is None else registry.specs
-    named = {name for spec in specs for arg in spec.args if arg.role is Role.ITEM for name in arg.choices}
-    groups = {group for spec in specs if (group := getattr(spec.kind, "group", ""))}
+    named = {name for spec in specs for arg in spec.args if arg.sources == ("items",) for name in arg.choices}
+    groups = {group for spec in specs if (group := getattr(spec.action, "group", ""))}
     items, waits = sorted({*ITEMS, *named}), sorted({*GROUPS, *groups})
     me: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {"pos": places()},
@@ -52,7 +53,7 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
             "smokes": st.integers(0, 1),
             "explosives": st.integers(0, 1),
             "squad": st.integers(0, 2),
-            "role": st.sampled_from(ROLE_NAMES),
+            "role": st.sampled_from(list(map(str, Role))),
             "holdings": st.dictionaries(st.sampled_from(items), st.integers(1, 3)),
             "cooldowns": st.dictionaries(st.sampled_from(waits), st.sampled_from([0, 0.5, 3])),
         },
@@ -77,7 +78,7 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
 
 def batches(
     registry: ToolRegistry | None = None, *, upto: int = 5
-) -> st.SearchStrategy[list[tuple[AgentId, WorldSnapshot]]]:
+) -> st.SearchStrategy[list[tuple[int, WorldSnapshot]]]:
     """Draw some different agents with what they know, in any order, as `plan_batch_with_fallback` takes them."""
-    pair = st.tuples(KEYS.map(AgentId), snapshots(registry))
+    pair = st.tuples(KEYS, snapshots(registry))
     return st.lists(pair, max_size=upto, unique_by=lambda p: p[0])

@@ -8,10 +8,10 @@ import json
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.clients.base import LlmRequest
-from ai.parse import parse_plan
-from ai.plan import Outcome, PlanBatch
+from ai.llm.parse import parse_plan
+from ai.llm_types import LlmRequest
 from ai.planners.base import PlanCall, TierPlans
+from ai.plans import Outcome, PlanBatch
 from ai.snapshot import SnapshotBatch
 
 

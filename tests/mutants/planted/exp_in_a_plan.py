@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.plan import Outcome, PlanBatch
 from ai.planners.base import PlanCall, TierPlans
+from ai.plans import Outcome, PlanBatch
 from ai.snapshot import SnapshotBatch
 
 

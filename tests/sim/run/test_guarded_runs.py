@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 import ai.planners.heuristic
-from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.testing import sample_snapshots
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import (

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmRequest
 from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from sim.run.planning_service import LivePlans, ModelOptions
@@ -80,7 +80,7 @@ def test_retries_are_counted_in_the_tick_that_made_them() -> None:
         async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
             self.told.append("call")
             if len(self.told) == 1:
-                raise ClientError("not yet", hung_up=True)
+                raise ClientError("not yet")
             yield LlmChunk("{}", "stop")
 
     live = LivePlans(load("skirmish"), default_registry(), Shy(), time.perf_counter, options=ModelOptions(in_flight=1))

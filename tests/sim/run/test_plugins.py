@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ai.plan import Outcome, PlanBatch
+from ai.plans import Outcome, PlanBatch
 from ai.planners.base import TierPlans
 from scenarios.tactics.actions.base import Action, Refused, first_of
 from sim.engine.columns import Component, column, i16

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
 from ai.actions import Role
-from ai.encodings import NAMED
 from ai.errors import ParseError
-from ai.parse import parse_reply
-from ai.plan import PlanIntent
+from ai.llm.encodings import NAMED
+from ai.llm.parse import parse_reply
+from ai.plans import PlanIntent
 from ai.snapshot import SnapshotBatch, WorldSnapshot
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.testing.arenas import inputs, scenarios
