@@ -3,10 +3,11 @@
     AIError
     |- PlannerError        this tier failed; the orchestrator goes on with the next one
     |  |- ClientError      the transport or the server failed (`outcome` says how)
-    |  `- ParseError       a reply was read and is not a plan
-    `- ContractError       a plug-in or a caller broke the rules; never caught by the orchestrator
+    |  |- ParseError       a reply was read and is not a plan
+    |  `- FaultError       a function that a tier calls gave something that it may not
+    `- ContractError       a plug-in or a caller broke the rules
 
-A refused plan is data (`ai.plan.Refusal`), not an exception.
+A refused plan is data (`ai.plans.Refusal`), not an exception.
 """
 
 from __future__ import annotations
@@ -66,6 +67,12 @@ class ClientError(PlannerError):
 
 class ParseError(PlannerError):
     """A text is not a plan; the message says where and why."""
+
+
+class FaultError(PlannerError):
+    """A function of a domain gave something that it may not; the message names it."""
+
+    outcome = "fault"
 
 
 class ContractError(AIError):

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry
-from ai.errors import ClientError, ContractError, PlannerError
+from ai.errors import ClientError, ContractError, FaultError, PlannerError
 from ai.guard import NondeterminismError, foreign, is_ours, unwatched, watched
 from ai.legality import explained, refusals
 from ai.llm_types import LlmClient
@@ -290,6 +290,9 @@ class FallbackOrchestrator:
                 planned = watched(planned, f"tier {name!r}")
             answer = await planned
             _check_answer(answer, part, name)
+        except FaultError as error:
+            self._note_fault(attempt, part, planner, error)
+            return rows
         except PlannerError as error:
             attempt.outcome[:] = _failure(error, name)
             attempt.errors = dict.fromkeys(part.keys.tolist(), str(error))

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from ai.snapshot import SnapshotBatch
 
 from ai.clients import client_from_spec
 from ai.clients.resilience import ResilientClient
@@ -28,7 +29,6 @@ from ai.llm_types import LlmClient, LlmRequest, Message
 from ai.orchestrator import FallbackOrchestrator
 from ai.planners.base import OnPlan
 from ai.probe import probe
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 
 AGENTS = 100

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, dataclass_trans
 from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions.arguments import Argument, known, name, number, on, seconds, several, words
+from ai.observation.facts import completed
 
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
@@ -38,8 +39,7 @@ class Arguments(ModelMetaclass):
         if any(getattr(base, "is_verb", False) for base in bases):
             space["__annotations__"] = {"act": Literal[name], **space.get("__annotations__", {})}
             space["act"] = name
-        made: type = super().__new__(mcs, name, bases, space, **options)
-        return made
+        return completed(super().__new__(mcs, name, bases, space, **options))  # type: ignore[no-any-return] # a class
 
 
 class Record(BaseModel, metaclass=Arguments):

@@ -22,6 +22,7 @@ stored, worded and limited; a field with nothing on the right takes the defaults
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeAlias, dataclass_transform
@@ -116,6 +117,17 @@ def fact(
     )  # fmt: skip
 
 
+def completed(made: Any) -> Any:
+    """Return a model whose annotations name classes of the function in which it is defined, too.
+
+    Pydantic looks for these in the caller of its metaclass, which is ours; they are one frame further up.
+    """
+    if not made.__pydantic_complete__:
+        local = sys._getframe(2).f_locals  # noqa: SLF001 - as pydantic does
+        made.model_rebuild(raise_errors=False, _types_namespace=local)
+    return made
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(fact, Field))
 class Declared(ModelMetaclass):
     """Reads `fact(...)` off a class body: pydantic gets its own fields, and `__facts__` keeps what was said."""
@@ -126,7 +138,7 @@ class Declared(ModelMetaclass):
         for key, given in facts.items():
             text = given.meaning if isinstance(given.meaning, str) else ""
             space[key] = Field(given.default, ge=given.low, le=given.high, description=text or None)
-        made: Any = super().__new__(mcs, name, bases, space, **options)
+        made: Any = completed(super().__new__(mcs, name, bases, space, **options))
         made.__facts__ = {
             k: v for base in reversed(made.__mro__[1:]) for k, v in vars(base).get("__facts__", {}).items()
         }

@@ -29,6 +29,9 @@ def listed(layout: Layout, group: Group, n: int, flat: Flat, own: Mapping[str, A
     then has the agents' own cells.
     """
     rows, columns = np.asarray(flat.rows, np.intp), dict(flat.columns)
+    strange = rows[(rows < 0) | (rows >= n)]
+    if len(strange):
+        raise ContractError(f"{group.path}: an entry belongs to row {strange[0]} of {n} agents")
     if group.fact.nearest:
         assert group.place is not None
         assert group.key is not None
@@ -42,8 +45,6 @@ def listed(layout: Layout, group: Group, n: int, flat: Flat, own: Mapping[str, A
         order = np.argsort(rows, kind="stable")
     rows = rows[order]
     counts = np.bincount(rows, minlength=n)
-    if len(counts) > n:
-        raise ContractError(f"{group.path}: an entry belongs to row {len(counts) - 1} of {n} agents")
     place = np.arange(len(rows)) - (counts.cumsum() - counts)[rows]
     kept = place < group.limit
     width = min(int(counts.max(initial=0)), group.limit)

@@ -317,10 +317,14 @@ class _Reading:
             raise self.wrong(f"{part.field!r} has fields of its own; name one of them")
         return self.leaf_part(part, leaf, table_name)
 
-    def path(self, written: str) -> tuple[str, str]:
-        """Return the path of a field as it is written, and the name of a table's column that follows it."""
+    def path(self, written: str, *, own_first: bool = False) -> tuple[str, str]:
+        """Return the path of a field as it is written, and the name of a table's column that follows it.
+
+        Among the entries of a list a name is first looked for in the entry, or in the agent if `own_first`.
+        """
         layout = self.layout
-        for path in ([f"{self.group.path}.{written}"] if self.group is not None else []) + [written]:
+        paths = [written] if self.group is None else [f"{self.group.path}.{written}", written]
+        for path in reversed(paths) if own_first else paths:
             if path in layout.leaves or path in layout.groups:
                 return path, ""
             table, _, name = path.rpartition(".")
@@ -483,7 +487,7 @@ class _Reading:
 
     def compare_field(self, part: Part, compare: Callable[[Any, Any], Any], leaf: Leaf, table_name: str) -> Test:
         """Compare with another number or id."""
-        other_path, other_name = self.path(part.of or str(part.value))
+        other_path, other_name = self.path(part.of or str(part.value), own_first=True)
         other, percent = self.layout.leaves.get(other_path), part.percent
         if not isinstance(other, Number | Key) or isinstance(other, Key) != isinstance(leaf, Key):
             raise self.wrong(f"{leaf.path!r} cannot be compared with {other_path!r}")

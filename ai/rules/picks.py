@@ -4,7 +4,8 @@
     first                           the first entry
     fewest:berries, most:berries    the entry with the least or most of a number; of equals the first
     nearest people                  an entry of another list; an argument that is a cell must name one
-    nearest where trade == baker    among those entries for which a condition holds; fields without the list's name
+    nearest where trade == baker    among those entries for which a condition holds; fields without the list's name,
+                                    what they are compared with is the agent's: most:mood where mood > mood
     owner, self, debt_to            for a target: an entry that has an id, the agent itself, an id
     home, leader, pos               for a cell: a cell, or the cell of an entry
     places 'old mill'               for a cell: a named one of a shared tuple of values with a cell

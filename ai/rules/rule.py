@@ -29,7 +29,7 @@ from ai.actions.arguments import Kind, Pick
 from ai.actions.integers import NONE
 from ai.actions.registry import ToolRegistry, picks_in
 from ai.actions.spec import ArgSpec, ToolSpec
-from ai.errors import ContractError
+from ai.errors import ContractError, FaultError
 from ai.legality import extent
 from ai.observation import Array, Bools, Cell, Layout, Rows
 from ai.plans import PlanBatch
@@ -170,9 +170,10 @@ _PICKED: Final = (Kind.TARGET, Kind.CELL_X, Kind.CELL_Y)
 
 
 def _of_action(step: Action, registry: ToolRegistry, layout: Layout, facts: Facts, where: str) -> Fitting:
-    spec, picks = registry.spec(step.act), picks_in(step)
-    blank = {name: Cell(0, 0) if _is_cell(spec, name) else 0 for name in picks}
+    picks = picks_in(step)
     try:
+        spec = registry.spec(step.act)
+        blank = {name: Cell(0, 0) if _is_cell(spec, name) else 0 for name in picks}
         encoded = registry.encode(step.model_copy(update=blank))
     except ContractError as error:
         raise ContractError(f"{where}: {error}") from None
@@ -211,10 +212,14 @@ def _within(fitted: Fitted, arg: ArgSpec, values: Array, batch: Batch, rows: Row
 
 
 def _of_function(make: Drafting, registry: ToolRegistry, where: str) -> Fitting:
+    where = f"{where}: {getattr(make, '__module__', '')}.{getattr(make, '__qualname__', make)}"
+
     def made(batch: Batch, rows: Rows) -> list[Fitted] | None:
-        drafts = make(batch, rows)
+        drafts: object = make(batch, rows)
         found: list[Fitted] = []
-        for draft in [drafts] if isinstance(drafts, Draft) else drafts:
+        for draft in drafts if isinstance(drafts, list | tuple) else [drafts]:
+            if not isinstance(draft, Draft):
+                raise FaultError(f"{where}: it returned {type(draft).__name__}; return a Draft or several")
             if draft.verb not in registry:
                 return None
             found.append(_drafted(draft, registry, batch, rows, where))
@@ -237,12 +242,16 @@ def _drafted(draft: Draft, registry: ToolRegistry, batch: Batch, rows: Rows, whe
     missing = [a.name for a in spec.args if a.required and a.name not in draft.args and draft.like is None]
     if strange or missing:
         problem = f"has no argument {strange[0]!r}" if strange else f"needs the argument {missing[0]!r}"
-        raise ContractError(f"{where}: {spec.name} {problem}; it takes {', '.join(names) or 'none'}")
+        raise FaultError(f"{where}: {spec.name} {problem}; it takes {', '.join(names) or 'none'}")
     fitted = Fitted(code, args, draft.possible, payload)
     for name, value in draft.args.items():
         place = names[name]
         fitted.args[place] = value
         if isinstance(value, np.ndarray):
+            if value.shape != rows.shape:
+                raise FaultError(
+                    f"{where}: {name} has the shape {value.shape}; give one number for each of {len(rows)} agents"
+                )
             _within(fitted, spec.args[place], value, batch, rows)
         elif not spec.args[place].low <= value <= spec.args[place].high:
             fitted.only(np.zeros(len(rows), np.bool_))
@@ -338,7 +347,7 @@ def write(
     everyone = possible is None or np.count_nonzero(possible) == len(rows)
     chosen = rows if everyone else rows[possible]
     if not len(fitted) or len(fitted) > len(plans.kind):
-        raise ContractError(f"a rule leads to {len(fitted)} steps; 1 to {len(plans.kind)} fit")
+        raise FaultError(f"a rule leads to {len(fitted)} steps; 1 to {len(plans.kind)} fit")
     plans.length[chosen] = len(fitted)
     for position, step in enumerate(fitted):
         plans.kind[position][chosen] = step.code

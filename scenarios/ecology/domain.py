@@ -14,7 +14,7 @@ from pydantic import Field
 
 from sim import Component, Domain, Grid, Resource, Run, Settings, System, World, column, i16, i32, purpose
 
-MOVE, BREED, PLACE, ENERGY, GROWN = map(purpose, ("move", "breed", "place", "energy", "grown"))
+TURN, MOVE, BREED, PLACE, ENERGY, GROWN = map(purpose, ("turn", "move", "breed", "place", "energy", "grown"))
 UNIT = 1000
 """Steps of energy in one unit: a birth halves it, so it is kept in thousandths."""
 
@@ -69,17 +69,14 @@ class Graze(System):
     writes: ClassVar = (Animal, Grass, Sheep)
 
     def process(self, world: World, run: Run) -> None:
-        """Let no sheep step onto a cell with a wolf."""
-        animal, left, grid, sheep = world[Animal], world[Grass].left, run.space, world.rows(Sheep)
-        safe = np.ones(grid.size, np.bool_)
+        """Keep sheep off the cells of wolves."""
+        animal, left, settings, sheep = world[Animal], world[Grass].left, run.settings, world.rows(Sheep)
+        safe = np.ones(run.space.size, np.bool_)
         safe[animal.cell[world.rows(Wolf)]] = False
-        words = world.draws(sheep, MOVE)[:, 0]
-        cell = grid.step(animal.cell[sheep], words, score=left == 0, allowed=safe, moore=False)
-        animal.cell[sheep] = cell
-        grown = (left[cell] == 0).nonzero()[0]
-        ate = grown[world.claim(cell[grown], sheep[grown], grid.size)]
-        left[cell[ate]] = run.settings.regrow
-        live(world, sheep, sheep[ate], run.settings.sheep_gain, run.settings.sheep_breed, Sheep)
+        fed, _ = forage(world, run.space, sheep, food=left == 0, allowed=safe)
+        # Eaten grass starts to grow in the next tick, as `Grow` still follows in this one.
+        left[animal.cell[fed]] = settings.regrow + 1
+        live(world, sheep, fed, settings.sheep_gain, settings.sheep_breed, Sheep)
 
 
 class Hunt(System):
@@ -92,15 +89,12 @@ class Hunt(System):
     writes: ClassVar = (Animal, Sheep, Wolf)
 
     def process(self, world: World, run: Run) -> None:
-        """Pair the wolves of each cell with its sheep, lowest keys first."""
-        animal, grid, wolves, sheep = world[Animal], run.space, world.rows(Wolf), world.rows(Sheep)
-        flock = grid.index(animal.cell[sheep], rows=sheep)
-        words = world.draws(wolves, MOVE)[:, 0]
-        animal.cell[wolves] = grid.step(animal.cell[wolves], words, score=flock.count > 0, moore=False)
-        pack = grid.index(animal.cell[wolves], rows=wolves)
-        prey = flock.nth(pack.places, pack.rank)
-        world.kill(prey[prey >= 0])
-        live(world, wolves, wolves[prey >= 0], run.settings.wolf_gain, run.settings.wolf_breed, Wolf)
+        """Eat the sheep of a cell from the lowest key on."""
+        settings, wolves, sheep = run.settings, world.rows(Wolf), world.rows(Sheep)
+        flock = run.space.index(world[Animal].cell[sheep], rows=sheep)
+        fed, place = forage(world, run.space, wolves, food=flock.count)
+        world.kill(flock.nth(world[Animal].cell[fed], place))
+        live(world, wolves, fed, settings.wolf_gain, settings.wolf_breed, Wolf)
 
 
 class Grow(System):
@@ -112,6 +106,38 @@ class Grow(System):
     def process(self, world: World, run: Run) -> None:
         """Count down to 0."""
         world[Grass].left[world[Grass].left > 0] -= 1
+
+
+def forage(world: World, grid: Grid, rows: Any, *, food: Any, allowed: Any = None) -> tuple[Any, Any]:
+    """Move animals to food beside them; those that find it eaten by others look again.
+
+    Args:
+        world: the world; `Animal.cell` is written.
+        grid: the pasture.
+        rows: the animals.
+        food: pieces on each cell, `[cells]`.
+        allowed: cells that may be entered; by default all.
+
+    Returns:
+        The rows that eat, and which piece of its cell each eats, counted from 0.
+    """
+    cells, food, eaten = world[Animal].cell, food.astype(np.int64), np.zeros(grid.size, np.int64)
+    fed, pieces = [rows[:0]], [rows[:0]]
+    # In each round all choose by the food that is left; where several choose the last piece, a random order decides.
+    waiting, turn = world.order(rows, TURN), 0
+    while len(waiting):
+        remains = food > eaten
+        words = world.draws(waiting, MOVE, turn)[:, 0]
+        cell = grid.step(cells[waiting], words, score=remains, allowed=allowed, moore=False)
+        piece = eaten[cell] + grid.index(cell).rank
+        eats = piece < food[cell]
+        settled = eats | ~remains[cell]
+        cells[waiting[settled]] = cell[settled]
+        fed.append(waiting[eats])
+        pieces.append(piece[eats])
+        eaten += np.bincount(cell[eats], minlength=grid.size)
+        waiting, turn = waiting[~settled], turn + 1
+    return np.concatenate(fed), np.concatenate(pieces)
 
 
 def live(world: World, rows: Any, fed: Any, gain: int, breed: int, kind: type[Component]) -> None:

@@ -13,7 +13,8 @@ from pydantic import Field
 
 from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
 
-INFECT, CHECK, RECOVER, RESIST, FIRST, LINK = map(purpose, ("infect", "check", "recover", "resist", "first", "link"))
+TURN, INFECT, CHECK, RECOVER = map(purpose, ("turn", "infect", "check", "recover"))
+RESIST, FIRST, LINK = map(purpose, ("resist", "first", "link"))
 
 
 class State(IntEnum):
@@ -49,19 +50,27 @@ class Spread(System):
     writes: ClassVar = (Person,)
 
     def process(self, world: World, run: Run) -> None:
-        """Judge all by the state before; who is infected now is checked in the next tick."""
+        """Give everybody a random turn; who is infected before that turn also acts in this tick."""
         state, network, settings = world[Person].state, run.space, run.settings
-        ill = state == State.INFECTED
-        risk = network.count(ill)
-        exposed = ((state == State.SUSCEPTIBLE) & (risk > 0)).nonzero()[0]
-        # One draw stands for all infected neighbours: the chance that at least one of them infects.
-        miss = 1000 - settings.spread
-        spared = np.array([miss**k * 2**32 // 1000**k for k in range(int(risk.max(initial=0)) + 1)])
-        caught = world.draws(exposed, INFECT)[:, 0] >= spared[risk[exposed]]
-        sick = ill.nonzero()[0]
-        well = sick[world.chance(sick, CHECK, settings.check) & world.chance(sick, RECOVER, settings.recover)]
+        turn = world.draws(slice(None), TURN)[:, 0].astype(np.int64)
+        acting = state == State.INFECTED
+        caught = np.full(world.n, -1)  # the last turn in which a neighbour passed the virus on to each person
+        wave = acting.nonzero()[0]
+        while len(wave):
+            which, neighbour = network.neighbours(wave)
+            source = wave[which]
+            passed = world.chance_at(source * world.n + neighbour, INFECT, settings.spread)
+            source, neighbour = source[passed], neighbour[passed]
+            np.maximum.at(caught, neighbour, turn[source])
+            ready = (state[neighbour] == State.SUSCEPTIBLE) & ~acting[neighbour] & (turn[source] < turn[neighbour])
+            wave = np.unique(neighbour[ready])
+            acting[wave] = True
+        state[acting] = State.INFECTED
+        ill = acting.nonzero()[0]
+        well = ill[world.chance(ill, CHECK, settings.check) & world.chance(ill, RECOVER, settings.recover)]
         state[well] = np.where(world.chance(well, RESIST, settings.resist), State.RESISTANT, State.SUSCEPTIBLE)
-        state[exposed[caught]] = State.INFECTED
+        # A turn ends with the check; what is caught after it waits for the next tick.
+        state[(state == State.SUSCEPTIBLE) & (caught > np.where(acting, turn, -1))] = State.INFECTED
 
 
 def share(state: State) -> Any:

@@ -1,6 +1,6 @@
 """Segregation, after T. C. Schelling, "Dynamic models of segregation", 1971.
 
-All unhappy people look for a free cell at once; where several want the same one, the lowest key gets it.
+In each tick the unhappy move, one after the other in a random order, and then everybody judges the new place.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from sim import Component, Domain, Grid, Run, Settings, System, World, i8, i32, purpose
 
-MOVE, GROUP, PLACE = map(purpose, ("move", "group", "place"))
+TURN, MOVE, GROUP, PLACE = map(purpose, ("turn", "move", "group", "place"))
 
 
 class Person(Component):
@@ -45,18 +45,29 @@ class Move(System):
     writes: ClassVar = (Person,)
 
     def process(self, world: World, run: Run) -> None:
-        """Judge all by the town before."""
-        person, grid = world[Person], run.space
-        here = np.zeros((2, grid.size), np.int8)
-        here[person.group, person.cell] = 1
-        around = np.stack([grid.sum_around(each)[person.cell] for each in here])
-        like = around[person.group, np.arange(world.n)]
-        person.happy[:] = like * 1000 >= run.settings.wanted * around.sum(0)
-        unhappy, free = (person.happy == 0).nonzero()[0], (here.sum(0) == 0).nonzero()[0]
+        """Move the unhappy one after the other, in random order, then judge everybody's new place."""
+        person, town = world[Person], run.space
+        vacant = np.ones(town.size, np.bool_)
+        vacant[person.cell] = False
+        free = vacant.nonzero()[0]
+        movers = world.order(person.happy == 0, TURN)
         if len(free):
-            wish = free[world.below(unhappy, MOVE, len(free))]
-            won = world.claim(wish, unhappy, grid.size)
-            person.cell[unhappy[won]] = wish[won]
+            # Each mover draws a vacancy. Its old cell takes the place of the new one, for the next who draws the same.
+            vacancy = world.below(movers, MOVE, len(free))
+            queue = vacancy.argsort(kind="stable")
+            vacancy, movers = vacancy[queue], movers[queue]
+            first = np.diff(vacancy, prepend=-1) > 0
+            person.cell[movers] = np.where(first, free[vacancy], np.roll(person.cell[movers], 1))
+        judge(person, town, run.settings.wanted)
+
+
+def judge(person: Person, town: Grid, wanted: int) -> None:
+    """Tell who is happy: those who have enough neighbours like themselves, so nobody who lives alone."""
+    here = np.zeros((2, town.size), np.int8)
+    here[person.group, person.cell] = 1
+    around = np.stack([town.sum_around(each)[person.cell] for each in here])
+    like = np.where(person.group, around[1], around[0])
+    person.happy[:] = like * 1000 >= wanted * np.maximum(around.sum(0), 1)
 
 
 class Segregation(Domain):
@@ -67,8 +78,8 @@ class Segregation(Domain):
     metrics: ClassVar = {"happy": lambda world: int(world[Person].happy.sum())}
 
     def spaces(self, run: Run) -> dict[str, Any]:
-        """Return the town, which has no edge."""
-        return {"town": Grid(self.settings.width, self.settings.height, torus=True, many=False)}
+        """Return the town."""
+        return {"town": Grid(self.settings.width, self.settings.height, many=False)}
 
     def setup(self, world: World, run: Run) -> None:
         """Settle people on random cells."""
@@ -77,6 +88,7 @@ class Segregation(Domain):
         everyone = np.arange(world.n)
         world[Person].cell[:] = world.order_at(np.arange(run.space.size), PLACE)[: world.n]
         world[Person].group[:] = world.chance(everyone, GROUP, self.settings.minority)
+        judge(world[Person], run.space, self.settings.wanted)
 
     def outcome(self, world: World) -> str | None:
         """End when everybody is happy."""

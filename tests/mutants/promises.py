@@ -23,8 +23,6 @@ from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.plans import Outcome, PlanBatch
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
