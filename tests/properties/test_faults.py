@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,6 @@ from ai.llm_types import SILENCE_MIN_S, LlmChunk, LlmRequest, reading
 from ai.orchestrator import FallbackOrchestrator
 from ai.planners.heuristic import Heuristic
 from ai.plans import FallbackResult, Outcome, PlanBatch
-from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from ai.testing import MockBatchLlm
 from scenarios.tactics.testing.planning import batches
 from sim.replay import read, rerecord, verify
