@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

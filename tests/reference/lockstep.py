@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from ai.snapshot import SnapshotBatch
 
 from ai.actions import EncodedStep, ToolRegistry
 from ai.plans import BatchPlans, PlanBatch
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import AGENT
 from scenarios.tactics.grid import MARGIN
