@@ -181,7 +181,7 @@ def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
     """One call serves both: each team's agents get their plans from its own list, with its own rules."""
     data = flattened(load(duel))
     data["teams"][0]["tiers"] = ["goap", "emergency"]
-    data["teams"][1]["rules"] = [{"when": "always", "then": "Block"}]
+    data["teams"][1]["rules"] = [{"when": "always", "then": {"act": "Block"}}]
     scenario = flat(data)
     groups = scenario.domain.group_names
     tried = ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
