@@ -6,6 +6,7 @@ import random
 from typing import Any
 
 import numpy as np
+from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
 from ai.observation import ObservationBatch
