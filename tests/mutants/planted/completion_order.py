@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 import numpy as np
-from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
 from ai.llm.parse import parse_plan

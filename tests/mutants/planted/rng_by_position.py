@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
 from ai.observation import ObservationBatch

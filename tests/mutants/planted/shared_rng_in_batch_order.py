@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 import numpy as np
-from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
 from ai.observation import ObservationBatch
