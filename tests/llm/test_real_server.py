@@ -10,8 +10,10 @@ import pytest
 from ai.clients.llama_server import LlamaServerClient
 from ai.orchestrator import FallbackOrchestrator
 from ai.probe import probe
-from ai.testing import check_client, sample_snapshots
+from ai.samples import sample_observations
+from ai.testing import check_client
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
 
 MODEL = os.environ.get("TICKWEAVE_TEST_MODEL", "")
 pytestmark = [
@@ -45,7 +47,8 @@ def test_a_real_model_plans_for_every_agent(client: LlamaServerClient) -> None:
 
     async def run() -> dict[str, str]:
         orchestrator = FallbackOrchestrator()
-        results = await orchestrator.plan_batch_with_fallback(client, sample_snapshots()[:4], default_registry())
+        who = sample_observations(WorldSnapshot)[:4]
+        results = await orchestrator.plan_batch_with_fallback(client, who, default_registry())
         await client.aclose()
         return {str(agent): result.tier for agent, result in results.items()}
 
