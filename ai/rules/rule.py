@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from ai.actions.action import STEPS_MAX, Action
 from ai.actions.arguments import Kind, Pick
@@ -68,8 +68,20 @@ def _several(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_several), Field(max_length=CONDITIONS_MAX)]
-Steps = Annotated[tuple[Any, ...], BeforeValidator(_several), Field(min_length=1, max_length=STEPS_MAX)]
+Wanted = Annotated[
+    tuple[str, ...],
+    Field(min_length=1, max_length=CONDITIONS_MAX),
+    BeforeValidator(
+        _several, json_schema_input_type=str | Annotated[list[str], Field(min_length=1, max_length=CONDITIONS_MAX)]
+    ),
+]
+Unwanted = Annotated[
+    tuple[str, ...],
+    Field(max_length=CONDITIONS_MAX),
+    BeforeValidator(_several, json_schema_input_type=str | Annotated[list[str], Field(max_length=CONDITIONS_MAX)]),
+]
+_STEP: Final = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["act"]}]}
+_LISTED: Final = {"type": "array", "items": _STEP, "minItems": 1, "maxItems": STEPS_MAX}
 
 
 class Rule(BaseModel):
@@ -77,9 +89,14 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    when: Annotated[Texts, Field(min_length=1)]
-    then: Steps
-    unless: Texts = ()
+    when: Wanted = Field(description="Conditions that must all hold.")
+    then: Annotated[
+        tuple[Any, ...],
+        Field(min_length=1, max_length=STEPS_MAX),
+        BeforeValidator(_several),
+        WithJsonSchema({"anyOf": [*_STEP["anyOf"], _LISTED]}),
+    ] = Field(description="Steps to take in turn: tables with a verb under `act`, or names of moves.")
+    unless: Unwanted = Field((), description="Conditions of which none may hold.")
 
     def __init__(
         self, when: str | Sequence[str], then: Step | Sequence[Step], unless: str | Sequence[str] = ()

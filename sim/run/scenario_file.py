@@ -23,10 +23,12 @@ from typing import Annotated, Any, Final
 from pydantic import Field, JsonValue, ValidationError
 from pydantic_core import PydanticCustomError
 
+from ai.actions import ToolRegistry
 from ai.entries import installed
+from ai.errors import ContractError
 from ai.planners.playbook import Playbook
 from ai.planners.scripted import Script
-from ai.rules import Rule, Rules
+from ai.rules import Bound, Rule, Rules
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
@@ -109,6 +111,30 @@ class Scenario:
             self.domain.check(self)
         except PydanticCustomError as error:
             raise ScenarioError(one_line(f"{source}: {told(error)}")) from None
+        if not self.plugins:
+            # Those with plug-ins, which bring verbs of their own, are checked when a run has loaded them.
+            self.check_rules(self.domain.registry(), source)
+
+    def check_rules(self, registry: ToolRegistry | None, source: str | None = None) -> None:
+        """Check that rules name fields, verbs, arguments and moves that there are.
+
+        Raises:
+            ScenarioError: one does not; the sentence names its key.
+        """
+        observation = self.domain.observation
+        if observation is None or registry is None:
+            return
+        playbook = self.playbook()
+        own = "rules" if self.head.rules is not None else f"domain {self.domain.name!r}: rules"
+        every = {own: playbook.rules}
+        every |= {f"planning.groups.{name}.rules": rules for name, rules in playbook.group_rules.items()}
+        for key, rules in every.items():
+            for place, rule in enumerate(rules):
+                try:
+                    Bound((rule,), registry, observation.layout, playbook.facts, playbook.moves)
+                except ContractError as error:
+                    where = f"{source or self.name}: {key}[{place}]"
+                    raise ScenarioError(one_line(f"{where}: {str(error).removeprefix('rule 1: ')}")) from None
 
     def _timed(self, place: int, data: object, source: str) -> TimedInput:
         try:

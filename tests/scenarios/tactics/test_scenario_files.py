@@ -237,14 +237,26 @@ BROKEN = [
     _changed(
         "an unknown rule",
         "[settings.map]",
-        '[[heuristics.rules]]\nwhen = { kind = "always" }\nthen = { kind = "sing" }\n[settings.map]',
-        "heuristics.rules[0].then[0]: ",
+        '[[rules]]\nwhen = "always"\nthen = { act = "Sing" }\n[settings.map]',
+        "rules[0]: there is no action 'Sing'",
     ),
     _changed(
         "a rule out of range",
         "[settings.map]",
-        '[[heuristics.rules]]\nwhen = { kind = "low_morale", below = 101 }\nthen = { kind = "scan" }\n[settings.map]',
-        "heuristics.rules[0].when[0].below: should be less than or equal to 100, not 101",
+        '[[rules]]\nwhen = "always"\nthen = { act = "Scan", radius = 101 }\n[settings.map]',
+        "rules[0]: Scan.radius: must be from 1 to 64",
+    ),
+    _changed(
+        "a condition that nobody can read",
+        "[settings.map]",
+        '[[rules]]\nwhen = ["always", "me.morale <"]\nthen = { act = "Scan", radius = 10 }\n[settings.map]',
+        "rules[0].when: condition 'me.morale <': '<' is followed by a number, a name, a field or a share",
+    ),
+    _changed(
+        "a condition about nothing",
+        "[settings.map]",
+        '[[rules]]\nwhen = "me.moral < 30"\nthen = { act = "Scan", radius = 10 }\n[settings.map]',
+        "rules[0]: condition 'me.moral < 30': WorldSnapshot declares no 'me.moral'; did you mean 'me.morale'?",
     ),
     _added("not a number", "seed = nan\n", "holds a value that no key takes"),
     _added("an endless value", "ticks = inf\n", "holds a value that no key takes"),
@@ -286,9 +298,9 @@ BROKEN = [
     _changed(
         "a rule of a group out of range",
         "[settings.map]",
-        "[[planning.groups.a.heuristics.rules]]\n"
-        'when = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
-        "planning.groups.a.heuristics.rules[0].when[0].place: no place 'dor'; did you mean 'door'?",
+        "[[planning.groups.a.rules]]\n"
+        'when = "pois \'dor\' within 5"\nthen = { act = "Scan", radius = 10 }\n[settings.map]',
+        "planning.groups.a.rules[0].when: no place 'dor'; did you mean 'door'?",
     ),
     _changed("a domain there is not", '"tactics"', '"tactcs"', "domain: no domain 'tactcs' is installed; did you mean"),
     _changed("a domain elsewhere", '"tactics"', '"../tactics.py"', "domain: should match pattern"),
@@ -341,7 +353,7 @@ BROKEN = [
         "a role there is not",
         "[settings.archetypes.rifle]",
         '[settings.archetypes.rifle]\nrole = "wizard"',
-        "no role 'wizard'",
+        "role: should be 'exploration', 'stealth', 'support' or 'tactical', not 'wizard'",
     ),
     _changed(
         "too much health",
@@ -395,18 +407,16 @@ BROKEN = [
         "settings.map.rows[0]: is 5000 cells wide; a row has",
     ),
     _changed(
-        "an order for a cell of nobody",
+        "a step to a cell of nobody",
         "[settings.map]",
-        '[[heuristics.rules]]\nwhen = { kind = "always" }\n'
-        'then = { kind = "do", verb = "MoveTo", at = "enemy" }\n[settings.map]',
-        "at = 'enemy' needs 'enemy', which says",
+        '[[rules]]\nwhen = "always"\nthen = { act = "MoveTo", x = "nearest", y = "nearest" }\n[settings.map]',
+        "rules[0]: MoveTo.x: 'nearest': a cell needs the list it is taken from, as in 'nearest people'",
     ),
     _changed(
         "a rule of nowhere",
         "[settings.map]",
-        "[[heuristics.rules]]\n"
-        'when = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
-        "heuristics.rules[0].when[0].place: no place 'dor'; did you mean 'door'?",
+        '[[rules]]\nwhen = "pois \'dor\' within 5"\nthen = { act = "Scan", radius = 10 }\n[settings.map]',
+        "rules[0].when: no place 'dor'; did you mean 'door'?",
     ),
     _changed(
         "a director's work without one",
