@@ -28,7 +28,7 @@ from pydantic import (
 from ai.actions import KEY_MAX
 from ai.errors import ParseError
 from sim.errors import ScenarioError, WorldError
-from sim.messages import one_line, sentence, suggestion
+from sim.messages import one_line, sentence, shown, suggestion
 from sim.run import plan_columns
 
 if TYPE_CHECKING:
@@ -217,7 +217,8 @@ class InputSet:
             raise ScenarioError("should be a table with 'tick' and 'input'")
         for name in sorted(map(str, data)):
             if name not in ("tick", "input"):
-                raise ScenarioError(f"{name}: is no known key; {suggestion(name, ['input', 'tick'], 'known keys')}")
+                hint = suggestion(name, ["input", "tick"], "known keys")
+                raise ScenarioError(f"{shown(name)}: is no known key; {hint}")
         tick = data.get("tick")
         if isinstance(tick, bool) or not isinstance(tick, int) or not 0 <= tick < 2**63:
             reason = "is missing; add it" if tick is None else f"should be a whole number from 0, not {tick!r}"

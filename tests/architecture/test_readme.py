@@ -52,10 +52,12 @@ def run_command(line: str, folder: Path) -> None:
     """Run one command line as a reader would; a trailing `# exit N` says how it ends."""
     expected = re.search(r"#\s*exit (\d+)\s*$", line)
     words = shlex.split(line, comments=True)[1:]
+    # A reader has trusted no folder yet.
+    environment = {name: value for name, value in os.environ.items() if name != "TICKWEAVE_TRUST"}
     done = subprocess.run(
         [sys.executable, "-m", "sim", *words],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder / "config")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

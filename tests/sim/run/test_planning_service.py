@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator
 
 import numpy as np
+from ai.snapshot import SnapshotBatch
 
 from ai.errors import ClientError
 from ai.llm_types import LlmChunk, LlmRequest
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.scenario_file import load

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ai.snapshot import SnapshotBatch
+
 from scenarios.tactics.components import Health
 from scenarios.tactics.domain import Tactics
 from scenarios.tactics.inputs import Order, Remove, SetCells, Spawn
