@@ -140,12 +140,12 @@ def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
     """One call serves both: each team's agents get their plans from its own list, with its own rules."""
     data = flattened(load(duel))
     data["teams"][0]["tiers"] = ["goap", "emergency"]
-    data["teams"][1]["heuristics"] = {"rules": [{"when": {"kind": "always"}, "then": {"kind": "block"}}]}
+    data["teams"][1]["rules"] = [{"when": "always", "then": {"act": "Block"}}]
     scenario = flat(data)
     groups = scenario.domain.group_names
     tried = ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
     assert tier_order(scenario.planning, groups) == tried
-    assert groups_of_tiers(scenario.planning, groups)["goap"] == frozenset({0})
+    assert groups_of_tiers(scenario.planning, groups)["goap"] == frozenset({"red"})
     tiers: dict[int, set[str]] = {0: set(), 1: set()}
     with Simulation(scenario) as simulation:
         for report in simulation.reports(6):

@@ -9,12 +9,13 @@ import numpy as np
 
 from ai.errors import ClientError
 from ai.llm_types import LlmChunk, LlmRequest
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.scenario_file import load
 
-BATCH = SnapshotBatch(keys=np.arange(6, dtype=np.int64))
+BATCH = ObservationBatch(WorldSnapshot, np.arange(6, dtype=np.int64), {})
 
 
 class Silent:
