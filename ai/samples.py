@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Final, get_origin, get_type_hints
 
 from pydantic import BaseModel, ValidationError
 
+from ai.actions.registry import reason_of
+from ai.errors import ContractError
 from ai.observation import (
     REQUIRED,
     Cell,
@@ -39,14 +42,20 @@ def sample_observations(
     Args:
         of: the declaration.
         tables: the names of each table; a table that is not given has the names `one` and `two`.
+
+    Raises:
+        ContractError: the declaration has rules of its own that no sample meets.
     """
     found: list[tuple[int, Observation]] = []
+    problem = ""
     for number in range(SAMPLES):
         values = {one.name: _value(one, number + place, tables or {}) for place, one in enumerate(of.layout.fields)}
         try:
             found.append((2 + 7 * number, of(**values)))
-        except ValidationError:
-            continue  # the declaration has a rule of its own that these values do not meet
+        except ValidationError as error:
+            problem = reason_of(error)  # the declaration has a rule of its own that these values do not meet
+    if not found:
+        raise ContractError(f"no sample of {of.__name__} can be made ({problem}); give a batch of your own")
     return found
 
 
@@ -109,14 +118,16 @@ def _of_group(group: Group, number: int, tables: Mapping[str, Sequence[str]]) ->
 
 
 def shared_sample(leaf: Shared) -> Any:
-    """Return a value that many agents may share: the default, or one made of small numbers."""
-    if leaf.fact.default is not REQUIRED:
-        return leaf.fact.default
-    return _model(leaf.kind)
+    """Return a value that many agents may share: its default, or one made of small numbers."""
+    default = leaf.fact.default
+    return _made(leaf.kind) if default is REQUIRED or default is None else default
 
 
-def _model(kind: Any) -> Any:
+def _made(kind: Any) -> Any:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        given = {name: _model(info.annotation) for name, info in kind.model_fields.items() if info.is_required()}
-        return kind(**given)
-    return {int: 32, float: 32.0, str: "somewhere", bool: False}.get(kind, ())
+        return kind(**{name: _made(info.annotation) for name, info in kind.model_fields.items() if info.is_required()})
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints, needed = get_type_hints(kind), (one for one in fields(kind) if one.init)
+        bare = (one.name for one in needed if one.default is MISSING and one.default_factory is MISSING)
+        return kind(**{name: _made(hints[name]) for name in bare})
+    return {int: 32, float: 32.0, str: "somewhere", bool: False}.get(kind, () if get_origin(kind) is tuple else None)

@@ -121,9 +121,8 @@ def test_client_cpu_an_agent_over_http(benchmark, options: tuple[str, ...], on_p
 
     All that this process computes from the start of a batch to its end counts, in the kernel too; the server is another
     process. What happens once in a run does not count: imports, starting the loop, the probe. Paced is 20 ms a token;
-    heard is the same with a listener, for whom replies are looked at while they come; with all tokens at once nothing
-    waits, and what is less is the price of waking up. Beside it the time of an empty loop, which says how busy the
-    machine was.
+    heard is the same with a listener; with all tokens at once nothing waits, which shows the price of waking up. Beside
+    it the time of an empty loop, which says how busy the machine was.
     """
     spent: list[float] = []
     first: list[float] = []

@@ -1,7 +1,7 @@
 """What the fake server answers: a legal plan for every slot that was asked, cut into tokens.
 
 Under a schema the reply is a drawn instance of it, so that only legal verbs and known targets come out; under a grammar
-it is a drawn sentence of it; without either each slot gets a drawn one of the plans in the prompt's own example.
+it is a drawn sentence of it; without either each slot gets one of the plans in the prompt's own example.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def answer(question: Question, *, seed: int, plan_tokens: int) -> list[str]:
     if question.schema is not None:
         value = instance(question.schema, draws)
     else:
-        examples = _examples(question)
-        value = {slot: examples[draws.below(len(examples))] for slot in slots if examples}
-        if all(isinstance(plan, str) for plan in value.values()):
+        examples = _examples(question) or [{"steps": []}]
+        value = {slot: examples[draws.below(len(examples))] for slot in slots}
+        if value and isinstance(examples[0], str):
             return _cut("".join(f"{slot}: {plan}\n" for slot, plan in value.items()), plan_tokens * max(len(slots), 1))
     if not isinstance(value, dict) or not value:
         return _cut(_minified(value), plan_tokens)

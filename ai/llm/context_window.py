@@ -75,7 +75,7 @@ def calls(request: PromptRequest, context: int) -> list[PromptRequest]:
     n = len(request.keys)
     if n > 1:
         return [call for half in (slice(0, n // 2), slice(n // 2, n)) for call in calls(request.take(half), context)]
-    smaller = with_fewer_verbs(request)
+    smaller = [one for one in with_fewer_verbs(request) if one.offers.each[0]]
     return [next((one for one in smaller if fits(one, context)), smaller[-1] if smaller else request)]
 
 

@@ -50,7 +50,7 @@ COUNT_MAX: Final = 10**9
 TIME_MAX_MS: Final = 1e8
 """Longest time that is believed, milliseconds: about a day."""
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger("tickweave.ai.llm")
 
 
 class CallEnd(NamedTuple):
@@ -245,23 +245,37 @@ class BatchInferenceExecutor:
             self.sizes.learn(slots=endpoint.slots, context=endpoint.context)
             self._gate.resize(self.sizes.m)
         whole = PromptRequest(request.batch, request.registry, request.encoding, request.detail, request.reasons)
+        able = np.array([bool(own) for own in whole.offers.each], np.bool_)
+        if not able.all():
+            # A schema or grammar without any verb would spoil the call for the others.
+            shards = [_failed(whole.take(np.flatnonzero(~able)), "none of the verbs offered is possible for it")]
+            return shards + (self._cut_to_fit(whole.take(np.flatnonzero(able)), request.tier) if able.any() else [])
+        return self._cut_to_fit(whole, request.tier)
+
+    def _cut_to_fit(self, whole: PromptRequest, tier: str) -> list[_Shard]:
+        """Cut a batch into calls that fit; one for an agent whose prompt does not fit has failed already."""
         context = self.sizes.context
-        parts = self._cut(whole, request.tier, None)
-        if context is not None and not all(fits(part, context) for part in parts):
-            parts = [call for part in self._cut(whole, request.tier, context) for call in calls(part, context)]
-        return [_shard(part, context) for part in parts]
+        parts = self._cut(whole, tier, None)
+        if context is None or all(fits(part, context) for part in parts):
+            return [_shard(part) for part in parts]
+        parts = [call for part in self._cut(whole, tier, context) for call in calls(part, context)]
+        reason = f"its prompt does not fit into the {context:,} tokens of a call"
+        return [_shard(part) if fits(part, context) else _failed(part, reason) for part in parts]
 
     def _cut(self, whole: PromptRequest, tier: str, context: int | None) -> list[PromptRequest]:
         """Cut a batch into calls that have about as many agents as there is room for in the context, None for any."""
         return [whole.take(rows) for rows in self.sizes.cut(tier, whole.batch, max_agents(whole, context))]
 
 
-def _shard(asked: PromptRequest, context: int | None) -> _Shard:
-    """Return a call; one for an agent whose prompt does not fit has failed already."""
+def _shard(asked: PromptRequest) -> _Shard:
     slots = slots_of(asked.keys)
-    shard = _Shard(asked, slots, asked.encoding.scanner(slots))
-    if context is not None and len(asked.keys) == 1 and not fits(asked, context):
-        shard.failure = Outcome.REFUSED, f"its prompt does not fit into the {context:,} tokens of a call"
+    return _Shard(asked, slots, asked.encoding.scanner(slots))
+
+
+def _failed(asked: PromptRequest, reason: str) -> _Shard:
+    """Return a call that is never made."""
+    shard = _shard(asked)
+    shard.failure = Outcome.REFUSED, reason
     return shard
 
 
@@ -336,7 +350,7 @@ class _Run:
                 try:
                     self.on_plan(slot.agent, steps)
                 except Exception:
-                    log.warning("the listener %r raised; the run goes on", self.on_plan, exc_info=True)
+                    logger.warning("the listener %r raised; the run goes on", self.on_plan, exc_info=True)
 
     def finish(self, shard: _Shard) -> None:
         """Say why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
@@ -362,7 +376,7 @@ class _Run:
         try:
             self.on_call(CallEnd(_record(self.request, shard), tuple(shard.plans), shard.first_s, total_s))
         except Exception:
-            log.warning("the listener %r raised; the run goes on", self.on_call, exc_info=True)
+            logger.warning("the listener %r raised; the run goes on", self.on_call, exc_info=True)
 
 
 async def _read(run: _Run, shard: _Shard) -> None:
@@ -389,7 +403,7 @@ async def _read(run: _Run, shard: _Shard) -> None:
         except Exception as error:
             said = f"the client {getattr(run.client, 'label', run.client)!s} raised {type(error).__name__}: {error}"
             shard.failure = Outcome.TRANSPORT, said[:ERROR_CHARS_MAX]
-            log.warning("%s", said[:ERROR_CHARS_MAX], exc_info=True)
+            logger.warning("%s", said[:ERROR_CHARS_MAX], exc_info=True)
         shard.ended = run.clock()
     if not shard.stopped:
         run.finish(shard)
@@ -420,12 +434,11 @@ def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:
     """Put the shards together by agent, in key order."""
     request = run.request
     response = BatchResponse({}, np.zeros(len(request.batch), np.int8), {}, {}, [], LlmUsage(), run.first_plan_s)
-    row = 0
+    rows = {key: row for row, key in enumerate(request.batch.keys.tolist())}
     for shard in shards:
         for key in shard.keys:
             outcome, error = _verdict(shard, key)
-            response.outcome[row] = outcome
-            row += 1
+            response.outcome[rows[key]] = outcome
             if key in shard.texts:
                 response.texts[key] = shard.texts[key]
             if outcome is Outcome.OK:
@@ -437,6 +450,7 @@ def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:
         if shard.called:
             usage = shard.usage or {}
             response.usage.add(LlmUsage(1, len(shard.keys), usage.get("prompt_tokens"), usage.get("completion_tokens")))
+    response.errors = dict(sorted(response.errors.items()))
     return response
 
 

@@ -51,7 +51,7 @@ class Option(NamedTuple):
     step: Step
     score: int | Score = 0
     considerations: tuple[Consideration, ...] = ()
-    when: str = "always"
+    when: str | tuple[str, ...] = "always"
 
 
 class Branch(NamedTuple):

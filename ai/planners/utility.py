@@ -80,7 +80,8 @@ def _score(option: Option, layout: Layout, facts: Facts) -> Score:
     Raises:
         ContractError: a condition or a consideration does not fit the observation.
     """
-    test = Condition.parse(option.when).test(layout, facts)
+    texts = (option.when,) if isinstance(option.when, str) else option.when
+    tests = [Condition.parse(text).test(layout, facts) for text in texts]
     parts = [_considered(one, layout) for one in option.considerations]
     base = option.score
 
@@ -88,7 +89,9 @@ def _score(option: Option, layout: Layout, facts: Facts) -> Score:
         total = np.zeros(len(batch), np.int64) + (base(batch) if callable(base) else base)
         for part in parts:
             total = total + part(batch)
-        return np.where(test(batch), total, 0)
+        for test in tests:
+            total = np.where(test(batch), total, 0)
+        return total
 
     return score
 

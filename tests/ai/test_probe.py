@@ -13,6 +13,7 @@ from ai.llm_types import Endpoint, LlmClient
 from ai.probe import probe, sentence
 from ai.testing import MockBatchLlm
 from tests.ai.clients.servers import DONE, Call, Server, event, openai, stream, whole
+from tests.ai.llm.village import MARKET
 
 
 def probed(client: LlmClient) -> Endpoint:
@@ -195,4 +196,4 @@ def test_a_model_that_thinks_first_is_given_time_to_answer() -> None:
 
 def test_a_client_without_a_server_has_nothing_to_probe() -> None:
     """A scripted or mock client is passed over."""
-    assert asyncio.run(probe(MockBatchLlm.for_agents(1))) is None
+    assert asyncio.run(probe(MockBatchLlm.for_agents(1, MARKET))) is None

@@ -16,6 +16,7 @@ from ai.fake.faults import Fault
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.llm_types import LlmClient, LlmRequest, Message
 from ai.testing import FailingLlm, MockBatchLlm, check_client
+from tests.ai.llm.village import MARKET
 
 REQUEST = LlmRequest((Message("user", "a1: id 7\na2: id 9"),), tokens_max=200, slots={"a1": 7, "a2": 9}, timeout_s=10)
 SERVED = ("ollama", "openai")
@@ -49,7 +50,7 @@ def test_clients_without_a_server_keep_the_rules(tmp_path: Path) -> None:
     """The doubles and the scripted client keep the rules as well."""
     script = tmp_path / "script.jsonl"
     script.write_text('{"agent": "*", "steps": []}\n')
-    for client in (client_from_spec(f"scripted:{script}"), MockBatchLlm.for_agents(1), FailingLlm()):
+    for client in (client_from_spec(f"scripted:{script}"), MockBatchLlm.for_agents(1, MARKET), FailingLlm()):
         check_client(client)
     assert {"ollama", "openai", "scripted"} <= set(discover())
 

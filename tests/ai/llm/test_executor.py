@@ -13,12 +13,14 @@ from ai.actions import Action
 from ai.clients.resilience import CircuitBreaker, ResilientClient, RetryPolicy
 from ai.errors import ClientError, ContractError
 from ai.llm.context_window import TOKENS_MAX
+from ai.llm.encodings import ENCODINGS
+from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse, CallEnd
 from ai.llm.prompt import PromptRequest
 from ai.llm_types import LlmChunk, LlmRequest
 from ai.observation import ObservationBatch
 from ai.plans import Outcome
-from tests.ai.llm.village import MARKET, Buy, Sleep, Tip, Villager, market, villager
+from tests.ai.llm.village import MARKET, PEOPLE, Buy, Sleep, Tip, Villager, market, villager
 
 STOP = LlmChunk(finish="stop", usage={"prompt_tokens": 100, "completion_tokens": 7})
 
@@ -204,6 +206,20 @@ def test_the_way_a_reply_ends_says_what_became_of_the_missing(
 def test_a_reply_without_any_plan_leaves_everyone_missing() -> None:
     """A complete reply in which nothing can be read is no fault of the transport: each plan is missing."""
     assert outcomes(execute(Client({}.get), 1, 2)) == ["missing", "missing"]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
+def test_agents_that_can_use_no_verb_are_not_asked(encoding: Encoding) -> None:
+    """A schema without any verb would be refused for all; those agents go on to the next tier, the others are asked."""
+    known = market(villager(), villager(people=(PEOPLE[9],)), villager(), keys=(3, 5, 7))
+    client = Client(lambda agent: '[{"act":"Talk","to":9,"what":"Hello"}]')
+    talking = MARKET.offering(["Talk"])
+    for who, expected in ((known, ["refused", "ok", "refused"]), (known.take(slice(0, 1)), ["refused"])):
+        request = BatchRequest(who, talking, "tier", encoding=encoding)
+        response = asyncio.run(BatchInferenceExecutor(2, 2).execute(client, request))
+        assert outcomes(response) == expected
+        assert response.errors[3] == "none of the verbs offered is possible for it"
+    assert client.calls == [(5,)]
 
 
 def test_a_single_plan_without_a_name_is_taken_when_one_agent_was_asked() -> None:
@@ -394,11 +410,12 @@ def test_whatever_a_client_raises_ends_its_own_call_alone(error: Exception, capl
         assert "odd one" in caplog.text
 
 
-def test_a_client_that_is_none_at_all_is_named() -> None:
-    """An object without a stream leaves every agent without a plan, and the reason says which object."""
-    response = execute(object(), 1, 2)
+@pytest.mark.parametrize("client", [object(), type("Odd", (), {"stream": lambda self, request: 7, "label": "odd"})()])
+def test_a_client_that_is_none_at_all_is_named(client: object) -> None:
+    """An object without a stream that can be read leaves every agent without a plan, and the reason says which."""
+    response = execute(client, 1, 2)
     assert outcomes(response) == ["transport", "transport"]
-    assert "raised AttributeError" in response.errors[1]
+    assert str(getattr(client, "label", client)) in response.errors[1]
 
 
 def test_listeners_hear_of_plans_and_calls_and_cannot_stop_them(caplog: pytest.LogCaptureFixture) -> None:

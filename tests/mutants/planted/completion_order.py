@@ -6,13 +6,13 @@ import asyncio
 import json
 
 import numpy as np
+from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
 from ai.llm.parse import parse_plan
 from ai.llm_types import LlmRequest
 from ai.planners.base import PlanCall, TierPlans
 from ai.plans import Outcome, PlanBatch
-from ai.snapshot import SnapshotBatch
 
 
 class Bug:

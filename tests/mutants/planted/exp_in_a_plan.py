@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from ai.snapshot import SnapshotBatch
 
 from ai.actions import ToolRegistry
 from ai.planners.base import PlanCall, TierPlans
 from ai.plans import Outcome, PlanBatch
-from ai.snapshot import SnapshotBatch
 
 
 class Bug:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ai.snapshot import SnapshotBatch, WorldSnapshot
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +12,6 @@ from ai.errors import ParseError
 from ai.llm.encodings import NAMED
 from ai.llm.parse import parse_reply
 from ai.plans import PlanIntent
-from ai.snapshot import SnapshotBatch, WorldSnapshot
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.testing.arenas import inputs, scenarios
 from scenarios.tactics.testing.planning import batches, snapshots

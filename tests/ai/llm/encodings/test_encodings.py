@@ -359,7 +359,8 @@ def test_ranges_in_a_grammar_hold_their_numbers_and_no_others(one: int, other: i
     """The rule for a range matches each number in it, without leading zeros, and none beside it."""
     low, high = sorted((one, other))
     rule = re.compile(as_regex(f"root ::= {number(low, high, scale)}"))
-    for stored in {0, low - 1, low, low + 1, (low + high) // 2, high - 1, high, high + 1, 10 * high, 9999}:
+    near = {bound // unit * unit for bound in (low, high) for unit in (10, 100, 1000)}
+    for stored in near | {0, low - 1, low, low + 1, (low + high) // 2, high - 1, high, high + 1, 10 * high, 9999}:
         text = str(stored) if scale == 1 else f"{stored / scale:g}"
         assert bool(rule.fullmatch(text)) == (low <= stored <= high), text
     assert not rule.fullmatch(f"0{abs(low) or 1}")

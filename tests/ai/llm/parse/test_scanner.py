@@ -223,6 +223,18 @@ def test_a_plan_that_lacks_a_mark_costs_no_other(text: str, agents: list[int]) -
         assert [slot.agent for slot in found if slot.text == WAIT] == agents
 
 
+def test_a_plan_that_is_given_up_is_never_handed_out() -> None:
+    """Closing brackets that are left over at the end do not bring back a plan in which another slot turned up."""
+    found, scanner = scan(f'{{"a1":{{"steps":[{{"act":"Wait"}}],"a2":{WAIT}}}}}}}')
+    assert (found, scanner.cut) == ([SlotText(102, WAIT)], None)
+
+
+def test_any_number_of_broken_plans_leaves_the_next_one_whole() -> None:
+    """Brackets of plans that were given up do not count as open."""
+    broken = "".join(f'"a{n}":{{"steps":[[' for n in range(1, 40))
+    assert scan(f'{{{broken},"a8":{WAIT}}}')[0] == [SlotText(108, WAIT)]
+
+
 def test_one_broken_plan_by_id_does_not_cost_the_others() -> None:
     """Among plans by id a missing brace or quote spoils its own plan; the scan goes on at the next line."""
     found, _ = scan(
