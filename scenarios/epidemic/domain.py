@@ -1,6 +1,7 @@
 """A virus on a network, after the model of F. Stonedahl and U. Wilensky (NetLogo, 2008).
 
-Infected people infect their neighbours; at a check some of them recover, and some of those become resistant.
+In each tick people take turns in a random order. On its turn an infected person may infect its neighbours, and then be
+checked; some recover at a check, and some of those become resistant. It is Mesa's example, computed for all at once.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pydantic import Field
 
 from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
 
-TURN, INFECT, CHECK, RECOVER = map(purpose, ("turn", "infect", "check", "recover"))
-RESIST, FIRST, LINK = map(purpose, ("resist", "first", "link"))
+ACT, INFECT, FIRST, LINK = map(purpose, ("act", "infect", "first", "link"))
+WORDS = 2**32
+"""Number of random words."""
 
 
 class State(IntEnum):
@@ -51,26 +53,26 @@ class Spread(System):
 
     def process(self, world: World, run: Run) -> None:
         """Give everybody a random turn; who is infected before that turn also acts in this tick."""
-        state, network, settings = world[Person].state, run.space, run.settings
-        turn = world.draws(slice(None), TURN)[:, 0].astype(np.int64)
+        state, settings, susceptible = world[Person].state, run.settings, State.SUSCEPTIBLE
+        turn, check, recover, resist = world.draws(slice(None), ACT).T.astype(np.int64)
+        heals = (check < WORDS * settings.check // 1000) & (recover < WORDS * settings.recover // 1000)
+        healed = np.where(resist < WORDS * settings.resist // 1000, State.RESISTANT, susceptible)
         acting = state == State.INFECTED
-        caught = np.full(world.n, -1)  # the last turn in which a neighbour passed the virus on to each person
-        wave = acting.nonzero()[0]
+        # The last turn in which the virus came to each person, and those to whom it matters that it comes.
+        wave, caught = acting.nonzero()[0], np.full(world.n, -1)
+        exposed = (state == susceptible) | (acting & heals & (healed == susceptible))
         while len(wave):
-            which, neighbour = network.neighbours(wave)
-            source = wave[which]
-            passed = world.chance_at(source * world.n + neighbour, INFECT, settings.spread)
-            source, neighbour = source[passed], neighbour[passed]
-            np.maximum.at(caught, neighbour, turn[source])
-            ready = (state[neighbour] == State.SUSCEPTIBLE) & ~acting[neighbour] & (turn[source] < turn[neighbour])
-            wave = np.unique(neighbour[ready])
+            which, to = run.space.neighbours(wave)
+            link = exposed[to].nonzero()[0]
+            source, to = wave[which[link]], to[link]
+            infects = world.chance_at(source * world.n + to, INFECT, settings.spread)
+            source, to = source[infects], to[infects]
+            np.maximum.at(caught, to, turn[source])
+            wave = np.unique(to[~acting[to] & (turn[source] < turn[to])])
             acting[wave] = True
-        state[acting] = State.INFECTED
-        ill = acting.nonzero()[0]
-        well = ill[world.chance(ill, CHECK, settings.check) & world.chance(ill, RECOVER, settings.recover)]
-        state[well] = np.where(world.chance(well, RESIST, settings.resist), State.RESISTANT, State.SUSCEPTIBLE)
-        # A turn ends with the check; what is caught after it waits for the next tick.
-        state[(state == State.SUSCEPTIBLE) & (caught > np.where(acting, turn, -1))] = State.INFECTED
+        state[acting] = np.where(heals, healed, State.INFECTED)[acting]
+        # A turn ends with the check; a virus that comes after it waits for the next tick.
+        state[(state == susceptible) & (caught > np.where(acting, turn, -1))] = State.INFECTED
 
 
 def share(state: State) -> Any:
