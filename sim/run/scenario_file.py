@@ -31,6 +31,7 @@ from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
 from sim.run.checks import check_settings
+from sim.run.context import NoPlans
 from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
 from sim.run.files import read_text
@@ -205,7 +206,9 @@ class Scenario:
         known = self.domain.agents
         if known is not None:
             return known
-        with Simulation(self, timeline=False) as simulation:
+        # Plug-ins add to what entities have, not to how many there are; nobody plans before the first tick.
+        bare = self.replaced(plugins=[])
+        with Simulation(bare, timeline=False, source=NoPlans()) as simulation:
             return simulation.world.n
 
     @property
