@@ -4,6 +4,9 @@ import json
 
 from hypothesis import given
 from hypothesis import settings as example_settings
+from studygroup.domain import Explain, Forget, Knowledge, Read, Rest, StudyGroup
+
+from ai.planners.heuristic import Heuristic
 from sim import Simulation, load
 from sim.testing import (
     assert_deterministic,
@@ -16,9 +19,6 @@ from sim.testing import (
     settings,
     steps,
 )
-from studygroup.domain import Explain, Forget, Knowledge, Read, Rest, StudyGroup
-
-from ai.planners.heuristic import Heuristic
 
 REGISTRY = StudyGroup().registry()
 FEW = example_settings(max_examples=15, deadline=None)

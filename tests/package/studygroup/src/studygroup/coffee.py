@@ -1,7 +1,6 @@
 """A plug-in: whoever is dead tired drinks coffee."""
 
 from sim import Component, System, i16
-
 from studygroup.domain import Student
 
 

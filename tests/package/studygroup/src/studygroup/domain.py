@@ -1,9 +1,13 @@
 """Students learn topics from a few shared books, explain them to friends, and rest when they are tired."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
+
+from ai.actions import PromptText, known, name, number, pick
+from ai.observation import AgentId, Entry, Observation, fact
+from ai.rules import Rule
 from sim import (
     Act,
     Action,
@@ -23,10 +27,6 @@ from sim import (
     i32,
     purpose,
 )
-
-from ai.actions import PromptText, known, name, number, pick
-from ai.observation import AgentId, Entry, Observation, fact
-from ai.rules import Rule
 
 FRIENDS, CURIOUS = map(purpose, ("friends", "curious"))
 
@@ -172,8 +172,8 @@ class StudyGroup(Domain):
 
     name: ClassVar = "studygroup"
     ticks: ClassVar = 60
-    settings: Any = StudySettings
-    tables: Any = {"topics": ("algebra", "botany", "chess")}
+    settings: ClassVar = StudySettings
+    tables: ClassVar = {"topics": ("algebra", "botany", "chess")}
     components, resources, observation = (Student,), (Books,), Knowledge
     inputs = (Rebind,)
     actions, idle = (Read, Explain, Rest), Rest(1)
