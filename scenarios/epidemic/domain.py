@@ -6,12 +6,13 @@ Infected people infect their neighbours; at a check some of them recover, and so
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
+from sim.messages import problem
 
 TURN, INFECT, CHECK, RECOVER = map(purpose, ("turn", "infect", "check", "recover"))
 RESIST, FIRST, LINK = map(purpose, ("resist", "first", "link"))
@@ -41,6 +42,14 @@ class EpidemicSettings(Settings):
     check: int = Field(400, ge=0, le=1000, description="Chance to be checked in a tick, per-mille.")
     recover: int = Field(300, ge=0, le=1000, description="Chance to recover at a check, per-mille.")
     resist: int = Field(500, ge=0, le=1000, description="Chance to be resistant after recovery, per-mille.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Two people have at most one link."""
+        most = self.agents * (self.agents - 1) // 2
+        if self.links > most:
+            raise problem("links", f"{self.agents} people have at most {most} links; lower it, or raise agents")
+        return self
 
 
 class Spread(System):

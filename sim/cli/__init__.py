@@ -35,9 +35,9 @@ from sim.cli import (
     versus,
 )
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
-from sim.cli.faults import fault_of
 from sim.errors import ScenarioError, SimError
 from sim.messages import one_line, shown
+from sim.run.faults import fault_of
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     run.run,
