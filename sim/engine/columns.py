@@ -150,7 +150,7 @@ class ColumnSpec:
             return self
         if self.per not in sizes:
             raise WorldError(
-                f"{self.label}: there is no table or size {self.per!r}, only {', '.join(sorted(sizes)) or 'none at all'}; "
+                f"{self.label}: no table or size is called {self.per!r}, only {', '.join(sorted(sizes)) or 'none'}; "
                 f'give the world tables={{"{self.per}": (...)}} or sizes={{"{self.per}": ...}}'
             )
         return replace(self, shape=(sizes[self.per], *self.shape))

@@ -56,6 +56,7 @@ class Channel:
     @classmethod
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
         """Reduce what was sent and hand it to `apply`."""
+        del world, run, sent
         raise ContractError(
             f"channel {cls.__name__} ({place_of(cls)}) extends Channel; extend Sum, First, Union or Each"
         )
@@ -63,6 +64,7 @@ class Channel:
     @classmethod
     def apply(cls, world: World, run: Run, targets: Indices, values: NDArray[Any]) -> None:
         """Change the world; targets are ascending."""
+        del world, run, targets, values
         raise ContractError(f"channel {cls.__name__} ({place_of(cls)}) needs apply(cls, world, run, targets, values)")
 
 

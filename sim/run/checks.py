@@ -265,8 +265,8 @@ def checked_groups(found: Any, world: Any, domain: Domain) -> tuple[tuple[str, .
     index = np.asarray(found[1]) if fits else np.zeros(0)
     if not fits or index.dtype.kind not in "iu" or index.shape != (world.n,):
         raise ContractError(
-            f"{place_in(domain)}: groups(world) returned {_named(found)}; return the names of the groups, and one index "
-            f"for each of the {world.n} rows"
+            f"{place_in(domain)}: groups(world) returned {_named(found)}; return the names of the groups, and one "
+            f"index for each of the {world.n} rows"
         )
     return tuple(found[0]), index.astype(np.int64, copy=False)
 
@@ -296,7 +296,8 @@ def checked_details(found: Any, domain: Domain) -> dict[str, Any]:
         return dict(found)
     except (TypeError, ValueError) as error:
         raise ContractError(
-            f"{place_in(domain)}: details(world) returned what JSON has no form for ({error}); return plain data by name"
+            f"{place_in(domain)}: details(world) returned what JSON has no form for ({error}); "
+            "return plain data by name"
         ) from None
 
 

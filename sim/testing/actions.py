@@ -199,15 +199,15 @@ def _check_own_rows(at: _Situation, allowed: NDArray[np.intp]) -> None:
             with at.calling(hook):
                 getattr(at.action, hook)(turn, rows, at.action.named(turn, args))
         own = set(world.keys[rows].tolist())
-        pending = bool(world.pending)
+        at.must(not world.pending, "changes who is in the world; send through a channel that does")
         changed = changes(before, world.snapshot())
         world.restore(before)
-        at.must(not pending, "changes who is in the world; send through a channel that does")
         for change in changed:
+            shared = change.column.partition(".")[0] in world.resources
+            whose = "" if shared else f" of agent {change.key}"
             at.must(
-                change.key in own,
-                f"writes {change.column}{f' of agent {change.key}' if change.key >= 0 else ''}, "
-                "which is not its own; send through a channel",
+                not shared and change.key in own,
+                f"writes {change.column}{whose}, which is not its own; send through a channel",
             )
 
 

@@ -292,6 +292,52 @@ def test_a_mistake_gets_one_sentence(case: Case, folder: Path, capsys: pytest.Ca
         assert any(f"{kind}" in said for kind in ("Shop", "Purse", "Buy", "Greet", "Rest", "Grow", "rules", "Sold"))
 
 
+SCENARIOS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("a misspelt setting", "[settings]\nagnets = 5", ("model.toml", "settings.agnets", "did you mean 'agents'?")),
+    (
+        "a setting out of range",
+        "[settings]\nagents = 0",
+        ("model.toml", "settings.agents", "greater than or equal to 1"),
+    ),
+    ("a setting of another type", '[settings]\nagents = "many"', ("model.toml", "settings.agents", "integer")),
+    ("a misspelt key", "tikcs = 5", ("model.toml", "tikcs", "did you mean 'ticks'?")),
+    ("an unknown domain", 'domain = "epidemc"', ("model.toml", "domain", "'epidemc'", "did you mean 'epidemic'?")),
+    ("a file that is not there", 'domain = "modle.py"', ("modle.py",)),
+    (
+        "an unknown input",
+        'inputs = [{ tick = 1, input = { kind = "tax" } }]',
+        ("model.toml", "inputs[0].input.kind", "tax"),
+    ),
+    (
+        "an unknown group",
+        '[planning.groups.rich]\ntiers = ["heuristic"]',
+        ("model.toml", "planning.groups.rich", "no groups"),
+    ),
+    ("an unknown tier", '[planning]\ntiers = ["heuristc"]', ("planning.tiers", "heuristc", "heuristic")),
+    (
+        "a rule on an unknown field",
+        '[[rules]]\nwhen = "cions > 3"\nthen = { act = "Rest" }',
+        ("rules", "cions", "coins"),
+    ),
+    ("an unknown plug-in", 'plugins = ["nothing"]', ("'nothing'", "plug-in")),
+)
+"""Mistakes in a scenario of the sound model."""
+
+
+@pytest.mark.parametrize(("name", "text", "parts"), SCENARIOS, ids=[each[0].replace(" ", "-") for each in SCENARIOS])
+def test_a_mistake_in_a_scenario_gets_one_sentence(
+    name: str, text: str, parts: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What does not fit the domain ends the command with the code for wrong usage."""
+    head = 'name = "model"\n' + ("" if text.startswith("domain") else 'domain = "model.py"\n')
+    (folder / "model.toml").write_text(head + text + "\n")
+    code, said = tell(folder, MODEL, capsys, "run", "model.toml", "--ticks", "3", "--quiet")
+    assert code == USAGE, said
+    assert said.count("\n") == 1
+    for part in parts:
+        assert part in said
+
+
 def test_the_corpus_is_large_enough() -> None:
     """At least forty mistakes are in the table, each once."""
     assert len(CASES) >= 40
