@@ -1,5 +1,7 @@
 """`check_domain` and `check_action` pass a sound model, and name what is wrong with each broken one."""
 
+# ruff: noqa: E501 - the changes in the tables are source text
+
 from __future__ import annotations
 
 import re
@@ -189,7 +191,7 @@ def test_a_verb_that_is_not_listed_can_be_checked(tmp_path: Path) -> None:
         tmp_path,
         {
             "actions, idle = (Buy, Greet, Rest), Rest()": "actions, idle = (Greet, Rest), Rest()",
-            '(Rule("coins > 3", Buy("bread", 1)), Rule': "(Rule",
+            '(Rule("coins > 3", Buy("bread", 1)), Rule("always", Rest()))': '(Rule("always", Rest()),)',
         },
     )
     listed = kind.actions
