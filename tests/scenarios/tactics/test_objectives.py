@@ -288,12 +288,12 @@ def test_agents_are_after_the_first_objective_that_is_open() -> None:
     with Simulation(plan, source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
-        snapshot = source.batch.snapshot(0)
+        snapshot = source.batch.to_object(0)
         assert (snapshot.objective, snapshot.pois[0].k) == ("hold west", "west")
         simulation.tick()
         simulation.inject(Spawn(squad="one", count=1, x=2, y=0))
         simulation.tick()
-        assert [(s.objective, s.pois[0].k) for s in map(source.batch.snapshot, (0, 1, 2))] == [("go east", "east")] * 3
+        assert [(s.objective, s.pois[0].k) for s in map(source.batch.to_object, (0, 1, 2))] == [("go east", "east")] * 3
     assert asked == [(0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (2, 3)]
 
 
@@ -306,7 +306,7 @@ def test_words_and_places_of_squad_and_team_come_first() -> None:
     with Simulation(flat(data), source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
-        found = [(source.batch.snapshot(row).objective, int(source.batch.goal_x[row])) for row in range(3)]
+        found = [(source.batch.to_object(row).objective, int(source.batch.goal.x[row])) for row in range(3)]
     assert found == [("scout ahead", 4), ("reach middle", 8), (None, -1)]
 
 
