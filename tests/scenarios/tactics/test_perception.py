@@ -11,6 +11,7 @@ from ai.observation import ObservationBatch
 from scenarios.tactics.components import Condition, Conditions, Status
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import Order, Remove
+from scenarios.tactics.snapshot import WorldSnapshot
 from tests.reference.stage import Stage
 
 
