@@ -14,6 +14,9 @@ from sim.run.world import World
 
 Rows = NDArray[np.intp]
 
+NOWHERE: Final = np.int32(-(2**31))
+"""The coordinate of a cell that there is not."""
+
 MARK_CELLS: Final = SIGHT_MAX
 """How far from a marked enemy a team still knows where it is, cells."""
 MINDED: Final = 1023
@@ -24,8 +27,6 @@ ENEMYS: Final = sum(
 """Bits of the conditions that an enemy shows to everyone."""
 MARK_BIT: Final = 1 << Condition.MARKED.value
 FOCUS_BIT: Final = 1 << Condition.FOCUS.value
-NOWHERE: Final = np.int32(-(2**31))
-"""The coordinate of a cell that there is not. Its type counts: NumPy wraps a plain number to the other array's type."""
 
 
 def with_marked(world: World, occupancy: Occupancy, rows: Rows, *seen: NDArray[Any]) -> tuple[NDArray[Any], ...]:
@@ -119,7 +120,9 @@ def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dic
     if np.count_nonzero(drawn):
         found["taunted_by"] = np.where(drawn, attention.key[rows], -1).astype(np.int64)
         drawn &= attention.x[rows] >= 0
-        found["distracted_to"] = tuple(np.where(drawn, axis[rows], NOWHERE) for axis in (attention.x, attention.y))
+        found["distracted_to"] = tuple(
+            np.where(drawn, axis[rows], NOWHERE) for axis in (attention.x, attention.y)
+        )
     if held is None:
         return found
     found["conditions"] = held[rows]

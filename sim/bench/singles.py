@@ -71,8 +71,8 @@ async def ask_singles(
 
 
 def careful_messages(one: ObservationBatch[Any], registry: ToolRegistry) -> tuple[Message, ...]:
-    """Return the prompt for one agent: the rules first, then what it knows, without the cells that rows leave out."""
-    known = one.snapshot(0).model_dump_json(exclude_defaults=True, exclude={"obstacles"})
+    """Return the prompt for one agent: the rules first, then what it knows, without defaults."""
+    known = one.to_object(0).model_dump_json(exclude_defaults=True)
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
     return Message("system", system_message(registry, encoding=NAMED)), Message("user", user)
 
@@ -80,7 +80,7 @@ def careful_messages(one: ObservationBatch[Any], registry: ToolRegistry) -> tupl
 def naive_messages(one: ObservationBatch[Any], registry: ToolRegistry, number: str) -> tuple[Message, ...]:
     """Return the prompt for one agent: a beginning of its own, everything it knows pretty-printed, no example."""
     rules = system_message(registry, encoding=NAMED).partition("\nExample:\n")[0]
-    known = one.snapshot(0).model_dump_json(indent=2)
+    known = one.to_object(0).model_dump_json(indent=2)
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
     return Message("system", f"Request {number}.\n{rules}"), Message("user", user)
 

@@ -270,14 +270,6 @@ def _or(value: int | None) -> int:
     return -1 if value is None else value
 
 
-def _seen(agent: Agent | None, attribute: str) -> int:
-    """Return a value of an agent; key -1 and zeros stand for nobody."""
-    if agent is None:
-        return -1 if attribute == "key" else 0
-    value: int = getattr(agent, attribute)
-    return value
-
-
 @dataclass
 class Known:
     """What one agent knows when it plans."""
@@ -291,58 +283,61 @@ class Known:
 
     def columns(self, world: SlowWorld) -> dict[str, Any]:
         """Return what the batch's columns should hold for this agent; unused places hold key -1 and zeros."""
-        me = self.me
+        me, leader = self.me, self.leader
         drawn = me.drawn_until > world.tick_number
-        leader = self.leader
-        columns: dict[str, Any] = {
+        groups = GROUPS[: max(a.groups for a in world.agents.values())]
+        columns = {
             **{f"me.{name}": getattr(me, name) for name in ("team", "hp", "hp_max", "reserve", "morale", "squad")},
             **{f"me.{name}": getattr(me, name) for name in ("smokes", "explosives", "medkits")},
-            **_cell("me.pos", me.place),
+            **_at("me.pos", me.place),
             "me.id": me.key,
             "me.ammo": me.rounds,
             "me.cover": int(world.at(*me.place) == "+"),
             "me.role": world.role(me),
-            "me.cooldowns": [self.cooldowns[group] for group in GROUPS[: max(a.groups for a in world.agents.values())]],
+            "me.cooldowns": [self.cooldowns[group] for group in groups],
             "me.conditions": bits(world.held(me)),
             "me.taunted_by": _or(me.drawn_by if drawn else None),
-            **_cell("me.distracted_to", me.drawn_to if drawn else None),
-            "me.cover_wanted_by": _seen(self.caller, "key"),
+            **_at("me.distracted_to", me.drawn_to if drawn else None),
+            "me.cover_wanted_by": -1 if self.caller is None else self.caller.key,
             "me.reserves": world.reserves[me.team],
             "me.holdings": slow_things.holding(world, me),
-            "player.id": _seen(leader, "key"),
-            "player.pos.x": _seen(leader, "x"),
-            "player.pos.y": _seen(leader, "y"),
-            "player.hp": _seen(leader, "hp"),
-            "player.order": world.texts.index(leader.order) if leader and leader.order else -1,
-            "player.stance": world.stance(leader),
-            **_cell("goal", me.goal),
+            **_at("goal", me.goal),
             "objective": -1 if me.objective is None else world.texts.index(me.objective),
             "order": -1 if me.order is None else world.texts.index(me.order),
+            "player.id": -1 if leader is None else leader.key,
+            **_at("player.pos", (0, 0) if leader is None else leader.place),
+            "player.hp": 0 if leader is None else leader.hp,
+            "player.order": world.texts.index(leader.order) if leader and leader.order else -1,
+            "player.stance": world.stance(leader),
         }
-        for name, others, most in (("enemies", self.enemies, 8), ("allies", self.allies, 4)):
-            padded: list[Agent | None] = [*others, *[None] * (most - len(others))]
-            for attribute, path in (("key", "id"), ("x", "pos.x"), ("y", "pos.y"), ("hp", "hp")):
-                columns[f"{name}.{path}"] = [_seen(other, attribute) for other in padded]
-        blank = [0] * (8 - len(self.enemies))
-        columns["enemies.cover"] = [int(world.at(*other.place) == "+") for other in self.enemies] + blank
-        columns["enemies.conditions"] = [bits(world.shown(me, other)) for other in self.enemies] + blank
+        enemies, allies, things = self.enemies, self.allies, slow_things.things_seen(world, me)
+        columns |= _listed("enemies", 8, [(a.key, *a.place, a.hp, bits(world.shown(me, a))) for a in enemies])
+        columns |= _listed("allies", 4, [(a.key, *a.place, a.hp, bits(world.held(a))) for a in allies])
+        columns["enemies.cover"] = _padded(8, [int(world.at(*a.place) == "+") for a in enemies])
         if world.things:
-            things = slow_things.things_seen(world, me)
-            blank = [0] * (8 - len(things))
-            columns["objects.id"] = [thing.id for thing in things] + [-1] * len(blank)
-            columns["objects.kind"] = [world.tables.kinds.index(thing.kind) for thing in things] + blank
-            columns["objects.pos.x"] = [thing.place[0] for thing in things] + blank
-            columns["objects.pos.y"] = [thing.place[1] for thing in things] + blank
-            columns["objects.state"] = [-1 if thing.left is None else thing.left for thing in things] + blank
-        states = [bits(world.held(other)) for other in self.allies]
-        columns["allies.conditions"] = states + [0] * (4 - len(states))
+            columns["objects.id"] = _padded(8, [thing.id for thing in things], -1)
+            columns["objects.kind"] = _padded(8, [world.tables.kinds.index(thing.kind) for thing in things])
+            columns["objects.pos.x"] = _padded(8, [thing.place[0] for thing in things])
+            columns["objects.pos.y"] = _padded(8, [thing.place[1] for thing in things])
+            columns["objects.state"] = _padded(8, [-1 if thing.left is None else thing.left for thing in things])
         return columns
 
 
-def _cell(path: str, cell: Place | None) -> dict[str, int]:
-    """Return the two columns of a cell, or of none."""
-    x, y = (NONE, NONE) if cell is None else cell
-    return {f"{path}.x": x, f"{path}.y": y}
+def _at(name: str, place: Place | None) -> dict[str, int]:
+    x, y = place or (NONE, NONE)
+    return {f"{name}.x": x, f"{name}.y": y}
+
+
+def _padded(most: int, values: list[int], absent: int = 0) -> list[int]:
+    return values + [absent] * (most - len(values))
+
+
+def _listed(name: str, most: int, entries: list[tuple[int, ...]]) -> dict[str, list[int]]:
+    columns = ("id", "pos.x", "pos.y", "hp", "conditions")
+    return {
+        f"{name}.{column}": _padded(most, [entry[place] for entry in entries], 0 if place else -1)
+        for place, column in enumerate(columns)
+    }
 
 
 @dataclass

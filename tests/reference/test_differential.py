@@ -237,19 +237,19 @@ def test_a_difference_is_told_by_tick_agent_column_and_both_values(monkeypatch: 
 @pytest.mark.parametrize(
     "then",
     [
-        *STEPS,
         *({"act": verb, "target_id": "nearest"} for verb in ("Attack", "AimedShot", "QuickAttack", "HeavyAttack")),
         {"act": "Approach", "target_id": "nearest", "distance": 2},
         {"act": "Retreat", "target_id": "nearest", "distance": 3},
         {"act": "Scan", "radius": 4},
         {"act": "Wait", "duration": 0.3},
+        *STEPS,
         [{"act": "Block"}, {"act": "Attack", "target_id": "nearest"}, {"act": "Scan", "radius": 10}],
     ],
     ids=str,
-)
+)  # fmt: skip
 @pytest.mark.parametrize("room", [("..", "..", "..", ".."), ("......", ".+..#.", "......")])
-def test_each_step_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: object) -> None:
-    """With one rule that always holds, it is made for exactly those who can take it; the others wait."""
+def test_each_action_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: object) -> None:
+    """With one rule that always holds, it is made for exactly those for whom it makes sense; the others wait."""
     data = flattened(_brawl(room, 5, 3))
     data["map"]["places"] = [{"name": "door", "x": 0, "y": 0}]
     data["rules"] = [{"when": "always", "then": then}]
