@@ -69,7 +69,7 @@ def test_followers_read_what_their_leader_was_ordered() -> None:
         stage.give(Order(squad="a", text="go east"))
         batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
         leaders = [batch.to_object(row).player for row in (0, 1)]
-        assert (leaders[0], leaders[1].id, leaders[1].orders) == (None, 0, ("go east",))
+        assert (leaders[0], leaders[1].id, leaders[1].order) == (None, 0, "go east")
 
 
 def test_an_order_without_a_place_keeps_the_goal() -> None:
