@@ -6,15 +6,16 @@ import time
 from collections.abc import AsyncIterator
 
 import numpy as np
-from ai.snapshot import SnapshotBatch
 
 from ai.errors import ClientError
 from ai.llm_types import LlmChunk, LlmRequest
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.scenario_file import load
 
-BATCH = SnapshotBatch(keys=np.arange(6, dtype=np.int64))
+KEYS = np.arange(6)
+BATCH = WorldSnapshot.batch(KEYS, me={"id": KEYS, "pos": (KEYS.astype(np.int32), np.zeros(6, np.int32))})
 
 
 class Silent:
