@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.tactics import objectives
+from scenarios.tactics.actions.base import Action
 from scenarios.tactics.scenario import checks, rules, teams
 from scenarios.tactics.scenario import map as map_
 from sim.cli import invoke
@@ -19,7 +20,9 @@ from sim.cli.common import USAGE
 from sim.errors import ScenarioError
 from sim.run import planning
 from sim.run.files import FILE_BYTES_MAX
+from sim.run.plugins import Plugin
 from sim.run.scenario_file import Scenario, from_toml, load
+from sim.run.simulation import Simulation
 from tests.support.sentences import handed, said_by
 
 GOOD = """
@@ -54,6 +57,10 @@ BUSHES = (
 """Things to be scattered over three rows."""
 
 SECONDS_MAX = 20.0
+
+
+class Sing(Action):
+    """Sing a song."""
 
 
 @dataclass(frozen=True)
@@ -626,6 +633,19 @@ def test_a_replay_header_without_a_scenario_is_refused(data: object) -> None:
     """What a replay gives for a scenario is checked as a file is."""
     with pytest.raises(ScenarioError, match=r"^header: [^\n]+$"):
         Scenario.from_canonical(data, "header")
+
+
+def test_rules_may_name_verbs_of_plug_ins() -> None:
+    """What only a plug-in can know is left to the run, which has loaded it; it refuses what is still unknown."""
+    rules = '[[rules]]\nwhen = "always"\nthen = { act = "Sing" }\n[settings.map]'
+    text = 'plugins = ["songs.py"]\n' + GOOD.replace("[settings.map]", rules, 1)
+    scenario = from_toml(text, "file")
+    songs = Plugin("songs.py", "00", actions=(Sing,))
+    with Simulation(scenario, plugins=[songs]) as simulation:
+        assert simulation.registry is not None
+        assert "Sing" in simulation.registry
+    with pytest.raises(ScenarioError, match=r"^room: rules\[0\]: there is no action 'Sing'; known: "):
+        Simulation(scenario, plugins=[Plugin("songs.py", "00")])
 
 
 def test_a_deep_header_is_refused() -> None:

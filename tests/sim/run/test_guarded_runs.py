@@ -119,7 +119,7 @@ def test_an_action_kind_that_reads_the_clock_is_stopped(
     with Simulation(scenario, plugins=[Plugin("mine.py", "00", actions=(Nap,))]) as simulation:
         simulation.inject(Control(agent=0))
         simulation.inject(nap)
-        with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):
+        with watching(), pytest.raises(NondeterminismError, match=r"verb 'Nap' called time\.perf_counter\(\)"):
             list(simulation.reports(3))
 
 
