@@ -163,7 +163,7 @@ def make(world: SlowWorld, facts: Facts, step: Any) -> Step | None:
 
     if isinstance(step, str):
         return _move(world, facts, step)
-    data = step if isinstance(step, dict) else step.model_dump()
+    data = step if isinstance(step, dict) else {name: getattr(step, name) for name in type(step).model_fields}
     data = {name: getattr(value, "text", value) for name, value in data.items()}
     verb, args = data["act"], []
     for name in ARGUMENTS[verb]:

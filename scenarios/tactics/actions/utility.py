@@ -37,7 +37,6 @@ REVIVE_HP: Final = 20
 class Scan(Action):
     """Look around for a second: you notice an enemy within so many cells the moment it can be seen."""
 
-    category: ClassVar[str] = "utility"
     keep: ClassVar[int] = 1
     radius: int = number(1, 64, rounded=True, default=10)
     group: ClassVar[str] = "scan"
@@ -52,7 +51,6 @@ class Scan(Action):
 class Wait(Action):
     """Stay where you are for some seconds."""
 
-    category: ClassVar[str] = "utility"
     keep: ClassVar[int] = 2
     duration: float = seconds(default=1.0)
 
@@ -69,7 +67,6 @@ class Wait(Action):
 class Taunt(Action):
     """Provoke an enemy at most eight cells away in sight: it plans anew and minds you first for five seconds."""
 
-    category: ClassVar[str] = "utility"
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")
     group: ClassVar[str] = "provoke"
@@ -89,7 +86,6 @@ class Taunt(Action):
 class Revive(Action):
     """Help a friend who is down, on one of the eight cells around, back to its feet with 20 hit points."""
 
-    category: ClassVar[str] = "utility"
     first_tier: ClassVar[bool] = False
     ally_id: int = known("allies", "self", "player")
     duration_s: ClassVar[float] = 3.0

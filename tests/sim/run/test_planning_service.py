@@ -5,8 +5,6 @@ import threading
 import time
 from collections.abc import AsyncIterator
 
-import numpy as np
-
 from ai.errors import ClientError
 from ai.llm_types import LlmChunk, LlmRequest
 from scenarios.tactics.actions import default_registry
@@ -14,8 +12,9 @@ from scenarios.tactics.snapshot import WorldSnapshot
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.scenario_file import load
 
-KEYS = np.arange(6)
-BATCH = WorldSnapshot.batch(KEYS, me={"id": KEYS, "pos": (KEYS.astype(np.int32), np.zeros(6, np.int32))})
+BATCH = WorldSnapshot.from_objects(
+    [(key, WorldSnapshot.model_validate({"me": {"pos": {"x": key, "y": 0}}})) for key in range(6)]
+)
 
 
 class Silent:
