@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ai.snapshot import SnapshotBatch
 
 from ai.actions import EncodedStep, ToolRegistry
 from ai.observation import ObservationBatch
