@@ -410,7 +410,6 @@ PROMISES: dict[str, Callable[[], None]] = {
     "draws": draws,
     "entered": test_replay_seek.test_a_run_that_is_another_is_not_entered,
     "keyframes": test_keyframes.test_tampered_keyframes_are_no_match,
-    "known": known,
     "killed": killed_writers,
     "known": known,
     "legal": legal,
