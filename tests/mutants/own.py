@@ -309,15 +309,12 @@ def any_list_will_do_for_a_target(patch: Patch) -> None:
 def cells_are_held_against_the_first_agent_s_space(patch: Patch) -> None:
     """Whoever is first in a batch lends its space to all others."""
     original = legality.extent
-    patch.setattr(
-        legality,
-        "extent",
-        lambda batch, space, side, rows: (
-            original(batch, space, side, np.zeros_like(rows))
-            if rows is not None
-            else int(original(batch, space, side, np.array([0]))[0])
-        ),
-    )
+
+    def extent(batch: Any, space: str, side: str, _: Any) -> Any:
+        found = original(batch, space, side, None)
+        return found if isinstance(found, int) else int(found[0])
+
+    patch.setattr(legality, "extent", extent)
 
 
 @caught_by("legal")

@@ -9,6 +9,8 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any
 
+from ai.actions.registry import picks_in
+
 if TYPE_CHECKING:
     from tests.reference.slow_tick import Known, Place, Plan, SlowWorld, Step
 
@@ -163,7 +165,7 @@ def make(world: SlowWorld, facts: Facts, step: Any) -> Step | None:
 
     if isinstance(step, str):
         return _move(world, facts, step)
-    data = step if isinstance(step, dict) else step.model_dump()
+    data = step if isinstance(step, dict) else {**step.model_dump(warnings=False), **picks_in(step)}
     data = {name: getattr(value, "text", value) for name, value in data.items()}
     verb, args = data["act"], []
     for name in ARGUMENTS[verb]:
