@@ -1,10 +1,11 @@
-"""Promises of the batch call that hold for any agents, any client and any tiers."""
+"""Promises of the batch call that hold for any agents, any client and any tiers, in every world that is declared."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,23 +20,70 @@ from ai import (
     LlmChunk,
     LlmRequest,
     MockBatchLlm,
+    Observation,
+    ObservationBatch,
     Outcome,
     PlanBatch,
-    SnapshotBatch,
+    Playbook,
+    Rule,
     ToolRegistry,
-    WorldSnapshot,
+    default_tiers,
 )
+from ai.actions import pick
 from ai.legality import refusals
+from ai.llm.encodings import encoding_of
 from ai.orchestrator import drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.strategies import steps
-from scenarios.tactics.testing.planning import batches
-from tests.ai.strategies import small_registry
+from ai.strategies import batches, steps
+from scenarios.tactics.actions import default_registry
+from scenarios.tactics.playbook import PLAYBOOK
+from scenarios.tactics.snapshot import WorldSnapshot
+from scenarios.tactics.testing import planning as game
+from tests.ai.llm.village import FORAGING, MARKET, TABLES, Field, Forager, Go, Pick, Sleep, Talk, Villager
 
-REGISTRY = small_registry()
-Asked = list[tuple[AgentId, WorldSnapshot]]
+Asked = list[tuple[AgentId, Any]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What agents of one kind know, may do and do by rules, and how some of them are drawn."""
+
+    known: type[Observation]
+    registry: ToolRegistry
+    playbook: Playbook
+    some: st.SearchStrategy[Asked]
+
+    def __repr__(self) -> str:
+        return self.known.__name__
+
+    def batch(self, who: Asked) -> ObservationBatch[Any]:
+        """Return the arrays of some agents."""
+        return self.known.from_objects(who, tables=self.registry.tables)
+
+    def tiers(self, *first: Any) -> FallbackOrchestrator:
+        """Return the walk down the usual tiers, or some, then rules, then the idle step."""
+        return FallbackOrchestrator([*first, Heuristic.of(self.playbook), Emergency()])
+
+
+PLACES = (
+    Place(
+        Villager,
+        MARKET,
+        Playbook(rules=(Rule("mood < 30", Sleep(3)), Rule("people", Talk(pick("fewest:mood"), "Cheer up!")))),
+        batches(Villager, TABLES),
+    ),
+    Place(
+        Forager,
+        FORAGING,
+        Playbook(rules=(Rule("bushes within 5", Pick(pick("nearest"))), Rule("home", Go(pick("home"))))),
+        batches(Forager, FORAGING.tables, {"field": Field(12, 9)}),
+    ),
+    Place(WorldSnapshot, default_registry(), PLAYBOOK, game.batches(default_registry())),
+)
+PEOPLED = st.sampled_from(PLACES).flatmap(lambda place: st.tuples(st.just(place), place.some))
+"""A kind of agents, and some of them."""
 
 
 class Script:
@@ -46,16 +94,17 @@ class Script:
 
     label = "script"
 
-    def __init__(self, replies: list[tuple[str, int, str | None, str]]) -> None:
+    def __init__(self, replies: list[tuple[str, int, str | None, str]], registry: ToolRegistry) -> None:
         self.replies = replies
+        self.model = MockBatchLlm.for_agents(10**6, registry)
         self.requests: list[LlmRequest] = []
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         text, size, failure, finish = self.replies[len(self.requests) % len(self.replies)]
         self.requests.append(request)
-        good = {slot: {"steps": MockBatchLlm.steps_for(agent)} for slot, agent in request.slots.items()}
-        other = {f"a{len(request.slots) + 1}": {"steps": MockBatchLlm.steps_for(1)}, "9999": {"steps": []}}
-        text = text.replace("{slots}", json.dumps(good)).replace("{other}", json.dumps(other))
+        good = self.reply(request, request.slots)
+        other = self.reply(request, {f"a{len(request.slots) + 1}": 1, "9999": 1})
+        text = text.replace("{slots}", good).replace("{other}", other)
         if failure is not None:
             text = text[: len(text) // 2]
         for start in range(0, len(text), size):
@@ -64,11 +113,21 @@ class Script:
             raise ClientError("drawn failure", outcome=failure)
         yield LlmChunk(finish=finish)
 
+    def reply(self, request: LlmRequest, slots: dict[str, int]) -> str:
+        """Return a correct reply for some slots, in the encoding that was asked for."""
+        encoding, registry = encoding_of(request.encoding), self.model.registry
+        return encoding.frame(
+            {slot: encoding.write(self.model.steps_for(agent), registry) for slot, agent in slots.items()}
+        )
+
 
 def plan_objects() -> st.SearchStrategy[str]:
     """Draw slot-keyed replies whose plans are legal, illegal or no plans at all."""
-    step = steps(REGISTRY).map(lambda one: one.model_dump(mode="json", exclude_none=True))
-    odd = st.sampled_from([{"act": "Explode"}, {"act": None}, {}, None, 3, {"act": "MoveTo", "x": 1e9, "y": 0}])
+    step = st.one_of([steps(place.registry) for place in PLACES])
+    step = step.map(lambda one: one.model_dump(mode="json", exclude_none=True))
+    odd = st.sampled_from(
+        [{"act": "Explode"}, {"act": None}, {}, None, 3, {"act": "MoveTo", "x": 1e9, "y": 0}, {"act": "Talk", "to": -1}]
+    )
     plan = st.fixed_dictionaries({"steps": st.lists(st.one_of(step, odd), max_size=3)})
     slot = st.sampled_from(["a1", "a2", "a3", "a0", "b1", ""])
     return st.dictionaries(slot, st.one_of(plan, st.none(), st.just([])), max_size=3).map(json.dumps)
@@ -87,20 +146,22 @@ def scripts() -> st.SearchStrategy[list[tuple[str, int, str | None, str]]]:
     return st.lists(reply, min_size=1, max_size=3)
 
 
-def plan(client: Script | None, who: Asked) -> dict[AgentId, FallbackResult]:
-    return asyncio.run(FallbackOrchestrator().plan_batch_with_fallback(client, who, REGISTRY))
+def plan(place: Place, client: Script | None, who: Asked) -> dict[AgentId, FallbackResult]:
+    tiers = FallbackOrchestrator(default_tiers(place.playbook))
+    return asyncio.run(tiers.plan_batch_with_fallback(client, who, place.registry))
 
 
-@given(batches(), scripts())
+@given(PEOPLED, scripts())
 def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
-    who: Asked, replies: list[tuple[str, int, str | None, str]]
+    peopled: tuple[Place, Asked], replies: list[tuple[str, int, str | None, str]]
 ) -> None:
     """Whatever a client does, the result maps exactly the agents asked, in key order, to one legal plan each."""
-    results = plan(Script(replies), who)
+    place, who = peopled
+    results = plan(place, Script(replies, place.registry), who)
     assert list(results) == sorted(key for key, _ in who)
-    batch = SnapshotBatch.from_snapshots(who)
-    plans = PlanBatch.from_steps(batch.keys, [result.plan.steps for result in results.values()], REGISTRY)
-    assert not refusals(batch, plans, REGISTRY).any()
+    batch = place.batch(who)
+    plans = PlanBatch.from_steps(batch.keys, [result.plan.steps for result in results.values()], place.registry)
+    assert not refusals(batch, plans, place.registry).any()
     for result in results.values():
         # A tier is used only if all tiers above refused that agent.
         assert [attempt.success for attempt in result.attempts] == [False] * (len(result.attempts) - 1) + [True]
@@ -108,31 +169,41 @@ def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
         assert all(attempt.error for attempt in result.attempts[:-1])
 
 
+@given(PEOPLED, st.integers(1, 40))
+def test_a_correct_reply_is_used(peopled: tuple[Place, Asked], size: int) -> None:
+    """Where the model answers as it was asked, in pieces of any size, the first tier serves everyone."""
+    place, who = peopled
+    results = plan(place, Script([("{slots}", size, None, "stop")], place.registry), who)
+    assert {result.tier for result in results.values()} <= {"simplified_llm"}
+
+
 @settings(max_examples=settings.default.max_examples // 2)
-@given(batches(), scripts(), st.randoms(use_true_random=False))
+@given(PEOPLED, scripts(), st.randoms(use_true_random=False))
 def test_the_order_of_asking_does_not_matter(
-    who: Asked, replies: list[tuple[str, int, str | None, str]], chance: Any
+    peopled: tuple[Place, Asked], replies: list[tuple[str, int, str | None, str]], chance: Any
 ) -> None:
     """Agents asked in another order give the same requests and the same results."""
+    place, who = peopled
     other = list(who)
     chance.shuffle(other)
-    first, second = Script(replies), Script(replies)
-    assert plan(first, who) == plan(second, other)
+    first, second = Script(replies, place.registry), Script(replies, place.registry)
+    assert plan(place, first, who) == plan(place, second, other)
     assert first.requests == second.requests
 
 
-@given(batches(), st.data())
-def test_planning_a_batch_is_planning_its_parts(who: Asked, data: st.DataObject) -> None:
+@given(PEOPLED, st.data())
+def test_planning_a_batch_is_planning_its_parts(peopled: tuple[Place, Asked], data: st.DataObject) -> None:
     """Without a model, an agent's plan does not depend on who else is asked, however the batch is cut."""
-    orchestrator = FallbackOrchestrator()
-    whole = drive(orchestrator.plan_batch_with_fallback(None, who, REGISTRY))
+    place, who = peopled
+    tiers = place.tiers()
+    whole = drive(tiers.plan_batch_with_fallback(None, who, place.registry))
     cut = data.draw(st.integers(0, len(who)))
     parts: dict[AgentId, FallbackResult] = {}
     for part in (who[:cut], who[cut:]):
-        parts |= drive(orchestrator.plan_batch_with_fallback(None, part, REGISTRY))
+        parts |= drive(tiers.plan_batch_with_fallback(None, part, place.registry))
     assert parts == whole
-    for key, world in who:
-        assert drive(orchestrator.plan_with_fallback(None, world, REGISTRY, agent_id=key)) == whole[key]
+    for key, known in who:
+        assert drive(tiers.plan_with_fallback(None, known, place.registry, agent_id=key)) == whole[key]
 
 
 class Drawn:
@@ -145,7 +216,7 @@ class Drawn:
         self.plans = plans
         self.asked: set[int] = set()
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         self.asked |= set(batch.keys.tolist())
         given = [self.plans[key] for key in batch.keys.tolist()]
         outcome = [Outcome.OK if isinstance(one, list) else one for one in given]
@@ -153,22 +224,21 @@ class Drawn:
         return TierPlans(PlanBatch.from_steps(batch.keys, offered, registry), np.array(outcome, np.int8))
 
 
-@given(batches(), st.data())
-def test_a_tier_is_used_only_if_all_above_refused_that_agent(who: Asked, data: st.DataObject) -> None:
+@given(PEOPLED.filter(lambda peopled: bool(peopled[1])), st.data())
+def test_a_tier_is_used_only_if_all_above_refused_that_agent(peopled: tuple[Place, Asked], data: st.DataObject) -> None:
     """Any tiers: each agent gets the first legal plan on its way down, and no tier below is asked for it."""
-    batch = SnapshotBatch.from_snapshots(who)
+    place, who = peopled
+    batch, registry = place.batch(who), place.registry
     failures = [Outcome.MISSING, Outcome.INVALID, Outcome.TIMEOUT]
-    answer = st.one_of(st.lists(steps(REGISTRY), max_size=2), st.sampled_from(failures))
+    answer = st.one_of(st.lists(steps(registry), max_size=2), st.sampled_from(failures))
     tiers = [Drawn(name, {int(key): data.draw(answer) for key, _ in who}) for name in ("first", "second")]
-    results = drive(
-        FallbackOrchestrator([*tiers, Heuristic(), Emergency()]).plan_batch_with_fallback(None, who, REGISTRY)
-    )
+    results = drive(place.tiers(*tiers).plan_batch_with_fallback(None, who, registry))
     for row, key in enumerate(batch.keys.tolist()):
         expected = "heuristic"
         for tier in reversed(tiers):
             given = tier.plans[key]
-            plans = PlanBatch.from_steps(batch.keys[[row]], [given if isinstance(given, list) else None], REGISTRY)
-            if not refusals(batch.take(np.array([row])), plans, REGISTRY).any():
+            plans = PlanBatch.from_steps(batch.keys[[row]], [given if isinstance(given, list) else None], registry)
+            if not refusals(batch.take(np.array([row])), plans, registry).any():
                 expected = tier.name
         assert results[AgentId(key)].tier == expected
         if expected != "heuristic":
@@ -176,12 +246,14 @@ def test_a_tier_is_used_only_if_all_above_refused_that_agent(who: Asked, data: s
         assert (key in tiers[1].asked) == (expected != "first")
 
 
-@given(batches(), st.lists(st.sampled_from(REGISTRY.names), unique=True))
-def test_the_rules_only_use_what_is_offered(who: Asked, offered: list[str]) -> None:
-    """For any world and any offer the rules give a legal plan or none, and none only where Wait is not offered."""
-    registry = small_registry(offered)
-    batch = SnapshotBatch.from_snapshots(who)
-    answer = drive(Heuristic().plan(batch, registry, PlanCall(None, lambda: 0.0)))
+@given(PEOPLED, st.data())
+def test_the_rules_only_use_what_is_offered(peopled: tuple[Place, Asked], data: st.DataObject) -> None:
+    """For any agents and any offer the rules give a legal plan or none, and none only without the idle verb."""
+    place, who = peopled
+    offered = data.draw(st.lists(st.sampled_from(place.registry.names), unique=True))
+    registry = place.registry.offering(offered)
+    batch = place.batch(who)
+    answer = drive(Heuristic.of(place.playbook).plan(batch, registry, PlanCall(None, lambda: 0.0)))
     verdict = refusals(batch, answer.plans, registry)
     assert not verdict[answer.outcome == Outcome.OK].any()
-    assert "Wait" not in offered or (answer.outcome == Outcome.OK).all()
+    assert registry.idle.act not in offered or (answer.outcome == Outcome.OK).all()
