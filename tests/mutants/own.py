@@ -17,6 +17,7 @@ from ai.clients.resilience import Admission, CircuitBreaker, ResilientClient, Re
 from ai.llm.parse import SlotScanner, scanner
 from ai.observation import ObservationBatch
 from ai.observation.batch import sources_of
+from ai.plans import PlanBatch
 from ai.rules import conditions, rule
 from scenarios.tactics import perception
 from scenarios.tactics.components import Cooldowns
@@ -160,6 +161,18 @@ def keyframe_root_is_not_compared(patch: Patch) -> None:
         patch.setattr(
             _module(module), "enter", lambda simulation, keyframe, _: simulation.restore(state_of(keyframe, simulation))
         )
+
+
+@caught_by("declared")
+def declarations_are_not_compared(patch: Patch) -> None:
+    """What observations, verbs and inputs were declared with is not held against what runs here."""
+    patch.setattr(_module("playback"), "first_change", lambda *_: None)
+
+
+@caught_by("declared")
+def declarations_of_the_world_are_not_compared(patch: Patch) -> None:
+    """What columns and resources were declared with is not held against what runs here."""
+    patch.setattr(_module("playback"), "first_difference", lambda *_: None)
 
 
 @caught_by("keyframes")
@@ -332,6 +345,24 @@ def only_the_first_step_is_judged(patch: Patch) -> None:
         return original(batch, replace(plans, length=np.minimum(plans.length, 1)), known)
 
     patch.setattr(orchestrator, "refusals", refusals)
+
+
+@caught_by("served")
+def a_fault_of_a_planner_ends_the_call(patch: Patch) -> None:
+    """An exception in somebody else's planner comes out of the batch call."""
+    patch.setattr(orchestrator, "_is_caller_fault", lambda *_: True)
+
+
+@caught_by("served")
+def answers_are_not_looked_at(patch: Patch) -> None:
+    """A planner may answer for others than those it was asked for."""
+    patch.setattr(orchestrator, "_check_answer", lambda *_: None)
+
+
+@caught_by("served")
+def nobody_stands_behind_the_last_tier(patch: Patch) -> None:
+    """Where the last tier fails, its agents are left without a plan."""
+    patch.setattr(orchestrator, "_idle_plans", lambda keys, _: PlanBatch.empty(keys))
 
 
 @caught_by("known")

@@ -7,6 +7,7 @@ not hidden by a recording that was made before it was planted.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ from sim.replay.record import HASH_CHARS
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario
 from sim.testing.checks import CHECKS, Case, examine
+from tests.ai import test_orchestrator
 from tests.ai.actions import test_registry
 from tests.ai.clients import test_resilience
 from tests.ai.llm.village import (
@@ -59,7 +61,7 @@ from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
 from tests.sim.engine import test_commands, test_resources, test_texts
 from tests.sim.engine.small_world import ALL, Position, everything
-from tests.sim.replay import test_keyframes, test_recover, test_replay_seek
+from tests.sim.replay import test_keyframes, test_recover, test_replay_seek, test_verify
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 
 COLUMNS_EVERY = 8
@@ -148,6 +150,19 @@ def resumed_runs() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for end in ends[:-1:3]:
             test_recover.resumed_at(replay, end + 20, Path(folder) / "a.replay.jsonl")
+
+
+def declared() -> None:
+    """A recording of another declaration is inconclusive, and the part that differs is named."""
+    for change, words in (
+        (lambda body: body["declarations"]["observation"].pop("me.hp"), "observation.me.hp is new"),
+        (lambda body: body["declarations"]["actions"]["Scan"].pop("code"), "actions.Scan.code is new"),
+        (lambda body: body["declarations"]["inputs"].pop("kill"), "inputs.kill is new"),
+        (lambda body: body["declarations"]["world"]["components"][0]["columns"].pop(0), "column Position.x is only"),
+    ):
+        verdict = verify(test_verify.altered(rules(), 0, change))
+        assert (verdict.verdict, verdict.exit_code) == ("inconclusive", 2)
+        assert re.search(words, verdict.reason), verdict.reason
 
 
 def recordings() -> None:
@@ -396,6 +411,15 @@ def breaker() -> None:
     test_resilience.test_a_breaker_tells_its_changes_once()
 
 
+def served() -> None:
+    """Whatever somebody else's planner does, everyone asked, and nobody else, has one legal plan."""
+    for spoil in (test_orchestrator._misuse, test_orchestrator._other_keys, test_orchestrator._shorter):
+        tiers = test_orchestrator.walk(test_orchestrator.Broken(spoil), Heuristic())
+        asked = test_orchestrator.villagers(3)
+        test_orchestrator.assert_one_legal_plan_each(test_orchestrator.plan(None, asked, MARKET, tiers), asked)
+    test_orchestrator.test_an_emergency_tier_of_ones_own_cannot_leave_anyone_without(test_orchestrator._misuse)
+
+
 def retried() -> None:
     """A call is made again after a fault that may pass, a bounded number of times, and after no other."""
     test_resilience.test_a_passing_fault_is_tried_again("transport")
@@ -407,6 +431,7 @@ PROMISES: dict[str, Callable[[], None]] = {
     "births": births,
     "breaker": breaker,
     "codes": codes,
+    "declared": declared,
     "draws": draws,
     "entered": test_replay_seek.test_a_run_that_is_another_is_not_entered,
     "keyframes": test_keyframes.test_tampered_keyframes_are_no_match,
@@ -424,6 +449,7 @@ PROMISES: dict[str, Callable[[], None]] = {
     "retried": retried,
     "rules": ruled,
     "scanner": scanner,
+    "served": served,
     "spawning": _examined("spawning"),
     "steps": steps,
     "streamed": streamed,
