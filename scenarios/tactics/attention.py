@@ -120,9 +120,7 @@ def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dic
     if np.count_nonzero(drawn):
         found["taunted_by"] = np.where(drawn, attention.key[rows], -1).astype(np.int64)
         drawn &= attention.x[rows] >= 0
-        found["distracted_to"] = tuple(
-            np.where(drawn, axis[rows], NOWHERE) for axis in (attention.x, attention.y)
-        )
+        found["distracted_to"] = tuple(np.where(drawn, axis[rows], NOWHERE) for axis in (attention.x, attention.y))
     if held is None:
         return found
     found["conditions"] = held[rows]

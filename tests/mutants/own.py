@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -522,13 +523,14 @@ def restored_cooldowns_are_over(patch: Patch) -> None:
     patch.setattr(World, "restore", restore)
 
 
-@caught_by("parts")
+@caught_by("parts", "reference")
 def rule_measures_from_the_first_of_the_batch(patch: Patch) -> None:
-    """Whether something is within reach is asked of the first agent's place."""
+    """How near something is is asked of the first agent's place."""
+    original = conditions.squares
 
     def squares(batch: Any, own: Any, x: Any, y: Any) -> Any:
-        here = [int(batch.column(column.path)[0]) for column in own.columns]
-        return sum((along.astype(np.int64) - start) ** 2 for along, start in zip((x, y), here, strict=True))
+        first = SimpleNamespace(column=lambda path: np.full(len(batch), batch.column(path)[0]))
+        return original(first, own, x, y)  # type: ignore[arg-type]  # it reads columns alone
 
     patch.setattr(conditions, "squares", squares)
 

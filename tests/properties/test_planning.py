@@ -1,12 +1,11 @@
-"""Promises of the batch call that hold for any agents, any client and any tiers, in every world that is declared."""
+"""Promises of the batch call that hold for any agents, any client and any tiers."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import given, settings
@@ -28,8 +27,8 @@ from ai import (
     Rule,
     ToolRegistry,
     default_tiers,
+    pick,
 )
-from ai.actions import pick
 from ai.legality import refusals
 from ai.llm.encodings import encoding_of
 from ai.orchestrator import drive
@@ -40,50 +39,62 @@ from ai.strategies import batches, steps
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.playbook import PLAYBOOK
 from scenarios.tactics.snapshot import WorldSnapshot
-from scenarios.tactics.testing import planning as game
-from tests.ai.llm.village import FORAGING, MARKET, TABLES, Field, Forager, Go, Pick, Sleep, Talk, Villager
+from scenarios.tactics.testing.planning import snapshots
+from tests.ai.llm.village import FORAGING, MARKET, TABLES, Buy, Forager, Go, Pick, Sleep, Talk, Villager
 
-Asked = list[tuple[AgentId, Any]]
+Pairs = list[tuple[AgentId, Any]]
 
 
-@dataclass(frozen=True)
-class Place:
-    """What agents of one kind know, may do and do by rules, and how some of them are drawn."""
+class Domain(NamedTuple):
+    """What agents know and can do, their rules, and how some of them are drawn."""
 
-    known: type[Observation]
+    observation: type[Observation]
     registry: ToolRegistry
     playbook: Playbook
-    some: st.SearchStrategy[Asked]
-
-    def __repr__(self) -> str:
-        return self.known.__name__
-
-    def batch(self, who: Asked) -> ObservationBatch[Any]:
-        """Return the arrays of some agents."""
-        return self.known.from_objects(who, tables=self.registry.tables)
-
-    def tiers(self, *first: Any) -> FallbackOrchestrator:
-        """Return the walk down the usual tiers, or some, then rules, then the idle step."""
-        return FallbackOrchestrator([*first, Heuristic.of(self.playbook), Emergency()])
+    pairs: st.SearchStrategy[Pairs]
 
 
-PLACES = (
-    Place(
-        Villager,
-        MARKET,
-        Playbook(rules=(Rule("mood < 30", Sleep(3)), Rule("people", Talk(pick("fewest:mood"), "Cheer up!")))),
-        batches(Villager, TABLES),
+SELLING = Playbook(rules=(
+    Rule("mood < 30", Sleep(4)),
+    Rule("people.mood > 20", Talk(pick("fewest:mood"), "Hello!")),
+    Rule("stock.bread <= 0 and money >= 2", (Buy("bread", 1), Sleep(1))),
+))  # fmt: skip
+PICKING = Playbook(rules=(
+    Rule("bushes within 2", Pick(pick("nearest"))),
+    Rule("bushes and energy > 0", (Go(pick("nearest bushes")), Pick(pick("nearest")))),
+    Rule("home", Go(pick("home"))),
+))  # fmt: skip
+GAME = default_registry()
+DOMAINS = (
+    Domain(Villager, MARKET, SELLING, batches(Villager, TABLES)),
+    Domain(Forager, FORAGING, PICKING, batches(Forager)),
+    Domain(
+        WorldSnapshot, GAME, PLAYBOOK,
+        st.lists(st.tuples(st.integers(0, 40), snapshots(GAME)), max_size=5, unique_by=lambda pair: pair[0]),
     ),
-    Place(
-        Forager,
-        FORAGING,
-        Playbook(rules=(Rule("bushes within 5", Pick(pick("nearest"))), Rule("home", Go(pick("home"))))),
-        batches(Forager, FORAGING.tables, {"field": Field(12, 9)}),
-    ),
-    Place(WorldSnapshot, default_registry(), PLAYBOOK, game.batches(default_registry())),
-)
-PEOPLED = st.sampled_from(PLACES).flatmap(lambda place: st.tuples(st.just(place), place.some))
-"""A kind of agents, and some of them."""
+)  # fmt: skip
+
+
+class Asked(NamedTuple):
+    """Some agents of a domain."""
+
+    domain: Domain
+    pairs: Pairs
+
+    @property
+    def batch(self) -> ObservationBatch[Any]:
+        """The agents as one batch."""
+        return self.domain.observation.from_objects(self.pairs, tables=self.domain.registry.tables)
+
+    @property
+    def tiers(self) -> FallbackOrchestrator:
+        """The four tiers with the rules of the domain."""
+        return FallbackOrchestrator(default_tiers(self.domain.playbook))
+
+
+def asked() -> st.SearchStrategy[Asked]:
+    """Draw agents of any of the domains."""
+    return st.sampled_from(DOMAINS).flatmap(lambda domain: domain.pairs.map(lambda pairs: Asked(domain, pairs)))
 
 
 class Script:
@@ -96,14 +107,14 @@ class Script:
 
     def __init__(self, replies: list[tuple[str, int, str | None, str]], registry: ToolRegistry) -> None:
         self.replies = replies
-        self.model = MockBatchLlm.for_agents(10**6, registry)
+        self.mock = MockBatchLlm.for_agents(10**6, registry)
         self.requests: list[LlmRequest] = []
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         text, size, failure, finish = self.replies[len(self.requests) % len(self.replies)]
         self.requests.append(request)
-        good = self.reply(request, request.slots)
-        other = self.reply(request, {f"a{len(request.slots) + 1}": 1, "9999": 1})
+        good = self._reply(request, request.slots)
+        other = self._reply(request, {f"a{len(request.slots) + 1}": 1, "9999": 1})
         text = text.replace("{slots}", good).replace("{other}", other)
         if failure is not None:
             text = text[: len(text) // 2]
@@ -113,21 +124,21 @@ class Script:
             raise ClientError("drawn failure", outcome=failure)
         yield LlmChunk(finish=finish)
 
-    def reply(self, request: LlmRequest, slots: dict[str, int]) -> str:
-        """Return a correct reply for some slots, in the encoding that was asked for."""
-        encoding, registry = encoding_of(request.encoding), self.model.registry
+    def _reply(self, request: LlmRequest, slots: Mapping[str, int]) -> str:
+        encoding, registry = encoding_of(request.encoding), self.mock.registry
         return encoding.frame(
-            {slot: encoding.write(self.model.steps_for(agent), registry) for slot, agent in slots.items()}
+            {slot: encoding.write(self.mock.steps_for(agent), registry) for slot, agent in slots.items()}
         )
 
 
 def plan_objects() -> st.SearchStrategy[str]:
     """Draw slot-keyed replies whose plans are legal, illegal or no plans at all."""
-    step = st.one_of([steps(place.registry) for place in PLACES])
-    step = step.map(lambda one: one.model_dump(mode="json", exclude_none=True))
-    odd = st.sampled_from(
-        [{"act": "Explode"}, {"act": None}, {}, None, 3, {"act": "MoveTo", "x": 1e9, "y": 0}, {"act": "Talk", "to": -1}]
+    step = (
+        st.sampled_from(DOMAINS)
+        .flatmap(lambda domain: steps(domain.registry))
+        .map(lambda one: one.model_dump(mode="json", exclude_none=True))
     )
+    odd = st.sampled_from([{"act": "Explode"}, {"act": None}, {}, None, 3, {"act": "MoveTo", "x": 1e9, "y": 0}])
     plan = st.fixed_dictionaries({"steps": st.lists(st.one_of(step, odd), max_size=3)})
     slot = st.sampled_from(["a1", "a2", "a3", "a0", "b1", ""])
     return st.dictionaries(slot, st.one_of(plan, st.none(), st.just([])), max_size=3).map(json.dumps)
@@ -146,22 +157,22 @@ def scripts() -> st.SearchStrategy[list[tuple[str, int, str | None, str]]]:
     return st.lists(reply, min_size=1, max_size=3)
 
 
-def plan(place: Place, client: Script | None, who: Asked) -> dict[AgentId, FallbackResult]:
-    tiers = FallbackOrchestrator(default_tiers(place.playbook))
-    return asyncio.run(tiers.plan_batch_with_fallback(client, who, place.registry))
+def plan(client: Script | None, who: Asked) -> dict[AgentId, FallbackResult]:
+    return asyncio.run(who.tiers.plan_batch_with_fallback(client, who.pairs, who.domain.registry))
 
 
-@given(PEOPLED, scripts())
+@given(asked(), scripts())
 def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
-    peopled: tuple[Place, Asked], replies: list[tuple[str, int, str | None, str]]
+    who: Asked, replies: list[tuple[str, int, str | None, str]]
 ) -> None:
     """Whatever a client does, the result maps exactly the agents asked, in key order, to one legal plan each."""
-    place, who = peopled
-    results = plan(place, Script(replies, place.registry), who)
-    assert list(results) == sorted(key for key, _ in who)
-    batch = place.batch(who)
-    plans = PlanBatch.from_steps(batch.keys, [result.plan.steps for result in results.values()], place.registry)
-    assert not refusals(batch, plans, place.registry).any()
+    results = plan(Script(replies, who.domain.registry), who)
+    assert list(results) == sorted(key for key, _ in who.pairs)
+    if not results:
+        return
+    registry = who.domain.registry
+    plans = PlanBatch.from_steps(who.batch.keys, [result.plan.steps for result in results.values()], registry)
+    assert not refusals(who.batch, plans, registry).any()
     for result in results.values():
         # A tier is used only if all tiers above refused that agent.
         assert [attempt.success for attempt in result.attempts] == [False] * (len(result.attempts) - 1) + [True]
@@ -169,41 +180,38 @@ def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
         assert all(attempt.error for attempt in result.attempts[:-1])
 
 
-@given(PEOPLED, st.integers(1, 40))
-def test_a_correct_reply_is_used(peopled: tuple[Place, Asked], size: int) -> None:
+@given(asked(), st.integers(1, 40))
+def test_a_correct_reply_is_used(who: Asked, size: int) -> None:
     """Where the model answers as it was asked, in pieces of any size, the first tier serves everyone."""
-    place, who = peopled
-    results = plan(place, Script([("{slots}", size, None, "stop")], place.registry), who)
+    results = plan(Script([("{slots}", size, None, "stop")], who.domain.registry), who)
     assert {result.tier for result in results.values()} <= {"simplified_llm"}
 
 
 @settings(max_examples=settings.default.max_examples // 2)
-@given(PEOPLED, scripts(), st.randoms(use_true_random=False))
+@given(asked(), scripts(), st.randoms(use_true_random=False))
 def test_the_order_of_asking_does_not_matter(
-    peopled: tuple[Place, Asked], replies: list[tuple[str, int, str | None, str]], chance: Any
+    who: Asked, replies: list[tuple[str, int, str | None, str]], chance: Any
 ) -> None:
     """Agents asked in another order give the same requests and the same results."""
-    place, who = peopled
-    other = list(who)
-    chance.shuffle(other)
-    first, second = Script(replies, place.registry), Script(replies, place.registry)
-    assert plan(place, first, who) == plan(place, second, other)
+    other = Asked(who.domain, list(who.pairs))
+    chance.shuffle(other.pairs)
+    first, second = Script(replies, who.domain.registry), Script(replies, who.domain.registry)
+    assert plan(first, who) == plan(second, other)
     assert first.requests == second.requests
 
 
-@given(PEOPLED, st.data())
-def test_planning_a_batch_is_planning_its_parts(peopled: tuple[Place, Asked], data: st.DataObject) -> None:
+@given(asked(), st.data())
+def test_planning_a_batch_is_planning_its_parts(who: Asked, data: st.DataObject) -> None:
     """Without a model, an agent's plan does not depend on who else is asked, however the batch is cut."""
-    place, who = peopled
-    tiers = place.tiers()
-    whole = drive(tiers.plan_batch_with_fallback(None, who, place.registry))
-    cut = data.draw(st.integers(0, len(who)))
+    orchestrator, registry = who.tiers, who.domain.registry
+    whole = drive(orchestrator.plan_batch_with_fallback(None, who.pairs, registry))
+    cut = data.draw(st.integers(0, len(who.pairs)))
     parts: dict[AgentId, FallbackResult] = {}
-    for part in (who[:cut], who[cut:]):
-        parts |= drive(tiers.plan_batch_with_fallback(None, part, place.registry))
+    for part in (who.pairs[:cut], who.pairs[cut:]):
+        parts |= drive(orchestrator.plan_batch_with_fallback(None, part, registry))
     assert parts == whole
-    for key, known in who:
-        assert drive(tiers.plan_with_fallback(None, known, place.registry, agent_id=key)) == whole[key]
+    for key, world in who.pairs:
+        assert drive(orchestrator.plan_with_fallback(None, world, registry, agent_id=key)) == whole[key]
 
 
 class Drawn:
@@ -224,15 +232,15 @@ class Drawn:
         return TierPlans(PlanBatch.from_steps(batch.keys, offered, registry), np.array(outcome, np.int8))
 
 
-@given(PEOPLED.filter(lambda peopled: bool(peopled[1])), st.data())
-def test_a_tier_is_used_only_if_all_above_refused_that_agent(peopled: tuple[Place, Asked], data: st.DataObject) -> None:
+@given(asked(), st.data())
+def test_a_tier_is_used_only_if_all_above_refused_that_agent(who: Asked, data: st.DataObject) -> None:
     """Any tiers: each agent gets the first legal plan on its way down, and no tier below is asked for it."""
-    place, who = peopled
-    batch, registry = place.batch(who), place.registry
+    registry, batch, playbook = who.domain.registry, who.batch, who.domain.playbook
     failures = [Outcome.MISSING, Outcome.INVALID, Outcome.TIMEOUT]
     answer = st.one_of(st.lists(steps(registry), max_size=2), st.sampled_from(failures))
-    tiers = [Drawn(name, {int(key): data.draw(answer) for key, _ in who}) for name in ("first", "second")]
-    results = drive(place.tiers(*tiers).plan_batch_with_fallback(None, who, registry))
+    tiers = [Drawn(name, {key: data.draw(answer) for key, _ in who.pairs}) for name in ("first", "second")]
+    walk = FallbackOrchestrator([*tiers, Heuristic.of(playbook), Emergency()])
+    results = drive(walk.plan_batch_with_fallback(None, who.pairs, registry))
     for row, key in enumerate(batch.keys.tolist()):
         expected = "heuristic"
         for tier in reversed(tiers):
@@ -240,20 +248,19 @@ def test_a_tier_is_used_only_if_all_above_refused_that_agent(peopled: tuple[Plac
             plans = PlanBatch.from_steps(batch.keys[[row]], [given if isinstance(given, list) else None], registry)
             if not refusals(batch.take(np.array([row])), plans, registry).any():
                 expected = tier.name
-        assert results[AgentId(key)].tier == expected
+        assert results[key].tier == expected
         if expected != "heuristic":
-            assert list(results[AgentId(key)].plan.steps) == next(t for t in tiers if t.name == expected).plans[key]
+            assert list(results[key].plan.steps) == next(t for t in tiers if t.name == expected).plans[key]
         assert (key in tiers[1].asked) == (expected != "first")
 
 
-@given(PEOPLED, st.data())
-def test_the_rules_only_use_what_is_offered(peopled: tuple[Place, Asked], data: st.DataObject) -> None:
+@given(asked(), st.data())
+def test_the_rules_only_use_what_is_offered(who: Asked, data: st.DataObject) -> None:
     """For any agents and any offer the rules give a legal plan or none, and none only without the idle verb."""
-    place, who = peopled
-    offered = data.draw(st.lists(st.sampled_from(place.registry.names), unique=True))
-    registry = place.registry.offering(offered)
-    batch = place.batch(who)
-    answer = drive(Heuristic.of(place.playbook).plan(batch, registry, PlanCall(None, lambda: 0.0)))
+    whole, batch = who.domain.registry, who.batch
+    offered = data.draw(st.lists(st.sampled_from(whole.names), unique=True))
+    registry = whole.offering(offered)
+    answer = drive(Heuristic.of(who.domain.playbook).plan(batch, registry, PlanCall(None, lambda: 0.0)))
     verdict = refusals(batch, answer.plans, registry)
     assert not verdict[answer.outcome == Outcome.OK].any()
-    assert registry.idle.act not in offered or (answer.outcome == Outcome.OK).all()
+    assert whole.idle.act not in offered or (answer.outcome == Outcome.OK).all()

@@ -9,8 +9,6 @@ import operator
 import re
 from typing import TYPE_CHECKING, Any
 
-from ai.actions.registry import picks_in
-
 if TYPE_CHECKING:
     from tests.reference.slow_tick import Known, Place, Plan, SlowWorld, Step
 
@@ -165,7 +163,7 @@ def make(world: SlowWorld, facts: Facts, step: Any) -> Step | None:
 
     if isinstance(step, str):
         return _move(world, facts, step)
-    data = step if isinstance(step, dict) else {**step.model_dump(warnings=False), **picks_in(step)}
+    data = step if isinstance(step, dict) else {name: getattr(step, name) for name in type(step).model_fields}
     data = {name: getattr(value, "text", value) for name, value in data.items()}
     verb, args = data["act"], []
     for name in ARGUMENTS[verb]:
