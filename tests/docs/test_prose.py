@@ -1,0 +1,57 @@
+"""The documentation's links lead somewhere, and its prose keeps the house style."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("docs", "scenarios", "replays", "tests/properties")
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))]
+STYLED = [
+    page
+    for page in PAGES
+    if not {"decisions", "bench-llm", "tests"} & set(page.relative_to(ROOT).parts)
+]
+LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
+REFUSED = re.compile(
+    r"\b[Bb]esides\b|\banew\b|\btold\b|\b[Ss]o many\b|\b[Tt]he way\b|\bis no\b|\b[Ll]ets? (?:it|us|them|every\w+)\b"
+    r"|(?:^|[.;:] )(?:Who|Whoever|What)\b(?![^.]*\?)",
+    re.MULTILINE,
+)
+README_WORDS_MAX = 900
+
+
+def prose(text: str) -> str:
+    """Return a page without its code, which has rules of its own."""
+    return re.sub(r"`[^`\n]*`", "`x`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as repositories make them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.S | re.M), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file that is there, and a heading in it."""
+    for target, anchor in LINK.findall(prose(page.read_text("utf-8"))):
+        to = (page.parent / target).resolve() if target else page
+        assert to.exists(), f"{page.relative_to(ROOT)} links to {target}"
+        assert not anchor or anchor in anchors(to), f"{page.relative_to(ROOT)}: {target} has no heading #{anchor}"
+
+
+@pytest.mark.parametrize("page", STYLED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_prose_keeps_the_house_style(page: Path) -> None:
+    """Pages use none of the words that made the first edition's prose hard to read."""
+    text = prose(page.read_text("utf-8"))
+    found = [" ".join(text[max(m.start() - 30, 0) : m.end() + 20].split()) for m in REFUSED.finditer(text)]
+    assert not found
+
+
+def test_the_readme_is_short() -> None:
+    """The README stays a page that people read."""
+    assert len((ROOT / "README.md").read_text("utf-8").split()) < README_WORDS_MAX
