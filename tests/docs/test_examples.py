@@ -20,6 +20,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import esper
@@ -132,7 +133,9 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_examples_run(page: Path, reader: Path) -> None:
     """Every example of a page runs, in order, and prints what the page shows."""
-    names: dict[str, Any] = {"__name__": "example"}
+    module = ModuleType("example")
+    module.__file__ = str(reader / "example.py")
+    sys.modules["example"], names = module, vars(module)
     for example in examples(page):
         if example.file is not None:
             (reader / example.file).write_text(example.text, "utf-8")
