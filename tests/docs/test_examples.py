@@ -125,6 +125,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     context = esper.current_world
     yield tmp_path
     esper.switch_world(context)
+    sys.modules.pop("example", None)
     for name, module in list(sys.modules.items()):
         if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
             del sys.modules[name]
@@ -134,7 +135,6 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_examples_run(page: Path, reader: Path) -> None:
     """Every example of a page runs, in order, and prints what the page shows."""
     module = ModuleType("example")
-    module.__file__ = str(reader / "example.py")
     sys.modules["example"], names = module, vars(module)
     for example in examples(page):
         if example.file is not None:
