@@ -153,7 +153,11 @@ def explained(batch: Batch, plans: PlanBatch, row: int, registry: ToolRegistry) 
     if verdict not in (Refusal.UNKNOWN_TARGET, Refusal.OUTSIDE):
         return verdict.sentence
     here = np.array([row])
-    for number, step in enumerate(plans.steps(row, registry), 1):
+    try:
+        steps = plans.steps(row, registry)
+    except ContractError:  # a planner that writes integers can write some that stand for no step
+        return verdict.sentence
+    for number, step in enumerate(steps, 1):
         spec = registry.spec(step.act)
         stored = ((arg, plans.args[number - 1, place, row]) for place, arg in enumerate(spec.args))
         given = [(arg, int(value)) for arg, value in stored if value != NONE]

@@ -69,14 +69,13 @@ class Action(Record):
     """One step of a plan; subclass it once for each verb.
 
     Class variables: `first_tier` says whether a compact prompt offers the verb; of verbs with a lower `keep`, a prompt
-    that is short of room drops the first; `category`, `cooldown_s` (how long it then rests) and `cost` (what it uses
-    up, in words) are what a full prompt says about it. `reasons` names why a world may refuse it.
+    that is short of room drops the first; `cooldown_s` (how long it then rests) and `cost` (what it uses up, in words)
+    are what a full prompt says about it. `reasons` names why a world may refuse it.
     """
 
     is_verb: ClassVar[bool] = True
     first_tier: ClassVar[bool] = True
     keep: ClassVar[int] = 0
-    category: ClassVar[str] = ""
     cooldown_s: ClassVar[float] = 0.0
     cost: ClassVar[str] = ""
     reasons: ClassVar[tuple[str, ...]] = ()

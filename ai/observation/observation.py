@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from ai.errors import ContractError
 from ai.observation.batch import Groups, Keys, ObservationBatch
 from ai.observation.facts import Entry
@@ -35,7 +37,7 @@ class Observation(Entry):
     @classmethod
     def batch(
         cls,
-        keys: Keys,
+        keys: Keys | Sequence[int],
         *,
         tick: int = 0,
         ticks_per_second: int = 1,
@@ -72,6 +74,8 @@ class Observation(Entry):
             ContractError: a field is not declared, was not given and has no default, or has another type or shape; the
                 message names it.
         """
+        if not isinstance(keys, np.ndarray):
+            keys = np.array(keys, np.int64)
         known = {name: tuple(names) for name, names in (tables or {}).items()}
         given = Given(cls.layout, keys, known, shared or {}, ticks_per_second, arranged=arranged)
         for name, value in columns.items():

@@ -22,7 +22,6 @@ from sim import (
     Resource,
     Run,
     Settings,
-    Sum,
     System,
     World,
     column,
@@ -50,15 +49,6 @@ class Stalls(Resource):
 
     price: i32 = column(per="goods", default=5, unit="coins")
     demand: i32 = column(per="goods")
-
-
-class Demand(Sum):
-    """Pieces bought, by good."""
-
-    @classmethod
-    def apply(cls, world: World, run: Run, targets: Any, values: Any) -> None:
-        """Count them."""
-        world[Stalls].demand[targets] += values
 
 
 class Speech(Each):
@@ -108,7 +98,7 @@ class Buy(Action):
         """Pay and take."""
         turn[Villager].coins[rows] -= args.count * turn[Stalls].price[args.good]
         turn[Villager].stock[args.good, rows] += args.count
-        turn.send(Demand, rows, args.count, at=args.good)
+        turn.world.scatter_add(turn[Stalls].demand, args.good, args.count)
 
 
 class Sell(Action):
@@ -128,20 +118,14 @@ class Sell(Action):
         """Hand over and take the coins."""
         turn[Villager].coins[rows] += args.count * turn[Stalls].price[args.good]
         turn[Villager].stock[args.good, rows] -= args.count
-        turn.send(Demand, rows, -args.count, at=args.good)
+        turn.world.scatter_add(turn[Stalls].demand, args.good, -args.count)
 
 
 class Talk(Action):
     """Say something to somebody you meet; it lifts your mood."""
 
-    reasons: ClassVar[tuple[str, ...]] = ("gone",)
     to: int = known("people")
     words: str = words(80)
-
-    @classmethod
-    def refused(cls, turn: Any, rows: Any, args: Any) -> Any:
-        """Refuse to talk to somebody who has left."""
-        return {"gone": turn.target_rows(args.to) < 0}
 
     @classmethod
     def apply(cls, turn: Any, rows: Any, args: Any) -> None:
@@ -176,9 +160,6 @@ def cheer(mood: Any, rows: Any, by: Any) -> None:
 class Day(System):
     """Villagers work and eat. Reads and writes Villager. Order: before Observe."""
 
-    reads: ClassVar = (Villager,)
-    writes: ClassVar = (Villager,)
-
     def process(self, world: World, run: Run) -> None:
         """Every few hours each makes a piece of its trade's good and eats a piece of bread, or goes hungry."""
         villager, everyone = world[Villager], np.arange(world.n)
@@ -191,9 +172,6 @@ class Day(System):
 
 class Prices(System):
     """Prices follow demand. Reads and writes Stalls. Order: after Act."""
-
-    reads: ClassVar = (Stalls,)
-    writes: ClassVar = (Stalls,)
 
     def process(self, world: World, run: Run) -> None:
         """Move each price by one coin towards what is wanted, from 1 to 50."""
@@ -256,23 +234,10 @@ class Market(Domain):
         villager: Any = world[Villager]
         met = min(self.settings.meets, world.n - 1)
         others = ((rows[:, None] + np.arange(1, met + 1)) % world.n).ravel()
-        people = {
-            "rows": np.repeat(np.arange(len(rows)), met),
-            "id": world.keys[others],
-            "trade": villager.trade[others],
-            "mood": villager.mood[others],
-        }
-        return world.observed(
-            Knowledge,
-            rows,
-            trade=villager.trade[rows],
-            coins=villager.coins[rows],
-            mood=villager.mood[rows],
-            stock=villager.stock[:, rows],
-            price=world[Stalls].price,
-            heard=villager.heard[:, rows],
-            people=people,
-        )
+        who = np.repeat(np.arange(len(rows)), met)
+        people = {"rows": who, "id": world.keys[others], "trade": villager.trade[others], "mood": villager.mood[others]}
+        own = {name: getattr(villager, name)[..., rows] for name in ("trade", "coins", "mood", "stock", "heard")}
+        return world.observed(Knowledge, rows, price=world[Stalls].price, people=people, **own)
 
     def alert(self, world: World, rows: Any) -> Any:
         """A villager that is spoken to thinks again."""

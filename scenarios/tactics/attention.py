@@ -14,6 +14,9 @@ from sim.run.world import World
 
 Rows = NDArray[np.intp]
 
+NOWHERE: Final = np.int32(-(2**31))
+"""The coordinate of a cell that there is not."""
+
 MARK_CELLS: Final = SIGHT_MAX
 """How far from a marked enemy a team still knows where it is, cells."""
 MINDED: Final = 1023
@@ -117,9 +120,7 @@ def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dic
     if np.count_nonzero(drawn):
         found["taunted_by"] = np.where(drawn, attention.key[rows], -1).astype(np.int64)
         drawn &= attention.x[rows] >= 0
-        found["distracted_to"] = tuple(
-            np.where(drawn, axis[rows], -(2**31)).astype(np.int32) for axis in (attention.x, attention.y)
-        )
+        found["distracted_to"] = tuple(np.where(drawn, axis[rows], NOWHERE) for axis in (attention.x, attention.y))
     if held is None:
         return found
     found["conditions"] = held[rows]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.observation import Groups, ObservationBatch
-from scenarios.tactics.attention import as_minded, held_by, own_affairs, shown, stance, with_marked
+from scenarios.tactics.attention import NOWHERE, as_minded, held_by, own_affairs, shown, stance, with_marked
 from scenarios.tactics.components import (
     Ammo,
     Cooldowns,
@@ -48,8 +48,6 @@ LIST_STARTS: Final = np.array([0, ENEMIES_MAX])
 """Where the two lists start among an agent's places."""
 PLACES: Final = ENEMIES_MAX + ALLIES_MAX
 """Places in both lists together."""
-NOWHERE: Final = np.int32(-(2**31))
-"""The coordinate of a cell that there is not."""
 
 
 def occupancy_of(world: World, grid: Grid) -> Occupancy:

@@ -437,7 +437,7 @@ class Changed(Body):
     """
 
     keys: list[Annotated[int, Field(ge=-1, lt=2**63)]]
-    values: list[int | list[int] | None]
+    values: list[int | str | list[int | str] | None]
 
     @model_validator(mode="after")
     def _paired(self) -> Changed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ai.actions import CellX, CellY, EnemyId
+from ai.actions import known, on
 from ai.errors import ContractError
 from scenarios.tactics.actions import discover
 from scenarios.tactics.actions.base import (
@@ -37,8 +37,7 @@ def test_every_kind_keeps_the_rules(kind: type[Action]) -> None:
 class Sound(Action):
     """Stare at an enemy, at the cost of a breath."""
 
-    act: Literal["Sound"] = "Sound"
-    target_id: EnemyId
+    target_id: int = known("enemies")
     duration_s: ClassVar[float] = 0.5
 
     @classmethod
@@ -311,9 +310,8 @@ class Backwards(Sound):
 class Leaper(Walk):
     """Goes anywhere in one step."""
 
-    act: Literal["Sound"] = "Sound"
-    x: CellX
-    y: CellY
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
@@ -380,7 +378,7 @@ class Copier(Sound):
 def test_each_broken_rule_is_told(kind: type[Action], sentence: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A kind that breaks one rule fails with the sentence about that rule, which starts with its name."""
     monkeypatch.setitem(World.__init__.__kwdefaults__, "esper_entities", True)  # type: ignore[arg-type] # it has some
-    with pytest.raises(AssertionError, match=f"^Sound {sentence}"):
+    with pytest.raises(AssertionError, match=f"^{kind.__name__} {sentence}"):
         check_action(kind)
 
 
@@ -388,7 +386,6 @@ def test_a_malformed_kind_is_a_contract_error() -> None:
     """A class without fields that a planner can write is refused as the registry refuses it."""
 
     class Speechless(Action):
-        act: Literal["Speechless"] = "Speechless"
         words: Any = None
 
     with pytest.raises(ContractError, match="Speechless"):

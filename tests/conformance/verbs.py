@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from ai.actions import ToolSpec
-from ai.llm.prompt import _arguments
+from ai.llm.prompt import _Arguments
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import Action, Refused, Walk
 from scenarios.tactics.components import Health
@@ -22,6 +22,8 @@ from scenarios.tactics.testing.actions.dice import Dice, arguments
 PAGE: Final = Path(__file__).parents[2] / "scenarios" / "tactics" / "verbs.md"
 BEGIN: Final = "<!-- what follows is written by `python -m tests.conformance.verbs` -->\n"
 CATEGORIES: Final = ("movement", "offensive", "defensive", "equipment", "tactical", "utility", "terrain")
+TABLES: Final = ("abilities", "items", "weapons")
+"""Which names there are is the scenario's business."""
 FIELDS_CHARS_MAX: Final = 200
 """Longer fields are shown by their names alone."""
 ARENAS: Final = 40
@@ -49,8 +51,8 @@ def reasons() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {spec.name: set() for spec in default_registry().specs}
     for number, arena in arenas():
         for spec in default_registry().specs:
-            assert issubclass(spec.kind, Action)
-            codes = spec.kind.refusals(arena.turn(), *drawn(arena, number, spec))
+            assert issubclass(spec.action, Action)
+            codes = spec.action.refusals(arena.turn(), *drawn(arena, number, spec))
             found[spec.name] |= {Refused(code).name.lower().replace("_", " ") for code in codes.tolist() if code}
     return found
 
@@ -65,30 +67,35 @@ def page(text: str) -> str:
         parts.append(
             "| verb | what it does | takes | rests | costs | refused |\n| --- | --- | --- | --- | --- | --- |\n"
         )
-        parts.extend(_row(spec, sorted(refused[spec.name])) for spec in specs if spec.category == category)
+        parts.extend(_row(spec, sorted(refused[spec.name])) for spec in specs if _category(spec) == category)
     return "".join(parts)
 
 
 def _row(spec: ToolSpec, refused: list[str]) -> str:
-    kind = spec.kind
+    kind = spec.action
     assert issubclass(kind, Action)
     takes = "until there" if issubclass(kind, Walk) else f"{kind.duration_s:g} s" if kind.duration_s else "a tick"
     if "duration" in kind.model_fields and spec.name in ("CoverFire", "Wait"):
         takes = "`duration`"
-    rests = f"{spec.cooldown_s:g} s" if spec.cooldown_s else ""
-    fields = ", ".join(_with_default(field, kind) for field in _arguments(spec)).replace("|", "\\|")
+    rests = f"{kind.cooldown_s:g} s" if kind.cooldown_s else ""
+    arguments = _Arguments(default_registry(), TABLES)
+    fields = ", ".join(_with_default(field, kind) for field in arguments.of(spec)).replace("|", "\\|")
     if len(fields) > FIELDS_CHARS_MAX:
         fields = ", ".join(name for name in kind.model_fields if name != "act")
-    cells = (f"`{spec.name}({fields})`", spec.sentence, takes, rests, spec.cost, ", ".join(refused))
+    cells = (f"`{spec.name}({fields})`", spec.sentence, takes, rests, kind.cost, ", ".join(refused))
     return "| " + " | ".join(cells) + " |\n"
+
+
+def _category(spec: ToolSpec) -> str:
+    assert issubclass(spec.action, Action)
+    return spec.action.category
 
 
 def _with_default(field: str, kind: type[Action]) -> str:
     """Show a field as prompts do, with what it is when it is left out."""
     name = field.split(" ")[0]
-    shown = field.replace(" 0..0", " name")  # which names there are is the scenario's business
     default = kind.model_fields[name].default if name in kind.model_fields else None
-    return f"{shown} = {default:g}" if isinstance(default, int | float) else shown
+    return f"{field} = {default:g}" if isinstance(default, int | float) else field
 
 
 if __name__ == "__main__":

@@ -6,15 +6,17 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ai import actions, fallback, rule_conditions
-from ai.actions import fields, integers, registry
+from ai import actions, orchestrator
+from ai.actions import arguments, integers, registry
 from ai.clients.resilience import Admission, CircuitBreaker
 from ai.llm.parse import SlotScanner, scanner
+from ai.rules import conditions
 from scenarios.tactics import perception
 from scenarios.tactics.components import Cooldowns
 from scenarios.tactics.grid import Smoke
@@ -268,14 +270,14 @@ def optional_argument_is_dropped(patch: Patch) -> None:
 @caught_by("steps")
 def numbers_are_cut_off(patch: Patch) -> None:
     """Numbers lose what is behind the point instead of being rounded."""
-    patch.setattr(fields, "round_half_away", int)
+    patch.setattr(arguments, "round_half_away", int)
     patch.setattr(integers, "round_half_away", int)
 
 
 @caught_by("legal")
 def illegal_plans_are_accepted(patch: Patch) -> None:
     """Whatever a tier offers is taken."""
-    patch.setattr(fallback, "refusals", lambda batch, *_: np.zeros(len(batch), np.int8))
+    patch.setattr(orchestrator, "refusals", lambda batch, *_: np.zeros(len(batch), np.int8))
 
 
 @caught_by("breaker")
@@ -402,14 +404,16 @@ def restored_cooldowns_are_over(patch: Patch) -> None:
     patch.setattr(World, "restore", restore)
 
 
-@caught_by("parts")
+@caught_by("parts", "reference")
 def rule_measures_from_the_first_of_the_batch(patch: Patch) -> None:
-    """Whether the nearest enemy is close is asked of the first agent's place."""
+    """How near something is is asked of the first agent's place."""
+    original = conditions.squares
 
-    def squared(batch: Any) -> Any:
-        return (batch.enemy_x[:, 0] - batch.x[0]) ** 2 + (batch.enemy_y[:, 0] - batch.y[0]) ** 2
+    def squares(batch: Any, own: Any, x: Any, y: Any) -> Any:
+        first = SimpleNamespace(column=lambda path: np.full(len(batch), batch.column(path)[0]))
+        return original(first, own, x, y)  # type: ignore[arg-type]  # it reads columns alone
 
-    patch.setattr(rule_conditions, "enemy_distance_squared", squared)
+    patch.setattr(conditions, "squares", squares)
 
 
 @caught_by("draws", "reference")

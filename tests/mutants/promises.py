@@ -14,16 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from ai.actions import ActionStep, ToolRegistry
+from ai.actions import Action, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
 from ai.llm.parse import SlotScanner
+from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
+from ai.plans import Outcome, PlanBatch
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
 from sim.engine.world import World
@@ -33,7 +36,8 @@ from sim.replay.record import HASH_CHARS
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario
 from sim.testing.checks import CHECKS, Case, examine
-from tests.ai import test_registry, test_resilience
+from tests.ai.actions import test_registry
+from tests.ai.clients import test_resilience
 from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
 from tests.sim.engine import test_commands, test_resources, test_texts
@@ -249,10 +253,10 @@ class Offers:
     name = "offers"
     deterministic = False
 
-    def __init__(self, step: ActionStep) -> None:
+    def __init__(self, step: Action) -> None:
         self.step = step
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Offer it."""
         plans = PlanBatch.from_steps(batch.keys, [[self.step]] * len(batch), registry)
         return TierPlans(plans, np.full(len(batch), Outcome.OK, np.int8))

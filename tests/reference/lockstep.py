@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
+from ai.observation import ObservationBatch
 from ai.plans import BatchPlans, PlanBatch
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import AGENT
 from scenarios.tactics.grid import MARGIN
@@ -22,8 +22,9 @@ from sim.engine.rng import philox4x32
 from sim.run.planning_service import LivePlans
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
+from tests.reference.slow_rules import heuristic
 from tests.reference.slow_things import COMPASS
-from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step, heuristic
+from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step
 
 Choose = Callable[[int, int], Plan]
 """Gives the plan of an agent key at a tick; asked twice, it answers the same with fresh steps."""
@@ -43,9 +44,9 @@ class Scripted:
     def __init__(self, choose: Choose, registry: ToolRegistry | None = None) -> None:
         self.choose = choose
         self.registry = registry or default_registry()
-        self.batch: SnapshotBatch | None = None
+        self.batch: ObservationBatch[Any] | None = None
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Hand the plans out."""
         self.batch = batch
         chosen = [self.choose(int(key), batch.tick) for key in batch.keys]
@@ -67,9 +68,9 @@ class Watched:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.tiers = inner.tiers
-        self.batch: SnapshotBatch | None = None
+        self.batch: ObservationBatch[Any] | None = None
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Note the batch and pass it on."""
         self.batch = batch
         plans: BatchPlans = self.inner.plan(batch)
@@ -190,7 +191,7 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     _check(tick, "Texts", "all", list(stage.lore.texts.all), slow.texts)
 
 
-def _compare_report(report: TickReport, expected: SlowTick, batch: SnapshotBatch | None) -> None:
+def _compare_report(report: TickReport, expected: SlowTick, batch: ObservationBatch[Any] | None) -> None:
     tick = report.tick
     applied = [item for place, item in enumerate(report.inputs) if place not in report.refused]
     _check(tick, "report", "inputs", applied, expected.applied)
@@ -205,7 +206,7 @@ def _compare_report(report: TickReport, expected: SlowTick, batch: SnapshotBatch
         return
     for row, key in enumerate(sorted(expected.known)):
         for name, value in expected.known[key].items():
-            _check(tick, f"agent {key}", f"batch.{name}", getattr(batch, name)[row].tolist(), value)
+            _check(tick, f"agent {key}", f"batch.{name}", batch.column(name)[row].tolist(), value)
 
 
 class Dice:

@@ -249,10 +249,12 @@ def _all_same(goals: Cells) -> bool:
 class Action(actions.Action):
     """A verb of the game. It takes a set time and then has its effect, unless it walks.
 
-    `group` names the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`), `cooldown_s` how long that
-    lasts from the effect on, `duration_s` the time the step takes; the effect comes at its end.
+    `category` names its file, `group` the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`),
+    `cooldown_s` how long that lasts from the effect on, `duration_s` the time the step takes; the effect comes at its
+    end.
     """
 
+    category: ClassVar[str] = "utility"
     reasons: ClassVar[tuple[str, ...]] = tuple(reason.name.lower() for reason in Refused if reason)
 
     @classmethod

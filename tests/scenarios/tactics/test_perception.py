@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from ai.snapshot import SnapshotBatch
+
 from scenarios.tactics.components import Condition, Conditions, Status
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import Order, Remove

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from ai.snapshot import CONDITION_NAMES, WorldSnapshot
+
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Condition, Status
 from scenarios.tactics.grid import Terrain

@@ -12,13 +12,14 @@ import pytest
 import ai.planners.heuristic
 from ai.guard import NondeterminismError, escape, everything, take_escapes
 from ai.orchestrator import FallbackOrchestrator, drive
-from ai.testing import sample_snapshots
+from ai.samples import sample_observations
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import (
     Action,
     Turn,
 )
 from scenarios.tactics.inputs import Act, Control
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.engine.digest import state_digest
 from sim.engine.system import System
 from sim.engine.world import World
@@ -119,7 +120,7 @@ def test_an_action_kind_that_reads_the_clock_is_stopped(
     with Simulation(scenario, plugins=[Plugin("mine.py", "00", actions=(Nap,))]) as simulation:
         simulation.inject(Control(agent=0))
         simulation.inject(nap)
-        with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):
+        with watching(), pytest.raises(NondeterminismError, match=r"verb 'Nap' called time\.perf_counter\(\)"):
             list(simulation.reports(3))
 
 
@@ -134,6 +135,8 @@ def test_an_escape_of_a_system_is_reported() -> None:
 
 def test_a_deterministic_planner_that_reads_the_clock_is_stopped() -> None:
     """The refusal names the tier and is no failure of the tier: nothing falls."""
-    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(None, sample_snapshots(), default_registry())
+    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(
+        None, sample_observations(WorldSnapshot), default_registry()
+    )
     with pytest.raises(NondeterminismError, match=r"tier 'hasty' called time\.perf_counter"):
         drive(call)

@@ -5,16 +5,16 @@ import threading
 import time
 from collections.abc import AsyncIterator
 
-import numpy as np
-
 from ai.errors import ClientError
 from ai.llm_types import LlmChunk, LlmRequest
-from ai.snapshot import SnapshotBatch
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.scenario_file import load
 
-BATCH = SnapshotBatch(keys=np.arange(6, dtype=np.int64))
+BATCH = WorldSnapshot.from_objects(
+    [(key, WorldSnapshot.model_validate({"me": {"pos": {"x": key, "y": 0}}})) for key in range(6)]
+)
 
 
 class Silent:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
 from scenarios.tactics.components import Health
 from scenarios.tactics.domain import Tactics
 from scenarios.tactics.inputs import Order, Remove, SetCells, Spawn
@@ -133,7 +133,7 @@ def test_an_exception_of_the_plan_source_leaves_the_last_whole_tick() -> None:
     class Raising:
         tiers = ("raising",)
 
-        def plan(self, batch: SnapshotBatch) -> Any:
+        def plan(self, batch: ObservationBatch[Any]) -> Any:
             raise ValueError(f"asked for {len(batch)}")
 
         def close(self) -> None:

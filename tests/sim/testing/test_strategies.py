@@ -6,13 +6,12 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
-from ai.actions import Role
 from ai.errors import ParseError
 from ai.llm.encodings import NAMED
 from ai.llm.parse import parse_reply
 from ai.plans import PlanIntent
-from ai.snapshot import SnapshotBatch, WorldSnapshot
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
 from scenarios.tactics.testing.arenas import inputs, scenarios
 from scenarios.tactics.testing.planning import batches, snapshots
 from sim.engine.columns import Component, i32
@@ -54,13 +53,13 @@ def test_plans_survive_being_written(plan: PlanIntent) -> None:
 @settings(SLOWLY)
 def test_batches_can_be_planned_for(batch: list[tuple[object, WorldSnapshot]]) -> None:
     """Drawn agents are different ones and make a batch."""
-    assert len(SnapshotBatch.from_snapshots(batch)) == len(batch)
+    assert len(WorldSnapshot.from_objects(batch)) == len(batch)
 
 
 def test_snapshots_hold_what_the_registry_names() -> None:
     """A thing that only the user's kinds know is drawn."""
     registry = wide_registry()
-    (names,) = {arg.choices for spec in registry.specs for arg in spec.args if arg.role is Role.ITEM}
+    (names,) = {arg.choices for spec in registry.specs for arg in spec.args if arg.sources == ("items",)}
     assert "rope" in names
     found = find(snapshots(registry), lambda drawn: "medkit" in drawn.me.holdings, settings=QUIET)
     assert found.me.holdings == {"medkit": 1}
