@@ -4,7 +4,7 @@ A page is run from top to bottom in one empty folder:
 
 - a block whose first line is ```` ```python wealth.py ```` (or toml, jsonl) is written to that file, not executed;
 - any other Python block is executed; blocks of one page share their names, and functions called `test_...` are called;
-- in a console block each `$ tickweave` line is run; `# exit N` gives its exit code, and every further line that is shown
+- in a console block each `$ tickweave` line is run; `# exit N` gives its exit code, and each further line that is shown
   must occur in the output, in that order (`...` stands for anything).
 
 `# not run` in the first line of a block, or at the end of a command, leaves it out.

@@ -19,6 +19,7 @@ STYLED = [
 ]
 BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
+FILE = re.compile(r"`((?:ai|sim|scenarios|tests|benchmarks|docs)/[\w./-]*)`")
 REFUSED = re.compile(
     r"\b[Bb]esides\b|\banew\b|\btold\b|\b[Ss]o many\b|\b[Tt]he way\b|\bis no\b|\b[Ll]ets? (?:it|us|them|every\w+)\b"
     r"|(?:^|[.;:] )(?:Who|Whoever|What)\b(?![^.]*\?)",
@@ -45,6 +46,15 @@ def test_links_lead_somewhere(page: Path) -> None:
         to = (page.parent / target).resolve() if target else page
         assert to.exists(), f"{page.relative_to(ROOT)} links to {target}"
         assert not anchor or anchor in anchors(to), f"{page.relative_to(ROOT)}: {target} has no heading #{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_prose_names_are_there(page: Path) -> None:
+    """A file or folder of the repository that a page names in backticks exists."""
+    if page.name == "CHANGELOG.md":
+        return  # it also names what is gone
+    named = FILE.findall(BLOCK.sub("", page.read_text("utf-8")))
+    assert not [name for name in named if not (ROOT / name).exists()]
 
 
 @pytest.mark.parametrize("page", STYLED, ids=lambda page: str(page.relative_to(ROOT)))
