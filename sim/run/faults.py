@@ -7,14 +7,14 @@ from pathlib import Path
 from types import CodeType
 from typing import Final
 
-import ai
-import sim
+import ai.errors
+import sim.errors
 from ai.errors import AIError
 from sim.errors import SimError
 from sim.messages import one_line, shown
 from sim.run.simulation import FAULT_NOTE
 
-_OURS: Final = tuple(str(Path(str(package.__file__)).parent) for package in (ai, sim))
+_OURS: Final = tuple(str(Path(module.__file__).parent) for module in (ai.errors, sim.errors))
 _LIBRARIES: Final = ("site-packages", "dist-packages", str(Path(str(sys.modules["traceback"].__file__)).parent))
 
 
