@@ -153,24 +153,19 @@ def explained(batch: Batch, plans: PlanBatch, row: int, registry: ToolRegistry) 
     if verdict not in (Refusal.UNKNOWN_TARGET, Refusal.OUTSIDE):
         return verdict.sentence
     here = np.array([row])
-    for place in range(int(plans.length[row])):
-        spec = registry.spec(int(plans.kind[place, row]))
-        stored = plans.args[place, :, row].tolist()
-        given = [(arg, value) for arg, value in zip(spec.args, stored, strict=False) if value != NONE]
-        readable = True
-        if spec.payload:
-            try:
-                step = registry.decode(int(plans.kind[place, row]), stored, plans.payloads.get((row, place), b""))
-                given += values_in(spec, step)
-            except ContractError:
-                readable = False  # another argument of this step is wrong as well
-        for arg, value in given:
+    try:
+        steps = plans.steps(row, registry)
+    except ContractError:  # a planner that writes integers can write some that stand for no step
+        return verdict.sentence
+    for number, step in enumerate(steps, 1):
+        spec = registry.spec(step.act)
+        stored = ((arg, plans.args[number - 1, place, row]) for place, arg in enumerate(spec.args))
+        given = [(arg, int(value)) for arg, value in stored if value != NONE]
+        for arg, value in (*given, *values_in(spec, step)):
             refusal = _value_refusal(batch, here, arg, value)
             if refusal == int(Refusal.UNKNOWN_TARGET):
-                return f"step {place + 1}: {arg.name}: {value} is nobody in {' or '.join(arg.sources)}"
+                return f"step {number}: {arg.name}: {value} is nobody in {' or '.join(arg.sources)}"
             if refusal == int(Refusal.OUTSIDE):
                 size = "x".join(str(np.max(extent(batch, arg.sources[0], s, here))) for s in ("width", "height"))
-                return f"step {place + 1}: {arg.name}: {value} is outside {arg.sources[0]}, which is {size}"
-        if not readable:
-            break
+                return f"step {number}: {arg.name}: {value} is outside {arg.sources[0]}, which is {size}"
     return verdict.sentence

@@ -236,7 +236,7 @@ class FallbackOrchestrator:
             # Once is news; every tick of a broken configuration would only drown other messages.
             level = logging.DEBUG if self._warned else logging.WARNING
             self._warned = True
-            logger.log(level, "%d agents, %d the first, got the emergency plan", len(asked), batch.keys[asked[0]])
+            logger.log(level, "%d agents got the emergency plan, agent %d first", len(asked), batch.keys[asked[0]])
         result.duration_s = self._clock() - began
         self.metrics.record(result)
         if logger.isEnabledFor(logging.DEBUG):

@@ -29,11 +29,11 @@ from ai.actions.arguments import Kind, Pick
 from ai.actions.integers import NONE
 from ai.actions.registry import ToolRegistry, picks_in
 from ai.actions.spec import ArgSpec, ToolSpec
-from ai.errors import ContractError, FaultError
+from ai.errors import ContractError, FaultError, place_of
 from ai.legality import extent
 from ai.observation import Array, Bools, Cell, Layout, Rows
 from ai.plans import PlanBatch
-from ai.rules.conditions import Batch, Condition, Facts, Test
+from ai.rules.conditions import CHARS_MAX, Batch, Condition, Facts, Test
 from ai.rules.picks import Column, column_of
 
 RULES_MAX: Final = 256
@@ -64,24 +64,29 @@ Moves = Mapping[str, Drafting]
 """Named functions that make steps, for rules in files."""
 
 
+Json = dict[str, Any]
+
+
 def _several(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-Wanted = Annotated[
-    tuple[str, ...],
-    Field(min_length=1, max_length=CONDITIONS_MAX),
-    BeforeValidator(
-        _several, json_schema_input_type=str | Annotated[list[str], Field(min_length=1, max_length=CONDITIONS_MAX)]
-    ),
+def _one_or_several(item: Json, least: int, most: int) -> WithJsonSchema:
+    """Say in a JSON schema what `_several` takes."""
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": least, "maxItems": most}]})
+
+
+_TEXT: Final[Json] = {"type": "string", "maxLength": CHARS_MAX}
+_STEP: Final[Json] = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["act"]}]}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
+When = Annotated[Texts, Field(min_length=1, max_length=CONDITIONS_MAX), _one_or_several(_TEXT, 1, CONDITIONS_MAX)]
+Unless = Annotated[Texts, Field(max_length=CONDITIONS_MAX), _one_or_several(_TEXT, 0, CONDITIONS_MAX)]
+Steps = Annotated[
+    tuple[Any, ...],
+    BeforeValidator(_several),
+    Field(min_length=1, max_length=STEPS_MAX),
+    _one_or_several(_STEP, 1, STEPS_MAX),
 ]
-Unwanted = Annotated[
-    tuple[str, ...],
-    Field(max_length=CONDITIONS_MAX),
-    BeforeValidator(_several, json_schema_input_type=str | Annotated[list[str], Field(max_length=CONDITIONS_MAX)]),
-]
-_STEP: Final = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["act"]}]}
-_LISTED: Final = {"type": "array", "items": _STEP, "minItems": 1, "maxItems": STEPS_MAX}
 
 
 class Rule(BaseModel):
@@ -89,14 +94,9 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    when: Wanted = Field(description="Conditions that must all hold.")
-    then: Annotated[
-        tuple[Any, ...],
-        Field(min_length=1, max_length=STEPS_MAX),
-        BeforeValidator(_several),
-        WithJsonSchema({"anyOf": [*_STEP["anyOf"], _LISTED]}),
-    ] = Field(description="Steps to take in turn: tables with a verb under `act`, or names of moves.")
-    unless: Unwanted = Field((), description="Conditions of which none may hold.")
+    when: When = Field(description="Conditions that must all hold.")
+    then: Steps = Field(description="Steps taken in turn, or the name of a move.")
+    unless: Unless = Field((), description="Conditions of which none may hold.")
 
     def __init__(
         self, when: str | Sequence[str], then: Step | Sequence[Step], unless: str | Sequence[str] = ()
@@ -229,7 +229,7 @@ def _within(fitted: Fitted, arg: ArgSpec, values: Array, batch: Batch, rows: Row
 
 
 def _of_function(make: Drafting, registry: ToolRegistry, where: str) -> Fitting:
-    where = f"{where}: {getattr(make, '__module__', '')}.{getattr(make, '__qualname__', make)}"
+    where = f"{where}: {getattr(make, '__qualname__', make)} ({place_of(make)})"
 
     def made(batch: Batch, rows: Rows) -> list[Fitted] | None:
         drafts: object = make(batch, rows)

@@ -2,8 +2,8 @@
 
 Both ask in named JSON, under the schema that holds the reply to legal plans. A careful caller (the baseline) gives what
 the agent knows as minified JSON without defaults, shows one example, and keeps the fixed part of the prompt first, so
-that the server has it in its cache. A naive one pretty-prints the whole snapshot, shows no example, and begins every
-prompt in another way, so that nothing of it can be in a cache.
+that the server has it in its cache. A naive one pretty-prints all that the agent knows, shows no example, and begins
+every prompt in another way, so that nothing of it can be in a cache.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ async def ask_singles(
 
 
 def careful_messages(one: ObservationBatch[Any], registry: ToolRegistry) -> tuple[Message, ...]:
-    """Return the prompt for one agent: the rules first, then what it knows, without defaults."""
-    known = one.to_object(0).model_dump_json(exclude_defaults=True)
+    """Return the prompt for one agent: the rules first, then what it knows, without what prompts leave out."""
+    unsaid = {leaf.name for leaf in one.layout.fields if leaf.fact.say == ""}
+    known = one.to_object(0).model_dump_json(exclude_defaults=True, exclude=unsaid)
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
     return Message("system", system_message(registry, encoding=NAMED)), Message("user", user)
 

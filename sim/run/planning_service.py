@@ -21,7 +21,7 @@ from ai.planners import discover
 from ai.planners.base import Planner
 from ai.plans import BatchPlans
 from sim.errors import ScenarioError
-from sim.run.planning import groups_of_tiers, tier_order
+from sim.run.planning import check_rules, groups_of_tiers, tier_order
 
 if TYPE_CHECKING:
     from sim.run.scenario_file import Scenario
@@ -133,7 +133,7 @@ class LivePlans:
         options: ModelOptions | None = None,
     ) -> None:
         self.registry = registry
-        scenario.check_rules(registry)
+        check_rules(scenario, registry)
         self.client = None if client is None else _resilient(client, options or ModelOptions(), clock)
         self._options = options or ModelOptions()
         self._clock = clock

@@ -23,21 +23,20 @@ from typing import Annotated, Any, Final
 from pydantic import Field, JsonValue, ValidationError
 from pydantic_core import PydanticCustomError
 
-from ai.actions import ToolRegistry
 from ai.entries import installed
-from ai.errors import ContractError
 from ai.planners.playbook import Playbook
 from ai.planners.scripted import Script
-from ai.rules import Bound, Rule, Rules
+from ai.rules import Rule, Rules
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
-from sim.run.checks import check_settings
+from sim.run.checks import check_head
+from sim.run.context import NoPlans
 from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
 from sim.run.files import read_text
 from sim.run.inputs import InputSet, TimedInput
-from sim.run.planning import Planning, check_groups, tier_order
+from sim.run.planning import Planning, check_groups, check_rules, tier_order
 from sim.run.settings import Name, Part, Text
 
 DEPTH_MAX: Final = 32
@@ -93,7 +92,7 @@ class Scenario:
     def __init__(self, head: Head, loaded: LoadedDomain, source: str = "scenario", folder: Path | None = None) -> None:
         self.loaded = loaded
         self.folder = folder
-        check_settings(loaded.kind)
+        check_head(loaded.kind)
         self.domain = loaded.kind(_settings(loaded.kind, head.settings, source))
         self.head = head.model_copy(
             update={
@@ -111,30 +110,6 @@ class Scenario:
             self.domain.check(self)
         except PydanticCustomError as error:
             raise ScenarioError(one_line(f"{source}: {told(error)}")) from None
-        if not self.plugins:
-            # Those with plug-ins, which bring verbs of their own, are checked when a run has loaded them.
-            self.check_rules(self.domain.registry(), source)
-
-    def check_rules(self, registry: ToolRegistry | None, source: str | None = None) -> None:
-        """Check that rules name fields, verbs, arguments and moves that there are.
-
-        Raises:
-            ScenarioError: one does not; the sentence names its key.
-        """
-        observation = self.domain.observation
-        if observation is None or registry is None:
-            return
-        playbook = self.playbook()
-        own = "rules" if self.head.rules is not None else f"domain {self.domain.name!r}: rules"
-        every = {own: playbook.rules}
-        every |= {f"planning.groups.{name}.rules": rules for name, rules in playbook.group_rules.items()}
-        for key, rules in every.items():
-            for place, rule in enumerate(rules):
-                try:
-                    Bound((rule,), registry, observation.layout, playbook.facts, playbook.moves)
-                except ContractError as error:
-                    where = f"{source or self.name}: {key}[{place}]"
-                    raise ScenarioError(one_line(f"{where}: {str(error).removeprefix('rule 1: ')}")) from None
 
     def _timed(self, place: int, data: object, source: str) -> TimedInput:
         try:
@@ -231,7 +206,9 @@ class Scenario:
         known = self.domain.agents
         if known is not None:
             return known
-        with Simulation(self, timeline=False) as simulation:
+        # Plug-ins add to what entities have, not to how many there are; nobody plans before the first tick.
+        bare = self.replaced(plugins=[])
+        with Simulation(bare, timeline=False, source=NoPlans()) as simulation:
             return simulation.world.n
 
     @property
@@ -388,7 +365,10 @@ def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
     Raises:
         ScenarioError: it is no valid scenario; one sentence.
     """
-    return Scenario.from_canonical(_toml(text, source), source, folder=folder)
+    scenario = Scenario.from_canonical(_toml(text, source), source, folder=folder)
+    if not scenario.plugins:  # those may bring verbs; a run checks its rules when it has them
+        check_rules(scenario, scenario.domain.registry(), source)
+    return scenario
 
 
 def head_of(text: str, source: str) -> Head:

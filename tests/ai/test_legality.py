@@ -103,23 +103,6 @@ def test_each_agent_has_its_own_space() -> None:
     assert refusals(batch, plans, FORAGING).tolist() == [0, Refusal.OUTSIDE, 0]
 
 
-def test_a_reason_is_given_whatever_else_is_wrong() -> None:
-    """A plan that nobody could read as steps still has its sentence: of the first wrong step, or the plain one."""
-    batch = foragers(*[forager()] * 3)
-    plans = PlanBatch.from_steps(
-        batch.keys, [[Look(0, 9), Nap()], [Pick(4), Nap()], [Tour(1, (Cell(12, 1),), (), ORDER), Nap()]], FORAGING
-    )
-    plans.args[0, 2, 0] = 7  # no member of the enumeration has this place
-    plans.args[0, 0, 2] = 99  # out of range
-    plans.kind[1] = 99  # no verb has this code
-    assert refusals(batch, plans, FORAGING).tolist() == [Refusal.OUTSIDE, Refusal.UNKNOWN_TARGET, Refusal.OUT_OF_RANGE]
-    assert [explained(batch, plans, row, FORAGING) for row in range(3)] == [
-        "step 1: y: 9 is outside field, which is 12x9",
-        "step 1: bush: 4 is nobody in bushes",
-        Refusal.OUT_OF_RANGE.sentence,
-    ]
-
-
 @covers(Refusal.UNKNOWN_VERB)
 def test_a_verb_must_be_offered() -> None:
     """A verb that a tier does not offer is refused, whatever its arguments."""

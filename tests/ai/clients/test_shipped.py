@@ -18,7 +18,8 @@ from ai.llm_types import LlmClient, LlmRequest, Message
 from ai.testing import FailingLlm, MockBatchLlm, check_client
 from tests.ai.llm.village import MARKET
 
-REQUEST = LlmRequest((Message("user", "a1: id 7\na2: id 9"),), tokens_max=200, slots={"a1": 7, "a2": 9}, timeout_s=10)
+ASKED = 'Example:\n{"a1":{"steps":[{"act":"Wait","duration":1}]}}\nAgents:\na1: id 7\na2: id 9'
+REQUEST = LlmRequest((Message("user", ASKED),), tokens_max=200, slots={"a1": 7, "a2": 9}, timeout_s=10)
 SERVED = ("ollama", "openai")
 
 

@@ -17,6 +17,7 @@ from tests.reference.lockstep import Scripted
 from tests.reference.slow_tick import Step
 
 CORRIDOR = "........."
+WEST, MIDDLE, EAST = Cell(0, 0), Cell(4, 0), Cell(8, 0)
 
 
 def scenario(*objectives: dict[str, Any], foe: tuple[dict[str, Any], ...] = (), **changes: Any) -> Scenario:
@@ -279,7 +280,6 @@ def test_agents_are_after_the_first_objective_that_is_open() -> None:
         {"kind": "hold", "place": "west", "ticks": 2},
         {"kind": "reach", "place": "east", "count": 3, "text": "go east"},
     )
-    places = {place.name: Cell(place.x, place.y) for place in plan.settings.map.places}
     asked: list[tuple[int, int]] = []
 
     def choose(key: int, tick: int) -> list[Step]:
@@ -291,12 +291,11 @@ def test_agents_are_after_the_first_objective_that_is_open() -> None:
         simulation.tick()
         assert source.batch is not None
         snapshot = source.batch.to_object(0)
-        assert (snapshot.objective, snapshot.goal) == ("hold west", places["west"])
+        assert (snapshot.objective, snapshot.goal) == ("hold west", WEST)
         simulation.tick()
         simulation.inject(Spawn(squad="one", count=1, x=2, y=0))
         simulation.tick()
-        found = [source.batch.to_object(row) for row in (0, 1, 2)]
-        assert [(one.objective, one.goal) for one in found] == [("go east", places["east"])] * 3
+        assert [(s.objective, s.goal) for s in source.batch.to_objects()] == [("go east", EAST)] * 3
     assert asked == [(0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (2, 3)]
 
 
@@ -309,8 +308,8 @@ def test_words_and_places_of_squad_and_team_come_first() -> None:
     with Simulation(flat(data), source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
-        found = [(source.batch.to_object(row).objective, int(source.batch.goal.x[row])) for row in range(3)]
-    assert found == [("scout ahead", 4), ("reach middle", 8), (None, -(2**31))]
+        found = [(known.objective, known.goal) for known in source.batch.to_objects()]
+    assert found == [("scout ahead", MIDDLE), ("reach middle", EAST), (None, None)]
 
 
 def test_half_done_objectives_are_state() -> None:

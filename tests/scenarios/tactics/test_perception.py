@@ -27,7 +27,7 @@ def batch_of(stage: Stage) -> ObservationBatch[WorldSnapshot]:
     stage.tick()
     batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
     assert batch is not None
-    return batch  # type: ignore[no-any-return]  # a script keeps what it was asked for
+    return batch
 
 
 def enemies(stage: Stage, key: int) -> list[int]:
@@ -92,10 +92,9 @@ def test_a_leader_knows_no_leader() -> None:
     """The squad's lowest key has no leader, and the places of one are zeros; the others know theirs, seen or not."""
     with Stage(".a#a") as stage:
         batch = batch_of(stage)
-        leader = batch.player
-        assert leader.id.tolist() == [-1, 0]
-        assert [leader.pos.x[0], leader.pos.y[0], leader.hp[0]] == [0, 0, 0]
-        assert [leader.pos.x[1], leader.pos.y[1], leader.hp[1]] == [1, 0, 100]
+        assert batch.player.id.tolist() == [-1, 0]
+        assert [batch.player.pos.x[0], batch.player.pos.y[0], batch.player.hp[0]] == [0, 0, 0]
+        assert [batch.player.pos.x[1], batch.player.pos.y[1], batch.player.hp[1]] == [1, 0, 100]
 
 
 def test_followers_see_how_their_leader_holds_itself() -> None:

@@ -414,6 +414,7 @@ def test_a_taunt_makes_the_enemy_plan_anew_and_mind_the_taunter_first() -> None:
         snapshot = known(stage, 2)
         assert [enemy.id for enemy in snapshot.enemies] == [1, 0]
         assert snapshot.me.taunted_by == 1
+        assert snapshot.me.distracted_to is None
         stage.tick(60)
         assert [enemy.id for enemy in known(stage, 2).enemies] == [0, 1]
         assert known(stage, 2).me.taunted_by is None

@@ -68,7 +68,8 @@ def test_the_baselines_tell_what_the_agent_knows() -> None:
     one = KNOWN.take(slice(0, 1))
     careful = "\n".join(message.content for message in careful_messages(one, REGISTRY))
     naive = "\n".join(message.content for message in naive_messages(one, REGISTRY, "1.0"))
-    for enemy in one.targets("enemies")[0]:
+    assert (one.enemies.id >= 0).any()
+    for enemy in one.enemies.id[one.enemies.id >= 0].tolist():
         assert f'"id":{enemy}' in careful
         assert f'"id": {enemy}' in naive
     assert "Example:" in careful

@@ -32,13 +32,13 @@ name = "a"
 goal = "far"
 squads = [{ name = "a1", archetype = "walker", count = 1, area = { x = 0, y = 0, width = 2, height = 3 } }]
 
-[[heuristics.rules]]
-when = { kind = "always" }
-then = { kind = "wait" }
+[[rules]]
+when = "always"
+then = { act = "Wait" }
 
-[[heuristics.rules]]
-when = { kind = "enemy_visible" }
-then = { kind = "scan" }
+[[rules]]
+when = "enemies"
+then = { act = "Scan", radius = 3 }
 
 [[inputs]]
 tick = 20
@@ -58,7 +58,7 @@ def test_what_is_surely_not_meant_is_told(tmp_path: Path, capsys: pytest.Capture
     path.write_text(ODD)
     assert advice(load(path)) == (
         "planning.tiers: 'goap' is hardly ever reached: rules leave nobody without a plan",
-        "heuristics.rules[1]: is never reached: rule 0 holds for everyone and can always be done",
+        "rules[1]: is never reached: rule 0 holds for everyone and can always be done",
         "inputs[0].tick: 20 comes after the last tick, 19",
         "settings.teams[0].squads[0]: 'a1' cannot reach its goal 'far' on foot",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 
@@ -86,7 +86,6 @@ def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> No
 class Nap(Action):
     """Sleep for a second."""
 
-    act: Literal["Nap"] = "Nap"
     at: ClassVar[str] = "effect"
 
     @classmethod
@@ -135,7 +134,8 @@ def test_an_escape_of_a_system_is_reported() -> None:
 
 def test_a_deterministic_planner_that_reads_the_clock_is_stopped() -> None:
     """The refusal names the tier and is no failure of the tier: nothing falls."""
-    who = sample_observations(WorldSnapshot)
-    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(None, who, default_registry())
+    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(
+        None, sample_observations(WorldSnapshot), default_registry()
+    )
     with pytest.raises(NondeterminismError, match=r"tier 'hasty' called time\.perf_counter"):
         drive(call)

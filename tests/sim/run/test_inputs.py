@@ -47,6 +47,7 @@ class Meadow(Domain):
     """Sheep that do only what an input tells them."""
 
     components, actions, systems = (Sheep,), (Graze,), (Inputs, Observe, Plan, Acting)
+    idle = Graze()
 
     def setup(self, world: Any, run: Any) -> None:
         world.spawn({Sheep: {}}, count=3)

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 
 from ai.errors import ClientError
 from ai.llm_types import LlmChunk, LlmRequest
-from ai.observation import Cell
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.snapshot import SelfState, WorldSnapshot
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.scenario_file import load
 
-BATCH = WorldSnapshot.from_objects([(key, WorldSnapshot(me=SelfState(pos=Cell(key, 0)))) for key in range(6)])
+BATCH = WorldSnapshot.from_objects(
+    [(key, WorldSnapshot.model_validate({"me": {"pos": {"x": key, "y": 0}}})) for key in range(6)]
+)
 
 
 class Silent:

@@ -40,7 +40,7 @@ def test_a_systems_docstring_names_what_it_declares(system: type[System]) -> Non
     assert "\n    Order: " in (system.__doc__ or "")
 
 
-@pytest.mark.parametrize("name", ["foraging", "skirmish"])
+@pytest.mark.parametrize("name", ["gathering", "skirmish"])
 def test_systems_touch_only_what_they_declare(name: str) -> None:
     """Every component that a system asks the world for or changes is among those it declares, or is a resource."""
     with Simulation(load(name), detail="full") as simulation, ExitStack() as stack:
