@@ -12,7 +12,7 @@ from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 TICK: Final = 30
-"""When agents are asked: in the skirmish most of them see their first enemies then, and all are alive."""
+"""When agents are asked: late enough that they know of each other, and early enough that most are alive."""
 
 
 def what_agents_know(scenario: Scenario, agents: int, *, seed: int, tick: int = TICK) -> Any:

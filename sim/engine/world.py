@@ -416,13 +416,13 @@ class World(Draws):
                 which is then unchanged.
 
         >>> from sim.engine.columns import Component, column, i32
-        >>> class Health(Component):
-        ...     hp: i32 = column(default=100)
-        >>> with World([Health]) as world:
-        ...     world.spawn({Health: {}}, count=2)
+        >>> class Animal(Component):
+        ...     energy: i32 = column(default=100)
+        >>> with World([Animal]) as world:
+        ...     world.spawn({Animal: {}}, count=2)
         ...     world.flush()
-        ...     world.scatter_add(world[Health].hp, [1, 1], -30)
-        ...     world[Health].hp.tolist()
+        ...     world.scatter_add(world[Animal].energy, [1, 1], -30)
+        ...     world[Animal].energy.tolist()
         [100, 40]
         """
         try:

@@ -7,6 +7,7 @@ not hidden by a recording that was made before it was planted.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,14 +19,16 @@ from ai.actions import Action, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
+from ai.errors import ParseError
 from ai.llm.parse import SlotScanner
-from ai.observation import ObservationBatch
+from ai.observation import Cell, ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
 from ai.plans import Outcome, PlanBatch
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.playbook import PLAYBOOK
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
@@ -36,13 +39,29 @@ from sim.replay.record import HASH_CHARS
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario
 from sim.testing.checks import CHECKS, Case, examine
+from tests.ai import test_orchestrator
 from tests.ai.actions import test_registry
 from tests.ai.clients import test_resilience
+from tests.ai.llm.village import (
+    FORAGING,
+    MARKET,
+    TABLES,
+    Bush,
+    Field,
+    Go,
+    Order,
+    Pick,
+    Tour,
+    forager,
+    foragers,
+)
+from tests.ai.observation import test_round_trip
+from tests.ai.rules import test_conditions, test_rules
 from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
 from tests.sim.engine import test_commands, test_resources, test_texts
 from tests.sim.engine.small_world import ALL, Position, everything
-from tests.sim.replay import test_keyframes, test_recover, test_replay_seek
+from tests.sim.replay import test_keyframes, test_recover, test_replay_seek, test_verify
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 
 COLUMNS_EVERY = 8
@@ -133,6 +152,19 @@ def resumed_runs() -> None:
             test_recover.resumed_at(replay, end + 20, Path(folder) / "a.replay.jsonl")
 
 
+def declared() -> None:
+    """A recording of another declaration is inconclusive, and the part that differs is named."""
+    for change, words in (
+        (lambda body: body["declarations"]["observation"].pop("me.hp"), "observation.me.hp is new"),
+        (lambda body: body["declarations"]["actions"]["Scan"].pop("code"), "actions.Scan.code is new"),
+        (lambda body: body["declarations"]["inputs"].pop("kill"), "inputs.kill is new"),
+        (lambda body: body["declarations"]["world"]["components"][0]["columns"].pop(0), "column Position.x is only"),
+    ):
+        verdict = verify(test_verify.altered(rules(), 0, change))
+        assert (verdict.verdict, verdict.exit_code) == ("inconclusive", 2)
+        assert re.search(words, verdict.reason), verdict.reason
+
+
 def recordings() -> None:
     """What is recorded matches and is written back to the byte, also where a model fails until its breaker opens."""
     failing = FaultyClient(
@@ -221,6 +253,10 @@ def resources() -> None:
 def codes() -> None:
     """Codes are places in name order, whatever the order in which kinds are given."""
     test_registry.test_codes_follow_names_and_stay_under_another_offer()
+    kinds = [spec.action for spec in MARKET.specs]
+    for order in (kinds, kinds[::-1], kinds[2:] + kinds[:2]):
+        registry = ToolRegistry(order, idle=MARKET.idle, tables=TABLES)
+        assert [registry.code(spec.name) for spec in MARKET.specs] == list(range(len(kinds)))
 
 
 STEPS: tuple[tuple[str, dict[str, object]], ...] = (
@@ -253,27 +289,72 @@ class Offers:
     name = "offers"
     deterministic = False
 
-    def __init__(self, step: Action) -> None:
-        self.step = step
+    def __init__(self, *steps: Action) -> None:
+        self.steps = steps
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Offer it."""
-        plans = PlanBatch.from_steps(batch.keys, [[self.step]] * len(batch), registry)
+        plans = PlanBatch.from_steps(batch.keys, [self.steps] * len(batch), registry)
         return TierPlans(plans, np.full(len(batch), Outcome.OK, np.int8))
 
 
 def legal() -> None:
     """A plan that is not legal for its agent is not used, and the tier below is asked."""
     registry = default_registry()
-    who = agents(3, enemies=[enemy(9, 6, 5)])
-    for step, tier in (
-        (registry.make("Attack", target_id=9), "offers"),
-        (registry.make("Attack", target_id=2), "heuristic"),
-        (registry.make("MoveTo", x=900, y=0), "heuristic"),
+    who = agents(3, enemies=[enemy(9, 6, 5)], allies=[enemy(7, 6, 6)])
+    wait = registry.make("Wait", duration=1.0)
+    for steps, tier in (
+        ([registry.make("Attack", target_id=9)], "offers"),
+        ([registry.make("Attack", target_id=2)], "heuristic"),
+        ([registry.make("Attack", target_id=7)], "heuristic"),
+        ([registry.make("MoveTo", x=900, y=0)], "heuristic"),
+        ([wait, registry.make("Attack", target_id=2)], "heuristic"),
     ):
-        tiers = FallbackOrchestrator([Offers(step), Heuristic(), Emergency()])
+        tiers = FallbackOrchestrator([Offers(*steps), Heuristic.of(PLAYBOOK), Emergency()])
         results = drive(tiers.plan_batch_with_fallback(None, who, registry))
-        assert {result.tier for result in results.values()} == {tier}, step
+        assert {result.tier for result in results.values()} == {tier}, steps
+    _legal_for_foragers()
+
+
+def _legal_for_foragers() -> None:
+    """Each agent has a space of its own, and what stands inside of lists is judged as well."""
+    bush = Bush(id=9, pos=Cell(1, 1), berries=1)
+    batch = foragers(forager(bushes=(bush,)), forager(field=Field(3, 3), bushes=(bush,)))
+    order = Order("nuts", 0.5)
+    for step, tiers in (
+        (Go(Cell(5, 5)), ["offers", "emergency"]),
+        (Pick(9), ["offers", "offers"]),
+        (Pick(4), ["emergency", "emergency"]),
+        (Tour(1, (Cell(1, 1), Cell(2, 5)), (), order), ["offers", "emergency"]),
+        (Tour(1, (Cell(1, 1),), (9, 8), order), ["emergency", "emergency"]),
+    ):
+        plans = drive(FallbackOrchestrator([Offers(step)]).plan_batch_with_fallback(None, batch, FORAGING))
+        assert [plans.tiers[tier] for tier in plans.plans.tier.tolist()] == tiers, step
+
+
+def known() -> None:
+    """The digest of what agents know is one of contents: not of how they were interned, nor of spare places."""
+    test_round_trip.test_the_digest_does_not_see_how_texts_were_interned()
+    test_round_trip.test_the_digest_sees_shared_values_by_content()
+    test_round_trip.test_the_digest_sees_tick_scale_and_tables()
+    test_round_trip.test_a_spare_width_changes_nothing()
+
+
+def ruled() -> None:
+    """The first rule that serves an agent gives its whole plan; joined parts are about one entry of a list."""
+    test_rules.test_the_first_rule_that_serves_an_agent_gives_its_plan()
+    test_rules.test_a_rule_whose_step_cannot_be_taken_leaves_its_agents_to_the_next()
+    test_conditions.test_parts_about_one_list_are_about_the_same_entry()
+
+
+def parsed() -> None:
+    """A step is read only if its verb is offered and its names are those of a table."""
+    for data in ({"act": "Sell", "good": "bread", "count": 1}, {"act": "Buy", "good": "gold", "count": 1}):
+        try:
+            step = MARKET.first_tier.parse_step(data)
+        except ParseError:
+            continue
+        raise AssertionError(f"{data} was read as {step}")
 
 
 # -- replies -----------------------------------------------------------------------------------------------------------
@@ -330,23 +411,45 @@ def breaker() -> None:
     test_resilience.test_a_breaker_tells_its_changes_once()
 
 
+def served() -> None:
+    """Whatever somebody else's planner does, everyone asked, and nobody else, has one legal plan."""
+    for spoil in (test_orchestrator._misuse, test_orchestrator._other_keys, test_orchestrator._shorter):
+        tiers = test_orchestrator.walk(test_orchestrator.Broken(spoil), Heuristic())
+        asked = test_orchestrator.villagers(3)
+        test_orchestrator.assert_one_legal_plan_each(test_orchestrator.plan(None, asked, MARKET, tiers), asked)
+    test_orchestrator.test_an_emergency_tier_of_ones_own_cannot_leave_anyone_without(test_orchestrator._misuse)
+
+
+def retried() -> None:
+    """A call is made again after a fault that may pass, a bounded number of times, and after no other."""
+    test_resilience.test_a_passing_fault_is_tried_again("transport")
+    test_resilience.test_tries_are_bounded()
+    test_resilience.test_a_hopeless_call_is_not_repeated(test_resilience.fault(status=404))
+
+
 PROMISES: dict[str, Callable[[], None]] = {
     "births": births,
     "breaker": breaker,
     "codes": codes,
+    "declared": declared,
     "draws": draws,
     "entered": test_replay_seek.test_a_run_that_is_another_is_not_entered,
     "keyframes": test_keyframes.test_tampered_keyframes_are_no_match,
     "killed": killed_writers,
+    "known": known,
     "legal": legal,
     "moved": moved_lines,
     "parts": _examined("parts"),
+    "parsed": parsed,
     "recorded": recordings,
     "reference": slow_reference,
     "restored": _examined("restore"),
     "resources": resources,
     "resumed": resumed_runs,
+    "retried": retried,
+    "rules": ruled,
     "scanner": scanner,
+    "served": served,
     "spawning": _examined("spawning"),
     "steps": steps,
     "streamed": streamed,

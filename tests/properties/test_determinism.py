@@ -342,6 +342,6 @@ def test_a_model_is_asked_the_same_inside_a_running_event_loop() -> None:
     """With a client, its own background loop does the waiting, whether or not another loop runs here."""
 
     def run() -> list[str]:
-        return roots_of(Simulation(load("skirmish"), client=MockBatchLlm.for_agents(20)), 12)
+        return roots_of(Simulation(load("skirmish"), client=MockBatchLlm.for_agents(20, default_registry())), 12)
 
     assert _in_a_loop(run) == run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,6 +30,7 @@ from ai import (
     pick,
 )
 from ai.legality import refusals
+from ai.llm.encodings import encoding_of
 from ai.orchestrator import drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
@@ -112,9 +113,9 @@ class Script:
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         text, size, failure, finish = self.replies[len(self.requests) % len(self.replies)]
         self.requests.append(request)
-        good = {slot: self._plan(agent) for slot, agent in request.slots.items()}
-        other = {f"a{len(request.slots) + 1}": self._plan(1), "9999": {"steps": []}}
-        text = text.replace("{slots}", json.dumps(good)).replace("{other}", json.dumps(other))
+        good = self._reply(request, request.slots)
+        other = self._reply(request, {f"a{len(request.slots) + 1}": 1, "9999": 1})
+        text = text.replace("{slots}", good).replace("{other}", other)
         if failure is not None:
             text = text[: len(text) // 2]
         for start in range(0, len(text), size):
@@ -123,8 +124,11 @@ class Script:
             raise ClientError("drawn failure", outcome=failure)
         yield LlmChunk(finish=finish)
 
-    def _plan(self, agent: int) -> dict[str, Any]:
-        return {"steps": [step.model_dump(mode="json", exclude_none=True) for step in self.mock.steps_for(agent)]}
+    def _reply(self, request: LlmRequest, slots: Mapping[str, int]) -> str:
+        encoding, registry = encoding_of(request.encoding), self.mock.registry
+        return encoding.frame(
+            {slot: encoding.write(self.mock.steps_for(agent), registry) for slot, agent in slots.items()}
+        )
 
 
 def plan_objects() -> st.SearchStrategy[str]:
@@ -174,6 +178,13 @@ def test_everyone_asked_gets_one_legal_plan_and_nobody_else_does(
         assert [attempt.success for attempt in result.attempts] == [False] * (len(result.attempts) - 1) + [True]
         assert result.attempts[-1].tier == result.tier
         assert all(attempt.error for attempt in result.attempts[:-1])
+
+
+@given(asked(), st.integers(1, 40))
+def test_a_correct_reply_is_used(who: Asked, size: int) -> None:
+    """Where the model answers as it was asked, in pieces of any size, the first tier serves everyone."""
+    results = plan(Script([("{slots}", size, None, "stop")], who.domain.registry), who)
+    assert {result.tier for result in results.values()} <= {"simplified_llm"}
 
 
 @settings(max_examples=settings.default.max_examples // 2)
