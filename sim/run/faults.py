@@ -14,7 +14,7 @@ from sim.errors import SimError
 from sim.messages import one_line, shown
 from sim.run.simulation import FAULT_NOTE
 
-_OURS: Final = tuple(str(Path(module.__file__).parent) for module in (ai.errors, sim.errors))
+_OURS: Final = tuple(str(Path(str(module.__file__)).parent) for module in (ai.errors, sim.errors))
 _LIBRARIES: Final = ("site-packages", "dist-packages", str(Path(str(sys.modules["traceback"].__file__)).parent))
 
 
