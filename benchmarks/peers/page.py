@@ -102,7 +102,7 @@ def _agreement(found: dict[str, Any]) -> Iterator[str]:
     verdict = "agree" if found["agrees"] else "**disagree**"
     yield f"{found['seeds']} seeds each, the same settings; means with 95 percent t intervals. `inside`: each mean lies"
     yield "in the other's interval; two equal models miss this by chance in about one number of six. `p`: Welch's test"
-    yield f"of equal means. {found['inside']} of {len(rows)} numbers are inside. The smallest p, adjusted for the number"
+    yield f"of equal means. {found['inside']} of {len(rows)} numbers are inside. The smallest p, adjusted for the count"
     yield f"of tests (Benjamini-Yekutieli), is {found['smallest_adjusted_p']:.2f}: the models {verdict}."
     yield ""
     yield "| setting | number | Mesa | ours | inside | p |"
