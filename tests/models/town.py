@@ -1,4 +1,4 @@
-"""A town whose people buy, sell, talk and sleep: rules or a language model plan, and nothing speaks of anything else."""
+"""A town whose people buy, sell, talk and sleep; rules or a language model plan for them."""
 
 import numpy as np
 from pydantic import Field
