@@ -280,7 +280,7 @@ def _tables_of_several(registry: ToolRegistry) -> list[str]:
 
 
 def _verb_line(spec: ToolSpec, registry: ToolRegistry, tables: Sequence[str], *, costs: bool) -> str:
-    arguments = _Arguments(registry, tables)
+    arguments = ArgumentWords(registry, tables)
     line = f"{spec.name}({', '.join(arguments.of(spec))}): {spec.sentence}"
     if costs and spec.action.cooldown_s:
         line += f" Cooldown {_plain(spec.action.cooldown_s)} s."
@@ -290,7 +290,7 @@ def _verb_line(spec: ToolSpec, registry: ToolRegistry, tables: Sequence[str], *,
 
 
 @dataclass(frozen=True, slots=True)
-class _Arguments:
+class ArgumentWords:
     """Words the arguments of verbs; names of `tables` stand elsewhere."""
 
     registry: ToolRegistry

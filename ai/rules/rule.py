@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
 
 from ai.actions.action import STEPS_MAX, Action
 from ai.actions.arguments import Kind, Pick
@@ -33,7 +33,7 @@ from ai.errors import ContractError, FaultError
 from ai.legality import extent
 from ai.observation import Array, Bools, Cell, Layout, Rows
 from ai.plans import PlanBatch
-from ai.rules.conditions import Batch, Condition, Facts, Test
+from ai.rules.conditions import CHARS_MAX, Batch, Condition, Facts, Test
 from ai.rules.picks import Column, column_of
 
 RULES_MAX: Final = 256
@@ -64,12 +64,29 @@ Moves = Mapping[str, Drafting]
 """Named functions that make steps, for rules in files."""
 
 
+Json = dict[str, Any]
+
+
 def _several(value: object) -> object:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_several), Field(max_length=CONDITIONS_MAX)]
-Steps = Annotated[tuple[Any, ...], BeforeValidator(_several), Field(min_length=1, max_length=STEPS_MAX)]
+def _one_or_several(item: Json, least: int, most: int) -> WithJsonSchema:
+    """Say in a JSON schema what `_several` takes."""
+    return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": least, "maxItems": most}]})
+
+
+_TEXT: Final[Json] = {"type": "string", "maxLength": CHARS_MAX}
+_STEP: Final[Json] = {"anyOf": [{"type": "string"}, {"type": "object", "required": ["act"]}]}
+Texts = Annotated[tuple[str, ...], BeforeValidator(_several)]
+When = Annotated[Texts, Field(min_length=1, max_length=CONDITIONS_MAX), _one_or_several(_TEXT, 1, CONDITIONS_MAX)]
+Unless = Annotated[Texts, Field(max_length=CONDITIONS_MAX), _one_or_several(_TEXT, 0, CONDITIONS_MAX)]
+Steps = Annotated[
+    tuple[Any, ...],
+    BeforeValidator(_several),
+    Field(min_length=1, max_length=STEPS_MAX),
+    _one_or_several(_STEP, 1, STEPS_MAX),
+]
 
 
 class Rule(BaseModel):
@@ -77,9 +94,9 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    when: Annotated[Texts, Field(min_length=1)]
-    then: Steps
-    unless: Texts = ()
+    when: When = Field(description="Conditions that must all hold.")
+    then: Steps = Field(description="Steps taken in turn, or the name of a move.")
+    unless: Unless = Field((), description="Conditions of which none may hold.")
 
     def __init__(
         self, when: str | Sequence[str], then: Step | Sequence[Step], unless: str | Sequence[str] = ()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai.actions import ToolRegistry
 from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
-from ai.errors import ContractError
 from ai.llm.encodings import encoding_of
 from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor
@@ -21,10 +20,8 @@ from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners import discover
 from ai.planners.base import Planner
 from ai.plans import BatchPlans
-from ai.rules import Bound
 from sim.errors import ScenarioError
-from sim.messages import one_line
-from sim.run.planning import groups_of_tiers, tier_order
+from sim.run.planning import check_rules, groups_of_tiers, tier_order
 
 if TYPE_CHECKING:
     from sim.run.scenario_file import Scenario
@@ -76,25 +73,6 @@ def build_tiers(
             made = getattr(kind, "of", None)
             tiers.append(kind() if made is None else made(playbook))
     return tuple(tiers)
-
-
-def check_rules(scenario: Scenario, registry: ToolRegistry) -> None:
-    """Check that rules name fields, verbs and arguments that there are.
-
-    Raises:
-        ScenarioError: one does not; the sentence names its key.
-    """
-    observation = scenario.domain.observation
-    if observation is None:
-        return
-    playbook = scenario.playbook()
-    every = {"rules": playbook.rules}
-    every |= {f"planning.groups.{name}.rules": rules for name, rules in playbook.group_rules.items()}
-    for key, rules in every.items():
-        try:
-            Bound(rules, registry, observation.layout, playbook.facts, playbook.moves)
-        except ContractError as error:
-            raise ScenarioError(one_line(f"{scenario.name}: {key}: {error}")) from None
 
 
 class Background:

@@ -35,7 +35,7 @@ from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
 from sim.run.files import read_text
 from sim.run.inputs import InputSet, TimedInput
-from sim.run.planning import Planning, check_groups, tier_order
+from sim.run.planning import Planning, check_groups, check_rules, tier_order
 from sim.run.settings import Name, Part, Text
 
 DEPTH_MAX: Final = 32
@@ -362,7 +362,10 @@ def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
     Raises:
         ScenarioError: it is no valid scenario; one sentence.
     """
-    return Scenario.from_canonical(_toml(text, source), source, folder=folder)
+    scenario = Scenario.from_canonical(_toml(text, source), source, folder=folder)
+    if not scenario.plugins:  # those may bring verbs; a run checks its rules when it has them
+        check_rules(scenario, scenario.domain.registry(), source)
+    return scenario
 
 
 def head_of(text: str, source: str) -> Head:

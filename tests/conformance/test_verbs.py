@@ -22,7 +22,6 @@ from sim.engine.digest import state_digest
 from tests.conformance.verbs import CATEGORIES, PAGE, arenas, drawn, page
 
 SPECS: Final = {spec.name: spec for spec in default_registry().specs}
-KINDS: Final = {kind.__name__: kind for kind in actions.discover()}
 
 SOURCE: Final[dict[str, tuple[str, float, str]]] = {
     "MoveTo": ("x y speed?", 0, ""),
@@ -92,9 +91,9 @@ def test_a_kind_is_the_sources(name: str) -> None:
 
 def test_a_kind_stands_in_the_file_of_its_category() -> None:
     """Who looks for a kind finds it by its category."""
-    assert {kind.category for kind in KINDS.values()} == set(CATEGORIES)
-    for kind in KINDS.values():
-        assert kind.__module__ == f"{actions.__name__}.{kind.category}"
+    assert {spec.action.category for spec in SPECS.values()} == set(CATEGORIES)
+    for spec in SPECS.values():
+        assert spec.action.__module__ == f"{actions.__name__}.{spec.action.category}", spec.name
 
 
 def test_the_page_of_verbs_says_what_the_code_does() -> None:

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from ai.actions import ToolSpec
-from ai.llm.prompt import _Arguments
+from ai.llm.prompt import ArgumentWords
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import Action, Refused, Walk
 from scenarios.tactics.components import Health
@@ -23,7 +23,7 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "verbs.md"
 BEGIN: Final = "<!-- what follows is written by `python -m tests.conformance.verbs` -->\n"
 CATEGORIES: Final = ("movement", "offensive", "defensive", "equipment", "tactical", "utility", "terrain")
 TABLES: Final = ("abilities", "items", "weapons")
-"""Which names there are is the scenario's business."""
+"""Which names these hold is the scenario's business."""
 FIELDS_CHARS_MAX: Final = 200
 """Longer fields are shown by their names alone."""
 ARENAS: Final = 40
@@ -60,35 +60,34 @@ def reasons() -> dict[str, set[str]]:
 def page(text: str) -> str:
     """Return the page with its tables as the code is now."""
     refused = reasons()
-    specs = default_registry().specs
+    registry = default_registry()
+    words = ArgumentWords(registry, TABLES)
     parts = [text.partition(BEGIN)[0] + BEGIN]
     for category in CATEGORIES:
         parts.append(f"\n## {category.capitalize()}\n\n")
         parts.append(
             "| verb | what it does | takes | rests | costs | refused |\n| --- | --- | --- | --- | --- | --- |\n"
         )
-        parts.extend(_row(spec, sorted(refused[spec.name])) for spec in specs if _category(spec) == category)
+        parts.extend(
+            _row(spec, words.of(spec), sorted(refused[spec.name]))
+            for spec in registry.specs
+            if spec.action.category == category
+        )
     return "".join(parts)
 
 
-def _row(spec: ToolSpec, refused: list[str]) -> str:
+def _row(spec: ToolSpec, words: list[str], refused: list[str]) -> str:
     kind = spec.action
     assert issubclass(kind, Action)
     takes = "until there" if issubclass(kind, Walk) else f"{kind.duration_s:g} s" if kind.duration_s else "a tick"
     if "duration" in kind.model_fields and spec.name in ("CoverFire", "Wait"):
         takes = "`duration`"
     rests = f"{kind.cooldown_s:g} s" if kind.cooldown_s else ""
-    arguments = _Arguments(default_registry(), TABLES)
-    fields = ", ".join(_with_default(field, kind) for field in arguments.of(spec)).replace("|", "\\|")
+    fields = ", ".join(_with_default(field, kind) for field in words).replace("|", "\\|")
     if len(fields) > FIELDS_CHARS_MAX:
         fields = ", ".join(name for name in kind.model_fields if name != "act")
     cells = (f"`{spec.name}({fields})`", spec.sentence, takes, rests, kind.cost, ", ".join(refused))
     return "| " + " | ".join(cells) + " |\n"
-
-
-def _category(spec: ToolSpec) -> str:
-    assert issubclass(spec.action, Action)
-    return spec.action.category
 
 
 def _with_default(field: str, kind: type[Action]) -> str:

@@ -68,8 +68,8 @@ def test_followers_read_what_their_leader_was_ordered() -> None:
     with Stage("aa") as stage:
         stage.give(Order(squad="a", text="go east"))
         batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
-        leaders = [batch.snapshot(row).player for row in (0, 1)]
-        assert (leaders[0], leaders[1].id, leaders[1].orders) == (None, 0, ("go east",))
+        leaders = [batch.to_object(row).player for row in (0, 1)]
+        assert (leaders[0], leaders[1].id, leaders[1].order) == (None, 0, "go east")
 
 
 def test_an_order_without_a_place_keeps_the_goal() -> None:
@@ -86,7 +86,7 @@ def test_cells_change_before_anyone_looks() -> None:
     """A wall that falls lets agents see each other in the same tick."""
     with Stage("a#b") as stage:
         stage.give(SetCells(cell="floor", x=1, y=0))
-        assert stage.sim.run_context.source.batch.enemy[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemies.id[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
 
 
 def test_newcomers_take_the_nearest_free_cells_in_order() -> None:
@@ -112,7 +112,7 @@ def test_a_removed_agent_is_gone_before_anyone_looks() -> None:
     """It is not seen, does not act, and its key is not given again."""
     with Stage("a.b") as stage:
         stage.give(Remove(agent=1))
-        assert stage.sim.run_context.source.batch.enemy[0, 0] == -1  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemies.id[0, 0] == -1  # type: ignore[attr-defined]
         assert stage.sim.world.keys.tolist() == [0]
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from ai.observation import Cell
 from scenarios.tactics.inputs import Remove, Spawn
 from scenarios.tactics.scoring import Result, TeamStanding
 from scenarios.tactics.testing.flat import flat, flattened
@@ -16,6 +17,7 @@ from tests.reference.lockstep import Scripted
 from tests.reference.slow_tick import Step
 
 CORRIDOR = "........."
+WEST, MIDDLE, EAST = Cell(0, 0), Cell(4, 0), Cell(8, 0)
 
 
 def scenario(*objectives: dict[str, Any], foe: tuple[dict[str, Any], ...] = (), **changes: Any) -> Scenario:
@@ -288,12 +290,12 @@ def test_agents_are_after_the_first_objective_that_is_open() -> None:
     with Simulation(plan, source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
-        snapshot = source.batch.snapshot(0)
-        assert (snapshot.objective, snapshot.pois[0].k) == ("hold west", "west")
+        snapshot = source.batch.to_object(0)
+        assert (snapshot.objective, snapshot.goal) == ("hold west", WEST)
         simulation.tick()
         simulation.inject(Spawn(squad="one", count=1, x=2, y=0))
         simulation.tick()
-        assert [(s.objective, s.pois[0].k) for s in map(source.batch.snapshot, (0, 1, 2))] == [("go east", "east")] * 3
+        assert [(s.objective, s.goal) for s in source.batch.to_objects()] == [("go east", EAST)] * 3
     assert asked == [(0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (2, 3)]
 
 
@@ -306,8 +308,8 @@ def test_words_and_places_of_squad_and_team_come_first() -> None:
     with Simulation(flat(data), source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
-        found = [(source.batch.snapshot(row).objective, int(source.batch.goal_x[row])) for row in range(3)]
-    assert found == [("scout ahead", 4), ("reach middle", 8), (None, -1)]
+        found = [(known.objective, known.goal) for known in source.batch.to_objects()]
+    assert found == [("scout ahead", MIDDLE), ("reach middle", EAST), (None, None)]
 
 
 def test_half_done_objectives_are_state() -> None:

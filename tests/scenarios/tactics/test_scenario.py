@@ -257,5 +257,5 @@ def test_an_unknown_role_is_one_sentence_with_the_known_ones() -> None:
             from_toml(SMALL.replace(wrong, inside), "small")
         assert (
             str(refusal.value)
-            == f"small: settings.{key}: no role 'wizard'; known roles: exploration, stealth, support, tactical"
+            == f"small: settings.{key}: should be 'exploration', 'stealth', 'support' or 'tactical', not 'wizard'"
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scenarios.tactics import objectives
+from scenarios.tactics.actions.base import Action
 from scenarios.tactics.scenario import checks, rules, teams
 from scenarios.tactics.scenario import map as map_
 from sim.cli import invoke
@@ -19,7 +20,9 @@ from sim.cli.common import USAGE
 from sim.errors import ScenarioError
 from sim.run import planning
 from sim.run.files import FILE_BYTES_MAX
+from sim.run.plugins import Plugin
 from sim.run.scenario_file import Scenario, from_toml, load
+from sim.run.simulation import Simulation
 from tests.support.sentences import handed, said_by
 
 GOOD = """
@@ -54,6 +57,10 @@ BUSHES = (
 """Things to be scattered over three rows."""
 
 SECONDS_MAX = 20.0
+
+
+class Sing(Action):
+    """Sing a song."""
 
 
 @dataclass(frozen=True)
@@ -237,14 +244,57 @@ BROKEN = [
     _changed(
         "an unknown rule",
         "[settings.map]",
-        '[[heuristics.rules]]\nwhen = { kind = "always" }\nthen = { kind = "sing" }\n[settings.map]',
-        "heuristics.rules[0].then[0]: ",
+        '[[rules]]\nwhen = "always"\nthen = { act = "Sing" }\n[settings.map]',
+        "rules[0]: there is no action 'Sing'; known: ",
+    ),
+    _changed(
+        "an unknown move",
+        "[settings.map]",
+        '[[rules]]\nwhen = "always"\nthen = "sing"\n[settings.map]',
+        "rules[0]: there is no move 'sing'; known: ",
+    ),
+    _changed(
+        "a rule about nothing",
+        "[settings.map]",
+        '[[rules]]\nwhen = "me.moral < 3"\nthen = { act = "Block" }\n[settings.map]',
+        "rules[0]: condition 'me.moral < 3': ",
+    ),
+    _changed(
+        "a rule cut short",
+        "[settings.map]",
+        '[[rules]]\nwhen = "me.morale <"\nthen = { act = "Block" }\n[settings.map]',
+        "rules[0].when: condition 'me.morale <': '<' is followed by ",
+    ),
+    _changed(
+        "a rule without a step",
+        "[settings.map]",
+        '[[rules]]\nwhen = "always"\nthen = []\n[settings.map]',
+        "rules[0].then: should have at least 1",
+    ),
+    _changed(
+        "a step that is a number",
+        "[settings.map]",
+        '[[rules]]\nwhen = "always"\nthen = [7]\n[settings.map]',
+        "rules[0].then: a step is an action, a table with a verb under 'act', a name, or a function",
+    ),
+    _changed(
+        "a rule with a key too many",
+        "[settings.map]",
+        '[[rules]]\nwhen = "always"\nthne = "sing"\nthen = { act = "Block" }\n[settings.map]',
+        "rules[0].thne: is no known key; did you mean 'then'?",
+    ),
+    _changed(
+        "the second rule is wrong",
+        "[settings.map]",
+        '[[rules]]\nwhen = "always"\nthen = { act = "Block" }\n'
+        '[[rules]]\nwhen = "always"\nthen = { act = "Attack", target_id = "nearest allies" }\n[settings.map]',
+        "rules[1]: Attack.target_id: 'nearest allies': target_id takes ids of enemies, not of 'allies'",
     ),
     _changed(
         "a rule out of range",
         "[settings.map]",
-        '[[heuristics.rules]]\nwhen = { kind = "low_morale", below = 101 }\nthen = { kind = "scan" }\n[settings.map]',
-        "heuristics.rules[0].when[0].below: should be less than or equal to 100, not 101",
+        '[[rules]]\nwhen = "always"\nthen = { act = "Scan", radius = 101 }\n[settings.map]',
+        "rules[0]: Scan.radius: must be from 1 to 64",
     ),
     _added("not a number", "seed = nan\n", "holds a value that no key takes"),
     _added("an endless value", "ticks = inf\n", "holds a value that no key takes"),
@@ -286,9 +336,15 @@ BROKEN = [
     _changed(
         "a rule of a group out of range",
         "[settings.map]",
-        "[[planning.groups.a.heuristics.rules]]\n"
-        'when = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
-        "planning.groups.a.heuristics.rules[0].when[0].place: no place 'dor'; did you mean 'door'?",
+        '[[planning.groups.a.rules]]\nwhen = "always"\nthen = { act = "Scan", radius = 0 }\n[settings.map]',
+        "planning.groups.a.rules[0]: Scan.radius: must be from 1 to 64",
+    ),
+    _changed(
+        "a rule of a group of nowhere",
+        "[settings.map]",
+        "[[planning.groups.a.rules]]\n"
+        "when = \"pois 'dor' within 3\"\nthen = { act = 'Scan', radius = 10 }\n[settings.map]",
+        "planning.groups.a.rules[0].when: no place 'dor'; did you mean 'door'?",
     ),
     _changed("a domain there is not", '"tactics"', '"tactcs"', "domain: no domain 'tactcs' is installed; did you mean"),
     _changed("a domain elsewhere", '"tactics"', '"../tactics.py"', "domain: should match pattern"),
@@ -341,7 +397,7 @@ BROKEN = [
         "a role there is not",
         "[settings.archetypes.rifle]",
         '[settings.archetypes.rifle]\nrole = "wizard"',
-        "no role 'wizard'",
+        "archetypes.rifle.role: should be 'exploration', 'stealth', 'support' or 'tactical', not 'wizard'",
     ),
     _changed(
         "too much health",
@@ -397,16 +453,20 @@ BROKEN = [
     _changed(
         "an order for a cell of nobody",
         "[settings.map]",
-        '[[heuristics.rules]]\nwhen = { kind = "always" }\n'
-        'then = { kind = "do", verb = "MoveTo", at = "enemy" }\n[settings.map]',
-        "at = 'enemy' needs 'enemy', which says",
+        '[[rules]]\nwhen = "always"\nthen = { act = "MoveTo", x = "nearest", y = "nearest" }\n[settings.map]',
+        "rules[0]: MoveTo.x: 'nearest': a cell needs the list it is taken from, as in 'nearest people'",
     ),
     _changed(
         "a rule of nowhere",
         "[settings.map]",
-        "[[heuristics.rules]]\n"
-        'when = { kind = "place_within", place = "dor" }\nthen = { kind = "scan" }\n[settings.map]',
-        "heuristics.rules[0].when[0].place: no place 'dor'; did you mean 'door'?",
+        "[[rules]]\nwhen = \"pois 'dor' within 3\"\nthen = { act = 'Scan', radius = 10 }\n[settings.map]",
+        "rules[0].when: no place 'dor'; did you mean 'door'?",
+    ),
+    _changed(
+        "a step to nowhere",
+        "[settings.map]",
+        "[[rules]]\nwhen = 'always'\nthen = { act = 'MoveTo', x = \"pois 'dor'\", y = \"pois 'dor'\" }\n[settings.map]",
+        "rules[0].then.x: no place 'dor'; did you mean 'door'?",
     ),
     _changed(
         "a director's work without one",
@@ -575,6 +635,19 @@ def test_a_replay_header_without_a_scenario_is_refused(data: object) -> None:
         Scenario.from_canonical(data, "header")
 
 
+def test_rules_may_name_verbs_of_plug_ins() -> None:
+    """What only a plug-in can know is left to the run, which has loaded it; it refuses what is still unknown."""
+    rules = '[[rules]]\nwhen = "always"\nthen = { act = "Sing" }\n[settings.map]'
+    text = 'plugins = ["songs.py"]\n' + GOOD.replace("[settings.map]", rules, 1)
+    scenario = from_toml(text, "file")
+    songs = Plugin("songs.py", "00", actions=(Sing,))
+    with Simulation(scenario, plugins=[songs]) as simulation:
+        assert simulation.registry is not None
+        assert "Sing" in simulation.registry
+    with pytest.raises(ScenarioError, match=r"^room: rules\[0\]: there is no action 'Sing'; known: "):
+        Simulation(scenario, plugins=[Plugin("songs.py", "00")])
+
+
 def test_a_deep_header_is_refused() -> None:
     """Data nested without end is refused, not followed."""
     deep: object = 1
@@ -588,7 +661,7 @@ def test_a_deep_header_is_refused() -> None:
     ("name", "says"),
     [
         ("skirmsh", "no scenario 'skirmsh'; did you mean 'skirmish'?"),
-        ("", "no scenario ''; scenarios: ambush, crowd, extraction"),
+        ("", "no scenario ''; scenarios: ambush, crowd, ecology"),
         ("\x1b[31m", "no scenario '\\x1b[31m'"),
         ("x" * 5000, "no scenario 'xxx"),
     ],

@@ -1,7 +1,4 @@
-"""The schema that editors get: it explains every key, and never quarrels with the loader.
-
-Rules are left out of the comparison: a key of a rule takes one value or a list, which pydantic's schema does not say.
-"""
+"""The schema that editors get: it explains every key, and never quarrels with the loader."""
 
 from __future__ import annotations
 
@@ -48,21 +45,6 @@ VALIDATOR: Final = extend(
 )(SCHEMA)
 
 
-def without_rules(data: Any) -> Any:
-    """Return a file's data without its rules."""
-    kept = {name: value for name, value in data.items() if name != "heuristics"}
-    planning = kept.get("planning")
-    if isinstance(planning, dict) and isinstance(planning.get("groups"), dict):
-        groups = {
-            name: {key: value for key, value in group.items() if key != "heuristics"}
-            if isinstance(group, dict)
-            else group
-            for name, group in planning["groups"].items()
-        }
-        kept["planning"] = {**planning, "groups": groups}
-    return kept
-
-
 def quarrel(data: Any) -> str | None:
     """Say in what schema and loader do not agree about a file's data, None where they do."""
     objections = [error.message for error in VALIDATOR.iter_errors(data)]
@@ -101,7 +83,7 @@ def tables() -> dict[str, dict[str, Any]]:
             left += [(name, each) for each in node]
         elif isinstance(node, dict):
             ref = str(node.get("$ref", "")).rpartition("/")[2]
-            if ref and ref not in found and ref != "HeuristicConfig":
+            if ref and ref not in found:
                 left.append((ref, SCHEMA["$defs"][ref]))
             if "properties" in node:
                 found[name] = node
@@ -130,7 +112,7 @@ def test_null_is_no_alternative() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_every_shipped_file_is_valid(path: Path) -> None:
     """No editor underlines anything in one of them."""
-    data = without_rules(tomllib.loads(path.read_text("utf-8")))
+    data = tomllib.loads(path.read_text("utf-8"))
     assert [error.message for error in VALIDATOR.iter_errors(data)] == []
 
 
@@ -141,7 +123,7 @@ def test_a_broken_file_is_underlined_where_a_schema_can_know(broken: Broken) -> 
         reason in broken.says for reason in ("is not UTF-8", "is not TOML", "nests more", "value that no key takes")
     ):
         return  # an editor stops before it looks at any schema
-    assert quarrel(without_rules(tomllib.loads(broken.content.decode("utf-8-sig")))) is None
+    assert quarrel(tomllib.loads(broken.content.decode("utf-8-sig"))) is None
 
 
 def test_a_file_may_name_the_schema_in_its_first_line(tmp_path: Path) -> None:
@@ -159,7 +141,7 @@ ODD: Final[list[Any]] = [
 ]  # fmt: skip
 KEYS_ODD: Final = ["kind", "name", "x", "y", "count", "squad", "team", "tikcs", "", "a b", "-a", "x" * 65, "é", "kind "]
 SOURCES: Final = [tomllib.loads(GOOD)] + [
-    without_rules(tomllib.loads(path.read_text("utf-8"))) for path in FILES if load(path).agents < 200
+    tomllib.loads(path.read_text("utf-8")) for path in FILES if load(path).agents < 200
 ]
 
 

@@ -61,7 +61,7 @@ def test_a_dropped_item_lies_there_until_someone_takes_it_up() -> None:
         assert made.sim.run_context.game.objects.id.tolist() == [0]
         assert pieces(made, "medkits") == 2
         made.give(Order(squad="b", text="look"))
-        seen = made.sim.run_context.source.batch.snapshot(0).objects  # type: ignore[attr-defined]
+        seen = made.sim.run_context.source.batch.to_object(0).objects  # type: ignore[attr-defined]
         assert [(it.id, it.kind, it.pos.x, it.state) for it in seen] == [(0, "medkits", 0, 1)]
         made.plan(1, ("Interact", 0))
         made.give(Order(squad="b", text="take"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 
@@ -86,7 +86,6 @@ def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> No
 class Nap(Action):
     """Sleep for a second."""
 
-    act: Literal["Nap"] = "Nap"
     at: ClassVar[str] = "effect"
 
     @classmethod

@@ -51,7 +51,7 @@ def test_plans_survive_being_written(plan: PlanIntent) -> None:
 
 @given(batches(wide_registry()))
 @settings(SLOWLY)
-def test_batches_can_be_planned_for(batch: list[tuple[object, WorldSnapshot]]) -> None:
+def test_batches_can_be_planned_for(batch: list[tuple[int, WorldSnapshot]]) -> None:
     """Drawn agents are different ones and make a batch."""
     assert len(WorldSnapshot.from_objects(batch)) == len(batch)
 
