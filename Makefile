@@ -12,7 +12,7 @@ REPLAY := $(OUT)/skirmish.replay.jsonl
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench test-nightly test-matrix test-llm bench-llm golden lock clean
+.PHONY: help demo test bench peers test-nightly test-matrix test-llm bench-llm golden lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -22,7 +22,7 @@ demo: $(VENV)/.run ## run the skirmish without a model, write its replay, verify
 	$(BIN)/tickweave run skirmish --out $(REPLAY)
 	$(BIN)/tickweave verify $(REPLAY)
 
-test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, tests with the README's examples
+test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, tests with the documentation's examples
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -31,6 +31,9 @@ test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, 
 
 bench: $(VENV)/.test ## time what is worth timing
 	$(BIN)/python -m pytest benchmarks --benchmark-only
+
+peers: ## compare models and speed with Mesa, esper, mesa-frames and ambr, into docs/benchmarks
+	bash benchmarks/peers/run.sh
 
 # NIGHTLY_EXAMPLES=200 makes it shorter; --hypothesis-seed makes it the same again.
 test-nightly: $(VENV)/.test ## run every case of what the gate samples, and 2,000 random examples of each property
@@ -56,7 +59,7 @@ lock: $(VENV)/.test ## write the installed versions to constraints.txt
 	mv constraints.new constraints.txt
 
 clean: ## remove the environment, caches and outputs
-	rm -rf $(VENV) .matrix $(OUT) .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks build dist
+	rm -rf $(VENV) .matrix $(OUT) .peers .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks build dist
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -12,6 +12,9 @@ A refused plan is data (`ai.plans.Refusal`), not an exception.
 
 from __future__ import annotations
 
+import inspect
+import sys
+from pathlib import Path
 from typing import Final
 
 _PASSING: Final = frozenset({408, 409, 425, 429, 498, 499})
@@ -77,3 +80,16 @@ class FaultError(PlannerError):
 
 class ContractError(AIError):
     """A plug-in or a caller broke a documented rule; the message names it and its place."""
+
+
+def place_of(written: object) -> str:
+    """Return where a class or function was written, for people: `model.py, line 30`, or module and line."""
+    module = str(getattr(written, "__module__", "")) or "an unknown module"
+    file = getattr(sys.modules.get(module), "__file__", None)
+    # A module that no import statement can name was loaded from a file that a person named.
+    where = Path(file).name if file and "." not in module and Path(file).stem != module else module
+    try:
+        line = inspect.getsourcelines(written)[1]  # type: ignore[arg-type] # TypeError says that it is none
+    except (OSError, TypeError):
+        return where
+    return f"{where}, line {line}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ CHUNKS: Final = 3
 """Pieces that the clients here stream a reply in."""
 TOKEN_CHARS_MAX: Final = 64
 """Characters that one token has at most, for judging whether a reply keeps to its limit."""
+CELLS_SIDE: Final = 8
+"""Cells along one side of the area in which sample steps have theirs."""
 LOOP_TURNS: Final = 10
 """Turns of the event loop that a closed client has for ending its tasks."""
 
@@ -41,42 +43,85 @@ async def _stream(text: str, request: LlmRequest) -> AsyncIterator[LlmChunk]:
     yield LlmChunk(finish="stop", usage={"prompt_tokens": asked // 4, "completion_tokens": len(text) // 4})
 
 
-def sample_step(registry: ToolRegistry, spec: ToolSpec, number: int = 0) -> Action | None:
-    """Return a step of a verb that needs neither a target nor a cell, None if the verb needs one.
+def sample_step(
+    registry: ToolRegistry,
+    spec: ToolSpec,
+    number: int = 0,
+    known: Mapping[tuple[str, ...], Sequence[int]] | None = None,
+) -> Action | None:
+    """Return a step of a verb; its arguments follow from `number` and stay in their ranges.
 
-    Its arguments follow from `number` and stay in their ranges.
+    Args:
+        registry: what offers the verb.
+        spec: the verb.
+        number: which step.
+        known: the ids that an agent may name, by their sources; for other sources ids that nobody may have. Without
+            it only verbs that need neither a target nor a cell have steps.
+
+    Returns:
+        The step; None if the verb needs a target or cell that is not to be had, or the values break a rule of its own.
     """
     fields: dict[str, Any] = {}
     for arg in spec.args:
-        if arg.required or arg.kind in (Kind.NUMBER, Kind.CHOICE, Kind.NAME):
-            if arg.kind not in (Kind.NUMBER, Kind.CHOICE, Kind.NAME) or (
-                arg.kind is not Kind.NUMBER and not arg.choices
-            ):
-                return None
-            fields[arg.name] = _sample_value(arg, number)
-    for field in spec.payload:
-        if any(arg.kind not in (Kind.NUMBER, Kind.CHOICE) for arg in spec.shapes() if arg not in spec.args):
+        if not (arg.required or arg.kind in _FREE or known is not None):
+            continue
+        value = _sample_value(arg, number, known)
+        if value is None:
             return None
-        fields[field.name] = _sample_value(field.shape, number)
+        owner, dot, axis = arg.name.partition(".")
+        if dot:
+            fields.setdefault(owner, {})[axis] = value
+        else:
+            fields[owner] = value
+    for field in spec.payload:
+        fields[field.name] = _sample_value(field.shape, number, known)
+        if fields[field.name] is None:
+            return None
     try:
         return registry.parse_step({"act": spec.name, **fields})
     except ParseError:
         return None  # a verb with a rule of its own that the sample values do not meet
 
 
-def _sample_value(shape: Shape, number: int) -> Any:
+_FREE: Final = (Kind.NUMBER, Kind.CHOICE, Kind.NAME)
+"""Kinds of arguments that need nothing that an agent knows."""
+
+
+def _sample_value(shape: Shape, number: int, known: Mapping[tuple[str, ...], Sequence[int]] | None) -> Any:
+    """Return a value, None where there is none."""
     match shape:
         case TextShape():
             return "why"[: shape.chars_max].ljust(shape.chars_min, ".")
         case ListShape():
-            return [_sample_value(shape.item, number)] * max(shape.low, 1)
+            item = _sample_value(shape.item, number, known)
+            return None if item is None else [item] * max(shape.low, 1)
         case RecordShape():
-            return {field.name: _sample_value(field.shape, number) for field in shape.fields if field.required}
+            values = {field.name: _sample_value(field.shape, number, known) for field in shape.fields if field.required}
+            return None if None in values.values() else values
         case ArgSpec():
-            if shape.choices:
-                return shape.choices[number % len(shape.choices)]
-            stored = shape.low + number * shape.scale % (shape.high - shape.low + 1)
-            return stored if shape.scale == 1 else stored / shape.scale
+            return _sample_argument(shape, number, known)
+
+
+def _sample_argument(arg: ArgSpec, number: int, known: Mapping[tuple[str, ...], Sequence[int]] | None) -> Any:
+    if arg.kind not in _FREE and known is None:
+        return None
+    x, y = number % CELLS_SIDE, number // CELLS_SIDE % CELLS_SIDE
+    match arg.kind:
+        case Kind.TARGET:
+            ids = (known or {}).get(arg.sources, ())
+            return ids[number % len(ids)] if ids else number
+        case Kind.CELL_X:
+            return x
+        case Kind.CELL_Y:
+            return y
+        case Kind.CELL:
+            return {"x": x, "y": y}
+    if arg.choices:
+        return arg.choices[number % len(arg.choices)]
+    if arg.kind is not Kind.NUMBER:
+        return None
+    stored = arg.low + number * arg.scale % (arg.high - arg.low + 1)
+    return stored if arg.scale == 1 else stored / arg.scale
 
 
 class MockBatchLlm:

@@ -339,6 +339,8 @@ def _checked(table: str, names: Sequence[str]) -> tuple[str, ...]:
     if len(names) > NAMES_MAX:
         raise ContractError(f"table {table!r} has {len(names)} names; at most {NAMES_MAX} fit")
     for name in names:
+        if not isinstance(name, str):
+            raise ContractError(f"table {table!r}: a name is a text, not {name!r}")
         if not 1 <= len(name) <= NAME_CHARS_MAX:
             raise ContractError(f"table {table!r}: a name has 1 to {NAME_CHARS_MAX} characters, not {name!r}")
     if len(set(names)) < len(names):

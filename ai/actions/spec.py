@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ai.actions.action import Action, Record
 from ai.actions.arguments import ENTRIES_MAX, WORDS_MAX, Argument, Kind
-from ai.errors import ContractError
+from ai.errors import ContractError, place_of
 from ai.observation import Cell
 
 ARGS_MAX: Final = 4
@@ -181,7 +181,7 @@ def spec_of(action: type[Action]) -> ToolSpec:
     Raises:
         ContractError: it has a defect; the message names the class.
     """
-    where = f"action {action.__name__} ({action.__module__})"
+    where = f"action {action.__name__} ({place_of(action)})"
     sentence = " ".join((action.__doc__ or "").strip().split("\n\n")[0].split())
     if not sentence or len(sentence) > SENTENCE_CHARS_MAX:
         raise ContractError(f"{where} needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")

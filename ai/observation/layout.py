@@ -417,7 +417,7 @@ def first_difference(recorded: Mapping[str, Any], current: Mapping[str, Any]) ->
         if old is None:
             return f"the field {path!r} is new"
         if new is None:
-            return f"the field {path!r} is gone"
+            return f"the field {path!r} is missing here"
         for part in sorted({*old, *new}):
             if old.get(part) != new.get(part):
                 return f"the field {path!r} has another {part}: {new.get(part)}, recorded {old.get(part)}"

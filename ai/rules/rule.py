@@ -29,7 +29,7 @@ from ai.actions.arguments import Kind, Pick
 from ai.actions.integers import NONE
 from ai.actions.registry import ToolRegistry, picks_in
 from ai.actions.spec import ArgSpec, ToolSpec
-from ai.errors import ContractError, FaultError
+from ai.errors import ContractError, FaultError, place_of
 from ai.legality import extent
 from ai.observation import Array, Bools, Cell, Layout, Rows
 from ai.plans import PlanBatch
@@ -229,7 +229,7 @@ def _within(fitted: Fitted, arg: ArgSpec, values: Array, batch: Batch, rows: Row
 
 
 def _of_function(make: Drafting, registry: ToolRegistry, where: str) -> Fitting:
-    where = f"{where}: {getattr(make, '__module__', '')}.{getattr(make, '__qualname__', make)}"
+    where = f"{where}: {getattr(make, '__qualname__', make)} ({place_of(make)})"
 
     def made(batch: Batch, rows: Rows) -> list[Fitted] | None:
         drafts: object = make(batch, rows)

@@ -1,8 +1,9 @@
 """Wolf-sheep predation: sheep graze, wolves hunt, grass grows back.
 
 The rules are those of the predation model of U. Wilensky (NetLogo, 1997) as Mesa's example has them, but for one thing:
-all sheep act at once, then all wolves, where Mesa's agents act one after the other in a random order. Where several
-sheep want one tuft of grass, or several wolves one cell of sheep, the lowest key comes first.
+Mesa's animals choose one after the other in a random order. Here all sheep choose at once, then all wolves, and those
+that come too late choose again, until nobody is hungry beside food. The populations are the same within chance
+(`benchmarks/peers`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pydantic import Field
 
 from sim import Component, Domain, Grid, Resource, Run, Settings, System, World, column, i16, i32, purpose
 
-TURN, MOVE, BREED, PLACE, ENERGY, GROWN = map(purpose, ("turn", "move", "breed", "place", "energy", "grown"))
+ACT, AGAIN, PLACE, ENERGY, GROWN = map(purpose, ("act", "again", "place", "energy", "grown"))
 UNIT = 1000
 """Steps of energy in one unit: a birth halves it, so it is kept in thousandths."""
 
@@ -73,10 +74,11 @@ class Graze(System):
         animal, left, settings, sheep = world[Animal], world[Grass].left, run.settings, world.rows(Sheep)
         safe = np.ones(run.space.size, np.bool_)
         safe[animal.cell[world.rows(Wolf)]] = False
-        fed, _ = forage(world, run.space, sheep, food=left == 0, allowed=safe)
+        words = world.draws(sheep, ACT)
+        fed, _ = forage(world, run.space, sheep, words, food=left == 0, allowed=safe)
         # Eaten grass starts to grow in the next tick, as `Grow` still follows in this one.
         left[animal.cell[fed]] = settings.regrow + 1
-        live(world, sheep, fed, settings.sheep_gain, settings.sheep_breed, Sheep)
+        live(world, sheep, words, fed, settings.sheep_gain, settings.sheep_breed, Sheep)
 
 
 class Hunt(System):
@@ -92,9 +94,10 @@ class Hunt(System):
         """Eat the sheep of a cell from the lowest key on."""
         settings, wolves, sheep = run.settings, world.rows(Wolf), world.rows(Sheep)
         flock = run.space.index(world[Animal].cell[sheep], rows=sheep)
-        fed, place = forage(world, run.space, wolves, food=flock.count)
+        words = world.draws(wolves, ACT)
+        fed, place = forage(world, run.space, wolves, words, food=flock.count)
         world.kill(flock.nth(world[Animal].cell[fed], place))
-        live(world, wolves, fed, settings.wolf_gain, settings.wolf_breed, Wolf)
+        live(world, wolves, words, fed, settings.wolf_gain, settings.wolf_breed, Wolf)
 
 
 class Grow(System):
@@ -108,13 +111,14 @@ class Grow(System):
         world[Grass].left[world[Grass].left > 0] -= 1
 
 
-def forage(world: World, grid: Grid, rows: Any, *, food: Any, allowed: Any = None) -> tuple[Any, Any]:
+def forage(world: World, grid: Grid, rows: Any, words: Any, *, food: Any, allowed: Any = None) -> tuple[Any, Any]:
     """Move animals to food beside them; those that find it eaten by others look again.
 
     Args:
         world: the world; `Animal.cell` is written.
         grid: the pasture.
         rows: the animals.
+        words: random words of each, of which the first two are used.
         food: pieces on each cell, `[cells]`.
         allowed: cells that may be entered; by default all.
 
@@ -122,32 +126,35 @@ def forage(world: World, grid: Grid, rows: Any, *, food: Any, allowed: Any = Non
         The rows that eat, and which piece of its cell each eats, counted from 0.
     """
     cells, food, eaten = world[Animal].cell, food.astype(np.int64), np.zeros(grid.size, np.int64)
-    fed, pieces = [rows[:0]], [rows[:0]]
-    # In each round all choose by the food that is left; where several choose the last piece, a random order decides.
-    waiting, turn = world.order(rows, TURN), 0
+    fed, pieces, again = [rows[:0]], [rows[:0]], 0
+    # In each round all choose by the food that is left. Of those who choose the same food the first in a random order
+    # eats, and the others choose again.
+    order = words[:, 0].argsort(kind="stable")
+    waiting, word = rows[order], words[order, 1]
     while len(waiting):
-        remains = food > eaten
-        words = world.draws(waiting, MOVE, turn)[:, 0]
-        cell = grid.step(cells[waiting], words, score=remains, allowed=allowed, moore=False)
-        piece = eaten[cell] + grid.index(cell).rank
-        eats = piece < food[cell]
-        settled = eats | ~remains[cell]
+        hopeful = food > eaten
+        cell = grid.step(cells[waiting], word, score=hopeful, allowed=allowed, moore=False)
+        hopeful = hopeful[cell]
+        eats = hopeful & world.claim(cell, np.arange(len(cell)), grid.size)
+        settled = eats | ~hopeful
         cells[waiting[settled]] = cell[settled]
         fed.append(waiting[eats])
-        pieces.append(piece[eats])
-        eaten += np.bincount(cell[eats], minlength=grid.size)
-        waiting, turn = waiting[~settled], turn + 1
+        pieces.append(eaten[cell[eats]])
+        eaten[cell[eats]] += 1
+        waiting, again = waiting[~settled], again + 1
+        if len(waiting):
+            word = world.draws(waiting, AGAIN, again)[:, 0]
     return np.concatenate(fed), np.concatenate(pieces)
 
 
-def live(world: World, rows: Any, fed: Any, gain: int, breed: int, kind: type[Component]) -> None:
+def live(world: World, rows: Any, words: Any, fed: Any, gain: int, breed: int, kind: type[Component]) -> None:
     """Spend a tick's energy, take in what was eaten, and let animals die or give birth at their own place."""
     animal = world[Animal]
     animal.energy[rows] -= UNIT
     animal.energy[fed] += gain * UNIT
     starved = animal.energy[rows] < 0
     world.kill(rows[starved])
-    parents = rows[world.chance(rows, BREED, breed) & ~starved]
+    parents = rows[(words[:, 2] < 2**32 * breed // 1000) & ~starved]
     animal.energy[parents] //= 2
     values = {"cell": animal.cell[parents], "energy": animal.energy[parents]}
     world.spawn({Animal: values, kind: {}}, count=len(parents), like=parents)

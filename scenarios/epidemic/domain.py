@@ -1,20 +1,23 @@
 """A virus on a network, after the model of F. Stonedahl and U. Wilensky (NetLogo, 2008).
 
-Infected people infect their neighbours; at a check some of them recover, and some of those become resistant.
+In each tick people take turns in a random order. On its turn an infected person may infect its neighbours, and then be
+checked; some recover at a check, and some of those become resistant. It is Mesa's example, computed for all at once.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
+from sim.messages import problem
 
-TURN, INFECT, CHECK, RECOVER = map(purpose, ("turn", "infect", "check", "recover"))
-RESIST, FIRST, LINK = map(purpose, ("resist", "first", "link"))
+ACT, INFECT, FIRST, LINK = map(purpose, ("act", "infect", "first", "link"))
+WORDS = 2**32
+"""Number of random words."""
 
 
 class State(IntEnum):
@@ -42,6 +45,14 @@ class EpidemicSettings(Settings):
     recover: int = Field(300, ge=0, le=1000, description="Chance to recover at a check, per-mille.")
     resist: int = Field(500, ge=0, le=1000, description="Chance to be resistant after recovery, per-mille.")
 
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Two people have at most one link."""
+        most = self.agents * (self.agents - 1) // 2
+        if self.links > most:
+            raise problem("links", f"{self.agents} people have at most {most} links; lower it, or raise agents")
+        return self
+
 
 class Spread(System):
     """The infected infect their neighbours, and some recover. Reads and writes Person. Order: alone."""
@@ -51,26 +62,26 @@ class Spread(System):
 
     def process(self, world: World, run: Run) -> None:
         """Give everybody a random turn; who is infected before that turn also acts in this tick."""
-        state, network, settings = world[Person].state, run.space, run.settings
-        turn = world.draws(slice(None), TURN)[:, 0].astype(np.int64)
+        state, settings, susceptible = world[Person].state, run.settings, State.SUSCEPTIBLE
+        turn, check, recover, resist = world.draws(slice(None), ACT).T.astype(np.int64)
+        heals = (check < WORDS * settings.check // 1000) & (recover < WORDS * settings.recover // 1000)
+        healed = np.where(resist < WORDS * settings.resist // 1000, State.RESISTANT, susceptible)
         acting = state == State.INFECTED
-        caught = np.full(world.n, -1)  # the last turn in which a neighbour passed the virus on to each person
-        wave = acting.nonzero()[0]
+        # The last turn in which the virus came to each person, and those to whom it matters that it comes.
+        wave, caught = acting.nonzero()[0], np.full(world.n, -1)
+        exposed = (state == susceptible) | (acting & heals & (healed == susceptible))
         while len(wave):
-            which, neighbour = network.neighbours(wave)
-            source = wave[which]
-            passed = world.chance_at(source * world.n + neighbour, INFECT, settings.spread)
-            source, neighbour = source[passed], neighbour[passed]
-            np.maximum.at(caught, neighbour, turn[source])
-            ready = (state[neighbour] == State.SUSCEPTIBLE) & ~acting[neighbour] & (turn[source] < turn[neighbour])
-            wave = np.unique(neighbour[ready])
+            which, to = run.space.neighbours(wave)
+            link = exposed[to].nonzero()[0]
+            source, to = wave[which[link]], to[link]
+            infects = world.chance_at(source * world.n + to, INFECT, settings.spread)
+            source, to = source[infects], to[infects]
+            np.maximum.at(caught, to, turn[source])
+            wave = np.unique(to[~acting[to] & (turn[source] < turn[to])])
             acting[wave] = True
-        state[acting] = State.INFECTED
-        ill = acting.nonzero()[0]
-        well = ill[world.chance(ill, CHECK, settings.check) & world.chance(ill, RECOVER, settings.recover)]
-        state[well] = np.where(world.chance(well, RESIST, settings.resist), State.RESISTANT, State.SUSCEPTIBLE)
-        # A turn ends with the check; what is caught after it waits for the next tick.
-        state[(state == State.SUSCEPTIBLE) & (caught > np.where(acting, turn, -1))] = State.INFECTED
+        state[acting] = np.where(heals, healed, State.INFECTED)[acting]
+        # A turn ends with the check; a virus that comes after it waits for the next tick.
+        state[(state == susceptible) & (caught > np.where(acting, turn, -1))] = State.INFECTED
 
 
 def share(state: State) -> Any:

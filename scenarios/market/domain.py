@@ -20,7 +20,6 @@ from sim import (
     Observe,
     Plan,
     Resource,
-    Run,
     Settings,
     System,
     World,
@@ -51,14 +50,24 @@ class Stalls(Resource):
     demand: i32 = column(per="goods")
 
 
+class Demand(Each):
+    """Pieces bought, by good."""
+
+    @classmethod
+    def apply(cls, world: World, run: Any, targets: Any, values: Any) -> None:
+        """Count them."""
+        world.scatter_add(world[Stalls].demand, targets, values)
+
+
 class Speech(Each):
     """Words, by listener."""
 
     @classmethod
-    def apply(cls, world: World, run: Run, targets: Any, values: Any) -> None:
-        """Keep them in memory, and make the listener think again."""
-        world.remember(world[Villager].heard, targets, values)
-        world.scatter_add(world[Villager].spoken_to, targets, 1)
+    def apply(cls, world: World, run: Any, targets: Any, values: Any) -> None:
+        """Keep them in memory, and make the listener think again, unless it has left."""
+        there = targets >= 0
+        world.remember(world[Villager].heard, targets[there], values[there])
+        world.scatter_add(world[Villager].spoken_to, targets[there], 1)
 
 
 class Person(Entry):
@@ -98,7 +107,7 @@ class Buy(Action):
         """Pay and take."""
         turn[Villager].coins[rows] -= args.count * turn[Stalls].price[args.good]
         turn[Villager].stock[args.good, rows] += args.count
-        turn.world.scatter_add(turn[Stalls].demand, args.good, args.count)
+        turn.send(Demand, rows, args.count, at=args.good)
 
 
 class Sell(Action):
@@ -118,7 +127,7 @@ class Sell(Action):
         """Hand over and take the coins."""
         turn[Villager].coins[rows] += args.count * turn[Stalls].price[args.good]
         turn[Villager].stock[args.good, rows] -= args.count
-        turn.world.scatter_add(turn[Stalls].demand, args.good, -args.count)
+        turn.send(Demand, rows, -args.count, at=args.good)
 
 
 class Talk(Action):
@@ -160,7 +169,7 @@ def cheer(mood: Any, rows: Any, by: Any) -> None:
 class Day(System):
     """Villagers work and eat. Reads and writes Villager. Order: before Observe."""
 
-    def process(self, world: World, run: Run) -> None:
+    def process(self, world: World, run: Any) -> None:
         """Every few hours each makes a piece of its trade's good and eats a piece of bread, or goes hungry."""
         villager, everyone = world[Villager], np.arange(world.n)
         due = everyone[(world.keys + world.tick) % run.settings.meal == 0]
@@ -173,7 +182,7 @@ class Day(System):
 class Prices(System):
     """Prices follow demand. Reads and writes Stalls. Order: after Act."""
 
-    def process(self, world: World, run: Run) -> None:
+    def process(self, world: World, run: Any) -> None:
         """Move each price by one coin towards what is wanted, from 1 to 50."""
         stalls = world[Stalls]
         stalls.price[:] = np.clip(stalls.price + np.sign(stalls.demand), 1, 50)
@@ -191,12 +200,9 @@ class MarketSettings(Settings):
 class Market(Domain):
     """A market day."""
 
-    settings: Any = MarketSettings
-    ticks: ClassVar[int] = 60
     tables: Any = {"goods": ("bread", "fish", "wool"), "trades": ("baker", "fisher", "shepherd")}
-    components, resources, observation = (Villager,), (Stalls,), Knowledge
-    actions, idle = (Buy, Sell, Talk, Sleep), Sleep(1)
-    systems = (Inputs, Day, Observe, Plan, Act, Prices)
+    settings, ticks, components, resources, observation = MarketSettings, 60, (Villager,), (Stalls,), Knowledge
+    actions, idle, systems = (Buy, Sell, Talk, Sleep), Sleep(1), (Inputs, Day, Observe, Plan, Act, Prices)
     prompt = PromptText(
         role="You plan the next hours of villagers on a market day. Each wants bread, some savings and a good mood.",
         rules=(
@@ -221,13 +227,12 @@ class Market(Domain):
         "bread_price": lambda world: int(world[Stalls].price[0]),
     }
 
-    def setup(self, world: World, run: Run) -> None:
+    def setup(self, world: World, run: Any) -> None:
         """Give everybody a trade and a purse."""
         world.spawn({Villager: {}}, count=self.settings.agents)
         world.flush()
-        everyone = np.arange(world.n)
-        world[Villager].trade[:] = world.below(everyone, TRADE, 3)
-        world[Villager].coins[:] = 10 + world.below(everyone, START, 30)
+        world[Villager].trade[:] = world.below(slice(None), TRADE, 3)
+        world[Villager].coins[:] = 10 + world.below(slice(None), START, 30)
 
     def observe(self, world: World, rows: Any) -> Any:
         """Return what villagers know: each meets those with the next keys."""

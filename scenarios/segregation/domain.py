@@ -1,6 +1,7 @@
 """Segregation, after T. C. Schelling, "Dynamic models of segregation", 1971.
 
-In each tick the unhappy move, one after the other in a random order, and then everybody judges the new place.
+In each tick the unhappy move, one after the other in a random order, and then everybody judges the new place. It is
+Mesa's example, computed for all at once, with a set number of people.
 """
 
 from __future__ import annotations

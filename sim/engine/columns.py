@@ -150,8 +150,8 @@ class ColumnSpec:
             return self
         if self.per not in sizes:
             raise WorldError(
-                f"{self.label}: there is no table or size {self.per!r}; give the world "
-                f'tables={{"{self.per}": (...)}} or sizes={{"{self.per}": ...}}'
+                f"{self.label}: no table or size is called {self.per!r}, only {', '.join(sorted(sizes)) or 'none'}; "
+                f'give the world tables={{"{self.per}": (...)}} or sizes={{"{self.per}": ...}}'
             )
         return replace(self, shape=(sizes[self.per], *self.shape))
 

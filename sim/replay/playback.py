@@ -325,7 +325,7 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
     if isinstance(then, dict) and isinstance(now, dict):
         for key in [*then, *(key for key in now if key not in then)]:
             if key not in now or key not in then:
-                return f"{path}.{key} is {'new' if key in now else 'gone'}"
+                return f"{path}.{key} is {'new here' if key in now else 'missing here'}"
             found = first_change(then[key], now[key], f"{path}.{key}")
             if found is not None:
                 return found
@@ -335,7 +335,7 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
         new = [each for each in now if each not in then]
         if gone or new:
             return f"{path}: " + "; ".join(
-                [f"{each} is gone" for each in gone[:1]] + [f"{each} is new" for each in new[:1]]
+                [f"{each!r} is missing here" for each in gone[:1]] + [f"{each!r} is new here" for each in new[:1]]
             )
         return f"{path} is in another order"
     return f"{path} is {now!r}, not {then!r}"

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 import ai.actions as planning
 from ai.actions import ToolRegistry
-from ai.errors import ContractError
+from ai.errors import ContractError, place_of
 from sim.run.channels import Channel, Sent
 from sim.run.plan_columns import Progress
 
@@ -116,6 +116,10 @@ class Turn:
             values: one value, or `[m]`.
             at: what each value is for: rows of agents, cells, indices of names, `[m]`; the senders unless given.
         """
+        given: object = channel
+        if not (isinstance(given, type) and issubclass(given, Channel)):
+            name = getattr(given, "__name__", repr(given))
+            raise ContractError(f"send() takes a Channel that extends Sum, First, Union or Each; {name} is none")
         targets = rows if at is None else np.broadcast_to(np.asarray(at, np.int64), rows.shape)
         sent = Sent(rows, targets, np.broadcast_to(np.asarray(values), rows.shape))
         self.sent.setdefault(channel, []).append(sent)
@@ -171,7 +175,7 @@ class Action(planning.Action):
         for reason, mask in reversed([*cls.refused(turn, rows, cls.named(turn, raw)).items()]):
             if reason not in cls.reasons:
                 raise ContractError(
-                    f"{cls.__name__} ({cls.__module__}) refuses for {reason!r}; add it to the class's `reasons`"
+                    f"{cls.__name__} ({place_of(cls)}) refuses for {reason!r}; add it to the class's `reasons`"
                 )
             found[np.asarray(mask)] = turn.run.reason_codes[reason]
         return found

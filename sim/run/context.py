@@ -41,6 +41,19 @@ class PlanSource(Protocol):
         ...
 
 
+class NoPlans:
+    """The source of a run that is set up and never ticked."""
+
+    tiers: tuple[str, ...] = ()
+
+    def plan(self, batch: Any) -> BatchPlans:
+        """Refuse: this run is not for ticking."""
+        raise NotImplementedError(type(batch).__name__)
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+
 def _no_rows() -> NDArray[np.intp]:
     return np.zeros(0, np.intp)
 

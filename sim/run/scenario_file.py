@@ -30,7 +30,8 @@ from ai.rules import Rule, Rules
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
-from sim.run.checks import check_settings
+from sim.run.checks import check_head
+from sim.run.context import NoPlans
 from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
 from sim.run.files import read_text
@@ -91,7 +92,7 @@ class Scenario:
     def __init__(self, head: Head, loaded: LoadedDomain, source: str = "scenario", folder: Path | None = None) -> None:
         self.loaded = loaded
         self.folder = folder
-        check_settings(loaded.kind)
+        check_head(loaded.kind)
         self.domain = loaded.kind(_settings(loaded.kind, head.settings, source))
         self.head = head.model_copy(
             update={
@@ -205,7 +206,9 @@ class Scenario:
         known = self.domain.agents
         if known is not None:
             return known
-        with Simulation(self, timeline=False) as simulation:
+        # Plug-ins add to what entities have, not to how many there are; nobody plans before the first tick.
+        bare = self.replaced(plugins=[])
+        with Simulation(bare, timeline=False, source=NoPlans()) as simulation:
             return simulation.world.n
 
     @property

@@ -28,7 +28,7 @@ from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
-from sim.run.checks import check_domain, checked_metric, checked_outcome
+from sim.run.checks import check_domain, check_verbs, checked_metric, checked_outcome, checked_scores, checked_spaces
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
@@ -156,6 +156,8 @@ class Simulation(AbstractContextManager["Simulation"]):
             **{name: metric for plugin in plugins for name, metric in plugin.metrics.items()},
         }
         self.registry = domain.registry([action for plugin in plugins for action in plugin.actions])
+        if self.registry is not None:
+            check_verbs(domain, self.registry)
         self.outcome: str | None = None
         self._clock = clock
         self._injected: list[Input] = []
@@ -179,7 +181,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             reason_codes={reason: index + 1 for index, reason in enumerate(reasons_of(self.registry))},
             source=planning,
         )
-        run.spaces = domain.spaces(run)
+        run.spaces = checked_spaces(domain.spaces(run), domain)
         self.tiers = () if planning is None else planning.tiers
         components = (*domain.components, *(part for plugin in plugins for part in plugin.components))
         if self.registry is not None:
@@ -301,7 +303,7 @@ class Simulation(AbstractContextManager["Simulation"]):
 
     def scores(self) -> dict[str, float]:
         """Return the domain's scores now, by name."""
-        return dict(self.domain.scores(self.world))
+        return checked_scores(self.domain.scores(self.world), self.domain)
 
     def snapshot(self) -> WorldState:
         """Return all state between two ticks; queued inputs are not state."""

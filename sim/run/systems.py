@@ -12,7 +12,7 @@ from ai.guard import Watch, foreign
 from sim.engine.columns import Component
 from sim.engine.system import System
 from sim.run.actions import Action, Args, Codes, Rows, Turn
-from sim.run.checks import checked_alerts, checked_mask
+from sim.run.checks import checked_alerts, checked_batch, checked_mask
 from sim.run.context import Run, invalidate
 from sim.run.payloads import drop_unused, write_payloads
 from sim.run.plan_columns import ActionSteps, Control, Progress, Status
@@ -78,7 +78,7 @@ class Observe(System):
         waiting = may & (progress.status != RUNNING) & (progress.waiting_since <= run.tick)
         run.chosen = longest_waiting(waiting.nonzero()[0], progress.waiting_since, planning.per_tick_max)
         if len(run.chosen):
-            run.batch = domain.observe(world, run.chosen)
+            run.batch = checked_batch(domain.observe(world, run.chosen), domain)
 
 
 def longest_waiting(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDArray[np.intp]:

@@ -11,7 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 from ai.observation import Counts, Groups, Layout, Observation, ObservationBatch, Text
 from sim.engine import world as engine
 from sim.engine.columns import Component
+from sim.errors import WorldError
+from sim.run.checks import checked_groups
 from sim.run.context import Run, invalidate
+from sim.run.settings import AGENTS_MAX
 
 Seen = TypeVar("Seen", bound=Observation)
 
@@ -38,8 +41,10 @@ class World(engine.World):
         """Queue the birth of entities, as the engine does; they also get the components of `always`.
 
         Raises:
-            WorldError: as the engine's `spawn`.
+            WorldError: as the engine's `spawn`, or the world would hold more than a million entities.
         """
+        if self.n + count > AGENTS_MAX:
+            raise WorldError(f"spawn of {count} entities: a world holds at most {AGENTS_MAX}")
         if self.always:
             values = {**{component: {} for component in self.always}, **values}
         super().spawn(values, count, like=like, keys=keys)
@@ -67,7 +72,7 @@ class World(engine.World):
             ContractError: a field is not declared, was not given and has no default, or has another type or shape.
         """
         given = {name: self._turned(observation.layout, name, value, len(rows)) for name, value in columns.items()}
-        names, group = self.run.domain.groups(self)
+        names, group = checked_groups(self.run.domain.groups(self), self, self.run.domain)
         return observation.batch(
             self.keys[rows],
             tick=self.tick,
@@ -76,7 +81,7 @@ class World(engine.World):
             tables=self.tables,
             shared=shared,
             attached=attached,
-            groups=Groups(tuple(names), np.asarray(group)[rows]) if names else None,
+            groups=Groups(names, group[rows]) if names else None,
             **given,
         )
 

@@ -97,7 +97,7 @@ def test_a_kind_stands_in_the_file_of_its_category() -> None:
 
 
 def test_the_page_of_verbs_says_what_the_code_does() -> None:
-    """Fields, times, costs and reasons in `docs/verbs.md`; `python -m tests.conformance.verbs` writes them anew."""
+    """The page of verbs has fields, times, costs and reasons as `python -m tests.conformance.verbs` writes them."""
     text = PAGE.read_text("utf-8")
     assert text == page(text)
 

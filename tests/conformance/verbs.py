@@ -1,6 +1,6 @@
 """What can be said of every action kind from its code: its fields, times, costs, and why it is refused.
 
-`python -m tests.conformance.verbs` writes it into `docs/verbs.md`.
+`python -m tests.conformance.verbs` writes it into `scenarios/tactics/verbs.md`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scenarios.tactics.components import Health
 from scenarios.tactics.testing.actions.arena import Arena, open_arena
 from scenarios.tactics.testing.actions.dice import Dice, arguments
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "verbs.md"
+PAGE: Final = Path(__file__).parents[2] / "scenarios" / "tactics" / "verbs.md"
 BEGIN: Final = "<!-- what follows is written by `python -m tests.conformance.verbs` -->\n"
 CATEGORIES: Final = ("movement", "offensive", "defensive", "equipment", "tactical", "utility", "terrain")
 TABLES: Final = ("abilities", "items", "weapons")

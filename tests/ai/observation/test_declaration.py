@@ -155,7 +155,7 @@ def test_columns_follow_from_the_declaration() -> None:
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "a field more": ({"a": int, "b": int, "c": int}, "the field 'c' is new"),
-    "a field less": ({"a": int}, "the field 'b' is gone"),
+    "a field less": ({"a": int}, "the field 'b' is missing here"),
     "another type": ({"a": (float, fact(scale=10)), "b": int}, "the field 'a' has another scale: 10, recorded 1"),
     "another width": ({"a": (int, fact(dtype="i8")), "b": int}, "the field 'a' has another columns"),
     "may be absent": ({"a": (int | None, fact(default=None)), "b": int}, "the field 'a' has another columns"),

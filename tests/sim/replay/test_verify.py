@@ -351,7 +351,7 @@ def test_corrupt_line_is_inconclusive_and_named() -> None:
         (lambda body: body["tiers"].reverse(), "tiers are in another order"),
         (lambda body: body["columns"].append("Fuel.left"), r"columns are others \(Fuel.left\)"),
         (lambda body: body["components"].remove("Health"), r"components are others \(Health\)"),
-        (lambda body: body["declarations"]["inputs"].pop("kill"), r"declared otherwise .*: inputs.kill is new"),
+        (lambda body: body["declarations"]["inputs"].pop("kill"), r"declared otherwise .*: inputs.kill is new here"),
         (lambda body: body["declarations"].update(moons=[1]), r"declared otherwise .*: moons is None, not \[1\]"),
         (
             lambda body: body["declarations"]["world"]["components"][0]["columns"][1].update(dtype="int64"),

@@ -1,6 +1,7 @@
 """The pytest plug-in: `verify_replay` for golden replays, and `--update-replays`.
 
-Nothing of the simulation is imported before a test asks for it, so a session that does not use it pays nothing.
+pytest loads this module at every start, in projects that may have packages called `sim` or `ai`. It therefore stands
+alone and imports nothing of Tickweave before a test asks for it.
 """
 
 from __future__ import annotations
