@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("ai/**/*.py"), *ROOT.glob("sim/**/*.py"), *ROOT.glob("scenarios/**/*.py")])
+SOURCES = sorted(
+    path for places in ("*.py", "ai/**/*.py", "sim/**/*.py", "scenarios/**/*.py") for path in ROOT.glob(places)
+)
 TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
 PLUGIN_FOLDERS = ("ai.clients", "ai.planners", "scenarios.tactics.actions")
 """Packages whose modules are found by discovery."""
