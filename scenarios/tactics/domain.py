@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -44,6 +44,7 @@ from scenarios.tactics.systems.upkeep import Upkeep
 from scenarios.tactics.terrain_edits import TerrainEdits
 from sim.run.actions import Action
 from sim.run.domain import Domain
+from sim.run.scenario_file import load
 
 if TYPE_CHECKING:
     from sim.run.context import Run
@@ -187,6 +188,11 @@ class Tactics(Domain):
             raise AssertionError(f"agent {world.keys[grid.wall[cells]][0]} stands in a wall")
         if len(np.unique(cells)) < len(cells):
             raise AssertionError("two agents stand on one cell")
+
+    @classmethod
+    def examples(cls) -> Iterator[TacticsSettings]:
+        """Yield the settings of a shipped scenario: a map has no default."""
+        yield load("skirmish").settings
 
     def bystanders(self) -> tuple[TacticsSettings, TacticsSettings] | None:
         """Return the settings without ends, without and with a walled-off team."""

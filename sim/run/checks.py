@@ -117,6 +117,8 @@ def _check_planning(where: str, domain: Domain) -> None:
     from sim.run.domain import Domain as Base
 
     observation: object = domain.observation
+    if observation is None and type(domain).plannable is not Base.plannable:
+        return  # nobody plans unless `plannable` says so, and then `observe` is missed
     if observation is None:
         raise ContractError(f"{where}: it has actions and no observation; set it to what agents know")
     if not (isinstance(observation, type) and issubclass(observation, Observation)):
