@@ -22,7 +22,7 @@ demo: $(VENV)/.run ## run the skirmish without a model, write its replay, verify
 	$(BIN)/tickweave run skirmish --out $(REPLAY)
 	$(BIN)/tickweave verify $(REPLAY)
 
-test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, tests with the README's examples
+test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, tests with the documentation's examples
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -86,11 +86,12 @@ class NondeterminismError(ContractError):
 
 def foreign(kind: type) -> bool:
     """Tell whether a class is watched: it is not ours, or everything is watched."""
-    return _watching_all or not _is_ours(kind.__module__)
+    return _watching_all or not is_ours(kind.__module__)
 
 
 @lru_cache(maxsize=1024)
-def _is_ours(module: str) -> bool:
+def is_ours(module: str) -> bool:
+    """Tell whether a module belongs to one of our packages."""
     return module.partition(".")[0] in OURS
 
 

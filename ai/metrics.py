@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.plan import BatchPlans, Outcome
+from ai.plans import BatchPlans, Outcome
 
 _OK: Final = Outcome.OK.value
 _UNAVAILABLE: Final = Outcome.UNAVAILABLE.value

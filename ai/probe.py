@@ -1,7 +1,9 @@
 """The start-up probe: what one server does for one model, found out by asking it, and said in a sentence.
 
 Servers answer 200 and ignore a schema they cannot enforce, so the probe does not ask whether they can: it asks for one
-tiny reply that only an enforced schema can bring about, and the same for a grammar.
+tiny reply that only an enforced schema can bring about, and the same for a grammar. The tiny schema has the words that
+the schemas of a run have, so that a server that refuses one of them does so here. What a server tells about itself is
+taken as a hint; only the tiny calls decide.
 """
 
 from __future__ import annotations
@@ -10,21 +12,24 @@ import json
 from dataclasses import replace
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
-from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message
 from ai.errors import ClientError
+from ai.llm_types import SCHEMA, Endpoint, LlmChunk, LlmClient, LlmRequest, Message
 
 LOOK_S: Final = 10.0
-"""Longest silence of a server that is asked about itself, seconds."""
+"""Longest time that a server may take to tell about itself, for each question, seconds."""
 TRY_S: Final = 180.0
-"""Longest silence of a server that is asked for a tiny reply, seconds: it may have to load the model first."""
+"""Longest time that a tiny reply may take, seconds: the server may have to load the model first."""
 TOKENS_MAX: Final = 32
 """Reply tokens of a tiny request."""
+THOUGHT_TOKENS_MAX: Final = 512
+"""Reply tokens of a tiny request to a model that does not come to its answer with fewer."""
 
 _QUESTION: Final = (Message("user", "Write one word about the sea."),)
 _MARK: Final = "k7"
+_TEXT: Final[dict[str, Any]] = {"type": "string", "enum": [_MARK], "minLength": 2, "maxLength": 2}
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
-    "properties": {_MARK: {"type": "string", "enum": [_MARK]}},
+    "properties": {_MARK: {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}]}},
     "required": [_MARK],
     "additionalProperties": False,
 }
@@ -56,37 +61,32 @@ async def probe(client: LlmClient) -> Endpoint | None:
     if not isinstance(client, Probed):
         return None
     try:
-        endpoint = await client.look(timeout_s=LOOK_S)
+        client.endpoint = await client.look(timeout_s=LOOK_S)
     except ClientError as error:
-        missing = False if error.status == 404 else None
-        endpoint = Endpoint(error.status is not None, missing, detail=str(error))
+        client.endpoint = Endpoint(error.status is not None, detail=str(error))
     else:
-        if endpoint.model_present is not False:
-            endpoint = await _tried(client, endpoint)
-    client.endpoint = endpoint
-    return endpoint
+        client.endpoint = await _tried(client, client.endpoint)
+    return client.endpoint
 
 
 async def _tried(client: Any, endpoint: Endpoint) -> Endpoint:
     """Ask for the tiny replies."""
     try:
-        endpoint = replace(endpoint, schema=await _schema(client))
-        grammar = client.takes_grammar and (await _reply(client, grammar=_GRAMMAR))[0].strip() == _MARK
+        schema = await _schema(client)
+        grammar = client.takes_grammar and await _grammar(client)
     except ClientError as error:
-        missing = False if error.status == 404 else endpoint.model_present
-        return replace(endpoint, model_present=missing, detail=str(error))
-    return replace(endpoint, grammar=grammar)
+        if error.status != 404:
+            return replace(endpoint, detail=str(error))
+        return replace(endpoint, model_present=False, detail=endpoint.detail or str(error))
+    endpoint = replace(endpoint, model_present=True, detail="", schema=schema, grammar=grammar)
+    shown = getattr(client, "shown", None)  # with what the server refused in the tiny calls
+    return endpoint if shown is None else shown(endpoint)
 
 
 async def _schema(client: LlmClient) -> Literal["enforced", "ignored", "unknown"]:
+    text, finish = await _reply(client, schema=_SCHEMA)
     try:
-        text, finish = await _reply(client, schema=_SCHEMA)
-    except ClientError as error:
-        if error.status != 400:
-            raise
-        return "unknown"
-    try:
-        if json.loads(text) == {_MARK: _MARK}:
+        if json.loads(text) in ({_MARK: _MARK}, {_MARK: [_MARK]}):
             return "enforced"
     except (ValueError, RecursionError):
         pass
@@ -94,10 +94,29 @@ async def _schema(client: LlmClient) -> Literal["enforced", "ignored", "unknown"
     return "unknown" if finish == "length" and text.lstrip()[:1] in ("", "{") else "ignored"
 
 
+async def _grammar(client: LlmClient) -> bool:
+    try:
+        return (await _reply(client, grammar=_GRAMMAR))[0].strip() == _MARK
+    except ClientError as error:
+        if error.status in (400, 422, 500, 501):
+            return False
+        raise
+
+
 async def _reply(client: LlmClient, **constraint: Any) -> tuple[str, str | None]:
-    request = LlmRequest(_QUESTION, tokens_max=TOKENS_MAX, timeout_s=TRY_S, **constraint)
-    chunks = [chunk async for chunk in client.stream(request)]
-    return "".join(chunk.text for chunk in chunks), chunks[-1].finish
+    for tokens in (TOKENS_MAX, THOUGHT_TOKENS_MAX):
+        request = LlmRequest(_QUESTION, tokens_max=tokens, timeout_s=TRY_S, left_s=TRY_S, **constraint)
+        text, finish = "", None
+        async for chunk in client.stream(request):
+            text, finish = _joined(text, chunk), chunk.finish
+        # A model that writes on and on may think before it answers: the whole reply shows how its thoughts end.
+        if finish != "length" or text.lstrip().startswith("{"):
+            break
+    return text, finish
+
+
+def _joined(text: str, chunk: LlmChunk) -> str:
+    return chunk.text if chunk.voids else text + chunk.text
 
 
 def sentence(label: str, endpoint: Endpoint) -> str:
@@ -111,13 +130,17 @@ def sentence(label: str, endpoint: Endpoint) -> str:
         found.append(f"{endpoint.slots} calls at once")
     if endpoint.context is not None:
         found.append(f"{endpoint.context:,} tokens of context")
+    schema = "refused" if SCHEMA in endpoint.left_out else endpoint.schema
     found.append(
         {
             "enforced": "schemas are enforced",
             "ignored": "schemas are IGNORED: expect malformed plans",
+            "refused": "schemas are REFUSED and left out: expect malformed plans",
             "unknown": "whether schemas are enforced is not known",
-        }[endpoint.schema]
+        }[schema]
     )
     if endpoint.grammar:
         found.append("grammars are taken")
+    if others := ", ".join(name for name in endpoint.left_out if name != SCHEMA):
+        found.append(f"the server refuses {others}, so calls are made without")
     return f"{label}: {', '.join(found)}" + (f" ({endpoint.detail})" if endpoint.detail else "")

@@ -8,26 +8,28 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import ActionStep, ToolRegistry
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest, Message, reading
-from ai.encodings import NAMED, encoding_of
+from ai.actions import Action, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolRegistry, ToolSpec
 from ai.errors import ParseError, PlannerError
 from ai.legality import refusals
-from ai.plan import Outcome, PlanBatch, Refusal
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest, Message, reading
+from ai.observation import Observation, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+from ai.plans import Outcome, PlanBatch, Refusal
+from ai.samples import sample_observations
 
 CHUNKS: Final = 3
 """Pieces that the clients here stream a reply in."""
-_BUILTIN: Final = ToolRegistry()
 TOKEN_CHARS_MAX: Final = 64
 """Characters that one token has at most, for judging whether a reply keeps to its limit."""
+CELLS_SIDE: Final = 8
+"""Cells along one side of the area in which sample steps have theirs."""
 LOOP_TURNS: Final = 10
 """Turns of the event loop that a closed client has for ending its tasks."""
 
@@ -41,8 +43,89 @@ async def _stream(text: str, request: LlmRequest) -> AsyncIterator[LlmChunk]:
     yield LlmChunk(finish="stop", usage={"prompt_tokens": asked // 4, "completion_tokens": len(text) // 4})
 
 
+def sample_step(
+    registry: ToolRegistry,
+    spec: ToolSpec,
+    number: int = 0,
+    known: Mapping[tuple[str, ...], Sequence[int]] | None = None,
+) -> Action | None:
+    """Return a step of a verb; its arguments follow from `number` and stay in their ranges.
+
+    Args:
+        registry: what offers the verb.
+        spec: the verb.
+        number: which step.
+        known: the ids that an agent may name, by their sources; for other sources ids that nobody may have. Without
+            it only verbs that need neither a target nor a cell have steps.
+
+    Returns:
+        The step; None if the verb needs a target or cell that is not to be had, or the values break a rule of its own.
+    """
+    fields: dict[str, Any] = {}
+    for arg in spec.args:
+        if not (arg.required or arg.kind in _FREE or known is not None):
+            continue
+        value = _sample_value(arg, number, known)
+        if value is None:
+            return None
+        owner, dot, axis = arg.name.partition(".")
+        if dot:
+            fields.setdefault(owner, {})[axis] = value
+        else:
+            fields[owner] = value
+    for field in spec.payload:
+        fields[field.name] = _sample_value(field.shape, number, known)
+        if fields[field.name] is None:
+            return None
+    try:
+        return registry.parse_step({"act": spec.name, **fields})
+    except ParseError:
+        return None  # a verb with a rule of its own that the sample values do not meet
+
+
+_FREE: Final = (Kind.NUMBER, Kind.CHOICE, Kind.NAME)
+"""Kinds of arguments that need nothing that an agent knows."""
+
+
+def _sample_value(shape: Shape, number: int, known: Mapping[tuple[str, ...], Sequence[int]] | None) -> Any:
+    """Return a value, None where there is none."""
+    match shape:
+        case TextShape():
+            return "why"[: shape.chars_max].ljust(shape.chars_min, ".")
+        case ListShape():
+            item = _sample_value(shape.item, number, known)
+            return None if item is None else [item] * max(shape.low, 1)
+        case RecordShape():
+            values = {field.name: _sample_value(field.shape, number, known) for field in shape.fields if field.required}
+            return None if None in values.values() else values
+        case ArgSpec():
+            return _sample_argument(shape, number, known)
+
+
+def _sample_argument(arg: ArgSpec, number: int, known: Mapping[tuple[str, ...], Sequence[int]] | None) -> Any:
+    if arg.kind not in _FREE and known is None:
+        return None
+    x, y = number % CELLS_SIDE, number // CELLS_SIDE % CELLS_SIDE
+    match arg.kind:
+        case Kind.TARGET:
+            ids = (known or {}).get(arg.sources, ())
+            return ids[number % len(ids)] if ids else number
+        case Kind.CELL_X:
+            return x
+        case Kind.CELL_Y:
+            return y
+        case Kind.CELL:
+            return {"x": x, "y": y}
+    if arg.choices:
+        return arg.choices[number % len(arg.choices)]
+    if arg.kind is not Kind.NUMBER:
+        return None
+    stored = arg.low + number * arg.scale % (arg.high - arg.low + 1)
+    return stored if arg.scale == 1 else stored / arg.scale
+
+
 class MockBatchLlm:
-    """A model that answers every slot of every request with a legal plan that needs no target.
+    """A model that answers every slot of every request with a legal plan of the registry's verbs that needs no target.
 
     The plan depends on the agent alone, not on its slot, so it is the same however a batch is cut. `calls` counts
     requests. More than the agents it was made for get an error text instead of plans.
@@ -50,20 +133,25 @@ class MockBatchLlm:
 
     label: str = "mock-batch"
 
-    def __init__(self, agents_max: int) -> None:
+    def __init__(self, agents_max: int, registry: ToolRegistry) -> None:
         self.agents_max = agents_max
+        self.registry = registry
         self.calls = 0
         self._served: set[int] = set()
 
     @classmethod
-    def for_agents(cls, n: int) -> MockBatchLlm:
-        """Return a client that is prepared for `n` different agents."""
-        return cls(n)
+    def for_agents(cls, n: int, registry: ToolRegistry) -> MockBatchLlm:
+        """Return a client that is prepared for `n` different agents, and answers with verbs that a registry offers."""
+        return cls(n, registry)
 
-    @staticmethod
-    def steps_for(agent: int) -> list[dict[str, Any]]:
-        """Return the steps, as JSON, that an agent is answered with."""
-        return [{"act": "Scan", "radius": 1 + agent % 64}, {"act": "Wait", "duration": 1 + agent % 60}]
+    def steps_for(self, agent: int) -> list[Action]:
+        """Return the steps that an agent is answered with: up to two verbs, which ones depends on the agent."""
+        known = self.registry.first_tier if len(self.registry.first_tier) else self.registry
+        free = [step for spec in known if (step := sample_step(known, spec, agent)) is not None]
+        if not free:
+            return [self.registry.idle]
+        first = agent % len(free)
+        return [free[first], free[(first + 1) % len(free)]][: len(free)]
 
     def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply in several chunks."""
@@ -73,8 +161,8 @@ class MockBatchLlm:
             reply = f"error: prepared for {self.agents_max} agents, asked for {len(self._served)}"
         else:
             encoding = encoding_of(request.encoding)
-            plans = {slot: map(_BUILTIN.parse_step, self.steps_for(agent)) for slot, agent in request.slots.items()}
-            reply = encoding.frame({slot: encoding.write(list(plan), _BUILTIN) for slot, plan in plans.items()})
+            plans = {slot: self.steps_for(agent) for slot, agent in request.slots.items()}
+            reply = encoding.frame({slot: encoding.write(plan, self.registry) for slot, plan in plans.items()})
         return _stream(reply, request)
 
 
@@ -92,46 +180,18 @@ class FailingLlm:
         return _stream("I cannot answer that { as JSON", request)
 
 
-def sample_snapshots() -> list[tuple[AgentId, WorldSnapshot]]:
-    """Return a few agents in situations that planners get wrong: alone, cornered, empty-handed, at the goal."""
-    near = {"id": 90, "pos": {"x": 6, "y": 5}, "hp": 40}
-    far = {"id": 91, "pos": {"x": 30, "y": 22}}
-    ally = {"id": 3, "pos": {"x": 4, "y": 5}, "hp": 20}
-    leader = {"id": 1, "hp": 80, "pos": {"x": 12, "y": 9}, "orders": ["follow me"]}
-    exit_ = {"k": "exit", "pos": {"x": 20, "y": 3}}
-    here, corner = {"x": 5, "y": 5}, {"x": 31, "y": 23}
-    situations: list[dict[str, Any]] = [
-        {"me": {"pos": here}},
-        {"me": {"pos": here}, "enemies": [near, far], "allies": [ally], "player": leader},
-        {"me": {"pos": here, "morale": 5, "medkits": 0}, "enemies": [far]},
-        {"me": {"pos": here, "morale": 5}, "enemies": [near]},
-        {"me": {"pos": here, "ammo": 0, "reserve": 0}, "enemies": [near]},
-        {"me": {"pos": here, "ammo": 0, "smokes": 2, "explosives": 1}, "enemies": [far, near]},
-        {"me": {"pos": here}, "objective": "Extract the data", "pois": [exit_]},
-        {"me": {"pos": exit_["pos"]}, "objective": "reach the exit", "pois": [exit_]},
-        {"me": {"pos": here}, "objective": "reach it", "pois": [{"k": "lost", "pos": {"x": -7, "y": 9_000}}]},
-        {"me": {"pos": corner, "hp": 1, "cooldowns": {"attack": 2.5}}, "orders": ["hold"], "player": leader},
-        {"me": {"pos": {"x": -(2**31) + 1, "y": 2**31 - 1}}, "enemies": [near], "objective": '\u2603 {"a1": []}'},
-    ]
-    shared = {"t": 3.5, "bounds": {"width": 32, "height": 24}}
-    return [
-        (AgentId(2 + 7 * place), WorldSnapshot.model_validate({**shared, **situation}))
-        for place, situation in enumerate(situations)
-    ]
-
-
 def check_planner(
     planner: Planner,
-    registry: ToolRegistry | None = None,
+    registry: ToolRegistry,
+    asked: type[Observation] | ObservationBatch[Any],
     *,
     client: LlmClient | None = None,
-    batch: SnapshotBatch | None = None,
 ) -> None:
     """Check that a planner keeps the rules of `ai.planners.base`.
 
-    It is asked with `registry`, with one that offers only the built-in kinds, and with one that offers nothing, for
-    `batch` (default: the sample situations) whole and, where it is deterministic, in parts. `client` defaults to a
-    mock. Call it where no event loop runs.
+    It is asked with `registry`, with one that offers only the idle verb, and with one that offers nothing, for the
+    agents of a batch, or for samples of an observation, whole and, where it is deterministic, in parts. `client`
+    defaults to a mock. Call it where no event loop runs.
 
     Raises:
         AssertionError: it broke a rule; the sentence says which and for whom.
@@ -140,14 +200,17 @@ def check_planner(
     _ensure(isinstance(name, str) and name != "", f"{planner!r} has no text `name`")
     _ensure(isinstance(planner, Planner), f"planner {name!r} needs `name`, `deterministic` and `async plan(...)`")
     _ensure(isinstance(planner.deterministic, bool), f"planner {name!r}: `deterministic` must be true or false")
-    asked = SnapshotBatch.from_snapshots(sample_snapshots()) if batch is None else batch
-    chosen = ToolRegistry() if registry is None else registry
-    for tools in (chosen, ToolRegistry(), chosen.offering(())):
-        _check_with(planner, tools, client, asked)
+    batch = asked
+    if not isinstance(batch, ObservationBatch):
+        batch = batch.from_objects(sample_observations(batch, registry.tables), tables=registry.tables)
+    for tools in (registry, registry.offering([registry.idle.act]), registry.offering(())):
+        _check_with(planner, tools, client, batch)
 
 
-def _check_with(planner: Planner, registry: ToolRegistry, client: LlmClient | None, batch: SnapshotBatch) -> None:
-    where = f"planner {planner.name!r} with {len(registry)} kinds offered"
+def _check_with(
+    planner: Planner, registry: ToolRegistry, client: LlmClient | None, batch: ObservationBatch[Any]
+) -> None:
+    where = f"planner {planner.name!r} with {len(registry)} verbs offered"
     before = batch.digest()
     whole = _plan(planner, batch, registry, client)
     _ensure(batch.digest() == before, f"{where} changed the batch it was asked about")
@@ -173,10 +236,12 @@ def _parts(n: int) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.intp]]]]:
         yield f"row {row}", np.array([row])
 
 
-def _plan(planner: Planner, batch: SnapshotBatch, registry: ToolRegistry, client: LlmClient | None) -> TierPlans | None:
+def _plan(
+    planner: Planner, batch: ObservationBatch[Any], registry: ToolRegistry, client: LlmClient | None
+) -> TierPlans | None:
     """Return the planner's answer, None where it failed in an orderly way."""
     if client is None and getattr(planner, "needs_client", False):
-        client = MockBatchLlm.for_agents(len(batch))
+        client = MockBatchLlm.for_agents(len(batch), registry)
     call = PlanCall(client, time.perf_counter)
     try:
         return asyncio.run(planner.plan(batch, registry, call))
@@ -186,7 +251,7 @@ def _plan(planner: Planner, batch: SnapshotBatch, registry: ToolRegistry, client
 
 
 def _check_answer(
-    where: str, planner: Planner, answer: TierPlans, batch: SnapshotBatch, registry: ToolRegistry
+    where: str, planner: Planner, answer: TierPlans, batch: ObservationBatch[Any], registry: ToolRegistry
 ) -> None:
     n, plans = len(batch), answer.plans
     _ensure(isinstance(answer, TierPlans), f"{where} must answer with TierPlans, not {type(answer).__name__}")
@@ -222,7 +287,7 @@ def _check_answer(
     _ensure(not strangers, f"{where} has texts or errors for agents that were not asked: {strangers}")
 
 
-def _read_again(answer: TierPlans, key: int, registry: ToolRegistry) -> tuple[ActionStep, ...] | None:
+def _read_again(answer: TierPlans, key: int, registry: ToolRegistry) -> tuple[Action, ...] | None:
     """Read an agent's text as a replay does: in the encoding of the tier's calls, named JSON where it made none."""
     names = [shard["encoding"] for shard in answer.shards if "encoding" in shard]
     encoding = encoding_of(str(names[0])) if names else NAMED
@@ -233,8 +298,8 @@ def _read_again(answer: TierPlans, key: int, registry: ToolRegistry) -> tuple[Ac
 
 
 def _checked(planner: Planner, registry: ToolRegistry) -> ToolRegistry:
-    """The emergency tier alone may use kinds that are not offered."""
-    return ToolRegistry(spec.kind for spec in registry.specs) if planner.name == "emergency" else registry
+    """The emergency tier alone may use verbs that are not offered."""
+    return registry.whole if planner.name == "emergency" else registry
 
 
 def _same(one: PlanBatch, other: PlanBatch) -> bool:
@@ -243,7 +308,7 @@ def _same(one: PlanBatch, other: PlanBatch) -> bool:
 
 
 def check_client(client: LlmClient) -> None:
-    """Check that a client keeps the rules of `ai.clients.base`, with a few small requests.
+    """Check that a client keeps the rules of `ai.llm_types`, with a few small requests.
 
     It is read to its end, read to its end again, and left in the middle: by closing its stream, and by an exception.
     Call it where no event loop runs.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Ways of asking a real language-model server, measured: see docs/llm-bench.md. Wants a quiet machine. More options of
+# Ways of asking a real language-model server, measured: see docs/reference/bench-llm.md. Wants a quiet machine. More options of
 # `tickweave bench llm` may follow; the last of two counts. Without any it takes about a quarter of an hour on two cores.
 set -euo pipefail
 cd "$(dirname "$0")/.."

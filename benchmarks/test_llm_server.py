@@ -18,17 +18,17 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
-
-from ai.batch import BatchInferenceExecutor, BatchRequest, BatchResponse
-from ai.clients import client_from_spec
-from ai.clients.base import LlmClient, LlmRequest, Message
-from ai.fallback import FallbackOrchestrator
-from ai.planners.base import OnPlan
-from ai.planners.llm import SimplifiedLlm
-from ai.probe import probe
-from ai.prompt import Asking, slots_of
-from ai.resilience import ResilientClient
 from ai.snapshot import SnapshotBatch
+
+from ai.clients import client_from_spec
+from ai.clients.resilience import ResilientClient
+from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+from ai.llm.prompt import PromptRequest, slots_of
+from ai.llm.tiers import SimplifiedLlm
+from ai.llm_types import LlmClient, LlmRequest, Message
+from ai.orchestrator import FallbackOrchestrator
+from ai.planners.base import OnPlan
+from ai.probe import probe
 from scenarios.tactics.actions import default_registry
 
 AGENTS = 100
@@ -81,7 +81,7 @@ async def shards(
 
 async def giant(client: LlmClient) -> None:
     """Ask for all agents in one call, whatever the executor would allow."""
-    prompt = Asking(BATCH, REGISTRY).prompt()
+    prompt = PromptRequest(BATCH, REGISTRY).prompt()
     messages = (Message("system", prompt.system), Message("user", prompt.user))
     request = LlmRequest(messages, schema=prompt.schema, tokens_max=prompt.tokens, slots=slots_of(BATCH.keys))
     assert [chunk.finish async for chunk in client.stream(request)][-1] == "stop"
@@ -121,9 +121,8 @@ def test_client_cpu_an_agent_over_http(benchmark, options: tuple[str, ...], on_p
 
     All that this process computes from the start of a batch to its end counts, in the kernel too; the server is another
     process. What happens once in a run does not count: imports, starting the loop, the probe. Paced is 20 ms a token;
-    heard is the same with a listener, for whom replies are looked at while they come; with all tokens at once nothing
-    waits, and what is less is the price of waking up. Beside it the time of an empty loop, which says how busy the
-    machine was.
+    heard is the same with a listener; with all tokens at once nothing waits, which shows the price of waking up. Beside
+    it the time of an empty loop, which says how busy the machine was.
     """
     spent: list[float] = []
     first: list[float] = []

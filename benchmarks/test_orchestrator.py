@@ -6,35 +6,34 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import pytest
 from scaled import scaled
 
-from ai.actions import ActionStep, EncodedStep, ToolRegistry
-from ai.clients.base import LlmChunk, LlmRequest
-from ai.encodings import ENCODINGS
-from ai.encodings.base import Encoding
-from ai.fallback import FallbackOrchestrator, drive
+from ai import default_tiers
+from ai.actions import Action, EncodedStep, ToolRegistry
 from ai.legality import refusals
-from ai.plan import BatchPlans
-from ai.planners.heuristic import Heuristic
-from ai.planners.llm import SimplifiedLlm
-from ai.prompt import Asking, slots_of
-from ai.snapshot import SnapshotBatch
-from scenarios.tactics.perception import occupancy_of, perceive
+from ai.llm.encodings import ENCODINGS
+from ai.llm.encodings.base import Encoding
+from ai.llm.prompt import PromptRequest, slots_of
+from ai.llm.tiers import SimplifiedLlm
+from ai.llm_types import LlmChunk, LlmRequest
+from ai.observation import ObservationBatch
+from ai.orchestrator import FallbackOrchestrator, drive
+from ai.planners.emergency import Emergency
+from ai.plans import BatchPlans
 from sim.replay.format import canonical, plain
 from sim.replay.record import planning_of
 from sim.run.simulation import Simulation
 
 
-def everyone(agents: int) -> tuple[SnapshotBatch, Simulation]:
-    """Return what everybody of the scaled battle knows after some ticks."""
+def everyone(agents: int) -> tuple[ObservationBatch[Any], Simulation]:
+    """Return what all agents of the scaled battle know after some ticks."""
     simulation = Simulation(scaled(agents))
     list(simulation.reports(20))
-    world, stage = simulation.world, simulation.run_context.game
-    occupancy = occupancy_of(world, stage.grid)
-    return perceive(world, stage.grid, occupancy, np.arange(world.n), stage.lore), simulation
+    return simulation.domain.observe(simulation.world, np.arange(simulation.world.n)), simulation
 
 
 @pytest.mark.parametrize("agents", [10, 100, 1_000, 10_000])
@@ -42,7 +41,7 @@ def test_heuristic_tier(benchmark, agents: int) -> None:
     """Everybody is planned by rules in one batch call without a model."""
     batch, simulation = everyone(agents)
     with simulation:
-        orchestrator = FallbackOrchestrator()
+        orchestrator = FallbackOrchestrator(default_tiers(simulation.domain.playbook()))
         result = benchmark(lambda: drive(orchestrator.plan_batch_with_fallback(None, batch, simulation.registry)))
         assert len(result.plans) == len(batch)
         benchmark.extra_info.update(us_an_agent=benchmark.stats.stats.median / len(batch) * 1e6)
@@ -58,7 +57,7 @@ class Instant:
         self.texts = {key: encoding.write(self.plan(key, registry), registry) for key in keys}
 
     @staticmethod
-    def plan(key: int, registry: ToolRegistry) -> list[ActionStep]:
+    def plan(key: int, registry: ToolRegistry) -> list[Action]:
         """Return an agent's two steps."""
         return [registry.make("Scan", radius=1 + key % 64), registry.make("Wait", duration=1 + key % 60)]
 
@@ -78,10 +77,10 @@ def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encodi
     batch, simulation = everyone(agents)
     with simulation:
         registry, keys = simulation.registry, batch.keys.tolist()
-        orchestrator = FallbackOrchestrator([SimplifiedLlm(encoding=encoding), Heuristic()])
+        orchestrator = FallbackOrchestrator([SimplifiedLlm(encoding=encoding), Emergency()])
         client = Instant(keys, encoding, registry)
         loop = asyncio.new_event_loop()
-        prompt = Asking(batch, registry, encoding=encoding).prompt()
+        prompt = PromptRequest(batch, registry, encoding=encoding).prompt()
         slots = slots_of(batch.keys)
         reply = encoding.frame({slot: client.texts[agent] for slot, agent in slots.items()})
 
@@ -96,7 +95,7 @@ def test_model_tier_with_instant_client(benchmark, agents: int, encoding: Encodi
 
         plans = plan()
         phases = {
-            "prompt": lambda: Asking(batch, registry, encoding=encoding).prompt(),
+            "prompt": lambda: PromptRequest(batch, registry, encoding=encoding).prompt(),
             "parse": parse,
             "legality": lambda: refusals(batch, plans.plans, registry),
             "record": lambda: canonical(plain(planning_of(plans))),

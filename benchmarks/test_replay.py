@@ -13,9 +13,9 @@ from scaled import scaled
 from test_orchestrator import Instant
 
 from ai.actions import ActionStep, ToolRegistry
-from ai.clients.base import LlmChunk, LlmRequest
-from ai.encodings import encoding_of
-from ai.prompt import PROMPT_VERSION
+from ai.llm.encodings import encoding_of
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmChunk, LlmRequest
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.replay.format import TICK, Tick, canonical, split_line
 from sim.replay.packed import pack

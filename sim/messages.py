@@ -52,7 +52,7 @@ def sentence(error: ValidationError, schema: Schema) -> str:
             reason = context["reason"]
         case _:
             message = first["msg"]
-            reason = re.sub(r"^(?:Input|String|Tuple|Dictionary|Value error,) | after validation", "", message)
+            reason = re.sub(r"^(?:Input|String|Tuple|Dictionary|Value(?: error,)?) | after validation", "", message)
             plain = isinstance(first["input"], str | int | float | bool)
             if plain and message.startswith(("Input should", "String should match")):
                 # Letters of other alphabets look like ours: where only ours may stand, they are shown by number.

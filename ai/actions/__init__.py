@@ -1,46 +1,38 @@
-"""Action kinds and the one registry behind prompt, parser, validation and executor.
+"""Actions and the one registry behind prompt, parser, validation and executor.
 
-An action kind is a subclass of `ActionStep`: a frozen pydantic model whose fields are what a planner writes. Its
-docstring is the sentence the prompt shows. A `ToolRegistry` holds kinds in name order and is the only place that knows
-how a step is parsed, checked, described and turned into integers. Names of weapons, items and abilities are text in a
-step; a registry knows them once `with_names` has bound its tables.
+An action is a class: its name is the verb, its fields are the arguments that a planner writes, its docstring the
+sentence that prompts show. A `ToolRegistry` holds actions in name order and is the only place that knows how a step is
+parsed, checked, described and turned into integers. `check` holds it against an observation.
 
-What an author of a kind writes is in `fields` and `step`; what the registry makes of it is in `spec`, `names`,
-`integers` and `schema`. Everything public is imported from here.
+`action` and `arguments` are what an author writes; `spec`, `integers`, `schema` and `registry` what is made of it.
+Everything public is imported from here.
 """
 
-from ai.actions.fields import (
+from ai.actions.action import STEPS_MAX, Action, Record
+from ai.actions.arguments import (
     CELLS_MAX,
+    ENTRIES_MAX,
     KEY_MAX,
     NAME_CHARS_MAX,
-    NAME_ROLES,
     NAMES_MAX,
     SECONDS_MAX,
-    TARGET_ROLES,
-    AbilityName,
-    AllyId,
-    Arg,
-    BriefSeconds,
-    Cell,
-    CellX,
-    CellY,
-    Count,
-    Distance,
-    EnemyId,
-    ItemName,
-    ObjectId,
-    Payload,
-    Radius,
-    Role,
-    Seconds,
-    Share,
-    Slot,
-    Text,
-    WeaponName,
-    cells_in,
+    WORDS_MAX,
+    Argument,
+    Kind,
+    Pick,
+    known,
+    name,
+    number,
+    on,
+    pick,
+    seconds,
+    several,
+    words,
 )
 from ai.actions.integers import NONE, PAYLOAD_BYTES_MAX, EncodedStep
-from ai.actions.registry import ToolRegistry
+from ai.actions.prompt_text import PromptText
+from ai.actions.references import check
+from ai.actions.registry import Place, ToolRegistry, picks_in
 from ai.actions.spec import (
     ARGS_MAX,
     SENTENCE_CHARS_MAX,
@@ -51,54 +43,47 @@ from ai.actions.spec import (
     Shape,
     TextShape,
     ToolSpec,
+    values_in,
 )
-from ai.actions.step import COMMON_KINDS, STEPS_MAX, ActionStep, Scan, Wait
 
 __all__ = [
     "ARGS_MAX",
     "CELLS_MAX",
-    "COMMON_KINDS",
+    "ENTRIES_MAX",
     "KEY_MAX",
     "NAMES_MAX",
     "NAME_CHARS_MAX",
-    "NAME_ROLES",
     "NONE",
     "PAYLOAD_BYTES_MAX",
     "SECONDS_MAX",
     "SENTENCE_CHARS_MAX",
     "STEPS_MAX",
-    "TARGET_ROLES",
-    "AbilityName",
-    "ActionStep",
-    "AllyId",
-    "Arg",
+    "WORDS_MAX",
+    "Action",
     "ArgSpec",
-    "BriefSeconds",
-    "Cell",
-    "CellX",
-    "CellY",
-    "Count",
-    "Distance",
+    "Argument",
     "EncodedStep",
-    "EnemyId",
-    "ItemName",
+    "Kind",
     "ListShape",
-    "ObjectId",
-    "Payload",
     "PayloadField",
-    "Radius",
+    "Pick",
+    "Place",
+    "PromptText",
+    "Record",
     "RecordShape",
-    "Role",
-    "Scan",
-    "Seconds",
     "Shape",
-    "Share",
-    "Slot",
-    "Text",
     "TextShape",
     "ToolRegistry",
     "ToolSpec",
-    "Wait",
-    "WeaponName",
-    "cells_in",
+    "check",
+    "known",
+    "name",
+    "number",
+    "on",
+    "pick",
+    "picks_in",
+    "seconds",
+    "several",
+    "values_in",
+    "words",
 ]

@@ -1,9 +1,9 @@
-"""Integers: a step as it stands in a world's columns, and back.
+"""A step as it stands in a world's columns, and back.
 
     (kind, a0, a1, a2, a3)      kind: position in the registry, int16; arguments: int32, `NONE` where not given
 
-Lists and records (`Payload` fields) are kept whole, as canonical bytes: the first free argument is then the index under
-which a plan's owner has stored them.
+Texts, lists and records are kept whole, as canonical bytes: the first free argument is then the index under which a
+plan's owner has stored them.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from ai.actions.fields import round_half_away
+from ai.actions.action import Action
+from ai.actions.arguments import Pick, round_half_away
 from ai.actions.spec import ARGS_MAX, ToolSpec
-from ai.actions.step import ActionStep
 from ai.errors import ContractError
 
 NONE: Final = -(2**31)
 """The stored value of an argument that was not given."""
 PAYLOAD_BYTES_MAX: Final = 4096
-"""Canonical bytes of lists and records that one step may carry."""
+"""Canonical bytes of texts, lists and records that one step may carry."""
 
 
 class EncodedStep(NamedTuple):
     """A step as integers: registry code and four int32 arguments, `NONE` where not given.
 
-    `payload` holds the canonical bytes of lists and records; their index is 0 until someone has stored them.
+    `payload` holds the canonical bytes of texts, lists and records; their index is 0 until someone has stored them.
     """
 
     kind: int
@@ -34,21 +34,29 @@ class EncodedStep(NamedTuple):
     payload: bytes = b""
 
 
-def payload_of(spec: ToolSpec, step: ActionStep) -> bytes:
-    """Return the canonical bytes of a step's lists and records, none if its kind has none."""
+def payload_of(spec: ToolSpec, step: Action) -> bytes:
+    """Return the canonical bytes of a step's texts, lists and records, none if it has none."""
     if not spec.payload:
         return b""
     content = step.model_dump(mode="json", include={field.name for field in spec.payload})
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
-def encode_step(spec: ToolSpec, code: int, step: ActionStep, payload: bytes) -> EncodedStep:
-    """Return a step of a kind, whose code this is, as integers; `payload` is `payload_of` it."""
+def encode_step(spec: ToolSpec, code: int, step: Action, payload: bytes) -> EncodedStep:
+    """Return a step of an action, whose code this is, as integers; `payload` is `payload_of` it.
+
+    Raises:
+        ContractError: a rule has left something to choose in it.
+    """
     values = [NONE] * ARGS_MAX
     for position, arg in enumerate(spec.args):
         value: Any = step
         for part in arg.name.split("."):
             value = None if value is None else getattr(value, part)
+            if isinstance(value, Pick):
+                raise ContractError(
+                    f"{spec.name}.{arg.name}: {value.text!r} stands for a choice, which only rules can make"
+                )
         if value is None:
             continue
         values[position] = arg.choices.index(str(value)) if arg.choices else round_half_away(value * arg.scale)
@@ -61,7 +69,7 @@ def decode_fields(spec: ToolSpec, args: Sequence[int], payload: bytes) -> dict[s
     """Return the fields of the step that `encode_step` made these integers, and this payload, from.
 
     Raises:
-        ContractError: arguments or a payload that no step of this kind has.
+        ContractError: arguments or a payload that no step of this action has.
     """
     fields: dict[str, Any] = {}
     if spec.payload:

@@ -5,106 +5,140 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from ai.actions.fields import CELLS_MAX, KEY_MAX, Role
+from ai.actions.action import Action
+from ai.actions.arguments import KEY_MAX, NAME_CHARS_MAX, NAMES_MAX, Kind, Pick
 from ai.actions.integers import NONE, PAYLOAD_BYTES_MAX, EncodedStep, decode_fields, encode_step, payload_of
-from ai.actions.names import bound, name_tables, nameless, unknown_name
+from ai.actions.prompt_text import PromptText
 from ai.actions.schema import step_schema
-from ai.actions.spec import ARGS_MAX, ToolSpec, spec_of
-from ai.actions.step import ActionStep, Scan, Wait
+from ai.actions.spec import ARGS_MAX, ArgSpec, ToolSpec, spec_of, values_in
 from ai.errors import ContractError, ParseError
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where actions have an argument of one kind and source: `codes [actions] bool` at argument `place`."""
+
+    place: int
+    kind: Kind
+    sources: tuple[str, ...]
+    codes: NDArray[np.bool_]
+
+
 class ToolRegistry:
-    """Holds action kinds in name order and answers every question about them.
+    """Holds actions in name order and answers every question about them.
 
-    `Scan` and `Wait` are always encodable: the emergency tier needs them. Other kinds come from the caller; a kind of
-    the same name as a built-in one replaces it. `names` gives the tables that names in steps are looked up in; a kind
-    that needs a name of an empty table has its code and is not offered.
+    An action's code is its position. An action that takes a name of an empty or missing table keeps its code and is not
+    offered.
 
-    For checks of many steps at once, by code: `roles`, `lows`, `highs`, `required` are `[kinds, ARGS_MAX]`, in stored
-    units (`NONE` where a kind has no such argument); `floors` and `spans` are the ranges `[ARGS_MAX, kinds] uint32`;
-    `offered_codes` and `payload_codes` `[kinds] bool` say which kinds are offered, and which carry a payload.
+    For checks of many steps at once, by code: `lows`, `highs`, `required` are `[actions, ARGS_MAX]`, in stored units
+    (`NONE` where an action has no such argument); `floors` and `spans` are the ranges `[ARGS_MAX, actions] uint32`;
+    `offered_codes` and `payload_codes` `[actions] bool` say which actions are offered, and which carry a payload;
+    `places` are the arguments that are checked against what an agent knows.
+
+    Args:
+        actions: the verbs.
+        idle: a step that is always possible; what agents do whom nothing else serves.
+        prompt: the domain's part of a prompt.
+        tables: the names of each table, in the order of their positions.
+        offered: the verbs that planners may use; None for all.
 
     Raises:
-        ContractError: a kind is malformed, two kinds share a name, or a table of names is.
+        ContractError: an action is malformed, two share a name, a table is, or the idle step is not always possible.
     """
 
     def __init__(
         self,
-        kinds: Iterable[type[ActionStep]] = (),
+        actions: Iterable[type[Action]],
         *,
+        idle: Action,
+        prompt: PromptText | None = None,
+        tables: Mapping[str, Sequence[str]] | None = None,
         offered: Iterable[str] | None = None,
-        names: Mapping[Role, Iterable[str]] | None = None,
     ) -> None:
-        self._tables = name_tables(names or {})
+        self.tables = {table: _checked(table, names) for table, names in (tables or {}).items()}
+        self.idle, self.prompt = idle, PromptText() if prompt is None else prompt
         by_name: dict[str, ToolSpec] = {}
-        for kind in kinds:
-            spec = spec_of(kind)
+        for action in actions:
+            if not _is_action(action):
+                raise ContractError(f"a registry holds classes of actions, not {action!r}")
+            spec = spec_of(action)
             if spec.name in by_name:
-                raise ContractError(f"two action kinds are named {spec.name!r}: {by_name[spec.name].kind} and {kind}")
+                raise ContractError(f"two actions are named {spec.name!r}: {by_name[spec.name].action} and {action}")
             by_name[spec.name] = spec
-        for builtin in (Scan, Wait):
-            by_name.setdefault(builtin.__name__, spec_of(builtin))
-        self._specs: tuple[ToolSpec, ...] = tuple(bound(by_name[name], self._tables) for name in sorted(by_name))
-        self._codes = {spec.name: code for code, spec in enumerate(self._specs)}
-        wanted = set(self._codes) if offered is None else set(offered)
+        known = set(by_name)
+        by_name.setdefault(idle.act, spec_of(type(idle)))
+        self.specs: tuple[ToolSpec, ...] = tuple(self._bound(by_name[name]) for name in sorted(by_name))
+        self._codes = {spec.name: code for code, spec in enumerate(self.specs)}
+        wanted = known if offered is None else set(offered)
+        self._wanted = frozenset(wanted)
         unknown = sorted(wanted - set(self._codes))
         if unknown:
-            raise ContractError(f"unknown action kinds {unknown}; known: {sorted(self._codes)}")
-        self._wanted = frozenset(wanted)
-        self._offered = tuple(spec.name for spec in self._specs if spec.name in wanted and not nameless(spec))
-        self._build_tables()
+            raise ContractError(f"there is no action {unknown[0]!r}; known: {', '.join(self._codes)}")
+        self.names = tuple(spec.name for spec in self.specs if spec.name in wanted and not self._nameless(spec))
+        self._build()
+        self._check_idle()
 
-    def _build_tables(self) -> None:
-        count = len(self._specs)
-        self.roles: NDArray[np.int8] = np.zeros((count, ARGS_MAX), np.int8)
+    def _bound(self, spec: ToolSpec) -> ToolSpec:
+        """Return a spec whose arguments of names are choices from the tables."""
+        return replace(spec, args=tuple(self._with_names(arg) for arg in spec.args))
+
+    def _with_names(self, arg: ArgSpec) -> ArgSpec:
+        if arg.kind is not Kind.NAME:
+            return arg
+        names = self.tables.get(arg.sources[0], ())
+        return replace(arg, choices=names, high=max(len(names) - 1, 0))
+
+    def _nameless(self, spec: ToolSpec) -> bool:
+        return any(arg.kind is Kind.NAME and not self.tables.get(arg.sources[0]) for arg in spec.shapes())
+
+    def _build(self) -> None:
+        count = len(self.specs)
         self.lows: NDArray[np.int32] = np.full((count, ARGS_MAX), NONE, np.int32)
         self.highs: NDArray[np.int32] = np.full((count, ARGS_MAX), NONE, np.int32)
         self.required: NDArray[np.bool_] = np.zeros((count, ARGS_MAX), np.bool_)
-        self.offered_codes: NDArray[np.bool_] = np.zeros(count, np.bool_)
-        self.payload_codes: NDArray[np.bool_] = np.array([bool(spec.payload) for spec in self._specs], np.bool_)
-        for code, spec in enumerate(self._specs):
-            self.offered_codes[code] = spec.name in self._offered
-            for position, arg in enumerate(spec.args):
-                self.roles[code, position] = arg.role
-                self.lows[code, position] = arg.low
-                self.highs[code, position] = arg.high
-                self.required[code, position] = arg.required
+        self.offered_codes: NDArray[np.bool_] = np.array([spec.name in self.names for spec in self.specs], np.bool_)
+        self.payload_codes: NDArray[np.bool_] = np.array([bool(spec.payload) for spec in self.specs], np.bool_)
+        at: dict[tuple[int, Kind, tuple[str, ...]], NDArray[np.bool_]] = {}
+        for code, spec in enumerate(self.specs):
+            for place, arg in enumerate(spec.args):
+                self.lows[code, place], self.highs[code, place] = arg.low, arg.high
+                self.required[code, place] = arg.required
+                if arg.kind in (Kind.TARGET, Kind.CELL_X, Kind.CELL_Y):
+                    at.setdefault((place, arg.kind, arg.sources), np.zeros(count, np.bool_))[code] = True
             if spec.payload:
                 place = spec.payload_place
-                self.roles[code, place], self.required[code, place] = Role.PAYLOAD, True
+                self.required[code, place] = True
                 self.lows[code, place], self.highs[code, place] = 0, KEY_MAX
-        roles = self.roles.T
-        self.role_at: dict[int, NDArray[np.bool_]] = {int(role): np.equal(roles, np.int8(role)) for role in Role}
-        """By role, which kinds have it at which argument, `[ARGS_MAX, kinds]`."""
+        self.places = tuple(Place(*key, codes) for key, codes in sorted(at.items(), key=lambda item: item[0]))
+        self._places_of = tuple(tuple(place for place in self.places if place.codes[code]) for code in range(count))
         # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
         self.floors: NDArray[np.uint32] = self.lows.T.copy().view(np.uint32)
         self.spans: NDArray[np.uint32] = self.highs.T.copy().view(np.uint32) - self.floors
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the kinds that planners may use, sorted."""
-        return self._offered
+    def _check_idle(self) -> None:
+        wrong = [arg for arg in self.spec(self.idle.act).shapes() if arg.kind in (Kind.TARGET, Kind.CELL_X, Kind.CELL)]
+        if wrong:
+            raise ContractError(f"idle: {self.idle} names a target or a cell, so it is not always possible")
+        self.idle_step: EncodedStep = self.encode(self.idle)
 
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """The specs of every encodable kind, in code order."""
-        return self._specs
+    # -- what there is ---------------------------------------------------------------------------------------------
 
     def __contains__(self, name: object) -> bool:
-        return name in self._offered
+        return name in self.names
 
     def __iter__(self) -> Iterator[ToolSpec]:
-        return (self._specs[self._codes[name]] for name in self._offered)
+        return (self.specs[self._codes[name]] for name in self.names)
 
     def __len__(self) -> int:
-        return len(self._offered)
+        return len(self.names)
 
     def offering(self, names: Iterable[str]) -> ToolRegistry:
         """Return a registry with the same codes that offers only those of `names` this one offers.
@@ -112,57 +146,72 @@ class ToolRegistry:
         Codes stay the same, so plans made with either are written to a world without translation.
         """
         wanted = set(names)
-        kinds = (spec.kind for spec in self._specs)
-        return ToolRegistry(kinds, offered=[n for n in self._offered if n in wanted], names=self._tables)
+        return self._with(offered=[name for name in self.names if name in wanted])
 
-    def with_names(self, names: Mapping[Role, Iterable[str]]) -> ToolRegistry:
-        """Return a registry with the same kinds and codes that looks names of steps up in these tables.
+    @cached_property
+    def first_tier(self) -> ToolRegistry:
+        """The registry with the verbs that a compact prompt offers."""
+        return self.offering(spec.name for spec in self if spec.first_tier)
 
-        Raises:
-            ContractError: a table has too many names, or the role is not one of names.
-        """
-        return ToolRegistry((spec.kind for spec in self._specs), offered=self._wanted, names=names)
+    @cached_property
+    def whole(self) -> ToolRegistry:
+        """The registry with every verb that it can encode."""
+        return self._with(offered=self._codes)
+
+    def with_tables(self, tables: Mapping[str, Sequence[str]]) -> ToolRegistry:
+        """Return a registry with the same actions and codes and other tables."""
+        return self._with(tables=tables, offered=self._wanted)
+
+    def _with(self, **changed: Any) -> ToolRegistry:
+        known: dict[str, Any] = {"idle": self.idle, "prompt": self.prompt, "tables": self.tables, **changed}
+        return ToolRegistry((spec.action for spec in self.specs), **known)
+
+    def checks_of(self, codes: Iterable[int]) -> tuple[Place, ...]:
+        """Return the arguments of some actions that are checked against what an agent knows, each once, in order."""
+        return tuple(dict.fromkeys(place for code in codes for place in self._places_of[code]))
 
     def code(self, name: str) -> int:
-        """Return the integer code of a kind.
+        """Return the integer code of an action.
 
         Raises:
-            ContractError: no such kind.
+            ContractError: no such action.
         """
         code = self._codes.get(name)
         if code is None:
-            raise ContractError(f"unknown action kind {name!r}; known: {', '.join(self._codes)}")
+            raise ContractError(f"there is no action {name!r}; known: {', '.join(self._codes)}")
         return code
 
-    def spec(self, kind: str | int) -> ToolSpec:
-        """Return the spec of a kind by name or code.
+    def spec(self, action: str | int) -> ToolSpec:
+        """Return the spec of an action by name or code.
 
         Raises:
-            ContractError: no such kind.
+            ContractError: no such action.
         """
-        code = self.code(kind) if isinstance(kind, str) else kind
-        if not 0 <= code < len(self._specs):
-            raise ContractError(f"no action kind has code {code}; codes run from 0 to {len(self._specs) - 1}")
-        return self._specs[code]
+        code = self.code(action) if isinstance(action, str) else action
+        if not 0 <= code < len(self.specs):
+            raise ContractError(f"no action has code {code}; codes run from 0 to {len(self.specs) - 1}")
+        return self.specs[code]
 
-    @property
+    @cached_property
+    def declaration(self) -> dict[str, Any]:
+        """What a recording's header holds: each action with its arguments and reasons, as plain data."""
+        return {spec.name: {"code": code, **spec.declared()} for code, spec in enumerate(self.specs)}
+
+    @cached_property
     def digest(self) -> str:
-        """Sixteen hex digits that change whenever a kind, a field, a range or the offer changes."""
+        """Sixteen hex digits that change with any action, argument, range, reason or table, and with the offer."""
         shape = [
-            [
-                s.name,
-                s.cooldown_s,
-                [[a.name, int(a.role), a.low, a.high, a.scale, a.required, a.choices] for a in s.args],
-                *([str(s.payload)] if s.payload else []),
-            ]
-            for s in self._specs
+            self.declaration,
+            self.names,
+            [self.idle_step.kind, *self.idle_step.args],
+            self.idle_step.payload.hex(),
         ]
-        text = json.dumps([shape, self._offered], separators=(",", ":"))
+        text = json.dumps(shape, separators=(",", ":"), sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8, person=b"tickweave-tools").hexdigest()
 
     # -- parsing ---------------------------------------------------------------------------------------------------
 
-    def parse_step(self, data: object) -> ActionStep:
+    def parse_step(self, data: object) -> Action:
         """Turn one decoded JSON object into a step.
 
         Raises:
@@ -179,78 +228,131 @@ class ToolRegistry:
         spec, step, payload = self._parsed(data)
         return encode_step(spec, self._codes[spec.name], step, payload)
 
-    def _parsed(self, data: object) -> tuple[ToolSpec, ActionStep, bytes]:
-        """Return the kind, the step and the bytes of its lists and records."""
+    def _parsed(self, data: object) -> tuple[ToolSpec, Action, bytes]:
+        """Return the spec, the step and the bytes of its texts, lists and records."""
         if not isinstance(data, Mapping):
             raise ParseError(f"a step must be an object, not {type(data).__name__}")
         act = data.get("act")
-        if not isinstance(act, str) or act not in self._offered:
-            raise ParseError(f"unknown verb {str(act)[:40]!r}; allowed: {', '.join(self._offered)}")
-        spec = self._specs[self._codes[act]]
+        if not isinstance(act, str) or act not in self.names:
+            raise ParseError(f"unknown verb {str(act)[:40]!r}; allowed: {', '.join(self.names)}")
+        spec = self.specs[self._codes[act]]
         try:
-            step = spec.kind.model_validate(dict(data))
+            step = spec.action.model_validate(dict(data))
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            # A reply may name a field with half a surrogate pair, which no file or terminal takes.
-            place = ".".join(str(part) for part in first["loc"]).encode("ascii", "backslashreplace").decode() or "step"
-            raise ParseError(f"{act}.{place[:60]}: {first['msg'][:120]}") from None
-        problem, payload = unknown_name(spec, step), payload_of(spec, step)
+            raise ParseError(f"{act}.{reason_of(error)}") from None
+        problem, payload = self._unknown_name(spec, step), payload_of(spec, step)
         if problem is None and len(payload) > PAYLOAD_BYTES_MAX:
-            problem = f"its lists and records take more than {PAYLOAD_BYTES_MAX} bytes"
+            problem = f"its texts, lists and records take more than {PAYLOAD_BYTES_MAX} bytes"
         if problem is not None:
             raise ParseError(f"{act}: {problem}")
         return spec, step, payload
 
-    def make(self, name: str, /, **fields: object) -> ActionStep:
-        """Build a step by kind name; for planners that hold no step classes.
+    def make(self, name: str, /, **fields: object) -> Action:
+        """Build a step by name; for planners that hold no classes of actions.
 
         Raises:
-            ContractError: unknown kind, fields the kind does not take, or a name that no table has.
+            ContractError: unknown action, fields that it does not take, or a name that no table has.
         """
         spec = self.spec(name)
         try:
-            step = spec.kind.model_validate({"act": name, **fields})
+            step = spec.action.model_validate({"act": name, **fields})
         except ValidationError as error:
-            raise ContractError(f"{name} cannot be made from {fields}: {error.errors()[0]['msg']}") from None
-        problem = unknown_name(spec, step)
+            raise ContractError(f"{name}.{reason_of(error)}") from None
+        problem = self._unknown_name(spec, step)
         if problem is not None:
-            raise ContractError(f"{name} cannot be made from {fields}: {problem}")
+            raise ContractError(f"{name}: {problem}")
         return step
+
+    def _unknown_name(self, spec: ToolSpec, step: Action) -> str | None:
+        """Say which name of a step is in no table, None if there is none."""
+        named = ((arg, getattr(step, arg.name)) for arg in spec.args if arg.kind is Kind.NAME)
+        for arg, value in (*named, *values_in(spec, step)):
+            if arg.kind is Kind.NAME and value is not None:
+                names = self.tables.get(arg.sources[0], ())
+                if value not in names:
+                    return f"{arg.name}: no {arg.sources[0]} named {value!a}; known: {', '.join(names) or 'none'}"
+        return None
 
     # -- integers --------------------------------------------------------------------------------------------------
 
-    def encode(self, step: ActionStep) -> EncodedStep:
+    def encode(self, step: Action) -> EncodedStep:
         """Return a step as integers.
 
         Raises:
-            ContractError: the kind is not in this registry, a name is in no table, or its payload is too large.
+            ContractError: the action is not in this registry, a name is in no table, its payload is too large, or a
+                rule has left something to choose in it.
         """
         spec = self.spec(step.act)
-        problem = unknown_name(spec, step)
+        if not isinstance(step, spec.action):
+            raise ContractError(f"{step.act} of {type(step).__module__} is another class than the registry's")
+        problem = self._unknown_name(spec, step)
         if problem is not None:
             raise ContractError(f"{spec.name}: {problem}")
         payload = payload_of(spec, step)
         if len(payload) > PAYLOAD_BYTES_MAX:
-            message = f"{spec.name}: lists and records of {len(payload)} bytes; {PAYLOAD_BYTES_MAX} are kept"
+            message = f"{spec.name}: texts, lists and records of {len(payload)} bytes; {PAYLOAD_BYTES_MAX} are kept"
             raise ContractError(message)
         return encode_step(spec, self._codes[spec.name], step, payload)
 
-    def decode(self, kind: int, args: Sequence[int], payload: bytes = b"") -> ActionStep:
+    def decode(self, code: int, args: Sequence[int], payload: bytes = b"") -> Action:
         """Return the step that `encode` made these integers, and this payload, from.
 
         Raises:
-            ContractError: no such code, or arguments or a payload that no step of that kind has.
+            ContractError: no such code, or arguments or a payload that no step of that action has.
         """
-        spec = self.spec(kind)
+        spec = self.spec(code)
         return self.make(spec.name, **decode_fields(spec, args, payload))
 
     # -- description -----------------------------------------------------------------------------------------------
 
-    def step_schema(self, name: str, *, width: int = CELLS_MAX, height: int = CELLS_MAX,
-                    targets: Mapping[Role, Sequence[int]] | None = None) -> dict[str, Any]:  # fmt: skip
-        """Return the JSON schema of one kind in the portable subset that servers enforce.
+    def step_schema(
+        self,
+        name: str,
+        *,
+        targets: Mapping[tuple[str, ...], Sequence[int]] | None = None,
+        sizes: Mapping[str, tuple[int, int]] | None = None,
+    ) -> dict[str, Any]:
+        """Return the JSON schema of one action's step in the portable subset that servers enforce.
 
-        Targets become an enum of the ids given for their role (any id where none is given), coordinates get the map's
-        range. Every property is required; optional ones may be null.
+        Targets become an enum of the ids given for their sources (any id where none is given), coordinates get the
+        range of their space's width and height. Every property is required; optional ones may be null.
         """
-        return step_schema(self.spec(name), width=width, height=height, targets=targets or {})
+        return step_schema(self.spec(name), targets=targets or {}, sizes=sizes or {}, tables=self.tables)
+
+
+def reason_of(error: ValidationError) -> str:
+    """Return the field and the reason of the first fault that pydantic found, safe for files and terminals."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    # A reply may name a field with half a surrogate pair, which no file or terminal takes.
+    place = ".".join(str(part) for part in first["loc"]).encode("ascii", "backslashreplace").decode() or "step"
+    return f"{place[:60]}: {first['msg'].removeprefix('Value error, ')[:120]}"
+
+
+def _checked(table: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Check the names of one table.
+
+    Raises:
+        ContractError: too many, one twice, one too long or empty.
+    """
+    if isinstance(names, str):
+        raise ContractError(f"table {table!r}: give a sequence of names, not one text")
+    if len(names) > NAMES_MAX:
+        raise ContractError(f"table {table!r} has {len(names)} names; at most {NAMES_MAX} fit")
+    for name in names:
+        if not isinstance(name, str):
+            raise ContractError(f"table {table!r}: a name is a text, not {name!r}")
+        if not 1 <= len(name) <= NAME_CHARS_MAX:
+            raise ContractError(f"table {table!r}: a name has 1 to {NAME_CHARS_MAX} characters, not {name!r}")
+    if len(set(names)) < len(names):
+        raise ContractError(f"table {table!r} has a name twice")
+    return tuple(names)
+
+
+def _is_action(one: object) -> bool:
+    return isinstance(one, type) and issubclass(one, Action)
+
+
+def picks_in(step: Action) -> dict[str, Pick]:
+    """Return what a rule has left to choose in a step, by field."""
+    fields = type(step).model_fields
+    return {name: value for name in fields if isinstance(value := getattr(step, name), Pick)}

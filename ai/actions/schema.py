@@ -3,71 +3,89 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ai.actions.fields import TARGET_ROLES, Role
+from ai.actions.arguments import CELLS_MAX, Kind
 from ai.actions.spec import ArgSpec, ListShape, PayloadField, RecordShape, Shape, TextShape, ToolSpec
 
 
-def step_schema(spec: ToolSpec, *, width: int, height: int, targets: Mapping[Role, Sequence[int]]) -> dict[str, Any]:
-    """Return the schema of one kind; `ToolRegistry.step_schema` says what it promises."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What an agent knows: ids by their sources, width and height by space, names by table."""
+
+    targets: Mapping[tuple[str, ...], Sequence[int]]
+    sizes: Mapping[str, tuple[int, int]]
+    tables: Mapping[str, Sequence[str]]
+
+
+def step_schema(
+    spec: ToolSpec,
+    *,
+    targets: Mapping[tuple[str, ...], Sequence[int]],
+    sizes: Mapping[str, tuple[int, int]],
+    tables: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """Return the schema of one action; `ToolRegistry.step_schema` says what it promises."""
+    agent = _Known(targets, sizes, tables)
     properties: dict[str, Any] = {"act": {"type": "string", "enum": [spec.name]}}
     for arg in spec.args:
-        target = properties
+        owner = properties
         *path, last = arg.name.split(".")
         for part in path:
-            nested = target.setdefault(part, {"type": "object", "properties": {}, "required": []})
+            nested = owner.setdefault(part, {"type": "object", "properties": {}, "required": []})
             nested["additionalProperties"] = False
             nested["required"].append(last)
-            target = nested["properties"]
-        target[last] = _arg_schema(arg, width=width, height=height, targets=targets)
-    for owner in {arg.name.split(".")[0]: None for arg in spec.args if "." in arg.name and not arg.required}:
-        properties[owner] = {"anyOf": [properties[owner], {"type": "null"}]}
+            owner = nested["properties"]
+        owner[last] = _arg_schema(arg, agent)
+    for outer in {arg.name.split(".")[0]: None for arg in spec.args if "." in arg.name and not arg.required}:
+        properties[outer] = {"anyOf": [properties[outer], {"type": "null"}]}
     for field in spec.payload:
-        properties[field.name] = _field_schema(field, width=width, height=height)
+        properties[field.name] = _field_schema(field, agent)
     return _object_schema(properties)
 
 
 def _object_schema(properties: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
 
 
-def _field_schema(field: PayloadField, *, width: int, height: int) -> dict[str, Any]:
-    schema = _shape_schema(field.shape, width=width, height=height)
+def _field_schema(field: PayloadField, agent: _Known) -> dict[str, Any]:
+    schema = _shape_schema(field.shape, agent)
     return schema if field.required else {"anyOf": [schema, {"type": "null"}]}
 
 
-def _shape_schema(shape: Shape, *, width: int, height: int) -> dict[str, Any]:
+def _shape_schema(shape: Shape, agent: _Known) -> dict[str, Any]:
     match shape:
         case TextShape():
-            return {"type": "string", "maxLength": shape.chars_max}
+            least = {"minLength": shape.chars_min} if shape.chars_min else {}
+            return {"type": "string", **least, "maxLength": shape.chars_max}
         case ListShape():
-            item = _shape_schema(shape.item, width=width, height=height)
+            item = _shape_schema(shape.item, agent)
             return {"type": "array", "items": item, "minItems": shape.low, "maxItems": shape.high}
         case RecordShape():
-            return _object_schema({f.name: _field_schema(f, width=width, height=height) for f in shape.fields})
+            return _object_schema({field.name: _field_schema(field, agent) for field in shape.fields})
         case ArgSpec():
-            return _arg_schema(shape, width=width, height=height, targets={})
+            return _value_schema(shape, agent)
 
 
-def _arg_schema(arg: ArgSpec, *, width: int, height: int, targets: Mapping[Role, Sequence[int]]) -> dict[str, Any]:
-    schema: dict[str, Any]
-    if arg.choices:
-        schema = {"type": "string", "enum": list(arg.choices)}
-    elif arg.role is Role.CELL_X or arg.role is Role.CELL_Y:
-        schema = {"type": "integer", "minimum": 0, "maximum": (width if arg.role is Role.CELL_X else height) - 1}
-    elif arg.role in TARGET_ROLES:
-        known = targets.get(arg.role, ())
-        schema = (
-            {"type": "integer", "enum": [int(key) for key in known]} if known else {"type": "integer", "minimum": 0}
-        )
-    elif arg.scale == 1:
-        schema = {"type": "integer", "minimum": arg.low, "maximum": arg.high}
-    else:
-        schema = {"type": "number", "minimum": arg.low / arg.scale, "maximum": arg.high / arg.scale}
+def _arg_schema(arg: ArgSpec, agent: _Known) -> dict[str, Any]:
+    schema = _value_schema(arg, agent)
     return schema if arg.required or "." in arg.name else {"anyOf": [schema, {"type": "null"}]}
+
+
+def _value_schema(arg: ArgSpec, agent: _Known) -> dict[str, Any]:
+    choices = arg.choices or (agent.tables.get(arg.sources[0], ()) if arg.kind is Kind.NAME else ())
+    if choices:
+        return {"type": "string", "enum": list(choices)}
+    if arg.kind is Kind.TARGET:
+        ids = agent.targets.get(arg.sources, ())
+        return {"type": "integer", "enum": [int(key) for key in ids]} if ids else {"type": "integer", "minimum": 0}
+    if arg.kind in (Kind.CELL, Kind.CELL_X, Kind.CELL_Y):
+        width, height = agent.sizes.get(arg.sources[0], (CELLS_MAX, CELLS_MAX))
+        x, y = ({"type": "integer", "minimum": 0, "maximum": size - 1} for size in (width, height))
+        if arg.kind is Kind.CELL:
+            return _object_schema({"x": x, "y": y})
+        return x if arg.kind is Kind.CELL_X else y
+    if arg.scale == 1:
+        return {"type": "integer", "minimum": arg.low, "maximum": arg.high}
+    return {"type": "number", "minimum": arg.low / arg.scale, "maximum": arg.high / arg.scale}

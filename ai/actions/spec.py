@@ -1,45 +1,61 @@
-"""Specs: what a registry knows about a kind, read once from the declaration of its class."""
+"""What a registry knows about one action, read once from the declaration of its class."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
-from ai.actions.fields import Arg, Payload, Role
-from ai.actions.step import ActionStep
-from ai.errors import ContractError
+from ai.actions.action import Action, Record
+from ai.actions.arguments import ENTRIES_MAX, WORDS_MAX, Argument, Kind
+from ai.errors import ContractError, place_of
+from ai.observation import Cell
 
 ARGS_MAX: Final = 4
 """Integer arguments that one step may carry."""
 SENTENCE_CHARS_MAX: Final = 120
-"""Longest sentence a kind may show in a prompt, characters."""
+"""Longest sentence that an action may show in a prompt, characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArgSpec:
-    """One stored argument of a kind: dotted field name, role, range in stored units, scale, and named choices."""
+    """One stored argument: dotted field name, kind, range in stored units, scale, named choices, and its sources.
+
+    `sources` are what a target comes from, the table of a name, or the space of a coordinate. `argument` reads written
+    values; it is None for members of an enumeration.
+    """
 
     name: str
-    role: Role
+    kind: Kind
     low: int
     high: int
     scale: int
     required: bool
     choices: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    argument: Argument | None = None
+
+    def declared(self) -> list[Any]:
+        """Return it as plain data, for digests and recordings."""
+        bounds = [self.low, self.high, self.scale]
+        return [self.name, self.kind.name.lower(), *bounds, self.required, list(self.choices), list(self.sources)]
 
 
 @dataclass(frozen=True, slots=True)
 class TextShape:
-    """A text of a payload, of at most so many characters."""
+    """A text of a payload, of so many characters."""
 
     chars_max: int
+    chars_min: int = 0
+
+    def declared(self) -> list[Any]:
+        """Return it as plain data."""
+        return ["text", self.chars_min, self.chars_max]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,10 @@ class ListShape:
     low: int
     high: int
 
+    def declared(self) -> list[Any]:
+        """Return it as plain data."""
+        return ["list", self.low, self.high, self.item.declared()]
+
 
 @dataclass(frozen=True, slots=True)
 class RecordShape:
@@ -57,9 +77,13 @@ class RecordShape:
 
     fields: tuple[PayloadField, ...]
 
+    def declared(self) -> list[Any]:
+        """Return it as plain data."""
+        return ["record", [field.declared() for field in self.fields]]
+
 
 Shape = ArgSpec | TextShape | ListShape | RecordShape
-"""What a value inside a payload looks like; an `ArgSpec` stands for one number, cell coordinate or choice."""
+"""What a value inside a payload looks like; an `ArgSpec` stands for one number, id, name, choice or cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,115 +94,198 @@ class PayloadField:
     shape: Shape
     required: bool
 
+    def declared(self) -> list[Any]:
+        """Return it as plain data."""
+        return [self.name, self.shape.declared(), self.required]
+
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What a registry knows about one kind; `sentence` is what a prompt says about it.
+    """What a registry knows about one action; `sentence` is what a prompt says about it.
 
     `args` are its stored integers; `payload` its fields that are kept whole, whose index follows the arguments.
     """
 
     name: str
-    category: str
     sentence: str
-    cooldown_s: float
-    cost: str
     args: tuple[ArgSpec, ...]
-    kind: type[ActionStep]
+    action: type[Action]
     payload: tuple[PayloadField, ...] = ()
 
     @property
     def payload_place(self) -> int:
-        """The argument that holds the index of the payload, if the kind has one."""
+        """The argument that holds the index of the payload, if the action has one."""
         return len(self.args)
 
     @property
-    def roles(self) -> frozenset[Role]:
-        """The roles of its arguments."""
-        return frozenset(arg.role for arg in self.args)
+    def first_tier(self) -> bool:
+        """Whether a compact prompt offers it."""
+        return self.action.first_tier
+
+    @property
+    def sources(self) -> tuple[tuple[str, ...], ...]:
+        """What its targets come from, each once, in the order of its arguments."""
+        return tuple(dict.fromkeys(arg.sources for arg in self.args if arg.kind is Kind.TARGET))
+
+    def declared(self) -> dict[str, Any]:
+        """Return what a recording needs to know of it, as plain data, without its wording."""
+        return {
+            "args": [arg.declared() for arg in self.args],
+            "payload": [field.declared() for field in self.payload],
+            "reasons": list(self.action.reasons),
+            "cooldown_s": self.action.cooldown_s,
+        }
+
+    def shapes(self) -> Iterator[ArgSpec]:
+        """Yield every argument, those inside the payload too."""
+        yield from self.args
+        for field in self.payload:
+            yield from _inside(field.shape)
+
+
+def _inside(shape: Shape) -> Iterator[ArgSpec]:
+    match shape:
+        case ArgSpec():
+            yield shape
+        case ListShape():
+            yield from _inside(shape.item)
+        case RecordShape():
+            for field in shape.fields:
+                yield from _inside(field.shape)
+
+
+def values_in(spec: ToolSpec, step: Action) -> Iterator[tuple[ArgSpec, Any]]:
+    """Yield every argument inside a step's payload with its value; a cell is one value."""
+    for field in spec.payload:
+        yield from _values(field.shape, getattr(step, field.name))
+
+
+def _values(shape: Shape, value: Any) -> Iterator[tuple[ArgSpec, Any]]:
+    if value is None:
+        return
+    match shape:
+        case ArgSpec():
+            yield shape, value
+        case ListShape():
+            for item in value:
+                yield from _values(shape.item, item)
+        case RecordShape():
+            for field in shape.fields:
+                yield from _values(field.shape, getattr(value, field.name))
 
 
 @cache
-def spec_of(kind: type[ActionStep]) -> ToolSpec:
-    """Read a kind's declaration, once: every registry asks for every kind.
+def spec_of(action: type[Action]) -> ToolSpec:
+    """Read an action's declaration, once: every registry asks for every action.
 
     Raises:
         ContractError: it has a defect; the message names the class.
     """
-    where = f"action kind {kind.__module__}.{kind.__qualname__}"
-    act = kind.model_fields.get("act")
-    name = act.default if act is not None else None
-    if not isinstance(name, str) or get_args(act.annotation if act else None) != (name,):
-        raise ContractError(f'{where} must declare `act: Literal["Name"] = "Name"`')
-    sentence = " ".join((kind.__doc__ or "").strip().split("\n\n")[0].split())
+    where = f"action {action.__name__} ({place_of(action)})"
+    sentence = " ".join((action.__doc__ or "").strip().split("\n\n")[0].split())
     if not sentence or len(sentence) > SENTENCE_CHARS_MAX:
         raise ContractError(f"{where} needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")
     args: list[ArgSpec] = []
     payload: list[PayloadField] = []
-    for field_name, info in kind.model_fields.items():
-        if field_name == "act":
+    for name, info in action.model_fields.items():
+        if name == "act":
             continue
-        if any(isinstance(marker, Payload) for marker in info.metadata):
-            payload.append(_payload_field(where, field_name, info))
+        shape, required = _shape(f"{where}: {name}", name, info.annotation, info.metadata)
+        if isinstance(shape, ArgSpec):
+            args += _stored(shape)
         else:
-            args += _arg_specs(where, field_name, info.annotation, info.metadata, required=True)
+            payload.append(PayloadField(name, shape, required))
     if payload and not (all(arg.required for arg in args) and all(field.required for field in payload)):
-        raise ContractError(f"{where} has lists or records, so no argument of it may be None")
+        raise ContractError(f"{where} has texts, lists or records, so no argument of it may be None")
     stored = len(args) + bool(payload)
     if stored > ARGS_MAX:
-        raise ContractError(f"{where} has {stored} integer arguments; at most {ARGS_MAX} fit")
-    return ToolSpec(name, kind.category, sentence, kind.cooldown_s, kind.cost, tuple(args), kind, tuple(payload))
+        raise ContractError(f"{where} has {stored} stored arguments; at most {ARGS_MAX} fit")
+    return ToolSpec(action.__name__, sentence, tuple(args), action, tuple(payload))
 
 
-def _payload_field(where: str, name: str, info: FieldInfo) -> PayloadField:
-    optional = get_origin(info.annotation) in (Union, UnionType) and NoneType in get_args(info.annotation)
-    return PayloadField(name, _shape(f"{where}.{name}", info.annotation, info.metadata), not optional)
+def _stored(arg: ArgSpec) -> list[ArgSpec]:
+    """Return an argument as stored ones: a cell is two."""
+    if arg.kind is not Kind.CELL:
+        return [arg]
+    axes = (("x", Kind.CELL_X), ("y", Kind.CELL_Y))
+    return [replace(arg, name=f"{arg.name}.{axis}", kind=kind) for axis, kind in axes]
 
 
-def _shape(where: str, annotation: Any, metadata: Sequence[Any]) -> Shape:
-    """Read what a value inside a payload may be."""
-    if get_origin(annotation) in (Union, UnionType):
+def _shape(where: str, name: str, annotation: Any, metadata: Sequence[Any]) -> tuple[Shape, bool]:
+    """Return what a field may hold, and whether it must be given a value."""
+    metadata = list(metadata)
+    required = True
+    while get_origin(annotation) in (Union, UnionType, Annotated):
         inner = [part for part in get_args(annotation) if part is not NoneType]
-        if len(inner) == 1:
-            return _shape(where, inner[0], metadata)
-    if get_origin(annotation) is Annotated:
-        annotation, *extra = get_args(annotation)
-        extra = [part for marker in extra for part in (marker.metadata if isinstance(marker, FieldInfo) else [marker])]
-        return _shape(where, annotation, [*metadata, *extra])
-    most = next((marker.max_length for marker in metadata if hasattr(marker, "max_length")), None)
-    if get_origin(annotation) is tuple and len(get_args(annotation)) == 2 and get_args(annotation)[1] is Ellipsis:
-        if most is None:
-            raise ContractError(f"{where}: a list of a payload needs a max_length")
-        least = next((marker.min_length for marker in metadata if hasattr(marker, "min_length")), 0)
-        return ListShape(_shape(where, get_args(annotation)[0], ()), least, most)
-    if annotation is str:
-        if most is None:
-            raise ContractError(f"{where}: a text of a payload needs a max_length")
-        return TextShape(most)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        fields = annotation.model_fields.items()
-        return RecordShape(tuple(_payload_field(where, name, info) for name, info in fields))
-    leaf = _arg_specs(where, "", annotation, metadata, required=True)
-    return leaf[0]
+        if get_origin(annotation) is Annotated:
+            metadata += inner[1:]
+        elif len(inner) == 1:
+            required = False
+        else:
+            raise ContractError(f"{where}: a field has one type, or one and None")
+        annotation = inner[0]
+    argument = next((marker for marker in metadata if isinstance(marker, Argument)), None)
+    if argument is None:
+        return _without_argument(where, name, annotation, required=required), required
+    wanted = _TYPES.get(argument.kind, ())
+    if argument.kind is not Kind.LIST and annotation not in wanted:
+        shown = " or ".join(kind.__name__ for kind in wanted)
+        raise ContractError(
+            f"{where}: this argument is written as {shown}, not {getattr(annotation, '__name__', annotation)}"
+        )
+    if argument.kind is Kind.NUMBER and argument.scale != 1 and annotation is not float:
+        raise ContractError(f"{where}: a number with a scale is a float")
+    if argument.low > argument.high:
+        raise ContractError(f"{where}: its low bound is above its high one")
+    match argument.kind:
+        case Kind.TEXT:
+            if argument.high > WORDS_MAX:
+                raise ContractError(f"{where}: a text has at most {WORDS_MAX} characters, not {argument.high}")
+            return TextShape(argument.high, argument.low), required
+        case Kind.LIST:
+            return _list(where, name, annotation, argument), required
+    if not argument.sources and argument.kind is Kind.TARGET:
+        raise ContractError(f'{where}: known() must say where the ids come from: known("people")')
+    bounds = (0, 0) if argument.kind is Kind.NAME else (argument.low, argument.high)
+    spec = ArgSpec(name, argument.kind, *bounds, argument.scale, required, (), argument.sources, argument)
+    return spec, required
 
 
-def _arg_specs(where: str, name: str, annotation: Any, metadata: Sequence[Any], *, required: bool) -> list[ArgSpec]:
-    if get_origin(annotation) in (Union, UnionType):
-        inner = [part for part in get_args(annotation) if part is not NoneType]
-        if len(inner) == 1 and NoneType in get_args(annotation):
-            return _arg_specs(where, name, inner[0], metadata, required=False)
-    if get_origin(annotation) is Annotated:
-        annotation, *extra = get_args(annotation)
-        metadata = [*metadata, *extra]
-    for marker in metadata:
-        if isinstance(marker, Arg):
-            return [ArgSpec(name, marker.role, marker.low, marker.high, marker.scale, required)]
+_TYPES: Final[dict[Kind, tuple[type, ...]]] = {
+    Kind.NUMBER: (int, float),
+    Kind.TARGET: (int,),
+    Kind.NAME: (str,),
+    Kind.CELL: (Cell,),
+    Kind.CELL_X: (int,),
+    Kind.CELL_Y: (int,),
+    Kind.TEXT: (str,),
+}
+
+
+def _without_argument(where: str, name: str, annotation: Any, *, required: bool) -> Shape:
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         choices = tuple(str(member) for member in annotation)
-        return [ArgSpec(name, Role.CHOICE, 0, len(choices) - 1, 1, required, choices)]
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        found: list[ArgSpec] = []
+        return ArgSpec(name, Kind.CHOICE, 0, len(choices) - 1, 1, required, choices)
+    if isinstance(annotation, type) and issubclass(annotation, Record):
+        fields = []
         for part, info in annotation.model_fields.items():
-            found += _arg_specs(where, f"{name}.{part}", info.annotation, info.metadata, required=required)
-        return found
-    raise ContractError(f"{where}.{name}: a field must be one of the marked types in ai.actions, a StrEnum or Cell")
+            shape, needed = _shape(f"{where}.{part}", part, info.annotation, info.metadata)
+            fields.append(PayloadField(part, shape, needed))
+        return RecordShape(tuple(fields))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel) and annotation is not Cell:
+        raise ContractError(f"{where}: {annotation.__name__} must be a Record, so that its fields have arguments")
+    raise ContractError(
+        f"{where}: an argument needs number(...), seconds(...), name(...), known(...), on(...), words(...) or "
+        f"several(...) on its right, or a StrEnum or Record as its type"
+    )
+
+
+def _list(where: str, name: str, annotation: Any, argument: Argument) -> ListShape:
+    inner = get_args(annotation)
+    if get_origin(annotation) is not tuple or len(inner) != 2 or inner[1] is not Ellipsis:
+        raise ContractError(f"{where}: a list is written tuple[X, ...]")
+    if argument.high > ENTRIES_MAX:
+        raise ContractError(f"{where}: a list has at most {ENTRIES_MAX} entries, not {argument.high}")
+    metadata = [] if argument.item is None else [argument.item]
+    item, _ = _shape(f"{where}, an entry", name, inner[0], metadata)
+    return ListShape(item, argument.low, argument.high)

@@ -1,25 +1,23 @@
-"""Language-model clients: one file a client; `base` has the protocol, `wire/` what those that speak HTTP share.
+"""Language-model clients: one file a client, and files that clients share. `ai.llm_types` has the interface of all.
 
 A client that a command line can name is one file here (or a module named under the entry point group
 `tickweave.clients`) with two names: `SCHEME`, what stands before the colon of a spec, and
-`from_spec(rest: str) -> LlmClient`, which reads what stands after it. A client that only wraps others, and so cannot be
-named, says `SCHEME = None`.
+`from_spec(rest: str) -> LlmClient`, which reads what stands after it and raises `ContractError` where it is wrong.
+Files without either are shared parts; `http` is the only one that knows httpx.
 """
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 from collections.abc import Callable
-from pathlib import Path
+from importlib import import_module
 from typing import Final
 
-from ai.clients.base import LlmClient
 from ai.entries import installed
 from ai.errors import ContractError
+from ai.llm_types import LlmClient
 
-ENTRY_POINTS: Final = "tickweave.clients"
-"""Entry point group under which other packages name client modules."""
+ENTRY_POINTS: Final = "tickweave.clients"  # entry point group under which other packages name client modules
 
 Factory = Callable[[str], LlmClient]
 
@@ -32,20 +30,15 @@ def discover() -> dict[str, Factory]:
     """
     found: dict[str, Factory] = {}
     owners: dict[str, str] = {}
-    infos = pkgutil.iter_modules([str(Path(__file__).parent)])
-    names = sorted(info.name for info in infos if info.name != "base" and not info.ispkg)
-    modules: list[tuple[str, object]] = [
-        (f"{name}.py", importlib.import_module(f"ai.clients.{name}")) for name in names
-    ]
+    names = sorted(info.name for info in pkgutil.iter_modules(__path__))
+    modules: list[tuple[str, object]] = [(f"{name}.py", import_module(f"{__name__}.{name}")) for name in names]
     modules += [(f"entry point {point.name} = {point.value}", point.load()) for point in installed(ENTRY_POINTS)]
     for place, module in modules:
-        scheme, factory = getattr(module, "SCHEME", ""), getattr(module, "from_spec", None)
-        if scheme is None and factory is None:
+        scheme, factory = getattr(module, "SCHEME", None), getattr(module, "from_spec", None)
+        if scheme is None and factory is None and place.endswith(".py"):
             continue
         if not isinstance(scheme, str) or not scheme or not callable(factory):
-            raise ContractError(
-                f"client {place} must define SCHEME (a text, or None) and from_spec (a function of one text)"
-            )
+            raise ContractError(f"client {place} must define SCHEME (a text) and from_spec (a function of one text)")
         if scheme in found:
             raise ContractError(f"client {place} claims the scheme {scheme!r}, which {owners[scheme]} already has")
         found[scheme], owners[scheme] = factory, place
@@ -61,9 +54,6 @@ def client_from_spec(spec: str) -> LlmClient:
     scheme, _, rest = spec.partition(":")
     factories = discover()
     if scheme not in factories:
-        raise ContractError(f"unknown model spec {scheme[:40]!r}; it must start with one of: {_schemes(factories)}")
+        known = ", ".join(f"{known}:" for known in sorted(factories))
+        raise ContractError(f"unknown model spec {scheme[:40]!r}; it must start with one of: {known}")
     return factories[scheme](rest)
-
-
-def _schemes(factories: dict[str, Factory]) -> str:
-    return ", ".join(f"{scheme}:" for scheme in sorted(factories))

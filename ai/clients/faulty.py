@@ -20,23 +20,19 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ai.clients import client_from_spec
-from ai.clients.base import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
+from ai.clients.scripts import script_lines, unknown_field
 from ai.errors import ClientError, ContractError
+from ai.llm_types import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 
 SCHEME: Final = "faulty"
-SCRIPT_BYTES_MAX: Final = 16 * 2**20
-"""Bytes that a script of faults may have."""
-SCRIPT_FAULTS_MAX: Final = 100_000
-"""Faults in one script."""
-WAIT_MAX_S: Final = 3600.0
-"""Longest silence that a script may ask for, seconds."""
-OUTCOMES: Final = ("timeout", "transport", "rate_limited", "cut", "refused", "unavailable")
+WAIT_MAX_S: Final = 3600.0  # longest silence that a script may ask for, seconds
+OUTCOMES: Final = ("timeout", "transport", "rate_limited", "cut", "refused", "invalid", "unavailable")
 """Ways in which a scripted call may fail."""
 
 
@@ -54,10 +50,8 @@ class Fault:
     text: str = ""
     finish: str | None = None
     retry_after_s: float | None = None
-    hung_up: bool = False
 
     def __post_init__(self) -> None:
-        """Check the values."""
         if self.outcome not in (None, *OUTCOMES):
             raise ContractError(f"a fault's outcome must be one of {', '.join(OUTCOMES)}, not {self.outcome!r:.60}")
         if self.after < 0 or not 0 <= self.wait_s <= WAIT_MAX_S:
@@ -66,46 +60,21 @@ class Fault:
             raise ContractError("a fault's retry_after_s must be 0 or more")
 
 
-_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
-    "outcome": (str,),
-    "after": (int,),
-    "wait_s": (int, float),
-    "text": (str,),
-    "finish": (str,),
-    "retry_after_s": (int, float),
-    "hung_up": (bool,),
-}
-assert set(_TYPES) == {declared.name for declared in fields(Fault)}
+_OF: Final = {"str": (str,), "int": (int,), "float": (int, float)}
+_TYPES: Final = {declared.name: _OF[str(declared.type).split(" ")[0]] for declared in fields(Fault)}
 
 
 def from_spec(rest: str) -> FaultyClient:
-    """Return the client of `FILE:SPEC`: faults from a file around the client that the spec names.
-
-    Raises:
-        ContractError: no file or spec named, or a bad one.
-    """
-    path, colon, spec = rest.partition(":")
-    if not path or not colon:
+    """Return the client of `FILE:SPEC`: faults from a file around the client that the spec names."""
+    path, _, spec = rest.partition(":")
+    if not path or not spec:
         raise ContractError("write faulty:FILE:SPEC, a file of faults and the model to spoil")
     return FaultyClient(client_from_spec(spec), load_faults(Path(path)))
 
 
 def load_faults(path: Path) -> tuple[Fault, ...]:
-    """Read a script of faults.
-
-    Raises:
-        ContractError: it cannot be read, is too large, or a line is malformed; the message names file and line.
-    """
-    try:
-        if path.stat().st_size > SCRIPT_BYTES_MAX:
-            raise ContractError(f"{path}: a script of faults has at most {SCRIPT_BYTES_MAX} bytes")
-        lines = path.read_text("utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not a UTF-8 text file"
-        raise ContractError(f"{path}: the script of faults cannot be read: {reason}") from None
-    if len(lines) > SCRIPT_FAULTS_MAX:
-        raise ContractError(f"{path}: a script has at most {SCRIPT_FAULTS_MAX} lines, not {len(lines)}")
-    return tuple(_fault(text, f"{path}, line {number}") for number, text in enumerate(lines, 1) if text.strip())
+    """Read a script of faults; the `ContractError` of a bad one names file and line."""
+    return tuple(_fault(data, where) for where, data in script_lines(path))
 
 
 def dump_faults(script: Iterable[Fault]) -> str:
@@ -115,25 +84,17 @@ def dump_faults(script: Iterable[Fault]) -> str:
     '{}\n{"outcome": "cut", "after": 3}\n'
     """
     plain = Fault()
-    names = [declared.name for declared in fields(Fault)]
-    return "".join(
-        json.dumps({name: getattr(fault, name) for name in names if getattr(fault, name) != getattr(plain, name)})
-        + "\n"
-        for fault in script
+    values = ({name: getattr(fault, name) for name in _TYPES} for fault in script)
+    texts = (
+        json.dumps({name: value for name, value in each.items() if value != getattr(plain, name)}) for each in values
     )
+    return "".join(f"{text}\n" for text in texts)
 
 
-def _fault(text: str, where: str) -> Fault:
-    try:
-        data: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ContractError(f"{where}: not JSON") from None
-    if not isinstance(data, dict):
-        raise ContractError(f"{where}: a fault must be an object")
+def _fault(data: dict[str, Any], where: str) -> Fault:
+    unknown_field(where, data, tuple(_TYPES))
     for name, value in data.items():
-        if name not in _TYPES:
-            raise ContractError(f"{where}: unknown field {name[:40]!r}; known: {', '.join(_TYPES)}")
-        if not isinstance(value, _TYPES[name]) or (isinstance(value, bool) and bool not in _TYPES[name]):
+        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
             raise ContractError(f"{where}: {name!r} must be of type {_TYPES[name][-1].__name__}")
     try:
         return Fault(**data)
@@ -145,11 +106,7 @@ class FaultyClient:
     """Spoils the calls of `client` by a script, in the order in which they are made. `calls` counts them."""
 
     def __init__(
-        self,
-        client: LlmClient,
-        script: Iterable[Fault],
-        *,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        self, client: LlmClient, script: Iterable[Fault], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
         self.client = client
         self.label = client.label
@@ -176,33 +133,20 @@ class FaultyClient:
                 spoilt = True
                 if room:
                     yield LlmChunk(chunk.text[:room])
-                await self._silence(fault.wait_s, request.timeout_s)
+                await self._sleep(min(fault.wait_s, request.timeout_s))
+                if fault.wait_s >= request.timeout_s:
+                    raise ClientError(f"{self.label}: scripted silence", outcome="timeout")
                 if fault.text:
                     yield LlmChunk(fault.text)
-                self._fail(fault)
+                if fault.outcome is not None:
+                    message = f"{self.label}: scripted fault"
+                    raise ClientError(message, outcome=fault.outcome, retry_after_s=fault.retry_after_s)
                 if fault.finish is not None:
                     yield LlmChunk(finish=fault.finish)
                     return
-                yield LlmChunk(chunk.text[room:], chunk.finish, chunk.usage, chunk.timings)
-
-    async def _silence(self, wait_s: float, timeout_s: float) -> None:
-        if wait_s >= timeout_s:
-            await self._sleep(timeout_s)
-            raise ClientError(f"{self.label}: scripted silence", outcome="timeout")
-        if wait_s:
-            await self._sleep(wait_s)
-
-    def _fail(self, fault: Fault) -> None:
-        if fault.outcome is not None:
-            raise ClientError(
-                f"{self.label}: scripted fault",
-                outcome=fault.outcome,
-                retry_after_s=fault.retry_after_s,
-                hung_up=fault.hung_up,
-            )
+                yield replace(chunk, text=chunk.text[room:])
 
     async def aclose(self) -> None:
         """Close the client inside."""
-        closing = getattr(self.client, "aclose", None)
-        if closing is not None:
-            await closing()
+        if hasattr(self.client, "aclose"):
+            await self.client.aclose()

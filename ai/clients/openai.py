@@ -1,52 +1,137 @@
-"""Any server with the OpenAI chat interface: llama-server, vLLM, Ollama's `/v1`, hosted ones. Always streams."""
+"""Any server with the OpenAI chat interface: llama-server, vLLM, Ollama's `/v1`, hosted ones. Always streams.
+
+Facts about kinds of servers are from their sources and documentation: llama-server 11434, vLLM 0.12 and 0.32, OpenAI's
+reference of 2026.
+"""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import httpx
-
-from ai.clients.base import Endpoint, LlmChunk, LlmRequest
-from ai.clients.wire.flavours import GENERIC, LLAMA_SERVER, OPENAI, OPTIONAL, VLLM, Flavour, body
-from ai.clients.wire.reader import EventReader, decoded
-from ai.clients.wire.redaction import shown
-from ai.clients.wire.repeats import Repeats
-from ai.clients.wire.reply import Reply
-from ai.clients.wire.transport import (
-    SHARED_KEY,
-    RefusedError,
-    Transport,
-    checked_url,
-    model_and_url,
-    public_name,
-)
+from ai.clients.chat import ChatClient, schema_within
+from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
+from ai.clients.refusals import CONTEXT_MAX, reported
+from ai.clients.reply import NO_JSON, Reply, ReplyReader, count_of, decoded, finish_word, known, milliseconds_of
+from ai.clients.sse import DONE, Event, Events
 from ai.errors import ClientError, ContractError
+from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
 
 SCHEME: Final = "openai"
-URL: Final = "http://127.0.0.1:8080/v1"
-"""Where a local llama-server listens."""
+URL: Final = "http://127.0.0.1:8080/v1"  # where a local llama-server listens
+HOSTED_URL: Final = "https://api.openai.com/v1"  # where OpenAI itself listens
 KEY_NAMES: Final = (SHARED_KEY, "OPENAI_API_KEY")
 """Environment variables that may hold the key; the first that is set counts."""
+SLOTS_MAX: Final = 4096  # most calls at once that a server is believed to run
+MODELS_MAX: Final = 10_000  # entries of a list of models that are read
 
+_LIMITS: Final = frozenset({"max_tokens", "max_completion_tokens"})
 _USAGE: Final = ("prompt_tokens", "completion_tokens")
-_DATA: Final = b"data:"
-_FIELDS: Final = (_DATA, b"event:", b"id:", b"retry:", b":")
-_HOSTED: Final = "api.openai.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Flavour:
+    """One kind of server.
+
+    `limits` are the names under which it reads the limit of reply tokens, `grammar` where it takes a GBNF grammar (a
+    path of keys; empty: nowhere), `extra` what else each call says. `slots` are the calls that it runs at the same time
+    as it is started by default, or as many of them as are worth making; None where that is not known.
+    """
+
+    name: str
+    limits: tuple[str, ...] = ("max_tokens",)
+    grammar: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    slots: int | None = None
+
+
+# Under a schema a thinking model stops in the middle of an object, so local servers are asked for replies without.
+_NO_THOUGHTS: Final = {"chat_template_kwargs": {"enable_thinking": False}}
+GENERIC: Final = Flavour("generic")  # what every compatible server understands
+LLAMA_SERVER: Final = Flavour("llama-server", grammar=("grammar",), extra={"cache_prompt": True, **_NO_THOUGHTS})
+"""llama.cpp's server. A grammar beside a `response_format` would be ignored; only one of them is sent."""
+VLLM: Final = Flavour(
+    "vllm",
+    # The older name is deprecated, the newer unknown to old versions, and unknown names are ignored.
+    limits=("max_tokens", "max_completion_tokens"),
+    grammar=("structured_outputs", "grammar"),
+    extra=_NO_THOUGHTS,
+    slots=32,  # it runs a hundred and more, and what their prompts share is read once for all of them
+)
+"""vLLM. `response_format` works in all versions, its older `guided_json` is ignored since 0.12."""
+OPENAI: Final = Flavour("openai", limits=("max_completion_tokens",))
+"""OpenAI itself, which refuses `max_tokens` for models that reason."""
+
+
+class SseReader(ReplyReader):
+    """Reads server-sent events, up to the server's `[DONE]`, or one whole completion from a server that only has that.
+
+    A stream may also end after an event with a finish reason.
+    """
+
+    expected = "the answer is not an event stream; is this the URL before /chat/completions?"
+
+    def __init__(self, reply: Reply, secret: str | None = None) -> None:
+        super().__init__(reply, secret)
+        self._events = Events()
+
+    def _split(self, data: bytes | None) -> Iterator[Event]:
+        return self._events.close() if data is None else self._events.feed(data)
+
+    def _one(self, event: Event) -> None:
+        self.is_stream = True
+        if event.data.strip() == DONE:
+            self.done = True
+            return
+        data = decoded(event.data)
+        if event.kind == "error" and event.data.strip():
+            raise reported(event.data if data is NO_JSON else data, self._secret)
+        self._event(data)
+
+    def take(self, event: dict[str, Any]) -> bool:
+        """Take in one event: text, thoughts, a refusal, how it ended, usage, timings."""
+        usage, timings, choices = event.get("usage"), event.get("timings"), event.get("choices")
+        if isinstance(usage, dict):
+            details = usage.get("prompt_tokens_details")
+            cached = details.get("cached_tokens") if isinstance(details, dict) else None
+            told = {**{name: usage.get(name) for name in _USAGE}, "cached_tokens": cached}
+            self._usage = known({name: count_of(value) for name, value in told.items()})
+        if isinstance(timings, dict):
+            self._timings = known({name[:40]: milliseconds_of(value) for name, value in list(timings.items())[:40]})
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict):
+            return "choices" in event or bool(self._usage)
+        if isinstance(choice.get("finish_reason"), str):
+            self.finish = finish_word(choice["finish_reason"])
+        delta = choice.get("delta") or choice.get("message")
+        if isinstance(delta, dict):
+            content, refusal = delta.get("content"), delta.get("refusal")
+            thinking = delta.get("reasoning_content") or delta.get("reasoning")
+            if isinstance(content, list):  # in parts, as some servers answer what was asked in parts
+                parts = [part.get("text") for part in content if isinstance(part, dict)]
+                content = "".join(part for part in parts if isinstance(part, str))
+            self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
+            self._refusal += refusal if isinstance(refusal, str) else ""
+        return True
 
 
 def from_spec(rest: str) -> OpenAIClient:
-    """Return the client of `MODEL[@URL]`.
+    """Return the client of `MODEL[@URL]`."""
+    model, url = model_and_url(rest, SCHEME)
+    if url is not None:
+        return OpenAIClient(model, url)
+    keyed = any(os.environ.get(name) for name in KEY_NAMES)
+    more = f"; for OpenAI itself write {SCHEME}:{public_name(model)}@{HOSTED_URL}" if keyed else ""
+    return OpenAIClient(model, URL, hint=f" No URL was given, so it is {URL}{more}")
 
-    Raises:
-        ContractError: no model, or a URL that is not one.
-    """
-    return OpenAIClient(*model_and_url(rest, SCHEME, URL))
 
-
-class OpenAIClient:
+class OpenAIClient(ChatClient):
     """Streams chat completions from `url`, which is what stands before `/chat/completions`.
 
     `label` replaces `openai:MODEL`. `flavour` is the kind of server; the probe finds it out where it is not given. The
@@ -56,6 +141,8 @@ class OpenAIClient:
         ContractError: no model name, or a URL that is not plain http or https.
     """
 
+    reader = SseReader
+
     def __init__(
         self,
         model: str,
@@ -64,198 +151,100 @@ class OpenAIClient:
         label: str | None = None,
         flavour: Flavour | None = None,
         key_names: tuple[str, ...] = KEY_NAMES,
-        transport: httpx.AsyncBaseTransport | None = None,
+        hint: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not model.strip():
             raise ContractError("the model's name is missing; write openai:MODEL or openai:MODEL@URL")
         url = checked_url(url, SCHEME)
+        label = label or f"{SCHEME}:{public_name(model)}"
+        super().__init__(Http(label, url, key_names=key_names, hint=hint), "/chat/completions", clock)
         self.model = model
-        self.label = label or f"{SCHEME}:{public_name(model)}"
-        self.endpoint: Endpoint | None = None
-        self.flavour = flavour or (OPENAI if urlsplit(url).hostname == _HOSTED else GENERIC)
+        self._become(flavour or (OPENAI if urlsplit(url).hostname == urlsplit(HOSTED_URL).hostname else GENERIC))
         self._given = flavour is not None
-        self._wire = Transport(self.label, url, key_names=key_names, transport=transport)
-        self._root = Transport(self.label, url.removesuffix("/v1"), key_names=key_names, transport=transport)
-        self._clock = clock
-        self._refused: set[str] = set()
-        self._unopened = False
-        self._repeats = Repeats(SseReader.text_alone)
-
-    def __repr__(self) -> str:
-        return f"OpenAIClient({self.label!r})"
+        self._root = Http(label, url.removesuffix("/v1"), key_names=key_names)
 
     async def aclose(self) -> None:
         """Close what is open; a later call opens it again."""
-        await self._wire.aclose()
+        await super().aclose()
         await self._root.aclose()
 
-    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        """Yield the reply as it arrives; the last chunk has `finish`, and usage and timings where the server told them.
+    def _become(self, flavour: Flavour) -> None:
+        self.flavour, self.takes_grammar = flavour, bool(flavour.grammar)
+        self.options = {"temperature", "seed", "stream_options", *_LIMITS, *flavour.extra}
 
-        An option that the server refuses by name is left out from then on, and the call is made again without it.
-
-        Raises:
-            ClientError: the transport or the server failed; `outcome` says how.
-            ContractError: the key in the environment cannot be sent.
-        """
-        if request.grammar is not None and not self.takes_grammar:
-            message = f"{self.label}: a {self.flavour.name} server takes no grammar; use another encoding"
-            raise ClientError(message, outcome="unavailable")
-        while True:
-            reader = SseReader(self._reply(request), self._wire.reported, self._repeats)
-            asked = body(self.flavour, self.model, request, self._refused)
-            try:
-                async with self._wire.stream("/chat/completions", asked, request) as answer:
-                    while not reader.done and (data := await answer.read()) is not None:
-                        yield reader.feed(data)
-                    last = reader.close()
-            except RefusedError as error:
-                if error.param not in OPTIONAL - self._refused or error.param not in asked:
-                    raise
-                self._refused.add(error.param)
-                continue
-            self._unopened = reader.reply.unopened
-            yield last
-            return
-
-    def _reply(self, request: LlmRequest) -> Reply:
-        return Reply(request, secret=self._wire.key(), inside=self._unopened, clock=self._clock)
+    def body(self, request: LlmRequest, left_out: Collection[str]) -> dict[str, Any]:
+        """Return the body of a chat completion without some of its parts."""
+        asked: dict[str, Any] = {
+            "model": self.model,
+            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": request.temperature,
+            "seed": request.seed & SEED_MASK,
+            **dict.fromkeys(self.flavour.limits, request.tokens_max),
+            **self.flavour.extra,
+        }
+        if request.grammar is not None and self.flavour.grammar:
+            *path, last = self.flavour.grammar
+            place = asked
+            for name in path:
+                place = place.setdefault(name, {})
+            place[last] = request.grammar
+        elif request.schema is not None and (schema := schema_within(request.schema, left_out)) is not None:
+            named = {"name": "plans", "strict": True, "schema": schema}
+            asked["response_format"] = {"type": "json_schema", "json_schema": named}
+        for name in left_out:
+            asked.pop(name, None)
+        if not asked.keys() & _LIMITS:
+            # Some limit is always sent, by the name that was not refused.
+            asked.update(dict.fromkeys(_LIMITS - set(left_out), request.tokens_max))
+        return asked
 
     async def look(self, *, timeout_s: float) -> Endpoint:
         """Return what the server tells about itself and the model; nothing is generated.
 
+        A list of models proves that a model is there, and never that it is not: servers list other names than they
+        take. Where the list is refused or cannot be read, a call will tell.
+
         Raises:
-            ClientError: it cannot be reached, or refuses.
+            ClientError: the server cannot be reached.
         """
-        try:
-            listed = await self._wire.ask("GET", "/models", timeout_s=timeout_s)
-        except ClientError as error:
-            if error.status not in (404, 405):
-                raise
-            listed = {}
-        models = [model for model in _list(listed, "data") if isinstance(model, dict)]
-        own = next((model for model in models if model.get("id") == self.model), None)
+        listed = await self._http.ask("GET", "/models", total_s=timeout_s, lenient=True)
+        found = listed.get("data") or listed.get("models") if isinstance(listed, dict) else listed
+        found = found[:MODELS_MAX] if isinstance(found, list) else []
+        models = [model for model in found if isinstance(model, Mapping)]
+        own = next((model for model in models if _names(str(model.get("id")), self.model)), None)
         owners = {str(model.get("owned_by")) for model in models}
-        present: bool | None = own is not None if models else None
-        slots, context = None, _whole((own or {}).get("max_model_len"))
+        present = None if own is None else True
+        slots, context = None, _within((own or {}).get("max_model_len"), CONTEXT_MAX)
         props = await self._props(timeout_s) if self.flavour in (GENERIC, LLAMA_SERVER) else {}
         if not self._given:
-            self.flavour = LLAMA_SERVER if props else VLLM if "vllm" in owners else self.flavour
+            self._become(LLAMA_SERVER if props else VLLM if "vllm" in owners else self.flavour)
         if props:
             # It serves its one model under any name.
-            present, slots = True, _whole(props.get("total_slots"))
+            present, slots = True, _within(props.get("total_slots"), SLOTS_MAX)
             settings = props.get("default_generation_settings")
-            context = _whole(settings.get("n_ctx")) if isinstance(settings, dict) else context
+            context = _within(settings.get("n_ctx"), CONTEXT_MAX) if isinstance(settings, dict) else context
         slots = slots or self.flavour.slots
-        names = ", ".join(sorted(public_name(str(model.get("id"))) for model in models)[:5])
-        detail = f"it has {names}" if present is False else ""
+        names = ", ".join(sorted(public_name(str(model.get("id")))[:80] for model in models)[:5])
+        detail = f"its list of models has {names}" if names and not present else ""
         return Endpoint(True, present, slots=slots, context=context, flavour=self.flavour.name, detail=detail)
-
-    @property
-    def takes_grammar(self) -> bool:
-        """Say whether this kind of server takes a grammar at all."""
-        return bool(self.flavour.grammar)
 
     async def _props(self, timeout_s: float) -> Mapping[str, Any]:
         """Return what a llama-server tells about its slots; empty where there is none."""
-        try:
-            props = await self._root.ask("GET", "/props", timeout_s=timeout_s)
-        except ClientError:
-            return {}
-        return props if isinstance(props, dict) and "total_slots" in props else {}
+        with suppress(ClientError):
+            props = await self._root.ask("GET", "/props", total_s=timeout_s)
+            if isinstance(props, dict) and "total_slots" in props:
+                return props
+        return {}
 
 
-class SseReader(EventReader):
-    """Reads server-sent events, up to the server's `[DONE]`."""
-
-    def __init__(self, reply: Reply, reported: Callable[[object], ClientError], repeats: Repeats | None = None) -> None:
-        super().__init__(reply, reported, repeats)
-        self._seen = False
-        self._finish: str | None = None
-        self._refusal: list[str] = []
-        self._usage: dict[str, int] = {}
-        self._timings: dict[str, float] = {}
-
-    def place_of_event(self, line: bytes) -> int | None:
-        """Return where the JSON of a `data:` line begins; other fields and comments hold none.
-
-        Raises:
-            ClientError: this is no event stream.
-        """
-        if line.startswith(_DATA):
-            self._seen = True
-            self.done = line[len(_DATA) :].strip() == b"[DONE]"
-            return None if self.done else len(_DATA)
-        if line and not self._seen and not line.startswith(_FIELDS):
-            data = decoded(line)
-            if isinstance(data, dict) and data.get("error"):
-                raise self._reported(data["error"])
-            raise ClientError("the answer is not an event stream; is this the URL before /chat/completions?")
-        return None
-
-    def not_an_event(self) -> ClientError:
-        """Return the error of an event that is no JSON."""
-        return ClientError("the server sent an event that is not JSON")
-
-    def take(self, event: dict[str, Any]) -> None:
-        """Take in one event: text, thoughts, a refusal, how it ended, usage, timings."""
-        usage, timings = event.get("usage"), event.get("timings")
-        if isinstance(usage, dict):
-            self._usage = _usage(usage)
-        if isinstance(timings, dict):
-            self._timings = {str(k): float(v) for k, v in timings.items() if isinstance(v, int | float)}
-        choices = event.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict):
-            return
-        if isinstance(choice.get("finish_reason"), str):
-            self._finish = choice["finish_reason"]
-        delta = choice.get("delta")
-        if not isinstance(delta, dict):
-            return
-        content, refusal = delta.get("content"), delta.get("refusal")
-        thinking = delta.get("reasoning_content") or delta.get("reasoning")
-        self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
-        if isinstance(refusal, str):
-            self._refusal.append(refusal)
-
-    def ended(self) -> tuple[str, Mapping[str, int], Mapping[str, float]]:
-        """Return finish, usage and timings.
-
-        Raises:
-            ClientError: the stream ended before the reply did, or the model declined to answer.
-        """
-        if self._refusal:
-            raise ClientError(f"the model declines: {shown(''.join(self._refusal), None)}", outcome="refused")
-        if not self.done and self._finish is None:
-            raise ClientError("the stream ended before the reply was complete", outcome="cut")
-        return self._finish or "stop", self._usage, self._timings
-
-    @staticmethod
-    def text_alone(event: Any) -> str | None:
-        """Return the piece of the answer in an event that holds nothing else of interest, else None."""
-        match event:
-            case {"choices": [{"delta": {"content": str(text), **delta}, **choice}, *_], **more}:
-                other = delta.get("reasoning_content"), delta.get("reasoning"), delta.get("refusal"), more.get("error")
-                known = (choice.get("finish_reason"), more.get("usage"), more.get("timings"), *other)
-                return None if any(known) else text
-        return None
+def _names(listed: str, model: str) -> bool:
+    """Say whether an entry of a list of models means this model: servers prefix, tag and abbreviate names."""
+    same = (model, f"models/{model}", f"{model}:latest", model.rpartition(":")[0])
+    return listed in same or ("*" in listed and fnmatchcase(model, listed))
 
 
-def _usage(reported: Mapping[str, Any]) -> dict[str, int]:
-    """Return the counts a server reported; what it left out stays unknown."""
-    counts = {name: reported[name] for name in _USAGE if type(reported.get(name)) is int}
-    details = reported.get("prompt_tokens_details")
-    if isinstance(details, dict) and type(details.get("cached_tokens")) is int:
-        counts["cached_tokens"] = details["cached_tokens"]
-    return counts
-
-
-def _list(data: object, name: str) -> list[Any]:
-    found = data.get(name) if isinstance(data, dict) else None
-    return found if isinstance(found, list) else []
-
-
-def _whole(value: object) -> int | None:
-    return value if type(value) is int and value > 0 else None
+def _within(value: object, most: int) -> int | None:
+    return value if type(value) is int and 0 < value <= most else None

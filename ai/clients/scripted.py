@@ -14,41 +14,33 @@ the encoding asked for has a plan.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from ai.clients.base import LlmChunk, LlmRequest
-from ai.encodings import encoding_of
+from ai.clients.scripts import SCRIPT_LINES_MAX, script_lines, unknown_field
 from ai.errors import ClientError, ContractError
+from ai.llm.encodings import encoding_of
+from ai.llm_types import LlmChunk, LlmRequest
 
 SCHEME: Final = "scripted"
-SCRIPT_BYTES_MAX: Final = 16 * 2**20
-"""Bytes that a script file may have."""
-SCRIPT_LINES_MAX: Final = 100_000
-"""Lines that a script may have."""
-CHUNK_CHARS: Final = 24
-"""Characters in one chunk of a reply."""
+CHUNK_CHARS: Final = 24  # characters in one chunk of a reply
 
-_FIELDS: Final = frozenset({"agent", "tier", "steps", "text", "error"})
+_FIELDS: Final = ("agent", "tier", "steps", "text", "error")
 _OUTCOMES: Final = ("timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable")
 _EVERYONE: Final = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(NamedTuple):
+    agent: int | str
     tier: str | None
     text: str
     error: str | None
 
 
 def from_spec(rest: str) -> ScriptedClient:
-    """Return the client of a script file.
-
-    Raises:
-        ContractError: no file named, or a bad one.
-    """
+    """Return the client of a script file."""
     if not rest:
         raise ContractError("the script file is missing; write scripted:FILE")
     return ScriptedClient.load(Path(rest))
@@ -58,47 +50,26 @@ class ScriptedClient:
     """Answers from script lines given as mappings (see the module's text).
 
     Raises:
-        ContractError: a line is malformed; the message has its number.
+        ContractError: a line is malformed, or there are too many; the message has its number.
     """
 
     def __init__(self, lines: Iterable[Mapping[str, Any]]) -> None:
         self.label = "scripted"
-        self._lines: dict[int | str, list[_Line]] = {}
+        self._lines: defaultdict[int | str, list[_Line]] = defaultdict(list)
         self._turns: dict[tuple[str, int], int] = {}
         for number, line in enumerate(lines, 1):
             if number > SCRIPT_LINES_MAX:
                 raise ContractError(f"a script has at most {SCRIPT_LINES_MAX} lines")
-            agent, parsed = _parsed(line, f"script line {number}")
-            self._lines.setdefault(agent, []).append(parsed)
+            parsed = _parsed(dict(line), f"script line {number}")
+            self._lines[parsed.agent].append(parsed)
 
     @classmethod
     def load(cls, path: Path) -> ScriptedClient:
-        """Read a script file.
-
-        Raises:
-            ContractError: it cannot be read, is too large, or a line is malformed; the message names file and line.
-        """
-        try:
-            if path.stat().st_size > SCRIPT_BYTES_MAX:
-                raise ContractError(f"{path}: a script has at most {SCRIPT_BYTES_MAX} bytes")
-            content = path.read_text("utf-8")
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not a UTF-8 text file"
-            raise ContractError(f"{path}: the script cannot be read: {reason}") from None
+        """Read a script file; the `ContractError` of a bad one names file and line."""
         client = cls(())
-        lines = content.split("\n")
-        if len(lines) > SCRIPT_LINES_MAX:
-            raise ContractError(f"{path}: a script has at most {SCRIPT_LINES_MAX} lines, not {len(lines)}")
-        for number, text in enumerate(lines, 1):
-            if not text.strip():
-                continue
-            try:
-                data = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else "it cannot be held"
-                raise ContractError(f"{path}, line {number}: not JSON: {reason}") from None
-            agent, parsed = _parsed(data, f"{path}, line {number}")
-            client._lines.setdefault(agent, []).append(parsed)
+        for where, line in script_lines(path):
+            parsed = _parsed(line, where)
+            client._lines[parsed.agent].append(parsed)
         return client
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
@@ -128,30 +99,20 @@ class ScriptedClient:
         return None
 
 
-def _parsed(line: object, where: str) -> tuple[int | str, _Line]:
+def _parsed(line: dict[str, Any], where: str) -> _Line:
     """Check one script line."""
-    if not isinstance(line, Mapping):
-        raise ContractError(f"{where}: a line must be an object")
-    unknown = sorted(str(name) for name in set(line) - _FIELDS)
-    if unknown:
-        raise ContractError(f"{where}: unknown field {unknown[0]!r}; known: {', '.join(sorted(_FIELDS))}")
+    unknown_field(where, line, _FIELDS)
     agent, tier = line.get("agent"), line.get("tier")
     if agent != _EVERYONE and (type(agent) is not int or agent < 0):
         raise ContractError(f'{where}: "agent" must be an agent\'s id or "*"')
     if tier is not None and not isinstance(tier, str):
         raise ContractError(f'{where}: "tier" must be a tier\'s name')
-    answers = [name for name in ("steps", "text", "error") if name in line]
-    if len(answers) != 1:
-        raise ContractError(f'{where}: exactly one of "steps", "text" and "error" must be given')
-    value = line[answers[0]]
-    if answers == ["steps"]:
-        if not isinstance(value, list):
-            raise ContractError(f'{where}: "steps" must be a list')
-        return agent, _Line(tier, json.dumps({"steps": value}, separators=(",", ":")), None)
-    if answers == ["error"]:
-        if value not in _OUTCOMES:
-            raise ContractError(f'{where}: "error" must be one of {", ".join(_OUTCOMES)}')
-        return agent, _Line(tier, "", value)
-    if not isinstance(value, str):
-        raise ContractError(f'{where}: "text" must be a text')
-    return agent, _Line(tier, value, None)
+    match {name: line[name] for name in ("steps", "text", "error") if name in line}:
+        case {"steps": list(steps), **more} if not more:
+            return _Line(agent, tier, json.dumps({"steps": steps}, separators=(",", ":")), None)
+        case {"text": str(text), **more} if not more:
+            return _Line(agent, tier, text, None)
+        case {"error": str(outcome), **more} if not more and outcome in _OUTCOMES:
+            return _Line(agent, tier, "", outcome)
+    told = f'"steps" (a list), "text" (a text) and "error" (one of {", ".join(_OUTCOMES)})'
+    raise ContractError(f"{where}: exactly one of {told} must be given")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ DEPTH_MAX: Final = 32
 """Levels of a schema that are followed; below, null."""
 NEAR: Final = 8
 """Numbers are drawn at most this far above their minimum: a plan that waits for ten minutes helps nobody."""
+TEXT_MAX: Final = 4096
+"""Characters of a text, at most."""
 ITEMS_MAX: Final = 2
 """Items of an array that has no longer minimum."""
 
@@ -52,12 +55,16 @@ def _value(schema: Any, definitions: Mapping[str, Any], draws: Draws, depth: int
         return [_value(each, definitions, draws, depth + 1) for each in kinds]
     if kind in ("integer", "number"):
         return _number(schema, draws)
-    return {"string": "x", "boolean": False}.get(str(kind))
+    if kind == "string":
+        return "x" * min(max(int(schema.get("minLength", 1)), 1), int(schema.get("maxLength", TEXT_MAX)), TEXT_MAX)
+    return False if kind == "boolean" else None
 
 
-def _number(schema: Mapping[str, Any], draws: Draws) -> int:
-    """Return a whole number inside the bounds, near the lower one."""
-    low = schema.get("minimum", 0)
-    first = int(low) if low == int(low) else int(low) + 1
-    high = int(schema.get("maximum", first + NEAR))
+def _number(schema: Mapping[str, Any], draws: Draws) -> int | float:
+    """Return a number inside the bounds, near the lower one; a whole one where there is one."""
+    low: float = schema.get("minimum", 0)
+    first = math.ceil(low)
+    high = math.floor(schema.get("maximum", first + NEAR))
+    if high < first:
+        return low
     return first + draws.below(max(min(high - first, NEAR), 0) + 1)

@@ -1,7 +1,7 @@
 """What the fake server answers: a legal plan for every slot that was asked, cut into tokens.
 
-Under a schema the reply is a drawn instance of it, so that only legal verbs and visible targets come out; under a
-grammar it is a drawn sentence of it; without either it is what `MockBatchLlm` answers for the agents of the prompt.
+Under a schema the reply is a drawn instance of it, so that only legal verbs and known targets come out; under a grammar
+it is a drawn sentence of it; without either each slot gets one of the plans in the prompt's own example.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Any, Final
 from ai.fake.draws import Draws
 from ai.fake.gbnf import sentence
 from ai.fake.instance import instance
-from ai.testing import MockBatchLlm
 
 TOKEN_CHARS: Final = 4
 """Characters of a prompt that count as one token."""
 
-_ROW: Final = re.compile(r"^(a\d{1,6})\b(?:\D{0,8}?id (\d{1,10}))?", re.MULTILINE)
+_SLOT: Final = re.compile(r"^(a\d{1,6})\b", re.MULTILINE)
+_LINE: Final = re.compile(r"^a\d{1,6}: (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,16 @@ class Question:
 def answer(question: Question, *, seed: int, plan_tokens: int) -> list[str]:
     """Return the reply as its tokens: `plan_tokens` for every slot, the marks around the plans included."""
     draws = Draws(seed, question.prompt)
+    slots = _slots(question)
     if question.grammar is not None:
-        text = sentence(question.grammar, draws)
-        return _cut(text, plan_tokens * max(len(_rows(question)), 1))
+        return _cut(sentence(question.grammar, draws), plan_tokens * max(len(slots), 1))
     if question.schema is not None:
         value = instance(question.schema, draws)
     else:
-        value = {slot: {"steps": MockBatchLlm.steps_for(agent)} for slot, agent in _rows(question).items()}
+        examples = _examples(question) or [{"steps": []}]
+        value = {slot: examples[draws.below(len(examples))] for slot in slots}
+        if value and isinstance(examples[0], str):
+            return _cut("".join(f"{slot}: {plan}\n" for slot, plan in value.items()), plan_tokens * max(len(slots), 1))
     if not isinstance(value, dict) or not value:
         return _cut(_minified(value), plan_tokens)
     plans = [f"{_minified(slot)}:{_minified(plan)}" for slot, plan in value.items()]
@@ -62,10 +65,19 @@ def answer(question: Question, *, seed: int, plan_tokens: int) -> list[str]:
     return [token for part in parts for token in _cut(part, plan_tokens)]
 
 
-def _rows(question: Question) -> dict[str, int]:
-    """Return the slots that the prompt's last message lists, each with its agent, or its number where none is told."""
-    found = _ROW.findall(question.messages[-1][1]) if question.messages else ()
-    return {slot: int(agent or slot[1:]) for slot, agent in found}
+def _slots(question: Question) -> list[str]:
+    """Return the slots that the prompt's last message lists."""
+    return _SLOT.findall(question.messages[-1][1]) if question.messages else []
+
+
+def _examples(question: Question) -> list[Any]:
+    """Return the plans of the example in the prompt: decoded JSON, or the texts of lines."""
+    text = question.prompt.partition("\nExample:\n")[2]
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return _LINE.findall(text)
+    return list(found.values()) if isinstance(found, dict) else []
 
 
 def _cut(text: str, pieces: int) -> list[str]:

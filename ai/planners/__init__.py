@@ -1,4 +1,4 @@
-"""Planners: one file a tier; `base` has the protocol, `discover` finds them."""
+"""Planners: one file a tier; `base` has the protocol, `playbook` what domains tell them, `discover` finds them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
 
+HELPERS = ("base", "facts", "playbook", "ready")
+"""Modules of this folder that hold no planners."""
+ELSEWHERE = ("ai.llm.tiers",)
+"""Modules of other packages that hold planners; imported when planners are looked for, as the core needs none."""
 ENTRY_POINTS = "tickweave.planners"
 """The entry point group under which other distributions name a planner class, or a module that has `PLANNERS`."""
 
@@ -34,14 +38,14 @@ def discover() -> dict[str, type[Planner]]:
 
 def _candidates() -> Iterator[tuple[str, Any]]:
     """Yield each claimed planner with its place: modules of this folder in name order, then entry points."""
-    for module_name in sorted(info.name for info in pkgutil.iter_modules(__path__)):
-        if module_name == "base":
-            continue
-        where = f"planner file {module_name}.py"
+    here = (f"{__name__}.{info.name}" for info in pkgutil.iter_modules(__path__) if info.name not in HELPERS)
+    for name in (*sorted(here), *ELSEWHERE):
         try:
-            module = importlib.import_module(f"{__name__}.{module_name}")
+            module = importlib.import_module(name)
         except Exception as error:
-            raise ContractError(f"{where} ({__name__}.{module_name}) cannot be imported: {error}") from error
+            raise ContractError(
+                f"planner file {name.rpartition('.')[2]}.py ({name}) cannot be imported: {error}"
+            ) from error
         yield from _declared(f"planner file {module.__file__}", module)
     for point in installed(ENTRY_POINTS):
         where = f"entry point {ENTRY_POINTS}: {point.name} = {point.value}"

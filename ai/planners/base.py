@@ -14,12 +14,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ActionStep, ToolRegistry
-from ai.clients.base import LlmClient
-from ai.plan import LlmUsage, PlanBatch
-from ai.snapshot import AgentId, SnapshotBatch
+from ai.actions import Action, ToolRegistry
+from ai.llm_types import LlmClient
+from ai.observation import AgentId, ObservationBatch
+from ai.plans import LlmUsage, PlanBatch
 
-OnPlan = Callable[[AgentId, tuple[ActionStep, ...]], None]
+OnPlan = Callable[[AgentId, tuple[Action, ...]], None]
 """Called as each plan of a model tier closes, before it is accepted; for progress, never for state."""
 
 
@@ -45,8 +45,7 @@ class TierPlans:
 
     `outcome [n] int8` holds `Outcome` codes; `OK` means a plan is offered and still has to pass the legality check.
     `texts` has the raw text of every plan offered by a tier that is not deterministic: a replay reads the plan from it.
-    `cached` are the agents whose plan came from the plan cache. `first_plan_s` is when the first plan closed, seconds
-    after the planning call started.
+    `first_plan_s` is when the first plan closed, seconds after the planning call started.
     """
 
     plans: PlanBatch
@@ -56,7 +55,6 @@ class TierPlans:
     shards: list[dict[str, Any]] = field(default_factory=list)
     usage: LlmUsage = field(default_factory=LlmUsage)
     first_plan_s: float | None = None
-    cached: frozenset[int] = frozenset()
 
 
 @runtime_checkable
@@ -66,7 +64,7 @@ class Planner(Protocol):
     name: str
     deterministic: bool
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Plan for the agents of `batch`; rows of the answer are the rows asked.
 
         Raises:

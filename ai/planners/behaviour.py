@@ -1,134 +1,186 @@
-"""A behaviour tree: py-trees decides which branch of the tree an agent takes, from the facts it knows.
+"""A behaviour tree: py-trees decides which branch of the tree an agent takes, from what it knows.
 
-The tree is data: a `Branch` succeeds when its facts hold and the registry offers its verbs, and the first branch that
-succeeds gives the plan. Agents that know the same facts take the same branch, so the tree is ticked once for each set
-of facts. py-trees comes with the extra `trees`.
+The tree is data. A branch succeeds when its conditions hold and the registry offers its verbs, or when one of the
+branches inside it does; the first branch that succeeds gives the plan. Agents for whom the same conditions hold take
+the same branch, so the tree is ticked once for each set of conditions. py-trees comes with the extra `trees`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
 from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ContractError
-from ai.facts import bits, facts_of
-from ai.operators import operators, write
-from ai.plan import Outcome, PlanBatch
+from ai.observation import Layout, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.planners.playbook import Branch, Playbook
+from ai.planners.ready import Ready
+from ai.plans import Outcome, PlanBatch
+from ai.rules import Condition, Facts, Fitting, Moves, Step, Test, fitting, verb_of, write
 
 if TYPE_CHECKING:
     from py_trees.behaviour import Behaviour as Node
 
-
-class Branch(NamedTuple):
-    """What must hold (`!` before a fact for its opposite), and the verbs to do in turn."""
-
-    when: tuple[str, ...]
-    do: tuple[str, ...]
-
-
-TREE: Final = (
-    Branch(("enemy", "!healthy", "medkit"), ("TakeCover", "Heal")),
-    Branch(("enemy", "!ammo", "reserve"), ("TakeCover", "Reload")),
-    Branch(("enemy close",), ("HeavyAttack",)),
-    Branch(("enemy in reach", "explosive"), ("ThrowExplosive", "Attack")),
-    Branch(("enemy in reach", "ammo"), ("Attack", "Attack")),
-    Branch(("enemy", "ammo"), ("Approach", "Attack")),
-    Branch(("!healthy", "medkit"), ("Heal",)),
-    Branch(("!ammo", "reserve"), ("Reload",)),
-    Branch(("goal", "!at goal"), ("MoveTo",)),
-    Branch((), ("Scan",)),
-)
-"""The tree, its first branch first."""
+CONDITIONS_MAX: Final = 62
+"""Different conditions that one tree may have."""
 
 
 class _Mind:
-    """What the leaves of a tree look at and write to while it is ticked for one set of facts."""
+    """A tree made ready for one registry and observation; its leaves look at `held` and write to `chosen`."""
 
-    def __init__(self) -> None:
-        self.facts = 0
-        self.offered: frozenset[str] = frozenset()
-        self.verbs: tuple[str, ...] = ()
+    def __init__(self, planner: Behaviour, registry: ToolRegistry, layout: Layout) -> None:
+        self.held = 0
+        self.chosen: int | None = None
+        self.leaves: list[list[tuple[str, Fitting]]] = []
+        self.tests: list[Test] = []
+        self._bits: dict[str, int] = {}
+        self._planner, self._registry, self._layout = planner, registry, layout
+        self.root = self._selector("plan", planner.tree, "branch")
 
+    def decide(self, held: int) -> int | None:
+        """Tick the tree for a set of conditions and return the place of the leaf that it decided on."""
+        self.held, self.chosen = held, None
+        self.root.tick_once()
+        return self.chosen
 
-def _grow(tree: Sequence[Branch], mind: _Mind) -> Node:
-    """Build the py-trees tree: a selector of sequences of conditions and one action."""
-    try:
+    def _bit(self, text: str, where: str) -> int:
+        if text not in self._bits:
+            if len(self._bits) >= CONDITIONS_MAX:
+                raise ContractError(f"a behaviour tree has at most {CONDITIONS_MAX} different conditions")
+            try:
+                self.tests.append(Condition.parse(text).test(self._layout, self._planner.facts))
+            except ContractError as error:
+                raise ContractError(f"{where}: {error}") from None
+            self._bits[text] = 1 << len(self._bits)
+        return self._bits[text]
+
+    def _selector(self, name: str, branches: Sequence[Branch], where: str) -> Node:
         import py_trees
-    except ImportError:
-        raise ContractError("the planner 'behaviour' needs py-trees; install tickweave[trees]") from None
-    status = py_trees.common.Status
 
-    class Holds(py_trees.behaviour.Behaviour):
-        """Succeeds when facts hold."""
+        root = py_trees.composites.Selector(name, memory=False)
+        for number, branch in enumerate(branches, 1):
+            root.add_child(self._branch(branch, f"{where} {number}"))
+        grown: Node = root
+        return grown
 
-        def __init__(self, name: str, on: int, off: int) -> None:
-            super().__init__(name)
-            self._on, self._off = on, off
+    def _branch(self, branch: Branch, where: str) -> Node:
+        import py_trees
 
-        def update(self) -> Any:
-            holds = mind.facts & self._on == self._on and not mind.facts & self._off
-            return status.SUCCESS if holds else status.FAILURE
+        status = py_trees.common.Status
+        mind = self
+        texts = (branch.when,) if isinstance(branch.when, str) else branch.when
+        wanted = 0
+        for text in texts:
+            wanted |= self._bit(text, where)
 
-    class Do(py_trees.behaviour.Behaviour):
-        """Takes its verbs as the plan when they are all offered."""
+        class Holds(py_trees.behaviour.Behaviour):
+            """Succeeds when all conditions of the branch hold."""
 
-        def __init__(self, verbs: tuple[str, ...]) -> None:
-            super().__init__(", ".join(verbs))
-            self._verbs = verbs
+            def update(self) -> Any:
+                return status.SUCCESS if mind.held & wanted == wanted else status.FAILURE
 
-        def update(self) -> Any:
-            if not mind.offered.issuperset(self._verbs):
-                return status.FAILURE
-            mind.verbs = self._verbs
-            return status.SUCCESS
+        sequence = py_trees.composites.Sequence(where, memory=False)
+        inner = _branches(branch)
+        what = self._leaf(_steps(branch), where) if inner is None else self._selector(where, inner, where)
+        sequence.add_children([Holds(" and ".join(texts) or "always"), what])
+        grown: Node = sequence
+        return grown
 
-    root = py_trees.composites.Selector("plan", memory=False)
-    for branch in tree:
-        name = ", ".join(branch.when) or "otherwise"
-        sequence = py_trees.composites.Sequence(name, memory=False)
-        sequence.add_children([Holds(name, *bits(branch.when, f"branch {name!r}")), Do(branch.do)])
-        root.add_child(sequence)
-    grown: Node = root
-    return grown
+    def _leaf(self, steps: Sequence[Step], where: str) -> Node:
+        import py_trees
+
+        status = py_trees.common.Status
+        planner, mind, place = self._planner, self, len(self.leaves)
+        made = [
+            (verb_of(step), fitting(step, self._registry, self._layout, planner.facts, planner.moves, where))
+            for step in steps
+        ]
+        self.leaves.append(made)
+        offered = all(not verb or verb in self._registry for verb, _ in made)
+
+        class Do(py_trees.behaviour.Behaviour):
+            """Takes its steps as the plan when all their verbs are offered."""
+
+            def update(self) -> Any:
+                if not offered:
+                    return status.FAILURE
+                mind.chosen = place
+                return status.SUCCESS
+
+        leaf: Node = Do(", ".join(verb or "a move" for verb, _ in made))
+        return leaf
+
+
+def _branches(branch: Branch) -> tuple[Branch, ...] | None:
+    """Return the branches inside one, None where it has steps."""
+    if isinstance(branch.do, Branch):
+        return (branch.do,)
+    if isinstance(branch.do, tuple) and branch.do and all(isinstance(one, Branch) for one in branch.do):
+        return branch.do
+    return None
+
+
+def _steps(branch: Branch) -> tuple[Step, ...]:
+    return branch.do if isinstance(branch.do, tuple) else (branch.do,)
 
 
 class Behaviour:
-    """Gives every agent the verbs of the first branch of a behaviour tree that its facts lead to."""
+    """Gives every agent the steps of the first branch of a behaviour tree that what it knows leads to.
+
+    Args:
+        tree: the branches, the first first.
+        facts: named conditions that branches may use.
+        moves: named functions that make steps.
+
+    Raises:
+        ContractError: a branch has no steps or too many, or py-trees is not installed.
+    """
 
     name: str = "behaviour"
     deterministic: bool = True
 
-    def __init__(self, tree: Sequence[Branch] = TREE) -> None:
-        for branch in tree:
-            if not 1 <= len(branch.do) <= STEPS_MAX:
-                raise ContractError(f"a branch does 1 to {STEPS_MAX} verbs, not {len(branch.do)}: {branch}")
-        self._mind = _Mind()
-        self._root = _grow(tree, self._mind)
+    def __init__(self, tree: Sequence[Branch] = (), *, facts: Facts | None = None, moves: Moves | None = None) -> None:
+        self.tree = tuple(tree)
+        self.facts, self.moves = dict(facts or {}), dict(moves or {})
+        for branch in _leaves(self.tree):
+            if not 1 <= len(_steps(branch)) <= STEPS_MAX:
+                raise ContractError(f"a branch takes 1 to {STEPS_MAX} steps, not {len(_steps(branch))}: {branch}")
+        try:
+            import py_trees  # noqa: F401 - whether it is there
+        except ImportError:
+            raise ContractError("the planner 'behaviour' needs py-trees; install tickweave[trees]") from None
+        self._ready: Ready[_Mind] = Ready(lambda registry, layout: _Mind(self, registry, layout))
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
-        """Tick the tree once for each set of facts, and give every agent its own targets."""
+    @classmethod
+    def of(cls, playbook: Playbook) -> Self:
+        """Return the planner of a domain's tree."""
+        return cls(playbook.tree, facts=playbook.facts, moves=playbook.moves)
+
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+        """Tick the tree once for each set of conditions, and give every agent its own targets."""
+        mind = self._ready.of(registry, batch)
         plans = PlanBatch.empty(batch.keys, STEPS_MAX)
         outcome = np.full(len(batch), Outcome.MISSING, np.int8)
-        self._mind.offered = frozenset(operator.verb for operator in operators(registry))
-        facts = facts_of(batch)
-        for each in np.unique(facts).tolist():
-            verbs = self._decide(each)
-            if verbs:
-                rows = np.flatnonzero(facts == each)
-                write(plans, rows, verbs, batch, registry)
-                outcome[rows] = Outcome.OK
+        held = np.zeros(len(batch), np.int64)
+        for place, test in enumerate(mind.tests):
+            held |= np.where(test(batch), 1 << place, 0)
+        for each in np.unique(held).tolist():
+            leaf = mind.decide(each)
+            if leaf is not None:
+                rows = np.flatnonzero(held == each)
+                outcome[write(plans, rows, mind.leaves[leaf], batch, registry)] = Outcome.OK
         return TierPlans(plans, outcome)
 
-    def _decide(self, facts: int) -> tuple[str, ...]:
-        """Tick the tree for a set of facts and return what it decided on."""
-        self._mind.facts, self._mind.verbs = facts, ()
-        self._root.tick_once()
-        return self._mind.verbs
+
+def _leaves(branches: Sequence[Branch]) -> list[Branch]:
+    found: list[Branch] = []
+    for branch in branches:
+        inner = _branches(branch)
+        found += [branch] if inner is None else _leaves(inner)
+    return found
 
 
 PLANNERS: tuple[type[Planner], ...] = (Behaviour,)

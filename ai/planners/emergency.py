@@ -1,24 +1,19 @@
-"""The last tier: everyone looks around and waits."""
+"""The last tier: everyone takes the registry's idle step."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any
 
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.plan import FallbackTier, Outcome, PlanBatch
+from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
-
-SCAN_RADIUS: Final = 10
-"""Cells that an emergency plan looks around."""
-WAIT_S: Final = 1.0
-"""Seconds that an emergency plan waits."""
+from ai.plans import FallbackTier, Outcome, PlanBatch
 
 
 class Emergency:
-    """Gives every agent Scan, then Wait. Cannot fail and needs neither a registry entry nor a snapshot.
+    """Gives every agent the idle step. Cannot fail, and looks at nothing that agents know.
 
     An agent that ends here means that something is wrong: agents with nothing to do get a plan from the tier above.
     """
@@ -26,15 +21,9 @@ class Emergency:
     name: str = FallbackTier.EMERGENCY
     deterministic: bool = True
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
-        """Return the same two steps for everyone."""
-        plans = PlanBatch.empty(batch.keys, 2)
-        plans.length[:] = 2
-        steps = (registry.make("Scan", radius=SCAN_RADIUS), registry.make("Wait", duration=WAIT_S))
-        for position, step in enumerate(steps):
-            encoded = registry.encode(step)
-            plans.kind[position] = encoded.kind
-            plans.args[position] = np.array(encoded.args, np.int32)[:, None]
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+        """Return the same step for everyone."""
+        plans = PlanBatch.from_encoded(batch.keys, [[registry.idle_step]] * len(batch))
         return TierPlans(plans, np.full(len(batch), Outcome.OK, np.int8))
 
 

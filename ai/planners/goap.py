@@ -1,22 +1,26 @@
-"""Goal-oriented action planning: A* over the preconditions and effects that the registry's kinds declare.
+"""Goal-oriented action planning: A* over what a domain's operators need and give.
 
-What an agent strives for is the first of `GOALS` that its facts call for. Agents that know the same facts get the same
-verbs, so a search is made once for each set of facts; it is bounded and breaks ties by name, so it is deterministic.
+What an agent strives for is the first goal that its facts call for. Agents that know the same facts get the same steps,
+so a search is made once for each set of facts; it is bounded and breaks ties by name, so it is deterministic.
 """
 
 from __future__ import annotations
 
 import heapq
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
 from ai.actions import STEPS_MAX, ToolRegistry
-from ai.facts import bits, facts_of
-from ai.operators import Operator, operators, write
-from ai.plan import Outcome, PlanBatch
+from ai.errors import ContractError
+from ai.observation import Layout, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.planners.facts import FactBits
+from ai.planners.playbook import Goal, Operator, Playbook
+from ai.planners.ready import Ready
+from ai.plans import Outcome, PlanBatch
+from ai.rules import Facts, Fitting, Moves, fitting, verb_of, write
 
 NODES_MAX: Final = 2000
 """Sets of facts that one search looks at."""
@@ -24,39 +28,41 @@ KEPT_MAX: Final = 4096
 """Plans kept, by facts; they are forgotten together when there are more."""
 
 
-class Goal(NamedTuple):
-    """Facts to strive for, when other facts call for it; `!` before a name stands for its opposite."""
+class Known(NamedTuple):
+    """An operator as a search sees it: facts that must hold and must not, and facts that it makes hold and not hold."""
 
-    when: tuple[str, ...]
-    want: tuple[str, ...]
+    name: str
+    place: int
+    on: int
+    off: int
+    gives: int
+    takes: int
+    effort: int
+
+    def applies(self, facts: int) -> bool:
+        """Tell whether its needs are met."""
+        return facts & self.on == self.on and not facts & self.off
+
+    def after(self, facts: int) -> int:
+        """Return the facts after it."""
+        return (facts | self.gives) & ~self.takes
 
 
-GOALS: Final = (
-    Goal(("enemy", "!healthy", "medkit"), ("healthy",)),
-    Goal(("enemy",), ("enemy beaten",)),
-    Goal(("!healthy", "medkit"), ("healthy",)),
-    Goal(("!ammo", "reserve"), ("ammo",)),
-    Goal(("goal", "!at goal"), ("at goal",)),
-    Goal((), ("informed",)),
-)
-"""What agents strive for, the most urgent first; where no plan leads there, the next that is called for."""
-
-
-def search(facts: int, want: int, known: tuple[Operator, ...]) -> tuple[str, ...] | None:
-    """Return the verbs of least effort that make the wanted facts hold, None if there are none within the bounds.
+def search(facts: int, want: int, known: Sequence[Known]) -> tuple[int, ...] | None:
+    """Return the places of the operators of least effort that make the wanted facts hold, None if none are found.
 
     A* with the least effort of any operator as the estimate for each state that is not there yet; of equal plans the
-    one whose verbs come first by name.
+    one whose operators come first by name.
     """
     least = min((operator.effort for operator in known), default=0)
-    frontier: list[tuple[int, int, tuple[str, ...], int]] = [(0, 0, (), facts)]
+    frontier: list[tuple[int, int, tuple[tuple[str, int], ...], int]] = [(0, 0, (), facts)]
     best: dict[int, int] = {}
     looked = 0
     while frontier and looked < NODES_MAX:
-        _, effort, verbs, now = heapq.heappop(frontier)
+        _, effort, steps, now = heapq.heappop(frontier)
         if now & want == want:
-            return verbs
-        if best.get(now, effort + 1) <= effort or len(verbs) == STEPS_MAX:
+            return tuple(place for _, place in steps)
+        if best.get(now, effort + 1) <= effort or len(steps) == STEPS_MAX:
             continue
         best[now] = effort
         looked += 1
@@ -65,54 +71,100 @@ def search(facts: int, want: int, known: tuple[Operator, ...]) -> tuple[str, ...
             if operator.applies(now) and after != now:
                 spent = effort + operator.effort
                 ahead = 0 if after & want == want else least
-                heapq.heappush(frontier, (spent + ahead, spent, (*verbs, operator.verb), after))
+                heapq.heappush(frontier, (spent + ahead, spent, (*steps, (operator.name, operator.place)), after))
     return None
 
 
+class _Mind:
+    """Operators and goals made ready for one registry and observation, and the plans found so far."""
+
+    def __init__(self, planner: Goap, registry: ToolRegistry, layout: Layout) -> None:
+        self.bits = FactBits(planner.names, planner.facts, layout)
+        self.goals = [(*self.bits.bits(goal.when), self.bits.bits(goal.want)[0]) for goal in planner.goals]
+        self.steps: list[tuple[str, Fitting]] = []
+        self.known: list[Known] = []
+        for place, one in enumerate(planner.operators):
+            where = f"operator {place + 1}"
+            fit = fitting(one.step, registry, layout, planner.facts, planner.moves, where)
+            verb = verb_of(one.step)
+            self.steps.append((verb, fit))
+            if not verb or verb in registry:
+                name = verb or str(getattr(one.step, "__name__", one.step))
+                ends = (*self.bits.bits(one.needs), *self.bits.bits(one.gives))
+                self.known.append(Known(name, place, *ends, one.effort))
+        self.known.sort(key=lambda operator: (operator.name, operator.place))
+        self.kept: dict[int, tuple[int, ...]] = {}
+
+    def steps_for(self, facts: int) -> tuple[int, ...]:
+        """Return the operators for a set of facts, from the last search for it if there was one."""
+        if facts not in self.kept:
+            if len(self.kept) >= KEPT_MAX:
+                self.kept.clear()
+            self.kept[facts] = self._towards_a_goal(facts)
+        return self.kept[facts]
+
+    def _towards_a_goal(self, facts: int) -> tuple[int, ...]:
+        for on, off, want in self.goals:
+            if facts & on == on and not facts & off:
+                steps = search(facts, want, self.known)
+                if steps:
+                    return steps
+        return ()
+
+
 class Goap:
-    """Plans several steps towards a goal, from what the kinds of the registry say they need and give."""
+    """Plans several steps towards a goal, from what operators say they need and give.
+
+    Args:
+        goals: what agents strive for, the most urgent first; where no plan leads there, the next that is called for.
+        operators: what they can do.
+        facts: the conditions behind the facts; a fact without one is only striven for.
+        moves: named functions that make steps.
+
+    Raises:
+        ContractError: a fact is needed that neither a condition nor an operator gives.
+    """
 
     name: str = "goap"
     deterministic: bool = True
 
-    def __init__(self) -> None:
-        self._goals = [(*bits(goal.when, "GOALS"), bits(goal.want, "GOALS")[0]) for goal in GOALS]
-        self._registry = ""
-        self._operators: tuple[Operator, ...] = ()
-        self._kept: dict[int, tuple[str, ...]] = {}
+    def __init__(
+        self,
+        goals: Sequence[Goal] = (),
+        operators: Sequence[Operator] = (),
+        *,
+        facts: Facts | None = None,
+        moves: Moves | None = None,
+    ) -> None:
+        self.goals, self.operators = tuple(goals), tuple(operators)
+        self.facts, self.moves = dict(facts or {}), dict(moves or {})
+        given = {name.removeprefix("!") for operator in self.operators for name in operator.gives}
+        asked = [name for goal in self.goals for name in (*goal.when, *goal.want)]
+        asked += [name for operator in self.operators for name in operator.needs]
+        strange = sorted({name.removeprefix("!") for name in asked} - given - set(self.facts))
+        if strange:
+            known = ", ".join(sorted(given | set(self.facts))) or "none"
+            raise ContractError(f"goap: there is no fact {strange[0]!r}; known: {known}")
+        self.names = tuple(sorted({*given, *(name.removeprefix("!") for name in asked)}))
+        self._ready: Ready[_Mind] = Ready(lambda registry, layout: _Mind(self, registry, layout))
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+    @classmethod
+    def of(cls, playbook: Playbook) -> Self:
+        """Return the planner of a domain's goals and operators."""
+        return cls(playbook.goals, playbook.operators, facts=playbook.facts, moves=playbook.moves)
+
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Search once for each set of facts, and give every agent its own targets."""
-        offered = f"{registry.digest} {','.join(registry.names)}"
-        if self._registry != offered:
-            self._registry, self._operators = offered, operators(registry)
-            self._kept.clear()
+        mind = self._ready.of(registry, batch)
         plans = PlanBatch.empty(batch.keys, STEPS_MAX)
         outcome = np.full(len(batch), Outcome.MISSING, np.int8)
-        facts = facts_of(batch)
+        facts = mind.bits.of(batch)
         for each in np.unique(facts).tolist():
-            verbs = self._verbs(each)
-            if verbs:
+            steps = mind.steps_for(each)
+            if steps:
                 rows = np.flatnonzero(facts == each)
-                write(plans, rows, verbs, batch, registry)
-                outcome[rows] = Outcome.OK
+                outcome[write(plans, rows, [mind.steps[place] for place in steps], batch, registry)] = Outcome.OK
         return TierPlans(plans, outcome)
-
-    def _verbs(self, facts: int) -> tuple[str, ...]:
-        """Return the verbs for a set of facts, from the last search for it if there was one."""
-        if facts not in self._kept:
-            if len(self._kept) >= KEPT_MAX:
-                self._kept.clear()
-            self._kept[facts] = self._towards_a_goal(facts)
-        return self._kept[facts]
-
-    def _towards_a_goal(self, facts: int) -> tuple[str, ...]:
-        for on, off, want in self._goals:
-            if facts & on == on and not facts & off:
-                verbs = search(facts, want, self._operators)
-                if verbs:
-                    return verbs
-        return ()
 
 
 PLANNERS: tuple[type[Planner], ...] = (Goap,)

@@ -1,48 +1,89 @@
-"""The tier of rules: `ai.heuristics` behind the planner's face."""
+"""The tier of rules: `ai.rules` behind the planner's interface."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.heuristics import HeuristicConfig, evaluate
-from ai.plan import NO_TIER, FallbackTier, Outcome, PlanBatch
+from ai.observation import Layout, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.planners.playbook import Playbook
+from ai.planners.ready import Ready
+from ai.plans import NO_TIER, FallbackTier, Outcome, PlanBatch
+from ai.rules import Bound, Facts, Moves, Rule, plans_by_rules
 
 
 class Heuristic:
-    """Gives every agent the plan of the first rule that fits it.
+    """Gives every agent the plan of the first rule that serves it, and the idle step where none does.
 
-    Teams, by their numbers, may have rules of their own. An agent is left without (`MISSING`) only where the registry
-    offers neither what its rules need nor `Wait`.
+    An agent is left without (`MISSING`) only where the registry offers neither what its rules need nor the idle verb.
+
+    Args:
+        rules: the rules, the first first.
+        groups: the rules of groups that have their own, by the name that a batch gives the group.
+        facts: named conditions that rules may use.
+        moves: named functions that make steps.
     """
 
     name: str = FallbackTier.HEURISTIC
     deterministic: bool = True
 
     def __init__(
-        self, config: HeuristicConfig | None = None, teams: Mapping[int, HeuristicConfig] | None = None
+        self,
+        rules: Sequence[Rule] = (),
+        groups: Mapping[str, Sequence[Rule]] | None = None,
+        *,
+        facts: Facts | None = None,
+        moves: Moves | None = None,
     ) -> None:
-        self.config = HeuristicConfig() if config is None else config
-        self.teams = dict(teams or {})
+        self.rules, self.groups = tuple(rules), dict(groups or {})
+        self.facts, self.moves = dict(facts or {}), dict(moves or {})
+        self._common: Ready[Bound] = Ready(self._bound)
+        self._own: Ready[dict[str, Bound]] = Ready(
+            lambda registry, layout: {
+                name: Bound(own, registry, layout, self.facts, self.moves) for name, own in self.groups.items()
+            }
+        )
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+    @classmethod
+    def of(cls, playbook: Playbook) -> Self:
+        """Return the tier of a domain's rules."""
+        return cls(playbook.rules, playbook.group_rules, facts=playbook.facts, moves=playbook.moves)
+
+    def check(self, registry: ToolRegistry, layout: Layout) -> None:
+        """Check all rules against a registry and an observation.
+
+        Raises:
+            ContractError: a rule names a field, verb, argument or move that there is not.
+        """
+        self._bound(registry, layout)
+        for own in self.groups.values():
+            Bound(own, registry, layout, self.facts, self.moves)
+
+    def _bound(self, registry: ToolRegistry, layout: Layout) -> Bound:
+        return Bound(self.rules, registry, layout, self.facts, self.moves)
+
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Evaluate the rules for all agents at once."""
-        plans = evaluate(self.config, batch, registry) if not self.teams else self._by_team(batch, registry)
+        common = self._common.of(registry, batch)
+        own = self._own.of(registry, batch) if self.groups and batch.groups is not None else {}
+        plans = self._by_group(batch, common, own) if own else plans_by_rules(common, batch)
         outcome = np.zeros(len(batch), np.int8)
         if np.count_nonzero(plans.length) < len(batch):
             outcome[plans.length == 0] = Outcome.MISSING
         return TierPlans(plans, outcome)
 
-    def _by_team(self, batch: SnapshotBatch, registry: ToolRegistry) -> PlanBatch:
-        """Evaluate every team's own rules for its agents, and the common ones for all others."""
+    def _by_group(self, batch: ObservationBatch[Any], common: Bound, own: Mapping[str, Bound]) -> PlanBatch:
+        """Evaluate every group's own rules for its agents, and the common ones for all others."""
         plans = PlanBatch.empty(batch.keys)
-        for team in np.unique(batch.team).tolist():
-            rows = np.flatnonzero(batch.team == team)
-            part = evaluate(self.teams.get(team, self.config), batch.take(rows), registry)
+        assert batch.groups is not None
+        names = (*batch.groups.names, "")
+        for group in np.unique(batch.groups.index).tolist():
+            rows = np.flatnonzero(batch.groups.index == group)
+            part = plans_by_rules(own.get(names[group], common), batch.take(rows))
             plans.put(rows, part, np.arange(len(rows)), NO_TIER)
         return plans
 

@@ -1,22 +1,23 @@
 """A script: plans written down beforehand, by agent and tick.
 
-An agent that is asked at some tick gets the last line that is for it (or for everyone) and not for later. Who has no
-line yet goes down to the next tier, and so does a plan that is not legal at that moment.
+An agent that is asked at some tick gets the last line that is for it (or for everyone) and not for later. An agent that
+has no line yet goes on to the next tier, and so does one whose line is not legal at that moment.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from ai.actions import KEY_MAX, STEPS_MAX, ActionStep, ToolRegistry
+from ai.actions import KEY_MAX, STEPS_MAX, Action, ToolRegistry
 from ai.errors import ParseError
-from ai.plan import Outcome, PlanBatch
+from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.planners.playbook import Playbook
+from ai.plans import Outcome, PlanBatch
 
 LINES_MAX = 10_000
 """Lines of a script."""
@@ -52,12 +53,17 @@ class Scripted:
         for number, line in enumerate(self._lines):
             self._by_agent.setdefault(line.agent, []).append(number)
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+    @classmethod
+    def of(cls, playbook: Playbook) -> Self:
+        """Return the planner of a scenario's script."""
+        return cls(playbook.script)
+
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Read each agent's line; one that the registry cannot read is `invalid`, with the reason."""
-        plans: list[tuple[ActionStep, ...]] = [()] * len(batch)
+        plans: list[tuple[Action, ...]] = [()] * len(batch)
         outcome = np.full(len(batch), Outcome.MISSING, np.int8)
         errors: dict[int, str] = {}
-        read: dict[int, tuple[ActionStep, ...] | ParseError] = {}
+        read: dict[int, tuple[Action, ...] | ParseError] = {}
         for row, key in enumerate(batch.keys.tolist()):
             number = self._number(key, batch.tick)
             if number is None:
@@ -82,7 +88,7 @@ class Scripted:
         return found
 
 
-def _steps(steps: tuple[Mapping[str, Any], ...], registry: ToolRegistry) -> tuple[ActionStep, ...] | ParseError:
+def _steps(steps: tuple[Mapping[str, Any], ...], registry: ToolRegistry) -> tuple[Action, ...] | ParseError:
     try:
         return tuple(registry.parse_step(dict(step)) for step in steps)
     except ParseError as error:

@@ -7,12 +7,13 @@ checked; some recover at a check, and some of those become resistant. It is Mesa
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
+from sim.messages import problem
 
 ACT, INFECT, FIRST, LINK = map(purpose, ("act", "infect", "first", "link"))
 WORDS = 2**32
@@ -43,6 +44,14 @@ class EpidemicSettings(Settings):
     check: int = Field(400, ge=0, le=1000, description="Chance to be checked in a tick, per-mille.")
     recover: int = Field(300, ge=0, le=1000, description="Chance to recover at a check, per-mille.")
     resist: int = Field(500, ge=0, le=1000, description="Chance to be resistant after recovery, per-mille.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        """Two people have at most one link."""
+        most = self.agents * (self.agents - 1) // 2
+        if self.links > most:
+            raise problem("links", f"{self.agents} people have at most {most} links; lower it, or raise agents")
+        return self
 
 
 class Spread(System):

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from scenarios.tactics.components import Attention, Condition, Conditions, Position, Squad, Team
 from scenarios.tactics.grid import SIGHT_MAX, Occupancy
 from scenarios.tactics.reinforcements import reserves_of
-from sim.engine.world import World
+from sim.run.world import World
 
 Rows = NDArray[np.intp]
+
+NOWHERE: Final = np.int32(-(2**31))
+"""The coordinate of a cell that there is not."""
 
 MARK_CELLS: Final = SIGHT_MAX
 """How far from a marked enemy a team still knows where it is, cells."""
@@ -97,7 +100,7 @@ def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) ->
 
 
 def stance(in_cover: NDArray[np.bool_], held: NDArray[np.int32] | None) -> NDArray[np.int32]:
-    """Return the positions in `STANCE_NAMES` of agents on such cells under such conditions (None: under none)."""
+    """Return the positions among `Stance` of agents on such cells under such conditions (None: under none)."""
     low = in_cover.astype(np.int32)
     if held is None:
         return low
@@ -106,18 +109,18 @@ def stance(in_cover: NDArray[np.bool_], held: NDArray[np.int32] | None) -> NDArr
     return found
 
 
-def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, NDArray[Any]]:
-    """Return columns of a snapshot batch on the agents' own conditions, attention, squad and reserves.
+def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, Any]:
+    """Return columns of an observation on the agents' own conditions, attention, squad and reserves.
 
     A column is left out where nothing of the kind is there.
     """
-    found: dict[str, NDArray[Any]] = {"reserves": reserves_of(world).left[world[Team].id[rows]].astype(np.int32)}
+    found: dict[str, Any] = {"reserves": reserves_of(world).left[world[Team].id[rows]].astype(np.int32)}
     attention = world[Attention]
     drawn = attention.until[rows] > world.tick
     if np.count_nonzero(drawn):
-        found["taunter"] = np.where(drawn, attention.key[rows], -1).astype(np.int64)
-        found["drawn_x"] = np.where(drawn, attention.x[rows], -1).astype(np.int32)
-        found["drawn_y"] = np.where(drawn, attention.y[rows], -1).astype(np.int32)
+        found["taunted_by"] = np.where(drawn, attention.key[rows], -1).astype(np.int64)
+        drawn &= attention.x[rows] >= 0
+        found["distracted_to"] = tuple(np.where(drawn, axis[rows], NOWHERE) for axis in (attention.x, attention.y))
     if held is None:
         return found
     found["conditions"] = held[rows]
@@ -128,5 +131,5 @@ def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dic
         lowest[squad[calling[::-1]]] = world.keys[calling[::-1]]
         caller = lowest[squad[rows]]
         caller[caller == world.keys[rows]] = -1
-        found["caller"] = caller
+        found["cover_wanted_by"] = caller
     return found

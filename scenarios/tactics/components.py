@@ -37,8 +37,8 @@ ABILITIES_MAX: Final = 32
 class Condition(IntEnum):
     """What an agent can be under for a time; the value is the row of `Conditions.until`.
 
-    A snapshot shows them as names (`ai.snapshot.CONDITION_NAMES`, in this order). An agent lies in AMBUSH, asks for
-    cover (CALLING), dodges, is DOWN, is the FOCUS of its enemies' attack, is MARKED, parries, is SUPPRESSED.
+    A snapshot shows them as names (`scenarios.tactics.snapshot.Condition`, in this order). An agent lies in AMBUSH,
+    asks for cover (CALLING), dodges, is DOWN, is the FOCUS of its enemies' attack, is MARKED, parries, is SUPPRESSED.
     """
 
     AMBUSH = 0

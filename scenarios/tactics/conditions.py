@@ -25,7 +25,7 @@ from scenarios.tactics.components import (
     Status,
     Team,
 )
-from sim.engine.world import World
+from sim.run.world import World
 
 Rows = NDArray[np.intp]
 Bools = NDArray[np.bool_]

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ToolRegistry
-from ai.snapshot import SnapshotBatch
+from ai.actions import ToolRegistry, ToolSpec
+from ai.observation import ObservationBatch
+from ai.planners.playbook import Playbook
 from scenarios.tactics.actions import check_kinds, default_registry
 from scenarios.tactics.bystanders import bystanders_of
-from scenarios.tactics.components import AGENT, Position, Team
+from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Position, Team
 from scenarios.tactics.director import Budgets
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.game import Game, Notes
 from scenarios.tactics.grid import Grid, Smoke, Terrain
 from scenarios.tactics.inputs import INPUTS
-from scenarios.tactics.map_objects import Objects
+from scenarios.tactics.map_objects import Objects, kinds_of
 from scenarios.tactics.parameters import Parameters
 from scenarios.tactics.perception import occupancy_of, perceive
+from scenarios.tactics.playbook import PLAYBOOK
 from scenarios.tactics.reinforcements import Reserves
 from scenarios.tactics.scenario import place_things, terrain
 from scenarios.tactics.scenario.checks import check_input, check_scenario
@@ -28,6 +30,7 @@ from scenarios.tactics.scenario.lint import advice
 from scenarios.tactics.scoring import TeamStanding, decide, standings
 from scenarios.tactics.settings import TacticsSettings
 from scenarios.tactics.shared_knowledge import Lore
+from scenarios.tactics.snapshot import WorldSnapshot
 from scenarios.tactics.spawning import objectives_of, populate, squads_of, texts_of
 from scenarios.tactics.systems.cleanup import Cleanup
 from scenarios.tactics.systems.combat import Combat
@@ -41,12 +44,17 @@ from scenarios.tactics.systems.upkeep import Upkeep
 from scenarios.tactics.terrain_edits import TerrainEdits
 from sim.run.actions import Action
 from sim.run.domain import Domain
+from sim.run.scenario_file import load
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.context import Run
     from sim.run.inputs import Input
     from sim.run.scenario_file import Scenario
+    from sim.run.world import World
+
+
+def _is_aimed(spec: ToolSpec) -> bool:
+    return bool(spec.args) and spec.args[0].sources == ("enemies",)
 
 
 class Tactics(Domain):
@@ -59,6 +67,7 @@ class Tactics(Domain):
     components = AGENT
     inputs = INPUTS
     systems = (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, Advance, Cleanup)
+    observation = WorldSnapshot
     notes = Notes
 
     def setup(self, world: World, run: Run) -> None:
@@ -80,7 +89,7 @@ class Tactics(Domain):
             grid=Grid(ground, smoke),
             smoke=smoke,
             rng=run.rng,
-            lore=Lore(texts, places, tps, gear, objects, roles),
+            lore=Lore(texts, places, tps, gear, objects, roles, self.group_names),
             squads=squads,
             objectives=objectives,
             budgets=Budgets({} if settings.director is None else settings.director.budget.model_dump()),
@@ -89,6 +98,7 @@ class Tactics(Domain):
             gear=gear,
             objects=objects,
             edits=TerrainEdits([team.terrain_edits for team in settings.teams]),
+            aimed=np.array([_is_aimed(spec) for spec in run.registry.specs], np.bool_),
         )
         reserves = Reserves(
             [0 if team.reinforcements is None else team.reinforcements.count for team in settings.teams]
@@ -128,7 +138,13 @@ class Tactics(Domain):
         """Return the forty verbs and those of plug-ins, with the names of weapons, items and abilities."""
         registry = default_registry(plugin_actions)  # type: ignore[arg-type] # `check_kinds` refuses others
         check_kinds(registry)
-        return registry.with_names(Gear(self.settings, 1).names)
+        gear = Gear(self.settings, 1)
+        own = {"holdings": gear.holding_names, "cooldowns": COOLDOWN_GROUPS, "kinds": kinds_of(self.settings, gear)}
+        return registry.with_tables({**gear.names, **own})
+
+    def playbook(self) -> Playbook:
+        """Return rules, facts, goals, options and tree."""
+        return PLAYBOOK
 
     def groups(self, world: World) -> tuple[Sequence[str], NDArray[np.integer[Any]]]:
         """Return the teams."""
@@ -173,11 +189,16 @@ class Tactics(Domain):
         if len(np.unique(cells)) < len(cells):
             raise AssertionError("two agents stand on one cell")
 
+    @classmethod
+    def examples(cls) -> Iterator[TacticsSettings]:
+        """Yield the settings of a shipped scenario: a map has no default."""
+        yield load("skirmish").settings
+
     def bystanders(self) -> tuple[TacticsSettings, TacticsSettings] | None:
         """Return the settings without ends, without and with a walled-off team."""
         return bystanders_of(self.settings)
 
-    def observe(self, world: World, rows: NDArray[np.intp]) -> SnapshotBatch:
+    def observe(self, world: World, rows: NDArray[np.intp]) -> ObservationBatch[WorldSnapshot]:
         """Return what agents know."""
         game = self.game(world)
         return perceive(world, game.grid, occupancy_of(world, game.grid), rows, game.lore)
@@ -185,5 +206,5 @@ class Tactics(Domain):
     @staticmethod
     def game(world: World) -> Game:
         """Return the fixed parts of a world's run."""
-        game: Game = world.run.game  # type: ignore[attr-defined] # the world of a run
+        game: Game = world.run.game
         return game

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from ai.actions import Role
 from scenarios.tactics.components import ITEMS_MAX, SLOTS_MAX, Arsenal, Inventory, Kit, Squad
-from sim.engine.world import World
+from sim.run.world import World
 
 if TYPE_CHECKING:
     from scenarios.tactics.scenario import Archetype
@@ -32,10 +31,12 @@ class _Part(BaseModel):
 class WeaponSpec(_Part):
     """A weapon: how far it reaches, how well it hits, what it does to a kind's damage, and rounds in a magazine."""
 
-    reach: Annotated[int, Field(ge=1, le=16)] = 8
-    accuracy: Annotated[int, Field(ge=0, le=1000)] = 700
-    damage_permille: Annotated[int, Field(ge=0, le=10_000)] = 1000
-    magazine: Annotated[int, Field(ge=0, le=1000)] = 30
+    reach: int = Field(8, ge=1, le=16, description="How far it reaches, cells.")
+    accuracy: int = Field(700, ge=0, le=1000, description="Chance to hit, per-mille.")
+    damage_permille: int = Field(
+        1000, ge=0, le=10_000, description="Factor on the damage of each action, per-mille: 2000 doubles it."
+    )
+    magazine: int = Field(30, ge=0, le=1000, description="Rounds in a full magazine.")
 
 
 class ItemSpec(_Part):
@@ -44,8 +45,10 @@ class ItemSpec(_Part):
     `smoke` and `blast` are as those of grenades, where the item is used or lands.
     """
 
-    effect: Literal["none", "heal", "stamina", "morale", "ammo", "smoke", "blast"] = "none"
-    amount: Amount = 0
+    effect: Literal["none", "heal", "stamina", "morale", "ammo", "smoke", "blast"] = Field(
+        "none", description="Effect on the agent that uses it; `smoke` and `blast` work where it is used or lands."
+    )
+    amount: Amount = Field(0, description="Hit points, stamina, morale or rounds that it gives.")
 
 
 class AbilitySpec(_Part):
@@ -56,13 +59,17 @@ class AbilitySpec(_Part):
     `reveal` marks all enemies seen within `cells` for `seconds`.
     """
 
-    kind: Literal["defensive", "utility"] = "utility"
-    effect: Literal["shield", "evade", "mend", "stamina", "morale", "smoke", "reveal"]
-    amount: Amount = 0
-    seconds: Annotated[int, Field(ge=1, le=600)] = 3
-    cells: Annotated[int, Field(ge=1, le=16)] = 3
-    stamina: Annotated[int, Field(ge=0, le=100)] = 0
-    cooldown_s: Annotated[int, Field(ge=1, le=3600)] = 10
+    kind: Literal["defensive", "utility"] = Field(
+        "utility", description="`defensive` ones are used by UseDefensiveAbility, the others by UseAbility."
+    )
+    effect: Literal["shield", "evade", "mend", "stamina", "morale", "smoke", "reveal"] = Field(
+        description="Effect of the ability."
+    )
+    amount: Amount = Field(0, description="Hit points, stamina or morale that it gives.")
+    seconds: int = Field(3, ge=1, le=600, description="How long it holds, seconds.")
+    cells: int = Field(3, ge=1, le=16, description="How far around it works, cells.")
+    stamina: int = Field(0, ge=0, le=100, description="Stamina that it costs.")
+    cooldown_s: int = Field(10, ge=1, le=3600, description="How long it rests after use, seconds.")
 
 
 class Effect(IntEnum):
@@ -136,17 +143,17 @@ class Gear:
         self.holding_names = (*self.own_items, *self.weapons, *self.abilities, *(["cargo"] if self.has_cargo else []))
 
     @property
-    def names(self) -> dict[Role, tuple[str, ...]]:
+    def names(self) -> dict[str, tuple[str, ...]]:
         """The tables that a registry looks names up in."""
-        return {Role.WEAPON: self.weapons, Role.ITEM: self.items, Role.ABILITY: self.abilities}
+        return {"weapons": self.weapons, "items": self.items, "abilities": self.abilities}
 
-    def holdings(self, world: World, rows: NDArray[np.intp]) -> dict[str, Any]:
-        """Return the columns of a snapshot batch that tell what agents have besides `Kit`.
+    def holdings(self, world: World, rows: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return what agents have besides `Kit`, `[len(rows), holdings]`.
 
         Items count pieces and `cargo` units; a weapon is 1 if it is carried and 2 in hand, an ability 1.
         """
         if not self.holding_names:
-            return {}
+            return np.zeros((len(rows), 0), np.int32)
         inventory, arsenal, squad = world[Inventory], world[Arsenal], world[Squad].id[rows]
         carried = self.slots[squad]
         hand = np.where(arsenal.slots[rows] > 0, carried[np.arange(len(rows)), arsenal.hand[rows]], -1)
@@ -157,7 +164,7 @@ class Gear:
             self.can[squad],
             inventory.cargo[rows][:, None] if self.has_cargo else np.zeros((len(rows), 0), np.int32),
         ]
-        return {"holding": np.concatenate(columns, axis=1).astype(np.int32), "holding_names": self.holding_names}
+        return np.concatenate(columns, axis=1).astype(np.int32)
 
     def held(self, world: World, item: int, rows: NDArray[np.intp]) -> NDArray[np.int16]:
         """Return how many of an item agents hold, `[m]`."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """The fixed parts of one run."""
+    """The fixed parts of one run. `aimed [verbs]` says which verbs take an enemy as their first argument."""
 
     settings: TacticsSettings
     ticks: int
@@ -45,6 +45,7 @@ class Game:
     gear: Gear
     objects: Objects
     edits: TerrainEdits
+    aimed: NDArray[np.bool_]
 
 
 Effects = list[tuple[NDArray[np.intp], NDArray[np.int32]]]

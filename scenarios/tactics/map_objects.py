@@ -7,19 +7,22 @@ lies there goes when it is taken up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions import CELLS_MAX, KEY_MAX
-from ai.snapshot import OBJECTS_MAX
 from scenarios.tactics.components import Position, Senses
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.grid import Grid, Occupancy
 from scenarios.tactics.inputs import CellIndex, Name, Rect
-from sim.engine.world import World
+from scenarios.tactics.snapshot import OBJECTS_MAX
+from sim.run.world import World
+
+if TYPE_CHECKING:
+    from scenarios.tactics.settings import TacticsSettings
 
 ENDLESS: Final = -1
 """What is left of a thing that never runs out."""
@@ -38,59 +41,63 @@ class Opens(_Part):
     """Turns a rectangle of cells into floor: a door, a lever."""
 
     kind: Literal["open"] = "open"
-    x: CellIndex
-    y: CellIndex
-    width: Annotated[int, Field(ge=1, le=CELLS_MAX)] = 1
-    height: Annotated[int, Field(ge=1, le=CELLS_MAX)] = 1
+    x: CellIndex = Field(description="West edge of the rectangle that becomes floor, cells from the west.")
+    y: CellIndex = Field(description="North edge of it, cells from the north.")
+    width: int = Field(1, ge=1, le=CELLS_MAX, description="Cells from west to east.")
+    height: int = Field(1, ge=1, le=CELLS_MAX, description="Cells from north to south.")
 
 
 class Gives(_Part):
     """Hands out so many of an item each time: a crate, a cache."""
 
     kind: Literal["give"] = "give"
-    item: Name
-    each: Annotated[int, Field(ge=1, le=100)] = 1
+    item: Name = Field(description="Name of the item.")
+    each: int = Field(1, ge=1, le=100, description="Pieces for each use.")
 
 
 class Heals(_Part):
     """Gives back hit points: a first-aid post."""
 
     kind: Literal["heal"] = "heal"
-    amount: Annotated[int, Field(ge=1, le=10_000)] = 20
+    amount: int = Field(20, ge=1, le=10_000, description="Hit points for each use.")
 
 
 class Yields(_Part):
     """Gives so many units of cargo each time: a resource."""
 
     kind: Literal["yield"] = "yield"
-    each: Annotated[int, Field(ge=1, le=1000)] = 1
+    each: int = Field(1, ge=1, le=1000, description="Units of cargo for each use.")
 
 
 class Takes(_Part):
     """Takes all cargo and counts it as delivered by the agent's team (`team`: of that one only): a store, an exit."""
 
     kind: Literal["take"] = "take"
-    team: Name | None = None
+    team: Name | None = Field(None, description="The one team that may deliver here; without it, every team.")
 
 
 class _Thing(_Part):
-    kind: Name
-    effect: Annotated[Opens | Gives | Heals | Yields | Takes, Field(discriminator="kind")]
-    stock: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    kind: Name = Field(description="Name of the thing, as agents see it.")
+    effect: Opens | Gives | Heals | Yields | Takes = Field(
+        discriminator="kind", description="Effect of interacting with it."
+    )
+    stock: int | None = Field(
+        None, ge=0, le=1_000_000, description="Uses, pieces or units that it holds; without a value, it never runs out."
+    )
 
 
 class MapObject(_Thing):
     """A thing on the map: what it is called, where it is, what it does, and how much is in it (default: no end)."""
 
-    x: CellIndex
-    y: CellIndex
+    x: CellIndex = Field(description="Cells from the west edge, counted from 0.")
+    y: CellIndex = Field(description="Cells from the north edge, counted from 0.")
 
 
 class Scattered(_Thing):
     """So many things alike, each on a cell of the area that the run's seed draws."""
 
-    area: Rect
-    count: Annotated[int, Field(ge=1, le=1000)]
+    area: Rect = Field(description="Where they may stand.")
+    count: int = Field(ge=1, le=1000, description="How many there are.")
 
 
 class Objects:
@@ -182,10 +189,16 @@ class Objects:
         return got.astype(np.int32)
 
 
+def kinds_of(settings: TacticsSettings, gear: Gear) -> tuple[str, ...]:
+    """Return what things of a scenario may be called, sorted."""
+    listed = (*settings.map.objects, *settings.map.scattered)
+    return tuple(sorted({thing.kind for thing in listed} | set(gear.items)))
+
+
 def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> dict[str, Any]:
-    """Return the columns of a snapshot batch that tell what things agents see, nearest first, ties by id."""
+    """Return the columns of an observation that tell what things agents see, nearest first, ties by id."""
     if not len(objects):
-        return {}
+        return {"id": np.zeros((len(rows), 0), np.int64)}
     count = len(objects)
     found = np.full((len(rows), OBJECTS_MAX), -1, np.int64)
     cells = grid.cell(objects.x, objects.y)
@@ -204,15 +217,13 @@ def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupanc
         near = place < OBJECTS_MAX
         found[start + viewer[near], place[near]] = thing[near]
     there = found >= 0
-    listed = {
-        "object": objects.id,
-        "object_kind": objects.kind_of(np.arange(count)),
-        "object_x": objects.x,
-        "object_y": objects.y,
-        "object_state": objects.left,
+
+    def listed(column: Ints, absent: int = 0) -> NDArray[np.int32]:
+        return np.where(there, column[found], absent).astype(np.int32)
+
+    return {
+        "id": listed(objects.id, -1).astype(np.int64),
+        "kind": listed(objects.kind_of(np.arange(count))),
+        "pos": (listed(objects.x), listed(objects.y)),
+        "state": listed(objects.left),
     }
-    columns: dict[str, Any] = {
-        name: np.where(there, column[found], -1 if name == "object" else 0).astype(np.int32)
-        for name, column in listed.items()
-    }
-    return {**columns, "object_kinds": objects.kinds}

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scenarios.tactics.components import Health, Position, Squad, Team
 from scenarios.tactics.inputs import Name
-from sim.engine.world import World
 from sim.messages import problem
+from sim.run.world import World
 
 OBJECTIVES_MAX: Final = 16
 """Objectives of one team."""
@@ -99,10 +99,12 @@ class _Objective(BaseModel):
     says: ClassVar[str]
     counts: ClassVar[str | None] = None
 
-    text: Text | None = None
-    required: bool = True
-    points: Points = 10
-    points_each: Points = 0
+    text: Text | None = Field(
+        None, description="The text that agents read; without it, a short sentence made from the other keys."
+    )
+    required: bool = Field(True, description="Whether victory needs it; the team loses when a required one fails.")
+    points: Points = Field(10, description="Points when it is done.")
+    points_each: Points = Field(0, description="Points for each unit of progress: an agent, a tick, a unit.")
 
     @property
     def target(self) -> int:
@@ -123,7 +125,7 @@ class Eliminate(_Objective):
     """Nobody is left of another team, or of all others."""
 
     kind: Literal["eliminate"] = "eliminate"
-    team: Name | None = None
+    team: Name | None = Field(None, description="Name of the team; without it, all others.")
 
     @property
     def sentence(self) -> str:
@@ -142,11 +144,11 @@ class Reach(_Objective):
 
     says: ClassVar[str] = "reach {place}"
     kind: Literal["reach"] = "reach"
-    place: Name
-    radius: Radius = 2
-    squad: Name | None = None
-    count: Count = 1
-    share_percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    place: Name = Field(description="Name of the place.")
+    radius: Radius = Field(2, description="How near counts as there, cells.")
+    squad: Name | None = Field(None, description="Name of the squad that counts; without it, the whole team.")
+    count: Count = Field(1, description="How many: agents, or units delivered.")
+    share_percent: int | None = Field(None, ge=1, le=100, description="Percent of those alive, in place of `count`.")
 
     @property
     def target(self) -> int:
@@ -171,10 +173,10 @@ class Hold(_Objective):
     says: ClassVar[str] = "hold {place}"
     counts: ClassVar[str | None] = "ticks"
     kind: Literal["hold"] = "hold"
-    place: Name
-    radius: Radius = 3
-    ticks: Count
-    contested: bool = False
+    place: Name = Field(description="Name of the place.")
+    radius: Radius = Field(3, description="How near counts as there, cells.")
+    ticks: Count = Field(description="Ticks in all.")
+    contested: bool = Field(False, description="Whether ticks with an enemy there count.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """One tick more when the place is held."""
@@ -191,10 +193,10 @@ class Escort(_Objective):
     says: ClassVar[str] = "escort {squad} to {place}"
     counts: ClassVar[str | None] = "count"
     kind: Literal["escort"] = "escort"
-    squad: Name
-    place: Name
-    radius: Radius = 2
-    count: Count = 1
+    squad: Name = Field(description="Name of the squad.")
+    place: Name = Field(description="Name of the place.")
+    radius: Radius = Field(2, description="How near counts as there, cells.")
+    count: Count = Field(1, description="How many: agents, or units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Done when enough are there, failed when too few live."""
@@ -214,10 +216,10 @@ class Extract(_Objective):
     says: ClassVar[str] = "extract at {place}"
     counts: ClassVar[str | None] = "count"
     kind: Literal["extract"] = "extract"
-    place: Name
-    radius: Radius = 2
-    squad: Name | None = None
-    count: Count = 1
+    place: Name = Field(description="Name of the place.")
+    radius: Radius = Field(2, description="How near counts as there, cells.")
+    squad: Name | None = Field(None, description="Name of the squad that counts; without it, the whole team.")
+    count: Count = Field(1, description="How many: agents, or units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Count who leaves."""
@@ -239,10 +241,10 @@ class Defend(_Objective):
 
     counts: ClassVar[str | None] = "ticks"
     kind: Literal["defend"] = "defend"
-    ticks: Count
-    place: Name | None = None
-    radius: Radius = 3
-    squad: Name | None = None
+    ticks: Count = Field(description="The tick until which it must be kept.")
+    place: Name | None = Field(None, description="Name of the place.")
+    radius: Radius = Field(3, description="How near counts as there, cells.")
+    squad: Name | None = Field(None, description="Name of the squad that counts; without it, the whole team.")
 
     @model_validator(mode="after")
     def _one_charge(self) -> Self:
@@ -274,7 +276,7 @@ class Collect(_Objective):
     says: ClassVar[str] = "collect {count}"
     counts: ClassVar[str | None] = "count"
     kind: Literal["collect"] = "collect"
-    count: Count
+    count: Count = Field(description="How many: agents, or units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Done when enough has been delivered."""

@@ -1,4 +1,4 @@
-"""What agents can perceive: columns in, `SnapshotBatch` out. Reads only.
+"""What agents can perceive: columns in, an observation batch out. Reads only.
 
 An agent sees whoever is within its sight (squared distance), with a clear line between them. Of enemies the nearest
 eight are reported, of friends the nearest four, ties by key; an ally is never among the enemies. What marks, taunts and
@@ -12,10 +12,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.snapshot import ALLIES_MAX, ENEMIES_MAX, SnapshotBatch
-from scenarios.tactics.attention import as_minded, held_by, own_affairs, shown, stance, with_marked
+from ai.observation import Groups, ObservationBatch
+from scenarios.tactics.attention import NOWHERE, as_minded, held_by, own_affairs, shown, stance, with_marked
 from scenarios.tactics.components import (
-    COOLDOWN_GROUPS,
     Ammo,
     Cooldowns,
     Goal,
@@ -30,7 +29,8 @@ from scenarios.tactics.components import (
 from scenarios.tactics.grid import Grid, Occupancy
 from scenarios.tactics.map_objects import objects_seen
 from scenarios.tactics.shared_knowledge import Lore
-from sim.engine.world import World
+from scenarios.tactics.snapshot import ALLIES_MAX, ENEMIES_MAX, WorldSnapshot
+from sim.run.world import World
 
 Rows = NDArray[np.intp]
 
@@ -190,7 +190,7 @@ def perceive(
     rows: Rows,
     lore: Lore,
     seen: tuple[Sightings, Sightings] | None = None,
-) -> SnapshotBatch:
+) -> ObservationBatch[WorldSnapshot]:
     """Return what the agents of `rows` (ascending) know now; `seen` is what `others_seen` gave, if it was asked."""
     enemies, friends = others_seen(world, grid, occupancy, rows, rows) if seen is None else seen
     friends = _with_far_friends(world, grid, occupancy, rows, friends)
@@ -212,63 +212,71 @@ def perceive(
     enemy_x, ally_x = spread(position.x[others])
     enemy_y, ally_y = spread(position.y[others])
     enemy_hp, ally_hp = spread(health.hp[others])
+    foes: dict[str, Any] = {"id": enemy, "pos": (enemy_x, enemy_y), "hp": enemy_hp}
+    foes["cover"] = spread(grid.cover[cells[others]].astype(np.int32))[0]
+    allies: dict[str, Any] = {"id": ally, "pos": (ally_x, ally_y), "hp": ally_hp}
     held = held_by(world)
-    conditions: dict[str, Any] = {}
     if held is not None:
         shown_to = shown(world, rows[places // PLACES], others, held)
-        enemy_conditions, ally_conditions = spread(shown_to)
-        conditions = {"enemy_conditions": enemy_conditions, "ally_conditions": ally_conditions}
-    squads, cooldowns = world[Squad], world[Cooldowns]
+        foes["conditions"], allies["conditions"] = spread(shown_to)
+    squads = world[Squad]
     own_keys, leader = keys[rows], squads.leader[rows]
     leader_row = world.rows_of(leader)
     led = leader_row >= 0
     led &= leader != own_keys
     squad = squads.id[rows].astype(np.int32)
-    groups = int(cooldowns.groups.max(initial=0))
-    ready = cooldowns.ready_at[:groups, rows] - np.int32(world.tick)
-    return SnapshotBatch(
-        keys=own_keys,
+    groups, ready = _cooling(world, rows)
+    me: dict[str, Any] = {
+        "id": own_keys,
+        "team": occupancy.team[rows].astype(np.int32),
+        "pos": (position.x[rows], position.y[rows]),
+        "hp": health.hp[rows],
+        "hp_max": health.hp_max[rows],
+        "ammo": ammo.rounds[rows],
+        "reserve": ammo.reserve[rows],
+        "morale": world[Morale].value[rows],
+        "cover": grid.cover[cells[rows]].astype(np.int32),
+        "smokes": kit.smokes[rows].astype(np.int32),
+        "explosives": kit.explosives[rows].astype(np.int32),
+        "medkits": kit.medkits[rows].astype(np.int32),
+        "holdings": lore.gear.holdings(world, rows),
+        "cooldowns": ready,
+        "squad": squad,
+        "role": lore.roles[squad],
+        **own_affairs(world, rows, held),
+    }
+    player = {
+        "id": np.where(led, leader, -1),
+        "pos": (position.x[leader_row] * led, position.y[leader_row] * led),
+        "hp": health.hp[leader_row] * led,
+        "stance": stance(grid.cover[cells[leader_row]], None if held is None else held[leader_row]) * led,
+        "order": np.where(led, goal.order[leader_row], np.int16(-1)).astype(np.int32),
+    }
+    aims = goal.x[rows] >= 0
+    return WorldSnapshot.batch(
+        own_keys,
         tick=world.tick,
         ticks_per_second=lore.ticks_per_second,
-        team=occupancy.team[rows].astype(np.int32),
-        x=position.x[rows],
-        y=position.y[rows],
-        hp=health.hp[rows],
-        hp_max=health.hp_max[rows],
-        ammo=ammo.rounds[rows],
-        reserve=ammo.reserve[rows],
-        morale=world[Morale].value[rows],
-        cover=grid.cover[cells[rows]].astype(np.int32),
-        smokes=kit.smokes[rows].astype(np.int32),
-        explosives=kit.explosives[rows].astype(np.int32),
-        medkits=kit.medkits[rows].astype(np.int32),
-        squad=squad,
-        role=lore.roles[squad],
-        leader=np.where(led, leader, -1),
-        leader_x=position.x[leader_row] * led,
-        leader_y=position.y[leader_row] * led,
-        leader_hp=health.hp[leader_row] * led,
-        leader_order=np.where(led, goal.order[leader_row], np.int16(-1)).astype(np.int32),
-        leader_stance=stance(grid.cover[cells[leader_row]], None if held is None else held[leader_row]) * led,
-        goal_x=goal.x[rows],
-        goal_y=goal.y[rows],
+        texts=lore.texts.all,
+        tables=lore.tables(groups),
+        shared={"bounds": (lore.bounds(grid),), "pois": (lore.places,)},
+        attached={"blocked": grid.blocked_map, "cover": grid.cover_map},
+        groups=Groups(lore.teams, occupancy.team[rows]),
+        arranged=True,
+        me=me,
+        goal=(np.where(aims, goal.x[rows], NOWHERE), np.where(aims, goal.y[rows], NOWHERE)),
         objective=goal.objective[rows].astype(np.int32),
         order=goal.order[rows].astype(np.int32),
-        ready=np.maximum(ready, 0, out=ready).T,
-        texts=lore.texts.all,
-        cooldown_names=COOLDOWN_GROUPS[:groups],
-        map=lore.shared(grid),
-        enemy=enemy,
-        enemy_x=enemy_x,
-        enemy_y=enemy_y,
-        enemy_hp=enemy_hp,
-        enemy_cover=spread(grid.cover[cells[others]].astype(np.int32))[0],
-        ally=ally,
-        ally_x=ally_x,
-        ally_y=ally_y,
-        ally_hp=ally_hp,
-        **conditions,
-        **objects_seen(lore.objects, world, grid, occupancy, rows),
-        **lore.gear.holdings(world, rows),
-        **own_affairs(world, rows, held),  # type: ignore[arg-type]
+        player=player,
+        enemies=foes,
+        allies=allies,
+        objects=objects_seen(lore.objects, world, grid, occupancy, rows),
     )
+
+
+def _cooling(world: World, rows: Rows) -> tuple[int, NDArray[np.int32]]:
+    """Return how many cooldown groups anybody has used, and the ticks that each still rests, `[len(rows), groups]`."""
+    cooldowns = world[Cooldowns]
+    groups = int(cooldowns.groups.max(initial=0))
+    left = cooldowns.ready_at[:groups, rows] - np.int32(world.tick)
+    return groups, np.maximum(left, 0, out=left).T

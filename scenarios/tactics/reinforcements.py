@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scenarios.tactics.components import Position, Squad, Team
 from scenarios.tactics.game import Game
 from scenarios.tactics.spawning import aim, spawn, starting_values
-from sim.engine.world import World
 from sim.run.settings import AGENTS_MAX
+from sim.run.world import World
 
 Calls = list[tuple[NDArray[np.intp], NDArray[np.int32]]]
 """Who calls, and for how many."""

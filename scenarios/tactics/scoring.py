@@ -11,7 +11,7 @@ import numpy as np
 from scenarios.tactics.components import Team
 from scenarios.tactics.objectives import Objectives, State, words
 from scenarios.tactics.settings import TacticsSettings
-from sim.engine.world import World
+from sim.run.world import World
 
 
 class Result(StrEnum):

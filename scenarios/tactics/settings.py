@@ -5,7 +5,7 @@ Whatever is wrong with them, `load` says it in one sentence: the file, the dotte
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,18 +23,34 @@ from sim.run.settings import Settings
 class TacticsSettings(Settings):
     """What a game starts from."""
 
-    map: Map
-    archetypes: Annotated[dict[Name, Archetype], Field(min_length=1, max_length=1000)]
-    weapons: Annotated[dict[Name, WeaponSpec], Field(max_length=NAMES_MAX)] = Field(default={})
-    items: Annotated[dict[Name, ItemSpec], Field(max_length=ITEMS_MAX)] = Field(default={})
-    abilities: Annotated[dict[Name, AbilitySpec], Field(max_length=ABILITIES_MAX)] = Field(default={})
-    teams: Annotated[tuple[Team, ...], Field(min_length=1, max_length=64)]
-    combat: CombatRules = CombatRules()
-    morale: MoraleRules = MoraleRules()
-    ends: Literal["last_team", "objectives", "never"] = "last_team"
-    at_limit: AtLimit = AtLimit()
-    director: Director | None = None
-    downed_s: Annotated[int, Field(ge=0, le=3600)] = 0
+    map: Map = Field(description="Where it happens: drawn or made from a seed.")
+    archetypes: dict[Name, Archetype] = Field(min_length=1, max_length=1000, description="Kinds of agents by name.")
+    weapons: dict[Name, WeaponSpec] = Field(
+        {}, max_length=NAMES_MAX, description="Weapons by name. Weapons, items and abilities share one set of names."
+    )
+    items: dict[Name, ItemSpec] = Field(
+        {},
+        max_length=ITEMS_MAX,
+        description="Items by name; `smokes`, `explosives` and `medkits` always exist.",
+    )
+    abilities: dict[Name, AbilitySpec] = Field({}, max_length=ABILITIES_MAX, description="Abilities by name.")
+    teams: tuple[Team, ...] = Field(
+        min_length=1, max_length=64, description="The teams, in the order in which agents get their keys."
+    )
+    combat: CombatRules = Field(CombatRules(), description="Rules of hitting.")
+    morale: MoraleRules = Field(MoraleRules(), description="Rules of morale.")
+    ends: Literal["last_team", "objectives", "never"] = Field(
+        "last_team",
+        description="When a run is decided: one team is left (or by objectives), by objectives alone, or never.",
+    )
+    at_limit: AtLimit = Field(AtLimit(), description="Result of a run that is open after its last tick.")
+    director: Director | None = Field(None, description="A player that acts on the teams from outside.")
+    downed_s: int = Field(
+        0,
+        ge=0,
+        le=3600,
+        description="Seconds during which an agent without hit points can be revived; with 0, it leaves at once.",
+    )
 
     @property
     def agents(self) -> int:

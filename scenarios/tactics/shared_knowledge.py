@@ -8,10 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.snapshot import Poi, Point, SharedMap
+from ai.observation import Cell
+from scenarios.tactics.components import COOLDOWN_GROUPS
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.grid import Grid
 from scenarios.tactics.map_objects import Objects
+from scenarios.tactics.snapshot import Bounds, Poi
 from sim.errors import WorldError
 
 TEXTS_MAX: Final = 30_000
@@ -60,9 +62,10 @@ class Texts:
 
 
 class Lore:
-    """What snapshots share: texts, places, the map, ticks a second, gear, things on the map, and the roles of squads.
+    """What snapshots share: texts, places, the map, ticks a second, gear, things, teams, and the roles of squads.
 
-    `roles [squads] int32` has the number of each squad's role (`ai.roles`), by the squad's number.
+    `roles [squads] int32` has the position of each squad's role among the members of `Role`, -1 for none, by the
+    squad's number.
     """
 
     def __init__(
@@ -73,19 +76,29 @@ class Lore:
         gear: Gear,
         objects: Objects,
         roles: Sequence[int],
+        teams: Sequence[str],
     ) -> None:
         self.texts = texts
         self.gear = gear
         self.objects = objects
         self.roles = np.array(roles, np.int32)
-        self.places = tuple(Poi(k=name, pos=Point(x=x, y=y)) for name, x, y in places)
+        self.teams = tuple(teams)
+        self.places = tuple(
+            sorted((Poi(k=k, pos=Cell(x, y)) for k, x, y in places), key=lambda poi: (poi.k, poi.pos.x, poi.pos.y))
+        )
         self.ticks_per_second = ticks_per_second
-        self._shared: SharedMap | None = None
-        self._stamp = -1
+        self._bounds: Bounds | None = None
 
-    def shared(self, grid: Grid) -> SharedMap:
-        """Return the map as planners get it; built again when the terrain has changed."""
-        if self._shared is None or self._stamp != grid.stamp:
-            self._shared = SharedMap(grid.width, grid.height, grid.blocked_map, grid.cover_map, self.places)
-            self._stamp = grid.stamp
-        return self._shared
+    def bounds(self, grid: Grid) -> Bounds:
+        """Return the size of the map, which never changes."""
+        if self._bounds is None:
+            self._bounds = Bounds(width=grid.width, height=grid.height)
+        return self._bounds
+
+    def tables(self, groups: int) -> dict[str, tuple[str, ...]]:
+        """Return the tables that observations point into; of the cooldowns the first `groups`."""
+        return {
+            "holdings": self.gear.holding_names,
+            "cooldowns": COOLDOWN_GROUPS[:groups],
+            "kinds": self.objects.kinds,
+        }

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.roles import role_number
 from scenarios.tactics.components import (
     Ammo,
     Arsenal,
@@ -30,8 +29,9 @@ from scenarios.tactics.grid import Terrain
 from scenarios.tactics.objectives import Cell, Objectives, words
 from scenarios.tactics.scenario import Archetype, place_agents, terrain
 from scenarios.tactics.shared_knowledge import Texts
+from scenarios.tactics.snapshot import Role
 from sim.engine.columns import Component
-from sim.engine.world import World
+from sim.run.world import World
 
 if TYPE_CHECKING:
     from scenarios.tactics.settings import TacticsSettings
@@ -44,7 +44,7 @@ class SquadInfo:
     """A squad as the world sees it: its number and its team's, what it is made of, and what it was told to go after.
 
     Where `objective` and `goal` are None, they are those of the team's current objective. `role` is a number
-    (`ai.roles`).
+    (`scenarios.tactics.snapshot.Role`).
     """
 
     id: int
@@ -80,9 +80,14 @@ def squads_of(settings: TacticsSettings) -> Squads:
                 starting_gear(settings, archetype),
                 squad.objective or team.objective,
                 goal,
-                role_number(squad.role or archetype.role),
+                _role_number(squad.role or archetype.role),
             )
     return found
+
+
+def _role_number(role: Role | None) -> int:
+    """Return the position of a role among the members of `Role`, -1 for none."""
+    return -1 if role is None else list(Role).index(role)
 
 
 def objectives_of(settings: TacticsSettings, squads: Squads) -> Objectives:

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from scenarios.tactics.components import Position
 from scenarios.tactics.grid import Cells, Grid, Terrain
-from sim.engine.world import World
+from sim.run.world import World
 
 _AROUND = (np.arange(-1, 2), np.arange(-1, 2))
 

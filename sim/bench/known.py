@@ -6,13 +6,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import COMMON_KINDS, ToolRegistry
+from ai.actions import ToolRegistry
 from sim.errors import ScenarioError
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 TICK: Final = 30
-"""When agents are asked: in the skirmish most of them see their first enemies then, and all are alive."""
+"""When agents are asked: late enough that they know of each other, and early enough that most are alive."""
 
 
 def what_agents_know(scenario: Scenario, agents: int, *, seed: int, tick: int = TICK) -> Any:
@@ -35,4 +35,4 @@ def common_verbs(scenario: Scenario) -> ToolRegistry:
     """Return the verbs that every way of asking offers: those of the first model tier."""
     with Simulation(scenario) as simulation:
         assert simulation.registry is not None
-        return simulation.registry.offering(COMMON_KINDS)
+        return simulation.registry.first_tier

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, open_replay
 from sim.run.scenario_file import Scenario

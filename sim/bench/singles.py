@@ -2,22 +2,24 @@
 
 Both ask in named JSON, under the schema that holds the reply to legal plans. A careful caller (the baseline) gives what
 the agent knows as minified JSON without defaults, shows one example, and keeps the fixed part of the prompt first, so
-that the server has it in its cache. A naive one pretty-prints the whole snapshot, shows no example, and begins every
-prompt in another way, so that nothing of it can be in a cache.
+that the server has it in its cache. A naive one pretty-prints all that the agent knows, shows no example, and begins
+every prompt in another way, so that nothing of it can be in a cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.clients.base import LlmClient, LlmRequest, Message, reading
-from ai.encodings import NAMED
-from ai.encodings.base import Encoding, Offers
 from ai.errors import ClientError, ParseError
-from ai.prompt import REPLY_TOKENS, slots_of, system_message
-from ai.snapshot import SnapshotBatch
+from ai.llm.encodings import NAMED
+from ai.llm.encodings.base import Encoding
+from ai.llm.encodings.offers import Offers
+from ai.llm.prompt import REPLY_TOKENS, slots_of, system_message
+from ai.llm_types import LlmClient, LlmRequest, Message, reading
+from ai.observation import ObservationBatch
 
 
 @dataclass(slots=True)
@@ -32,7 +34,7 @@ class SinglesAnswer:
 
 async def ask_singles(
     client: LlmClient,
-    batch: SnapshotBatch,
+    batch: ObservationBatch[Any],
     registry: ToolRegistry,
     *,
     naive: bool,
@@ -68,17 +70,18 @@ async def ask_singles(
     return answer
 
 
-def careful_messages(one: SnapshotBatch, registry: ToolRegistry) -> tuple[Message, ...]:
-    """Return the prompt for one agent: the rules first, then what it knows, without the cells that rows leave out."""
-    known = one.snapshot(0).model_dump_json(exclude_defaults=True, exclude={"obstacles"})
+def careful_messages(one: ObservationBatch[Any], registry: ToolRegistry) -> tuple[Message, ...]:
+    """Return the prompt for one agent: the rules first, then what it knows, without what prompts leave out."""
+    unsaid = {leaf.name for leaf in one.layout.fields if leaf.fact.say == ""}
+    known = one.to_object(0).model_dump_json(exclude_defaults=True, exclude=unsaid)
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
     return Message("system", system_message(registry, encoding=NAMED)), Message("user", user)
 
 
-def naive_messages(one: SnapshotBatch, registry: ToolRegistry, number: str) -> tuple[Message, ...]:
+def naive_messages(one: ObservationBatch[Any], registry: ToolRegistry, number: str) -> tuple[Message, ...]:
     """Return the prompt for one agent: a beginning of its own, everything it knows pretty-printed, no example."""
     rules = system_message(registry, encoding=NAMED).partition("\nExample:\n")[0]
-    known = one.snapshot(0).model_dump_json(indent=2)
+    known = one.to_object(0).model_dump_json(indent=2)
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
     return Message("system", f"Request {number}.\n{rules}"), Message("user", user)
 

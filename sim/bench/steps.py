@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ai.actions import ActionStep, ToolRegistry
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers, Scanner
+from ai.actions import Action, ToolRegistry
 from ai.errors import ContractError
+from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding
+from ai.llm.encodings.offers import Offers
+from ai.llm.parse import ReplyScanner
 
 _REPEATED: Final = re.compile(r"\{0,%d\}$" % (PLAN_STEPS_MAX - 1), re.MULTILINE)  # noqa: UP031 - braces
 
@@ -56,7 +58,7 @@ class OfSteps(Encoding):
         grammar = self._encoding.grammar(offers)
         return None if grammar is None else _REPEATED.sub(f"{{{self._steps - 1}}}", grammar)
 
-    def scanner(self, slots: Mapping[str, int]) -> Scanner:
+    def scanner(self, slots: Mapping[str, int]) -> ReplyScanner:
         """Return the encoding's scanner."""
         return self._encoding.scanner(slots)
 
@@ -68,7 +70,7 @@ class OfSteps(Encoding):
         """
         return self._encoding.raw_steps(text)
 
-    def write(self, steps: Sequence[ActionStep], registry: ToolRegistry) -> str:
+    def write(self, steps: Sequence[Action], registry: ToolRegistry) -> str:
         """Return what the encoding does."""
         return self._encoding.write(steps, registry)
 

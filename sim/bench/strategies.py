@@ -1,7 +1,7 @@
 """The ways of asking that are compared, and how one of them is timed once.
 
 Two are the past: `naive` is what a caller without any of this sends, `baseline` what a careful caller of single agents
-sends. The others go the way of every run (`ai.batch`), in one encoding each: `singles` one after another, `giant` as
+sends. The others are calls as a run makes them, in one encoding each: `singles` one after another, `giant` as
 few calls as a reply has room for, `shards` cut as runs are (k = ceil(n / m) with the server's m slots), `low-latency`
 pinned to the first plan: two agents a call, one call at a time, so that nothing slows the first one down.
 
@@ -18,22 +18,22 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import ActionStep, EncodedStep, ToolRegistry
-from ai.batch import BatchInferenceExecutor, BatchRequest
-from ai.clients.base import Endpoint, LlmClient, LlmRequest, Message, reading
-from ai.encodings import ENCODINGS, encoding_of
+from ai.actions import Action, EncodedStep, ToolRegistry
 from ai.errors import ClientError
-from ai.knowledge import Knowledge
 from ai.legality import refusals
-from ai.plan import PlanBatch, Refusal
-from ai.planners.llm import SimplifiedLlm
-from ai.prompt import system_message
-from ai.sharding import IN_FLIGHT
-from ai.snapshot import SnapshotBatch
+from ai.llm.encodings import ENCODINGS, encoding_of
+from ai.llm.executor import BatchInferenceExecutor, BatchRequest
+from ai.llm.prompt import system_message
+from ai.llm.prompt_rows import PromptRows
+from ai.llm.sharding import IN_FLIGHT
+from ai.llm.tiers import SimplifiedLlm
+from ai.llm_types import Endpoint, LlmClient, LlmRequest, Message, reading
+from ai.observation import ObservationBatch
+from ai.plans import PlanBatch, Refusal
 from sim.bench.singles import ask_singles
 from sim.bench.steps import OfSteps
 
@@ -108,7 +108,7 @@ def slots_of_server(client: LlmClient) -> int:
 async def measure(
     client: LlmClient,
     strategy: Strategy,
-    batch: SnapshotBatch,
+    batch: ObservationBatch[Any],
     registry: ToolRegistry,
     *,
     number: int,
@@ -130,7 +130,7 @@ async def measure(
         total_s, first_s, usages, plans = answer.total_s, answer.first_s, answer.usages, answer.plans
     else:
         k, m = _sizes(strategy.kind, len(batch))
-        standing = system_message(registry, encoding=encoding), Knowledge.of(batch).standing()
+        standing = system_message(registry, encoding=encoding), PromptRows.of(batch).message()
         await _warm(client, standing, m or slots_of_server(client))
         request = BatchRequest(batch, registry, SimplifiedLlm.name, encoding=encoding)
         executor = BatchInferenceExecutor(k, m)
@@ -154,7 +154,7 @@ async def measure(
     )
 
 
-def _heard(agent: int, steps: tuple[ActionStep, ...]) -> None:
+def _heard(agent: int, steps: tuple[Action, ...]) -> None:
     """Listen to plans, so that the first is known when it closes."""
 
 
@@ -184,7 +184,9 @@ async def _warm(client: LlmClient, standing: tuple[str, str], calls: int) -> Non
     await asyncio.gather(*(one() for _ in range(calls)))
 
 
-def _legal(batch: SnapshotBatch, plans: dict[int, tuple[EncodedStep, ...]], registry: ToolRegistry) -> list[int]:
+def _legal(
+    batch: ObservationBatch[Any], plans: dict[int, tuple[EncodedStep, ...]], registry: ToolRegistry
+) -> list[int]:
     """Return the agents whose plan is complete and something they may try."""
     asked = PlanBatch.from_encoded(batch.keys, [plans.get(key) for key in batch.keys.tolist()])
     verdict = refusals(batch, asked, registry)

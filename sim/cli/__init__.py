@@ -35,9 +35,9 @@ from sim.cli import (
     versus,
 )
 from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
-from sim.cli.faults import fault_of
 from sim.errors import ScenarioError, SimError
 from sim.messages import one_line, shown
+from sim.run.faults import fault_of
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     run.run,
@@ -88,11 +88,11 @@ def invoke(args: Sequence[str] | None = None) -> int:
     except ExitError as error:
         return _fail(str(error), error.code)
     except ScenarioError as error:
-        return _fail(str(error), USAGE)
+        return _fail(fault_of(error) or str(error), USAGE)
     except TyperException as error:
         return _fail(error.format_message(), USAGE)
     except (SimError, AIError) as error:
-        return _fail(str(error), FAILED)
+        return _fail(fault_of(error) or str(error), FAILED)
     except BrokenPipeError:
         return FAILED
     except OSError as error:

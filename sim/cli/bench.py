@@ -13,9 +13,9 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.clients.base import Endpoint, LlmClient
-from ai.encodings import ENCODINGS, LINE
-from ai.encodings.base import PLAN_STEPS_MAX
+from ai.llm.encodings import ENCODINGS, LINE
+from ai.llm.encodings.base import PLAN_STEPS_MAX
+from ai.llm_types import Endpoint, LlmClient
 from sim.bench.figures import figures
 from sim.bench.known import TICK, common_verbs, what_agents_know
 from sim.bench.machine import machine

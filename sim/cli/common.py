@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ai.clients import client_from_spec
-from ai.clients.base import LlmClient
 from ai.errors import ContractError
+from ai.llm_types import LlmClient
 from sim.messages import shown
 
 OK: Final = 0

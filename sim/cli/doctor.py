@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.clients.base import LlmClient
+from ai.llm_types import LlmClient
 from sim.cli.common import FAILED, INCONCLUSIVE, NO_MODEL, OK, AsJson, client_of, print_json, usage
 from sim.cli.consent import Trust, load_scenario
 from sim.messages import suggestion

@@ -45,7 +45,7 @@ def fork(
         str | None, typer.Option(metavar="A,B", help="Plan with these tiers from T on, in this order.")
     ] = None,
     patch: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and heuristics from T on.")
+        Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and rules from T on.")
     ] = None,
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")

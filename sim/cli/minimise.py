@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 
-from ai.clients.base import LlmClient
 from ai.clients.faulty import SCHEME, Fault, FaultyClient, dump_faults, load_faults
+from ai.llm_types import LlmClient
 from sim.cli.common import (
     NO_MODEL,
     SUFFIX,

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from ai.clients.base import Endpoint, LlmClient
+from ai.llm_types import Endpoint, LlmClient
 from ai.probe import probe, sentence
 from sim.cli.common import FAILED, ExitError, client_of
 from sim.messages import one_line

@@ -14,10 +14,9 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.clients.base import LlmClient
-from ai.plan_cache import PLANS_MAX
-from ai.prompt import PROMPT_VERSION
-from ai.resilience import RETRIES
+from ai.clients.resilience import RETRIES
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -64,7 +63,7 @@ RATE_MAX: Final = 1_000_000_000
 
 
 class EncodingOption(StrEnum):
-    """How replies write plans (`ai.encodings`)."""
+    """How replies write plans (`ai.llm.encodings`)."""
 
     NAMED = "named"
     TUPLE = "tuple"
@@ -118,9 +117,6 @@ def run(
     encoding: Annotated[
         EncodingOption | None, typer.Option(help="How replies write plans; else what the server is known to take.")
     ] = None,
-    plan_cache: Annotated[
-        int, typer.Option(min=0, max=PLANS_MAX, metavar="N", help="Plans to keep for agents that know the same again.")
-    ] = 0,
     token_rate: Annotated[
         int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Tokens a minute at most.")
     ] = None,
@@ -157,7 +153,6 @@ def run(
         requests_a_minute=rate,
         tokens_a_minute=token_rate,
         encoding=None if encoding is None else encoding.value,
-        cached_plans=plan_cache,
     )
     started = perf_counter()
     target = resume

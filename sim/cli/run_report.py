@@ -15,6 +15,7 @@ from rich.table import Table
 
 from sim.replay.format import Tick, count_of
 from sim.replay.record import usage_of
+from sim.run.checks import checked_details
 from sim.run.llm_usage import ModelTally
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
@@ -68,7 +69,7 @@ class Tally:
         """Take in what the domain says of the world now: metrics, scores and details."""
         self.metrics = {name: _plain(value) for name, value in simulation.metrics().items()}
         self.scores = simulation.scores()
-        self.details = dict(simulation.domain.details(simulation.world))
+        self.details = checked_details(simulation.domain.details(simulation.world), simulation.domain)
 
     def add_recorded(self, tick: Tick) -> None:
         """Take in one tick of which there is only the record; it takes no time."""

@@ -1,4 +1,4 @@
-"""`tickweave versus`: let two planners play each other and tell which is stronger."""
+"""`tickweave versus`: compare two planners over many seeds and say which is stronger."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.plan import FallbackTier
+from ai.plans import FallbackTier
 from sim.cli.common import AsJson, print_json, progress_bar, usage
 from sim.cli.consent import Trust, load_scenario
 from sim.messages import shown
 from sim.run.scenario_file import TICKS_MAX
-from sim.versus import score, tournament
+from sim.versus import score, score_by_value, tournament
 
 GAMES_MAX: Final = 10_000
 """Seeds of one tournament."""
@@ -27,17 +27,25 @@ def versus(
     a: Annotated[str, typer.Option(metavar="TIERS", help="One planner: a tier, or several with commas between.")],
     b: Annotated[str, typer.Option(metavar="TIERS", help="The other planner.")],
     seeds: Annotated[str, typer.Option(metavar="FROM:TO", help="Seeds, the last one left out.")] = "0:10",
-    ticks: Annotated[int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks of a game at most.")] = None,
+    ticks: Annotated[int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks of a run at most.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The better last value of this metric or score wins.")
+    ] = None,
+    lower: Annotated[bool, typer.Option("--lower", help="With --metric: the lower value is the better one.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to play in.")] = 1,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Play a scenario's first two groups against each other, every seed twice with the sides swapped."""
+    """Compare two planners: every seed is run twice, with the sides swapped where the scenario has groups."""
     plan = load_scenario(scenario, trust=trust)
+    if lower and metric is None:
+        raise usage("--lower goes with --metric")
+    if metric is None and len(plan.domain.group_names) < 2:
+        raise usage(f"scenario {shown(plan.name)} has no two groups that could win; name a metric with --metric")
     chosen = _seeds(seeds)
-    with progress_bar(f"{a} against {b}", 2 * len(chosen), unit="games") as show:
-        games = tournament(plan, _tiers(a), _tiers(b), chosen, ticks=ticks, jobs=jobs, progress=show)
-    came_to = score(games)
+    with progress_bar(f"{a} against {b}", 2 * len(chosen), unit="runs") as show:
+        games = tournament(plan, _tiers(a), _tiers(b), chosen, ticks=ticks, metric=metric, jobs=jobs, progress=show)
+    came_to = score(games) if metric is None else score_by_value(games, lower=lower)
     low, high = came_to.interval
     stronger = {"a": a, "b": b, None: None}[came_to.stronger]
     if as_json:
@@ -46,20 +54,25 @@ def versus(
                 "scenario": plan.name,
                 "a": {"tiers": _tiers(a), "wins": came_to.a},
                 "b": {"tiers": _tiers(b), "wins": came_to.b},
-                "games": len(games),
+                "games": came_to.games,
+                "metric": metric,
                 "draws": came_to.draws,
                 "share_a": came_to.share,
                 "interval": [low, high],
                 "stronger": stronger,
                 "ticks_mean": sum(game.ticks for game in games) / len(games),
+                "runs": [
+                    {"seed": game.seed, "swapped": game.swapped, "ticks": game.ticks, "value": game.value}
+                    for game in games
+                ],
             }
         )
         return
     share = "no game was decided" if came_to.share is None else f"{came_to.share:.0%} of the decided games for {a}"
     sys.stdout.write(
-        f"{plan.name}: {len(games)} games, {a} won {came_to.a}, {b} won {came_to.b}, {came_to.draws} draws\n"
+        f"{plan.name}: {came_to.games} games, {a} won {came_to.a}, {b} won {came_to.b}, {came_to.draws} draws\n"
         f"{share}, 95 percent interval {low:.0%} to {high:.0%}: "
-        f"{'they are not told apart' if stronger is None else f'{stronger} is stronger'}\n"
+        f"{'neither is shown to be stronger' if stronger is None else f'{stronger} is stronger'}\n"
     )
 
 

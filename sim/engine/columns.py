@@ -20,6 +20,7 @@ and an enumeration as `i8 = column(enum=Mood)`: the same columns, whose arrays a
 from __future__ import annotations
 
 import sys
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, StrEnum
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, get_args, get_origin, get_type_hints
@@ -149,8 +150,8 @@ class ColumnSpec:
             return self
         if self.per not in sizes:
             raise WorldError(
-                f"{self.label}: there is no table or size {self.per!r}; give the world "
-                f'tables={{"{self.per}": (...)}} or sizes={{"{self.per}": ...}}'
+                f"{self.label}: no table or size is called {self.per!r}, only {', '.join(sorted(sizes)) or 'none'}; "
+                f'give the world tables={{"{self.per}": (...)}} or sizes={{"{self.per}": ...}}'
             )
         return replace(self, shape=(sizes[self.per], *self.shape))
 
@@ -207,8 +208,12 @@ def schema_of(component: type[Any]) -> Schema:
     return schema
 
 
-def parse_schema(cls: type[Any]) -> Schema:
+def parse_schema(cls: type[Any], reserved: Container[str] = ()) -> Schema:
     """Read a class's annotations as columns.
+
+    Args:
+        cls: whose annotations.
+        reserved: what no column can be called.
 
     Raises:
         WorldError: one is malformed; the message names class, attribute and what to write.
@@ -230,6 +235,8 @@ def parse_schema(cls: type[Any]) -> Schema:
         label = f"{cls.__name__}.{name}"
         if name.startswith("_"):
             raise WorldError(f"{label}: a column's name must not start with an underscore")
+        if name in reserved:
+            raise WorldError(f"{label}: no column can be called {name}; choose another name")
         options = getattr(cls, name, _Options())
         if not isinstance(options, _Options):
             raise WorldError(f"{label} = {options!r}: say column(default={options!r})")

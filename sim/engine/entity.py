@@ -27,9 +27,9 @@ class Population:
 class EntityView:
     """Shows one entity, or agent, by its key. It outlives flushes; whole columns are faster.
 
-    `agent[Health].hp` is a Python value: an int, a bool, a float where the column has a scale, a member of an
-    enumeration, a text or a tuple of texts. `agent[Health].hp = 5` writes it. A column with inner dimensions gives a
-    small array that writes through; one with names gives `agent[Stock].pieces["bread"]`.
+    `agent[Animal].energy` is a Python value: an int, a bool, a float where the column has a scale, a member of an
+    enumeration, a text or a tuple of texts. `agent[Animal].energy = 5` writes it. A column with inner dimensions gives
+    a small array that writes through; one with names gives `agent[Stock].pieces["bread"]`.
 
     Args:
         population: where it lives.

@@ -49,7 +49,8 @@ class Resource:
 
     A world makes the one instance, whose attributes are the arrays: `[cells]` or `[names]` with `per`, `[]` for a
     single value, `[*shape, rows]` with rows. A single value is read as it is and assigned: `world[Clock].hour = 5`,
-    `world[Clock].hour += 1`. Arrays are written into: `world[Grass].left[cells] = 0`.
+    `world[Clock].hour += 1` (`world[Clock].hour[...] = 5` for a strict type checker). Arrays are written into:
+    `world[Grass].left[cells] = 0`.
 
     Raises:
         WorldError: on a malformed declaration, when the class is made.
@@ -66,9 +67,7 @@ class Resource:
     _stores: ClassVar[dict[str, Store]]  # each instance has its own; the mark keeps it from being a column
 
     def __init_subclass__(cls, *, rows: int | None = None) -> None:
-        for name in sorted(vars(cls).get("__annotations__", {}).keys() & vars(Resource).keys()):
-            raise WorldError(f"{cls.__name__}.{name}: no column can be called {name}, which is a resource's own")
-        schema = parse_schema(cls)
+        schema = parse_schema(cls, reserved=vars(Resource))
         for spec in schema.columns:
             if spec.used_by is not None:
                 raise WorldError(f"{spec.label}: used_by is for components")
@@ -144,8 +143,11 @@ class Resource:
 
     def _take(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, array in arrays.items():
-            self._stores[name].data = array
-            self.__dict__[name] = array
+            store = self._stores[name]
+            if store.data.shape == array.shape and name in self.__dict__:
+                store.data[...] = array  # who holds the array sees the new values
+            else:
+                store.data = self.__dict__[name] = array
 
     def __setattr__(self, name: str, value: Any) -> None:
         store = self._stores.get(name)
@@ -159,6 +161,11 @@ class Resource:
         if fitted.ndim:
             raise WorldError(f"{store.spec.label}: shape {fitted.shape} is not ()")
         store.data[...] = fitted
+
+
+def rows_max_of(kind: type[Resource]) -> int | None:
+    """Return how many rows a declared resource can have; None for one without rows."""
+    return kind._rows_max  # noqa: SLF001 - this module's own
 
 
 class DeclaredResource:
@@ -182,9 +189,8 @@ class DeclaredResource:
         self.resource = object.__new__(kind)
         stores = {spec.name: Store(spec, names.get(spec.per or "", ()), texts) for spec in self.schema.columns}
         vars(self.resource)["_stores"] = self._stores = stores
-        rows = kind._rows_max  # noqa: SLF001 - this module's own
-        self.has_rows = rows is not None
-        self.rows_max = rows
+        self.rows_max = rows_max_of(kind)
+        self.has_rows = self.rows_max is not None
         shapes = {name: (*store.spec.shape, 0) if self.has_rows else store.spec.shape for name, store in stores.items()}
         self._restore({name: np.full(shapes[name], s.spec.default, s.spec.dtype) for name, s in stores.items()})
         self._kept: dict[str, NDArray[Any]] = {}

@@ -106,7 +106,7 @@ class Storage:
         table = self.by_component.get(component)
         if table is None:
             name = getattr(component, "__name__", repr(component))
-            raise WorldError(f"{name} is not declared in {self._name}: World([..., {name}])")
+            raise WorldError(f"{name} is not declared in {self._name}; add it to the components or resources")
         return table
 
     def owner(self, array: NDArray[Any]) -> Store | None:

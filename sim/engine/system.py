@@ -21,7 +21,7 @@ class System:
         name: how reports call the system; the class name in lower case unless set.
         reads: the components and resources it reads.
         writes: the components and resources it writes.
-        after: the system that a plug-in's system follows.
+        after: the system that a plug-in's system follows; None for the end of the tick.
         flushes: whether `process` may call `World.flush`. Births and deaths take effect at the end of a system; only
             a system whose later work must see them needs this.
     """

@@ -71,6 +71,11 @@ class Texts:
         self._bytes += size
         return place
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The texts by their places; the first one is empty."""
+        return tuple(self._texts)
+
     def text(self, place: int) -> str:
         """Return the text at a place.
 

@@ -23,7 +23,7 @@ def fit(values: ArrayLike, dtype: np.dtype[Any], label: str) -> NDArray[Any]:
     Raises:
         WorldError: a value is not a number of that kind or does not fit; the message starts with the label.
 
-    >>> fit([1, 300], np.dtype(np.int16), "Health.hp").dtype.name
+    >>> fit([1, 300], np.dtype(np.int16), "Animal.energy").dtype.name
     'int16'
     """
     array = np.asarray(values)

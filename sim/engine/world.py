@@ -22,7 +22,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -48,6 +48,9 @@ from sim.engine.values import fit, frozen_copy, indices
 from sim.errors import WorldError
 
 D = TypeVar("D", bound="Component | Resource")
+
+SIZE_MAX: Final = 1 << 26
+"""Places of a size that `per` names, and names of a table."""
 
 
 class World(Draws):
@@ -118,8 +121,8 @@ class World(Draws):
         self.digest_cache: object = None
 
         per = {**self.sizes, **{table: len(names) for table, names in self.tables.items()}}
-        if len(per) != len(self.sizes) + len(self.tables) or any(size < 1 for size in per.values()):
-            raise WorldError(f"sizes {self.sizes} must be positive, and of other names than tables")
+        if len(per) != len(self.sizes) + len(self.tables) or any(not 1 <= size <= SIZE_MAX for size in per.values()):
+            raise WorldError(f"sizes {self.sizes} must be in 1..{SIZE_MAX}, and of other names than tables")
         self._rows = Rows(max(capacity, 1))
         self.storage = Storage(
             self.components, self._rows, sizes=per, names=self.tables, texts=self.texts, name=self.name, debug=debug
@@ -413,13 +416,13 @@ class World(Draws):
                 which is then unchanged.
 
         >>> from sim.engine.columns import Component, column, i32
-        >>> class Health(Component):
-        ...     hp: i32 = column(default=100)
-        >>> with World([Health]) as world:
-        ...     world.spawn({Health: {}}, count=2)
+        >>> class Animal(Component):
+        ...     energy: i32 = column(default=100)
+        >>> with World([Animal]) as world:
+        ...     world.spawn({Animal: {}}, count=2)
         ...     world.flush()
-        ...     world.scatter_add(world[Health].hp, [1, 1], -30)
-        ...     world[Health].hp.tolist()
+        ...     world.scatter_add(world[Animal].energy, [1, 1], -30)
+        ...     world[Animal].energy.tolist()
         [100, 40]
         """
         try:

@@ -168,8 +168,8 @@ def changed(values: Mapping[tuple[str, int], Any], record: Tick) -> Values:
 def dump(values: Mapping[tuple[str, int], Any]) -> bytes:
     r"""Write values as text made for `diff`: a line a value, `Component.column[key] = value`, in order.
 
-    >>> dump({("Health.hp", 3): 40, ("Health.hp", 0): 45})
-    b'Health.hp[0] = 45\\nHealth.hp[3] = 40\\n'
+    >>> dump({("Animal.energy", 3): 40, ("Animal.energy", 0): 45})
+    b'Animal.energy[0] = 45\nAnimal.energy[3] = 40\n'
     """
     lines = [f"{label}[{key}] = {value}\n" for (label, key), value in sorted(values.items())[:DUMP_LINES_MAX]]
     if len(values) > DUMP_LINES_MAX:

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
-from pydantic_core import PydanticCustomError
 
-from ai.clients.base import LlmClient
-from ai.heuristics import HeuristicConfig
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
+from ai.rules import Rules
 from sim.errors import ReplayError, ScenarioError
-from sim.messages import one_line, sentence, told
+from sim.messages import one_line, sentence
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.playback import read_input, scenario_at, scenario_of
@@ -32,7 +31,7 @@ from sim.run.simulation import Simulation
 
 
 class Patch(BaseModel):
-    """What a fork changes: more inputs, keys of the scenario's `planning`, other heuristic rules.
+    """What a fork changes: more inputs, keys of the scenario's `planning`, other rules.
 
     Places and agents cannot be changed: they are the past that is shared.
     """
@@ -41,7 +40,7 @@ class Patch(BaseModel):
 
     inputs: tuple[dict[str, JsonValue], ...] = ()
     planning: dict[str, Any] | None = None
-    heuristics: HeuristicConfig | None = None
+    rules: Rules | None = None
 
 
 def load_patch(path: Path) -> Patch:
@@ -84,8 +83,8 @@ class Changes:
         if self.tiers is not None:
             planning |= {"tiers": list(self.tiers), "start": None}
         changed: dict[str, Any] = {"planning": planning}
-        if self.patch.heuristics is not None:
-            changed["heuristics"] = self.patch.heuristics.model_dump(mode="json")
+        if self.patch.rules is not None:
+            changed["rules"] = [rule.model_dump(mode="json") for rule in self.patch.rules]
         return scenario.replaced(**changed)
 
 
@@ -152,12 +151,9 @@ def _timed(inputs: Sequence[object], scenario: Scenario, at: int) -> tuple[Timed
     found: list[TimedInput] = []
     for place, data in enumerate(inputs):
         try:
-            timed = scenario.input_set.read_timed(data)
-            scenario.domain.check_input(timed.input)
+            timed = scenario.timed_input(data)
         except ScenarioError as error:
             raise ScenarioError(f"inputs[{place}].{error}") from None
-        except PydanticCustomError as error:
-            raise ScenarioError(f"inputs[{place}].input: {told(error)}") from None
         if timed.tick < at:
             raise ScenarioError(f"inputs[{place}].tick: {timed.tick} is before the fork at tick {at}")
         found.append(timed)
@@ -170,7 +166,7 @@ def _header(file: ReplayFile, at: int, total: int, changes: Changes, scenario: S
     planned = scenario.canonical()
     kept_scenario = scenario_at(before.model_copy(update={"amendments": kept}), at, parent)
     if changes.live and planned != kept_scenario.canonical():
-        kept.append(Amendment(tick=at, planning=planned["planning"], heuristics=planned["heuristics"]))
+        kept.append(Amendment(tick=at, planning=planned["planning"], rules=planned["rules"]))
     update: dict[str, Any] = {
         "ticks": total,
         "env": environment(),

@@ -31,7 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from ai.plan import Outcome
+from ai.plans import Outcome
 
 FORMAT: Final = "tickweave/2-draft"
 """Names the format and its major version; another one cannot be read by this package."""
@@ -278,7 +278,17 @@ Runs = Annotated[str, AfterValidator(_checked_runs)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 KeyText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")]
 OutcomeName = Literal[
-    "ok", "refused", "missing", "invalid", "timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable"
+    "ok",
+    "refused",
+    "missing",
+    "invalid",
+    "timeout",
+    "transport",
+    "rate_limited",
+    "breaker_open",
+    "cut",
+    "unavailable",
+    "fault",
 ]
 assert set(get_args(OutcomeName)) == {outcome.label for outcome in Outcome}
 
@@ -340,7 +350,7 @@ class Amendment(Body):
 
     tick: Count
     planning: dict[str, Any]
-    heuristics: dict[str, Any]
+    rules: list[dict[str, Any]] | None
 
 
 class Header(Body):
@@ -427,7 +437,7 @@ class Changed(Body):
     """
 
     keys: list[Annotated[int, Field(ge=-1, lt=2**63)]]
-    values: list[int | list[int] | None]
+    values: list[int | str | list[int | str] | None]
 
     @model_validator(mode="after")
     def _paired(self) -> Changed:

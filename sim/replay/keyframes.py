@@ -20,7 +20,7 @@ from sim.replay.format import Keyframe, Tick
 from sim.run.simulation import Simulation
 
 EVERY: Final = 100
-"""Ticks between keyframes where nothing else is asked for: `docs/replay.md` has what they cost."""
+"""Ticks between keyframes unless the caller chooses."""
 STATE_BYTES_MAX: Final = 256 * 1024 * 1024
 """Bytes of one state, unpacked."""
 LEVEL: Final = 3

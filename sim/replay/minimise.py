@@ -22,10 +22,10 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 
-from ai.clients.base import LlmClient
 from ai.clients.faulty import Fault
 from ai.errors import AIError
-from ai.plan import Outcome
+from ai.llm_types import LlmClient
+from ai.plans import Outcome
 from sim.errors import ReplayError, ScenarioError, SimError
 from sim.replay.first import First
 from sim.replay.format import Attempt, Header, Tick, runs

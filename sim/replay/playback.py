@@ -18,13 +18,13 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.encodings import NAMED, encoding_of
-from ai.encodings.base import Encoding
 from ai.errors import ContractError, ParseError
-from ai.fallback import FallbackOrchestrator, drive
-from ai.plan import BatchPlans, Outcome, PlanBatch
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm.encodings.base import Encoding
+from ai.observation import ObservationBatch
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, Planner, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.plans import BatchPlans, Outcome, PlanBatch
 from sim.engine.declaration import first_difference
 from sim.errors import ReplayError, ScenarioError, Unsupported
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
@@ -71,7 +71,7 @@ class RecordedTier:
         self._failures = failures(record, self.name)
         self._encoding = _encoding(record, self.name)
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Read the recorded texts of the agents asked."""
         steps: list[tuple[EncodedStep, ...]] = []
         outcomes: list[Outcome] = []
@@ -123,7 +123,7 @@ class RecordedPlanning:
             clock=_no_clock,
         )
         self._record: Tick | None = None
-        self.batch: SnapshotBatch | None = None
+        self.batch: ObservationBatch[Any] | None = None
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -136,7 +136,7 @@ class RecordedPlanning:
         for tier in self._recorded:
             tier.expect(record)
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Return the plans that the record and the rules give for the agents of the batch.
 
         Raises:
@@ -165,6 +165,7 @@ class Playback(AbstractContextManager["Playback"]):
     Attributes:
         header: the header that recording this run here and now would write.
         simulation: the run.
+        plugins: those that its scenario names, as the run uses them.
         timeline: the scenario's own inputs by tick; the record must have them.
         report: what the last tick reported, None before the first.
 
@@ -175,7 +176,7 @@ class Playback(AbstractContextManager["Playback"]):
     def __init__(self, header: Header, plugin_files: Sequence[Path] = ()) -> None:
         scenario = scenario_of(header, plugin_files)
         self._recorded, self._scenario = header, scenario
-        self._plugins = load_plugins(scenario, files=plugin_files)
+        self.plugins = load_plugins(scenario, files=plugin_files)
         self._amended = 0
         self.report: TickReport | None = None
         self._source, self.simulation = self._simulation(scenario)
@@ -193,7 +194,7 @@ class Playback(AbstractContextManager["Playback"]):
         )
 
     def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning | None, Simulation]:
-        header, plugins = self._recorded, self._plugins
+        header, plugins = self._recorded, self.plugins
         registry = scenario.domain.registry([action for plugin in plugins for action in plugin.actions])
         source = None
         if registry is not None:
@@ -235,7 +236,7 @@ class Playback(AbstractContextManager["Playback"]):
         return tick_of(self.report, self.header)
 
     @property
-    def batch(self) -> SnapshotBatch | None:
+    def batch(self) -> ObservationBatch[Any] | None:
         """What the agents knew that were planned in the last tick, None if there were none."""
         return None if self._source is None else self._source.batch
 
@@ -267,7 +268,7 @@ def scenario_at(header: Header, tick: int, scenario: Scenario) -> Scenario:
     changed: dict[str, Any] = {}
     for each in header.amendments:
         if each.tick <= tick:
-            changed = {"planning": each.planning, "heuristics": each.heuristics}
+            changed = {"planning": each.planning, "rules": each.rules}
     return scenario.replaced(**changed) if changed else scenario
 
 
@@ -287,23 +288,28 @@ def objection(header: Header, again: Header) -> str | None:
     """Say why nothing can be proven here about a run with this header, or None."""
     if header.minor > again.minor:
         return f"the format is of a newer minor version, {header.minor}, than is known here ({again.minor})"
-    if header.registry != again.registry:
-        before = [] if header.registry is None else header.registry.kinds
-        now = [] if again.registry is None else again.registry.kinds
+    before = [] if header.registry is None else header.registry.kinds
+    now = [] if again.registry is None else again.registry.kinds
+    if before != now:
         changed = [f"without {name}" for name in before if name not in now]
         changed += [f"with {name}" for name in now if name not in before]
-        return f"the action kinds here are not those of the recording: {', '.join(changed) or 'their shapes changed'}"
+        return f"the verbs here are not those of the recording: {', '.join(changed)}"
     for name in ("domain", "tiers", "components", "columns"):
         then, now = getattr(header, name), getattr(again, name)
         if then != now:
             return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
-    world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    try:
+        world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+    except (AttributeError, KeyError, TypeError):  # a header from outside can hold anything
+        world = "the declarations in the header have another form"
     if world is not None:
         return f"what runs here is declared otherwise than what was recorded: {world}"
     for name in sorted(header.declarations.keys() | again.declarations.keys()):
         difference = first_change(header.declarations.get(name), again.declarations.get(name), name)
         if difference is not None:
             return f"what runs here is declared otherwise than what was recorded: {difference}"
+    if header.registry != again.registry:
+        return "the verbs here are not those of the recording: which of them are offered, or the idle step, has changed"
     if header.domain == "exact" and header.env != again.env:
         changed = sorted(
             name for name in header.env.keys() | again.env.keys() if header.env.get(name) != again.env.get(name)
@@ -319,7 +325,7 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
     if isinstance(then, dict) and isinstance(now, dict):
         for key in [*then, *(key for key in now if key not in then)]:
             if key not in now or key not in then:
-                return f"{path}.{key} is {'new' if key in now else 'gone'}"
+                return f"{path}.{key} is {'new here' if key in now else 'missing here'}"
             found = first_change(then[key], now[key], f"{path}.{key}")
             if found is not None:
                 return found
@@ -329,7 +335,7 @@ def first_change(then: Any, now: Any, path: str) -> str | None:
         new = [each for each in now if each not in then]
         if gone or new:
             return f"{path}: " + "; ".join(
-                [f"{each} is gone" for each in gone[:1]] + [f"{each} is new" for each in new[:1]]
+                [f"{each!r} is missing here" for each in gone[:1]] + [f"{each!r} is new here" for each in new[:1]]
             )
         return f"{path} is in another order"
     return f"{path} is {now!r}, not {then!r}"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.plan import Attempts, BatchPlans, LlmUsage, Outcome
+from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome
 from sim.engine.digest import state_digest
 from sim.errors import ReplayError
 from sim.replay.format import (
@@ -133,10 +133,26 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
 
     Two runs can only be compared where these are equal.
     """
+    observation, registry = simulation.domain.observation, simulation.registry
     return {
         "world": simulation.world.declaration,
-        "inputs": {each.kind: each.model_json_schema() for each in inputs_of(simulation.domain)},
+        "observation": None if observation is None else observation.layout.declaration,
+        "actions": None if registry is None else registry.declaration,
+        "inputs": {each.kind: without_words(each.model_json_schema()) for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
+    }
+
+
+def without_words(schema: Any) -> Any:
+    """Return a JSON schema without titles and descriptions: wording is never compared."""
+    if isinstance(schema, list):
+        return [without_words(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        name: without_words(part)
+        for name, part in schema.items()
+        if not (name in ("title", "description") and isinstance(part, str))
     }
 
 

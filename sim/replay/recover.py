@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from ai.clients.base import LlmClient
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from sim.engine.state import WorldState
 from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.replay.format import END, Header, Tick

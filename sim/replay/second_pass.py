@@ -24,12 +24,11 @@ from sim.errors import Unsupported
 from sim.messages import one_line
 from sim.replay.first import Again, First, first_difference, said
 from sim.replay.format import Header, Tick
-from sim.replay.playback import Playback, scenario_of
+from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
-from sim.run.plugins import load_plugins
 
 TICKS_MAX: Final = 2_000
 """Ticks that are made again; in a longer replay they begin at a keyframe, if there is one."""
@@ -264,12 +263,15 @@ def _path_of(source: Source) -> Iterator[Path]:
 
 
 def _homes(header: Header, plugin_files: Sequence[Path]) -> dict[str, str]:
-    """Say for each phase where its code stands: the plug-in as the scenario names it, or the module."""
+    """Say for each phase where its code is: the local file as the scenario names it, or the module."""
     with Playback(header, plugin_files) as playback:
-        systems = {system.name: type(system) for system in playback.simulation.world.systems}
-    plugins = load_plugins(scenario_of(header, plugin_files), files=plugin_files)
-    brought = {kind: f"plug-in {plugin.name}" for plugin in plugins for kind in plugin.systems}
-    return {name: brought.get(kind, kind.__module__) for name, kind in systems.items()}
+        simulation = playback.simulation
+        loaded = simulation.scenario.loaded
+        # A local file has a new module each time it is loaded, with a name that means nothing to people.
+        local = {} if loaded.folder is None else {loaded.kind.__module__: loaded.name}
+        brought = {kind: f"plug-in {plugin.name}" for plugin in playback.plugins for kind in plugin.systems}
+        kinds = {system.name: type(system) for system in simulation.world.systems}
+    return {name: brought.get(kind) or local.get(kind.__module__, kind.__module__) for name, kind in kinds.items()}
 
 
 # -- what it means -----------------------------------------------------------------------------------------------------

@@ -6,13 +6,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import COMMON_KINDS
-from ai.budget import leaner
-from ai.encodings import NAMED, encoding_of
-from ai.encodings.base import Encoding
-from ai.plan import FallbackTier
-from ai.prompt import Asking, Detail
-from ai.snapshot import SnapshotBatch
+from ai.llm.context_window import with_fewer_verbs
+from ai.llm.encodings import NAMED, encoding_of
+from ai.llm.encodings.base import Encoding
+from ai.llm.prompt import Detail, PromptRequest
+from ai.observation import ObservationBatch
+from ai.plans import FallbackTier
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.errors import ReplayError
@@ -123,7 +122,7 @@ def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
         prompt = _prompt(playback, record, batch, row, tier)
     return {
         "tier": tier,
-        "snapshot": None if batch is None or row is None else batch.snapshot(row).model_dump(mode="json"),
+        "snapshot": None if batch is None or row is None else batch.to_object(row).model_dump(mode="json"),
         "prompt": prompt,
         "reply": reply,
         "attempts": [
@@ -134,21 +133,23 @@ def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
     }
 
 
-def _prompt(playback: Playback, record: Tick, batch: SnapshotBatch, row: int, tier: str | None) -> dict[str, str]:
+def _prompt(
+    playback: Playback, record: Tick, batch: ObservationBatch[Any], row: int, tier: str | None
+) -> dict[str, str]:
     """Return what the model was told about the agent; in the call it stood among those of its shard."""
     registry = playback.simulation.registry
     assert registry is not None
     simplified = tier == FallbackTier.SIMPLIFIED_LLM.value
-    offered = registry.offering(COMMON_KINDS) if simplified else registry
+    offered = registry.first_tier if simplified else registry
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED
     detail = Detail.COMPACT if simplified else Detail.FULL
-    whole = Asking(batch.take(np.array([row])), offered, encoding, detail)
+    whole = PromptRequest(batch.take(np.array([row])), offered, encoding, detail)
     key = int(batch.keys[row])
-    # An agent whose knowledge was cut short was asked alone; the last call that asked it brought the plan.
-    less = [shard.get("left_out", {}) for shard in shards if shard["agents"] == [key, key]][-1:]
-    asking = next((each for each in leaner(whole) if [each.left_out] == less), whole)
-    return {"system": asking.system, "user": asking.user}
+    # An agent whose prompt was too long was asked alone, with fewer verbs; the last call that asked it gave the plan.
+    dropped = [shard.get("left_out", 0) for shard in shards if shard["agents"] == [key, key]][-1:]
+    asked = next((one for one in with_fewer_verbs(whole) if [one.left_out] == dropped), whole)
+    return {"system": asked.system, "user": asked.user}
 
 
 def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_at: int, key: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ Rows are agents, ascending; `args` holds one array a declared argument, `[m]` ea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -21,14 +22,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ActionStep, ToolRegistry
-from ai.errors import ContractError
+import ai.actions as planning
+from ai.actions import ToolRegistry
+from ai.errors import ContractError, place_of
 from sim.run.channels import Channel, Sent
 from sim.run.plan_columns import Progress
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.context import Run
+    from sim.run.world import World
 
 C = TypeVar("C")
 
@@ -47,13 +49,20 @@ class StepArgs:
     An optional argument that is absent is `ai.actions.NONE`. A cell `to` is `args.to_x` and `args.to_y`.
     """
 
-    __slots__ = ("_columns", "_names", "raw")
+    __slots__ = ("_columns", "_names", "_run", "_spec", "raw")
 
-    def __init__(self, verb: type[ActionStep], registry: ToolRegistry, raw: Args) -> None:
+    def __init__(self, verb: type[planning.Action], run: Run, raw: Args) -> None:
+        assert run.registry is not None
         self.raw = raw
-        names = [arg.name.replace(".", "_") for arg in registry.spec(registry.code(verb.__name__)).args]
-        self._names = names
-        self._columns = dict(zip(names, raw, strict=False))
+        self._run = run
+        self._spec = run.registry.spec(run.registry.code(verb.__name__))
+        self._names = [arg.name.replace(".", "_") for arg in self._spec.args]
+        self._columns = dict(zip(self._names, raw, strict=False))
+
+    def payload(self, name: str) -> list[Any]:
+        """Return a text, list or record of each step, as plain data."""
+        indices = self.raw[self._spec.payload_place].tolist()
+        return [json.loads(self._run.payloads[index])[name] for index in indices]
 
     def __getattr__(self, name: str) -> NDArray[np.int32]:
         try:
@@ -107,6 +116,10 @@ class Turn:
             values: one value, or `[m]`.
             at: what each value is for: rows of agents, cells, indices of names, `[m]`; the senders unless given.
         """
+        given: object = channel
+        if not (isinstance(given, type) and issubclass(given, Channel)):
+            name = getattr(given, "__name__", repr(given))
+            raise ContractError(f"send() takes a Channel that extends Sum, First, Union or Each; {name} is none")
         targets = rows if at is None else np.broadcast_to(np.asarray(at, np.int64), rows.shape)
         sent = Sent(rows, targets, np.broadcast_to(np.asarray(values), rows.shape))
         self.sent.setdefault(channel, []).append(sent)
@@ -118,7 +131,7 @@ class Turn:
         self.sent = {}
 
 
-class Action(ActionStep):
+class Action(planning.Action):
     """A verb that takes a set time and then has its effect.
 
     `reasons` names why it may be refused; `duration_s` is the time a step takes, and the effect comes at its end;
@@ -148,8 +161,7 @@ class Action(ActionStep):
 
     @classmethod
     def apply(cls, turn: Any, rows: Rows, args: Any) -> None:
-        """Do what the step is for."""
-        raise NotImplementedError(cls.__name__)
+        """Do what the step is for; a verb that only takes time does nothing."""
 
     @classmethod
     def advance(cls, turn: Any, rows: Rows, args: Any) -> Mask:
@@ -163,7 +175,7 @@ class Action(ActionStep):
         for reason, mask in reversed([*cls.refused(turn, rows, cls.named(turn, raw)).items()]):
             if reason not in cls.reasons:
                 raise ContractError(
-                    f"{cls.__name__} ({cls.__module__}) refuses for {reason!r}; add it to the class's `reasons`"
+                    f"{cls.__name__} ({place_of(cls)}) refuses for {reason!r}; add it to the class's `reasons`"
                 )
             found[np.asarray(mask)] = turn.run.reason_codes[reason]
         return found
@@ -171,7 +183,7 @@ class Action(ActionStep):
     @classmethod
     def named(cls, turn: Any, raw: Args) -> Any:
         """Return the arguments as the methods of this class take them."""
-        return StepArgs(cls, turn.run.registry, raw)
+        return StepArgs(cls, turn.run, raw)
 
 
 def reasons_of(registry: ToolRegistry | None) -> tuple[str, ...]:
@@ -180,7 +192,7 @@ def reasons_of(registry: ToolRegistry | None) -> tuple[str, ...]:
     Raises:
         ContractError: there are more than a column can hold.
     """
-    verbs = [] if registry is None else [spec.kind for spec in registry.specs]
+    verbs = [] if registry is None else [spec.action for spec in registry.specs]
     found = tuple(dict.fromkeys(reason for verb in verbs for reason in getattr(verb, "reasons", ())))
     found = tuple(dict.fromkeys((*found, BLOCKED)))
     if len(found) > np.iinfo(np.int8).max:

@@ -1,8 +1,8 @@
-"""One agent as an object: components by type, and its plan as `ActionStep`s."""
+"""One agent as an object: components by type, and its plan as `Action`s."""
 
 from __future__ import annotations
 
-from ai.actions import ActionStep, ToolRegistry
+from ai.actions import Action, ToolRegistry
 from sim.engine.entity import EntityView
 from sim.run.payloads import Payloads
 from sim.run.plan_columns import ActionSteps
@@ -17,10 +17,10 @@ def agent_view(registry: ToolRegistry, payloads: Payloads) -> type[EntityView]:
         __slots__ = ()
 
         @property
-        def steps(self) -> tuple[ActionStep, ...]:
+        def steps(self) -> tuple[Action, ...]:
             """The steps of the agent's plan, in order."""
             plan = self[ActionSteps]
-            steps: list[ActionStep] = []
+            steps: list[Action] = []
             for step in range(plan.length):
                 code, args = int(plan.kind[step]), [int(value) for value in plan.args[step]]
                 spec = registry.spec(code)

@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ai.errors import ContractError, place_of
+
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.context import Run
+    from sim.run.world import World
 
 Indices = NDArray[np.int64]
 
@@ -54,12 +56,16 @@ class Channel:
     @classmethod
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
         """Reduce what was sent and hand it to `apply`."""
-        raise NotImplementedError(cls.__name__)
+        del world, run, sent
+        raise ContractError(
+            f"channel {cls.__name__} ({place_of(cls)}) extends Channel; extend Sum, First, Union or Each"
+        )
 
     @classmethod
     def apply(cls, world: World, run: Run, targets: Indices, values: NDArray[Any]) -> None:
         """Change the world; targets are ascending."""
-        raise NotImplementedError(f"{cls.__name__} needs `apply(cls, world, run, targets, values)`")
+        del world, run, targets, values
+        raise ContractError(f"channel {cls.__name__} ({place_of(cls)}) needs apply(cls, world, run, targets, values)")
 
 
 class Sum(Channel):

@@ -7,37 +7,62 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.errors import ContractError
+from ai.actions import Kind, PromptText, ToolRegistry
+from ai.errors import ContractError, place_of
+from ai.observation import Observation, ObservationBatch, Shared, sources_of
+from ai.planners.playbook import Goal, Operator, Option
+from ai.rules import Rule
 from sim.engine.columns import Component
 from sim.engine.resources import Resource
 from sim.engine.system import System
-from sim.messages import quoted
+from sim.messages import quoted, suggestion
 from sim.run.actions import Action
 from sim.run.inputs import Input
+from sim.run.plan_columns import PLANNING
 from sim.run.settings import Settings
 
 if TYPE_CHECKING:
     from sim.run.domain import Domain
 
 
-def check_settings(kind: type[Domain]) -> None:
-    """Check that a domain's settings are a class.
+def place_in(domain: Domain | type[Domain]) -> str:
+    """Return how messages name a domain: its name, and the class with its place."""
+    kind = domain if isinstance(domain, type) else type(domain)
+    return f"domain {kind.name!r} ({kind.__qualname__}, {place_of(kind)})"
+
+
+def _named(given: object) -> str:
+    """Return something that a domain holds as people call it: a class by its name, an object by its class."""
+    if isinstance(given, type):
+        return given.__qualname__
+    if callable(given):
+        return f"the function {getattr(given, '__qualname__', given)}"
+    return quoted(given) if type(given).__repr__ is not object.__repr__ else f"an instance of {type(given).__name__}"
+
+
+def check_head(kind: type[Domain]) -> None:
+    """Check what reading a scenario needs of a domain: settings, clocks and inputs.
 
     Raises:
-        ContractError: they are something else.
+        ContractError: one is of another type; one sentence.
     """
     settings = kind.settings
     if not (isinstance(settings, type) and issubclass(settings, Settings)):
         raise ContractError(
-            f"domain {kind.name!r} ({kind.__module__}.{kind.__qualname__}): settings is {quoted(settings)}; "
-            "set it to a class that extends Settings"
+            f"{place_in(kind)}: settings is {_named(settings)}; set it to a class that extends Settings"
         )
+    for part in ("ticks", "ticks_per_second"):
+        value = getattr(kind, part)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ContractError(f"{place_in(kind)}: {part} is {quoted(value)}; give a whole number from 1")
+    _check_classes(place_in(kind), "inputs", kind.inputs, Input)
 
 
 def check_domain(domain: Domain) -> None:
@@ -46,59 +71,147 @@ def check_domain(domain: Domain) -> None:
     Raises:
         ContractError: one is missing, misspelt or of another type; one sentence.
     """
-    where = _where(domain)
+    where = place_in(domain)
+    _check_spelling(where, type(domain))
     for part, base in (
         ("components", Component),
         ("resources", Resource),
-        ("inputs", Input),
         ("actions", Action),
         ("systems", System),
     ):
         _check_classes(where, part, getattr(domain, part), base)
+    _check_columns(where, domain)
     for system in domain.systems:
-        _check_process(where, system)
-    if not isinstance(domain.tables, Mapping):
-        raise ContractError(f"{where}: tables is {quoted(domain.tables)}; write {{'goods': ('bread', 'fish')}}")
-    if not isinstance(domain.metrics, Mapping):
-        raise ContractError(f"{where}: metrics is {quoted(domain.metrics)}; write {{'name': function of the world}}")
-    for name, metric in domain.metrics.items():
+        _check_system(where, system)
+    _check_tables(where, domain.tables)
+    metrics: object = domain.metrics
+    if not isinstance(metrics, Mapping):
+        raise ContractError(f"{where}: metrics is {_named(metrics)}; write {{'name': function of the world}}")
+    for name, metric in metrics.items():
         if not isinstance(name, str) or not callable(metric):
-            raise ContractError(f"{where}: metrics[{name!r}] is {quoted(metric)}; give a function of the world")
-    _check_spelling(where, type(domain))
+            raise ContractError(f"{where}: metrics[{name!r}] is {_named(metric)}; give a function of the world")
+    for part, kind in (("rules", Rule), ("goals", Goal), ("operators", Operator), ("options", Option)):
+        for each in _several(where, part, getattr(domain, part), f"({kind.__name__}(...),)"):
+            if not isinstance(each, kind):
+                raise ContractError(f"{where}: {part} holds {_named(each)}; list {kind.__name__}(...)")
+    prompt: object = domain.prompt
+    if not isinstance(prompt, PromptText):
+        raise ContractError(f"{where}: prompt is {_named(prompt)}; write PromptText(role=...)")
+    if domain.plans:
+        _check_planning(where, domain)
 
 
-def _where(domain: Domain) -> str:
-    return f"domain {domain.name!r} ({type(domain).__module__}.{type(domain).__qualname__})"
+def _check_columns(where: str, domain: Domain) -> None:
+    """Check that what a world holds has different names."""
+    taken = {each.__name__: "the framework's" for each in PLANNING if domain.plans and each not in domain.components}
+    for part in ("components", "resources"):
+        for each in getattr(domain, part):
+            owner = taken.setdefault(each.__name__, part)
+            if owner != part:
+                other = f"{owner} {each.__name__}" if owner == "the framework's" else f"one of its {owner}"
+                raise ContractError(f"{where}: {part} lists {each.__name__}, and {other} has that name; rename one")
+
+
+def _check_planning(where: str, domain: Domain) -> None:
+    """Check what a domain with actions also needs."""
+    from sim.run.domain import Domain as Base
+
+    observation: object = domain.observation
+    if observation is None and type(domain).plannable is not Base.plannable:
+        return  # nobody plans unless `plannable` says so, and then `observe` is missed
+    if observation is None:
+        raise ContractError(f"{where}: it has actions and no observation; set it to what agents know")
+    if not (isinstance(observation, type) and issubclass(observation, Observation)):
+        raise ContractError(
+            f"{where}: observation is {_named(observation)}; set it to a class that extends Observation"
+        )
+    if type(domain).observe is Base.observe:
+        raise ContractError(f"{where}: it has actions and no observe(self, world, rows); return world.observed(...)")
+    idle: object = domain.idle
+    overridden = type(domain).registry is not Base.registry
+    if not isinstance(idle, Action) and not overridden:
+        if isinstance(idle, type) and issubclass(idle, Action):
+            raise ContractError(f"{where}: idle is the class {idle.__name__}; set it to a step: {idle.__name__}()")
+        raise ContractError(
+            f"{where}: it has actions, and idle is {quoted(idle)}; set it to a step that is always possible"
+        )
+
+
+def check_verbs(domain: Domain, registry: object) -> None:
+    """Check that arguments of verbs name lists, tables and spaces that there are.
+
+    Raises:
+        ContractError: one does not; the sentence names verb, argument and what there is.
+    """
+    where, observation = place_in(domain), domain.observation
+    if not isinstance(registry, ToolRegistry):
+        raise ContractError(f"{where}: registry() returned {_named(registry)}; return a ToolRegistry")
+    if observation is None:
+        return
+    layout = observation.layout
+    ids = sources_of(layout)
+    spaces = [path for path, leaf in layout.leaves.items() if isinstance(leaf, Shared)]
+    known = {Kind.TARGET: ("list", ids), Kind.NAME: ("table", sorted(registry.tables))}
+    known |= dict.fromkeys((Kind.CELL, Kind.CELL_X, Kind.CELL_Y), ("shared fact", spaces))
+    for spec in registry.specs:
+        for arg in spec.shapes():
+            what, there = known.get(arg.kind, ("", []))
+            for source in arg.sources if what else ():
+                if source not in there:
+                    owner = "tables" if arg.kind is Kind.NAME else layout.name
+                    hint = suggestion(source, there, f"{what}s")
+                    raise ContractError(
+                        f"{where}: action {spec.name}: {arg.name}: {owner} has no {what} {source!r}; {hint}"
+                    )
+
+
+def _several(where: str, part: str, given: object, example: str) -> Sequence[object]:
+    if isinstance(given, type | str) or not isinstance(given, Sequence):
+        raise ContractError(f"{where}: {part} is {_named(given)}; write a tuple, as in {example}")
+    return given
 
 
 def _check_classes(where: str, part: str, given: object, base: type) -> None:
-    if isinstance(given, type) or not isinstance(given, Sequence) or isinstance(given, str):
-        raise ContractError(f"{where}: {part} is {quoted(given)}; write a tuple, as in ({base.__name__}1,)")
-    for each in given:
+    classes = _several(where, part, given, f"({base.__name__}1,)")
+    names: list[str] = []
+    for each in classes:
         if not isinstance(each, type) or not issubclass(each, base):
             hint = (
                 "list the class, not an instance"
                 if isinstance(each, base)
                 else f"list classes that extend {base.__name__}"
             )
-            raise ContractError(f"{where}: {part} holds {quoted(each)}; {hint}")
-    names = [each.__name__ for each in given]
-    for name in names:
-        if names.count(name) > 1:
-            raise ContractError(f"{where}: {part} lists two classes named {name}; rename one")
+            raise ContractError(f"{where}: {part} holds {_named(each)}; {hint}")
+        if each.__name__ in names:
+            raise ContractError(f"{where}: {part} lists two classes named {each.__name__}; rename one")
+        names.append(each.__name__)
 
 
-def _check_process(where: str, system: type[System]) -> None:
+def _check_tables(where: str, tables: object) -> None:
+    if not isinstance(tables, Mapping):
+        raise ContractError(f"{where}: tables is {_named(tables)}; write {{'goods': ('bread', 'fish')}}")
+    for table, names in tables.items():
+        fits = isinstance(names, Sequence) and not isinstance(names, str)
+        if not isinstance(table, str) or not fits or not all(isinstance(name, str) for name in names):
+            raise ContractError(f"{where}: tables[{table!r}] is {quoted(names)}; give a tuple of names")
+
+
+def _check_system(where: str, system: type[System]) -> None:
     if system.process is System.process:
         raise ContractError(f"{where}: system {system.__name__} has no process(self, world, run)")
-    try:
-        parameters = list(inspect.signature(system.process).parameters.values())
-    except (TypeError, ValueError):
-        return
-    if len(parameters) != 3 and not any(each.kind is each.VAR_POSITIONAL for each in parameters):
-        raise ContractError(
-            f"{where}: {system.__name__}.process takes {len(parameters) - 1} arguments; it gets (world, run)"
-        )
+    for method, given, says in ((system.process, 3, "gets (world, run)"), (system.__init__, 1, "gets nothing")):
+        try:
+            parameters = list(inspect.signature(method).parameters.values())
+        except (TypeError, ValueError):
+            continue
+        places = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        needed = [each for each in places if each.default is each.empty]
+        needed += [each for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
+        most = given if any(each.kind is each.VAR_POSITIONAL for each in parameters) else len(places)
+        if len(needed) > given or most < given:
+            raise ContractError(
+                f"{where}: {system.__name__}.{method.__name__} takes {max(len(needed) - 1, 0)} arguments; it {says}"
+            )
 
 
 def _check_spelling(where: str, kind: type[Domain]) -> None:
@@ -117,6 +230,79 @@ def _check_spelling(where: str, kind: type[Domain]) -> None:
                 raise ContractError(f"{where}: {name} is no part of a domain; did you mean {near[0]}?")
 
 
+def checked_spaces(found: Any, domain: Domain) -> Mapping[str, Any]:
+    """Return what `spaces` gave: spaces by name.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    if isinstance(found, Mapping) and all(isinstance(name, str) for name in found):
+        return found
+    raise ContractError(
+        f"{place_in(domain)}: spaces(run) returned {_named(found)}; return spaces by name, {{'map': ...}}"
+    )
+
+
+def checked_batch(found: Any, domain: Domain) -> ObservationBatch[Any]:
+    """Return what `observe` gave: a batch of the domain's observation.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    if isinstance(found, ObservationBatch) and found.of is domain.observation:
+        return found
+    wanted = getattr(domain.observation, "__name__", "an observation")
+    raise ContractError(
+        f"{place_in(domain)}: observe(world, rows) returned {_named(found)}; return world.observed({wanted}, rows, ...)"
+    )
+
+
+def checked_groups(found: Any, world: Any, domain: Domain) -> tuple[tuple[str, ...], NDArray[np.integer[Any]]]:
+    """Return what `groups` gave: names, and the index of each row's group, -1 for none.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    fits = isinstance(found, tuple) and len(found) == 2 and not isinstance(found[0], str)
+    index = np.asarray(found[1]) if fits else np.zeros(0)
+    if not fits or index.dtype.kind not in "iu" or index.shape != (world.n,):
+        raise ContractError(
+            f"{place_in(domain)}: groups(world) returned {_named(found)}; return the names of the groups, and one "
+            f"index for each of the {world.n} rows"
+        )
+    return tuple(found[0]), index.astype(np.int64, copy=False)
+
+
+def checked_scores(found: Any, domain: Domain) -> dict[str, float]:
+    """Return what `scores` gave: numbers by name.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    if not isinstance(found, Mapping):
+        raise ContractError(f"{place_in(domain)}: scores(world) returned {_named(found)}; return numbers by name")
+    for name, value in found.items():
+        if not isinstance(name, str) or not isinstance(value, int | float | np.number):
+            raise ContractError(f"{place_in(domain)}: scores(world)[{name!r}] is {_named(value)}; give a number")
+    return {name: float(value) for name, value in found.items()}
+
+
+def checked_details(found: Any, domain: Domain) -> dict[str, Any]:
+    """Return what `details` gave: plain data by name.
+
+    Raises:
+        ContractError: it is something else.
+    """
+    try:
+        json.dumps(found)
+        return dict(found)
+    except (TypeError, ValueError) as error:
+        raise ContractError(
+            f"{place_in(domain)}: details(world) returned what JSON has no form for ({error}); "
+            "return plain data by name"
+        ) from None
+
+
 def checked_mask(found: Any, world: Any, domain: Domain, what: str) -> NDArray[np.bool_]:
     """Return what a hook of a domain gave as a mask over all rows.
 
@@ -126,7 +312,7 @@ def checked_mask(found: Any, world: Any, domain: Domain, what: str) -> NDArray[n
     mask = np.asarray(found)
     if mask.dtype != np.bool_ or mask.shape != (world.n,):
         raise ContractError(
-            f"{_where(domain)}: {what}(world) returned {mask.dtype} of shape {mask.shape}; "
+            f"{place_in(domain)}: {what}(world) returned {mask.dtype} of shape {mask.shape}; "
             f"return one boolean for each of the {world.n} rows"
         )
     return mask
@@ -141,7 +327,7 @@ def checked_alerts(found: Any, rows: NDArray[np.intp], domain: Domain) -> NDArra
     alerts = np.asarray(found)
     if alerts.dtype.kind not in "iub" or alerts.shape != rows.shape:
         raise ContractError(
-            f"{_where(domain)}: alert(world, rows) returned {alerts.dtype} of shape {alerts.shape}; "
+            f"{place_in(domain)}: alert(world, rows) returned {alerts.dtype} of shape {alerts.shape}; "
             f"return one integer for each of the {len(rows)} rows"
         )
     return alerts.astype(np.int64)
@@ -156,7 +342,7 @@ def checked_outcome(found: Any, domain: Domain) -> str | None:
     if found is None or (isinstance(found, str) and found):
         return found
     raise ContractError(
-        f"{_where(domain)}: outcome(world) returned {quoted(found)}; return a sentence to stop, or None"
+        f"{place_in(domain)}: outcome(world) returned {quoted(found)}; return a sentence to stop, or None"
     )
 
 
@@ -168,5 +354,5 @@ def checked_metric(name: str, value: Any, domain: Domain) -> Any:
     """
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
-        raise ContractError(f"{_where(domain)}: metric {name!r} returned {quoted(value)}; return a number")
+        raise ContractError(f"{place_in(domain)}: metric {name!r} returned {quoted(value)}; return a number")
     return value

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ActionStep, ToolRegistry
-from ai.plan import BatchPlans
+from ai.actions import Action, ToolRegistry
+from ai.plans import BatchPlans
 from sim.engine.rng import Rng
 from sim.errors import ScenarioError, WorldError
 from sim.run.inputs import Input
@@ -20,8 +20,8 @@ from sim.run.planning import Planning
 from sim.run.settings import AGENTS_MAX
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.domain import Domain
+    from sim.run.world import World
 
 
 class PlanSource(Protocol):
@@ -39,6 +39,19 @@ class PlanSource(Protocol):
     def close(self) -> None:
         """Give back what it holds."""
         ...
+
+
+class NoPlans:
+    """The source of a run that is set up and never ticked."""
+
+    tiers: tuple[str, ...] = ()
+
+    def plan(self, batch: Any) -> BatchPlans:
+        """Refuse: this run is not for ticking."""
+        raise NotImplementedError(type(batch).__name__)
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 def _no_rows() -> NDArray[np.intp]:
@@ -130,7 +143,7 @@ class Run:
         """Return the ticks that a constant number of seconds takes, rounded up on the millisecond, at least one."""
         return max(-(-round(seconds * 1000) * self.ticks_per_second // 1000), 1)
 
-    def write_plan(self, world: World, row: int, plan: Sequence[ActionStep]) -> None:
+    def write_plan(self, world: World, row: int, plan: Sequence[Action]) -> None:
         """Give an agent a plan from outside: these steps, from now on. An empty plan ends the current one.
 
         Raises:

@@ -23,14 +23,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from ai.actions import ToolRegistry
+from ai.actions import PromptText, ToolRegistry
 from ai.errors import ContractError
+from ai.observation import Observation
+from ai.planners.playbook import Branch, Goal, Operator, Option, Playbook
+from ai.rules import Facts, Moves, Rule
 from sim.engine.columns import Component
 from sim.errors import ScenarioError
 from sim.messages import one_line, sentence
@@ -58,10 +62,19 @@ class Domain:
         settings: a subclass of `Settings`; on an instance, the settings themselves.
         components: what entities can have.
         resources: state that belongs to no entity.
-        tables: names by table, for columns with `per` and for arguments of verbs.
+        tables: names by table, for columns with `per`, for facts and for arguments of verbs.
         inputs: what may come from outside, beside the framework's own inputs.
         actions: the verbs of agents that plan.
         systems: the whole tick, in order. Where agents plan it includes `Inputs`, `Observe`, `Plan` and `Act`.
+        observation: what an agent knows; None where no agent plans.
+        idle: a step that is always possible.
+        prompt: the domain's part of a prompt.
+        rules: the heuristic tier; the first rule first.
+        facts: named conditions for rules, goals and branches.
+        moves: named functions that make steps.
+        goals: what `goap` strives for, with `operators`.
+        options: what `utility` weighs.
+        tree: the branches of `behaviour`.
         metrics: numbers of a world by name.
         isolates: True where unrelated agents never affect each other; the doctor then checks it.
 
@@ -79,6 +92,16 @@ class Domain:
     inputs: Sequence[type[Input]] = ()
     actions: Sequence[type[Action]] = ()
     systems: Sequence[type[System]] = ()
+    observation: ClassVar[type[Observation] | None] = None
+    idle: Any = None
+    prompt: PromptText = PromptText()
+    rules: Sequence[Rule] = ()
+    facts: Facts = MappingProxyType({})
+    moves: Moves = MappingProxyType({})
+    goals: Sequence[Goal] = ()
+    operators: Sequence[Operator] = ()
+    options: Sequence[Option] = ()
+    tree: Sequence[Branch] = ()
     metrics: ClassVar[Mapping[str, Metric]] = {}
     isolates: ClassVar[bool] = False
 
@@ -134,7 +157,23 @@ class Domain:
     def registry(self, plugin_actions: Sequence[type[Action]] = ()) -> ToolRegistry | None:
         """Return the verbs with all that prompts and legality need; None where no agent plans."""
         verbs = [*self.actions, *plugin_actions]
-        return ToolRegistry(verbs) if verbs else None
+        if not verbs:
+            return None
+        if self.idle is None:
+            raise ContractError(f"{type(self).__name__} has actions and no idle step; name one that is always possible")
+        return ToolRegistry(verbs, idle=self.idle, prompt=self.prompt, tables=self.tables)
+
+    def playbook(self) -> Playbook:
+        """Return what the planners that think by themselves are told."""
+        return Playbook(
+            rules=tuple(self.rules),
+            facts=self.facts,
+            moves=self.moves,
+            goals=tuple(self.goals),
+            operators=tuple(self.operators),
+            options=tuple(self.options),
+            tree=tuple(self.tree),
+        )
 
     @property
     def plans(self) -> bool:

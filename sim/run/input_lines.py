@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 
-from pydantic_core import PydanticCustomError
-
 from sim.errors import ScenarioError
-from sim.messages import one_line, told
+from sim.messages import one_line
 from sim.run.inputs import TimedInput
 from sim.run.scenario_file import INPUTS_MAX, Scenario
 
@@ -35,12 +33,8 @@ def input_from_line(line: str, place: str, scenario: Scenario) -> TimedInput:
         ScenarioError: it is no valid input for this scenario; one sentence.
     """
     try:
-        timed = scenario.input_set.read_timed(json.loads(line))
-        scenario.domain.check_input(timed.input)
+        return scenario.timed_input(json.loads(line))
     except ScenarioError as error:
         raise ScenarioError(one_line(f"{place}: {error}")) from None
-    except PydanticCustomError as error:
-        raise ScenarioError(one_line(f"{place}: input: {told(error)}")) from None
     except (ValueError, RecursionError) as error:
         raise ScenarioError(one_line(f"{place}: is not JSON: {error}")) from None
-    return timed

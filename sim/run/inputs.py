@@ -28,19 +28,19 @@ from pydantic import (
 from ai.actions import KEY_MAX
 from ai.errors import ParseError
 from sim.errors import ScenarioError, WorldError
-from sim.messages import one_line, sentence, suggestion
+from sim.messages import one_line, sentence, shown, suggestion
 from sim.run import plan_columns
 
 if TYPE_CHECKING:
-    from sim.engine.world import World
     from sim.run.context import Run
+    from sim.run.world import World
 
 STEP_CHARS_MAX: Final = 1000
 """Characters of the JSON of one step that an input may hold."""
 SPAWN_MAX: Final = 1000
 """Entities that one input may spawn."""
 
-AgentKey = Annotated[int, Field(strict=True, ge=0, le=KEY_MAX)]
+AgentKey = Annotated[int, Field(strict=True, ge=0, le=KEY_MAX, description="Key of the agent, counted from 0.")]
 
 
 class Input(BaseModel):
@@ -89,7 +89,7 @@ class Control(Input):
     """Take one agent over, or give it back: no planner plans for an agent that is taken over."""
 
     agent: AgentKey
-    on: Annotated[bool, Field(strict=True)] = True
+    on: bool = Field(True, strict=True, description="Whether to take it over or to give it back.")
 
     def apply(self, world: World, run: Run) -> str | None:
         """Set or clear the mark; the agent drops its plan."""
@@ -98,7 +98,7 @@ class Control(Input):
             return f"agent {self.agent} is not in the world"
         taken = world[plan_columns.Control].taken
         if bool(taken[row]) == self.on:
-            return f"agent {self.agent} is {'taken over already' if self.on else 'not taken over'}"
+            return f"agent {self.agent} is taken over already" if self.on else f"agent {self.agent} is not taken over"
         taken[row] = self.on
         run.write_plan(world, row, ())
         return None
@@ -108,7 +108,7 @@ class Act(Input):
     """An agent that is taken over drops what it does for one step."""
 
     agent: AgentKey
-    step: StepData
+    step: StepData = Field(description='One step as planners write it: `{ act = "Talk", to = 7 }`.')
 
     def apply(self, world: World, run: Run) -> str | None:
         """Write the step as the agent's plan."""
@@ -143,8 +143,10 @@ class Kill(Input):
 class Spawn(Input):
     """Entities are born: `values` by component and column, one value for all or one an entity."""
 
-    values: dict[str, dict[str, JsonValue]]
-    count: Annotated[int, Field(strict=True, ge=1, le=SPAWN_MAX)] = 1
+    values: dict[str, dict[str, JsonValue]] = Field(
+        description="Values by component and column: one for all entities, or one for each."
+    )
+    count: int = Field(1, strict=True, ge=1, le=SPAWN_MAX, description="Entities to be born.")
 
     def apply(self, world: World, run: Run) -> str | None:
         """Queue the births."""
@@ -215,7 +217,8 @@ class InputSet:
             raise ScenarioError("should be a table with 'tick' and 'input'")
         for name in sorted(map(str, data)):
             if name not in ("tick", "input"):
-                raise ScenarioError(f"{name}: is no known key; {suggestion(name, ['input', 'tick'], 'known keys')}")
+                hint = suggestion(name, ["input", "tick"], "known keys")
+                raise ScenarioError(f"{shown(name)}: is no known key; {hint}")
         tick = data.get("tick")
         if isinstance(tick, bool) or not isinstance(tick, int) or not 0 <= tick < 2**63:
             reason = "is missing; add it" if tick is None else f"should be a whole number from 0, not {tick!r}"

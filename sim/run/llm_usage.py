@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from ai.plan import BatchPlans, LlmUsage
-from ai.resilience import BreakerState
+from ai.clients.resilience import BreakerState
+from ai.plans import BatchPlans, LlmUsage
 
 
 class ModelTally:

@@ -51,7 +51,7 @@ def load_file(path: Path, what: str) -> tuple[ModuleType, str]:
     sys.modules[module.__name__] = module
     try:
         exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - that is the task
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ContractError(one_line(f"{what} {where} cannot be loaded: {described(error, path)}")) from error
     return module, digest_of(source)
@@ -65,7 +65,7 @@ def load_installed(point: EntryPoint, what: str) -> tuple[Any, str]:
     """
     try:
         found = point.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ContractError(one_line(f"{what} {point.name} = {point.value} cannot be loaded: {error!r}")) from error
     return found, source_digest(point.module)
 

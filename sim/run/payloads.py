@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
-from ai.plan import PlanBatch
+from ai.plans import PlanBatch
 from sim.engine.world import World
 from sim.run.plan_columns import ActionSteps
 

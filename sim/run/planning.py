@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
-from ai.heuristics import HeuristicConfig
-from ai.plan import FallbackTier
+from ai.actions import ToolRegistry
+from ai.errors import ContractError
+from ai.plans import FallbackTier
+from ai.rules import Bound, Rules
 from sim.errors import ScenarioError
-from sim.messages import problem, suggestion
+from sim.messages import one_line, problem, suggestion
 from sim.run.settings import AGENTS_MAX, Name, Part
+
+if TYPE_CHECKING:
+    from sim.run.scenario_file import Scenario
 
 GROUPS_MAX: Final = 64
 """Groups that a scenario may plan for in ways of their own."""
@@ -30,7 +35,7 @@ class GroupPlanning(Part):
     """How one group of agents is planned for, where that differs from all others."""
 
     tiers: Tiers | None = Field(None, description="Tiers tried for this group, in order.")
-    heuristics: HeuristicConfig | None = Field(None, description="Rules of this group alone.")
+    rules: Rules | None = Field(None, description="Rules of this group alone.")
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -101,12 +106,38 @@ def tier_order(planning: Planning, groups: Sequence[str]) -> tuple[str, ...]:
     return tuple(order)
 
 
-def groups_of_tiers(planning: Planning, groups: Sequence[str]) -> Mapping[str, frozenset[int]]:
-    """Return the tiers that only some groups try, each with the indices of those groups."""
-    lists = [planning.tiers_of(group) for group in groups]
-    found: dict[str, frozenset[int]] = {}
+def groups_of_tiers(planning: Planning, groups: Sequence[str]) -> Mapping[str, frozenset[str]]:
+    """Return the tiers that only some groups try, each with the names of those groups."""
+    lists = {group: planning.tiers_of(group) for group in groups}
+    found: dict[str, frozenset[str]] = {}
     for tier in tier_order(planning, groups):
-        served = frozenset(index for index, tiers in enumerate(lists) if tier in tiers)
+        served = frozenset(group for group, tiers in lists.items() if tier in tiers)
         if len(served) < len(lists) and tier != FallbackTier.EMERGENCY:
             found[tier] = served
     return found
+
+
+def check_rules(scenario: Scenario, registry: ToolRegistry | None, source: str = "") -> None:
+    """Check that rules name fields, verbs and arguments that there are.
+
+    Args:
+        scenario: whose rules.
+        registry: the verbs; without any, no agent plans and no rule is used.
+        source: what a refusal begins with; the scenario's name, if empty.
+
+    Raises:
+        ScenarioError: one does not; the sentence names its key.
+    """
+    observation = scenario.domain.observation
+    if observation is None or registry is None:
+        return
+    playbook = scenario.playbook()
+    every = {"rules": playbook.rules}
+    every |= {f"planning.groups.{name}.rules": rules for name, rules in playbook.group_rules.items()}
+    for key, rules in every.items():
+        for number, rule in enumerate(rules):
+            try:
+                Bound((rule,), registry, observation.layout, playbook.facts, playbook.moves)
+            except ContractError as error:
+                reason = str(error).removeprefix("rule 1: ")
+                raise ScenarioError(one_line(f"{source or scenario.name}: {key}[{number}]: {reason}")) from None

@@ -9,24 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ai.actions import ToolRegistry
-from ai.batch import BatchInferenceExecutor
-from ai.clients.base import LlmClient
-from ai.encodings import encoding_of
-from ai.encodings.base import Encoding
-from ai.fallback import FallbackOrchestrator, drive
-from ai.heuristics import check_rules
-from ai.plan import BatchPlans
-from ai.plan_cache import PlanCache
+from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
+from ai.llm.encodings import encoding_of
+from ai.llm.encodings.base import Encoding
+from ai.llm.executor import BatchInferenceExecutor
+from ai.llm.tiers import LlmTier
+from ai.llm_types import LlmClient
+from ai.observation import ObservationBatch
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners import discover
 from ai.planners.base import Planner
-from ai.planners.heuristic import Heuristic
-from ai.planners.llm import LlmTier
-from ai.planners.scripted import Scripted
-from ai.resilience import RateLimit, ResilientClient, RetryPolicy
-from ai.snapshot import SnapshotBatch
+from ai.plans import BatchPlans
 from sim.errors import ScenarioError
-from sim.messages import one_line
-from sim.run.planning import groups_of_tiers, tier_order
+from sim.run.planning import check_rules, groups_of_tiers, tier_order
 
 if TYPE_CHECKING:
     from sim.run.scenario_file import Scenario
@@ -40,7 +35,6 @@ class ModelOptions:
 
     `deadline_s` is the time for one tick's planning, seconds. `shard_size` and `in_flight` pin agents in a call and
     calls at once. `encoding` names how replies write plans, None leaves it to what the endpoint takes.
-    `cached_plans` bounds the plan cache; 0 is none.
     """
 
     deadline_s: float | None = None
@@ -50,7 +44,6 @@ class ModelOptions:
     requests_a_minute: float | None = None
     tokens_a_minute: float | None = None
     encoding: str | None = None
-    cached_plans: int = 0
 
 
 def build_tiers(
@@ -58,12 +51,10 @@ def build_tiers(
     more: Sequence[type[Planner]] = (),
     executor: BatchInferenceExecutor | None = None,
     encoding: Encoding | None = None,
-    cache: PlanCache | None = None,
 ) -> tuple[Planner, ...]:
     """Return the scenario's tiers in order, from the known planners and `more`.
 
-    Heuristics get the scenario's rules and its groups' own, the script its lines; model tiers share executor, encoding
-    and cache.
+    Planners that take a playbook get the scenario's; model tiers share executor and encoding.
 
     Raises:
         ScenarioError: a tier has no planner of that name.
@@ -71,37 +62,17 @@ def build_tiers(
     known = discover()
     known.update((planner.name, planner) for planner in more)
     tiers: list[Planner] = []
-    groups = scenario.domain.group_names
-    own_rules = {
-        index: own.heuristics
-        for index, name in enumerate(groups)
-        if (own := scenario.planning.groups.get(name)) is not None and own.heuristics is not None
-    }
-    for name in tier_order(scenario.planning, groups):
+    playbook = scenario.playbook()
+    for name in tier_order(scenario.planning, scenario.domain.group_names):
         kind = known.get(name)
         if kind is None:
             raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
         if issubclass(kind, LlmTier):
-            tiers.append(kind(executor, encoding=encoding, cache=cache))
-        elif kind is Heuristic:
-            tiers.append(Heuristic(scenario.heuristics, own_rules))
-        elif kind is Scripted:
-            tiers.append(Scripted(scenario.script))
+            tiers.append(kind(executor, encoding=encoding))
         else:
-            tiers.append(kind())
+            made = getattr(kind, "of", None)
+            tiers.append(kind() if made is None else made(playbook))
     return tuple(tiers)
-
-
-def _check_rules(scenario: Scenario, registry: ToolRegistry) -> None:
-    """Check that rules use verbs as the registry's kinds take them.
-
-    Raises:
-        ScenarioError: one does not; the sentence names its key.
-    """
-    own = ((f"planning.groups.{name}.", group.heuristics) for name, group in scenario.planning.groups.items())
-    for owner, config in (("", scenario.heuristics), *own):
-        for key, why in check_rules(config, registry) if config is not None else ():
-            raise ScenarioError(one_line(f"{scenario.name}: {owner}heuristics.{key}: {why}"))
 
 
 class Background:
@@ -162,15 +133,14 @@ class LivePlans:
         options: ModelOptions | None = None,
     ) -> None:
         self.registry = registry
-        _check_rules(scenario, registry)
+        check_rules(scenario, registry)
         self.client = None if client is None else _resilient(client, options or ModelOptions(), clock)
         self._options = options or ModelOptions()
         self._clock = clock
         self._executor = BatchInferenceExecutor(self._options.shard_size, self._options.in_flight)
         name = self._options.encoding
         encoding = None if name is None else encoding_of(name)
-        cache = PlanCache(self._options.cached_plans) if self._options.cached_plans else None
-        tiers = build_tiers(scenario, planners, self._executor, encoding, cache)
+        tiers = build_tiers(scenario, planners, self._executor, encoding)
         self.orchestrator = FallbackOrchestrator(
             tiers,
             start=scenario.planning.start,
@@ -185,7 +155,7 @@ class LivePlans:
         """The tiers' names, in order."""
         return self.orchestrator.tiers
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Return exactly one legal plan for every agent of the batch."""
         if self.client is None:
             return drive(self.orchestrator.plan_batch_with_fallback(None, batch, self.registry))

@@ -6,7 +6,7 @@ of an installed one (entry point group `tickweave.plugins`, each a module). The 
     ACTIONS      verbs (`sim.Action`)
     COMPONENTS   components that every agent gets, at their default values (`sim.Component`)
     RESOURCES    resources (`sim.Resource`)
-    SYSTEMS      systems (`sim.System`); `after` names the system that each follows
+    SYSTEMS      systems (`sim.System`); `after` names the system that each follows; without it, the end of the tick
     PLANNERS     planner classes (`ai.planners.base.Planner`), for the scenario's list of tiers
     METRICS      a dictionary of metrics by name: callables over the world
 

@@ -14,6 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -23,17 +24,19 @@ from pydantic import Field, JsonValue, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ai.entries import installed
-from ai.heuristics import HeuristicConfig
+from ai.planners.playbook import Playbook
 from ai.planners.scripted import Script
+from ai.rules import Rule, Rules
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
-from sim.run.checks import check_settings
+from sim.run.checks import check_head
+from sim.run.context import NoPlans
 from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
 from sim.run.files import read_text
 from sim.run.inputs import InputSet, TimedInput
-from sim.run.planning import Planning, check_groups, tier_order
+from sim.run.planning import Planning, check_groups, check_rules, tier_order
 from sim.run.settings import Name, Part, Text
 
 DEPTH_MAX: Final = 32
@@ -64,7 +67,7 @@ class Head(Part):
         (), max_length=PLUGINS_MAX, description="Python files beside this one, or names of installed plug-ins."
     )
     planning: Planning = Field(Planning(), description="How plans are made.")
-    heuristics: HeuristicConfig = Field(HeuristicConfig(), description="Rules by which agents plan without a model.")
+    rules: Rules | None = Field(None, description="Rules by which agents plan without a model; else the domain's.")
     script: Script = Field(Script(), description="Plans written down beforehand, for the tier `scripted`.")
     inputs: tuple[dict[str, JsonValue], ...] = Field(
         (), max_length=INPUTS_MAX, description="What happens from outside, and at which tick."
@@ -89,7 +92,7 @@ class Scenario:
     def __init__(self, head: Head, loaded: LoadedDomain, source: str = "scenario", folder: Path | None = None) -> None:
         self.loaded = loaded
         self.folder = folder
-        check_settings(loaded.kind)
+        check_head(loaded.kind)
         self.domain = loaded.kind(_settings(loaded.kind, head.settings, source))
         self.head = head.model_copy(
             update={
@@ -110,12 +113,21 @@ class Scenario:
 
     def _timed(self, place: int, data: object, source: str) -> TimedInput:
         try:
-            timed = self.input_set.read_timed(data)
-            self.domain.check_input(timed.input)
+            return self.timed_input(data)
         except ScenarioError as error:
             raise ScenarioError(one_line(f"{source}: inputs[{place}].{error}")) from None
+
+    def timed_input(self, data: object) -> TimedInput:
+        """Read a timed input of this scenario from plain data.
+
+        Raises:
+            ScenarioError: it is not valid; the sentence begins with the dotted key.
+        """
+        timed = self.input_set.read_timed(data)
+        try:
+            self.domain.check_input(timed.input)
         except PydanticCustomError as error:
-            raise ScenarioError(one_line(f"{source}: inputs[{place}].input{_dotted(error)}")) from None
+            raise ScenarioError(one_line(f"input{_dotted(error)}")) from None
         return timed
 
     @classmethod
@@ -162,9 +174,14 @@ class Scenario:
         return self.head.planning
 
     @property
-    def heuristics(self) -> HeuristicConfig:
-        """Rules by which agents plan without a model."""
-        return self.head.heuristics
+    def rules(self) -> tuple[Rule, ...]:
+        """Rules by which agents plan without a model: the file's, else the domain's."""
+        return self.domain.playbook().rules if self.head.rules is None else self.head.rules
+
+    def playbook(self) -> Playbook:
+        """Return the domain's playbook with the file's rules and script."""
+        own = {name: group.rules for name, group in self.planning.groups.items() if group.rules is not None}
+        return replace(self.domain.playbook(), rules=self.rules, group_rules=own, script=self.script)
 
     @property
     def script(self) -> Script:
@@ -189,7 +206,9 @@ class Scenario:
         known = self.domain.agents
         if known is not None:
             return known
-        with Simulation(self, timeline=False) as simulation:
+        # Plug-ins add to what entities have, not to how many there are; nobody plans before the first tick.
+        bare = self.replaced(plugins=[])
+        with Simulation(bare, timeline=False, source=NoPlans()) as simulation:
             return simulation.world.n
 
     @property
@@ -346,7 +365,10 @@ def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
     Raises:
         ScenarioError: it is no valid scenario; one sentence.
     """
-    return Scenario.from_canonical(_toml(text, source), source, folder=folder)
+    scenario = Scenario.from_canonical(_toml(text, source), source, folder=folder)
+    if not scenario.plugins:  # those may bring verbs; a run checks its rules when it has them
+        check_rules(scenario, scenario.domain.registry(), source)
+    return scenario
 
 
 def head_of(text: str, source: str) -> Head:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai.errors import ContractError
+from ai.errors import ContractError, place_of
 from sim.engine.system import System
+from sim.run.checks import place_in
 from sim.run.domain import Domain
 from sim.run.systems import Act, Inputs, Observe, Plan
 
@@ -13,28 +14,21 @@ from sim.run.systems import Act, Inputs, Observe, Plan
 def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[System], ...]:
     """Return the systems of a tick: the domain's, and each of `more` behind the system that its `after` names.
 
-    Several behind the same one keep their order. `Inputs` is put first where the domain leaves it out.
+    Without `after` a system is the last one. Several behind the same one keep their order. `Inputs` is put first where
+    a domain whose agents do not plan leaves it out.
 
     Raises:
         ContractError: two systems share a name, `after` names no system, or a domain whose agents plan leaves one of
-            `Observe`, `Plan` and `Act` out; the message names the class and what to do.
+            `Inputs`, `Observe`, `Plan` and `Act` out or has them in another order; the message names the class and
+            what to do.
     """
-    where = f"domain {domain.name!r} ({type(domain).__name__})"
+    where = place_in(domain)
     order: list[type[System]] = []
-    given: Sequence[object] = domain.systems
-    for system in given:
-        if not (isinstance(system, type) and issubclass(system, System)):
-            raise ContractError(f"{where}: systems holds {system!r}; list classes that extend System")
-        order.append(system)
-    if not any(issubclass(system, Inputs) for system in order):
-        order.insert(0, Inputs)
+    order += domain.systems
     if domain.plans:
-        for needed in (Observe, Plan, Act):
-            if not any(issubclass(system, needed) for system in order):
-                raise ContractError(
-                    f"{where}: has actions, but its systems leave {needed.__name__} out; "
-                    "list Inputs, Observe, Plan and Act among them"
-                )
+        _check_planning(where, order)
+    elif not any(issubclass(system, Inputs) for system in order):
+        order.insert(0, Inputs)
     names: list[str] = []
     for system in order:
         if system.name in names:
@@ -43,7 +37,10 @@ def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[Sy
     for extra in more:
         names = [each.name for each in order]
         if extra.name in names:
-            raise ContractError(f"system {extra.name!r} ({extra.__module__}) has a name that is taken; rename it")
+            raise ContractError(f"system {extra.name!r} ({place_of(extra)}) has a name that is taken; rename it")
+        if extra.after is None:
+            order.append(extra)
+            continue
         if extra.after not in names:
             raise ContractError(f"system {extra.name!r} runs after {extra.after!r}; known: {', '.join(names)}")
         at = names.index(extra.after) + 1
@@ -51,3 +48,22 @@ def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[Sy
             at += 1
         order.insert(at, extra)
     return tuple(order)
+
+
+def _check_planning(where: str, order: Sequence[type[System]]) -> None:
+    """Check that the systems of planning are there, in their order."""
+    needed = (Inputs, Observe, Plan, Act)
+    places = []
+    for kind in needed:
+        found = [place for place, system in enumerate(order) if issubclass(system, kind)]
+        if not found:
+            raise ContractError(
+                f"{where}: it has actions, but systems leaves {kind.__name__} out; add it: the tick needs Inputs, "
+                "Observe, Plan and Act in this order"
+            )
+        places.append(found[0])
+    for one, two, before, after in zip(needed, needed[1:], places, places[1:], strict=False):
+        if before > after:
+            raise ContractError(
+                f"{where}: systems lists {two.__name__} before {one.__name__}; put {one.__name__} first"
+            )

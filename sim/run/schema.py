@@ -27,9 +27,18 @@ def scenario_schema(domain: type[Domain]) -> Json:
         definitions[f"input_{each.kind}"] = own
         kinds.append({"$ref": f"#/$defs/input_{each.kind}"})
     head["properties"]["settings"] = settings
+    if settings.get("required"):
+        head["required"].append("settings")
     head["properties"]["inputs"]["items"] = {
         "type": "object",
-        "properties": {"tick": {"type": "integer", "minimum": 0}, "input": {"oneOf": kinds}},
+        "properties": {
+            "tick": {
+                "type": "integer",
+                "minimum": 0,
+                "description": "The tick at whose start it is applied, counted from 0.",
+            },
+            "input": {"oneOf": kinds, "description": "The input; `kind` says which."},
+        },
         "required": ["tick", "input"],
         "additionalProperties": False,
     }
@@ -42,7 +51,11 @@ def scenario_schema(domain: type[Domain]) -> Json:
 
 
 def _toml(value: Any) -> Any:
-    """Return a schema without null, for which TOML has no word, and without titles, which repeat the keys."""
+    """Return a schema as editors of TOML need it.
+
+    That is without null, for which TOML has no word, and without titles, which repeat the keys. A key with one possible
+    value tells the members of a family apart, so it is required; a table whose keys have a pattern takes no others.
+    """
     if isinstance(value, list):
         return [_toml(each) for each in value]
     if not isinstance(value, dict):
@@ -59,4 +72,9 @@ def _toml(value: Any) -> Any:
             found = {**branches[0], **found}
         else:
             found["anyOf"] = branches
+    if "patternProperties" in found:
+        found["additionalProperties"] = False
+    telling = [name for name, part in found.get("properties", {}).items() if isinstance(part, dict) and "const" in part]
+    if telling:
+        found["required"] = sorted({*telling, *found.get("required", ())})
     return found

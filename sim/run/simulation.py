@@ -16,9 +16,9 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.clients.base import LlmClient
 from ai.guard import Watch, foreign
-from ai.plan import BatchPlans
+from ai.llm_types import LlmClient
+from ai.plans import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
 from sim.engine.rng import Rng, purpose_name
@@ -28,7 +28,7 @@ from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
-from sim.run.checks import check_domain, checked_metric, checked_outcome
+from sim.run.checks import check_domain, check_verbs, checked_metric, checked_outcome, checked_scores, checked_spaces
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
@@ -156,6 +156,8 @@ class Simulation(AbstractContextManager["Simulation"]):
             **{name: metric for plugin in plugins for name, metric in plugin.metrics.items()},
         }
         self.registry = domain.registry([action for plugin in plugins for action in plugin.actions])
+        if self.registry is not None:
+            check_verbs(domain, self.registry)
         self.outcome: str | None = None
         self._clock = clock
         self._injected: list[Input] = []
@@ -179,7 +181,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             reason_codes={reason: index + 1 for index, reason in enumerate(reasons_of(self.registry))},
             source=planning,
         )
-        run.spaces = domain.spaces(run)
+        run.spaces = checked_spaces(domain.spaces(run), domain)
         self.tiers = () if planning is None else planning.tiers
         components = (*domain.components, *(part for plugin in plugins for part in plugin.components))
         if self.registry is not None:
@@ -301,7 +303,7 @@ class Simulation(AbstractContextManager["Simulation"]):
 
     def scores(self) -> dict[str, float]:
         """Return the domain's scores now, by name."""
-        return dict(self.domain.scores(self.world))
+        return checked_scores(self.domain.scores(self.world), self.domain)
 
     def snapshot(self) -> WorldState:
         """Return all state between two ticks; queued inputs are not state."""
@@ -341,6 +343,9 @@ def respawn(world: World, order: NDArray[np.intp]) -> None:
     Args:
         world: a world before its first tick; its state is the same afterwards.
         order: a permutation of its rows.
+
+    Raises:
+        WorldError: the rows are not in key order afterwards.
     """
     state = world.snapshot()
     world.kill(slice(None))
@@ -350,4 +355,5 @@ def respawn(world: World, order: NDArray[np.intp]) -> None:
     for key in state.keys[order].tolist():
         world.spawn({}, keys=[key])
     world.flush()
+    world.check()  # a restore would hide rows in the order of birth
     world.restore(state)

@@ -12,7 +12,7 @@ from ai.guard import Watch, foreign
 from sim.engine.columns import Component
 from sim.engine.system import System
 from sim.run.actions import Action, Args, Codes, Rows, Turn
-from sim.run.checks import checked_alerts, checked_mask
+from sim.run.checks import checked_alerts, checked_batch, checked_mask
 from sim.run.context import Run, invalidate
 from sim.run.payloads import drop_unused, write_payloads
 from sim.run.plan_columns import ActionSteps, Control, Progress, Status
@@ -78,7 +78,7 @@ class Observe(System):
         waiting = may & (progress.status != RUNNING) & (progress.waiting_since <= run.tick)
         run.chosen = longest_waiting(waiting.nonzero()[0], progress.waiting_since, planning.per_tick_max)
         if len(run.chosen):
-            run.batch = domain.observe(world, run.chosen)
+            run.batch = checked_batch(domain.observe(world, run.chosen), domain)
 
 
 def longest_waiting(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDArray[np.intp]:
@@ -156,7 +156,7 @@ class Act(System):
         turn = self.turn(world, run)
         for action, rows, args in self.in_use(turn):
             if foreign(action):
-                with Watch(f"action kind {action.model_fields['act'].default!r}"):
+                with Watch(f"verb {action.__name__!r}"):
                     self.act(action, turn, rows, args)
             else:
                 self.act(action, turn, rows, args)
@@ -184,7 +184,7 @@ class Act(System):
             kind, args = steps.kind[0].take(active), steps.args[0].take(active, axis=1)
         self.prepare(turn, active, kind, args)
         for code in np.bincount(kind).nonzero()[0].tolist():
-            action = registry.spec(code).kind
+            action = registry.spec(code).action
             assert issubclass(action, Action)
             members = (kind == code).nonzero()[0]
             yield action, active[members], args.take(members, axis=1)

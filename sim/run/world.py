@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from ai.observation import Counts, Groups, Layout, Observation, ObservationBatch, Text
 from sim.engine import world as engine
 from sim.engine.columns import Component
+from sim.errors import WorldError
+from sim.run.checks import checked_groups
 from sim.run.context import Run, invalidate
+from sim.run.settings import AGENTS_MAX
+
+Seen = TypeVar("Seen", bound=Observation)
 
 
 class World(engine.World):
@@ -34,11 +41,63 @@ class World(engine.World):
         """Queue the birth of entities, as the engine does; they also get the components of `always`.
 
         Raises:
-            WorldError: as the engine's `spawn`.
+            WorldError: as the engine's `spawn`, or the world would hold more than a million entities.
         """
+        if self.n + count > AGENTS_MAX:
+            raise WorldError(f"spawn of {count} entities: a world holds at most {AGENTS_MAX}")
         if self.always:
             values = {**{component: {} for component in self.always}, **values}
         super().spawn(values, count, like=like, keys=keys)
+
+    def observed(
+        self,
+        observation: type[Seen],
+        rows: NDArray[np.intp],
+        *,
+        shared: Mapping[str, Sequence[Any]] | None = None,
+        attached: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> ObservationBatch[Seen]:
+        """Return what the agents at `rows` know, from arrays in the world's own layout: agents last.
+
+        Args:
+            observation: the declaration.
+            rows: the agents, ascending.
+            shared: the distinct values of each shared fact by path.
+            attached: what rules of the domain may read besides; neither hashed nor worded.
+            columns: the fields. A value an agent is `[rows]`; a table `[names, rows]`; texts are numbers of
+                `world.texts`, `[rows]` or `[limit, rows]`; entries of a list are flat arrays with the key `rows`.
+
+        Raises:
+            ContractError: a field is not declared, was not given and has no default, or has another type or shape.
+        """
+        given = {name: self._turned(observation.layout, name, value, len(rows)) for name, value in columns.items()}
+        names, group = checked_groups(self.run.domain.groups(self), self, self.run.domain)
+        return observation.batch(
+            self.keys[rows],
+            tick=self.tick,
+            ticks_per_second=self.run.ticks_per_second,
+            texts=self.texts.all,
+            tables=self.tables,
+            shared=shared,
+            attached=attached,
+            groups=Groups(names, group[rows]) if names else None,
+            **given,
+        )
+
+    @staticmethod
+    def _turned(layout: Layout, name: str, value: Any, n: int) -> Any:
+        """Return a column as a batch has it: agents first, and -1 where the world has text 0, which is none."""
+        leaf: Any = layout.leaves.get(name)
+        group = layout.groups.get(name)
+        if group is not None and group.plain:
+            leaf = group.fields[0]
+        array = np.asarray(value) if isinstance(leaf, Text | Counts) else value
+        if isinstance(leaf, Text):
+            array = array - (array == 0).astype(array.dtype)
+        if isinstance(leaf, Text | Counts) and array.ndim == 2 and array.shape[1] == n:
+            return array.T
+        return array
 
     def invalidate(self, rows: Any, reason: str = "") -> None:
         """Void the plans of some agents, by row indices or mask: they need new ones in this tick.

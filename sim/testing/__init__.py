@@ -11,29 +11,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from ai.strategies import plans, steps
     from ai.testing import check_client, check_planner
+    from sim.testing.actions import check_action
     from sim.testing.determinism import assert_deterministic, check_scenario
+    from sim.testing.domains import check_domain
     from sim.testing.machine import WorldMachine
     from sim.testing.replies import fault_scripts, faults, hostile_replies
+    from sim.testing.strategies import scenarios, settings
     from sim.testing.systems import check_system
 
 __all__ = [
     "WorldMachine",
     "assert_deterministic",
+    "check_action",
     "check_client",
+    "check_domain",
     "check_planner",
     "check_scenario",
     "check_system",
     "fault_scripts",
     "faults",
     "hostile_replies",
+    "plans",
+    "scenarios",
+    "settings",
+    "steps",
 ]
 
 _PLACES: Final = {
     "ai.testing": ("check_client", "check_planner"),
+    "sim.testing.actions": ("check_action",),
     "sim.testing.determinism": ("assert_deterministic", "check_scenario"),
+    "sim.testing.domains": ("check_domain",),
     "sim.testing.machine": ("WorldMachine",),
     "sim.testing.replies": ("fault_scripts", "faults", "hostile_replies"),
+    "ai.strategies": ("plans", "steps"),
+    "sim.testing.strategies": ("scenarios", "settings"),
     "sim.testing.systems": ("check_system",),
 }
 _MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}

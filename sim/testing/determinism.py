@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from ai.clients.base import LlmClient
+from ai.llm_types import LlmClient
 from ai.planners.emergency import Emergency
 from sim.messages import suggestion
 from sim.run.plugins import Plugin, load_plugins

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sim.engine.codec import decode_state, encode_state
 from sim.engine.columns import ColumnSpec, Component, Schema, schema_of
 from sim.engine.digest import state_digest
-from sim.engine.resources import DeclaredResource, Resource
+from sim.engine.resources import DeclaredResource, Resource, rows_max_of
 from sim.engine.system import System
 from sim.engine.values import codes_of, limits, step
 from sim.engine.world import World
@@ -209,7 +209,7 @@ class WorldMachine(RuleBasedStateMachine):
         found = [
             st.tuples(st.just(kind), st.just(spec), _of(spec, ()))
             for kind in self.resources
-            if kind._rows_max is None  # noqa: SLF001 - the engine's own declaration
+            if rows_max_of(kind) is None
             for spec in self.schema(kind).columns
         ]
         return st.one_of(found)
@@ -219,7 +219,7 @@ class WorldMachine(RuleBasedStateMachine):
         found = [
             st.tuples(st.just(kind), st.lists(values(self.schema(kind)), min_size=1, max_size=2))
             for kind in self.resources
-            if kind._rows_max is not None  # noqa: SLF001 - the engine's own declaration
+            if rows_max_of(kind) is not None
         ]
         return st.one_of(found)
 
@@ -317,7 +317,7 @@ class WorldMachine(RuleBasedStateMachine):
                     assert parts is not None
                     parts[spec.name] = (*parts[spec.name], text)[-spec.shape[0] :]
 
-    @precondition(lambda self: any(kind._rows_max is None for kind in self.resources))  # noqa: SLF001
+    @precondition(lambda self: any(rows_max_of(kind) is None for kind in self.resources))
     @rule(place=PLACE)
     def fill(self, place: tuple[type[Resource], ColumnSpec, Any]) -> None:
         """Write a column of a resource."""
@@ -327,19 +327,19 @@ class WorldMachine(RuleBasedStateMachine):
         array[...] = store.fitted(value)
         self.held[self.at][kind.__name__][spec.name] = _kept(spec, value)
 
-    @precondition(lambda self: any(kind._rows_max is not None for kind in self.resources))  # noqa: SLF001
+    @precondition(lambda self: any(rows_max_of(kind) is not None for kind in self.resources))
     @rule(rows=ROWS)
     def add_rows(self, rows: tuple[type[Resource], list[Values]]) -> None:
         """Add rows to a resource, one after the other, unless it is full."""
         kind, found = rows
         for given in found:
-            if self.world[kind].count == kind._rows_max:  # noqa: SLF001 - the engine's own declaration
+            if self.world[kind].count == rows_max_of(kind):
                 return
             self.world[kind].add(**given)
             for spec in self.schema(kind).columns:
                 self.held[self.at][kind.__name__][spec.name].append(_kept(spec, given[spec.name]))
 
-    @precondition(lambda self: any(kind._rows_max is not None for kind in self.resources))  # noqa: SLF001
+    @precondition(lambda self: any(rows_max_of(kind) is not None for kind in self.resources))
     @rule(rows=ROWS, pick=PICKS)
     def remove_row(self, rows: tuple[type[Resource], list[Values]], pick: int) -> None:
         """Remove a row of a resource, if there is one."""
@@ -469,7 +469,7 @@ class WorldMachine(RuleBasedStateMachine):
             held[kind.__name__] = {}
             for spec in self.schema(kind).columns:
                 array = getattr(world[kind], spec.name)
-                if kind._rows_max is None:  # noqa: SLF001 - the engine's own declaration
+                if rows_max_of(kind) is None:
                     held[kind.__name__][spec.name] = _read(world, spec, array)
                 else:
                     rows = [_read(world, spec, array[..., row]) for row in range(world[kind].count)]

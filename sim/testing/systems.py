@@ -38,7 +38,7 @@ def check_system(
     components that `reads` and `writes` declare (what it writes it may read).
 
     Args:
-        system: what to check; its place in the tick is behind `after`.
+        system: what to check: one of the scenario's domain, or another one, whose place in the tick is behind `after`.
         components: components of its own, which every agent gets.
         plugins: what else takes part: those that `scenario` names.
         scenario: where it is run; one in which it has something to do. The shipped skirmish unless told.
@@ -47,12 +47,13 @@ def check_system(
     Raises:
         AssertionError: a rule is broken: the first difference and where to look, or the component.
     """
-    plain = load("skirmish") if scenario is None else scenario
-    scenario = plain.replaced(plugins=[*plain.plugins, NAME])
-    own = Plugin(NAME, "", components=tuple(components), systems=(system,))
+    scenario = plain = load("skirmish") if scenario is None else scenario
+    if system not in plain.domain.systems:
+        scenario = plain.replaced(plugins=[*plain.plugins, NAME])
+        plugins = (*plugins, Plugin(NAME, "", components=tuple(components), systems=(system,)))
     who = f"system {system.name!r}"
-    assert_passes(Case(scenario, ticks, plugins=(*plugins, own)), named(CHECKS), who)
-    _check_declared(Case(scenario, ticks, plugins=(*plugins, own)), system, who)
+    assert_passes(Case(scenario, ticks, plugins=plugins), named(CHECKS), who)
+    _check_declared(Case(scenario, ticks, plugins=plugins), system, who)
 
 
 def _check_declared(case: Case, system: type[System], who: str) -> None:

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
 
-from ai.actions import (
-    ActionStep,
-    AllyId,
-    Cell,
-    CellX,
-    CellY,
-    Distance,
-    EnemyId,
-    ItemName,
-    ObjectId,
-    Payload,
-    Role,
-    Scan,
-    Share,
-    Text,
-    ToolRegistry,
-    Wait,
-)
-from ai.plan import PlanBatch
-from ai.snapshot import AgentId, SnapshotBatch, WorldSnapshot
+from ai.actions import Action, Record, ToolRegistry, known, name, number, on, seconds, several, words
+from ai.observation import Cell, ObservationBatch
+from ai.plans import PlanBatch
+from scenarios.tactics.snapshot import WorldSnapshot
 from scenarios.tactics.testing.planning import MAP_HEIGHT, MAP_WIDTH
 
 
@@ -39,88 +22,88 @@ class Speed(StrEnum):
     RUN = "run"
 
 
-class MoveTo(ActionStep):
+class MoveTo(Action):
     """Walk to a cell."""
 
-    act: Literal["MoveTo"] = "MoveTo"
-    x: CellX
-    y: CellY
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
     speed: Speed | None = None
 
 
-class Attack(ActionStep):
+class Attack(Action):
     """Attack an enemy you see."""
 
-    act: Literal["Attack"] = "Attack"
-    target_id: EnemyId
+    target_id: int = known("enemies")
 
 
-class Approach(ActionStep):
+class Approach(Action):
     """Go towards an enemy, up to a distance."""
 
-    act: Literal["Approach"] = "Approach"
-    target_id: EnemyId
-    distance: Distance = 2
+    target_id: int = known("enemies")
+    distance: int = number(1, 64, rounded=True, default=2)
 
 
-class Retreat(ActionStep):
+class Retreat(Action):
     """Go away from an enemy, up to a distance."""
 
-    act: Literal["Retreat"] = "Retreat"
-    target_id: EnemyId
-    distance: Distance = 8
+    target_id: int = known("enemies")
+    distance: int = number(1, 64, rounded=True, default=8)
 
 
-class AimedShot(ActionStep):
+class AimedShot(Action):
     """Shoot an enemy with care; not one of the common verbs."""
 
-    act: Literal["AimedShot"] = "AimedShot"
-    target_id: EnemyId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
 
 
-class Heal(ActionStep):
+class Heal(Action):
     """Heal yourself or an ally."""
 
-    act: Literal["Heal"] = "Heal"
-    target_id: AllyId | None = None
+    target_id: int | None = known("allies", "self", "player", default=None)
 
 
-class TakeCover(ActionStep):
+class TakeCover(Action):
     """Go behind cover."""
 
-    act: Literal["TakeCover"] = "TakeCover"
-    position: Cell | None = None
+    position: Cell | None = on("bounds", default=None)
 
 
-class Reload(ActionStep):
+class Reload(Action):
     """Load your weapon."""
 
-    act: Literal["Reload"] = "Reload"
 
-
-class ThrowSmoke(ActionStep):
+class ThrowSmoke(Action):
     """Throw smoke on a cell."""
 
-    act: Literal["ThrowSmoke"] = "ThrowSmoke"
-    x: CellX
-    y: CellY
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
 
 
-class ThrowExplosive(ActionStep):
+class ThrowExplosive(Action):
     """Throw an explosive on a cell."""
 
-    act: Literal["ThrowExplosive"] = "ThrowExplosive"
-    x: CellX
-    y: CellY
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
 
 
-class Block(ActionStep):
+class Block(Action):
     """Brace against the next hit."""
 
-    act: Literal["Block"] = "Block"
+
+class Scan(Action):
+    """Look around for a moment."""
+
+    radius: int = number(1, 64, rounded=True, default=10)
 
 
-KINDS: tuple[type[ActionStep], ...] = (
+class Wait(Action):
+    """Stay where you are for some seconds."""
+
+    duration: float = seconds(default=1.0)
+
+
+KINDS: tuple[type[Action], ...] = (
     MoveTo, Attack, Approach, Retreat, AimedShot, Heal, TakeCover, Reload, ThrowSmoke, ThrowExplosive, Block,
     Scan, Wait,
 )  # fmt: skip
@@ -128,54 +111,54 @@ KINDS: tuple[type[ActionStep], ...] = (
 
 def small_registry(offered: list[str] | None = None) -> ToolRegistry:
     """Return a registry of the kinds above that offers all of them or those named."""
-    return ToolRegistry(KINDS, offered=offered)
+    return ToolRegistry(KINDS, idle=Wait(), offered=offered)
 
 
-class UseItem(ActionStep):
+class UseItem(Action):
     """Use a thing you carry."""
 
-    act: Literal["UseItem"] = "UseItem"
-    item_name: ItemName
+    first_tier: ClassVar[bool] = False
+    item_name: str = name("items")
 
 
-class Interact(ActionStep):
+class Interact(Action):
     """Do something with a thing you see."""
 
-    act: Literal["Interact"] = "Interact"
-    target_id: ObjectId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("objects")
 
 
-class Patrol(ActionStep):
+class Patrol(Action):
     """Walk from cell to cell."""
 
-    act: Literal["Patrol"] = "Patrol"
-    waypoints: Annotated[tuple[Cell, ...], Field(min_length=2, max_length=4), Payload()]
+    first_tier: ClassVar[bool] = False
+    waypoints: tuple[Cell, ...] = several(2, 4, on("bounds"))
     pace: Speed = Speed.RUN
 
 
-class Site(BaseModel):
+class Site(Record):
     """Where and how much."""
 
-    at: Cell
-    share: Share = 0.5
-    why: Annotated[Text, Field(max_length=20)] | None = None
+    at: Cell = on("bounds")
+    share: float = number(0, 1, scale=1000, default=0.5)
+    why: str | None = words(20, default=None)
 
 
-class Dig(ActionStep):
+class Dig(Action):
     """Change the ground."""
 
-    act: Literal["Dig"] = "Dig"
-    name: Annotated[Text, Field(max_length=12), Payload()]
-    site: Annotated[Site, Payload()]
+    first_tier: ClassVar[bool] = False
+    title: str = words(12)
+    site: Site
 
 
-WIDE: tuple[type[ActionStep], ...] = (*KINDS, UseItem, Interact, Patrol, Dig)
-NAMES = {Role.ITEM: ("smoke", "rope", "medkit")}
+WIDE: tuple[type[Action], ...] = (*KINDS, UseItem, Interact, Patrol, Dig)
+NAMES = {"items": ("medkit", "rope", "smoke")}
 
 
 def wide_registry() -> ToolRegistry:
     """Return a registry of all kinds above, with names, objects, lists and records."""
-    return ToolRegistry(WIDE, names=NAMES)
+    return ToolRegistry(WIDE, idle=Wait(), tables=NAMES)
 
 
 def snapshot(*, x: int = 5, y: int = 5, **fields: Any) -> WorldSnapshot:
@@ -190,14 +173,14 @@ def enemy(key: int, x: int, y: int, **fields: Any) -> dict[str, Any]:
     return {"id": key, "pos": {"x": x, "y": y}, **fields}
 
 
-def agents(n: int, **fields: Any) -> list[tuple[AgentId, WorldSnapshot]]:
+def agents(n: int, **fields: Any) -> list[tuple[int, WorldSnapshot]]:
     """Return agents 1 to n, each on its own cell and with the same knowledge otherwise."""
-    return [(AgentId(k), snapshot(x=k % MAP_WIDTH, **fields)) for k in range(1, n + 1)]
+    return [(k, snapshot(x=k % MAP_WIDTH, **fields)) for k in range(1, n + 1)]
 
 
-def one_row(world: WorldSnapshot, key: int = 1) -> SnapshotBatch:
+def one_row(world: WorldSnapshot, key: int = 1) -> ObservationBatch[WorldSnapshot]:
     """Return a batch of one agent."""
-    return SnapshotBatch.from_snapshots([(AgentId(key), world)])
+    return WorldSnapshot.from_objects([(key, world)], tables=NAMES)
 
 
 def raw_plans(keys: np.ndarray[Any, np.dtype[np.int64]], registry: ToolRegistry) -> st.SearchStrategy[PlanBatch]:

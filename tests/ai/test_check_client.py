@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from ai.clients.base import LlmChunk, LlmRequest
+from ai.llm_types import LlmChunk, LlmRequest
 from ai.testing import check_client
 
 LAST = LlmChunk(finish="stop")

@@ -2,18 +2,18 @@
 
 import asyncio
 
-import httpx
 import pytest
 
 from ai.clients import client_from_spec
-from ai.clients.base import Endpoint, LlmClient
 from ai.clients.ollama import CONTEXT
-from ai.clients.openai import OpenAIClient
-from ai.clients.wire.flavours import VLLM
+from ai.clients.openai import VLLM
 from ai.fake.faults import Fault
 from ai.fake.server import FakeServer, FakeSettings, serving
+from ai.llm_types import Endpoint, LlmClient
 from ai.probe import probe, sentence
 from ai.testing import MockBatchLlm
+from tests.ai.clients.servers import DONE, Call, Server, event, openai, stream, whole
+from tests.ai.llm.village import MARKET
 
 
 def probed(client: LlmClient) -> Endpoint:
@@ -86,42 +86,114 @@ def test_a_refused_key_is_a_finding() -> None:
     assert "OPENAI_API_KEY" in endpoint.detail
 
 
-@pytest.mark.parametrize(
-    ("models", "expected"),
-    [
-        ({"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 4096}]}, ("vllm", True, 4096)),
-        ({"data": [{"id": "n", "owned_by": "someone"}]}, ("generic", False, None)),
-        ({"data": []}, ("generic", None, None)),
-        ({"data": 7}, ("generic", None, None)),
-        ([], ("generic", None, None)),
-        (None, ("generic", None, None)),
-    ],
-)
-def test_the_kind_of_server_is_told_by_its_list_of_models(
-    models: object, expected: tuple[str, bool | None, int | None]
-) -> None:
-    """vLLM is known by its list of models and tells the context there; a server without such a list is generic.
+GOOD = stream(event('{"k7":"k7"}', "stop"), DONE)
 
-    vLLM does not tell how many calls it runs at the same time; those that are worth making count as its slots.
-    """
 
-    def answer(request: httpx.Request) -> httpx.Response:
-        if request.url.path == "/v1/models" and models is not None:
-            return httpx.Response(200, stream=httpx.ByteStream(httpx.Response(200, json=models).content))
-        return httpx.Response(404, stream=httpx.ByteStream(b"{}"))
+def found(listed: object, *, chat: bytes = GOOD, status: int = 200, model: str = "m") -> Endpoint:
+    """Probe a server with this list of models that answers chats so."""
+
+    def answer(call: Call) -> bytes:
+        if call.method == "POST":
+            return chat
+        return whole(status, listed) if call.path == "/v1/models" else whole(404)
 
     async def run() -> Endpoint:
-        client = OpenAIClient("m", "http://host/v1", transport=httpx.MockTransport(answer))
-        endpoint = await client.look(timeout_s=1)
-        assert client.takes_grammar == (endpoint.flavour == VLLM.name)
-        await client.aclose()
-        return endpoint
+        async with Server(answer) as server:
+            client = openai(server)
+            client.model = model
+            endpoint = await probe(client)
+            assert endpoint is not None
+            await client.aclose()
+            return endpoint
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("model", "listed"),
+    [
+        ("m", ["m"]),
+        ("gemini", ["models/gemini"]),
+        ("llama3.2", ["llama3.2:latest", "qwen3:4b"]),
+        ("x/grok:nitro", ["x/grok"]),
+        ("openai/gpt", ["openai/*"]),
+        ("hidden", ["other"]),
+    ],
+)
+def test_a_list_of_models_never_proves_that_one_is_missing(model: str, listed: list[str]) -> None:
+    """Lists use other names than calls do, or lack some; a call that works says that the model is there."""
+    endpoint = found({"data": [{"id": name} for name in listed]}, model=model)
+    assert (endpoint.model_present, endpoint.schema, endpoint.detail) == (True, "enforced", "")
+    gone = found({"data": [{"id": name} for name in listed]}, model=model, chat=whole(404, {"error": "no such model"}))
+    assert gone.model_present is False
+
+
+@pytest.mark.parametrize(
+    ("status", "listed"),
+    [(403, {"error": "no scope"}), (401, b""), (500, b"oops"), (501, b""), (400, b""), (200, b"<html>"),
+     (200, [{"id": "m"}]), (200, {"data": ["m"]}), (200, {"data": []}), (200, {"data": None}), (200, 7),
+     (302, b"")],
+)  # fmt: skip
+def test_a_list_of_models_that_cannot_be_read_decides_nothing(status: int, listed: object) -> None:
+    """Whatever becomes of the question about models, the tiny calls tell what the server does."""
+    endpoint = found(listed, status=status)
+    assert (endpoint.reachable, endpoint.model_present, endpoint.schema) == (True, True, "enforced")
+
+
+def test_vllm_is_told_by_its_list_of_models() -> None:
+    """vLLM tells the context there, but not how many calls it runs at once; those worth making count as its slots."""
+    endpoint = found({"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 4096}]})
+    assert (endpoint.flavour, endpoint.context, endpoint.slots) == ("vllm", 4096, VLLM.slots)
+    absurd = found({"data": [{"id": "m", "owned_by": "vllm", "max_model_len": 10**30}]})
+    assert absurd.context is None
+
+
+def test_a_schema_that_is_refused_is_reported_before_the_run() -> None:
+    """The tiny schema has the words that real ones have; one without words for it is asked for without a schema."""
+    endpoint = found({}, chat=whole(400, {"error": "json_schema is not supported"}))
+    assert "json_schema is not supported" in endpoint.detail
+
+    async def run() -> Endpoint | None:
+        def answer(call: Call) -> bytes:
+            if call.method == "GET":
+                return whole(404)
+            return whole(400, {"error": "schemas?"}) if "response_format" in call.body else GOOD
+
+        async with Server(answer) as server:
+            client = openai(server)
+            endpoint = await probe(client)
+            await client.aclose()
+            return endpoint
+
+    endpoint = asyncio.run(run()) or endpoint
+    assert (endpoint.left_out, endpoint.schema) == (("schemas",), "ignored")
+    assert "schemas are REFUSED and left out" in sentence("x", endpoint)
+
+
+def test_a_model_that_thinks_first_is_given_time_to_answer() -> None:
+    """A tiny reply that ends in prose at its limit is asked for once more with room, which shows where thoughts end."""
+    limits: list[int] = []
+
+    def answer(call: Call) -> bytes:
+        if call.method == "GET":
+            return whole(404)
+        limits.append(call.body["max_tokens"])
+        if limits[-1] < 100:
+            return stream(event("Okay, so", "length"), DONE)
+        return stream(event('Okay, so {"k7"} it is.</think>{"k7":"k7"}', "stop"), DONE)
+
+    async def run() -> Endpoint | None:
+        async with Server(answer) as server:
+            client = openai(server)
+            endpoint = await probe(client)
+            await client.aclose()
+            return endpoint
 
     endpoint = asyncio.run(run())
-    assert (endpoint.flavour, endpoint.model_present, endpoint.context) == expected
-    assert endpoint.slots == (VLLM.slots if endpoint.flavour == VLLM.name else None)
+    assert endpoint is not None
+    assert (endpoint.schema, limits) == ("enforced", [32, 512])
 
 
 def test_a_client_without_a_server_has_nothing_to_probe() -> None:
     """A scripted or mock client is passed over."""
-    assert asyncio.run(probe(MockBatchLlm.for_agents(1))) is None
+    assert asyncio.run(probe(MockBatchLlm.for_agents(1, MARKET))) is None

@@ -19,7 +19,6 @@ from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
 from scenarios.tactics.testing.actions.arena import Arena
 from sim.engine.digest import state_digest
-from sim.run.context import Frame
 from tests.conformance.verbs import CATEGORIES, PAGE, arenas, drawn, page
 
 SPECS: Final = {spec.name: spec for spec in default_registry().specs}
@@ -81,7 +80,7 @@ def test_the_forty_of_the_source_are_there() -> None:
 def test_a_kind_is_the_sources(name: str) -> None:
     """It takes the source's fields, rests as long and is paid for in the same."""
     fields, rest, paid = SOURCE[name]
-    kind = SPECS[name].kind
+    kind = SPECS[name].action
     shown = [
         f"{field}{'?' if info.default is None else ''}" for field, info in kind.model_fields.items() if field != "act"
     ]
@@ -92,13 +91,13 @@ def test_a_kind_is_the_sources(name: str) -> None:
 
 def test_a_kind_stands_in_the_file_of_its_category() -> None:
     """Who looks for a kind finds it by its category."""
-    assert {spec.category for spec in SPECS.values()} == set(CATEGORIES)
+    assert {spec.action.category for spec in SPECS.values()} == set(CATEGORIES)
     for spec in SPECS.values():
-        assert spec.kind.__module__ == f"{actions.__name__}.{spec.category}", spec.name
+        assert spec.action.__module__ == f"{actions.__name__}.{spec.action.category}", spec.name
 
 
 def test_the_page_of_verbs_says_what_the_code_does() -> None:
-    """Fields, times, costs and reasons in `docs/verbs.md`; `python -m tests.conformance.verbs` writes them anew."""
+    """The page of verbs has fields, times, costs and reasons as `python -m tests.conformance.verbs` writes them."""
     text = PAGE.read_text("utf-8")
     assert text == page(text)
 
@@ -169,9 +168,9 @@ def said(text: str) -> list[tuple[float, str]]:
 def test_numbers_in_a_sentence_are_those_of_the_code(name: str) -> None:
     """A number with a unit, in the sentence of the prompt or the cost, is a constant that the kind's code goes by."""
     spec = SPECS[name]
-    assert issubclass(spec.kind, Action)
-    known = constants(spec.kind)
-    for number, unit in [*said(spec.sentence), *said(spec.cost)]:
+    assert issubclass(spec.action, Action)
+    known = constants(spec.action)
+    for number, unit in [*said(spec.sentence), *said(spec.action.cost)]:
         if (name, number, unit) not in BY_NATURE:
             fitting = {value for each, value in known.items() if UNITS[unit](each)}
             assert number in fitting, f"{name} says {number:g} {unit}; its code has {sorted(fitting)}"
@@ -182,7 +181,7 @@ def test_numbers_with_units_are_found() -> None:
     assert said("Wait half a second, two cells away, for 16 rounds: 20 hit points, 10 morale.") == [
         (0.5, "second"), (2.0, "cell"), (16.0, "round"), (20.0, "hit point"), (10.0, "morale"),
     ]  # fmt: skip
-    assert sum(len(said(spec.sentence)) + len(said(spec.cost)) for spec in SPECS.values()) >= 35
+    assert sum(len(said(spec.sentence)) + len(said(spec.action.cost)) for spec in SPECS.values()) >= 35
 
 
 # Effects.
@@ -220,20 +219,21 @@ def state(arena: Arena) -> dict[str, str]:
 def changed(arena: Arena, number: int, spec: ToolSpec | None) -> dict[str, str]:
     """Return the world after all who may do a kind have done it at once (None: after nobody did anything)."""
     world, before = arena.world, arena.world.snapshot()
-    turn, frame = arena.turn(), Frame(arena.simulation.run_context.game, arena.world.tick)
-    frame.occupancy = occupancy_of(world, turn.grid)
+    turn, run = arena.turn(), arena.simulation.run_context
+    run.begin(world.tick, ())
+    run.notes.occupancy = occupancy_of(world, turn.grid)
     if spec is not None:
-        assert issubclass(spec.kind, Action)
+        assert issubclass(spec.action, Action)
         rows, args = drawn(arena, number, spec)
-        legal = (spec.kind.refusals(turn, rows, args) == base.Refused.NO).nonzero()[0]
+        legal = (spec.action.refusals(turn, rows, args) == base.Refused.NO).nonzero()[0]
         rows, args = rows[legal], np.ascontiguousarray(args[:, legal])
-        spec.kind.begin(turn, rows, args)
-        if issubclass(spec.kind, Walk):
-            turn.walk(rows, spec.kind.onward(turn, rows, args))
-        spec.kind.effect(turn, rows, args)
-    Execution().settle(turn, frame)
-    Combat().process(world, frame)
-    Cleanup().process(world, frame)
+        spec.action.begin(turn, rows, args)
+        if issubclass(spec.action, Walk):
+            turn.walk(rows, spec.action.onward(turn, rows, args))
+        spec.action.effect(turn, rows, args)
+    Execution().settle(turn)
+    Combat().process(world, run)
+    Cleanup().process(world, run)
     after = state(arena)
     world.restore(before)
     return after

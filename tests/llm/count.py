@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from ai.planners.llm import FullLlm, SimplifiedLlm
-from tests.ai.token_texts import AGENTS, answered, asked
+from ai.llm.tiers import FullLlm, SimplifiedLlm
+from tests.ai.llm.token_texts import AGENTS, answered, asked
 
 FILE = Path(__file__).parent.parent / "fixtures" / "tokens.json"
 SAMPLE_CHARS = 1800

@@ -7,11 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from ai import FallbackOrchestrator, Observation, ToolRegistry, default_tiers
 from ai.clients.llama_server import LlamaServerClient
-from ai.fallback import FallbackOrchestrator
 from ai.probe import probe
-from ai.testing import check_client, sample_snapshots
+from ai.samples import sample_observations
+from ai.testing import check_client
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
+from tests.ai.llm.village import MARKET, Villager
 
 MODEL = os.environ.get("TICKWEAVE_TEST_MODEL", "")
 pytestmark = [
@@ -40,12 +43,17 @@ def test_a_real_server_keeps_the_rules_of_clients(client: LlamaServerClient) -> 
     check_client(client)
 
 
-def test_a_real_model_plans_for_every_agent(client: LlamaServerClient) -> None:
-    """Every agent gets a legal plan, most of them from the model, and usage and timings are known."""
+@pytest.mark.parametrize(
+    ("known", "registry"), [(WorldSnapshot, default_registry()), (Villager, MARKET)], ids=["the game", "a market"]
+)
+def test_a_real_model_plans_for_every_agent(
+    client: LlamaServerClient, known: type[Observation], registry: ToolRegistry
+) -> None:
+    """Every agent gets a legal plan, most of them from the model, whatever world it lives in."""
 
     async def run() -> dict[str, str]:
-        orchestrator = FallbackOrchestrator()
-        results = await orchestrator.plan_batch_with_fallback(client, sample_snapshots()[:4], default_registry())
+        agents = sample_observations(known, registry.tables)[:4]
+        results = await FallbackOrchestrator(default_tiers()).plan_batch_with_fallback(client, agents, registry)
         await client.aclose()
         return {str(agent): result.tier for agent, result in results.items()}
 

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ai import actions, fallback, rule_conditions
-from ai.actions import fields, integers, registry
-from ai.parse import SlotScanner, scanner
-from ai.resilience import Admission, CircuitBreaker
+from ai import actions, legality, orchestrator
+from ai.actions import arguments, integers, registry
+from ai.clients.resilience import Admission, CircuitBreaker, ResilientClient, RetryPolicy
+from ai.llm.parse import SlotScanner, scanner
+from ai.observation import ObservationBatch
+from ai.observation.batch import sources_of
+from ai.plans import PlanBatch
+from ai.rules import conditions, rule
 from scenarios.tactics import perception
 from scenarios.tactics.components import Cooldowns
 from scenarios.tactics.grid import Smoke
 from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
+from sim.engine import resources
+from sim.engine.commands import Queued
 from sim.engine.rng import Rng
 from sim.engine.storage import Storage
+from sim.engine.texts import Texts
 from sim.engine.world import World
 from sim.replay import reader
 from sim.replay.format import chain
@@ -156,6 +164,18 @@ def keyframe_root_is_not_compared(patch: Patch) -> None:
         )
 
 
+@caught_by("declared")
+def declarations_are_not_compared(patch: Patch) -> None:
+    """What observations, verbs and inputs were declared with is not held against what runs here."""
+    patch.setattr(_module("playback"), "first_change", lambda *_: None)
+
+
+@caught_by("declared")
+def declarations_of_the_world_are_not_compared(patch: Patch) -> None:
+    """What columns and resources were declared with is not held against what runs here."""
+    patch.setattr(_module("playback"), "first_difference", lambda *_: None)
+
+
 @caught_by("keyframes")
 def keyframe_is_not_verified(patch: Patch) -> None:
     """`verify` passes over keyframes."""
@@ -179,7 +199,18 @@ def resumed_run_counts_its_own_ticks_only(patch: Patch) -> None:
 @caught_by("scanner")
 def brace_inside_a_string_closes(patch: Patch) -> None:
     """Inside a plan quotes are like any other character."""
-    patch.setattr(scanner, "_PLAN_PART", re.compile(r"(?:[^\s{}\[\]]++|\s{1,63}+(?=\S))*+"))
+    patch.setattr(scanner, "_INSIDE", re.compile(scanner._INSIDE.pattern.replace(f'"{scanner._CONTENT}|', "")))
+
+
+@caught_by("scanner")
+def broken_plan_swallows_the_next(patch: Patch) -> None:
+    """A plan goes on to its last bracket, whatever slot turns up inside."""
+    original = SlotScanner._read
+
+    def read(self: SlotScanner, kind: str, text: str, slot: str | None, found: Any) -> None:
+        original(self, "bracket" if kind == "begin" and self._plan is not None else kind, text, slot, found)
+
+    patch.setattr(SlotScanner, "_read", read)
 
 
 @caught_by("scanner")
@@ -212,16 +243,28 @@ def plans_for_strangers_are_accepted(patch: Patch) -> None:
 
 
 @caught_by("streamed")
-def escape_is_forgotten_between_pieces(patch: Patch) -> None:
-    """A backslash at the end of a piece does not reach the first character of the next."""
-    original = SlotScanner._in_string
+def string_is_forgotten_between_pieces(patch: Patch) -> None:
+    """A string that a piece leaves open is over with the piece."""
+    original = SlotScanner._scan
 
-    def in_string(self: SlotScanner, piece: str, place: int) -> int:
-        if place == 0:
-            self._escaped = False
-        return original(self, piece, place)
+    def scan(self: SlotScanner, *args: Any) -> None:
+        original(self, *args)
+        self._in_string = False
 
-    patch.setattr(SlotScanner, "_in_string", in_string)
+    patch.setattr(SlotScanner, "_scan", scan)
+
+
+@caught_by("parsed")
+def verbs_that_are_not_offered_are_read(patch: Patch) -> None:
+    """A reply may use every verb that has a code."""
+    original = actions.ToolRegistry._parsed
+    patch.setattr(actions.ToolRegistry, "_parsed", lambda self, data: original(self.whole, data))
+
+
+@caught_by("parsed")
+def names_of_no_table_are_read(patch: Patch) -> None:
+    """A name that no table has is taken for one."""
+    patch.setattr(actions.ToolRegistry, "_unknown_name", lambda *_: None)
 
 
 # -- kinds and tiers ---------------------------------------------------------------------------------------------------
@@ -255,14 +298,105 @@ def optional_argument_is_dropped(patch: Patch) -> None:
 @caught_by("steps")
 def numbers_are_cut_off(patch: Patch) -> None:
     """Numbers lose what is behind the point instead of being rounded."""
-    patch.setattr(fields, "round_half_away", int)
+    patch.setattr(arguments, "round_half_away", int)
     patch.setattr(integers, "round_half_away", int)
 
 
 @caught_by("legal")
 def illegal_plans_are_accepted(patch: Patch) -> None:
     """Whatever a tier offers is taken."""
-    patch.setattr(fallback, "refusals", lambda batch, *_: np.zeros(len(batch), np.int8))
+    patch.setattr(orchestrator, "refusals", lambda batch, *_: np.zeros(len(batch), np.int8))
+
+
+@caught_by("legal")
+def any_list_will_do_for_a_target(patch: Patch) -> None:
+    """A target is legal when any list of the agent has it, whatever its argument names."""
+    original = ObservationBatch.knows
+
+    def knows(self: ObservationBatch[Any], rows: Any, ids: Any, _: Any) -> Any:
+        return original(self, rows, ids, sources_of(self.layout))
+
+    patch.setattr(ObservationBatch, "knows", knows)
+
+
+@caught_by("legal")
+def cells_are_held_against_the_first_agent_s_space(patch: Patch) -> None:
+    """Whoever is first in a batch lends its space to all others."""
+    original = legality.extent
+
+    def extent(batch: Any, space: str, side: str, _: Any) -> Any:
+        found = original(batch, space, side, None)
+        return found if isinstance(found, int) else int(found[0])
+
+    patch.setattr(legality, "extent", extent)
+
+
+@caught_by("legal")
+def payloads_are_not_judged(patch: Patch) -> None:
+    """What stands inside lists and records is taken as it is."""
+    patch.setattr(legality, "_payload_refusal", lambda *_: 0)
+
+
+@caught_by("legal")
+def only_the_first_step_is_judged(patch: Patch) -> None:
+    """A plan is legal when its first step is."""
+    original = legality.refusals
+
+    def refusals(batch: Any, plans: Any, known: Any) -> Any:
+        return original(batch, replace(plans, length=np.minimum(plans.length, 1)), known)
+
+    patch.setattr(orchestrator, "refusals", refusals)
+
+
+@caught_by("served")
+def a_fault_of_a_planner_ends_the_call(patch: Patch) -> None:
+    """An exception in somebody else's planner comes out of the batch call."""
+    patch.setattr(orchestrator, "_is_caller_fault", lambda *_: True)
+
+
+@caught_by("served")
+def answers_are_not_looked_at(patch: Patch) -> None:
+    """A planner may answer for others than those it was asked for."""
+    patch.setattr(orchestrator, "_check_answer", lambda *_: None)
+
+
+@caught_by("served")
+def nobody_stands_behind_the_last_tier(patch: Patch) -> None:
+    """Where the last tier fails, its agents are left without a plan."""
+    patch.setattr(orchestrator, "_idle_plans", lambda keys, _: PlanBatch.empty(keys))
+
+
+@caught_by("known")
+def texts_of_an_observation_are_places(patch: Patch) -> None:
+    """A text or shared value enters the digest of what agents know as its place in the batch."""
+    patch.setattr(ObservationBatch, "_meanings", lambda _self, _leaf, column: column)
+
+
+@caught_by("known")
+def spare_places_are_known_too(patch: Patch) -> None:
+    """Places of lists that nobody uses enter the digest of what agents know."""
+    patch.setattr(ObservationBatch, "there", lambda self, group: np.ones_like(self.column(group.marker), np.bool_))
+
+
+@caught_by("retried")
+def tries_have_no_end(patch: Patch) -> None:
+    """A call that failed is made again however often it was."""
+    original = RetryPolicy.wait_s
+    patch.setattr(RetryPolicy, "wait_s", lambda self, _tried, *rest: original(self, 0, *rest))
+
+
+@caught_by("retried")
+def what_is_hopeless_is_tried_again(patch: Patch) -> None:
+    """What a server will refuse again is sent again."""
+    patch.setattr(
+        ResilientClient, "_next", lambda self, error, tried: self._policy.wait_s(tried, 0.5, error.retry_after_s)
+    )
+
+
+@caught_by("retried")
+def passing_faults_are_final(patch: Patch) -> None:
+    """Nothing is tried a second time."""
+    patch.setattr(ResilientClient, "_next", lambda *_: None)
 
 
 @caught_by("breaker")
@@ -353,6 +487,30 @@ def expired_smoke_still_blocks(patch: Patch) -> None:
     patch.setattr(Smoke, "expire", expire)
 
 
+@caught_by("births")
+def births_follow_the_order_of_calls(patch: Patch) -> None:
+    """Keys are given as births were asked for, whoever asked."""
+    original = Queued.births
+
+    def births(self: Queued) -> Any:
+        fixed, order = original(self)
+        return fixed, np.sort(order)
+
+    patch.setattr(Queued, "births", births)
+
+
+@caught_by("texts")
+def texts_are_known_by_their_places(patch: Patch) -> None:
+    """A column of texts leaves the world as places in a table that depends on the run."""
+    patch.setattr(Texts, "canonical", lambda self, places: (places, tuple(self._texts)))
+
+
+@caught_by("resources")
+def a_resource_is_compared_with_itself(patch: Patch) -> None:
+    """What is kept of a resource is its array, not a copy, so that no change is seen."""
+    patch.setattr(resources, "frozen_copy", lambda array: array)
+
+
 @caught_by("restored")
 def restored_cooldowns_are_over(patch: Patch) -> None:
     """A world that was restored lets everyone act at once."""
@@ -365,14 +523,50 @@ def restored_cooldowns_are_over(patch: Patch) -> None:
     patch.setattr(World, "restore", restore)
 
 
-@caught_by("parts")
+@caught_by("parts", "reference")
 def rule_measures_from_the_first_of_the_batch(patch: Patch) -> None:
-    """Whether the nearest enemy is close is asked of the first agent's place."""
+    """How near something is is asked of the first agent's place."""
+    original = conditions.squares
 
-    def squared(batch: Any) -> Any:
-        return (batch.enemy_x[:, 0] - batch.x[0]) ** 2 + (batch.enemy_y[:, 0] - batch.y[0]) ** 2
+    def squares(batch: Any, own: Any, x: Any, y: Any) -> Any:
+        first = SimpleNamespace(column=lambda path: np.full(len(batch), batch.column(path)[0]))
+        return original(first, own, x, y)  # type: ignore[arg-type]  # it reads columns alone
 
-    patch.setattr(rule_conditions, "enemy_distance_squared", squared)
+    patch.setattr(conditions, "squares", squares)
+
+
+@caught_by("rules")
+def parts_of_a_condition_are_about_any_entry(patch: Patch) -> None:
+    """Each part of a condition about a list may be fulfilled by another entry."""
+    original = conditions._any
+
+    def any_of(parts: Any) -> Any:
+        return conditions._all([original([part]) for part in parts])
+
+    patch.setattr(conditions, "_any", any_of)
+
+
+@caught_by("rules")
+def a_later_rule_overrides_an_earlier_one(patch: Patch) -> None:
+    """Of the rules that serve an agent, the last gives its plan."""
+    original = rule.Bound.__init__
+
+    def init(self: Any, *args: Any, **named: Any) -> None:
+        original(self, *args, **named)
+        self.rules.reverse()
+
+    patch.setattr(rule.Bound, "__init__", init)
+
+
+@caught_by("rules")
+def a_rule_takes_part_of_its_steps(patch: Patch) -> None:
+    """A rule serves those who can take any of its steps, not all."""
+    original = rule.write
+
+    def write(plans: Any, rows: Any, steps: Any, batch: Any, known: Any) -> Any:
+        return original(plans, rows, [step for step in steps if not step[0] or step[0] in known][:1], batch, known)
+
+    patch.setattr(rule, "write", write)
 
 
 @caught_by("draws", "reference")

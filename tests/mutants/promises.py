@@ -7,6 +7,7 @@ not hidden by a recording that was made before it was planted.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,31 +15,53 @@ from typing import Any
 
 import numpy as np
 
-from ai.actions import ActionStep, ToolRegistry
+from ai.actions import Action, ToolRegistry
 from ai.clients.faulty import Fault, FaultyClient
+from ai.clients.resilience import FAILURES_MAX
 from ai.clients.scripted import ScriptedClient
-from ai.fallback import FallbackOrchestrator, drive
-from ai.parse import WAITING_CHARS_MAX, SlotScanner
-from ai.plan import Outcome, PlanBatch
+from ai.errors import ParseError
+from ai.llm.parse import SlotScanner
+from ai.observation import Cell, ObservationBatch
+from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import PlanCall, TierPlans
 from ai.planners.emergency import Emergency
 from ai.planners.heuristic import Heuristic
-from ai.resilience import FAILURES_MAX
-from ai.snapshot import SnapshotBatch
+from ai.plans import Outcome, PlanBatch
 from scenarios.tactics.actions import default_registry
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.playbook import PLAYBOOK
+from scenarios.tactics.testing.flat import flat, flattened
+from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
+from sim.engine.world import World
 from sim.replay import read, rerecord, scan, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import HASH_CHARS
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario
 from sim.testing.checks import CHECKS, Case, examine
-from tests.ai import test_registry, test_resilience
+from tests.ai import test_orchestrator
+from tests.ai.actions import test_registry
+from tests.ai.clients import test_resilience
+from tests.ai.llm.village import (
+    FORAGING,
+    MARKET,
+    TABLES,
+    Bush,
+    Field,
+    Go,
+    Order,
+    Pick,
+    Tour,
+    forager,
+    foragers,
+)
+from tests.ai.observation import test_round_trip
+from tests.ai.rules import test_conditions, test_rules
 from tests.ai.strategies import agents, enemy
 from tests.reference.lockstep import Dice, random_plans, run_in_step
-from tests.reference.slow_scanner import SlowScanner
-from tests.sim.replay import test_keyframes, test_recover, test_replay_seek
+from tests.sim.engine import test_commands, test_resources, test_texts
+from tests.sim.engine.small_world import ALL, Position, everything
+from tests.sim.replay import test_keyframes, test_recover, test_replay_seek, test_verify
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 
 COLUMNS_EVERY = 8
@@ -129,6 +152,19 @@ def resumed_runs() -> None:
             test_recover.resumed_at(replay, end + 20, Path(folder) / "a.replay.jsonl")
 
 
+def declared() -> None:
+    """A recording of another declaration is inconclusive, and the part that differs is named."""
+    for change, words in (
+        (lambda body: body["declarations"]["observation"].pop("me.hp"), "observation.me.hp is new"),
+        (lambda body: body["declarations"]["actions"]["Scan"].pop("code"), "actions.Scan.code is new"),
+        (lambda body: body["declarations"]["inputs"].pop("kill"), "inputs.kill is new"),
+        (lambda body: body["declarations"]["world"]["components"][0]["columns"].pop(0), "column Position.x is only"),
+    ):
+        verdict = verify(test_verify.altered(rules(), 0, change))
+        assert (verdict.verdict, verdict.exit_code) == ("inconclusive", 2)
+        assert re.search(words, verdict.reason), verdict.reason
+
+
 def recordings() -> None:
     """What is recorded matches and is written back to the byte, also where a model fails until its breaker opens."""
     failing = FaultyClient(
@@ -147,7 +183,7 @@ def recordings() -> None:
 
 def _yard() -> Scenario:
     """Return a scenario whose agents differ in what they can bear, see and carry."""
-    data = scenario().canonical()
+    data = flattened(scenario())
     kit = {"hp": 60, "accuracy": 900, "reach": 6, "sight": 14, "smokes": 2, "explosives": 2, "medkits": 2}
     data["archetypes"] = {"rifle": kit, "guard": {**kit, "hp": 400, "sight": 9}}
     data["teams"][0]["squads"].append(
@@ -165,7 +201,7 @@ def slow_reference() -> None:
         run_in_step(yard, ticks=30, choose=plans)
     crowd = ("MoveTo", "MoveTo", "ThrowSmoke", "Attack", "AoEAttack")
     plans = random_plans(3, yard, crowd)
-    run_in_step(yard.model_copy(update={"ticks_per_second": 1}), ticks=30, choose=plans)
+    run_in_step(yard.replaced(ticks_per_second=1), ticks=30, choose=plans)
 
 
 def _examined(name: str) -> Callable[[], None]:
@@ -184,12 +220,43 @@ def draws() -> None:
             assert Rng(seed).draws(np.array(keys), tick, purpose).tolist() == wanted
 
 
+def births() -> None:
+    """Births of one flush are ordered by the key of the one that they come from, then by the order of calls."""
+    with World(ALL, debug=True) as world:
+        world.spawn(everything({Position: {"x": np.arange(5) * 10}}), count=5)
+        world.flush()
+        test_commands.test_births_are_ordered_by_parent_then_call(world)
+
+
+def texts() -> None:
+    """Worlds with the same texts agree, whatever else their tables hold and in which order."""
+    with World([test_texts.Villager], **test_texts.PARTS) as world:
+        world.spawn({test_texts.Villager: {}}, 3)
+        world.flush()
+        test_texts.test_neither_order_nor_unused_texts_are_state(world)
+
+
+def resources() -> None:
+    """A change of a declared resource is in the next digest, and going back takes it out again."""
+    with test_resources.world_of() as world:
+        before, state = state_digest(world), world.snapshot()
+        world[test_resources.Grass].left[2] += 1
+        assert state_digest(world) != before
+        world.restore(state)
+        assert state_digest(world) == before
+        assert world[test_resources.Grass].left.tolist() == [3] * 6
+
+
 # -- planning ----------------------------------------------------------------------------------------------------------
 
 
 def codes() -> None:
     """Codes are places in name order, whatever the order in which kinds are given."""
     test_registry.test_codes_follow_names_and_stay_under_another_offer()
+    kinds = [spec.action for spec in MARKET.specs]
+    for order in (kinds, kinds[::-1], kinds[2:] + kinds[:2]):
+        registry = ToolRegistry(order, idle=MARKET.idle, tables=TABLES)
+        assert [registry.code(spec.name) for spec in MARKET.specs] == list(range(len(kinds)))
 
 
 STEPS: tuple[tuple[str, dict[str, object]], ...] = (
@@ -222,59 +289,115 @@ class Offers:
     name = "offers"
     deterministic = False
 
-    def __init__(self, step: ActionStep) -> None:
-        self.step = step
+    def __init__(self, *steps: Action) -> None:
+        self.steps = steps
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Offer it."""
-        plans = PlanBatch.from_steps(batch.keys, [[self.step]] * len(batch), registry)
+        plans = PlanBatch.from_steps(batch.keys, [self.steps] * len(batch), registry)
         return TierPlans(plans, np.full(len(batch), Outcome.OK, np.int8))
 
 
 def legal() -> None:
     """A plan that is not legal for its agent is not used, and the tier below is asked."""
     registry = default_registry()
-    who = agents(3, enemies=[enemy(9, 6, 5)])
-    for step, tier in (
-        (registry.make("Attack", target_id=9), "offers"),
-        (registry.make("Attack", target_id=2), "heuristic"),
-        (registry.make("MoveTo", x=900, y=0), "heuristic"),
+    who = agents(3, enemies=[enemy(9, 6, 5)], allies=[enemy(7, 6, 6)])
+    wait = registry.make("Wait", duration=1.0)
+    for steps, tier in (
+        ([registry.make("Attack", target_id=9)], "offers"),
+        ([registry.make("Attack", target_id=2)], "heuristic"),
+        ([registry.make("Attack", target_id=7)], "heuristic"),
+        ([registry.make("MoveTo", x=900, y=0)], "heuristic"),
+        ([wait, registry.make("Attack", target_id=2)], "heuristic"),
     ):
-        tiers = FallbackOrchestrator([Offers(step), Heuristic(), Emergency()])
+        tiers = FallbackOrchestrator([Offers(*steps), Heuristic.of(PLAYBOOK), Emergency()])
         results = drive(tiers.plan_batch_with_fallback(None, who, registry))
-        assert {result.tier for result in results.values()} == {tier}, step
+        assert {result.tier for result in results.values()} == {tier}, steps
+    _legal_for_foragers()
+
+
+def _legal_for_foragers() -> None:
+    """Each agent has a space of its own, and what stands inside of lists is judged as well."""
+    bush = Bush(id=9, pos=Cell(1, 1), berries=1)
+    batch = foragers(forager(bushes=(bush,)), forager(field=Field(3, 3), bushes=(bush,)))
+    order = Order("nuts", 0.5)
+    for step, tiers in (
+        (Go(Cell(5, 5)), ["offers", "emergency"]),
+        (Pick(9), ["offers", "offers"]),
+        (Pick(4), ["emergency", "emergency"]),
+        (Tour(1, (Cell(1, 1), Cell(2, 5)), (), order), ["offers", "emergency"]),
+        (Tour(1, (Cell(1, 1),), (9, 8), order), ["emergency", "emergency"]),
+    ):
+        plans = drive(FallbackOrchestrator([Offers(step)]).plan_batch_with_fallback(None, batch, FORAGING))
+        assert [plans.tiers[tier] for tier in plans.plans.tier.tolist()] == tiers, step
+
+
+def known() -> None:
+    """The digest of what agents know is one of contents: not of how they were interned, nor of spare places."""
+    test_round_trip.test_the_digest_does_not_see_how_texts_were_interned()
+    test_round_trip.test_the_digest_sees_shared_values_by_content()
+    test_round_trip.test_the_digest_sees_tick_scale_and_tables()
+    test_round_trip.test_a_spare_width_changes_nothing()
+
+
+def ruled() -> None:
+    """The first rule that serves an agent gives its whole plan; joined parts are about one entry of a list."""
+    test_rules.test_the_first_rule_that_serves_an_agent_gives_its_plan()
+    test_rules.test_a_rule_whose_step_cannot_be_taken_leaves_its_agents_to_the_next()
+    test_conditions.test_parts_about_one_list_are_about_the_same_entry()
+
+
+def parsed() -> None:
+    """A step is read only if its verb is offered and its names are those of a table."""
+    for data in ({"act": "Sell", "good": "bread", "count": 1}, {"act": "Buy", "good": "gold", "count": 1}):
+        try:
+            step = MARKET.first_tier.parse_step(data)
+        except ParseError:
+            continue
+        raise AssertionError(f"{data} was read as {step}")
 
 
 # -- replies -----------------------------------------------------------------------------------------------------------
 
 SLOTS = {f"a{n}": 100 + n for n in range(1, 5)}
-BODIES = ('{"steps":["}",{"act":"]"}]}', "[7]", '{"x":"\\\\"}', '{"x":"\\"}{"}', '{"steps":[', "null", "{{}")
-NAMES = (*SLOTS, "a77", "plans")
+BODIES = (
+    '{"steps":["}",{"act":"]"}]}',
+    "[7]",
+    '{"x":"\\\\"}',
+    '{"x":"\\"}{"}',
+    '{"steps":[{"act":"Say","agent_id":103}]}',
+)
+BROKEN = ('{"steps":[', '{"x":"no end}', '{"x":"a\nb","y":1}', "{{}")
 
 
-def _replies() -> Iterator[str]:
-    """Yield replies by slot and by id, with strings that hold brackets, doubles, strangers, and what is cut off."""
+def _replies() -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """Yield replies by slot and by id, and the plans in them: doubled, of strangers, and after broken ones."""
     dice = Dice(5)
     for _ in range(150):
-        count = 1 + dice.below(4)
-        keyed = ",".join(f'"{dice.pick(NAMES)}":{dice.pick(BODIES)}' for _ in range(count))
-        listed = ",".join(f'{{"agent_id":{99 + dice.below(8)},"steps":["}}"]}}' for _ in range(count))
-        yield dice.pick((f"{{{keyed}}}", f'so:\n{{"plans": {{{keyed}}}}}', f"```json\n[{listed}]", f"[{listed}"))
+        slots = [1 + dice.below(6) for _ in range(1 + dice.below(4))]
+        keyed = [(slot, dice.pick(BODIES if f"a{slot}" in SLOTS else BROKEN)) for slot in slots]
+        text = ",".join(f'"a{slot}":{body}' for slot, body in keyed)
+        whole = [(100 + slot, body) for slot, body in keyed]
+        listed = [(99 + dice.below(8), dice.pick(BODIES)) for _ in range(1 + dice.below(4))]
+        objects = [(agent, f'{{"agent_id":{agent},"steps":{body}}}') for agent, body in listed]
+        wrapped = ",".join(body for _, body in objects)
+        yield dice.pick(((f"{{{text}}}", whole), (f'so:\n{{"plans": {{{text}}}}}', whole), (f"[{wrapped}", objects)))
 
 
 def scanner() -> None:
-    """Every reply gives the plans that a slow scanner finds in it, one character after the other."""
-    for text in _replies():
-        slow, fast = SlowScanner(SLOTS), SlotScanner(SLOTS)
-        expected = slow.feed(text)
-        slow.close()
-        assert fast.feed(text) + fast.close() == expected, text
-        assert (fast.cut, fast.duplicates, fast.unknown) == (slow.cut, slow.duplicates, slow.unknown), text
+    """Every reply gives the first whole plan of each agent asked, whatever stands beside it."""
+    for text, plans in _replies():
+        first: dict[int, str] = {}
+        for agent, body in plans:
+            if agent in SLOTS.values():
+                first.setdefault(agent, body)
+        fast = SlotScanner(SLOTS)
+        assert [tuple(slot) for slot in fast.feed(text) + fast.close()] == list(first.items()), text
 
 
 def streamed() -> None:
     """Fed one character at a time, braces, quotes and escapes inside of strings mean nothing."""
-    for blank in range(0, WAITING_CHARS_MAX, 3):
+    for blank in range(0, 64, 3):
         text = f'{{"a1":["]{"x" * blank}\\"]","}}"],"a2":{{"x":"\\\\"}}}}'
         whole = SlotScanner(SLOTS).feed(text)
         assert [slot.agent for slot in whole] == [101, 102]
@@ -288,24 +411,49 @@ def breaker() -> None:
     test_resilience.test_a_breaker_tells_its_changes_once()
 
 
+def served() -> None:
+    """Whatever somebody else's planner does, everyone asked, and nobody else, has one legal plan."""
+    for spoil in (test_orchestrator._misuse, test_orchestrator._other_keys, test_orchestrator._shorter):
+        tiers = test_orchestrator.walk(test_orchestrator.Broken(spoil), Heuristic())
+        asked = test_orchestrator.villagers(3)
+        test_orchestrator.assert_one_legal_plan_each(test_orchestrator.plan(None, asked, MARKET, tiers), asked)
+    test_orchestrator.test_an_emergency_tier_of_ones_own_cannot_leave_anyone_without(test_orchestrator._misuse)
+
+
+def retried() -> None:
+    """A call is made again after a fault that may pass, a bounded number of times, and after no other."""
+    test_resilience.test_a_passing_fault_is_tried_again("transport")
+    test_resilience.test_tries_are_bounded()
+    test_resilience.test_a_hopeless_call_is_not_repeated(test_resilience.fault(status=404))
+
+
 PROMISES: dict[str, Callable[[], None]] = {
+    "births": births,
     "breaker": breaker,
     "codes": codes,
+    "declared": declared,
     "draws": draws,
     "entered": test_replay_seek.test_a_run_that_is_another_is_not_entered,
     "keyframes": test_keyframes.test_tampered_keyframes_are_no_match,
     "killed": killed_writers,
+    "known": known,
     "legal": legal,
     "moved": moved_lines,
     "parts": _examined("parts"),
+    "parsed": parsed,
     "recorded": recordings,
     "reference": slow_reference,
     "restored": _examined("restore"),
+    "resources": resources,
     "resumed": resumed_runs,
+    "retried": retried,
+    "rules": ruled,
     "scanner": scanner,
+    "served": served,
     "spawning": _examined("spawning"),
     "steps": steps,
     "streamed": streamed,
     "tampered": tampering,
+    "texts": texts,
 }
 """Every promise by name."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scenarios.tactics.testing.flat import flat, flattened
+from sim.engine.world import World
 from sim.run.plugins import load_plugins
-from sim.run.scenario_file import load
+from sim.run.scenario_file import Scenario, load
 from sim.testing.checks import CHECKS, Case, Examined, examine
 from sim.testing.checks.processes import dispatched
 
@@ -44,11 +44,17 @@ def arena(bug: str | None = None) -> Case:
     """Return the small scenario with a planted bug."""
     scenario = load(HERE / "arena.toml")
     if bug is not None:
-        data = {**flattened(scenario), "plugins": [f"{bug}.py"]}
+        data = {**scenario.canonical(), "plugins": [f"{bug}.py"]}
         if "PLANNERS" in (PLANTED / f"{bug}.py").read_text():
             data["planning"] = {**data["planning"], "tiers": ["bug", "heuristic", "emergency"]}
-        scenario = flat(data)
-    return Case(scenario, ticks=scenario.ticks, plugins=load_plugins(scenario, PLANTED), folder=PLANTED)
+        scenario = Scenario.from_canonical(data, folder=PLANTED)
+    return Case(scenario, ticks=scenario.ticks, plugins=load_plugins(scenario))
+
+
+@pytest.fixture(autouse=True)
+def _mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every world esper entities, which some of the bugs use."""
+    monkeypatch.setitem(World.__init__.__kwdefaults__, "esper_entities", True)  # type: ignore[arg-type] # it has some
 
 
 def examined(case: Case, names: tuple[str, ...]) -> dict[str, Examined]:

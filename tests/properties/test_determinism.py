@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from ai import MockBatchLlm
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.bystanders import bystanders_of
 from scenarios.tactics.components import Health, Position
 from scenarios.tactics.inputs import Collapse, Fortify, Input, SetCells, Spawn, SpawnWave
 from scenarios.tactics.testing.arenas import inputs, scenarios
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.columns import Component, i32
 from sim.engine.rng import Purpose
 from sim.engine.state import WorldState
@@ -31,7 +33,6 @@ from sim.run.planning_service import LivePlans
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
-from sim.testing.checks.bystanders import with_bystanders
 from sim.testing.checks.parts import InParts
 from sim.testing.checks.processes import dispatched
 from tests.reference.lockstep import COLUMNS
@@ -171,15 +172,14 @@ def test_the_skirmish_restored_into_fresh_worlds_ends_the_same() -> None:
     whole = roots_of(Simulation(scenario), 250)
     for start in range(25, len(whole), 75):
         with Simulation(scenario) as first:
-            list(first.run(start))
-            state = first.snapshot()
+            state = first.run(start).snapshot()
         second = Simulation(scenario)
         second.restore(state)
         assert roots_of(second, 250) == whole[start:]
 
 
-def _against_all(aim: Any) -> bool:
-    return bool(aim.kind == "eliminate" and aim.team is None)
+def _against_all(aim: Mapping[str, Any]) -> bool:
+    return bool(aim["kind"] == "eliminate" and aim["team"] is None)
 
 
 def _values(simulation: Simulation, agents: int, height: int) -> dict[str, Any]:
@@ -214,12 +214,15 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
     Nobody may be asked to eliminate all others: whoever is added is one of them.
     """
     drawn = data.draw(scenarios())
-    planning = drawn.planning.model_copy(update={"per_tick_max": 1000})
-    teams = tuple(
-        team.model_copy(update={"objectives": tuple(aim for aim in team.objectives if not _against_all(aim))})
-        for team in drawn.teams
-    )
-    scenario = drawn.model_copy(update={"ends": "never", "planning": planning, "teams": teams})
+    made = flattened(drawn)
+    made["planning"]["per_tick_max"] = 1000
+    for team in made["teams"]:
+        team["objectives"] = [aim for aim in team["objectives"] if not _against_all(aim)]
+    scenario = flat({**made, "ends": "never"})
+    both = bystanders_of(scenario.settings)
+    assert both is not None
+    crowded = scenario.replaced(settings=both[1].model_dump(mode="json"))
+    assert crowded.agents > scenario.agents
     width, height = scenario.settings.map.width, scenario.settings.map.height
     timeline = {
         tick: [
@@ -234,7 +237,7 @@ def test_inert_agents_change_nobody_elses_run(data: st.DataObject) -> None:
         ]
         for tick, items in data.draw(inputs(scenario, 15)).items()
     }
-    with Simulation(scenario) as alone, Simulation(with_bystanders(scenario)) as watched:
+    with Simulation(scenario) as alone, Simulation(crowded) as watched:
         for tick in range(20):
             for simulation in (alone, watched):
                 for item in timeline.get(tick, ()):
@@ -258,7 +261,7 @@ class Idler(System):
 
     def process(self, world: World, frame: Any) -> None:
         rows = world.rows(Position, Health)
-        drawn = frame.stage.rng.below(world.keys, frame.tick, Purpose.USER, 1000)
+        drawn = frame.rng.below(world.keys, frame.tick, Purpose.USER, 1000)
         world[Idle].value[:] += drawn
         world[Idle].value[rows] += world[Health].hp[rows]
 
@@ -272,7 +275,7 @@ def test_parts_that_nobody_reads_change_nobody_elses_run(data: st.DataObject) ->
     idle = Plugin("idle.py", "00", components=(Idle,), systems=(Idler,))
     with (
         Simulation(scenario) as plain,
-        Simulation(scenario.model_copy(update={"plugins": ("idle.py",)}), plugins=[idle]) as more,
+        Simulation(scenario.replaced(plugins=["idle.py"]), plugins=[idle]) as more,
     ):
         for _ in range(20):
             if plain.outcome is not None:
@@ -339,6 +342,6 @@ def test_a_model_is_asked_the_same_inside_a_running_event_loop() -> None:
     """With a client, its own background loop does the waiting, whether or not another loop runs here."""
 
     def run() -> list[str]:
-        return roots_of(Simulation(load("skirmish"), client=MockBatchLlm.for_agents(20)), 12)
+        return roots_of(Simulation(load("skirmish"), client=MockBatchLlm.for_agents(20, default_registry())), 12)
 
     assert _in_a_loop(run) == run()

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.clients.scripted import ScriptedClient
+from ai.llm_types import LlmChunk, LlmRequest
 from sim.replay import read
 from sim.run.planning_service import ModelOptions
 from tests.sim.replay.recordings import SCRIPT, record, scenario

@@ -6,11 +6,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.actions import STEPS_MAX, Scan, ToolRegistry, Wait
+from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ParseError
-from ai.parse import ParsedReply, SlotScanner, parse_plan, parse_reply
+from ai.llm.parse import ParsedReply, SlotScanner, parse_plan, parse_reply
+from tests.ai.llm.parse.test_reply import Scan, Wait
 
-REGISTRY = ToolRegistry()
+REGISTRY = ToolRegistry([Scan, Wait], idle=Wait())
 SLOTS = {"a1": 3, "a2": 12, "a3": 123}
 NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(2**63), 1e308])
 JSON = st.recursive(
@@ -37,7 +38,7 @@ STEPS = st.lists(
 REPLIES = st.fixed_dictionaries({slot: st.fixed_dictionaries({"steps": STEPS}) for slot in SLOTS})
 GRAMMAR = st.lists(
     st.sampled_from(['{', '}', '[', ']', ':', ',', '"', '\\', '\n', ' ', '"a1"', '"agent_id"', '3', '"steps"', '"act"',
-                     '"Wait"', '"a1":{"steps":[{"act":"Wait"}]}', '<think>', '</think>',
+                     '"Wait"', '"a1":{"steps":[{"act":"Wait"}]}',
                      '```', 'null', '1e999', '\u2028']),
     max_size=40,
 ).map("".join)  # fmt: skip

@@ -7,9 +7,8 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
-from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
-from scenarios.tactics.actions import default_registry
+from ai.llm_types import LlmClient
 from scenarios.tactics.inputs import Spawn
 from sim.replay import Replay, read
 from sim.replay.record import failures, planned
@@ -25,12 +24,13 @@ WALKERS = ("MoveTo", "Scan")
 
 def recorded(client: LlmClient | None, offered: tuple[str, ...] | None) -> Replay:
     """Record the small scenario with an offer, with newcomers half way."""
-    registry = default_registry()
+    run = scenario(ends="never")
     if offered is not None:
-        registry = registry.offering(offered)
+        registry = run.domain.registry().offering(offered)
+        run.domain.registry = lambda _more=(): registry  # type: ignore[method-assign,assignment] # of this run alone
     sink = io.BytesIO()
     options = ModelOptions(shard_size=2)
-    with Simulation(scenario(ends="never"), client=client, registry=registry, model=options) as simulation:
+    with Simulation(run, client=client, model=options) as simulation:
         recorder = Recorder(simulation, ReplayWriter(sink), ticks=12)
         recorder.header()
         for report in simulation.reports(12):
@@ -73,6 +73,6 @@ def test_newcomers_quiet_ticks_and_cut_batches_happen() -> None:
     """Agents come during a run, some tick asks nobody, and some batch takes more than one call."""
     ticks = [tick for replay in corpus() for tick in replay.ticks]
     assert any(after.agents > before.agents for before, after in pairwise(ticks))
-    assert any(item.kind == "spawn" for tick in ticks for item in tick.inputs)
+    assert any(item["kind"] == "spawn" for tick in ticks for item in tick.inputs)
     assert any(tick.agents and not tick.planned for tick in ticks)
     assert any(len([shard for shard in tick.shards if shard["tier"] == tick.shards[0]["tier"]]) > 1 for tick in ticks)

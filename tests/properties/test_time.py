@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
+from ai.llm_types import LlmClient
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.planning_service import ModelOptions
 from sim.run.simulation import Simulation

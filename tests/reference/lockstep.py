@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ai.actions import EncodedStep, ToolRegistry
-from ai.plan import BatchPlans, PlanBatch
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
+from ai.plans import BatchPlans, PlanBatch
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.components import AGENT
 from scenarios.tactics.grid import MARGIN
@@ -22,8 +22,9 @@ from sim.engine.rng import philox4x32
 from sim.run.planning_service import LivePlans
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
+from tests.reference.slow_rules import heuristic
 from tests.reference.slow_things import COMPASS
-from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step, heuristic
+from tests.reference.slow_tick import RULED, Known, Plan, SlowTick, SlowWorld, Step
 
 Choose = Callable[[int, int], Plan]
 """Gives the plan of an agent key at a tick; asked twice, it answers the same with fresh steps."""
@@ -43,9 +44,9 @@ class Scripted:
     def __init__(self, choose: Choose, registry: ToolRegistry | None = None) -> None:
         self.choose = choose
         self.registry = registry or default_registry()
-        self.batch: SnapshotBatch | None = None
+        self.batch: ObservationBatch[Any] | None = None
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Hand the plans out."""
         self.batch = batch
         chosen = [self.choose(int(key), batch.tick) for key in batch.keys]
@@ -67,9 +68,9 @@ class Watched:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.tiers = inner.tiers
-        self.batch: SnapshotBatch | None = None
+        self.batch: ObservationBatch[Any] | None = None
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Note the batch and pass it on."""
         self.batch = batch
         plans: BatchPlans = self.inner.plan(batch)
@@ -132,7 +133,7 @@ def _planner(choose: Choose | None) -> Callable[[SlowWorld, Known], tuple[Plan, 
 
 
 def _glyphs(scenario: Scenario) -> list[list[str]]:
-    return [[".+#"[code] for code in row] for row in terrain(scenario).tolist()]
+    return [[".+#"[code] for code in row] for row in terrain(scenario.settings).tolist()]
 
 
 def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
@@ -141,7 +142,7 @@ def _check(tick: int, what: str, name: str, fast: object, slow: object) -> None:
 
 
 def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
-    world, stage = fast.world, fast.stage
+    world, stage = fast.world, fast.run_context.game
     _check(tick, "world", "keys", world.keys.tolist(), sorted(slow.agents))
     _check(tick, "world", "next_key", world.next_key, slow.next_key)
     _check(tick, "world", "outcome", fast.outcome, slow.outcome() if tick >= 0 else None)
@@ -170,7 +171,13 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     _check(tick, "Objectives", "progress", aims.progress.tolist(), [aim.progress for aim in slow.aims])
     _check(tick, "Objectives", "state", states, [aim.state for aim in slow.aims])
     teams = range(len(slow.scenario.settings.teams))
-    _check(tick, "teams", "score", [team.score for team in fast.standings()], [slow.score(team) for team in teams])
+    _check(
+        tick,
+        "teams",
+        "score",
+        [team.score for team in fast.domain.standings(world)],
+        [slow.score(team) for team in teams],
+    )
     _check(tick, "Reserves", "left", reserves_of(world).left.tolist(), slow.reserves)
     _check(tick, "Objectives", "delivered", aims.delivered.tolist(), slow.delivered)
     things = stage.objects
@@ -184,7 +191,7 @@ def _compare_state(tick: int, fast: Simulation, slow: SlowWorld) -> None:
     _check(tick, "Texts", "all", list(stage.lore.texts.all), slow.texts)
 
 
-def _compare_report(report: TickReport, expected: SlowTick, batch: SnapshotBatch | None) -> None:
+def _compare_report(report: TickReport, expected: SlowTick, batch: ObservationBatch[Any] | None) -> None:
     tick = report.tick
     applied = [item for place, item in enumerate(report.inputs) if place not in report.refused]
     _check(tick, "report", "inputs", applied, expected.applied)
@@ -199,7 +206,7 @@ def _compare_report(report: TickReport, expected: SlowTick, batch: SnapshotBatch
         return
     for row, key in enumerate(sorted(expected.known)):
         for name, value in expected.known[key].items():
-            _check(tick, f"agent {key}", f"batch.{name}", getattr(batch, name)[row].tolist(), value)
+            _check(tick, f"agent {key}", f"batch.{name}", batch.column(name)[row].tolist(), value)
 
 
 class Dice:

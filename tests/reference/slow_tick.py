@@ -260,7 +260,7 @@ class Agent:
             "Progress.tier": _or(self.tier),
             "Progress.planned_at": _or(self.planned_at),
             "Progress.waiting_since": self.waiting_since,
-            "Progress.threats": self.threats,
+            "Progress.alert": self.threats,
             "Progress.refusal": CODES.index(self.refusal),
             "Progress.tries": self.tries,
         }
@@ -268,14 +268,6 @@ class Agent:
 
 def _or(value: int | None) -> int:
     return -1 if value is None else value
-
-
-def _seen(agent: Agent | None, attribute: str) -> int:
-    """Return a value of an agent; key -1 and zeros stand for nobody."""
-    if agent is None:
-        return -1 if attribute == "key" else 0
-    value: int = getattr(agent, attribute)
-    return value
 
 
 @dataclass
@@ -291,54 +283,61 @@ class Known:
 
     def columns(self, world: SlowWorld) -> dict[str, Any]:
         """Return what the batch's columns should hold for this agent; unused places hold key -1 and zeros."""
-        me = self.me
-        goal = me.goal if me.goal is not None else (-1, -1)
+        me, leader = self.me, self.leader
         drawn = me.drawn_until > world.tick_number
+        groups = GROUPS[: max(a.groups for a in world.agents.values())]
         columns = {
-            **{name: getattr(me, name) for name in ("team", "x", "y", "hp", "hp_max", "reserve", "morale")},
-            **{name: getattr(me, name) for name in ("smokes", "explosives", "medkits")},
-            "ammo": me.rounds,
-            "cover": int(world.at(*me.place) == "+"),
-            "squad": me.squad,
-            "role": world.role(me),
-            "leader": _seen(self.leader, "key"),
-            "leader_x": _seen(self.leader, "x"),
-            "leader_y": _seen(self.leader, "y"),
-            "leader_hp": _seen(self.leader, "hp"),
-            "leader_order": world.texts.index(self.leader.order) if self.leader and self.leader.order else -1,
-            "leader_stance": world.stance(self.leader),
-            "goal_x": goal[0],
-            "goal_y": goal[1],
+            **{f"me.{name}": getattr(me, name) for name in ("team", "hp", "hp_max", "reserve", "morale", "squad")},
+            **{f"me.{name}": getattr(me, name) for name in ("smokes", "explosives", "medkits")},
+            **_at("me.pos", me.place),
+            "me.id": me.key,
+            "me.ammo": me.rounds,
+            "me.cover": int(world.at(*me.place) == "+"),
+            "me.role": world.role(me),
+            "me.cooldowns": [self.cooldowns[group] for group in groups],
+            "me.conditions": bits(world.held(me)),
+            "me.taunted_by": _or(me.drawn_by if drawn else None),
+            **_at("me.distracted_to", me.drawn_to if drawn else None),
+            "me.cover_wanted_by": -1 if self.caller is None else self.caller.key,
+            "me.reserves": world.reserves[me.team],
+            "me.holdings": slow_things.holding(world, me),
+            **_at("goal", me.goal),
             "objective": -1 if me.objective is None else world.texts.index(me.objective),
             "order": -1 if me.order is None else world.texts.index(me.order),
-            "ready": [self.cooldowns[group] for group in GROUPS[: max(a.groups for a in world.agents.values())]],
-            "conditions": bits(world.held(me)),
-            "taunter": _or(me.drawn_by if drawn else None),
-            "drawn_x": _or(me.drawn_to[0] if drawn and me.drawn_to else None),
-            "drawn_y": _or(me.drawn_to[1] if drawn and me.drawn_to else None),
-            "caller": _seen(self.caller, "key"),
-            "reserves": world.reserves[me.team],
+            "player.id": -1 if leader is None else leader.key,
+            **_at("player.pos", (0, 0) if leader is None else leader.place),
+            "player.hp": 0 if leader is None else leader.hp,
+            "player.order": world.texts.index(leader.order) if leader and leader.order else -1,
+            "player.stance": world.stance(leader),
         }
-        for name, others, most in (("enemy", self.enemies, 8), ("ally", self.allies, 4)):
-            padded: list[Agent | None] = [*others, *[None] * (most - len(others))]
-            for attribute in ("key", "x", "y", "hp"):
-                column = name if attribute == "key" else f"{name}_{attribute}"
-                columns[column] = [_seen(other, attribute) for other in padded]
-        blank = [0] * (8 - len(self.enemies))
-        columns["enemy_cover"] = [int(world.at(*other.place) == "+") for other in self.enemies] + blank
-        columns["enemy_conditions"] = [bits(world.shown(me, other)) for other in self.enemies] + blank
-        columns["holding"] = slow_things.holding(world, me)
+        enemies, allies, things = self.enemies, self.allies, slow_things.things_seen(world, me)
+        columns |= _listed("enemies", 8, [(a.key, *a.place, a.hp, bits(world.shown(me, a))) for a in enemies])
+        columns |= _listed("allies", 4, [(a.key, *a.place, a.hp, bits(world.held(a))) for a in allies])
+        columns["enemies.cover"] = _padded(8, [int(world.at(*a.place) == "+") for a in enemies])
         if world.things:
-            things = slow_things.things_seen(world, me)
-            blank = [0] * (8 - len(things))
-            columns["object"] = [thing.id for thing in things] + [-1] * len(blank)
-            columns["object_kind"] = [world.tables.kinds.index(thing.kind) for thing in things] + blank
-            columns["object_x"] = [thing.place[0] for thing in things] + blank
-            columns["object_y"] = [thing.place[1] for thing in things] + blank
-            columns["object_state"] = [-1 if thing.left is None else thing.left for thing in things] + blank
-        states = [bits(world.held(other)) for other in self.allies]
-        columns["ally_conditions"] = states + [0] * (4 - len(states))
+            columns["objects.id"] = _padded(8, [thing.id for thing in things], -1)
+            columns["objects.kind"] = _padded(8, [world.tables.kinds.index(thing.kind) for thing in things])
+            columns["objects.pos.x"] = _padded(8, [thing.place[0] for thing in things])
+            columns["objects.pos.y"] = _padded(8, [thing.place[1] for thing in things])
+            columns["objects.state"] = _padded(8, [-1 if thing.left is None else thing.left for thing in things])
         return columns
+
+
+def _at(name: str, place: Place | None) -> dict[str, int]:
+    x, y = place or (NONE, NONE)
+    return {f"{name}.x": x, f"{name}.y": y}
+
+
+def _padded(most: int, values: list[int], absent: int = 0) -> list[int]:
+    return values + [absent] * (most - len(values))
+
+
+def _listed(name: str, most: int, entries: list[tuple[int, ...]]) -> dict[str, list[int]]:
+    columns = ("id", "pos.x", "pos.y", "hp", "conditions")
+    return {
+        f"{name}.{column}": _padded(most, [entry[place] for entry in entries], 0 if place else -1)
+        for place, column in enumerate(columns)
+    }
 
 
 @dataclass
@@ -1558,216 +1557,3 @@ def ball(centre: Place, radius: int) -> list[Place]:
     """Return the cells within a distance of a cell."""
     span = range(-radius, radius + 1)
     return [(centre[0] + dx, centre[1] + dy) for dy in span for dx in span if dx * dx + dy * dy <= radius * radius]
-
-
-# Rules in order: the heuristic tier, one agent at a time.
-
-
-def heuristic(world: SlowWorld, known: Known) -> tuple[Plan, int]:
-    """Plan by the scenario's rules; the emergency plan where the scenario has no tier of rules."""
-    tiers = world.scenario.planning.tiers
-    if "heuristic" not in tiers:
-        position = tiers.index("emergency") if "emergency" in tiers else len(tiers)
-        return [Step("Scan", [10]), Step("Wait", [1000])], position
-    own = world.scenario.settings.teams[known.me.team].heuristics
-    for rule in (own or world.scenario.heuristics).rules:
-        holds = all(_holds(world, condition, known) for condition in rule.when)
-        if holds and not any(_holds(world, condition, known) for condition in rule.unless):
-            steps = [_make(world, action, known) for action in rule.then]
-            if None not in steps:
-                return [step for step in steps if step], tiers.index("heuristic")
-    return [Step("Wait", [1000])], tiers.index("heuristic")
-
-
-def _holds(world: SlowWorld, condition: Any, known: Known) -> bool:
-    me = known.me
-
-    def near(cell: Place | None) -> bool:
-        return cell is not None and distance2(me.place, cell) <= condition.cells**2
-
-    match condition.kind:
-        case "low_morale":
-            return me.morale < condition.below
-        case "low_health":
-            return me.hp * 100 < me.hp_max * condition.below_percent
-        case "low_ammo":
-            return me.rounds <= condition.at_most
-        case "enemy_within":
-            return bool(known.enemies) and distance2(me.place, known.enemies[0].place) <= condition.cells**2
-        case "enemy_visible":
-            return bool(known.enemies)
-        case "no_enemy":
-            return not known.enemies
-        case "objective_contains":
-            return condition.text.casefold() in (me.objective or "").casefold()
-        case "has_order":
-            return me.order is not None
-        case "order_contains":
-            return condition.text.casefold() in (me.order or "").casefold()
-        case "ally_hurt":
-            return any(ally.hp > 0 and ally.hp * 100 < me.hp_max * condition.below_percent for ally in known.allies)
-        case "has_item":
-            return getattr(me, condition.item, 0) >= condition.at_least
-        case "under":
-            return condition.condition in world.held(me)
-        case "ally_under":
-            return any(condition.condition in world.held(ally) for ally in known.allies)
-        case "enemy_under":
-            return any(condition.condition in world.shown(me, enemy) for enemy in known.enemies)
-        case "enemies_at_least":
-            return len(known.enemies) >= condition.count
-        case "allies_at_least":
-            return len(known.allies) >= condition.count
-        case "cover_wanted":
-            return known.caller is not None
-        case "in_cover":
-            return world.at(*me.place) == "+"
-        case "leads":
-            return known.leader is None
-        case "leader_within":
-            return known.leader is not None and near(known.leader.place)
-        case "leader_stance":
-            if known.leader is None:
-                return False
-            return ("stand", "crouch", "prone")[world.stance(known.leader)] == condition.stance
-        case "goal_within":
-            return near(me.goal)
-        case "place_within":
-            return near(_place(world, condition.place))
-        case "object_within":
-            return False
-        case "has_reserves":
-            return world.reserves[me.team] > 0
-        case "after":
-            return world.tick_number >= condition.seconds * world.rate
-        case "one_in":
-            return me.key % condition.count == condition.offset % condition.count
-        case "ready":
-            return known.cooldowns.get(condition.group, 0) == 0
-        case "always":
-            return True
-    raise AssertionError(f"no rule for {condition}")
-
-
-def _place(world: SlowWorld, name: str) -> Place | None:
-    return next(((place.x, place.y) for place in world.scenario.settings.map.places if place.name == name), None)
-
-
-DONE: dict[str, tuple[str, ...]] = {
-    "Attack": ("enemy",), "MarkTarget": ("enemy",), "CoordinateAttack": ("enemy",), "Taunt": ("enemy",),
-    "Distract": ("enemy",), "CoverFire": ("enemy", "duration"), "Charge": ("enemy",), "RequestCover": ("duration",),
-    "Heal": ("ally",), "Revive": ("ally",), "MoveTo": ("x", "y", "speed"), "SetAmbush": ("x", "y"),
-    "Regroup": ("x", "y"), "TakeCover": ("x", "y"), "ThrowSmoke": ("x", "y"), "Dodge": ("side",),
-}  # fmt: skip
-"""What the arguments of verbs are that rules may do."""
-
-
-def _do(world: SlowWorld, action: Any, known: Known) -> Step | None:
-    """Return any verb with the enemy, the ally and the cell that a rule chooses; None where there is none."""
-    me = known.me
-    enemies, allies = known.enemies, known.allies
-    if action.enemy in ("marked", "focus"):
-        enemies = [enemy for enemy in enemies if action.enemy in world.shown(me, enemy)]
-    if action.enemy == "weakest":
-        enemies = sorted(enemies, key=lambda enemy: enemy.hp)
-    match action.ally:
-        case "leader":
-            allies = [known.leader] if known.leader else []
-        case "caller":
-            allies = [ally for ally in allies if ally is known.caller]
-        case "down":
-            allies = [ally for ally in allies if "down" in world.held(ally)]
-        case _:
-            allies = [ally for ally in allies if "down" not in world.held(ally)]
-    if action.ally == "weakest":
-        allies = sorted(allies, key=lambda ally: ally.hp)
-    if (action.enemy and not enemies) or (action.ally and not allies) or action.object:
-        return None
-    cell: Place | None = None
-    match action.at:
-        case "goal":
-            cell = me.goal
-        case "here":
-            cell = me.place
-        case "enemy":
-            cell = enemies[0].place
-        case "ally":
-            cell = allies[0].place
-        case "leader":
-            cell = known.leader.place if known.leader else None
-        case "distraction":
-            cell = me.drawn_to if me.drawn_until > world.tick_number else None
-        case "cover":
-            cell = _free_cover(world, known)
-    if action.place:
-        cell = _place(world, action.place)
-    if (action.at or action.place) and cell is None:
-        return None
-    values: dict[str, int | None] = {
-        "enemy": enemies[0].key if action.enemy else None,
-        "ally": allies[0].key if action.ally else None,
-        "x": cell[0] if cell else None,
-        "y": cell[1] if cell else None,
-        "duration": int(action.values.get("duration", 0) * 1000 + 0.5),
-        "speed": {"walk": 0, "run": 1, "sprint": 2}.get(action.values.get("speed")),
-        "side": {"left": 0, "right": 1}.get(action.values.get("direction")),
-    }
-    return Step(action.verb, [values[name] for name in DONE[action.verb]])
-
-
-def _free_cover(world: SlowWorld, known: Known) -> Place | None:
-    """Return the nearest cell of cover within eight cells on which nobody is known to stand."""
-    me, taken = known.me, {other.place for other in [*known.enemies, *known.allies]}
-    cells = sorted(ball(me.place, 8), key=lambda cell: (distance2(me.place, cell), cell[1], cell[0]))
-    return next((cell for cell in cells if world.at(*cell) == "+" and cell not in taken), None)
-
-
-def _make(world: SlowWorld, action: Any, known: Known) -> Step | None:
-    """Return the step of a rule, None where it cannot be made."""
-    me = known.me
-    near = known.enemies[0] if known.enemies else None
-    made: Step | None = None
-    match action.kind:
-        case "heal_self":
-            made = Step("Heal", [None]) if me.medkits > 0 else None
-        case "heal_ally":
-            hurt = [ally for ally in known.allies if 0 < ally.hp < me.hp_max]
-            if hurt and me.medkits > 0:
-                made = Step("Heal", [min(hurt, key=lambda ally: ally.hp).key])
-        case "reload":
-            made = Step("Reload", []) if me.reserve > 0 else None
-        case "attack_nearest":
-            made = Step(action.verb, [near.key]) if near else None
-        case "approach_nearest":
-            if near and distance2(me.place, near.place) > action.distance**2:
-                made = Step("Approach", [near.key, action.distance])
-        case "retreat":
-            if near and distance2(me.place, near.place) < action.distance**2:
-                made = Step("Retreat", [near.key, action.distance])
-        case "take_cover":
-            made = Step("TakeCover", [None, None])
-        case "throw_smoke":
-            if near and me.smokes > 0:
-                made = Step("ThrowSmoke", [(me.x + near.x) // 2, (me.y + near.y) // 2])
-        case "throw_explosive":
-            made = Step("ThrowExplosive", [near.x, near.y]) if near and me.explosives > 0 else None
-        case "move_to_objective":
-            if me.goal is not None and me.goal != me.place:
-                made = Step("MoveTo", [*me.goal, None])
-        case "move_to_leader":
-            leader = known.leader
-            if leader and max(abs(leader.x - me.x), abs(leader.y - me.y)) > 1:
-                made = Step("MoveTo", [*leader.place, None])
-        case "block":
-            made = Step("Block", [])
-        case "scan":
-            made = Step("Scan", [action.radius])
-        case "wait":
-            made = Step("Wait", [int(action.duration * 1000 + 0.5)])
-        case "do":
-            return _do(world, action, known)
-        case other:
-            raise AssertionError(f"no rule for {other}")
-    if made and made.kind == "MoveTo" and not (made.args[0] < world.width and made.args[1] < world.height):
-        return None
-    return made

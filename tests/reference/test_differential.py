@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scenarios.tactics.actions.base import Refused
-from scenarios.tactics.testing.arenas import TARGETS, inputs, scenarios
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.arenas import STEPS, inputs, scenarios
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.run.scenario_file import Scenario, load
 from tests.reference import slow_tick
 from tests.reference.lockstep import Choose, MismatchError, errands, random_plans, run_in_step
@@ -150,7 +150,7 @@ def _brawl(rows: tuple[str, ...], rate: int, seed: int, each: int = 3, downed_s:
 
 def _equipped(seed: int, rate: int, *, scattered: bool = False) -> Scenario:
     """Return a brawl among things, in which everyone has something of everything."""
-    data = _brawl(("........", "........", "...##...", "........"), rate, seed, downed_s=5, hp=60).canonical()
+    data = flattened(_brawl(("........", "........", "...##...", "........"), rate, seed, downed_s=5, hp=60))
     data |= GEAR
     data["archetypes"]["kit"] |= {
         "weapons": ["axe", "bow"], "items": dict.fromkeys(GEAR["items"], 2), "abilities": list(GEAR["abilities"]),
@@ -237,24 +237,20 @@ def test_a_difference_is_told_by_tick_agent_column_and_both_values(monkeypatch: 
 @pytest.mark.parametrize(
     "then",
     [
-        *({"kind": kind} for kind in (
-            "heal_self", "heal_ally", "reload", "take_cover", "throw_smoke", "throw_explosive", "move_to_objective",
-            "move_to_leader", "block",
-        )),
-        *({"kind": "attack_nearest", "verb": verb} for verb in ("Attack", "AimedShot", "QuickAttack", "HeavyAttack")),
-        {"kind": "approach_nearest", "distance": 2},
-        {"kind": "retreat", "distance": 3},
-        {"kind": "scan", "radius": 4},
-        {"kind": "wait", "duration": 0.3},
-        *({"kind": "do", **target} for target in TARGETS),
-        [{"kind": "block"}, {"kind": "attack_nearest"}, {"kind": "scan"}],
+        *({"act": verb, "target_id": "nearest"} for verb in ("Attack", "AimedShot", "QuickAttack", "HeavyAttack")),
+        {"act": "Approach", "target_id": "nearest", "distance": 2},
+        {"act": "Retreat", "target_id": "nearest", "distance": 3},
+        {"act": "Scan", "radius": 4},
+        {"act": "Wait", "duration": 0.3},
+        *STEPS,
+        [{"act": "Block"}, {"act": "Attack", "target_id": "nearest"}, {"act": "Scan", "radius": 10}],
     ],
     ids=str,
 )  # fmt: skip
 @pytest.mark.parametrize("room", [("..", "..", "..", ".."), ("......", ".+..#.", "......")])
 def test_each_action_of_a_rule_alone_equals_the_reference(room: tuple[str, ...], then: object) -> None:
     """With one rule that always holds, it is made for exactly those for whom it makes sense; the others wait."""
-    data = _brawl(room, 5, 3).canonical()
+    data = flattened(_brawl(room, 5, 3))
     data["map"]["places"] = [{"name": "door", "x": 0, "y": 0}]
-    data["heuristics"] = {"rules": [{"when": [{"kind": "always"}], "then": then}]}
+    data["rules"] = [{"when": "always", "then": then}]
     run_in_step(flat(data), ticks=12)

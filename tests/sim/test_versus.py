@@ -12,30 +12,34 @@ from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
 from sim.cli.common import OK, USAGE
 from sim.errors import ScenarioError
-from sim.run.planning import tier_order, tiers_of_teams
+from sim.run.planning import groups_of_tiers, tier_order
 from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
-from sim.versus import Game, Score, score, sides, tournament, wilson
+from sim.versus import Game, Score, score, score_by_value, sides, tournament, wilson
 
 DUEL = """
+domain = "tactics"
 name = "duel"
 description = "Two against two in the open"
 ticks = 300
 
-[map]
+[planning]
+stagger_ticks = 5
+
+[settings.map]
 rows = ["..........", "..........", "..........", ".........."]
 places = [{ name = "middle", x = 5, y = 2 }]
 
-[archetypes.fighter]
+[settings.archetypes.fighter]
 hp = 30
 
-[[teams]]
+[[settings.teams]]
 name = "red"
 objective = "reach the middle"
 goal = "middle"
 squads = [{ name = "one", archetype = "fighter", count = 2, area = { x = 0, y = 1, width = 1, height = 2 } }]
 
-[[teams]]
+[[settings.teams]]
 name = "blue"
 objective = "reach the middle"
 goal = "middle"
@@ -112,6 +116,8 @@ def test_the_command_tells_who_is_stronger(duel: str, capsys: pytest.CaptureFixt
         (["--a", "heuristic,heuristic", "--b", "goap"], "listed twice"),
         (["--a", "goap,utility", "--b", "utility,goap"], "in orders that contradict each other"),
         (["--a", "goap"], "--b"),
+        (["--a", "goap", "--b", "utility", "--lower"], "--lower goes with --metric"),
+        (["--a", "goap", "--b", "utility", "--metric", "rad"], "no metric 'rad'; did you mean 'red'?"),
     ],
 )
 def test_wrong_usage_gets_one_sentence(
@@ -124,22 +130,63 @@ def test_wrong_usage_gets_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_one_team_has_nobody_to_play(duel: str) -> None:
+def test_one_group_has_nobody_to_play(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without two groups no outcome can name a winner, so the command asks for a metric."""
+    for name in ("market", "segregation"):
+        assert invoke(["versus", name, "--a", "heuristic", "--b", "emergency"]) == USAGE
+        assert "has no two groups that could win; name a metric with --metric" in capsys.readouterr().err
+
+
+def test_a_domain_that_plans_for_nobody_has_no_planners_to_compare() -> None:
     """The sentence names the scenario."""
-    data = flattened(load(duel))
-    data["teams"] = data["teams"][:1]
-    with pytest.raises(ScenarioError, match="scenario 'duel' has one team"):
-        sides(flat(data), ["goap"], ["heuristic"], swapped=False)
+    with pytest.raises(ScenarioError, match="scenario 'segregation' has no planning"):
+        sides(load("segregation"), ["emergency"], ["heuristic"], swapped=False)
+
+
+def test_a_metric_compares_whole_runs_where_there_are_no_groups(capsys: pytest.CaptureFixture[str]) -> None:
+    """Villagers that follow rules are in a better mood than villagers that only rest, and the score says so."""
+    arguments = [
+        "versus",
+        "market",
+        "--a",
+        "heuristic",
+        "--b",
+        "emergency",
+        "--seeds",
+        "0:6",
+        "--ticks",
+        "30",
+        "--json",
+    ]
+    assert invoke([*arguments, "--metric", "bread_price"]) == OK
+    value = json.loads(capsys.readouterr().out)
+    assert value["games"] == 6
+    assert value["stronger"] == "heuristic"
+    runs = value["runs"]
+    assert [run["seed"] for run in runs] == [seed for seed in range(6) for _ in "ab"]
+    assert all(rules["value"] > rest["value"] for rules, rest in zip(runs[::2], runs[1::2], strict=True))
+    assert invoke([*arguments, "--metric", "bread_price", "--lower"]) == OK
+    assert json.loads(capsys.readouterr().out)["stronger"] == "emergency"
+
+
+def test_a_metric_compares_sides_where_there_are_groups() -> None:
+    """The planner whose first group ends with the greater score wins the seed."""
+    games = tournament(load("foraging"), ["heuristic"], ["emergency"], range(3), ticks=40, metric="Ash")
+    assert [game.swapped for game in games] == [False, True] * 3
+    assert score_by_value(games) == Score(3, 0, 0)
+    assert score_by_value(games, lower=True) == Score(0, 3, 0)
 
 
 def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
     """One call serves both: each team's agents get their plans from its own list, with its own rules."""
     data = flattened(load(duel))
     data["teams"][0]["tiers"] = ["goap", "emergency"]
-    data["teams"][1]["heuristics"] = {"rules": [{"when": {"kind": "always"}, "then": {"kind": "block"}}]}
+    data["teams"][1]["rules"] = [{"when": "always", "then": {"act": "Block"}}]
     scenario = flat(data)
-    assert tier_order(scenario) == ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
-    assert tiers_of_teams(scenario)["goap"] == frozenset({0})
+    groups = scenario.domain.group_names
+    tried = ("goap", "simplified_llm", "full_llm", "heuristic", "emergency")
+    assert tier_order(scenario.planning, groups) == tried
+    assert groups_of_tiers(scenario.planning, groups)["goap"] == frozenset({"red"})
     tiers: dict[int, set[str]] = {0: set(), 1: set()}
     with Simulation(scenario) as simulation:
         for report in simulation.reports(6):

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from ai import legality
-from ai.plan import Refusal
+from ai.plans import Refusal
 from scenarios.tactics import director, parameters
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.scenario.checks import check_input
@@ -116,5 +116,9 @@ _CALLS: dict[CodeType, Callable[[Any], list[Reason]]] = {
 _RETURNS: dict[CodeType, Callable[[Any], list[Reason]]] = {
     legality.refusals.__code__: lambda codes: [Refusal(int(code)) for code in np.unique(codes) if code],
     inputs.Inputs._apply.__code__: lambda sentence: [sentence],
+    **{
+        each.apply.__code__: lambda sentence: [sentence]
+        for each in (framework_inputs.Act, framework_inputs.Control, framework_inputs.Kill, framework_inputs.Spawn)
+    },
 }
 """The same for what functions return."""

@@ -1,6 +1,6 @@
-"""Action kinds by category; `default_registry` holds every kind that is discovered.
+"""Verbs by category; `default_registry` holds every verb that is discovered.
 
-A module of this folder, or one named under the entry point group `tickweave.actions`, offers its kinds in the tuple
+A module of this folder, or one named under the entry point group `tickweave.actions`, offers its verbs in the tuple
 `KINDS`. Modules are read in name order. A malformed one is an error that names it, never a skip.
 """
 
@@ -15,7 +15,9 @@ from ai.actions import ToolRegistry
 from ai.entries import installed
 from ai.errors import ContractError
 from scenarios.tactics.actions.base import Action
+from scenarios.tactics.actions.utility import Wait
 from scenarios.tactics.components import COOLDOWN_GROUPS
+from scenarios.tactics.prompt import PROMPT
 
 ENTRY_POINTS = "tickweave.actions"
 
@@ -57,22 +59,27 @@ def check_kinds(registry: ToolRegistry) -> None:
         ContractError: a kind is not an `Action`, or its cooldown group is unknown.
     """
     for spec in registry.specs:
-        if not issubclass(spec.kind, Action):
+        if not issubclass(spec.action, Action):
             raise ContractError(
-                f"{spec.name} ({spec.kind.__module__}) is not a subclass of scenarios.tactics.actions.base.Action"
+                f"{spec.name} ({spec.action.__module__}) is not a subclass of scenarios.tactics.actions.base.Action"
             )
-        if spec.kind.group and spec.kind.group not in COOLDOWN_GROUPS:
+        if spec.action.group and spec.action.group not in COOLDOWN_GROUPS:
             known = ", ".join(COOLDOWN_GROUPS)
-            raise ContractError(f"{spec.name} has the unknown cooldown group {spec.kind.group!r}; known: {known}")
+            raise ContractError(f"{spec.name} has the unknown cooldown group {spec.action.group!r}; known: {known}")
 
 
 def default_registry(more: Iterable[type[Action]] = ()) -> ToolRegistry:
     """Return the registry of every discovered kind, and of `more` that plug-ins bring."""
-    return ToolRegistry([*discover(), *more])
+    return registry_of([*discover(), *more])
+
+
+def registry_of(actions: Iterable[type[Action]]) -> ToolRegistry:
+    """Return a registry of some verbs with the game's prompt and idle step."""
+    return ToolRegistry(actions, idle=Wait(1.0), prompt=PROMPT)
 
 
 def recorded_registry(names: Iterable[str], more: Iterable[type[Action]] = ()) -> ToolRegistry:
     """Return the registry of the known kinds among `names`: what a recording had, whatever was added since."""
     wanted = set(names)
     registry = default_registry(more)
-    return ToolRegistry(spec.kind for spec in registry.specs if spec.name in wanted)
+    return registry_of(spec.action for spec in registry.specs if spec.name in wanted)  # type: ignore[misc] # ours

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import NONE, CellX, CellY
+from ai.actions import NONE, on
 from scenarios.tactics.components import (
     COOLDOWN_GROUPS,
     Ammo,
@@ -249,10 +249,12 @@ def _all_same(goals: Cells) -> bool:
 class Action(actions.Action):
     """A verb of the game. It takes a set time and then has its effect, unless it walks.
 
-    `group` names the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`), `cooldown_s` how long that
-    lasts from the effect on, `duration_s` the time the step takes; the effect comes at its end.
+    `category` names its file, `group` the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`),
+    `cooldown_s` how long that lasts from the effect on, `duration_s` the time the step takes; the effect comes at its
+    end.
     """
 
+    category: ClassVar[str] = "utility"
     reasons: ClassVar[tuple[str, ...]] = tuple(reason.name.lower() for reason in Refused if reason)
 
     @classmethod
@@ -362,11 +364,11 @@ def _slow(turn: Turn, rows: Rows) -> NDArray[np.bool_]:
     return slow
 
 
-class Throw(Action):
-    """An action kind that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
+class Lob(Action):
+    """An action that throws an item of `Kit` at a cell in reach and sight; `item` names it."""
 
-    x: CellX
-    y: CellY
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
     group: ClassVar[str] = "throw"
     cooldown_s: ClassVar[float] = 8.0
     item: ClassVar[str] = ""

@@ -6,16 +6,16 @@ data (`scenarios.tactics.equipment.AbilitySpec`).
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import NONE, AbilityName, AllyId
+from ai.actions import NONE, known, name
 from scenarios.tactics.actions.base import (
     Action,
+    Lob,
     Refused,
-    Throw,
     Turn,
     first_of,
     lacks,
@@ -43,7 +43,7 @@ HEAL_HP: Final = 20
 class Block(Action):
     """Brace for a second: harm is halved until then or until you attack."""
 
-    act: Literal["Block"] = "Block"
+    keep: ClassVar[int] = 1
     category: ClassVar[str] = "defensive"
     group: ClassVar[str] = "block"
     cooldown_s: ClassVar[float] = 1.0
@@ -62,7 +62,7 @@ class Block(Action):
 class Dodge(Action):
     """Be hard to hit for a second; with a direction, also step to that side of the nearest enemy you see."""
 
-    act: Literal["Dodge"] = "Dodge"
+    first_tier: ClassVar[bool] = False
     direction: Side | None = None
     category: ClassVar[str] = "defensive"
     group: ClassVar[str] = "block"
@@ -102,7 +102,7 @@ class Dodge(Action):
 class Parry(Action):
     """Be ready for a second to turn the next blow from beside you back on who strikes it."""
 
-    act: Literal["Parry"] = "Parry"
+    first_tier: ClassVar[bool] = False
     category: ClassVar[str] = "defensive"
     group: ClassVar[str] = "block"
     cooldown_s: ClassVar[float] = 3.0
@@ -118,15 +118,13 @@ class Parry(Action):
         """Nothing is left to do when the second is over."""
 
 
-class ThrowSmoke(Throw):
+class ThrowSmoke(Lob):
     """Throw smoke at a cell within eight cells in sight; nobody sees through it for eight seconds."""
 
-    act: Literal["ThrowSmoke"] = "ThrowSmoke"
+    keep: ClassVar[int] = 1
     category: ClassVar[str] = "defensive"
     cost: ClassVar[str] = "1 smoke grenade"
     item: ClassVar[str] = "smokes"
-    needs: ClassVar[tuple[str, ...]] = ("smoke", "enemy in reach")
-    gives: ClassVar[tuple[str, ...]] = ("unseen", "!smoke")
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
@@ -145,15 +143,13 @@ def spread_smoke(turn: Turn, centre: Cells) -> None:
 class Heal(Action):
     """Use a medkit on yourself, or on a friend on one of the eight cells around: 20 hit points."""
 
-    act: Literal["Heal"] = "Heal"
-    target_id: AllyId | None = None
+    keep: ClassVar[int] = 2
+    target_id: int | None = known("allies", "self", "player", default=None)
     category: ClassVar[str] = "defensive"
     group: ClassVar[str] = "heal"
     cooldown_s: ClassVar[float] = 10.0
     duration_s: ClassVar[float] = 1.0
     cost: ClassVar[str] = "1 medkit"
-    needs: ClassVar[tuple[str, ...]] = ("medkit",)
-    gives: ClassVar[tuple[str, ...]] = ("healthy", "!medkit")
 
     @classmethod
     def patients(cls, turn: Turn, rows: Rows, args: Args) -> Rows:
@@ -249,8 +245,8 @@ class Ability(Action):
 class UseDefensiveAbility(Ability):
     """Use one of your defensive abilities by its name."""
 
-    act: Literal["UseDefensiveAbility"] = "UseDefensiveAbility"
-    ability_name: AbilityName
+    first_tier: ClassVar[bool] = False
+    ability_name: str = name("abilities")
     category: ClassVar[str] = "defensive"
     group: ClassVar[str] = "defence"
     cooldown_s: ClassVar[float] = 15.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import CellX, CellY, ItemName, Slot, WeaponName
+from ai.actions import name, number, on
 from scenarios.tactics.actions.base import (
     THROW_CELLS,
     Action,
@@ -26,12 +26,10 @@ from sim.run.actions import Args, Codes, Rows
 class Reload(Action):
     """Fill the magazine from the rounds you carry; takes two seconds."""
 
-    act: Literal["Reload"] = "Reload"
+    keep: ClassVar[int] = 2
     category: ClassVar[str] = "equipment"
     duration_s: ClassVar[float] = 2.0
     cost: ClassVar[str] = "reserve rounds"
-    needs: ClassVar[tuple[str, ...]] = ("reserve",)
-    gives: ClassVar[tuple[str, ...]] = ("ammo",)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -90,8 +88,8 @@ class _Draw(Action):
 class EquipWeapon(_Draw):
     """Take a weapon that you carry in hand, by its name; takes a second."""
 
-    act: Literal["EquipWeapon"] = "EquipWeapon"
-    weapon_name: WeaponName
+    first_tier: ClassVar[bool] = False
+    weapon_name: str = name("weapons")
     cooldown_s: ClassVar[float] = 1.0
     duration_s: ClassVar[float] = 1.0
 
@@ -105,8 +103,8 @@ class EquipWeapon(_Draw):
 class SwitchWeapon(_Draw):
     """Take the weapon of another slot in hand, counted from 0; takes half a second."""
 
-    act: Literal["SwitchWeapon"] = "SwitchWeapon"
-    slot: Slot
+    first_tier: ClassVar[bool] = False
+    slot: int = number(0, 3)
     cooldown_s: ClassVar[float] = 0.5
     duration_s: ClassVar[float] = 0.5
 
@@ -120,8 +118,8 @@ class SwitchWeapon(_Draw):
 class UseItem(Action):
     """Use a thing you carry on yourself: medicine, food, rounds, or smoke where you stand."""
 
-    act: Literal["UseItem"] = "UseItem"
-    item_name: ItemName
+    first_tier: ClassVar[bool] = False
+    item_name: str = name("items")
     category: ClassVar[str] = "equipment"
     group: ClassVar[str] = "gear"
     cooldown_s: ClassVar[float] = 1.0
@@ -165,8 +163,8 @@ class UseItem(Action):
 class DropItem(Action):
     """Put one piece of an item down where you stand; anyone can take it up again."""
 
-    act: Literal["DropItem"] = "DropItem"
-    item_name: ItemName
+    first_tier: ClassVar[bool] = False
+    item_name: str = name("items")
     category: ClassVar[str] = "equipment"
     cost: ClassVar[str] = "1 of the item"
 
@@ -182,13 +180,13 @@ class DropItem(Action):
         turn.laid.append((rows, args[0], turn.cells(rows)))
 
 
-class ThrowItem(Action):
+class Throw(Action):
     """Throw an item at a cell within eight cells in sight: grenades go off, other things lie there."""
 
-    act: Literal["Throw"] = "Throw"
-    item: ItemName
-    x: CellX
-    y: CellY
+    first_tier: ClassVar[bool] = False
+    item: str = name("items")
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
     category: ClassVar[str] = "equipment"
     group: ClassVar[str] = "throw"
     cooldown_s: ClassVar[float] = 8.0
@@ -234,4 +232,4 @@ def spend(turn: Turn, rows: Rows, items: NDArray[np.int32]) -> None:
         turn.stage.gear.give(turn.world, item, rows[items == item], -1)
 
 
-KINDS: Final[tuple[type[Action], ...]] = (DropItem, EquipWeapon, Reload, SwitchWeapon, ThrowItem, UseItem)
+KINDS: Final[tuple[type[Action], ...]] = (DropItem, EquipWeapon, Reload, SwitchWeapon, Throw, UseItem)

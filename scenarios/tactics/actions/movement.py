@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from ai.actions import NONE, Cell, CellX, CellY, Distance, EnemyId, Payload
+from ai.actions import NONE, known, number, on, several
+from ai.observation import Cell
 from scenarios.tactics.actions.base import (
     UNKNOWN,
     Action,
@@ -57,12 +56,9 @@ def _periods(ticks_per_second: int) -> NDArray[np.int64]:
 class MoveTo(Walk):
     """Go to a cell by the shortest way; run unless told to walk or sprint."""
 
-    act: Literal["MoveTo"] = "MoveTo"
-    needs: ClassVar[tuple[str, ...]] = ("goal",)
-    gives: ClassVar[tuple[str, ...]] = ("at goal", "!cover", "!enemy in reach", "!enemy close")
-    effort: ClassVar[int] = 20
-    x: CellX
-    y: CellY
+    keep: ClassVar[int] = 2
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
     speed: Speed | None = None
 
     @classmethod
@@ -101,12 +97,9 @@ class MoveTo(Walk):
 class Approach(Walk):
     """Go straight towards an enemy in sight until it is at most so many cells away."""
 
-    act: Literal["Approach"] = "Approach"
-    needs: ClassVar[tuple[str, ...]] = ("enemy",)
-    gives: ClassVar[tuple[str, ...]] = ("enemy in reach", "!cover")
-    usual: ClassVar[Mapping[str, float]] = {"distance": 5}
-    target_id: EnemyId
-    distance: Distance = 2
+    keep: ClassVar[int] = 2
+    target_id: int = known("enemies")
+    distance: int = number(1, 64, rounded=True, default=2)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -131,12 +124,9 @@ class Approach(Walk):
 class Retreat(Walk):
     """Go straight away from an enemy until it is at least so many cells away."""
 
-    act: Literal["Retreat"] = "Retreat"
-    needs: ClassVar[tuple[str, ...]] = ("enemy",)
-    gives: ClassVar[tuple[str, ...]] = ("!enemy close",)
-    usual: ClassVar[Mapping[str, float]] = {"distance": 8}
-    target_id: EnemyId
-    distance: Distance = 8
+    keep: ClassVar[int] = 2
+    target_id: int = known("enemies")
+    distance: int = number(1, 64, rounded=True, default=8)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -218,10 +208,8 @@ def _search(turn: Turn, rows: Rows) -> Cells:
 class TakeCover(Walk):
     """Go to the given cell, or to the nearest cell that shelters from the nearest enemy."""
 
-    act: Literal["TakeCover"] = "TakeCover"
-    gives: ClassVar[tuple[str, ...]] = ("cover",)
-    effort: ClassVar[int] = 8
-    position: Cell | None = None
+    keep: ClassVar[int] = 2
+    position: Cell | None = on("bounds", default=None)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -285,8 +273,8 @@ def aside(turn: Turn, rows: Rows, others: Rows, side: NDArray[np.int32]) -> Cell
 class Strafe(Action):
     """Step one cell to the left or right of the line to an enemy in sight, without turning your back."""
 
-    act: Literal["Strafe"] = "Strafe"
-    target_id: EnemyId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
     direction: Side
     category: ClassVar[str] = "movement"
     cost: ClassVar[str] = "5 stamina"
@@ -320,8 +308,8 @@ _ROUTE, _LEG = 0, 1
 class Patrol(Walk):
     """Walk from cell to cell, and back to the first; a cell that is crowded counts as reached."""
 
-    act: Literal["Patrol"] = "Patrol"
-    waypoints: Annotated[tuple[Cell, ...], Field(min_length=2, max_length=WAYPOINTS_MAX), Payload()]
+    first_tier: ClassVar[bool] = False
+    waypoints: tuple[Cell, ...] = several(2, WAYPOINTS_MAX, on("bounds"))
     cells_per_second: ClassVar[int] = 2
 
     @classmethod

@@ -9,16 +9,16 @@ the target adds 150, the squad's focus on it 150, an ambush 250 (and half as muc
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import BriefSeconds, CellX, CellY, EnemyId, Radius
+from ai.actions import known, number, on, seconds
 from scenarios.tactics.actions.base import (
     Action,
+    Lob,
     Refused,
-    Throw,
     Turn,
     Walk,
     aimed_at,
@@ -139,42 +139,33 @@ def strike(
 class Attack(Strike):
     """Shoot at an enemy in reach and sight."""
 
-    act: Literal["Attack"] = "Attack"
-    target_id: EnemyId
+    keep: ClassVar[int] = 2
+    target_id: int = known("enemies")
     cooldown_s: ClassVar[float] = 1.0
     cost: ClassVar[str] = "1 round"
     damage: ClassVar[int] = 10
-    needs: ClassVar[tuple[str, ...]] = ("ammo", "enemy in reach")
-    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
-    effort: ClassVar[int] = 30
 
 
 class AimedShot(Strike):
     """Aim for a second, then shoot: slower, surer and harder than Attack."""
 
-    act: Literal["AimedShot"] = "AimedShot"
-    target_id: EnemyId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
     cooldown_s: ClassVar[float] = 2.0
     duration_s: ClassVar[float] = 1.0
     cost: ClassVar[str] = "1 round"
     damage: ClassVar[int] = 15
     bonus: ClassVar[int] = 250
-    needs: ClassVar[tuple[str, ...]] = ("ammo", "enemy in reach", "cover")
-    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
-    effort: ClassVar[int] = 20
 
 
 class QuickAttack(Strike):
     """Shoot in haste at an enemy at most four cells away."""
 
-    act: Literal["QuickAttack"] = "QuickAttack"
-    target_id: EnemyId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
     cooldown_s: ClassVar[float] = 0.5
     cost: ClassVar[str] = "1 round"
     damage: ClassVar[int] = 5
-    needs: ClassVar[tuple[str, ...]] = ("enemy close",)
-    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
-    effort: ClassVar[int] = 25
 
     @classmethod
     def reach2(cls, turn: Turn, rows: Rows) -> Any:
@@ -185,8 +176,8 @@ class QuickAttack(Strike):
 class HeavyAttack(Strike):
     """Strike an enemy on one of the eight cells around with all your weight."""
 
-    act: Literal["HeavyAttack"] = "HeavyAttack"
-    target_id: EnemyId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
     cooldown_s: ClassVar[float] = 3.0
     duration_s: ClassVar[float] = 0.5
     cost: ClassVar[str] = "20 stamina"
@@ -194,9 +185,6 @@ class HeavyAttack(Strike):
     rounds: ClassVar[int] = 0
     bonus: ClassVar[int] = 200
     stamina: ClassVar[int] = 20
-    needs: ClassVar[tuple[str, ...]] = ("enemy close",)
-    gives: ClassVar[tuple[str, ...]] = ("enemy beaten",)
-    effort: ClassVar[int] = 15
 
     @classmethod
     def reach2(cls, turn: Turn, rows: Rows) -> Any:
@@ -218,9 +206,9 @@ class HeavyAttack(Strike):
 class CoverFire(Strike):
     """Keep an enemy down for some seconds: it shoots worse and walks at half pace; at the end you may hit it."""
 
-    act: Literal["CoverFire"] = "CoverFire"
-    target_id: EnemyId
-    duration: BriefSeconds = 2.0
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
+    duration: float = seconds(0.1, 10, default=2.0)
     cooldown_s: ClassVar[float] = 4.0
     cost: ClassVar[str] = "3 rounds"
     rounds: ClassVar[int] = 3
@@ -252,10 +240,10 @@ class CoverFire(Strike):
 class AoEAttack(Action):
     """Rake the cells around a cell in reach and sight with fire: 8 hit points (4 in cover), friends too."""
 
-    act: Literal["AoEAttack"] = "AoEAttack"
-    x: CellX
-    y: CellY
-    radius: Radius = 2
+    keep: ClassVar[int] = 1
+    x: int = on("bounds", axis="x")
+    y: int = on("bounds", axis="y")
+    radius: int = number(1, 4, rounded=True, default=2)
     category: ClassVar[str] = "offensive"
     group: ClassVar[str] = "weapon"
     cooldown_s: ClassVar[float] = 5.0
@@ -294,8 +282,8 @@ class AoEAttack(Action):
 class Charge(Walk):
     """Run straight at an enemy in sight at most eight cells away and strike it: 20 hit points."""
 
-    act: Literal["Charge"] = "Charge"
-    target_id: EnemyId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
     category: ClassVar[str] = "offensive"
     group: ClassVar[str] = "weapon"
     cooldown_s: ClassVar[float] = 6.0
@@ -304,9 +292,6 @@ class Charge(Walk):
     damage: ClassVar[int] = 20
     bonus: ClassVar[int] = 100
     stamina: ClassVar[int] = 30
-    needs: ClassVar[tuple[str, ...]] = ("enemy in reach",)
-    gives: ClassVar[tuple[str, ...]] = ("enemy beaten", "enemy close", "!cover")
-    effort: ClassVar[int] = 42
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
@@ -345,16 +330,13 @@ class Charge(Walk):
         return (others >= 0) & near
 
 
-class ThrowExplosive(Throw):
+class ThrowExplosive(Lob):
     """Throw a grenade at a cell within eight cells in sight; it harms everyone within two cells, friends too."""
 
-    act: Literal["ThrowExplosive"] = "ThrowExplosive"
+    keep: ClassVar[int] = 1
     category: ClassVar[str] = "offensive"
     cost: ClassVar[str] = "1 explosive"
     item: ClassVar[str] = "explosives"
-    needs: ClassVar[tuple[str, ...]] = ("explosive", "enemy in reach")
-    gives: ClassVar[tuple[str, ...]] = ("enemy beaten", "!explosive")
-    effort: ClassVar[int] = 12
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:

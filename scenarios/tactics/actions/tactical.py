@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import BriefSeconds, Cell, Count, EnemyId
+from ai.actions import known, number, on, seconds
+from ai.observation import Cell
 from scenarios.tactics.actions.base import (
     Action,
     Refused,
@@ -42,7 +43,7 @@ RALLY_MORALE: Final = 10
 class _InSight(Action):
     """An action on an enemy in sight, however far the weapon reaches."""
 
-    target_id: EnemyId
+    target_id: int = known("enemies")
     category: ClassVar[str] = "tactical"
     group: ClassVar[str] = "command"
 
@@ -55,7 +56,7 @@ class _InSight(Action):
 class MarkTarget(_InSight):
     """Mark an enemy in sight: for ten seconds your team within 16 cells knows where it is and hits it more often."""
 
-    act: Literal["MarkTarget"] = "MarkTarget"
+    keep: ClassVar[int] = 1
     cooldown_s: ClassVar[float] = 5.0
 
     @classmethod
@@ -67,7 +68,7 @@ class MarkTarget(_InSight):
 class CoordinateAttack(_InSight):
     """Call your squad's attack on an enemy in sight: the squad hits it more often for eight seconds."""
 
-    act: Literal["CoordinateAttack"] = "CoordinateAttack"
+    first_tier: ClassVar[bool] = False
     cooldown_s: ClassVar[float] = 15.0
 
     @classmethod
@@ -79,8 +80,8 @@ class CoordinateAttack(_InSight):
 class Distract(Action):
     """Make a noise: an enemy within eight cells in sight plans anew and minds who is near you now for 4 seconds."""
 
-    act: Literal["Distract"] = "Distract"
-    target_id: EnemyId
+    keep: ClassVar[int] = 1
+    target_id: int = known("enemies")
     category: ClassVar[str] = "tactical"
     group: ClassVar[str] = "provoke"
     cooldown_s: ClassVar[float] = 8.0
@@ -99,8 +100,8 @@ class Distract(Action):
 class RequestCover(Action):
     """Ask your squad for covering fire for some seconds; they see that you ask."""
 
-    act: Literal["RequestCover"] = "RequestCover"
-    duration: BriefSeconds = 5.0
+    first_tier: ClassVar[bool] = False
+    duration: float = seconds(0.1, 10, default=5.0)
     category: ClassVar[str] = "tactical"
     group: ClassVar[str] = "command"
     cooldown_s: ClassVar[float] = 10.0
@@ -120,8 +121,8 @@ class RequestCover(Action):
 class CallReinforcements(Action):
     """Call so many agents from your team's reserves; they join your squad at the team's edge of the map."""
 
-    act: Literal["CallReinforcements"] = "CallReinforcements"
-    count: Count
+    first_tier: ClassVar[bool] = False
+    count: int = number(1, 100)
     category: ClassVar[str] = "tactical"
     group: ClassVar[str] = "reinforce"
     cooldown_s: ClassVar[float] = 60.0
@@ -141,8 +142,8 @@ class CallReinforcements(Action):
 class SetAmbush(Walk):
     """Go to a cell of cover and lie in wait: until you move, your next attack is surer and half as hard again."""
 
-    act: Literal["SetAmbush"] = "SetAmbush"
-    position: Cell
+    first_tier: ClassVar[bool] = False
+    position: Cell = on("bounds")
     category: ClassVar[str] = "tactical"
     group: ClassVar[str] = "ambush"
     cooldown_s: ClassVar[float] = 20.0
@@ -174,8 +175,8 @@ class SetAmbush(Walk):
 class Regroup(Walk):
     """Go to a rally point until your squad is together there, for ten seconds at most: 10 morale."""
 
-    act: Literal["Regroup"] = "Regroup"
-    rally_point: Cell
+    first_tier: ClassVar[bool] = False
+    rally_point: Cell = on("bounds")
     category: ClassVar[str] = "tactical"
     group: ClassVar[str] = "command"
     cooldown_s: ClassVar[float] = 10.0

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
-from ai.actions import Cell, Distance, Payload, Share, Text
+from ai.actions import Record, number, on, words
+from ai.observation import Cell
 from scenarios.tactics.actions.base import (
     Action,
     Refused,
@@ -75,41 +75,37 @@ STEPS: Final = {
 CELLS_AWAY: Final = {Reach.NEAR: 3, Reach.MEDIUM: 6, Reach.FAR: 10}
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class FeatureType(_Record):
+class FeatureType(Record):
     """What to make."""
 
     type: Feature
 
 
-class Location(_Record):
+class Location(Record):
     """Where: each method reads its own fields."""
 
     method: Method
-    look_distance: Distance = 6
+    look_distance: int = number(1, 64, rounded=True, default=6)
     cardinal: Cardinal = Cardinal.NORTH
     distance: Reach = Reach.NEAR
-    cell: Cell | None = None
+    cell: Cell | None = on("bounds", default=None)
 
 
-class TerrainRequest(_Record):
+class TerrainRequest(Record):
     """What to make, where, how large (a radius of one to three cells), and why."""
 
     feature_type: FeatureType
     relative_location: Location
-    intensity: Share = 0.5
-    narrative_reason: Annotated[Text, Field(max_length=100)] = ""
+    intensity: float = number(0, 1, scale=1000, default=0.5)
+    narrative_reason: str = words(100, default="")
 
 
 class ModifyTerrain(Action):
     """Change the ground near a place in sight; takes three seconds and one of your team's changes."""
 
-    act: Literal["ModifyTerrain"] = "ModifyTerrain"
-    request_id: Annotated[Text, Field(max_length=64), Payload()]
-    payload: Annotated[TerrainRequest, Payload()]
+    first_tier: ClassVar[bool] = False
+    request_id: str = words(64)
+    payload: TerrainRequest
     category: ClassVar[str] = "terrain"
     group: ClassVar[str] = "terrain"
     cooldown_s: ClassVar[float] = 20.0

@@ -5,12 +5,11 @@ What things on the map do is data (`scenarios.tactics.map_objects`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from ai.actions import AbilityName, AllyId, Distance, EnemyId, ObjectId, Seconds
+from ai.actions import known, name, number, seconds
 from scenarios.tactics.actions.base import (
     Action,
     Refused,
@@ -38,13 +37,11 @@ REVIVE_HP: Final = 20
 class Scan(Action):
     """Look around for a second: you notice an enemy within so many cells the moment it can be seen."""
 
-    act: Literal["Scan"] = "Scan"
-    radius: Distance = 10
+    keep: ClassVar[int] = 1
+    radius: int = number(1, 64, rounded=True, default=10)
     group: ClassVar[str] = "scan"
     cooldown_s: ClassVar[float] = 5.0
     duration_s: ClassVar[float] = 1.0
-    gives: ClassVar[tuple[str, ...]] = ("informed",)
-    usual: ClassVar[Mapping[str, float]] = {"radius": 10}
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
@@ -54,8 +51,8 @@ class Scan(Action):
 class Wait(Action):
     """Stay where you are for some seconds."""
 
-    act: Literal["Wait"] = "Wait"
-    duration: Seconds = 1.0
+    keep: ClassVar[int] = 2
+    duration: float = seconds(default=1.0)
 
     @classmethod
     def ticks(cls, turn: Turn, args: Args) -> Any:
@@ -70,8 +67,8 @@ class Wait(Action):
 class Taunt(Action):
     """Provoke an enemy at most eight cells away in sight: it plans anew and minds you first for five seconds."""
 
-    act: Literal["Taunt"] = "Taunt"
-    target_id: EnemyId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("enemies")
     group: ClassVar[str] = "provoke"
     cooldown_s: ClassVar[float] = 6.0
 
@@ -89,8 +86,8 @@ class Taunt(Action):
 class Revive(Action):
     """Help a friend who is down, on one of the eight cells around, back to its feet with 20 hit points."""
 
-    act: Literal["Revive"] = "Revive"
-    ally_id: AllyId
+    first_tier: ClassVar[bool] = False
+    ally_id: int = known("allies", "self", "player")
     duration_s: ClassVar[float] = 3.0
 
     @classmethod
@@ -110,8 +107,8 @@ class Revive(Action):
 class UseAbility(Ability):
     """Use one of your abilities by its name."""
 
-    act: Literal["UseAbility"] = "UseAbility"
-    ability_name: AbilityName
+    first_tier: ClassVar[bool] = False
+    ability_name: str = name("abilities")
     category: ClassVar[str] = "utility"
     group: ClassVar[str] = "ability"
     cooldown_s: ClassVar[float] = 10.0
@@ -121,8 +118,8 @@ class UseAbility(Ability):
 class Interact(Action):
     """Do what a thing on your cell or one of the eight around is for: open, take, heal, gather, deliver."""
 
-    act: Literal["Interact"] = "Interact"
-    target_id: ObjectId
+    first_tier: ClassVar[bool] = False
+    target_id: int = known("objects")
     category: ClassVar[str] = "utility"
     group: ClassVar[str] = "gear"
     cooldown_s: ClassVar[float] = 1.0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from ai.heuristics import HeuristicConfig
+from ai.rules import Condition, Rule
 from scenarios.tactics.equipment import DEFAULT_ITEMS
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import (
@@ -75,15 +76,15 @@ def check_scenario(scenario: Scenario) -> None:
         PydanticCustomError: it does not fit; the message names the key.
     """
     settings: TacticsSettings = scenario.settings
-    _check_rules(settings, "heuristics", scenario.heuristics)
+    _check_rules(settings, "rules", scenario.rules)
     for name, group in scenario.planning.groups.items():
-        _check_rules(settings, f"planning.groups.{name}.heuristics", group.heuristics or HeuristicConfig())
+        _check_rules(settings, f"planning.groups.{name}.rules", group.rules or ())
     walls = terrain(settings) == Terrain.WALL
     try:
         place_agents(settings, walls, scenario.seed)
         place_things(settings.map, walls, scenario.seed)
     except ScenarioError as error:
-        raise problem("settings", str(error)) from None
+        raise problem("", f"settings.{error}") from None
 
 
 def drawn_areas_are_apart(settings: TacticsSettings) -> None:
@@ -119,20 +120,30 @@ def _check_gear(settings: TacticsSettings) -> None:
                     raise problem(f"archetypes.{name}.{table}[{index}]", f"{thing!r} is listed twice")
 
 
-def _check_rules(settings: TacticsSettings, key: str, config: HeuristicConfig) -> None:
+def _check_rules(settings: TacticsSettings, key: str, rules: Sequence[Rule]) -> None:
     """Check that the places, things and items that rules name are there."""
     items = {*DEFAULT_ITEMS, *settings.items}
-    known = {
-        "place": sorted(place.name for place in settings.map.places),
-        "object": sorted({thing.kind for thing in (*settings.map.objects, *settings.map.scattered)} | items),
-        "item": sorted(items | {"cargo", *settings.weapons, *settings.abilities}),
-    }
-    for number, rule in enumerate(config.rules):
-        for part in ("when", "unless", "then"):
-            for index, each in enumerate(getattr(rule, part)):
-                for what, names in known.items():
-                    where = f"{key}.rules[{number}].{part}[{index}].{what}"
-                    _check_name(where, getattr(each, what, None), names, what)
+    places = sorted(place.name for place in settings.map.places)
+    kinds = sorted({thing.kind for thing in (*settings.map.objects, *settings.map.scattered)} | items)
+    held = sorted({*settings.items, "cargo", *settings.weapons, *settings.abilities})
+    for number, rule in enumerate(rules):
+        texts = [(part, text) for part in ("when", "unless") for text in getattr(rule, part)]
+        picks = [(name, text) for step in rule.then if isinstance(step, Mapping) for name, text in step.items()]
+        for where, text in texts:
+            for part in Condition.parse(text).parts:
+                at = f"{key}[{number}].{where}"
+                _check_name(at, part.named or None, places, "place")
+                if part.field == "objects.kind":
+                    _check_name(at, str(part.value), kinds, "object")
+                if part.field.startswith("me.holdings."):
+                    _check_name(at, part.field.removeprefix("me.holdings."), held, "item")
+        for name, text in picks:
+            place = _PLACE.fullmatch(text) if isinstance(text, str) else None
+            if place is not None:
+                _check_name(f"{key}[{number}].then.{name}", place[1], places, "place")
+
+
+_PLACE: Final = re.compile(r"pois '([^']*)'")
 
 
 def _check_squad(settings: TacticsSettings, key: str, squad: Squad, names: set[str]) -> None:

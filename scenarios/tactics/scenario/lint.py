@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import ndimage
 
-from ai.heuristics import HeuristicConfig
-from ai.plan import FallbackTier
-from ai.rule_conditions import Always
+from ai.plans import FallbackTier
+from ai.rules import Rule, verb_of
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.scenario import place_agents, terrain
 from scenarios.tactics.settings import TacticsSettings
@@ -34,20 +33,24 @@ def _tiers(scenario: Scenario) -> Iterator[str]:
 
 
 def _rules(scenario: Scenario) -> Iterator[str]:
-    configs = {"heuristics": scenario.heuristics}
-    groups = scenario.planning.groups.items()
-    configs.update({f"planning.groups.{name}.heuristics": each.heuristics for name, each in groups if each.heuristics})
-    for key, config in configs.items():
-        last = _first_certain(config)
-        if last is not None and last + 1 < len(config.rules):
-            yield f"{key}.rules[{last + 1}]: is never reached: rule {last} holds for everyone and can always be done"
+    every = {"rules": scenario.rules}
+    every |= {
+        f"planning.groups.{name}.rules": each.rules for name, each in scenario.planning.groups.items() if each.rules
+    }
+    for key, rules in every.items():
+        last = _first_certain(rules)
+        if last is not None and last + 1 < len(rules):
+            yield f"{key}[{last + 1}]: is never reached: rule {last} holds for everyone and can always be done"
 
 
-def _first_certain(config: HeuristicConfig) -> int | None:
+def _first_certain(rules: Sequence[Rule]) -> int | None:
     """Return the first rule that serves everyone: it always holds, and looking around or waiting is always possible."""
-    for place, rule in enumerate(config.rules):
-        always = all(isinstance(condition, Always) for condition in rule.when) and not rule.unless
-        if always and all(action.kind in {"scan", "wait"} for action in rule.then):
+    for place, rule in enumerate(rules):
+        if (
+            set(rule.when) == {"always"}
+            and not rule.unless
+            and {verb_of(step) for step in rule.then} <= {"Scan", "Wait"}
+        ):
             return place
     return None
 

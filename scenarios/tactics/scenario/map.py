@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,9 @@ Terrains = NDArray[np.uint8]
 class Place(Part):
     """A named place that everyone knows."""
 
-    name: Name
-    x: CellIndex
-    y: CellIndex
+    name: Name = Field(description="Name of the place.")
+    x: CellIndex = Field(description="Cells from the west edge, counted from 0.")
+    y: CellIndex = Field(description="Cells from the north edge, counted from 0.")
 
 
 class GeneratedMap(Part):
@@ -51,12 +51,12 @@ class GeneratedMap(Part):
     `mirrored` makes the east the mirror image of the west, so that neither side has the better ground.
     """
 
-    width: Annotated[int, Field(ge=4, le=CELLS_MAX)]
-    height: Annotated[int, Field(ge=4, le=CELLS_MAX)]
-    walls_permille: Annotated[int, Field(ge=0, le=400)] = 100
-    cover_permille: Annotated[int, Field(ge=0, le=400)] = 50
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    mirrored: bool = False
+    width: int = Field(ge=4, le=CELLS_MAX, description="Cells from west to east.")
+    height: int = Field(ge=4, le=CELLS_MAX, description="Cells from north to south.")
+    walls_permille: int = Field(100, ge=0, le=400, description="Chance of each cell to be a wall, per-mille.")
+    cover_permille: int = Field(50, ge=0, le=400, description="Chance of each cell to be cover, per-mille.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Seed of the map alone.")
+    mirrored: bool = Field(False, description="Whether the east is the mirror image of the west.")
 
 
 class Map(Part):
@@ -65,11 +65,21 @@ class Map(Part):
     `objects` stand where the file says, `scattered` ones where the run's seed says.
     """
 
-    rows: Annotated[tuple[str, ...], Field(max_length=CELLS_MAX)] = ()
-    generate: GeneratedMap | None = None
-    places: Annotated[tuple[Place, ...], Field(max_length=POIS_MAX)] = ()
-    objects: Annotated[tuple[MapObject, ...], Field(max_length=THINGS_MAX)] = ()
-    scattered: Annotated[tuple[Scattered, ...], Field(max_length=THINGS_MAX)] = ()
+    rows: tuple[str, ...] = Field(
+        (),
+        max_length=CELLS_MAX,
+        description="The map as text, rows of equal length: `.` floor, `+` cover, `#` wall. Instead of `generate`.",
+    )
+    generate: GeneratedMap | None = Field(None, description="A map made from a seed. Instead of `rows`.")
+    places: tuple[Place, ...] = Field(
+        (), max_length=POIS_MAX, description="Named cells that everyone knows: goals, objectives."
+    )
+    objects: tuple[MapObject, ...] = Field(
+        (), max_length=THINGS_MAX, description="Things that agents can use: doors, crates, posts, resources, stores."
+    )
+    scattered: tuple[Scattered, ...] = Field(
+        (), max_length=THINGS_MAX, description="Such things on cells that the run's seed draws."
+    )
 
     @property
     def width(self) -> int:

@@ -16,7 +16,7 @@ from sim.run.settings import Part
 class CombatRules(Part):
     """What changes every hit: `hit_bonus` is added to each chance to hit, per-mille, before its bounds."""
 
-    hit_bonus: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    hit_bonus: int = Field(0, ge=-1000, le=1000, description="Added to every chance to hit, per-mille.")
 
 
 Share = Annotated[int, Field(ge=0, le=100)]
@@ -34,33 +34,40 @@ class MoraleRules(Part):
     again.
     """
 
-    harm_percent: Annotated[int, Field(ge=0, le=1000)] = 50
-    squad_loss: Share = 10
-    sight_loss: Share = 5
-    outnumbered_loss: Share = 2
-    victory_gain: Share = 5
-    rest_gain: Share = 5
-    leader_gain: Share = 1
-    leader_cells: Annotated[int, Field(ge=0, le=64)] = 5
-    aim_permille: Annotated[int, Field(ge=0, le=20)] = 2
-    slow_below: Share = 25
-    break_below: Share = 10
-    rally_at: Share = 25
+    harm_percent: int = Field(50, ge=0, le=1000, description="Morale lost, in percent of the hit points lost.")
+    squad_loss: Share = Field(10, description="Morale lost for each member of the squad that dies.")
+    sight_loss: Share = Field(5, description="Morale lost for each other friend seen dying.")
+    outnumbered_loss: Share = Field(
+        2, description="Morale lost with each plan made seeing two enemies for each friend."
+    )
+    victory_gain: Share = Field(5, description="Morale gained for each enemy seen dying.")
+    rest_gain: Share = Field(5, description="Morale gained each second by agents that know of no enemy.")
+    leader_gain: Share = Field(1, description="Morale gained each second near the leader.")
+    leader_cells: int = Field(5, ge=0, le=64, description="How near that is, cells.")
+    aim_permille: int = Field(
+        2,
+        ge=0,
+        le=20,
+        description="Change of the chance to hit for each point of morale above or below 50, per-mille.",
+    )
+    slow_below: Share = Field(25, description="Morale below which an agent walks at half its pace.")
+    break_below: Share = Field(10, description="Morale below which an agent breaks and flees; with 0, no agent does.")
+    rally_at: Share = Field(25, description="Morale from which it plans again.")
 
 
 class Budget(Part):
     """How many operations the director has: collapses (`traps`), fortifications, and waves (`spawns`)."""
 
-    traps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    terrain_edits: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    spawns: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    traps: int = Field(0, ge=0, le=1_000_000, description="Collapses.")
+    terrain_edits: int = Field(0, ge=0, le=1_000_000, description="Fortifications.")
+    spawns: int = Field(0, ge=0, le=1_000_000, description="Waves.")
 
 
 class Director(Part):
     """Who plays against the teams from outside: the squad that its waves join, and what it may do."""
 
-    squad: Name
-    budget: Budget = Budget()
+    squad: Name = Field(description="Name of the squad that its waves join.")
+    budget: Budget = Field(Budget(), description="How often it may use each of its operations.")
 
 
 class AtLimit(Part):
@@ -69,8 +76,10 @@ class AtLimit(Part):
     `open`: nothing; `draw`: a draw; `score`: the highest score wins; `team`: the named team wins.
     """
 
-    rule: Literal["open", "draw", "score", "team"] = "open"
-    team: Name | None = None
+    rule: Literal["open", "draw", "score", "team"] = Field(
+        "open", description="Nothing, a draw, the highest score wins, or the named team wins."
+    )
+    team: Name | None = Field(None, description='The team that wins, with rule = "team".')
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:

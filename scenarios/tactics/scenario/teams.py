@@ -7,7 +7,6 @@ from typing import Annotated
 from pydantic import Field
 
 from ai.actions import CELLS_MAX
-from ai.roles import RoleName
 from scenarios.tactics.components import ABILITIES_MAX, ITEMS_MAX, SLOTS_MAX
 from scenarios.tactics.inputs import (
     CellIndex,
@@ -15,6 +14,7 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.objectives import OBJECTIVES_MAX, Objective, Text
 from scenarios.tactics.scenario.placement import Start
+from scenarios.tactics.snapshot import Role
 from sim.run.settings import AGENTS_MAX, Part
 
 
@@ -22,33 +22,43 @@ class Archetype(Part):
     """What kind of agent a squad is made of: its starting values.
 
     The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is how many units
-    of cargo fit. `role` is what such agents care for, as language models read it (`ai.roles`).
+    of cargo fit. `role` is what such agents care for, as language models read it (`scenarios.tactics.snapshot.ROLES`).
     """
 
-    hp: Annotated[int, Field(ge=1, le=10_000)] = 100
-    morale: Annotated[int, Field(ge=0, le=100)] = 100
-    magazine: Annotated[int, Field(ge=0, le=1000)] = 30
-    reserve: Annotated[int, Field(ge=0, le=10_000)] = 90
-    smokes: Annotated[int, Field(ge=0, le=100)] = 1
-    explosives: Annotated[int, Field(ge=0, le=100)] = 1
-    medkits: Annotated[int, Field(ge=0, le=100)] = 1
-    sight: Annotated[int, Field(ge=1, le=16)] = 10
-    reach: Annotated[int, Field(ge=1, le=16)] = 8
-    accuracy: Annotated[int, Field(ge=0, le=1000)] = 700
-    carry: Annotated[int, Field(ge=0, le=10_000)] = 10
-    weapons: Annotated[tuple[Name, ...], Field(max_length=SLOTS_MAX)] = ()
-    items: Annotated[dict[Name, Annotated[int, Field(ge=0, le=1000)]], Field(max_length=ITEMS_MAX)] = Field(default={})
-    abilities: Annotated[tuple[Name, ...], Field(max_length=ABILITIES_MAX)] = ()
-    role: RoleName | None = None
+    hp: int = Field(100, ge=1, le=10_000, description="Hit points, at the start and at most.")
+    morale: int = Field(100, ge=0, le=100, description="Morale at the start, 0 to 100.")
+    magazine: int = Field(30, ge=0, le=1000, description="Rounds in a full magazine.")
+    reserve: int = Field(90, ge=0, le=10_000, description="Further rounds that the agent carries.")
+    smokes: int = Field(1, ge=0, le=100, description="Smoke grenades.")
+    explosives: int = Field(1, ge=0, le=100, description="Explosives.")
+    medkits: int = Field(1, ge=0, le=100, description="Medkits.")
+    sight: int = Field(10, ge=1, le=16, description="How far the agent sees, cells.")
+    reach: int = Field(8, ge=1, le=16, description="How far the weapon reaches, cells.")
+    accuracy: int = Field(
+        700, ge=0, le=1000, description="Chance to hit, per-mille, before cover, morale and the like."
+    )
+    carry: int = Field(10, ge=0, le=10_000, description="Units of cargo that fit.")
+    weapons: tuple[Name, ...] = Field(
+        (),
+        max_length=SLOTS_MAX,
+        description="Names of the weapons carried; the first is in hand, and replaces reach, accuracy, magazine.",
+    )
+    items: dict[Name, Annotated[int, Field(ge=0, le=1000)]] = Field(
+        {}, max_length=ITEMS_MAX, description="Items held, by name: how many."
+    )
+    abilities: tuple[Name, ...] = Field(
+        (), max_length=ABILITIES_MAX, description="Names of the abilities that the agent has."
+    )
+    role: Role | None = Field(None, description="Role of the agent, as language models read it.")
 
 
 class Area(Part):
     """A rectangle of cells."""
 
-    x: CellIndex
-    y: CellIndex
-    width: Annotated[int, Field(ge=1, le=CELLS_MAX)]
-    height: Annotated[int, Field(ge=1, le=CELLS_MAX)]
+    x: CellIndex = Field(description="Cells from the west edge, counted from 0.")
+    y: CellIndex = Field(description="Cells from the north edge, counted from 0.")
+    width: int = Field(ge=1, le=CELLS_MAX, description="Cells from west to east.")
+    height: int = Field(ge=1, le=CELLS_MAX, description="Cells from north to south.")
 
 
 class Squad(Part):
@@ -60,21 +70,25 @@ class Squad(Part):
     for the archetype's; whoever joins later has the squad's role too.
     """
 
-    name: Name
-    archetype: Name
-    count: Annotated[int, Field(ge=0, le=AGENTS_MAX)]
-    area: Area
-    start: Start = "rows"
-    objective: Text | None = None
-    goal: Name | None = None
-    role: RoleName | None = None
+    name: Name = Field(description="Name of the squad, unique in the whole scenario.")
+    archetype: Name = Field(description="Name of the archetype of its agents.")
+    count: int = Field(
+        ge=0, le=AGENTS_MAX, description="Agents at the start; a squad of 0 waits for agents that come later."
+    )
+    area: Area = Field(description="Where they start.")
+    start: Start = Field(
+        "rows", description="On which free cells: the first in row order, or some that the run's seed draws."
+    )
+    objective: Text | None = Field(None, description="The aim that its agents read, if not the team's.")
+    goal: Name | None = Field(None, description="Name of the place where that is, if not the team's.")
+    role: Role | None = Field(None, description="Role of its agents, if not the archetype's.")
 
 
 class Reinforcements(Part):
     """Agents that a team may call in: how many in all, and the area (its edge of the map) where they enter."""
 
-    count: Annotated[int, Field(ge=1, le=AGENTS_MAX)]
-    area: Area
+    count: int = Field(ge=1, le=AGENTS_MAX, description="Agents in all.")
+    area: Area = Field(description="Where they enter: on its free cells, in row order.")
 
 
 class Team(Part):
@@ -85,13 +99,17 @@ class Team(Part):
     that differs from the others.
     """
 
-    name: Name
-    objective: Text | None = None
-    goal: Name | None = None
-    objectives: Annotated[tuple[Objective, ...], Field(max_length=OBJECTIVES_MAX)] = ()
-    reinforcements: Reinforcements | None = None
-    squads: Annotated[tuple[Squad, ...], Field(min_length=1, max_length=1000)]
-    terrain_edits: Annotated[int, Field(ge=0, le=1000)] = 3
+    name: Name = Field(description="Name of the team.")
+    objective: Text | None = Field(
+        None, description="The aim that its agents read; without it, their first open objective."
+    )
+    goal: Name | None = Field(None, description="Name of the place where that is.")
+    objectives: tuple[Objective, ...] = Field(
+        (), max_length=OBJECTIVES_MAX, description="Objectives that it must complete to win."
+    )
+    reinforcements: Reinforcements | None = Field(None, description="Agents that the team may still call in.")
+    squads: tuple[Squad, ...] = Field(min_length=1, max_length=1000, description="Its agents.")
+    terrain_edits: int = Field(3, ge=0, le=1000, description="Changes of the ground that its agents may make.")
 
     @property
     def count(self) -> int:

@@ -13,9 +13,9 @@ from scenarios.tactics.reinforcements import call_up
 from scenarios.tactics.spawning import promote
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.context import Run
 from sim.run.payloads import drop_unused
+from sim.run.world import World
 
 
 class Cleanup(System):

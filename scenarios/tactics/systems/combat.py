@@ -22,8 +22,8 @@ from scenarios.tactics.components import (
 )
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.context import Run
+from sim.run.world import World
 
 PAIRS_AT_ONCE: Final = 1 << 21
 """Pairs of the living and the dying that are looked at together."""

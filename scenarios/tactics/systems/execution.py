@@ -8,12 +8,11 @@ conditions hold from the end of the phase on. An agent that is suppressed, or lo
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import Role
 from scenarios.tactics.actions.base import TRIES_MAX, Refused, Turn, aims_of
 from scenarios.tactics.actions.defensive import SMOKE_S
 from scenarios.tactics.actions.utility import settle_uses
@@ -37,13 +36,10 @@ from scenarios.tactics.components import (
 )
 from scenarios.tactics.terrain_edits import reshape
 from sim.engine.columns import Component
-from sim.engine.world import World
 from sim.run.actions import Args, Rows
 from sim.run.context import Run
 from sim.run.systems import Act
-
-ENEMY: Final = Role.ENEMY.value
-"""Read once: what an enumeration's member stands for is slow to ask for in every tick."""
+from sim.run.world import World
 
 
 class Execution(Act):
@@ -70,7 +66,7 @@ class Execution(Act):
 
     def prepare(self, turn: Turn, rows: Rows, kind: NDArray[np.int16], args: Args) -> None:
         """Judge all aims at enemies once, for all verbs and for the beginning and the end of steps alike."""
-        aiming = turn.stage.registry.role_at[ENEMY][0].take(kind).nonzero()[0]
+        aiming = turn.stage.aimed.take(kind).nonzero()[0]
         if len(aiming):
             turn.aims = aims_of(turn, rows[aiming], args[0].take(aiming))
 

@@ -12,8 +12,8 @@ from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import enemies_seen
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.context import Run
+from sim.run.world import World
 
 COWER_MS = 1000
 """How long the broken wait when they see nobody to run from, milliseconds."""

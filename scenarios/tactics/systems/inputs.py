@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ai.actions import Role, cells_in
+from ai.actions import Kind, values_in
 from ai.errors import ParseError
 from scenarios.tactics.components import AGENT, ActionSteps, Goal, Health, Morale, Position, Progress, Squad, Status
 from scenarios.tactics.components import Control as ControlColumns
@@ -32,11 +32,11 @@ from scenarios.tactics.scenario import Archetype
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
 from scenarios.tactics.spawning import SquadInfo, aim, promote, spawn, starting_values
 from sim.engine.columns import Component
-from sim.engine.world import World
 from sim.run import systems
 from sim.run.context import Run
 from sim.run.inputs import Kill
 from sim.run.settings import AGENTS_MAX
+from sim.run.world import World
 
 
 class Inputs(systems.Inputs):
@@ -130,12 +130,13 @@ class Inputs(systems.Inputs):
             step = registry.parse_step(item.step)
         except ParseError as error:
             return f"the step of agent {item.agent}: {error}"
-        sides = {Role.CELL_X: grid.width, Role.CELL_Y: grid.height}
-        for arg, value in zip(registry.spec(step.act).args, registry.encode(step).args, strict=False):
-            if value >= sides.get(arg.role, value + 1):
+        sides = {Kind.CELL_X: grid.width, Kind.CELL_Y: grid.height}
+        spec = registry.spec(step.act)
+        for arg, value in zip(spec.args, registry.encode(step).args, strict=False):
+            if value >= sides.get(arg.kind, value + 1):
                 return f"the step of agent {item.agent}: {arg.name} {value} is outside the {_size(grid)} map"
-        for cell in cells_in(step):
-            if cell.x >= grid.width or cell.y >= grid.height:
+        for arg, cell in values_in(spec, step):
+            if arg.kind is Kind.CELL and (cell.x >= grid.width or cell.y >= grid.height):
                 return f"the step of agent {item.agent}: ({cell.x}, {cell.y}) is outside the {_size(grid)} map"
         run.write_plan(world, row, [step])
         return None

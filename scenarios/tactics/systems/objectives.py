@@ -8,8 +8,8 @@ from scenarios.tactics.components import Control, Goal, Health, Position, Progre
 from scenarios.tactics.spawning import aim
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.context import Run
+from sim.run.world import World
 
 
 class Advance(System):

@@ -20,9 +20,9 @@ from scenarios.tactics.components import (
 from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import Sightings, occupancy_of, others_seen, perceive
 from sim.engine.columns import Component
-from sim.engine.world import World
 from sim.run.context import Run
 from sim.run.systems import Observe, longest_waiting
+from sim.run.world import World
 
 RUNNING: Final = Status.RUNNING.value
 """Read once: what an enumeration's member stands for is slow to ask for in every tick."""

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ai.snapshot import ALLIES_MAX
 from scenarios.tactics.components import ActionSteps, Morale, Progress
+from scenarios.tactics.snapshot import ALLIES_MAX
 from sim.engine.columns import Component
 from sim.run.actions import Rows
 from sim.run.context import Run, invalidate
@@ -34,7 +34,7 @@ class Planning(Plan):
             return
         rows, morale = run.chosen, world[Morale]
         # An agent that sees as many friends as are ever reported may have more; it does not count as outnumbered.
-        friends = (run.batch.ally >= 0).sum(1)
+        friends = (run.batch.allies.id >= 0).sum(1)
         outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
         loss = run.game.parameters.morale.outnumbered_loss
         morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)
@@ -42,4 +42,4 @@ class Planning(Plan):
     def alert(self, world: World, run: Run, rows: Rows) -> Any:
         """Return the number of enemies in sight."""
         del world, rows
-        return (run.batch.enemy >= 0).sum(1)
+        return (run.batch.enemies.id >= 0).sum(1)

@@ -20,8 +20,8 @@ from scenarios.tactics.components import (
 )
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.context import Run
+from sim.run.world import World
 
 
 class Upkeep(System):

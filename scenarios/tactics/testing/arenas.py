@@ -34,92 +34,83 @@ from sim.run.scenario_file import Scenario
 TIERS: Final = (["simplified_llm", "full_llm", "heuristic", "emergency"], ["heuristic"], ["emergency"])
 WORDS: Final = ("reach the door", "hold", "fall back")
 
-CONDITIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
-    st.builds(lambda below: {"kind": "low_morale", "below": below}, st.sampled_from([0, 60, 95, 100])),
-    st.builds(lambda share: {"kind": "low_health", "below_percent": share}, st.sampled_from([10, 60, 100])),
-    st.builds(lambda most: {"kind": "low_ammo", "at_most": most}, st.integers(0, 3)),
-    st.builds(lambda cells: {"kind": "enemy_within", "cells": cells}, st.integers(1, 8)),
-    st.builds(lambda text: {"kind": "objective_contains", "text": text}, st.sampled_from(["REACH", "hold"])),
-    st.builds(lambda text: {"kind": "order_contains", "text": text}, st.sampled_from(["back", "Reach"])),
-    st.builds(lambda share: {"kind": "ally_hurt", "below_percent": share}, st.sampled_from([30, 90])),
-    st.builds(lambda item: {"kind": "has_item", "item": item}, st.sampled_from(["smokes", "explosives", "medkits"])),
+CONDITIONS: st.SearchStrategy[str] = st.one_of(
+    st.builds(lambda below: f"me.morale < {below}", st.sampled_from([0, 60, 95, 100])),
+    st.builds(lambda share: f"me.hp < {share}% of me.hp_max", st.sampled_from([10, 60, 100])),
+    st.builds(lambda most: f"me.ammo <= {most}", st.integers(0, 3)),
+    st.builds(lambda cells: f"enemies within {cells}", st.integers(1, 8)),
+    st.builds(lambda text: f"objective contains '{text}'", st.sampled_from(["REACH", "hold"])),
+    st.builds(lambda text: f"order contains '{text}'", st.sampled_from(["back", "Reach"])),
+    st.builds(lambda share: f"allies.hp > 0 and allies.hp < {share}% of me.hp_max", st.sampled_from([30, 90])),
+    st.builds(lambda item: f"me.{item} >= 1", st.sampled_from(["smokes", "explosives", "medkits"])),
     st.builds(
-        lambda group: {"kind": "ready", "group": group},
+        lambda group: f"me.cooldowns.{group} <= 0",
         st.sampled_from(["block", "heal", "scan", "throw", "weapon", "singing"]),
     ),
-    st.builds(
-        lambda kind: {"kind": kind},
-        st.sampled_from(
-            [
-                "enemy_visible", "no_enemy", "has_order", "always", "cover_wanted", "in_cover", "leads", "has_reserves",
-            ]
-        ),
+    st.sampled_from(
+        [
+            "enemies", "no enemies", "order", "always", "me.cover_wanted_by", "me.cover == low", "no player",
+            "me.reserves > 0",
+        ]
     ),
     st.builds(
-        lambda kind, held: {"kind": kind, "condition": held},
-        st.sampled_from(["under", "ally_under", "enemy_under"]),
+        lambda who, held: f"{who}.conditions has {held}",
+        st.sampled_from(["me", "allies", "enemies"]),
         st.sampled_from(["ambush", "calling", "down", "focus", "marked", "suppressed"]),
     ),
-    st.builds(
-        lambda kind, count: {"kind": kind, "count": count},
-        st.sampled_from(["enemies_at_least", "allies_at_least"]),
-        st.integers(1, 3),
-    ),
-    st.builds(
-        lambda kind, cells: {"kind": kind, "cells": cells},
-        st.sampled_from(["leader_within", "goal_within"]),
-        st.integers(1, 6),
-    ),
-    st.builds(lambda held: {"kind": "leader_stance", "stance": held}, st.sampled_from(["crouch", "prone", "stand"])),
-    st.builds(lambda cells: {"kind": "place_within", "place": "door", "cells": cells}, st.integers(1, 6)),
-    st.builds(lambda seconds: {"kind": "after", "seconds": seconds}, st.integers(0, 3)),
-    st.builds(lambda count: {"kind": "one_in", "count": count, "offset": 1}, st.integers(1, 3)),
+    st.builds(lambda who, count: f"{who} >= {count}", st.sampled_from(["enemies", "allies"]), st.integers(1, 3)),
+    st.builds(lambda what, cells: f"{what} within {cells}", st.sampled_from(["player", "goal"]), st.integers(1, 6)),
+    st.builds(lambda held: f"player.stance == {held}", st.sampled_from(["crouch", "prone", "stand"])),
+    st.builds(lambda cells: f"pois 'door' within {cells}", st.integers(1, 6)),
+    st.builds(lambda seconds: f"after {seconds}", st.integers(0, 3)),
+    st.builds(lambda count: f"one in {count} from 1", st.integers(1, 3)),
 )  # fmt: skip
-TARGETS: list[dict[str, Any]] = [
-    {"verb": "MarkTarget", "enemy": "nearest"},
-    {"verb": "CoordinateAttack", "enemy": "weakest"},
-    {"verb": "Attack", "enemy": "marked"},
-    {"verb": "Attack", "enemy": "focus"},
-    {"verb": "CoverFire", "enemy": "nearest", "values": {"duration": 1.5}},
-    {"verb": "RequestCover", "values": {"duration": 2}},
-    {"verb": "Charge", "enemy": "weakest"},
-    {"verb": "Taunt", "enemy": "nearest"},
-    {"verb": "Heal", "ally": "weakest"},
-    {"verb": "Heal", "ally": "leader"},
-    {"verb": "Heal", "ally": "caller"},
-    {"verb": "Revive", "ally": "down"},
-    {"verb": "MoveTo", "ally": "down", "at": "ally"},
-    {"verb": "MoveTo", "at": "leader", "values": {"speed": "sprint"}},
-    {"verb": "MoveTo", "at": "distraction"},
-    {"verb": "MoveTo", "enemy": "nearest", "at": "enemy", "values": {"speed": "walk"}},
-    {"verb": "SetAmbush", "at": "cover"},
-    {"verb": "TakeCover", "at": "cover"},
-    {"verb": "Regroup", "place": "door"},
-    {"verb": "Regroup", "at": "goal"},
-    {"verb": "ThrowSmoke", "at": "here"},
-    {"verb": "Dodge", "values": {"direction": "left"}},
+DOWN: Final = "nearest where conditions has down"
+UP: Final = "fewest:hp where no conditions has down"
+STEPS: Final[list[dict[str, Any] | str]] = [
+    {"act": "Heal"},
+    {"act": "Reload"},
+    {"act": "TakeCover"},
+    {"act": "ThrowExplosive", "x": "nearest enemies", "y": "nearest enemies"},
+    {"act": "MoveTo", "x": "goal", "y": "goal"},
+    {"act": "Block"},
+    "throw smoke",
+    "heal ally",
+    "move to leader",
+    "ambush in cover",
+    {"act": "MarkTarget", "target_id": "nearest"},
+    {"act": "CoordinateAttack", "target_id": "fewest:hp"},
+    {"act": "Attack", "target_id": "nearest where conditions has marked"},
+    {"act": "Attack", "target_id": "nearest where conditions has focus"},
+    {"act": "CoverFire", "target_id": "nearest", "duration": 1.5},
+    {"act": "RequestCover", "duration": 2},
+    {"act": "Charge", "target_id": "fewest:hp"},
+    {"act": "Taunt", "target_id": "nearest"},
+    {"act": "Heal", "target_id": UP},
+    {"act": "Heal", "target_id": "player"},
+    {"act": "Heal", "target_id": "nearest where id == me.cover_wanted_by"},
+    {"act": "Revive", "ally_id": DOWN},
+    {"act": "MoveTo", "x": "nearest allies where conditions has down", "y": "nearest allies where conditions has down"},
+    {"act": "MoveTo", "x": "player", "y": "player", "speed": "sprint"},
+    {"act": "MoveTo", "x": "me.distracted_to", "y": "me.distracted_to"},
+    {"act": "MoveTo", "x": "nearest enemies", "y": "nearest enemies", "speed": "walk"},
+    {"act": "Regroup", "rally_point": "pois 'door'"},
+    {"act": "Regroup", "rally_point": "goal"},
+    {"act": "ThrowSmoke", "x": "me.pos", "y": "me.pos"},
+    {"act": "Dodge", "direction": "left"},
 ]
 """What rules may do to whom, and where."""
-ACTIONS: st.SearchStrategy[dict[str, Any]] = st.one_of(
+ACTIONS: st.SearchStrategy[dict[str, Any] | str] = st.one_of(
     st.builds(
-        lambda kind: {"kind": kind},
-        st.sampled_from(
-            [
-                "heal_self", "heal_ally", "reload", "take_cover", "throw_smoke", "throw_explosive",
-                "move_to_objective", "move_to_leader", "block",
-            ]
-        ),
-    ),
-    st.builds(
-        lambda verb: {"kind": "attack_nearest", "verb": verb},
+        lambda verb: {"act": verb, "target_id": "nearest"},
         st.sampled_from(["Attack", "AimedShot", "QuickAttack", "HeavyAttack"]),
     ),
-    st.builds(lambda cells: {"kind": "approach_nearest", "distance": cells}, st.integers(1, 6)),
-    st.builds(lambda cells: {"kind": "retreat", "distance": cells}, st.integers(1, 8)),
-    st.builds(lambda cells: {"kind": "scan", "radius": cells}, st.integers(1, 12)),
-    st.builds(lambda seconds: {"kind": "wait", "duration": seconds}, st.sampled_from([0.1, 0.5, 1.25])),
-    st.sampled_from([{"kind": "do", **target} for target in TARGETS]),
-)  # fmt: skip
+    st.builds(lambda cells: {"act": "Approach", "target_id": "nearest", "distance": cells}, st.integers(1, 6)),
+    st.builds(lambda cells: {"act": "Retreat", "target_id": "nearest", "distance": cells}, st.integers(1, 8)),
+    st.builds(lambda cells: {"act": "Scan", "radius": cells}, st.integers(1, 12)),
+    st.builds(lambda seconds: {"act": "Wait", "duration": seconds}, st.sampled_from([0.1, 0.5, 1.25])),
+    st.sampled_from(STEPS),
+)
 RULES = st.lists(
     st.builds(
         lambda when, unless, then: {"when": when, "unless": unless, "then": then},
@@ -275,7 +266,7 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
                 "ttl_s": draw(st.sampled_from([20, 1, 3])),
                 "alert_every_ticks": draw(st.integers(1, 6)),
             },
-            "heuristics": {"rules": draw(RULES)},
+            "rules": draw(RULES),
             "downed_s": draw(st.sampled_from([0, 0, 1, 3])),
             "morale": draw(
                 st.fixed_dictionaries(

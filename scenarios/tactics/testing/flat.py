@@ -14,7 +14,7 @@ INPUTS_OF_TACTICS: Final = InputSet((*INPUTS, Kill))
 
 
 def flat(data: Mapping[str, Any], source: str = "scenario") -> Scenario:
-    """Return the scenario of engine keys and settings side by side; a team may have `tiers` and `heuristics`.
+    """Return the scenario of engine keys and settings side by side; a team may have `tiers` and `rules`.
 
     Raises:
         ScenarioError: it is not valid.
@@ -32,10 +32,10 @@ def nested(data: Mapping[str, Any]) -> dict[str, Any]:
     groups = dict(planning.get("groups", {}))
     teams = []
     for team in settings.get("teams", ()):
-        own = {key: team[key] for key in ("tiers", "heuristics") if team.get(key) is not None}
+        own = {key: team[key] for key in ("tiers", "rules") if team.get(key) is not None}
         if own:
             groups[team["name"]] = own
-        teams.append({key: value for key, value in team.items() if key not in ("tiers", "heuristics")})
+        teams.append({key: value for key, value in team.items() if key not in ("tiers", "rules")})
     if "teams" in settings:
         settings["teams"] = teams
     if groups:

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for planning: what agents know, and steps and plans from any registry.
+"""Hypothesis strategies for planning in the game: what agents know.
 
 Values shrink to small ids, the first cell and short texts, so that a failure reads like an example.
 """
@@ -7,27 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hypothesis import reject
 from hypothesis import strategies as st
 
-from ai.actions import (
-    TARGET_ROLES,
-    ActionStep,
-    ArgSpec,
-    ListShape,
-    PayloadField,
-    RecordShape,
-    Role,
-    Shape,
-    TextShape,
-    ToolRegistry,
-    ToolSpec,
-)
-from ai.encodings.base import PLAN_STEPS_MAX
-from ai.errors import ContractError
-from ai.plan import PlanIntent
-from ai.roles import ROLE_NAMES
-from ai.snapshot import AgentId, WorldSnapshot
+from ai.actions import ToolRegistry
+from ai.strategies import KEYS, inside, nested, plans, steps
+from scenarios.tactics.snapshot import Role, WorldSnapshot
+
+__all__ = ["MAP_HEIGHT", "MAP_WIDTH", "batches", "inside", "nested", "plans", "snapshots", "steps"]
 
 MAP_WIDTH: Final = 16
 MAP_HEIGHT: Final = 12
@@ -35,7 +21,6 @@ MAP_HEIGHT: Final = 12
 ITEMS: Final = ("rope", "ore")
 GROUPS: Final = ("attack", "throw")
 """What agents hold and wait for, whatever the registry says."""
-KEYS: Final = st.integers(0, 40)
 
 
 def places() -> st.SearchStrategy[dict[str, int]]:
@@ -54,8 +39,8 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
     With a registry, agents also hold the things that its kinds name and wait for the cooldowns that they share.
     """
     specs = () if registry is None else registry.specs
-    named = {name for spec in specs for arg in spec.args if arg.role is Role.ITEM for name in arg.choices}
-    groups = {group for spec in specs if (group := getattr(spec.kind, "group", ""))}
+    named = {name for spec in specs for arg in spec.args if arg.sources == ("items",) for name in arg.choices}
+    groups = {group for spec in specs if (group := getattr(spec.action, "group", ""))}
     items, waits = sorted({*ITEMS, *named}), sorted({*GROUPS, *groups})
     me: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         {"pos": places()},
@@ -68,7 +53,7 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
             "smokes": st.integers(0, 1),
             "explosives": st.integers(0, 1),
             "squad": st.integers(0, 2),
-            "role": st.sampled_from(ROLE_NAMES),
+            "role": st.sampled_from(list(map(str, Role))),
             "holdings": st.dictionaries(st.sampled_from(items), st.integers(1, 3)),
             "cooldowns": st.dictionaries(st.sampled_from(waits), st.sampled_from([0, 0.5, 3])),
         },
@@ -93,79 +78,7 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
 
 def batches(
     registry: ToolRegistry | None = None, *, upto: int = 5
-) -> st.SearchStrategy[list[tuple[AgentId, WorldSnapshot]]]:
+) -> st.SearchStrategy[list[tuple[int, WorldSnapshot]]]:
     """Draw some different agents with what they know, in any order, as `plan_batch_with_fallback` takes them."""
-    pair = st.tuples(KEYS.map(AgentId), snapshots(registry))
+    pair = st.tuples(KEYS, snapshots(registry))
     return st.lists(pair, max_size=upto, unique_by=lambda p: p[0])
-
-
-def steps(registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
-    """Draw a step of an offered kind with arguments in their ranges; targets and cells need not exist."""
-    return st.sampled_from(list(registry)).flatmap(lambda spec: _step(spec, registry))
-
-
-def plans(registry: ToolRegistry) -> st.SearchStrategy[PlanIntent]:
-    """Draw a plan of one to as many steps as a model may give; the simplest is one step."""
-    drawn = st.lists(steps(registry), min_size=1, max_size=PLAN_STEPS_MAX)
-    return drawn.map(lambda listed: PlanIntent(plan_id="drawn", steps=tuple(listed)))
-
-
-def _step(spec: ToolSpec, registry: ToolRegistry) -> st.SearchStrategy[ActionStep]:
-    required = {arg.name: _value(arg) for arg in spec.args if arg.required}
-    required |= {field.name: inside(field) for field in spec.payload}
-    optional = {arg.name: _value(arg) for arg in spec.args if not arg.required and "." not in arg.name}
-    drawn = st.fixed_dictionaries(required, optional=optional)
-    return drawn.map(lambda fields: _made(spec, registry, nested(fields)))
-
-
-def nested(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields with dotted names as fields of objects."""
-    made: dict[str, Any] = {}
-    for name, value in fields.items():
-        owner, dot, inner = name.partition(".")
-        if dot:
-            made.setdefault(owner, {})[inner] = value
-        else:
-            made[name] = value
-    return made
-
-
-def _made(spec: ToolSpec, registry: ToolRegistry, fields: dict[str, Any]) -> ActionStep:
-    try:
-        return registry.make(spec.name, **fields)
-    except ContractError:
-        if not spec.payload:
-            raise
-        return reject()  # a record with a rule of its own
-
-
-def inside(field: PayloadField, width: int = 20, height: int = 20) -> st.SearchStrategy[Any]:
-    """Draw a list or record of a step, with whole numbers, and cells on a map of a size."""
-    drawn = _shaped(field.shape, width, height)
-    return drawn if field.required else st.none() | drawn
-
-
-def _shaped(shape: Shape, width: int, height: int) -> st.SearchStrategy[Any]:
-    match shape:
-        case TextShape():
-            plain = st.characters(codec="utf-8", exclude_categories=["Cc"], exclude_characters='"\\')
-            return st.text(plain, max_size=min(shape.chars_max, 8))
-        case ListShape():
-            return st.lists(_shaped(shape.item, width, height), min_size=shape.low, max_size=shape.high)
-        case RecordShape():
-            return st.fixed_dictionaries({field.name: inside(field, width, height) for field in shape.fields})
-        case ArgSpec():
-            if shape.role in (Role.CELL_X, Role.CELL_Y):
-                return st.integers(0, (width if shape.role is Role.CELL_X else height) - 1)
-            return _value(shape)
-
-
-def _value(arg: ArgSpec) -> st.SearchStrategy[Any]:
-    if arg.choices:
-        return st.sampled_from(arg.choices)
-    if arg.role in TARGET_ROLES:
-        return KEYS
-    if arg.role in (Role.CELL_X, Role.CELL_Y):
-        return st.integers(0, 20)
-    whole = st.integers(arg.low, min(arg.high, arg.low + 40 * arg.scale))
-    return whole if arg.scale == 1 else whole.map(lambda stored: stored / arg.scale)

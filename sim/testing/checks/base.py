@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from ai.clients.base import LlmClient
+from ai.llm_types import LlmClient
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.messages import one_line

@@ -48,7 +48,7 @@ def _run(case: Case) -> Checked:
         return NotApplicable("the domain does not promise that unrelated agents change nothing")
     both = domain.bystanders()
     if both is None:
-        return Untested("the domain says that unrelated agents change nothing, and has no bystanders(); add them")
+        return Untested("the domain promises it, and its bystanders() has none for these settings")
     planning = {**case.scenario.planning.model_dump(mode="json"), "per_tick_max": AGENTS_MAX}
     quiet, crowded = (
         case.scenario.replaced(settings=settings.model_dump(mode="json"), planning=planning) for settings in both

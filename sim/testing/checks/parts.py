@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.plan import BatchPlans, PlanBatch
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
+from ai.plans import BatchPlans, PlanBatch
 from sim.run.context import PlanSource
 from sim.testing.checks.base import Case, Check, Checked, NotApplicable, Untested
 
@@ -29,7 +29,7 @@ class InParts:
         """Names of the tiers, in order."""
         return self._source.tiers
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         """Plan part by part."""
         merged = PlanBatch.empty(batch.keys)
         self.cuts += len(batch) > 1

@@ -12,10 +12,14 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from ai.entries import installed
 from sim.engine.codec import decode_state
 from sim.engine.state import WorldState
 from sim.errors import SimError
 from sim.messages import one_line
+from sim.run.domains import available_domains
+from sim.run.plugins import ENTRY_POINTS as PLUGINS
+from sim.run.scenario_file import Scenario
 from sim.run.simulation import PhaseDigest
 from sim.testing.checks.base import Case, Check, Checked, Finding, NotApplicable, Seen, Untested, difference
 
@@ -68,8 +72,9 @@ def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int |
 
 def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Checked:
     actual: Seen | None = None
-    if case.scenario.folder is None and case.plugins:
-        return Untested("its plug-ins are not in files that another process could load")
+    missing = _missing(case.scenario)
+    if missing is not None:
+        return Untested(f"{missing} is neither installed nor a file that another process could load")
     with _child(case, environment, junk=junk, dump=None) as lines:
         said = [_seen(json.loads(line)) for line in lines]
     for tick, expected in enumerate(case.expected()):
@@ -79,6 +84,20 @@ def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Check
         if actual != expected:
             other = _state(case, environment, junk, tick)
             return difference(tick, expected, actual, case.state_at(tick), other)
+    return None
+
+
+def _missing(scenario: Scenario) -> str | None:
+    """Return the name of the first domain or plug-in that another process would not find, None if there is none."""
+    known = {scenario.head.domain: available_domains()}
+    known |= dict.fromkeys(scenario.plugins, tuple(point.name for point in installed(PLUGINS)))
+    for name, names in known.items():
+        if name.endswith(".py"):
+            found = scenario.folder is not None and (scenario.folder / name).is_file()
+        else:
+            found = name in names
+        if not found:
+            return name
     return None
 
 

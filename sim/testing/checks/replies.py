@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ai.clients.base import LlmChunk, LlmClient, LlmRequest
+from ai.llm_types import LlmChunk, LlmClient, LlmRequest
 from ai.testing import MockBatchLlm
 from sim.run.planning_service import build_tiers
 from sim.testing.checks.base import Case, Check, Checked, NotApplicable
@@ -40,7 +40,9 @@ def _run(case: Case) -> Checked:
     if not any(getattr(tier, "needs_client", False) for tier in build_tiers(case.scenario, planners)):
         return NotApplicable("no tier of the scenario asks a model")
     found = []
-    made = case.client or (lambda: MockBatchLlm.for_agents(2**31))
+    registry = case.scenario.domain.registry([action for plugin in case.plugins for action in plugin.actions])
+    assert registry is not None
+    made = case.client or (lambda: MockBatchLlm.for_agents(2**31, registry))
     asked = Case(case.scenario, case.ticks, case.seed, case.plugins, made)
     for first_waits_longest in (True, False):
         client = Held(made(), first_waits_longest=first_waits_longest)

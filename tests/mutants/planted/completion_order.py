@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.clients.base import LlmRequest
-from ai.parse import parse_plan
-from ai.plan import Outcome, PlanBatch
+from ai.llm.parse import parse_plan
+from ai.llm_types import LlmRequest
+from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.plans import Outcome, PlanBatch
 
 
 class Bug:
@@ -23,7 +24,7 @@ class Bug:
 
     needs_client = True
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Ask for everyone at once; who is answered first scans nearest."""
         assert call.client is not None
         client = call.client

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.plan import Outcome, PlanBatch
+from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.plans import Outcome, PlanBatch
 
 
 class Bug:
@@ -16,7 +18,7 @@ class Bug:
     name = "bug"
     deterministic = True
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Let everyone scan as far as a bit says."""
         # In 32 bits every dispatched level shows, in 64 only the widest.
         wide = np.exp(np.linspace(0.1, 9.7, 4096, dtype=np.float32)).view(np.int32).astype(np.int64)

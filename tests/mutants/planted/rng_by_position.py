@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.plan import Outcome, PlanBatch
+from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.plans import Outcome, PlanBatch
 from sim.engine.rng import Purpose, Rng
 
 
@@ -17,7 +19,7 @@ class Bug:
     name = "bug"
     deterministic = True
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Let everyone scan as far as a draw says."""
         radius = (1 + Rng(7).below(np.arange(len(batch), dtype=np.int64), batch.tick, Purpose.USER, 59)).astype(
             np.int32

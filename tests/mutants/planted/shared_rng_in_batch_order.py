@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.plan import Outcome, PlanBatch
+from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, TierPlans
-from ai.snapshot import SnapshotBatch
+from ai.plans import Outcome, PlanBatch
 
 
 class Bug:
@@ -21,7 +22,7 @@ class Bug:
     def __init__(self) -> None:
         self.rng = random.Random(1)
 
-    async def plan(self, batch: SnapshotBatch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Let everyone scan as far as the stream says."""
         radius = np.array([self.rng.randrange(1, 60) for _ in range(len(batch))], np.int32)
         plans = PlanBatch.empty(batch.keys)

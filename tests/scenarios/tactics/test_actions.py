@@ -456,7 +456,7 @@ def test_cover_is_the_nearest_cell_that_shelters_and_is_written_into_the_plan() 
     with Stage("a...+....b", sight=16) as stage:
         stage.plan(0, ("TakeCover", None, None))
         stage.tick()
-        assert [str(step) for step in stage.sim.world.entity(0).steps] == ["TakeCover(position={'x': 4, 'y': 0})"]
+        assert [str(step) for step in stage.sim.world.entity(0).steps] == ["TakeCover(position=4,0)"]
         assert ended(stage, 0, 20) is Status.FINISHED
         assert stage.at(0) == (4, 0)
     with Stage("a.b", ".#.", "...", sight=16) as stage:

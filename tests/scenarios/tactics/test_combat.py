@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from scenarios.tactics.components import Status
+from scenarios.tactics.game import Notes
 from scenarios.tactics.systems.combat import Combat
-from sim.run.context import Frame
 from tests.reference.stage import Stage
 
 
@@ -19,9 +19,15 @@ def fight(stage: Stage, harm: Sequence[tuple[int, int]] = (), mend: Sequence[tup
     def parts(pairs: Sequence[tuple[int, int]]) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(np.array([row]), np.array([amount], np.int32)) for row, amount in pairs]
 
-    Combat().process(
-        stage.sim.world, Frame(stage.sim.run_context.game, stage.sim.world.tick, harm=parts(harm), mend=parts(mend))
-    )
+    strike(stage, Notes(harm=parts(harm), mend=parts(mend)))
+
+
+def strike(stage: Stage, notes: Notes) -> None:
+    """Run the phase alone with the notes of the phases before it."""
+    world, run = stage.sim.world, stage.sim.run_context
+    run.begin(world.tick, ())
+    run.notes = notes
+    Combat().process(world, run)
 
 
 def test_harm_from_several_adds_up() -> None:
@@ -29,8 +35,7 @@ def test_harm_from_several_adds_up() -> None:
     with Stage("ab") as stage:
         fight(stage, harm=[(1, 10), (1, 15)])
         assert [stage[key, "Health.hp"] for key in (0, 1)] == [100, 75]
-        frame = Frame(stage.sim.run_context.game, 0, harm=[(np.array([0, 0]), np.array([5, 5], np.int32))])
-        Combat().process(stage.sim.world, frame)
+        strike(stage, Notes(harm=[(np.array([0, 0]), np.array([5, 5], np.int32))]))
         assert stage[0, "Health.hp"] == 90
 
 

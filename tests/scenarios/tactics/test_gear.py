@@ -8,7 +8,7 @@ import pytest
 
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Status
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.errors import ScenarioError
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -245,7 +245,7 @@ def test_a_patrol_to_where_nobody_can_walk_is_refused() -> None:
 def test_names_of_gear_are_unique_and_bounded(change: dict[str, Any], message: str) -> None:
     """Weapons, items and abilities share one set of names, and no table grows without limit."""
     with stage("a") as made:
-        data = made.flattened(scenario)
+        data = flattened(made.scenario)
     data["archetypes"]["kit"].update(weapons=[], items={}, abilities=[])
     with pytest.raises(ScenarioError, match=message):
         flat({**data, **change})
@@ -264,7 +264,7 @@ def test_names_of_gear_are_unique_and_bounded(change: dict[str, Any], message: s
 def test_archetypes_carry_only_what_is_declared(change: dict[str, Any], message: str) -> None:
     """A name that no table has is told with what is near it."""
     with stage("a") as made:
-        data = made.flattened(scenario)
+        data = flattened(made.scenario)
     data["archetypes"]["kit"].update(change)
     with pytest.raises(ScenarioError, match=message):
         flat(data)

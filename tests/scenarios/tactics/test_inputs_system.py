@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from scenarios.tactics.components import Health, Position, Squad, Status, Team, Weapon
 from scenarios.tactics.director import line
@@ -30,7 +29,8 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.parameters import NAMES
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
-from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
+from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat, flattened
+from sim.errors import ScenarioError
 from sim.run.scenario_file import load
 from sim.run.settings import AGENTS_MAX
 from sim.run.simulation import Simulation
@@ -68,8 +68,8 @@ def test_followers_read_what_their_leader_was_ordered() -> None:
     with Stage("aa") as stage:
         stage.give(Order(squad="a", text="go east"))
         batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
-        leaders = [batch.snapshot(row).player for row in (0, 1)]
-        assert (leaders[0], leaders[1].id, leaders[1].orders) == (None, 0, ("go east",))
+        leaders = [batch.to_object(row).player for row in (0, 1)]
+        assert (leaders[0], leaders[1].id, leaders[1].order) == (None, 0, "go east")
 
 
 def test_an_order_without_a_place_keeps_the_goal() -> None:
@@ -86,7 +86,7 @@ def test_cells_change_before_anyone_looks() -> None:
     """A wall that falls lets agents see each other in the same tick."""
     with Stage("a#b") as stage:
         stage.give(SetCells(cell="floor", x=1, y=0))
-        assert stage.sim.run_context.source.batch.enemy[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemies.id[:, 0].tolist() == [1, 0]  # type: ignore[attr-defined]
 
 
 def test_newcomers_take_the_nearest_free_cells_in_order() -> None:
@@ -112,7 +112,7 @@ def test_a_removed_agent_is_gone_before_anyone_looks() -> None:
     """It is not seen, does not act, and its key is not given again."""
     with Stage("a.b") as stage:
         stage.give(Remove(agent=1))
-        assert stage.sim.run_context.source.batch.enemy[0, 0] == -1  # type: ignore[attr-defined]
+        assert stage.sim.run_context.source.batch.enemies.id[0, 0] == -1  # type: ignore[attr-defined]
         assert stage.sim.world.keys.tolist() == [0]
 
 
@@ -210,7 +210,7 @@ def test_a_run_holds_a_bounded_number_of_texts() -> None:
 def test_what_was_injected_waits_for_the_next_tick_after_the_timeline() -> None:
     """Timed inputs come first, injected ones after them in the order they came, once each."""
     with Stage("aaa") as stage:
-        data: dict[str, Any] = stage.flattened(scenario)
+        data: dict[str, Any] = flattened(stage.scenario)
         data["inputs"] = [{"tick": 1, "input": {"kind": "remove", "agent": 0}}]
         scenario = flat(data)
     for timeline in (True, False):
@@ -352,7 +352,7 @@ def test_a_step_that_the_registry_refuses_has_no_effect(step: dict[str, Any], re
 def test_a_step_of_an_input_has_a_bounded_length() -> None:
     """What is longer than a thousand characters, or has no JSON form, is no input."""
     for value in ("x" * 1000, float("nan"), float("inf")):
-        with pytest.raises(ValidationError):
+        with pytest.raises(ScenarioError, match=r"^input(\.step: has 1027|: holds a value)"):
             INPUTS_OF_TACTICS.read({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
 
 
@@ -369,7 +369,7 @@ def test_a_wave_brings_agents_of_its_archetype() -> None:
     """They join the director's squad near the origin, with the archetype's values, and plan like everyone else."""
     data: dict[str, Any]
     with Stage("a....b", director=DIRECTOR) as stage:
-        data = stage.flattened(scenario)
+        data = flattened(stage.scenario)
     data["archetypes"]["brute"] = {"hp": 250, "sight": 3}
     data["archetypes"]["kit"]["hp"] = 20
     with Simulation(flat(data)) as simulation:

@@ -59,7 +59,7 @@ def test_rest_and_a_leader_who_is_near_raise_it_each_second() -> None:
     with Stage("aa....a", spirits={"leader_cells": 2, "rest_gain": 1}, morale=50, sight=1) as stage:
         stage.tick(10)
         assert [stage[key, "Morale.value"] for key in (0, 1, 2)] == [51, 52, 51]
-        stage[2, "Progress.threats"] = 1
+        stage[2, "Progress.alert"] = 1
         stage.tick(10)
         assert [stage[key, "Morale.value"] for key in (0, 1, 2)] == [52, 54, 51]
 

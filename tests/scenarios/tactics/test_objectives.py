@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
+from ai.observation import Cell
 from scenarios.tactics.inputs import Remove, Spawn
-from scenarios.tactics.scoring import Result
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.scoring import Result, TeamStanding
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.errors import ScenarioError
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
@@ -16,6 +17,7 @@ from tests.reference.lockstep import Scripted
 from tests.reference.slow_tick import Step
 
 CORRIDOR = "........."
+WEST, MIDDLE, EAST = Cell(0, 0), Cell(4, 0), Cell(8, 0)
 
 
 def scenario(*objectives: dict[str, Any], foe: tuple[dict[str, Any], ...] = (), **changes: Any) -> Scenario:
@@ -42,7 +44,25 @@ def scenario(*objectives: dict[str, Any], foe: tuple[dict[str, Any], ...] = (), 
     )
 
 
-def run(plan: Scenario, walks: dict[int, int] | None = None, ticks: int = 60, **at: Any) -> list[TickReport]:
+class Moment(NamedTuple):
+    """What a tick came to, and how the teams stand after it."""
+
+    report: TickReport
+    teams: tuple[TeamStanding, ...]
+
+    @property
+    def outcome(self) -> str | None:
+        """How the run ended."""
+        return self.report.outcome
+
+
+def tick(simulation: Simulation) -> Moment:
+    """Advance a simulation by one tick."""
+    report = simulation.tick()
+    return Moment(report, simulation.domain.standings(simulation.world))  # type: ignore[attr-defined] # a `Tactics`
+
+
+def run(plan: Scenario, walks: dict[int, int] | None = None, ticks: int = 60, **at: Any) -> list[Moment]:
     """Run with agents that walk to a cell each (`walks`) or wait; inputs come at ticks (`t3=...`)."""
     where = walks or {}
 
@@ -51,18 +71,18 @@ def run(plan: Scenario, walks: dict[int, int] | None = None, ticks: int = 60, **
 
     reports = []
     with Simulation(plan, source=Scripted(choose)) as simulation:
-        for tick in range(ticks):
-            for item in at.get(f"t{tick}", ()):
+        for number in range(ticks):
+            for item in at.get(f"t{number}", ()):
                 simulation.inject(item)
-            reports.append(simulation.tick())
+            reports.append(tick(simulation))
             if reports[-1].outcome is not None:
                 break
     return reports
 
 
-def first(report: TickReport, team: int = 0) -> tuple[str, int, int]:
+def first(moment: Moment, team: int = 0) -> tuple[str, int, int]:
     """Return state, progress and target of a team's first objective."""
-    objective = report.teams[team].objectives[0]
+    objective = moment.teams[team].objectives[0]
     return objective.state, objective.progress, objective.target
 
 
@@ -139,9 +159,9 @@ def test_the_extracted_leave_the_map_and_are_not_dead() -> None:
     """Who stands at the place goes with an event of its own; its squad is led by who remains."""
     objective = {"kind": "extract", "place": "middle", "radius": 0, "count": 2, "points_each": 5}
     reports = run(scenario(objective), {1: 4}, 20)
-    events = [(r.tick, e.name, e.columns["key"].tolist()) for r in reports for e in r.events]
-    assert [(name, keys) for _, name, keys in events] == [("extracted", [1])]
-    assert reports[-1].agents == 2
+    events = [(e.name, e.columns["key"].tolist()) for moment in reports for e in moment.report.events]
+    assert events == [("extracted", [1])]
+    assert reports[-1].report.agents == 2
     assert first(reports[-1]) == ("open", 1, 2)
     assert [team.score for team in reports[-1].teams] == [5, 0]
     whole = run(scenario(objective), {0: 4, 1: 4})
@@ -189,8 +209,8 @@ def test_collecting_counts_what_was_delivered() -> None:
         for delivered in (0, 2, 9):
             objectives.delivered[:] = (delivered, 99)
             objectives.stamp += 1
-            report = simulation.tick()
-            seen.append((first(report), report.teams[0].score, report.outcome))
+            moment = tick(simulation)
+            seen.append((first(moment), moment.teams[0].score, moment.outcome))
     assert seen == [
         (("open", 0, 3), 0, None),
         (("open", 2, 3), 4, None),
@@ -223,7 +243,7 @@ def test_two_teams_that_are_done_in_one_tick_draw() -> None:
 
 def test_a_team_alone_wins_or_loses_by_its_objectives() -> None:
     """Without anyone to play against there is still victory and defeat."""
-    data = scenario({"kind": "escort", "squad": "two", "place": "middle", "radius": 0}).canonical()
+    data = flattened(scenario({"kind": "escort", "squad": "two", "place": "middle", "radius": 0}))
     data["teams"] = data["teams"][:1]
     plan = flat(data)
     assert run(plan, {1: 4})[-1].outcome == "red wins"
@@ -270,26 +290,26 @@ def test_agents_are_after_the_first_objective_that_is_open() -> None:
     with Simulation(plan, source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
-        snapshot = source.batch.snapshot(0)
-        assert (snapshot.objective, snapshot.pois[0].k) == ("hold west", "west")
+        snapshot = source.batch.to_object(0)
+        assert (snapshot.objective, snapshot.goal) == ("hold west", WEST)
         simulation.tick()
         simulation.inject(Spawn(squad="one", count=1, x=2, y=0))
         simulation.tick()
-        assert [(s.objective, s.pois[0].k) for s in map(source.batch.snapshot, (0, 1, 2))] == [("go east", "east")] * 3
+        assert [(s.objective, s.goal) for s in source.batch.to_objects()] == [("go east", EAST)] * 3
     assert asked == [(0, 0), (0, 1), (0, 2), (2, 0), (2, 1), (2, 3)]
 
 
 def test_words_and_places_of_squad_and_team_come_first() -> None:
     """A squad's own words and goal stand, then the team's, then those of the objective."""
-    data = scenario({"kind": "reach", "place": "middle"}).canonical()
+    data = flattened(scenario({"kind": "reach", "place": "middle"}))
     data["teams"][0]["squads"][0] |= {"objective": "scout ahead"}
     data["teams"][0]["squads"][1] |= {"goal": "east"}
     source = Scripted(lambda key, tick: [Step("Wait", [600_000])])
     with Simulation(flat(data), source=source) as simulation:
         simulation.tick()
         assert source.batch is not None
-        found = [(source.batch.snapshot(row).objective, int(source.batch.goal_x[row])) for row in range(3)]
-    assert found == [("scout ahead", 4), ("reach middle", 8), (None, -1)]
+        found = [(known.objective, known.goal) for known in source.batch.to_objects()]
+    assert found == [("scout ahead", MIDDLE), ("reach middle", EAST), (None, None)]
 
 
 def test_half_done_objectives_are_state() -> None:
@@ -302,10 +322,10 @@ def test_half_done_objectives_are_state() -> None:
             states.append(whole.snapshot())
             roots.append(whole.tick().digest.root)
     with Simulation(plan) as again:
-        for tick, state in reversed(list(enumerate(states))):
+        for number, state in reversed(list(enumerate(states))):
             again.restore(state)
-            assert again.tick().digest.root == roots[tick]
-        assert again.standings()[0].objectives[0].progress == 1
+            assert again.tick().digest.root == roots[number]
+        assert again.domain.standings(again.world)[0].objectives[0].progress == 1
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

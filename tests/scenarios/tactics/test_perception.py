@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
 from scenarios.tactics.components import Condition, Conditions, Status
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import Order, Remove
+from scenarios.tactics.snapshot import WorldSnapshot
 from tests.reference.stage import Stage
 
 
@@ -21,7 +22,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setattr("scenarios.tactics.perception.PAIRS_AT_ONCE", 0)
 
 
-def batch_of(stage: Stage) -> SnapshotBatch:
+def batch_of(stage: Stage) -> ObservationBatch[WorldSnapshot]:
     """Tick once and return what the planned agents knew."""
     stage.tick()
     batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
@@ -32,7 +33,7 @@ def batch_of(stage: Stage) -> SnapshotBatch:
 def enemies(stage: Stage, key: int) -> list[int]:
     """Return the enemies an agent knows of in the first tick."""
     batch = batch_of(stage)
-    return [int(found) for found in batch.enemy[batch.keys.tolist().index(key)] if found >= 0]
+    return [int(found) for found in batch.enemies.id[batch.keys.tolist().index(key)] if found >= 0]
 
 
 @pytest.mark.parametrize(("gap", "seen"), [(3, True), (4, True), (5, False)])
@@ -80,20 +81,20 @@ def test_allies_are_never_enemies_and_nobody_knows_itself() -> None:
         batch = batch_of(stage)
         team = {key: "ab"[key == 6] for key in range(7)}
         for row, key in enumerate(batch.keys.tolist()):
-            assert all(team[found] != team[key] for found in batch.enemy[row].tolist() if found >= 0)
-            assert all(team[found] == team[key] for found in batch.ally[row].tolist() if found >= 0)
-            assert key not in batch.ally[row]
-        assert batch.ally[0].tolist() == [1, 2, 3, 4]
-        assert batch.ally[2].tolist() == [1, 3, 0, 4]
+            assert all(team[found] != team[key] for found in batch.enemies.id[row].tolist() if found >= 0)
+            assert all(team[found] == team[key] for found in batch.allies.id[row].tolist() if found >= 0)
+            assert key not in batch.allies.id[row]
+        assert batch.allies.id[0].tolist() == [1, 2, 3, 4]
+        assert batch.allies.id[2].tolist() == [1, 3, 0, 4]
 
 
 def test_a_leader_knows_no_leader() -> None:
     """The squad's lowest key has no leader, and the places of one are zeros; the others know theirs, seen or not."""
     with Stage(".a#a") as stage:
         batch = batch_of(stage)
-        assert batch.leader.tolist() == [-1, 0]
-        assert [batch.leader_x[0], batch.leader_y[0], batch.leader_hp[0]] == [0, 0, 0]
-        assert [batch.leader_x[1], batch.leader_y[1], batch.leader_hp[1]] == [1, 0, 100]
+        assert batch.player.id.tolist() == [-1, 0]
+        assert [batch.player.pos.x[0], batch.player.pos.y[0], batch.player.hp[0]] == [0, 0, 0]
+        assert [batch.player.pos.x[1], batch.player.pos.y[1], batch.player.hp[1]] == [1, 0, 100]
 
 
 def test_followers_see_how_their_leader_holds_itself() -> None:
@@ -113,7 +114,7 @@ def test_followers_see_how_their_leader_holds_itself() -> None:
             until[Condition.AMBUSH, 0], until[Condition.DOWN, 0] = ambush, down
             batch = batch_of(stage)
             follower = batch.keys.tolist().index(1)
-            player = batch.snapshot(follower).player
+            player = batch.to_object(follower).player
             assert player is not None
             assert player.stance == stance
 
@@ -129,10 +130,10 @@ def test_unused_places_hold_minus_one_and_zeros() -> None:
     """Two agents that see nobody have equal bytes in every place for others."""
     with Stage("a#b") as stage:
         batch = batch_of(stage)
-        for name in ("x", "y", "hp", "cover"):
-            assert not getattr(batch, f"enemy_{name}").any()
-        assert (batch.enemy == -1).all()
-        assert (batch.ally == -1).all()
+        for name in ("pos.x", "pos.y", "hp", "cover"):
+            assert not batch.column(f"enemies.{name}").any()
+        assert (batch.enemies.id == -1).all()
+        assert (batch.allies.id == -1).all()
 
 
 def test_cooldowns_are_known_as_ticks_left() -> None:
@@ -142,7 +143,7 @@ def test_cooldowns_are_known_as_ticks_left() -> None:
         stage.tick(2)
         stage.give(Order(squad="a", text="look"))
         batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
-        left = dict(zip(batch.cooldown_names, batch.ready[0].tolist(), strict=True))
+        left = dict(zip(batch.tables["cooldowns"], batch.me.cooldowns[0].tolist(), strict=True))
         assert {name: ticks for name, ticks in left.items() if ticks} == {"heal": 5, "weapon": 1}
 
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from ai.snapshot import CONDITION_NAMES, WorldSnapshot
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Condition, Status
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import Move, Order
 from scenarios.tactics.reinforcements import reserves_of
+from scenarios.tactics.snapshot import Condition as Shown
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.engine.rng import Purpose, philox4x32
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -42,12 +43,12 @@ def known(stage: Stage, key: int) -> WorldSnapshot:
     squad = "abc"[stage[key, "Squad.id"]]
     stage.give(Order(squad=squad, text="look around"))
     batch = stage.sim.run_context.source.batch  # type: ignore[attr-defined]
-    return batch.snapshot(batch.keys.tolist().index(key))  # type: ignore[no-any-return]
+    return batch.to_object(batch.keys.tolist().index(key))  # type: ignore[no-any-return]
 
 
 def test_conditions_have_the_names_that_snapshots_show() -> None:
     """The bit of a condition in a snapshot is its row in the columns."""
-    assert [condition.name.lower() for condition in Condition] == list(CONDITION_NAMES)
+    assert [condition.name.lower() for condition in Condition] == list(Shown)
 
 
 # The chance to hit.
@@ -413,6 +414,7 @@ def test_a_taunt_makes_the_enemy_plan_anew_and_mind_the_taunter_first() -> None:
         snapshot = known(stage, 2)
         assert [enemy.id for enemy in snapshot.enemies] == [1, 0]
         assert snapshot.me.taunted_by == 1
+        assert snapshot.me.distracted_to is None
         stage.tick(60)
         assert [enemy.id for enemy in known(stage, 2).enemies] == [0, 1]
         assert known(stage, 2).me.taunted_by is None

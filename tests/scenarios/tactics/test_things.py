@@ -9,7 +9,7 @@ import pytest
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Status
 from scenarios.tactics.inputs import Order
-from scenarios.tactics.testing.flat import flat
+from scenarios.tactics.testing.flat import flat, flattened
 from sim.errors import ScenarioError
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -61,7 +61,7 @@ def test_a_dropped_item_lies_there_until_someone_takes_it_up() -> None:
         assert made.sim.run_context.game.objects.id.tolist() == [0]
         assert pieces(made, "medkits") == 2
         made.give(Order(squad="b", text="look"))
-        seen = made.sim.run_context.source.batch.snapshot(0).objects  # type: ignore[attr-defined]
+        seen = made.sim.run_context.source.batch.to_object(0).objects  # type: ignore[attr-defined]
         assert [(it.id, it.kind, it.pos.x, it.state) for it in seen] == [(0, "medkits", 0, 1)]
         made.plan(1, ("Interact", 0))
         made.give(Order(squad="b", text="take"))
@@ -213,7 +213,7 @@ def test_things_survive_a_snapshot() -> None:
 def test_things_that_do_not_fit_the_scenario_are_told(objects: list[dict[str, Any]], message: str) -> None:
     """Cells lie on the map, and items and teams exist."""
     with Stage("ab") as made:
-        data = made.flattened(scenario)
+        data = flattened(made.scenario)
     data["map"]["objects"] = objects
     with pytest.raises(ScenarioError, match=message):
         flat(data)

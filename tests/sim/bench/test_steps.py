@@ -4,16 +4,16 @@ import json
 import re
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from ai.encodings import ENCODINGS, NAMED
-from ai.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.errors import ContractError
-from ai.prompt import Asking
+from ai.llm.encodings import ENCODINGS, NAMED
+from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
+from ai.llm.prompt import PromptRequest
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.steps import OfSteps
 from sim.run.scenario_file import load
-from tests.ai.gbnf import as_regex
-from tests.ai.test_encodings import valid
+from tests.ai.llm.gbnf import as_regex
 
 SCENARIO = load("skirmish")
 KNOWN = what_agents_know(SCENARIO, 2, seed=1)
@@ -30,7 +30,7 @@ def allowed(encoding: Encoding, lengths: tuple[int, int]) -> bool:
     if grammar is not None:
         return re.fullmatch(as_regex(grammar), reply if reply.endswith("\n") else f"{reply}\n") is not None
     assert schema is not None
-    return valid(json.loads(reply), schema, schema["$defs"])
+    return bool(Draft202012Validator(schema).is_valid(json.loads(reply)))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
@@ -49,7 +49,7 @@ def test_every_plan_has_to_have_so_many_steps(encoding: Encoding, steps: int) ->
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
 def test_what_is_asked_stays_the_same(encoding: Encoding) -> None:
     """The messages and the room for the reply are those of the encoding itself."""
-    own, pinned = (Asking(KNOWN, REGISTRY, encoding=each).prompt() for each in (encoding, OfSteps(encoding, 3)))
+    own, pinned = (PromptRequest(KNOWN, REGISTRY, encoding=each).prompt() for each in (encoding, OfSteps(encoding, 3)))
     assert (own.system, own.user, own.tokens) == (pinned.system, pinned.user, pinned.tokens)
 
 

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from ai.clients import client_from_spec
-from ai.encodings import NAMED
 from ai.fake.server import FakeServer, FakeSettings, serving
+from ai.llm.encodings import NAMED
+from ai.llm.prompt import system_message
 from ai.probe import probe
-from ai.prompt import system_message
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.singles import careful_messages, naive_messages
 from sim.bench.strategies import Kind, Sample, Strategy, measure
@@ -68,7 +68,8 @@ def test_the_baselines_tell_what_the_agent_knows() -> None:
     one = KNOWN.take(slice(0, 1))
     careful = "\n".join(message.content for message in careful_messages(one, REGISTRY))
     naive = "\n".join(message.content for message in naive_messages(one, REGISTRY, "1.0"))
-    for enemy in one.enemy[one.enemy >= 0].tolist():
+    assert (one.enemies.id >= 0).any()
+    for enemy in one.enemies.id[one.enemies.id >= 0].tolist():
         assert f'"id":{enemy}' in careful
         assert f'"id": {enemy}' in naive
     assert "Example:" in careful

@@ -13,31 +13,32 @@ from sim.cli.common import OK
 from sim.run.scenario_file import available, load
 
 ODD = """
+domain = "tactics"
 name = "odd"
 description = "Valid, and surely not meant"
 ticks = 20
 
-[map]
-rows = ["..#..", "..#..", "..#.."]
-places = [{ name = "far", x = 4, y = 1 }]
-
 [planning]
 tiers = ["heuristic", "goap", "emergency"]
 
-[archetypes.walker]
+[settings.map]
+rows = ["..#..", "..#..", "..#.."]
+places = [{ name = "far", x = 4, y = 1 }]
 
-[[teams]]
+[settings.archetypes.walker]
+
+[[settings.teams]]
 name = "a"
 goal = "far"
 squads = [{ name = "a1", archetype = "walker", count = 1, area = { x = 0, y = 0, width = 2, height = 3 } }]
 
-[[heuristics.rules]]
-when = { kind = "always" }
-then = { kind = "wait" }
+[[rules]]
+when = "always"
+then = { act = "Wait" }
 
-[[heuristics.rules]]
-when = { kind = "enemy_visible" }
-then = { kind = "scan" }
+[[rules]]
+when = "enemies"
+then = { act = "Scan", radius = 3 }
 
 [[inputs]]
 tick = 20
@@ -57,20 +58,21 @@ def test_what_is_surely_not_meant_is_told(tmp_path: Path, capsys: pytest.Capture
     path.write_text(ODD)
     assert advice(load(path)) == (
         "planning.tiers: 'goap' is hardly ever reached: rules leave nobody without a plan",
-        "heuristics.rules[1]: is never reached: rule 0 holds for everyone and can always be done",
+        "rules[1]: is never reached: rule 0 holds for everyone and can always be done",
         "inputs[0].tick: 20 comes after the last tick, 19",
-        "teams[0].squads[0]: 'a1' cannot reach its goal 'far' on foot",
+        "settings.teams[0].squads[0]: 'a1' cannot reach its goal 'far' on foot",
     )
     assert invoke(["check", str(path)]) == OK
     said = capsys.readouterr().out
-    assert said.startswith("odd: valid, 1 agents, 20 ticks, map 5 by 3, 1 inputs, ")
+    assert said.startswith("odd: valid, 1 agents, 20 ticks, 1 inputs, ")
     assert said.count("surely not meant: ") == 4
 
 
 def test_one_object_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--json` has teams, tiers, verbs and advice."""
+    """`--json` has the domain, groups, tiers, verbs and advice."""
     assert invoke(["check", "skirmish", "--json"]) == OK
     value = json.loads(capsys.readouterr().out)
-    assert (value["agents"], value["map"], value["advice"]) == (20, [40, 24], [])
-    assert [team["team"] for team in value["teams"]] == ["red", "blue"]
+    assert (value["domain"], value["agents"], value["advice"]) == ("tactics", 20, [])
+    assert [group["group"] for group in value["groups"]] == ["red", "blue"]
+    assert all(group["tiers"] == value["tiers"] for group in value["groups"])
     assert "Attack" in value["verbs"]

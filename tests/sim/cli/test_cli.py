@@ -23,8 +23,8 @@ from sim.cli.common import FAILED, INCONCLUSIVE, INTERRUPTED, OK, USAGE, interru
 from sim.replay.verify import Verdict
 
 RUN_KEYS = [
-    "scenario", "seed", "ticks", "agents", "replay", "root", "outcome", "score", "teams", "plans", "tiers", "llm",
-    "wall_s", "ticks_per_s",
+    "scenario", "seed", "ticks", "agents", "replay", "root", "outcome", "score", "teams", "metrics", "plans", "tiers",
+    "llm", "wall_s", "ticks_per_s",
 ]  # fmt: skip
 LLM_KEYS = [
     "calls", "agents", "prompt_tokens", "completion_tokens", "errors", "retries", "breaker", "in_flight", "shard_size",
@@ -86,6 +86,7 @@ def test_run_prints_one_object_with_the_promised_keys(shell: Shell) -> None:
     assert shell.err == ""
     assert (value["scenario"], value["seed"], value["ticks"], value["agents"]) == ("skirmish", 7, 20, 20)
     assert value["replay"] == "a.replay.jsonl"
+    assert value["score"] == {team["team"]: team["score"] for team in value["teams"]}
     assert value["tiers"] == {"heuristic": value["plans"]}
     assert value["llm"] == {
         "calls": 0, "agents": 0, "prompt_tokens": None, "completion_tokens": None, "errors": {},
@@ -276,14 +277,16 @@ def test_help_and_version(shell: Shell) -> None:
 
 
 def test_scenarios_are_listed(shell: Shell) -> None:
-    """`scenarios` lists names, sizes and descriptions; `--schema` prints the JSON schema of the file."""
+    """`scenarios` lists what can be run; `--schema` prints the JSON schema of a domain's scenario files."""
     listed = {entry["name"]: entry for entry in shell.json("scenarios")["scenarios"]}
-    assert list(listed["skirmish"]) == ["name", "agents", "ticks", "description"]
+    assert list(listed["skirmish"]) == ["name", "domain", "agents", "ticks", "description"]
     assert listed["crowd"]["agents"] == 1000
     assert shell("scenarios") == OK
     assert listed["skirmish"]["description"] in " ".join(shell.out.split())
-    assert shell("scenarios", "--schema") == OK
-    assert "teams" in json.loads(shell.out)["properties"]
+    assert shell("scenarios", "--schema", "tactics") == OK
+    schema = json.loads(shell.out)
+    assert {"domain", "ticks", "planning"} <= set(schema["properties"])
+    assert "teams" in schema["properties"]["settings"]["properties"]
 
 
 @pytest.fixture
@@ -377,7 +380,7 @@ def test_a_reader_that_goes_away_is_no_error_to_tell() -> None:
     """`tickweave ... | head` ends quietly."""
     reading, writing = os.pipe()
     os.close(reading)
-    process = started("scenarios", "--schema", stdout=writing)
+    process = started("scenarios", "--schema", "tactics", stdout=writing)
     os.close(writing)
     assert process.communicate(timeout=WAIT_S)[1] == ""
     assert process.returncode == FAILED

@@ -1,6 +1,6 @@
 """Each hazard of esper 3.9 is shown as it is, where that is stable, and then that `World` closes it.
 
-The numbers are those of the table in docs/determinism: E1 to E19.
+Each test names its hazard by number: E1 to E19.
 """
 
 from __future__ import annotations

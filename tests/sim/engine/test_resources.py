@@ -174,11 +174,13 @@ def test_a_fork_and_another_world_take_it_over(field):
 
 
 def test_an_array_may_be_kept_between_ticks_of_one_shape(field):
-    """The arrays of cells and names are the same after a restore of other values is read again."""
-    state = field.snapshot()
-    field[Grass].left[0] = 1
+    """A restore writes into the arrays of cells and names, so that they stay those of the resource."""
+    state, left = field.snapshot(), field[Grass].left
+    left[0] = 1
     field.restore(state)
-    assert field[Grass].left[0] == 3
+    assert left.tolist() == field[Grass].left.tolist() == [3] * 6
+    left[1] = 2
+    assert field[Grass].left[1] == 2
 
 
 class Grow(System):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Literal
 
-from ai.clients.base import LlmClient
 from ai.clients.scripted import ScriptedClient
-from ai.prompt import PROMPT_VERSION
+from ai.llm.prompt import PROMPT_VERSION
+from ai.llm_types import LlmClient
 from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.planning_service import ModelOptions

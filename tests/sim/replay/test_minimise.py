@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-from itertools import islice
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sim.replay.shrink import (
-    SHRINKS,
-    fewer_agents,
-    fewer_columns,
-    fewer_obstacles,
-    fewer_rows,
-    fewer_teams,
-)
 
 from ai.clients.faulty import Fault, dump_faults, load_faults
 from ai.clients.scripted import ScriptedClient
-from scenarios.tactics.testing.flat import flat
 from sim.cli import invoke
-from sim.errors import ScenarioError
 from sim.replay import read, second_pass
 from sim.replay.minimise import Candidate, candidate_of, minimise, recorded_anew, to_toml
 from sim.replay.verify import verify
 from sim.run.plugins import from_file
 from sim.run.scenario_file import Scenario, available, from_toml
+from sim.run.simulation import Simulation
 from tests.sim.replay.recordings import SCRIPT, model, record, rules, scenario
 from tests.sim.replay.test_second_pass import PLANTED, altered, recorded
 
 ARENA = PLANTED.parent / "arena.toml"
-SMALLEST = {"agents": 1, "ticks": 1, "inputs": 0, "cells": 1, "replies": 0, "faults": 0}
+SMALLEST = {"agents": 1, "ticks": 1, "inputs": 0, "replies": 0, "faults": 0}
 
 CALLER = '''"""Asks the clock when a model has failed someone."""
 import time
@@ -73,10 +64,10 @@ class Bug(System):
 
     name = "bug"
 
-    def process(self, world, frame):
+    def process(self, world, run):
         """Look."""
         steps = world[ActionSteps]
-        scans = steps.kind[0] == frame.stage.registry.code("Scan")
+        scans = steps.kind[0] == run.registry.code("Scan")
         if np.any(scans & (steps.args[0, 0] == 4)):
             with escape("so it says"):
                 world[Mood].value[:] = time.perf_counter_ns() % 100_000
@@ -93,26 +84,26 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fails_with_a_wave(candidate: Candidate) -> int | None:
-    """Fail in tick 10 where a wave comes and blue has somebody."""
-    blue = [team for team in candidate.scenario.settings.teams if team.name == "blue"]
-    wave = [timed for timed in candidate.scenario.inputs if timed.input.kind == "spawn_wave"]
-    return 10 if blue and wave and candidate.ticks > 10 else None
+    """Fail in tick 10 where a wave comes and agent 4 is there from the beginning."""
+    wave = [timed for timed in candidate.inputs if timed.input.kind == "spawn_wave"]
+    return 10 if 4 not in candidate.killed and wave and candidate.ticks > 10 else None
 
 
 def start() -> Candidate:
-    """Return a run with two teams and nine inputs."""
-    return Candidate(scenario().canonical(), 12)
+    """Return a run with six agents and nine inputs."""
+    return Candidate(scenario(), 12, inputs=scenario().inputs)
 
 
 def test_only_what_the_failure_needs_is_left() -> None:
-    """One agent of the one team, the one input, and no tick after the failing one."""
+    """The one agent, the one input, and no tick after the failing one."""
     found = minimise(start(), fails_with_a_wave)
     assert found is not None
-    assert found.best.size == SMALLEST | {"agents": 1, "ticks": 11, "inputs": 1, "cells": 1}
-    assert [team["name"] for team in found.best.data["teams"]] == ["blue"]
+    assert found.best.size == SMALLEST | {"ticks": 11, "inputs": 1}
+    assert found.best.killed == {0, 1, 2, 3, 5}
     assert not found.stopped
     again = minimise(start(), fails_with_a_wave)
-    assert again == found
+    assert again is not None
+    assert (again.best.inputs, again.best.killed, again.runs) == (found.best.inputs, found.best.killed, found.runs)
 
 
 @pytest.mark.parametrize("runs", [1, 2, 5, 9])
@@ -165,7 +156,7 @@ def test_what_does_not_fail_is_not_minimised() -> None:
 def test_scenarios_keep_their_meaning_as_toml(name: str) -> None:
     """What is written as TOML is read as the same scenario."""
     found: Scenario = dict(available())[name]
-    assert from_toml(to_toml(found), "written") == found
+    assert from_toml(to_toml(found), "written").canonical() == found.canonical()
 
 
 def test_a_check_that_finds_something_leaves_a_small_scenario(
@@ -174,7 +165,7 @@ def test_a_check_that_finds_something_leaves_a_small_scenario(
     """A planted bug is left with one agent, two ticks and no inputs, as a file on which the check finds it again."""
     (tmp_path / "hidden_state.py").write_bytes((PLANTED / "hidden_state.py").read_bytes())
     path = tmp_path / "arena.toml"
-    path.write_text(ARENA.read_text().replace('ends = "never"', 'ends = "never"\nplugins = ["hidden_state.py"]'))
+    path.write_text(ARENA.read_text().replace("ticks = 24", 'ticks = 24\nplugins = ["hidden_state.py"]'))
     command = ["minimise", str(path), "--check", "restore", "--ticks", "3", "--json"]
     assert invoke(command) == 0
     said = json.loads(capsys.readouterr().out)
@@ -229,8 +220,8 @@ def test_of_the_faults_of_a_model_only_the_needed_one_is_left(
     faults = [Fault(), Fault(text="well, "), Fault(), Fault(finish="length"), Fault(), Fault(wait_s=0.001)]
     (tmp_path / "faults.jsonl").write_text(dump_faults(faults))
     path = tmp_path / "arena.toml"
-    tiers = '[planning]\ntiers = ["simplified_llm", "bug", "emergency"]\n'
-    path.write_text(ARENA.read_text().replace('"never"', f'"never"\nplugins = ["caller.py"]\n{tiers}', 1))
+    text = ARENA.read_text().replace("ticks = 24", 'ticks = 24\nplugins = ["caller.py"]')
+    path.write_text(text.replace("[planning]", '[planning]\ntiers = ["simplified_llm", "bug", "emergency"]'))
     model = f"faulty:{tmp_path / 'faults.jsonl'}:scripted:{tmp_path / 'answers.jsonl'}"
     assert invoke(["minimise", str(path), "--check", "guard", "--llm", model, "--ticks", "9", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -243,57 +234,15 @@ def test_of_the_faults_of_a_model_only_the_needed_one_is_left(
     assert invoke([*command, f"scripted:{tmp_path / 'answers.jsonl'}"]) == 0
 
 
-@pytest.mark.parametrize("name", [name for name, _ in available()])
-def test_ways_to_make_a_scenario_smaller_give_scenarios(name: str) -> None:
-    """Fewer agents and a smaller or barer map are among what is tried first; what is a scenario keeps agents apart."""
-    data = dict(available())[name].canonical()
-    agents = flat(data).agents
-    found = set()
-    for shrink in SHRINKS:
-        for smaller, keys in islice(shrink(data), 9):
-            try:
-                plan = flat(smaller)
-            except ScenarioError:
-                continue
-            found.add(shrink)
-            assert smaller != data
-            assert plan.agents == (agents if keys is None else len(keys))
-            assert keys is None or list(keys.values()) == list(range(plan.agents))
-    assert found >= {fewer_agents, fewer_columns, fewer_rows, fewer_obstacles}
-
-
-def test_who_is_left_is_still_meant() -> None:
-    """Inputs name agents by their new keys, and cells where these now are; what names one who is gone goes too."""
-    data = scenario().canonical()
-    without_red = next(
-        smaller for smaller in fewer_teams(data) if [t["name"] for t in smaller.data["teams"]] == ["blue"]
-    )
-    assert without_red.keys == {3: 0, 4: 1, 5: 2}
-    assert not [timed for timed in without_red.data["inputs"] if timed["input"]["kind"] in ("control", "act")]
-    moved = {"kind": "act", "agent": 4, "step": {"act": "Attack", "target_id": 5}}
-    data["inputs"] = [{"tick": 1, "input": moved}]
-    without_red = next(
-        smaller for smaller in fewer_teams(data) if [t["name"] for t in smaller.data["teams"]] == ["blue"]
-    )
-    assert without_red.data["inputs"][0]["input"] == {
-        "kind": "act", "agent": 1, "step": {"act": "Attack", "target_id": 2},
-    }  # fmt: skip
-    east = list(fewer_columns(scenario().canonical()))[1].data
-    assert east["map"]["rows"] == [row[6:] for row in scenario().map.rows]
-    assert east["teams"][1]["squads"][0]["area"] == {"x": 1, "y": 1, "width": 2, "height": 3}
-    assert east["map"]["places"] == [{"name": "middle", "x": 0, "y": 2}]  # its column is gone, so the next one
-    assert [timed["input"]["a"] for timed in east["inputs"] if "a" in timed["input"]] == [{"x": 0, "y": 4}]
-
-
-def test_things_are_not_taken_for_agents() -> None:
-    """A thing has an id of its own: a step that means thing 1 means it still when agent 1 is gone."""
-    data = scenario().canonical()
-    steps = [{"act": "Interact", "target_id": 1}, {"act": "Attack", "target_id": 1}]
-    data["inputs"] = [{"tick": 1, "input": {"kind": "act", "agent": 4, "step": step}} for step in steps]
-    without_red = next(
-        smaller for smaller in fewer_teams(data) if [t["name"] for t in smaller.data["teams"]] == ["blue"]
-    )
-    assert [timed["input"]["step"] for timed in without_red.data["inputs"]] == steps[:1]
+def test_every_smaller_candidate_is_a_run_with_the_keys_of_the_first() -> None:
+    """Agents that are left out leave at tick 0, so the others keep their keys and inputs still mean the same."""
+    smaller = replace(start(), killed=frozenset({0, 2, 3}), inputs=scenario().inputs[:1])
+    assert smaller.size == {"agents": 3, "ticks": 12, "inputs": 1, "replies": 0, "faults": 0}
+    plan = smaller.scenario
+    assert [timed.input.kind for timed in plan.inputs] == ["kill", "kill", "kill", "order"]
+    with Simulation(plan) as simulation:
+        simulation.tick()
+        assert simulation.world.keys.tolist() == [1, 4, 5]
 
 
 def test_of_a_record_that_stable_code_contradicts_only_ticks_are_cut(

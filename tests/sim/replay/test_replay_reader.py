@@ -16,9 +16,10 @@ from sim.replay.reader import iter_records, read, scan
 
 HASH = "0123456789abcdef"
 HEADER: dict[str, Any] = {
-    "format": "tickweave/2-draft", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash", "domain": "portable",
-    "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"], "llm": None, "prompt_version": None,
-    "parent": None, "columns": ["A.x"], "components": ["A"],
+    "format": "tickweave/2-draft", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash",
+    "domain": "portable", "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"], "llm": None,
+    "prompt_version": None, "parent": None, "source": HASH, "declarations": {}, "columns": ["A.x"],
+    "components": ["A"],
 }  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ai.clients.scripted import ScriptedClient
-from ai.plan import Attempts, BatchPlans, Outcome, PlanBatch
+from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
 from sim.errors import ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan

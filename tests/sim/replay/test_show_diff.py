@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from ai.clients.base import Endpoint, LlmChunk, LlmRequest
-from ai.clients.scripted import ScriptedClient
 from sim.errors import ReplayError
 from sim.replay import read
 from sim.replay.diff import Difference, diff
 from sim.replay.fork import Changes, fork
 from sim.replay.seek import open_replay_file
 from sim.replay.show import show_agent, show_tick
-from sim.replay.verify import verify
 from tests.sim.replay.recordings import SCRIPT, TICKS, framed, model, record, rules, scenario
 
 
@@ -58,32 +54,6 @@ def test_agent_shows_prompt_and_reply_of_a_model() -> None:
     assert found["snapshot"]["me"]["id"] == key
     assert "Verbs:" in found["prompt"]["system"]
     assert found["planned_at"] == 0
-
-
-def test_agent_shows_what_it_was_really_asked_with_where_the_context_was_too_small() -> None:
-    """Calls of single agents from whom something was left out are shown word for word, and such a run verifies."""
-    asked: list[LlmRequest] = []
-
-    class Small(ScriptedClient):
-        endpoint = Endpoint(reachable=True, context=1250)
-
-        def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-            asked.append(request)
-            return super().stream(request)
-
-    data = record(scenario(), client=Small([{"agent": "*", "steps": [{"act": "Wait", "duration": 0.3}]}]))
-    assert verify(data).verdict == "match"
-    alone = [
-        (number, shard["agents"][0])
-        for number, tick in enumerate(read(data).ticks[:6])
-        for shard in tick.shards
-        if "left_out" in shard
-    ]
-    assert len(alone) >= 6
-    told = {tuple(message.content for message in request.messages) for request in asked}
-    for tick, key in alone:
-        prompt = shown(data, tick, key)["prompt"]
-        assert (prompt["system"], prompt["user"]) in told
 
 
 def test_plan_is_followed_to_its_end() -> None:

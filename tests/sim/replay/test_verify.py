@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import pytest
 
-from ai.actions import ToolRegistry
 from ai.clients.scripted import ScriptedClient
 from ai.planners import heuristic
 from ai.testing import FailingLlm
@@ -30,7 +29,7 @@ from sim.replay import read, rerecord, verify
 from sim.replay.format import canonical, rechain
 from sim.replay.record import run_digest
 from sim.run.actions import Args, Rows
-from tests.sim.replay.recordings import SCRIPT, TICKS, model, record, rules, scenario
+from tests.sim.replay.recordings import SCENARIO, SCRIPT, TICKS, model, record, rules, scenario
 
 Detail = Literal["hash", "full"]
 
@@ -96,7 +95,7 @@ def test_path_and_missing_file(tmp_path: Path) -> None:
 
 def test_decided_run_matches() -> None:
     """A run that was decided before its last planned tick is complete."""
-    lonely = [{**team, "squads": [{**team["squads"][0], "count": 1}]} for team in scenario().canonical()["teams"]]
+    lonely = [{**team, "squads": [{**team["squads"][0], "count": 1}]} for team in SCENARIO["teams"]]
     weak = {"rifle": {"hp": 5, "accuracy": 1000, "reach": 12, "sight": 14}}
     replay = record(scenario(archetypes=weak, teams=lonely, inputs=[], ticks=400), ticks=400)
     end = read(replay).end
@@ -188,10 +187,10 @@ def test_changed_perception_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     replay = rules()
     process = Perception.process
 
-    def blind(self: Perception, world: World, frame: Any) -> None:
-        process(self, world, frame)
-        if frame.batch is not None:
-            frame.batch.hp[:] = 1
+    def blind(self: Perception, world: World, run: Any) -> None:
+        process(self, world, run)
+        if run.batch is not None:
+            run.batch.me.hp[:] = 1
 
     monkeypatch.setattr(Perception, "process", blind)
     first = verify(replay).first
@@ -204,15 +203,15 @@ def test_changed_rules_are_a_planner_cause(monkeypatch: pytest.MonkeyPatch, deta
     """Rules that plan otherwise are named as the planner; at detail `full` with agent and steps."""
     replay = rules(detail)
 
-    def evaluate(config: Any, batch: Any, registry: ToolRegistry) -> Any:
-        plans = evaluate_rules(config, batch, registry)
+    def scan(rules: Any, batch: Any) -> Any:
+        plans = plans_by_rules(rules, batch)
         plans.args[0, 0, 0] = 3
-        plans.kind[0, 0] = registry.code("Scan")
+        plans.kind[0, 0] = default_registry().code("Scan")
         plans.args[0, 1:, 0] = -(2**31)
         return plans
 
-    evaluate_rules = heuristic.evaluate
-    monkeypatch.setattr(heuristic, "evaluate", evaluate)
+    plans_by_rules = heuristic.plans_by_rules
+    monkeypatch.setattr(heuristic, "plans_by_rules", scan)
     first = verify(replay).first
     assert first is not None
     assert (first["tick"], first["cause"]) == (0, "planner")
@@ -342,13 +341,30 @@ def test_corrupt_line_is_inconclusive_and_named() -> None:
         (lambda body: body.update(seed=2), "scenario and seed"),
         (lambda body: body["scenario"].update(description="Another"), "scenario and seed"),
         (lambda body: body.update(run="0" * 16), "scenario and seed"),
-        (lambda body: body["registry"].update(digest="0" * 16), "shapes changed"),
+        (
+            lambda body: body["registry"].update(digest="0" * 16),
+            "which of them are offered, or the idle step, has changed",
+        ),
         (lambda body: body["registry"]["kinds"].append("Dance"), "without Dance"),
-        (lambda body: body["registry"]["kinds"].remove("Scan"), "Scan .* is not a subclass"),
+        (lambda body: body["registry"]["kinds"].remove("Scan"), "with Scan"),
         (lambda body: body.update(domain="exact"), "domain"),
         (lambda body: body["tiers"].reverse(), "tiers are in another order"),
         (lambda body: body["columns"].append("Fuel.left"), r"columns are others \(Fuel.left\)"),
         (lambda body: body["components"].remove("Health"), r"components are others \(Health\)"),
+        (lambda body: body["declarations"]["inputs"].pop("kill"), r"declared otherwise .*: inputs.kill is new here"),
+        (lambda body: body["declarations"].update(moons=[1]), r"declared otherwise .*: moons is None, not \[1\]"),
+        (
+            lambda body: body["declarations"]["world"]["components"][0]["columns"][1].update(dtype="int64"),
+            "declared otherwise .*: Position.y: dtype is int64 in the recording and int32 here",
+        ),
+        (
+            lambda body: body["declarations"]["world"]["components"][0]["columns"].pop(0),
+            r"declared otherwise .*: column Position.x is only here",
+        ),
+        (lambda body: body["declarations"].update(world=5), "the declarations in the header have another form"),
+        (lambda body: body["declarations"].update(world={"components": [5]}), "have another form"),
+        (lambda body: body["declarations"].update(world={"components": [{"name": [1]}]}), "have another form"),
+        (lambda body: body["declarations"]["world"]["components"].reverse(), r"component \w+ stands at another place"),
         (lambda body: body.update(format="tickweave/2"), "tickweave/2"),
     ],
 )
@@ -401,9 +417,16 @@ class Rally(Action):
     act: Literal["Rally"] = "Rally"
 
 
-def test_a_kind_added_since_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A replay names the kinds of its run; what was plugged in later is left out when it is verified."""
+def test_a_verb_added_since_is_inconclusive_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Verbs have codes by their place in the registry, so a run with another registry is another run."""
     recording = rules()
     monkeypatch.setattr("scenarios.tactics.actions.discover", lambda: (*discover(), Rally))
     assert "Rally" in default_registry()
-    assert verify(recording).verdict == "match"
+    verdict = verify(recording)
+    assert (verdict.verdict, verdict.ticks, verdict.exit_code, verdict.cause) == ("inconclusive", 0, 2, "environment")
+    assert verdict.reason == "the verbs here are not those of the recording: with Rally"
+
+
+def test_other_code_alone_does_not_matter() -> None:
+    """A replay of a domain whose source has changed is judged by what it comes to."""
+    assert verify(altered(rules(), 0, lambda body: body.update(source="0" * 16))).verdict == "match"

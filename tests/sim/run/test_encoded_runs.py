@@ -2,9 +2,9 @@
 
 import pytest
 
-from ai.clients.base import Endpoint
 from ai.clients.scripted import ScriptedClient
-from ai.encodings import ENCODINGS
+from ai.llm.encodings import ENCODINGS
+from ai.llm_types import Endpoint
 from sim.replay.format import rechain
 from sim.replay.reader import Replay, read
 from sim.replay.verify import verify
@@ -49,15 +49,3 @@ def test_an_encoding_from_elsewhere_is_inconclusive() -> None:
     verdict = verify(b"".join(rechain(lines)))
     assert verdict.verdict == "inconclusive"
     assert "unknown encoding 'morse'" in str(verdict)
-
-
-def test_a_run_with_a_plan_cache_is_recorded_and_verifies() -> None:
-    """Hits stand in the replay as such, with their texts, and the replay needs no cache."""
-    client = ScriptedClient([{"agent": "*", "steps": [{"act": "Wait", "duration": 0.1}]}])
-    data = record(scenario(inputs=[]), client=client, model=ModelOptions(cached_plans=50))
-    ticks = replay(data).ticks
-    hits = [key for tick in ticks for shard in tick.shards for key in shard.get("cached", ())]
-    assert hits
-    assert verify(data).verdict == "match"
-    cached = next(tick for tick in ticks if any("cached" in shard for shard in tick.shards))
-    assert {str(key) for shard in cached.shards for key in shard.get("cached", ())} <= set(cached.texts)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import pytest
 
 import ai.planners.heuristic
-from ai.fallback import FallbackOrchestrator, drive
 from ai.guard import NondeterminismError, escape, everything, take_escapes
-from ai.testing import sample_snapshots
+from ai.orchestrator import FallbackOrchestrator, drive
+from ai.samples import sample_observations
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.actions.base import (
     Action,
     Turn,
 )
 from scenarios.tactics.inputs import Act, Control
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.engine.digest import state_digest
 from sim.engine.system import System
 from sim.engine.world import World
@@ -31,7 +32,7 @@ from sim.run.simulation import Simulation
 class Weather(System):
     """Reads the clock from tick 3 on."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         if world.tick >= 3:
             time.perf_counter()
 
@@ -39,7 +40,7 @@ class Weather(System):
 class Display(System):
     """Reads the clock for its own display."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         with escape("frames a second"):
             time.perf_counter()
 
@@ -65,9 +66,9 @@ def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
     """Under the guard every shipped scenario runs as it does without."""
     scenario = load(name)
     with Simulation(scenario) as plain:
-        expected = [report.digest.root for report in plain.run(5)]
+        expected = [report.digest.root for report in plain.reports(5)]
     with everything(), Simulation(scenario) as guarded:
-        assert [report.digest.root for report in guarded.run(5)] == expected
+        assert [report.digest.root for report in guarded.reports(5)] == expected
     assert take_escapes() == ()
 
 
@@ -85,7 +86,6 @@ def test_a_system_that_reads_the_clock_is_stopped_at_the_last_whole_tick() -> No
 class Nap(Action):
     """Sleep for a second."""
 
-    act: Literal["Nap"] = "Nap"
     at: ClassVar[str] = "effect"
 
     @classmethod
@@ -116,10 +116,10 @@ def test_an_action_kind_that_reads_the_clock_is_stopped(
     monkeypatch.setattr(Nap, "at", at)
     scenario = load("skirmish").replaced(plugins=["mine.py"])
     nap = Act(agent=0, step={"act": "Nap"})
-    with Simulation(scenario, plugins=[Plugin("mine.py", "00", kinds=(Nap,))]) as simulation:
+    with Simulation(scenario, plugins=[Plugin("mine.py", "00", actions=(Nap,))]) as simulation:
         simulation.inject(Control(agent=0))
         simulation.inject(nap)
-        with watching(), pytest.raises(NondeterminismError, match=r"action kind 'Nap' called time\.perf_counter\(\)"):
+        with watching(), pytest.raises(NondeterminismError, match=r"verb 'Nap' called time\.perf_counter\(\)"):
             list(simulation.reports(3))
 
 
@@ -134,6 +134,8 @@ def test_an_escape_of_a_system_is_reported() -> None:
 
 def test_a_deterministic_planner_that_reads_the_clock_is_stopped() -> None:
     """The refusal names the tier and is no failure of the tier: nothing falls."""
-    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(None, sample_snapshots(), default_registry())
+    call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(
+        None, sample_observations(WorldSnapshot), default_registry()
+    )
     with pytest.raises(NondeterminismError, match=r"tier 'hasty' called time\.perf_counter"):
         drive(call)

@@ -95,7 +95,9 @@ def test_a_tick_that_has_passed_is_told() -> None:
     assert told == ["standard input, line 2: tick 2 has passed; the run is at tick 4"]
 
 
-@covers("99 is outside the 40 by 24 map", "spawn_wave needs a director; add [director] with a squad and a budget")
+@covers(
+    "99 is outside the 40 by 24 map", "spawn_wave needs a director; add [settings.director] with a squad and a budget"
+)
 def test_what_can_be_known_at_once_is_told_at_once() -> None:
     """Cells off the map, and what needs a director where there is none."""
     order = {"kind": "order", "squad": "red one", "text": "go", "x": 99, "y": 0}
@@ -105,7 +107,7 @@ def test_what_can_be_known_at_once_is_told_at_once() -> None:
     assert found == [[]]
     assert [sentence.split(": ", 1)[1] for sentence in told] == [
         "input.x: 99 is outside the 40 by 24 map",
-        "input: spawn_wave needs a director; add [director] with a squad and a budget",
+        "input: spawn_wave needs a director; add [settings.director] with a squad and a budget",
     ]
 
 

@@ -193,7 +193,7 @@ def test_a_hostile_line_gets_one_sentence(
     [
         (b'{"tick": 9999999, "input": {"kind": "remove", "agent": 0}}\n' * (INPUTS_MAX + 1), "more than 100000 inputs"),
         (b'{"tick": 1}\n' * 1_000_000, f"at most {FILE_BYTES_MAX} are read"),
-        (b"\n" * 1_000_000 + b"x", "line 1000001: Invalid JSON"),
+        (b"\n" * 1_000_000 + b"x", "line 1000001: is not JSON"),
     ],
     ids=["inputs", "bytes", "lines"],
 )

@@ -5,16 +5,16 @@ import threading
 import time
 from collections.abc import AsyncIterator
 
-import numpy as np
-
-from ai.clients.base import LlmChunk, LlmRequest
 from ai.errors import ClientError
-from ai.snapshot import SnapshotBatch
+from ai.llm_types import LlmChunk, LlmRequest
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.scenario_file import load
 
-BATCH = SnapshotBatch(keys=np.arange(6, dtype=np.int64))
+BATCH = WorldSnapshot.from_objects(
+    [(key, WorldSnapshot.model_validate({"me": {"pos": {"x": key, "y": 0}}})) for key in range(6)]
+)
 
 
 class Silent:
@@ -80,7 +80,7 @@ def test_retries_are_counted_in_the_tick_that_made_them() -> None:
         async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
             self.told.append("call")
             if len(self.told) == 1:
-                raise ClientError("not yet", hung_up=True)
+                raise ClientError("not yet")
             yield LlmChunk("{}", "stop")
 
     live = LivePlans(load("skirmish"), default_registry(), Shy(), time.perf_counter, options=ModelOptions(in_flight=1))

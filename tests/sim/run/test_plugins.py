@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ai.errors import ContractError
-from scenarios.tactics.domain import schedule
+from scenarios.tactics.domain import Tactics
 from sim.cli import invoke
 from sim.cli.common import INCONCLUSIVE, OK, USAGE
 from sim.engine.system import System
@@ -16,6 +16,7 @@ from sim.errors import ScenarioError
 from sim.replay import read, verify
 from sim.run.plugins import from_file, load_plugins
 from sim.run.scenario_file import load
+from sim.run.schedule import schedule
 from sim.run.simulation import Simulation
 
 RULES = '''
@@ -25,7 +26,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from ai.plan import Outcome, PlanBatch
+from ai.plans import Outcome, PlanBatch
 from ai.planners.base import TierPlans
 from scenarios.tactics.actions.base import Action, Refused, first_of
 from sim.engine.columns import Component, column, i16
@@ -44,7 +45,7 @@ class Dry(System):
 
     after: ClassVar[str] = "upkeep"
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         if world.tick % 2:
             water = world[Water].sips
             np.maximum(water - 1, 0, out=water)
@@ -77,24 +78,28 @@ class Thirsty:
         return TierPlans(plans, np.full(len(batch), Outcome.OK, np.int8))
 
 
-KINDS, COMPONENTS, SYSTEMS, PLANNERS = (Drink,), (Water,), (Dry,), (Thirsty,)
+ACTIONS, COMPONENTS, SYSTEMS, PLANNERS = (Drink,), (Water,), (Dry,), (Thirsty,)
+METRICS = {"sips": lambda world: int(world[Water].sips.sum())}
 '''
 SCENARIO = """
+domain = "tactics"
 name = "oasis"
 description = "Two walkers and their water"
 ticks = 30
-ends = "never"
 plugins = ["rules.py"]
 
 [planning]
 tiers = ["thirsty", "heuristic", "emergency"]
 
-[map]
+[settings]
+ends = "never"
+
+[settings.map]
 rows = ["....", "...."]
 
-[archetypes.walker]
+[settings.archetypes.walker]
 
-[[teams]]
+[[settings.teams]]
 name = "walkers"
 squads = [{ name = "one", archetype = "walker", count = 2, area = { x = 0, y = 0, width = 2, height = 2 } }]
 """
@@ -111,16 +116,17 @@ def oasis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_file_adds_verb_component_system_and_planner(oasis: Path) -> None:
+def test_a_file_adds_verb_component_system_planner_and_metric(oasis: Path) -> None:
     """What the file offers takes part in the run, and is hashed with it."""
     scenario = load(oasis / "oasis.toml")
-    plugins = load_plugins(scenario, oasis)
+    plugins = load_plugins(scenario)
     (water,) = plugins[0].components
     with Simulation(scenario, plugins=plugins) as simulation:
         reports = list(simulation.reports(12))
         names = [system.name for system in simulation.world.systems]
         assert names[names.index("upkeep") + 1] == "dry"
         sips = simulation.world.entity(0)[water].sips
+        assert simulation.metrics()["sips"] == simulation.world[water].sips.sum() > 0
     assert reports[0].plans is not None
     assert reports[0].plans.counts()["thirsty"] > 0
     assert "Water" in reports[0].digest.components
@@ -140,12 +146,12 @@ def test_a_replay_needs_to_be_told_where_the_file_is(oasis: Path, capsys: pytest
 
 
 def test_a_changed_plug_in_is_named_as_the_cause(oasis: Path) -> None:
-    """A replay whose plug-in has changed since is held against the new one, and the reason says that it changed."""
+    """A replay whose plug-in has changed since is compared with the new one, and the reason says that it changed."""
     assert invoke(["run", str(oasis / "oasis.toml"), "--out", "oasis.replay.jsonl", "--quiet"]) == OK
     (oasis / "rules.py").write_text(RULES.replace("+= 5", "+= 4"))
     verdict = verify(Path("oasis.replay.jsonl"), plugin_files=[oasis / "rules.py"])
     assert verdict.verdict == "diverged"
-    assert verdict.reason.endswith("; the plug-in 'rules.py' has changed since the recording")
+    assert verdict.reason.endswith("; the code of 'rules.py' has changed since the recording")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -164,19 +170,20 @@ def test_an_escape_from_the_guard_is_shown_by_verify(
     capsys.readouterr()
     asked = ["verify", "oasis.replay.jsonl", "--plugin", str(oasis / "rules.py"), "--jobs", str(jobs)]
     assert invoke([*asked, "--json"]) == OK
-    assert json.loads(capsys.readouterr().out)["escapes"] == ["action kind 'Drink': a progress bar"]
+    assert json.loads(capsys.readouterr().out)["escapes"] == ["verb 'Drink': a progress bar"]
     assert invoke(asked) == OK
     said = capsys.readouterr().out.splitlines()
-    assert said[1:] == ["oasis.replay.jsonl: went past the guard: action kind 'Drink': a progress bar"]
+    assert said[1:] == ["oasis.replay.jsonl: went past the guard: verb 'Drink': a progress bar"]
 
 
 @pytest.mark.parametrize(
     ("text", "error", "sentence"),
     [
-        ("raise OSError('no')", ContractError, r"plug-in .*rules.py cannot be imported: OSError\('no'\)"),
-        ("x = ", ContractError, r"plug-in .*rules.py cannot be imported: SyntaxError"),
-        ("", ContractError, r"rules.py: offers nothing; define a tuple named KINDS"),
-        ("KINDS = []", ContractError, r"rules.py: KINDS must be a tuple"),
+        ("\nraise OSError('no')", ContractError, r"plug-in .*rules.py cannot be loaded: line 2: OSError: no$"),
+        ("x = ", ContractError, r"plug-in .*rules.py cannot be loaded: line 1: SyntaxError: invalid syntax$"),
+        ("", ContractError, r"rules.py: offers nothing; define a tuple named ACTIONS, .*, or METRICS"),
+        ("ACTIONS = []", ContractError, r"rules.py: ACTIONS must be a tuple"),
+        ("METRICS = (len,)", ContractError, r"rules.py: METRICS must be a dictionary of callables by name"),
         ("SYSTEMS = (int,)", ContractError, r"rules.py: SYSTEMS holds <class 'int'>, which is no subclass of System"),
     ],
 )
@@ -186,7 +193,7 @@ def test_a_malformed_file_is_told_in_one_sentence(
     """The message names the file and what is wrong with it, and the command line shows no traceback."""
     (oasis / "rules.py").write_text(text)
     with pytest.raises(error, match=sentence):
-        load_plugins(load(oasis / "oasis.toml"), oasis)
+        load_plugins(load(oasis / "oasis.toml"))
     assert invoke(["run", str(oasis / "oasis.toml"), "--quiet"]) not in {OK, None}
     assert capsys.readouterr().err.count("\n") == 1
 
@@ -208,7 +215,7 @@ def test_a_missing_file_is_told_in_one_sentence(oasis: Path, capsys: pytest.Capt
 
 def test_a_run_is_given_the_plug_ins_its_scenario_names(oasis: Path) -> None:
     """A simulation made without them says how to load them."""
-    with pytest.raises(ScenarioError, match=r"pass plugins=load_plugins\(scenario, folder\)"):
+    with pytest.raises(ScenarioError, match=r"pass plugins=load_plugins\(scenario\)"):
         Simulation(load(oasis / "oasis.toml"))
 
 
@@ -222,12 +229,20 @@ def test_an_uninstalled_plug_in_is_told() -> None:
 class First(System):
     """Follows upkeep."""
 
-    def process(self, world: object, frame: object) -> None:
+    after = "upkeep"
+
+    def process(self, world: object, run: object) -> None:
         """Do nothing."""
 
 
 class Second(First):
     """Follows upkeep as well."""
+
+
+class Last(First):
+    """Follows everything."""
+
+    after = None
 
 
 class Misplaced(First):
@@ -241,12 +256,27 @@ class Upkeep(First):
 
 
 def test_systems_stand_behind_the_one_they_name() -> None:
-    """Several behind one keep their order, and the shipped order stays."""
-    names = [system.name for system in schedule([First, Second])]
-    shipped = [system.name for system in SCHEDULE]
+    """Several behind one keep their order, one without `after` is the last, and the domain's order stays."""
+    domain = load("skirmish").domain
+    shipped = [system.name for system in Tactics.systems]
+    assert [system.name for system in schedule(domain)] == shipped
     behind = shipped.index("upkeep") + 1
-    assert names == [*shipped[:behind], "first", "second", *shipped[behind:]]
+    names = [system.name for system in schedule(domain, [First, Last, Second])]
+    assert names == [*shipped[:behind], "first", "second", *shipped[behind:], "last"]
     with pytest.raises(ContractError, match="system 'misplaced' runs after 'lunch'; known: inputs"):
-        schedule([Misplaced])
+        schedule(domain, [Misplaced])
     with pytest.raises(ContractError, match=r"system 'upkeep' .* has a name that is taken"):
-        schedule([Upkeep])
+        schedule(domain, [Upkeep])
+
+
+def test_two_files_of_one_name_never_meet(tmp_path: Path) -> None:
+    """Each load is a module of its own, and its digest is that of the bytes that were executed."""
+    loaded = []
+    for value in ("1", "2"):
+        (tmp_path / value).mkdir()
+        (tmp_path / value / "rules.py").write_text(f'METRICS = {{"value": lambda world: {value}}}')
+        loaded.append(from_file(tmp_path / value / "rules.py"))
+    one, two = loaded
+    assert (one.metrics["value"](None), two.metrics["value"](None)) == (1, 2)
+    assert (one.name, one.digest == two.digest) == (two.name, False)
+    assert from_file(tmp_path / "1" / "rules.py").digest == one.digest

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
 from scenarios.tactics.components import Health
+from scenarios.tactics.domain import Tactics
 from scenarios.tactics.inputs import Order, Remove, SetCells, Spawn
 from scenarios.tactics.systems.cleanup import Cleanup
 from scenarios.tactics.systems.combat import Combat
@@ -32,19 +33,19 @@ def skirmish() -> Scenario:
     return load("skirmish")
 
 
-def test_the_order_of_a_tick_is_the_schedules() -> None:
+def test_the_order_of_a_tick_is_the_domains() -> None:
     """Systems run in the order of the visible tuple, and reports name them in it."""
-    assert (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, Advance, Cleanup) == SCHEDULE
+    assert Tactics.systems == (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, Advance, Cleanup)
     with Stage("a") as stage:
         report = stage.tick()
         assert report is not None
-        assert list(report.durations) == [system.name for system in SCHEDULE] + ["digest"]
+        assert list(report.durations) == [system.name for system in Tactics.systems] + ["digest"]
 
 
 def test_a_report_is_of_its_tick(skirmish: Scenario) -> None:
     """Ticks count from zero, the digest is the state's after the tick, and plans stand where someone planned."""
     with Simulation(skirmish) as simulation:
-        for tick, report in enumerate(simulation.run(5)):
+        for tick, report in enumerate(simulation.reports(5)):
             assert report.tick == tick
             assert report.agents == simulation.world.n == 20
             assert (report.known is None) == (report.plans is None)
@@ -55,19 +56,21 @@ def test_a_report_is_of_its_tick(skirmish: Scenario) -> None:
 def test_full_detail_changes_no_root(skirmish: Scenario) -> None:
     """Reporting every phase and change tells the same run; the last phase's state is the tick's."""
     with Simulation(skirmish) as plain, Simulation(skirmish, detail="full") as full:
-        for one, two in zip(plain.run(6), full.run(6), strict=True):
+        for one, two in zip(plain.reports(6), full.reports(6), strict=True):
             assert one.digest == two.digest
-            assert [phase.phase for phase in two.phases] == [system.name for system in SCHEDULE]
+            assert [phase.phase for phase in two.phases] == [system.name for system in Tactics.systems]
             assert two.phases[-1].root == two.digest.root
             assert two.phases[-1].components == dict(two.digest.components)
 
 
 def test_running_counts_in_whole_ticks_in_all(skirmish: Scenario) -> None:
-    """`run(n)` goes on to tick n, however many were made before, and makes none where there are that many."""
+    """`reports(n)` and `run(n)` go on to tick n, however many were made before, and make none beyond it."""
     with Simulation(skirmish) as simulation:
         assert len(list(simulation.reports(2))) == 2
         assert [report.tick for report in simulation.reports(4)] == [2, 3]
         assert list(simulation.reports(4)) == []
+        assert simulation.run(5) is simulation
+        assert simulation.world.tick == simulation.run(3).world.tick == 5
 
 
 def test_a_decided_run_ends_and_cannot_be_ticked() -> None:
@@ -75,13 +78,14 @@ def test_a_decided_run_ends_and_cannot_be_ticked() -> None:
     with Stage("ab", ends="last_team") as stage:
         reports = stage.give(Remove(agent=1))
         assert reports.outcome == "a wins"
-        assert list(stage.sim.run(9)) == []
+        assert list(stage.sim.reports(9)) == []
+        assert stage.sim.run(9).world.tick == 1
         with pytest.raises(WorldError, match="since tick 0: a wins"):
             stage.tick()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
-@pytest.mark.parametrize("system", SCHEDULE, ids=lambda system: system.name)
+@pytest.mark.parametrize("system", Tactics.systems, ids=lambda system: system.name)
 def test_an_exception_in_a_system_leaves_the_last_whole_tick(
     system: type[System], error: type[BaseException], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,7 +133,7 @@ def test_an_exception_of_the_plan_source_leaves_the_last_whole_tick() -> None:
     class Raising:
         tiers = ("raising",)
 
-        def plan(self, batch: SnapshotBatch) -> Any:
+        def plan(self, batch: ObservationBatch[Any]) -> Any:
             raise ValueError(f"asked for {len(batch)}")
 
         def close(self) -> None:

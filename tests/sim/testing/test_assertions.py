@@ -17,7 +17,7 @@ from sim.engine.rng import Purpose
 from sim.engine.system import System
 from sim.engine.world import World
 from sim.run.plugins import Plugin
-from sim.run.scenario_file import Scenario, available, load
+from sim.run.scenario_file import available, load
 from sim.testing import assert_deterministic, check_scenario, check_system
 
 MUTANTS = Path(__file__).parents[2] / "mutants"
@@ -34,8 +34,8 @@ class Fatigue(System):
 
     writes: ClassVar[tuple[type, ...]] = (Stamina,)
 
-    def process(self, world: World, frame: Any) -> None:
-        drawn = frame.stage.rng.below(world.keys, frame.tick, Purpose.USER, 10)
+    def process(self, world: World, run: Any) -> None:
+        drawn = run.rng.below(world.keys, run.tick, Purpose.USER, 10)
         world[Stamina].value[drawn == 0] = 0
 
 
@@ -47,7 +47,7 @@ class Counting(System):
     def __init__(self) -> None:
         self.ticks = 0
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         self.ticks += 1
         world[Mood].value[:] = self.ticks
 
@@ -55,49 +55,49 @@ class Counting(System):
 class Hurried(Counting):
     """Reads the clock."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         world[Mood].value[:] = time.time_ns() % 7
 
 
 class Crowded(Counting):
     """Lets the number of all agents into everyone's state."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         world[Mood].value[:] = world.n
 
 
 class Ranked(Counting):
     """Notes esper's ids, which are given in the order of creation."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         world[Mood].value[:] = [world._mirror._ids[key] for key in world.keys.tolist()]
 
 
 class Undeclared(Counting):
     """Writes what it does not declare."""
 
-    def process(self, world: World, frame: Any) -> None:
-        world[Morale].value[:] = 1 + frame.tick
+    def process(self, world: World, run: Any) -> None:
+        world[Morale].value[:] = 1 + run.tick
 
 
 class Peeking(Counting):
     """Reads what it does not declare."""
 
-    def process(self, world: World, frame: Any) -> None:
-        world[Mood].value[:] = world[Health].hp + frame.tick
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = world[Health].hp + run.tick
 
 
 class Peering(Counting):
     """Reads one agent's component, which it does not declare."""
 
-    def process(self, world: World, frame: Any) -> None:
-        world[Mood].value[:] = world.entity(int(world.keys[0]))[Health].hp + frame.tick
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = world.entity(int(world.keys[0]))[Health].hp + run.tick
 
 
 class Idle(Counting):
     """Declares what it never writes."""
 
-    def process(self, world: World, frame: Any) -> None:
+    def process(self, world: World, run: Any) -> None:
         """Do nothing."""
 
 
@@ -129,12 +129,6 @@ def test_what_is_wrong_with_a_system_is_said(
     monkeypatch.setitem(World.__init__.__kwdefaults__, "esper_entities", True)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=sentence):
         check_system(system, components=(Mood,), ticks=5)
-
-
-def planted(bug: str) -> Scenario:
-    """Return a file's scenario with a planted bug."""
-    data = flattened(load(MUTANTS / "arena.toml"))
-    return flat({**data, "plugins": [f"{bug}.py"]})
 
 
 def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:
@@ -185,6 +179,6 @@ def test_hypothesis_is_imported_only_when_it_is_used() -> None:
     """The checkers come without it; the first strategy brings it in."""
     program = (
         "import sys; from sim.testing import check_system; assert 'hypothesis' not in sys.modules; "
-        "from sim.testing import snapshots; assert 'hypothesis' in sys.modules"
+        "from sim.testing import faults; assert 'hypothesis' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)

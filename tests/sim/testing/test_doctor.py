@@ -5,17 +5,52 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ai.actions import CELLS_MAX
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
-from sim.cli.common import FAILED, OK, USAGE
-from sim.run.scenario_file import load
+from sim.cli.common import FAILED, INCONCLUSIVE, OK, USAGE
+from sim.engine.columns import Component, i32
+from sim.engine.system import System
+from sim.engine.world import World
+from sim.run.domain import Domain
+from sim.run.scenario_file import Scenario, load
 from sim.testing.checks import CHECKS, Case, bystanders, examine
+from sim.testing.checks.processes import dispatched
 
 MUTANTS = Path(__file__).parents[2] / "mutants"
+MODEL = """
+from sim import Component, Domain, System, i32
+
+class Count(Component):
+    value: i32
+
+class Add(System):
+    def process(self, world, run):
+        world[Count].value += 1
+
+class Counting(Domain):
+    components, systems = (Count,), (Add,)
+
+    def setup(self, world, run):
+        world.spawn({Count: {}}, count=3)
+"""
+LONELY = """
+domain = "tactics"
+name = "lonely"
+
+[settings.map]
+rows = ["...."]
+
+[settings.archetypes.walker]
+
+[[settings.teams]]
+name = "one"
+squads = [{ name = "one", archetype = "walker", count = 1, area = { x = 0, y = 0, width = 1, height = 1 } }]
+"""
 
 
 @pytest.fixture
@@ -52,17 +87,75 @@ def test_a_bug_that_the_guard_sees_stops_the_rest(tmp_path: Path, capsys: pytest
     assert invoke(["doctor", str(tmp_path / "ill.toml"), "--json"]) == FAILED
     first, *others = json.loads(capsys.readouterr().out)["checks"]
     assert "system 'bug' called time.time_ns()" in first["finding"]["said"]
-    assert {entry["skipped"] for entry in others} == {"the guard stops the run"}
+    assert {entry["result"] for entry in others} <= {"untested", "not applicable"}
+    assert {entry["reason"] for entry in others} == {"the guard stops the run"}
 
 
 def test_a_map_without_room_for_bystanders_is_no_finding() -> None:
-    """What cannot be run on a scenario is told as not run, with the reason."""
+    """What cannot be run on a scenario is untested, with the reason."""
     data = flattened(load(MUTANTS / "arena.toml"))
     data["map"]["rows"] = ["." * 16] * CELLS_MAX
     (examined,) = examine(Case(flat(data), ticks=1), [bystanders.CHECK])
-    assert examined.finding is None
-    assert examined.skipped is not None
-    assert examined.skipped.startswith("bystanders find no place: ")
+    assert examined.result == "untested"
+    assert examined.reason == "the domain promises it, and its bystanders() has none for these settings"
+
+
+class Count(Component):
+    """What the small domain counts."""
+
+    value: i32
+
+
+class Add(System):
+    """Counts."""
+
+    def process(self, world: World, run: Any) -> None:
+        world[Count].value += 1
+
+
+class Counting(Domain):
+    """Nobody plans, and nothing says that agents are apart."""
+
+    components, systems = (Count,), (Add,)
+
+    def setup(self, world: World, run: Any) -> None:
+        world.spawn({Count: {}}, count=3)
+
+
+def test_a_check_of_what_a_domain_has_not_is_not_applicable() -> None:
+    """No planners, no promise: the reason is told. What another process cannot load is untested there."""
+    results = {each.check: each.result for each in examine(Case(Scenario.of(Counting()), ticks=3))}
+    assert results == {
+        "guard": "same",
+        "rerun": "same",
+        "restore": "same",
+        "parts": "not applicable",
+        "spawning": "same",
+        "bystanders": "not applicable",
+        "replies": "not applicable",
+        "hash seed": "untested",
+        "allocator": "untested",
+        "processor": "untested" if dispatched() else "not applicable",
+    }
+
+
+def test_a_model_in_a_file_is_examined_by_every_check_that_applies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other processes find the file too, nothing is untested, and the exit code is 0."""
+    monkeypatch.chdir(tmp_path)
+    Path("counting.py").write_text(MODEL)
+    assert invoke(["doctor", "counting.py", "--ticks", "3", "--json"]) == OK
+    results = {entry["check"]: entry["result"] for entry in json.loads(capsys.readouterr().out)["checks"]}
+    assert (results["hash seed"], results["allocator"], results["parts"]) == ("same", "same", "not applicable")
+
+
+def test_a_check_that_compared_nothing_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code says that nothing was proven: one agent's batch has no parts."""
+    path = tmp_path / "lonely.toml"
+    path.write_text(LONELY)
+    assert invoke(["doctor", str(path), "--check", "parts", "--ticks", "2"]) == INCONCLUSIVE
+    assert "untested" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ class Naps(Component):
 
 
 class Napping(System):
-    def process(self, world, frame):
+    def process(self, world, run):
         world[Naps].count[:] += 1
 
 
@@ -41,7 +41,7 @@ def test_the_run_is_as_recorded(verify_replay):
 def run_pytest(folder: Path, *options: str) -> tuple[int, str]:
     """Run pytest in a folder as a user would, and return its exit code and what it says."""
     installed = any(point.name == "tickweave" for point in entry_points(group="pytest11"))
-    loaded = [] if installed else ["-p", "sim.testing.plugin"]
+    loaded = [] if installed else ["-p", "tickweave_pytest"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *loaded, *options],
         cwd=folder,
@@ -128,7 +128,8 @@ def test_a_replay_that_would_ask_a_model_anew_is_not_replaced(project: Path) -> 
 def test_the_plug_in_costs_nothing_at_the_start() -> None:
     """Loading it imports nothing of the simulation, nor hypothesis."""
     program = (
-        "import sys; import sim.testing.plugin; "
-        "assert not {'numpy', 'scipy', 'esper', 'hypothesis', 'pydantic', 'sim.engine.world', 'ai'} & set(sys.modules)"
+        "import sys; import tickweave_pytest; "
+        "ours = {'numpy', 'scipy', 'esper', 'hypothesis', 'pydantic', 'ai', 'sim', 'scenarios'}; "
+        "assert not ours & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=ROOT)

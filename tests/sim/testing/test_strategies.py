@@ -6,21 +6,20 @@ import pytest
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 
-from ai.actions import Role
-from ai.encodings import NAMED
 from ai.errors import ParseError
-from ai.parse import parse_reply
-from ai.plan import PlanIntent
-from ai.snapshot import SnapshotBatch, WorldSnapshot
+from ai.llm.encodings import NAMED
+from ai.llm.parse import parse_reply
+from ai.plans import PlanIntent
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import WorldSnapshot
 from scenarios.tactics.testing.arenas import inputs, scenarios
-from scenarios.tactics.testing.planning import batches, plans, snapshots, steps
+from scenarios.tactics.testing.planning import batches, snapshots
 from sim.engine.columns import Component, i32
 from sim.engine.system import System
 from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
-from sim.testing import fault_scripts, hostile_replies
+from sim.testing import fault_scripts, hostile_replies, plans, steps
 from tests.ai.strategies import small_registry, wide_registry
 
 REGISTRY = default_registry()
@@ -39,7 +38,7 @@ class Mood(Component):
 class Brooding(System):
     """Counts ticks for everyone."""
 
-    def process(self, world: World, frame: object) -> None:
+    def process(self, world: World, run: object) -> None:
         world[Mood].value[:] += 1
 
 
@@ -52,15 +51,15 @@ def test_plans_survive_being_written(plan: PlanIntent) -> None:
 
 @given(batches(wide_registry()))
 @settings(SLOWLY)
-def test_batches_can_be_planned_for(batch: list[tuple[object, WorldSnapshot]]) -> None:
+def test_batches_can_be_planned_for(batch: list[tuple[int, WorldSnapshot]]) -> None:
     """Drawn agents are different ones and make a batch."""
-    assert len(SnapshotBatch.from_snapshots(batch)) == len(batch)
+    assert len(WorldSnapshot.from_objects(batch)) == len(batch)
 
 
 def test_snapshots_hold_what_the_registry_names() -> None:
     """A thing that only the user's kinds know is drawn."""
     registry = wide_registry()
-    (names,) = {arg.choices for spec in registry.specs for arg in spec.args if arg.role is Role.ITEM}
+    (names,) = {arg.choices for spec in registry.specs for arg in spec.args if arg.sources == ("items",)}
     assert "rope" in names
     found = find(snapshots(registry), lambda drawn: "medkit" in drawn.me.holdings, settings=QUIET)
     assert found.me.holdings == {"medkit": 1}
@@ -129,5 +128,5 @@ def test_the_smallest_failing_values_read_like_examples() -> None:
     assert (alone.me.hp, alone.me.pos.x, alone.me.pos.y, len(alone.enemies)) == (0, 0, 0, 0)
     (fault,) = find(fault_scripts(), lambda drawn: any(each.outcome for each in drawn), settings=QUIET)
     assert (fault.outcome, fault.after, fault.wait_s, fault.text) == ("timeout", 0, 0.0, "")
-    small = find(scenarios(), lambda drawn: len(drawn.teams) > 1, settings=QUIET)
+    small = find(scenarios(), lambda drawn: len(drawn.settings.teams) > 1, settings=QUIET)
     assert (small.agents, small.settings.map.width, small.settings.map.height) == (2, 4, 4)

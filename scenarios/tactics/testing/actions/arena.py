@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ai.actions import ARGS_MAX, ToolRegistry, ToolSpec
-from ai.plan import BatchPlans
-from ai.snapshot import SnapshotBatch
+from ai.observation import ObservationBatch
+from ai.plans import BatchPlans
 from scenarios.tactics.actions.base import (
     Action,
     Turn,
@@ -38,10 +38,10 @@ from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.testing.actions.dice import Dice, arguments
 from scenarios.tactics.testing.flat import flat
 from sim.engine.rng import Purpose
-from sim.engine.world import World
 from sim.run.actions import Args, Rows
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
+from sim.run.world import World
 
 CLOSE_CELLS: Final = 7
 """Columns of the map that agents share in every second arena; in the others they have all of it."""
@@ -83,8 +83,8 @@ class Arena(NamedTuple):
     @property
     def kind(self) -> type[Action]:
         """The kind under test."""
-        assert issubclass(self.spec.kind, Action)
-        return self.spec.kind
+        assert issubclass(self.spec.action, Action)
+        return self.spec.action
 
     @property
     def world(self) -> World:
@@ -103,7 +103,7 @@ class _NoPlans:
 
     tiers = ("none",)
 
-    def plan(self, batch: SnapshotBatch) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
         raise NotImplementedError(f"{len(batch)} agents were planned for in an arena")
 
     def close(self) -> None:
@@ -164,7 +164,7 @@ def open_arena(
     """Open an arena: agents in all sorts of states, each with a plan of one step."""
     scenario = _scenario(number)
     order = np.arange(scenario.agents)[::-1] if births_reversed else None
-    named = registry.with_names(Gear(scenario.settings, 1).names)
+    named = registry.with_tables(Gear(scenario.settings, 1).names)
     scenario.domain.registry = lambda _more=(): named  # type: ignore[method-assign,assignment] # only the verbs under test
     with Simulation(scenario, source=_NoPlans(), order=order) as simulation:
         # With its names bound, a registry's specs say which there are.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ai.actions import ToolRegistry
-from scenarios.tactics.actions import discover
+from scenarios.tactics.actions import discover, registry_of
 from scenarios.tactics.actions.base import Action
 from scenarios.tactics.testing.actions.arena import Prepare, open_arena
 from scenarios.tactics.testing.actions.doing import check_own_rows
@@ -36,9 +35,8 @@ def check_action(kind: type[Action], *, arenas: int = ARENAS, prepare: Prepare |
         AssertionError: a rule is broken; one sentence that says which.
         ContractError: the kind is malformed.
     """
-    others = [other for other in discover() if other.model_fields["act"].default != kind.model_fields["act"].default]
-    registry = ToolRegistry([*others, kind])
-    name = str(kind.model_fields["act"].default)
+    name = kind.__name__
+    registry = registry_of([*(other for other in discover() if other.__name__ != name), kind])
     legal = 0
     for number in range(arenas):
         with open_arena(registry, name, number, prepare) as arena:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ARGS_MAX, NONE, ArgSpec, ListShape, RecordShape, Role, Shape, TextShape, ToolSpec
+from ai.actions import ARGS_MAX, NONE, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolSpec
 from scenarios.tactics.components import Position, Team
 from scenarios.tactics.map_objects import Objects
 from sim.engine.rng import Purpose, Rng
@@ -60,6 +61,9 @@ def _contents(shape: Shape, simulation: Simulation, dice: Dice) -> list[Any]:
     if isinstance(shape, RecordShape):
         fields = {field.name: _contents(field.shape, simulation, dice) for field in shape.fields}
         return [{name: values[row] for name, values in fields.items()} for row in range(simulation.world.n)]
+    if shape.kind is Kind.CELL:
+        axes = [_values(replace(shape, kind=kind), simulation, dice).tolist() for kind in (Kind.CELL_X, Kind.CELL_Y)]
+        return [{"x": x, "y": y} for x, y in zip(*axes, strict=True)]
     values = _values(shape, simulation, dice).tolist()
     if shape.choices:
         return [shape.choices[value] for value in values]
@@ -69,19 +73,19 @@ def _contents(shape: Shape, simulation: Simulation, dice: Dice) -> list[Any]:
 def _values(arg: ArgSpec, simulation: Simulation, dice: Dice) -> NDArray[np.int64]:
     world, grid = simulation.world, simulation.run_context.game.grid
     position = world[Position]
-    if arg.role in (Role.CELL_X, Role.CELL_Y):
-        here, size = (position.x, grid.width) if arg.role is Role.CELL_X else (position.y, grid.height)
+    if arg.kind in (Kind.CELL_X, Kind.CELL_Y):
+        here, size = (position.x, grid.width) if arg.kind is Kind.CELL_X else (position.y, grid.height)
         near = here + dice.below(5) - 2
         return np.clip(np.where(dice.often(80), near, dice.below(size)), 0, size - 1)
-    if arg.role is Role.OBJECT:
+    if arg.sources == ("objects",):
         objects = world.resources["Objects"]
         assert isinstance(objects, Objects)
         far = (objects.x - position.x[:, None]) ** 2 + (objects.y - position.y[:, None]) ** 2
         near = np.argsort(far, axis=1, kind="stable")[np.arange(world.n), dice.below(6)]
         return np.where(dice.often(85), objects.id[near], dice.below(len(objects) + 20))
-    if arg.role in (Role.ENEMY, Role.ALLY):
+    if arg.kind is Kind.TARGET:
         dx, dy = position.x - position.x[:, None], position.y - position.y[:, None]
-        wanted = (world[Team].id != world[Team].id[:, None]) == (arg.role is Role.ENEMY)
+        wanted = (world[Team].id != world[Team].id[:, None]) == (arg.sources == ("enemies",))
         far = np.where(wanted, dx * dx + dy * dy, 10_000) + np.where(np.eye(world.n, dtype=np.bool_), 20_000, 0)
         by_distance = np.argsort(far, axis=1, kind="stable")
         nearest = world.keys[by_distance[np.arange(world.n), dice.below(3)]]

@@ -11,8 +11,8 @@ from scenarios.tactics.components import Ammo, Arsenal, Health, Inventory, Kit, 
 from scenarios.tactics.map_objects import Gives, Objects, Yields
 from scenarios.tactics.reinforcements import reserves_of
 from scenarios.tactics.testing.actions.verdict import must
-from sim.engine.world import World
 from sim.run.simulation import Simulation
+from sim.run.world import World
 
 ON_MAP: Final = -1
 """The key that stands for what lies or stands on the map."""

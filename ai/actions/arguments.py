@@ -1,0 +1,220 @@
+"""Arguments: what stands on the right of an action's fields, and how a written value becomes a stored integer.
+
+    count: int = number(1, 100)                 a whole number
+    share: float = number(0, 1, scale=1000)     a number in whole steps of its unit
+    pause: float = seconds(0.1, 60)             seconds, in whole milliseconds
+    good: str = name("goods")                   a name of a table of the registry
+    to: int = known("people", "debt_to")        an id that the agent knows: lists, entries or ids of its observation
+    at: Cell = on("field")                      a cell of a space: a shared fact with `width` and `height`
+    x: int = on("field", axis="x")              half of such a cell
+    pace: Pace                                  a member of a StrEnum
+    reason: str = words(60)                     a text
+    stops: tuple[Cell, ...] = several(1, 8, on("field"))
+    order: Order                                a `Record` of such fields
+
+Texts, lists and records are a step's payload and are kept whole. Numbers are rounded to their steps, halves away from
+zero; ids, coordinates and numbers without a scale must be whole. Truth values, NaN and infinities are refused
+everywhere. `default=` gives the value of an argument that may be left out; None needs `X | None`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic.fields import FieldInfo
+
+CELLS_MAX: Final = 4096
+"""Cells along one side of the largest space."""
+KEY_MAX: Final = 2**31 - 1
+"""Largest id that a step can name."""
+SECONDS_MAX: Final = 600
+"""Longest duration that a step may ask for."""
+NAMES_MAX: Final = 256
+"""Names that one table may hold."""
+NAME_CHARS_MAX: Final = 64
+"""Longest name of a table's entry, characters."""
+WORDS_MAX: Final = 2000
+"""Longest text that an argument may be declared to take, characters."""
+ENTRIES_MAX: Final = 64
+"""Most entries that a list of a payload may be declared to take."""
+_REQUIRED: Final[Any] = ...
+
+
+class Kind(IntEnum):
+    """What an argument means, and so how it is checked against what the agent knows."""
+
+    NUMBER = 0
+    CELL_X = 1
+    CELL_Y = 2
+    TARGET = 3
+    CHOICE = 4
+    NAME = 5
+    PAYLOAD = 6
+    CELL = 7
+    TEXT = 8
+    LIST = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Stands for a target or a cell in a rule's action until it is known for whom: `pick("nearest")`.
+
+    No reply holds one, as replies are plain data.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def pick(text: str) -> Any:
+    """Return what a rule writes in place of a target or a cell: `Talk(pick("nearest"), "Hello")`.
+
+    `ai.rules` says what may stand in the text.
+    """
+    return Pick(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A declared argument. Bounds are in stored units: `scale` of them are one written unit.
+
+    `sources` are what targets come from, the table of a name, or the space of a cell. `rounded` takes numbers that are
+    not whole. `item` is what a list holds.
+    """
+
+    kind: Kind
+    low: int = 0
+    high: int = 0
+    scale: int = 1
+    sources: tuple[str, ...] = ()
+    rounded: bool = False
+    item: Argument | None = None
+    default: Any = _REQUIRED
+
+    def field(self) -> Any:
+        """Return the pydantic field that reads it."""
+        lengths = {"min_length": self.low, "max_length": self.high} if self.kind is Kind.LIST else {}
+        info: FieldInfo = Field(self.default, **lengths)  # type: ignore[call-overload] # lengths are ints
+        info.metadata += [WrapValidator(self._validated), self]
+        return info
+
+    def stored(self, value: object) -> int:
+        """Return a written number, id or coordinate as its stored integer.
+
+        Raises:
+            ValueError: it is no such number, or out of range.
+        """
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports ValueError as invalid
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError("must be finite")
+        if self.scale == 1 and not self.rounded and value != int(value):
+            raise ValueError("must be a whole number")
+        stored = round_half_away(value * self.scale)
+        if not self.low <= stored <= self.high:
+            low, high = (bound if self.scale == 1 else bound / self.scale for bound in (self.low, self.high))
+            raise ValueError(f"must be from {low:g} to {high:g}" if self.high < KEY_MAX else f"must be at least {low}")
+        return stored
+
+    def read(self, value: object) -> Any:
+        """Return a written value as the field takes it.
+
+        Raises:
+            ValueError: it does not fit.
+        """
+        match self.kind:
+            case Kind.NAME | Kind.TEXT:
+                return self._text(value)
+            case Kind.CELL:
+                return self._cell(value)
+            case Kind.LIST:
+                if self.item is None or not isinstance(value, list | tuple):
+                    return value
+                return [self.item.read(item) for item in value[: self.high + 1]]
+        stored = self.stored(value)
+        return stored if self.scale == 1 else stored / self.scale
+
+    def _validated(self, value: object, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, Pick) and self.kind in (Kind.TARGET, Kind.CELL, Kind.CELL_X, Kind.CELL_Y):
+            return value
+        return handler(None if value is None else self.read(value))
+
+    def _text(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("must be a text")  # noqa: TRY004 - pydantic reports ValueError as invalid
+        if not self.low <= len(value) <= self.high:
+            raise ValueError(f"must have from {self.low} to {self.high} characters")
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("must be sound Unicode") from None
+        return value
+
+    def _cell(self, value: object) -> object:
+        if isinstance(value, BaseModel):
+            value = {"x": getattr(value, "x", None), "y": getattr(value, "y", None)}
+        if not isinstance(value, dict) or value.keys() != {"x", "y"}:
+            raise ValueError('must be a cell: {"x": 3, "y": 4}')
+        return {axis: self.stored(value[axis]) for axis in ("x", "y")}
+
+
+def round_half_away(value: float) -> int:
+    """Round to a whole number, halves away from zero."""
+    return value if isinstance(value, int) else int(math.copysign(math.floor(abs(value) + 0.5), value))
+
+
+def number(low: float, high: float, *, scale: int = 1, rounded: bool = False, default: Any = _REQUIRED) -> Any:
+    """Declare a number from `low` to `high`.
+
+    Args:
+        low: the least value, in the written unit.
+        high: the greatest value.
+        scale: stored steps in one unit; an `int` field has 1.
+        rounded: take numbers that are not whole and round them; otherwise they are refused where `scale` is 1.
+        default: the value of an argument that may be left out.
+    """
+    least, most = round_half_away(low * scale), round_half_away(high * scale)
+    return Argument(Kind.NUMBER, least, most, scale=scale, rounded=rounded, default=default)
+
+
+def seconds(low: float = 0.1, high: float = SECONDS_MAX, *, default: Any = _REQUIRED) -> Any:
+    """Declare seconds, kept to the millisecond."""
+    return number(low, high, scale=1000, default=default)
+
+
+def name(table: str, *, default: Any = _REQUIRED) -> Any:
+    """Declare a name of a table of the registry."""
+    return Argument(Kind.NAME, 1, NAME_CHARS_MAX, sources=(table,), default=default)
+
+
+def known(*sources: str, default: Any = _REQUIRED) -> Any:
+    """Declare an id that the agent knows: of one of these lists, entries or ids of its observation, or `self`."""
+    return Argument(Kind.TARGET, 0, KEY_MAX, sources=sources, default=default)
+
+
+def on(space: str, *, axis: str = "", default: Any = _REQUIRED) -> Any:
+    """Declare a cell of a space, or with `axis` its x or y.
+
+    Args:
+        space: a shared fact of the observation whose value has `width` and `height`.
+        axis: `x` or `y`, for a field that is an `int`.
+        default: the value of an argument that may be left out.
+    """
+    kind = {"x": Kind.CELL_X, "y": Kind.CELL_Y}.get(axis, Kind.CELL)
+    return Argument(kind, 0, CELLS_MAX - 1, sources=(space,), default=default)
+
+
+def words(limit: int, *, least: int = 0, default: Any = _REQUIRED) -> Any:
+    """Declare a text of at most `limit` characters."""
+    return Argument(Kind.TEXT, least, limit, default=default)
+
+
+def several(least: int, most: int, item: Any = None, *, default: Any = _REQUIRED) -> Any:
+    """Declare a list of `least` to `most` entries; `item` is `on(...)`, `known(...)` and so on, None for records."""
+    return Argument(Kind.LIST, least, most, item=item, default=default)

@@ -1,0 +1,64 @@
+"""Whether what actions refer to is there: found when a domain is made, not when a plan is judged."""
+
+from __future__ import annotations
+
+from ai.actions.arguments import Kind
+from ai.actions.registry import ToolRegistry
+from ai.actions.spec import ArgSpec, ToolSpec
+from ai.errors import ContractError
+from ai.observation import Layout, Observation, Shared, sources_of, space_of
+
+
+def check(registry: ToolRegistry, of: type[Observation]) -> None:
+    """Check that everything that the actions of a registry refer to is declared.
+
+    Raises:
+        ContractError: a target names no list, entry or id of the observation, or ids of two spaces; a name has no
+            table; a cell has no space; or the observation needs a table that the registry lacks.
+    """
+    layout = of.layout
+    for table in layout.tables:
+        if table not in registry.tables:
+            used = next(path for path, leaf in layout.leaves.items() if leaf.fact.table == table)
+            raise ContractError(f"{layout.name}.{used}: there is no table {table!r}; {_there_are(registry)}")
+    for spec in registry.specs:
+        for arg in spec.shapes():
+            _check_argument(registry, layout, spec, arg)
+    for number, plan in enumerate(registry.prompt.examples, 1):
+        for step in plan:
+            try:
+                registry.encode(step)
+            except ContractError as error:
+                raise ContractError(f"example {number} of the prompt: {error}") from None
+
+
+def _there_are(registry: ToolRegistry) -> str:
+    return f"there are {', '.join(registry.tables)}" if registry.tables else "the registry was given no tables"
+
+
+def _check_argument(registry: ToolRegistry, layout: Layout, spec: ToolSpec, arg: ArgSpec) -> None:
+    where = f"{spec.name}.{arg.name}"
+    match arg.kind:
+        case Kind.NAME if arg.sources[0] not in registry.tables:
+            raise ContractError(f"{where}: there is no table {arg.sources[0]!r}; {_there_are(registry)}")
+        case Kind.TARGET:
+            spaces: dict[str, str] = {}
+            for source in arg.sources:
+                try:
+                    spaces.setdefault(space_of(layout, source), source)
+                except KeyError:
+                    known = ", ".join(sources_of(layout))
+                    raise ContractError(f"{where}: {layout.name} has no ids under {source!r}; it has {known}") from None
+            if len(spaces) > 1:
+                (one, first), (other, second), *_ = spaces.items()
+                raise ContractError(f"{where}: {first!r} has ids of {one} and {second!r} of {other}; keep one of them")
+        case Kind.CELL | Kind.CELL_X | Kind.CELL_Y:
+            leaf = layout.leaves.get(arg.sources[0])
+            if not isinstance(leaf, Shared):
+                raise ContractError(
+                    f"{where}: {layout.name} has no space {arg.sources[0]!r}; "
+                    f"declare a shared fact with width and height"
+                )
+            fields = {*getattr(leaf.kind, "model_fields", ()), *getattr(leaf.kind, "__dataclass_fields__", ())}
+            if not ({"width", "height"} <= fields or {"width", "height"} <= set(dir(leaf.kind))):
+                raise ContractError(f"{where}: {arg.sources[0]!r} is no space: its value has no width and height")

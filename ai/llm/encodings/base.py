@@ -1,0 +1,126 @@
+"""How a reply writes plans: the interface of an output encoding.
+
+An encoding says how plans are asked for (instructions, example, JSON schema or grammar), finds each agent's plan in a
+reply while it streams (a scanner), and decodes one plan's raw text. All encodings give the same plans: what a decoded
+step means is decided once, in `ai.llm.parse.steps`. What an encoding writes is valid under the schema or grammar that
+it sends, and so is the example in the prompt. Every encoding also reads a plan written in named JSON: models fall back
+to it when nothing holds them to the encoding, and scripts are written in it.
+
+To add one, put one file in this folder and name it in `ai.llm.encodings.ENCODINGS`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from ai.actions import Action, ArgSpec, EncodedStep, Kind, ToolRegistry, ToolSpec
+from ai.llm.encodings.offers import Offer, Offers
+from ai.llm.parse import ReplyScanner, argument_names, parse_steps
+
+PLAN_STEPS_MAX: Final = 4
+"""Steps that a model is asked for; a plan may hold more."""
+
+
+class Encoding(ABC):
+    """One way to write plans. Stateless; `name` and the prompt's version are recorded with every call."""
+
+    name: str
+    plan_tokens: int
+    """Reply tokens reserved for one plan."""
+
+    @abstractmethod
+    def instructions(self) -> str:
+        """Return the sentence of the system message that says how to reply."""
+
+    @abstractmethod
+    def closing(self, count: int) -> str:
+        """Return the last line of the user message: which slots to answer."""
+
+    def schema(self, offers: Offers) -> Mapping[str, Any] | None:  # noqa: ARG002
+        """Return the JSON schema of the reply, or None where a grammar says it. It may be shared: do not change it."""
+        return None
+
+    def grammar(self, offers: Offers) -> str | None:  # noqa: ARG002
+        """Return the grammar (GBNF) of the reply, or None where a schema says it."""
+        return None
+
+    @abstractmethod
+    def scanner(self, slots: Mapping[str, int]) -> ReplyScanner:
+        """Return a scanner for one reply to these slots."""
+
+    @abstractmethod
+    def raw_steps(self, text: str) -> list[Any]:
+        """Decode one plan's raw text into steps as `parse_steps` takes them.
+
+        Raises:
+            ParseError: it is no plan.
+        """
+
+    @abstractmethod
+    def write(self, steps: Sequence[Action], registry: ToolRegistry) -> str:
+        """Return the raw text of one plan, as short as this encoding allows."""
+
+    @abstractmethod
+    def frame(self, texts: Mapping[str, str]) -> str:
+        """Return a whole reply for raw plan texts by slot."""
+
+    def parse(self, text: str, registry: ToolRegistry) -> tuple[Action, ...]:
+        """Return one plan's raw text as steps.
+
+        Raises:
+            ParseError: it is no plan, or holds a step that the registry refuses.
+        """
+        return parse_steps(self.raw_steps(text), registry)
+
+    def encode(self, text: str, registry: ToolRegistry) -> tuple[EncodedStep, ...]:
+        """Return one plan's raw text as integers.
+
+        Raises:
+            ParseError: as `parse`.
+        """
+        return tuple(map(registry.encode, self.parse(text, registry)))
+
+
+def forms(spec: ToolSpec, offer: Offer) -> list[tuple[bool, ...]]:
+    """Return the forms of a list of values: for each argument whether it is given or null, without those left out.
+
+    Trailing arguments that need not be given are left out, others stand as null. A cell is given or not as a whole, and
+    a target of which the agent knows none is not given.
+    """
+    owners: dict[str, list[ArgSpec]] = {}
+    for arg in spec.args:
+        owners.setdefault(arg.name.partition(".")[0], []).append(arg)
+    found: list[tuple[bool, ...]] = [()]
+    whole: list[tuple[bool, ...]] = [()]
+    for args in owners.values():
+        known = args[0].kind is not Kind.TARGET or offer.targets[args[0].sources]
+        given = [(*form, *[True] * len(args)) for form in whole] if known else []
+        absent = [] if args[0].required else [(*form, *[False] * len(args)) for form in whole]
+        found = given if args[0].required else found + given
+        whole = given + absent
+    return [(*form, *[True] * len(spec.payload)) for form in found]
+
+
+def written(step: Action, registry: ToolRegistry) -> list[Any]:
+    """Return a step as a list of values in the order of the registry, without trailing ones that are not given."""
+    fields = step.model_dump(mode="json")
+    values: list[Any] = [step.act]
+    for name in argument_names(registry.spec(step.act)):
+        value: Any = fields
+        for part in name.split("."):
+            value = None if value is None else value[part]
+        values.append(_plain(value))
+    while values[-1] is None:
+        values.pop()
+    return values
+
+
+def _plain(value: Any) -> Any:
+    """Return a value with whole numbers written as such."""
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,0 +1,102 @@
+"""A whole reply, and the plan of one agent in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ai.actions import Action, ToolRegistry
+from ai.errors import ParseError
+from ai.llm.parse.intake import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
+from ai.llm.parse.scanner import SlotScanner
+from ai.llm.parse.steps import parse_steps
+from ai.llm.parse.strict import decode
+
+
+@dataclass(slots=True)
+class ParsedReply:
+    """What a whole reply gave: plans and raw texts by agent, and a reason for each plan that was refused."""
+
+    plans: dict[int, tuple[Action, ...]] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+def raw_steps(text: str) -> list[Any]:
+    """Return the decoded steps of one plan's JSON: an object with `steps`, the same under `plan`, or the list itself.
+
+    Keys of the plan object other than these are ignored; `ai.llm.parse.steps` says what a step may hold.
+
+    Raises:
+        ParseError: not strict JSON, over a limit, or no list of steps.
+    """
+    data = decode(text, ELEMENT_CHARS_MAX)
+    if isinstance(data, dict) and "steps" not in data and isinstance(data.get("plan"), dict | list):
+        data = data["plan"]
+    steps = data.get("steps") if isinstance(data, dict) else data
+    if not isinstance(steps, list):
+        raise ParseError('a plan must be an object with a list "steps"')
+    return steps
+
+
+def parse_plan(text: str, registry: ToolRegistry) -> tuple[Action, ...]:
+    """Turn one plan's JSON text into steps.
+
+    Raises:
+        ParseError: no plan (`raw_steps`), no steps, too many, or one that the registry refuses.
+    """
+    return parse_steps(raw_steps(text), registry)
+
+
+def find_plans(text: str, slots: Mapping[str, int]) -> list[SlotText]:
+    """Find the raw text of each agent's plan in a whole reply.
+
+    Plans under slots or ids are found wherever they stand: in JSON, in a code fence, after prose, or inside a server's
+    envelope (`message.content` or `response`). When one agent was asked, a single plan without slot or id is its own.
+
+    Raises:
+        ParseError: nothing in the text could be read as a reply.
+    """
+    scanner, found = _scan(text, slots)
+    if not found and not scanner.unknown and (inner := _envelope(text)) is not None:
+        scanner, found = _scan(inner, slots)
+    if not found and len(slots) == 1 and len(scanner.loose) == 1:
+        found = [SlotText(next(iter(slots.values())), scanner.loose[0])]
+    if not found and not scanner.unknown:
+        raise ParseError(scanner.cut or "the reply holds no plan under a slot's name or an agent's id")
+    return found
+
+
+def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> ParsedReply:
+    """Read a whole reply (`find_plans`) and refuse plans one by one.
+
+    Raises:
+        ParseError: nothing in the text could be read as a reply.
+    """
+    reply = ParsedReply()
+    for agent, plan in find_plans(text, slots):
+        reply.texts[agent] = plan
+        try:
+            reply.plans[agent] = parse_plan(plan, registry)
+        except ParseError as error:
+            reply.errors[agent] = str(error)
+    return reply
+
+
+def _scan(text: str, slots: Mapping[str, int]) -> tuple[SlotScanner, list[SlotText]]:
+    scanner = SlotScanner(slots)
+    return scanner, scanner.feed(text) + scanner.close()
+
+
+def _envelope(text: str) -> str | None:
+    """Return the reply inside a server's whole answer, or None when the text is not one."""
+    try:
+        data = decode(text, REPLY_CHARS_MAX)
+    except ParseError:
+        return None
+    if not isinstance(data, dict):
+        return None
+    message = data.get("message")
+    inner = message.get("content") if isinstance(message, dict) else data.get("response")
+    return inner if isinstance(inner, str) else None

@@ -1,0 +1,58 @@
+"""What a decoded step means: the one place where a registry meets what a reply wrote.
+
+A decoded step is an object with named arguments, `{"act": "MoveTo", "x": 3, "y": 4}`, or a list with the same in the
+order of the registry, `["MoveTo", 3, 4]`; there null stands for an argument that is not given, and trailing ones may
+be left out. The fields of a nested object stand one after another; lists and records stand whole, after the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ai.actions import STEPS_MAX, Action, ToolRegistry, ToolSpec
+from ai.errors import ParseError
+
+
+def parse_steps(data: Sequence[object], registry: ToolRegistry) -> tuple[Action, ...]:
+    """Return decoded steps as a plan.
+
+    Raises:
+        ParseError: no steps, too many, or one that the registry refuses; the message has its number.
+    """
+    if not data:
+        raise ParseError("the plan has no steps")
+    if len(data) > STEPS_MAX:
+        raise ParseError(f"the plan has {len(data)} steps; at most {STEPS_MAX} are allowed")
+    steps = []
+    for number, step in enumerate(data, 1):
+        try:
+            steps.append(registry.parse_step(_named(step, registry) if isinstance(step, list) else step))
+        except ParseError as error:
+            raise ParseError(f"step {number}: {error}") from None
+    return tuple(steps)
+
+
+def argument_names(spec: ToolSpec) -> tuple[str, ...]:
+    """Return the dotted names of a verb's arguments in the order in which a list of values gives them."""
+    return (*(arg.name for arg in spec.args), *(field.name for field in spec.payload))
+
+
+def _named(values: list[Any], registry: ToolRegistry) -> dict[str, Any]:
+    """Return a list of values in the order of the registry as an object with names."""
+    act = values[0] if values else None
+    data: dict[str, Any] = {"act": act}
+    if not isinstance(act, str) or act not in registry:
+        return data  # the registry says what is wrong with the verb
+    names = argument_names(registry.spec(act))
+    if len(values) > len(names) + 1:
+        raise ParseError(f"{act} takes at most {len(names)} arguments, not {len(values) - 1}")
+    for name, value in zip(names, values[1:], strict=False):
+        if value is None:
+            continue
+        owner = data
+        *path, last = name.split(".")
+        for part in path:
+            owner = owner.setdefault(part, {})
+        owner[last] = value
+    return data

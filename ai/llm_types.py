@@ -1,0 +1,130 @@
+"""The interface of a language model: a request in, a stream of text chunks out.
+
+Real, scripted and faulty clients share it, so one can wrap another. Only this package speaks HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, Protocol, runtime_checkable
+
+SEED_MASK: Final = 2**31 - 1
+"""Bits of a seed that are sent: every server takes as many."""
+SILENCE_MIN_S: Final = 0.05
+"""Shortest `timeout_s` of a request, however little time is left: below it no server is ever heard, seconds."""
+CALL_S: Final = 300.0
+"""Longest time that one call may take where its caller sets no other bound, seconds."""
+SCHEMA: Final = "schemas"
+"""What `Endpoint.left_out` calls the schema of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class LlmRequest:
+    """Everything one call may depend on.
+
+    `schema` is a JSON schema the server should enforce; `grammar` is one in GBNF, for servers whose `Endpoint` says
+    that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses,
+    and `encoding` names how it writes plans (scripted clients and tests read these; servers never see them).
+    `tokens_max` bounds the answer; `timeout_s` is the longest silence between two chunks; `left_s` bounds the whole
+    call, seconds, `CALL_S` where it is None.
+    """
+
+    messages: tuple[Message, ...]
+    schema: Mapping[str, Any] | None = None
+    grammar: str | None = None
+    tokens_max: int = 1024
+    temperature: float = 0.0
+    seed: int = 0
+    tier: str = ""
+    slots: Mapping[str, int] = field(default_factory=dict)
+    encoding: str = "named"
+    timeout_s: float = 60.0
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LlmChunk:
+    """A piece of a reply. The last one carries `finish` (`stop`, `length` or the server's word), usage and timings.
+
+    `thinking` is what a model thought before it answered, never part of the answer. Where `voids`, all text of the
+    pieces before this one was thought too, and whatever was read in it must be forgotten. A piece may be empty: one
+    comes after every read, so that its reader can look at the clock. `usage` and `timings` (milliseconds) are what the
+    server reported, None where it did not; unknown is not zero. Of the timings, `queue_ms` (waiting for a slot) and
+    `prompt_ms` (reading the prompt) steer how many calls run at once. `unconstrained` on the last piece says
+    that a schema was asked for and that this whole reply cannot have been written under it: the server ignored it.
+    """
+
+    text: str = ""
+    finish: str | None = None
+    usage: Mapping[str, int] | None = None
+    timings: Mapping[str, float] | None = None
+    thinking: str = ""
+    unconstrained: bool = False
+    voids: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What one server does for one model, found out at the start by asking it (`ai.probe`), and later in its calls.
+
+    `model_present` is False only where a call for the model was refused. `schema` is `enforced` (a reply came out in a
+    form that only the schema could have forced), `ignored` or `unknown`. `grammar` says whether GBNF is taken. `slots`
+    are the calls that run at the same time, `context` the tokens of prompt and reply together that one call has room
+    for; both bound how a batch is cut. None is unknown. `flavour` names the kind of server, `detail` says in words what
+    is wrong or worth knowing, without host or secret. `left_out` are the parts of a call that the server refuses, so
+    that calls are made without them, in name order.
+    """
+
+    reachable: bool
+    model_present: bool | None = None
+    schema: Literal["enforced", "ignored", "unknown"] = "unknown"
+    grammar: bool | None = None
+    slots: int | None = None
+    context: int | None = None
+    flavour: str = "generic"
+    detail: str = ""
+    left_out: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class LlmClient(Protocol):
+    """A language model. `label` names it in summaries and replays and holds no secret, host or path.
+
+    A client of a server may also have `endpoint: Endpoint | None`, what the probe found, and `aclose()`.
+    """
+
+    label: str
+
+    def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+        """Yield the reply as it arrives; exactly the last chunk has `finish`. Closing the iterator ends the call.
+
+        Raises:
+            ClientError: the transport or the server failed; chunks already yielded stay good.
+        """
+        ...
+
+
+class reading:  # noqa: N801 - used like a function
+    """Close a stream at the end of the block where it can be closed, whether or not it was read to its end."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: AsyncIterator[LlmChunk]) -> None:
+        self._stream = stream
+
+    async def __aenter__(self) -> AsyncIterator[LlmChunk]:
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        close = getattr(self._stream, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,45 @@
+"""Rules over declared fields: `conditions` reads texts, `picks` chooses targets and cells, `rule` makes steps of them.
+
+Everything public is imported from here.
+"""
+
+from ai.rules.conditions import Condition, Facts, Test, fact_test
+from ai.rules.rule import (
+    RULES_MAX,
+    Bound,
+    Draft,
+    Drafting,
+    Fitted,
+    Fitting,
+    Moves,
+    Rule,
+    Rules,
+    Step,
+    fitting,
+    plans_by_rules,
+    rule_test,
+    verb_of,
+    write,
+)
+
+__all__ = [
+    "RULES_MAX",
+    "Bound",
+    "Condition",
+    "Draft",
+    "Drafting",
+    "Facts",
+    "Fitted",
+    "Fitting",
+    "Moves",
+    "Rule",
+    "Rules",
+    "Step",
+    "Test",
+    "fact_test",
+    "fitting",
+    "plans_by_rules",
+    "rule_test",
+    "verb_of",
+    "write",
+]

@@ -1,0 +1,642 @@
+"""Conditions: texts over the declared fields of an observation, each a column `[n] bool` for all agents at once.
+
+    mood < 30                     a number, compared in its unit: < <= == != >= >
+    energy < 30% of energy_max    a number, compared with a share of another
+    stock.bread >= 1              a number of a table
+    weather == rain               a member, or a name of a table
+    people >= 3                   how many entries a list has, those that were cut included
+    bushes.berries > 0            a field of a list: of any entry
+    bushes within 5               a cell, an entry or any entry is so near, in cells, measured straight
+    places 'old mill' within 5    a named one of a shared tuple of values with a cell
+    marks has hurt                a member among several
+    heard contains 'fire'         a text, or any text of a list, in upper or lower case
+    debt_to                       there is a value; of a number or truth value: it is not 0
+    after 30                      so many seconds of the run have passed
+    one in 3, one in 3 from 1     one of so many agents, by its id
+    always
+
+`no` before a part is its opposite; a field that has no value fulfils nothing but the opposite. Parts are joined by
+`and`. Parts about one list are about the same entry: `bushes within 5 and bushes.berries > 0`; a part with `no` stands
+by itself. A name that a domain has given a condition stands for it.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+
+from ai.errors import ContractError
+from ai.observation import (
+    Array,
+    Bools,
+    Choice,
+    Counts,
+    Flags,
+    Group,
+    Key,
+    Layout,
+    Leaf,
+    Name,
+    Number,
+    ObservationBatch,
+    Place,
+    Shared,
+    Text,
+)
+
+Batch = ObservationBatch[Any]
+Test = Callable[[Batch], Bools]
+"""For which agents, `[n]`, or entries, `[n, width]`, something holds."""
+Facts = Mapping[str, "str | Test"]
+"""Named conditions: a text, or a function of the batch."""
+
+PARTS_MAX: Final = 16
+"""Parts that one condition may join."""
+CHARS_MAX: Final = 1000
+"""Characters of one condition."""
+FAR: Final = 2**30
+"""Distance along an axis from which on all is equally far."""
+
+_OPS: Final[dict[str, Callable[[Any, Any], Any]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_TOKEN: Final = re.compile(
+    r"""\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<op><=|>=|==|!=|<|>)|(?P<number>-?\d+(?:\.\d+)?%?)(?![\w.])"""
+    r"""|(?P<word>[^\s'"<>=!]+))"""
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of a condition as it is written.
+
+    `tail` is the comparison, `within`, `has`, `contains`, `after`, `one in`, `always`, or empty for presence. `value`
+    is what follows it; `percent` and `of` are a share of another field; `named` is the name before `within`.
+    """
+
+    field: str
+    tail: str = ""
+    value: Decimal | str | None = None
+    percent: int = 100
+    of: str = ""
+    named: str = ""
+    negated: bool = False
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition as it is written: parts that must all hold."""
+
+    text: str
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> Condition:
+        """Read a condition.
+
+        Raises:
+            ContractError: it cannot be read; the message has the text and what is wrong.
+        """
+        if len(text) > CHARS_MAX:
+            raise ContractError(f"a condition has at most {CHARS_MAX} characters, not {len(text)}")
+        parts: list[Part] = []
+        tokens: list[tuple[str, str]] = []
+        for kind, value in [*_tokens(text), ("word", "and")]:
+            if (kind, value) == ("word", "and"):
+                parts.append(_part(text, tokens))
+                tokens = []
+            else:
+                tokens.append((kind, value))
+        if len(parts) > PARTS_MAX:
+            raise ContractError(f"condition {text!r}: at most {PARTS_MAX} parts are joined, not {len(parts)}")
+        return cls(text, tuple(parts))
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        """The fields that it names."""
+        return tuple(part.field for part in self.parts)
+
+    def test(self, layout: Layout, facts: Facts | None = None) -> Test:
+        """Return the function that says for which agents it holds, `[n]`.
+
+        Raises:
+            ContractError: it names a field that is not declared, or one that cannot be tested so.
+        """
+        return _Reading(layout, facts or {}, self.text).of_agents(self.parts)
+
+    def holds(self, batch: Batch, facts: Facts | None = None) -> Bools:
+        """Return for which agents of a batch it holds, `[n]`."""
+        return self.test(batch.layout, facts)(batch)
+
+
+def fact_test(name: str, facts: Facts, layout: Layout) -> Test:
+    """Return the function that says for which agents a named condition holds, `[n]`.
+
+    In its own text a name stands for the field of that name, so names never refer to each other in a circle.
+
+    Raises:
+        ContractError: as `Condition.test`.
+    """
+    fact = facts[name]
+    if callable(fact):
+        return fact
+    return Condition.parse(fact).test(layout, {other: facts[other] for other in facts if other != name})
+
+
+def entries_test(text: str, layout: Layout, group: Group, facts: Facts | None = None) -> Test:
+    """Return the function that says for which entries of a list a condition holds, `[n, width]`.
+
+    Fields may be written without the list's name.
+
+    Raises:
+        ContractError: as `Condition.test`, or a part is about another list.
+    """
+    return _Reading(layout, facts or {}, text, group).of_entries(Condition.parse(text).parts)
+
+
+# -- reading the text --------------------------------------------------------------------------------------------------
+
+
+def _tokens(text: str) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    place, end = 0, len(text.rstrip())
+    while place < end:
+        match = _TOKEN.match(text, place)
+        if match is None:
+            raise ContractError(f"condition {text!r}: cannot read {text[place:end].strip()[:20]!r}")
+        kind = str(match.lastgroup)
+        found.append(("text" if kind in ("single", "double") else kind, match[kind]))
+        place = match.end()
+    return found
+
+
+def _part(text: str, tokens: Sequence[tuple[str, str]]) -> Part:
+    """Read one part."""
+
+    def wrong(why: str) -> ContractError:
+        return ContractError(f"condition {text!r}: {why}")
+
+    if not tokens:
+        raise wrong("a part is empty")
+    words = [value for kind, value in tokens if kind == "word"]
+    if words[:1] in (["no"], ["not"]) and tokens[0][0] == "word":
+        inner = _part(text, tokens[1:])
+        return Part(
+            inner.field, inner.tail, inner.value, inner.percent, inner.of, inner.named, not inner.negated, inner.offset
+        )
+    kinds = [kind for kind, _ in tokens]
+    values = [value for _, value in tokens]
+    if values == ["always"]:
+        return Part("", "always")
+    if values[0] == "after" and kinds == ["word", "number"]:
+        return Part("", "after", _decimal(values[1], wrong))
+    if values[:2] == ["one", "in"] and kinds[2:] == ["number"]:
+        return Part("", "one in", _decimal(values[2], wrong))
+    if values[:2] == ["one", "in"] and kinds[2:] == ["number", "word", "number"] and values[3] == "from":
+        return Part("", "one in", _decimal(values[2], wrong), offset=int(_decimal(values[4], wrong)))
+    if kinds[0] != "word":
+        raise wrong(f"a part begins with a field, not {values[0]!r}")
+    if "op" in kinds:
+        place = kinds.index("op")
+        if place != 1:
+            raise wrong(f"{' '.join(values[:place])!r} is no field")
+        return _comparison(values[0], values[1], tokens[2:], wrong)
+    for tail in ("within", "has", "contains"):
+        if tail in values[1:]:
+            place = values.index(tail, 1)
+            if (
+                kinds[place + 1 :] not in (["number"], ["word"], ["text"])
+                or place > 2
+                or kinds[1:place] not in ([], ["text"])
+            ):
+                raise wrong(f"{tail!r} stands between a field and a value")
+            value = _decimal(values[place + 1], wrong) if tail == "within" else values[place + 1]
+            return Part(values[0], tail, value, named=values[1] if place == 2 else "")
+    if set(kinds) != {"word"}:
+        raise wrong(f"cannot read {' '.join(values)!r}")
+    return Part(" ".join(values))
+
+
+def _comparison(field: str, op: str, tokens: Sequence[tuple[str, str]], wrong: Callable[[str], ContractError]) -> Part:
+    kinds, values = [kind for kind, _ in tokens], [value for _, value in tokens]
+    if kinds == ["number"] and not values[0].endswith("%"):
+        return Part(field, op, _decimal(values[0], wrong))
+    if kinds in (["word"], ["text"]):
+        return Part(field, op, values[0])
+    if kinds == ["number", "word", "word"] and values[0].endswith("%") and values[1] == "of":
+        return Part(field, op, percent=int(_decimal(values[0][:-1], wrong)), of=values[2])
+    raise wrong(f"{op!r} is followed by a number, a name, a field or a share such as 30% of energy_max")
+
+
+def _decimal(text: str, wrong: Callable[[str], ContractError]) -> Decimal:
+    if not re.fullmatch(r"-?\d{1,12}(\.\d{1,6})?", text):
+        raise wrong(f"{text!r} is no number that a condition can hold")
+    return Decimal(text)
+
+
+# -- testing -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What one part tests: a list's entries (`list` is its path), or agents. `near` looks at the first entry alone."""
+
+    list: str
+    test: Test
+    near: Test | None = None
+
+
+class _Reading:
+    """Turns parts into tests for one layout."""
+
+    def __init__(self, layout: Layout, facts: Facts, text: str, group: Group | None = None) -> None:
+        self.layout, self.facts, self.text, self.group = layout, facts, text, group
+
+    def wrong(self, why: str) -> ContractError:
+        return ContractError(f"condition {self.text!r}: {why}")
+
+    def of_agents(self, parts: Sequence[Part]) -> Test:
+        """Return for which agents all parts hold; parts about one list are about the same entry."""
+        tests: list[Test] = []
+        by_list: dict[str, list[_Found]] = {}
+        for part in parts:
+            found = self.part(part)
+            if part.negated:
+                tests.append(_no(_any([found]) if found.list else found.test))
+            elif found.list:
+                by_list.setdefault(found.list, []).append(found)
+            else:
+                tests.append(found.test)
+        return _all([*tests, *map(_any, by_list.values())])
+
+    def of_entries(self, parts: Sequence[Part]) -> Test:
+        """Return for which entries of the list all parts hold."""
+        assert self.group is not None
+        path, tests = self.group.path, []
+        for part in parts:
+            found = self.part(part)
+            if found.list not in ("", path):
+                raise self.wrong(f"it is about {path!r} and cannot look at {found.list!r}")
+            test = found.test if found.list else _column(found.test)
+            tests.append(_no(test) if part.negated else test)
+        return _all(tests)
+
+    # -- one part --------------------------------------------------------------------------------------------------
+
+    def part(self, part: Part) -> _Found:
+        """Return what one part tests, without its `no`."""
+        match part.tail:
+            case "always":
+                return _Found("", lambda batch: np.ones(len(batch), np.bool_))
+            case "after":
+                return self.after(part)
+            case "one in":
+                return self.one_in(part)
+        if not part.tail and part.field in self.facts:
+            return _Found("", fact_test(part.field, self.facts, self.layout))
+        path, table_name = self.path(part.field)
+        leaf, group = self.layout.leaves.get(path), self.layout.groups.get(path)
+        if part.tail == "within":
+            return self.within(part, path)
+        if group is not None and (not part.tail or (part.tail in _OPS and isinstance(part.value, Decimal))):
+            return self.group_part(part, group)
+        if leaf is None:
+            raise self.wrong(f"{part.field!r} has fields of its own; name one of them")
+        return self.leaf_part(part, leaf, table_name)
+
+    def path(self, written: str, *, own_first: bool = False) -> tuple[str, str]:
+        """Return the path of a field as it is written, and the name of a table's column that follows it.
+
+        Among the entries of a list a name is first looked for in the entry, or in the agent if `own_first`.
+        """
+        layout = self.layout
+        paths = [written] if self.group is None else [f"{self.group.path}.{written}", written]
+        for path in reversed(paths) if own_first else paths:
+            if path in layout.leaves or path in layout.groups:
+                return path, ""
+            table, _, name = path.rpartition(".")
+            if isinstance(layout.leaves.get(table), Counts):
+                return table, name
+        if " " in written or written in self.facts:
+            raise self.wrong(f"there is no condition named {written!r}; known: {', '.join(self.facts) or 'none'}")
+        raise self.wrong(layout.unknown(written))
+
+    def after(self, part: Part) -> _Found:
+        assert isinstance(part.value, Decimal)
+        seconds = part.value
+        if seconds < 0:
+            raise self.wrong("seconds are not negative")
+        return _Found("", lambda batch: np.full(len(batch), batch.tick >= seconds * batch.ticks_per_second, np.bool_))
+
+    def one_in(self, part: Part) -> _Found:
+        assert isinstance(part.value, Decimal)
+        count, offset = int(part.value), part.offset
+        if not 1 <= count <= 1_000_000 or part.value != count:
+            raise self.wrong("one in how many? a whole number from 1 to 1,000,000")
+        return _Found("", lambda batch: batch.keys % count == offset % count)
+
+    def owned(self, path: str) -> tuple[str, list[Test]]:
+        """Return the list that a field is in, and the tests that say whether its owners are there."""
+        tests: list[Test] = []
+        inside = ""
+        owner = path.rpartition(".")[0]
+        while owner:
+            group = self.layout.groups.get(owner)
+            if group is not None and group.marker:
+                tests.append(_there(group))
+                inside = owner if group.limit else inside
+            owner = owner.rpartition(".")[0]
+        group = self.layout.groups.get(path)
+        if group is not None and group.limit:
+            tests.append(_there(group))
+            inside = path
+        return inside, tests
+
+    def group_part(self, part: Part, group: Group) -> _Found:
+        """Test whether an entry is there, or count a list."""
+        if not part.tail:
+            inside, tests = self.owned(group.path)
+            if not group.limit and group.marker:
+                tests = [*tests, _there(group)]
+            if not tests:
+                raise self.wrong(f"{group.path!r} is always there")
+            # Places are filled from the first on.
+            return _Found(inside, _all(tests), _first_there(group) if inside == group.path else None)
+        if not group.limit or not isinstance(part.value, Decimal):
+            raise self.wrong(f"{group.path!r} can be counted only if it is a list, with a number")
+        compare, value, path = _OPS[part.tail], _plain(part.value), f"{group.path}.more"
+
+        def count(batch: Batch) -> Bools:
+            there = batch.there(group)
+            assert there is not None
+            found: Bools = compare(there.sum(1) + batch.column(path), value)
+            return found
+
+        return _Found("", count)
+
+    def within(self, part: Part, path: str) -> _Found:
+        """Test how near something is."""
+        assert isinstance(part.value, Decimal)
+        if part.value < 0:
+            raise self.wrong("a distance is not negative")
+        if self.layout.place is None:
+            raise self.wrong(f"{self.layout.name} has no place to measure from: a Cell named pos")
+        most, own = int(part.value * part.value), self.layout.place
+        leaf, group = self.layout.leaves.get(path), self.layout.groups.get(path)
+        if part.named:
+            if not isinstance(leaf, Shared):
+                raise self.wrong(f"{path!r} has no named places; it must be a shared tuple of values with a cell")
+            return _Found("", lambda batch: _near(batch, own, *named_place(batch, leaf, part.named), most))
+        place = leaf if isinstance(leaf, Place) else None if group is None else group.place
+        if place is None:
+            raise self.wrong(f"{path!r} has no cell, so nothing is within any distance of it")
+        inside, tests = self.owned(place.path)
+        if place.optional:
+            tests.append(_has_value(place))
+        x, y = (column.path for column in place.columns)
+        within: Test = lambda batch: _near(batch, own, batch.column(x), batch.column(y), most)  # noqa: E731
+        near: Test | None = None
+        if inside and self.layout.groups[inside].fact.nearest:
+            there = _first_there(self.layout.groups[inside])
+
+            def first(batch: Batch) -> Bools:
+                # Nearest first: the first is within, or none is.
+                if not batch.width(inside):
+                    return np.zeros(len(batch), np.bool_)
+                found: Bools = there(batch) & _near(batch, own, batch.column(x)[:, 0], batch.column(y)[:, 0], most)
+                return found
+
+            near = first
+        return _Found(inside, _all([*tests, within]), near)
+
+    def leaf_part(self, part: Part, leaf: Leaf, table_name: str) -> _Found:
+        """Test a field of one value."""
+        inside, tests = self.owned(leaf.path)
+        tests = [*tests, self.value_test(part, leaf, table_name)]
+        if (leaf.optional or isinstance(leaf, Key | Text)) and not isinstance(leaf, Flags):
+            tests.insert(-1, _has_value(leaf))
+        return _Found(inside, _all(tests))
+
+    def value_test(self, part: Part, leaf: Leaf, table_name: str) -> Test:
+        path = leaf.path
+        if isinstance(leaf, Counts) and not table_name:
+            raise self.wrong(f"{path!r} is a table; name one of its {leaf.fact.table}, as in {path}.NAME")
+        match part.tail:
+            case "":
+                if isinstance(leaf, Number | Flags) and not leaf.optional:
+                    return lambda batch: _value(batch, leaf, table_name) != 0
+                if not leaf.optional and not isinstance(leaf, Key | Text):
+                    raise self.wrong(f"{path!r} always has a value")
+                return _has_value(leaf)
+            case "has":
+                return self.has(part, leaf)
+            case "contains":
+                if not isinstance(leaf, Text):
+                    raise self.wrong(f"{path!r} is no text, so it contains none")
+                wanted = str(part.value).casefold()
+                return lambda batch: _hits(batch, wanted)[batch.column(path)]
+        return self.compare(part, leaf, table_name)
+
+    def has(self, part: Part, leaf: Leaf) -> Test:
+        if isinstance(leaf, Flags):
+            bit = leaf.place.get(str(part.value))
+            if bit is None:
+                raise self.wrong(f"{leaf.path!r} has no member {part.value!r}; known: {', '.join(leaf.members)}")
+            return lambda batch: (batch.column(leaf.path) >> bit) & 1 > 0
+        if isinstance(leaf, Name):
+            return self.compare(Part(part.field, "==", part.value), leaf, "")
+        raise self.wrong(f"{leaf.path!r} is one value and has no members; compare it")
+
+    def compare(self, part: Part, leaf: Leaf, table_name: str) -> Test:
+        compare, value = _OPS[part.tail], part.value
+        if isinstance(leaf, Choice) and not isinstance(leaf, Flags):
+            place = leaf.place.get(str(value))
+            if place is None or part.of:
+                raise self.wrong(f"{leaf.path!r} has no member {value!r}; known: {', '.join(leaf.members)}")
+            return lambda batch: compare(batch.column(leaf.path), place)
+        if isinstance(leaf, Name) and not isinstance(leaf, Counts):
+            if part.tail not in ("==", "!=") or not isinstance(value, str):
+                raise self.wrong(f"{leaf.path!r} is a name; compare it with == or != and a name")
+            return lambda batch: compare(batch.column(leaf.path), _position(batch, leaf, value))
+        if not isinstance(leaf, Number | Key):
+            raise self.wrong(f"{leaf.path!r} cannot be compared with {part.tail}")
+        if isinstance(value, Decimal):
+            return self.compare_number(compare, value, leaf, table_name)
+        if isinstance(leaf, Number) and leaf.kind is bool and value in ("true", "false"):
+            return lambda batch: compare(batch.column(leaf.path), value == "true")
+        return self.compare_field(part, compare, leaf, table_name)
+
+    def compare_number(self, compare: Callable[[Any, Any], Any], value: Decimal, leaf: Leaf, table_name: str) -> Test:
+        if isinstance(leaf, Number) and leaf.fact.ticks:
+            return lambda batch: compare(_value(batch, leaf, table_name), _plain(value * batch.ticks_per_second))
+        scaled = _plain(value * (leaf.scale(None) if isinstance(leaf, Number) else 1))
+        return lambda batch: compare(_value(batch, leaf, table_name), scaled)
+
+    def compare_field(self, part: Part, compare: Callable[[Any, Any], Any], leaf: Leaf, table_name: str) -> Test:
+        """Compare with another number or id."""
+        other_path, other_name = self.path(part.of or str(part.value), own_first=True)
+        other, percent = self.layout.leaves.get(other_path), part.percent
+        if not isinstance(other, Number | Key) or isinstance(other, Key) != isinstance(leaf, Key):
+            raise self.wrong(f"{leaf.path!r} cannot be compared with {other_path!r}")
+        if isinstance(leaf, Key) and isinstance(other, Key) and leaf.space != other.space:
+            raise self.wrong(f"{leaf.path!r} has ids of {leaf.space}, {other_path!r} of {other.space}")
+        if isinstance(leaf, Number) and isinstance(other, Number) and leaf.fact.ticks != other.fact.ticks:
+            raise self.wrong(f"only one of {leaf.path!r} and {other_path!r} is in ticks")
+        inside, around = self.owned(other_path)
+        if inside and inside != self.owned(leaf.path)[0]:
+            raise self.wrong(f"{other_path!r} is a field of another list")
+        if other.optional or isinstance(other, Key):
+            around = [*around, _has_value(other)]
+        mine, theirs = (
+            one.scale(None) if isinstance(one, Number) and not one.fact.ticks else 1 for one in (leaf, other)
+        )
+        listed = bool(leaf.columns[0].list)
+
+        def test(batch: Batch) -> Bools:
+            left, right = _value(batch, leaf, table_name), _value(batch, other, other_name)
+            if listed and right.ndim == 1:
+                right = right[:, None]
+            held: Bools = compare(left.astype(np.int64) * (100 * theirs), right.astype(np.int64) * (percent * mine))
+            for there in around:
+                known = there(batch)
+                held = held & (known[:, None] if listed and known.ndim == 1 else known)
+            return held
+
+        return test
+
+
+# -- small tests -------------------------------------------------------------------------------------------------------
+
+
+def _all(tests: Sequence[Test]) -> Test:
+    if len(tests) == 1:
+        return tests[0]
+    first, *rest = tests
+
+    def test(batch: Batch) -> Bools:
+        held = first(batch)
+        for other in rest:
+            if not np.count_nonzero(held):
+                break
+            held = held & other(batch)
+        return held
+
+    return test
+
+
+def _any(parts: Sequence[_Found]) -> Test:
+    """Return for whom any entry fulfils all parts about a list."""
+    if len(parts) == 1 and parts[0].near is not None:
+        return parts[0].near
+    entries = _all([part.test for part in parts])
+
+    def test(batch: Batch) -> Bools:
+        held: Bools = np.any(entries(batch), axis=1)
+        return held
+
+    return test
+
+
+def _no(test: Test) -> Test:
+    return lambda batch: ~test(batch)
+
+
+def _column(test: Test) -> Test:
+    return lambda batch: test(batch)[:, None]
+
+
+def _there(group: Group) -> Test:
+    def test(batch: Batch) -> Bools:
+        there = batch.there(group)
+        assert there is not None
+        return there
+
+    return test
+
+
+def _first_there(group: Group) -> Test:
+    """Return for whom a list has an entry."""
+
+    def test(batch: Batch) -> Bools:
+        if not batch.width(group.path):
+            return np.zeros(len(batch), np.bool_)
+        first = batch.column(group.marker)[:, 0]
+        return first if group.least else first >= 0
+
+    return test
+
+
+def _has_value(leaf: Leaf) -> Test:
+    path, absent = leaf.columns[0].path, leaf.columns[0].absent
+    if isinstance(leaf, Key | Text):
+        return lambda batch: batch.column(path) >= 0
+    return lambda batch: batch.column(path) != absent
+
+
+def _value(batch: Batch, leaf: Leaf, table_name: str) -> Array:
+    """Return the column of a number; of a table, that of one name, zeros where the batch has no such name."""
+    column = batch.column(leaf.columns[0].path)
+    if not table_name:
+        return column
+    names = batch.tables.get(leaf.fact.table, ())
+    return column[:, names.index(table_name)] if table_name in names else np.zeros(len(batch), column.dtype)
+
+
+def _position(batch: Batch, leaf: Leaf, name: str) -> int:
+    names = batch.tables.get(leaf.fact.table, ())
+    return names.index(name) if name in names else -2
+
+
+def _hits(batch: Batch, wanted: str) -> Bools:
+    """Return which texts of a batch contain one, compared once each; the last stands for no text."""
+    return np.array([*(wanted in text.casefold() for text in batch.texts), False], np.bool_)
+
+
+def _plain(value: Decimal) -> int | float:
+    return int(value) if value == int(value) else float(value)
+
+
+def squares(batch: Batch, own: Place, x: Array, y: Array) -> Array:
+    """Return squared distances from the agents to cells `[n]` or `[n, width]`."""
+    along = np.empty((2, *x.shape), np.int64)
+    for axis, (column, there) in enumerate(zip(own.columns, (x, y), strict=True)):
+        mine = batch.column(column.path)
+        np.subtract(there, mine if x.ndim == 1 else mine[:, None], out=along[axis], dtype=np.int64)
+    np.minimum(np.abs(along, out=along), FAR, out=along)
+    along *= along
+    total: Array = along[0] + along[1]
+    return total
+
+
+def _near(batch: Batch, own: Place, x: Array, y: Array, most: int) -> Bools:
+    near: Bools = squares(batch, own, x, y) <= most
+    return near
+
+
+def named_place(batch: Batch, leaf: Shared, name: str) -> tuple[Array, Array]:
+    """Return the cell of a named place for each agent, `[n]` each; the farthest cell there is where it has none."""
+    cells = [_cell_of(value, name) for value in batch.shared.get(leaf.path, ())]
+    table = np.array([*cells, (-(2**31), -(2**31))], np.int64)
+    return table[batch.column(leaf.path), 0], table[batch.column(leaf.path), 1]
+
+
+def _cell_of(values: Any, name: str) -> tuple[int, int]:
+    for value in values if isinstance(values, tuple) else ():
+        parts = [getattr(value, field) for field in type(value).model_fields]
+        cell = next((part for part in parts if hasattr(part, "x") and hasattr(part, "y")), None)
+        if name in (part for part in parts if isinstance(part, str)) and cell is not None:
+            return cell.x, cell.y
+    return -(2**31), -(2**31)

@@ -1,0 +1,1 @@
+"""A market day: villagers buy, sell, talk and sleep. A language model plans for them, or rules do."""

@@ -1,0 +1,42 @@
+"""An error that a user's own code took part in, in one sentence: where in the run, where in that code, what it says."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import CodeType
+from typing import Final
+
+import ai.errors
+import sim.errors
+from ai.errors import AIError
+from sim.errors import SimError
+from sim.messages import one_line, shown
+from sim.run.simulation import FAULT_NOTE
+
+_OURS: Final = tuple(str(Path(str(module.__file__)).parent) for module in (ai.errors, sim.errors))
+_LIBRARIES: Final = ("site-packages", "dist-packages", str(Path(str(sys.modules["traceback"].__file__)).parent))
+
+
+def fault_of(error: BaseException) -> str | None:
+    """Return the sentence for an error; None where no code but ours and that of libraries took part.
+
+    An error of ours, which says what to do, stands without its type.
+    """
+    trace, last = error.__traceback__, None
+    while trace is not None:
+        if _is_users(trace.tb_frame.f_code):
+            last = (trace.tb_frame.f_code, trace.tb_lineno)
+        trace = trace.tb_next
+    if last is None:
+        return None
+    code, line = last
+    where = [note.removeprefix(FAULT_NOTE) for note in getattr(error, "__notes__", ()) if note.startswith(FAULT_NOTE)]
+    place = f"{shown(Path(code.co_filename).name)}, line {line}, in {code.co_qualname}"
+    said = str(error) if isinstance(error, SimError | AIError) else f"{type(error).__name__}: {error}"
+    return one_line(f"{'; '.join([*where[:1], place])}: {said}")
+
+
+def _is_users(code: CodeType) -> bool:
+    file = code.co_filename
+    return not file.startswith((*_OURS, "<")) and not any(part in file for part in _LIBRARIES)

@@ -1,0 +1,126 @@
+"""Models as their authors write them, one file each: everything works on them at its defaults, and they make sense."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ai.testing import MockBatchLlm
+from sim.cli import invoke
+from sim.cli.common import OK
+from sim.engine.codec import encode_state
+from sim.engine.digest import state_digest
+from sim.engine.rng import Rng, purpose
+from sim.run.domains import domain_file
+from sim.run.scenario_file import load
+from sim.run.simulation import Simulation
+from sim.testing import check_action, check_domain
+
+FOLDER = Path(__file__).parent
+MODELS: dict[str, Callable[[dict[str, Any]], bool]] = {
+    "wealth": lambda numbers: numbers["richest"] > 3 and numbers["poor"] > 20,
+    "wolfsheep": lambda numbers: 0 < numbers["sheep"] < 2000 and numbers["wolves"] >= 0 and numbers["grass"] > 0,
+    "sir": lambda numbers: sum(numbers.values()) == 200 and numbers["resistant"] > 20,
+    "schelling": lambda numbers: numbers["happy"] > 270,
+    "town": lambda numbers: numbers["mood"] > 10 and numbers["bread"] >= 1,
+}
+"""Each model, and what its numbers are like after a while."""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def told(capsys: pytest.CaptureFixture[str], *command: str) -> Any:
+    """Run a command with `--json` in process; return its object."""
+    code = invoke([*command, "--json"])
+    said = capsys.readouterr()
+    assert code == OK, said.out + said.err
+    return json.loads(said.out)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_command_works_on_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run, verify, show, fork and doctor at their defaults; nothing is untested."""
+    model = str(FOLDER / f"{name}.py")
+    run = told(capsys, "run", model, "--ticks", "40", "--out", "a.replay.jsonl")
+    assert MODELS[name](run["metrics"]), run["metrics"]
+    assert set(run["score"]) == set(run["metrics"])
+    assert told(capsys, "verify", "a.replay.jsonl", "--plugin", model)["verdict"] == "match"
+    told(capsys, "show", "a.replay.jsonl", "--tick", "5", "--plugin", model)
+    told(capsys, "fork", "a.replay.jsonl", "--at", "10", "--out", "b.replay.jsonl", "--plugin", model)
+    assert told(capsys, "verify", "b.replay.jsonl", "--plugin", model)["verdict"] == "match"
+    found = told(capsys, "doctor", model)["checks"]
+    assert {each["result"] for each in found} <= {"same", "not applicable"}, found
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_keeps_every_promise(name: str) -> None:
+    """`check_domain` passes, and `check_action` for each of its verbs."""
+    kind = domain_file(FOLDER / f"{name}.py").kind
+    check_domain(kind, ticks=8, processes=False)
+    for action in kind.actions:
+        check_action(action, kind)
+
+
+def test_a_scenario_beside_the_model_is_the_same_model() -> None:
+    """`wealth.toml` names `wealth.py`: the same settings come to the same state as the file alone."""
+    with Simulation(load(FOLDER / "wealth.toml")) as one, Simulation(load(FOLDER / "wealth.py")) as two:
+        assert state_digest(one.run(20).world).root == state_digest(two.run(20).world).root
+
+
+def test_the_first_model_is_short() -> None:
+    """Boltzmann wealth takes at most 25 lines that are not blank."""
+    assert sum(bool(line.strip()) for line in (FOLDER / "wealth.py").read_text().splitlines()) <= 25
+
+
+def test_a_model_plans_for_the_town_without_a_word_of_anything_else(capsys: pytest.CaptureFixture[str]) -> None:
+    """A client is asked for everybody in one call, in words of the town, and its plans are carried out."""
+    scenario = load(FOLDER / "town.py")
+    registry = scenario.domain.registry()
+    assert registry is not None
+
+    class Listening(MockBatchLlm):
+        heard = ""
+
+        def stream(self, request: Any) -> Any:
+            self.heard += "".join(message.content for message in request.messages)
+            return super().stream(request)
+
+    client = Listening(6, registry)
+    with Simulation(scenario, client=client) as simulation:
+        report = simulation.tick()
+        simulation.run(10)
+    assert report.plans is not None
+    assert sum(count for tier, count in report.plans.counts().items() if tier.endswith("_llm")) == 6
+    assert client.calls >= 1
+    assert "people of a town" in client.heard
+    assert "bread" in client.heard
+    assert not {"enemy", "cover", "squad", "weapon"} & set(client.heard.lower().replace(",", " ").split())
+
+
+def test_a_tick_can_be_made_again() -> None:
+    """A world that is ticked by hand and taken back to before each tick comes out like one that is not."""
+    kind = domain_file(FOLDER / "wolfsheep.py").kind
+    with Simulation(kind(), seed=7) as one, Simulation(kind(), seed=7) as two:
+        for _ in range(15):
+            state = one.snapshot()
+            root = one.tick().digest.root
+            one.restore(state)
+            assert one.tick().digest.root == root == two.tick().digest.root
+        assert encode_state(one.snapshot()) == encode_state(two.snapshot())
+
+
+def test_draws_of_a_model_depend_on_keys_alone() -> None:
+    """What an agent draws depends on seed, key, tick and purpose, and not on who else draws."""
+    rng, give = Rng(3), purpose("give")
+    everyone = rng.below(np.arange(100), 5, give, 100)
+    assert rng.below(np.array([7, 50]), 5, give, 100).tolist() == everyone[[7, 50]].tolist()

@@ -1,0 +1,1 @@
+"""Students who learn from books and from each other."""

@@ -1,0 +1,344 @@
+"""Mistakes in a domain: each gets one sentence with file, place and what to do, the documented exit code, no traceback.
+
+The corpus is one table. A case is the sound model below with some text replaced, and what the sentence must hold.
+"""
+
+# ruff: noqa: E501 - a case is a line of the table
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from sim.cli import invoke
+from sim.cli.common import FAILED, OK, USAGE
+
+MODEL = '''
+"""A shop."""
+import numpy as np
+from enum import IntEnum
+from pydantic import Field
+from ai.actions import PromptText, known, name, number, on, words
+from ai.observation import AgentId, Entry, Observation, fact
+from ai.rules import Rule
+from sim import (
+    Act, Action, Component, Domain, Grid, Input, Inputs, Observe, Plan, Resource, Settings, Sum, System, column, f64,
+    i8, i16, i32,
+)
+
+
+class Purse(Component):
+    coins: i32 = column(default=5)
+    stock: i32 = column(per="goods")
+
+
+class Stall(Resource):
+    price: i32 = column(per="goods", default=2)
+
+
+class Sold(Sum):
+    @classmethod
+    def apply(cls, world, run, targets, values):
+        world[Stall].price[targets] += values
+
+
+class Person(Entry):
+    id: AgentId
+    coins: int = fact()
+
+
+class Knowledge(Observation):
+    coins: int = fact()
+    stock: dict[str, int] = fact(default={}, table="goods")
+    people: tuple[Person, ...] = fact(default=(), limit=4)
+
+
+class Buy(Action):
+    """Buy something."""
+
+    reasons = ("too dear",)
+    good: str = name("goods")
+    count: int = number(1, 5)
+
+    @classmethod
+    def refused(cls, turn, rows, args):
+        return {"too dear": turn[Purse].coins[rows] < args.count}
+
+    @classmethod
+    def apply(cls, turn, rows, args):
+        turn[Purse].coins[rows] -= args.count
+        turn.send(Sold, rows, args.count, at=args.good)
+
+
+class Greet(Action):
+    """Greet somebody."""
+
+    to: int = known("people")
+
+
+class Rest(Action):
+    """Do nothing."""
+
+
+class Grow(System):
+    def process(self, world, run):
+        world[Purse].coins[:] += 1
+
+
+class ShopSettings(Settings):
+    agents: int = Field(4, ge=1, le=100, description="People.")
+
+
+class Shop(Domain):
+    settings = ShopSettings
+    tables = {"goods": ("bread", "fish")}
+    components, resources, observation = (Purse,), (Stall,), Knowledge
+    actions, idle = (Buy, Greet, Rest), Rest()
+    systems = (Inputs, Grow, Observe, Plan, Act)
+    rules = (Rule("coins > 3", Buy("bread", 1)), Rule("always", Rest()))
+    metrics = {"coins": lambda world: int(world[Purse].coins.sum())}
+
+    def setup(self, world, run):
+        world.spawn({Purse: {}}, count=self.settings.agents)
+
+    def observe(self, world, rows):
+        purse = world[Purse]
+        people = {"rows": np.arange(len(rows)), "id": world.keys[rows], "coins": purse.coins[rows]}
+        return world.observed(
+            Knowledge, rows, coins=purse.coins[rows], stock=purse.stock[:, rows], people=people
+        )
+'''
+"""A model without a mistake."""
+
+
+class Case(NamedTuple):
+    """A mistake: what is replaced by what, what the sentence holds, and how the command ends."""
+
+    name: str
+    changes: dict[str, str]
+    said: tuple[str, ...]
+    code: int = FAILED
+
+
+HOOK = "    def setup(self, world, run):"
+"""Where methods of the domain are added."""
+
+
+def method(text: str) -> dict[str, str]:
+    """Return the change that adds a method to the domain."""
+    return {HOOK: f"    {text}\n\n{HOOK}"}
+
+
+# fmt: off
+CASES: tuple[Case, ...] = (
+    # -- parts ----------------------------------------------------------------------------------------------------
+    Case("components is one class", {"components, resources, observation = (Purse,), ": "components, resources, observation = Purse, "}, ("Shop", "model.py, line", "components is", "write a tuple")),
+    Case("a component that is none", {"= (Purse,), (Stall,)": "= (Purse, int), (Stall,)"}, ("Shop", "components holds", "int", "extend Component")),
+    Case("a resource among components", {"= (Purse,), (Stall,)": "= (Purse, Stall), ()"}, ("components holds", "Stall", "extend Component")),
+    Case("an instance of a system", {"(Inputs, Grow, Observe": "(Inputs, Grow(), Observe"}, ("systems holds", "list the class, not an instance")),
+    Case("two systems of one name", {"(Inputs, Grow, Observe": "(Inputs, Grow, Grow, Observe"}, ("systems lists two classes named Grow", "rename one")),
+    Case("two systems with one label", {"(Inputs, Grow, Observe": "(Inputs, Grow, Shrink, Observe", "class ShopSettings": "class Shrink(System):\n    name = 'grow'\n    def process(self, world, run):\n        pass\n\n\nclass ShopSettings"}, ("Shop", "'grow'", "rename Shrink")),
+    Case("no Inputs", {"(Inputs, Grow, Observe": "(Grow, Observe"}, ("Shop", "systems", "Inputs", "add")),
+    Case("no Plan", {"Observe, Plan, Act)": "Observe, Act)"}, ("Shop", "systems", "Plan", "add")),
+    Case("no Observe", {"Observe, Plan, Act)": "Plan, Act)"}, ("Shop", "systems", "Observe", "add")),
+    Case("no Act", {"Observe, Plan, Act)": "Observe, Plan)"}, ("Shop", "systems", "Act", "add")),
+    Case("Plan before Observe", {"Observe, Plan, Act)": "Plan, Observe, Act)"}, ("Shop", "systems", "Observe", "before", "Plan")),
+    Case("no systems", {"systems = (Inputs, Grow, Observe, Plan, Act)": "systems = ()"}, ("Shop", "systems", "add")),
+    Case("a misspelt part", {"    metrics = {": "    metrcs = {"}, ("Shop", "metrcs", "did you mean metrics?")),
+    Case("a misspelt hook", {"def observe(self": "def obsreve(self"}, ("obsreve", "did you mean observe?")),
+    Case("no observation", {"components, resources, observation = (Purse,), (Stall,), Knowledge": "components, resources = (Purse,), (Stall,)"}, ("Shop", "observation", "actions")),
+    Case("observation is no Observation", {"(Stall,), Knowledge": "(Stall,), Person"}, ("Shop", "observation is", "extends Observation")),
+    Case("no observe", {"def observe(self": "def _observe(self"}, ("Shop", "observe")),
+    Case("no idle step", {"actions, idle = (Buy, Greet, Rest), Rest()": "actions = (Buy, Greet, Rest)"}, ("Shop", "idle")),
+    Case("idle is a class", {"Rest), Rest()": "Rest), Rest"}, ("Shop", "idle", "Rest()")),
+    Case("settings are no class", {"settings = ShopSettings": "settings = ShopSettings()"}, ("shop", "settings is", "extends Settings")),
+    Case("settings are another class", {"class ShopSettings(Settings)": "class ShopSettings"}, ("shop", "settings is", "extends Settings")),
+    Case("tables is a tuple", {'tables = {"goods": ("bread", "fish")}': 'tables = ("bread", "fish")'}, ("Shop", "tables is", "goods")),
+    Case("a table of numbers", {'("bread", "fish")}': "(1, 2)}"}, ("Shop", "tables", "goods")),
+    Case("a table as one text", {'("bread", "fish")}': '"bread"}'}, ("Shop", "tables", "goods")),
+    Case("metrics that are numbers", {"lambda world: int(world[Purse].coins.sum())": "5"}, ("Shop", "metrics['coins']", "function of the world")),
+    Case("metrics is a function", {'metrics = {"coins": lambda': "metrics = (lambda", ".sum())}": ".sum()))"}, ("Shop", "metrics is")),
+    Case("a rule that is a text", {'Rule("always", Rest())': '"always"'}, ("Shop", "rules holds", "Rule")),
+    # -- a file and its name --------------------------------------------------------------------------------------
+    Case("a syntax error", {"class Grow(System):": "class Grow(System)"}, ("model.py", "line", "SyntaxError")),
+    Case("an import error", {"import numpy as np": "import numpyy as np"}, ("model.py", "line 3", "numpyy")),
+    Case("a name that is not there", {"class Grow(System)": "class Grow(Sytem)"}, ("model.py", "line", "Sytem")),
+    Case("no name of sim", {"Act, Action,": "Act, Acton,"}, ("model.py", "line 9", "Acton")),
+    Case("a file without a domain", {"class Shop(Domain)": "class Shop"}, ("model.py", "one Domain", "none")),
+    Case("a file with two domains", {"class ShopSettings": "class Other(Domain):\n    pass\n\n\nclass ShopSettings"}, ("model.py", "one Domain", "Other", "Shop")),
+    Case("exits while it loads", {'"""A shop."""': "import sys; sys.exit(3)"}, ("model.py", "SystemExit")),
+    # -- columns --------------------------------------------------------------------------------------------------
+    Case("a column that is an int", {"coins: i32 = column(default=5)": "coins: int = column(default=5)"}, ("model.py", "line", "Purse.coins", "i8, i16")),
+    Case("a float without a scale", {"coins: i32 = column(default=5)": "coins: float = column(default=5)"}, ("model.py", "Purse.coins", "scale")),
+    Case("a bare default", {"coins: i32 = column(default=5)": "coins: i32 = 5"}, ("model.py", "Purse.coins", "column(default=5)")),
+    Case("a default that does not fit", {"coins: i32 = column(default=5)": "coins: i8 = column(default=500)"}, ("model.py", "Purse.coins", "500")),
+    Case("a table that is not there", {'stock: i32 = column(per="goods")': 'stock: i32 = column(per="gods")'}, ("Purse.stock", "'gods'", "goods")),
+    Case("a memory too large", {'stock: i32 = column(per="goods")': 'stock: i32 = column(per="goods")\n    heard: tuple[str, ...] = column(limit=100_000)'}, ("Purse.heard", "limit 100000", "1024")),
+    Case("two components of one name", {"(Purse,), (Stall,)": "(Purse, type('Purse', (Component,), {})), (Stall,)"}, ("components lists two classes named Purse", "rename one")),
+    Case("a component called as a resource", {"class Stall(Resource)": "class Stock(Component):\n    n: i8\n\n\nclass Stall(Resource)", "(Purse,), (Stall,)": "(Purse, type('Stall', (Component,), {})), (Stall,)"}, ("Shop", "Stall", "rename one")),
+    Case("a column called as the world's own", {"(Purse,), (Stall,)": "(Purse, type('Progress', (Component,), {})), (Stall,)"}, ("Shop", "Progress", "rename")),
+    # -- what agents know -----------------------------------------------------------------------------------------
+    Case("a field that nobody fills", {"coins=purse.coins[rows], stock": "stock"}, ("model.py, line", "observe", "Knowledge.coins", "default")),
+    Case("a field that is not declared", {"coins=purse.coins[rows], stock": "coins=purse.coins[rows], cions=1, stock"}, ("model.py, line", "observe", "cions", "coins")),
+    Case("a field of another dtype", {"coins=purse.coins[rows], stock": "coins=purse.coins[rows] / 2, stock"}, ("model.py, line", "observe", "Knowledge.coins", "float64")),
+    Case("a field of another shape", {"coins=purse.coins[rows], stock": "coins=purse.coins[:1], stock"}, ("model.py, line", "observe", "Knowledge.coins", "int32[1]", "4 agents")),
+    Case("an observation of the wrong kind", {"return world.observed(\n            Knowledge, rows, coins=purse.coins[rows], stock=purse.stock[:, rows], people=people\n        )": "return None"}, ("Shop", "observe", "None", "world.observed")),
+    Case("a float fact without a scale", {"    coins: int = fact()\n    stock": "    coins: float = fact()\n    stock"}, ("model.py", "line", "Knowledge.coins", "scale")),
+    Case("a fact of an unknown type", {"    coins: int = fact()\n    stock": "    coins: set = fact()\n    stock"}, ("model.py", "line", "Knowledge.coins")),
+    Case("a list of facts without a limit", {"fact(default=(), limit=4)": "fact(default=())"}, ("model.py", "line", "Knowledge.people", "limit")),
+    Case("a fact with a name that is taken", {"    coins: int = fact()\n    stock": "    coins: int = fact()\n    tick: int = fact(default=0)\n    stock"}, ("model.py", "line", "tick")),
+    Case("entries of a row that is not there", {'"rows": np.arange(len(rows))': '"rows": np.arange(len(rows)) + 9'}, ("model.py, line", "observe", "people")),
+    Case("no id where one must be", {'"id": world.keys[rows], ': ""}, ("model.py, line", "observe", "Knowledge.people", "'id'")),
+    # -- verbs ----------------------------------------------------------------------------------------------------
+    Case("a target of no list", {'known("people")': "known()"}, ("model.py", "known(")),
+    Case("a target of an unknown list", {'known("people")': 'known("peple")'}, ("Greet", "peple", "people")),
+    Case("a name of an unknown table", {'good: str = name("goods")': 'good: str = name("gods")'}, ("Buy", "gods", "goods")),
+    Case("a cell of an unknown space", {'to: int = known("people")': 'to: int = known("people")\n    x: int = on("field")'}, ("Greet", "x")),
+    Case("an argument without a kind", {"count: int = number(1, 5)": "count: int = 1"}, ("Buy", "count", "number(...)")),
+    Case("a verb without a sentence", {'    """Do nothing."""': "    pass"}, ("Rest", "docstring")),
+    Case("two verbs of one name", {"(Buy, Greet, Rest)": "(Buy, Greet, Rest, type('Buy', (Rest,), {'__doc__': 'Buy.'}))"}, ("actions lists two classes named Buy", "rename one")),
+    Case("a reason that is not declared", {'return {"too dear"': 'return {"too far"'}, ("Buy", "'too far'", "reasons")),
+    Case("a rule on an unknown field", {'Rule("coins > 3"': 'Rule("cions > 3"'}, ("rules", "cions", "coins"), USAGE),
+    Case("a rule that cannot be read", {'Rule("coins > 3"': 'Rule("coins >> 3"'}, ("model.py", "line", "coins >> 3")),
+    Case("a rule with an unknown name", {'Buy("bread", 1)': 'Buy("bred", 1)'}, ("rules", "bred", "bread"), USAGE),
+    Case("a rule with a number out of range", {'Buy("bread", 1)': 'Buy("bread", 9)'}, ("model.py", "line", "count")),
+    Case("a verb that fails", {"turn[Purse].coins[rows] -= args.count": "raise KeyError(args.count)"}, ("tick 0", "system 'act'", "model.py, line", "Buy.apply")),
+    Case("an argument that the verb has not", {"coins[rows] -= args.count": "coins[rows] -= args.cuont"}, ("tick 0", "Buy.apply", "cuont", "count")),
+    # -- hooks ----------------------------------------------------------------------------------------------------
+    Case("process without arguments", {"def process(self, world, run)": "def process(self)"}, ("Shop", "Grow.process", "(world, run)")),
+    Case("no process", {"def process(self, world, run)": "def proceed(self, world, run)"}, ("Grow", "process(self, world, run)")),
+    Case("a system that wants arguments", {"class Grow(System):": "class Grow(System):\n    def __init__(self, rate):\n        self.rate = rate\n"}, ("Grow", "__init__")),
+    Case("a system that fails", {"world[Purse].coins[:] += 1": "world[Purse].coins[99] += 1"}, ("tick 0", "system 'grow'", "model.py, line", "Grow.process", "IndexError")),
+    Case("a column that is not there", {"world[Purse].coins[:] += 1": "world[Purse].cions[:] += 1"}, ("tick 0", "Grow.process", "cions")),
+    Case("a component that is not listed", {"world[Purse].coins[:] += 1": "world[Other].n[:] += 1", "class Grow": "class Other(Component):\n    n: i8\n\n\nclass Grow"}, ("tick 0", "Grow.process", "Other")),
+    Case("an assigned column", {"world[Purse].coins[:] += 1": "world[Purse].coins = world[Purse].coins + 1"}, ("tick 0", "Grow.process", "coins")),
+    Case("setup fails", {"count=self.settings.agents": "count=self.settings.people"}, ("model.py, line", "Shop.setup", "people")),
+    Case("setup spawns unknown columns", {"{Purse: {}}": '{Purse: {"cions": 3}}'}, ("model.py, line", "Shop.setup", "Purse", "cions")),
+    Case("setup spawns too large numbers", {"{Purse: {}}": '{Purse: {"coins": 2**40}}'}, ("model.py, line", "Shop.setup", "Purse.coins")),
+    Case("setup spawns far too many", {"count=self.settings.agents": "count=10**12"}, ("model.py, line", "Shop.setup", "entities")),
+    Case("spaces fails", method("def spaces(self, run):\n        return {'field': Grid(0, 5)}"), ("model.py, line", "Shop.spaces")),
+    Case("spaces is no mapping", method("def spaces(self, run):\n        return Grid(5, 5)"), ("Shop", "spaces", "by name")),
+    Case("observe fails", {"purse = world[Purse]": "purse = world[Purse].nothing"}, ("tick 0", "system 'observe'", "model.py, line", "Shop.observe")),
+    Case("a metric that fails", {"int(world[Purse].coins.sum())": "1 // 0"}, ("model.py, line", "ZeroDivisionError")),
+    Case("a metric that is a text", {"int(world[Purse].coins.sum())": "'many'"}, ("Shop", "metric 'coins'", "number")),
+    Case("outcome fails", method("def outcome(self, world):\n        return world.nothing"), ("model.py, line", "Shop.outcome")),
+    Case("outcome is true", method("def outcome(self, world):\n        return True"), ("Shop", "outcome", "True", "or None")),
+    Case("scores are texts", method("def scores(self, world):\n        return {'wealth': 'much'}"), ("Shop", "scores", "number")),
+    Case("scores are a number", method("def scores(self, world):\n        return 5"), ("Shop", "scores", "by name")),
+    Case("groups fails", method("def groups(self, world):\n        return world.nothing"), ("model.py, line", "Shop.groups")),
+    Case("groups gives names alone", method("def groups(self, world):\n        return ('rich', 'poor')"), ("Shop", "groups", "names")),
+    Case("groups gives one index", method("def groups(self, world):\n        return ('rich', 'poor'), np.zeros(1, int)"), ("Shop", "groups", "row")),
+    Case("plannable gives one answer", method("def plannable(self, world):\n        return True"), ("Shop", "plannable", "one boolean for each")),
+    Case("plannable fails", method("def plannable(self, world):\n        return world.nothing"), ("tick 0", "Shop.plannable")),
+    Case("alert gives floats", method("def alert(self, world, rows):\n        return rows * 0.5"), ("Shop", "alert", "one integer for each")),
+    Case("alert fails", method("def alert(self, world, rows):\n        return world.nothing"), ("tick 0", "Shop.alert")),
+    Case("details cannot be written", method("def details(self, world):\n        return {'purse': world[Purse]}"), ("Shop", "details", "plain data")),
+    Case("check fails", method("def check(self, scenario):\n        return scenario.nothing"), ("model.py, line", "Shop.check")),
+    Case("registry is no registry", method("def registry(self, more=()):\n        return 5"), ("Shop", "registry", "ToolRegistry")),
+    Case("a channel without apply", {"    @classmethod\n    def apply(cls, world, run, targets, values):\n        world[Stall].price[targets] += values": "    pass"}, ("Sold", "apply")),
+    Case("what is sent is no channel", {"turn.send(Sold,": "turn.send(Stall,"}, ("Buy.apply", "Stall", "Channel")),
+    Case("__init__ of the domain fails", method("def __init__(self, settings=None):\n        super().__init__(settings)\n        self.x = 1 // 0"), ("model.py, line", "Shop.__init__")),
+    Case("every is negative", {"    settings = ShopSettings": "    ticks = -5\n    settings = ShopSettings"}, ("Shop", "ticks", "-5")),
+    Case("clock is a text", {"    settings = ShopSettings": "    ticks_per_second = 'ten'\n    settings = ShopSettings"}, ("Shop", "ticks_per_second", "'ten'")),
+    Case("prompt is a text", {"    settings = ShopSettings": "    prompt = 'You shop.'\n    settings = ShopSettings"}, ("Shop", "prompt", "PromptText")),
+    Case("inputs of the wrong kind", {"    settings = ShopSettings": "    inputs = (Rest,)\n    settings = ShopSettings"}, ("Shop", "inputs holds", "Rest")),
+)
+# fmt: on
+
+
+def tell(folder: Path, source: str, capsys: pytest.CaptureFixture[str], *command: str) -> tuple[int, str]:
+    """Run a command in process on a model's source; return its exit code and what it says on stderr."""
+    (folder / "model.py").write_text(source)
+    code = invoke([*command])
+    return code, capsys.readouterr().err
+
+
+def changed(case: Case) -> str:
+    """Return the sound model with the mistake of a case."""
+    source = MODEL
+    for old, new in case.changes.items():
+        assert source.count(old) == 1, f"{old!r} occurs {source.count(old)} times"
+        source = source.replace(old, new)
+    return source
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Work in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_sound_model_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The model without a mistake is recorded and verified, so each case fails for its mistake alone."""
+    assert tell(folder, MODEL, capsys, "run", "model.py", "--ticks", "5", "--quiet")[0] == OK
+    assert invoke(["verify", "model-1.replay.jsonl"]) == OK
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
+def test_a_mistake_gets_one_sentence(case: Case, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line on stderr says where the mistake is and what to do; nothing of it is a traceback."""
+    code, said = tell(folder, changed(case), capsys, "run", "model.py", "--ticks", "3", "--quiet")
+    assert code == case.code, said
+    assert said.startswith("tickweave: ")
+    assert said.count("\n") == 1
+    assert "tickweave_local" not in said
+    assert "Traceback" not in said
+    for part in case.said:
+        assert part in said
+    if "model.py" not in said:
+        assert any(f"{kind}" in said for kind in ("Shop", "Purse", "Buy", "Greet", "Rest", "Grow", "rules", "Sold"))
+
+
+SCENARIOS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("a misspelt setting", "[settings]\nagnets = 5", ("model.toml", "settings.agnets", "did you mean 'agents'?")),
+    (
+        "a setting out of range",
+        "[settings]\nagents = 0",
+        ("model.toml", "settings.agents", "greater than or equal to 1"),
+    ),
+    ("a setting of another type", '[settings]\nagents = "many"', ("model.toml", "settings.agents", "integer")),
+    ("a misspelt key", "tikcs = 5", ("model.toml", "tikcs", "did you mean 'ticks'?")),
+    ("an unknown domain", 'domain = "epidemc"', ("model.toml", "domain", "'epidemc'", "did you mean 'epidemic'?")),
+    ("a file that is not there", 'domain = "modle.py"', ("modle.py",)),
+    (
+        "an unknown input",
+        'inputs = [{ tick = 1, input = { kind = "tax" } }]',
+        ("model.toml", "inputs[0].input.kind", "tax"),
+    ),
+    (
+        "an unknown group",
+        '[planning.groups.rich]\ntiers = ["heuristic"]',
+        ("model.toml", "planning.groups.rich", "no groups"),
+    ),
+    ("an unknown tier", '[planning]\ntiers = ["heuristc"]', ("planning.tiers", "heuristc", "heuristic")),
+    (
+        "a rule on an unknown field",
+        '[[rules]]\nwhen = "cions > 3"\nthen = { act = "Rest" }',
+        ("rules", "cions", "coins"),
+    ),
+    ("an unknown plug-in", 'plugins = ["nothing"]', ("'nothing'", "plug-in")),
+)
+"""Mistakes in a scenario of the sound model."""
+
+
+@pytest.mark.parametrize(("name", "text", "parts"), SCENARIOS, ids=[each[0].replace(" ", "-") for each in SCENARIOS])
+def test_a_mistake_in_a_scenario_gets_one_sentence(
+    name: str, text: str, parts: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What does not fit the domain ends the command with the code for wrong usage."""
+    head = 'name = "model"\n' + ("" if text.startswith("domain") else 'domain = "model.py"\n')
+    (folder / "model.toml").write_text(head + text + "\n")
+    code, said = tell(folder, MODEL, capsys, "run", "model.toml", "--ticks", "3", "--quiet")
+    assert code == USAGE, said
+    assert said.count("\n") == 1
+    for part in parts:
+        assert part in said
+
+
+def test_the_corpus_is_large_enough() -> None:
+    """At least forty mistakes are in the table, each once."""
+    assert len(CASES) >= 40
+    assert len({case.name for case in CASES}) == len(CASES)
