@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import string
@@ -348,7 +349,10 @@ class Layout:
 
     def unknown(self, path: str) -> str:
         """Return the sentence that says that there is no such field."""
-        return f"{self.name} declares no {path!r}; it declares {', '.join(dict.fromkeys([*self.leaves, *self.groups]))}"
+        known = list(dict.fromkeys([*self.leaves, *self.groups]))
+        near = difflib.get_close_matches(path, known, n=1, cutoff=0.8)
+        rest = f"did you mean {near[0]!r}?" if near else f"it declares {', '.join(known)}"
+        return f"{self.name} declares no {path!r}; {rest}"
 
 
 def _read(annotation: Any, metadata: Sequence[Any]) -> tuple[Any, bool]:

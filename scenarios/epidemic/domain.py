@@ -62,7 +62,8 @@ class Spread(System):
 
     def process(self, world: World, run: Run) -> None:
         """Give everybody a random turn; who is infected before that turn also acts in this tick."""
-        state, settings, susceptible = world[Person].state, run.settings, State.SUSCEPTIBLE
+        state, network, settings = world[Person].state, run.space, run.settings
+        susceptible = State.SUSCEPTIBLE
         turn, check, recover, resist = world.draws(slice(None), ACT).T.astype(np.int64)
         heals = (check < WORDS * settings.check // 1000) & (recover < WORDS * settings.recover // 1000)
         healed = np.where(resist < WORDS * settings.resist // 1000, State.RESISTANT, susceptible)
@@ -71,11 +72,13 @@ class Spread(System):
         wave, caught = acting.nonzero()[0], np.full(world.n, -1)
         exposed = (state == susceptible) | (acting & heals & (healed == susceptible))
         while len(wave):
-            which, to = run.space.neighbours(wave)
-            link = exposed[to].nonzero()[0]
-            source, to = wave[which[link]], to[link]
-            infects = world.chance_at(source * world.n + to, INFECT, settings.spread)
-            source, to = source[infects], to[infects]
+            which, to = network.neighbours(wave)
+            # Each direction of a link has its own draw, by its number in the network.
+            degree = network.degree[wave]
+            link = np.arange(len(to)) + (network.starts[wave] - degree.cumsum() + degree)[which]
+            infects = exposed[to].nonzero()[0]
+            infects = infects[world.chance_at(link[infects], INFECT, settings.spread)]
+            source, to = wave[which[infects]], to[infects]
             np.maximum.at(caught, to, turn[source])
             wave = np.unique(to[~acting[to] & (turn[source] < turn[to])])
             acting[wave] = True

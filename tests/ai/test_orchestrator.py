@@ -583,7 +583,7 @@ def _careless(batch: Any, rows: Any) -> Any:
     ("make", "said"),
     [
         (_careless, r"KeyError: 'bread' \(test_orchestrator.py:\d+\)"),
-        (lambda batch, rows: Buy("bread", 1), "rule 1: .*lambda>: it returned Buy; return a Draft or several"),
+        (lambda batch, rows: Buy("bread", 1), "rule 1: .*lambda> .*: it returned Buy; return a Draft or several"),
         (lambda batch, rows: Draft("Sleep", {"hours": np.ones(7, int)}), "rule 1: .*hours has the shape"),
         (lambda batch, rows: [], "a rule leads to 0 steps"),
     ],

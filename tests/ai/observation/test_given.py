@@ -124,7 +124,7 @@ def test_columns_given_again_make_the_same_batch(pairs: list[tuple[int, Forager]
 
 
 WRONG: dict[str, tuple[Any, str]] = {
-    "a field that is not declared": (lambda: village(mony=1), "Villager declares no 'mony'; it declares money"),
+    "a field that is not declared": (lambda: village(mony=1), "Villager declares no 'mony'; did you mean 'money'"),
     "a field missing": (
         lambda: Villager.batch(KEYS, tables=TABLES, money=1),
         "Villager.mood was not given and has no default",

@@ -270,7 +270,7 @@ def test_attached_values_and_groups_are_no_knowledge() -> None:
 def test_undeclared_columns_are_told() -> None:
     """A misspelt column is an error that lists what is declared, as an attribute and by path."""
     batch = market(villager())
-    with pytest.raises(AttributeError, match="Villager declares no 'mony'; it declares money, mood"):
+    with pytest.raises(AttributeError, match="Villager declares no 'mony'; did you mean 'money'"):
         _ = batch.mony
     with pytest.raises(AttributeError, match=r"declares no 'people\.age'"):
         _ = batch.people.age

@@ -323,7 +323,7 @@ COUNTING = ToolRegistry([Count], idle=Count(1))
 def test_a_wrong_draft_is_told(draft: Draft, message: str) -> None:
     """A function that gives other arguments than the verb takes is told with the rule's number and its name."""
     bound = Bound([Rule("always", lambda batch, rows: draft)], COUNTING, Villager.layout)
-    with pytest.raises(FaultError, match=f"rule 1: .*lambda>: {message}"):
+    with pytest.raises(FaultError, match=rf"rule 1: .*lambda> .*: {message}"):
         plans_by_rules(bound, market(villager()))
 
 

@@ -40,8 +40,9 @@ def one_by_one(simulation: Simulation) -> list[int]:
     for person in sorted(range(world.n), key=lambda each: words[each][0]):
         if state[person] != State.INFECTED:
             continue
-        for other in network.neighbours([person])[1].tolist():
-            infects = world.chance_at([person * world.n + other], INFECT, settings.spread)[0]
+        for link in range(network.starts[person], network.starts[person + 1]):
+            other = int(network.targets[link])
+            infects = world.chance_at([link], INFECT, settings.spread)[0]
             if state[other] == State.SUSCEPTIBLE and infects:
                 state[other] = State.INFECTED
         _, check, recover, resist = words[person]
@@ -72,6 +73,13 @@ def test_the_resistant_stay_so_and_the_virus_goes_along_links(settings: Epidemic
             assert (after[before == State.RESISTANT] == State.RESISTANT).all()
             assert np.isin(parts[after == State.INFECTED], parts[before == State.INFECTED]).all()
             assert sum(simulation.metrics().values()) == settings.agents
+
+
+def test_a_hundred_thousand_people_can_be_ill() -> None:
+    """Draws are numbered by link, as pairs of people would have too many numbers."""
+    with Simulation(Epidemic(agents=100_000, links=100_000, infected=1000), seed=1) as simulation:
+        simulation.tick()
+        assert simulation.metrics()["infected"] > 1000
 
 
 def test_nobody_is_infected_where_nothing_spreads() -> None:
