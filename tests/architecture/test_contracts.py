@@ -9,7 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOURCES = sorted([*ROOT.glob("ai/**/*.py"), *ROOT.glob("sim/**/*.py"), *ROOT.glob("scenarios/**/*.py")])
+SOURCES = sorted(
+    [
+        *(path for name in ("ai", "sim", "scenarios") for path in ROOT.glob(f"{name}/**/*.py")),
+        ROOT / "tickweave_pytest.py",
+    ]
+)
 TESTS = sorted(ROOT.glob("tests/**/test_*.py"))
 PLUGIN_FOLDERS = ("ai.clients", "ai.planners", "scenarios.tactics.actions")
 """Packages whose modules are found by discovery."""
