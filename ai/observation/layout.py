@@ -150,6 +150,7 @@ class Layout:
         self.name = of.__name__
         self.leaves: dict[str, Leaf] = {}
         self.groups: dict[str, Group] = {}
+        self._usual: dict[tuple[str, int], int] = {}
         self._columns: list[Column] = []
         taken = sorted(set(of.model_fields) & set(reserved))
         if taken:
@@ -298,6 +299,16 @@ class Layout:
         if leaf is None or column not in leaf.columns:
             return None, 0
         return leaf, leaf.columns.index(column)
+
+    def usual(self, column: Column, ticks_per_second: int) -> int:
+        """Return what a column holds of an agent or entry of which its field was not given."""
+        found = self._usual.get((column.path, ticks_per_second))
+        if found is None:
+            leaf, place = self.leaf_of(column)
+            plain = leaf is None or leaf.plain
+            found = column.absent if plain or leaf is None else int(leaf.stored_default(ticks_per_second)[place])
+            self._usual[column.path, ticks_per_second] = found
+        return found
 
     # -- what it says of itself ------------------------------------------------------------------------------------
 

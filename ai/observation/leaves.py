@@ -100,7 +100,7 @@ class Leaf:
         """Return what stands for each value in text."""
         return self.decode(arrays, batch)
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:
         """Return what each column holds of an agent of whom the field was not given.
 
         Raises:
@@ -109,7 +109,7 @@ class Leaf:
         value = self.fact.default
         if value is ... or value is None or value == "" or value == () or value == {}:
             return [column.absent for column in self.columns]
-        return [array[0] for array in self.encode([value], Interning({}, 1))]
+        return [array[0] for array in self.encode([value], Interning({}, ticks_per_second))]
 
     def declared(self) -> dict[str, Any]:
         """Return what a recording needs to know to read the columns, as plain data."""
@@ -404,11 +404,11 @@ class Name(Leaf):
         names = (*batch.tables.get(self.fact.table, ()), None)
         return [names[place] for place in arrays[0].tolist()]
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:
         """Refuse a named default: its position differs from table to table."""
         if isinstance(self.fact.default, str) and self.fact.default:
             raise self.fails(f"it was not given, and the position of its default {self.fact.default!r} is not known")
-        return super().stored_default()
+        return super().stored_default(ticks_per_second)
 
     def declared(self) -> dict[str, Any]:
         """Add the table."""
@@ -451,7 +451,7 @@ class Counts(Number, Name):
             for row in arrays[0].tolist()
         ]
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:  # noqa: ARG002 - the same at any pace
         """Begin with zeros."""
         if self.fact.default not in (..., {}, None):
             raise self.fails("a table that is not given is empty; its default must be {}")
@@ -478,7 +478,7 @@ class Shared(Leaf):
         values = (*batch.shared.get(self.path, ()), None)
         return [values[place] for place in arrays[0].tolist()]
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:  # noqa: ARG002 - the same at any pace
         """Leave the value out, or refuse: a batch keeps its shared values itself."""
         if self.fact.default is None:
             return [-1]
