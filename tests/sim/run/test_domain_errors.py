@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from sim.cli import invoke
-from sim.cli.common import FAILED, OK, USAGE
+from sim.cli.common import FAILED, INCONCLUSIVE, OK, USAGE
 
 MODEL = '''
 """A shop."""
@@ -290,6 +290,38 @@ def test_a_mistake_gets_one_sentence(case: Case, folder: Path, capsys: pytest.Ca
         assert part in said
     if "model.py" not in said:
         assert any(f"{kind}" in said for kind in ("Shop", "Purse", "Buy", "Greet", "Rest", "Grow", "rules", "Sold"))
+
+
+UNREADABLE = (
+    "a syntax error",
+    "no Plan",
+    "two systems of one name",
+    "setup fails",
+    "spaces fails",
+    "no observe",
+    "exits while it loads",
+)
+"""Mistakes that keep a run from being set up."""
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_recording_is_not_called_diverged_for_a_model_that_cannot_be_set_up(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`verify` is inconclusive and says what is wrong with the model; `show`, `fork` and `check` say it in a line."""
+    assert tell(folder, MODEL, capsys, "run", "model.py", "--ticks", "3", "--quiet")[0] == OK
+    case = next(case for case in CASES if case.name == name)
+    (folder / "model.py").write_text(changed(case))
+    assert invoke(["verify", "model-1.replay.jsonl"]) == INCONCLUSIVE
+    said = capsys.readouterr().out
+    for part in case.said:
+        assert part in said
+    file = "model-1.replay.jsonl"
+    for command in (("show", file, "--tick", "1"), ("fork", file, "--at", "1", "--quiet"), ("check", "model.py")):
+        assert invoke([*command]) != OK
+        told = capsys.readouterr()
+        assert told.err.startswith("tickweave: ")
+        assert told.err.count("\n") == 1
 
 
 SCENARIOS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
