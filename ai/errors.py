@@ -88,8 +88,10 @@ def place_of(written: object) -> str:
     file = getattr(sys.modules.get(module), "__file__", None)
     # A module that no import statement can name was loaded from a file that a person named.
     where = Path(file).name if file and "." not in module and Path(file).stem != module else module
+    code = getattr(written, "__code__", None)
     try:
-        line = inspect.getsourcelines(written)[1]  # type: ignore[arg-type] # TypeError says that it is none
+        # The line of a class is looked up in its file, which takes a while: this is for messages only.
+        line = inspect.getsourcelines(written)[1] if code is None else code.co_firstlineno  # type: ignore[arg-type] # TypeError says that it is none
     except (OSError, TypeError):
         return where
     return f"{where}, line {line}"

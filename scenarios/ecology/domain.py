@@ -118,7 +118,7 @@ def forage(world: World, grid: Grid, rows: Any, words: Any, *, food: Any, allowe
         world: the world; `Animal.cell` is written.
         grid: the pasture.
         rows: the animals.
-        words: random words of each, of which the first two are used.
+        words: random words of each; all but the third are used.
         food: pieces on each cell, `[cells]`.
         allowed: cells that may be entered; by default all.
 
@@ -130,10 +130,12 @@ def forage(world: World, grid: Grid, rows: Any, words: Any, *, food: Any, allowe
     # In each round all choose by the food that is left. Of those who choose the same food the first in a random order
     # eats, and the others choose again.
     order = words[:, 0].argsort(kind="stable")
-    waiting, word = rows[order], words[order, 1]
+    waiting, choices = rows[order], words[order][:, (1, 3)]
     while len(waiting):
+        if not choices.size:
+            choices, again = world.draws(waiting, AGAIN, again), again + 1
         hopeful = food > eaten
-        cell = grid.step(cells[waiting], word, score=hopeful, allowed=allowed, moore=False)
+        cell = grid.step(cells[waiting], choices[:, 0], score=hopeful, allowed=allowed, moore=False)
         hopeful = hopeful[cell]
         eats = hopeful & world.claim(cell, np.arange(len(cell)), grid.size)
         settled = eats | ~hopeful
@@ -141,9 +143,7 @@ def forage(world: World, grid: Grid, rows: Any, words: Any, *, food: Any, allowe
         fed.append(waiting[eats])
         pieces.append(eaten[cell[eats]])
         eaten[cell[eats]] += 1
-        waiting, again = waiting[~settled], again + 1
-        if len(waiting):
-            word = world.draws(waiting, AGAIN, again)[:, 0]
+        waiting, choices = waiting[~settled], choices[~settled, 1:]
     return np.concatenate(fed), np.concatenate(pieces)
 
 

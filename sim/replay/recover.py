@@ -51,7 +51,7 @@ def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     totals = Totals()
     for tick in replay.ticks:
         totals.add(tick)
-    ReplayWriter(sink, chain=place.chain).write(END, totals.end(replay.header.ticks, recovered=True))
+    ReplayWriter(sink, chain=place.chain).write(END, totals.end(replay.header.ticks, "recovered"))
     return place.ticks
 
 

@@ -140,7 +140,7 @@ def _conclude(proof: Proof) -> Verdict:
     header, recorded, ticks = proof.header, proof.end, proof.totals.ticks
     assert header is not None
     assert recorded is not None
-    again = proof.totals.end(header.ticks, recovered=recorded.reason == "recovered")
+    again = proof.totals.end(header.ticks, recorded.given_reason)
     differences = [(name, getattr(recorded, name), getattr(again, name)) for name in End.model_fields]
     if recorded.ticks > header.ticks:
         differences.append(("ticks", recorded.ticks, header.ticks))

@@ -75,7 +75,7 @@ def _recorded_again(name: str, recorded: Replay, plugin_files: Sequence[Path]) -
             raise AssertionError(f"{name}: a model would now be asked other agents in tick {now.t}; record it anew")
     assert recorded.end is not None
     assert again.end is not None
-    if again.end.reason != "completed" and recorded.end.reason == "completed":
+    if again.end.reason == "interrupted" and recorded.end.reason in ("decided", "limit"):
         raise AssertionError(f"{name}: the run is no longer over after tick {len(again.ticks) - 1}; record it anew")
     return content, again
 

@@ -27,7 +27,7 @@ def tick(t: int, **more: Any) -> dict[str, Any]:
     return {"t": t, "state": "89abcd", "columns": "012345", "root": HASH, "agents": 2, **more}
 
 
-END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "completed", "plans": {}}
+END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "limit", "plans": {}}
 RECORDS: list[tuple[str, dict[str, Any]]] = [("H", HEADER), ("T", tick(0)), ("T", tick(1)), ("E", END)]
 
 

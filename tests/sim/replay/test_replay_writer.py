@@ -105,7 +105,7 @@ def test_end_sums_up_the_ticks() -> None:
     assert replay.end is not None
     assert replay.end.root == replay.ticks[-1].root
     assert sum(replay.end.plans.values()) == sum(tick.plans for tick in replay.ticks)
-    assert replay.end.reason == "completed"
+    assert replay.end.reason == "limit"
 
 
 def test_run_that_stops_early_says_so() -> None:
