@@ -35,7 +35,7 @@ class ClientError(PlannerError):
     """The way to the model failed.
 
     `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut`, `unavailable`, `refused` (the
-    model declines to answer) or `invalid` (the model's answer is no text that could hold plans). `status` is the HTTP
+    model declines to answer) or `invalid` (the model's answer is not text that could hold plans). `status` is the HTTP
     status of an answer other than 200. `retry_after_s` is how long the server asks to be left alone, seconds. `context`
     is the room a call has, in tokens, where the prompt did not fit. `permanent` says that the same call can never
     succeed: a wrong key, model, address or option. `sent` is False where no call was made at all: the breaker is open,

@@ -298,7 +298,7 @@ def _name_of(called: Any) -> str:
 
 
 def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
-    """Name the watched code, the call as its author wrote it, and the line: what the library does inside is no help."""
+    """Name the watched code, the call as its author wrote it, and the line, not what the library does inside."""
     place: FrameType | None = frame
     while place is not None and _module(place).partition(".")[0] in sys.stdlib_module_names:
         name = place.f_code.co_qualname.removesuffix(".__init__") if _is_made(place) else place.f_code.co_name

@@ -267,7 +267,7 @@ class Choice(Leaf):
         super().__init__(path, said, kind, optional=optional, listed=listed)
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no member."""
+        """Return one column; -1 is not a member."""
         return [("", "i4", -1 if self.optional else NEVER_ABSENT)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:  # noqa: ARG002
@@ -293,7 +293,7 @@ class Flags(Choice):
     """Some members of an enumeration, stored as bits."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; no bit is no member."""
+        """Return one column; no bit is not a member."""
         return [("", "i4", 0)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:  # noqa: ARG002
@@ -325,7 +325,7 @@ class Place(Leaf):
     """A cell, stored as x and y."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return two columns; the least number is no cell, as cells may be negative."""
+        """Return two columns; the least number is not a cell, as cells may be negative."""
         absent = -(2**31) if self.optional else NEVER_ABSENT
         return [(".x", "i4", absent), (".y", "i4", absent)]
 
@@ -351,7 +351,7 @@ class Text(Leaf):
     """A text, stored as its position among the batch's texts; an empty one is none, except in a list."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no text."""
+        """Return one column; -1 is not text."""
         return [("", "i4", -1)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:
@@ -380,7 +380,7 @@ class Name(Leaf):
     """A name, stored as its position in a table."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no name."""
+        """Return one column; -1 is not a name."""
         return [("", "i4", -1 if self.optional or self.plain else NEVER_ABSENT)]
 
     def names(self, values: list[Any]) -> Iterable[str]:
@@ -462,7 +462,7 @@ class Shared(Leaf):
     """Any value that many agents have alike, stored as its position among the batch's distinct ones."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no value."""
+        """Return one column; -1 is not a value."""
         return [("", "i4", -1 if self.optional else NEVER_ABSENT)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:

@@ -184,7 +184,7 @@ def _completed(fragment: bytes, template: bytes) -> bytes:
 
 
 def rechain(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines with their chain computed anew; for tools that rewrite a file on purpose.
+    """Yield lines with their chain computed again; for tools that rewrite a file on purpose.
 
     Raises:
         LineError: a line is not of the form lines have.
@@ -239,7 +239,7 @@ def keys_of(text: str) -> NDArray[np.int64]:
     for part in text.split(",") if text else ():
         match = _RUN.fullmatch(part)
         if match is None:
-            raise ValueError(f"{part[:40]!r} is no run of keys")
+            raise ValueError(f"{part[:40]!r} is not a run of keys")
         first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
         total += (last - first) // step + 1
         if not first <= last < 2**63 or total > KEYS_MAX:

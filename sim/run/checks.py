@@ -237,7 +237,7 @@ def _check_spelling(where: PlaceOfDomain, kind: type[Domain]) -> None:
                 continue
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
             if near:
-                raise ContractError(f"{where}: {name} is no part of a domain; did you mean {near[0]}?")
+                raise ContractError(f"{where}: {name} is not a part of a domain; did you mean {near[0]}?")
 
 
 def checked_spaces(found: Any, domain: Domain) -> Mapping[str, Any]:

@@ -186,7 +186,7 @@ def test_long_lines_are_refused_without_reading_them(monkeypatch: pytest.MonkeyP
 
 
 def test_rechained_file_is_whole() -> None:
-    """An altered file with its chain computed anew reads as whole: the chain finds accidents, replaying the rest."""
+    """An altered file with its chain computed again reads as whole: the chain finds accidents, replaying the rest."""
     altered = [line.replace(b'"agents":2', b'"agents":3') for line in LINES]
     assert scan(b"".join(altered)).status == "corrupt"
     assert [t.agents for t in read(b"".join(rechain(altered))).ticks] == [3, 3]
