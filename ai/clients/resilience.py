@@ -112,7 +112,7 @@ class _Bucket:
 
 
 class RateLimit:
-    """Keeps calls under a number of requests and tokens a minute; None means no limit. Also waits when it is asked to."""
+    """Keeps calls under a number of requests and tokens a minute; None means no limit. It also waits when asked."""
 
     def __init__(self, requests_a_minute: float | None = None, tokens_a_minute: float | None = None) -> None:
         self._requests, self._tokens = _Bucket(requests_a_minute), _Bucket(tokens_a_minute)

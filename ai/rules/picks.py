@@ -123,7 +123,9 @@ def _coordinate(read: _Read, axis: int, layout: Layout, facts: Facts) -> Column:
         return _named(leaf, read.named, axis)
     place = leaf if isinstance(leaf, Place) else None if source is None or source.limit else source.place
     if place is None or place.columns[0].list:
-        raise ContractError(f"{read.path!r} is not a cell and no entry with one; {layout.name} has {_cells(layout)}")
+        raise ContractError(
+            f"{read.path!r} is neither a cell nor an entry with one; {layout.name} has {_cells(layout)}"
+        )
     owner = source if source is not None else layout.groups.get(place.path.rpartition(".")[0])
     path = place.columns[axis].path
 

@@ -273,8 +273,8 @@ def test_a_wrong_rule_is_told_by_its_number(rule: Rule, message: str) -> None:
     [
         ("nearest", "a cell needs the list it is taken from"),
         ("nearest others where x > 3", "declares no 'x'"),
-        ("weather", "'weather' is not a cell and no entry with one; Forager has pos, home"),
-        ("bushes", "'bushes' is not a cell and no entry with one"),
+        ("weather", "'weather' is neither a cell nor an entry with one; Forager has pos, home"),
+        ("bushes", "'bushes' is neither a cell nor an entry with one"),
         ("home 'mill'", "'home' has no named places"),
     ],
 )
