@@ -29,9 +29,11 @@ def test_every_shipped_scenario_has_a_golden_replay() -> None:
 
 
 def test_every_kind_is_done_in_a_golden_replay() -> None:
-    """A kind whose effect changes is noticed by a golden replay: in some, a step of it has come to its end."""
-    done = set().union(*(kinds_done(read(path)) for path in REPLAYS))
-    assert done == {spec.name for spec in default_registry().specs}
+    """A verb of the game whose effect changes is noticed by a golden replay: in some, a step of it came to its end."""
+    game = [
+        replay for path in REPLAYS if (replay := read(path)).header and replay.header.scenario["domain"] == "tactics"
+    ]
+    assert set().union(*map(kinds_done, game)) == {spec.name for spec in default_registry().specs}
 
 
 @pytest.mark.parametrize("path", REPLAYS, ids=lambda path: path.name)
