@@ -35,7 +35,7 @@ class ClientError(PlannerError):
     """The way to the model failed.
 
     `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut`, `unavailable`, `refused` (the
-    model declines to answer) or `invalid` (the model's answer is no text that could hold plans). `status` is the HTTP
+    model declines to answer) or `invalid` (the model's answer is not text that could hold plans). `status` is the HTTP
     status of an answer other than 200. `retry_after_s` is how long the server asks to be left alone, seconds. `context`
     is the room a call has, in tokens, where the prompt did not fit. `permanent` says that the same call can never
     succeed: a wrong key, model, address or option. `sent` is False where no call was made at all: the breaker is open,
@@ -88,8 +88,10 @@ def place_of(written: object) -> str:
     file = getattr(sys.modules.get(module), "__file__", None)
     # A module that no import statement can name was loaded from a file that a person named.
     where = Path(file).name if file and "." not in module and Path(file).stem != module else module
+    code = getattr(written, "__code__", None)
     try:
-        line = inspect.getsourcelines(written)[1]  # type: ignore[arg-type] # TypeError says that it is none
+        # The line of a class is looked up in its file, which takes a while: this is for messages only.
+        line = inspect.getsourcelines(written)[1] if code is None else code.co_firstlineno  # type: ignore[arg-type] # TypeError says that it is none
     except (OSError, TypeError):
         return where
     return f"{where}, line {line}"

@@ -41,8 +41,8 @@ LIBRARIES: Final = ("asyncio", "hypothesis", "logging")
 anywhere, and which hypothesis measures) reaches no state."""
 
 _CLOCK: Final = "a clock reads differently in every run; use the tick"
-_RANDOM: Final = "its stream is shared and not part of the state; use rng.draws(keys, tick, purpose)"
-_ENTROPY: Final = "it gives other bytes in every run; use rng.draws(keys, tick, purpose)"
+_RANDOM: Final = "its stream is shared and not part of the state; draw with world.draws(rows, purpose)"
+_ENTROPY: Final = "it gives other bytes in every run; draw with world.draws(rows, purpose)"
 _HASH: Final = "hashes of text differ from process to process; sort by the text, or use hashlib.blake2b"
 _NETWORK: Final = "an answer from outside is not part of the run; bring it in as an input or through a model tier"
 
@@ -298,7 +298,7 @@ def _name_of(called: Any) -> str:
 
 
 def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
-    """Name the watched code, the call as its author wrote it, and the line: what the library does inside is no help."""
+    """Name the watched code, the call as its author wrote it, and the line, not what the library does inside."""
     place: FrameType | None = frame
     while place is not None and _module(place).partition(".")[0] in sys.stdlib_module_names:
         name = place.f_code.co_qualname.removesuffix(".__init__") if _is_made(place) else place.f_code.co_name

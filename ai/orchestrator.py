@@ -321,7 +321,7 @@ class FallbackOrchestrator:
 
 def _check_face(tier: object) -> None:
     if isinstance(tier, type) or not isinstance(tier, Planner) or not tier.name:
-        raise ContractError(f"{tier!r} is no tier: a planner object has `name`, `deterministic` and `async plan(...)`")
+        raise ContractError(f"{tier!r} is not a tier: a planner has `name`, `deterministic` and `async plan(...)`")
 
 
 def _idle_plans(keys: Keys, registry: ToolRegistry) -> PlanBatch:

@@ -167,7 +167,7 @@ class MockBatchLlm:
 
 
 class FailingLlm:
-    """A model whose every reply is no JSON; `calls` counts requests."""
+    """A model whose every reply is not JSON; `calls` counts requests."""
 
     label: str = "failing"
 
@@ -352,7 +352,7 @@ def _check_chunks(label: str, chunks: list[LlmChunk], request: LlmRequest) -> No
     for chunk in chunks:
         _ensure(isinstance(chunk, LlmChunk), f"client {label!r} must yield LlmChunk, not {type(chunk).__name__}")
         texts = all(isinstance(text, str) for text in (chunk.text, chunk.thinking))
-        _ensure(texts, f"client {label!r} yielded a chunk whose text or thinking is no text")
+        _ensure(texts, f"client {label!r} yielded a chunk whose text or thinking is not text")
     finished = [place for place, chunk in enumerate(chunks) if chunk.finish is not None]
     _ensure(
         finished == [len(chunks) - 1],

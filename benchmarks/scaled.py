@@ -48,7 +48,7 @@ def scaled(agents: int) -> Scenario:
             )
         left -= count
     made = {"width": side, "height": side, "walls_permille": 120, "cover_permille": 60, "seed": 7}
-    rules = flattened(load("crowd"))["heuristics"]
+    rules = flattened(load("crowd"))["rules"]
     return flat(
         {
             "name": f"scaled-{agents}",
@@ -57,7 +57,7 @@ def scaled(agents: int) -> Scenario:
             "map": {"generate": made, "places": [_open_cell(made)]},
             "archetypes": {"tough": {"hp": 1000, "sight": 10, "reserve": 900}},
             "teams": teams,
-            "heuristics": rules,
+            "rules": rules,
             "ends": "never",
         }
     )

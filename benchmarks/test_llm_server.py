@@ -16,9 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import pytest
-from ai.snapshot import SnapshotBatch
 
 from ai.clients import client_from_spec
 from ai.clients.resilience import ResilientClient
@@ -26,10 +24,12 @@ from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.llm.prompt import PromptRequest, slots_of
 from ai.llm.tiers import SimplifiedLlm
 from ai.llm_types import LlmClient, LlmRequest, Message
+from ai.observation import Cell
 from ai.orchestrator import FallbackOrchestrator
 from ai.planners.base import OnPlan
 from ai.probe import probe
 from scenarios.tactics.actions import default_registry
+from scenarios.tactics.snapshot import SelfState, WorldSnapshot
 
 AGENTS = 100
 SLOTS = 8
@@ -40,7 +40,7 @@ BATCHES = 9
 """Batches of which the median counts: other work on the machine spoils some of them."""
 BOUND_S = LATENCY_S + math.ceil(AGENTS / SLOTS) * PLAN_TOKENS * TOKEN_S
 REGISTRY = default_registry()
-BATCH = SnapshotBatch(keys=np.arange(AGENTS, dtype=np.int64))
+BATCH = WorldSnapshot.from_objects([(key, WorldSnapshot(me=SelfState(pos=Cell(key, 0)))) for key in range(AGENTS)])
 
 
 @contextmanager

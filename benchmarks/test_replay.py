@@ -12,7 +12,7 @@ import pytest
 from scaled import scaled
 from test_orchestrator import Instant
 
-from ai.actions import ActionStep, ToolRegistry
+from ai.actions import Action, ToolRegistry
 from ai.llm.encodings import encoding_of
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmChunk, LlmRequest
@@ -119,7 +119,7 @@ class Brief(Instant):
     seconds = 0.0
 
     @staticmethod
-    def plan(key: int, registry: ToolRegistry) -> list[ActionStep]:
+    def plan(key: int, registry: ToolRegistry) -> list[Action]:
         """Return an agent's four steps."""
         look = [registry.make("Scan", radius=1 + (key + n) % 64) for n in range(2)]
         return [look[0], registry.make("Wait", duration=0.7), look[1], registry.make("Wait", duration=1.4)]

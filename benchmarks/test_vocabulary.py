@@ -9,7 +9,7 @@ import numpy as np
 from scaled import scaled
 from test_tick import WARM_UP_TICKS
 
-from scenarios.tactics.actions import default_registry, recorded_registry
+from scenarios.tactics.actions import recorded_registry
 from scenarios.tactics.components import Health, Position
 from sim.run.simulation import Simulation
 
@@ -26,12 +26,12 @@ LIMIT_RATIO = 1.1
 
 def test_cost_of_kinds_that_nobody_uses(benchmark) -> None:
     """Two runs of one battle differ in their registries alone; each tick's ratio is of its own two times."""
-    every = default_registry()
     few_ms, all_ms, ratios = [], [], []
-    with (
-        Simulation(scaled(AGENTS), registry=recorded_registry(FEW)) as few,
-        Simulation(scaled(AGENTS), registry=every) as many,
-    ):
+    smaller = scaled(AGENTS)
+    every = smaller.domain.registry()
+    smaller.domain.registry = lambda _=(): recorded_registry(FEW).with_tables(every.tables)
+    with Simulation(smaller) as few, Simulation(scaled(AGENTS)) as many:
+        assert (len(few.registry.specs), len(many.registry.specs)) == (len(FEW), len(every.specs))
 
         def both() -> None:
             # Who goes first takes turns, so that what the first leaves in the processor's caches favours neither.

@@ -46,7 +46,7 @@ def sentence(error: ValidationError, schema: Schema) -> str:
             known = sorted({name for part in level for name in part.get("properties", {})})
             name = str(first["loc"][-1])
             key = f"{own}.{shown(name)}" if own else shown(name)
-            reason = f"is no known key; {suggestion(name, known, 'known keys')}"
+            reason = f"is not a known key; {suggestion(name, known, 'known keys')}"
         case "problem":
             key = ".".join(filter(None, (key, context["key"])))
             reason = context["reason"]

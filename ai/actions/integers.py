@@ -76,12 +76,12 @@ def decode_fields(spec: ToolSpec, args: Sequence[int], payload: bytes) -> dict[s
         try:
             fields = dict(json.loads(payload))
         except (ValueError, TypeError, RecursionError) as error:
-            raise ContractError(f"{spec.name}: its payload is no JSON object: {error}") from None
+            raise ContractError(f"{spec.name}: its payload is not a JSON object: {error}") from None
     for arg, stored in zip(spec.args, args, strict=False):
         if stored == NONE:
             continue
         if arg.choices and not 0 <= stored < len(arg.choices):
-            raise ContractError(f"{spec.name}.{arg.name}: {stored} is no position among {len(arg.choices)} choices")
+            raise ContractError(f"{spec.name}.{arg.name}: {stored} is not a position among {len(arg.choices)} choices")
         value: Any = arg.choices[int(stored)] if arg.choices else int(stored)
         if arg.scale != 1:
             value = int(stored) / arg.scale

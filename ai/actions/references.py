@@ -61,4 +61,4 @@ def _check_argument(registry: ToolRegistry, layout: Layout, spec: ToolSpec, arg:
                 )
             fields = {*getattr(leaf.kind, "model_fields", ()), *getattr(leaf.kind, "__dataclass_fields__", ())}
             if not ({"width", "height"} <= fields or {"width", "height"} <= set(dir(leaf.kind))):
-                raise ContractError(f"{where}: {arg.sources[0]!r} is no space: its value has no width and height")
+                raise ContractError(f"{where}: {arg.sources[0]!r} is not a space: its value has no width and height")

@@ -179,27 +179,34 @@ def spec_of(action: type[Action]) -> ToolSpec:
     """Read an action's declaration, once: every registry asks for every action.
 
     Raises:
-        ContractError: it has a defect; the message names the class.
+        ContractError: it has a defect; the message names the class and its place.
     """
-    where = f"action {action.__name__} ({place_of(action)})"
+    try:
+        return _read(action)
+    except ContractError as error:
+        raise ContractError(f"action {action.__name__} ({place_of(action)}){error}") from None
+
+
+def _read(action: type[Action]) -> ToolSpec:
+    """Read a declaration; messages go on behind the name of the action."""
     sentence = " ".join((action.__doc__ or "").strip().split("\n\n")[0].split())
     if not sentence or len(sentence) > SENTENCE_CHARS_MAX:
-        raise ContractError(f"{where} needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")
+        raise ContractError(f" needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")
     args: list[ArgSpec] = []
     payload: list[PayloadField] = []
     for name, info in action.model_fields.items():
         if name == "act":
             continue
-        shape, required = _shape(f"{where}: {name}", name, info.annotation, info.metadata)
+        shape, required = _shape(f": {name}", name, info.annotation, info.metadata)
         if isinstance(shape, ArgSpec):
             args += _stored(shape)
         else:
             payload.append(PayloadField(name, shape, required))
     if payload and not (all(arg.required for arg in args) and all(field.required for field in payload)):
-        raise ContractError(f"{where} has texts, lists or records, so no argument of it may be None")
+        raise ContractError(" has texts, lists or records, so no argument of it may be None")
     stored = len(args) + bool(payload)
     if stored > ARGS_MAX:
-        raise ContractError(f"{where} has {stored} stored arguments; at most {ARGS_MAX} fit")
+        raise ContractError(f" has {stored} stored arguments; at most {ARGS_MAX} fit")
     return ToolSpec(action.__name__, sentence, tuple(args), action, tuple(payload))
 
 

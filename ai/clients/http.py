@@ -123,7 +123,7 @@ class Http:
                     return json.loads(said)
                 except (ValueError, RecursionError):
                     raise ClientError(
-                        "the answer is no JSON; is this the server's URL?", status=answer.status
+                        "the answer is not JSON; is this the server's URL?", status=answer.status
                     ) from None
         except ClientError as error:
             if not lenient or error.status is None:
@@ -364,7 +364,7 @@ def checked_url(url: str, scheme: str) -> str:
     """Return the URL without a trailing slash.
 
     Raises:
-        ContractError: it is no plain http or https URL, or could carry a secret; the message does not repeat it.
+        ContractError: it is not a plain http or https URL, or could carry a secret; the message does not repeat it.
     """
     try:
         parts = urlsplit(url)

@@ -46,6 +46,6 @@ class Striker:
         return text[: len(text) - held]
 
     def rest(self) -> str:
-        """Return what was held back: it was no key."""
+        """Return what was held back: it was not a key."""
         held, self._held = self._held, ""
         return held

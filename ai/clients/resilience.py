@@ -3,7 +3,7 @@
 `CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state without a clock. `ResilientClient` puts them around any
 client and is a client itself. Make one for each endpoint and model and keep it over ticks: what it has learnt is in it.
 
-Faults of the transport charge the breaker. Faults of the content (a refused prompt, a plan that is no plan) and a
+Faults of the transport charge the breaker. Faults of the content (a refused prompt, a plan that is not a plan) and a
 server's request to wait do not: the server is there.
 """
 
@@ -112,7 +112,7 @@ class _Bucket:
 
 
 class RateLimit:
-    """Keeps calls under so many requests and tokens a minute; None is no limit. Also holds back when told to wait."""
+    """Keeps calls under a number of requests and tokens a minute; None means no limit. It also waits when asked."""
 
     def __init__(self, requests_a_minute: float | None = None, tokens_a_minute: float | None = None) -> None:
         self._requests, self._tokens = _Bucket(requests_a_minute), _Bucket(tokens_a_minute)

@@ -17,7 +17,7 @@ def script_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the objects of a script, each with its place for messages; blank lines are passed over.
 
     Raises:
-        ContractError: it cannot be read, is too large, or a line is no object; the message names file and line.
+        ContractError: it cannot be read, is too large, or a line is not an object; the message names file and line.
     """
     try:
         if path.stat().st_size > SCRIPT_BYTES_MAX:

@@ -30,7 +30,7 @@ class Fault(StrEnum):
     GARBAGE = "garbage"
     """Bytes that are no stream."""
     WRONG = "wrong"
-    """A whole reply that is no plan, whatever schema was asked for."""
+    """A whole reply that is not a plan, whatever schema was asked for."""
     STALL = "stall"
     """The reply stops half way and the connection stays open."""
 
@@ -53,7 +53,7 @@ def parse_faults(spec: str) -> dict[Fault, float]:
             fault = Fault(name)
         except ValueError:
             kinds = ", ".join(fault.value for fault in Fault)
-            raise ContractError(f"{part[:40]!r} is no fault; write KIND=SHARE, with KIND one of {kinds}") from None
+            raise ContractError(f"{part[:40]!r} is not a fault; write KIND=SHARE, with KIND one of {kinds}") from None
         if not 0 <= share <= 1:
             raise ContractError(f"the share of {fault} must be between 0 and 1")
         shares[fault] = share

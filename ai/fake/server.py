@@ -156,7 +156,7 @@ class FakeServer:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the caller has gone, or the server stops
         except (ValueError, asyncio.LimitOverrunError):
-            _answer(writer, 400, {"error": "this is no HTTP request"})
+            _answer(writer, 400, {"error": "this is not an HTTP request"})
         finally:
             self._tasks.discard(task)
             writer.close()

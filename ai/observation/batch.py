@@ -23,7 +23,7 @@ from ai.canonical import little_endian
 from ai.errors import ContractError
 from ai.observation.facts import AGENTS
 from ai.observation.layout import Group, Layout
-from ai.observation.leaves import Array, Bools, Column, Key, Leaf, Number, Shared, Text
+from ai.observation.leaves import Array, Bools, Column, Key, Leaf, Shared, Text
 
 if TYPE_CHECKING:
     from ai.observation.observation import Observation
@@ -155,21 +155,15 @@ class ObservationBatch(Generic[Seen]):
 
     def _default(self, column: Column) -> Array:
         """Return a column of which nobody gave anything."""
-        layout = self.of.layout
         shape: tuple[int, ...] = (len(self.keys),)
         if column.list:
             shape += (self.width(column.list),)
         if column.table:
             shape += (len(self.tables.get(column.table, ())),)
-        leaf, place = layout.leaf_of(column)
-        if leaf is None or leaf.plain or 0 in shape:
-            return np.full(shape, column.absent, column.dtype)
-        value = leaf.stored_default()[place]
-        if isinstance(leaf, Number) and leaf.fact.ticks and isinstance(leaf.fact.default, float):
-            value = leaf.quantised(np.array([leaf.fact.default]), self)[0]
+        value = column.absent if 0 in shape else self.of.layout.usual(column, self.ticks_per_second)
         made = np.full(shape, value, column.dtype)
         if column.list and value != column.absent:
-            there = self.there(layout.groups[column.list])
+            there = self.there(self.of.layout.groups[column.list])
             made[~there if there is not None else ()] = column.absent
         return made
 
@@ -197,9 +191,6 @@ class ObservationBatch(Generic[Seen]):
         parts = [head.encode(errors="surrogatepass"), little_endian(self.keys)]
         widths: dict[str, int] = {}
         for path, column in layout.columns.items():
-            array = self.columns.get(path)
-            if array is None:
-                array = self.column(path)
             if column.list:
                 width = widths.get(column.list)
                 if width is None:
@@ -208,6 +199,10 @@ class ObservationBatch(Generic[Seen]):
                     parts.append(b"%d," % width)
                 if not width:
                     continue
+            array = self.columns.get(path)
+            if array is None:
+                array = self.column(path)
+            if column.list:
                 array = array[:, :width]
             leaf = layout.leaves.get(path)
             if isinstance(leaf, Text | Shared):

@@ -112,7 +112,7 @@ class Saying:
             form += "{}"
             inner.append(f"{before}.{key}".lstrip(".") if key else of.path)
             if key and inner[-1] not in leaves:
-                raise ContractError(f"{of.path}: say: {written!r} names {key!r}, which is no field beside it")
+                raise ContractError(f"{of.path}: say: {written!r} names {key!r}, which is not a field beside it")
         self.form, self.inner = form, tuple(inner)
 
 
@@ -128,7 +128,7 @@ def _parsed(path: str, form: str) -> list[tuple[str, str | None, str | None, str
     try:
         return list(string.Formatter().parse(form))
     except ValueError as error:
-        raise ContractError(f"{path}: say: {form!r} is no form: {error}") from None
+        raise ContractError(f"{path}: say: {form!r} is not a form: {error}") from None
 
 
 class Layout:
@@ -150,6 +150,7 @@ class Layout:
         self.name = of.__name__
         self.leaves: dict[str, Leaf] = {}
         self.groups: dict[str, Group] = {}
+        self._usual: dict[tuple[str, int], int] = {}
         self._columns: list[Column] = []
         taken = sorted(set(of.model_fields) & set(reserved))
         if taken:
@@ -263,7 +264,7 @@ class Layout:
         strange = sorted(set(head) - set(self.leaves))
         if strange:
             raise ContractError(
-                f"{where}: head names {strange[0].rpartition('.')[2]!r}, which is no field of the entry"
+                f"{where}: head names {strange[0].rpartition('.')[2]!r}, which is not a field of the entry"
             )
         spoken = {*head, *([key.path] if key is not None else []), *([place.path] if key and place else [])}
         if not said.limit and not optional:
@@ -298,6 +299,16 @@ class Layout:
         if leaf is None or column not in leaf.columns:
             return None, 0
         return leaf, leaf.columns.index(column)
+
+    def usual(self, column: Column, ticks_per_second: int) -> int:
+        """Return what a column holds of an agent or entry of which its field was not given."""
+        found = self._usual.get((column.path, ticks_per_second))
+        if found is None:
+            leaf, place = self.leaf_of(column)
+            plain = leaf is None or leaf.plain
+            found = column.absent if plain or leaf is None else int(leaf.stored_default(ticks_per_second)[place])
+            self._usual[column.path, ticks_per_second] = found
+        return found
 
     # -- what it says of itself ------------------------------------------------------------------------------------
 
@@ -377,7 +388,7 @@ def _scaled(where: str, said: Fact, kind: Any) -> Fact:
     except TypeError:
         dtype = np.dtype("O")
     if dtype.kind != "i":
-        raise ContractError(f"{where}: dtype {said.dtype!r} is no signed integer type; use i1, i2, i4 or i8")
+        raise ContractError(f"{where}: dtype {said.dtype!r} is not a signed integer type; use i1, i2, i4 or i8")
     if kind is float and not said.ticks and (said.scale is None or said.scale < 1):
         raise ContractError(f"{where}: a float needs the stored steps in one unit, or ticks: fact(scale=100)")
     if kind is not float and (said.ticks or said.scale is not None):

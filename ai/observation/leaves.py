@@ -100,7 +100,7 @@ class Leaf:
         """Return what stands for each value in text."""
         return self.decode(arrays, batch)
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:
         """Return what each column holds of an agent of whom the field was not given.
 
         Raises:
@@ -109,7 +109,7 @@ class Leaf:
         value = self.fact.default
         if value is ... or value is None or value == "" or value == () or value == {}:
             return [column.absent for column in self.columns]
-        return [array[0] for array in self.encode([value], Interning({}, 1))]
+        return [array[0] for array in self.encode([value], Interning({}, ticks_per_second))]
 
     def declared(self) -> dict[str, Any]:
         """Return what a recording needs to know to read the columns, as plain data."""
@@ -267,7 +267,7 @@ class Choice(Leaf):
         super().__init__(path, said, kind, optional=optional, listed=listed)
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no member."""
+        """Return one column; -1 is not a member."""
         return [("", "i4", -1 if self.optional else NEVER_ABSENT)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:  # noqa: ARG002
@@ -293,7 +293,7 @@ class Flags(Choice):
     """Some members of an enumeration, stored as bits."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; no bit is no member."""
+        """Return one column; no bit is not a member."""
         return [("", "i4", 0)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:  # noqa: ARG002
@@ -325,7 +325,7 @@ class Place(Leaf):
     """A cell, stored as x and y."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return two columns; the least number is no cell, as cells may be negative."""
+        """Return two columns; the least number is not a cell, as cells may be negative."""
         absent = -(2**31) if self.optional else NEVER_ABSENT
         return [(".x", "i4", absent), (".y", "i4", absent)]
 
@@ -351,7 +351,7 @@ class Text(Leaf):
     """A text, stored as its position among the batch's texts; an empty one is none, except in a list."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no text."""
+        """Return one column; -1 is not text."""
         return [("", "i4", -1)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:
@@ -380,7 +380,7 @@ class Name(Leaf):
     """A name, stored as its position in a table."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no name."""
+        """Return one column; -1 is not a name."""
         return [("", "i4", -1 if self.optional or self.plain else NEVER_ABSENT)]
 
     def names(self, values: list[Any]) -> Iterable[str]:
@@ -404,11 +404,11 @@ class Name(Leaf):
         names = (*batch.tables.get(self.fact.table, ()), None)
         return [names[place] for place in arrays[0].tolist()]
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:
         """Refuse a named default: its position differs from table to table."""
         if isinstance(self.fact.default, str) and self.fact.default:
             raise self.fails(f"it was not given, and the position of its default {self.fact.default!r} is not known")
-        return super().stored_default()
+        return super().stored_default(ticks_per_second)
 
     def declared(self) -> dict[str, Any]:
         """Add the table."""
@@ -451,7 +451,7 @@ class Counts(Number, Name):
             for row in arrays[0].tolist()
         ]
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:  # noqa: ARG002 - the same at any pace
         """Begin with zeros."""
         if self.fact.default not in (..., {}, None):
             raise self.fails("a table that is not given is empty; its default must be {}")
@@ -462,7 +462,7 @@ class Shared(Leaf):
     """Any value that many agents have alike, stored as its position among the batch's distinct ones."""
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is no value."""
+        """Return one column; -1 is not a value."""
         return [("", "i4", -1 if self.optional else NEVER_ABSENT)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:
@@ -478,7 +478,7 @@ class Shared(Leaf):
         values = (*batch.shared.get(self.path, ()), None)
         return [values[place] for place in arrays[0].tolist()]
 
-    def stored_default(self) -> list[Any]:
+    def stored_default(self, ticks_per_second: int = 1) -> list[Any]:  # noqa: ARG002 - the same at any pace
         """Leave the value out, or refuse: a batch keeps its shared values itself."""
         if self.fact.default is None:
             return [-1]

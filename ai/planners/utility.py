@@ -112,7 +112,7 @@ def _considered(one: Consideration, layout: Layout) -> Score:
     elif isinstance(leaf, Number) and not leaf.columns[0].list and not isinstance(leaf, Counts):
         number, name = leaf, ""
     else:
-        raise ContractError(f"{one.field!r} is no number, table's number or list that can be considered")
+        raise ContractError(f"{one.field!r} is not a number, a table's number or a list that can be considered")
 
     def added(batch: ObservationBatch[Any]) -> Array:
         column = batch.column(number.path)

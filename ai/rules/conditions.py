@@ -212,7 +212,7 @@ def _part(text: str, tokens: Sequence[tuple[str, str]]) -> Part:
     if "op" in kinds:
         place = kinds.index("op")
         if place != 1:
-            raise wrong(f"{' '.join(values[:place])!r} is no field")
+            raise wrong(f"{' '.join(values[:place])!r} is not a field")
         return _comparison(values[0], values[1], tokens[2:], wrong)
     for tail in ("within", "has", "contains"):
         if tail in values[1:]:
@@ -243,7 +243,7 @@ def _comparison(field: str, op: str, tokens: Sequence[tuple[str, str]], wrong: C
 
 def _decimal(text: str, wrong: Callable[[str], ContractError]) -> Decimal:
     if not re.fullmatch(r"-?\d{1,12}(\.\d{1,6})?", text):
-        raise wrong(f"{text!r} is no number that a condition can hold")
+        raise wrong(f"{text!r} is not a number that a condition can hold")
     return Decimal(text)
 
 
@@ -445,7 +445,7 @@ class _Reading:
                 return self.has(part, leaf)
             case "contains":
                 if not isinstance(leaf, Text):
-                    raise self.wrong(f"{path!r} is no text, so it contains none")
+                    raise self.wrong(f"{path!r} is not text, so it contains none")
                 wanted = str(part.value).casefold()
                 return lambda batch: _hits(batch, wanted)[batch.column(path)]
         return self.compare(part, leaf, table_name)

@@ -104,7 +104,7 @@ def _list(path: str, layout: Layout) -> Group:
     group = layout.groups.get(path)
     if group is None or not group.limit:
         lists = [known for known, one in layout.groups.items() if one.limit]
-        raise ContractError(f"{path!r} is no list; {layout.name} has {', '.join(lists) or 'none'}")
+        raise ContractError(f"{path!r} is not a list; {layout.name} has {', '.join(lists) or 'none'}")
     return group
 
 
@@ -123,7 +123,9 @@ def _coordinate(read: _Read, axis: int, layout: Layout, facts: Facts) -> Column:
         return _named(leaf, read.named, axis)
     place = leaf if isinstance(leaf, Place) else None if source is None or source.limit else source.place
     if place is None or place.columns[0].list:
-        raise ContractError(f"{read.path!r} is no cell and no entry with one; {layout.name} has {_cells(layout)}")
+        raise ContractError(
+            f"{read.path!r} is neither a cell nor an entry with one; {layout.name} has {_cells(layout)}"
+        )
     owner = source if source is not None else layout.groups.get(place.path.rpartition(".")[0])
     path = place.columns[axis].path
 
@@ -183,7 +185,7 @@ def _score(how: str, group: Group, layout: Layout) -> Callable[[Batch], Array] |
     how, _, name = how.partition(":")
     leaf = layout.leaves.get(f"{group.path}.{name}") or layout.leaves.get(name)
     if not isinstance(leaf, Number) or leaf.columns[0].list != group.path:
-        raise ContractError(f"{name!r} is no number of {group.path!r}")
+        raise ContractError(f"{name!r} is not a number of {group.path!r}")
     if leaf.optional:
         raise ContractError(f"{name!r} may be absent, so there need not be a {how} of it")
     path, sign = leaf.path, 1 if how == "fewest" else -1

@@ -92,12 +92,12 @@ class Afflictions:
         self._focuses.append((rows, others, self._until(rows, ticks)))
 
     def taunt(self, rows: Rows, others: Rows, ticks: Any) -> None:
-        """Draw the attention of others to the agents themselves; they plan anew."""
+        """Draw the attention of others to the agents themselves; they plan again."""
         none = np.full(len(rows), -1, np.int64)
         self._draw(rows, others, ticks, self.world.keys[rows], none, none)
 
     def distract(self, rows: Rows, others: Rows, ticks: Any) -> None:
-        """Draw the attention of others to the cells where the agents stand now; they plan anew."""
+        """Draw the attention of others to the cells where the agents stand now; they plan again."""
         position, none = self.world[Position], np.full(len(rows), -1, np.int64)
         self._draw(rows, others, ticks, none, position.x[rows].copy(), position.y[rows].copy())
 

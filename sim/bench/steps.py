@@ -66,7 +66,7 @@ class OfSteps(Encoding):
         """Return what the encoding does.
 
         Raises:
-            ParseError: it is no plan.
+            ParseError: it is not a plan.
         """
         return self._encoding.raw_steps(text)
 

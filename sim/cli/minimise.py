@@ -125,7 +125,7 @@ class _Spoiled(NamedTuple):
 
 
 def _model(llm: str) -> tuple[Callable[[], LlmClient] | None, _Spoiled | None]:
-    """Return what makes the model of a spec anew, and the spec taken apart where it spoils another."""
+    """Return what makes the model of a spec again, and the spec taken apart where it spoils another."""
     if client_of(llm) is None:  # a wrong spec is told before anything runs
         return None, None
 
@@ -165,11 +165,11 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path]) -> dict
         else:
             sink.write(recorded(found.best))
     if found is not None:
-        return _said(target, start, found, "recorded anew, as the code differs from itself")
+        return _said(target, start, found, "recorded again, as the code differs from itself")
     why = (
         "only ticks were cut, as the code agrees with itself: a smaller run is for the code that recorded this one"
         if first["stable"] is not False
-        else "only ticks were cut, as a run recorded anew does not differ"
+        else "only ticks were cut, as a run recorded again does not differ"
     )
     heard = tuple(reply for reply in start.replies if reply.tick <= first["tick"])
     shorter = search.Minimised(replace(start, ticks=first["tick"] + 1, replies=heard))

@@ -101,7 +101,7 @@ def new(
 ) -> None:
     """Write a working domain with its test into a folder of its own."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
-        raise usage(f"new: {shown(name)} is no name for a Python module; use lower case, digits and _, as in wealth")
+        raise usage(f"new: {shown(name)} is not a name for a Python module; use lower case, digits and _, as in wealth")
     folder = Path(name)
     if folder.exists():
         raise usage(f"new: {shown(name)} is there already; choose another name")

@@ -35,6 +35,7 @@ from sim.cli.common import (
 from sim.cli.consent import Trust, files_of, load_scenario
 from sim.cli.model import described, ready_model
 from sim.cli.run_report import Tally
+from sim.errors import ReplayError
 from sim.messages import one_line, shown
 from sim.replay.keyframes import EVERY
 from sim.replay.recover import resume as resume_replay
@@ -200,7 +201,13 @@ def run(
         if inputs == "-":
             assert isinstance(sys.stdin.buffer, io.BufferedIOBase)
             feed = Streamed(sys.stdin.buffer, simulation.scenario, _tell, interrupted)
-        _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)
+        try:
+            _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)
+        except ReplayError:  # nothing more can be written
+            raise
+        except Exception:
+            recorder.end("failed")
+            raise
         recorder.end()
     tally.wall_s = perf_counter() - started
     report_path(target).write_text(

@@ -39,7 +39,7 @@ def show(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what happened in a tick, or where an agent's plan came from and what its steps did."""
+    """Show what happened in a tick, or one agent: its values, where its plan came from, and what its steps did."""
     require_file(file)
     with (
         progress_bar(shown(file), None) as told,
@@ -58,7 +58,7 @@ def show(
         if name != "steps":
             rows.add_row(name, _text(value))
     print_table(rows)
-    if agent is not None:
+    if "steps" in found:
         print_table(_steps(found["steps"]))
 
 

@@ -111,7 +111,7 @@ def _read_arrays(listed: Any, data: bytes) -> dict[tuple[str, str], NDArray[Any]
     at = 0
     for group, name, dtype, shape in listed:
         if dtype not in DTYPES or len(shape) > DIMENSIONS_MAX or (group, name) in arrays:
-            raise ValueError(f"{name} is no array of a state")
+            raise ValueError(f"{name} is not an array of a state")
         if any(type(size) is not int or not 0 <= size <= len(data) for size in shape):
             raise ValueError(f"{name} has no such shape")
         order = np.dtype(dtype).newbyteorder("<")

@@ -48,7 +48,7 @@ class Texts:
         """Return a text's place in the table, and add it if it is new.
 
         Raises:
-            WorldError: it is no text or not valid Unicode, it is too long, or the table is full.
+            WorldError: it is not text or not valid Unicode, it is too long, or the table is full.
         """
         place = self._places.get(text)
         return self._add(text) if place is None else place

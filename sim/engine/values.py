@@ -121,7 +121,7 @@ def codes(values: Any, kind: type[Enum], dtype: np.dtype[Any], label: str) -> ND
     """Convert members of an enumeration, their texts, or their numbers, to numbers.
 
     Raises:
-        WorldError: a value is no member; the message starts with the label.
+        WorldError: a value is not a member; the message starts with the label.
     """
     known = codes_of(kind)
     array = np.asarray(values)

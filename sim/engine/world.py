@@ -353,7 +353,7 @@ class World(Draws):
         """Find the column that an array is a view of."""
         store = self._owner(array)
         if store is None:
-            raise WorldError("this array is no column of the world; give world[Component].column or a part of it")
+            raise WorldError("this array is not a column of the world; give world[Component].column or a part of it")
         return store
 
     def _owner(self, array: NDArray[Any]) -> Store | None:
@@ -379,7 +379,7 @@ class World(Draws):
         """
         store = self._column(column)
         if store.spec.kind != "texts":
-            raise WorldError(f"{store.spec.label} is no column of tuple[str, ...]")
+            raise WorldError(f"{store.spec.label} is not a column of tuple[str, ...]")
         places = indices(rows, column.shape[-1], store.spec.label)
         given = fit(texts, np.dtype(np.int32), store.spec.label)
         if given.shape not in ((), places.shape):
@@ -393,11 +393,11 @@ class World(Draws):
         """Return the texts that a row has in a column, oldest first.
 
         Raises:
-            WorldError: it is no column of texts, or the row does not exist.
+            WorldError: it is not a column of texts, or the row does not exist.
         """
         store = self._column(column)
         if not store.spec.is_text:
-            raise WorldError(f"{store.spec.label} is no column of texts")
+            raise WorldError(f"{store.spec.label} is not a column of texts")
         (place,) = indices(row, column.shape[-1], store.spec.label).tolist()
         return texts_at(store, place)
 
@@ -507,7 +507,7 @@ class World(Draws):
         self.kill(rows)
 
     def attach(self, rows: Any, component: type[Component], values: Mapping[str, Any] | None = None) -> None:
-        """Queue giving a component to entities; who has it already gets all of its columns anew.
+        """Queue giving a component to entities; who has it already gets all of its columns again.
 
         Args:
             rows: indices, mask or slice; no index twice.

@@ -35,5 +35,5 @@ def cut(source: Source, tick: int, sink: Sink) -> int:
             part = stream.read(min(left, COPY_BYTES))
             sink.write(part)
             left -= len(part)
-    ReplayWriter(sink, chain=record.end.chain).write(END, totals.end(file.header.ticks, recovered=True))
+    ReplayWriter(sink, chain=record.end.chain).write(END, totals.end(file.header.ticks, "recovered"))
     return whole

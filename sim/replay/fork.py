@@ -47,7 +47,7 @@ def load_patch(path: Path) -> Patch:
     """Read a patch from a TOML file, or from JSON if the name ends so.
 
     Raises:
-        ScenarioError: the file is no patch; one sentence.
+        ScenarioError: the file is not a patch; one sentence.
     """
     text = read_text(path)
     try:
@@ -70,7 +70,7 @@ class Changes:
 
     @property
     def live(self) -> bool:
-        """Whether plans are made anew, instead of taken from the parent's record."""
+        """Whether plans are made again, instead of taken from the parent's record."""
         return self.client is not None or self.tiers is not None or self.patch != Patch()
 
     def amended(self, scenario: Scenario) -> Scenario:
@@ -101,7 +101,7 @@ def fork(
 
     Ticks before `at` are the parent's. From there on it has the parent's inputs and, unless something is changed, its
     recorded outcomes. `ticks` is how many are planned in all (default: the parent's); those beyond the parent's are
-    planned anew.
+    planned again.
 
     Raises:
         ReplayError: there is no such tick, or nothing would follow it.

@@ -184,7 +184,7 @@ def _completed(fragment: bytes, template: bytes) -> bytes:
 
 
 def rechain(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines with their chain computed anew; for tools that rewrite a file on purpose.
+    """Yield lines with their chain computed again; for tools that rewrite a file on purpose.
 
     Raises:
         LineError: a line is not of the form lines have.
@@ -239,7 +239,7 @@ def keys_of(text: str) -> NDArray[np.int64]:
     for part in text.split(",") if text else ():
         match = _RUN.fullmatch(part)
         if match is None:
-            raise ValueError(f"{part[:40]!r} is no run of keys")
+            raise ValueError(f"{part[:40]!r} is not a run of keys")
         first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
         total += (last - first) // step + 1
         if not first <= last < 2**63 or total > KEYS_MAX:
@@ -486,17 +486,25 @@ class Keyframe(Body):
     state: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 
 
+EndReason = Literal["decided", "limit", "interrupted", "failed", "recovered"]
+
+
 class End(Body):
     """What a whole run came to.
 
-    `reason` is `completed` when all planned ticks were made or the outcome was decided, else `interrupted`; `recovered`
-    where the end record was put to the whole lines of a killed or damaged run. `plans` are totals by tier, `usage` is
-    the sum of the ticks'.
+    `reason` says how the run ended: `decided` by its outcome, at the `limit` of planned ticks, `interrupted` by the
+    user, or `failed` where a tick raised an error; `recovered` where the end record was added to the whole lines of a
+    killed or damaged run. `plans` are totals by tier, `usage` is the sum of the ticks'.
     """
 
     ticks: Count
     root: Hex16 | None
     outcome: str | None
-    reason: Literal["completed", "interrupted", "recovered"]
+    reason: EndReason
     plans: dict[str, Count]
     usage: Usage | None = None
+
+    @property
+    def given_reason(self) -> EndReason | None:
+        """The reason where it does not follow from the ticks, else None."""
+        return self.reason if self.reason in ("failed", "recovered") else None

@@ -63,7 +63,7 @@ def state_of(keyframe: Keyframe, simulation: Simulation) -> WorldState:
     """Return a keyframe's state, fit for a simulation of the same run.
 
     Raises:
-        Corrupt: it is no state of such a simulation.
+        Corrupt: it is not a state of such a simulation.
     """
     try:
         return decode_state(unpacked(keyframe), simulation.world)
@@ -75,7 +75,7 @@ def enter(simulation: Simulation, keyframe: Keyframe, record: Tick) -> None:
     """Put a simulation into a keyframe's state, which must be the one whose root the tick's record has.
 
     Raises:
-        Corrupt: it is no state of this run, or of another tick.
+        Corrupt: it is not a state of this run, or of another tick.
     """
     world = simulation.world
     try:

@@ -3,7 +3,7 @@
 Candidates are tried in a fixed order, the big steps first; each that still fails becomes the run that the next ones are
 made from. What can be made smaller depends on what fails:
 
-- a check of `sim.testing.checks`, or a replay of code that differs from itself: every candidate is run anew by the
+- a check of `sim.testing.checks`, or a replay of code that differs from itself: every candidate is run again by the
   code that is here, so all of it can shrink. What a model said stays as it was recorded, less what is left out;
 - a replay whose record differs from code that agrees with itself: only the code that recorded it could record a smaller
   run, and that is not here. So only ticks are cut (`sim.replay.cut`).
@@ -124,7 +124,7 @@ class _Search:
             return False
         self.seen.add(name)
         try:
-            candidate.scenario  # noqa: B018 - one that is none is no run
+            candidate.scenario  # noqa: B018 - one that is none is not a run
         except ScenarioError:
             return False
         if self.found.runs >= self.runs or self.stopped():
@@ -239,7 +239,7 @@ def failing_check(check: Check, case: Case, faulty: Callable[[Sequence[Fault]], 
 
 
 def failing_replay(first: First, record: Callable[[Candidate], bytes], plugin_files: Sequence[Path]) -> Fails:
-    """Return what records a candidate anew and verifies it; it must be unstable with the same class of cause."""
+    """Return what records a candidate again and verifies it; it must be unstable with the same class of cause."""
 
     def fails(candidate: Candidate) -> int | None:
         replay = record(candidate)

@@ -371,8 +371,7 @@ def rerecord(replay: Replay, plugin_files: Sequence[Path] = ()) -> bytes:
             totals.add(tick)
             if playback.header.keyframe_due(tick.t) and not (recorded is replay.ticks[-1] and replay.place.due):
                 writer.write(KEYFRAME, keyframe_of(playback.simulation))
-        recovered = replay.end is not None and replay.end.reason == "recovered"
-        writer.write(END, totals.end(replay.header.ticks, recovered=recovered))
+        writer.write(END, totals.end(replay.header.ticks, None if replay.end is None else replay.end.given_reason))
     return sink.getvalue()
 
 

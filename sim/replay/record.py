@@ -27,6 +27,7 @@ from sim.replay.format import (
     Attempt,
     Changed,
     End,
+    EndReason,
     Header,
     Parent,
     Phase,
@@ -378,14 +379,16 @@ class Totals:
             self._plans[tier] = self._plans.get(tier, 0) + plans
         self._usage.add(later._usage)
 
-    def end(self, ticks: int, *, recovered: bool = False) -> End:
-        """Return the end record of a run of which `ticks` were planned; `recovered`: it is put to a torn replay."""
-        completed = self._outcome is not None or self.ticks >= ticks
+    def end(self, ticks: int, reason: EndReason | None = None) -> End:
+        """Return the end record of a run of which `ticks` were planned; by default the ticks say how it ended."""
+        by_itself: EndReason = (
+            "decided" if self._outcome is not None else "limit" if self.ticks >= ticks else "interrupted"
+        )
         return End(
             ticks=self.ticks,
             root=self._root,
             outcome=self._outcome,
-            reason="recovered" if recovered else "completed" if completed else "interrupted",
+            reason=reason or by_itself,
             plans=dict(self._plans),
             usage=None if self._usage == LlmUsage() else _usage(self._usage),
         )

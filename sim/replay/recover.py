@@ -40,7 +40,7 @@ def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     if replay.header is None:
         raise ReplayError(f"there is nothing to recover: {replay.problem}")
     place = replay.place
-    if replay.end is not None:  # what is wrong comes after the end record, which is written anew
+    if replay.end is not None:  # what is wrong comes after the end record, which is written again
         raise ReplayError(f"{replay.problem}; cut the file there and it is whole")
     left = place.offset
     with open_source(source) as lines:
@@ -51,7 +51,7 @@ def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     totals = Totals()
     for tick in replay.ticks:
         totals.add(tick)
-    ReplayWriter(sink, chain=place.chain).write(END, totals.end(replay.header.ticks, recovered=True))
+    ReplayWriter(sink, chain=place.chain).write(END, totals.end(replay.header.ticks, "recovered"))
     return place.ticks
 
 

@@ -223,7 +223,7 @@ def _other_process(
     """Make the same ticks in another process, which starts at once; one that cannot do so yields less."""
     asked = {"file": str(path), "begin": begin, "tick": tick, "plugins": [str(plugin) for plugin in plugin_files]}
     process = subprocess.Popen(
-        [sys.executable, "-m", "sim.replay.other_process"],
+        [sys.executable, "-P", "-m", "sim.replay.other_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

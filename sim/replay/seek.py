@@ -46,7 +46,7 @@ class ReplayFile:
 
     Raises:
         Incomplete: there is no whole header.
-        Corrupt: the first line is no header.
+        Corrupt: the first line is not a header.
         Unsupported: another format.
     """
 

@@ -23,6 +23,8 @@ from sim.run.plan_columns import ActionSteps, Progress, Status
 
 FOLLOWED_TICKS_MAX: Final = 1000
 """Ticks for which a plan is followed at most."""
+BOOKKEEPING: Final = (ActionSteps.__name__, Progress.__name__)
+"""Components that say how far a plan is; the plan is shown instead."""
 
 
 def show_tick(file: ReplayFile, tick: int) -> dict[str, Any]:
@@ -60,21 +62,27 @@ def show_tick(file: ReplayFile, tick: int) -> dict[str, Any]:
 
 
 def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
-    """Return the plan that an agent had in a tick, where it came from, and what each of its steps did.
+    """Return an agent's values after a tick, the plan that it had, where that came from, and what its steps did.
 
-    The plan is the one that was running in the tick, or that was made in it. `snapshot`, `prompt`, `reply` and
-    `attempts` are of the tick in which it was made; prompt and reply are None where no model planned.
+    Where agents do not plan, there are its values and what changed of them. Otherwise, the plan is the one that was
+    running in the tick, or that was made in it. `snapshot`, `prompt`, `reply` and `attempts` are of the tick in which
+    it was made; prompt and reply are None where no model planned.
 
     Raises:
         ReplayError: there is no such tick or agent, or the tick cannot be run again.
     """
     with file.at(tick) as playback:
-        state = _agent(playback, key)
-        if state is None:
+        before = playback.simulation.snapshot()
+        if key not in before.keys:
             raise ReplayError(f"there is no agent {key} at tick {tick}")
+        state = None if playback.simulation.registry is None else _agent(playback, key)
         playback.tick(file.tick(tick))
+        after = playback.simulation.snapshot()
+        shown: dict[str, Any] = {"tick": tick, "agent": key, "values": _values(after, key)}
+        if state is None:
+            return {**shown, "changed": _effects(before, after, key)}
         planned_at = tick if _planned(playback, key) else state["planned_at"]
-    shown: dict[str, Any] = {"tick": tick, "agent": key, "planned_at": None, "steps": [], "ended": None}
+    shown |= {"planned_at": None, "steps": [], "ended": None}
     if planned_at < 0:
         return shown
     record = file.tick(planned_at)
@@ -181,15 +189,26 @@ def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_
     return {"steps": steps, "ended": ended}
 
 
+def _values(state: WorldState, key: int) -> dict[str, Any]:
+    """Return the stored values of an agent by column, without how far its plan is; empty where it is gone."""
+    rows = (state.keys == key).nonzero()[0]
+    found: dict[str, Any] = {}
+    for label, column in state.columns.items():
+        component, _, _ = label.partition(".")
+        mask = state.masks.get(component)
+        if len(rows) and component not in BOOKKEEPING and (mask is None or mask[rows[0]]):
+            found[label] = state.plain(label, column[..., rows[0]]).tolist()
+    return found
+
+
 def _effects(before: WorldState, after: WorldState, key: int) -> dict[str, list[Any]]:
     """Return what changed of an agent in a tick: old and new value by column; how far its plan is is left out."""
-    bookkeeping = (ActionSteps.__name__, Progress.__name__)
     rows = (before.keys == key).nonzero()[0]
     found: dict[str, list[Any]] = {}
     for change in changes(before, after):
         component, _, _ = change.column.partition(".")
-        if change.key != key or component in bookkeeping or change.column not in before.columns:
+        if change.key != key or component in BOOKKEEPING or change.column not in before.columns:
             continue
-        old = before.columns[change.column][..., rows[0]].tolist() if len(rows) else None
+        old = before.plain(change.column, before.columns[change.column][..., rows[0]]).tolist() if len(rows) else None
         found[change.column] = [old, change.value]
     return found

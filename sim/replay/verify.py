@@ -28,6 +28,7 @@ from sim.replay.playback import Playback, objection
 from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments
+from sim.run.faults import fault_of
 from sim.run.workers import side_by_side
 
 
@@ -140,7 +141,7 @@ def _conclude(proof: Proof) -> Verdict:
     header, recorded, ticks = proof.header, proof.end, proof.totals.ticks
     assert header is not None
     assert recorded is not None
-    again = proof.totals.end(header.ticks, recovered=recorded.reason == "recovered")
+    again = proof.totals.end(header.ticks, recorded.given_reason)
     differences = [(name, getattr(recorded, name), getattr(again, name)) for name in End.model_fields]
     if recorded.ticks > header.ticks:
         differences.append(("ticks", recorded.ticks, header.ticks))
@@ -217,8 +218,10 @@ class _Verification:
             playback = Playback(header, self._plugin_files)
         except ScenarioError as error:
             return self._inconclusive(str(error))
-        except (SimError, AIError) as error:
-            return self._inconclusive(f"the run cannot be set up: {error}")
+        except Exception as error:  # a fault of the domain is none of the recording
+            if fault_of(error) is None and not isinstance(error, SimError | AIError):
+                raise
+            return self._inconclusive(f"the run cannot be set up: {fault_of(error) or error}")
         self.header, self._playback = header, playback
         problem = objection(header, playback.header)
         return None if problem is None else self._inconclusive(problem)

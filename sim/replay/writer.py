@@ -16,6 +16,7 @@ from sim.replay.format import (
     TICK,
     Body,
     End,
+    EndReason,
     Header,
     Tick,
     canonical,
@@ -159,12 +160,12 @@ class Recorder:
             self._writer.write(KEYFRAME, keyframe_of(self._simulation))
         return record
 
-    def end(self) -> End:
-        """Write the end record and return it; whether the run was completed follows from its ticks and outcome.
+    def end(self, reason: EndReason | None = None) -> End:
+        """Write the end record and return it; without a reason, the ticks and the outcome say how the run ended.
 
         Raises:
             ReplayError: it could not be written.
         """
-        record = self._totals.end(self._header.ticks)
+        record = self._totals.end(self._header.ticks, reason)
         self._writer.write(END, record)
         return record

@@ -9,6 +9,7 @@ import difflib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,10 +33,19 @@ if TYPE_CHECKING:
     from sim.run.domain import Domain
 
 
-def place_in(domain: Domain | type[Domain]) -> str:
-    """Return how messages name a domain: its name, and the class with its place."""
-    kind = domain if isinstance(domain, type) else type(domain)
-    return f"domain {kind.name!r} ({kind.__qualname__}, {place_of(kind)})"
+@dataclass(frozen=True, slots=True)
+class PlaceOfDomain:
+    """How messages name a domain: its name, and the class with its place, which is looked up when it is written."""
+
+    kind: type[Domain]
+
+    def __str__(self) -> str:
+        return f"domain {self.kind.name!r} ({self.kind.__qualname__}, {place_of(self.kind)})"
+
+
+def place_in(domain: Domain | type[Domain]) -> PlaceOfDomain:
+    """Return how messages name a domain."""
+    return PlaceOfDomain(domain if isinstance(domain, type) else type(domain))
 
 
 def _named(given: object) -> str:
@@ -101,7 +111,7 @@ def check_domain(domain: Domain) -> None:
         _check_planning(where, domain)
 
 
-def _check_columns(where: str, domain: Domain) -> None:
+def _check_columns(where: PlaceOfDomain, domain: Domain) -> None:
     """Check that what a world holds has different names."""
     taken = {each.__name__: "the framework's" for each in PLANNING if domain.plans and each not in domain.components}
     for part in ("components", "resources"):
@@ -112,7 +122,7 @@ def _check_columns(where: str, domain: Domain) -> None:
                 raise ContractError(f"{where}: {part} lists {each.__name__}, and {other} has that name; rename one")
 
 
-def _check_planning(where: str, domain: Domain) -> None:
+def _check_planning(where: PlaceOfDomain, domain: Domain) -> None:
     """Check what a domain with actions also needs."""
     from sim.run.domain import Domain as Base
 
@@ -165,13 +175,13 @@ def check_verbs(domain: Domain, registry: object) -> None:
                     )
 
 
-def _several(where: str, part: str, given: object, example: str) -> Sequence[object]:
+def _several(where: PlaceOfDomain, part: str, given: object, example: str) -> Sequence[object]:
     if isinstance(given, type | str) or not isinstance(given, Sequence):
         raise ContractError(f"{where}: {part} is {_named(given)}; write a tuple, as in {example}")
     return given
 
 
-def _check_classes(where: str, part: str, given: object, base: type) -> None:
+def _check_classes(where: PlaceOfDomain, part: str, given: object, base: type) -> None:
     classes = _several(where, part, given, f"({base.__name__}1,)")
     names: list[str] = []
     for each in classes:
@@ -187,7 +197,7 @@ def _check_classes(where: str, part: str, given: object, base: type) -> None:
         names.append(each.__name__)
 
 
-def _check_tables(where: str, tables: object) -> None:
+def _check_tables(where: PlaceOfDomain, tables: object) -> None:
     if not isinstance(tables, Mapping):
         raise ContractError(f"{where}: tables is {_named(tables)}; write {{'goods': ('bread', 'fish')}}")
     for table, names in tables.items():
@@ -196,7 +206,7 @@ def _check_tables(where: str, tables: object) -> None:
             raise ContractError(f"{where}: tables[{table!r}] is {quoted(names)}; give a tuple of names")
 
 
-def _check_system(where: str, system: type[System]) -> None:
+def _check_system(where: PlaceOfDomain, system: type[System]) -> None:
     if system.process is System.process:
         raise ContractError(f"{where}: system {system.__name__} has no process(self, world, run)")
     for method, given, says in ((system.process, 3, "gets (world, run)"), (system.__init__, 1, "gets nothing")):
@@ -214,7 +224,7 @@ def _check_system(where: str, system: type[System]) -> None:
             )
 
 
-def _check_spelling(where: str, kind: type[Domain]) -> None:
+def _check_spelling(where: PlaceOfDomain, kind: type[Domain]) -> None:
     """Refuse names that look like a misspelt part: a part that nobody calls fails without a word."""
     from sim.run.domain import Domain as Base
 
@@ -227,7 +237,7 @@ def _check_spelling(where: str, kind: type[Domain]) -> None:
                 continue
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
             if near:
-                raise ContractError(f"{where}: {name} is no part of a domain; did you mean {near[0]}?")
+                raise ContractError(f"{where}: {name} is not a part of a domain; did you mean {near[0]}?")
 
 
 def checked_spaces(found: Any, domain: Domain) -> Mapping[str, Any]:

@@ -38,7 +38,7 @@ def find_domain(name: str, folder: Path | None = None, files: tuple[Path, ...] =
 
     Raises:
         ScenarioError: there is no such domain; one sentence that says what to do.
-        ContractError: it cannot be loaded, or is no domain.
+        ContractError: it cannot be loaded, or is not a domain.
     """
     if not name.endswith(".py"):
         return _installed(name)
@@ -95,5 +95,5 @@ def _installed(name: str) -> LoadedDomain:
         raise ScenarioError(f"no domain {quoted(name)} is installed; {hint}; the name of a file ends in .py")
     kind, digest = load_installed(points[name], "domain")
     if not (isinstance(kind, type) and issubclass(kind, Domain)):
-        raise ContractError(f"entry point {points[name].value!r} of {ENTRY_POINTS} is no subclass of Domain")
+        raise ContractError(f"entry point {points[name].value!r} of {ENTRY_POINTS} is not a subclass of Domain")
     return LoadedDomain(kind, name, digest)

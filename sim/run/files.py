@@ -17,7 +17,7 @@ def read_bytes(path: str | Path) -> bytes:
     """Read a file that a person named.
 
     Raises:
-        ScenarioError: it cannot be read, is no regular file, or is too large; one sentence.
+        ScenarioError: it cannot be read, is not a regular file, or is too large; one sentence.
     """
     source = shown(str(path))
     try:

@@ -14,7 +14,7 @@ def inputs_from_lines(text: str, source: str, scenario: Scenario) -> tuple[Timed
     """Read timed inputs, one JSON object a line (`{"tick": 50, "input": {"kind": "order", ...}}`), in order of tick.
 
     Raises:
-        ScenarioError: a line is no valid input for this scenario; one sentence that names the line.
+        ScenarioError: a line is not a valid input for this scenario; one sentence that names the line.
     """
     found: list[TimedInput] = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -30,7 +30,7 @@ def input_from_line(line: str, place: str, scenario: Scenario) -> TimedInput:
     """Read one timed input from a line of JSON; `place` stands first in a refusal.
 
     Raises:
-        ScenarioError: it is no valid input for this scenario; one sentence.
+        ScenarioError: it is not a valid input for this scenario; one sentence.
     """
     try:
         return scenario.timed_input(json.loads(line))

@@ -218,7 +218,7 @@ class InputSet:
         for name in sorted(map(str, data)):
             if name not in ("tick", "input"):
                 hint = suggestion(name, ["input", "tick"], "known keys")
-                raise ScenarioError(f"{shown(name)}: is no known key; {hint}")
+                raise ScenarioError(f"{shown(name)}: is not a known key; {hint}")
         tick = data.get("tick")
         if isinstance(tick, bool) or not isinstance(tick, int) or not 0 <= tick < 2**63:
             reason = "is missing; add it" if tick is None else f"should be a whole number from 0, not {tick!r}"

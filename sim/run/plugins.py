@@ -117,7 +117,7 @@ def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:
             raise ContractError(f"{where}: {constant} must be a tuple")
         for value in values:
             if not (isinstance(value, type) and issubclass(value, base)):
-                raise ContractError(f"{where}: {constant} holds {value!r}, which is no subclass of {base.__name__}")
+                raise ContractError(f"{where}: {constant} holds {value!r}, which is not a subclass of {base.__name__}")
         offered.append(values)
     metrics = getattr(module, "METRICS", {})
     if not isinstance(metrics, dict) or not all(

@@ -250,7 +250,7 @@ class Scenario:
             files: those files, where there is no folder.
 
         Raises:
-            ScenarioError: the data is no valid scenario; one sentence.
+            ScenarioError: the data is not a valid scenario; one sentence.
         """
         head = _head(data, source)
         try:
@@ -363,7 +363,7 @@ def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
     """Read a scenario from TOML text; `source` stands first in a refusal.
 
     Raises:
-        ScenarioError: it is no valid scenario; one sentence.
+        ScenarioError: it is not a valid scenario; one sentence.
     """
     scenario = Scenario.from_canonical(_toml(text, source), source, folder=folder)
     if not scenario.plugins:  # those may bring verbs; a run checks its rules when it has them

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ai.errors import ContractError, place_of
 from sim.engine.system import System
-from sim.run.checks import place_in
+from sim.run.checks import PlaceOfDomain, place_in
 from sim.run.domain import Domain
 from sim.run.systems import Act, Inputs, Observe, Plan
 
@@ -50,7 +50,7 @@ def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[Sy
     return tuple(order)
 
 
-def _check_planning(where: str, order: Sequence[type[System]]) -> None:
+def _check_planning(where: PlaceOfDomain, order: Sequence[type[System]]) -> None:
     """Check that the systems of planning are there, in their order."""
     needed = (Inputs, Observe, Plan, Act)
     places = []

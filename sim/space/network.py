@@ -57,7 +57,7 @@ class Network:
         degree: `[size] int32`, how many neighbours each node has.
 
     Raises:
-        WorldError: too many nodes or links, an end that is no node, or a link from a node to itself.
+        WorldError: too many nodes or links, an end that is not a node, or a link from a node to itself.
     """
 
     kind: Final = "network"

@@ -275,7 +275,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(pick=PICKS, given=GIVEN)
     def attach(self, pick: int, given: tuple[type[Component], Values]) -> None:
-        """Give one a component, anew if it has it."""
+        """Give one a component, again if it has it."""
         key, (component, found) = self.key_at(pick), given
         self.world.attach([self.world.row_of(key)], component, found)
         self.queue("member", key, component, found)

@@ -68,15 +68,15 @@ def _recorded_again(name: str, recorded: Replay, plugin_files: Sequence[Path]) -
     try:
         content = rerecord(recorded, plugin_files)
     except (SimError, AIError) as error:
-        raise AssertionError(one_line(f"{name}: it cannot be run any more: {error}; record it anew")) from error
+        raise AssertionError(one_line(f"{name}: it cannot be run any more: {error}; record it again")) from error
     again = read(content)
     for then, now in zip(recorded.ticks, again.ticks, strict=False):
         if _unanswered(now) > _unanswered(then):
-            raise AssertionError(f"{name}: a model would now be asked other agents in tick {now.t}; record it anew")
+            raise AssertionError(f"{name}: a model would now be asked other agents in tick {now.t}; record it again")
     assert recorded.end is not None
     assert again.end is not None
-    if again.end.reason != "completed" and recorded.end.reason == "completed":
-        raise AssertionError(f"{name}: the run is no longer over after tick {len(again.ticks) - 1}; record it anew")
+    if again.end.reason == "interrupted" and recorded.end.reason in ("decided", "limit"):
+        raise AssertionError(f"{name}: the run is no longer over after tick {len(again.ticks) - 1}; record it again")
     return content, again
 
 

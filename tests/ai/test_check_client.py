@@ -67,7 +67,7 @@ def test_a_client_that_keeps_the_rules_passes() -> None:
         (lambda: Client(LAST, LlmChunk("x")), "exactly the last"),
         (lambda: Client(LlmChunk(finish="")), "must say how"),
         (lambda: Client("x", LAST), "must yield LlmChunk"),  # type: ignore[arg-type]
-        (lambda: Client(LlmChunk(b"x"), LAST), "is no text"),  # type: ignore[arg-type]
+        (lambda: Client(LlmChunk(b"x"), LAST), "is not text"),  # type: ignore[arg-type]
         (lambda: Client(LlmChunk("x" * 10_000), LAST), "tokens were asked for"),
         (lambda: Client(LlmChunk("\ud83d"), LAST), "half a character"),
         (lambda: Client(LlmChunk("x", usage={}), LAST), "on the last chunk only"),

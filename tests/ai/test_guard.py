@@ -117,7 +117,7 @@ def test_an_escape_outside_the_guard_is_nothing() -> None:
 
 @given(st.none())
 def test_hypothesis_may_time_the_collection_of_garbage(nothing: None) -> None:
-    """A property runs watched code, and a collection that starts in it is no call of that code."""
+    """A property runs watched code, and a collection that starts in it is not a call of that code."""
     with Watch("system 'weather'"):
         gc.collect()
 

@@ -91,7 +91,7 @@ def test_a_villager_names_whom_it_knows(steps: list[Any], expected: Refusal) -> 
     ],
 )
 def test_a_forager_stays_on_its_field(steps: list[Any], expected: Refusal) -> None:
-    """Cells are inside the agent's own space, in arguments and inside lists; an agent's id is no bush's."""
+    """Cells are inside the agent's own space, in arguments and inside lists; an agent's id is not a bush's."""
     batch = foragers(forager(bushes=(BUSH,), guide=Guide(id=4, pos=Cell(1, 1))))
     assert verdict(batch, steps, FORAGING) is expected
 

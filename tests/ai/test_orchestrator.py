@@ -285,8 +285,8 @@ def test_the_emergency_tier_is_added_and_may_be_the_only_one() -> None:
         ([Heuristic()], {"only": {"full_llm": ["red"]}}, r"`only` names \['full_llm'\]; it may name: heuristic"),
         ([Heuristic()], {"only": {"emergency": ["red"]}}, "`only` names emergency"),
         ([Emergency(), Heuristic()], {}, "after 'emergency'"),
-        ([Heuristic], {}, "is no tier"),
-        ([object()], {}, "is no tier"),
+        ([Heuristic], {}, "is not a tier"),
+        ([object()], {}, "is not a tier"),
     ],
 )
 def test_a_wrong_list_of_tiers_is_a_contract_error(tiers: list[Any], options: dict[str, Any], message: str) -> None:
@@ -296,7 +296,7 @@ def test_a_wrong_list_of_tiers_is_a_contract_error(tiers: list[Any], options: di
 
 
 def test_without_a_client_the_model_tiers_are_passed_over() -> None:
-    """No client is no failure: the model tiers are recorded as unavailable and not counted."""
+    """No client is not a failure: the model tiers are recorded as unavailable and not counted."""
     orchestrator = walk()
     result = drive(orchestrator.plan_with_fallback(None, villager(), MARKET))
     assert [(attempt.tier, attempt.outcome) for attempt in result.attempts] == [
@@ -598,7 +598,7 @@ def test_a_fault_in_a_domains_code_is_the_attempt_of_the_tier_that_ran_it(make: 
 
 
 def test_a_tier_of_ours_that_was_set_up_wrongly_is_for_the_caller() -> None:
-    """A rule that names no field is no attempt: the call ends, with the sentence that says what is wrong."""
+    """A rule that names no field is not an attempt: the call ends, with the sentence that says what is wrong."""
     with pytest.raises(ContractError, match="mod < 3"):
         plan(None, villagers(1), MARKET, walk(Heuristic([Rule("mod < 3", Sleep(1))])))
 

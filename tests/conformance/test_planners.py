@@ -311,7 +311,7 @@ def test_a_planner_is_one_file(folder: Callable[[str], Path]) -> None:
     ],
 )
 def test_a_malformed_file_is_an_error_that_names_it(folder: Callable[[str], Path], source: str, sentence: str) -> None:
-    """Discovery never skips: a file that is no planner is an error with the file's name."""
+    """Discovery never skips: a file that is not a planner is an error with the file's name."""
     folder(source)
     with pytest.raises(ContractError, match=rf"zz_mine\.py.*{sentence}"):
         discover()
@@ -355,7 +355,7 @@ def test_entry_points_name_a_class_or_a_module(loaded: object, monkeypatch: pyte
 def test_a_malformed_entry_point_is_an_error_that_names_it(
     loaded: object, sentence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An entry point that is no planner is an error with its name and value."""
+    """An entry point that is not a planner is an error with its name and value."""
     monkeypatch.setattr(ai.planners, "installed", lambda _group: [Point(loaded)])
     with pytest.raises(ContractError, match=rf"mine = their\.module:Mine.*{sentence}"):
         discover()
@@ -413,7 +413,7 @@ def test_the_mock_answers_with_the_registrys_own_verbs() -> None:
 
 
 def test_a_planner_that_fails_in_an_orderly_way_passes() -> None:
-    """A tier may fail as a whole with a planner error; that is no broken rule."""
+    """A tier may fail as a whole with a planner error; that is not a broken rule."""
 
     class Down:
         name, deterministic, needs_client = "down", False, True

@@ -76,7 +76,7 @@ def environment(version: str, path: str, numpy: str) -> Environment | None:
     made = Environment(version, numpy, folder / "bin" / "python")
     if not made.program.exists():
         subprocess.run([path, "-m", "venv", str(folder)], check=True)
-    # Built anew each time, and not as a link: what runs is what stands here now, and nothing else is touched.
+    # Built again each time, and not as a link: what runs is what stands here now, and nothing else is touched.
     pip = ("-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", "install")
     done = made.run(*pip, NUMPYS[numpy], *NEEDED, str(ROOT))
     if done.returncode:

@@ -1,7 +1,7 @@
 """The promises that our own mutants break, as functions that can be called: most are tests of this suite themselves.
 
-Each raises where its promise does not hold. What is recorded here is recorded anew, so that a mutant of the recorder is
-not hidden by a recording that was made before it was planted.
+Each raises where its promise does not hold. What is recorded here is recorded again, so that a mutant of the recorder
+is not hidden by a recording that was made before it was planted.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _alterations(body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def tampering() -> None:
-    """A record that was altered, its chain computed anew, is no match, and the verdict names its tick."""
+    """A record that was altered, its chain computed again, is not a match, and the verdict names its tick."""
     seen: set[str] = set()
     for replay in (rules("full"), model("full")):
         lines = replay.splitlines(keepends=True)

@@ -1,6 +1,6 @@
 """The gate of the checks: each planted bug is caught by the checks that must catch it, and each check catches one.
 
-The bugs are plug-in files as a user might write them. A check that catches none of its bugs is no check.
+The bugs are plug-in files as a user might write them. A check that catches none of its bugs is not a check.
 """
 
 from __future__ import annotations

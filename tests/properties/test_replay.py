@@ -74,7 +74,7 @@ def decoded(replay: bytes) -> list[Any]:
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Yield the path of every value that is no container, and of every container that is empty."""
+    """Yield the path of every value that is not a container, and of every container that is empty."""
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     empty = True
     for name, item in inside:
@@ -147,7 +147,7 @@ def alterations(draw: st.DrawFn) -> Altered:
 
 @given(alterations())
 def test_one_altered_value_is_never_a_match(altered: Altered) -> None:
-    """One altered value is noticed by the chain; with the chain computed anew it is noticed by running again."""
+    """One altered value is noticed by the chain; with the chain computed again it is noticed by running again."""
     replay, line, path, lines = altered.replay, altered.line, altered.path, altered.lines
     untouched = scan(b"".join(lines))
     assert (untouched.status, untouched.place.lines) == ("corrupt", line)
@@ -229,7 +229,7 @@ def test_ten_thousand_flipped_bits_are_never_a_match(part: int) -> None:
 @FEW
 @given(st.data())
 def test_moved_lines_are_never_a_match(data: st.DataObject) -> None:
-    """Lines taken away, doubled or swapped are noticed, also with the chain computed anew."""
+    """Lines taken away, doubled or swapped are noticed, also with the chain computed again."""
     lines = data.draw(st.sampled_from([rules(), model()])).splitlines(keepends=True)
     one, two = sorted(data.draw(st.lists(st.integers(0, len(lines) - 1), min_size=2, max_size=2, unique=True)))
     swapped = [*lines[:one], lines[two], *lines[one + 1 : two], lines[one], *lines[two + 1 :]]

@@ -26,7 +26,7 @@ def returned(source: Source) -> set[str]:
 def handed(source: Source, function: str) -> set[str]:
     """Return the sentences that a module or a function hands to another function, as its last argument.
 
-    What a call hands on that is no text (a name, another call) is left out: it was made elsewhere.
+    What a call hands on that is not text (a name, another call) is left out: it was made elsewhere.
     """
     return {
         text

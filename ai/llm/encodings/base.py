@@ -55,7 +55,7 @@ class Encoding(ABC):
         """Decode one plan's raw text into steps as `parse_steps` takes them.
 
         Raises:
-            ParseError: it is no plan.
+            ParseError: it is not a plan.
         """
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Encoding(ABC):
         """Return one plan's raw text as steps.
 
         Raises:
-            ParseError: it is no plan, or holds a step that the registry refuses.
+            ParseError: it is not a plan, or holds a step that the registry refuses.
         """
         return parse_steps(self.raw_steps(text), registry)
 

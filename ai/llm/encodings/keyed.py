@@ -65,7 +65,7 @@ class KeyedJson(Encoding):
         """Decode one plan's JSON; its steps may be objects and lists.
 
         Raises:
-            ParseError: it is no plan.
+            ParseError: it is not a plan.
         """
         return raw_steps(text)
 

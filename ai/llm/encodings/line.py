@@ -119,7 +119,7 @@ class Line(Encoding):
         """Decode one plan's line.
 
         Raises:
-            ParseError: it is no plan.
+            ParseError: it is not a plan.
         """
         text = text.strip()
         if text[:1] in ("{", "["):

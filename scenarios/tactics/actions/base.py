@@ -169,7 +169,7 @@ class Turn(actions.Turn):
         self.mended.append((rows, amounts))
 
     def rewrite(self, rows: Rows, place: int, values: NDArray[np.int32]) -> None:
-        """Write an argument of agents' current steps at the end of the phase, and let their tries count anew."""
+        """Write an argument of agents' current steps at the end of the phase, and let their tries count again."""
         self.rewritten.append((rows, place, values))
 
     def deliver(self, rows: Rows, units: NDArray[np.int64]) -> None:

@@ -78,7 +78,7 @@ class CoordinateAttack(_InSight):
 
 
 class Distract(Action):
-    """Make a noise: an enemy within eight cells in sight plans anew and minds who is near you now for 4 seconds."""
+    """Make a noise: an enemy within eight cells in sight plans again and minds who is near you now for 4 seconds."""
 
     keep: ClassVar[int] = 1
     target_id: int = known("enemies")

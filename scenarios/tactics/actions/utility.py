@@ -65,7 +65,7 @@ class Wait(Action):
 
 
 class Taunt(Action):
-    """Provoke an enemy at most eight cells away in sight: it plans anew and minds you first for five seconds."""
+    """Provoke an enemy at most eight cells away in sight: it plans again and minds you first for five seconds."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")

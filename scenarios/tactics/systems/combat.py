@@ -34,7 +34,7 @@ class Combat(System):
 
     A guard halves the sum of harm (rounded up). Hit points become min(hp + healing - harm, maximum). Morale falls
     with harm taken and with friends who die, and rises with enemies who do (`MoraleRules`). Who is hit while its plan
-    knew of no threat plans anew.
+    knew of no threat plans again.
 
     Reads: Control, Guard, Position, Senses, Squad, Team, and harm and healing of the run.
     Writes: Health, Morale, Progress.

@@ -45,7 +45,7 @@ def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int |
         "junk": junk,
         "dump": dump,
     }
-    command = [sys.executable, "-m", "sim.testing.checks.child"]
+    command = [sys.executable, "-P", "-m", "sim.testing.checks.child"]
     process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
         command,
         stdin=subprocess.PIPE,

@@ -54,7 +54,7 @@ def test_what_is_declared_passes() -> None:
         ([Wave], Villager, "Wave.to: Villager has no ids under 'peple'; it has self, people, debt_to"),
         ([Fetch], Forager, "Fetch.what: 'guide' has ids of agents and 'bushes' of bushes; keep one of them"),
         ([Fly], Forager, "Fly.to.x: Forager has no space 'sky'; declare a shared fact with width and height"),
-        ([Step], Forager, "Step.to.x: 'landmarks' is no space: its value has no width and height"),
+        ([Step], Forager, "Step.to.x: 'landmarks' is not a space: its value has no width and height"),
         ([Sing], Villager, "Sing.song: there is no table 'songs'; there are goods, trades"),
     ],
 )

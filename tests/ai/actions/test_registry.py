@@ -305,12 +305,12 @@ def test_without_names_a_verb_keeps_its_code_and_is_not_offered() -> None:
     assert bare.with_tables(TABLES).digest == MARKET.digest
     assert bare.offering(["Talk"]).with_tables(TABLES).names == ("Talk",)
     assert ToolRegistry([Tour], idle=Nap()).names == ()
-    with pytest.raises(ContractError, match="3 is no position among 3 choices"):
+    with pytest.raises(ContractError, match="3 is not a position among 3 choices"):
         MARKET.decode(MARKET.code("Buy"), [3, 1])
 
 
 def test_a_pick_stays_in_rules() -> None:
-    """What a rule leaves to choose is no value: it is shown, and neither encoded nor taken where there is no target."""
+    """A choice that a rule leaves open is not a value: it is shown, and neither encoded nor taken without a target."""
     step = Talk(pick("nearest"), "hello")
     assert str(step) == "Talk(to=nearest, what=hello)"
     with pytest.raises(ContractError, match=r"Talk\.to: 'nearest' stands for a choice, which only rules can make"):

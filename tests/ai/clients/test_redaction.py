@@ -27,7 +27,7 @@ def test_a_key_is_struck_out_of_a_text_for_any_split(before: str, after: str, cu
 
 @pytest.mark.parametrize(
     "words",
-    [f"wrong key {KEY}!", "Authorization: Bearer abc.def", "key sk-abc***xyz123 is no key", "http://u:secret@h/v1"],
+    [f"wrong key {KEY}!", "Authorization: Bearer abc.def", "key sk-abc***xyz123 is not a key", "http://u:secret@h/v1"],
 )
 def test_a_servers_words_are_shown_without_secrets(words: str) -> None:
     """The key, other bearer tokens, what looks like a key, and the user of a URL are struck out."""

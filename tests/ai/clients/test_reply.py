@@ -70,7 +70,7 @@ def test_numbers_from_a_server_are_bounded_where_they_enter(value: object, unit:
 
 
 def test_true_is_no_count() -> None:
-    """A boolean is no number, though Python thinks so."""
+    """A boolean is not a number, though Python thinks so."""
     assert (count_of(True), milliseconds_of(True), count_of(7), milliseconds_of(2.5)) == (None, None, 7, 2.5)
 
 

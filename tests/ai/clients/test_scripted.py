@@ -120,7 +120,7 @@ def test_clients_are_found_by_scheme_in_name_order() -> None:
 
 
 def test_a_malformed_client_module_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A module with a scheme and no factory, or with a taken scheme, is an error; one with neither is no client."""
+    """A module with a scheme and no factory, or with a taken scheme, is an error; one with neither is not a client."""
     import ai.clients.openai
     import ai.clients.scripted
 

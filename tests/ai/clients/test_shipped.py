@@ -130,7 +130,7 @@ def test_each_fault_of_a_real_socket_has_its_outcome(
 
 
 def test_a_prompt_that_does_not_fit_tells_the_room_there_is() -> None:
-    """The error of a prompt that is too long carries the server's context, from which a batch can be cut anew."""
+    """The error of a prompt that is too long carries the server's context, from which a batch can be cut again."""
     with (
         serving(FakeSettings(context=4)) as server,
         pytest.raises(ClientError, match="exceeds the available") as caught,

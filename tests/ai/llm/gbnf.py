@@ -11,7 +11,7 @@ def as_regex(grammar: str) -> str:
     """Return a regular expression that matches what the rule `root` matches.
 
     Raises:
-        ValueError: a rule is missing, repeated, or holds something that is no GBNF.
+        ValueError: a rule is missing, repeated, or holds something that is not GBNF.
     """
     rules: dict[str, str] = {}
     for line in grammar.splitlines():
@@ -28,7 +28,7 @@ def _expanded(name: str, rules: dict[str, str], done: dict[str, str]) -> str:
         while place < len(body):
             match = _TOKEN.match(body, place)
             if match is None:
-                raise ValueError(f"{name}: {body[place:]!r} is no GBNF")
+                raise ValueError(f"{name}: {body[place:]!r} is not GBNF")
             parts.append(_part(match[0], rules, done))
             place = match.end()
         done[name] = f"(?:{''.join(parts)})"

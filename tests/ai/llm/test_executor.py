@@ -204,7 +204,7 @@ def test_the_way_a_reply_ends_says_what_became_of_the_missing(
 
 
 def test_a_reply_without_any_plan_leaves_everyone_missing() -> None:
-    """A complete reply in which nothing can be read is no fault of the transport: each plan is missing."""
+    """A complete reply in which nothing can be read is not a fault of the transport: each plan is missing."""
     assert outcomes(execute(Client({}.get), 1, 2)) == ["missing", "missing"]
 
 

@@ -87,7 +87,7 @@ def test_a_name_of_one_table_stands_where_it_is_used() -> None:
 
 
 def test_the_domains_examples_are_taken_where_their_verbs_are_offered() -> None:
-    """An example with a verb that is not offered is no example; others are made from the registry then."""
+    """An example with a verb that is not offered is not an example; others are made from the registry then."""
     assert example_plans(MARKET) == [(Buy("bread", 2), Sleep(3))]
     made = example_plans(MARKET.offering(["Sleep", "Tip"]))
     assert [[step.act for step in plan] for plan in made] == [["Sleep", "Tip"], ["Tip", "Sleep"]]

@@ -82,8 +82,8 @@ def test_a_consideration_is_a_share_of_its_weight(mood: int, bounds: tuple[int, 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        (Option(Sleep(1), considerations=(Consideration("mod", 0, 1, 1),)), "option 1: 'mod' is no number"),
-        (Option(Sleep(1), considerations=(Consideration("people.mood", 0, 1, 1),)), "'people.mood' is no number"),
+        (Option(Sleep(1), considerations=(Consideration("mod", 0, 1, 1),)), "option 1: 'mod' is not a number"),
+        (Option(Sleep(1), considerations=(Consideration("people.mood", 0, 1, 1),)), "'people.mood' is not a number"),
         (Option(Sleep(1), considerations=(Consideration("mood", 3, 3, 1),)), "needs two different bounds"),
         (Option(Sleep(1), when="mod < 3"), "option 1: condition 'mod < 3'"),
         (Option({"act": "Fly"}), "option 1: there is no action 'Fly'"),

@@ -251,9 +251,9 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a list without a choice": (Rule("always", Talk(pick("people"), "x")), "'people' is a list; say which one"),
     "a condition without a choice": (Rule("always", Talk(pick("debt_to where mood > 3"), "x")), "say which one"),
     "another list": (Rule("always", Talk(pick("first heard"), "x")), "entries of 'heard' have no id"),
-    "no list": (Rule("always", Talk(pick("first mood"), "x")), "'mood' is no list; Villager has heard, people"),
+    "no list": (Rule("always", Talk(pick("first mood"), "x")), "'mood' is not a list; Villager has heard, people"),
     "no place": (Rule("always", Talk(pick("nearest"), "x")), "nearest needs a cell in 'people'"),
-    "no number": (Rule("always", Talk(pick("fewest:trade"), "x")), "'trade' is no number of 'people'"),
+    "no number": (Rule("always", Talk(pick("fewest:trade"), "x")), "'trade' is not a number of 'people'"),
     "a wrong filter": (Rule("always", Talk(pick("first where age > 3"), "x")), "'age > 3': Villager declares no"),
     "the agent itself": (Rule("always", Talk(pick("self"), "x")), "to takes ids of people, debt_to, not of 'self'"),
 }  # fmt: skip
@@ -273,8 +273,8 @@ def test_a_wrong_rule_is_told_by_its_number(rule: Rule, message: str) -> None:
     [
         ("nearest", "a cell needs the list it is taken from"),
         ("nearest others where x > 3", "declares no 'x'"),
-        ("weather", "'weather' is no cell and no entry with one; Forager has pos, home"),
-        ("bushes", "'bushes' is no cell and no entry with one"),
+        ("weather", "'weather' is neither a cell nor an entry with one; Forager has pos, home"),
+        ("bushes", "'bushes' is neither a cell nor an entry with one"),
         ("home 'mill'", "'home' has no named places"),
     ],
 )

@@ -427,7 +427,7 @@ def test_approaching_is_refused_without_a_visible_enemy() -> None:
 
 
 def test_approaching_ends_when_the_target_is_lost() -> None:
-    """A target that is gone on the way ends the step; that is no refusal."""
+    """A target that is gone on the way ends the step; that is not a refusal."""
     with Stage("a.......b", sight=16) as stage:
         stage.plan(0, ("Approach", 1, 1))
         stage.tick(4)

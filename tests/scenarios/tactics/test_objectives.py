@@ -336,7 +336,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"kind": "hold", "place": "west", "ticks": 0}, "objectives[0].ticks: should be greater than or equal to 1"),
     ({"kind": "defend", "ticks": 5, "place": "west", "squad": "one"}, "cannot stand beside 'place'"),
     ({"kind": "conquer"}, "objectives[0]"),
-    ({"kind": "collect", "count": 5, "place": "west"}, "objectives[0].place: is no known key"),
+    ({"kind": "collect", "count": 5, "place": "west"}, "objectives[0].place: is not a known key"),
 ]
 
 

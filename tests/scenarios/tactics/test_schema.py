@@ -27,7 +27,7 @@ from tests.scenarios.tactics.test_scenario_files import BROKEN, GOOD, Broken
 REPOSITORY: Final = Path(__file__).parents[3]
 FILES: Final = sorted([*REPOSITORY.glob("scenarios/tactics/*.toml"), *REPOSITORY.glob("tests/*/*.toml")])
 SCHEMA: Final = scenario_schema(Tactics)
-SHAPE: Final = re.compile(r": (?:is missing; add it|is no known key;|should (?:be|have|match) |no input is of kind)")
+SHAPE: Final = re.compile(r": (?:is missing; add it|is not a known key;|should (?:be|have|match) |no input is of kind)")
 """How the loader says that a file has another shape; what only code can find, it says otherwise."""
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from sim import cli
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, USAGE
+from sim.replay import read
 from tests.sim.replay.recordings import framed
 
 Command = Callable[..., tuple[int, str, str]]
@@ -171,3 +172,44 @@ def test_differences_are_shown(command: Command) -> None:
     Path("noise").write_text("noise\n")
     code, out, said = command("diff", "a.replay.jsonl", "noise")
     assert (code, out, said.count("\n")) == (FAILED, "", 1)
+
+
+FUSE = """
+from sim import Component, Domain, System, column, i32
+
+class Cord(Component):
+    left: i32 = column(default=3)
+
+class Burn(System):
+    def process(self, world, run):
+        world[Cord].left[:] -= 1
+        1 // world[Cord].left
+
+class Fuse(Domain):
+    components, systems, ticks = (Cord,), (Burn,), 9
+
+    def setup(self, world, run):
+        world.spawn({Cord: {}}, count=2)
+        world.flush()
+
+    def outcome(self, world):
+        assert world[Cord].left[0] > 1, "burnt down"
+"""
+
+
+def test_the_end_of_a_replay_says_how_its_run_ended(command: Command) -> None:
+    """A run that an error ends keeps its whole ticks and says `failed`; others say `decided` or `limit`."""
+    Path("fuse.py").write_text(FUSE)
+    code, _, error = command("run", "fuse.py", "--out", "fuse.replay.jsonl")
+    assert code == FAILED
+    assert error.count("\n") == 1
+    assert "burnt down" in error
+    ended = read("fuse.replay.jsonl").end
+    assert ended is not None
+    assert (ended.ticks, ended.reason) == (1, "failed")
+    assert command("verify", "fuse.replay.jsonl")[:2] == (OK, "fuse.replay.jsonl: match, 1 ticks\n")
+    for words, reason in ((["--seed", "7"], "decided"), (["--ticks", "3"], "limit")):
+        assert command("run", "epidemic", *words, "--out", f"{reason}.replay.jsonl")[0] == OK
+        ended = read(f"{reason}.replay.jsonl").end
+        assert ended is not None
+        assert ended.reason == reason

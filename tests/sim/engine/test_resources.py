@@ -245,5 +245,5 @@ def test_a_resource_is_made_by_its_world_only(field):
         _ = world[Grass]
     with pytest.raises(WorldError, match="the name 'Grass' is taken"):
         World([], resources=[Grass, Grass], sizes={"cell": 1})
-    with pytest.raises(WorldError, match=r"Grass\.left: there is no table or size 'cell'"):
+    with pytest.raises(WorldError, match=r"Grass\.left: no table or size is called 'cell'"):
         World([], resources=[Grass])

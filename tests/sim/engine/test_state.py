@@ -13,7 +13,7 @@ from tests.sim.engine.small_world import ALL, Board, Health, Position, Route, We
 
 
 def test_resources_are_listed_by_name_and_names_are_unique(five):
-    """Order of addition is no state."""
+    """Order of addition is not a state."""
     five.add_resource(Board("b"))
     five.add_resource(Board("a"))
     assert list(five.resources) == ["a", "b"]

@@ -225,15 +225,15 @@ def test_the_table_is_bounded(monkeypatch):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda w: w.remember(w[Villager].name, [0], 1), r"Villager\.name is no column of tuple"),
-        (lambda w: w.remember(w[Villager].age, [0], 1), r"Villager\.age is no column of tuple"),
-        (lambda w: w.remember(np.zeros((3, 3)), [0], 1), "this array is no column of the world"),
+        (lambda w: w.remember(w[Villager].name, [0], 1), r"Villager\.name is not a column of tuple"),
+        (lambda w: w.remember(w[Villager].age, [0], 1), r"Villager\.age is not a column of tuple"),
+        (lambda w: w.remember(np.zeros((3, 3)), [0], 1), "this array is not a column of the world"),
         (lambda w: w.remember(w[Villager].heard, [3], 1), r"Villager\.heard: rows 3\.\.3 are not in 0\.\.2"),
         (lambda w: w.remember(w[Villager].heard, [0, 1], [1, 9]), "there is no text 9"),
         (lambda w: w.remember(w[Villager].heard, [0, 1], [1, -1]), "there is no text -1"),
         (lambda w: w.remember(w[Villager].heard, [0, 1], [1, 1, 1]), r"\(3,\) texts for 2 rows"),
         (lambda w: w.remember(w[Villager].heard, [0], ["a"]), "'a' is not an integer"),
-        (lambda w: w.texts_of(w[Villager].age, 0), r"Villager\.age is no column of texts"),
+        (lambda w: w.texts_of(w[Villager].age, 0), r"Villager\.age is not a column of texts"),
         (lambda w: w.texts_of(w[Villager].heard, 4), r"Villager\.heard: rows 4"),
     ],
 )

@@ -58,7 +58,7 @@ def world_of(*resources: Any) -> World:
 
 
 def altered(change: Any, replay: bytes | None = None) -> bytes:
-    """Return a replay whose first keyframe was changed, and the chain computed anew."""
+    """Return a replay whose first keyframe was changed, and the chain computed again."""
     lines = (framed() if replay is None else replay).splitlines(keepends=True)
     place = next(place for place, line in enumerate(lines) if b'"k":"K"' in line)
     body = decode_body(split_line(lines[place]).body)
@@ -126,7 +126,7 @@ def test_keyframes_stand_where_they_are_due_and_match(detail: Any) -> None:
 
 
 def test_missing_and_misplaced_keyframes_are_corrupt() -> None:
-    """A keyframe taken away, doubled or moved is noticed, also with the chain computed anew."""
+    """A keyframe taken away, doubled or moved is noticed, also with the chain computed again."""
     lines = framed().splitlines(keepends=True)
     for changed in (
         lines[:5] + lines[6:],
@@ -171,7 +171,7 @@ def test_tampered_keyframes_are_no_match() -> None:
     ],
 )
 def test_unreadable_keyframes_are_inconclusive(state: str) -> None:
-    """What is no state is corrupt and says so; it is never a match and never a traceback."""
+    """What is not a state is corrupt and says so; it is never a match and never a traceback."""
     verdict = verify(altered(lambda body: body.update(state=state)))
     assert verdict.verdict == "inconclusive"
     assert verdict.reason

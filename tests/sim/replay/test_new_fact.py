@@ -22,7 +22,7 @@ CHANGES = {
     ),
     "a fact less": (
         {'    stock: dict[str, int] = fact(default={}, table="goods")\n': "", "stock=purse.stock[:, rows], ": ""},
-        "observation.stock is gone",
+        "observation.stock is missing here",
     ),
     "a longer list": ({"limit=4": "limit=5"}, "observation.people.limit is 5, not 4"),
     "a fact of an entry": (

@@ -89,7 +89,7 @@ def test_canonical_refuses_what_json_lacks(value: object) -> None:
     ],
 )
 def test_bodies_in_another_form_are_refused(body: bytes) -> None:
-    """JSON that means the same but is not written in the one form is no body."""
+    """JSON that means the same but is not written in the one form is not a body."""
     with pytest.raises(LineError):
         decode_body(body)
 

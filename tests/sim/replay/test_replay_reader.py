@@ -27,7 +27,7 @@ def tick(t: int, **more: Any) -> dict[str, Any]:
     return {"t": t, "state": "89abcd", "columns": "012345", "root": HASH, "agents": 2, **more}
 
 
-END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "completed", "plans": {}}
+END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "limit", "plans": {}}
 RECORDS: list[tuple[str, dict[str, Any]]] = [("H", HEADER), ("T", tick(0)), ("T", tick(1)), ("E", END)]
 
 
@@ -186,7 +186,7 @@ def test_long_lines_are_refused_without_reading_them(monkeypatch: pytest.MonkeyP
 
 
 def test_rechained_file_is_whole() -> None:
-    """An altered file with its chain computed anew reads as whole: the chain finds accidents, replaying the rest."""
+    """An altered file with its chain computed again reads as whole: the chain finds accidents, replaying the rest."""
     altered = [line.replace(b'"agents":2', b'"agents":3') for line in LINES]
     assert scan(b"".join(altered)).status == "corrupt"
     assert [t.agents for t in read(b"".join(rechain(altered))).ticks] == [3, 3]

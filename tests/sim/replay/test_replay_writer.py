@@ -105,7 +105,7 @@ def test_end_sums_up_the_ticks() -> None:
     assert replay.end is not None
     assert replay.end.root == replay.ticks[-1].root
     assert sum(replay.end.plans.values()) == sum(tick.plans for tick in replay.ticks)
-    assert replay.end.reason == "completed"
+    assert replay.end.reason == "limit"
 
 
 def test_run_that_stops_early_says_so() -> None:
@@ -194,7 +194,7 @@ def test_attempts_are_grouped_by_runs() -> None:
         ("connect to localhost:11434 failed", "connect to <address> failed"),
         ("connect to [::1]:80 failed", "connect to <address> failed"),
         ("no file /home/me/models/a.gguf here", "no file <path> here"),
-        ("step 2: and/or is no verb", "step 2: and/or is no verb"),
+        ("step 2: and/or is not a verb", "step 2: and/or is not a verb"),
         ("half \ud83d of a pair", "half \ufffd of a pair"),
     ],
 )

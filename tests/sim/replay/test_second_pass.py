@@ -78,7 +78,7 @@ def steady(folder: Path, step: int) -> Path:
 
 
 def altered(replay: bytes, line: int, change: Any) -> bytes:
-    """Change the body of one line and compute the chain anew."""
+    """Change the body of one line and compute the chain again."""
     chain, lines = "", []
     for number, whole in enumerate(replay.splitlines(keepends=True)):
         parts = split_line(whole)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sim.cli import invoke
+from sim.cli.common import OK
 from sim.errors import ReplayError
 from sim.replay import read
 from sim.replay.diff import Difference, diff
@@ -70,12 +73,27 @@ def test_plan_is_followed_to_its_end() -> None:
     assert all(end["refusal"] != "no" for end in ends if end is not None and end["why"] == "refused")
 
 
+def test_an_agent_that_does_not_plan_is_shown_with_its_values(tmp_path: Path) -> None:
+    """Its values after the tick, and what the tick changed of them."""
+    target = tmp_path / "town.replay.jsonl"
+    assert invoke(["run", "segregation", "--ticks", "2", "--quiet", "--out", str(target)]) == OK
+    with open_replay_file(target) as file:
+        found = [show_agent(file, 0, key) for key in range(50)]
+    moved = [each for each in found if each["changed"]]
+    assert moved
+    for each in moved:
+        assert set(each) == {"tick", "agent", "values", "changed"}
+        for name, (old, new) in each["changed"].items():
+            assert old != new == each["values"][name]
+
+
 def test_running_plan_is_shown_from_the_tick_it_was_made_in() -> None:
     """Any tick of a plan shows the same plan; an agent that is not there is refused."""
     first = shown(framed(), 0, 2)
     last = first["steps"][-1]["ticks"][-1]["tick"]
     for tick in range(last):
-        assert shown(framed(), tick, 2) == {**first, "tick": tick}
+        later = shown(framed(), tick, 2)
+        assert later == {**first, "tick": tick, "values": later["values"]}
     with pytest.raises(ReplayError, match="no agent 99"):
         shown(framed(), 3, 99)
 

@@ -35,7 +35,7 @@ Detail = Literal["hash", "full"]
 
 
 def altered(replay: bytes, line: int, change: Callable[[dict[str, Any]], object]) -> bytes:
-    """Return a replay with the body of one line changed and the chain computed anew."""
+    """Return a replay with the body of one line changed and the chain computed again."""
     lines = replay.splitlines(keepends=True)
     whole = json.loads(lines[line])
     change(whole["v"])
@@ -251,7 +251,7 @@ def test_altered_step_is_named() -> None:
 
 
 def test_unreadable_and_missing_texts_are_differences() -> None:
-    """A text that is no plan, or is not there, is a difference that names the agent, never a traceback."""
+    """A text that is not a plan, or is not there, is a difference that names the agent, never a traceback."""
     line = line_with(model(), "texts")
     key = next(iter(read(model()).ticks[line - 1].texts))
     for change in (

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from sim.cli import invoke
-from sim.cli.common import FAILED, OK, USAGE
+from sim.cli.common import FAILED, INCONCLUSIVE, OK, USAGE
 
 MODEL = '''
 """A shop."""
@@ -149,7 +149,7 @@ CASES: tuple[Case, ...] = (
     Case("a misspelt part", {"    metrics = {": "    metrcs = {"}, ("Shop", "metrcs", "did you mean metrics?")),
     Case("a misspelt hook", {"def observe(self": "def obsreve(self"}, ("obsreve", "did you mean observe?")),
     Case("no observation", {"components, resources, observation = (Purse,), (Stall,), Knowledge": "components, resources = (Purse,), (Stall,)"}, ("Shop", "observation", "actions")),
-    Case("observation is no Observation", {"(Stall,), Knowledge": "(Stall,), Person"}, ("Shop", "observation is", "extends Observation")),
+    Case("observation is not an Observation", {"(Stall,), Knowledge": "(Stall,), Person"}, ("Shop", "observation is", "extends Observation")),
     Case("no observe", {"def observe(self": "def _observe(self"}, ("Shop", "observe")),
     Case("no idle step", {"actions, idle = (Buy, Greet, Rest), Rest()": "actions = (Buy, Greet, Rest)"}, ("Shop", "idle")),
     Case("idle is a class", {"Rest), Rest()": "Rest), Rest"}, ("Shop", "idle", "Rest()")),
@@ -219,7 +219,7 @@ CASES: tuple[Case, ...] = (
     Case("setup spawns too large numbers", {"{Purse: {}}": '{Purse: {"coins": 2**40}}'}, ("model.py, line", "Shop.setup", "Purse.coins")),
     Case("setup spawns far too many", {"count=self.settings.agents": "count=10**12"}, ("model.py, line", "Shop.setup", "entities")),
     Case("spaces fails", method("def spaces(self, run):\n        return {'field': Grid(0, 5)}"), ("model.py, line", "Shop.spaces")),
-    Case("spaces is no mapping", method("def spaces(self, run):\n        return Grid(5, 5)"), ("Shop", "spaces", "by name")),
+    Case("spaces is not a mapping", method("def spaces(self, run):\n        return Grid(5, 5)"), ("Shop", "spaces", "by name")),
     Case("observe fails", {"purse = world[Purse]": "purse = world[Purse].nothing"}, ("tick 0", "system 'observe'", "model.py, line", "Shop.observe")),
     Case("a metric that fails", {"int(world[Purse].coins.sum())": "1 // 0"}, ("model.py, line", "ZeroDivisionError")),
     Case("a metric that is a text", {"int(world[Purse].coins.sum())": "'many'"}, ("Shop", "metric 'coins'", "number")),
@@ -236,9 +236,9 @@ CASES: tuple[Case, ...] = (
     Case("alert fails", method("def alert(self, world, rows):\n        return world.nothing"), ("tick 0", "Shop.alert")),
     Case("details cannot be written", method("def details(self, world):\n        return {'purse': world[Purse]}"), ("Shop", "details", "plain data")),
     Case("check fails", method("def check(self, scenario):\n        return scenario.nothing"), ("model.py, line", "Shop.check")),
-    Case("registry is no registry", method("def registry(self, more=()):\n        return 5"), ("Shop", "registry", "ToolRegistry")),
+    Case("registry is not a registry", method("def registry(self, more=()):\n        return 5"), ("Shop", "registry", "ToolRegistry")),
     Case("a channel without apply", {"    @classmethod\n    def apply(cls, world, run, targets, values):\n        world[Stall].price[targets] += values": "    pass"}, ("Sold", "apply")),
-    Case("what is sent is no channel", {"turn.send(Sold,": "turn.send(Stall,"}, ("Buy.apply", "Stall", "Channel")),
+    Case("what is sent is not a channel", {"turn.send(Sold,": "turn.send(Stall,"}, ("Buy.apply", "Stall", "Channel")),
     Case("__init__ of the domain fails", method("def __init__(self, settings=None):\n        super().__init__(settings)\n        self.x = 1 // 0"), ("model.py, line", "Shop.__init__")),
     Case("every is negative", {"    settings = ShopSettings": "    ticks = -5\n    settings = ShopSettings"}, ("Shop", "ticks", "-5")),
     Case("clock is a text", {"    settings = ShopSettings": "    ticks_per_second = 'ten'\n    settings = ShopSettings"}, ("Shop", "ticks_per_second", "'ten'")),
@@ -290,6 +290,38 @@ def test_a_mistake_gets_one_sentence(case: Case, folder: Path, capsys: pytest.Ca
         assert part in said
     if "model.py" not in said:
         assert any(f"{kind}" in said for kind in ("Shop", "Purse", "Buy", "Greet", "Rest", "Grow", "rules", "Sold"))
+
+
+UNREADABLE = (
+    "a syntax error",
+    "no Plan",
+    "two systems of one name",
+    "setup fails",
+    "spaces fails",
+    "no observe",
+    "exits while it loads",
+)
+"""Mistakes that keep a run from being set up."""
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_a_recording_is_not_called_diverged_for_a_model_that_cannot_be_set_up(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`verify` is inconclusive and says what is wrong with the model; `show`, `fork` and `check` say it in a line."""
+    assert tell(folder, MODEL, capsys, "run", "model.py", "--ticks", "3", "--quiet")[0] == OK
+    case = next(case for case in CASES if case.name == name)
+    (folder / "model.py").write_text(changed(case))
+    assert invoke(["verify", "model-1.replay.jsonl"]) == INCONCLUSIVE
+    said = capsys.readouterr().out
+    for part in case.said:
+        assert part in said
+    file = "model-1.replay.jsonl"
+    for command in (("show", file, "--tick", "1"), ("fork", file, "--at", "1", "--quiet"), ("check", "model.py")):
+        assert invoke([*command]) != OK
+        told = capsys.readouterr()
+        assert told.err.startswith("tickweave: ")
+        assert told.err.count("\n") == 1
 
 
 SCENARIOS: tuple[tuple[str, str, tuple[str, ...]], ...] = (

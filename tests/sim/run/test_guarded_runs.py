@@ -133,7 +133,7 @@ def test_an_escape_of_a_system_is_reported() -> None:
 
 
 def test_a_deterministic_planner_that_reads_the_clock_is_stopped() -> None:
-    """The refusal names the tier and is no failure of the tier: nothing falls."""
+    """The refusal names the tier and is not a failure of the tier: nothing falls."""
     call = FallbackOrchestrator([Hasty()]).plan_batch_with_fallback(
         None, sample_observations(WorldSnapshot), default_registry()
     )

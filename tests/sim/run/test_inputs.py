@@ -184,7 +184,7 @@ def test_inputs_survive_being_written(item: Input) -> None:
         ({"input": {}}, "tick: is missing; add it"),
         ({"tick": True, "input": {}}, "tick: should be a whole number from 0, not True"),
         ({"tick": 1}, "input: is missing; add it"),
-        ({"tick": 1, "inputs": {}}, "inputs: is no known key; did you mean 'input'?"),
+        ({"tick": 1, "inputs": {}}, "inputs: is not a known key; did you mean 'input'?"),
         ({"tick": 1, "input": 3}, "input: should be a table with a 'kind'"),
         (
             {"tick": 1, "input": {"kind": "kil", "agent": 1}},
@@ -192,7 +192,10 @@ def test_inputs_survive_being_written(item: Input) -> None:
         ),
         ({"tick": 1, "input": {"kind": "kill"}}, "input.agent: is missing; add it"),
         ({"tick": 1, "input": {"kind": "kill", "agent": "1"}}, "input.agent: should be a valid integer, not '1'"),
-        ({"tick": 1, "input": {"kind": "kill", "agent": 1, "at": 2}}, "input.at: is no known key; known keys: agent"),
+        (
+            {"tick": 1, "input": {"kind": "kill", "agent": 1, "at": 2}},
+            "input.at: is not a known key; known keys: agent",
+        ),
     ],
 )
 def test_what_is_wrong_with_data_is_said(data: object, sentence: str) -> None:

@@ -184,7 +184,11 @@ def test_an_escape_from_the_guard_is_shown_by_verify(
         ("", ContractError, r"rules.py: offers nothing; define a tuple named ACTIONS, .*, or METRICS"),
         ("ACTIONS = []", ContractError, r"rules.py: ACTIONS must be a tuple"),
         ("METRICS = (len,)", ContractError, r"rules.py: METRICS must be a dictionary of callables by name"),
-        ("SYSTEMS = (int,)", ContractError, r"rules.py: SYSTEMS holds <class 'int'>, which is no subclass of System"),
+        (
+            "SYSTEMS = (int,)",
+            ContractError,
+            r"rules.py: SYSTEMS holds <class 'int'>, which is not a subclass of System",
+        ),
     ],
 )
 def test_a_malformed_file_is_told_in_one_sentence(

@@ -128,7 +128,7 @@ def test_an_exception_in_a_system_leaves_the_last_whole_tick(
 
 
 def test_an_exception_of_the_plan_source_leaves_the_last_whole_tick() -> None:
-    """A planner that raises is no different from a system that does."""
+    """A planner that raises is not different from a system that does."""
 
     class Raising:
         tiers = ("raising",)

@@ -107,7 +107,7 @@ def test_a_corrupt_or_missing_replay_is_never_replaced(project: Path) -> None:
 
 
 def test_a_replay_that_would_ask_a_model_anew_is_not_replaced(project: Path) -> None:
-    """Replies cannot be invented: the sentence says that the run must be recorded anew."""
+    """Replies cannot be invented: the sentence says that the run must be recorded again."""
     script = project / "script.jsonl"
     script.write_text('{"agent": "*", "steps": [{"act": "Wait", "duration": 0.2}]}\n')
     out = project / REPLAY
@@ -121,7 +121,7 @@ def test_a_replay_that_would_ask_a_model_anew_is_not_replaced(project: Path) -> 
     (project / "rules.py").write_text(changed)
     code, said = run_pytest(project, "--update-replays")
     assert code == 1
-    assert "record it anew" in said
+    assert "record it again" in said
     assert out.read_bytes() == before
 
 

@@ -31,7 +31,7 @@ def check_looking(arena: Arena) -> int:
     codes = looked(arena, rows, args, "refusals")
     known = {code.value for code in Refused}
     odd = sorted(set(codes.tolist()) - known)
-    must(not odd, name, f"refuses with {odd[:1]}, which is no reason of `Refused`")
+    must(not odd, name, f"refuses with {odd[:1]}, which is not a reason of `Refused`")
     must(codes.tolist() == looked(arena, rows, args, "refusals").tolist(), name, "refuses differently when asked again")
     legal = (codes == Refused.NO.value).nonzero()[0]
     looks = ("period", "arrived", "onward") if issubclass(kind, Walk) else ("ticks",)

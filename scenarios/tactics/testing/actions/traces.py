@@ -33,7 +33,7 @@ def asking(turn: Turn) -> list[tuple[Any, ...]]:
 
 
 def check_asked(arena: Arena, turn: Turn) -> None:
-    """Check that what was asked of a turn is about agents who are there, and is no less than nothing."""
+    """Check that what was asked of a turn is about agents who are there, and is not negative."""
     rows = np.concatenate([turn.afflictions.touched, *(asked[0] for asked in asking(turn))])
     there = ((rows >= 0) & (rows < arena.world.n)).all()
     must(bool(there), arena.name, "does something to a target that is gone (its row is -1); refuse such targets")

@@ -151,7 +151,7 @@ def test_any_split_of_lines_gives_the_plans_of_the_whole(text: str, cuts: list[i
 
 
 def test_a_line_without_its_end_counts_only_in_a_whole_reply() -> None:
-    """The last line of a reply that was cut off may lack an argument, so it is no plan; in a whole reply it is one."""
+    """The last line of a reply that was cut off may lack an argument, so it is not a plan; in a whole reply it is."""
     text = "a1: Sleep 3\na2: Buy fish 1"
     assert scan(LINE, text + "2")[0] == [SlotText(101, "Sleep 3"), SlotText(102, "Buy fish 12")]
     found, scanner = scan(LINE, text, whole=False)
