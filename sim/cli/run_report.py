@@ -5,6 +5,7 @@ Times are measured and stand here and in the report beside a replay, never in a 
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -168,13 +169,18 @@ def _number(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
+def description_of(scenario: Scenario) -> str:
+    """Return the description of a scenario; of a domain that runs by its name, the first line of its docstring."""
+    return scenario.description or (inspect.getdoc(type(scenario.domain)) or "").partition("\n")[0]
+
+
 def scenarios_table(found: Sequence[tuple[str, Scenario]]) -> Table:
     """Return the list of scenarios for people."""
     table = Table(box=None, pad_edge=False)
     for heading in ("scenario", "agents", "ticks", "description"):
         table.add_column(heading, justify="right" if heading in ("agents", "ticks") else "left", overflow="fold")
     for name, scenario in found:
-        table.add_row(name, f"{scenario.agents:,}", f"{scenario.ticks:,}", scenario.description)
+        table.add_row(name, f"{scenario.agents:,}", f"{scenario.ticks:,}", description_of(scenario))
     return table
 
 

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from sim.cli.common import AsJson, print_json, print_table
-from sim.cli.run_report import scenarios_table
-from sim.run.domains import find_domain
-from sim.run.scenario_file import available
+from sim.cli.run_report import description_of, scenarios_table
+from sim.errors import ScenarioError
+from sim.run.domains import available_domains, find_domain
+from sim.run.scenario_file import Scenario, available, load
 from sim.run.schema import scenario_schema
 
 
@@ -22,12 +23,12 @@ def scenarios(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the scenarios that `run` knows by name."""
+    """List the scenarios, and the domains that run by their name with default settings."""
     if schema is not None:
         folder = Path(schema).parent if schema.endswith(".py") else None
         print_json(scenario_schema(find_domain(Path(schema).name if folder else schema, folder).kind))
         return
-    found = available()
+    found = [*available(), *_domains()]
     if as_json:
         entries = [
             {
@@ -35,10 +36,21 @@ def scenarios(
                 "domain": each.head.domain,
                 "agents": each.agents,
                 "ticks": each.ticks,
-                "description": each.description,
+                "description": description_of(each),
             }
             for name, each in found
         ]
         print_json({"scenarios": entries})
     else:
         print_table(scenarios_table(found))
+
+
+def _domains() -> list[tuple[str, Scenario]]:
+    """Return the installed domains whose settings all have defaults."""
+    found = []
+    for name in available_domains():
+        try:
+            found.append((name, load(name)))
+        except ScenarioError:  # it needs settings, so a scenario file runs it
+            continue
+    return found

@@ -281,6 +281,9 @@ def test_scenarios_are_listed(shell: Shell) -> None:
     listed = {entry["name"]: entry for entry in shell.json("scenarios")["scenarios"]}
     assert list(listed["skirmish"]) == ["name", "domain", "agents", "ticks", "description"]
     assert listed["crowd"]["agents"] == 1000
+    assert {"ecology", "epidemic", "foraging", "market", "segregation"} <= set(listed)
+    assert "tactics" not in listed, "it needs settings"
+    assert all(entry["description"] for entry in listed.values())
     assert shell("scenarios") == OK
     assert listed["skirmish"]["description"] in " ".join(shell.out.split())
     assert shell("scenarios", "--schema", "tactics") == OK
