@@ -277,6 +277,10 @@ class Grid:
         word = numbers_below(flat(words, "words"), 2**32, "words")
         if len(word) != len(here):
             raise WorldError(f"{len(word)} words for {len(here)} agents; there must be one an agent")
+        if score is None and allowed is None and self.torus:
+            table = self._table(radius, moore=moore)
+            if table is not None and len(table):  # all neighbours are on the map and equal: only the drawn one is read
+                return np.asarray(table[below(word, np.full(len(here), len(table))), here])
         around = self._around(here, radius, moore=moore)
         good = self._open(around, allowed)
         if score is not None and len(around):
@@ -453,19 +457,25 @@ class Grid:
 
     def _around(self, cells: Ints, radius: int, *, moore: bool) -> Ints:
         """Return the neighbours of cells that are known to be on the map, `[m, k]`."""
-        key = (radius, moore)
-        table = self._tables.get(key)
+        table = self._table(radius, moore=moore)
         if table is not None:
             return table.take(cells, axis=1)
         dys, firsts, lasts = self.spans(radius, moore=moore)
-        m = int((lasts - firsts + 1).sum()) - 1
-        if m * self.size > TABLE_MAX:
-            bounded(m * len(cells), f"neighbours within {radius}")
-            return self._shifted(cells, dys, firsts, lasts)
-        if len(self._tables) >= TABLES_MAX:
-            self._tables.popitem(last=False)
-        self._tables[key] = self._shifted(np.arange(self.size), dys, firsts, lasts)
-        return self._tables[key].take(cells, axis=1)
+        bounded(int((lasts - firsts + 1).sum() - 1) * len(cells), f"neighbours within {radius}")
+        return self._shifted(cells, dys, firsts, lasts)
+
+    def _table(self, radius: int, *, moore: bool) -> Ints | None:
+        """Return the neighbours of all cells, `[m, size]`, kept for the next call; None where they are too many."""
+        key = (radius, moore)
+        table = self._tables.get(key)
+        if table is None:
+            dys, firsts, lasts = self.spans(radius, moore=moore)
+            if (int((lasts - firsts + 1).sum()) - 1) * self.size > TABLE_MAX:
+                return None
+            if len(self._tables) >= TABLES_MAX:
+                self._tables.popitem(last=False)
+            table = self._tables[key] = self._shifted(np.arange(self.size), dys, firsts, lasts)
+        return table
 
     def _shifted(self, cells: Ints, dys: Ints, firsts: Ints, lasts: Ints) -> Ints:
         count = lasts - firsts + 1
