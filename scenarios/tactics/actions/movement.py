@@ -95,7 +95,7 @@ class MoveTo(Walk):
 
 
 class Approach(Walk):
-    """Go straight towards an enemy in sight until it is at most so many cells away."""
+    """Go straight towards an enemy in sight until it is at most that many cells away."""
 
     keep: ClassVar[int] = 2
     target_id: int = known("enemies")

@@ -119,7 +119,7 @@ class RequestCover(Action):
 
 
 class CallReinforcements(Action):
-    """Call so many agents from your team's reserves; they join your squad at the team's edge of the map."""
+    """Call a number of agents from your team's reserves; they join your squad at the team's edge of the map."""
 
     first_tier: ClassVar[bool] = False
     count: int = number(1, 100)
