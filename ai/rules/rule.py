@@ -33,7 +33,8 @@ from ai.errors import ContractError, FaultError, place_of
 from ai.legality import extent
 from ai.observation import Array, Bools, Cell, Layout, Rows
 from ai.plans import PlanBatch
-from ai.rules.conditions import CHARS_MAX, Batch, Condition, Facts, Test
+from ai.rules.conditions import Batch, Condition, Facts, Test
+from ai.rules.parts import CHARS_MAX
 from ai.rules.picks import Column, column_of
 
 RULES_MAX: Final = 256
