@@ -108,7 +108,7 @@ class Argument:
         """Return a written number, id or coordinate as its stored integer.
 
         Raises:
-            ValueError: it is no such number, or out of range.
+            ValueError: the value is not a number of this kind, or is out of range.
         """
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports ValueError as invalid

@@ -1,4 +1,4 @@
-"""What a domain says to a language model besides what follows from its declarations."""
+"""The texts that a domain adds to the prompt of a language model; the rest of it follows from the declarations."""
 
 from __future__ import annotations
 

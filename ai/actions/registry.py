@@ -79,9 +79,8 @@ class ToolRegistry:
         self._codes = {spec.name: code for code, spec in enumerate(self.specs)}
         wanted = known if offered is None else set(offered)
         self._wanted = frozenset(wanted)
-        unknown = sorted(wanted - set(self._codes))
-        if unknown:
-            raise ContractError(f"there is no action {unknown[0]!r}; known: {', '.join(self._codes)}")
+        for name in sorted(wanted):
+            self.code(name)  # raises where there is no such action
         self.names = tuple(spec.name for spec in self.specs if spec.name in wanted and not self._nameless(spec))
         self._build()
         self._check_idle()

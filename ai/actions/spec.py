@@ -48,7 +48,7 @@ class ArgSpec:
 
 @dataclass(frozen=True, slots=True)
 class TextShape:
-    """A text of a payload, of so many characters."""
+    """A text of a payload, with its least and greatest length in characters."""
 
     chars_max: int
     chars_min: int = 0

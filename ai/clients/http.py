@@ -190,7 +190,7 @@ class Answer:
             _ENDS.reset(token)
 
     async def whole(self, most: int) -> bytes:
-        """Return the body up to so many bytes."""
+        """Return the body, cut at a number of bytes."""
         body = b""
         while len(body) < most and (data := await self.read()) is not None:
             body += data

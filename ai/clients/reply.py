@@ -19,7 +19,7 @@ from ai.llm_types import LlmChunk, LlmRequest
 REPLY_BYTES_MAX: Final = 8 * 2**20  # bytes that one streamed reply may have
 WHOLE_BYTES_MAX: Final = 2**20
 """Bytes of a reply that are kept as long as they hold no event: they may be one JSON object, or words for a person."""
-TRANSIT_MS: Final = 20.0  # time that passes between client and server and is no wait for a slot, milliseconds
+TRANSIT_MS: Final = 20.0  # milliseconds between client and server that do not count as waiting for a slot
 COUNT_MAX: Final = 10**9  # largest count of tokens that is believed
 TIME_MAX_MS: Final = 1e8  # longest time that is believed, milliseconds: about a day
 
@@ -46,7 +46,7 @@ def count_of(value: object) -> int | None:
 
 
 def milliseconds_of(value: object, unit: float = 1.0) -> float | None:
-    """Return a time that a server tells in units of so many milliseconds, None where it cannot be believed."""
+    """Return a time that a server reports, given the milliseconds in its unit; None where it is not plausible."""
     if type(value) not in (int, float) or not 0 <= value <= TIME_MAX_MS / unit:  # type: ignore[operator] # a number
         return None
     return float(value) * unit  # type: ignore[arg-type] # a number

@@ -41,7 +41,7 @@ _tokens_of = lru_cache(maxsize=REGISTRIES_MAX)(estimate_tokens)
 
 
 def fits(request: PromptRequest, context: int) -> bool:
-    """Return whether prompt and reply fit into so many tokens."""
+    """Return whether prompt and reply fit into a number of tokens."""
     free = context - reply_tokens(request.encoding, len(request.keys))
     # No token is shorter than a character, so most prompts need not be looked at.
     return _with_margin(len(request.system) + len(request.user)) <= free or prompt_tokens(request) <= free

@@ -163,7 +163,7 @@ def _version(system: str, wording: str) -> str:
 
 
 def reply_tokens(encoding: Encoding, agents: int) -> int:
-    """Return the tokens reserved for a reply with the plans of so many agents."""
+    """Return the tokens reserved for a reply with the plans of a number of agents."""
     return encoding.plan_tokens * agents + REPLY_TOKENS
 
 

@@ -42,7 +42,7 @@ CLEAN_BATCHES: Final = 4
 QUEUE_SHARE: Final = 0.1
 """Share of its time that a call may wait in the server's queue."""
 LABEL_STRETCH: Final = 8
-"""A shard may be longer by one in so many agents to keep those of one label together."""
+"""A shard may exceed its size by one agent in this many, to keep agents of one label together."""
 
 
 @dataclass(frozen=True, slots=True)

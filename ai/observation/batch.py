@@ -77,7 +77,7 @@ class ObservationBatch(Generic[Seen]):
         texts: what columns of texts point into.
         tables: the names that columns of names point into, by table.
         shared: the distinct values that columns of shared facts point into, by path.
-        attached: what domain code may read besides: a function of hashed state, itself neither hashed nor worded.
+        attached: further values for domain code: a function of hashed state; neither hashed nor put into prompts.
         groups: which group each agent belongs to, None where there are none.
     """
 

@@ -64,7 +64,7 @@ class Observation(Entry):
             texts: what columns of texts point into.
             tables: the names of each table.
             shared: the distinct values of each shared fact by path.
-            attached: what domain code may read besides; neither hashed nor worded.
+            attached: further values for domain code; neither hashed nor put into prompts.
             groups: which group each agent belongs to.
             arranged: lists are in their declared order, fit their limits and hold absent values in unused places;
                 otherwise they are brought into that form here, and what does not fit is counted.

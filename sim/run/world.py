@@ -64,7 +64,7 @@ class World(engine.World):
             observation: the declaration.
             rows: the agents, ascending.
             shared: the distinct values of each shared fact by path.
-            attached: what rules of the domain may read besides; neither hashed nor worded.
+            attached: further values for rules of the domain; neither hashed nor put into prompts.
             columns: the fields. A value an agent is `[rows]`; a table `[names, rows]`; texts are numbers of
                 `world.texts`, `[rows]` or `[limit, rows]`; entries of a list are flat arrays with the key `rows`.
 
