@@ -18,9 +18,8 @@ def check(registry: ToolRegistry, of: type[Observation]) -> None:
     """
     layout = of.layout
     for table in layout.tables:
-        if table not in registry.tables:
-            used = next(path for path, leaf in layout.leaves.items() if leaf.fact.table == table)
-            raise ContractError(f"{layout.name}.{used}: there is no table {table!r}; {_there_are(registry)}")
+        used = next(path for path, leaf in layout.leaves.items() if leaf.fact.table == table)
+        _check_table(registry, f"{layout.name}.{used}", table)
     for spec in registry.specs:
         for arg in spec.shapes():
             _check_argument(registry, layout, spec, arg)
@@ -32,15 +31,17 @@ def check(registry: ToolRegistry, of: type[Observation]) -> None:
                 raise ContractError(f"example {number} of the prompt: {error}") from None
 
 
-def _there_are(registry: ToolRegistry) -> str:
-    return f"there are {', '.join(registry.tables)}" if registry.tables else "the registry was given no tables"
+def _check_table(registry: ToolRegistry, where: str, table: str) -> None:
+    if table not in registry.tables:
+        known = f"there are {', '.join(registry.tables)}" if registry.tables else "the registry was given no tables"
+        raise ContractError(f"{where}: there is no table {table!r}; {known}")
 
 
 def _check_argument(registry: ToolRegistry, layout: Layout, spec: ToolSpec, arg: ArgSpec) -> None:
     where = f"{spec.name}.{arg.name}"
     match arg.kind:
-        case Kind.NAME if arg.sources[0] not in registry.tables:
-            raise ContractError(f"{where}: there is no table {arg.sources[0]!r}; {_there_are(registry)}")
+        case Kind.NAME:
+            _check_table(registry, where, arg.sources[0])
         case Kind.TARGET:
             spaces: dict[str, str] = {}
             for source in arg.sources:
