@@ -9,9 +9,6 @@ recording was made by other code or elsewhere, or was altered.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -29,6 +26,7 @@ from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
+from sim.run.interpreters import interpreter
 
 TICKS_MAX: Final = 2_000
 """Ticks that are made again; in a longer replay they begin at a keyframe, if there is one."""
@@ -222,20 +220,9 @@ def _other_process(
 ) -> Iterator[Iterator[tuple[int, Made]]]:
     """Make the same ticks in another process, which starts at once; one that cannot do so yields less."""
     asked = {"file": str(path), "begin": begin, "tick": tick, "plugins": [str(plugin) for plugin in plugin_files]}
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-m", "sim.replay.other_process"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with process:
+    with interpreter("sim.replay.other_process", asked, environment) as process:
+        assert process.stdout is not None
         try:
-            process.stdin.write(json.dumps(asked))
-            process.stdin.close()
             yield _said(process.stdout)
         finally:
             process.kill()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any, Final
@@ -18,6 +16,7 @@ from sim.engine.state import WorldState
 from sim.errors import SimError
 from sim.messages import one_line
 from sim.run.domains import available_domains
+from sim.run.interpreters import interpreter
 from sim.run.plugins import ENTRY_POINTS as PLUGINS
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import PhaseDigest
@@ -45,27 +44,11 @@ def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int |
         "junk": junk,
         "dump": dump,
     }
-    command = [sys.executable, "-P", "-m", "sim.testing.checks.child"]
-    process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert process.stderr is not None
-    with process:
-        try:
-            process.stdin.write(json.dumps(asked))
-            process.stdin.close()
-            yield process.stdout
-            complaint = process.stderr.read()
-        except BaseException:
-            process.kill()
-            raise
+    with interpreter("sim.testing.checks.child", asked, environment, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        yield process.stdout
+        complaint = process.stderr.read()
     if process.returncode:
         raise SimError(one_line(f"the other process failed: {complaint[-STDERR_CHARS_MAX:]}"))
 

@@ -1,0 +1,44 @@
+"""Another interpreter: a module of ours in a process of its own, which reads what it is asked as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def interpreter(
+    module: str, asked: Mapping[str, Any], environment: Mapping[str, str], *, stderr: int = subprocess.DEVNULL
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a module and hand it one JSON object on its standard input; an error in the block kills the process.
+
+    The current folder is not on the process's path for imports, so that nobody else's `ai` or `sim` is found there.
+
+    Args:
+        module: a dotted name, for `python -m`.
+        asked: the object.
+        environment: variables that differ from those of this process.
+        stderr: what becomes of its standard error, as in `subprocess`.
+    """
+    process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
+        [sys.executable, "-P", "-m", module],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    assert process.stdin is not None
+    with process:
+        try:
+            process.stdin.write(json.dumps(asked))
+            process.stdin.close()
+            yield process
+        except BaseException:
+            process.kill()
+            raise
