@@ -9,7 +9,7 @@ import numpy as np
 from scaled import scaled
 from test_tick import WARM_UP_TICKS
 
-from scenarios.tactics.actions import recorded_registry
+from scenarios.tactics.actions import discover, registry_of
 from scenarios.tactics.components import Health, Position
 from sim.run.simulation import Simulation
 
@@ -29,7 +29,8 @@ def test_cost_of_kinds_that_nobody_uses(benchmark) -> None:
     few_ms, all_ms, ratios = [], [], []
     smaller = scaled(AGENTS)
     every = smaller.domain.registry()
-    smaller.domain.registry = lambda _=(): recorded_registry(FEW).with_tables(every.tables)
+    few_actions = [action for action in discover() if action.__name__ in FEW]
+    smaller.domain.registry = lambda _=(): registry_of(few_actions).with_tables(every.tables)
     with Simulation(smaller) as few, Simulation(scaled(AGENTS)) as many:
         assert (len(few.registry.specs), len(many.registry.specs)) == (len(FEW), len(every.specs))
 

@@ -216,19 +216,6 @@ class ToolRegistry:
         Raises:
             ParseError: not an object, not an offered verb, or wrong arguments; the message names the field.
         """
-        return self._parsed(data)[1]
-
-    def parse_encoded(self, data: object) -> EncodedStep:
-        """Turn one decoded JSON object into the integers of a step: those of `parse_step`.
-
-        Raises:
-            ParseError: as `parse_step`.
-        """
-        spec, step, payload = self._parsed(data)
-        return encode_step(spec, self._codes[spec.name], step, payload)
-
-    def _parsed(self, data: object) -> tuple[ToolSpec, Action, bytes]:
-        """Return the spec, the step and the bytes of its texts, lists and records."""
         if not isinstance(data, Mapping):
             raise ParseError(f"a step must be an object, not {type(data).__name__}")
         act = data.get("act")
@@ -239,12 +226,12 @@ class ToolRegistry:
             step = spec.action.model_validate(dict(data))
         except ValidationError as error:
             raise ParseError(f"{act}.{reason_of(error)}") from None
-        problem, payload = self._unknown_name(spec, step), payload_of(spec, step)
-        if problem is None and len(payload) > PAYLOAD_BYTES_MAX:
+        problem = self._unknown_name(spec, step)
+        if problem is None and len(payload_of(spec, step)) > PAYLOAD_BYTES_MAX:
             problem = f"its texts, lists and records take more than {PAYLOAD_BYTES_MAX} bytes"
         if problem is not None:
             raise ParseError(f"{act}: {problem}")
-        return spec, step, payload
+        return step
 
     def make(self, name: str, /, **fields: object) -> Action:
         """Build a step by name; for planners that hold no classes of actions.

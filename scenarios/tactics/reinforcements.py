@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.tactics.components import Position, Squad, Team
 from scenarios.tactics.game import Game
 from scenarios.tactics.spawning import aim, spawn, starting_values
+from scenarios.tactics.team_counts import TeamCounts
 from sim.run.settings import AGENTS_MAX
 from sim.run.world import World
 
@@ -18,28 +16,10 @@ Calls = list[tuple[NDArray[np.intp], NDArray[np.int32]]]
 """Who calls, and for how many."""
 
 
-class Reserves:
-    """How many agents each team still has outside, `left [teams] int32`. A resource of the world."""
+class Reserves(TeamCounts):
+    """How many agents each team still has outside."""
 
     name = "Reserves"
-
-    def __init__(self, left: list[int]) -> None:
-        self.left: NDArray[np.int32] = np.array(left, np.int32)
-        self.stamp = 0
-
-    def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Return the one column."""
-        return {"left": self.left}
-
-    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a column that `columns` gave."""
-        self.left = columns["left"].copy()
-        self.stamp += 1
-
-    def take(self, team: int, count: int) -> None:
-        """Let some of a team's agents leave the pool."""
-        self.left[team] -= count
-        self.stamp += 1
 
 
 def reserves_of(world: World) -> Reserves:

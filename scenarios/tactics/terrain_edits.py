@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from scenarios.tactics.components import Position
 from scenarios.tactics.grid import Cells, Grid, Terrain
+from scenarios.tactics.team_counts import TeamCounts
 from sim.run.world import World
 
 _AROUND = (np.arange(-1, 2), np.arange(-1, 2))
@@ -24,28 +23,10 @@ class Reshaping(NamedTuple):
     team: int = -1
 
 
-class TerrainEdits:
-    """How many changes of terrain each team may still make, `left [teams] int32`. A resource of the world."""
+class TerrainEdits(TeamCounts):
+    """How many changes of terrain each team may still make."""
 
     name = "TerrainEdits"
-
-    def __init__(self, left: list[int]) -> None:
-        self.left: NDArray[np.int32] = np.array(left, np.int32)
-        self.stamp = 0
-
-    def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Return the one column."""
-        return {"left": self.left}
-
-    def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a column that `columns` gave."""
-        self.left = columns["left"].copy()
-        self.stamp += 1
-
-    def spend(self, team: int) -> None:
-        """Let a team have one fewer."""
-        self.left[team] -= 1
-        self.stamp += 1
 
 
 def reshape(world: World, grid: Grid, edits: TerrainEdits, asked: list[Reshaping]) -> None:
@@ -62,7 +43,7 @@ def reshape(world: World, grid: Grid, edits: TerrainEdits, asked: list[Reshaping
         if request.team >= 0 and edits.left[request.team] <= 0:
             continue
         if request.team >= 0:
-            edits.spend(request.team)
+            edits.take(request.team)
         granted.append(request)
     for cells, terrain in (part for request in reversed(granted) for part in request.parts):
         chosen = cells[inside[cells]]

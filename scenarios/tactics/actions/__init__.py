@@ -76,10 +76,3 @@ def default_registry(more: Iterable[type[Action]] = ()) -> ToolRegistry:
 def registry_of(actions: Iterable[type[Action]]) -> ToolRegistry:
     """Return a registry of some verbs with the game's prompt and idle step."""
     return ToolRegistry(actions, idle=Wait(1.0), prompt=PROMPT)
-
-
-def recorded_registry(names: Iterable[str], more: Iterable[type[Action]] = ()) -> ToolRegistry:
-    """Return the registry of the known kinds among `names`: what a recording had, whatever was added since."""
-    wanted = set(names)
-    registry = default_registry(more)
-    return registry_of(spec.action for spec in registry.specs if spec.name in wanted)  # type: ignore[misc] # ours

@@ -47,7 +47,7 @@ def test_a_step_survives_integers_and_json(step: Action) -> None:
     data = step.model_dump(mode="json", exclude_none=True)
     assert data["act"] == type(step).__name__ == step.act
     assert registry.parse_step(data) == step
-    assert registry.parse_encoded(data) == encoded
+    assert registry.encode(registry.parse_step(data)) == encoded
 
 
 FIELDS = ["act", "good", "count", "to", "what", "at", "x", "\ud800"]
