@@ -257,8 +257,8 @@ def string_is_forgotten_between_pieces(patch: Patch) -> None:
 @caught_by("parsed")
 def verbs_that_are_not_offered_are_read(patch: Patch) -> None:
     """A reply may use every verb that has a code."""
-    original = actions.ToolRegistry._parsed
-    patch.setattr(actions.ToolRegistry, "_parsed", lambda self, data: original(self.whole, data))
+    original = actions.ToolRegistry.parse_step
+    patch.setattr(actions.ToolRegistry, "parse_step", lambda self, data: original(self.whole, data))
 
 
 @caught_by("parsed")
