@@ -1,0 +1,78 @@
+"""A recorded run tick by tick: whatever looks at a whole replay (tables, plots, pictures) goes through here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim.errors import Diverged, Incomplete, Unsupported
+from sim.replay.format import Header, Tick
+from sim.replay.playback import Playback, objection
+from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
+from sim.run.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The run after one tick.
+
+    Attributes:
+        tick: the tick's number.
+        world: the state after it. The next frame changes it: take what is needed out of it.
+        record: what the replay says about the tick.
+        playback: the run; its `report` and `batch` are of this tick, its `simulation` has domain and metrics.
+    """
+
+    tick: int
+    world: World
+    record: Tick
+    playback: Playback
+
+
+def frames(source: Source, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> Iterator[Frame]:
+    """Run a replay again and yield every tick; each state has been held against its recorded root.
+
+    A replay without an end record gives the ticks that it has.
+
+    Args:
+        source: a replay, plain or packed.
+        plugin_files: the local files of its domain and plug-ins.
+        progress: is told ticks done and ticks planned.
+
+    Raises:
+        ReplayError: there is no such replay.
+        Corrupt: a line is damaged; the ticks before it have been yielded.
+        Unsupported: what runs here is not what was recorded.
+        Diverged: a tick is not what running it again gives.
+        ScenarioError: the scenario of the header is not valid, or its domain is missing here.
+    """
+    with open_source(source) as stream:
+        records = iter_records(stream)
+        header = next(records).body
+        assert isinstance(header, Header)
+        yield from frames_of(header, _ticks(records), plugin_files, progress)
+
+
+def _ticks(records: Iterator[Record]) -> Iterator[Tick]:
+    try:
+        for record in records:
+            if isinstance(record.body, Tick):
+                yield record.body
+    except Incomplete:
+        return
+
+
+def frames_of(
+    header: Header, ticks: Iterable[Tick], plugin_files: Sequence[Path] = (), progress: Progress = untold
+) -> Iterator[Frame]:
+    """Run the records of a replay again, as `frames` does."""
+    with Playback(header, plugin_files) as playback:
+        problem = objection(header, playback.header)
+        if problem is not None:
+            raise Unsupported(problem)
+        for record in ticks:
+            if playback.tick(record).root != record.root:
+                raise Diverged(f"tick {record.t} is not what running it again gives; `verify` says where")
+            progress(record.t + 1, header.ticks)
+            yield Frame(record.t, playback.simulation.world, record, playback)
