@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import Corrupt, Diverged
-from sim.replay import read, scan
+from sim.replay import frames, read, scan
 from sim.replay.format import rechain
-from sim.replay.frames import frames, frames_of
+from sim.replay.frames import frames_of
 from tests.sim.replay.recordings import TICKS, framed, model
 
 
