@@ -18,6 +18,8 @@ from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, purpose
 from sim.run.domains import domain_file
 from sim.run.scenario_file import load
+from sim.replay.verify import verify
+from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.simulation import Simulation
 from sim.testing import check_action, check_domain
 
@@ -124,3 +126,28 @@ def test_draws_of_a_model_depend_on_keys_alone() -> None:
     rng, give = Rng(3), purpose("give")
     everyone = rng.below(np.arange(100), 5, give, 100)
     assert rng.below(np.array([7, 50]), 5, give, 100).tolist() == everyone[[7, 50]].tolist()
+
+
+def test_a_resource_that_python_adds_is_named_where_the_replay_cannot_have_it(tmp_path: Path) -> None:
+    """A resource in no declaration is recorded, and `verify`, which cannot make it, names it and proves nothing."""
+
+    class Snow:
+        name, stamp = "Snow", 0
+
+        def columns(self) -> dict[str, Any]:
+            return {"depth": np.zeros(4, np.int32)}
+
+        def restore(self, columns: Any) -> None:
+            """Nothing changes."""
+
+    path = tmp_path / "snow.replay.jsonl"
+    with Simulation(load(FOLDER / "wealth.py")) as simulation, path.open("wb") as file:
+        simulation.world.add_resource(Snow())
+        recorder = Recorder(simulation, ReplayWriter(file), ticks=5)
+        recorder.header()
+        for report in simulation.reports(5):
+            recorder.tick(report)
+        recorder.end()
+    verdict = verify(path, plugin_files=[FOLDER / "wealth.py"])
+    assert verdict.verdict == "inconclusive"
+    assert "Snow" in str(verdict)
