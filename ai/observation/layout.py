@@ -120,7 +120,7 @@ def _usual_form(of: Leaf | Group, name: str) -> str:
     if isinstance(of, Flags) or (isinstance(of, Group) and not of.limit):
         return "{}" if isinstance(of, Flags) else f"{name} {{}}"
     if isinstance(of, Counts):
-        return "{name} {}"
+        return f"{name} {{name}} {{}}"  # with the field: two tables of an agent may have the same names
     return name if isinstance(of, Number) and of.kind is bool else f"{name} {{}}"
 
 

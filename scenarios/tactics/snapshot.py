@@ -78,7 +78,7 @@ class SelfState(Entry):
     smokes: int = fact(default=0, quiet=0)
     explosives: int = fact(default=0, quiet=0)
     medkits: int = fact(default=1, quiet=0)
-    holdings: dict[str, int] = fact(default={}, table="holdings", quiet=0)
+    holdings: dict[str, int] = fact(default={}, table="holdings", quiet=0, say="{name} {}")
     cooldowns: dict[str, float] = fact(
         default={}, table="cooldowns", ticks=True, unit="s", quiet=0, say="cooldown {name} {}s"
     )

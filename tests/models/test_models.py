@@ -16,10 +16,10 @@ from sim.cli.common import OK
 from sim.engine.codec import encode_state
 from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, purpose
-from sim.run.domains import domain_file
-from sim.run.scenario_file import load
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter
+from sim.run.domains import domain_file
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 from sim.testing import check_action, check_domain
 

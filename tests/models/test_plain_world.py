@@ -86,7 +86,7 @@ def tick(world: World) -> str:
 
 
 def test_a_plain_world_comes_to_the_same_states_again_and_after_a_restore_at_every_tick() -> None:
-    """Two worlds of one seed agree at each of 40 ticks, one of them restored before every tick; another seed differs."""
+    """Two worlds of one seed agree at each of 40 ticks, one restored before every tick; another seed differs."""
     with meadow(7) as one, meadow(7) as two, meadow(8) as other:
         differ = False
         for _ in range(40):
