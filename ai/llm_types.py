@@ -74,7 +74,7 @@ class LlmChunk:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What one server does for one model, found out at the start by asking it (`ai.probe`), and later in its calls.
+    """What one server does for one model, found out at the start by asking it (`ai.llm.probe`), and later in its calls.
 
     `model_present` is False only where a call for the model was refused. `schema` is `enforced` (a reply came out in a
     form that only the schema could have forced), `ignored` or `unknown`. `grammar` says whether GBNF is taken. `slots`

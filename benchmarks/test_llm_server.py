@@ -21,13 +21,13 @@ import pytest
 from ai.clients import client_from_spec
 from ai.clients.resilience import ResilientClient
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+from ai.llm.probe import probe
 from ai.llm.prompt import PromptRequest, slots_of
 from ai.llm.tiers import SimplifiedLlm
 from ai.llm_types import LlmClient, LlmRequest, Message
 from ai.observation import Cell
 from ai.orchestrator import FallbackOrchestrator
 from ai.planners.base import OnPlan
-from ai.probe import probe
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.snapshot import SelfState, WorldSnapshot
 

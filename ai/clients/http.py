@@ -182,7 +182,9 @@ class Answer:
             with _told():
                 try:
                     return await anext(self._pieces, None)
-                except httpx.RemoteProtocolError:
+                except httpx.RemoteProtocolError as error:
+                    if not _is_hang_up(error):
+                        raise
                     return None
                 except httpx.ReadError:
                     raise ClientError("the connection broke in the middle of the answer") from None
@@ -269,7 +271,7 @@ def _transport(tls: ssl.SSLContext, proxy: str | None, variable: str, keep: int 
     try:
         transport = httpx.AsyncHTTPTransport(verify=tls, limits=limits, trust_env=False, proxy=proxy)
     except ImportError:
-        message = f"{variable} names a SOCKS proxy, for which a package is missing: pip install 'httpx[socks]'"
+        message = f"{variable} names a SOCKS proxy, for which a package is missing: pip install 'tickweave[socks]'"
         raise ClientError(f"{message}; or list the server's host in NO_PROXY", outcome="unavailable") from None
     except (ValueError, httpx.InvalidURL):
         message = f"the environment variable {variable} names no usable proxy; write http://HOST:PORT"
@@ -320,8 +322,11 @@ def _tls(url: str) -> ssl.SSLContext:
 
 
 def _is_hang_up(error: Exception) -> bool:
-    """Say whether a connection was closed before any byte of an answer; other errors of the protocol have reasons."""
-    return not isinstance(error, httpx.RemoteProtocolError) or "disconnected" in str(error)
+    """Say whether a connection was closed before an answer was whole; other errors of the protocol have reasons."""
+    return (
+        not isinstance(error, httpx.RemoteProtocolError)
+        or re.search("disconnected|peer closed", str(error)) is not None
+    )
 
 
 @contextmanager

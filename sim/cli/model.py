@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from ai.llm.probe import probe, sentence
 from ai.llm_types import Endpoint, LlmClient
-from ai.probe import probe, sentence
 from sim.cli.common import FAILED, ExitError, client_of
 from sim.messages import one_line
 
@@ -45,6 +45,6 @@ def _tell(label: str, endpoint: Endpoint, *, optional: bool, quiet: bool) -> Non
     told = one_line(sentence(label, endpoint))
     missing = not endpoint.reachable or endpoint.model_present is False
     if missing and not optional:
-        raise ExitError(f"{told}; --llm-optional runs without it", FAILED)
+        raise ExitError(f"{told} (--llm-optional runs without it)", FAILED)
     if missing or not quiet:
         sys.stderr.write(f"tickweave: {told}{'; rules plan until it is there' if missing else ''}\n")

@@ -9,7 +9,7 @@ import pytest
 
 from ai import FallbackOrchestrator, Observation, ToolRegistry, default_tiers
 from ai.clients.llama_server import LlamaServerClient
-from ai.probe import probe
+from ai.llm.probe import probe
 from ai.samples import sample_observations
 from ai.testing import check_client
 from scenarios.tactics.actions import default_registry

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ai.clients.chat import DOUBTS_MAX, LIMIT_WORDS, LIMITS, THOUGHT_TOKENS, schema_within
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError
+from ai.llm.probe import probe, sentence
 from ai.llm_types import LlmRequest, Message
-from ai.probe import probe, sentence
 from tests.ai.clients.servers import (
     DONE,
     GOOD,

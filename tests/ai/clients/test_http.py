@@ -15,8 +15,8 @@ import pytest
 from ai.clients.http import Http, checked_url, model_and_url
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError, ContractError
+from ai.llm.probe import probe
 from ai.llm_types import LlmRequest
-from ai.probe import probe
 from tests.ai.clients.servers import (
     DONE,
     END,
@@ -185,7 +185,7 @@ def test_a_hang_up_charges_no_breaker_and_no_probe() -> None:
         (b"HTTP/1.1 200", "hung up"),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "not HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 30_000, "not HTTP"),
-        (HEAD + b"-1\r\n", "before the reply was complete"),
+        (HEAD + b"-1\r\n", "not HTTP: illegal chunk header"),
         (HEAD + chunk(event("a")), "before the reply was complete"),
         (whole(200, event("a") + event("b"))[:-9], "before the reply was complete"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", "packed"),

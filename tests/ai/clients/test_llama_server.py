@@ -13,8 +13,8 @@ import pytest
 from ai.clients import client_from_spec
 from ai.clients.llama_server import LlamaServerClient
 from ai.errors import ClientError, ContractError
+from ai.llm.probe import probe
 from ai.llm_types import Endpoint, LlmRequest, Message
-from ai.probe import probe
 from ai.testing import check_client
 from sim.cli import invoke
 from tests.ai.clients.llama_programs import DIES, STUBBORN, install, model, running

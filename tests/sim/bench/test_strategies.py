@@ -7,8 +7,8 @@ import pytest
 from ai.clients import client_from_spec
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.llm.encodings import NAMED
+from ai.llm.probe import probe
 from ai.llm.prompt import system_message
-from ai.probe import probe
 from sim.bench.known import common_verbs, what_agents_know
 from sim.bench.singles import careful_messages, naive_messages
 from sim.bench.strategies import Kind, Sample, Strategy, measure

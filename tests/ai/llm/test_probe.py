@@ -9,8 +9,8 @@ from ai.clients.ollama import CONTEXT
 from ai.clients.openai import VLLM
 from ai.fake.faults import Fault
 from ai.fake.server import FakeServer, FakeSettings, serving
+from ai.llm.probe import probe, sentence
 from ai.llm_types import Endpoint, LlmClient
-from ai.probe import probe, sentence
 from ai.testing import MockBatchLlm
 from tests.ai.clients.servers import DONE, Call, Server, event, openai, stream, whole
 from tests.ai.llm.village import MARKET
