@@ -15,6 +15,10 @@ SILENCE_MIN_S: Final = 0.05
 """Shortest `timeout_s` of a request, however little time is left: below it no server is ever heard, seconds."""
 CALL_S: Final = 300.0
 """Longest time that one call may take where its caller sets no other bound, seconds."""
+COUNT_MAX: Final = 10**9
+"""Largest count of tokens that is believed."""
+TIME_MAX_MS: Final = 1e8
+"""Longest time that is believed, milliseconds: about a day."""
 SCHEMA: Final = "schemas"
 """What `Endpoint.left_out` calls the schema of a call."""
 
@@ -111,6 +115,18 @@ class LlmClient(Protocol):
             ClientError: the transport or the server failed; chunks already yielded stay good.
         """
         ...
+
+
+def count_of(value: object) -> int | None:
+    """Return a count that a server tells, None where it is none that can be believed."""
+    return value if type(value) is int and 0 <= value <= COUNT_MAX else None
+
+
+def milliseconds_of(value: object, unit: float = 1.0) -> float | None:
+    """Return a time that a server reports, given the milliseconds in its unit; None where it is not plausible."""
+    if type(value) not in (int, float) or not 0 <= value <= TIME_MAX_MS / unit:  # type: ignore[operator] # a number
+        return None
+    return float(value) * unit  # type: ignore[arg-type] # a number
 
 
 class reading:  # noqa: N801 - used like a function

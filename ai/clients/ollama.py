@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from ai.clients.chat import ChatClient, schema_within
 from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
-from ai.clients.reply import Reply, ReplyReader, count_of, decoded, finish_word, known, milliseconds_of
+from ai.clients.reply import Reply, ReplyReader, decoded, finish_word, known
 from ai.clients.sse import Lines
 from ai.errors import ContractError
-from ai.llm_types import SEED_MASK, Endpoint, LlmRequest
+from ai.llm_types import SEED_MASK, Endpoint, LlmRequest, count_of, milliseconds_of
 
 SCHEME: Final = "ollama"
 URL: Final = "http://127.0.0.1:11434"  # where a local Ollama listens

@@ -20,8 +20,6 @@ REPLY_BYTES_MAX: Final = 8 * 2**20  # bytes that one streamed reply may have
 WHOLE_BYTES_MAX: Final = 2**20
 """Bytes of a reply that are kept as long as they hold no event: they may be one JSON object, or words for a person."""
 TRANSIT_MS: Final = 20.0  # milliseconds between client and server that do not count as waiting for a slot
-COUNT_MAX: Final = 10**9  # largest count of tokens that is believed
-TIME_MAX_MS: Final = 1e8  # longest time that is believed, milliseconds: about a day
 
 T = TypeVar("T")
 _FINISH_CHARS_MAX: Final = 40
@@ -38,18 +36,6 @@ def finish_word(word: str) -> str:
     """
     plain = word.lower()
     return _FINISH.get(plain, plain)[:_FINISH_CHARS_MAX]
-
-
-def count_of(value: object) -> int | None:
-    """Return a count that a server tells, None where it is none that can be believed."""
-    return value if type(value) is int and 0 <= value <= COUNT_MAX else None
-
-
-def milliseconds_of(value: object, unit: float = 1.0) -> float | None:
-    """Return a time that a server reports, given the milliseconds in its unit; None where it is not plausible."""
-    if type(value) not in (int, float) or not 0 <= value <= TIME_MAX_MS / unit:  # type: ignore[operator] # a number
-        return None
-    return float(value) * unit  # type: ignore[arg-type] # a number
 
 
 def known(values: Mapping[str, T | None]) -> dict[str, T]:

@@ -34,7 +34,17 @@ from ai.llm.encodings.base import Encoding
 from ai.llm.parse import ReplyScanner, SlotText, find_plans
 from ai.llm.prompt import Detail, PromptRequest, slots_of
 from ai.llm.sharding import CallSignal, Gate, ShardSizes
-from ai.llm_types import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, Message, reading
+from ai.llm_types import (
+    SILENCE_MIN_S,
+    Endpoint,
+    LlmChunk,
+    LlmClient,
+    LlmRequest,
+    Message,
+    count_of,
+    milliseconds_of,
+    reading,
+)
 from ai.observation import ObservationBatch
 from ai.planners.base import OnPlan
 from ai.plans import LlmUsage, Outcome
@@ -45,10 +55,6 @@ DRAIN_S: Final = 5.0
 """How long `aclose` waits for late readers before it cancels them, seconds."""
 ERROR_CHARS_MAX: Final = 200
 """Characters that are kept of what a foreign client raised."""
-COUNT_MAX: Final = 10**9
-"""Largest count of tokens that is believed."""
-TIME_MAX_MS: Final = 1e8
-"""Longest time that is believed, milliseconds: about a day."""
 
 logger = logging.getLogger("tickweave.ai.llm")
 
@@ -329,8 +335,9 @@ class _Run:
         if shard.first_s is None:
             shard.first_s = self.clock() - shard.begun
         if chunk.timings is not None:
-            shard.queue_ms = _milliseconds(chunk.timings.get("queue_ms"), shard.queue_ms)
-            shard.prompt_ms = _milliseconds(chunk.timings.get("prompt_ms"), shard.prompt_ms)
+            for name in ("queue_ms", "prompt_ms"):
+                if (told := milliseconds_of(chunk.timings.get(name))) is not None:
+                    setattr(shard, name, told)
         self.closed(shard, shard.scanner.feed(chunk.text))
 
     def closed(self, shard: _Shard, slots: list[SlotText]) -> None:
@@ -422,12 +429,7 @@ def _outcome_of(error: ClientError) -> Outcome:
 
 def _counts(usage: Mapping[str, int]) -> dict[str, int]:
     """Return the counts of a reply that can be believed."""
-    return {str(name): n for name, n in usage.items() if type(n) is int and 0 <= n <= COUNT_MAX}
-
-
-def _milliseconds(value: object, known: float | None) -> float | None:
-    """Return a time that can be believed, else the one that is known already."""
-    return float(value) if isinstance(value, int | float) and 0 <= value <= TIME_MAX_MS else known
+    return {str(name): n for name, n in usage.items() if count_of(n) is not None}
 
 
 def _merge(run: _Run, shards: list[_Shard]) -> BatchResponse:
