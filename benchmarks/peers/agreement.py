@@ -97,7 +97,7 @@ def ecology(seeds: int) -> Iterator[Row]:
 
 
 def epidemic(seeds: int) -> Iterator[Row]:
-    settings = EpidemicSettings(agents=1000, links=1500, infected=20)
+    settings = EpidemicSettings(agents=1000, infected=20)
 
     def shares(found: Sequence[Mapping[str, Any]]) -> Numbers:
         infected = [each["infected"] / settings.agents for each in found]

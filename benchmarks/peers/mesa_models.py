@@ -64,7 +64,7 @@ def epidemic(settings: EpidemicSettings, seed: int) -> Model:
     random.seed(seed)
     model = VirusOnNetwork(
         num_nodes=settings.agents,
-        avg_node_degree=2 * settings.links / settings.agents,
+        avg_node_degree=settings.neighbours,
         initial_outbreak_size=settings.infected,
         virus_spread_chance=settings.spread / 1000,
         virus_check_frequency=settings.check / 1000,

@@ -55,7 +55,7 @@ def cases() -> Iterator[Case]:
             repeats,
             goal,
         )
-    people = EpidemicSettings(agents=10_000, links=15_000, infected=200)
+    people = EpidemicSettings(agents=10_000, infected=200)
     yield Case(
         "epidemic, 10,000 people",
         lambda: Epidemic(people),

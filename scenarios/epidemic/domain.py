@@ -7,13 +7,12 @@ checked; some recover at a check, and some of those become resistant. It is Mesa
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
-from sim.messages import problem
 
 ACT, INFECT, FIRST, LINK = map(purpose, ("act", "infect", "first", "link"))
 WORDS = 2**32
@@ -35,23 +34,15 @@ class Person(Component):
 
 
 class EpidemicSettings(Settings):
-    """People, links and chances."""
+    """People, their neighbours and chances."""
 
     agents: int = Field(1000, ge=2, le=1_000_000, description="People.")
-    links: int = Field(1500, ge=0, le=5_000_000, description="Links between them.")
+    neighbours: int = Field(3, ge=0, le=1000, description="Neighbours of a person, on average.")
     infected: int = Field(3, ge=0, le=1_000_000, description="Infected people at the start.")
     spread: int = Field(400, ge=0, le=1000, description="Chance to infect a neighbour in a tick, per-mille.")
     check: int = Field(400, ge=0, le=1000, description="Chance to be checked in a tick, per-mille.")
     recover: int = Field(300, ge=0, le=1000, description="Chance to recover at a check, per-mille.")
     resist: int = Field(500, ge=0, le=1000, description="Chance to be resistant after recovery, per-mille.")
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        """Two people have at most one link."""
-        most = self.agents * (self.agents - 1) // 2
-        if self.links > most:
-            raise problem("links", f"{self.agents} people have at most {most} links; lower it, or raise agents")
-        return self
 
 
 class Spread(System):
@@ -100,8 +91,10 @@ class Epidemic(Domain):
     metrics: ClassVar = {state.name.lower(): share(state) for state in State}
 
     def spaces(self, run: Run) -> dict[str, Any]:
-        """Return a network in which each link joins two random people."""
-        return {"network": Network.erdos_renyi(self.settings.agents, self.settings.links, run.words(LINK))}
+        """Return a network in which each link joins two random people, at most one link a pair."""
+        agents = self.settings.agents
+        links = min(agents * self.settings.neighbours // 2, agents * (agents - 1) // 2)
+        return {"network": Network.erdos_renyi(agents, links, run.words(LINK))}
 
     def setup(self, world: World, run: Run) -> None:
         """Infect some random people."""

@@ -220,7 +220,7 @@ def parse_schema(cls: type[Any], reserved: Container[str] = ()) -> Schema:
     """
     try:
         # With postponed annotations a class made inside a function sees only its module's names, not the function's.
-        known = vars(sys.modules[cls.__module__])
+        known = vars(sys.modules.get(cls.__module__, object))
         unseen = {name: marker for name, marker in _MARKERS.items() if name not in known}
         hints = get_type_hints(cls, localns=unseen, include_extras=True)
     except (NameError, TypeError, SyntaxError) as error:

@@ -26,7 +26,7 @@ class Person(Component):
 
 
 class SirSettings(Settings):
-    """People and their links."""
+    """People and their neighbours."""
 
     agents: int = Field(200, ge=1, le=100_000, description="People.")
     links: int = Field(600, ge=0, le=1_000_000, description="Links between them.")

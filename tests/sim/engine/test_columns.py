@@ -133,3 +133,10 @@ def test_an_undeclared_component_is_an_error_that_says_how_to_declare_it(five):
     for call in (lambda: five[Extra], lambda: five.rows(Extra), lambda: five.spawn({Extra: {}})):
         with pytest.raises(WorldError, match=r"Extra is not declared in .*; add it to the components or resources"):
             call()
+
+
+def test_a_class_of_a_module_that_python_does_not_list_is_declared_as_any_other():
+    """A component made by `exec` or in a module that is not in `sys.modules` has the columns it declares."""
+    body = {"__annotations__": {"value": "i32"}, "__module__": "nowhere"}
+    (found,) = schema_of(type("Odd", (Component,), body)).columns
+    assert found.dtype == np.int32
