@@ -11,7 +11,6 @@ agents share a stream.
 from __future__ import annotations
 
 import sys
-from enum import IntEnum
 from typing import Final
 
 import numpy as np
@@ -32,46 +31,44 @@ _HALVES: Final = (0, 1) if sys.byteorder == "little" else (1, 0)
 _U32: Final = np.uint64(32)
 
 
-class Purpose(IntEnum):
-    """What a draw is for, by number: those of the shipped game. Others are made from a name by `purpose`."""
-
-    HIT = 1
-    MAP = 4
-    START = 5
-    THING = 6
-    USER = 1000
-
-
 NAMED: Final = 1 << 16
-"""Purposes by name start here."""
+"""Purposes by name start here; the numbers below are for those who choose their own."""
 CELLS: Final = 1 << 31
 """Is added to the purpose of a draw for a place, so that cell 7 and agent 7 draw differently."""
-_NAMES: Final = {int(purpose): purpose.name.lower() for purpose in Purpose}
+_NAMES: Final[dict[int, str]] = {}
 
 
-def purpose(name: str) -> int:
-    """Return the number that stands for a purpose: always the same for a name, and never a reserved one.
+def purpose(name: str, number: int | None = None) -> int:
+    """Return the number that stands for a purpose: always the same for a name.
+
+    Args:
+        name: what reports and records call it.
+        number: a number of one's own below 65,536, so that a purpose can change its name; by default the name's.
 
     Raises:
-        WorldError: the name is empty, or has the number of another one in this process.
+        WorldError: the name is empty, the number is out of range, or it is another name's in this process.
 
     >>> GIVE = purpose("give")
     >>> purpose_name(GIVE)
     'give'
     """
-    code = NAMED + int.from_bytes(hasher("purpose", name).digest(), "big") % (CELLS - NAMED)
-    if not name:
-        raise WorldError("a purpose needs a name")
+    if not name or (number is not None and not 0 <= number < NAMED):
+        raise WorldError(
+            f"purpose({name!r}, {number}): a purpose needs a name, and a number of its own is in 0..{NAMED - 1}"
+        )
+    code = number
+    if code is None:
+        code = NAMED + int.from_bytes(hasher("purpose", name).digest(), "big") % (CELLS - NAMED)
     if _NAMES.setdefault(code, name) != name:
         raise WorldError(f"the purpose {name!r} has the number of {_NAMES[code]!r}; give it another name")
     return code
 
 
 def purpose_name(code: int) -> str:
-    """Return what reports and records call a purpose: its name, or `user+N`; `@cells` marks draws for places."""
+    """Return what reports and records call a purpose: its name, else its number; `@cells` marks draws for places."""
     if code >= CELLS:
         return f"{purpose_name(code - CELLS)}@cells"
-    return _NAMES.get(code) or f"user+{code - Purpose.USER}"
+    return _NAMES.get(code) or str(code)
 
 
 def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
@@ -115,7 +112,7 @@ class Rng:
         Args:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
-            purpose: what `purpose` gave for a name, or a `Purpose`.
+            purpose: what `purpose` gave for a name, or a number below 65,536.
             draw: counts up where one agent needs more than four words for one purpose in one tick.
 
         Raises:
@@ -147,14 +144,14 @@ class Rng:
         Args:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
-            purpose: what `purpose` gave for a name, or a `Purpose`.
+            purpose: what `purpose` gave for a name, or a number below 65,536.
             bound: one bound for all, or `[agents]`; 1 to 2**32.
             draw: as in `draws`.
 
         Raises:
             WorldError: a bound is not in 1..2**32, or as in `draws`.
 
-        >>> Rng(7).below([3, 1, 3], tick=0, purpose=Purpose.HIT, bound=1000).tolist()
+        >>> Rng(7).below([3, 1, 3], tick=0, purpose=1, bound=1000).tolist()
         [253, 887, 253]
         """
         bounds = np.asarray(bound)

@@ -29,8 +29,8 @@ from scenarios.tactics.actions.base import (
     tired,
 )
 from scenarios.tactics.components import Ammo, Condition, Guard, Kit, Morale, Stamina, Weapon
+from scenarios.tactics.draws import HIT
 from scenarios.tactics.grid import SIGHT_MAX, Cells, disc
-from sim.engine.rng import Purpose
 from sim.run.actions import Args, Codes, Rows
 
 COVER_PENALTY: Final = 400
@@ -121,7 +121,7 @@ def strike(
     if afflictions.holds(Condition.FOCUS):
         chance += FOCUS_BONUS * afflictions.focused(rows, others)
     np.minimum(np.maximum(chance, CHANCE_MIN, out=chance), CHANCE_MAX, out=chance)
-    hit = turn.rng.below(world.keys[rows], turn.tick, Purpose.HIT, 1000) < chance
+    hit = turn.rng.below(world.keys[rows], turn.tick, HIT, 1000) < chance
     world[Guard].until[rows] = 0
     if afflictions.holds(Condition.AMBUSH):
         hidden = afflictions.under(Condition.AMBUSH, rows)

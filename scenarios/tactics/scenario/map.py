@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from scipy import ndimage
 
 from ai.actions import CELLS_MAX
+from scenarios.tactics.draws import MAP
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import (
     CellIndex,
@@ -19,7 +20,7 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.map_objects import MapObject, Opens, Scattered
 from scenarios.tactics.scenario.placement import overlapping
-from sim.engine.rng import Purpose, Rng
+from sim.engine.rng import Rng
 from sim.messages import problem
 from sim.run.settings import Part
 
@@ -166,7 +167,7 @@ def generate_map(spec: GeneratedMap) -> Terrains:
     cells = np.empty((spec.height, spec.width), np.uint8)
     for y in range(spec.height):
         first = y * spec.width
-        drawn = rng.below(np.arange(first, first + spec.width, dtype=np.int64), 0, Purpose.MAP, 1000)
+        drawn = rng.below(np.arange(first, first + spec.width, dtype=np.int64), 0, MAP, 1000)
         cells[y] = np.select(
             [drawn < spec.walls_permille, drawn < spec.walls_permille + spec.cover_permille],
             [Terrain.WALL, Terrain.COVER],

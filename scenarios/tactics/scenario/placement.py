@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.tactics.draws import START, THING
 from scenarios.tactics.map_objects import MapObject, Scattered
-from sim.engine.rng import Purpose, Rng
+from sim.engine.rng import Rng
 from sim.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> list[tup
     placed: list[tuple[int, int, int, int]] = []
     squads = [(t, s, squad) for t, team in enumerate(settings.teams) for s, squad in enumerate(team.squads)]
     for number, (t, s, squad) in enumerate(squads):
-        purpose = Purpose.START if squad.start == "drawn" else None
+        purpose = START if squad.start == "drawn" else None
         xs, ys = _take(free, squad.area, squad.count, rng, purpose)
         if len(xs) < squad.count:
             raise ScenarioError(
@@ -74,7 +75,7 @@ def place_things(plan: Map, walls: Bools, seed: int) -> tuple[MapObject, ...]:
         free[thing.y, thing.x] = False
     standing = list(plan.objects)
     for number, group in enumerate(plan.scattered):
-        xs, ys = _take(free, group.area, group.count, rng, Purpose.THING)
+        xs, ys = _take(free, group.area, group.count, rng, THING)
         if len(xs) < group.count:
             raise ScenarioError(
                 f"map.scattered[{number}].area: has {len(xs)} free cells for {group.count} of {group.kind!r}; "
@@ -88,7 +89,7 @@ def _standing(group: Scattered, x: int, y: int) -> MapObject:
     return MapObject(kind=group.kind, effect=group.effect, stock=group.stock, x=x, y=y)
 
 
-def _take(free: Bools, area: Area | Rect, count: int, rng: Rng, purpose: Purpose | None) -> tuple[list[int], list[int]]:
+def _take(free: Bools, area: Area | Rect, count: int, rng: Rng, purpose: int | None) -> tuple[list[int], list[int]]:
     """Take up to `count` free cells of an area, in row order or (with a purpose) drawn: their x and their y."""
     window = free[area.y : area.y + area.height, area.x : area.x + area.width]
     ys, xs = window.nonzero()

@@ -102,7 +102,14 @@ def test_a_sure_virus_reaches_all_neighbours_in_one_tick() -> None:
 
 def test_a_run_ends_when_the_virus_is_gone() -> None:
     """Everybody recovers at once and for good: the first tick is the last."""
-    values: dict[str, Any] = {"agents": 9, "neighbours": 0, "infected": 9, "check": 1000, "recover": 1000, "resist": 1000}
+    values: dict[str, Any] = {
+        "agents": 9,
+        "neighbours": 0,
+        "infected": 9,
+        "check": 1000,
+        "recover": 1000,
+        "resist": 1000,
+    }
     with Simulation(Epidemic(**values), seed=1) as simulation:
         assert simulation.tick().outcome == "the virus is gone"
         assert simulation.metrics() == {"susceptible": 0, "infected": 0, "resistant": 9}

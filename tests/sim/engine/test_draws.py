@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine.rng import CELLS, NAMED, Purpose, Rng, purpose, purpose_name
+from sim.engine.rng import CELLS, NAMED, Rng, purpose, purpose_name
 from sim.engine.world import World
 from sim.errors import WorldError
 
@@ -89,14 +89,15 @@ def test_every_order_of_three_comes_up_equally_often(seven):
 
 
 def test_a_purpose_is_the_same_number_in_every_run():
-    """A name's number is a digest of it, beyond the reserved ones, and reports show the name."""
+    """A name's number is a digest of it, beyond the numbers of one's own, and reports show the name."""
     assert GIVE == purpose("give") == 490000370
     assert NAMED <= GIVE < CELLS
-    assert [purpose_name(code) for code in (GIVE, GIVE | CELLS, Purpose.HIT, Purpose.USER + 3)] == [
-        "give", "give@cells", "hit", "user+3",
-    ]  # fmt: skip
-    with pytest.raises(WorldError, match="needs a name"):
-        purpose("")
+    assert purpose("a name of mine", 65_000) == 65_000
+    codes = (GIVE, GIVE | CELLS, 65_000, 65_001)
+    assert [purpose_name(code) for code in codes] == ["give", "give@cells", "a name of mine", "65001"]
+    for name, number in (("", None), ("far", NAMED), ("below", -1), ("another", 65_000)):
+        with pytest.raises(WorldError, match=r"needs a name|has the number of"):
+            purpose(name, number)
 
 
 def test_two_names_of_one_number_are_refused(monkeypatch):

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine.rng import Purpose, Rng, philox4x32
+from sim.engine.rng import Rng, philox4x32
 from sim.errors import WorldError
 
 WORD = st.integers(0, 2**32 - 1)
 KEYS = st.lists(WORD, max_size=20)
 ONES = 0xFFFFFFFF
+HIT, START = 1, 5
 
 PUBLISHED = [
     ((0, 0, 0, 0), (0, 0), "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),
@@ -55,22 +56,22 @@ def test_arrays_and_scalars_agree(seed, keys, tick, purpose, draw):
 def test_other_agents_in_another_order_change_no_draw(keys, data):
     """A key's draw is the same in any company, in any order, after any number of other draws."""
     rng = Rng(99)
-    whole = dict(zip(keys, rng.draws(keys, 5, Purpose.HIT).tolist(), strict=True))
+    whole = dict(zip(keys, rng.draws(keys, 5, HIT).tolist(), strict=True))
     some = data.draw(st.permutations(keys))[: data.draw(st.integers(0, len(keys)))]
-    rng.draws(keys, 5, Purpose.START)
-    assert rng.draws(some, 5, Purpose.HIT).tolist() == [whole[key] for key in some]
+    rng.draws(keys, 5, START)
+    assert rng.draws(some, 5, HIT).tolist() == [whole[key] for key in some]
 
 
 def test_tick_purpose_draw_and_seed_each_matter():
     """Two draws that differ in one word of the counter or in the seed are unrelated."""
     rng = Rng(1)
     blocks = [
-        rng.draws([3], 0, Purpose.HIT),
-        rng.draws([3], 1, Purpose.HIT),
-        rng.draws([3], 0, Purpose.START),
-        rng.draws([3], 0, Purpose.HIT, draw=1),
-        Rng(2).draws([3], 0, Purpose.HIT),
-        Rng(1 + (1 << 32)).draws([3], 0, Purpose.HIT),
+        rng.draws([3], 0, HIT),
+        rng.draws([3], 1, HIT),
+        rng.draws([3], 0, START),
+        rng.draws([3], 0, HIT, draw=1),
+        Rng(2).draws([3], 0, HIT),
+        Rng(1 + (1 << 32)).draws([3], 0, HIT),
     ]
     assert len({words(block[0]) for block in blocks}) == len(blocks)
 
@@ -79,8 +80,8 @@ def test_tick_purpose_draw_and_seed_each_matter():
 @given(keys=KEYS, bound=st.integers(1, 2**32))
 def test_below_stays_below_and_is_the_first_word_scaled(keys, bound):
     """A bounded draw is (word * bound) >> 32, which is always in 0..bound-1."""
-    drawn = Rng(7).below(keys, 2, Purpose.MAP, bound)
-    first = Rng(7).draws(keys, 2, Purpose.MAP)[:, 0].tolist()
+    drawn = Rng(7).below(keys, 2, HIT, bound)
+    first = Rng(7).draws(keys, 2, HIT)[:, 0].tolist()
     assert drawn.tolist() == [word * bound >> 32 for word in first]
     assert drawn.dtype == np.int64
 
@@ -88,26 +89,26 @@ def test_below_stays_below_and_is_the_first_word_scaled(keys, bound):
 def test_below_takes_a_bound_for_each_agent():
     """Bounds as an array give what the bounds one by one give."""
     rng = Rng(3)
-    together = rng.below([5, 6], 0, Purpose.USER, np.array([10, 1000]))
+    together = rng.below([5, 6], 0, START, np.array([10, 1000]))
     assert together.tolist() == [
-        *rng.below([5], 0, Purpose.USER, 10).tolist(),
-        *rng.below([6], 0, Purpose.USER, 1000).tolist(),
+        *rng.below([5], 0, START, 10).tolist(),
+        *rng.below([6], 0, START, 1000).tolist(),
     ]
 
 
 def test_draws_are_spread_evenly():
     """No hit chance is off: 100,000 draws of one in ten fall within five standard deviations."""
-    hits = np.bincount(Rng(11).below(np.arange(100_000), 0, Purpose.HIT, 10), minlength=10)
+    hits = np.bincount(Rng(11).below(np.arange(100_000), 0, HIT, 10), minlength=10)
     assert abs(hits - 10_000).max() < 5 * 95
 
 
 def test_counts_say_how_many_agents_drew_for_what():
     """The record of a tick can state draws per purpose, and the next tick starts from zero."""
     rng = Rng(0)
-    rng.draws([1, 2, 3], 0, Purpose.START)
-    rng.below([1, 2], 0, Purpose.HIT, 6)
-    rng.below([1], 0, Purpose.HIT, 6, draw=1)
-    assert list(rng.take_counts().items()) == [(Purpose.HIT, 3), (Purpose.START, 3)]
+    rng.draws([1, 2, 3], 0, START)
+    rng.below([1, 2], 0, HIT, 6)
+    rng.below([1], 0, HIT, 6, draw=1)
+    assert list(rng.take_counts().items()) == [(HIT, 3), (START, 3)]
     assert rng.take_counts() == {}
 
 
@@ -116,14 +117,14 @@ def test_counts_say_how_many_agents_drew_for_what():
     [
         lambda: Rng(-1),
         lambda: Rng(2**64),
-        lambda: Rng(0).draws([2**32], 0, Purpose.HIT),
-        lambda: Rng(0).draws([-1], 0, Purpose.HIT),
-        lambda: Rng(0).draws([0], 2**32, Purpose.HIT),
+        lambda: Rng(0).draws([2**32], 0, HIT),
+        lambda: Rng(0).draws([-1], 0, HIT),
+        lambda: Rng(0).draws([0], 2**32, HIT),
         lambda: Rng(0).draws([0], 0, -1),
-        lambda: Rng(0).draws([0], 0, Purpose.HIT, draw=-1),
-        lambda: Rng(0).draws([0.5], 0, Purpose.HIT),
-        lambda: Rng(0).below([0], 0, Purpose.HIT, 0),
-        lambda: Rng(0).below([0], 0, Purpose.HIT, 2**32 + 1),
+        lambda: Rng(0).draws([0], 0, HIT, draw=-1),
+        lambda: Rng(0).draws([0.5], 0, HIT),
+        lambda: Rng(0).below([0], 0, HIT, 0),
+        lambda: Rng(0).below([0], 0, HIT, 2**32 + 1),
     ],
 )
 def test_what_a_counter_cannot_hold_is_refused(call):
@@ -134,5 +135,5 @@ def test_what_a_counter_cannot_hold_is_refused(call):
 
 def test_no_agents_draw_nothing():
     """An empty batch is allowed and gives an empty result."""
-    assert Rng(0).draws([], 0, Purpose.HIT).shape == (0, 4)
-    assert Rng(0).below([], 0, Purpose.HIT, 6).shape == (0,)
+    assert Rng(0).draws([], 0, HIT).shape == (0, 4)
+    assert Rng(0).below([], 0, HIT, 6).shape == (0,)

@@ -37,7 +37,7 @@ from scenarios.tactics.equipment import Gear
 from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.testing.actions.dice import Dice, arguments
 from scenarios.tactics.testing.flat import flat
-from sim.engine.rng import Purpose
+from sim.engine.rng import purpose
 from sim.run.actions import Args, Rows
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
@@ -192,7 +192,7 @@ def _scatter(simulation: Simulation, dice: Dice, *, columns: int) -> None:
     """Put agents on free cells anywhere in the first columns of the map."""
     position = simulation.world[Position]
     y, x = (~simulation.run_context.game.grid.blocked_map[:, :columns]).nonzero()
-    drawn = dice.rng.below(np.arange(len(x)), 1, Purpose.USER, 2**30)
+    drawn = dice.rng.below(np.arange(len(x)), 1, purpose("arena"), 2**30)
     picked = np.argsort(drawn, kind="stable")[: simulation.world.n]
     position.x[:], position.y[:] = x[picked], y[picked]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ai.actions import ARGS_MAX, NONE, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolSpec
 from scenarios.tactics.components import Position, Team
 from scenarios.tactics.map_objects import Objects
-from sim.engine.rng import Purpose, Rng
+from sim.engine.rng import Rng, purpose
 from sim.run.actions import Args
 from sim.run.simulation import Simulation
 
@@ -21,7 +21,7 @@ class Dice:
     """Draws for every agent of an arena, one purpose after the other."""
 
     def __init__(self, number: int, keys: NDArray[np.int64]) -> None:
-        self.rng, self.keys, self.purpose = Rng(number), keys, int(Purpose.USER)
+        self.rng, self.keys, self.purpose = Rng(number), keys, purpose("dice")
 
     def below(self, bound: int) -> NDArray[np.int64]:
         """Return whole numbers from 0 to bound - 1, one an agent."""
