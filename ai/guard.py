@@ -1,12 +1,12 @@
 """The guard: code that a run's result depends on may not read clocks, global randomness, hashes of text or the network.
 
-Systems, action kinds and planners of deterministic tiers that are not ours are watched while they run: a call that
-gives another answer in another run is refused with a sentence that names it and what to use instead. Shipped code is
-not watched in normal runs, because watching costs time at every call of a C function; `everything` watches it too, in
-tests and in `doctor`.
+Inside `everything`, systems, verbs and planners of deterministic tiers are watched while they run: a call that gives
+another answer in another run is refused with a sentence that names it and what to use instead. Watching costs time at
+every call of a C function, so that an ordinary run does without; the doctor, the checks of `sim.testing` and
+`run --strict` watch.
 
 Where such a call cannot reach the state (a progress display, say), `escape` lets it through; every escape that was
-taken is reported, and `verify` shows it.
+taken is reported, watched or not, and `verify` shows it.
 
 What the guard cannot see: a refused function that C code calls by itself (`map(time.time, ...)`), and code in other
 threads or processes.
@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
+import itertools
+import linecache
 import os
 import random  # noqa: TID251 - to refuse it
 import sys
@@ -25,7 +27,7 @@ import uuid  # noqa: TID251 - to refuse it
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, partial
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -34,8 +36,12 @@ from ai.errors import ContractError
 
 _T = TypeVar("_T")
 
-OURS: Final = ("ai", "sim", "scenarios")
-"""Packages that are watched only when everything is."""
+FRAMEWORK: Final = ("ai", "sim")
+"""Packages that call what is watched."""
+OURS: Final = (*FRAMEWORK, "scenarios")
+"""Packages of the distribution."""
+WRITTEN_CHARS_MAX: Final = 80
+"""Characters of a call that a sentence shows."""
 LIBRARIES: Final = ("asyncio", "hypothesis", "logging")
 """Callers that may read the clock: the time of a log record, of a wait or of a collection of garbage (which may start
 anywhere, and which hypothesis measures) reaches no state."""
@@ -75,7 +81,7 @@ _LOOKUP: Final = frozenset({"getaddrinfo", "gethostbyname", "gethostbyname_ex", 
 _seed: Final = random.Random.seed.__code__
 _text_hash: Final = builtins.hash
 
-_watching_all = False
+_active = False
 _escapes: dict[str, None] = {}
 _watched_threads: dict[int, str] = {}
 
@@ -84,9 +90,9 @@ class NondeterminismError(ContractError):
     """Code that a run's result depends on asked something that answers differently in another run."""
 
 
-def foreign(kind: type) -> bool:
-    """Tell whether a class is watched: it is not ours, or everything is watched."""
-    return _watching_all or not is_ours(kind.__module__)
+def active() -> bool:
+    """Tell whether systems, verbs and planners are watched."""
+    return _active
 
 
 @lru_cache(maxsize=1024)
@@ -97,13 +103,13 @@ def is_ours(module: str) -> bool:
 
 @contextmanager
 def everything() -> Iterator[None]:
-    """Watch shipped code as well, from here to the end of the block."""
-    global _watching_all  # noqa: PLW0603 - one switch for the process
-    before, _watching_all = _watching_all, True
+    """Watch every system, verb and deterministic planner, ours included, from here to the end of the block."""
+    global _active  # noqa: PLW0603 - one switch for the process
+    before, _active = _active, True
     try:
         yield
     finally:
-        _watching_all = before
+        _active = before
 
 
 class Watch:
@@ -191,25 +197,31 @@ async def watched(coroutine: Coroutine[Any, Any, _T], name: str) -> _T:
     return result
 
 
-@contextmanager
-def escape(reason: str) -> Iterator[None]:
-    """Let calls through that cannot reach the state; the reason is reported with the run.
+class escape:  # noqa: N801 - it reads like a function
+    """Lets calls through that cannot reach the state; who did so, and the reason, are reported with the run.
 
     >>> with escape("progress on the terminal"):
     ...     _ = time.perf_counter()
     """
-    thread = threading.get_ident()
-    if thread not in _watched_threads:
-        yield
-        return
-    _escapes[f"{_watched_threads[thread]}: {reason}"] = None
-    sys.setprofile(None)
-    name = _watched_threads.pop(thread)
-    try:
-        yield
-    finally:
-        _watched_threads[thread] = name
-        sys.setprofile(_profile)
+
+    __slots__ = ("_name", "_reason")
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+        self._name: str | None = None
+
+    def __enter__(self) -> None:
+        _escapes[f"{sys._getframe(1).f_code.co_qualname}: {self._reason}"] = None  # noqa: SLF001 - who wrote the block
+        self._name = _watched_threads.pop(threading.get_ident(), None)
+        if self._name is not None:
+            sys.setprofile(None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._name is not None:
+            _watched_threads[threading.get_ident()] = self._name
+            sys.setprofile(_profile)
 
 
 def unwatched(clock: Callable[[], float]) -> Callable[[], float]:
@@ -298,17 +310,50 @@ def _name_of(called: Any) -> str:
 
 
 def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
-    """Name the watched code, the call as its author wrote it, and the line, not what the library does inside."""
+    """Name the watched code, the call as its author wrote it, and the line, not what a library does inside."""
     place: FrameType | None = frame
     while place is not None and _module(place).partition(".")[0] in sys.stdlib_module_names:
         name = place.f_code.co_qualname.removesuffix(".__init__") if _is_made(place) else place.f_code.co_name
         called, place = f"{_module(place)}.{name}", place.f_back
-    place = place or frame
+    place = _own(place or frame)
+    written = _written(place)
+    if written and written.partition("(")[0].rpartition(".")[2] != called.rpartition(".")[2]:
+        called = f"{written}, which calls {called}()"
+    else:
+        called += "()"
     who = _watched_threads.get(threading.get_ident(), "watched code")
     return NondeterminismError(
-        f"{who} called {called}() ({place.f_code.co_filename}:{place.f_lineno}): {advice}; "
+        f"{who} called {called} ({place.f_code.co_filename}:{place.f_lineno}): {advice}; "
         "or, if it cannot reach the state, wrap it in ai.guard.escape()"
     )
+
+
+def _own(frame: FrameType) -> FrameType:
+    """Return the innermost frame of the watched code itself, not of a library that it calls."""
+    inside = [frame]
+    while (outer := inside[-1].f_back) is not None and _module(outer).partition(".")[0] not in FRAMEWORK:
+        inside.append(outer)
+    home = _module(inside[-1]).partition(".")[0]
+
+    def own(each: FrameType) -> bool:
+        package = _module(each).partition(".")[0]
+        return package == home or not (package in sys.stdlib_module_names or "site-packages" in each.f_code.co_filename)
+
+    return next(filter(own, inside), frame)
+
+
+def _written(frame: FrameType) -> str:
+    """Return the call that a frame is at, as its author wrote it; empty where the source is not there."""
+    first, last, start, end = next(itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+    if first is None:
+        return ""
+    lines = [line.encode() for line in linecache.getlines(frame.f_code.co_filename)[first - 1 : last]]
+    if not lines:
+        return ""
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    text = " ".join(b"".join(lines).decode(errors="replace").split())
+    return text if len(text) <= WRITTEN_CHARS_MAX else f"{text[:WRITTEN_CHARS_MAX]} ..."
 
 
 def _module(frame: FrameType) -> str:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry
 from ai.errors import ClientError, ContractError, FaultError, PlannerError
-from ai.guard import NondeterminismError, foreign, is_ours, unwatched, watched
+from ai.guard import NondeterminismError, active, is_ours, unwatched, watched
 from ai.legality import explained, refusals
 from ai.llm_types import LlmClient
 from ai.metrics import FallbackMetrics
@@ -286,7 +286,7 @@ class FallbackOrchestrator:
             if needs_client and call.deadline is not None and began >= call.deadline:
                 raise ClientError("the deadline had passed before this tier was asked", outcome="timeout")
             planned = planner.plan(part, registry, call)
-            if planner.deterministic and foreign(type(planner)):
+            if active() and planner.deterministic:
                 planned = watched(planned, f"tier {name!r}")
             answer = await planned
             _check_answer(answer, part, name)

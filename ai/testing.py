@@ -16,6 +16,7 @@ import numpy as np
 
 from ai.actions import Action, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolRegistry, ToolSpec
 from ai.errors import ParseError, PlannerError
+from ai.guard import NondeterminismError, watched
 from ai.legality import refusals
 from ai.llm.encodings import NAMED, encoding_of
 from ai.llm_types import LlmChunk, LlmClient, LlmRequest, Message, reading
@@ -242,9 +243,13 @@ def _plan(
     """Return the planner's answer, None where it failed in an orderly way."""
     if client is None and getattr(planner, "needs_client", False):
         client = MockBatchLlm.for_agents(len(batch), registry)
-    call = PlanCall(client, time.perf_counter)
+    planned = planner.plan(batch, registry, PlanCall(client, time.perf_counter))
+    if planner.deterministic:
+        planned = watched(planned, f"planner {planner.name!r}")
     try:
-        return asyncio.run(planner.plan(batch, registry, call))
+        return asyncio.run(planned)
+    except NondeterminismError as error:
+        raise AssertionError(str(error)) from None
     except PlannerError as error:
         Outcome.of(error.outcome)
         return None

@@ -15,6 +15,7 @@ from typing import Annotated, Final
 import typer
 
 from ai.clients.resilience import RETRIES
+from ai.guard import everything
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
 from sim.cli.common import (
@@ -139,6 +140,9 @@ def run(
     plugin: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="With --resume: where a plug-in is that the run needs.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse clocks, global randomness, hashes of text and the network.")
+    ] = False,
     as_json: AsJson = False,
     trust: Trust = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
@@ -174,6 +178,8 @@ def run(
         target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
     assert target is not None
     with ExitStack() as stack:
+        if strict:
+            stack.enter_context(everything())
         client = stack.enter_context(ready_model(llm, optional=llm_optional, quiet=quiet))
         if resume is not None:
             simulation, recorder, tally = stack.enter_context(

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.guard import Watch, foreign
+from ai.guard import Watch, active
 from ai.llm_types import LlmClient
 from ai.plans import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
@@ -46,8 +46,8 @@ FAULT_NOTE: Final = "tickweave: "
 
 
 def guarded(system: System) -> AbstractContextManager[None] | None:
-    """Return the block that a system runs in: under the guard, unless it is one of ours."""
-    return Watch(f"system {system.name!r}") if foreign(type(system)) else None
+    """Return the block that a system runs in where the guard is on."""
+    return Watch(f"system {system.name!r}") if active() else None
 
 
 @dataclass(frozen=True, slots=True)

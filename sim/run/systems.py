@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.guard import Watch, foreign
+from ai.guard import Watch, active
 from sim.engine.columns import Component
 from sim.engine.system import System
 from sim.run.actions import Action, Args, Codes, Rows, Turn
@@ -154,8 +154,9 @@ class Act(System):
     def process(self, world: World, run: Run) -> None:
         """Run every verb in use for its agents, then settle what they asked for."""
         turn = self.turn(world, run)
+        watching = active()
         for action, rows, args in self.in_use(turn):
-            if foreign(action):
+            if watching:
                 with Watch(f"verb {action.__name__!r}"):
                     self.act(action, turn, rows, args)
             else:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.errors import ContractError
+from ai.guard import everything
 from ai.testing import sample_step
 from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, purpose
@@ -33,6 +34,7 @@ Prepare = Callable[[Simulation], None]
 _DICE: Final = purpose("check_action")
 
 
+@everything()
 def check_action(
     action: type[Action], domain: type[Domain] | Domain, *, situations: int = SITUATIONS, prepare: Prepare | None = None
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from ai.guard import everything
 from ai.llm_types import LlmClient
 from ai.planners.emergency import Emergency
 from sim.messages import suggestion
@@ -48,6 +49,7 @@ def assert_deterministic(
     assert_passes(case_of(scenario, ticks=ticks, seed=seed, plugins=plugins, client=client), named(checks))
 
 
+@everything()
 def check_scenario(
     scenario: Scenario | Path | str, *, ticks: int = TICKS, seed: int | None = None, plugins: Sequence[Plugin] = ()
 ) -> None:

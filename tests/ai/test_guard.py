@@ -16,15 +16,16 @@ import threading
 import time
 import uuid  # noqa: TID251 - to see it refused
 from collections.abc import Callable
+from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.guard import NondeterminismError, Watch, escape, everything, foreign, take_escapes, watched
-from ai.planners.heuristic import Heuristic
+from ai.guard import NondeterminismError, Watch, active, escape, everything, take_escapes, watched
 
 
 class Word:
@@ -47,12 +48,13 @@ REFUSED: dict[str, Callable[[], object]] = {
     "random.Random": lambda: random.Random(),
     "numpy.random.random": lambda: np.random.random(),  # noqa: NPY002
     "numpy.random.randint": lambda: np.random.randint(3),  # noqa: NPY002
-    "random.getrandbits": lambda: np.random.default_rng(),
+    "np.random.default_rng(), which calls random.getrandbits": lambda: np.random.default_rng(),
     "uuid.uuid4": lambda: uuid.uuid4(),
     "uuid.uuid1": lambda: uuid.uuid1(),
     "os.urandom": lambda: os.urandom(1),
     "secrets.token_hex": lambda: secrets.token_hex(),
-    "hash": lambda: sorted(["b", "a"], key=hash),
+    "hash": lambda: hash("a"),
+    'sorted(["b", "a"], key=hash), which calls hash': lambda: sorted(["b", "a"], key=hash),
     "socket.create_connection": lambda: socket.create_connection(("127.0.0.1", 9)),
     "socket.getaddrinfo": lambda: socket.getaddrinfo("localhost", 9),
 }
@@ -103,16 +105,16 @@ def test_an_escape_lets_through_and_is_told() -> None:
                 time.perf_counter()
         with pytest.raises(NondeterminismError):
             time.perf_counter()
-    assert take_escapes() == ("system 'weather': progress on the terminal",)
+    assert take_escapes() == ("test_an_escape_lets_through_and_is_told: progress on the terminal",)
     assert take_escapes() == ()
 
 
-def test_an_escape_outside_the_guard_is_nothing() -> None:
-    """Code that is not watched has nothing to escape from."""
+def test_an_escape_is_told_where_nothing_is_watched() -> None:
+    """A run without the guard reports the same escapes."""
     take_escapes()
-    with escape("no need"):
+    with escape("frames a second"):
         time.perf_counter()
-    assert take_escapes() == ()
+    assert take_escapes() == ("test_an_escape_is_told_where_nothing_is_watched: frames a second",)
 
 
 @given(st.none())
@@ -181,10 +183,26 @@ def test_a_profiler_keeps_its_place() -> None:
     assert "c_call" in calls
 
 
-def test_shipped_code_is_watched_when_everything_is() -> None:
-    """Classes of other packages are always watched, ours only inside `everything`."""
-    assert foreign(Word)
-    assert not foreign(Heuristic)
+def test_nothing_is_watched_unless_everything_is() -> None:
+    """The guard is on inside `everything`, also in a nested one, and off otherwise."""
+    assert not active()
     with everything():
-        assert foreign(Heuristic)
-    assert not foreign(Heuristic)
+        with everything():
+            assert active()
+        assert active()
+    assert not active()
+
+
+def test_a_call_inside_a_library_is_named_as_the_user_wrote_it(tmp_path: Path) -> None:
+    """The sentence shows the user's own call and line, not what the library does to answer it."""
+    (tmp_path / "site-packages").mkdir()
+    library = tmp_path / "site-packages" / "cosy_library.py"
+    library.write_text("import time\ndef stamp(form):\n    return form, time.time()\n")
+    names: dict[str, object] = {"__name__": "cosy_library"}
+    exec(compile(library.read_text(), str(library), "exec"), names)
+    cosy = SimpleNamespace(**names)
+    with pytest.raises(NondeterminismError) as caught, Watch("system 'weather'"):
+        cosy.stamp(
+            form="short",
+        )
+    assert f'called cosy.stamp( form="short", ), which calls time.time() ({__file__}:' in str(caught.value)

@@ -170,10 +170,10 @@ def test_an_escape_from_the_guard_is_shown_by_verify(
     capsys.readouterr()
     asked = ["verify", "oasis.replay.jsonl", "--plugin", str(oasis / "rules.py"), "--jobs", str(jobs)]
     assert invoke([*asked, "--json"]) == OK
-    assert json.loads(capsys.readouterr().out)["escapes"] == ["verb 'Drink': a progress bar"]
+    assert json.loads(capsys.readouterr().out)["escapes"] == ["Drink.refusals: a progress bar"]
     assert invoke(asked) == OK
     said = capsys.readouterr().out.splitlines()
-    assert said[1:] == ["oasis.replay.jsonl: went past the guard: verb 'Drink': a progress bar"]
+    assert said[1:] == ["oasis.replay.jsonl: went past the guard: Drink.refusals: a progress bar"]
 
 
 @pytest.mark.parametrize(
