@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.run.context import Run
     from sim.run.domain import Domain
     from sim.run.inputs import Input
+    from sim.run.portrayal import Layer, Look, Portrayal
     from sim.run.scenario_file import Scenario, load
     from sim.run.settings import Settings
     from sim.run.simulation import Simulation
@@ -38,6 +39,7 @@ _PLACES: Final = {
     "sim.run.context": ("Run",),
     "sim.run.domain": ("Domain",),
     "sim.run.inputs": ("Input",),
+    "sim.run.portrayal": ("Layer", "Look", "Portrayal"),
     "sim.run.scenario_file": ("Scenario", "load"),
     "sim.run.settings": ("Settings",),
     "sim.run.simulation": ("Simulation",),
@@ -58,10 +60,13 @@ __all__ = [
     "Grid",
     "Input",
     "Inputs",
+    "Layer",
+    "Look",
     "Network",
     "Observe",
     "Plan",
     "Plane",
+    "Portrayal",
     "Resource",
     "Run",
     "Scenario",

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field
 
 from sim import Component, Domain, Grid, Resource, Run, Settings, System, World, column, i16, i32, purpose
+from sim.run.portrayal import Layer, Look, Portrayal
 
 ACT, AGAIN, PLACE, ENERGY, GROWN = map(purpose, ("act", "again", "place", "energy", "grown"))
 UNIT = 1000
@@ -170,6 +171,13 @@ class Ecology(Domain):
         "wolves": lambda world: len(world.rows(Wolf)),
         "grass": lambda world: int((world[Grass].left == 0).sum()),
     }
+    portrayal = Portrayal(
+        looks=(
+            Look(has=Wolf, place="Animal.cell", colour="#9d0208", size="Animal.energy", glyph="W"),
+            Look(has=Sheep, place="Animal.cell", colour="#5f6caf", size="Animal.energy", glyph="s"),
+        ),
+        layers=(Layer(values="Grass.left", colours=("#8ab17d", "#f1ead2"), name="ticks until grass has grown"),),
+    )
 
     def spaces(self, run: Run) -> dict[str, Any]:
         """Return the pasture."""

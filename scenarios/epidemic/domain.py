@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from sim import Component, Domain, Network, Run, Settings, System, World, column, i8, purpose
+from sim import Component, Domain, Look, Network, Portrayal, Run, Settings, System, World, column, i8, purpose
 
 ACT, INFECT, FIRST, LINK = map(purpose, ("act", "infect", "first", "link"))
 WORDS = 2**32
@@ -89,6 +89,7 @@ class Epidemic(Domain):
     settings: Any = EpidemicSettings
     components, systems = (Person,), (Spread,)
     metrics: ClassVar = {state.name.lower(): share(state) for state in State}
+    portrayal = Portrayal(looks=(Look(place="key", colour="Person.state", name="Person"),))
 
     def spaces(self, run: Run) -> dict[str, Any]:
         """Return a network in which each link joins two random people, at most one link a pair."""

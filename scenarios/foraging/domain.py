@@ -19,8 +19,10 @@ from sim import (
     Each,
     Grid,
     Inputs,
+    Look,
     Observe,
     Plan,
+    Portrayal,
     Resource,
     Run,
     Settings,
@@ -232,6 +234,13 @@ class Foraging(Domain):
         Rule("bushes", (Go(pick("nearest bushes")), Pick(pick("nearest")))),
         Rule("load > 0", (Go(pick("home")), Unload())),
         Rule("always", Rest(3)),
+    )
+
+    portrayal = Portrayal(
+        looks=(
+            Look(has=Forager, place="Place.cell", colour="Forager.family", names="families"),
+            Look(has=Bush, place="Place.cell", colour="#588157", size="Bush.berries", glyph="*"),
+        )
     )
 
     @property

@@ -28,6 +28,7 @@ from sim import (
     i32,
     purpose,
 )
+from sim.run.portrayal import Look, Portrayal
 
 TRADE, START = map(purpose, ("trade", "start"))
 
@@ -215,9 +216,7 @@ class Market(Domain):
     rules = (
         Rule("mood < 30", Sleep(3)),
         Rule(("stock.bread < 1", "coins >= price.bread"), Buy("bread", 1)),
-        Rule("stock.fish > 2", Sell("fish", 1)),
-        Rule("stock.wool > 2", Sell("wool", 1)),
-        Rule("stock.bread > 3", Sell("bread", 1)),
+        *(Rule(f"stock.{good} > {most}", Sell(good, 1)) for good, most in (("fish", 2), ("wool", 2), ("bread", 3))),
         Rule(("people", "mood < 70"), Talk(pick("first"), "Good day to you.")),
         Rule("always", Sleep(1)),
     )
@@ -226,6 +225,7 @@ class Market(Domain):
         "coins": lambda world: int(world[Villager].coins.sum()),
         "bread_price": lambda world: int(world[Stalls].price[0]),
     }
+    portrayal = Portrayal(looks=(Look(colour="Villager.trade", names="trades", size="Villager.mood"),))
 
     def setup(self, world: World, run: Any) -> None:
         """Give everybody a trade and a purse."""

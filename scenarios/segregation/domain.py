@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from sim import Component, Domain, Grid, Run, Settings, System, World, i8, i32, purpose
+from sim import Component, Domain, Grid, Look, Portrayal, Run, Settings, System, World, i8, i32, purpose
 
 TURN, MOVE, GROUP, PLACE = map(purpose, ("turn", "move", "group", "place"))
 
@@ -77,6 +77,7 @@ class Segregation(Domain):
     settings: Any = SegregationSettings
     components, systems = (Person,), (Move,)
     metrics: ClassVar = {"happy": lambda world: int(world[Person].happy.sum())}
+    portrayal = Portrayal(looks=(Look(place="Person.cell", colour="Person.group", names=("majority", "minority")),))
 
     def spaces(self, run: Run) -> dict[str, Any]:
         """Return the town."""

@@ -44,6 +44,7 @@ from scenarios.tactics.systems.upkeep import Upkeep
 from scenarios.tactics.terrain_edits import TerrainEdits
 from sim.run.actions import Action
 from sim.run.domain import Domain
+from sim.run.portrayal import Layer, Look, Portrayal
 from sim.run.scenario_file import load
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class Tactics(Domain):
     systems = (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, Advance, Cleanup)
     observation = WorldSnapshot
     notes = Notes
+    portrayal = Portrayal(
+        looks=(Look(place=("Position.x", "Position.y"), size="Health.hp", name="Agent"),),
+        layers=(Layer(values="Grid.terrain", colours=("#f4f1e8", "#c9ba8e", "#57534b"), low=0, high=2),),
+    )
 
     def setup(self, world: World, run: Run) -> None:
         """Make the map, its things and the squads."""

@@ -39,6 +39,7 @@ from sim.engine.columns import Component
 from sim.errors import ScenarioError
 from sim.messages import one_line, sentence
 from sim.run.inputs import Act, Control, Input, Kill, Spawn
+from sim.run.portrayal import Portrayal
 from sim.run.settings import Settings
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class Domain:
         options: what `utility` weighs.
         tree: the branches of `behaviour`.
         metrics: numbers of a world by name.
+        portrayal: how viewers draw a world; the rest is guessed.
         isolates: True where unrelated agents never affect each other; the doctor then checks it.
 
     Raises:
@@ -103,6 +105,7 @@ class Domain:
     options: Sequence[Option] = ()
     tree: Sequence[Branch] = ()
     metrics: ClassVar[Mapping[str, Metric]] = {}
+    portrayal: Portrayal = Portrayal()
     isolates: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -28,13 +28,22 @@ from sim.engine.system import System
 from sim.errors import WorldError
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
-from sim.run.checks import check_domain, check_verbs, checked_metric, checked_outcome, checked_scores, checked_spaces
+from sim.run.checks import (
+    check_domain,
+    check_verbs,
+    checked_metric,
+    checked_outcome,
+    checked_scores,
+    checked_spaces,
+    place_in,
+)
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
 from sim.run.plan_columns import PLANNING
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.plugins import Plugin, check_plugins
+from sim.run.portrayal import checked_portrayal
 from sim.run.scenario_file import Scenario
 from sim.run.schedule import schedule
 from sim.run.world import World
@@ -117,6 +126,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         registry: the verbs, None where no agent plans.
         plugins: digests of the plug-ins by name.
         tiers: names of the planning tiers, in order.
+        portrayal: how viewers draw the world, with all that the domain leaves open.
         outcome: how the run ended, None while it is open.
 
     Raises:
@@ -207,6 +217,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             self.world.add_resource(run.payloads)
         domain.setup(self.world, run)
         self.world.flush()
+        self.portrayal = checked_portrayal(domain, self.world, run.spaces, place_in(domain))
         if order is not None:
             respawn(self.world, order)
         self.world.install([system() for system in systems])
