@@ -21,7 +21,7 @@ from scenarios.tactics.actions.base import (
 from scenarios.tactics.components import Ammo, Inventory, Morale, Position, Stamina
 from scenarios.tactics.grid import Cells, Terrain
 from scenarios.tactics.testing.actions import check_action
-from sim.engine.rng import Purpose
+from sim.engine.rng import purpose
 from sim.engine.world import World
 from sim.run.actions import Args, Codes, Rows
 
@@ -118,7 +118,7 @@ class Gambler(Sound):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        turn.rng.draws(turn.world.keys[rows], turn.tick, Purpose.USER)
+        turn.rng.draws(turn.world.keys[rows], turn.tick, purpose("test"))
         return super().refusals(turn, rows, args)
 
 

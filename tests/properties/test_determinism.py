@@ -25,7 +25,7 @@ from scenarios.tactics.inputs import Collapse, Fortify, Input, SetCells, Spawn, 
 from scenarios.tactics.testing.arenas import inputs, scenarios
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.columns import Component, i32
-from sim.engine.rng import Purpose
+from sim.engine.rng import purpose
 from sim.engine.state import WorldState
 from sim.engine.system import System
 from sim.engine.world import World
@@ -261,7 +261,7 @@ class Idler(System):
 
     def process(self, world: World, frame: Any) -> None:
         rows = world.rows(Position, Health)
-        drawn = frame.rng.below(world.keys, frame.tick, Purpose.USER, 1000)
+        drawn = frame.rng.below(world.keys, frame.tick, purpose("test"), 1000)
         world[Idle].value[:] += drawn
         world[Idle].value[rows] += world[Health].hp[rows]
 

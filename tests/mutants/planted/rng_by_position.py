@@ -10,7 +10,7 @@ from ai.actions import ToolRegistry
 from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, TierPlans
 from ai.plans import Outcome, PlanBatch
-from sim.engine.rng import Purpose, Rng
+from sim.engine.rng import Rng, purpose
 
 
 class Bug:
@@ -21,7 +21,7 @@ class Bug:
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
         """Let everyone scan as far as a draw says."""
-        radius = (1 + Rng(7).below(np.arange(len(batch), dtype=np.int64), batch.tick, Purpose.USER, 59)).astype(
+        radius = (1 + Rng(7).below(np.arange(len(batch), dtype=np.int64), batch.tick, purpose("test"), 59)).astype(
             np.int32
         )
         plans = PlanBatch.empty(batch.keys)

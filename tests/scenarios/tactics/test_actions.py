@@ -11,9 +11,10 @@ from ai.errors import ContractError
 from scenarios.tactics import actions
 from scenarios.tactics.actions.base import Action, Refused, period_of, ticks_of_ms, ticks_of_s
 from scenarios.tactics.components import Status
+from scenarios.tactics.draws import HIT
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import Remove
-from sim.engine.rng import Purpose, philox4x32
+from sim.engine.rng import philox4x32
 from tests.reference.stage import Stage
 from tests.support.marks import covers
 
@@ -148,7 +149,7 @@ def _hits(stage: Stage, shots: int = 60) -> list[bool]:
 
 def _draws_below(permille: int, shots: int = 60) -> list[bool]:
     """Return which draws of agent 0 under seed 1 are below a chance."""
-    words = [philox4x32((0, tick, Purpose.HIT, 0), (1, 0))[0] for tick in range(shots)]
+    words = [philox4x32((0, tick, HIT, 0), (1, 0))[0] for tick in range(shots)]
     return [word * 1000 >> 32 < permille for word in words]
 
 

@@ -9,12 +9,13 @@ import pytest
 
 from scenarios.tactics.actions.base import Refused
 from scenarios.tactics.components import Condition, Status
+from scenarios.tactics.draws import HIT
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import Move, Order
 from scenarios.tactics.reinforcements import reserves_of
 from scenarios.tactics.snapshot import Condition as Shown
 from scenarios.tactics.snapshot import WorldSnapshot
-from sim.engine.rng import Purpose, philox4x32
+from sim.engine.rng import philox4x32
 from tests.reference.stage import Stage
 from tests.support.marks import covers
 
@@ -102,7 +103,7 @@ def _focused(squad: int) -> Callable[[Stage], None]:
 def test_conditions_change_the_chance_to_hit(prepare: Callable[[Stage], None], permille: int) -> None:
     """A mark of the own team, the own squad's focus and an ambush add; being suppressed and a dodge take away."""
     with Stage("a..b", accuracy=500, hp=10_000, morale=50, rate=1000) as stage:
-        words = [philox4x32((0, tick, Purpose.HIT, 0), (1, 0))[0] for tick in range(40)]
+        words = [philox4x32((0, tick, HIT, 0), (1, 0))[0] for tick in range(40)]
         assert _shots(stage, prepare) == [word * 1000 >> 32 < permille for word in words]
 
 

@@ -13,7 +13,7 @@ import pytest
 from scenarios.tactics.components import Health, Morale, Stamina
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.engine.columns import Component, i32
-from sim.engine.rng import Purpose
+from sim.engine.rng import purpose
 from sim.engine.system import System
 from sim.engine.world import World
 from sim.run.plugins import Plugin
@@ -35,7 +35,7 @@ class Fatigue(System):
     writes: ClassVar[tuple[type, ...]] = (Stamina,)
 
     def process(self, world: World, run: Any) -> None:
-        drawn = run.rng.below(world.keys, run.tick, Purpose.USER, 10)
+        drawn = run.rng.below(world.keys, run.tick, purpose("test"), 10)
         world[Stamina].value[drawn == 0] = 0
 
 
