@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ai.clients.reply import COUNT_MAX, Reply, count_of, finish_word, fits, milliseconds_of
-from ai.llm_types import LlmRequest
+from ai.clients.reply import Reply, finish_word, fits
+from ai.llm_types import COUNT_MAX, LlmRequest, count_of, milliseconds_of
 
 SCHEMA = {"type": "object", "properties": {"a1": {}, "a2": {}}, "required": ["a1"], "additionalProperties": False}
 
