@@ -93,14 +93,14 @@ def quoted(value: object, *, plain: bool = False) -> str:
 def _walk(loc: Iterable[int | str], schema: Schema) -> tuple[str, list[Schema]]:
     """Follow an error's place through the schema: its dotted key, and the sub-schemas around its end."""
     definitions: Mapping[str, Schema] = schema.get("$defs", {})
-    level = list(_alternatives(schema, definitions))
+    level = list(alternatives(schema, definitions))
     before = level
     key = ""
     for part in loc:
         before = level
         if isinstance(part, int):
             key += f"[{part}]"
-            level = [below for each in level if "items" in each for below in _alternatives(each["items"], definitions)]
+            level = [below for each in level if "items" in each for below in alternatives(each["items"], definitions)]
             continue
         tagged = [each for each in level if _is_tagged(each, part)]
         if tagged:
@@ -109,17 +109,18 @@ def _walk(loc: Iterable[int | str], schema: Schema) -> tuple[str, list[Schema]]:
         inner = [each["properties"][part] for each in level if part in each.get("properties", {})]
         inner += [each["additionalProperties"] for each in level if isinstance(each.get("additionalProperties"), dict)]
         key += f".{shown(part)}" if key else shown(part)
-        level = [below for each in inner for below in _alternatives(each, definitions)]
+        level = [below for each in inner for below in alternatives(each, definitions)]
     return key, before
 
 
-def _alternatives(schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[Schema]:
+def alternatives(schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[Schema]:
+    """Yield the schemas that a schema stands for: what it refers to, and each of its alternatives."""
     while "$ref" in schema:
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     branches = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
     if branches:
         for branch in branches:
-            yield from _alternatives(branch, definitions)
+            yield from alternatives(branch, definitions)
     else:
         yield schema
 

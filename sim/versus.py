@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from sim.errors import ScenarioError
 from sim.messages import suggestion
+from sim.run.choices import with_tiers
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
@@ -118,14 +119,10 @@ def sides(scenario: Scenario, a: Sequence[str], b: Sequence[str], *, swapped: bo
     if scenario.domain.observation is None:
         raise ScenarioError(f"scenario {scenario.name!r} has no planning; there is nothing that planners could do")
     names = scenario.domain.group_names
-    planning = scenario.planning.model_dump(mode="json")
     first, second = (b, a) if swapped else (a, b)
     if len(names) < 2:
-        planning["tiers"] = list(first)
-    else:
-        for name, tiers in zip(names[:2], (first, second), strict=True):
-            planning["groups"][name] = {**planning["groups"].get(name, {}), "tiers": list(tiers)}
-    return scenario.replaced(planning={**planning, "start": None})
+        return with_tiers(scenario, first)
+    return with_tiers(scenario, groups={names[0]: first, names[1]: second})
 
 
 def play(scenario: Scenario, seed: int, ticks: int, *, swapped: bool, metric: str | None = None) -> Game:

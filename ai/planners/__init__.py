@@ -12,7 +12,7 @@ from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
 
-HELPERS = ("base", "facts", "playbook", "ready")
+HELPERS = ("base", "facts", "outside", "playbook", "ready")
 """Modules of this folder that hold no planners."""
 ELSEWHERE = ("ai.llm.tiers",)
 """Modules of other packages that hold planners; imported when planners are looked for, as the core needs none."""

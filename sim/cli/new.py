@@ -1,7 +1,8 @@
-"""`tickweave new`: write a working domain with its test, to start from."""
+"""`tickweave new`: write a working domain with its test, or a copy of something shipped, to start from."""
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import re
 import sys
@@ -13,6 +14,9 @@ import typer
 from sim.cli.common import usage, write_whole
 from sim.cli.consent import remember
 from sim.messages import shown
+from sim.run.domains import find_domain
+from sim.run.files import read_text
+from sim.run.scenario_file import file_of, head_of
 
 MODEL: Final = '''"""{title}: everyone who has a coin gives one to a random agent.
 
@@ -96,8 +100,33 @@ def test_some_get_rich():
 '''
 
 
+COPY_TEST: Final = '''"""Tests of {file}: run them with `python -m pytest`."""
+
+from pathlib import Path
+
+from sim.testing import assert_deterministic, check_scenario
+
+MODEL = Path(__file__).with_name("{file}")
+
+
+def test_every_run_is_the_same():
+    """Settings, seed and inputs alone decide a run."""
+    assert_deterministic(MODEL, ticks=20)
+
+
+def test_invariants_hold():
+    """The model's own invariants hold in every tick."""
+    check_scenario(MODEL, ticks=20)
+'''
+
+
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the domain, in lower case: `wealth`.")],
+    *,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", metavar="SCENARIO", help="Copy this scenario or domain in place of a small model."),
+    ] = None,
 ) -> None:
     """Write a working domain with its test into a folder of its own."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
@@ -106,11 +135,41 @@ def new(
     if folder.exists():
         raise usage(f"new: {shown(name)} is there already; choose another name")
     title = "".join(part.capitalize() for part in name.split("_"))
-    folder.mkdir()
-    for file, text in ((f"{name}.py", MODEL), (f"test_{name}.py", TEST)):
-        with write_whole(folder / file, replace=False) as sink:
-            sink.write(text.format(name=name, title=title).encode())
+    if source is None:
+        main = f"{name}.py"
+        files = {main: MODEL.format(name=name, title=title), f"test_{name}.py": TEST.format(name=name)}
+    else:
+        main, files = copied(source, name)
+        files[f"test_{name}.py"] = COPY_TEST.format(file=main)
+    for file, text in files.items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with write_whole(path, replace=False) as sink:
+            sink.write(text.encode())
     remember([folder.absolute()])
     sys.stdout.write(
-        f"made {folder}/{name}.py and its test\n  tickweave run {folder}/{name}.py\n  python -m pytest {folder}\n"
+        f"made {folder}/{main} and its test\n  tickweave run {folder}/{main}\n  python -m pytest {folder}\n"
     )
+
+
+def copied(source: str, name: str) -> tuple[str, dict[str, str]]:
+    """Return the name of the file to run, and the texts of all files of a copy, by name.
+
+    Raises:
+        ScenarioError: there is no such scenario or domain.
+        ExitError: it is a package of several files.
+    """
+    path = file_of(source)
+    if path is not None and path.suffix == ".toml":
+        text = read_text(path)
+        head = head_of(text, shown(source))
+        local = [each for each in (head.domain, *head.plugins) if each.endswith(".py")]
+        named = re.sub(r"(?m)^name *=.*$", f'name = "{name}"', text, count=1)
+        return f"{name}.toml", {f"{name}.toml": named, **{each: read_text(path.parent / each) for each in local}}
+    if path is None:
+        kind = find_domain(source).kind
+        path = Path(inspect.getfile(kind))
+        others = [each for each in path.parent.rglob("*.py") if each.name != "__init__.py" and each != path]
+        if others:
+            raise usage(f"new: the domain {source} is a package of several files; copy one of its scenarios instead")
+    return f"{name}.py", {f"{name}.py": read_text(path)}

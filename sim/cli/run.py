@@ -18,6 +18,7 @@ from ai.clients.resilience import RETRIES
 from ai.guard import everything
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
+from sim.cli.choices import chosen
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -46,7 +47,6 @@ from sim.run.input_lines import inputs_from_lines
 from sim.run.input_sources import Feed, Listed, Streamed
 from sim.run.inputs import TimedInput
 from sim.run.planning_service import ModelOptions
-from sim.run.plugins import load_plugins
 from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
 
@@ -137,8 +137,19 @@ def run(
         int | None,
         typer.Option(min=0, max=TICKS_MAX, metavar="N", help=f"Ticks between keyframes; 0 writes none [{EVERY}]."),
     ] = None,
+    tiers: Annotated[
+        str | None, typer.Option(metavar="TIERS", help="Planners in the order they are tried: goap,heuristic.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group; may be given several times.")
+    ] = None,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; may be given several times."),
+    ] = None,
     plugin: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="With --resume: where a plug-in is that the run needs.")
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A plug-in more; with --resume, where one is that the run needs."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse clocks, global randomness, hashes of text and the network.")
@@ -162,17 +173,15 @@ def run(
     started = perf_counter()
     target = resume
     if resume is not None:
-        fixed = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
+        fixed: dict[str, object] = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
+        fixed |= {"--tiers": tiers, "--group": group, "--set": choices}
         given = [name for name, value in fixed.items() if value is not None]
         if given:
             raise usage(f"{given[0]}: goes with a scenario; with --resume the replay says it")
         require_file(str(resume))
     else:
         assert scenario is not None
-        if plugin:
-            raise usage("--plugin: goes with --resume; a scenario's plug-ins are beside it")
-        plan = load_scenario(scenario, trust=trust)
-        plugins = load_plugins(plan)
+        plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
         target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
@@ -183,7 +192,9 @@ def run(
         client = stack.enter_context(ready_model(llm, optional=llm_optional, quiet=quiet))
         if resume is not None:
             simulation, recorder, tally = stack.enter_context(
-                _resumed(resume, ticks, client, options, files_of(resume, plugin, trust=trust))
+                _resumed(
+                    resume, ticks, client, options, files_of(resume, [Path(each) for each in plugin or ()], trust=trust)
+                )
             )
             listed = _listed(inputs, simulation.scenario)
             known = tuple(timed for timed in listed if timed.tick >= simulation.world.tick)

@@ -8,10 +8,10 @@ from typing import Annotated, Final
 
 import typer
 
-from ai.plans import FallbackTier
 from sim.cli.common import AsJson, print_json, progress_bar, usage
 from sim.cli.consent import Trust, load_scenario
 from sim.messages import shown
+from sim.run.choices import tiers_of
 from sim.run.scenario_file import TICKS_MAX
 from sim.versus import score, score_by_value, tournament
 
@@ -44,7 +44,7 @@ def versus(
         raise usage(f"scenario {shown(plan.name)} has no two groups that could win; name a metric with --metric")
     chosen = _seeds(seeds)
     with progress_bar(f"{a} against {b}", 2 * len(chosen), unit="runs") as show:
-        games = tournament(plan, _tiers(a), _tiers(b), chosen, ticks=ticks, metric=metric, jobs=jobs, progress=show)
+        games = tournament(plan, tiers_of(a), tiers_of(b), chosen, ticks=ticks, metric=metric, jobs=jobs, progress=show)
     came_to = score(games) if metric is None else score_by_value(games, lower=lower)
     low, high = came_to.interval
     stronger = {"a": a, "b": b, None: None}[came_to.stronger]
@@ -52,8 +52,8 @@ def versus(
         print_json(
             {
                 "scenario": plan.name,
-                "a": {"tiers": _tiers(a), "wins": came_to.a},
-                "b": {"tiers": _tiers(b), "wins": came_to.b},
+                "a": {"tiers": tiers_of(a), "wins": came_to.a},
+                "b": {"tiers": tiers_of(b), "wins": came_to.b},
                 "games": came_to.games,
                 "metric": metric,
                 "draws": came_to.draws,
@@ -74,11 +74,6 @@ def versus(
         f"{share}, 95 percent interval {low:.0%} to {high:.0%}: "
         f"{'neither is shown to be stronger' if stronger is None else f'{stronger} is stronger'}\n"
     )
-
-
-def _tiers(text: str) -> list[str]:
-    tiers = [tier.strip() for tier in text.split(",")]
-    return tiers if FallbackTier.EMERGENCY in tiers else [*tiers, str(FallbackTier.EMERGENCY)]
 
 
 def _seeds(text: str) -> range:

@@ -361,8 +361,9 @@ class Header(Body):
     by name, `source` is that of the domain's. `declarations` hold what the world and planning are declared with, by
     part. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
     as "Component.column", are in the order of the ticks' `state` and `columns`. `llm` and `prompt_version` are null
-    where no model was asked. `parent` is what a fork shares its past with, and `amendments` what it changed. `env`
-    alone may differ between a recording and its re-recording.
+    where no model was asked. `outside` names the tiers that a program handed over as objects: the ticks hold their
+    plans. `parent` is what a fork shares its past with, and `amendments` what it changed. `env` alone may differ
+    between a recording and its re-recording.
     """
 
     format: Literal["tickweave/2-draft"]
@@ -380,6 +381,7 @@ class Header(Body):
     source: Hex16
     declarations: dict[str, Any] = Field(default_factory=dict)
     tiers: list[str]
+    outside: list[str] = Field(default_factory=list)
     llm: str | None
     prompt_version: str | None
     parent: Parent | None

@@ -97,8 +97,9 @@ class RecordedTier:
 class RecordedPlanning:
     """The source of plans of a replay; `expect` says which record the next tick is held against.
 
-    `batch` is what the agents knew for whom plans were asked since. `otherwise` is how a model tier fails agents whom
-    the record does not have for it; as it stands they are missing, and so show up as a difference.
+    `outside` names tiers whose plans only the record has. `batch` is what the agents knew for whom plans were asked
+    since. `otherwise` is how a model tier fails agents whom the record does not have for it; as it stands they are
+    missing, and so show up as a difference.
 
     Raises:
         ScenarioError: the scenario names a tier that is not there.
@@ -108,12 +109,15 @@ class RecordedPlanning:
         self,
         scenario: Scenario,
         registry: ToolRegistry,
-        planners: Sequence[type[Planner]] = (),
+        planners: Sequence[Planner | type[Planner]] = (),
+        outside: Sequence[str] = (),
         otherwise: Failure = (Outcome.MISSING, NOTHING_RECORDED),
     ) -> None:
         self._registry = registry
-        live = build_tiers(scenario, planners)
-        self._recorded = [RecordedTier(tier.name, otherwise) for tier in live if not tier.deterministic]
+        live = build_tiers(scenario, [*planners, *(RecordedTier(name, otherwise) for name in outside)])
+        self._recorded = [
+            RecordedTier(tier.name, otherwise) for tier in live if tier.name in outside or not tier.deterministic
+        ]
         stand_ins = {tier.name: tier for tier in self._recorded}
         tiers = [stand_ins.get(tier.name, tier) for tier in live]
         self._orchestrator = FallbackOrchestrator(
@@ -191,6 +195,7 @@ class Playback(AbstractContextManager["Playback"]):
             prompt_version=header.prompt_version,
             parent=header.parent,
             amendments=header.amendments,
+            outside=header.outside,
         )
 
     def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning | None, Simulation]:
@@ -199,7 +204,7 @@ class Playback(AbstractContextManager["Playback"]):
         source = None
         if registry is not None:
             planners = [planner for plugin in plugins for planner in plugin.planners]
-            source = RecordedPlanning(scenario, registry, planners)
+            source = RecordedPlanning(scenario, registry, planners, header.outside)
         return source, Simulation(
             scenario,
             seed=header.seed,

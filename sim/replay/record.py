@@ -94,11 +94,12 @@ def header_of(
     prompt_version: str | None = None,
     parent: Parent | None = None,
     amendments: Sequence[Amendment] = (),
+    outside: Sequence[str] | None = None,
 ) -> Header:
     """Return the header of a run before its first tick.
 
     `ticks` is the number planned, `keyframes` the ticks from one keyframe to the next (0: none), `llm` the client's
-    label.
+    label. `outside` names the tiers that were handed over as objects (default: those of the simulation).
     """
     scenario = simulation.scenario.canonical()
     state = state_digest(simulation.world)
@@ -120,6 +121,7 @@ def header_of(
         declarations=declarations_of(simulation),
         plugins=dict(simulation.plugins),
         tiers=list(simulation.tiers),
+        outside=list(simulation.outside if outside is None else outside),
         llm=llm,
         prompt_version=prompt_version,
         parent=parent,

@@ -21,6 +21,7 @@ from ai.planners import discover
 from ai.planners.base import Planner
 from ai.plans import BatchPlans
 from sim.errors import ScenarioError
+from sim.messages import one_line, quoted, suggestion
 from sim.run.planning import check_rules, groups_of_tiers, tier_order
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class ModelOptions:
 
 def build_tiers(
     scenario: Scenario,
-    more: Sequence[type[Planner]] = (),
+    more: Sequence[Planner | type[Planner]] = (),
     executor: BatchInferenceExecutor | None = None,
     encoding: Encoding | None = None,
 ) -> tuple[Planner, ...]:
@@ -59,15 +60,17 @@ def build_tiers(
     Raises:
         ScenarioError: a tier has no planner of that name.
     """
-    known = discover()
-    known.update((planner.name, planner) for planner in more)
+    known: dict[str, Planner | type[Planner]] = {**discover(), **{planner.name: planner for planner in more}}
     tiers: list[Planner] = []
     playbook = scenario.playbook()
     for name in tier_order(scenario.planning, scenario.domain.group_names):
         kind = known.get(name)
         if kind is None:
-            raise ScenarioError(f"{scenario.name}: planning.tiers: no planner {name!r}; known: {', '.join(known)}")
-        if issubclass(kind, LlmTier):
+            hint = suggestion(name, list(known), "planners")
+            raise ScenarioError(one_line(f"{scenario.name}: planning.tiers: no planner {quoted(name)}; {hint}"))
+        if not isinstance(kind, type):
+            tiers.append(kind)
+        elif issubclass(kind, LlmTier):
             tiers.append(kind(executor, encoding=encoding))
         else:
             made = getattr(kind, "of", None)
@@ -129,7 +132,7 @@ class LivePlans:
         registry: ToolRegistry,
         client: LlmClient | None,
         clock: Callable[[], float],
-        planners: Sequence[type[Planner]] = (),
+        planners: Sequence[Planner | type[Planner]] = (),
         options: ModelOptions | None = None,
     ) -> None:
         self.registry = registry

@@ -7,7 +7,7 @@ of an installed one (entry point group `tickweave.plugins`, each a module). The 
     COMPONENTS   components that every agent gets, at their default values (`sim.Component`)
     RESOURCES    resources (`sim.Resource`)
     SYSTEMS      systems (`sim.System`); `after` names the system that each follows; without it, the end of the tick
-    PLANNERS     planner classes (`ai.planners.base.Planner`), for the scenario's list of tiers
+    PLANNERS     planners (`ai.planners.base.Planner`), classes or instances, for the scenario's list of tiers
     METRICS      a dictionary of metrics by name: callables over the world
 
 Naming a file means running it: read a stranger's scenario before you run it.
@@ -55,7 +55,7 @@ class Plugin:
     components: tuple[type[Component], ...] = ()
     resources: tuple[type[Any], ...] = ()
     systems: tuple[type[System], ...] = ()
-    planners: tuple[type[Planner], ...] = ()
+    planners: tuple[Planner | type[Planner], ...] = ()
     metrics: dict[str, Callable[[Any], Any]] = field(default_factory=dict)
 
 
@@ -116,6 +116,8 @@ def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:
         if not isinstance(values, tuple):
             raise ContractError(f"{where}: {constant} must be a tuple")
         for value in values:
+            if constant == "PLANNERS" and isinstance(value, Planner):
+                continue
             if not (isinstance(value, type) and issubclass(value, base)):
                 raise ContractError(f"{where}: {constant} holds {value!r}, which is not a subclass of {base.__name__}")
         offered.append(values)

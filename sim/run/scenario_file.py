@@ -346,6 +346,20 @@ def load(name_or_path: str | Path) -> Scenario:
     raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
 
 
+def file_of(name_or_path: str) -> Path | None:
+    """Return the file that `load` reads for a name or path; None for a domain, or for what another package offers.
+
+    Raises:
+        ScenarioError: there is no such scenario.
+    """
+    if _is_path(name_or_path):
+        return Path(name_or_path)
+    found = dict(_offers()).get(name_or_path)
+    if found is None and name_or_path not in domains.available_domains():
+        load(name_or_path)  # it says what there is
+    return found if isinstance(found, Path) else None
+
+
 def _is_path(text: str) -> bool:
     return text.endswith((".toml", ".py")) or Path(text).name != text
 

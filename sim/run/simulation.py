@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from ai.guard import Watch, active
 from ai.llm_types import LlmClient
+from ai.planners.base import Planner
+from ai.planners.outside import Choose
 from ai.plans import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
@@ -37,6 +39,7 @@ from sim.run.checks import (
     checked_spaces,
     place_in,
 )
+from sim.run.choices import named_tiers, with_tiers
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
@@ -113,6 +116,8 @@ class Simulation(AbstractContextManager["Simulation"]):
         client: the language model; without one the model tiers are passed over.
         model: how the model is called: deadline, sizes, retries, limits.
         source: replaces the live planning (a replay reads a record instead).
+        tiers: who plans, in order, in place of the scenario's tiers: names, planners, or functions that return the
+            steps of one agent. Plans of the latter two are recorded, so that a replay needs no such object.
         detail: `full` also reports the state after every phase and every changed value.
         timeline: False leaves the scenario's timed inputs out (a replay injects the recorded ones).
         clock: seconds, for durations; they never reach the state.
@@ -127,6 +132,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         plugins: digests of the plug-ins by name.
         tiers: names of the planning tiers, in order.
         portrayal: how viewers draw the world, with all that the domain leaves open.
+        outside: names of those that were handed over as objects.
         outcome: how the run ended, None while it is open.
 
     Raises:
@@ -149,12 +155,16 @@ class Simulation(AbstractContextManager["Simulation"]):
         client: LlmClient | None = None,
         model: ModelOptions | None = None,
         source: PlanSource | None = None,
+        tiers: Sequence[str | Planner | type[Planner] | Choose] | None = None,
         detail: Detail = "hash",
         timeline: bool = True,
         clock: Callable[[], float] = time.perf_counter,
         order: NDArray[np.intp] | None = None,
     ) -> None:
-        self.scenario = scenario = start if isinstance(start, Scenario) else Scenario.of(start)
+        scenario = start if isinstance(start, Scenario) else Scenario.of(start)
+        names, handed = ([], []) if tiers is None else named_tiers(tiers)
+        self.scenario = scenario = with_tiers(scenario, names or None)
+        self.outside = tuple(planner.name for planner in handed)
         self.domain = domain = scenario.domain
         check_domain(domain)
         self.seed = scenario.seed if seed is None else seed
@@ -176,7 +186,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             self._timeline[timed.tick].append(timed.input)
 
         systems = schedule(domain, [system for plugin in plugins for system in plugin.systems])
-        planners = [planner for plugin in plugins for planner in plugin.planners]
+        planners = [*(planner for plugin in plugins for planner in plugin.planners), *handed]
         planning = source
         if planning is None and self.registry is not None:
             planning = LivePlans(scenario, self.registry, client, clock, planners, model)

@@ -92,6 +92,8 @@ class World(engine.World):
         group = layout.groups.get(name)
         if group is not None and group.plain:
             leaf = group.fields[0]
+        if isinstance(value, np.ndarray):
+            value = value.copy()  # the world's own array would follow what happens after this moment
         array = np.asarray(value) if isinstance(leaf, Text | Counts) else value
         if isinstance(leaf, Text):
             array = array - (array == 0).astype(array.dtype)

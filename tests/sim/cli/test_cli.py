@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 
 from sim import cli
-from sim.cli import invoke
 from sim.cli.common import FAILED, INCONCLUSIVE, INTERRUPTED, OK, USAGE, interrupts
 from sim.replay.verify import Verdict
+from tests.support.shell import Shell
 
 RUN_KEYS = [
     "scenario", "seed", "ticks", "agents", "replay", "root", "outcome", "score", "teams", "metrics", "plans", "tiers",
@@ -36,27 +36,6 @@ WAIT_S = 60.0
 @pytest.fixture(autouse=True)
 def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-class Shell:
-    """Runs command lines in this process and keeps what they said."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
-        self.out = self.err = ""
-
-    def __call__(self, *words: str) -> int:
-        """Run one command line."""
-        code = invoke(words)
-        self.out, self.err = self._capsys.readouterr()
-        return code
-
-    def json(self, *words: str) -> dict[str, Any]:
-        """Run one command line that succeeds, and return the one object it prints."""
-        assert self(*words, "--json") == OK, self.err
-        value = json.loads(self.out)
-        assert isinstance(value, dict)
-        return value
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""What a person chooses in place of what a scenario says: `--set`, `--tiers`, `--group`, `--plugin`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sim.cli.common import require_file, usage
+from sim.cli.consent import remember
+from sim.errors import ScenarioError
+from sim.messages import shown
+from sim.run.choices import read_choice, tiers_of, with_tiers, with_values
+from sim.run.plugins import Plugin, load_plugins
+from sim.run.scenario_file import Scenario
+
+
+def chosen(
+    scenario: Scenario,
+    values: Sequence[str] | None = None,
+    tiers: str | None = None,
+    groups: Sequence[str] | None = None,
+    plugins: Sequence[str] | None = None,
+) -> tuple[Scenario, tuple[Plugin, ...]]:
+    """Return a scenario as a person wants it, and its plug-ins.
+
+    Raises:
+        ExitError: an option is not of its form.
+        ScenarioError: a choice does not fit the scenario.
+    """
+    try:
+        scenario = with_values(scenario, dict(read_choice(scenario, text) for text in values or ()))
+    except ScenarioError as error:
+        raise usage(f"--set: {error}") from None
+    scenario = with_tiers(scenario, None if tiers is None else tiers_of(tiers), dict(map(_group, groups or ())))
+    files = [Path(each) for each in plugins or () if each.endswith(".py")]
+    for file in files:
+        require_file(str(file))
+    remember([file.absolute().parent for file in files])  # a path that a person typed is consent
+    if plugins:
+        more = [Path(each).name if each.endswith(".py") else each for each in plugins]
+        scenario = scenario.replaced(plugins=[*scenario.plugins, *more])
+    return scenario, load_plugins(scenario, files)
+
+
+def _group(text: str) -> tuple[str, list[str]]:
+    name, equals, tiers = text.partition("=")
+    if not (name and equals and tiers):
+        raise usage(f"--group: {shown(text)} is not of the form NAME=TIERS, as in red=goap,heuristic")
+    return name, tiers_of(tiers)
