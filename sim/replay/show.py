@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +15,7 @@ from ai.observation import ObservationBatch
 from ai.plans import FallbackTier
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
+from sim.engine.tables import Store
 from sim.errors import ReplayError
 from sim.replay.format import Tick, keys_of, plain
 from sim.replay.playback import Playback
@@ -78,9 +80,9 @@ def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
         state = None if playback.simulation.registry is None else _agent(playback, key)
         playback.tick(file.tick(tick))
         after = playback.simulation.snapshot()
-        shown: dict[str, Any] = {"tick": tick, "agent": key, "values": _values(after, key)}
+        shown: dict[str, Any] = {"tick": tick, "agent": key, "values": _values(playback, after, key)}
         if state is None:
-            return {**shown, "changed": _effects(before, after, key)}
+            return {**shown, "changed": _effects(playback, before, after, key)}
         planned_at = tick if _planned(playback, key) else state["planned_at"]
     shown |= {"planned_at": None, "steps": [], "ended": None}
     if planned_at < 0:
@@ -170,7 +172,7 @@ def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_
     while ended is None:
         now = _agent(playback, key)
         after = playback.simulation.snapshot()
-        effects = _effects(before, after, key)
+        effects = _effects(playback, before, after, key)
         if at < len(steps):
             steps[at]["ticks"].append({"tick": tick, "changed": effects})
         if now is None:
@@ -189,26 +191,46 @@ def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_
     return {"steps": steps, "ended": ended}
 
 
-def _values(state: WorldState, key: int) -> dict[str, Any]:
-    """Return the stored values of an agent by column, without how far its plan is; empty where it is gone."""
+def _values(playback: Playback, state: WorldState, key: int) -> dict[str, Any]:
+    """Return the values of an agent by column, without how far its plan is; empty where it is gone."""
     rows = (state.keys == key).nonzero()[0]
+    stores = _stores(playback)
     found: dict[str, Any] = {}
     for label, column in state.columns.items():
         component, _, _ = label.partition(".")
         mask = state.masks.get(component)
         if len(rows) and component not in BOOKKEEPING and (mask is None or mask[rows[0]]):
-            found[label] = state.plain(label, column[..., rows[0]]).tolist()
+            found[label] = _meant(stores.get(label), state.plain(label, column[..., rows[0]]).tolist())
     return found
 
 
-def _effects(before: WorldState, after: WorldState, key: int) -> dict[str, list[Any]]:
+def _effects(playback: Playback, before: WorldState, after: WorldState, key: int) -> dict[str, list[Any]]:
     """Return what changed of an agent in a tick: old and new value by column; how far its plan is is left out."""
     rows = (before.keys == key).nonzero()[0]
+    stores = _stores(playback)
     found: dict[str, list[Any]] = {}
     for change in changes(before, after):
         component, _, _ = change.column.partition(".")
         if change.key != key or component in BOOKKEEPING or change.column not in before.columns:
             continue
         old = before.plain(change.column, before.columns[change.column][..., rows[0]]).tolist() if len(rows) else None
-        found[change.column] = [old, change.value]
+        found[change.column] = [_meant(stores.get(change.column), value) for value in (old, change.value)]
     return found
+
+
+def _stores(playback: Playback) -> dict[str, Store]:
+    tables = playback.simulation.world.storage.tables
+    return {store.spec.label: store for table in tables for store in table.stores}
+
+
+def _meant(store: Store | None, value: Any) -> Any:
+    """Return what numbers of a column stand for: units, names of members, values by name, texts without gaps."""
+    if store is None or value is None:
+        return value
+    if store.spec.is_text:
+        return [text for text in value if text] if isinstance(value, list) else value
+    if isinstance(value, list):
+        values = [_meant(store, each) for each in value]
+        return dict(zip(store.names, values, strict=True)) if len(store.names) == len(values) > 0 else values
+    plain = store.plain(value)
+    return plain.name.lower() if isinstance(plain, Enum) else plain

@@ -87,6 +87,46 @@ def test_an_agent_that_does_not_plan_is_shown_with_its_values(tmp_path: Path) ->
             assert old != new == each["values"][name]
 
 
+def test_values_are_shown_as_the_model_declares_them(tmp_path: Path) -> None:
+    """Units instead of steps, values of a table by name, members of an enumeration by theirs, texts as they are."""
+    model = tmp_path / "drinks.py"
+    model.write_text(
+        """from enum import IntEnum
+from sim import Component, Domain, System, column, i32
+class Mood(IntEnum):
+    CALM = 0
+    MERRY = 1
+class Guest(Component):
+    mood: Mood
+    money: float = column(scale=100, default=2.5)
+    drinks: i32 = column(per="kinds")
+    heard: tuple[str, ...] = column(limit=3)
+class Serve(System):
+    def process(self, world, run):
+        world[Guest].mood[:] = Mood.MERRY
+        world[Guest].money -= 125
+        world[Guest].drinks[1] += 1
+        world.remember(world[Guest].heard, slice(None), world.texts.intern("cheers"))
+class Bar(Domain):
+    components, systems, tables = (Guest,), (Serve,), {"kinds": ("tea", "wine")}
+    def setup(self, world, run):
+        world.spawn({Guest: {}}, count=2)
+"""
+    )
+    target = tmp_path / "bar.replay.jsonl"
+    assert invoke(["run", str(model), "--ticks", "1", "--quiet", "--out", str(target)]) == OK
+    with open_replay_file(target, [model]) as file:
+        found = show_agent(file, 0, 1)
+    assert found["values"] == {
+        "Guest.mood": "merry",
+        "Guest.money": 1.25,
+        "Guest.drinks": {"tea": 0, "wine": 1},
+        "Guest.heard": ["cheers"],
+    }
+    assert found["changed"]["Guest.money"] == [2.5, 1.25]
+    assert found["changed"]["Guest.mood"] == ["calm", "merry"]
+
+
 def test_running_plan_is_shown_from_the_tick_it_was_made_in() -> None:
     """Any tick of a plan shows the same plan; an agent that is not there is refused."""
     first = shown(framed(), 0, 2)
