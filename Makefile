@@ -19,7 +19,7 @@ help: ## list the targets
 
 demo: $(VENV)/.run ## run the skirmish without a model, write its replay, verify it
 	@mkdir -p $(OUT)
-	$(BIN)/tickweave run skirmish --out $(REPLAY)
+	$(BIN)/tickweave run skirmish --out $(REPLAY) --force
 	$(BIN)/tickweave verify $(REPLAY)
 
 test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, tests with the documentation's examples

@@ -4,7 +4,10 @@
 SimError
 ├── WorldError        a rule of the world was broken: declaration, key, range, thread, context
 ├── ScenarioError     a scenario cannot be loaded or does not hold together
-├── WorkerError       a process that shared the work ended before it was done
+├── FileExists        a file is there, and nobody said that it may be replaced
+├── MachineError      memory, files, streams or processes of the machine are in trouble; says nothing about a run
+│   ├── InUse         another process is writing the file
+│   └── WorkerError   a process that shared the work ended before it was done
 └── ReplayError       a replay cannot be trusted or does not match
     ├── Incomplete    the end record is missing: a killed run left a valid prefix
     ├── Corrupt       bytes were changed: the chain or the text is broken
@@ -30,7 +33,19 @@ class ScenarioError(SimError):
     """A scenario cannot be loaded or does not hold together."""
 
 
-class WorkerError(SimError):
+class FileExists(SimError):  # noqa: N818 - a fact about a name
+    """A file is there, and nobody said that it may be replaced."""
+
+
+class MachineError(SimError):
+    """Memory, files, streams or processes of the machine are in trouble; that says nothing about a run."""
+
+
+class InUse(MachineError):  # noqa: N818 - a fact about a file
+    """Another process is writing the file."""
+
+
+class WorkerError(MachineError):
     """A process that shared the work ended before it was done: killed, out of memory, or not able to start."""
 
 

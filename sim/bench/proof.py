@@ -37,7 +37,7 @@ def prove(scenario: Scenario, client: LlmClient, replay: Path, *, seed: int, tic
     planning = {**scenario.planning.model_dump(mode="json"), "per_tick_max": PLANS_A_TICK}
     bounded = scenario.replaced(planning=planning)
     tiers: Counter[str] = Counter()
-    with Simulation(bounded, seed=seed, client=client) as simulation, open_replay(replay) as writer:
+    with Simulation(bounded, seed=seed, client=client) as simulation, open_replay(replay, replace=True) as writer:
         recorder = Recorder(simulation, writer, ticks=ticks, llm=client.label, prompt_version=PROMPT_VERSION)
         recorder.header()
         for report in simulation.reports(ticks):

@@ -1,13 +1,13 @@
 """The command line: one file a command, listed in `COMMANDS`; `bench` is a group of its own.
 
 Results go to stdout, everything else to stderr. Bad input ends with one sentence and never with a traceback. Exit
-codes: 0 done (`verify`: match), 1 failed (`verify`: proven divergence), 2 inconclusive (`verify` only), 64 usage (an
-unknown or invalid scenario, input, model spec or option), 130 interrupted.
+codes: 0 done (`verify`: match), 1 failed (`verify`: proven divergence), 2 inconclusive, or trouble of the machine
+(memory, files, streams, processes), 64 usage (an unknown or invalid scenario, input, model spec or option, or a file
+that would be overwritten), 130 interrupted.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -34,10 +34,11 @@ from sim.cli import (
     verify,
     versus,
 )
-from sim.cli.common import FAILED, INTERRUPTED, OK, USAGE, ExitError
-from sim.errors import ScenarioError, SimError
-from sim.messages import one_line, shown
-from sim.run.faults import fault_of
+from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
+from sim.cli.terminal import give_up, occupy_standard_files, standard_streams
+from sim.errors import FileExists, MachineError, ScenarioError, SimError
+from sim.messages import one_line
+from sim.run.faults import fault_of, trouble_of
 
 COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     run.run,
@@ -71,35 +72,48 @@ app = typer.Typer(
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
+    occupy_standard_files()
     code = invoke(args)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        # Nobody takes our output: told already, or a reader that has gone. Python would complain again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            give_up(stream)  # nobody takes it, which `invoke` has told
     sys.exit(code)
 
 
 def invoke(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors that a person can mend are told in one sentence."""
+    """Run the command line and return its exit code; errors that a person can mend are told in one sentence.
+
+    What standard output could not take is trouble only where nobody else says how the command ended; a reader that
+    went away had its reasons.
+    """
+    with standard_streams() as (out, _):
+        code = _invoke(args)
+        out.flush()
+        if code == OK and out.error is not None and not isinstance(out.error, BrokenPipeError):
+            return _fail(f"standard output cannot be written: {out.error.strerror or out.error}", TROUBLE)
+        return code
+
+
+def _invoke(args: Sequence[str] | None) -> int:
     try:
         returned = app(args=None if args is None else list(args), prog_name="tickweave", standalone_mode=False)
-        sys.stdout.flush()
     except ExitError as error:
         return _fail(str(error), error.code)
     except ScenarioError as error:
         return _fail(fault_of(error) or str(error), USAGE)
     except TyperException as error:
         return _fail(error.format_message(), USAGE)
+    except FileExists as error:
+        return _fail(str(error), USAGE)
+    except MachineError as error:
+        return _fail(str(error), TROUBLE)
     except (SimError, AIError) as error:
         return _fail(fault_of(error) or str(error), FAILED)
-    except BrokenPipeError:
-        return FAILED
-    except OSError as error:
-        where = f"{shown(str(error.filename))}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", FAILED)
-    except MemoryError:
-        return _fail("out of memory; try fewer agents or a smaller map", FAILED)
+    except (OSError, MemoryError) as error:
+        return _fail(trouble_of(error), TROUBLE)
     except Exception as error:
         sentence = fault_of(error)
         if sentence is None:

@@ -31,6 +31,7 @@ from sim.cli.common import (
     SUFFIX,
     AsJson,
     ExitError,
+    Force,
     print_json,
     print_table,
     progress_bar,
@@ -39,6 +40,7 @@ from sim.cli.common import (
 from sim.cli.model import described, ready_model
 from sim.messages import one_line, shown
 from sim.run.scenario_file import TICKS_MAX, Scenario, load
+from sim.run.writing import whole
 
 AGENTS_MAX: Final = 1_000
 """Most agents of one batch."""
@@ -106,6 +108,7 @@ def llm(
     ] = 3,
     note: Annotated[str, typer.Option(metavar="TEXT", help="Goes into the result: how the server was started.")] = "",
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path(STEM),
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure ways of asking a real model for plans: singles, one large prompt, shards, in every encoding.
@@ -123,6 +126,8 @@ def llm(
         raise usage(f"--note: has {len(note)} characters; at most {NOTE_CHARS_MAX} are possible")
     if out.exists() and not out.is_dir():
         raise usage(f"--out: {shown(str(out))} is not a folder")
+    if (out / f"{STEM}.json").exists() and not force:
+        raise usage(f"--out: {shown(str(out))} has a result already; name another folder, or add --force")
     plan = _scenario(scenario, max(counts))
     known_by_agents = what_agents_know(plan, max(counts), seed=seed, tick=tick)
     with ready_model(llm, quiet=as_json) as client:
@@ -193,8 +198,10 @@ def _write(result: Result, out: Path) -> str | None:
     drawn = draw(result.figures, out / plot)
     if not drawn:
         sys.stderr.write(f"tickweave: {HOW_TO_GET_IT}\n")
-    (out / f"{STEM}.json").write_text(json.dumps(result.as_json(), indent=2) + "\n", encoding="utf-8")
-    (out / f"{STEM}.md").write_text(result.markdown(plot if drawn else None), encoding="utf-8")
+    texts = {".json": json.dumps(result.as_json(), indent=2) + "\n", ".md": result.markdown(plot if drawn else None)}
+    for ending, text in texts.items():
+        with whole(out / f"{STEM}{ending}", replace=True) as file:
+            file.write(text.encode())
     return plot if drawn else None
 
 

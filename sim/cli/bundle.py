@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import SUFFIX, AsJson, print_json, progress_bar, require_file, write_whole
+from sim.cli.common import SUFFIX, AsJson, Force, print_json, progress_bar, require_file, write_whole
 from sim.cli.consent import Trust, files_of
 from sim.messages import shown
 from sim.replay.bundle import bundle as bundle_replay
@@ -23,12 +23,13 @@ def bundle(
     ] = None,
     trust: Trust = False,
     with_plugins: Annotated[bool, typer.Option("--with-plugins", help="Put the plug-ins' sources in.")] = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write what is known of a replay's first difference as a zip: verdict, records, both states, the replay so far."""
     require_file(file)
     target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.bundle.zip")
-    with write_whole(target, replace=out is not None, taken=[file]) as sink, progress_bar(shown(file), None) as show:
+    with write_whole(target, replace=force, taken=[file]) as sink, progress_bar(shown(file), None) as show:
         verdict = bundle_replay(
             Path(file),
             sink,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import signal
 import stat
 import sys
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, BinaryIO, Final
+from typing import Annotated, Any, BinaryIO, Final, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -19,11 +21,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ai.clients import client_from_spec
 from ai.errors import ContractError
 from ai.llm_types import LlmClient
+from sim.cli.terminal import drawing, plain
 from sim.messages import shown
+from sim.run.writing import whole
 
 OK: Final = 0
 FAILED: Final = 1
 INCONCLUSIVE: Final = 2
+TROUBLE: Final = 2
+"""Memory, files, streams or processes of the machine are in trouble: that says nothing about a run."""
 USAGE: Final = 64
 INTERRUPTED: Final = 130
 
@@ -32,6 +38,8 @@ SUFFIX: Final = ".replay.jsonl"
 NO_MODEL: Final = "none"
 """The model spec that stands for no model."""
 
+Force = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
+"""The option of every command that writes a file."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The option every command has."""
 
@@ -55,8 +63,8 @@ def print_json(value: object) -> None:
 
 
 def print_table(table: Any) -> None:
-    """Print a table for people, never cut to the width of a pipe."""
-    Console(highlight=False, soft_wrap=True).print(table)
+    """Print a table for people, never cut to the width of a pipe; its texts are data, not markup."""
+    Console(highlight=False, soft_wrap=True, markup=False, emoji=False, color_system=None).print(table)
 
 
 def client_of(spec: str) -> LlmClient | None:
@@ -91,26 +99,16 @@ def write_whole(out: Path, *, replace: bool, taken: Sequence[str | None] = ()) -
     `replace` says whether it may take the place of a file that is there.
     """
     writable(out, taken=taken)
-    if out.exists() and not replace:
-        raise usage(f"--out: {shown(str(out))} is there already; name another file, or this one to replace it")
-    partial = out.with_name(f"{out.name}.partial")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        partial.replace(out)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    with whole(out, replace=replace) as file:
+        yield file
 
 
-def unused_name(stem: str) -> Path:
-    """Return a replay's name in the current folder that is not taken: a recording may have cost model calls."""
-    target = Path(f"{stem}{SUFFIX}")
-    number = 1
-    while target.exists():
-        number += 1
-        target = Path(f"{stem}-{number}{SUFFIX}")
-    return target
+def free_names(stem: str) -> Iterator[Path]:
+    """Yield names for a replay in the current folder, those that are not taken, for ever."""
+    for number in itertools.count(1):
+        target = Path(f"{stem}{SUFFIX}" if number == 1 else f"{stem}-{number}{SUFFIX}")
+        if not any(os.path.lexists(name) for name in (target, report_path(target))):
+            yield target
 
 
 def report_path(replay: Path) -> Path:
@@ -134,13 +132,14 @@ def progress_bar(
     what: str, total: int | None, *, unit: str = "ticks", hidden: bool = False
 ) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on a terminal and nothing elsewhere; yields what is told units done and units in all."""
-    if hidden or not sys.stderr.isatty():
+    terminal = drawing()
+    if hidden or not terminal.isatty():
         yield lambda _done, _of: None
         return
     name = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
+    with Progress(*columns, console=Console(file=cast(TextIO, terminal)), transient=True) as progress:
+        task = progress.add_task(plain(what), total=total)
         yield lambda done, of: progress.update(task, completed=done, total=of)
 
 

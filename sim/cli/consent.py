@@ -18,12 +18,13 @@ from typing import Annotated, Any, Final
 import typer
 
 from sim.cli.common import usage
-from sim.errors import SimError
+from sim.errors import MachineError, SimError
 from sim.messages import shown
 from sim.replay.format import Header
 from sim.replay.reader import iter_records, open_source
 from sim.run.files import read_text
 from sim.run.scenario_file import Scenario, checked_depth, load
+from sim.run.writing import whole
 
 Trust = Annotated[
     bool, typer.Option("--trust", help="Execute the local Python files that it names; remembered for their folder.")
@@ -131,10 +132,9 @@ def remember(folders: Sequence[Path]) -> None:
     store = _store()
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        partial = store.with_name(f"{store.name}.{os.getpid()}")
-        partial.write_text(json.dumps({"folders": [*known, *new][-FOLDERS_MAX:]}, indent=1) + "\n", encoding="utf-8")
-        partial.replace(store)
-    except OSError:
+        with whole(store, replace=True) as file:
+            file.write((json.dumps({"folders": [*known, *new][-FOLDERS_MAX:]}, indent=1) + "\n").encode())
+    except (OSError, MachineError):
         return
 
 

@@ -12,6 +12,7 @@ import typer
 from ai.llm_types import LlmClient
 from sim.cli.common import FAILED, INCONCLUSIVE, NO_MODEL, OK, AsJson, client_of, print_json, usage
 from sim.cli.consent import Trust, load_scenario
+from sim.cli.terminal import drawing, plain
 from sim.messages import suggestion
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import TICKS_MAX
@@ -77,8 +78,9 @@ def _asked(names: list[str]) -> tuple[Check, ...]:
 
 
 def _tell(name: str) -> None:
-    if sys.stderr.isatty():
-        sys.stderr.write(f"\r\033[K{name} ...\r")
+    terminal = drawing()
+    if terminal.isatty():
+        terminal.write(f"\r\033[K{plain(name)} ...\r")
 
 
 def _said(found: list[Examined], checks: tuple[Check, ...]) -> Iterator[str]:

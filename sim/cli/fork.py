@@ -11,11 +11,12 @@ import typer
 from sim.cli.common import (
     NO_MODEL,
     AsJson,
+    Force,
+    free_names,
     print_json,
     print_table,
     progress_bar,
     require_file,
-    unused_name,
     usage,
     write_whole,
 )
@@ -51,6 +52,7 @@ def fork(
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
     trust: Trust = False,
+    force: Force = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
@@ -65,11 +67,11 @@ def fork(
             raise usage(f"--at: there is no tick {at}: {shown(file)} has {parent.ticks} ticks")
         scenario = scenario_of(parent.header, files)
         seed = parent.header.seed
-        target = unused_name(f"{scenario.name}-{seed}-fork-{at}") if out is None else out
+        target = next(free_names(f"{scenario.name}-{seed}-fork-{at}")) if out is None else out
         tally = Tally(scenario, seed, target)
         total = ticks or parent.ticks
         with (
-            write_whole(target, replace=True, taken=[file]) as sink,
+            write_whole(target, replace=force, taken=[file]) as sink,
             progress_bar(f"fork of {scenario.name}", total, hidden=quiet) as show,
         ):
             forked = fork_replay(

@@ -15,6 +15,7 @@ from sim.cli.common import (
     NO_MODEL,
     SUFFIX,
     AsJson,
+    Force,
     client_of,
     interrupts,
     print_json,
@@ -33,6 +34,7 @@ from sim.replay.second_pass import explained
 from sim.replay.verify import verify
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import TICKS_MAX
+from sim.run.writing import check_free
 from sim.testing.checks import CHECKS, Case
 
 TICKS: Final = 50
@@ -58,6 +60,7 @@ def minimise(
         list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
     ] = None,
     trust: Trust = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Look for fewer agents, ticks, inputs, replies and faults with which the same still fails.
@@ -69,9 +72,9 @@ def minimise(
     if check is None:
         if llm != NO_MODEL:
             raise usage("--llm: goes with --check; a replay has the replies of its model in it")
-        said = _replay(what, out, runs, list(files_of(Path(what), plugin, trust=trust)))
+        said = _replay(what, out, runs, list(files_of(Path(what), plugin, trust=trust)), force=force)
     else:
-        said = _scenario(what, check, out, runs, ticks, llm, trust=trust)
+        said = _scenario(what, check, out, runs, ticks, llm, trust=trust, force=force)
     if as_json:
         print_json(said)
     else:
@@ -82,7 +85,7 @@ def minimise(
 
 
 def _scenario(
-    name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str, *, trust: bool
+    name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str, *, trust: bool, force: bool
 ) -> dict[str, Any]:
     checks = {check.name: check for check in CHECKS}
     if check_name not in checks:
@@ -93,19 +96,20 @@ def _scenario(
     faults = () if spoiled is None else spoiled.faults
     start = search.Candidate(scenario, min(ticks, scenario.ticks), faults=faults, inputs=scenario.inputs)
     fails = search.failing_check(checks[check_name], case, None if spoiled is None else spoiled.client)
+    target = out or (scenario.folder or Path()) / f"{scenario.name}-small.toml"
+    check_free(target, replace=force)
     found = _search(name, start, fails, runs)
     if found is None:
         raise ReplayError(f"the check {check_name!r} finds nothing in {ticks} ticks, so there is nothing to minimise")
-    target = out or (scenario.folder or Path()) / f"{scenario.name}-small.toml"
     command = f"doctor {shown(str(target))} --check '{check_name}' --ticks {found.best.ticks}"
     if spoiled is not None:
         script = target.with_suffix(".faults.jsonl")
-        with write_whole(script, replace=out is not None, taken=[spoiled.file]) as sink:
+        with write_whole(script, replace=force, taken=[spoiled.file]) as sink:
             sink.write(dump_faults(found.best.faults).encode())
         command += f" --llm {SCHEME}:{shown(str(script))}:{spoiled.spec}"
     elif llm != NO_MODEL:
         command += f" --llm {llm}"
-    with write_whole(target, replace=out is not None, taken=[name]) as sink:
+    with write_whole(target, replace=force, taken=[name]) as sink:
         sink.write(search.to_toml(found.best.scenario).encode())
     return _said(target, start, found, f"`{command}` finds the same")
 
@@ -141,9 +145,10 @@ def _model(llm: str) -> tuple[Callable[[], LlmClient] | None, _Spoiled | None]:
     return client, _Spoiled(file, spec, load_faults(Path(file)))
 
 
-def _replay(file: str, out: Path | None, runs: int, plugins: list[Path]) -> dict[str, Any]:
+def _replay(file: str, out: Path | None, runs: int, plugins: list[Path], *, force: bool) -> dict[str, Any]:
     require_file(file)
     target = out or Path(f"{Path(file).name.split('.', 1)[0]}-small{SUFFIX}")
+    check_free(target, replace=force)
     with progress_bar(shown(file), None) as show:
         verdict = explained(Path(file), verify(Path(file), plugin_files=plugins, progress=show), plugins, show)
     first = verdict.first
@@ -159,7 +164,7 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path]) -> dict
     found = None
     if first["stable"] is False:
         found = _search(file, start, search.failing_replay(first, recorded, plugins), runs)
-    with write_whole(target, replace=out is not None, taken=[file]) as sink:
+    with write_whole(target, replace=force, taken=[file]) as sink:
         if found is None:
             cut(Path(file), first["tick"], sink)
         else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import AsJson, ExitError, print_json, progress_bar, require_file, usage, write_whole
+from sim.cli.common import AsJson, ExitError, Force, print_json, progress_bar, require_file, usage, write_whole
 from sim.errors import Incomplete
 from sim.messages import shown
 from sim.replay.packed import SUFFIX
@@ -19,6 +19,7 @@ def pack(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
     *,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write. Default: FILE.zst")] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Compress a replay; every command reads the result as it is, and so does `zstd -dc`."""
@@ -27,7 +28,7 @@ def pack(
         raise usage(f"{shown(file)} is packed already")
     target = Path(f"{file}{SUFFIX}") if out is None else out
     _check(file, "packed")
-    with write_whole(target, replace=out is not None, taken=[file]) as sink, open_source(Path(file)) as lines:
+    with write_whole(target, replace=force, taken=[file]) as sink, open_source(Path(file)) as lines:
         pack_lines(lines, sink)
     _tell(file, target, as_json=as_json)
 
@@ -36,6 +37,7 @@ def unpack(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A packed replay.")],
     *,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write. Default: FILE without .zst")] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Turn a packed replay back into the lines it was made from, to the byte."""
@@ -46,7 +48,7 @@ def unpack(
         raise usage(f"--out: {shown(file)} does not end in {SUFFIX}; name the file to write")
     target = Path(file.removesuffix(SUFFIX)) if out is None else out
     _check(file, "unpacked")
-    with write_whole(target, replace=out is not None, taken=[file]) as sink, open_source(Path(file)) as lines:
+    with write_whole(target, replace=force, taken=[file]) as sink, open_source(Path(file)) as lines:
         while part := lines.read(1 << 20):
             sink.write(part)
     _tell(file, target, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -24,24 +25,27 @@ from sim.cli.common import (
     NO_MODEL,
     AsJson,
     ExitError,
+    Force,
+    free_names,
     interrupts,
     print_json,
     print_table,
     progress_bar,
     report_path,
     require_file,
-    unused_name,
     usage,
     writable,
+    write_whole,
 )
 from sim.cli.consent import Trust, files_of, load_scenario
 from sim.cli.model import described, ready_model
 from sim.cli.run_report import Tally
-from sim.errors import ReplayError
+from sim.errors import FileExists, MachineError, ReplayError
 from sim.messages import one_line, shown
 from sim.replay.keyframes import EVERY
+from sim.replay.packed import SUFFIX as PACKED
 from sim.replay.recover import resume as resume_replay
-from sim.replay.writer import Recorder, open_replay
+from sim.replay.writer import Recorder, ReplayWriter, open_replay
 from sim.run.files import read_text
 from sim.run.input_lines import inputs_from_lines
 from sim.run.input_sources import Feed, Listed, Streamed
@@ -49,6 +53,7 @@ from sim.run.inputs import TimedInput
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
+from sim.run.writing import check_free
 
 REFUSED_SHOWN_MAX: Final = 5
 """Refused inputs told for one tick."""
@@ -156,6 +161,7 @@ def run(
     ] = False,
     as_json: AsJson = False,
     trust: Trust = False,
+    force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:
     """Run a scenario and write its replay."""
@@ -171,21 +177,29 @@ def run(
         encoding=None if encoding is None else encoding.value,
     )
     started = perf_counter()
-    target = resume
     if resume is not None:
         fixed: dict[str, object] = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
         fixed |= {"--tiers": tiers, "--group": group, "--set": choices}
         given = [name for name, value in fixed.items() if value is not None]
         if given:
             raise usage(f"{given[0]}: goes with a scenario; with --resume the replay says it")
+        if force:
+            raise usage("--force: goes with a scenario; --resume goes on in the file that is there")
         require_file(str(resume))
+        names: Iterator[Path] = iter([resume])
     else:
         assert scenario is not None
         plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
-        target = unused_name(f"{plan.name}-{chosen_seed}") if out is None else writable(out, taken=[scenario, inputs])
-    assert target is not None
+        names = free_names(f"{plan.name}-{chosen_seed}") if out is None else iter([out])
+    target = next(names)
+    taken = [scenario, inputs, *(str(file) for file in plugin or ())]
+    for name in (lambda path: path, report_path):
+        writable(name(target), taken=taken)
+        check_free(name(target), replace=force or resume is not None)
+    if target.suffix == PACKED:
+        raise usage(f"--out: {shown(str(target))}: a run writes lines; `pack` compresses them when it has ended")
     with ExitStack() as stack:
         if strict:
             stack.enter_context(everything())
@@ -208,30 +222,39 @@ def run(
                 detail=(detail or DetailOption.HASH).value,
             )
             every = EVERY if keyframes is None else keyframes
-            simulation, recorder, tally = stack.enter_context(
-                _begun(fresh, target, client, ticks=ticks or plan.ticks, keyframes=every)
+            stack.enter_context(fresh)
+            target, writer = _created(stack, target, names, force=force)
+            model = (client.label, PROMPT_VERSION) if client else (None, None)
+            recorder = Recorder(
+                fresh, writer, ticks=ticks or plan.ticks, keyframes=every, llm=model[0], prompt_version=model[1]
             )
+            recorder.header()
+            simulation, tally = fresh, Tally(fresh.scenario, fresh.seed, target)
         total = recorder.ticks if ticks is None else ticks
         show = stack.enter_context(progress_bar(simulation.scenario.name, total, hidden=quiet))
         interrupted = stack.enter_context(interrupts())
         feed: Feed = Listed(known)
         if inputs == "-":
-            assert isinstance(sys.stdin.buffer, io.BufferedIOBase)
-            feed = Streamed(sys.stdin.buffer, simulation.scenario, _tell, interrupted)
+            stream = io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # None: it was closed, so nothing comes
+            assert isinstance(stream, io.BufferedIOBase)
+            feed = Streamed(stream, simulation.scenario, _tell, interrupted)
         try:
             _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)
-        except ReplayError:  # nothing more can be written
+        except (ReplayError, MachineError):  # nothing more can be written
             raise
         except Exception:
             recorder.end("failed")
             raise
         recorder.end()
     tally.wall_s = perf_counter() - started
-    report_path(target).write_text(
-        json.dumps({**tally.as_report(), "endpoint": described(client)}, indent=2) + "\n", encoding="utf-8"
-    )
+    report = json.dumps({**tally.as_report(), "endpoint": described(client)}, indent=2) + "\n"
+    with write_whole(report_path(target), replace=force or resume is not None, taken=taken) as file:
+        file.write(report.encode())
     if interrupted():
-        raise ExitError(f"interrupted after {tally.ticks} ticks; they are kept in {target}", INTERRUPTED)
+        go_on = "" if simulation.outcome or tally.ticks == recorder.ticks else f"; go on with: {_command(target, llm)}"
+        raise ExitError(
+            f"interrupted after {tally.ticks} ticks; they are kept in {shown(str(target))}{go_on}", INTERRUPTED
+        )
     if as_json:
         print_json(tally.as_json())
     elif not quiet:
@@ -248,17 +271,22 @@ def _listed(inputs: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:
 Session = tuple[Simulation, Recorder, Tally]
 
 
-@contextmanager
-def _begun(
-    simulation: Simulation, target: Path, client: LlmClient | None, *, ticks: int, keyframes: int
-) -> Iterator[Session]:
-    """Give a fresh run, with its header written."""
-    with simulation, open_replay(target) as writer:
-        model = client.label if client else None
-        prompts = PROMPT_VERSION if client else None
-        recorder = Recorder(simulation, writer, ticks=ticks, keyframes=keyframes, llm=model, prompt_version=prompts)
-        recorder.header()
-        yield simulation, recorder, Tally(simulation.scenario, simulation.seed, target)
+def _created(stack: ExitStack, target: Path, names: Iterator[Path], *, force: bool) -> tuple[Path, ReplayWriter]:
+    """Create the recording under the first name that nobody has taken since."""
+    while True:
+        try:
+            return target, stack.enter_context(open_replay(target, replace=force))
+        except FileExists:
+            following = next(names, None)
+            if following is None:
+                raise
+            target = following
+
+
+def _command(target: Path, llm: str) -> str:
+    """Return the command line that goes on with a recording."""
+    words = ["tickweave", "run", "--resume", str(target), *(() if llm == NO_MODEL else ("--llm", llm))]
+    return shlex.join(words)
 
 
 @contextmanager

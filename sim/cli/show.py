@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from sim.cli.common import FAILED, AsJson, print_json, print_table, progress_bar, require_file, usage
@@ -102,7 +101,7 @@ def diff(
         typer.echo(f"they part in {place}: {', '.join(found.names)}")
         table = Table(box=None, pad_edge=False)
         for heading in ("what", shown(left), shown(right)):
-            table.add_column(escape(heading), overflow="fold")
+            table.add_column(heading, overflow="fold")
         for name, (a, b) in found.names.items():
             table.add_row(name, _text(a), _text(b))
         for value in found.values[:VALUES_SHOWN_MAX]:
@@ -118,7 +117,7 @@ def diff(
 
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
-    return escape(text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]} ...")
+    return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]} ..."
 
 
 def _steps(steps: list[dict[str, Any]]) -> Table:

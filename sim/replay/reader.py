@@ -4,9 +4,9 @@ Four things are kept apart:
 
 - no file, or one that cannot be opened: `ReplayError`;
 - *incomplete*: every whole line is good, there is no end record, and what follows the last newline, if anything, can
-  be the beginning of a line. A killed run leaves this;
+  be the beginning of a line. A killed run or a full disk leaves this;
 - *corrupt*: anything else that is wrong: a broken chain, bytes not in canonical form, an empty line, something after
-  the end record, an end record without its newline, a body that is not what its kind holds, a keyframe that is due and
+  the end record, a body that is not what its kind holds, a keyframe that is due and
   not there, or there and not due;
 - *unsupported*: another format, or another major version of this one.
 
@@ -110,13 +110,15 @@ class Record:
 class Replay:
     """What a replay holds: all of it, or its valid prefix and the problem that ends it.
 
-    `place` is the end of the good lines; `status` is what the file is, `problem` the error that `read` raises.
+    `place` is the end of the good lines, `open_place` the same without the end record; `status` is what the file is,
+    `problem` the error that `read` raises.
     """
 
     header: Header | None = None
     ticks: list[Tick] = field(default_factory=list)
     end: End | None = None
     place: Place = field(default_factory=Place)
+    open_place: Place = field(default_factory=Place)
     problem: ReplayError | None = None
 
     @property
@@ -163,6 +165,8 @@ def scan(source: Source, progress: Progress = untold) -> Replay:
         with open_source(source) as stream:
             for record in iter_records(stream):
                 replay.place = record.end
+                if record.kind != END:
+                    replay.open_place = record.end
                 match record.body:
                     case Header():
                         replay.header = record.body
@@ -239,6 +243,7 @@ def iter_records(stream: BinaryIO, start: Place | None = None) -> Iterator[Recor
         if not line.endswith(b"\n"):
             _raise_for_fragment(line, at)
         try:
+            _check_carriage(line, at)
             parts = split_line(line)
             _check_chain(parts, at.chain)
             body = _body(parts, at)
@@ -266,7 +271,7 @@ def _raise_for_fragment(fragment: bytes, at: Place) -> None:
 
     Raises:
         Incomplete: they can be the beginning of a line.
-        Corrupt: they cannot, or they are an end record that lacks nothing but its newline.
+        Corrupt: they cannot.
     """
     if not is_torn(fragment):
         raise Corrupt(f"{at.where}: is not a line of a replay, nor the beginning of one")
@@ -276,9 +281,20 @@ def _raise_for_fragment(fragment: bytes, at: Place) -> None:
     except LineError:
         pass
     else:
-        if parts.kind == END or chain(at.chain, parts.kind, parts.body) != parts.chain:
-            raise Corrupt(f"{at.where}: is whole, but for its newline, and cannot be what a killed run leaves")
+        if chain(at.chain, parts.kind, parts.body) != parts.chain:
+            raise Corrupt(f"{at.where}: was changed: the chain is broken, and its newline is missing")
     raise Incomplete(f"the replay ends inside {at.where}; what stands before it is whole ({at.ticks} ticks)")
+
+
+def _check_carriage(line: bytes, at: Place) -> None:
+    """Name what is often done to a replay on its way here."""
+    if line.endswith(b"\r\n"):
+        raise LineError(
+            "ends with \\r\\n: git or an editor has changed the line ends; take the file as it was, with "
+            "`*.replay.jsonl -text` in .gitattributes"
+        )
+    if at.lines == 0 and line.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        raise LineError("begins with a byte order mark: an editor or a shell has written the file again")
 
 
 def _check_chain(parts: Line, previous: str) -> None:

@@ -19,6 +19,7 @@ from sim.replay.writer import Recorder, ReplayWriter, Sink
 from sim.run.planning_service import ModelOptions
 from sim.run.plugins import load_plugins
 from sim.run.simulation import Simulation
+from sim.run.writing import appended
 
 COPY_BYTES = 1 << 20
 """What is copied at once."""
@@ -66,12 +67,31 @@ def resume(
 ) -> Iterator[tuple[Simulation, Recorder, Sequence[Tick]]]:
     """Take up a run where its replay ends: give the simulation, what records it in place, and the ticks so far.
 
+    A replay that was killed, interrupted or recovered, or whose run failed, is taken up; an end record is cut off.
+
     `ticks` is how many are wanted in all; a run has no more than were planned.
 
     Raises:
-        ReplayError: the replay is whole, corrupt, packed, of another version, or was made with another model.
+        ReplayError: the run has ended, or the replay is corrupt, packed, of another version, or of another model.
+        InUse: it is still being written.
     """
-    header, past, state, offset, begin = _left_by(path, client, plugin_files)
+    if is_packed(path):
+        raise ReplayError(f"{path}: is packed; unpack it first")
+    # The lock comes first, so that what is read is all that there is.
+    with appended(path) as cut, _gone_on(path, ticks, client, model, plugin_files, cut) as session:
+        yield session
+
+
+@contextmanager
+def _gone_on(
+    path: Path,
+    ticks: int | None,
+    client: LlmClient | None,
+    model: ModelOptions | None,
+    plugin_files: Sequence[Path],
+    cut: Callable[[int], Sink],
+) -> Iterator[tuple[Simulation, Recorder, Sequence[Tick]]]:
+    header, past, state, begin = _left_by(path, client, plugin_files)
     if ticks is not None and ticks > header.ticks:
         raise ReplayError(f"{path}: the run was planned for {header.ticks} ticks; `fork` goes on beyond them")
     scenario = scenario_at(header, state.tick, scenario_of(header, plugin_files))
@@ -83,28 +103,25 @@ def resume(
         if problem is not None:
             raise Unsupported(f"{path}: {problem}")
         simulation.restore(state)
-        with _appended(path, offset) as file:
-            yield simulation, begin(simulation, file), past
+        yield simulation, begin(simulation, cut), past
 
 
 def _left_by(
     path: Path, client: LlmClient | None, plugin_files: Sequence[Path]
-) -> tuple[Header, Sequence[Tick], WorldState, int, Callable[[Simulation, Sink], Recorder]]:
-    """Return header, ticks and last state of an incomplete replay, the end of its lines, and what records after them.
+) -> tuple[Header, Sequence[Tick], WorldState, Callable[[Simulation, Callable[[int], Sink]], Recorder]]:
+    """Return header, ticks and last state of a replay that ends early, and what records after them.
 
     Raises:
         ReplayError: as `resume`.
     """
-    if is_packed(path):
-        raise ReplayError(f"{path}: is packed; unpack it first")
     replay = scan(path)
-    if replay.problem is None:
-        raise ReplayError(f"{path}: is whole; `fork` goes on from a run that has ended")
-    if not isinstance(replay.problem, Incomplete):
+    if replay.problem is not None and not isinstance(replay.problem, Incomplete):
         raise ReplayError(f"{path}: {replay.problem}; `recover` keeps what stands before it")
-    header, place, ticks = replay.header, replay.place, replay.ticks
+    header, place, ticks = replay.header, replay.open_place, replay.ticks
     if header is None:
         raise ReplayError(f"{path}: {replay.problem}; there is nothing to resume")
+    if replay.end is not None and replay.end.reason in ("decided", "limit"):
+        raise ReplayError(f"{path}: is whole; `fork` goes on from a run that has ended")
     label = None if client is None else client.label
     if label != header.llm:
         raise ReplayError(
@@ -115,20 +132,11 @@ def _left_by(
     with open_source(path) as stream, ReplayFile(stream, plugin_files).at(place.ticks) as playback:
         state = playback.simulation.snapshot()
 
-    def begin(simulation: Simulation, sink: Sink) -> Recorder:
-        writer = ReplayWriter(sink, chain=place.chain)
+    def begin(simulation: Simulation, cut: Callable[[int], Sink]) -> Recorder:
+        writer = ReplayWriter(cut(place.offset), chain=place.chain)
         return Recorder.resumed(simulation, writer, header, ticks, keyframe_due=place.due)
 
-    return header, ticks, state, place.offset, begin
-
-
-@contextmanager
-def _appended(path: Path, offset: int) -> Iterator[Sink]:
-    """Open a file behind its last whole line; a torn one after it is cut off."""
-    with path.open("r+b") as file:
-        file.truncate(offset)
-        file.seek(offset)
-        yield file
+    return header, ticks, state, begin
 
 
 def _model(label: str | None) -> str:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from sim.errors import ReplayError
+from sim.errors import MachineError, ReplayError
 from sim.replay.format import (
     END,
     HEADER,
@@ -24,6 +24,7 @@ from sim.replay.format import (
 )
 from sim.replay.keyframes import keyframe_of
 from sim.replay.record import Totals, header_of, tick_of
+from sim.run.writing import recording
 
 if TYPE_CHECKING:
     from sim.run.simulation import Simulation, TickReport
@@ -58,7 +59,8 @@ class ReplayWriter:
         """Write one record and flush it.
 
         Raises:
-            ReplayError: the bytes could not be written, or the body holds what JSON cannot.
+            ReplayError: the body holds what JSON cannot, or is too long.
+            MachineError: the bytes could not be written.
         """
         try:
             data = canonical(body.data())
@@ -72,22 +74,20 @@ class ReplayWriter:
             self._sink.write(line)
             self._sink.flush()
         except OSError as error:
-            raise ReplayError(f"the replay cannot be written: {error.strerror or error}") from error
+            raise MachineError(f"the replay cannot be written: {error.strerror or error}") from error
         self.lines += 1
 
 
 @contextmanager
-def open_replay(path: str | Path) -> Iterator[ReplayWriter]:
-    """Open a file for a new replay, which replaces what stands there, and close it in the end.
+def open_replay(path: str | Path, *, replace: bool = False) -> Iterator[ReplayWriter]:
+    """Create a file for a new replay, locked while it is written, and close it in the end.
 
     Raises:
-        ReplayError: the file cannot be opened.
+        FileExists: a file is there, and `replace` is False.
+        InUse: the file that would be replaced is still being written.
+        MachineError: the file cannot be created.
     """
-    try:
-        file = Path(path).open("wb")  # noqa: SIM115 - only opening is guarded; what the block raises is its own
-    except OSError as error:
-        raise ReplayError(f"{path}: cannot be written: {error.strerror or error}") from error
-    with file:
+    with recording(path, replace=replace) as file:
         yield ReplayWriter(file)
 
 

@@ -37,6 +37,16 @@ def fault_of(error: BaseException) -> str | None:
     return one_line(f"{'; '.join([*where[:1], place])}: {said}")
 
 
+def trouble_of(error: OSError | MemoryError) -> str:
+    """Return the sentence for trouble of the machine, which says nothing about a run."""
+    if isinstance(error, MemoryError):
+        said = "out of memory; try fewer agents, a smaller map, or fewer processes"
+    else:
+        where = f"{shown(str(error.filename))}: " if error.filename else ""
+        said = f"{where}{error.strerror or error}"
+    return fault_of(error) or one_line(said)
+
+
 def _is_users(code: CodeType) -> bool:
     file = code.co_filename
     return not file.startswith((*_OURS, "<")) and not any(part in file for part in _LIBRARIES)

@@ -128,7 +128,7 @@ class Streamed:
                 return None
             self._lines += 1
             try:
-                text = line.decode("utf-8")
+                text = line.decode("utf-8-sig" if self._lines == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 self._complain(f"is not UTF-8 at byte {error.start}")
                 continue

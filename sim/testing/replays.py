@@ -14,6 +14,7 @@ from sim.replay import Replay, read, rerecord, verify
 from sim.replay.format import Tick
 from sim.replay.playback import NOTHING_RECORDED
 from sim.replay.record import attempted
+from sim.run.writing import whole
 
 UPDATE: Final = "--update-replays"
 """The option of pytest that allows a golden replay to be replaced."""
@@ -54,9 +55,8 @@ def verify_golden(
     tell(f"{name}: {verdict.reason}")
     for line in changes(recorded, again):
         tell(f"  {line}")
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with whole(path, replace=True) as file:
+        file.write(content)
 
 
 def _recorded_again(name: str, recorded: Replay, plugin_files: Sequence[Path]) -> tuple[bytes, Replay]:

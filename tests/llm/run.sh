@@ -32,7 +32,7 @@ done
 healthy || { echo "the server is not healthy after a minute; see $out/server.log" >&2; exit 1; }
 
 .venv/bin/tickweave run skirmish --ticks "$ticks" --llm "openai:smollm2-135m@http://127.0.0.1:$port/v1" \
-    --out "$replay" --json | tee "$out/run.json"
+    --out "$replay" --force --json | tee "$out/run.json"
 stop
 trap - EXIT
 if healthy; then

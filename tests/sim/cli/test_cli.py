@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from sim import cli
-from sim.cli.common import FAILED, INCONCLUSIVE, INTERRUPTED, OK, USAGE, interrupts
+from sim.cli.common import FAILED, INCONCLUSIVE, INTERRUPTED, OK, TROUBLE, USAGE, interrupts
 from sim.replay.verify import Verdict
 from tests.support.shell import Shell
 
@@ -92,11 +92,22 @@ def test_without_out_the_replay_gets_a_free_name(shell: Shell) -> None:
     assert all(Path(name).exists() for name in names)
 
 
-def test_a_named_replay_is_replaced(shell: Shell) -> None:
-    """What `--out` names may exist already."""
-    Path("a.replay.jsonl").write_text("something else")
-    shell.json("run", "skirmish", "--ticks", "1", "--out", "a.replay.jsonl")
+@pytest.mark.parametrize("name", ["a.replay.jsonl", "a.report.json"])
+def test_only_force_replaces_a_file(name: str, shell: Shell) -> None:
+    """What `--out` names may not exist already, nor the report beside it, unless `--force` says so."""
+    Path(name).write_text("something else")
+    command = ("run", "skirmish", "--ticks", "1", "--out", "a.replay.jsonl")
+    assert shell(*command) == USAGE
+    assert f"{name} is there already" in shell.err
+    assert [(path.name, path.read_text()) for path in Path().iterdir()] == [(name, "something else")]
+    shell.json(*command, "--force")
     assert shell("verify", "a.replay.jsonl") == OK
+
+
+def test_a_run_writes_lines_only(shell: Shell) -> None:
+    """A name for a packed replay is refused, and the sentence says how to pack."""
+    assert shell("run", "skirmish", "--out", "a.replay.jsonl.zst") == USAGE
+    assert "`pack`" in shell.err
 
 
 def test_the_summary_for_people(shell: Shell) -> None:
@@ -333,6 +344,7 @@ def test_ctrl_c_leaves_a_whole_replay(shell: Shell) -> None:
     assert said == ""
     assert complaint.startswith("tickweave: interrupted after ")
     assert complaint.count("\n") == 1
+    assert complaint.endswith("go on with: tickweave run --resume long.replay.jsonl\n")
     assert shell("verify", str(out)) == OK
 
 
@@ -355,7 +367,8 @@ def test_a_full_disk_is_told_in_one_sentence() -> None:
     with Path("/dev/full").open("w") as full:
         process = started("scenarios", "--json", stdout=full)
         complaint = process.communicate(timeout=WAIT_S)[1]
-    assert (process.returncode, complaint) == (FAILED, "tickweave: No space left on device\n")
+    assert process.returncode == TROUBLE
+    assert complaint == "tickweave: standard output cannot be written: No space left on device\n"
 
 
 def test_a_reader_that_goes_away_is_no_error_to_tell() -> None:
@@ -365,7 +378,7 @@ def test_a_reader_that_goes_away_is_no_error_to_tell() -> None:
     process = started("scenarios", "--schema", "tactics", stdout=writing)
     os.close(writing)
     assert process.communicate(timeout=WAIT_S)[1] == ""
-    assert process.returncode == FAILED
+    assert process.returncode == OK
 
 
 def test_a_progress_bar_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, shell: Shell) -> None:

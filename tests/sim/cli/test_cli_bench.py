@@ -73,7 +73,7 @@ def test_a_server_without_grammars_is_not_asked_for_lines(tmp_path: Path, capsys
         assert bench(spec, tmp_path, *more) == 0
         assert [each["encoding"] for each in result(tmp_path)["figures"]] == ["named", "tuple"]
         capsys.readouterr()
-        assert bench(spec, tmp_path, *more, "--encodings", "line", "--json") == 64
+        assert bench(spec, tmp_path, *more, "--encodings", "line", "--json", "--force") == 64
     assert "takes no grammar" in capsys.readouterr().err
 
 

@@ -19,9 +19,11 @@ from ai.clients.scripted import ScriptedClient
 from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS
 from sim.errors import ReplayError
 from sim.replay import Verdict, read, rerecord, scan, verify
-from sim.replay.format import rechain
+from sim.replay.format import END, EndReason, rechain
 from sim.replay.packed import pack
+from sim.replay.record import Totals
 from sim.replay.recover import recover, resume
+from sim.replay.writer import ReplayWriter
 from tests.sim.replay.recordings import SCRIPT, TICKS, framed, model, record, rules, scenario
 
 
@@ -155,7 +157,32 @@ def test_resumed_run_needs_its_model(tmp_path: Path) -> None:
     assert verify(path).ticks == TICKS
 
 
-def test_only_killed_runs_are_resumed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reason", ["interrupted", "failed", "recovered"])
+@pytest.mark.parametrize("keyframes", [0, 2, 5])
+def test_runs_that_ended_early_are_resumed(tmp_path: Path, reason: EndReason, keyframes: int) -> None:
+    """Interrupted, failed or recovered, a recording goes on to the bytes of an uninterrupted one."""
+    replay = record(scenario(), keyframes=keyframes)
+    lines = replay.splitlines(keepends=True)
+    begin = b"".join(lines[:6])
+    if reason != "recovered" and scan(begin).place.due:
+        begin += lines[6]
+    found, totals, sink = scan(begin), Totals(), io.BytesIO(begin)
+    sink.seek(0, io.SEEK_END)
+    for tick in found.ticks:
+        totals.add(tick)
+    ReplayWriter(sink, chain=found.place.chain).write(END, totals.end(TICKS, reason))
+    path = tmp_path / "a.replay.jsonl"
+    path.write_bytes(sink.getvalue())
+    assert read(path).end is not None
+    assert resumed(path) == replay
+
+
+def test_a_recording_without_its_last_newline_is_resumed(tmp_path: Path) -> None:
+    """A full disk can leave all but one byte: the end record is written again."""
+    resumed_at(rules(), len(rules()) - 1, tmp_path / "a.replay.jsonl")
+
+
+def test_only_runs_that_ended_early_are_resumed(tmp_path: Path) -> None:
     """Whole, corrupt, foreign, packed and empty files are refused with one sentence and stay as they are."""
     packed = io.BytesIO()
     pack(io.BytesIO(rules()), packed)
@@ -163,7 +190,6 @@ def test_only_killed_runs_are_resumed(tmp_path: Path) -> None:
     other_format = rules().replace(b"tickweave/2-draft", b"tickweave/3", 1)
     for replay, reason in (
         (rules(), "is whole"),
-        (rules()[:-1], "newline"),
         (rules().replace(b'"t":5', b'"t":6', 1)[:-50], "recover"),
         (b"".join(rechain(other_format.splitlines(keepends=True)))[:-50], "format"),
         (packed.getvalue(), "unpack"),

@@ -11,7 +11,7 @@ import pytest
 
 from ai.clients.scripted import ScriptedClient
 from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
-from sim.errors import ReplayError
+from sim.errors import FileExists, MachineError, ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan
 from sim.replay.record import header_of, tick_of, without_places
@@ -138,11 +138,14 @@ def _run_and_die(path: Path, ticks: int) -> None:
         raise KeyboardInterrupt
 
 
-def test_new_replay_replaces_a_file(tmp_path: Path) -> None:
-    """What stood in the file is gone, also where it was longer."""
+def test_new_replay_replaces_a_file_only_where_it_may(tmp_path: Path) -> None:
+    """What stood in the file is gone, also where it was longer; unasked it stays."""
     path = tmp_path / "a.replay.jsonl"
     path.write_bytes(b"x" * 100_000)
-    with Simulation(scenario()) as simulation, open_replay(path) as writer:
+    with pytest.raises(FileExists), open_replay(path):
+        pass
+    assert path.stat().st_size == 100_000
+    with Simulation(scenario()) as simulation, open_replay(path, replace=True) as writer:
         recorder = Recorder(simulation, writer, ticks=0)
         recorder.header()
         recorder.end()
@@ -150,10 +153,10 @@ def test_new_replay_replaces_a_file(tmp_path: Path) -> None:
 
 
 def test_unwritable_places_are_one_sentence(tmp_path: Path) -> None:
-    """A file that cannot be opened and a disk that is full are replay errors."""
-    with pytest.raises(ReplayError, match="cannot be written"), open_replay(tmp_path / "no" / "folder"):
+    """A file that cannot be opened and a disk that is full are trouble of the machine."""
+    with pytest.raises(MachineError, match="folder: cannot be written"), open_replay(tmp_path / "no" / "folder"):
         pass
-    with Simulation(scenario()) as simulation, pytest.raises(ReplayError, match="No space left"):
+    with Simulation(scenario()) as simulation, pytest.raises(MachineError, match="No space left"):
         Recorder(simulation, ReplayWriter(FullDisk())).header()
 
 

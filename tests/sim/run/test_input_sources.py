@@ -68,6 +68,11 @@ def test_bad_lines_are_told_and_passed_over() -> None:
     assert not any("\n" in sentence for sentence in told)
 
 
+def test_a_byte_order_mark_is_passed_over_as_in_a_file() -> None:
+    """The first line counts, with or without the mark that some editors write before it."""
+    assert read(b"\xef\xbb\xbf" + json.dumps(remove(0, 7)).encode() + b"\r\n", range(1)) == ([[7]], [])
+
+
 @covers(f"is longer than {LINE_BYTES_MAX} bytes")
 def test_a_line_that_is_too_long_is_passed_over() -> None:
     """It is told, and neither kept nor taken for several lines."""
