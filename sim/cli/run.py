@@ -251,7 +251,9 @@ def run(
     with write_whole(report_path(target), replace=force or resume is not None, taken=taken) as file:
         file.write(report.encode())
     if interrupted():
-        go_on = "" if simulation.outcome or tally.ticks == recorder.ticks else f"; go on with: {_command(target, llm)}"
+        go_on = ""
+        if simulation.outcome is None and tally.ticks < recorder.ticks:
+            go_on = f"; go on with: {_command(target, simulation.scenario, llm, inputs)}"
         raise ExitError(
             f"interrupted after {tally.ticks} ticks; they are kept in {shown(str(target))}{go_on}", INTERRUPTED
         )
@@ -283,9 +285,15 @@ def _created(stack: ExitStack, target: Path, names: Iterator[Path], *, force: bo
             target = following
 
 
-def _command(target: Path, llm: str) -> str:
+def _command(target: Path, scenario: Scenario, llm: str, inputs: str | None) -> str:
     """Return the command line that goes on with a recording."""
     words = ["tickweave", "run", "--resume", str(target), *(() if llm == NO_MODEL else ("--llm", llm))]
+    if inputs is not None and inputs != "-":
+        words += ["--inputs", inputs]
+    for name in (scenario.head.domain, *scenario.plugins):
+        found = any((folder / name).is_file() for folder in (target.parent, Path()))
+        if name.endswith(".py") and not found and scenario.folder is not None:
+            words += ["--plugin", str(scenario.folder / name)]
     return shlex.join(words)
 
 

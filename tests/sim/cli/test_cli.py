@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,8 @@ import pytest
 
 from sim import cli
 from sim.cli.common import FAILED, INCONCLUSIVE, INTERRUPTED, OK, TROUBLE, USAGE, interrupts
+from sim.cli.new import MODEL
+from sim.replay import scan
 from sim.replay.verify import Verdict
 from tests.support.shell import Shell
 
@@ -332,9 +335,12 @@ def test_python_m_sim_is_the_same_command() -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX systems")
 def test_ctrl_c_leaves_a_whole_replay(shell: Shell) -> None:
-    """Interrupted, a run ends after a whole tick, says so in one sentence, exits with 130, and its replay verifies."""
+    """Interrupted, a run ends after a whole tick and says how to go on, its replay verifies, and the command works."""
     out = Path("long.replay.jsonl")
-    process = started("run", "crowd", "--ticks", "100000", "--out", str(out), stdout=subprocess.PIPE)
+    Path("models").mkdir()
+    model = Path("models", "wealth.py")
+    model.write_text(MODEL.format(name="wealth", title="Wealth"))
+    process = started("run", str(model), "--ticks", "1000000", "--out", str(out), stdout=subprocess.PIPE)
     limit = time.monotonic() + WAIT_S
     while not (out.exists() and out.read_bytes().count(b"\n") > 3) and time.monotonic() < limit:
         time.sleep(0.05)
@@ -344,8 +350,11 @@ def test_ctrl_c_leaves_a_whole_replay(shell: Shell) -> None:
     assert said == ""
     assert complaint.startswith("tickweave: interrupted after ")
     assert complaint.count("\n") == 1
-    assert complaint.endswith("go on with: tickweave run --resume long.replay.jsonl\n")
-    assert shell("verify", str(out)) == OK
+    assert shell("verify", str(out), "--plugin", str(model)) == OK
+    ticks = len(scan(out).ticks)
+    *_, command = complaint.strip().partition("go on with: tickweave ")
+    assert shell(*shlex.split(command), "--ticks", str(ticks + 5), "--quiet") == OK
+    assert len(scan(out).ticks) == ticks + 5
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are sent as on POSIX systems")
