@@ -256,7 +256,10 @@ class Layout:
         elif not said.limit and not optional:
             marker = ""
         if said.nearest and (key is None or place is None):
-            raise ContractError(f"{where}: entries of a list that is nearest first need an id and a Cell")
+            raise ContractError(
+                f"{where}: entries of a list that is nearest first need an id and a Cell; without cells, leave nearest "
+                f"out: the list keeps the order of observe, and pick('fewest:FIELD') picks by a field"
+            )
         if said.limit:
             self._columns.append(Column(f"{path}.more", np.dtype("i4"), 0))
         group = Group(path, said, kind, optional, said.limit, fields, own, marker, least, key, place, plain)
