@@ -33,6 +33,8 @@ class Fault(StrEnum):
     """A whole reply that is not a plan, whatever schema was asked for."""
     STALL = "stall"
     """The reply stops half way and the connection stays open."""
+    LAPSE = "lapse"
+    """A good reply, after which the connection stays open and hangs up on the next call that is made on it."""
 
 
 FAULTS_MAX: Final = 32

@@ -17,7 +17,7 @@ GRAMMAR_CHARS_MAX: Final = 200_000
 """Characters that a grammar may have."""
 SENTENCE_CHARS_MAX: Final = 100_000
 """Characters at which a sentence that does not end is given up."""
-REPEATS_MAX: Final = 2
+REPEATS_MAX: Final = 3
 """Times that an open repetition (`*`, `+`, `{2,}`) is repeated beyond its minimum, at most."""
 
 _DEPTH_MAX: Final = 100
@@ -53,36 +53,45 @@ class _Repeat:
 _Node = _Text | _Rule | _Choice | _Repeat
 
 
-def sentence(grammar: str, draws: Draws) -> str:
-    """Return a drawn sentence of `root`.
+class Grammar:
+    """A grammar that was read, from which sentences of `root` are drawn.
 
     Raises:
-        ParseError: the grammar cannot be read, names a rule it does not have, or finds no end.
+        ParseError: it cannot be read.
     """
-    rules = _rules(grammar)
-    written: list[str] = []
-    size = 0
 
-    def write(node: _Node, depth: int) -> None:
-        nonlocal size
-        if depth > _DEPTH_MAX or size > SENTENCE_CHARS_MAX:
-            raise ParseError("the grammar finds no end")
-        if isinstance(node, _Text):
-            written.append(node.text)
-            size += len(node.text)
-        elif isinstance(node, _Rule):
-            if node.name not in rules:
-                raise ParseError(f"the grammar has no rule {node.name!r}")
-            write(rules[node.name], depth + 1)
-        elif isinstance(node, _Choice):
-            for each in node.options[draws.below(len(node.options))]:
-                write(each, depth + 1)
-        else:
-            for _ in range(node.low + draws.below(min(node.high - node.low, REPEATS_MAX) + 1)):
-                write(node.node, depth + 1)
+    def __init__(self, text: str) -> None:
+        self._rules = _rules(text)
 
-    write(_Rule("root"), 0)
-    return "".join(written)
+    def sentence(self, draws: Draws) -> str:
+        """Return a drawn sentence.
+
+        Raises:
+            ParseError: the grammar names a rule that it does not have, or finds no end.
+        """
+        written: list[str] = []
+        size = 0
+
+        def write(node: _Node, depth: int) -> None:
+            nonlocal size
+            if depth > _DEPTH_MAX or size > SENTENCE_CHARS_MAX:
+                raise ParseError("the grammar finds no end")
+            if isinstance(node, _Text):
+                written.append(node.text)
+                size += len(node.text)
+            elif isinstance(node, _Rule):
+                if node.name not in self._rules:
+                    raise ParseError(f"the grammar has no rule {node.name!r}")
+                write(self._rules[node.name], depth + 1)
+            elif isinstance(node, _Choice):
+                for each in node.options[draws.below(len(node.options))]:
+                    write(each, depth + 1)
+            else:
+                for _ in range(node.low + draws.below(min(node.high - node.low, REPEATS_MAX) + 1)):
+                    write(node.node, depth + 1)
+
+        write(_Rule("root"), 0)
+        return "".join(written)
 
 
 def _rules(grammar: str) -> dict[str, _Node]:

@@ -14,8 +14,8 @@ NEAR: Final = 8
 """Numbers are drawn at most this far above their minimum: a plan that waits for ten minutes helps nobody."""
 TEXT_MAX: Final = 4096
 """Characters of a text, at most."""
-ITEMS_MAX: Final = 2
-"""Items of an array that has no longer minimum."""
+ITEMS_MAX: Final = 4
+"""Items of an array that has no longer minimum, at most."""
 
 
 def instance(schema: Mapping[str, Any], draws: Draws) -> Any:
@@ -50,7 +50,8 @@ def _value(schema: Any, definitions: Mapping[str, Any], draws: Draws, depth: int
     if kind == "array":
         first = schema.get("prefixItems", [])
         low, high = int(schema.get("minItems", 0)), int(schema.get("maxItems", len(first) + ITEMS_MAX))
-        count = min(max(low, len(first), ITEMS_MAX if schema.get("items") else 0), max(high, len(first)))
+        least = max(low, len(first))
+        count = least + (draws.below(max(min(high, ITEMS_MAX) - least, 0) + 1) if schema.get("items") else 0)
         kinds = [*first, *([schema.get("items")] * (count - len(first)))]
         return [_value(each, definitions, draws, depth + 1) for each in kinds]
     if kind in ("integer", "number"):

@@ -1,17 +1,14 @@
 """The fake server: asyncio, on loopback, over real sockets, in this process.
 
 It behaves like a llama-server or an Ollama with a model: a number of slots and calls that queue for them, a time to the
-first token and a rate of tokens, a prefix cache in each slot, a context that a prompt may not fit, and the way
-llama-server has of closing a connection after each streamed reply that its header promised to keep. What it answers
-depends on the prompt and the seed alone.
+first token and a rate of tokens, a prefix cache in each slot, a context that a prompt may not fit. As with the real
+ones, `/v1/chat/completions` closes its connection at once after a streamed reply and `/api/chat` keeps it. What it
+answers depends on the prompt and the seed alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import socket
-import struct
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -20,20 +17,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 from ai.errors import ContractError, ParseError
+from ai.fake.connection import HEAD_BYTES_MAX, BadRequestError, Connection, Request
 from ai.fake.faults import Fault, drawn
-from ai.fake.model import TOKEN_CHARS, Question, answer
-from ai.fake.wire import OllamaWire, OpenAIWire, Spent, Wire
+from ai.fake.model import TOKEN_CHARS, Plans, Question, answer
+from ai.fake.wire import GenerateWire, OllamaWire, OpenAIWire, Spent, Wire, openai_refusal
 
 HOST: Final = "127.0.0.1"
 """The server listens here only."""
-HEAD_BYTES_MAX: Final = 65_536
-"""Bytes that a request's head may have."""
-BODY_BYTES_MAX: Final = 16 * 2**20
-"""Bytes that a request's body may have."""
 NUMBER_MAX: Final = 1_000_000
 """Longest latency, seconds, and highest rate, tokens a second, that can be set."""
 STALL_S: Final = 3600.0
 """How long a stalled reply stays silent, seconds: until the caller leaves."""
+PROMISE: Final = "timeout=5, max=100"
+"""How long llama-server's headers say that it keeps a connection."""
+
+_CHATS: Final[dict[str, type[Wire]]] = {
+    "/v1/chat/completions": OpenAIWire,
+    "/api/chat": OllamaWire,
+    "/api/generate": GenerateWire,
+}
+_HALF: Final = frozenset({Fault.CUT, Fault.RESET, Fault.ERROR, Fault.STALL})
+_ENDS_WELL: Final = frozenset({None, Fault.WRONG, Fault.LAPSE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +45,9 @@ class FakeSettings:
     """How the server behaves.
 
     `latency_s` passes before the first token, once a call has a slot; `tokens_per_s` is each slot's rate (0: as fast as
-    it goes). `context` is each slot's room in tokens. `plan_tokens` is the length of a plan. `enforce` false ignores
-    schemas and grammars, as some servers silently do. `faults` is the share of calls spoiled in each way.
+    it goes). `context` is each slot's room in tokens. `plan_tokens` is the length of a plan, `plans` says where plans
+    come from. `enforce` false ignores schemas and grammars, as some servers silently do. `faults` is the share of calls
+    spoiled in each way.
     """
 
     model: str = "fake"
@@ -51,6 +56,7 @@ class FakeSettings:
     slots: int = 4
     context: int = 8192
     plan_tokens: int = 22
+    plans: Plans = Plans.DRAWN
     seed: int = 0
     enforce: bool = True
     faults: Mapping[Fault, float] = field(default_factory=dict)
@@ -110,10 +116,6 @@ class FakeServer:
         self.settings = FakeSettings() if settings is None else settings
         self.counts = FakeCounts()
         self.port = port
-        self._wires: dict[str, Wire] = {
-            "/v1/chat/completions": OpenAIWire(self.settings.model),
-            "/api/chat": OllamaWire(self.settings.model),
-        }
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._free = [_Slot() for _ in range(self.settings.slots)]
@@ -151,88 +153,92 @@ class FakeServer:
         assert task is not None
         self._tasks.add(task)
         self.counts.connections += 1
+        connection = Connection(reader, writer, PROMISE)
         try:
-            await self._serve(reader, writer)
+            while await self._serve(connection):
+                await connection.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # the caller has gone, or the server stops
-        except (ValueError, asyncio.LimitOverrunError):
-            _answer(writer, 400, {"error": "this is not an HTTP request"})
+        except (BadRequestError, ValueError, asyncio.LimitOverrunError) as error:
+            status = error.status if isinstance(error, BadRequestError) else 400
+            connection.answer(status, {"error": str(error) or "this is not an HTTP request"})
         finally:
             self._tasks.discard(task)
-            writer.close()
+            connection.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer the requests of one connection, one after another."""
-        streamed = False
-        while True:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-            method, path, _ = head[0].split(" ", 2)
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-            body = await reader.readexactly(min(int(headers.get("content-length") or 0), BODY_BYTES_MAX))
-            if streamed:
-                return  # as llama-server: gone after a streamed reply, whatever the header promised
-            path = path.partition("?")[0]
-            if method == "POST" and path in self._wires:
-                streamed = await self._chat(reader, writer, self._wires[path], body, headers)
-            else:
-                _answer(writer, *self._told(method, path, body))
-            await writer.drain()
-            if headers.get("connection", "").lower() == "close":
-                return
+    async def _serve(self, connection: Connection) -> bool:
+        """Answer one request; says whether the connection is kept for another."""
+        request = await connection.request()
+        if request.method == "POST" and request.path in _CHATS:
+            return await self._chat(connection, request) and not request.last
+        self._tell(connection, request)
+        return not request.last
 
-    def _told(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
-        """Return status and object of the routes that tell about the server."""
-        own = self.settings
-        model = {"id": own.model, "object": "model", "owned_by": "llamacpp"}
-        slots = [{"id": n, "n_ctx": own.context, "is_processing": False} for n in range(own.slots)]
+    def _tell(self, connection: Connection, request: Request) -> None:
+        """Answer on the routes that tell about the server."""
+        own, path = self.settings, request.path
+        method = "GET" if request.method == "HEAD" else request.method
+        model = {"id": own.model, "object": "model", "created": 0, "owned_by": "llamacpp"}
+        tag = {"name": f"{own.model}:latest", "model": f"{own.model}:latest", "size": 0, "digest": "0" * 64}
         routes: dict[tuple[str, str], Any] = {
             ("GET", "/health"): {"status": "ok"},
-            ("GET", "/props"): {"total_slots": own.slots, "default_generation_settings": {"n_ctx": own.context}},
-            ("GET", "/slots"): slots,
+            ("GET", "/props"): {
+                "total_slots": own.slots,
+                "default_generation_settings": {"n_ctx": own.context},
+                "stand_in_plans": own.plans.value,
+            },
+            ("GET", "/slots"): [{"id": n, "n_ctx": own.context, "is_processing": False} for n in range(own.slots)],
             ("GET", "/v1/models"): {"object": "list", "data": [model]},
+            ("GET", f"/v1/models/{own.model}"): model,
             ("GET", "/api/version"): {"version": "0.33.0"},
-            ("GET", "/api/tags"): {"models": [{"name": f"{own.model}:latest", "model": f"{own.model}:latest"}]},
+            ("GET", "/api/tags"): {"models": [tag]},
+            ("GET", "/api/ps"): {"models": [{**tag, "size_vram": 0, "context_length": own.context}]},
         }
+        asked = request.json() or {}
         if (method, path) in routes:
-            return 200, routes[method, path]
-        if (method, path) == ("POST", "/api/show"):
-            if not self._has(_json(body)):
-                return 404, {"error": "model not found"}
-            return 200, {"model_info": {"fake.context_length": own.context}, "capabilities": ["completion"]}
-        return 404, {"error": {"code": 404, "message": f"no route {path[:80]}", "type": "not_found_error"}}
+            connection.answer(200, routes[method, path])
+        elif (method, path) == ("GET", "/"):
+            connection.answer(200, b"tickweave fake-llm is running", kind="text/plain")
+        elif (method, path) == ("POST", "/api/show") and self._has(asked.get("model") or asked.get("name")):
+            info = {"general.architecture": "fake", "fake.context_length": own.context}
+            more = {"stand_in_plans": own.plans.value, "capabilities": ["completion"], "details": {"family": "fake"}}
+            connection.answer(200, {"model_info": info, **more})
+        elif path.startswith("/api/"):
+            missing = "model not found" if path == "/api/show" else f"this server has no {path[:80]}"
+            connection.answer(404, {"error": missing})
+        elif path.startswith("/v1/models/"):
+            connection.answer(404, OpenAIWire(own.model, 0).unknown_model(path.removeprefix("/v1/models/")))
+        else:
+            connection.answer(404, openai_refusal(404, f"this server has no {request.method} {path[:80]}"))
 
-    def _has(self, asked: Mapping[str, Any]) -> bool:
-        return str(asked.get("model", "")).removesuffix(":latest") == self.settings.model
+    def _has(self, model: object) -> bool:
+        return str(model).removesuffix(":latest") == self.settings.model
 
-    async def _chat(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        wire: Wire,
-        body: bytes,
-        headers: Mapping[str, str],
-    ) -> bool:
-        """Answer one chat; says whether the reply was streamed."""
+    async def _chat(self, connection: Connection, request: Request) -> bool:
+        """Answer one chat; says whether the connection is kept."""
         self.counts.calls += 1
         fault = drawn(self.settings.faults, self.settings.seed, self.counts.calls)
         if fault is not None:
             self.counts.faults[fault.value] += 1
+        wire = _CHATS[request.path](self.settings.model, self.counts.calls)
         try:
-            question = self._question(wire, _json(body), fault, headers)
+            question = self._question(wire, request, fault)
             reply = self._reply(question, fault)
         except _RefusedError as error:
-            _answer(writer, error.status, error.body, retry_after_s=self.settings.retry_after_s)
-            return False
+            connection.answer(error.status, error.body, retry_after_s=self.settings.retry_after_s)
+            return True
         except ParseError as error:
-            _answer(writer, 400, wire.refusal(400, f"Failed to initialize samplers: {error}"))
-            return False
+            connection.answer(400, wire.refusal(400, f"Failed to initialize samplers: {error}"))
+            return True
         if fault is Fault.HANGUP:
             raise ConnectionResetError
         called = _now()
         async with self._gate:
             slot = self._take_slot(question.prompt)
-            leaving = asyncio.ensure_future(reader.read(1))  # a caller that hangs up frees the slot at once
-            writing = asyncio.ensure_future(self._stream(writer, wire, question, reply, slot, fault, _now() - called))
+            leaving = asyncio.ensure_future(connection.gone())  # a caller that hangs up frees the slot at once
+            writing = asyncio.ensure_future(
+                self._write(connection, wire, question, reply, slot, fault, _now() - called)
+            )
             try:
                 await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
                 if not writing.done():
@@ -243,11 +249,11 @@ class FakeServer:
                 writing.cancel()
                 leaving.cancel()
                 await asyncio.gather(writing, leaving, return_exceptions=True)
-        return True
+        if fault is Fault.LAPSE:
+            await connection.another()
+        return fault in (None, Fault.WRONG) and (wire.keeps or not wire.stream)
 
-    def _question(
-        self, wire: Wire, asked: Mapping[str, Any], fault: Fault | None, headers: Mapping[str, str]
-    ) -> Question:
+    def _question(self, wire: Wire, request: Request, fault: Fault | None) -> Question:
         """Return what a call asks.
 
         Raises:
@@ -258,13 +264,15 @@ class FakeServer:
         if fault is Fault.BUSY:
             raise _RefusedError(503, wire.refusal(503, "Loading model"))
         if fault is Fault.KEY:
-            told = f"Incorrect API key provided: {headers.get('authorization', 'none')}"
+            told = f"Incorrect API key provided: {request.headers.get('authorization', 'none')}"
             raise _RefusedError(401, wire.refusal(401, told))
-        if isinstance(wire, OllamaWire) and not self._has(asked):
-            told = f'model "{asked.get("model")}" not found, try pulling it first'
-            raise _RefusedError(404, wire.refusal(404, told))
+        asked = request.json()
+        if asked is None:
+            raise _RefusedError(400, wire.refusal(400, "the body of the request is not a JSON object"))
+        if not self._has(asked.get("model", self.settings.model)):
+            raise _RefusedError(404, wire.unknown_model(asked["model"]))
         try:
-            question = wire.question(asked)
+            question = wire.read(asked)
         except ParseError as error:
             raise _RefusedError(400, wire.refusal(400, str(error))) from None
         tokens, room = question.prompt_tokens, self.settings.context
@@ -281,9 +289,9 @@ class FakeServer:
         self.counts.running_max = max(self.counts.running_max, self.settings.slots - len(self._free))
         return best
 
-    async def _stream(
+    async def _write(
         self,
-        writer: asyncio.StreamWriter,
+        connection: Connection,
         wire: Wire,
         question: Question,
         reply: tuple[list[str], str],
@@ -291,42 +299,62 @@ class FakeServer:
         fault: Fault | None,
         queued_s: float,
     ) -> None:
-        own = self.settings
-        asked = question.prompt_tokens
-        cached = min(_common(slot.prompt, question.prompt) // TOKEN_CHARS, asked - 1)
+        """Write the reply in its time, as far as its fault lets it come."""
+        own, asked = self.settings, question.prompt_tokens
+        cached = max(min(_common(slot.prompt, question.prompt) // TOKEN_CHARS, asked - 1), 0)
         slot.prompt = question.prompt
         self.counts.prompt_tokens += asked
         self.counts.cached_tokens += cached
         tokens, finish = reply
+        tokens = tokens[: len(tokens) // 2] if fault in _HALF else [] if fault is Fault.GARBAGE else tokens
         begun = _now()
         await _until(begun + own.latency_s)
-        writer.write(_head(200, {"Content-Type": wire.content_type, "Transfer-Encoding": "chunked"}))
-        if fault is Fault.GARBAGE:
-            _chunk(writer, b"\x00\xff<html>not a stream\n" * 64)
-            tokens = []
-        stop = len(tokens) // 2 if fault in (Fault.CUT, Fault.RESET, Fault.ERROR, Fault.STALL) else len(tokens)
-        _chunk(writer, wire.first())
-        for place, token in enumerate(tokens[:stop], 1):
+        if wire.stream:
+            connection.head(200, {"Content-Type": wire.content_type, "Transfer-Encoding": "chunked"})
+            connection.chunk(_GARBAGE if fault is Fault.GARBAGE else wire.first())
+        for place, token in enumerate(tokens, 1):
             if own.tokens_per_s:
                 await _until(begun + own.latency_s + place / own.tokens_per_s)
-            _chunk(writer, wire.token(token))
-            await writer.drain()
+            if wire.stream:
+                connection.chunk(wire.token(token))
+                await connection.drain()
         # Counted before the end is sent: whoever has read it finds the call counted.
-        self.counts.completion_tokens += stop
-        self.counts.answered += fault is None
+        self.counts.completion_tokens += len(tokens)
+        self.counts.answered += fault in (None, Fault.LAPSE)
+        written_ms = max((_now() - begun - own.latency_s) * 1000, 0.0)
+        spent = Spent(asked, cached, len(tokens), queued_s * 1000, own.latency_s * 1000, written_ms)
+        if wire.stream:
+            await self._end_stream(connection, wire, fault, wire.last(finish, spent))
+        else:
+            await self._whole(connection, wire, fault, wire.whole("".join(tokens), finish, spent))
+        await connection.drain()
+
+    async def _end_stream(self, connection: Connection, wire: Wire, fault: Fault | None, last: bytes) -> None:
         if fault is Fault.RESET:
-            _reset(writer)
-        elif fault is Fault.ERROR:
-            _chunk(writer, wire.error("the slot was lost"))
-        elif fault is Fault.STALL:
+            connection.reset()
+            return
+        if fault is Fault.STALL:
             await asyncio.sleep(STALL_S)
-        elif fault is None or fault is Fault.WRONG:
-            written_ms = (_now() - begun - own.latency_s) * 1000
-            spent = Spent(asked, cached, stop, queued_s * 1000, own.latency_s * 1000, max(written_ms, 0.0))
-            _chunk(writer, wire.last(finish, spent))
-        if fault is not Fault.RESET:
-            writer.write(b"0\r\n\r\n")
-        await writer.drain()
+        if fault is Fault.ERROR:
+            connection.chunk(wire.error(_LOST))
+        elif fault in _ENDS_WELL:
+            connection.chunk(last)
+        connection.end_chunks()
+
+    async def _whole(self, connection: Connection, wire: Wire, fault: Fault | None, body: bytes) -> None:
+        """Write a reply that is not streamed."""
+        if fault is Fault.STALL:
+            await asyncio.sleep(STALL_S)
+        if fault is Fault.ERROR:
+            connection.answer(500, wire.refusal(500, _LOST))
+        elif fault in (Fault.CUT, Fault.RESET):
+            connection.head(200, {"Content-Type": "application/json", "Content-Length": str(len(body))})
+            connection.write(body[: len(body) // 2])
+            if fault is Fault.RESET:
+                await connection.drain()
+                connection.reset()
+        else:
+            connection.answer(200, _GARBAGE if fault is Fault.GARBAGE else body)
 
     def _reply(self, question: Question, fault: Fault | None) -> tuple[list[str], str]:
         """Return the tokens of the reply and how it ends.
@@ -336,10 +364,17 @@ class FakeServer:
         """
         own = self.settings
         if fault is Fault.WRONG:
-            return ["Of ", "course! ", "I ", "would ", "move ", "to ", "the ", "left."], "stop"
-        tokens = answer(question, seed=own.seed, plan_tokens=own.plan_tokens)
-        room = min(question.tokens_max, own.context - question.prompt_tokens)
+            return ["Of ", "course! ", "I ", "would ", "rather ", "talk ", "about ", "it."], "stop"
+        if not question.messages:
+            return [], "load"  # as Ollama, which loads the model then
+        tokens = answer(question, seed=own.seed, plan_tokens=own.plan_tokens, plans=own.plans)
+        room = own.context - question.prompt_tokens
+        room = room if question.tokens_max is None else min(question.tokens_max, room)
         return tokens[:room], "length" if len(tokens) > room else "stop"
+
+
+_GARBAGE: Final = b"\x00\xff<html>not a stream\n" * 64
+_LOST: Final = "the slot was lost"
 
 
 @contextmanager
@@ -376,37 +411,3 @@ def _common(one: str, other: str) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if one[:middle] == other[:middle] else (low, middle - 1)
     return low
-
-
-def _json(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _head(status: int, headers: Mapping[str, str]) -> bytes:
-    # The promise that llama-server gives and does not keep after a stream.
-    lines = [f"HTTP/1.1 {status} Fake", "Keep-Alive: timeout=5, max=100"]
-    return "\r\n".join([*lines, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode()
-
-
-def _answer(writer: asyncio.StreamWriter, status: int, body: object, *, retry_after_s: int = 0) -> None:
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "Content-Length": str(len(data))}
-    if status == 429:
-        headers["Retry-After"] = str(retry_after_s)
-    writer.write(_head(status, headers) + data)
-
-
-def _chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
-    if data:
-        writer.write(b"%x\r\n%b\r\n" % (len(data), data))
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close so that the other side reads a reset instead of an end."""
-    raw = writer.get_extra_info("socket")
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()

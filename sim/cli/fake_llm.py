@@ -11,6 +11,7 @@ import typer
 
 from ai.errors import ContractError
 from ai.fake.faults import Fault, parse_faults
+from ai.fake.model import Plans
 from ai.fake.server import FakeServer, FakeSettings
 from sim.cli.common import AsJson, print_json, usage
 
@@ -25,6 +26,9 @@ def fake_llm(
     slots: Annotated[int, typer.Option(min=1, max=4096, help="Calls at the same time; more of them queue.")] = 8,
     context: Annotated[int, typer.Option(min=1, max=2**24, help="Room of a slot, in tokens of 4 characters.")] = 8192,
     plan_tokens: Annotated[int, typer.Option(min=1, max=4096, help="Tokens of one agent's plan.")] = 22,
+    plans: Annotated[
+        Plans, typer.Option(help="Plans drawn at random, or what the rules of the calling run would plan.")
+    ] = Plans.DRAWN,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawn plans and faults.")] = 0,
     model: Annotated[str, typer.Option(help="Name of the model it pretends to have.")] = "fake",
     fail: Annotated[
@@ -33,7 +37,7 @@ def fake_llm(
     enforce: Annotated[bool, typer.Option(help="Keep to the schema or grammar that a call asks for.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Serve a language model that is none: Ollama's and OpenAI's streaming interface on loopback, until Ctrl-C.
+    """Serve a language model that is none: Ollama's and OpenAI's interfaces on loopback, until Ctrl-C.
 
     It answers every prompt of this program with legal plans, in the time that the options say.
     """
@@ -45,6 +49,7 @@ def fake_llm(
             slots=slots,
             context=context,
             plan_tokens=plan_tokens,
+            plans=plans,
             seed=seed,
             enforce=enforce,
             faults={} if fail is None else parse_faults(fail),
@@ -67,7 +72,7 @@ async def _serve(server: FakeServer, *, as_json: bool) -> None:
             print_json({"url": server.url, "model": model, "llm": specs})
         else:
             sys.stdout.write(f"{server.url} answers as model {model}, until Ctrl-C\n")
-            sys.stdout.writelines(f"tickweave run skirmish --llm {spec}\n" for spec in specs.values())
+            sys.stdout.writelines(f"tickweave run SCENARIO --llm {spec}\n" for spec in specs.values())
         sys.stdout.flush()
         await ended.wait()
     counts = server.counts
