@@ -19,6 +19,8 @@ COUNT_MAX: Final = 10**9
 """Largest count of tokens that is believed."""
 TIME_MAX_MS: Final = 1e8
 """Longest time that is believed, milliseconds: about a day."""
+STAND_IN: Final = "stand_in"
+"""Where a stand-in says that it wants the plans of the caller's rules, and a call's body then holds them."""
 SCHEMA: Final = "schemas"
 """What `Endpoint.left_out` calls the schema of a call."""
 
@@ -39,7 +41,8 @@ class LlmRequest:
     that they take it, and stands in place of a schema. `slots` are the agents asked, by the slot name the reply uses,
     and `encoding` names how it writes plans (scripted clients and tests read these; servers never see them).
     `tokens_max` bounds the answer; `timeout_s` is the longest silence between two chunks; `left_s` bounds the whole
-    call, seconds, `CALL_S` where it is None.
+    call, seconds, `CALL_S` where it is None. `by_rules` is the reply that the caller's rules would give, for a stand-in
+    that wants it (`Endpoint.wants_rules`).
     """
 
     messages: tuple[Message, ...]
@@ -53,6 +56,7 @@ class LlmRequest:
     encoding: str = "named"
     timeout_s: float = 60.0
     left_s: float | None = None
+    by_rules: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ class Endpoint:
     are the calls that run at the same time, `context` the tokens of prompt and reply together that one call has room
     for; both bound how a batch is cut. None is unknown. `flavour` names the kind of server, `detail` says in words what
     is wrong or worth knowing, without host or secret. `left_out` are the parts of a call that the server refuses, so
-    that calls are made without them, in name order.
+    that calls are made without them, in name order. `wants_rules` marks a stand-in that answers with the plans of the
+    caller's own rules, which calls then bring along.
     """
 
     reachable: bool
@@ -97,6 +102,7 @@ class Endpoint:
     flavour: str = "generic"
     detail: str = ""
     left_out: tuple[str, ...] = ()
+    wants_rules: bool = False
 
 
 @runtime_checkable

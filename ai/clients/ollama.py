@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from ai.clients.chat import ChatClient, schema_within
@@ -16,7 +17,7 @@ from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public
 from ai.clients.reply import Reply, ReplyReader, decoded, finish_word, known
 from ai.clients.sse import Lines
 from ai.errors import ContractError
-from ai.llm_types import SEED_MASK, Endpoint, LlmRequest, count_of, milliseconds_of
+from ai.llm_types import SEED_MASK, STAND_IN, Endpoint, LlmRequest, count_of, milliseconds_of
 
 SCHEME: Final = "ollama"
 URL: Final = "http://127.0.0.1:11434"  # where a local Ollama listens
@@ -124,6 +125,8 @@ class OllamaClient(ChatClient):
                 "seed": request.seed & SEED_MASK,
             },
         }
+        if request.by_rules is not None:
+            asked[STAND_IN] = request.by_rules
         if request.schema is not None and (schema := schema_within(request.schema, left_out)) is not None:
             asked["format"] = schema
         return {name: value for name, value in asked.items() if name not in left_out}
@@ -142,7 +145,9 @@ class OllamaClient(ChatClient):
         room = min([self.context, *(value for value in longest if type(value) is int and value > 0)])
         # How many calls run at once (OLLAMA_NUM_PARALLEL, 1 unless set) is told nowhere.
         present = None if detail else True
-        return Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail)
+        by_rules = isinstance(told, dict) and told.get(STAND_IN) == "rules"
+        endpoint = Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail)
+        return replace(endpoint, wants_rules=by_rules)
 
     async def _models(self, timeout_s: float) -> str:
         """Say which models there are, for a model that the server does not know."""

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ from ai.clients.refusals import CONTEXT_MAX, reported
 from ai.clients.reply import NO_JSON, Reply, ReplyReader, decoded, finish_word, known
 from ai.clients.sse import DONE, Event, Events
 from ai.errors import ClientError, ContractError
-from ai.llm_types import SEED_MASK, Endpoint, LlmRequest, count_of, milliseconds_of
+from ai.llm_types import SEED_MASK, STAND_IN, Endpoint, LlmRequest, count_of, milliseconds_of
 
 SCHEME: Final = "openai"
 URL: Final = "http://127.0.0.1:8080/v1"  # where a local llama-server listens
@@ -196,6 +196,8 @@ class OpenAIClient(ChatClient):
             asked["response_format"] = {"type": "json_schema", "json_schema": named}
         for name in left_out:
             asked.pop(name, None)
+        if request.by_rules is not None:
+            asked[STAND_IN] = request.by_rules
         if not asked.keys() & _LIMITS:
             # Some limit is always sent, by the name that was not refused.
             asked.update(dict.fromkeys(_LIMITS - set(left_out), request.tokens_max))
@@ -229,7 +231,8 @@ class OpenAIClient(ChatClient):
         slots = slots or self.flavour.slots
         names = ", ".join(sorted(public_name(str(model.get("id")))[:80] for model in models)[:5])
         detail = f"its list of models has {names}" if names and not present else ""
-        return Endpoint(True, present, slots=slots, context=context, flavour=self.flavour.name, detail=detail)
+        endpoint = Endpoint(True, present, slots=slots, context=context, flavour=self.flavour.name, detail=detail)
+        return replace(endpoint, wants_rules=props.get(STAND_IN) == "rules")
 
     async def _props(self, timeout_s: float) -> Mapping[str, Any]:
         """Return what a llama-server tells about its slots; empty where there is none."""

@@ -21,6 +21,7 @@ from ai.fake.connection import HEAD_BYTES_MAX, BadRequestError, Connection, Requ
 from ai.fake.faults import Fault, drawn
 from ai.fake.model import TOKEN_CHARS, Plans, Question, answer
 from ai.fake.wire import GenerateWire, OllamaWire, OpenAIWire, Spent, Wire, openai_refusal
+from ai.llm_types import STAND_IN
 
 HOST: Final = "127.0.0.1"
 """The server listens here only."""
@@ -185,7 +186,7 @@ class FakeServer:
             ("GET", "/props"): {
                 "total_slots": own.slots,
                 "default_generation_settings": {"n_ctx": own.context},
-                "stand_in_plans": own.plans.value,
+                STAND_IN: own.plans.value,
             },
             ("GET", "/slots"): [{"id": n, "n_ctx": own.context, "is_processing": False} for n in range(own.slots)],
             ("GET", "/v1/models"): {"object": "list", "data": [model]},
@@ -201,7 +202,7 @@ class FakeServer:
             connection.answer(200, b"tickweave fake-llm is running", kind="text/plain")
         elif (method, path) == ("POST", "/api/show") and self._has(asked.get("model") or asked.get("name")):
             info = {"general.architecture": "fake", "fake.context_length": own.context}
-            more = {"stand_in_plans": own.plans.value, "capabilities": ["completion"], "details": {"family": "fake"}}
+            more = {STAND_IN: own.plans.value, "capabilities": ["completion"], "details": {"family": "fake"}}
             connection.answer(200, {"model_info": info, **more})
         elif path.startswith("/api/"):
             missing = "model not found" if path == "/api/show" else f"this server has no {path[:80]}"

@@ -15,13 +15,12 @@ from typing import Any, ClassVar, Final
 
 from ai.errors import ParseError
 from ai.fake.model import Question
+from ai.llm_types import STAND_IN
 
 MESSAGES_MAX: Final = 10_000
 """Messages that one call may have."""
 STOPS_MAX: Final = 16
 """Texts at which one reply may be asked to stop."""
-REPLY: Final = "stand_in_reply"
-"""The member of a call in which Tickweave says what its rules would plan, for a server that asks for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +240,9 @@ class OllamaWire(Wire):
             raise ParseError('"num_predict" must be a whole number')
         limit = limit if limit is not None and limit > 0 else None  # -1: no limit, -2: until the context is full
         schema = form if isinstance(form, dict) else None
-        return _question(asked, schema, limit, as_json=form == "json", stop=options.get("stop"), reply=body.get(REPLY))
+        return _question(
+            asked, schema, limit, as_json=form == "json", stop=options.get("stop"), reply=body.get(STAND_IN)
+        )
 
     def token(self, text: str) -> bytes:
         """Return one line."""
@@ -327,7 +328,7 @@ def _question(
     stops = [stop] if isinstance(stop, str) else [] if stop is None else stop
     if not isinstance(stops, list) or len(stops) > STOPS_MAX or not all(isinstance(one, str) and one for one in stops):
         raise ParseError(f'"stop" must be a text, or a list of at most {STOPS_MAX} texts')
-    reply = body.get(REPLY) if reply is None else reply
+    reply = body.get(STAND_IN) if reply is None else reply
     if body.get("images"):
         raise ParseError("this model sees no images")
     return Question(

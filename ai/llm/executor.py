@@ -46,7 +46,7 @@ from ai.llm_types import (
     reading,
 )
 from ai.observation import ObservationBatch
-from ai.planners.base import OnPlan
+from ai.planners.base import OnPlan, PlanCall, Planner
 from ai.plans import LlmUsage, Outcome
 
 SILENCE_S: Final = 60.0
@@ -79,7 +79,8 @@ OnCall = Callable[[CallEnd], None]
 class BatchRequest:
     """What a tier asks for: the agents, the verbs it offers, and how it asks. Slots follow the batch's key order.
 
-    `reasons` says, by agent, why its last plan was not taken, when it is asked again.
+    `reasons` says, by agent, why its last plan was not taken, when it is asked again. `rules` are asked for the reply
+    of a stand-in that wants theirs.
     """
 
     batch: ObservationBatch[Any]
@@ -89,6 +90,7 @@ class BatchRequest:
     seed: int = 0
     encoding: Encoding = NAMED
     reasons: Mapping[int, str] = field(default_factory=dict)
+    rules: Planner | None = None
 
 
 @dataclass(slots=True)
@@ -308,7 +310,7 @@ class _Run:
             shard.stopped = shard.timed_out = True
         return shard.stopped
 
-    def call(self, shard: _Shard) -> LlmRequest:
+    async def call(self, shard: _Shard) -> LlmRequest:
         """Return the shard's model call; made when its turn comes, so that a late one costs nothing."""
         prompt = shard.asked.prompt()
         left = self.left_s()
@@ -323,7 +325,19 @@ class _Run:
             slots=shard.slots,
             timeout_s=SILENCE_S if left is None else min(max(left, SILENCE_MIN_S), SILENCE_S),
             left_s=left,
+            by_rules=await self._by_rules(shard.asked),
         )
+
+    async def _by_rules(self, asked: PromptRequest) -> str | None:
+        """Return the reply of the rules, for a stand-in; agents that they leave out do nothing."""
+        endpoint, rules = getattr(self.client, "endpoint", None), self.request.rules
+        if rules is None or endpoint is None or not endpoint.wants_rules:
+            return None
+        given = await rules.plan(asked.batch, asked.registry, PlanCall(None, self.clock, begun=self.begun))
+        every = asked.registry.whole
+        plans = [given.plans.steps(row, every) or (every.idle,) for row in range(len(asked.keys))]
+        texts = (asked.encoding.write(plan, every) for plan in plans)
+        return asked.encoding.frame(dict(zip(slots_of(asked.keys), texts, strict=True)))
 
     def take(self, shard: _Shard, chunk: LlmChunk) -> None:
         """Add one chunk to the shard and keep the plans that closed in it."""
@@ -396,7 +410,7 @@ async def _read(run: _Run, shard: _Shard) -> None:
         shard.called = True
         shard.begun = run.clock()
         try:
-            async with reading(run.client.stream(run.call(shard))) as stream:
+            async with reading(run.client.stream(await run.call(shard))) as stream:
                 async for chunk in stream:
                     if run.late(shard):
                         return

@@ -16,7 +16,7 @@ from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
 from ai.llm.prompt import Detail
 from ai.llm_types import Endpoint, LlmClient
 from ai.observation import ObservationBatch, Rows
-from ai.planners.base import PlanCall, TierPlans
+from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal
 
 _CONTENT: Final = tuple(outcome.value for outcome in (Outcome.MISSING, Outcome.INVALID, Outcome.CUT))
@@ -32,6 +32,7 @@ class LlmTier:
     Args:
         executor: runs the calls; tiers may share one.
         encoding: how replies write plans; None takes the shortest that the endpoint is known to hold a model to.
+        rules: the planner whose plans a stand-in for a server may ask for.
     """
 
     name: str
@@ -39,9 +40,16 @@ class LlmTier:
     needs_client = True
     detail: Detail
 
-    def __init__(self, executor: BatchInferenceExecutor | None = None, *, encoding: Encoding | None = None) -> None:
+    def __init__(
+        self,
+        executor: BatchInferenceExecutor | None = None,
+        *,
+        encoding: Encoding | None = None,
+        rules: Planner | None = None,
+    ) -> None:
         self.executor = BatchInferenceExecutor() if executor is None else executor
         self._encoding = encoding
+        self._rules = rules
 
     def offered(self, registry: ToolRegistry) -> ToolRegistry:
         """Return the registry with the verbs that this tier offers and accepts."""
@@ -87,6 +95,7 @@ class LlmTier:
             seed=call.seed,
             encoding=_suited(client) if self._encoding is None else self._encoding,
             reasons=reasons,
+            rules=self._rules,
         )
         return await self.executor.execute(
             client, request, on_plan=call.on_plan, deadline=call.deadline, clock=call.clock

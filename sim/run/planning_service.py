@@ -19,6 +19,7 @@ from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners import discover
 from ai.planners.base import Planner
+from ai.planners.heuristic import Heuristic
 from ai.plans import BatchPlans
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, suggestion
@@ -71,7 +72,7 @@ def build_tiers(
         if not isinstance(kind, type):
             tiers.append(kind)
         elif issubclass(kind, LlmTier):
-            tiers.append(kind(executor, encoding=encoding))
+            tiers.append(kind(executor, encoding=encoding, rules=Heuristic.of(playbook)))
         else:
             made = getattr(kind, "of", None)
             tiers.append(kind() if made is None else made(playbook))

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -14,8 +15,8 @@ from ai.actions import ToolRegistry
 from ai.errors import ContractError, ParseError
 from ai.fake.draws import Draws
 from ai.fake.faults import Fault, drawn, parse_faults
-from ai.fake.gbnf import sentence
-from ai.fake.model import Question, answer
+from ai.fake.gbnf import Grammar
+from ai.fake.model import Plans, Question, answer
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.legality import refusals
 from ai.llm.encodings import ENCODINGS
@@ -31,11 +32,12 @@ DOMAINS: list[tuple[ToolRegistry, ObservationBatch[Any]]] = [
 ]
 REGISTRY, BATCH = DOMAINS[0]
 PROMPT = PromptRequest(BATCH, REGISTRY).prompt()
+USAGE = {"include_usage": True}
 MESSAGES = [{"role": "system", "content": PROMPT.system}, {"role": "user", "content": PROMPT.user}]
 
 
 def body(**more: Any) -> dict[str, Any]:
-    return {"model": "fake", "stream": True, "messages": MESSAGES, **more}
+    return {"model": "fake", "stream": True, "stream_options": USAGE, "messages": MESSAGES, **more}
 
 
 def openai(server: FakeServer, **more: Any) -> httpx.Response:
@@ -77,7 +79,7 @@ def test_whatever_a_prompt_asks_for_every_plan_is_legal(
 def test_a_sentence_follows_its_grammar(seed: int) -> None:
     """A drawn sentence has the form of the grammar: texts, classes, groups, alternatives and repetitions."""
     grammar = 'root ::= "{" pair ("," pair){1,2} "}" "\\n"? # end\npair ::= "\\"a" [1-9] "\\":" ("x" | n)\nn ::= [^x]+'
-    written = sentence(grammar, Draws(seed)).strip()
+    written = Grammar(grammar).sentence(Draws(seed)).strip()
     assert written[0] + written[-1] == "{}"
     assert 2 <= written.count('"a') <= 3
 
@@ -89,7 +91,7 @@ def test_a_sentence_follows_its_grammar(seed: int) -> None:
 def test_a_grammar_that_cannot_be_read_is_refused(grammar: str) -> None:
     """Each defect of a grammar is a `ParseError`, and the server answers it with HTTP 400."""
     with pytest.raises(ParseError):
-        sentence(grammar, Draws(0))
+        Grammar(grammar).sentence(Draws(0))
 
 
 def test_both_interfaces_answer_the_slots_of_a_prompt() -> None:
@@ -167,15 +169,146 @@ def test_a_caller_that_leaves_frees_its_slot() -> None:
     asyncio.run(asyncio.wait_for(run(), 20))
 
 
-def test_a_connection_kept_after_a_stream_is_dead_although_the_header_promises_it() -> None:
-    """As with llama-server: who sends a second call on the connection of a streamed reply gets no answer."""
+@pytest.mark.parametrize(
+    ("path", "stream", "connections"),
+    [
+        ("/v1/chat/completions", True, 20),
+        ("/v1/chat/completions", False, 1),
+        ("/api/chat", True, 1),
+        ("/api/chat", False, 1),
+    ],
+)
+def test_connections_are_kept_as_the_real_servers_keep_them(path: str, *, stream: bool, connections: int) -> None:
+    """llama-server closes at once after a streamed reply, Ollama keeps; a pooling client fails with neither."""
     with serving() as server, httpx.Client(trust_env=False) as http:
+        replies = [http.post(server.url + path, json=body(stream=stream)) for _ in range(20)]
+        assert {reply.status_code for reply in replies} == {200}
+        assert server.counts.connections == connections
+
+
+def test_a_lapsed_connection_hangs_up_on_the_next_call() -> None:
+    """The reply is good; who sends a second call on its connection gets no answer."""
+    with serving(FakeSettings(faults={Fault.LAPSE: 1.0})) as server, httpx.Client(trust_env=False) as http:
         url = f"{server.openai_url}/chat/completions"
-        first = http.post(url, json=body())
-        assert first.headers["keep-alive"] == "timeout=5, max=100"
+        assert text(http.post(url, json=body()))
         with pytest.raises(httpx.RemoteProtocolError):
             http.post(url, json=body())
-        assert [http.post(url, json=body(), headers={"Connection": "close"}).status_code for _ in range(9)] == [200] * 9
+
+
+def test_usage_comes_only_where_it_is_asked_for() -> None:
+    """Without the option every event of a stream has a choice, and the timings stand beside the finish."""
+    with serving() as server:
+        plain = events(openai(server, stream_options=None))
+        assert all(event["choices"] and "usage" not in event for event in plain)
+        assert plain[-1]["timings"]["predicted_n"] == 44
+        assert events(openai(server))[-1]["usage"]["completion_tokens"] == 44
+
+
+def test_what_a_call_may_leave_out_or_write_otherwise_is_taken() -> None:
+    """Nulls, content in parts, tools that were called, a body in chunks, an expected 100, HEAD: as real servers do."""
+    parts = [{"type": "text", "text": PROMPT.system}, {"type": "text", "text": PROMPT.user}]
+    said = [{"role": "user", "content": parts}, {"role": "assistant", "content": None, "tool_calls": []}]
+    with serving() as server:
+        url = f"{server.openai_url}/chat/completions"
+        assert openai(server, max_tokens=None, max_completion_tokens=None, stop=None, n=None).status_code == 200
+        assert openai(server, messages=said).status_code == 200
+        assert openai(server, messages=MESSAGES * 100).status_code == 400  # too long for the context, not too many
+        whole = json.dumps(body()).encode()
+        pieces = (whole[start : start + 100] for start in range(0, len(whole), 100))
+        assert text(httpx.post(url, content=pieces, trust_env=False)) == text(openai(server))
+        assert httpx.post(url, content=whole, headers={"Expect": "100-continue"}, trust_env=False).status_code == 200
+        assert httpx.head(f"{server.url}/health", trust_env=False).content == b""
+        negative = body(options={"num_predict": -1})
+        assert httpx.post(f"{server.url}/api/chat", json=negative, trust_env=False).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("more", "word"),
+    [
+        ({"n": 2}, "one reply"),
+        ({"logprobs": True}, "logprobs"),
+        ({"tools": [{}], "tool_choice": "required"}, "tools"),
+        ({"audio": {"voice": "x"}}, "text only"),
+        ({"stream": "yes"}, "stream"),
+        ({"stop": [7]}, "stop"),
+        ({"response_format": {"type": "xml"}}, "response_format"),
+        ({"max_tokens": 0}, "limit"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "text only"),
+        ({"messages": [{"role": "user", "content": 7}]}, "text"),
+        ({"messages": ["hi"]}, "object"),
+        ({"model": "other"}, "does not exist"),
+    ],
+)
+def test_what_is_not_supported_is_refused_in_one_sentence(more: dict[str, Any], word: str) -> None:
+    """What would change the answer is never passed over: the error names it."""
+    with serving() as server:
+        refused = openai(server, **more)
+    assert refused.status_code == (404 if "model" in more else 400)
+    assert word in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "status"),
+    [
+        ("/api/chat", {"model": "other"}, 404),
+        ("/api/chat", {"format": "xml"}, 400),
+        ("/api/chat", {"options": {"num_predict": "many"}}, 400),
+        ("/api/chat", {"messages": [{"role": "user", "content": "x", "images": ["aGk="]}]}, 400),
+        ("/api/generate", {"prompt": "x", "suffix": "y"}, 400),
+        ("/api/embed", {}, 404),
+        ("/api/show", {"model": "other"}, 404),
+    ],
+)
+def test_errors_of_ollamas_interface_have_its_shape(path: str, more: dict[str, Any], status: int) -> None:
+    """One object with the error as a text."""
+    with serving() as server:
+        refused = httpx.post(server.url + path, json=body(**more), trust_env=False)
+    assert (refused.status_code, list(refused.json())) == (status, ["error"])
+    assert isinstance(refused.json()["error"], str)
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT, Fault.RESET, Fault.ERROR, Fault.GARBAGE, Fault.STALL])
+def test_a_fault_spoils_a_whole_reply_too(fault: Fault) -> None:
+    """A caller that does not stream gets half a body, a reset, an error, garbage or silence."""
+    with serving(FakeSettings(faults={fault: 1.0})) as server:
+        url = f"{server.openai_url}/chat/completions"
+        errors = {Fault.CUT: httpx.RemoteProtocolError, Fault.RESET: httpx.ReadError, Fault.STALL: httpx.ReadTimeout}
+        with pytest.raises(errors[fault]) if fault in errors else nullcontext():
+            reply = httpx.post(url, json=body(stream=False), trust_env=False, timeout=0.5)
+        if fault not in errors:
+            assert reply.status_code == (500 if fault is Fault.ERROR else 200)
+            assert (b"the slot was lost" if fault is Fault.ERROR else b"not a stream") in reply.content
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
+def test_a_plan_has_as_many_tokens_as_was_said_and_its_length_follows(encoding: Encoding) -> None:
+    """Each plan is cut into so many tokens, and plans of more tokens are longer texts of more steps."""
+    prompt = PromptRequest(BATCH, REGISTRY, encoding).prompt()
+    question = Question((("system", prompt.system), ("user", prompt.user)), prompt.schema, prompt.grammar)
+    replies = {n: answer(question, seed=3, plan_tokens=n) for n in (4, 12, 30)}
+    assert [len(reply) for reply in replies.values()] == [n * len(BATCH) for n in replies]
+    lengths = [len("".join(reply)) for reply in replies.values()]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[-1]
+
+
+def test_a_prompt_without_agents_gets_a_sentence_and_stops_where_it_is_told() -> None:
+    """A chat about something else is answered with words; no text at which the reply has to stop is in it."""
+    chat = [{"role": "user", "content": "Say hi"}]
+    with serving() as server:
+        said = text(openai(server, messages=chat))
+        assert text(openai(server, messages=chat, stop=["model", "prompt"])) == said.partition("model")[0]
+    assert said.startswith("This is a stand-in")
+
+
+def test_the_plans_of_the_callers_rules_are_given_back_where_the_server_wants_them() -> None:
+    """A server set to rules answers with what the call brings, in as many tokens as plans have; another does not."""
+    reply = '{"a1":{"steps":[{"act":"Sleep","hours":7}]},"a2":{"steps":[{"act":"Sleep","hours":7}]}}'
+    with serving(FakeSettings(plans=Plans.RULES, plan_tokens=9)) as server, serving() as other:
+        assert text(openai(server, stand_in=reply)) == reply
+        assert server.counts.completion_tokens == 18
+        assert text(openai(other, stand_in=reply)) != reply
+        assert text(openai(server)) != reply
 
 
 @pytest.mark.parametrize("request_bytes", [b"\r\n\r\n", b"GET\r\n\r\n", b"x" * 70_000, b"POST / HTTP/1.1\r\n"])

@@ -8,6 +8,7 @@ from ai.clients import client_from_spec
 from ai.clients.ollama import CONTEXT
 from ai.clients.openai import VLLM
 from ai.fake.faults import Fault
+from ai.fake.model import Plans
 from ai.fake.server import FakeServer, FakeSettings, serving
 from ai.llm.probe import probe, sentence
 from ai.llm_types import Endpoint, LlmClient
@@ -70,12 +71,20 @@ def test_a_server_that_is_down_is_a_finding() -> None:
 
 
 def test_a_model_that_is_not_there_is_a_finding() -> None:
-    """Ollama says which models it has; llama-server answers under any name."""
+    """A call that is refused says so over either interface, and the sentence names the models that there are."""
     with serving() as server:
         openai, ollama = (probed(client_from_spec(spec)) for spec in specs(server, "other"))
-    assert openai.model_present is True
-    assert ollama.model_present is False
+    assert openai.model_present is ollama.model_present is False
+    assert "this server has 'fake'" in sentence("x", openai)
     assert "it has fake:latest" in sentence("x", ollama)
+
+
+def test_a_stand_in_that_wants_plans_by_rules_says_so() -> None:
+    """Over either interface; other servers never get them."""
+    for plans in Plans:
+        with serving(FakeSettings(plans=plans)) as server:
+            found = [probed(client_from_spec(spec)).wants_rules for spec in specs(server)]
+        assert found == [plans is Plans.RULES] * 2
 
 
 def test_a_refused_key_is_a_finding() -> None:

@@ -5,8 +5,18 @@ import threading
 import time
 from collections.abc import AsyncIterator
 
+import pytest
+
+from ai.clients import client_from_spec
 from ai.errors import ClientError
+from ai.fake.model import Plans
+from ai.fake.server import FakeSettings, serving
+from ai.llm.encodings import ENCODINGS
+from ai.llm.probe import probe
 from ai.llm_types import LlmChunk, LlmRequest
+from ai.orchestrator import drive
+from ai.planners.base import PlanCall
+from ai.planners.heuristic import Heuristic
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.snapshot import WorldSnapshot
 from sim.run.planning_service import LivePlans, ModelOptions
@@ -86,3 +96,23 @@ def test_retries_are_counted_in_the_tick_that_made_them() -> None:
     live = LivePlans(load("skirmish"), default_registry(), Shy(), time.perf_counter, options=ModelOptions(in_flight=1))
     assert [live.plan(BATCH).usage.retries for _ in range(2)] == [1, 0]
     live.close()
+
+
+@pytest.mark.parametrize("encoding", [encoding.name for encoding in ENCODINGS])
+@pytest.mark.parametrize("scheme", ["openai", "ollama"])
+def test_a_stand_in_gives_the_plans_of_the_rules(scheme: str, encoding: str) -> None:
+    """A fake server that wants plans by rules answers each agent with what the scenario's rules would plan for it."""
+    if (scheme, encoding) == ("ollama", "line"):
+        pytest.skip("Ollama takes no grammar")
+    scenario, registry = load("skirmish"), default_registry()
+    with serving(FakeSettings(plans=Plans.RULES)) as server:
+        client = client_from_spec(f"{scheme}:fake@{server.openai_url if scheme == 'openai' else server.url}")
+        asyncio.run(probe(client))
+        options = ModelOptions(encoding=encoding)
+        live = LivePlans(scenario, registry, client, time.perf_counter, options=options)
+        given = live.plan(BATCH)
+        live.close()
+    rules = Heuristic.of(scenario.playbook()).plan(BATCH, registry.first_tier, PlanCall(None, time.perf_counter))
+    wanted = drive(rules).plans
+    assert given.counts() == {"simplified_llm": len(BATCH)}
+    assert [given.plans.steps(row, registry) for row in range(6)] == [wanted.steps(row, registry) for row in range(6)]
