@@ -150,9 +150,18 @@ class Connection:
         if data:
             self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
-    def end_chunks(self) -> None:
-        """Write the end of a streamed body."""
+    def end_chunks(self, last: bytes = b"", *, close: bool = False) -> None:
+        """Write the last part of a streamed body and its end, and the end of the connection where it closes.
+
+        That comes in one piece with the last bytes where the system can do so: a caller that reads them knows at once
+        that the connection is of no use for another call.
+        """
+        if close and (cork := getattr(socket, "TCP_CORK", None)) is not None:
+            self._writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, cork, 1)
+        self.chunk(last)
         self.write(b"0\r\n\r\n")
+        if close:
+            self._writer.write_eof()
 
     async def drain(self) -> None:
         """Wait until the caller has taken most of what was written."""

@@ -336,11 +336,8 @@ class FakeServer:
             return
         if fault is Fault.STALL:
             await asyncio.sleep(STALL_S)
-        if fault is Fault.ERROR:
-            connection.chunk(wire.error(_LOST))
-        elif fault in _ENDS_WELL:
-            connection.chunk(last)
-        connection.end_chunks()
+        end = wire.error(_LOST) if fault is Fault.ERROR else last if fault in _ENDS_WELL else b""
+        connection.end_chunks(end, close=not wire.keeps and fault is not Fault.LAPSE)
 
     async def _whole(self, connection: Connection, wire: Wire, fault: Fault | None, body: bytes) -> None:
         """Write a reply that is not streamed."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -184,6 +185,13 @@ def test_connections_are_kept_as_the_real_servers_keep_them(path: str, *, stream
         replies = [http.post(server.url + path, json=body(stream=stream)) for _ in range(20)]
         assert {reply.status_code for reply in replies} == {200}
         assert server.counts.connections == connections
+
+
+def test_a_system_that_cannot_hold_bytes_back_sends_them_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without that the connection ends a moment after its last bytes."""
+    monkeypatch.delattr(socket, "TCP_CORK", raising=False)
+    with serving() as server:
+        assert text(openai(server)) == text(openai(server))
 
 
 def test_a_lapsed_connection_hangs_up_on_the_next_call() -> None:
