@@ -6,6 +6,7 @@ SimError
 ├── ScenarioError     a scenario cannot be loaded or does not hold together
 ├── FileExists        a file is there, and nobody said that it may be replaced
 ├── MachineError      memory, files, streams or processes of the machine are in trouble; says nothing about a run
+│   ├── MissingExtra  an optional package is not installed
 │   ├── InUse         another process is writing the file
 │   └── WorkerError   a process that shared the work ended before it was done
 └── ReplayError       a replay cannot be trusted or does not match
@@ -39,6 +40,10 @@ class FileExists(SimError):  # noqa: N818 - a fact about a name
 
 class MachineError(SimError):
     """Memory, files, streams or processes of the machine are in trouble; that says nothing about a run."""
+
+
+class MissingExtra(MachineError):  # noqa: N818 - a fact about a package
+    """An optional package is not installed; the message says which extra brings it."""
 
 
 class InUse(MachineError):  # noqa: N818 - a fact about a file

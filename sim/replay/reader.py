@@ -16,11 +16,11 @@ Whatever stands before the first problem is a valid prefix. Nothing here trusts 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, TypeAlias, TypeVar
 
 from pydantic import ValidationError
 
@@ -45,6 +45,9 @@ from sim.replay.format import (
     split_line,
 )
 from sim.replay.packed import ZSTD, PackedFile
+
+if TYPE_CHECKING:
+    from sim.run.domain import Metric
 
 Source: TypeAlias = str | Path | bytes
 """A path, or the bytes of a replay."""
@@ -133,6 +136,34 @@ class Replay:
                 return "unsupported"
             case _:
                 return "corrupt"
+
+    def to_pandas(
+        self,
+        table: str = "agents",
+        *,
+        metrics: Mapping[str, Metric] | None = None,
+        every: int = 1,
+        plugin_files: Sequence[Path] = (),
+    ) -> Any:
+        """Run the replay again and return one of its tables (`sim.tables.NAMES`) as a pandas data frame.
+
+        Args:
+            table: which one.
+            metrics: further metrics by name, for the table `metrics`.
+            every: agents and metrics of ticks that are divisible by this.
+            plugin_files: the local files of its domain and plug-ins.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+            ReplayError: there is no header, or a tick is not what running it again gives.
+        """
+        from sim.replay.frames import frames_of
+        from sim.tables import collected
+
+        if self.header is None:
+            raise ReplayError("there is no header, so there is nothing to run")
+        seen = frames_of(self.header, self.ticks, plugin_files)
+        return getattr(collected(seen, metrics=metrics, tables=(table,), every=every), table)
 
 
 def read(source: Source) -> Replay:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,9 @@ from sim.run.scenario_file import Scenario
 from sim.run.schedule import schedule
 from sim.run.world import World
 from sim.space import Grid
+
+if TYPE_CHECKING:
+    from sim.tables.collect import Collected
 
 Detail = Literal["hash", "full"]
 FAULT_NOTE: Final = "tickweave: "
@@ -321,6 +324,29 @@ class Simulation(AbstractContextManager["Simulation"]):
         return {
             name: checked_metric(name, metric(self.world), self.domain) for name, metric in self.metrics_by_name.items()
         }
+
+    def collect(
+        self,
+        ticks: int | None = None,
+        *,
+        metrics: Mapping[str, Metric] | None = None,
+        tables: Sequence[str] | None = None,
+        every: int = 1,
+    ) -> Collected:
+        """Run as `run` does and return the run's tables: agents by tick, plans, attempts, calls, inputs, metrics.
+
+        Args:
+            ticks: whole ticks in all; without, the scenario's number.
+            metrics: further metrics by name.
+            tables: only these tables.
+            every: agents and metrics of ticks that are divisible by this.
+
+        Raises:
+            MissingExtra: pyarrow is not installed.
+        """
+        from sim.tables.collect import collect
+
+        return collect(self, ticks, metrics=metrics, tables=tables, every=every)
 
     def scores(self) -> dict[str, float]:
         """Return the domain's scores now, by name."""

@@ -1,0 +1,99 @@
+"""`tickweave export`: a replay as tables for other tools."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sim.cli.common import SUFFIX, AsJson, print_json, progress_bar, require_file, usage
+from sim.cli.consent import Trust, files_of, remember
+from sim.extras import extra
+from sim.messages import quoted, shown, suggestion
+from sim.run.scenario_file import TICKS_MAX
+from sim.tables import NAMES
+from sim.tables.export import export as export_tables
+
+
+class Form(StrEnum):
+    """What files an export writes."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+
+
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A metric of the domain, or FILE.py:FUNCTION; several times for several."),
+]
+"""Which metrics: all of the domain unless some are named."""
+
+
+def export(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
+    *,
+    to: Annotated[Form, typer.Option(help="What to write.")] = Form.PARQUET,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where to write; default: beside the replay, FILE.tables.")
+    ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help=f"Only this table; one of {', '.join(NAMES)}.")
+    ] = None,
+    metric: MetricOption = None,
+    every: Annotated[
+        int, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Agents and metrics of every Nth tick.")
+    ] = 1,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Where a local domain or plug-in of the run is.")
+    ] = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a replay's agents, plans, attempts, calls, inputs and metrics as tables.
+
+    The replay is run again without its model, so a metric written today works on an old recording.
+
+    Examples: tickweave export a.replay.jsonl --to csv; tickweave export a.replay.jsonl --metric gini.py:gini
+    """
+    extra("pyarrow", "export")
+    require_file(file)
+    names = tuple(table or NAMES)
+    for name in names:
+        if name not in NAMES:
+            raise usage(f"--table: no table {quoted(name)}; {suggestion(name, list(NAMES), 'tables')}")
+    trust_metrics(metric)
+    files = files_of(Path(file), plugin, trust=trust)
+    folder = out or Path(file).with_name(f"{Path(file).name.removesuffix(SUFFIX)}.tables")
+    if folder.exists() and not folder.is_dir():
+        raise usage(f"--out: {shown(str(folder))} is not a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with progress_bar("export", None) as show:
+        made = export_tables(
+            file,
+            folder,
+            form=to.value,
+            tables=names,
+            metrics=metric or (),
+            every=every,
+            plugin_files=files,
+            progress=show,
+        )
+    if as_json:
+        print_json(
+            {"folder": str(folder), "ticks": made.ticks, "rows": made.rows, "files": [str(each) for each in made.files]}
+        )
+        return
+    for name, rows in made.rows.items():
+        sys.stdout.write(f"{folder / name}.{to.value}: {rows:,} rows\n")
+
+
+def trust_metrics(specs: list[str] | None) -> None:
+    """Remember the folders of files that a person named as metrics: a path that is typed is consent."""
+    for spec in specs or ():
+        place = spec.rpartition(":")[0]
+        if place.endswith(".py"):
+            require_file(place)
+            remember([Path(place).absolute().parent])

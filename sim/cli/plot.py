@@ -1,0 +1,55 @@
+"""`tickweave plot`: curves of metrics over time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from sim.cli.common import SUFFIX, progress_bar, require_file, usage, write_whole
+from sim.cli.consent import Trust, files_of
+from sim.cli.export import MetricOption, trust_metrics
+from sim.extras import extra
+from sim.messages import shown
+from sim.replay.frames import frames
+from sim.tables.plot import curves, draw
+
+FILES_MAX: Final = 50
+"""Replays in one picture."""
+FORMS: Final = (".png", ".svg", ".pdf")
+
+
+def plot(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Replays; each is a line.")],
+    *,
+    metric: MetricOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The picture: .png, .svg or .pdf; default: beside the replay.")
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Where a local domain or plug-in of the run is.")
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """Draw metrics over time, from replays.
+
+    Examples: tickweave plot a.replay.jsonl; tickweave plot a.replay.jsonl b.replay.jsonl --metric gini.py:gini
+    """
+    extra("matplotlib", "plot")
+    if len(files) > FILES_MAX:
+        raise usage(f"plot: at most {FILES_MAX} files; name fewer")
+    target = out or Path(files[0]).with_name(f"{Path(files[0]).name.removesuffix(SUFFIX)}.png")
+    if target.suffix not in FORMS:
+        raise usage(f"--out: {shown(str(target))} ends in none of {', '.join(FORMS)}")
+    trust_metrics(metric)
+    runs = {}
+    for file in files:
+        require_file(file)
+        local = files_of(Path(file), plugin, trust=trust)
+        with progress_bar(file, None) as show:
+            runs[Path(file).name.removesuffix(SUFFIX)] = curves(frames(file, local, show), metric or ())
+    with write_whole(target, replace=True) as sink:
+        draw(runs, sink, form=target.suffix[1:])
+    sys.stdout.write(f"{target}\n")

@@ -1,0 +1,73 @@
+"""Curves of metrics over ticks, a panel for each metric and a line for each replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+
+from sim.errors import ScenarioError
+from sim.extras import extra
+from sim.replay.frames import Frame
+from sim.run.checks import checked_metric
+from sim.run.domain import Metric
+from sim.tables.metrics import metrics_of
+
+PANELS_MAX: Final = 24
+"""Metrics in one picture."""
+Curves = dict[str, tuple[list[int], list[float]]]
+"""Ticks and values by metric."""
+
+
+def curves(seen: Iterable[Frame], specs: Sequence[str] = (), more: Mapping[str, Metric] | None = None) -> Curves:
+    """Return the values of metrics in every tick of a replay; metrics that return arrays are left out.
+
+    Raises:
+        ScenarioError: there is no such metric.
+        ReplayError: as `sim.replay.frames`.
+    """
+    chosen: dict[str, Metric] = {}
+    found: Curves = {}
+    for frame in seen:
+        simulation = frame.playback.simulation
+        chosen = chosen or {**metrics_of(specs, simulation.metrics_by_name), **(more or {})}
+        for name, metric in chosen.items():
+            value = checked_metric(name, metric(frame.world), simulation.domain)
+            if np.ndim(value) == 0:
+                ticks, values = found.setdefault(name, ([], []))
+                ticks.append(frame.tick)
+                values.append(float(value))
+    return found
+
+
+def draw(runs: Mapping[str, Curves], out: Path | BinaryIO, *, form: str = "png") -> None:
+    """Write a picture of the curves of some runs by name.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        ScenarioError: there is nothing to draw, or too much.
+    """
+    figure = extra("matplotlib.figure", "a plot")
+    names = list(dict.fromkeys(name for each in runs.values() for name in each))
+    if not names:
+        raise ScenarioError("there is no metric to draw: the domain has none; name one with --metric FILE.py:FUNCTION")
+    if len(names) > PANELS_MAX:
+        raise ScenarioError(f"{len(names)} metrics are too many for one picture; name up to {PANELS_MAX} with --metric")
+    across = min(len(names), 2)
+    down = -(-len(names) // across)
+    picture: Any = figure.Figure(figsize=(5.5 * across, 2.8 * down), layout="constrained")
+    panels = picture.subplots(down, across, squeeze=False).ravel()
+    for name, axes in zip(names, panels, strict=False):
+        for run, of in runs.items():
+            if name in of:
+                axes.plot(*of[name], label=run, linewidth=1.4)
+        axes.set_title(name)
+        axes.set_xlabel("tick")
+        axes.spines[["top", "right"]].set_visible(False)
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    if len(runs) > 1:
+        panels[0].legend()
+    picture.savefig(out, format=form, dpi=120)
