@@ -8,13 +8,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, BinaryIO, Final, Literal
 
 from sim.extras import extra
 from sim.replay.format import Header
 from sim.replay.frames import Frame, frames
 from sim.replay.reader import Progress, Source, untold
 from sim.run.domain import Metric
+from sim.run.writing import whole
 from sim.tables.metrics import metrics_of
 from sim.tables.rows import NAMES, VERSION, Rows
 
@@ -73,15 +74,18 @@ def export(
         ):
             if not writers:
                 writers = {
-                    name: stack.enter_context(_Writer(folder, name, form, schema))
+                    name: _Writer(stack.enter_context(whole(folder / f"{name}.{form}", replace=True)), form, schema)
                     for name, schema in rows.schemas.items()
                 }
-                _describe(folder, rows, header)
+                about = stack.enter_context(whole(folder / DESCRIPTION, replace=True))
+                about.write(_description(rows, header))
             made.ticks += 1
             for name, batch in batches.items():
                 writers[name].write(batch)
                 made.rows[name] += batch.num_rows
-        made.files = [folder / DESCRIPTION, *(writer.path for writer in writers.values())] if writers else []
+        for writer in writers.values():
+            writer.close()
+        made.files = [folder / name for name in (DESCRIPTION, *(f"{name}.{form}" for name in writers)) if writers]
     return made
 
 
@@ -100,7 +104,7 @@ def ticks_of(
         yield rows, batches, frame.playback.header
 
 
-def _describe(folder: Path, rows: Rows, header: Header) -> None:
+def _description(rows: Rows, header: Header) -> bytes:
     columns = {
         name: {
             field.name: {
@@ -121,28 +125,22 @@ def _describe(folder: Path, rows: Rows, header: Header) -> None:
         "ticks_per_second": header.scenario.get("ticks_per_second"),
         "tables": columns,
     }
-    (folder / DESCRIPTION).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+    return (json.dumps(about, indent=1) + "\n").encode()
 
 
 class _Writer:
     """Writes one table; batches are gathered so that a file has few row groups."""
 
-    def __init__(self, folder: Path, name: str, form: Form, schema: Any) -> None:
-        self.path = folder / f"{name}.{form}"
+    def __init__(self, file: BinaryIO, form: Form, schema: Any) -> None:
         self._form, self._schema = form, schema
         self._held: list[Any] = []
         self._rows = 0
-        self._file: Any = None
-
-    def __enter__(self) -> Self:
-        if self._form == "csv":
-            csv = extra("pyarrow.csv", "an export")
-            self._flat = csv_schema(self._schema)
-            self._file = csv.CSVWriter(str(self.path), self._flat)
+        if form == "csv":
+            self._flat = csv_schema(schema)
+            self._file = extra("pyarrow.csv", "an export").CSVWriter(file, self._flat)
         else:
             parquet = extra("pyarrow.parquet", "an export")
-            self._file = parquet.ParquetWriter(str(self.path), self._schema, compression="zstd")
-        return self
+            self._file = parquet.ParquetWriter(file, schema, compression="zstd")
 
     def write(self, batch: Any) -> None:
         self._held.append(batch)
@@ -158,11 +156,10 @@ class _Writer:
         self._file.write_table(table if self._form == "parquet" else for_csv(table, self._flat))
         self._held, self._rows = [], 0
 
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._flush()
-        finally:
-            self._file.close()
+    def close(self) -> None:
+        """Write what is left."""
+        self._flush()
+        self._file.close()
 
 
 def csv_schema(schema: Any) -> Any:
