@@ -39,6 +39,7 @@ from ai.observation import (
     Saying,
     Shared,
     Text,
+    places_held,
 )
 
 SHARED_PARTS_MAX: Final = 16
@@ -356,7 +357,7 @@ def _entries(saying: Saying, group: Group, batch: ObservationBatch[Any]) -> list
     none = "" if group.plain or group.fact.quiet == () else form.format("none")
     if there is None or not there.any():
         return [_Entries([([], 0)] * len(batch), form, none, group.space)] if none else []
-    ends = there.sum(1).cumsum().tolist()
+    ends = places_held(there).cumsum().tolist()
     runs = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
     if group.plain and isinstance(group.fields[0], Text):
         places = batch.column(group.path)[there].tolist()

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from ai.canonical import little_endian
 from ai.errors import ContractError
+from ai.observation.counting import any_place, places_held
 from ai.observation.facts import AGENTS
 from ai.observation.layout import Group, Layout
 from ai.observation.leaves import Array, Bools, Column, Key, Leaf, Shared, Text
@@ -195,7 +196,7 @@ class ObservationBatch(Generic[Seen]):
                 width = widths.get(column.list)
                 if width is None:
                     there = self.there(layout.groups[column.list])
-                    width = widths[column.list] = 0 if there is None else int(np.count_nonzero(there.any(0)))
+                    width = widths[column.list] = 0 if there is None else _places_used(there)
                     parts.append(b"%d," % width)
                 if not width:
                     continue
@@ -270,7 +271,7 @@ class ObservationBatch(Generic[Seen]):
                 rest = (~hit).nonzero()[0] if found is None else (~(hit | found)).nonzero()[0]
                 if len(rest):
                     among = column[rows][rest] if isinstance(rows, slice) else column[rows[rest]]
-                    hit[rest] = (among == ids[rest, None]).any(1)
+                    hit[rest] = any_place(among == ids[rest, None])
             else:
                 hit = column[rows] == ids
             found = hit if found is None else found | hit
@@ -284,8 +285,13 @@ class ObservationBatch(Generic[Seen]):
         keys.sort(axis=1)
         wanted = keys >= 0
         wanted[:, 1:] &= keys[:, 1:] != keys[:, :-1]
-        ids, ends = keys[wanted].tolist(), wanted.sum(1).cumsum().tolist()
+        ids, ends = keys[wanted].tolist(), places_held(wanted).cumsum().tolist()
         return [tuple(ids[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+
+
+def _places_used(there: Bools) -> int:
+    """Return up to which place anybody has an entry; places are filled from the first on."""
+    return next((width for width in range(there.shape[1], 0, -1) if np.count_nonzero(there[:, width - 1])), 0)
 
 
 def sources_of(layout: Layout) -> list[str]:

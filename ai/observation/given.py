@@ -16,6 +16,8 @@ from ai.observation.lists import Flat, listed
 
 ROWS = "rows"
 """The key under which a list of flat entries says whose each is."""
+MORE = "more"
+"""The key of a list's count of entries that were cut."""
 THERE = "there"
 """The key under which a list without ids says which places are in use."""
 
@@ -38,28 +40,30 @@ class Given:
         if np.count_nonzero(keys[1:] <= keys[:-1]):
             raise ContractError(f"{layout.name}: keys are ascending, and each stands once")
         self.layout, self.n, self.tables, self.arranged = layout, len(keys), tables, arranged
+        self._shape = keys.shape
         self.ticks_per_second = ticks_per_second
         self.columns: dict[str, Array] = {}
         self.shared = {path: tuple(values) for path, values in shared.items()}
         self._lists: list[tuple[Group, Mapping[str, Any]]] = []
 
-    def field(self, path: str, value: Any) -> None:
-        """Take one field."""
-        leaf, group = self.layout.leaves.get(path), self.layout.groups.get(path)
-        if group is not None and group.limit:
-            self._lists.append((group, self._parts(group, value)))
-        elif group is not None:
-            if not isinstance(value, Mapping):
-                raise self._wrong(path, "is a group; give a mapping of its fields")
-            for name, part in value.items():
-                if name == THERE and group.marker == f"{path}.{THERE}":
-                    self.columns[group.marker] = self._array(self._column(group.marker), part, (self.n,))
-                else:
-                    self.field(f"{path}.{name}", part)
-        elif leaf is not None:
-            self._leaf(leaf, value, (self.n,), self.columns)
-        else:
-            raise ContractError(self.layout.unknown(path))
+    def fields(self, owner: Layout | Group, values: Mapping[str, Any]) -> None:
+        """Take fields of the observation, or of one of its groups, by their names."""
+        shape, columns = self._shape, self.columns
+        for name, value in values.items():
+            one = owner.by_name.get(name)
+            if isinstance(one, Leaf):
+                self._leaf(one, value, shape, columns)
+            elif one is None:
+                path = f"{owner.path}.{name}".lstrip(".")
+                if name != THERE or path not in self.layout.columns:
+                    raise ContractError(self.layout.unknown(path))
+                columns[path] = self._array(self._column(path), value, shape)
+            elif one.limit:
+                self._lists.append((one, self._parts(one, value)))
+            elif isinstance(value, Mapping):
+                self.fields(one, value)
+            else:
+                raise self._wrong(one.path, "is a group; give a mapping of its fields")
 
     def finish(self, batch: ObservationBatch[Any]) -> None:
         """Arrange lists, check that nothing is missing, and blank what belongs to nobody."""
@@ -86,6 +90,9 @@ class Given:
     # -- fields ----------------------------------------------------------------------------------------------------
 
     def _leaf(self, leaf: Leaf, value: Any, shape: tuple[int, ...], into: dict[str, Array]) -> None:
+        if type(value) is np.ndarray and leaf.whole is not None and value.dtype == leaf.whole and value.shape == shape:
+            into[leaf.path] = value  # what most fields are
+            return
         if isinstance(leaf, Shared) and not isinstance(value, np.ndarray):
             self.shared[leaf.path] = (value,)
             value = np.zeros(shape, np.int32)
@@ -173,21 +180,28 @@ class Given:
 
     def _list(self, group: Group, parts: Mapping[str, Any]) -> None:
         """Take the fields of a list, flat or in places."""
-        first = next((np.asarray(part) for name, part in parts.items() if name not in (ROWS, "more")), None)
+        first = next((np.asarray(part) for name, part in parts.items() if name not in (ROWS, MORE)), None)
         if first is None:
             raise self._wrong(group.path, "was given without any of its fields")
         rows = parts.get(ROWS)
         shape = first.shape[:1] if rows is not None else first.shape[:2]
         own: dict[str, Array] = {}
-        for name, part in parts.items():
-            if name == "more":
-                self.columns[f"{group.path}.more"] = self._array(self._column(f"{group.path}.more"), part, (self.n,))
-            elif name == THERE and group.marker == f"{group.path}.{THERE}":
-                own[group.marker] = self._array(self._column(group.marker), part, shape)
-            elif name != ROWS and not (group.plain and isinstance(group.fields[0], Place)):
-                self._leaf(self._entry_leaf(group, name), part, shape, own)
-        if group.plain and isinstance(group.fields[0], Place):
+        cells = group.plain and isinstance(group.fields[0], Place)
+        if cells:
             self._leaf(group.fields[0], (parts["x"], parts["y"]), shape, own)
+        for name, part in parts.items():
+            leaf = group.by_name.get(name)
+            if isinstance(leaf, Leaf):
+                self._leaf(leaf, part, shape, own)
+            elif name == ROWS or (cells and name in ("x", "y")):
+                continue
+            elif name == MORE:
+                path = f"{group.path}.{MORE}"
+                self.columns[path] = self._array(self._column(path), part, self._shape)
+            elif name == THERE and group.least:
+                own[group.marker] = self._array(self._column(group.marker), part, shape)
+            else:
+                raise ContractError(self.layout.unknown(f"{group.path}.{name}"))
         if rows is None and (len(shape) != 2 or shape[0] != self.n):
             raise self._wrong(group.path, f"has arrays of shape {list(shape)}, not [{self.n} agents, places]")
         if group.marker not in own and not (rows is not None and group.least):
@@ -209,17 +223,11 @@ class Given:
         for column in group.columns:
             if column.path not in own:
                 own[column.path] = np.full(len(whose), self._entry_default(column), column.dtype)
-        given = self.columns.get(f"{group.path}.more")
+        given = self.columns.get(f"{group.path}.{MORE}")
         made = listed(self.layout, group, self.n, Flat(whose, own), self.columns)
         if given is not None:
-            made[f"{group.path}.more"] = made[f"{group.path}.more"] + given
+            made[f"{group.path}.{MORE}"] = made[f"{group.path}.{MORE}"] + given
         return made
-
-    def _entry_leaf(self, group: Group, name: str) -> Leaf:
-        leaf = self.layout.leaves.get(f"{group.path}.{name}" if name else group.path)
-        if leaf is None:
-            raise ContractError(self.layout.unknown(f"{group.path}.{name}"))
-        return leaf
 
     def _entry_default(self, column: Column) -> Any:
         leaf, place = self.layout.leaf_of(column)

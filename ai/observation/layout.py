@@ -7,7 +7,7 @@ import hashlib
 import json
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from types import NoneType, UnionType
@@ -45,7 +45,7 @@ class Group:
 
     `marker` is the column that says whether an entry is there: its value is at least `least`. It is empty for a group
     that is always there. `key` is the column of its ids, `place` its cell, where it has them. A `plain` list holds one
-    leaf: texts, cells, ids, names or numbers.
+    leaf: texts, cells, ids, names or numbers. `by_name` has the fields by their names, the one of a plain list as "".
     """
 
     path: str
@@ -61,6 +61,10 @@ class Group:
     place: Place | None
     plain: bool
     sayings: tuple[Saying, ...] = ()
+    by_name: Mapping[str, Leaf | Group] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.by_name = {"": self.fields[0]} if self.plain else {one.name: one for one in self.fields}
 
     @property
     def name(self) -> str:
@@ -136,7 +140,9 @@ class Layout:
 
     Attributes:
         name: the class's name.
+        path: empty, as its fields stand at the top.
         fields: the declared fields in their order; the wording follows it.
+        by_name: the declared fields by their names.
         leaves: every field of one value by path.
         groups: every entry and list by path.
         columns: every column by path, in path order; digests follow it.
@@ -145,6 +151,8 @@ class Layout:
         sayings: how a prompt words the fields, in their order.
         awaited: the fields that a batch must be given, or that it has to keep something for.
     """
+
+    path: Final = ""
 
     def __init__(self, of: type[Entry], reserved: Iterable[str]) -> None:
         self.name = of.__name__
@@ -156,6 +164,7 @@ class Layout:
         if taken:
             raise ContractError(f"{of.__name__}.{taken[0]}: a batch has something of that name; choose another")
         self.fields = self._fields(of, "", "")
+        self.by_name: Mapping[str, Leaf | Group] = {one.name: one for one in self.fields}
         self.columns: dict[str, Column] = {c.path: c for c in sorted(self._columns, key=lambda column: column.path)}
         self.tables = tuple(sorted({leaf.fact.table for leaf in self.leaves.values() if leaf.fact.table}))
         self.place = self._own_place()

@@ -63,7 +63,10 @@ class Interning:
 
 
 class Leaf:
-    """A field of one value: `columns` are its arrays, `encode` and `decode` go from values to them and back."""
+    """A field of one value: `columns` are its arrays, `encode` and `decode` go from values to them and back.
+
+    `whole` is the type of an array, one place a value, that is its column as it stands; None where there is not one.
+    """
 
     wide = False
     """Whether its column has a dimension for the names of a table."""
@@ -75,6 +78,7 @@ class Leaf:
         self.columns = tuple(
             Column(path + suffix, np.dtype(dtype), absent, listed, table) for suffix, dtype, absent in self.stored()
         )
+        self.whole = self.columns[0].dtype if len(self.columns) == 1 and not self.wide else None
 
     def stored(self) -> list[tuple[str, str, int]]:
         """Return suffix, type and absent value of each column."""

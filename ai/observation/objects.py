@@ -11,6 +11,7 @@ import numpy as np
 
 from ai.errors import ContractError
 from ai.observation.batch import Groups, ObservationBatch, Seen
+from ai.observation.counting import places_held
 from ai.observation.layout import LIST_MAX, Group, Layout
 from ai.observation.leaves import Array, Interning, Leaf, Name
 from ai.observation.lists import Flat, listed
@@ -153,5 +154,5 @@ def _listed_objects(group: Group, batch: ObservationBatch[Any]) -> list[tuple[An
         flat = leaf.decode([batch.column(column.path)[there] for column in leaf.columns], batch)
     else:
         flat = _objects(group.fields, group.kind, batch, lambda path: batch.column(path)[there])
-    ends = there.sum(1).cumsum().tolist()
+    ends = places_held(there).cumsum().tolist()
     return [tuple(flat[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]

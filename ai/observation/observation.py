@@ -78,8 +78,7 @@ class Observation(Entry):
             keys = np.array(keys, np.int64)
         known = {name: tuple(names) for name, names in (tables or {}).items()}
         given = Given(cls.layout, keys, known, shared or {}, ticks_per_second, arranged=arranged)
-        for name, value in columns.items():
-            given.field(name, value)
+        given.fields(cls.layout, columns)
         made: ObservationBatch[Self] = ObservationBatch(
             cls,
             keys,

@@ -13,7 +13,7 @@ import numpy as np
 
 from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ContractError
-from ai.observation import Array, Counts, Layout, Number, ObservationBatch
+from ai.observation import Array, Counts, Layout, Number, ObservationBatch, places_held
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.planners.playbook import Consideration, Option, Playbook, Score
 from ai.planners.ready import Ready
@@ -130,7 +130,7 @@ def _considered(one: Consideration, layout: Layout) -> Score:
 def _count(batch: ObservationBatch[Any], path: str) -> Array:
     there = batch.there(batch.layout.groups[path])
     assert there is not None
-    count: Array = there.sum(1) + batch.column(f"{path}.more")
+    count: Array = places_held(there) + batch.column(f"{path}.more")
     return count
 
 

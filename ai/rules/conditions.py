@@ -47,6 +47,8 @@ from ai.observation import (
     Place,
     Shared,
     Text,
+    any_place,
+    places_held,
 )
 from ai.rules.parts import Part, parts_of
 
@@ -250,15 +252,20 @@ class _Reading:
             if not tests:
                 raise self.wrong(f"{group.path!r} is always there")
             # Places are filled from the first on.
-            return _Found(inside, _all(tests), _first_there(group) if inside == group.path else None)
+            return _Found(inside, _all(tests), _there_at(group, 0) if inside == group.path else None)
         if not group.limit or not isinstance(part.value, Decimal):
             raise self.wrong(f"{group.path!r} can be counted only if it is a list, with a number")
         compare, value, path = _OPS[part.tail], _plain(part.value), f"{group.path}.more"
+        enough = None
+        if part.value > 0 and part.value == int(part.value) and part.tail in (">=", ">"):
+            enough = _there_at(group, int(part.value) - (part.tail == ">="))
 
         def count(batch: Batch) -> Bools:
+            if enough is not None and not np.count_nonzero(batch.column(path)):
+                return enough(batch)  # places are filled from the first on
             there = batch.there(group)
             assert there is not None
-            found: Bools = compare(there.sum(1) + batch.column(path), value)
+            found: Bools = compare(places_held(there) + batch.column(path), value)
             return found
 
         return _Found("", count)
@@ -286,7 +293,7 @@ class _Reading:
         within: Test = lambda batch: _near(batch, own, batch.column(x), batch.column(y), most)  # noqa: E731
         near: Test | None = None
         if inside and self.layout.groups[inside].fact.nearest:
-            there = _first_there(self.layout.groups[inside])
+            there = _there_at(self.layout.groups[inside], 0)
 
             def first(batch: Batch) -> Bools:
                 # Nearest first: the first is within, or none is.
@@ -420,8 +427,7 @@ def _any(parts: Sequence[_Found]) -> Test:
     entries = _all([part.test for part in parts])
 
     def test(batch: Batch) -> Bools:
-        held: Bools = np.any(entries(batch), axis=1)
-        return held
+        return any_place(entries(batch))
 
     return test
 
@@ -443,14 +449,14 @@ def _there(group: Group) -> Test:
     return test
 
 
-def _first_there(group: Group) -> Test:
-    """Return for whom a list has an entry."""
+def _there_at(group: Group, place: int) -> Test:
+    """Return for whom a list has an entry at a place."""
 
     def test(batch: Batch) -> Bools:
-        if not batch.width(group.path):
+        if batch.width(group.path) <= place:
             return np.zeros(len(batch), np.bool_)
-        first = batch.column(group.marker)[:, 0]
-        return first if group.least else first >= 0
+        entry = batch.column(group.marker)[:, place]
+        return entry if group.least else entry >= 0
 
     return test
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import pick
-from ai.observation import Array, ObservationBatch, Rows
+from ai.observation import Array, ObservationBatch, Rows, any_place, places_held
 from ai.planners.playbook import Branch, Goal, Operator, Option, Playbook
 from ai.rules import Draft, Rule
 from scenarios.tactics.actions.defensive import Heal
@@ -65,7 +65,7 @@ def heal_ally(batch: Batch, rows: Rows) -> Draft:
         return Draft("Heal", {"target_id": batch.keys[rows]}, np.zeros(len(rows), np.bool_))
     hurt = (allies.id[rows] >= 0) & (hp > 0) & (hp < batch.me.hp_max[rows][:, None])
     worst = np.where(hurt, hp, np.iinfo(np.int32).max).argmin(1)
-    return Draft("Heal", {"target_id": allies.id[rows, worst]}, hurt.any(1) & (batch.me.medkits[rows] > 0))
+    return Draft("Heal", {"target_id": allies.id[rows, worst]}, any_place(hurt) & (batch.me.medkits[rows] > 0))
 
 
 def ambush_in_cover(batch: Batch, rows: Rows) -> Draft:
@@ -198,7 +198,7 @@ def _known(batch: Batch) -> _Known:
     dx, dy = x.astype(np.int64) - me.pos.x, y.astype(np.int64) - me.pos.y
     # The larger of the two, plus half of the smaller: within a tenth of the straight distance, in integers.
     wide, narrow = np.maximum(np.abs(dx), np.abs(dy)), np.minimum(np.abs(dx), np.abs(dy))
-    return _Known(health, wide + narrow // 2, (batch.enemies.id >= 0).sum(1))
+    return _Known(health, wide + narrow // 2, places_held(batch.enemies.id >= 0))
 
 
 def _if(mask: NDArray[np.bool_], score: Array | int) -> Array:
@@ -228,7 +228,7 @@ def _throw(batch: Batch) -> Array:
     known, enemies = _known(batch), batch.enemies
     dx = enemies.pos.x.astype(np.int64) - enemies.pos.x[:, :1]
     dy = enemies.pos.y.astype(np.int64) - enemies.pos.y[:, :1]
-    together = ((enemies.id >= 0) & (np.maximum(np.abs(dx), np.abs(dy)) <= BLAST_CELLS)).sum(1)
+    together = places_held((enemies.id >= 0) & (np.maximum(np.abs(dx), np.abs(dy)) <= BLAST_CELLS))
     return _if((known.distance > BLAST_CELLS + 1) & (known.distance <= REACH_CELLS), together * 350)
 
 

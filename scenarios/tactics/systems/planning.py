@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ai.observation import places_held
 from scenarios.tactics.components import ActionSteps, Morale, Progress
 from scenarios.tactics.snapshot import ALLIES_MAX
 from sim.engine.columns import Component
@@ -34,7 +35,7 @@ class Planning(Plan):
             return
         rows, morale = run.chosen, world[Morale]
         # An agent that sees as many friends as are ever reported may have more; it does not count as outnumbered.
-        friends = (run.batch.allies.id >= 0).sum(1)
+        friends = places_held(run.batch.allies.id >= 0)
         outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
         loss = run.game.parameters.morale.outnumbered_loss
         morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)
@@ -42,4 +43,4 @@ class Planning(Plan):
     def alert(self, world: World, run: Run, rows: Rows) -> Any:
         """Return the number of enemies in sight."""
         del world, rows
-        return (run.batch.enemies.id >= 0).sum(1)
+        return places_held(run.batch.enemies.id >= 0)
