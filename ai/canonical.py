@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
+from blake3 import blake3
 from numpy.typing import NDArray
 
 
 def little_endian(array: NDArray[Any]) -> bytes:
     """Return an array's values in row order, little-endian, whatever the machine's own order is."""
     return array.tobytes() if sys.byteorder == "little" else array.byteswap().tobytes()
+
+
+def array_digest(purpose: str, parts: Iterable[bytes]) -> str:
+    """Return sixteen hex digits over the bytes of arrays and what belongs to them, by what they are for."""
+    return blake3(b"".join([purpose.encode(), b"\0", *parts])).hexdigest(8)

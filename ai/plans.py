@@ -5,7 +5,6 @@ Shapes: `n` agents in ascending key order, `S` steps stored (the longest plan of
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from ai.actions import ARGS_MAX, NONE, STEPS_MAX, Action, EncodedStep, ToolRegistry
-from ai.canonical import little_endian
+from ai.canonical import array_digest, little_endian
 from ai.errors import ContractError
 from ai.observation import AgentId, Keys
 
@@ -258,14 +257,12 @@ class PlanBatch:
 
     def digest(self, tiers: Sequence[str]) -> str:
         """Return sixteen hex digits over agents, tier names and steps, whatever room the arrays have to spare."""
-        state = hashlib.blake2b(digest_size=8, person=b"tickweave-plan")
         used = int(self.length.max(initial=0))
-        state.update(f"{len(self)},{used},{list(map(str, tiers))}".encode())
-        for column in (self.keys, self.length, self.tier, self.kind[:used], self.args[:used]):
-            state.update(little_endian(column))
+        columns = (self.keys, self.length, self.tier, self.kind[:used], self.args[:used])
+        parts = [f"{len(self)},{used},{list(map(str, tiers))}".encode(), *(little_endian(column) for column in columns)]
         for (row, step), content in sorted(self.payloads.items()):
-            state.update(f"{row},{step},{len(content)}:".encode() + content)
-        return state.hexdigest()
+            parts += [f"{row},{step},{len(content)}:".encode(), content]
+        return array_digest("tickweave-plan", parts)
 
 
 @dataclass(slots=True)

@@ -19,12 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from ai.canonical import little_endian
+from ai.canonical import array_digest, little_endian
 from ai.errors import ContractError
 from ai.observation.counting import any_place, places_held
 from ai.observation.facts import AGENTS
 from ai.observation.layout import Group, Layout
-from ai.observation.leaves import Array, Bools, Column, Key, Leaf, Shared, Text
+from ai.observation.leaves import Array, Bools, Column, Key, Leaf, Text
 
 if TYPE_CHECKING:
     from ai.observation.observation import Observation
@@ -187,29 +187,32 @@ class ObservationBatch(Generic[Seen]):
         hashed, so spare width changes nothing.
         """
         layout = self.of.layout
-        tables = {name: list(self.tables.get(name, ())) for name in layout.tables}
-        head = json.dumps([layout.digest, self.tick, self.ticks_per_second, len(self), tables], ensure_ascii=False)
-        parts = [head.encode(errors="surrogatepass"), little_endian(self.keys)]
-        widths: dict[str, int] = {}
-        for path, column in layout.columns.items():
-            if column.list:
-                width = widths.get(column.list)
-                if width is None:
-                    there = self.there(layout.groups[column.list])
-                    width = widths[column.list] = 0 if there is None else _places_used(there)
-                    parts.append(b"%d," % width)
-                if not width:
-                    continue
-            array = self.columns.get(path)
-            if array is None:
-                array = self.column(path)
+        n, widths = len(self), {"": 1}
+        head = f"{layout.digest},{self.tick},{self.ticks_per_second},{n},"
+        tables = tuple(tuple(self.tables.get(name, ())) for name in layout.tables)
+        parts = [head.encode(), _names_bytes(tables), little_endian(self.keys)]
+        for column, meant, absent in layout.hashed:
+            width = widths.get(column.list)
+            if width is None:
+                width = widths[column.list] = self._places_used(layout.groups[column.list])
+                parts.append(b"%d," % width)
+            if not width:
+                continue
+            array = self.columns.get(column.path)
+            if array is None and not column.table and layout.usual(column, self.ticks_per_second) == column.absent:
+                parts.append(absent * (n * width))  # the same bytes without the array
+                continue
+            array = self.column(column.path)
             if column.list:
                 array = array[:, :width]
-            leaf = layout.leaves.get(path)
-            if isinstance(leaf, Text | Shared):
-                array = self._meanings(leaf, array)
-            parts.append(little_endian(array))
-        return hashlib.blake2b(b"".join(parts), digest_size=8, person=b"tickweave-seen").hexdigest()
+            parts.append(little_endian(array if meant is None else self._meanings(meant, array)))
+        return array_digest("tickweave-seen", parts)
+
+    def _places_used(self, group: Group) -> int:
+        """Return up to which place anybody has an entry; places are filled from the first on."""
+        there = self.there(group)
+        widths = range(0 if there is None else there.shape[1], 0, -1)
+        return next((width for width in widths if there is not None and np.count_nonzero(there[:, width - 1])), 0)
 
     def _meanings(self, leaf: Leaf, column: Array) -> NDArray[np.uint64]:
         """Return for each text or shared value a number that depends on its content alone."""
@@ -289,11 +292,6 @@ class ObservationBatch(Generic[Seen]):
         return [tuple(ids[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _places_used(there: Bools) -> int:
-    """Return up to which place anybody has an entry; places are filled from the first on."""
-    return next((width for width in range(there.shape[1], 0, -1) if np.count_nonzero(there[:, width - 1])), 0)
-
-
 def sources_of(layout: Layout) -> list[str]:
     """Return the paths that have ids, and `self`."""
     lists = [path for path, group in layout.groups.items() if group.key is not None]
@@ -318,6 +316,11 @@ def space_of(layout: Layout, source: str) -> str:
     if isinstance(leaf, Key):
         return leaf.space
     raise KeyError(source)
+
+
+@lru_cache(maxsize=256)
+def _names_bytes(tables: tuple[tuple[str, ...], ...]) -> bytes:
+    return json.dumps(tables, ensure_ascii=False).encode(errors="surrogatepass")
 
 
 @lru_cache(maxsize=256)

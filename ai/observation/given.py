@@ -188,6 +188,7 @@ class Given:
         own: dict[str, Array] = {}
         cells = group.plain and isinstance(group.fields[0], Place)
         if cells:
+            assert isinstance(group.fields[0], Leaf)
             self._leaf(group.fields[0], (parts["x"], parts["y"]), shape, own)
         for name, part in parts.items():
             leaf = group.by_name.get(name)

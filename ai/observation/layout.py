@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import numpy as np
 
+from ai.canonical import little_endian
 from ai.errors import ContractError
 from ai.observation.facts import REQUIRED, Cell, Entry, Fact, Id
 from ai.observation.leaves import (
@@ -145,7 +146,9 @@ class Layout:
         by_name: the declared fields by their names.
         leaves: every field of one value by path.
         groups: every entry and list by path.
-        columns: every column by path, in path order; digests follow it.
+        columns: every column by path, in path order.
+        hashed: what digests follow: each column, its field where values stand for texts or shared ones, and the bytes
+            of an absent value.
         place: where the agent itself is, None for a domain without places.
         tables: the names of the tables that fields come from, sorted.
         sayings: how a prompt words the fields, in their order.
@@ -166,6 +169,7 @@ class Layout:
         self.fields = self._fields(of, "", "")
         self.by_name: Mapping[str, Leaf | Group] = {one.name: one for one in self.fields}
         self.columns: dict[str, Column] = {c.path: c for c in sorted(self._columns, key=lambda column: column.path)}
+        self.hashed = tuple(self._hashed(column) for column in self.columns.values())
         self.tables = tuple(sorted({leaf.fact.table for leaf in self.leaves.values() if leaf.fact.table}))
         self.place = self._own_place()
         far = next((g.path for g in self.groups.values() if g.fact.nearest and self.place is None), None)
@@ -304,6 +308,12 @@ class Layout:
         always = [OWN_PLACE, *(f"{g.path}.{OWN_PLACE}" for g in self.groups.values() if not g.limit and not g.optional)]
         found = (self.leaves.get(path) for path in always)
         return next((leaf for leaf in found if isinstance(leaf, Place) and not leaf.optional), None)
+
+    def _hashed(self, column: Column) -> tuple[Column, Text | Shared | None, bytes]:
+        leaf = self.leaves.get(column.path)
+        if isinstance(leaf, Text | Shared):
+            return column, leaf, little_endian(np.zeros(1, np.uint64))
+        return column, None, little_endian(np.array([column.absent], column.dtype))
 
     def leaf_of(self, column: Column) -> tuple[Leaf | None, int]:
         """Return the field that a column belongs to, and the column's place among the field's."""

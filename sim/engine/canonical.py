@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from blake3 import blake3
 from numpy.typing import NDArray
 
 from sim.errors import WorldError
+
+DIGEST_BYTES: Final = 8
+"""Bytes of a hash that are kept."""
 
 
 def little_endian(array: NDArray[Any]) -> bytes:
@@ -30,9 +33,9 @@ def text_bytes(*texts: str) -> bytes:
     return b"".join(parts)
 
 
-def hasher(*header: str) -> hashlib.blake2b:
-    """Return a hasher of eight bytes that has taken in a header."""
-    return hashlib.blake2b(text_bytes(*header), digest_size=8, person=b"tickweave")
+def hasher(*header: str) -> blake3:
+    """Return a hasher that has taken in a header; `DIGEST_BYTES` of its output count."""
+    return blake3(text_bytes(*header))
 
 
 def array_bytes(label: str, array: NDArray[Any]) -> bytes:

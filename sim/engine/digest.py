@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engine.block import Block
-from sim.engine.canonical import array_bytes, hasher, little_endian, text_bytes
+from sim.engine.canonical import DIGEST_BYTES, array_bytes, hasher, little_endian, text_bytes
 from sim.engine.resources import CustomResource, DeclaredResource
 from sim.engine.storage import Storage
 from sim.engine.tables import Store, Table
@@ -85,7 +85,7 @@ class _Part:
         """Take the hash of other bytes than before."""
         fresh = self.base.copy()
         fresh.update(raw)
-        self.digest = fresh.digest()
+        self.digest = fresh.digest(DIGEST_BYTES)
         self.short = self.digest[:4].hex()
 
     def changes_to(self, raw: bytes) -> bool:
@@ -116,7 +116,7 @@ class _TableCache:
         """Hash columns and membership again, and return the hash as text."""
         fresh = self.base.copy()
         fresh.update(b"".join([self.mask.digest, *[part.digest for part in self.columns]]))
-        self.digest = fresh.digest()
+        self.digest = fresh.digest(DIGEST_BYTES)
         return self.digest.hex()
 
 
@@ -174,7 +174,7 @@ class _WorldCache:
             columns.update(entry.columns)
             parts.append(entry.named)
         root.update(b"".join(parts))
-        return StateDigest(root.hexdigest(), components, columns)
+        return StateDigest(root.hexdigest(DIGEST_BYTES), components, columns)
 
     def _changed(self, world: World, n: int) -> set[int]:
         """Hash what is not as it was at the last time, and return the numbers of the tables it belongs to."""
@@ -225,11 +225,10 @@ class _WorldCache:
             is_declared = isinstance(resource, DeclaredResource)
             part.update(little_endian(array) if is_declared else array_bytes(label, array))
             part.update(text_bytes(*texts.get(column, ())))
-            columns[label] = part.hexdigest()[:8]
-            whole.update(part.digest())
-        entry = self.resources[name] = _ResourceCache(
-            resource, stamp, whole.digest(), text_bytes(name) + whole.digest(), columns
-        )
+            columns[label] = part.hexdigest(DIGEST_BYTES)[:8]
+            whole.update(part.digest(DIGEST_BYTES))
+        digest = whole.digest(DIGEST_BYTES)
+        entry = self.resources[name] = _ResourceCache(resource, stamp, digest, text_bytes(name) + digest, columns)
         return entry
 
 

@@ -10,13 +10,14 @@ agents share a stream.
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.engine.canonical import hasher
+from sim.engine.canonical import text_bytes
 from sim.errors import WorldError
 
 ROUNDS: Final = 10
@@ -58,7 +59,8 @@ def purpose(name: str, number: int | None = None) -> int:
         )
     code = number
     if code is None:
-        code = NAMED + int.from_bytes(hasher("purpose", name).digest(), "big") % (CELLS - NAMED)
+        digest = hashlib.blake2b(text_bytes("purpose", name), digest_size=8, person=b"tickweave").digest()
+        code = NAMED + int.from_bytes(digest, "big") % (CELLS - NAMED)
     if _NAMES.setdefault(code, name) != name:
         raise WorldError(f"the purpose {name!r} has the number of {_NAMES[code]!r}; give it another name")
     return code
