@@ -41,7 +41,8 @@ def main() -> int:
     """Record all of them over the old ones; return 0 when each could be recorded and verified."""
     for name, arguments in RUNS.items():
         out = FOLDER / f"{name}.replay.jsonl"
-        code = invoke(["run", *arguments, "--detail", "full", "--keyframes", "0", "--quiet", "--force", "--out", str(out)])
+        form = ["--detail", "full", "--keyframes", "0", "--quiet", "--force"]
+        code = invoke(["run", *arguments, *form, "--out", str(out)])
         report_path(out).unlink(missing_ok=True)
         if code:
             return code
