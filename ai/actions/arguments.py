@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+import numpy as np
 from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.fields import FieldInfo
 
@@ -110,6 +111,8 @@ class Argument:
         Raises:
             ValueError: the value is not a number of this kind, or is out of range.
         """
+        if isinstance(value, np.integer | np.floating):
+            value = value.item()
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError("must be a number")  # noqa: TRY004 - pydantic reports ValueError as invalid
         if isinstance(value, float) and not math.isfinite(value):

@@ -2,6 +2,7 @@
 
 esper is one global database with one current context, without locks. So a context is made current for as long as
 something touches esper, and the previous one comes back after it; nothing may await or switch contexts in between.
+Worlds of several threads take turns at that: a lock is held while a context is current.
 esper's processors run by priority. Each system is wrapped in one whose priority is its place, and each notices when
 esper calls it out of turn.
 
@@ -17,7 +18,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 import esper
 import numpy as np
@@ -27,6 +28,9 @@ from sim.engine.rows import Rows
 from sim.engine.system import System, check_constants
 from sim.errors import WorldError
 
+TURN_S: Final = 600.0
+"""How long one thread waits for another one that is inside a world, seconds."""
+_TURN: Final = threading.RLock()
 Around = Callable[[System], AbstractContextManager[Any] | None]
 """Returns the block in which a system runs, or None for none."""
 
@@ -56,21 +60,26 @@ class Context(AbstractContextManager[None]):
         self._label = label
         self._thread = threading.get_ident()
         self._previous: list[str] = []
-        previous = esper.current_world
-        esper.switch_world(self.name)
-        esper.switch_world(previous)
+        with _TURN:
+            previous = esper.current_world
+            esper.switch_world(self.name)
+            esper.switch_world(previous)
         self._finalizer = weakref.finalize(self, _drop_context, self.name)
         self._finalizer.atexit = False
 
     def check_usable(self) -> None:
         """Refuse another thread than the one that made the world, and a world that is closed."""
         if threading.get_ident() != self._thread:
-            raise WorldError(f"{self._label} belongs to another thread; esper has no locks and one global context")
+            raise WorldError(f"{self._label} belongs to another thread; a world stays with the thread that made it")
         if not self._finalizer.alive:
             raise WorldError(f"{self._label} is closed")
 
     def __enter__(self) -> None:
         self.check_usable()
+        if not _TURN.acquire(timeout=TURN_S):
+            raise WorldError(
+                f"another thread has been inside a world for {TURN_S:.0f} s, and {self._label} waits for it"
+            )
         previous = esper.current_world
         if previous != self.name:
             esper.switch_world(self.name)
@@ -82,6 +91,7 @@ class Context(AbstractContextManager[None]):
         previous, found = self._previous.pop(), esper.current_world
         if found != previous:
             esper.switch_world(previous)
+        _TURN.release()
         if found != self.name:
             raise WorldError(
                 f"esper's context was {found!r} instead of {self.name!r} at the end of active(): something inside "

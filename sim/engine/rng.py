@@ -4,20 +4,21 @@ A draw is Philox4x32-10 of the counter (agent key, tick, purpose, draw index) un
 and so nothing to advance: asking for other agents, in another order or for another purpose changes no number. The
 array path and `philox4x32` give the same words; both match the published Random123 vectors.
 
-Each counter word has 32 bits, so keys and ticks from 2**32 on are refused rather than folded: folding would let two
-agents share a stream.
+Each counter word has 32 bits, so ticks from 2**32 on are refused rather than folded: folding would let two ticks share
+their draws. For a key from 2**32 on, the words of its upper half are mixed into the counter of its lower half.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim.engine.canonical import text_bytes
+from sim.engine.values import integer
 from sim.errors import WorldError
 
 ROUNDS: Final = 10
@@ -32,6 +33,11 @@ _HALVES: Final = (0, 1) if sys.byteorder == "little" else (1, 0)
 _U32: Final = np.uint64(32)
 
 
+Word: TypeAlias = int | NDArray[np.uint32]
+SEED_MAX: Final = 2**63 - 1
+"""Highest seed of a run: what every file and record takes."""
+KEY_MAX: Final = 2**63 - 1
+"""Highest number that may be drawn for."""
 NAMED: Final = 1 << 16
 """Purposes by name start here; the numbers below are for those who choose their own."""
 CELLS: Final = 1 << 31
@@ -92,16 +98,14 @@ class Rng:
     """Draws random words for agents, and counts the draws of each purpose.
 
     Args:
-        seed: the run's seed, 0 to 2**64 - 1.
+        seed: the run's seed, 0 to 2**64 - 1; runs take the lower half, `SEED_MAX`.
 
     Raises:
         WorldError: the seed is out of range.
     """
 
     def __init__(self, seed: int) -> None:
-        if not 0 <= seed < 1 << 64:
-            raise WorldError(f"seed {seed} is not in 0..2**64-1")
-        self.seed = seed
+        self.seed = seed = integer(seed, 0, 2**64 - 1, "seed")
         self.counts: dict[int, int] = {}
         k0, k1 = seed & _WORD, seed >> 32
         self._round_keys = [
@@ -111,6 +115,9 @@ class Rng:
     def draws(self, keys: ArrayLike, tick: int, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
         """Draw four words for each agent: `[agents, 4] uint32`, in the order of `keys`.
 
+        A key above 2**32 - 1 (a pair of agents as one number, say) takes a round more: the words of its upper half are
+        mixed into the counter of its lower half.
+
         Args:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
@@ -118,7 +125,7 @@ class Rng:
             draw: counts up where one agent needs more than four words for one purpose in one tick.
 
         Raises:
-            WorldError: a key, the tick, the purpose or the draw index is not in 0..2**32-1.
+            WorldError: a key is not in 0..2**63-1, or the tick, the purpose or the draw index not in 0..2**32-1.
 
         >>> Rng(0).draws([0], tick=0, purpose=0)[0].tolist() == list(philox4x32((0, 0, 0, 0), (0, 0)))
         True
@@ -131,10 +138,16 @@ class Rng:
                 raise WorldError(f"{what} {word} is not in 0..2**32-1: a counter word has 32 bits")
         # As unsigned numbers the negative keys are too large as well.
         words = agents.astype(np.uint64)
-        if np.count_nonzero(words > _WORD):
-            raise WorldError(f"keys {agents.min()}..{agents.max()} are not in 0..2**32-1: a counter word has 32 bits")
+        top = int(words.max(initial=0))
+        if top > KEY_MAX:
+            raise WorldError(f"keys {agents.min()}..{agents.max()} are not in 0..2**63-1")
         self.counts[int(purpose)] = self.counts.get(int(purpose), 0) + agents.size
-        return self._blocks(words, tick, int(purpose), draw)
+        if top <= _WORD:
+            return self._blocks(words, tick, int(purpose), draw)
+        low, high = words & np.uint64(_WORD), words >> _U32
+        mixed = np.where(high[:, None] > 0, self._blocks(high, tick, int(purpose), draw), np.uint32(0))
+        mixed ^= np.array([0, tick, purpose, draw], np.uint32)
+        return self._blocks(low ^ mixed[:, 0], mixed[:, 1], mixed[:, 2], mixed[:, 3])
 
     def below(
         self, keys: ArrayLike, tick: int, purpose: int, bound: int | NDArray[np.integer], draw: int = 0
@@ -169,7 +182,7 @@ class Rng:
         counts, self.counts = dict(sorted(self.counts.items())), {}
         return counts
 
-    def _blocks(self, keys: NDArray[np.uint64], tick: int, purpose: int, draw: int) -> NDArray[np.uint32]:
+    def _blocks(self, keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> NDArray[np.uint32]:
         # The two halves of a round are alike, so both are worked out together: words 0 and 2, and words 1 and 3.
         even, odd = np.empty((2, keys.size), np.uint32), np.empty((2, keys.size), np.uint32)
         even[0], even[1], odd[0], odd[1] = keys, purpose, tick, draw

@@ -5,6 +5,7 @@ ndarray itself truncates 1.5, wraps 300, and takes -1 for the last row, all sile
 
 from __future__ import annotations
 
+import operator
 from enum import Enum
 from typing import Any, Final
 
@@ -15,6 +16,41 @@ from sim.errors import WorldError
 
 NAN: Final = np.float64("nan")
 """The one NaN that a column may hold."""
+
+
+def integer(value: Any, low: int, high: int, label: str) -> int:
+    """Return a whole number of any library as Python's own.
+
+    Raises:
+        WorldError: it is not one (nor is a bool), or out of range; the message starts with the label.
+
+    >>> integer(np.int16(7), 0, 9, "ticks")
+    7
+    """
+    try:
+        if isinstance(value, bool | np.bool_):
+            raise TypeError
+        found = operator.index(value)
+    except TypeError:
+        raise WorldError(f"{label}: {value!r:.40} is not a whole number") from None
+    if not low <= found <= high:
+        raise WorldError(f"{label}: {found} is not in {low}..{high}")
+    return found
+
+
+def native(value: Any) -> Any:
+    """Return plain data with every number and array of NumPy as Python's own, at any depth.
+
+    >>> native({"agents": [np.int64(3), np.array([1, 2])]})
+    {'agents': [3, [1, 2]]}
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {name: native(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(native(each) for each in value) if type(value) in (list, tuple) else value
+    return value
 
 
 def fit(values: ArrayLike, dtype: np.dtype[Any], label: str) -> NDArray[Any]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
+from sim.engine.values import integer
 from sim.errors import MachineError, ReplayError
 from sim.replay.format import (
     END,
@@ -24,6 +25,7 @@ from sim.replay.format import (
 )
 from sim.replay.keyframes import keyframe_of
 from sim.replay.record import Totals, header_of, tick_of
+from sim.run.scenario_file import TICKS_MAX
 from sim.run.writing import recording
 
 if TYPE_CHECKING:
@@ -110,7 +112,8 @@ class Recorder:
     ) -> None:
         self._writer = writer
         self._totals = Totals()
-        planned = simulation.scenario.ticks if ticks is None else ticks
+        planned = integer(simulation.scenario.ticks if ticks is None else ticks, 0, TICKS_MAX, "ticks")
+        keyframes = integer(keyframes, 0, TICKS_MAX, "keyframes")
         self._simulation = simulation
         self._header = header_of(simulation, ticks=planned, keyframes=keyframes, llm=llm, prompt_version=prompt_version)
 
@@ -151,8 +154,13 @@ class Recorder:
         """Write one tick, with the keyframe where one is due, and return the tick's record.
 
         Raises:
-            ReplayError: it could not be written, or the world's columns changed.
+            ReplayError: the tick was not planned, or the world's columns changed.
+            MachineError: it could not be written.
         """
+        if report.tick >= self._header.ticks:
+            raise ReplayError(
+                f"tick {report.tick} is beyond the {self._header.ticks} ticks planned; give the recorder ticks=N"
+            )
         record = tick_of(report, self._header)
         self._writer.write(TICK, record)
         self._totals.add(record)

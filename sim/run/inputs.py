@@ -27,6 +27,7 @@ from pydantic import (
 
 from ai.actions import KEY_MAX
 from ai.errors import ParseError
+from sim.engine.values import native
 from sim.errors import ScenarioError, WorldError
 from sim.messages import one_line, sentence, shown, suggestion
 from sim.run import plan_columns
@@ -61,6 +62,14 @@ class Input(BaseModel):
         super().__pydantic_init_subclass__(**options)
         if "kind" not in cls.__dict__:
             cls.kind = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **data: Any) -> None:
+            super().__init__(**native(data))
+
+        # Tells pydantic that this is no way of its own to make one, so that JSON is read as JSON.
+        __init__.__pydantic_base_init__ = True
 
     @model_serializer(mode="wrap")
     def _with_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

@@ -7,10 +7,13 @@ files count.
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import itertools
 import re
+import site
 import sys
+import sysconfig
 from functools import cache
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -23,6 +26,11 @@ from sim.messages import one_line, shown
 from sim.run.files import read_bytes
 
 _DIGEST_BYTES: Final = 8
+_INSTALLED: Final = tuple(
+    {*sysconfig.get_paths().values(), *site.getsitepackages(), str(Path(__file__).parents[2] / "ai")}
+    | {str(Path(__file__).parents[2] / part) for part in ("sim", "scenarios")}
+)
+"""Where installed modules stand, ours among them."""
 _loads = itertools.count(1)
 
 
@@ -37,6 +45,8 @@ def digest_of(*parts: bytes) -> str:
 
 def load_file(path: Path, what: str) -> tuple[ModuleType, str]:
     """Execute a Python file as a module of its own; return it and the digest of the bytes that were executed.
+
+    Modules that it imports and that belong to no installed package count too.
 
     Raises:
         ScenarioError: the file cannot be read.
@@ -54,7 +64,7 @@ def load_file(path: Path, what: str) -> tuple[ModuleType, str]:
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
         raise ContractError(one_line(f"{what} {where} cannot be loaded: {described(error, path)}")) from error
-    return module, digest_of(source)
+    return module, digest_of(source, *_helpers(source, {path.absolute()}))
 
 
 def load_installed(point: EntryPoint, what: str) -> tuple[Any, str]:
@@ -68,6 +78,23 @@ def load_installed(point: EntryPoint, what: str) -> tuple[Any, str]:
     except (Exception, SystemExit) as error:
         raise ContractError(one_line(f"{what} {point.name} = {point.value} cannot be loaded: {error!r}")) from error
     return found, source_digest(point.module)
+
+
+def _helpers(source: bytes, seen: set[Path]) -> list[bytes]:
+    """Return the sources of the modules that a source imports and that stand in no installed package."""
+    found: list[bytes] = []
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        for name in names:
+            file = getattr(sys.modules.get(name), "__file__", None)
+            if file is None or not file.endswith(".py") or file.startswith(_INSTALLED) or Path(file) in seen:
+                continue
+            seen.add(Path(file))
+            helper = read_bytes(file)
+            found += [name.encode(), helper, *_helpers(helper, seen)]
+    return found
 
 
 @cache
@@ -94,6 +121,8 @@ def described(error: BaseException, path: Path) -> str:
             line = trace.tb_lineno
         trace = trace.tb_next
     message = error.msg if isinstance(error, SyntaxError) else str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name and path.with_name(f"{error.name}.py").is_file():
+        message += f"; a local file is loaded alone: put what it needs of {error.name}.py into it, or install a package"
     return f"line {line}: {type(error).__name__}: {message}" if line else f"{type(error).__name__}: {message}"
 
 

@@ -122,6 +122,17 @@ class Portrayal:
 # -- checking ----------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """How messages name a part: what it is in, which is looked up when it is written, and its own name."""
+
+    whole: object
+    part: str
+
+    def __str__(self) -> str:
+        return f"{self.whole}: {self.part}"
+
+
 def checked_portrayal(domain: Domain, world: World, spaces: Mapping[str, Any], where: object) -> Portrayal:
     """Return a domain's portrayal with everything guessed that it leaves open.
 
@@ -150,11 +161,11 @@ def checked_portrayal(domain: Domain, world: World, spaces: Mapping[str, Any], w
     looks = given.looks or (_guessed(columns, spaces),)
     return Portrayal(
         looks=[
-            _checked_look(look, columns, world, spaces, f"{where}: portrayal.looks[{n}]")
+            _checked_look(look, columns, world, spaces, Within(where, f"portrayal.looks[{n}]"))
             for n, look in enumerate(looks)
         ],
         layers=[
-            _checked_layer(layer, world, spaces, f"{where}: portrayal.layers[{n}]")
+            _checked_layer(layer, world, spaces, Within(where, f"portrayal.layers[{n}]"))
             for n, layer in enumerate(given.layers)
         ],
     )
@@ -181,7 +192,7 @@ def _guessed(columns: Mapping[str, ColumnSpec], spaces: Mapping[str, Any]) -> Lo
 
 
 def _checked_look(
-    look: Look, columns: Mapping[str, ColumnSpec], world: World, spaces: Mapping[str, Any], where: str
+    look: Look, columns: Mapping[str, ColumnSpec], world: World, spaces: Mapping[str, Any], where: object
 ) -> Look:
     texts = {part: getattr(look, part) for part in ("space", "colour", "size", "label", "glyph", "name")}
     place: object = look.place
@@ -194,13 +205,13 @@ def _checked_look(
         raise ContractError(f"{where}: has: no such component; {suggestion(_name(look.has), known, 'components')}")
     for part, label in (*(("place", place) for place in look.places), ("size", look.size), ("label", look.label)):
         if label not in ("", KEY):
-            spec = _column(columns, label, f"{where}: {part}")
+            spec = _column(columns, label, Within(where, part))
             if part != "label" and (spec.is_text or spec.enum is not None):
                 raise ContractError(f"{where}: {part}: {label} holds no numbers; name a column of numbers")
     if look.colour not in ("", GROUP) and not COLOUR.fullmatch(look.colour):
         if look.colour.startswith("#"):
             raise ContractError(f"{where}: colour is {quoted(look.colour)}; write six digits, as in #2a9d8f")
-        _column(columns, look.colour, f"{where}: colour")
+        _column(columns, look.colour, Within(where, "colour"))
     names = look.names
     if isinstance(names, str):
         if names not in world.tables:
@@ -224,7 +235,7 @@ def _checked_look(
     return replace(look, space=space, names=tuple(names))
 
 
-def _checked_layer(layer: Layer, world: World, spaces: Mapping[str, Any], where: str) -> Layer:
+def _checked_layer(layer: Layer, world: World, spaces: Mapping[str, Any], where: object) -> Layer:
     _check_texts({part: getattr(layer, part) for part in ("values", "space", "name")}, where)
     colours: Sequence[object] = layer.colours
     if len(colours) < 2 or not all(isinstance(each, str) and COLOUR.fullmatch(each) for each in colours):
@@ -245,7 +256,7 @@ def _checked_layer(layer: Layer, world: World, spaces: Mapping[str, Any], where:
     return replace(layer, space=space)
 
 
-def _check_texts(parts: Mapping[str, object], where: str) -> None:
+def _check_texts(parts: Mapping[str, object], where: object) -> None:
     for part, value in parts.items():
         if not isinstance(value, str):
             raise ContractError(f"{where}: {part} is {quoted(value)}; give a text")
@@ -258,7 +269,7 @@ def cells_of(world: World, values: str) -> NDArray[Any] | None:
     return None if resource is None else resource.columns().get(column)
 
 
-def _column(columns: Mapping[str, ColumnSpec], label: str, where: str) -> ColumnSpec:
+def _column(columns: Mapping[str, ColumnSpec], label: str, where: object) -> ColumnSpec:
     if label not in columns:
         raise ContractError(
             f"{where}: there is no column {quoted(label)}; {suggestion(label, list(columns), 'columns')}"
@@ -268,7 +279,7 @@ def _column(columns: Mapping[str, ColumnSpec], label: str, where: str) -> Column
     return columns[label]
 
 
-def _space(name: str, spaces: Mapping[str, Any], where: str, *, needed: bool) -> str:
+def _space(name: str, spaces: Mapping[str, Any], where: object, *, needed: bool) -> str:
     """Return the name of the space that is meant; empty where there is none and none is needed."""
     if name and name not in spaces:
         hint = suggestion(name, list(spaces), "spaces")

@@ -27,6 +27,7 @@ from ai.entries import installed
 from ai.planners.playbook import Playbook
 from ai.planners.scripted import Script
 from ai.rules import Rule, Rules
+from sim.engine.values import native
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
@@ -230,7 +231,7 @@ class Scenario:
         Raises:
             ScenarioError: a value does not fit.
         """
-        return Scenario(_head({**self.canonical(), **head}, self.name), self.loaded, self.name, self.folder)
+        return Scenario(_head({**self.canonical(), **native(head)}, self.name), self.loaded, self.name, self.folder)
 
     @classmethod
     def from_canonical(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from sim.engine.values import native
 
 AGENTS_MAX: Final = 1_000_000
 """Agents that a run may start with."""
@@ -30,3 +32,11 @@ class Settings(Part):
     >>> Wealth(agents=5).agents
     5
     """
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **data: Any) -> None:
+            super().__init__(**native(data))
+
+        # Tells pydantic that this is no way of its own to make one, so that JSON is read as JSON.
+        __init__.__pydantic_base_init__ = True

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +23,13 @@ from ai.planners.outside import Choose
 from ai.plans import BatchPlans
 from sim.engine.digest import StateDigest, state_digest
 from sim.engine.events import Event
-from sim.engine.rng import Rng, purpose_name
+from sim.engine.rng import SEED_MAX, Rng, purpose_name
 from sim.engine.state import WorldState
 from sim.engine.state_diff import Change, changes
 from sim.engine.system import System
-from sim.errors import WorldError
+from sim.engine.values import integer
+from sim.errors import ScenarioError, WorldError
+from sim.messages import one_line
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
 from sim.run.checks import (
@@ -170,7 +172,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         self.outside = tuple(planner.name for planner in handed)
         self.domain = domain = scenario.domain
         check_domain(domain)
-        self.seed = scenario.seed if seed is None else seed
+        self.seed = integer(scenario.seed if seed is None else seed, 0, SEED_MAX, "seed")
         self.detail = detail
         check_plugins(scenario, plugins)
         self.plugins = {plugin.name: plugin.digest for plugin in plugins}
@@ -236,7 +238,24 @@ class Simulation(AbstractContextManager["Simulation"]):
         self.world.install([system() for system in systems])
 
     def inject(self, item: Input) -> None:
-        """Queue an input for the start of the next tick, after those of the timeline and those queued before it."""
+        """Queue an input for the start of the next tick, after those of the timeline and those queued before it.
+
+        Raises:
+            WorldError: it is not an input of this domain, or holds what a recording could not give back.
+        """
+        kinds = self.scenario.input_set.by_kind
+        if type(item) is not kinds.get(getattr(item, "kind", "")):
+            raise WorldError(
+                one_line(
+                    f"inject: {item!r:.80} is not an input of {self.domain.name!r}; inputs: {', '.join(sorted(kinds))}"
+                )
+            )
+        try:
+            same = self.scenario.input_set.read(item.model_dump(mode="json")) == item
+        except (ScenarioError, ValueError) as error:
+            raise WorldError(one_line(f"inject: {item!r:.80} cannot be recorded: {error}")) from None
+        if not same:
+            raise WorldError(one_line(f"inject: {item!r:.80} would be read back from a recording as something else"))
         self._injected.append(item)
 
     def tick(self) -> TickReport:
@@ -360,6 +379,14 @@ class Simulation(AbstractContextManager["Simulation"]):
         """Go to a state of this scenario, taken here or in another simulation of it."""
         self.world.restore(state)
         self.outcome = self.domain.outcome(self.world)
+
+    def __reduce__(self) -> NoReturn:
+        """Say what is kept or copied instead.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError("a Simulation cannot be pickled or copied; keep `snapshot()`, and `restore` it in another one")
 
     def close(self) -> None:
         """Give back the plan source and the world's context."""

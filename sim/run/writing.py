@@ -71,7 +71,9 @@ def unwritable(path: Path, error: OSError) -> MachineError:
 
 
 def _taken(path: Path) -> FileExists:
-    return FileExists(f"{shown(str(path))} is there already; name another file, or add --force to replace it")
+    return FileExists(
+        f"{shown(str(path))} is there already; name another file, or replace it with --force (replace=True)"
+    )
 
 
 def _in_use(path: Path) -> InUse:

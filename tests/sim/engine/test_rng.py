@@ -102,6 +102,21 @@ def test_draws_are_spread_evenly():
     assert abs(hits - 10_000).max() < 5 * 95
 
 
+@settings(max_examples=50, deadline=None)
+@given(keys=st.lists(st.integers(0, 2**63 - 1), min_size=2, max_size=20, unique=True), data=st.data())
+def test_keys_beyond_a_counter_word_are_drawn_for_as_others_are(keys, data):
+    """Each of them has draws of its own, the same in any company; those of small keys are as they were."""
+    rng = Rng(99)
+    drawn = [tuple(words) for words in rng.draws(keys, 5, HIT, 2).tolist()]
+    assert len(set(drawn)) == len(keys)
+    some = data.draw(st.permutations(range(len(keys))))[: data.draw(st.integers(1, len(keys)))]
+    assert rng.draws([keys[place] for place in some], 5, HIT, 2).tolist() == [list(drawn[place]) for place in some]
+    small = [key for key in keys if key < 2**32]
+    assert rng.draws(small, 5, HIT, 2).tolist() == [
+        list(words) for key, words in zip(keys, drawn, strict=True) if key in small
+    ]
+
+
 def test_counts_say_how_many_agents_drew_for_what():
     """The record of a tick can state draws per purpose, and the next tick starts from zero."""
     rng = Rng(0)
@@ -117,7 +132,9 @@ def test_counts_say_how_many_agents_drew_for_what():
     [
         lambda: Rng(-1),
         lambda: Rng(2**64),
-        lambda: Rng(0).draws([2**32], 0, HIT),
+        lambda: Rng(True),
+        lambda: Rng(7.0),
+        lambda: Rng(0).draws([2**63], 0, HIT),
         lambda: Rng(0).draws([-1], 0, HIT),
         lambda: Rng(0).draws([0], 2**32, HIT),
         lambda: Rng(0).draws([0], 0, -1),

@@ -15,6 +15,7 @@ from sim.errors import FileExists, MachineError, ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan
 from sim.replay.record import header_of, tick_of, without_places
+from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter, open_replay
 from sim.run.simulation import Simulation
 from tests.sim.replay.recordings import SCRIPT, TICKS, model, record, rules, scenario
@@ -158,6 +159,20 @@ def test_unwritable_places_are_one_sentence(tmp_path: Path) -> None:
         pass
     with Simulation(scenario()) as simulation, pytest.raises(MachineError, match="No space left"):
         Recorder(simulation, ReplayWriter(FullDisk())).header()
+
+
+def test_only_planned_ticks_are_recorded() -> None:
+    """A tick beyond those that the header promises is refused, as `verify` would; counts may be numbers of NumPy."""
+    sink = io.BytesIO()
+    with Simulation(scenario()) as simulation:
+        recorder = Recorder(simulation, ReplayWriter(sink), ticks=np.int64(2), keyframes=np.int8(1))
+        recorder.header()
+        for report in simulation.reports(2):
+            recorder.tick(report)
+        with pytest.raises(ReplayError, match="beyond the 2 ticks planned"):
+            recorder.tick(simulation.tick())
+        recorder.end()
+    assert verify(sink.getvalue()).verdict == "match"
 
 
 def test_changed_columns_are_refused() -> None:

@@ -284,3 +284,24 @@ def test_two_files_of_one_name_never_meet(tmp_path: Path) -> None:
     assert (one.metrics["value"](None), two.metrics["value"](None)) == (1, 2)
     assert (one.name, one.digest == two.digest) == (two.name, False)
     assert from_file(tmp_path / "1" / "rules.py").digest == one.digest
+
+
+def test_a_module_beside_a_file_is_not_found_and_the_sentence_says_what_to_do(tmp_path: Path) -> None:
+    """A local file is loaded alone, so that its digest covers all that it is."""
+    (tmp_path / "helper.py").write_text("STEP = 1\n")
+    (tmp_path / "rules.py").write_text("from helper import STEP\nMETRICS = {'step': lambda world: STEP}\n")
+    with pytest.raises(ContractError, match=r"line 1.*loaded alone.*helper\.py"):
+        from_file(tmp_path / "rules.py")
+
+
+def test_a_helper_that_is_found_counts_for_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a person has put a module on the path for imports, another source of it is another plug-in."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "rules.py").write_text(
+        "import helper_of_rules\nMETRICS = {'step': lambda world: helper_of_rules.STEP}\n"
+    )
+    digests = set()
+    for step in (1, 2):
+        (tmp_path / "helper_of_rules.py").write_text(f"STEP = {step}\n")
+        digests.add(from_file(tmp_path / "rules.py").digest)
+    assert len(digests) == 2

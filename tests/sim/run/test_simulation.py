@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ai.observation import ObservationBatch
+from scenarios.foraging.domain import Foraging
 from scenarios.tactics.components import Health
 from scenarios.tactics.domain import Tactics
 from scenarios.tactics.inputs import Order, Remove, SetCells, Spawn
@@ -22,6 +28,7 @@ from scenarios.tactics.systems.upkeep import Upkeep
 from sim.engine.digest import state_digest
 from sim.engine.system import System
 from sim.errors import WorldError
+from sim.run.inputs import Input
 from sim.run.scenario_file import Scenario, load
 from sim.run.simulation import Simulation
 from tests.reference.stage import Stage
@@ -167,6 +174,68 @@ def test_restoring_a_decided_state_decides() -> None:
         assert stage.sim.outcome is None
         stage.sim.restore(decided)
         assert stage.sim.outcome == "b wins"
+
+
+class Raise(Input):
+    """An input of no domain."""
+
+
+@pytest.mark.parametrize(
+    "item", [{"kind": "remove", "agent": 1}, None, "x", Raise(), Remove.model_construct(agent="1")]
+)
+def test_only_what_a_recording_gives_back_is_injected(skirmish: Scenario, item: Any) -> None:
+    """An input of another domain, or what is no input, is refused at once, and the tick goes on without it."""
+    with Simulation(skirmish) as simulation:
+        with pytest.raises(WorldError, match="inject"):
+            simulation.inject(item)
+        assert simulation.tick().inputs == ()
+
+
+def test_numbers_of_numpy_are_numbers(skirmish: Scenario) -> None:
+    """A seed, a key that was handed out, ticks and settings may come from NumPy; a bool is no number."""
+    with Simulation(skirmish, seed=np.uint16(7)) as simulation:
+        assert type(simulation.seed) is int
+        simulation.inject(Remove(agent=simulation.world.keys[3]))
+        simulation.inject(Order(squad="red one", text="hold", x=np.int8(3), y=np.int8(4)))
+        report = simulation.run(np.int64(2)).tick()
+        assert report.tick == 2
+        assert simulation.world.row_of(np.int64(3)) == -1
+    assert skirmish.replaced(ticks=np.int32(9)).ticks == 9
+    assert Foraging(each=np.int64(7)).settings.each == 7
+    for seed in (True, 7.0, "7", -1, 2**63):
+        with pytest.raises(WorldError, match="seed"):
+            Simulation(skirmish, seed=seed)
+
+
+def test_runs_in_several_threads_take_turns(skirmish: Scenario) -> None:
+    """Each thread may have runs of its own; they come to what they come to alone."""
+
+    def root(seed: int) -> str:
+        with Simulation(skirmish, seed=seed) as simulation:
+            return [report.digest.root for report in simulation.reports(8)][-1]
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            found = list(threads.map(root, range(6)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert found == [root(seed) for seed in range(6)]
+
+
+def test_a_run_is_not_copied_but_its_state_is(skirmish: Scenario) -> None:
+    """Pickling or copying a simulation is refused with what to do instead, and that works."""
+    with Simulation(skirmish) as simulation:
+        simulation.run(2)
+        for copying in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="snapshot"):
+                copying(simulation)
+        state = pickle.loads(pickle.dumps(simulation.snapshot()))
+        root = simulation.tick().digest.root
+    with Simulation(skirmish) as another:
+        another.restore(state)
+        assert another.tick().digest.root == root
 
 
 def test_the_seed_given_replaces_the_scenarios(skirmish: Scenario) -> None:
