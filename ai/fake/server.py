@@ -376,12 +376,12 @@ _LOST: Final = "the slot was lost"
 
 
 @contextmanager
-def serving(settings: FakeSettings | None = None) -> Iterator[FakeServer]:
+def serving(settings: FakeSettings | None = None, *, port: int = 0) -> Iterator[FakeServer]:
     """Run a server in a thread of its own, for code that is not asynchronous."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fake-llm", daemon=True)
     thread.start()
-    server = FakeServer(settings)
+    server = FakeServer(settings, port=port)
     asyncio.run_coroutine_threadsafe(server.__aenter__(), loop).result()
     try:
         yield server

@@ -8,12 +8,17 @@ from pathlib import Path
 
 
 def main(path: str) -> int:
-    """Read the run's JSON object; return 0 when model tiers planned."""
+    """Read the run's JSON object, print what it came to, and return 0 when model tiers planned."""
     run = json.loads(Path(path).read_text())
-    model = {tier: count for tier, count in run["tiers"].items() if tier.endswith("_llm")}
-    print(f"plans {run['plans']}, by tier {run['tiers']}, model {run['llm']}, {run['wall_s']:.1f} s")
-    if not sum(model.values()):
-        print("no plan came from the model", file=sys.stderr)
+    llm, plans = run["llm"], run["plans"]
+    by_model = sum(count for tier, count in run["tiers"].items() if tier.endswith("_llm"))
+    print(
+        f"{run['scenario']}: {plans} plans, {by_model} of the model, {llm['calls']} calls of "
+        f"{llm['agents'] / max(llm['calls'], 1):.1f} agents, {(llm['prompt_tokens'] or 0) / max(plans, 1):.0f} tokens "
+        f"read and {(llm['completion_tokens'] or 0) / max(plans, 1):.0f} written a plan, {run['wall_s']:.1f} s"
+    )
+    if not by_model:
+        print(f"no plan came from the model: {run['tiers']}, {llm}", file=sys.stderr)
         return 1
     return 0
 

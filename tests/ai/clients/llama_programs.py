@@ -22,7 +22,8 @@ pathlib.Path({pids!r}).write_text(f"{{os.getpid()}} {{helper.pid}}")
 pathlib.Path({pids!r} + ".env").write_text(" ".join(os.environ))
 {more}
 async def serve():
-    settings = FakeSettings(slots=asked.parallel, context=asked.ctx_size // asked.parallel)
+    name, context = pathlib.Path(asked.model).name, asked.ctx_size // asked.parallel
+    settings = FakeSettings(model=name, slots=asked.parallel, context=context)
     async with FakeServer(settings, port=asked.port):
         await asyncio.Event().wait()
 print("loading " + asked.model, flush=True)

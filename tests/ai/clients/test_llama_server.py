@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from ai.clients import client_from_spec
+from ai.clients import client_from_spec, llama_server
 from ai.clients.llama_server import LlamaServerClient
 from ai.errors import ClientError, ContractError
 from ai.llm.probe import probe
 from ai.llm_types import Endpoint, LlmRequest, Message
 from ai.testing import check_client
 from sim.cli import invoke
-from tests.ai.clients.llama_programs import DIES, STUBBORN, install, model, running
+from tests.ai.clients.llama_programs import DIES, ROOT, STUBBORN, install, model, running
 
 REQUEST = LlmRequest((Message("user", "a1: id 7"),), tokens_max=64)
 
@@ -127,10 +127,48 @@ def test_a_bad_spec_is_a_usage_error(
 
 
 def test_without_a_program_on_path_the_spec_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentence names the programs that were looked for."""
+    """The sentence names the programs that were looked for, and the package that would do."""
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(llama_server, "find_spec", lambda name: None)
     with pytest.raises(ContractError, match="neither llama-server nor llama-cpp-server is on PATH"):
         LlamaServerClient(str(model(tmp_path)))
+
+
+ENGINE = """
+import types
+from ai.fake.server import FakeSettings, serving
+class CommonParams:
+    def __init__(self):
+        self.model, self.cpuparams = types.SimpleNamespace(path=""), types.SimpleNamespace(n_threads=0)
+class Server:
+    def __init__(self, params):
+        assert open(params.model.path, "rb").read(4) == b"GGUF" and params.hostnames == ["127.0.0.1"], params
+        if params.cpuparams.n_threads == 7:
+            raise RuntimeError("no model of this kind")
+        settings = FakeSettings(model="tiny.gguf", slots=params.n_parallel, context=params.n_ctx // params.n_parallel)
+        self.running = serving(settings, port=params.port)
+        self.running.__enter__()
+"""
+
+
+def test_the_package_serves_where_no_program_is_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installed engine is run as a process of its own, with slots and context; its errors are its last words."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(llama_server, "find_spec", lambda name: name)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    (tmp_path / "xllamacpp.py").write_text(ENGINE)
+
+    async def run(more: str) -> Endpoint | None:
+        client = llama_server.from_spec(f"{model(tmp_path)}?slots=2&context=900{more}")
+        try:
+            return await probe(client)
+        finally:
+            await client.aclose()
+
+    assert asyncio.run(run("&gpu_layers=1")) == Endpoint(True, True, "enforced", True, 2, 900, "llama-server")
+    failed = asyncio.run(run("&threads=7"))
+    assert failed is not None
+    assert "xllamacpp: no model of this kind" in failed.detail
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
