@@ -9,6 +9,7 @@ from typing import Any, Final
 from rich.table import Table
 
 from sim.bench.figures import Figures
+from sim.bench.orders import Orders
 from sim.bench.proof import Proof
 from sim.bench.rounds import Cell
 from sim.bench.strategies import Sample
@@ -56,6 +57,7 @@ class Result:
     left_out: list[Cell] = field(default_factory=list)
     reason: str = ""
     proof: Proof | None = None
+    orders: Orders | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
@@ -74,11 +76,12 @@ class Result:
             "left_out": [[cell.round, cell.agents, cell.strategy.name] for cell in self.left_out],
             "reason": self.reason,
             "replay": None if self.proof is None else asdict(self.proof),
+            "orders": None if self.orders is None else asdict(self.orders),
         }
 
     def sentences(self) -> list[str]:
-        """Return what stands below the tables: the replay's verdict and what was left out."""
-        told = []
+        """Return what stands below the tables: the orders, the replay's verdict and what was left out."""
+        told = [] if self.orders is None else [self.orders.sentence()]
         if self.proof is not None:
             plans = ", ".join(f"{tier} {count}" for tier, count in self.proof.tiers.items()) or "none"
             told.append(
@@ -116,7 +119,9 @@ class Result:
             lines += [f"| {' | '.join(_row(each, self.rounds))} |" for each in self.figures if each.agents == agents]
         if plot is not None:
             lines += ["", f"![total time and time to the first plan]({plot})"]
-        for sentence in self.sentences():
+        if self.orders is not None:
+            lines += ["", "## The same agents in drawn orders", "", self.orders.sentence(), "", "## Run and replay"]
+        for sentence in self.sentences()[0 if self.orders is None else 1 :]:
             lines += ["", sentence]
         return "\n".join(lines) + "\n"
 

@@ -19,6 +19,7 @@ from ai.llm_types import Endpoint, LlmClient
 from sim.bench.figures import figures
 from sim.bench.known import TICK, common_verbs, what_agents_know
 from sim.bench.machine import machine
+from sim.bench.orders import in_drawn_orders
 from sim.bench.plot import HOW_TO_GET_IT, draw
 from sim.bench.proof import prove
 from sim.bench.report import Result
@@ -144,6 +145,9 @@ def llm(
         interrupted = _measure(result, cells, one, max_seconds)
         if not result.samples:
             raise ExitError("interrupted before anything was measured", INTERRUPTED)
+        if not interrupted and any(sample.valid for sample in result.samples):
+            same = known_by_agents.take(slice(0, max(counts)))
+            result.orders = asyncio.run(in_drawn_orders(client, same, registry, seed=seed))
         out.mkdir(parents=True, exist_ok=True)
         if replay_ticks and not interrupted:
             result.proof = prove(plan, client, out / f"{STEM}{SUFFIX}", seed=seed, ticks=replay_ticks)

@@ -40,10 +40,13 @@ def test_a_benchmark_prints_tables_and_writes_its_files(tmp_path: Path, capsys: 
     assert all(each["valid"] == 1.0 for each in found["figures"])
     assert found["replay"]["verdict"] == "match"
     assert found["replay"]["tiers"]["simplified_llm"] > 0
+    assert found["orders"]["order"] is found["orders"]["tiers"] is found["orders"]["plans"] is True
+    assert len(found["orders"]["first_s"]) == 3
     assert (out / "bench-llm.png").read_bytes().startswith(b"\x89PNG")
     page = (out / "bench-llm.md").read_text()
     assert "| naive (1 of 2 rounds) |" in page
     assert "a test" in page
+    assert "## The same agents in drawn orders\n\n3 batches of the same" in page
     assert "bench-llm.png" in page
     assert invoke(["verify", str(out / "bench-llm.replay.jsonl")]) == 0
     for name in ("bench-llm.json", "bench-llm.md", "bench-llm.replay.jsonl"):
