@@ -33,6 +33,7 @@ from sim.cli import (
     run,
     scenarios,
     show,
+    sweep,
     verify,
     versus,
 )
@@ -60,6 +61,7 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     new.new,
     doctor.doctor,
     versus.versus,
+    sweep.sweep,
     fake_llm.fake_llm,
 )
 """Every command, in the order of the help page; a command's name is its function's, with - for _."""

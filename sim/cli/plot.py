@@ -1,4 +1,4 @@
-"""`tickweave plot`: curves of metrics over time."""
+"""`tickweave plot`: curves of metrics over time, or the means of a sweep."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from sim.cli.export import MetricOption, trust_metrics
 from sim.extras import extra
 from sim.messages import shown
 from sim.replay.frames import frames
+from sim.sweep.plot import draw_sweep
+from sim.sweep.run import read_results
 from sim.tables.plot import curves, draw
 
 FILES_MAX: Final = 50
@@ -22,7 +24,9 @@ FORMS: Final = (".png", ".svg", ".pdf")
 
 
 def plot(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Replays; each is a line.")],
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Replays, each a line; or the folder of a sweep.")
+    ],
     *,
     metric: MetricOption = None,
     out: Annotated[
@@ -33,16 +37,25 @@ def plot(
     ] = None,
     trust: Trust = False,
 ) -> None:
-    """Draw metrics over time, from replays.
+    """Draw metrics over time from replays, or the means of a sweep with their intervals.
 
-    Examples: tickweave plot a.replay.jsonl; tickweave plot a.replay.jsonl b.replay.jsonl --metric gini.py:gini
+    Examples: tickweave plot a.replay.jsonl; tickweave plot a.replay.jsonl b.replay.jsonl --metric gini.py:gini;
+    tickweave plot market.sweep
     """
     extra("matplotlib", "plot")
     if len(files) > FILES_MAX:
         raise usage(f"plot: at most {FILES_MAX} files; name fewer")
-    target = out or Path(files[0]).with_name(f"{Path(files[0]).name.removesuffix(SUFFIX)}.png")
+    first = Path(files[0]) if Path(files[0]).name else Path(files[0]).absolute()
+    target = out or first.with_name(f"{first.name.removesuffix(SUFFIX)}.png")
     if target.suffix not in FORMS:
         raise usage(f"--out: {shown(str(target))} ends in none of {', '.join(FORMS)}")
+    if Path(files[0]).is_dir():
+        if len(files) > 1:
+            raise usage("plot: one sweep makes one picture; name one folder")
+        with write_whole(target, replace=True) as sink:
+            draw_sweep(read_results(Path(files[0])), sink, metrics=tuple(metric or ()), form=target.suffix[1:])
+        sys.stdout.write(f"{target}\n")
+        return
     trust_metrics(metric)
     runs = {}
     for file in files:

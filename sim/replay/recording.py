@@ -1,0 +1,69 @@
+"""A run and its replay in one loop, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ai.llm.prompt import PROMPT_VERSION
+from sim.replay.keyframes import EVERY
+from sim.replay.writer import Recorder, open_replay
+
+if TYPE_CHECKING:
+    from sim.run.simulation import Simulation, TickReport
+
+
+def record(
+    simulation: Simulation, path: str | Path, ticks: int | None = None, *, keyframes: int = EVERY, replace: bool = False
+) -> Simulation:
+    """Run a simulation, write its replay, and return the simulation; arguments and errors as `recorded`."""
+    for _ in recorded(simulation, path, ticks, keyframes=keyframes, replace=replace):
+        pass
+    return simulation
+
+
+def recorded(
+    simulation: Simulation,
+    path: str | Path | None,
+    ticks: int | None = None,
+    *,
+    keyframes: int = EVERY,
+    replace: bool = False,
+) -> Iterator[TickReport]:
+    """Run a simulation, write its replay, and yield a report of each tick.
+
+    Args:
+        simulation: a run before its first tick.
+        path: the replay; None writes none.
+        ticks: ticks at most; without, the scenario's number.
+        keyframes: ticks between keyframes; 0 writes none.
+        replace: whether a file that is there is replaced.
+
+    Raises:
+        FileExists: there is such a file, and `replace` is False.
+        ReplayError: the file cannot be written.
+    """
+    limit = simulation.scenario.ticks if ticks is None else ticks
+    if path is None:
+        yield from simulation.reports(limit)
+        return
+    client = getattr(simulation.run_context.source, "client", None)
+    with open_replay(path, replace=replace) as writer:
+        recorder = Recorder(
+            simulation,
+            writer,
+            ticks=limit,
+            keyframes=keyframes,
+            llm=None if client is None else client.label,
+            prompt_version=None if client is None else PROMPT_VERSION,
+        )
+        recorder.header()
+        try:
+            for report in simulation.reports(limit):
+                recorder.tick(report)
+                yield report
+        except Exception:
+            recorder.end("failed")
+            raise
+        recorder.end()

@@ -1,0 +1,304 @@
+"""Runs a sweep: hands out cells, keeps what they came to, and goes on where an earlier one was stopped."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import ExitStack
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from sim.errors import ScenarioError
+from sim.messages import shown
+from sim.replay.record import environment
+from sim.run.files import read_bytes
+from sim.run.modules import digest_of
+from sim.run.scenario_file import Scenario
+from sim.run.writing import whole
+from sim.sweep.cell import FAILED, REPLAYS, Job, local_files, run_cell
+from sim.sweep.executors import EXECUTORS, executor_of
+from sim.sweep.results import RESULTS, Results, RowFile, results_of, rows_in
+from sim.sweep.spec import Sweep, base_of, sweep_of
+
+MANIFEST: Final = "manifest.json"
+"""The file that says what a sweep is."""
+AHEAD: Final = 3
+"""Cells that are handed out ahead, for each process."""
+TRIES: Final = 2
+"""How often a cell is run whose process ends."""
+
+Progress = Callable[[int, int], None]
+
+
+def _untold(_done: int, _of: int) -> None:
+    """Tell nobody."""
+
+
+def sweep(
+    scenario: str | Path,
+    *,
+    seeds: str | int | Iterable[int] = 1,
+    ticks: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    cases: Sequence[Mapping[str, Any]] = (),
+    planners: Mapping[str, str] | None = None,
+    models: Sequence[str] = ("none",),
+    metrics: Sequence[str] = (),
+    out: str | Path | None = None,
+    keep_replays: bool = False,
+    jobs: int = 1,
+    executor: str | Executor = "local",
+    progress: Progress = _untold,
+) -> Results:
+    """Run a scenario with every combination of settings, planners, models and seeds, and return the table.
+
+    Args:
+        scenario: a scenario's name or file.
+        seeds: 5 stands for 0 to 4; also "1,2,3", "0:50", or the seeds themselves.
+        ticks: of a run at most, in place of the scenario's.
+        settings: settings that hold in every cell, by dotted key.
+        grid: values by dotted key; every combination is run.
+        cases: settings of single cases, in place of or beside the grid.
+        planners: lists of tiers (`"goap,heuristic"`) by a name of your choice.
+        models: as `--llm` takes them; "none" for none.
+        metrics: by name, or `FILE.py:FUNCTION`; all of the domain without any.
+        out: a folder that keeps the sweep, so that it can be gone on with; None keeps nothing.
+        keep_replays: whether every cell leaves its replay in `out`.
+        jobs: processes; the table is the same for any number.
+        executor: "local", "ray", or any executor of the form of `concurrent.futures`.
+        progress: is told cells done and cells in all.
+
+    Raises:
+        ScenarioError: something does not fit, or `out` holds another sweep.
+    """
+    given = {
+        "scenario": str(Path(scenario).absolute()) if str(scenario).endswith((".py", ".toml")) else str(scenario),
+        "seeds": seeds if isinstance(seeds, str | int) else list(seeds),
+        "ticks": ticks,
+        "settings": dict(settings or {}),
+        "grid": {key: list(values) for key, values in (grid or {}).items()},
+        "cases": [dict(case) for case in cases],
+        "planners": dict(planners or {}),
+        "models": list(models),
+        "metrics": list(metrics),
+    }
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if out is None else Path(out)
+        found = run_sweep(
+            sweep_of(given),
+            Path.cwd(),
+            folder,
+            keep_replays=keep_replays and out is not None,
+            jobs=jobs,
+            executor=executor,
+            progress=progress,
+        )
+    return found if out is not None else results_of(found.rows, found.count, found.settings, None)
+
+
+def run_sweep(
+    plan: Sweep,
+    folder: Path,
+    out: Path,
+    *,
+    keep_replays: bool = False,
+    retry: bool = False,
+    jobs: int = 1,
+    executor: str | Executor = "local",
+    progress: Progress = _untold,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Results:
+    """Run the cells of a sweep that have not been run, and write the table.
+
+    Args:
+        plan: the sweep.
+        folder: where the files are that it names.
+        out: where it is kept.
+        keep_replays: whether every cell leaves its replay.
+        retry: whether cells that failed are run again.
+        jobs: processes.
+        executor: where they run.
+        progress: is told cells done and cells in all.
+        stopped: asked between cells; True ends the sweep early, with the table of what is there.
+
+    Raises:
+        ScenarioError: the scenario or a cell does not fit, or `out` holds another sweep.
+    """
+    base = base_of(plan, folder)
+    _check(plan, base)
+    out.mkdir(parents=True, exist_ok=True)
+    _keep_manifest(plan, base, folder, out)
+    if keep_replays:
+        (out / REPLAYS).mkdir(exist_ok=True)
+    before = rows_in(out / RESULTS)
+    done = {number for number, row in before.items() if not (retry and row.get("status") == FAILED)}
+    left = [cell.number for cell in plan.cells if cell.number not in done]
+    job = Job(plan, folder.absolute(), out.absolute(), keep_replays)
+    progress(plan.count - len(left), plan.count)
+    finished = plan.count - len(left)
+    for _ in _run(job, left, base, jobs, executor, stopped):
+        finished += 1
+        progress(finished, plan.count)
+    results = results_of(rows_in(out / RESULTS).values(), plan.count, plan.keys, out)
+    results.write(out)
+    return results
+
+
+def read_results(out: Path) -> Results:
+    """Return the table of a sweep's folder, whether or not the sweep is over.
+
+    Raises:
+        ScenarioError: the folder holds no sweep.
+    """
+    try:
+        manifest = json.loads((out / MANIFEST).read_text(encoding="utf-8"))
+        plan = sweep_of(manifest["plan"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ScenarioError(f"{shown(str(out))}: is not the folder of a sweep") from None
+    return results_of(rows_in(out / RESULTS).values(), plan.count, plan.keys, out)
+
+
+def _check(plan: Sweep, base: Scenario) -> None:
+    """Refuse what would fail in every cell: a key, a planner or a metric that there is not."""
+    first: dict[tuple[str, str], Any] = {}
+    for cell in plan.cells:
+        first.setdefault((cell.planner, json.dumps(cell.settings, sort_keys=True)), cell)
+        if len(first) > CHECKED_MAX:
+            break
+    problems: list[ScenarioError] = []
+    for cell in first.values():
+        try:
+            plan.scenario_of(base, cell)
+        except ScenarioError as error:
+            problems.append(error)
+    if problems and len(problems) == len(first):
+        raise problems[0]
+
+
+CHECKED_MAX: Final = 200
+"""Combinations that are looked at before a sweep begins."""
+
+
+def _keep_manifest(plan: Sweep, base: Scenario, folder: Path, out: Path) -> None:
+    """Write what the sweep is, or make sure that the one in the folder is the same.
+
+    Raises:
+        ScenarioError: the folder holds another sweep.
+    """
+    manifest = {
+        "tickweave_sweep": 1,
+        "sweep": plan.digest,
+        "scenario": base.digest,
+        "source": base.loaded.digest,
+        "files": {path.name: digest_of(read_bytes(path)) for path in local_files(plan, folder)},
+        "cells": plan.count,
+        "seeds": plan.model_dump(mode="json")["seeds"],
+        "tickweave": version("tickweave"),
+        "environment": environment(),
+        "plan": plan.model_dump(mode="json"),
+    }
+    path = out / MANIFEST
+    if path.exists():
+        try:
+            then = json.loads(path.read_text(encoding="utf-8"))
+            changed = [name for name in ("sweep", "scenario", "source", "files") if then[name] != manifest[name]]
+        except (ValueError, KeyError, TypeError):
+            raise ScenarioError(f"{shown(str(path))}: is not the manifest of a sweep; choose another folder") from None
+        if changed:
+            what = {"sweep": "another sweep", "scenario": "another scenario", "source": "other code of the domain"}
+            what["files"] = "other code of its metrics or plug-ins"
+            raise ScenarioError(
+                f"{shown(str(out))} holds results of {what[changed[0]]}; choose another folder, or remove this one"
+            )
+        return
+    with whole(path) as file:
+        file.write((json.dumps(manifest, indent=1) + "\n").encode())
+
+
+def _run(
+    job: Job, left: Sequence[int], base: Scenario, jobs: int, executor: str | Executor, stopped: Callable[[], bool]
+) -> Iterator[int]:
+    """Run cells and yield the number of each that is done."""
+    assert job.out is not None
+    if isinstance(executor, str) and executor not in EXECUTORS:
+        raise ScenarioError(f"no executor {executor!r}; executors: {', '.join(EXECUTORS)}")
+    if executor == "local" and jobs == 1:
+        file = RowFile(job.out / RESULTS)
+        try:
+            for number in left:
+                if stopped():
+                    return
+                file.append(run_cell(job, number, base))
+                yield number
+        finally:
+            file.close()
+        return
+    yield from _handed_out(job, left, jobs, executor, stopped)
+
+
+def _handed_out(
+    job: Job, left: Sequence[int], jobs: int, executor: str | Executor, stopped: Callable[[], bool]
+) -> Iterator[int]:
+    """Let an executor run cells; one whose processes end is started again."""
+    waiting, tries = list(reversed(left)), dict.fromkeys(left, 0)
+    pool = executor_of(executor, jobs) if isinstance(executor, str) else executor
+    doing: dict[Future[int], int] = {}
+    try:
+        while waiting or doing:
+            while waiting and len(doing) < jobs * AHEAD and not stopped():
+                number = waiting.pop()
+                doing[pool.submit(work, job, number)] = number
+            if stopped():
+                for future in doing:
+                    future.cancel()
+                return
+            ended, _ = wait(doing, timeout=0.5, return_when=FIRST_COMPLETED)
+            broken = False
+            for future in ended:
+                number = doing.pop(future)
+                error = future.exception()
+                if error is None:
+                    yield number
+                    continue
+                broken = broken or isinstance(error, BrokenExecutor)
+                tries[number] += 1
+                if tries[number] < TRIES:
+                    waiting.append(number)
+                else:
+                    _note_lost(job, number, error)
+                    yield number
+            if broken and isinstance(executor, str):
+                waiting += list(doing.values())[::-1]
+                doing.clear()
+                pool.shutdown(wait=False, cancel_futures=True)
+                pool = executor_of(executor, jobs)
+    finally:
+        if isinstance(executor, str):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _note_lost(job: Job, number: int, error: BaseException) -> None:
+    cell = job.sweep.cells[number]
+    reason = f"the process that ran it ended: {type(error).__name__}: {error}"[:300]
+    assert job.out is not None
+    file = RowFile(job.out / RESULTS)
+    file.append({**cell.columns(job.sweep.keys), "status": FAILED, "error": " ".join(reason.split())})
+    file.close()
+
+
+@cache
+def _file_of(folder: Path) -> RowFile:
+    """Return the file of this process for a sweep."""
+    return RowFile(folder)
+
+
+def work(job: Job, number: int) -> int:
+    """Run a cell in a worker, which writes its own results, and return the cell's number."""
+    assert job.out is not None
+    _file_of(job.out / RESULTS).append(run_cell(job, number))
+    return number

@@ -1,0 +1,226 @@
+"""Sweeps: every cell is what running it alone gives, wherever it ran and however often the sweep was stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim import Simulation, load, verify
+from sim.errors import ScenarioError
+from sim.run.choices import with_tiers, with_values
+from sim.sweep import Results, seeds_of, sweep
+from sim.sweep.cell import FAILED
+from sim.sweep.results import RESULTS, TABLE
+from sim.sweep.run import MANIFEST
+from tests.support.optional import needs
+
+ROOT = Path(__file__).parents[3]
+WEALTH = ROOT / "tests" / "models" / "wealth.py"
+WAIT_S = 120.0
+PLAN = """
+scenario = "market"
+ticks = 8
+seeds = "3:8"
+[grid]
+agents = [4, 8]
+"planning.ttl_s" = [2, 20]
+[planners]
+rules = "heuristic"
+idle = "emergency"
+"""
+CELLS = 40
+
+
+def started(folder: Path, out: str, *words: str) -> subprocess.Popen[str]:
+    """Start a sweep as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "sim", "sweep", "plan.toml", "--out", out, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def rows_written(folder: Path) -> int:
+    return sum(file.read_bytes().count(b"\n") for file in (folder / RESULTS).glob("*.jsonl"))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """Return the sweep run in this process, one cell after the other."""
+    return sweep(
+        "market",
+        seeds="3:8",
+        ticks=8,
+        grid={"agents": [4, 8], "planning.ttl_s": [2, 20]},
+        planners={"rules": "heuristic", "idle": "emergency"},
+        out=tmp_path_factory.mktemp("serial"),
+    )
+
+
+def test_every_cell_is_the_run_that_it_says(reference: Results) -> None:
+    """A row has the settings of its cell, and the values that this run alone comes to."""
+    assert len(reference.rows) == CELLS
+    assert [row["cell"] for row in reference.rows] == list(range(CELLS))
+    assert not reference.failed
+    assert len({(row["agents"], row["planning.ttl_s"], row["planner"], row["seed"]) for row in reference.rows}) == CELLS
+    for row in reference.rows[::7]:
+        plan = with_values(load("market"), {"agents": row["agents"], "planning.ttl_s": row["planning.ttl_s"]})
+        tiers = {"rules": ["heuristic", "emergency"], "idle": ["emergency"]}[row["planner"]]
+        with Simulation(with_tiers(plan, tiers), seed=row["seed"]) as alone:
+            root = [report.digest.root for report in alone.reports(8)][-1]
+            metrics = alone.metrics()
+        assert (row["root"], row["alive"], row["ticks"]) == (root, row["agents"], 8)
+        assert {name: row[name] for name in metrics} == pytest.approx(metrics)
+
+
+def test_any_executor_gives_the_same_table(reference: Results, tmp_path: Path) -> None:
+    """Processes, and any executor of the form of concurrent.futures, give the serial table, byte for byte."""
+    arguments: dict[str, Any] = {
+        "seeds": "3:8",
+        "ticks": 8,
+        "grid": {"agents": [4, 8], "planning.ttl_s": [2, 20]},
+        "planners": {"rules": "heuristic", "idle": "emergency"},
+    }
+    told: list[tuple[int, int]] = []
+    processes = sweep("market", **arguments, jobs=2, out=tmp_path / "a", progress=lambda *done: told.append(done))
+    assert processes.csv() == reference.csv() == (tmp_path / "a" / TABLE).read_text()
+    assert told == [(done, CELLS) for done in range(CELLS + 1)]
+    assert len(list((tmp_path / "a" / RESULTS).iterdir())) <= 2
+    with ThreadPoolExecutor(1) as pool:
+        assert sweep("market", **arguments, jobs=1, out=tmp_path / "b", executor=pool).csv() == reference.csv()
+    assert sweep("market", **arguments).csv() == reference.csv()
+
+
+@pytest.mark.parametrize(
+    "words", [("--jobs", "2"), pytest.param(("--jobs", "2", "--executor", "ray"), marks=needs("ray"))]
+)
+def test_a_sweep_killed_twice_gives_the_same_table(reference: Results, tmp_path: Path, words: tuple[str, ...]) -> None:
+    """40 cells, killed twice in the middle and gone on with, come to the table of a sweep that nobody stopped."""
+    (tmp_path / "plan.toml").write_text(PLAN)
+    out = tmp_path / "out"
+    seen = 0
+    for least in (3, 12):
+        process = started(tmp_path, "out", *words)
+        give_up = time.monotonic() + WAIT_S
+        while rows_written(out) < max(least, seen + 1) and time.monotonic() < give_up and process.poll() is None:
+            time.sleep(0.01)
+        workers = children_of(process.pid)
+        process.kill()
+        process.communicate()
+        while any(map(alive, workers)) and time.monotonic() < give_up:
+            time.sleep(0.02)
+        assert not [worker for worker in workers if alive(worker)], "a killed sweep leaves processes behind"
+        seen = rows_written(out)
+    assert 3 <= seen < CELLS, "the sweep was not killed in the middle"
+    torn = next((out / RESULTS).glob("*.jsonl"))
+    torn.write_bytes(torn.read_bytes() + b'{"cell": 39, "seed"')
+    last = started(tmp_path, "out", *words)
+    said, errors = last.communicate(timeout=WAIT_S)
+    assert last.returncode == 0, errors
+    assert f"{CELLS} cells, 0 failed" in said
+    assert (out / TABLE).read_text() == reference.csv()
+    assert rows_written(out) < CELLS + 12, "cells that were done ran again"
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that a process has started, where the system says it."""
+    file = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(each) for each in file.read_text().split()] if file.exists() else []
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:1]
+
+
+def test_a_failed_cell_is_a_row(tmp_path: Path) -> None:
+    """A cell that cannot run says why in its row; the others are there; `retry` runs it again."""
+    results = sweep("market", seeds=2, ticks=3, cases=[{"agents": 4}, {"agents": 0}], out=tmp_path)
+    assert [row["status"] for row in results.rows] == ["done", "done", FAILED, FAILED]
+    assert "greater than or equal to 1" in results.failed[0]["error"]
+    assert results.failed[0]["agents"] == 0
+    assert [runs for _, runs, _ in results.summary()] == [2]
+    before = len(list((tmp_path / RESULTS).iterdir()))
+    assert sweep("market", seeds=2, ticks=3, cases=[{"agents": 4}, {"agents": 0}], out=tmp_path).csv() == results.csv()
+    assert len(list((tmp_path / RESULTS).iterdir())) == before
+    with pytest.raises(ScenarioError, match="did you mean 'agents'"):
+        sweep("market", seeds=2, grid={"agnts": [3, 4]}, out=tmp_path / "other")
+
+
+def test_a_process_that_ends_is_a_row(tmp_path: Path) -> None:
+    """A model that kills its process fails its own cell; the other cells are run."""
+    first = "        coins = world[Money].coins\n        givers"
+    end = "        if self_destruct(run):\n            import os\n            os._exit(7)\n"
+    model = WEALTH.read_text().replace(first, end + first)
+    model = model.replace(
+        "class Trade", "def self_destruct(run):\n    return run.seed == 2 and run.tick == 1\n\n\nclass Trade"
+    )
+    (tmp_path / "deadly.py").write_text(model)
+    results = sweep(tmp_path / "deadly.py", seeds=4, ticks=4, jobs=2, out=tmp_path / "out")
+    assert [row["status"] for row in results.rows] == ["done", "done", FAILED, "done"]
+    assert "the process that ran it ended" in results.failed[0]["error"]
+
+
+def test_another_sweep_in_the_folder_is_refused(tmp_path: Path) -> None:
+    """A folder keeps one sweep: other settings, another scenario or other code of the domain do not mix."""
+    (tmp_path / "wealth.py").write_text(WEALTH.read_text())
+    run = {"ticks": 2, "out": tmp_path / "out"}
+    sweep(tmp_path / "wealth.py", seeds=2, **run)
+    manifest = json.loads((tmp_path / "out" / MANIFEST).read_text())
+    assert manifest["cells"] == 2
+    assert {"scenario", "source", "tickweave", "environment", "seeds"} <= manifest.keys()
+    with pytest.raises(ScenarioError, match="another sweep"):
+        sweep(tmp_path / "wealth.py", seeds=3, **run)
+    (tmp_path / "wealth.py").write_text(WEALTH.read_text() + "\n# changed\n")
+    with pytest.raises(ScenarioError, match="other code of the domain"):
+        sweep(tmp_path / "wealth.py", seeds=2, **run)
+    (tmp_path / "out" / MANIFEST).write_text("{")
+    with pytest.raises(ScenarioError, match="is not the manifest"):
+        sweep(tmp_path / "wealth.py", seeds=2, **run)
+
+
+def test_a_cell_leaves_a_replay(tmp_path: Path) -> None:
+    """Kept replays verify, and end in the root that the table has."""
+    results = sweep("market", seeds=2, ticks=4, out=tmp_path, keep_replays=True)
+    for row in results.rows:
+        replay = tmp_path / "replays" / f"cell-{row['cell']:06d}.replay.jsonl"
+        verdict = verify(replay)
+        assert (verdict.verdict, verdict.ticks) == ("match", 4)
+        assert row["root"] in replay.read_text()
+
+
+@pytest.mark.parametrize("given", ["", "x", "1:1", "5:1", "1,1", "-1", "0:9999999", 0, [], [-1], "9" * 40])
+def test_seeds_that_are_none_are_refused(given: Any) -> None:
+    """Seeds are a number of them, a list or a range, each once and in range."""
+    with pytest.raises(ScenarioError, match=r"seed"):
+        seeds_of(given)
+
+
+def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
+    """Ctrl-C ends a sweep between cells with 130, and says how to go on."""
+    (tmp_path / "plan.toml").write_text(PLAN.replace("ticks = 8", "ticks = 300"))
+    process = started(tmp_path, "out")
+    give_up = time.monotonic() + WAIT_S
+    while rows_written(tmp_path / "out") < 1 and time.monotonic() < give_up:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 130
+    assert "the same command goes on" in errors
+    assert (tmp_path / "out" / TABLE).exists()
