@@ -67,7 +67,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     """Return the mean of some values and how sure it is.
 
     >>> str(estimate([1.0, 2.0, 3.0]))
-    '2 [1, 2.667]'
+    '2 [1, 3]'
     >>> estimate([4.0]).low
     4.0
     """
