@@ -1,7 +1,7 @@
-"""The memory of a world's columns: one piece, so that all of them are copied, or compared, in one go.
+"""The memory of a world's columns: one block, so that one call copies or compares all of them.
 
-A world has some sixty columns of which most are small. To copy or to compare them one by one costs sixty calls a tick;
-at a thousand agents that is most of the price.
+A world has some sixty columns, and most of them are small. Copying or comparing them one by one takes sixty calls a
+tick; at a thousand agents that is most of the cost.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ WORD_BYTES: Final = 8
 
 
 class Block:
-    """Holds the columns that have no `used_by`, as `[*shape, capacity]` each, behind one another.
+    """Holds the columns that have no `used_by`, each as `[*shape, capacity]`, one after another.
 
     Args:
-        specs: every column of the world; those with `used_by` have memory of their own, as seldom much of it is used.
-        capacity: how many rows there is room for.
+        specs: every column of the world; those with `used_by` have memory of their own, because little of it is usually
+        in use. capacity: number of rows to make room for.
 
     Attributes:
-        columns: the columns in here, in order.
+        columns: the columns in this block, in order.
         starts: where each of them starts, in words of eight bytes.
-        words: everything, as words.
+        words: the whole block, as words.
     """
 
     __slots__ = ("_capacity", "_places", "columns", "starts", "words")
@@ -52,7 +52,7 @@ class Block:
         """Return a column, `[*shape, capacity]`, as a view.
 
         Raises:
-            KeyError: it is not in here.
+            KeyError: the column is not in this block.
         """
         spec, start, end = self._places[label]
         return self.words.view(np.uint8)[start:end].view(spec.dtype).reshape(*spec.shape, self._capacity)
@@ -68,7 +68,7 @@ class Block:
 class CopiedColumns(Mapping[str, "NDArray[Any]"]):
     """Columns of n rows as they were when they were copied, by "Component.column", in the order declared.
 
-    A copy is made in every tick and nearly never read; so single columns are only cut out when they are asked for.
+    A copy is made in every tick and hardly ever read, so a column is cut out only when somebody asks for it.
     """
 
     def __init__(self, labels: Sequence[str], block: Block, others: Mapping[str, NDArray[Any]], n: int) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sim.errors import WorldError
 
 DIGEST_BYTES: Final = 8
-"""Bytes of a hash that are kept."""
+"""The number of bytes of a hash that are kept."""
 
 
 def little_endian(array: NDArray[Any]) -> bytes:
@@ -21,7 +21,7 @@ def little_endian(array: NDArray[Any]) -> bytes:
 
 
 def text_bytes(*texts: str) -> bytes:
-    """Return texts as bytes, each behind its length, so that no two sequences of texts share their bytes.
+    """Return texts as bytes, each preceded by its length, so that no two sequences of texts have the same bytes.
 
     >>> text_bytes("ab", "")
     b'2:ab0:'
@@ -34,7 +34,7 @@ def text_bytes(*texts: str) -> bytes:
 
 
 def hasher(*header: str) -> blake3:
-    """Return a hasher that has taken in a header; `DIGEST_BYTES` of its output count."""
+    """Return a hasher that is already fed a header; only `DIGEST_BYTES` of its output are used."""
     return blake3(text_bytes(*header))
 
 
@@ -46,7 +46,7 @@ def array_bytes(label: str, array: NDArray[Any]) -> bytes:
     """
     if array.dtype.kind == "f":
         if np.isnan(array).any():
-            raise WorldError(f"{label} holds NaN, which equals nothing and so cannot be compared or hashed")
+            raise WorldError(f"{label} holds NaN, which equals nothing and therefore cannot be compared or hashed")
         array = array + 0.0
     elif array.dtype.kind not in "biu":
         raise WorldError(

@@ -26,9 +26,9 @@ from sim.errors import WorldError
 DTYPES: Final = frozenset(
     "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()  # noqa: SIM905
 )
-"""What an array of a state may be of."""
+"""The dtypes that an array of a state may have."""
 DIMENSIONS_MAX: Final = 8
-"""Dimensions of an array of a resource."""
+"""The most dimensions that an array of a resource may have."""
 
 
 def encode_state(state: WorldState) -> bytes:
@@ -40,7 +40,7 @@ def encode_state(state: WorldState) -> bytes:
     arrays = list(_arrays(state))
     for place, array in arrays:
         if array.dtype.name not in DTYPES:
-            raise WorldError(f"{'.'.join(place)} is of dtype {array.dtype}, which no state can be written with")
+            raise WorldError(f"{'.'.join(place)} is of dtype {array.dtype}, which cannot be written as part of a state")
     head = {
         "tick": state.tick,
         "next_key": state.next_key,
@@ -55,7 +55,7 @@ def decode_state(data: bytes, world: World) -> WorldState:
     """Return the state that bytes hold, fit to be restored into `world`.
 
     Raises:
-        WorldError: the bytes are not a state, or one of a world with other columns or resources.
+        WorldError: the bytes are not a state, or they are the state of a world with other columns or resources.
     """
     try:
         return _decode(data, world)
@@ -82,7 +82,7 @@ def _decode(data: bytes, world: World) -> WorldState:
     text, newline, rest = data.partition(b"\n")
     head = json.loads(text)
     if not newline or not isinstance(head, dict):
-        raise ValueError("there is no line that says what follows")
+        raise ValueError("the first line, which describes the arrays, is missing")
     arrays = _read_arrays(head["arrays"], rest)
     n = len(arrays["keys", ""])
     columns = {label: array for (group, label), array in arrays.items() if group == "column"}
@@ -117,7 +117,7 @@ def _read_arrays(listed: Any, data: bytes) -> dict[tuple[str, str], NDArray[Any]
         order = np.dtype(dtype).newbyteorder("<")
         size = math.prod(shape) * order.itemsize
         if at + size > len(data):
-            raise ValueError(f"{name} is longer than what is there")
+            raise ValueError(f"{name} needs more bytes than there are")
         array = np.frombuffer(data, order, math.prod(shape), at).reshape(shape).astype(np.dtype(dtype))
         array.flags.writeable = False
         arrays[group, name] = array
@@ -179,11 +179,11 @@ def _check_resources(world: World, resources: dict[str, dict[str, NDArray[Any]]]
 
 
 def _read_texts(listed: Any, arrays: dict[str, NDArray[Any]], world: World) -> dict[str, tuple[str, ...]]:
-    """Check the texts: each column's in order, each used, and none beyond the bounds.
+    """Check the texts: those of each column are sorted, each is used, and none exceeds the limits.
 
     Raises:
-        WorldError: they are another world's.
-        ValueError: they are not what `Texts.canonical` gives.
+        WorldError: the texts belong to the columns of another world.
+        ValueError: the texts are not in the form that `Texts.canonical` returns.
     """
     specs = [spec for schema in world.schemas for spec in schema.columns if spec.is_text]
     if sorted(listed) != sorted(spec.label for spec in specs):

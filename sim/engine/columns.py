@@ -1,8 +1,8 @@
-"""Columns: what a component or a resource declares. Declarations only; `sim.engine.tables` has the arrays.
+"""Columns: the declarations of components and resources. `sim.engine.tables` has the arrays.
 
 A component is a class whose annotations name columns:
 
-| annotation | array | what `spawn` and an agent's attributes take |
+| annotation | array | values that `spawn` and an agent's attributes take |
 | --- | --- | --- |
 | `i8`, `i16`, `i32`, `i64` | of that integer | integers |
 | `boolean` or `bool` | bool | booleans |
@@ -12,9 +12,10 @@ A component is a class whose annotations name columns:
 | `str` | int32 places in the world's table of texts | texts |
 | `tuple[str, ...] = column(limit=8)` | the same, `[limit, n]` | tuples of texts |
 
-`column(per="goods")` gives a value for each name of a table, `column(shape=(6,))` several values. A type checker takes
-an annotation at its word, so code that is checked strictly declares a fixed-point column as `i64 = column(scale=100)`
-and an enumeration as `i8 = column(enum=Mood)`: the same columns, whose arrays are arrays for the checker as well.
+`column(per="goods")` gives a value for each name of a table, `column(shape=(6,))` several values. A strict
+type checker takes the annotation literally, so strictly checked code declares a fixed-point column as
+`i64 = column(scale=100)` and an enumeration as `i8 = column(enum=Mood)`. The columns are the same, and the checker also
+sees arrays.
 """
 
 from __future__ import annotations
@@ -32,21 +33,21 @@ from sim.engine.values import codes, codes_of, fit, steps
 from sim.errors import WorldError
 
 Kind = Literal["number", "fixed", "enum", "text", "texts"]
-"""What the numbers of a column stand for."""
+"""The kind of value that the numbers of a column represent."""
 SCALE_MAX: Final = 10**9
-"""Steps of a fixed-point column in one unit."""
+"""The most steps that a fixed-point column may have in one unit."""
 LIMIT_MAX: Final = 1024
-"""Texts in one agent's memory."""
+"""The most texts that one agent may remember in one column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Marks an annotation as a column of one dtype; `i32` and its like are made with it."""
+    """Marks an annotation as a column of one dtype; `i32` and the similar aliases are made with it."""
 
     dtype: type[np.generic]
 
 
-# Lower case on purpose: these are written where other languages write a type's name.
+# Lower case on purpose: these are written where other languages write the name of a type.
 i8: TypeAlias = Annotated[NDArray[np.int8], Column(np.int8)]  # noqa: PYI042
 i16: TypeAlias = Annotated[NDArray[np.int16], Column(np.int16)]  # noqa: PYI042
 i32: TypeAlias = Annotated[NDArray[np.int32], Column(np.int32)]  # noqa: PYI042
@@ -84,18 +85,17 @@ def column(
     used_by: str | None = None,
     enum: type[Enum] | None = None,
 ) -> Any:
-    """Declare more about a column than its annotation says.
+    """Declare the properties of a column that its annotation does not give.
 
     Args:
-        default: what a spawned entity starts with where nothing is given; 0, False, the first member or no text unless
-            set.
+        default: the value of a spawned entity if `spawn` gives none; 0, False, the first member or no text unless set.
         scale: the array holds steps of 1/scale.
-        per: a table of names that the world is given, or a size such as `cell`: one value for each.
-        shape: inner dimensions, behind that of `per`. A component's array is `[per, *shape, n]`.
-        limit: how many texts an agent remembers.
-        unit: what a value counts, for people: "coins".
+        per: a table of names of the world, or a size such as `cell`: the column has one value for each.
+        shape: inner dimensions, after that of `per`. A component's array is `[per, *shape, n]`.
+        limit: the number of texts that an agent remembers.
+        unit: the unit that people read beside a value: "coins".
         used_by: an integer column of the same component. Its largest value says how many entries along the first inner
-            axis are in use; those beyond are zeros by contract and are neither hashed, moved nor kept.
+            axis are in use; those beyond must be zeros, and they are neither hashed, moved nor kept.
         enum: the enumeration whose numbers an integer column holds.
 
     >>> class Route(Component):
@@ -107,20 +107,20 @@ def column(
 
 @dataclass(frozen=True, slots=True)
 class ColumnSpec:
-    """What was declared about one column.
+    """The declaration of one column.
 
     Attributes:
         name: the attribute.
         label: "Component.column".
-        kind: what the numbers stand for.
-        dtype: of the array.
-        shape: all inner dimensions once a world has resolved `per`, those of `shape` and `limit` before.
+        kind: the kind of value that the numbers represent.
+        dtype: the array's dtype.
+        shape: all inner dimensions once a world has resolved `per`; before that, those of `shape` and `limit`.
         default: the number that a spawned entity starts with.
         used_by: the column that says how many entries are in use.
-        per: the table or size that the first inner dimension is of.
+        per: the table or size that gives the first inner dimension.
         scale: steps in a unit; 1 unless `fixed`.
         enum: the enumeration of an `enum` column.
-        unit: what a value counts.
+        unit: the unit of a value.
     """
 
     name: str
@@ -137,7 +137,7 @@ class ColumnSpec:
 
     @property
     def is_text(self) -> bool:
-        """Whether the numbers stand for texts."""
+        """Whether the numbers represent texts."""
         return self.kind in ("text", "texts")
 
     def resolved(self, sizes: dict[str, int]) -> ColumnSpec:
@@ -158,7 +158,7 @@ class ColumnSpec:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What was declared about one component or resource."""
+    """The declaration of one component or resource."""
 
     name: str
     columns: tuple[ColumnSpec, ...]
@@ -192,7 +192,7 @@ class Component:
         cls._schema = parse_schema(cls)
 
     def __new__(cls) -> Self:
-        """Refuse: values live in columns."""
+        """Refuse, because values live in columns."""
         raise WorldError(f"{cls.__name__} is a schema; give values to World.spawn and read World[{cls.__name__}]")
 
 
@@ -212,11 +212,11 @@ def parse_schema(cls: type[Any], reserved: Container[str] = ()) -> Schema:
     """Read a class's annotations as columns.
 
     Args:
-        cls: whose annotations.
-        reserved: what no column can be called.
+        cls: the class with the annotations.
+        reserved: names that no column can have.
 
     Raises:
-        WorldError: one is malformed; the message names class, attribute and what to write.
+        WorldError: an annotation is malformed; the message names the class and the attribute, and says what to write.
     """
     try:
         # With postponed annotations a class made inside a function sees only its module's names, not the function's.
@@ -278,7 +278,7 @@ def _parse_column(name: str, label: str, hint: Any, options: _Options) -> Column
 
 
 def _type_of(label: str, hint: Any, options: _Options) -> tuple[Kind, np.dtype[Any], type[Enum] | None]:
-    """Return what an annotation stands for: kind, dtype and enumeration."""
+    """Return the kind, dtype and enumeration that an annotation declares."""
     marker = next((extra for extra in get_args(hint)[1:] if isinstance(extra, Column)), None)
     if get_origin(hint) is Annotated and marker is not None:
         dtype = np.dtype(marker.dtype)

@@ -16,19 +16,19 @@ from sim.engine.values import fit, indices
 from sim.errors import WorldError
 
 Fitted = list[tuple[Store, NDArray[Any]]]
-"""Columns, and the values that fit them."""
+"""Columns, each with values that fit it."""
 
 
 @dataclass(slots=True)
 class Spawn:
-    """Is the birth of some entities.
+    """The birth of some entities.
 
     Attributes:
-        count: how many.
-        issuers: the keys of those they come from, one or `[count]`; -1 for nobody.
-        keys: their keys, where they are fixed.
-        components: what they are made of.
-        values: of these components; the rest is defaults.
+        count: the number of entities.
+        issuers: the keys of the entities that they come from, one or `[count]`; -1 for none.
+        keys: their keys, if the keys are fixed.
+        components: their components.
+        values: values of columns of these components; the other columns get their defaults.
     """
 
     count: int
@@ -40,7 +40,7 @@ class Spawn:
 
 @dataclass(slots=True)
 class Membership:
-    """Is a component given to rows with these values, or taken from them (None)."""
+    """A component that is given to rows with these values, or taken from them (None)."""
 
     table: Table
     rows: NDArray[np.intp]
@@ -49,12 +49,12 @@ class Membership:
 
 @dataclass(slots=True)
 class Queued:
-    """Is what one flush carries out.
+    """The commands that one flush carries out.
 
     Attributes:
-        membership: in the order it was queued.
-        dead: who dies, `[n] bool`; None when nobody does.
-        spawns: in the order they were queued.
+        membership: changes of components, in the order in which they were queued.
+        dead: whether each row dies, `[n] bool`; None if none does.
+        spawns: births, in the order in which they were queued.
         keys: the fixed keys among the spawns.
     """
 
@@ -71,12 +71,12 @@ class Queued:
 
 
 class Commands:
-    """Queues commands and checks each whole, so that the flush that carries them out cannot fail half way.
+    """Queues commands and checks each completely, so that the flush that carries them out cannot fail half way.
 
-    What each command takes and refuses is said where it is called: `World.spawn`, `kill`, `attach`, `detach`.
+    `World.spawn`, `kill`, `attach` and `detach` describe the arguments and errors of each command.
 
     Args:
-        rows: who lives.
+        rows: the living entities.
         table: finds a component's table, or raises `WorldError`.
     """
 
@@ -91,7 +91,7 @@ class Commands:
         return bool(self._queued.spawns or self._queued.membership or self._queued.dead is not None)
 
     def take(self) -> Queued:
-        """Hand out what waits, and wait for more."""
+        """Return the queued commands and start with an empty queue."""
         queued, self._queued = self._queued, Queued()
         return queued
 
@@ -180,7 +180,7 @@ class Commands:
 
 
 def _fitted(table: Table, given: Mapping[str, Any], count: int) -> Fitted:
-    """Bring one value for all, or `[*shape, count]`, to the columns' numbers."""
+    """Convert one value for all, or `[*shape, count]`, to the columns' numbers."""
     fitted = []
     for name, value in given.items():
         store = table.store(name)

@@ -1,6 +1,6 @@
-"""Conflicts inside a phase: what falls on one target is summed, and what only one can have goes to the lowest key.
+"""Conflicts inside a phase: amounts for one target are summed; of several claims to one target the lowest key wins.
 
-Both results are the same in whatever order the rows come, so no phase depends on the order it visits agents in.
+Neither result depends on the order of the rows, so no phase depends on the order in which it visits agents.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from sim.engine.values import fit, indices, limits
 from sim.errors import WorldError
 
 LAST_ROW: Final = int(np.iinfo(np.intp).max)
-"""Behind every row."""
+"""A number above that of every row."""
 
 
 def scatter_add(column_view: NDArray[Any], rows: Any, values: ArrayLike, label: str) -> None:
-    """Add values to rows of a flat integer column that errors call `label`; `World.scatter_add` says how.
+    """Add values to rows of a flat integer column that errors call `label`; see `World.scatter_add`.
 
     Raises:
         WorldError: a row is negative or past the end, a value is not an integer, or a sum does not fit the column.
@@ -52,13 +52,13 @@ def _bounded_sums(amounts: NDArray[np.int64]) -> tuple[int, int]:
 
 
 class Claims:
-    """Settles who gets what only one can have; keeps a scratch array as long as the most targets seen."""
+    """Settles claims to things that only one can have; keeps a scratch array as long as the most targets seen."""
 
     def __init__(self) -> None:
         self._best = np.empty(0, dtype=np.intp)
 
     def won(self, targets: NDArray[np.integer], claimants: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
-        """Tell which claims win: `[claims] bool`; `World.claim` says how.
+        """Return which claims win, `[claims] bool`; see `World.claim`.
 
         Raises:
             WorldError: a target is out of range, or the lengths differ.
@@ -72,6 +72,6 @@ class Claims:
         best = self._best
         np.minimum.at(best, cells, rows)
         won: NDArray[np.bool_] = best[cells] == rows
-        # The scratch array is left as it was found: cheaper than a fresh one of the size of the map.
+        # The scratch array is left as it was found, which is cheaper than a new one of the size of the map.
         best[cells] = LAST_ROW
         return won

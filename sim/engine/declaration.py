@@ -1,4 +1,4 @@
-"""What a world is declared with, as data: kept in replay headers, compared before anything else is."""
+"""The declaration of a world as data: replay headers hold it, and it is compared before anything else."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def declaration_of(
     tables: Mapping[str, Sequence[str]],
     sizes: Mapping[str, int],
 ) -> Declaration:
-    """Return what a world is declared with, as JSON."""
+    """Return the declaration of a world as JSON."""
     return {
         "components": [{"name": schema.name, "columns": _columns(schema.columns)} for schema in schemas],
         "resources": [_resource(resource) for resource in resources],
@@ -48,7 +48,7 @@ def _resource(resource: CustomResource) -> dict[str, Any]:
 
 
 def first_difference(recorded: Declaration, here: Declaration) -> str | None:
-    """Return a sentence that names the first difference between two declarations, None if there is none.
+    """Return a sentence that names the first difference between two declarations, or None if they are equal.
 
     >>> one = {"components": [{"name": "Money", "columns": [{"name": "coins", "dtype": "int32"}]}]}
     >>> two = {"components": [{"name": "Money", "columns": [{"name": "coins", "dtype": "int64"}]}]}
@@ -77,7 +77,7 @@ def _first_of(before: Any, after: Any, what: str, owner: str) -> str | None:
             return f"{what} {owner}{name} is only {'in the recording' if name in theirs else 'here'}"
     if list(ours) != list(theirs):
         name = next(name for name, other in zip(theirs, ours, strict=True) if name != other)
-        return f"{what} {owner}{name} stands at another place in the recording"
+        return f"{what} {owner}{name} is at another position in the recording"
     for name, recorded in theirs.items():
         here = ours[name]
         if recorded == here:

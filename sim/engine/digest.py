@@ -1,15 +1,15 @@
-"""The hash of a world: per column, per component, and one root.
+"""The hashes of a world: one per column, one per component, and one root.
 
-A root is a function of state alone: of tick, next key, keys, columns, membership and resources. It is never chained and
-knows nothing of esper ids, capacities, addresses or the order in which things were created.
+A root is a function of state alone: of tick, next key, keys, columns, membership and resources. It is never chained,
+and it depends on no esper ids, capacities, addresses or order in which things were created.
 
-Hash input of a column is its declaration (name, dtype, shape) and its values, little-endian, in key order, cut to the
-entries that are in use; of a column of texts, their content (`sim.engine.texts`); of a component, its columns' hashes
-and its membership; of the root, everything above.
+The hash of a column covers its declaration (name, dtype, shape) and its values, little-endian, in key order, cut to the
+entries in use. For a column of texts it covers their content (`sim.engine.texts`). The hash of a component covers the
+hashes of its columns and its membership. The root covers all of these.
 
-Hashing a kilobyte costs ten times as much as comparing it, and most columns do not change in most ticks. So each
-world's last bytes are kept, and a column whose bytes are equal keeps its hash; those in the world's block are compared
-all at once. The comparison is of content: no flag that could be forgotten decides.
+Hashing a kilobyte costs ten times as much as comparing it, and most columns do not change in most ticks. So the last
+bytes of each world are kept, and a column with equal bytes keeps its hash; one comparison covers all columns of the
+world's block. It compares content, so it does not depend on a flag that a system could forget to set.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from sim.engine.world import World
 
 @dataclass(frozen=True, slots=True)
 class StateDigest:
-    """Names a state of a world: equal roots, equal states.
+    """Identifies a state of a world: states with equal roots are equal.
 
     Attributes:
-        root: 16 hex digits over everything.
+        root: 16 hex digits for the whole state.
         components: 16 hex digits by component and resource.
         columns: 8 hex digits by "Component.column", in declaration order, then resources.
     """
@@ -49,8 +49,8 @@ def state_digest(world: World) -> StateDigest:
     """Hash the state of a world.
 
     Raises:
-        WorldError: an array of a custom resource has no canonical encoding, or a column that says how many entries
-            are used says more than there are.
+        WorldError: an array of a custom resource has no canonical encoding, or a column that counts the entries in use
+            counts more than there are.
 
     >>> from sim.engine.columns import Component, i32
     >>> class Position(Component):
@@ -62,7 +62,7 @@ def state_digest(world: World) -> StateDigest:
     ...     state_digest(world).root == before
     False
     """
-    # The cache hangs on the world, so that it dies with it.
+    # The cache is an attribute of the world, so that it is freed together with the world.
     cache = world.digest_cache
     if not isinstance(cache, _WorldCache):
         cache = world.digest_cache = _WorldCache(world)
@@ -70,7 +70,7 @@ def state_digest(world: World) -> StateDigest:
 
 
 class _Part:
-    """Keeps the hash of one column, and its last bytes where it is compared by itself."""
+    """Keeps the hash of one column, and also its last bytes if the column is compared by itself."""
 
     __slots__ = ("base", "digest", "label", "raw", "short")
 
@@ -82,14 +82,14 @@ class _Part:
         self.short = ""
 
     def renew(self, raw: bytes) -> None:
-        """Take the hash of other bytes than before."""
+        """Hash bytes that have changed."""
         fresh = self.base.copy()
         fresh.update(raw)
         self.digest = fresh.digest(DIGEST_BYTES)
         self.short = self.digest[:4].hex()
 
     def changes_to(self, raw: bytes) -> bool:
-        """Take over these bytes, and tell whether they are others than before."""
+        """Take over these bytes, and return whether they differ from the last ones."""
         if raw == self.raw:
             return False
         self.raw = raw
@@ -121,7 +121,7 @@ class _TableCache:
 
 
 class _Place(NamedTuple):
-    """A column where it stands in a world, and where its hash is kept."""
+    """A column of a world, and the place that keeps its hash."""
 
     store: Store
     part: _Part
@@ -152,7 +152,7 @@ class _WorldCache:
         self.in_block = tuple(places[spec.label] for spec in world.storage.block.columns)
         self.texts = frozenset(place for place, each in enumerate(self.in_block) if each.store.spec.is_text)
         self.beside = tuple(place for place in places.values() if place.store.lengths is not None)
-        # The block as it was hashed last, and how many rows it had.
+        # The block at the time of the last hash, and the number of its rows then.
         self.block: Block | None = None
         self.words: NDArray[np.uint64] = world.storage.block.words.copy()
         self.n = 0
@@ -177,15 +177,15 @@ class _WorldCache:
         return StateDigest(root.hexdigest(DIGEST_BYTES), components, columns)
 
     def _changed(self, world: World, n: int) -> set[int]:
-        """Hash what is not as it was at the last time, and return the numbers of the tables it belongs to."""
-        # What may be refused comes first, so that nothing is taken over by half.
+        """Hash the columns that changed since the last digest, and return the numbers of their tables."""
+        # The checks that may fail come first, so that a failure leaves the cache as it was.
         beside = [little_endian(place.store.used(n)) for place in self.beside]
         block, words = world.storage.block, world.storage.block.words
         if block is not self.block or n != self.n:
             changed = list(range(len(self.in_block)))
             self.block, self.words, self.n = block, words.copy(), n
         elif self.in_block:
-            # Rows beyond the last may differ as well: they cost a hash and change none.
+            # Rows beyond the last may differ as well: that costs one more hash and changes no result.
             differing = np.logical_or.reduceat(words != self.words, block.starts)
             changed = differing.nonzero()[0].tolist()
             np.copyto(self.words, words)
@@ -210,8 +210,8 @@ class _WorldCache:
         return tables
 
     def _resource(self, world: World, name: str, resource: CustomResource) -> _ResourceCache:
-        # A resource whose restore() also took its old stamp back would meet that stamp again with other content; the
-        # world's own count of restores keeps the two apart.
+        # A resource whose restore() also resets its stamp could reach the same stamp later with other content. The
+        # world's own count of restores tells the two apart.
         stamp = (resource.stamp, world.restores)
         entry = self.resources.get(name)
         if entry is not None and entry.resource is resource and entry.stamp == stamp:

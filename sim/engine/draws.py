@@ -1,4 +1,4 @@
-"""Random draws of a world: by row or by cell, with seed, key and tick implied."""
+"""Random draws of a world by row or by cell; the world supplies seed, key and tick."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Draws:
     """Draws for the rows of a world and for the places of its resources.
 
     Attributes:
-        rng: the draws behind it, which counts them by purpose.
+        rng: the generator, which counts draws by purpose.
         tick: the tick that a draw belongs to.
     """
 
@@ -26,7 +26,7 @@ class Draws:
     @property
     @abstractmethod
     def n(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
 
     @property
     @abstractmethod
@@ -38,8 +38,8 @@ class Draws:
 
         Args:
             rows: indices, mask or slice.
-            purpose: what `sim.engine.rng.purpose` gave for a name.
-            draw: counts up where one agent needs more for one purpose in one tick.
+            purpose: the number that `sim.engine.rng.purpose` returned for a name.
+            draw: an index to count up if one agent needs more words for one purpose in one tick.
 
         Raises:
             WorldError: a row does not exist, or a number is too large for a counter.
@@ -55,7 +55,7 @@ class Draws:
         return self.rng.below(self.keys[indices(rows, self.n, "draws")], self.tick, purpose, bound, draw)
 
     def chance(self, rows: Any, purpose: int, permille: int | NDArray[np.integer], draw: int = 0) -> NDArray[np.bool_]:
-        """Draw for each row whether something happens that does so in `permille` of 1000 cases: `[rows] bool`.
+        """Draw for each row whether an event with a probability of `permille` in 1000 occurs: `[rows] bool`.
 
         Raises:
             WorldError: as `draws`.
@@ -93,7 +93,7 @@ class Draws:
     def chance_at(
         self, cells: ArrayLike, purpose: int, permille: int | NDArray[np.integer], draw: int = 0
     ) -> NDArray[np.bool_]:
-        """Draw for each place of a resource whether something happens, as `chance` does for rows: `[cells] bool`.
+        """Draw for each place of a resource whether an event occurs, as `chance` does for rows: `[cells] bool`.
 
         Raises:
             WorldError: as `draws_at`.
@@ -112,5 +112,5 @@ class Draws:
 
 
 def _by_words(words: NDArray[np.uint32]) -> NDArray[np.intp]:
-    """Sort by random words; equal ones stay in their order."""
+    """Sort by random words; equal words keep their order."""
     return np.lexsort((words[:, 1], words[:, 0]))

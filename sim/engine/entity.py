@@ -1,4 +1,4 @@
-"""One entity as an object, by its key: for rules that are written agent by agent, for tests and tools."""
+"""One entity as an object, found by its key: for rules that visit agents one by one, for tests and for tools."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sim.errors import WorldError
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """What views of entities work with: who lives, what they are made of, and how they die."""
+    """The parts of a world that views of entities need: living rows, components, and the command to kill."""
 
     rows: Rows
     storage: Storage
@@ -25,17 +25,17 @@ class Population:
 
 
 class EntityView:
-    """Shows one entity, or agent, by its key. It outlives flushes; whole columns are faster.
+    """Shows one entity, such as an agent, by its key. It stays valid after a flush. Work on whole columns is faster.
 
-    `agent[Animal].energy` is a Python value: an int, a bool, a float where the column has a scale, a member of an
+    `agent[Animal].energy` is a Python value: an int, a bool, a float if the column has a scale, a member of an
     enumeration, a text or a tuple of texts. `agent[Animal].energy = 5` writes it. A column with inner dimensions gives
     a small array that writes through; one with names gives `agent[Stock].pieces["bread"]`.
 
     Args:
-        population: where it lives.
-        key: whose view it is.
-        row: where it was.
-        version: the version of the rows at that time.
+        population: the population that it belongs to.
+        key: the entity's key.
+        row: the entity's row at `version`.
+        version: the version of the rows when the view was made.
 
     Attributes:
         key: the entity's key.
@@ -69,7 +69,7 @@ class EntityView:
         version = self._population.rows.version
         if self._version != version:
             self._row = int(self._population.rows.of(np.array([self.key]))[0])
-            # The dead are looked for again each time, so that no row of theirs is ever taken as found.
+            # A dead entity is looked up again each time, so that an old row of it is never used.
             self._version = version if self._row >= 0 else -1
         return self._row
 
@@ -90,7 +90,7 @@ class EntityView:
         """Open one component of the entity: its values as attributes.
 
         Raises:
-            WorldError: the component is not declared, the entity is dead or does not have it.
+            WorldError: the component is not declared, or the entity is dead or does not have it.
         """
         table = self._population.storage.by_component.get(component) or self._population.storage.table(component)
         self.row_in(table)

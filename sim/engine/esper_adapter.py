@@ -1,13 +1,13 @@
 """The only importer of esper: a context for each world, a processor for each system, and the check of their order.
 
-esper is one global database with one current context, without locks. So a context is made current for as long as
-something touches esper, and the previous one comes back after it; nothing may await or switch contexts in between.
-Worlds of several threads take turns at that: a lock is held while a context is current.
-esper's processors run by priority. Each system is wrapped in one whose priority is its place, and each notices when
-esper calls it out of turn.
+esper is one global database with one current context and no locks. So a world's context is current only while code uses
+esper, and the previous context is current again afterwards; nothing may await or switch contexts in between. Worlds of
+several threads take turns: a thread holds a lock while a context is current. esper's processors run by priority. Each
+system is wrapped in a processor whose priority is the system's position, and each processor notices if esper calls it
+out of order.
 
-With `mirrored` rows, a world's keys are also esper entities, for users who want to query them with esper. Nothing of
-the framework reads them.
+With mirrored rows, a world's keys are also esper entities, for users who want to query them with esper. The framework
+itself does not read them.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from sim.engine.system import System, check_constants
 from sim.errors import WorldError
 
 TURN_S: Final = 600.0
-"""How long one thread waits for another one that is inside a world, seconds."""
+"""The longest time that a thread waits for another thread inside a world, seconds."""
 _TURN: Final = threading.RLock()
 Around = Callable[[System], AbstractContextManager[Any] | None]
-"""Returns the block in which a system runs, or None for none."""
+"""Returns the `with` block that a system runs in, or None for none."""
 
 
 class Row:
-    """The one component of an entity in esper: its key."""
+    """The only component of an entity in esper: its key."""
 
     __slots__ = ("key",)
 
@@ -45,12 +45,12 @@ class Row:
 
 
 class Context(AbstractContextManager[None]):
-    """Is esper's context of one world: current inside a `with` block, and the previous one again after it.
+    """esper's context of one world: current inside a `with` block; the previous context is current again after it.
 
-    Nothing that esper itself holds on to may refer to it: the context is deleted when the world is not used any more.
+    No object that esper itself keeps may refer to it, because the context is deleted when the world is freed.
 
     Args:
-        label: what errors call the world.
+        label: the name of the world in errors.
     """
 
     _numbers = itertools.count(1)
@@ -68,7 +68,7 @@ class Context(AbstractContextManager[None]):
         self._finalizer.atexit = False
 
     def check_usable(self) -> None:
-        """Refuse another thread than the one that made the world, and a world that is closed."""
+        """Refuse a thread other than the one that made the world, and refuse a closed world."""
         if threading.get_ident() != self._thread:
             raise WorldError(f"{self._label} belongs to another thread; a world stays with the thread that made it")
         if not self._finalizer.alive:
@@ -102,7 +102,7 @@ class Context(AbstractContextManager[None]):
         """Delete the context.
 
         Raises:
-            WorldError: inside of its own `with` block.
+            WorldError: inside its own `with` block.
         """
         if self._previous:
             raise WorldError(f"{self._label} cannot be closed inside active()")
@@ -118,11 +118,11 @@ def _drop_context(context: str) -> None:
 
 
 class Mirror:
-    """Keeps an esper entity with a `Row` for every living key; does nothing where it is not wanted.
+    """Keeps an esper entity with a `Row` for every living key; does nothing unless it is wanted.
 
     Args:
-        context: where the entities live.
-        wanted: whether there are any.
+        context: the context of the entities.
+        wanted: whether keys are mirrored at all.
     """
 
     def __init__(self, context: Context, *, wanted: bool) -> None:
@@ -145,7 +145,7 @@ class Mirror:
                     esper.delete_entity(self._ids.pop(key), immediate=True)
 
     def become(self, keys: NDArray[np.int64]) -> None:
-        """Make the entities those of these keys, by difference."""
+        """Change the entities to those of these keys, with as few births and deaths as possible."""
         there = np.array(sorted(self._ids), np.int64)
         self.bury(np.setdiff1d(there, keys))
         self.born(np.setdiff1d(keys, there))
@@ -182,11 +182,11 @@ class _Processor(esper.Processor):
 class Systems:
     """Holds the systems of one world in the order they run.
 
-    esper holds on to it through its processors, so it knows its context by name only.
+    esper's processors keep it alive, so it holds its context by name only.
 
     Attributes:
         installed: the systems.
-        running: the one whose `process` runs now.
+        running: the system whose `process` runs now.
     """
 
     def __init__(self, context: str) -> None:
@@ -199,10 +199,10 @@ class Systems:
         self._done: Callable[[System], object] = id
 
     def install(self, systems: Sequence[System]) -> None:
-        """Add systems behind those that are there; the context must be current.
+        """Add systems after the installed ones; the context must be current.
 
         Raises:
-            WorldError: during a tick, a type or name is there already, or a system holds state.
+            WorldError: a tick is running, a type or name is installed already, or a system holds state.
         """
         if self._position >= 0:
             raise WorldError("systems cannot be installed during a tick: order is meaning")
@@ -225,13 +225,13 @@ class Systems:
         """Run all systems once, in order; the context must be current.
 
         Args:
-            world: handed to every system.
-            run: handed to every system.
-            around: returns the block that a system runs in.
+            world: passed to every system.
+            run: passed to every system.
+            around: returns the `with` block that a system runs in.
             done: called after each system.
 
         Raises:
-            WorldError: from within a system, or when the systems did not run once each in the installed order.
+            WorldError: a system called this, or the systems did not run once each in the installed order.
         """
         if self._position >= 0:
             raise WorldError("process() was called from within a tick")
@@ -240,7 +240,7 @@ class Systems:
             esper.process(world, run)
             ran = self._position
         finally:
-            # What the caller gave may refer to the world, which esper must not keep alive.
+            # The caller's arguments may refer to the world, which esper must not keep alive.
             self._position, self.running, self._around, self._done = -1, None, None, id
         if ran != len(self.installed):
             raise WorldError(f"{ran} of {len(self.installed)} systems ran: esper's processors were changed directly")
@@ -258,7 +258,7 @@ class Systems:
                     system.process(world, run)
         if esper.current_world != self._context:
             raise WorldError(f"system {system.name!r} switched esper's context to {esper.current_world!r}")
-        # esper has no public way to list its processors, and one added in mid-process makes it run a system twice.
+        # esper has no public list of its processors, and a processor added while they run makes it run a system twice.
         if position != self._position or esper._processors != self._processors:  # noqa: SLF001
             raise WorldError(f"system {system.name!r} ran out of order: esper's processors were changed directly")
         self.running = None

@@ -1,4 +1,4 @@
-"""Events: what happened, for whoever watches; never state."""
+"""Events: records of things that happened, for observers; never state."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from numpy.typing import ArrayLike, NDArray
 from sim.errors import WorldError
 
 EVENTS_MAX: Final = 1 << 20
-"""Events an `EventQueue` holds unless told otherwise."""
+"""Events that an `EventQueue` holds by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Is one batch of things that happened: columns of equal length."""
+    """One batch of things that happened: columns of equal length."""
 
     name: str
     columns: Mapping[str, NDArray[Any]]
 
 
 class EventQueue:
-    """Carries what happened to whoever watches, in the order it was emitted. Never state: no system may read it.
+    """Carries events to observers in the order in which they were emitted. It is not state: no system may read it.
 
     Args:
-        limit: how many events (rows of batches) may wait.
+        limit: the number of events (rows of batches) that may wait.
 
     Attributes:
-        dropped: events that found the queue full since the start.
+        dropped: the number of events that found the queue full since the start.
 
     >>> queue = EventQueue(limit=2)
     >>> queue.emit("hit", target=[4, 7])
@@ -47,11 +47,11 @@ class EventQueue:
         self._size = 0
 
     def __len__(self) -> int:
-        """Count the events that wait."""
+        """Return the number of waiting events."""
         return self._size
 
     def emit(self, name: str, **columns: ArrayLike) -> None:
-        """Add a batch; a batch that would pass the bound is dropped whole and counted. Arrays are copied.
+        """Add a batch; a batch that would exceed the limit is dropped whole and counted. Arrays are copied.
 
         Raises:
             WorldError: the columns are not flat or not equally long, or there are none.
@@ -76,6 +76,6 @@ class EventQueue:
         return events
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Discard the waiting events."""
         self._events.clear()
         self._size = 0

@@ -1,10 +1,11 @@
 """Resources: state that belongs to no entity, hashed and copied with the world.
 
-`Resource` is declared as a component is: `class Grass(Resource): left: i16 = column(per="cell")`. A world makes one of
-each, and `world[Grass].left` is its array. A change is noticed by comparing bytes, so nobody has to tell.
+`Resource` is declared as a component is: `class Grass(Resource): left: i16 = column(per="cell")`. A world makes one
+instance of each, and `world[Grass].left` is its array. The world finds changes by comparing bytes, so nobody has to
+report them.
 
-`CustomResource` is what a world works with. A declared resource is wrapped into one; a domain may write its own, for
-state that has no fixed shape, and add it with `World.add_resource`.
+A world works with `CustomResource` objects. It wraps a declared resource in one. A domain may write its own for state
+without a fixed shape, and add it with `World.add_resource`.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from sim.engine.values import canonical_floats, frozen_copy, indices
 from sim.errors import WorldError
 
 ROWS_MAX: Final = 1 << 22
-"""Rows of one resource."""
+"""The most rows that one resource may have."""
 
 
 class CustomResource(Protocol):
-    """Is state that belongs to no entity, as a world works with it."""
+    """State that belongs to no entity, in the form that a world works with."""
 
     name: str
 
@@ -36,20 +37,20 @@ class CustomResource(Protocol):
         ...
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Hand out the content as arrays by name."""
+        """Return the content as arrays by name."""
         ...
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over content that `columns` handed out earlier; the arrays must be copied."""
+        """Take over content that `columns` returned earlier; the arrays must be copied."""
         ...
 
 
 class Resource:
     """Declares state that belongs to no entity: a value, values for each cell or name, or rows that vary in number.
 
-    A world makes the one instance, whose attributes are the arrays: `[cells]` or `[names]` with `per`, `[]` for a
-    single value, `[*shape, rows]` with rows. A single value is read as it is and assigned: `world[Clock].hour = 5`,
-    `world[Clock].hour += 1` (`world[Clock].hour[...] = 5` for a strict type checker). Arrays are written into:
+    A world makes the only instance, whose attributes are the arrays: `[cells]` or `[names]` with `per`, `[]` for a
+    single value, `[*shape, rows]` with rows. A single value is read and assigned directly: `world[Clock].hour = 5`,
+    `world[Clock].hour += 1` (`world[Clock].hour[...] = 5` for a strict type checker). Arrays are changed in place:
     `world[Grass].left[cells] = 0`.
 
     Raises:
@@ -64,7 +65,7 @@ class Resource:
 
     _schema: ClassVar[Schema]
     _rows_max: ClassVar[int | None]
-    _stores: ClassVar[dict[str, Store]]  # each instance has its own; the mark keeps it from being a column
+    _stores: ClassVar[dict[str, Store]]  # each instance has its own; ClassVar keeps it from being a column
 
     def __init_subclass__(cls, *, rows: int | None = None) -> None:
         schema = parse_schema(cls, reserved=vars(Resource))
@@ -78,7 +79,7 @@ class Resource:
         cls._schema, cls._rows_max = schema, rows
 
     def __init__(self) -> None:
-        """Refuse: a world makes the instance."""
+        """Refuse, because a world makes the instance."""
         raise WorldError(
             f"{type(self).__name__} is a declaration; name it in World(..., resources=[...]) and use "
             f"world[{type(self).__name__}]"
@@ -86,7 +87,7 @@ class Resource:
 
     @property
     def count(self) -> int:
-        """How many rows there are.
+        """The number of rows.
 
         Raises:
             WorldError: the resource was declared without rows.
@@ -95,14 +96,14 @@ class Resource:
         return int(next(iter(self._stores.values())).data.shape[-1])
 
     def add(self, count: int = 1, **values: Any) -> None:
-        """Add rows behind those that are there. Arrays taken before show the rows as they were.
+        """Add rows after the existing ones. Arrays taken before show the rows as they were.
 
         Args:
-            count: how many.
-            values: by column; one value for all, or `[*shape, count]`. The rest is the columns' defaults.
+            count: the number of rows.
+            values: by column; one value for all, or `[*shape, count]`. Other columns get their defaults.
 
         Raises:
-            WorldError: there would be more rows than were declared, a column is unknown or a value does not fit.
+            WorldError: there would be more rows than were declared, a column is unknown, or a value does not fit.
         """
         self._check_rows()
         if count < 0 or self.count + count > (self._rows_max or 0):
@@ -139,13 +140,13 @@ class Resource:
 
     def _check_rows(self) -> None:
         if self._rows_max is None:
-            raise WorldError(f"{type(self).__name__} has no rows; declare it with rows=..., the most there can be")
+            raise WorldError(f"{type(self).__name__} has no rows; declare it with rows=..., the most it may have")
 
     def _take(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, array in arrays.items():
             store = self._stores[name]
             if store.data.shape == array.shape and name in self.__dict__:
-                store.data[...] = array  # who holds the array sees the new values
+                store.data[...] = array  # every holder of the array sees the new values
             else:
                 store.data = self.__dict__[name] = array
 
@@ -164,23 +165,23 @@ class Resource:
 
 
 def rows_max_of(kind: type[Resource]) -> int | None:
-    """Return how many rows a declared resource can have; None for one without rows."""
+    """Return the most rows that a declared resource can have; None for a resource without rows."""
     return kind._rows_max  # noqa: SLF001 - this module's own
 
 
 class DeclaredResource:
-    """Is a world's instance of a declared resource, as the world works with it.
+    """A world's instance of a declared resource, in the form that the world works with.
 
     Args:
-        kind: what was declared.
-        sizes: what `per` may name.
+        kind: the declared class.
+        sizes: the sizes that `per` may name.
         names: the tables of names.
         texts: the world's texts.
 
     Attributes:
         name: the class's name.
         resource: the instance.
-        schema: what was declared, resolved.
+        schema: the declaration, with `per` resolved.
     """
 
     def __init__(self, kind: type[Resource], sizes: dict[str, int], names: Names, texts: Texts) -> None:
@@ -203,7 +204,7 @@ class DeclaredResource:
 
     @property
     def stamp(self) -> int:
-        """Changes whenever the content changes: it is compared now."""
+        """Changes whenever the content changes; each read compares the content."""
         changed = False
         for name, store in self._stores.items():
             if store.spec.dtype.kind == "f":
@@ -216,7 +217,7 @@ class DeclaredResource:
         return self._stamp
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Hand out the arrays by name; texts by content."""
+        """Return the arrays by name; texts by content."""
         return {name: self._content(store)[0] for name, store in self._stores.items()}
 
     def texts(self) -> dict[str, tuple[str, ...]]:
@@ -227,7 +228,7 @@ class DeclaredResource:
         return store.texts.canonical(store.data) if store.spec.is_text else (store.data, ())
 
     def restore(self, columns: Mapping[str, NDArray[Any]], texts: Mapping[str, tuple[str, ...]] | None = None) -> None:
-        """Take over what `columns` and `texts` handed out earlier."""
+        """Take over the content that `columns` and `texts` returned earlier."""
         self._restore(
             {
                 name: store.texts.localised(columns[name], (texts or {})[name]) if store.spec.is_text else columns[name]
@@ -240,14 +241,14 @@ class DeclaredResource:
 
 
 class ResourceCopies:
-    """Copies resources' columns; what was copied for one snapshot serves the next ones until the content changes."""
+    """Copies the columns of resources; a copy made for one snapshot serves later ones until the content changes."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[tuple[int, int], Mapping[str, NDArray[Any]]]] = {}
 
     def of(self, resource: CustomResource, restores: int) -> Mapping[str, NDArray[Any]]:
-        """Return a read-only copy of a resource's columns; `restores` is how often its world was restored."""
-        # A resource may take its old stamp back in restore() and meet it again with other content.
+        """Return a read-only copy of a resource's columns; `restores` counts the restores of its world."""
+        # A resource may reset its stamp in restore() and reach the same stamp again with other content.
         stamp = (resource.stamp, restores)
         kept = self._kept.get(resource.name)
         if kept is None or kept[0] != stamp:

@@ -1,11 +1,11 @@
 """Random numbers that belong to an agent, a tick and a purpose, never to the order of calls.
 
 A draw is Philox4x32-10 of the counter (agent key, tick, purpose, draw index) under the 64-bit seed. There is no stream
-and so nothing to advance: asking for other agents, in another order or for another purpose changes no number. The
-array path and `philox4x32` give the same words; both match the published Random123 vectors.
+to advance, so a draw for other agents, in another order or for another purpose changes no number. The array path and
+`philox4x32` give the same words; both match the published Random123 vectors.
 
-Each counter word has 32 bits, so ticks from 2**32 on are refused rather than folded: folding would let two ticks share
-their draws. For a key from 2**32 on, the words of its upper half are mixed into the counter of its lower half.
+Each counter word has 32 bits, so ticks from 2**32 on are refused rather than folded: after folding, two ticks would
+share their draws. For a key from 2**32 on, the words of its upper half are mixed into the counter of its lower half.
 """
 
 from __future__ import annotations
@@ -29,31 +29,32 @@ _W0: Final = 0x9E3779B9
 _W1: Final = 0xBB67AE85
 _MULTIPLIERS: Final = np.array([[_M0], [_M1]], np.uint64)
 _HALVES: Final = (0, 1) if sys.byteorder == "little" else (1, 0)
-"""Where the low and the high half of a 64-bit word lie in memory."""
+"""The positions of the low and the high half of a 64-bit word in memory."""
 _U32: Final = np.uint64(32)
 
 
 Word: TypeAlias = int | NDArray[np.uint32]
 SEED_MAX: Final = 2**63 - 1
-"""Highest seed of a run: what every file and record takes."""
+"""The highest seed of a run; every file and record can hold it."""
 KEY_MAX: Final = 2**63 - 1
-"""Highest number that may be drawn for."""
+"""The highest key that may be drawn for."""
 NAMED: Final = 1 << 16
-"""Purposes by name start here; the numbers below are for those who choose their own."""
+"""The numbers of purposes by name start here; lower numbers are for purposes that choose their own number."""
 CELLS: Final = 1 << 31
-"""Is added to the purpose of a draw for a place, so that cell 7 and agent 7 draw differently."""
+"""Added to the purpose of a draw for a place, so that cell 7 and agent 7 draw different numbers."""
 _NAMES: Final[dict[int, str]] = {}
 
 
 def purpose(name: str, number: int | None = None) -> int:
-    """Return the number that stands for a purpose: always the same for a name.
+    """Return the number of a purpose; a name always gives the same number.
 
     Args:
-        name: what reports and records call it.
-        number: a number of one's own below 65,536, so that a purpose can change its name; by default the name's.
+        name: the name of the purpose in reports and records.
+        number: an explicit number below 65,536, so that a purpose can change its name; by default derived from the
+            name.
 
     Raises:
-        WorldError: the name is empty, the number is out of range, or it is another name's in this process.
+        WorldError: the name is empty, the number is out of range, or another name has it in this process.
 
     >>> GIVE = purpose("give")
     >>> purpose_name(GIVE)
@@ -73,14 +74,14 @@ def purpose(name: str, number: int | None = None) -> int:
 
 
 def purpose_name(code: int) -> str:
-    """Return what reports and records call a purpose: its name, else its number; `@cells` marks draws for places."""
+    """Return the label of a purpose in reports: its name, else its number; `@cells` marks draws for places."""
     if code >= CELLS:
         return f"{purpose_name(code - CELLS)}@cells"
     return _NAMES.get(code) or str(code)
 
 
 def philox4x32(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Compute one Philox4x32-10 block in plain Python: the reference the array path is tested against.
+    """Compute one Philox4x32-10 block in plain Python: the reference that the array path is tested against.
 
     >>> [f"{word:08x}" for word in philox4x32((0, 0, 0, 0), (0, 0))]
     ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
@@ -98,7 +99,7 @@ class Rng:
     """Draws random words for agents, and counts the draws of each purpose.
 
     Args:
-        seed: the run's seed, 0 to 2**64 - 1; runs take the lower half, `SEED_MAX`.
+        seed: the run's seed, 0 to 2**64 - 1; runs accept only the lower half, up to `SEED_MAX`.
 
     Raises:
         WorldError: the seed is out of range.
@@ -115,14 +116,14 @@ class Rng:
     def draws(self, keys: ArrayLike, tick: int, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
         """Draw four words for each agent: `[agents, 4] uint32`, in the order of `keys`.
 
-        A key above 2**32 - 1 (a pair of agents as one number, say) takes a round more: the words of its upper half are
-        mixed into the counter of its lower half.
+        A key above 2**32 - 1 (such as a pair of agents as one number) takes one more round: the words of its upper half
+        are mixed into the counter of its lower half.
 
         Args:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
-            purpose: what `purpose` gave for a name, or a number below 65,536.
-            draw: counts up where one agent needs more than four words for one purpose in one tick.
+            purpose: the number that `purpose` returned for a name, or a number below 65,536.
+            draw: an index to count up if one agent needs more than four words for one purpose in one tick.
 
         Raises:
             WorldError: a key is not in 0..2**63-1, or the tick, the purpose or the draw index not in 0..2**32-1.
@@ -136,7 +137,7 @@ class Rng:
         for what, word in (("tick", tick), ("purpose", purpose), ("draw", draw)):
             if not 0 <= word <= _WORD:
                 raise WorldError(f"{what} {word} is not in 0..2**32-1: a counter word has 32 bits")
-        # As unsigned numbers the negative keys are too large as well.
+        # Read as unsigned numbers, negative keys are too large as well.
         words = agents.astype(np.uint64)
         top = int(words.max(initial=0))
         if top > KEY_MAX:
@@ -159,7 +160,7 @@ class Rng:
         Args:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
-            purpose: what `purpose` gave for a name, or a number below 65,536.
+            purpose: the number that `purpose` returned for a name, or a number below 65,536.
             bound: one bound for all, or `[agents]`; 1 to 2**32.
             draw: as in `draws`.
 
@@ -178,12 +179,12 @@ class Rng:
         return words.astype(np.int64)
 
     def take_counts(self) -> dict[int, int]:
-        """Hand out the agent-draws per purpose since the last call, in order of purpose, and start again from zero."""
+        """Return the draws per purpose since the last call, in order of purpose, and start again from zero."""
         counts, self.counts = dict(sorted(self.counts.items())), {}
         return counts
 
     def _blocks(self, keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> NDArray[np.uint32]:
-        # The two halves of a round are alike, so both are worked out together: words 0 and 2, and words 1 and 3.
+        # The two halves of a round are alike, so both are computed together: words 0 and 2, and words 1 and 3.
         even, odd = np.empty((2, keys.size), np.uint32), np.empty((2, keys.size), np.uint32)
         even[0], even[1], odd[0], odd[1] = keys, purpose, tick, draw
         # Products of two 32-bit words fit into 64 bits; their halves are read in place, those of the other row first.

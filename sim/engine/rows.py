@@ -1,4 +1,4 @@
-"""Rows: who lives, in ascending key order, and the way from a key to its row. A key is given once and never again."""
+"""Rows: the living entities in ascending key order, and the index from key to row. A key is never given again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sim.engine.values import fit, frozen, grown
 from sim.errors import WorldError
 
 DENSE_KEYS_MAX: Final = 50_000_000
-"""Up to this next key, key to row is one dense array; beyond it, a binary search."""
+"""Up to this next key, the index from key to row is one dense array; beyond it, a binary search."""
 
 
 class Rows:
     """Holds the living entities' keys, one a row, always ascending.
 
     Attributes:
-        n: how many live.
-        capacity: rows there is room for.
+        n: the number of living entities.
+        capacity: the number of rows that there is room for.
         next_key: all keys ever given are below it.
         keys: `[capacity] int64`, of which the first n are in use.
         living: the keys in use, `[n] int64`, read-only; a new array after every `renew`.
@@ -47,7 +47,7 @@ class Rows:
         if wanted.dtype.kind != "i":
             wanted = fit(wanted, np.dtype(np.int64), "keys")
         if self._dense is not None:
-            # Clipped, keys below zero come to the place before the first, and those too large to the last: nobody's.
+            # Clipping moves keys that are out of range to the first or the last place, which belong to no entity.
             rows: NDArray[np.intp] = self._padded.take(np.add(wanted, 1, dtype=np.int64), mode="clip")
             return rows
         if self.n == 0:
@@ -60,8 +60,8 @@ class Rows:
         """Give the newborn their keys: `[born] int64`.
 
         Args:
-            fixed: `[born]`, the fixed key of each, -1 for those without. They get keys after all that are fixed.
-            order: `[born]`, the order in which they get them.
+            fixed: `[born]`, the fixed key of each, or -1. Entities without a fixed key get keys after all fixed ones.
+            order: `[born]`, the order in which these get their keys.
         """
         free = order[fixed[order] < 0]
         following = max(self.next_key, int(fixed.max()) + 1)
@@ -76,12 +76,12 @@ class Rows:
         self.capacity = capacity
 
     def forget(self, keys: NDArray[np.int64]) -> None:
-        """Take the dead out of the way from key to row."""
+        """Remove the dead from the index from key to row."""
         if self._dense is not None:
             self._dense[keys] = -1
 
     def renew(self, first: int) -> None:
-        """Bring the way from key to row up to date for rows from `first` on; the dead are forgotten already."""
+        """Update the index from key to row for rows from `first` on; the dead must be removed already."""
         self.living = frozen(self.keys[: self.n])
         self.version += 1
         if self.next_key > DENSE_KEYS_MAX:
@@ -94,10 +94,10 @@ class Rows:
         self._dense[self.keys[first : self.n]] = np.arange(first, self.n)
 
     def check(self) -> None:
-        """Assert that keys ascend and that the way from key to row leads there.
+        """Assert that keys ascend and that the index from key to row is correct.
 
         Raises:
-            WorldError: it is not so.
+            WorldError: one of these does not hold.
         """
         keys = self.keys[: self.n]
         if (keys[1:] <= keys[:-1]).any():
@@ -105,6 +105,6 @@ class Rows:
         if keys.size and not 0 <= int(keys[0]) <= int(keys[-1]) < self.next_key:
             raise WorldError(f"keys {keys[0]}..{keys[-1]} are not in 0..{self.next_key - 1}")
         if not np.array_equal(self.of(keys), np.arange(self.n)):
-            raise WorldError("key to row is wrong")
+            raise WorldError("the index from key to row is wrong")
         if self._dense is not None and int((self._dense >= 0).sum()) != self.n:
-            raise WorldError("key to row knows the dead")
+            raise WorldError("the index from key to row still has dead entities")

@@ -1,4 +1,4 @@
-"""All state of a world as one value: to go back to, or to compare."""
+"""All state of a world as one value, to restore or to compare."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sim.engine.declaration import Declaration
 
 @dataclass(frozen=True, eq=False)
 class WorldState:
-    """Is a copy of all state of a world, to go back to or to compare. Equal when the content is.
+    """A copy of all state of a world, to restore or to compare. Two states are equal if their content is.
 
     Attributes:
-        declaration: what the world was declared with.
+        declaration: the world's declaration.
         tick: the world's time.
-        next_key: the key the next entity gets.
+        next_key: the key that the next entity gets.
         keys: `[n] int64`, ascending.
         columns: by "Component.column", the entries in use.
-        masks: by component, who has it: `[n] bool`; a component that everybody has is left out.
+        masks: by component, whether each row has it: `[n] bool`; a component that all rows have is left out.
         resources: by resource, its columns.
-        texts: by "Component.column" or "Resource.column" of every column of texts, what its numbers from 1 on stand
-            for.
+        texts: by "Component.column" or "Resource.column", for every column of texts: the texts that its numbers stand
+            for, from 1 on.
     """
 
     declaration: Declaration
@@ -53,7 +53,7 @@ class WorldState:
     __hash__ = None  # type: ignore[assignment]
 
     def plain(self, label: str, array: NDArray[Any]) -> NDArray[Any]:
-        """Return values of a column as they can be compared with another state's: texts themselves, not numbers."""
+        """Return values of a column in a form that can be compared with another state's: texts instead of numbers."""
         texts = self.texts.get(label)
         return array if texts is None else np.asarray(np.array(["", *texts], dtype=object)[array], dtype=object)
 

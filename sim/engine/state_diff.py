@@ -1,4 +1,4 @@
-"""What a tick changed, value by value: the difference of two states of one world."""
+"""The values that a tick changed: the difference between two states of one world."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESOURCE_KEY = -1
 
 
 Value = int | float | str
-"""A number of a column, or a text."""
+"""A number in a column, or a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Change:
 
 
 def changes(before: WorldState, after: WorldState) -> tuple[Change, ...]:
-    """Return every value that differs, columns in order, keys ascending; values of the newborn all count as changed."""
+    """Return every value that differs, columns in order, keys ascending; a new entity's values all count as changed."""
     return (*_columns(before, after), *_resources(before, after))
 
 
@@ -61,7 +61,7 @@ def _resources(before: WorldState, after: WorldState) -> Iterator[Change]:
 
 
 def _padded(array: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-    """Give two columns of which different lengths are in use the same first axis; what is not in use is zero."""
+    """Pad a column's first axis with zeros to the length of the other's, if different lengths of them are in use."""
     if array.ndim < 2 or array.shape[0] >= other.shape[0]:
         return array
     rest = np.zeros((other.shape[0] - array.shape[0], *array.shape[1:]), array.dtype)

@@ -1,11 +1,11 @@
-"""Storage: a table for each component, all with the rows of who lives, and the views that hand columns out.
+"""Storage: a table for each component, all with one row for each living entity, and views that show the columns.
 
-- **A column is stored as [*shape, capacity]** and handed out as a view of the n living rows. Views are valid until the
-  next flush that changes something; after it the view object raises.
+- **A column is stored as [*shape, capacity]** and shown as a view of the n living rows. A view is valid until the next
+  flush that changes something; after that, the view object raises an error.
 - **Entities without a component have zeros in its columns**, and entries of a column beyond those in use are zeros, so
   that equal states have equal bytes.
 
-What changes who exists is done in the order of a flush: `set_membership`, `compact`, `append`, `settle`.
+A flush calls the methods that change the rows in this order: `set_membership`, `compact`, `append`, `settle`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from sim.engine.values import canonical_floats, frozen, frozen_copy, grown
 from sim.errors import WorldError
 
 FEW_ROWS: Final = 2000
-"""Below this many rows a flush moves a column in one step, from it on line by line; only speed differs."""
+"""With fewer rows a flush moves a column in one step, otherwise line by line; only the speed differs."""
 
 
 class TextContent:
-    """Gives a column of texts by content, and keeps it until a place in the column changes."""
+    """Returns a column of texts by content, and keeps the result until a value in the column changes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -51,21 +51,21 @@ class Storage:
     """Holds every component's columns, one row for each of the living.
 
     Args:
-        components: every component there is.
-        rows: who lives.
-        sizes: what `per` may name, tables included.
+        components: every component of the world.
+        rows: the living entities.
+        sizes: the sizes that `per` may name, tables included.
         names: the tables of names.
         texts: the world's texts.
-        name: what errors call the world.
-        debug: arrays handed out become read-only when the views do.
+        name: the name of the world in errors.
+        debug: whether arrays become read-only when their views become stale.
 
     Attributes:
-        rows: who lives.
-        tables: one a component, as declared.
+        rows: the living entities.
+        tables: one for each component, in the order declared.
         by_component: the same by component.
-        block: the memory of all columns but those of which only some entries are in use.
+        block: the memory of all columns without `used_by`.
         views: by component, the views that are valid now.
-        has_floats: whether a column is of floats.
+        has_floats: whether a column holds floats.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Storage:
         self._rows_with: dict[tuple[type[Component], ...], NDArray[np.intp]] = {}
         self._contents = {store.spec.label: TextContent(store) for store in self._stores if store.spec.is_text}
         self._unmoved = 0
-        """Rows before this one are where they were at the last `renew`."""
+        """Rows before this one have not moved since the last `renew`."""
 
     def table(self, component: type[Component]) -> Table:
         """Find a component's table.
@@ -110,13 +110,13 @@ class Storage:
         return table
 
     def owner(self, array: NDArray[Any]) -> Store | None:
-        """Find the column that an array is a view of, None if it is of none."""
+        """Find the column that an array is a view of, or None."""
         return next((store for store in self._stores if np.may_share_memory(store.data, array)), None)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def view(self, component: type[Any]) -> Any:
-        """Hand out the columns of a component: arrays `[..., n]`, valid until `close_views`.
+        """Return the columns of a component: arrays `[..., n]`, valid until `close_views`.
 
         Raises:
             WorldError: the component is not declared.
@@ -132,7 +132,7 @@ class Storage:
         return view
 
     def rows_with(self, components: tuple[type[Component], ...]) -> NDArray[np.intp]:
-        """Find the rows that have all of these components, ascending; kept until who has what changes.
+        """Find the rows that have all of these components, ascending; kept until rows or memberships change.
 
         Raises:
             WorldError: a component is not declared.
@@ -146,7 +146,7 @@ class Storage:
         return found
 
     def close_views(self) -> None:
-        """Let everything handed out so far raise when it is used."""
+        """Make every view returned so far raise an error when it is used."""
         for component, view in self.views.items():
             for store in self.table(component).stores:
                 object.__delattr__(view, store.spec.name)
@@ -155,7 +155,7 @@ class Storage:
             array.flags.writeable = False
         self._handed.clear()
 
-    # -- changing who exists ---------------------------------------------------------------------------------------
+    # -- changing rows and memberships -----------------------------------------------------------------------------
 
     def set_membership(self, change: Membership) -> None:
         """Give a component to rows, or take it from them."""
@@ -169,7 +169,7 @@ class Storage:
             store.data[..., change.rows] = array
 
     def compact(self, dead: NDArray[np.bool_]) -> None:
-        """Close the gaps that the dead leave, keeping the order; somebody is dead."""
+        """Close the gaps that the dead leave, keeping the order; at least one entity must be dead."""
         self.rows.forget(self.rows.keys[: self.rows.n][dead])
         first = int(dead.argmax())
         kept = np.flatnonzero(~dead[first:])
@@ -200,7 +200,7 @@ class Storage:
         self._permute(order, first)
 
     def reserve(self, need: int, n: int) -> None:
-        """Make room for so many rows, keeping the first n."""
+        """Make room for `need` rows, keeping the first n."""
         if need <= self.rows.capacity:
             return
         capacity = max(need, 2 * self.rows.capacity)
@@ -211,7 +211,7 @@ class Storage:
         self.rows.grow(n, capacity)
 
     def _allocate(self, capacity: int, n: int) -> None:
-        """Give all columns memory for so many rows, and move the first n there."""
+        """Give all columns memory for `capacity` rows, and move the first n there."""
         self.block = Block([store.spec for store in self._stores], capacity)
         for store in self._stores:
             if store.lengths is None:
@@ -222,14 +222,14 @@ class Storage:
             store.take(data)
 
     def settle(self) -> None:
-        """Finish a change of who exists or who has what: no mask where everybody has a component, then `renew`."""
+        """Finish a change of rows or memberships: drop the masks of components that all rows have, then `renew`."""
         for table in self.tables:
             if table.mask is not None and table.mask[: self.rows.n].all():
                 table.mask = None
         self.renew()
 
     def renew(self) -> None:
-        """Bring what is derived from who exists and who has what up to date: key to row, and the kept queries."""
+        """Update the data derived from rows and memberships: the index from key to row, and the kept queries."""
         self.rows.renew(self._unmoved)
         self._unmoved = self.rows.n
         self._rows_with.clear()
@@ -240,10 +240,10 @@ class Storage:
         return mask
 
     def _permute(self, order: NDArray[np.intp], first: int) -> None:
-        """Put the rows `order` at `first` and after; touches nothing beyond the entries in use."""
+        """Put the rows `order` at `first` and after; entries beyond those in use stay untouched."""
         last, n = first + order.size, self.rows.n
         self._unmoved = min(self._unmoved, first)
-        # What is in use is asked of all columns before the lengths that say so move themselves.
+        # The entries in use are read for all columns before the length columns, which count them, move themselves.
         sources = [store.used(n) for table in self.tables for store in table.stores]
         sources += [table.mask[:n] for table in self.tables if table.mask is not None]
         sources.append(self.rows.keys[:n])
@@ -296,12 +296,12 @@ class Storage:
             canonical_floats(store.data)
 
     def masks(self) -> dict[str, NDArray[np.bool_]]:
-        """Copy who has what, `[n] bool` by component; a component that everybody has is left out."""
+        """Copy the memberships, `[n] bool` by component; a component that all rows have is left out."""
         n = self.rows.n
         return {table.schema.name: frozen_copy(table.mask[:n]) for table in self.tables if table.mask is not None}
 
     def replace_rows(self, keys: NDArray[np.int64]) -> None:
-        """Let these keys live, and nobody else."""
+        """Replace all rows by one row for each of these keys."""
         rows = self.rows
         rows.forget(rows.living)
         rows.n = keys.size
@@ -315,7 +315,7 @@ class Storage:
         masks: Mapping[str, NDArray[np.bool_]],
         texts: Mapping[str, tuple[str, ...]],
     ) -> None:
-        """Take over what `columns`, `masks` and `texts` handed out when the same keys lived."""
+        """Take over the values that `columns`, `masks` and `texts` returned when the same keys lived."""
         n = self.rows.n
         for table in self.tables:
             mask = masks.get(table.schema.name)
@@ -335,7 +335,7 @@ class Storage:
         """Assert that there are zeros where zeros belong.
 
         Raises:
-            WorldError: a column has something else where its component is absent or beyond the entries in use.
+            WorldError: a column is not zero where its component is absent, or beyond the entries in use.
         """
         n = self.rows.n
         for table in self.tables:

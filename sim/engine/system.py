@@ -1,4 +1,4 @@
-"""Systems: one phase of a tick each, plain classes that hold nothing but constants."""
+"""Systems: plain classes that hold only constants; each runs one phase of a tick."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _CONTAINERS: Final = (np.ndarray, list, dict, set, bytearray)
 
 
 class System:
-    """Is the base of all systems: one phase of a tick, a function of columns and resources.
+    """The base of all systems: one phase of a tick, a function of columns and resources.
 
-    A system holds constants only. What changes is state and belongs in components and resources, where it is hashed,
-    copied and restored.
+    A system holds constants only. Values that change are state; they belong in components and resources, which are
+    hashed, copied and restored.
 
     Attributes:
-        name: how reports call the system; the class name in lower case unless set.
-        reads: the components and resources it reads.
-        writes: the components and resources it writes.
+        name: the name of the system in reports; the class name in lower case unless set.
+        reads: the components and resources that it reads.
+        writes: the components and resources that it writes.
         after: the system that a plug-in's system follows; None for the end of the tick.
         flushes: whether `process` may call `World.flush`. Births and deaths take effect at the end of a system; only
             a system whose later work must see them needs this.
@@ -41,7 +41,7 @@ class System:
 
         Args:
             world: the `World`, active while this runs.
-            run: what the tick's systems share; it is gone after the tick.
+            run: an object that the systems of one tick share; it does not outlive the tick.
         """
         raise NotImplementedError(f"{type(self).__name__} has no process(self, world, run)")
 

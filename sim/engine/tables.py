@@ -1,6 +1,6 @@
-"""Tables and stores: one component and one column of one world, the arrays behind them, and the ways in and out.
+"""Tables and stores: a table holds one component of one world, and a store one column, with its array.
 
-A view hands a table's columns out as attributes; a cell hands out one agent's values as Python values. Entries beyond
+A view gives the columns of a table as attributes; a cell gives the values of one agent as Python values. Entries beyond
 those in use are zeros, so that equal states have equal bytes.
 """
 
@@ -26,12 +26,12 @@ class Store:
     """Holds one column of one world: `data` is `[*shape, capacity]`, of which the first n rows live.
 
     Args:
-        spec: what was declared, resolved.
-        names: the names of the table that its first inner dimension is of, if any.
+        spec: the declaration, with `per` resolved.
+        names: the names of the table that gives its first inner dimension, if any.
         texts: the world's texts.
 
     Attributes:
-        lengths: the column that says how many entries are in use.
+        lengths: the column that counts the entries in use.
     """
 
     __slots__ = ("_living", "data", "lengths", "names", "spec", "texts")
@@ -44,21 +44,21 @@ class Store:
         self.take(np.zeros((*spec.shape, 0), dtype=spec.dtype))
 
     def take(self, data: NDArray[Any]) -> None:
-        """Be these values from now on, `[*shape, capacity]`."""
+        """Use this array from now on, `[*shape, capacity]`."""
         self.data = data
         self._living = data[..., :0]
 
     def living(self, n: int) -> NDArray[Any]:
-        """Hand out the first n rows, `[*shape, n]`; the view is kept, as n seldom changes."""
+        """Return the first n rows, `[*shape, n]`; the view is kept, because n seldom changes."""
         if self._living.shape[-1] != n:
             self._living = self.data[..., :n]
         return self._living
 
     def used(self, n: int) -> NDArray[Any]:
-        """Hand out the entries in use of the first n rows: `[used, ..., n]`, or `[..., n]` without `used_by`.
+        """Return the entries in use of the first n rows: `[used, ..., n]`, or `[..., n]` without `used_by`.
 
         Raises:
-            WorldError: the column that says how many are in use says more than there are.
+            WorldError: the column that counts the entries in use counts more than there are.
         """
         if self.lengths is None:
             return self.living(n)
@@ -71,10 +71,10 @@ class Store:
             )
         return self.data[:most, ..., :n]
 
-    # -- values on their way in and out --------------------------------------------------------------------------------
+    # -- converting values ---------------------------------------------------------------------------------------------
 
     def fitted(self, values: Any) -> NDArray[Any]:
-        """Convert given values to the column's numbers, in whatever shape they have.
+        """Convert given values to the column's numbers; they may have any shape.
 
         Raises:
             WorldError: a value does not fit; the message names the column.
@@ -113,7 +113,7 @@ class Store:
         return np.stack(np.broadcast_arrays(*parts))
 
     def plain(self, number: float) -> Any:
-        """Return what a number of the column stands for, as a Python value."""
+        """Return the Python value that a number of the column stands for."""
         spec = self.spec
         match spec.kind:
             case "fixed":
@@ -127,7 +127,7 @@ class Store:
 
 
 class Table:
-    """Holds one component of one world: its columns, and who has it (`mask`; None when everybody does)."""
+    """Holds one component of one world: its columns, and the rows that have it (`mask`; None if all rows do)."""
 
     __slots__ = ("by_name", "cell_type", "component", "mask", "schema", "stores", "view_type")
 
@@ -169,13 +169,13 @@ class _View:
     _component: ClassVar[str]
 
     def __getattr__(self, name: str) -> Any:
-        # Only reached when the slot is empty: the world empties the slots of views that a flush made stale.
+        # Python calls this only for an empty slot: the world empties the slots of views that a flush made stale.
         if name in type(self).__slots__:
             raise WorldError(f"this view of {self._component} is from before the last flush; take world[...] again")
         raise AttributeError(f"{self._component} has no column {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:
-        # `view.x += 1` assigns the same array back and is fine; `view.x = other` would write into nothing.
+        # `view.x += 1` assigns the same array back and is allowed; `view.x = other` would not change the column.
         if getattr(self, name) is not value:
             raise WorldError(f"write into the column: view.{name}[...] = values; view.{name} = values changes nothing")
 
@@ -184,7 +184,7 @@ class Cell:
     """Gives one agent's values of one component as attributes: Python values, which can be assigned.
 
     Args:
-        agent: whose; it has `row(table)`, which finds the row or raises.
+        agent: the view of the agent; its `row_in(table)` finds the row or raises an error.
     """
 
     __slots__ = ("_agent",)
@@ -203,7 +203,7 @@ class Cell:
 
 
 def _attribute(store: Store) -> property:
-    """Make the property of a cell that reads and writes one column; called often, so each kind has its own way."""
+    """Make the property of a cell that reads and writes one column; each kind has its own function, for speed."""
     spec = store.spec
     if spec.kind == "texts":
         return property(partial(_get_texts, store), partial(_set_any, store))
@@ -278,11 +278,11 @@ def texts_at(store: Store, row: int) -> tuple[str, ...]:
 
 
 class Named:
-    """Gives one agent's values of a column that has one for each name of a table: `stock["bread"] -= 1`.
+    """Gives one agent's values of a column with one value for each name of a table: `stock["bread"] -= 1`.
 
     Args:
         store: the column.
-        array: its numbers for one agent, `[names, *shape]`; written through.
+        array: its numbers for one agent, `[names, *shape]`; assignments write into it.
     """
 
     __slots__ = ("_store", "array")
@@ -329,7 +329,7 @@ def checked_names(tables: Mapping[str, Sequence[str]]) -> Names:
     """Return tables of names as tuples.
 
     Raises:
-        WorldError: a table is empty, or has a name twice or none.
+        WorldError: a table is empty, or has a name twice or an empty name.
     """
     found = {}
     for table, names in sorted(tables.items()):

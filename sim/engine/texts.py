@@ -1,9 +1,9 @@
-"""Texts in columns: a world's table of texts, and the form in which they leave it, which is by content.
+"""Texts in columns: a world's table of texts, and the canonical form that represents them by content.
 
-A column holds places in the table, 0 for no text. The table only grows, and its order is an accident of the run. So
-what is hashed, copied and written never holds such places: `canonical` numbers the texts of one column in their own
-order, 1 for the first, and lists them. Two worlds with the same texts have the same canonical columns, whatever else
-was interned, and in which order.
+A column holds places in the table, 0 for no text. The table only grows, and its order depends on the run. So hashes,
+copies and files never hold such places: `canonical` numbers the texts of one column in sorted order, 1 for the first,
+and lists them. Two worlds with the same texts in their columns have the same canonical columns, regardless of the other
+texts in their tables and of the order in which texts were added.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from sim.errors import WorldError
 
 TEXTS_MAX: Final = 1 << 20
-"""Different texts in one world."""
+"""The most different texts in one world."""
 TEXT_BYTES_MAX: Final = 16_384
-"""Bytes of one text in UTF-8."""
+"""The most bytes of one text in UTF-8."""
 TEXTS_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Bytes of all texts of one world."""
+"""The most bytes of all texts of one world."""
 
 
 class Texts:
-    """Is a world's table of texts, each there once. Only the texts that columns hold are state.
+    """A world's table of texts, each stored once. Only the texts that columns hold are state.
 
     >>> texts = Texts()
     >>> texts.intern("the bread is dear"), texts.intern(""), texts.intern("the bread is dear")
@@ -41,7 +41,7 @@ class Texts:
         self._order: NDArray[np.intp] = np.zeros(1, np.intp)
 
     def __len__(self) -> int:
-        """Count the texts, with the empty one."""
+        """Return the number of texts, including the empty one."""
         return len(self._texts)
 
     def intern(self, text: str) -> int:
@@ -91,11 +91,11 @@ class Texts:
 
         Args:
             values: a text or a sequence of them; with a limit a sequence of texts, or a sequence of such sequences.
-            limit: how many one agent may have.
-            label: what errors call the column.
+            limit: the most texts that one agent may have.
+            label: the name of the column in errors.
 
         Raises:
-            WorldError: these are no such texts.
+            WorldError: the values are not texts, or there are too many for one agent.
         """
         try:
             if limit is None:
@@ -111,7 +111,7 @@ class Texts:
             found = np.zeros(limit, np.int32)
             found[: len(values)] = [self.intern(each) for each in values]
         except TypeError as error:
-            raise WorldError(f"{label}: {values!r} are no texts") from error
+            raise WorldError(f"{label}: {values!r} are not texts") from error
         except WorldError as error:
             raise WorldError(f"{label}: {error}") from error
         return found
@@ -130,7 +130,7 @@ class Texts:
         return np.asarray(numbers[places]), tuple(self._texts[place] for place in listed.tolist())
 
     def localised(self, numbers: NDArray[Any], texts: Sequence[str]) -> NDArray[np.int32]:
-        """Return what `canonical` gave, in this or another world, as places of this table.
+        """Return numbers and texts that `canonical` returned, in this or another world, as places of this table.
 
         Raises:
             WorldError: as `intern`.
@@ -140,7 +140,7 @@ class Texts:
 
 
 def remember(memory: NDArray[np.int32], rows: NDArray[np.intp], places: NDArray[np.int32]) -> None:
-    """Add texts behind those that rows hold; where a row is full, its first one makes room.
+    """Add texts after those that rows hold; a full row drops its first text.
 
     Args:
         memory: a column of texts, `[limit, n]`, each row's texts from place 0 on, the newest last.

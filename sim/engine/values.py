@@ -1,6 +1,6 @@
-"""Values on their way into columns: converted without losing anything, or refused in a sentence.
+"""Conversion of values for columns: a value is converted without loss, or refused with a sentence.
 
-ndarray itself truncates 1.5, wraps 300, and takes -1 for the last row, all silently.
+NumPy itself silently truncates 1.5, wraps 300 and takes -1 for the last row.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def native(value: Any) -> Any:
 
 
 def fit(values: ArrayLike, dtype: np.dtype[Any], label: str) -> NDArray[Any]:
-    """Convert to a column's dtype without losing anything; floats become canonical.
+    """Convert to a column's dtype without loss; floats become canonical.
 
     Raises:
         WorldError: a value is not a number of that kind or does not fit; the message starts with the label.
@@ -129,7 +129,7 @@ def steps(values: ArrayLike, scale: int, dtype: np.dtype[Any], label: str) -> ND
         return np.array(counts, dtype).reshape(array.shape)
     scaled = array.astype(np.float64) * scale
     towards_zero = np.trunc(scaled)
-    # The part behind the point is exact, where adding 0.5 before cutting would round.
+    # The part after the decimal point is exact, whereas adding 0.5 before truncating would round.
     rounded = towards_zero + np.copysign(np.abs(scaled - towards_zero) >= 0.5, scaled)
     check_range(int(rounded.min()), int(rounded.max()), dtype, label)
     return rounded.astype(dtype)
@@ -154,7 +154,7 @@ def codes_of(kind: type[Enum]) -> dict[Enum, int]:
 
 
 def codes(values: Any, kind: type[Enum], dtype: np.dtype[Any], label: str) -> NDArray[Any]:
-    """Convert members of an enumeration, their texts, or their numbers, to numbers.
+    """Convert members of an enumeration, their texts or their numbers to numbers.
 
     Raises:
         WorldError: a value is not a member; the message starts with the label.
@@ -177,7 +177,7 @@ def codes(values: Any, kind: type[Enum], dtype: np.dtype[Any], label: str) -> ND
 
 
 def canonical_floats(array: NDArray[Any]) -> NDArray[Any]:
-    """Make -0.0 to 0.0 and every NaN to the one NaN, in place, so that equal states have equal bytes."""
+    """Replace -0.0 by 0.0 and every NaN by the one NaN, in place, so that equal states have equal bytes."""
     array += 0.0
     if np.isnan(array).any():
         array[np.isnan(array)] = NAN
@@ -188,7 +188,7 @@ def indices(rows: Any, size: int, label: str) -> NDArray[np.intp]:
     """Turn an index, indices, a mask or a slice into checked indices.
 
     Raises:
-        WorldError: they are no rows of 0..size-1; the message starts with the label.
+        WorldError: a row is not in 0..size-1; the message starts with the label.
 
     >>> indices([True, False, True], 3, "kill").tolist()
     [0, 2]
@@ -203,9 +203,9 @@ def indices(rows: Any, size: int, label: str) -> NDArray[np.intp]:
     if array.size == 0:
         return np.zeros(0, dtype=np.intp)
     if array.dtype.kind not in "iu" or array.ndim != 1:
-        raise WorldError(f"{label}: {array.dtype} of shape {array.shape} are no row indices")
+        raise WorldError(f"{label}: {array.dtype} of shape {array.shape} are not row indices")
     places = array.astype(np.intp, copy=False)
-    # As unsigned numbers the negative ones are too large as well.
+    # Read as unsigned numbers, negative ones are too large as well.
     if np.count_nonzero(places.view(np.uintp) >= size):
         raise WorldError(f"{label}: rows {array.min()}..{array.max()} are not in 0..{size - 1}")
     return places

@@ -1,18 +1,18 @@
-"""The world: who exists, what they are made of, and when that may change.
+"""The world: its entities, their components, and the rules for changing them.
 
-NumPy holds the values; esper runs the systems in a context of the world's own. Rules that hold throughout:
+NumPy arrays hold the values; esper runs the systems in the world's own context. These rules hold throughout:
 
-- **Rows are entities in ascending key order**, always (`sim.engine.rows`). A key is given once and never again.
+- **Rows are entities in ascending key order**, always (`sim.engine.rows`). A key is given only once.
 - **Columns are arrays of all living rows** (`sim.engine.storage`); a view of them is valid until the next flush that
   changes something, and `world[Component]` gives a fresh one.
-- **Structure changes only in a flush**, which comes after each system. spawn, kill, attach and detach queue, and check
-  everything while queueing (`sim.engine.commands`), so that a flush cannot fail half way. The order inside a flush:
-  attach and detach in the order they were queued, then one order-preserving compaction without the dead, then spawns by
-  issuer and order of calls, merged into key order, then key to row and what is derived from it.
+- **Structure changes only in a flush**, which follows each system. spawn, kill, attach and detach queue a command and
+  check it completely (`sim.engine.commands`), so that a flush cannot fail half way. The order inside a flush: attach
+  and detach in the order in which they were queued; then one order-preserving compaction without the dead; then spawns
+  by issuer and order of calls, merged into key order; then the index from key to row and the data derived from it.
 - **Floats are made canonical after each system**, before a digest and before a snapshot, so that equal states have
   equal bytes.
 
-What must change together: a new kind of state goes into `sim.engine.state.WorldState`, `snapshot`, `restore`,
+A new kind of state needs a change in all of these: `sim.engine.state.WorldState`, `snapshot`, `restore`,
 `sim.engine.codec`, `sim.engine.digest` and `check`.
 """
 
@@ -50,37 +50,37 @@ from sim.errors import WorldError
 D = TypeVar("D", bound="Component | Resource")
 
 SIZE_MAX: Final = 1 << 26
-"""Places of a size that `per` names, and names of a table."""
+"""The most places of a size that `per` names, and the most names of a table."""
 
 
 class World(Draws):
     """Holds entities and their state, and lets both change only in ways that can be repeated.
 
     Args:
-        components: every component there is.
-        resources: every declared resource; `add_resource` takes others.
+        components: every component of the world.
+        resources: every declared resource; `add_resource` adds custom ones.
         tables: names by table, for columns with `per`.
         sizes: other sizes that `per` may name, such as `cell`.
-        seed: what random draws start from, 0 to 2**64 - 1.
+        seed: the seed of random draws, 0 to 2**64 - 1.
         name: a label for error messages; never state.
         capacity: rows to make room for; storage grows as needed.
-        debug: arrays handed out before a flush become read-only after it, and every flush ends with `check`.
-        entity_view: what `entity` and `agents` hand out.
-        events: how many events may wait in `events`.
+        debug: whether arrays taken before a flush become read-only after it, and every flush ends with `check`.
+        entity_view: the class of the views that `entity` and `agents` return.
+        events: the number of events that may wait in `events`.
         esper_entities: whether each key is also an esper entity with a `Row`.
 
     Attributes:
-        tick: the world's time; whoever runs the world sets it.
+        tick: the world's time; the caller that runs the world sets it.
         rng: the random draws, counted by purpose.
         texts: the texts that columns hold.
         tables: names by table.
         sizes: the sizes that `per` may name, without the tables.
-        storage: the columns; for what stands around a world, not for systems.
-        restores: counts restores; never state.
-        events: what happened, for observers.
+        storage: the columns; for code around a world, not for systems.
+        restores: the number of restores; never state.
+        events: events for observers.
 
     Raises:
-        WorldError: two components or resources of one name, an unknown table or size, or a seed out of range.
+        WorldError: two components or resources have one name, a table or size is unknown, or the seed is out of range.
 
     >>> from sim.engine.columns import Component, i32
     >>> class Position(Component):
@@ -151,9 +151,9 @@ class World(Draws):
     # -- esper's context and the systems ---------------------------------------------------------------------------
 
     def active(self) -> AbstractContextManager[None]:
-        """Make this world esper's current one inside a `with` block, and the previous one again after it.
+        """Make this world's context esper's current one inside a `with` block, and restore the previous one after it.
 
-        Blocks nest, of one world or of several. Nothing may await or switch worlds inside.
+        Blocks may nest, for one world or for several. Nothing may await or switch worlds inside.
 
         Raises:
             WorldError: on entry, the world is closed or belongs to another thread; on exit, another context is current.
@@ -161,7 +161,7 @@ class World(Draws):
         return self._context
 
     def close(self) -> None:
-        """Delete the world's context; the world is of no use afterwards. Closing twice is closing once.
+        """Delete the world's context; the world cannot be used afterwards. Closing a closed world does nothing.
 
         Raises:
             WorldError: the world is active.
@@ -180,7 +180,7 @@ class World(Draws):
         """Add systems, to run in exactly this order after those already installed.
 
         Raises:
-            WorldError: during a tick, when a type or a name is there already, or when a system holds state: an array, a
+            WorldError: a tick is running, a type or a name is installed already, or a system holds state: an array, a
                 list, a dict, a set or a resource.
         """
         with self._context:
@@ -195,12 +195,12 @@ class World(Draws):
         """Run the installed systems once, in order, in this world's context, with a flush after each.
 
         Args:
-            run: handed to every system.
-            after: called with the system's name when it is done and its births and deaths have taken effect.
+            run: passed to every system.
+            after: called with the system's name after its births and deaths have taken effect.
             around: returns, for a system, the `with` block to run it in, or None.
 
         Raises:
-            WorldError: inside a tick, or when the systems did not run once each in the installed order.
+            WorldError: a tick is running already, or the systems did not run once each in the installed order.
         """
         commands, storage = self._commands, self.storage
 
@@ -220,7 +220,7 @@ class World(Draws):
 
     @property
     def n(self) -> int:
-        """How many entities live."""
+        """The number of living entities."""
         return self._rows.n
 
     @property
@@ -230,7 +230,7 @@ class World(Draws):
 
     @property
     def next_key(self) -> int:
-        """The key the next entity gets; all keys ever given are below it."""
+        """The key that the next entity gets; all keys given so far are below it."""
         return self._rows.next_key
 
     @property
@@ -240,13 +240,13 @@ class World(Draws):
 
     @property
     def schemas(self) -> tuple[Schema, ...]:
-        """What is declared: components, then resources, with `per` resolved."""
+        """The declared components, then the resources, with `per` resolved."""
         declared = (each.schema for each in self._resources.values() if isinstance(each, DeclaredResource))
         return (*(table.schema for table in self.storage.tables), *declared)
 
     @property
     def declaration(self) -> Declaration:
-        """What the world is declared with, as JSON: two worlds that agree take each other's states."""
+        """The declaration as JSON. Two worlds with equal declarations accept each other's states."""
         if self._declaration is None:
             schemas = (table.schema for table in self.storage.tables)
             self._declaration = declaration_of(schemas, self._resources.values(), self.tables, self.sizes)
@@ -254,7 +254,7 @@ class World(Draws):
 
     @property
     def domain(self) -> Literal["portable", "exact"]:
-        """`portable` when state is integers throughout, `exact` once a column is of floats."""
+        """`portable` if all state is integers, `exact` if a column holds floats."""
         if not self._exact:
             self._exact = any(
                 array.dtype.kind == "f"
@@ -264,12 +264,12 @@ class World(Draws):
         return "exact" if self._exact else "portable"
 
     def __getitem__(self, declared: type[D]) -> D:
-        """Hand out the columns of a component, arrays `[..., n]` that are valid until the next flush, or a resource.
+        """Return the columns of a component, arrays `[..., n]` that are valid until the next flush, or a resource.
 
         Raises:
             WorldError: it is not declared.
         """
-        # The storage's own dictionary: no call is made more often.
+        # This reads the storage's own dictionary, because no other call is made more often.
         found: Any = self._views.get(declared)
         if found is None:
             resource = self._declared.get(declared)
@@ -294,7 +294,7 @@ class World(Draws):
         return self.storage.rows_with(components)
 
     def has(self, component: type[Component]) -> NDArray[np.bool_]:
-        """Tell who has a component: `[n] bool`, a copy.
+        """Return whether each row has a component: `[n] bool`, a copy.
 
         Raises:
             WorldError: the component is not declared.
@@ -303,7 +303,7 @@ class World(Draws):
         return np.ones(self.n, dtype=np.bool_) if mask is None else mask[: self.n].copy()
 
     def row_of(self, key: int) -> int:
-        """Find an entity's row; -1 when it is dead or was never born."""
+        """Find an entity's row; -1 if it is dead or was never born."""
         return int(self._rows.of(np.array([key], dtype=np.int64))[0]) if -1 < key < self.next_key else -1
 
     def rows_of(self, keys: ArrayLike) -> NDArray[np.intp]:
@@ -315,7 +315,7 @@ class World(Draws):
         return self._rows.of(keys)
 
     def entity(self, key: int) -> EntityView:
-        """Show one entity.
+        """Return a view of one entity.
 
         Raises:
             WorldError: no living entity has this key.
@@ -328,7 +328,8 @@ class World(Draws):
     def agents(self, *components: type[Component]) -> Iterator[EntityView]:
         """Yield the entities that have all of these components, one by one, in key order.
 
-        Who is born or dies meanwhile does so at the end of the system: the newborn are not among them, the dead are.
+        Births and deaths in the loop take effect at the end of the system, so the loop skips entities born in it and
+        still visits those that it kills.
 
         Raises:
             WorldError: a component is not declared.
@@ -366,16 +367,16 @@ class World(Draws):
     # -- texts -----------------------------------------------------------------------------------------------------
 
     def remember(self, column: Any, rows: Any, texts: ArrayLike) -> None:
-        """Add texts to agents' memories; where one is full, the oldest text makes room.
+        """Add texts to agents' memories; a full memory drops its oldest text.
 
         Args:
             column: a column of `tuple[str, ...]`: `world[Villager].heard`.
             rows: `[added]` indices that may repeat, a mask or a slice.
-            texts: numbers that `texts.intern` gave: one for all, or `[added]`. Who is given several gets them in this
-                order.
+            texts: numbers that `texts.intern` returned: one for all, or `[added]`. A row that is named several times
+                gets its texts in this order.
 
         Raises:
-            WorldError: it is no such column, a row does not exist, or there is no such text.
+            WorldError: the column is of another kind, or a row or a text does not exist.
         """
         store = self._column(column)
         if store.spec.kind != "texts":
@@ -404,7 +405,7 @@ class World(Draws):
     # -- conflicts inside a phase ----------------------------------------------------------------------------------
 
     def scatter_add(self, column: Any, rows: Any, values: ArrayLike) -> None:
-        """Add values to places of a column; what falls on one place is summed, which `column[rows] += values` loses.
+        """Add values to places of a column; values for one place are summed, unlike with `column[rows] += values`.
 
         Args:
             column: a flat integer column of a component or resource, `[n]` or `[cells]`, or one line of a column.
@@ -428,22 +429,22 @@ class World(Draws):
         try:
             scatter_add(column, rows, values, "scatter_add")
         except WorldError:
-            # Only an error needs the column's name, and to find it costs more than to add.
+            # Only an error needs the column's name, and finding it takes longer than adding.
             store = self._owner(column)
             if store is None:
                 raise
             scatter_add(column, rows, values, store.spec.label)
 
     def claim(self, targets: NDArray[np.integer], claimants: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
-        """Settle who gets what only one can have: the lowest row, which is the lowest key, wins each target.
+        """Settle claims to targets that only one row can have: the lowest row, which has the lowest key, wins.
 
         Args:
-            targets: what is claimed, `[claims]`, each in 0..size-1.
-            claimants: the rows that claim it, `[claims]`.
-            size: how many targets there are.
+            targets: the claimed targets, `[claims]`, each in 0..size-1.
+            claimants: the rows that claim them, `[claims]`.
+            size: the number of targets.
 
         Returns:
-            Who wins: `[claims] bool`.
+            Whether each claim wins, `[claims] bool`.
 
         Raises:
             WorldError: a target is out of range, or the lengths differ.
@@ -472,11 +473,11 @@ class World(Draws):
         """Queue the birth of entities.
 
         Args:
-            values: what they are made of: exactly these components, with values by column; one value for all, or
-                `[*shape, count]`. The rest is the columns' defaults.
-            count: how many entities.
-            like: the rows they come from, in whose place they belong: one for all, or one each. Births of one flush are
-                ordered by the key of that row, then by the order of calls; those without a row come first.
+            values: exactly the components that the entities have, each with values by column; one value for all, or
+                `[*shape, count]`. Other columns get their defaults.
+            count: the number of entities.
+            like: the rows of their parents: one for all, or one each. Births of one flush are ordered by the key of the
+                parent, then by the order of calls; those without a parent come first.
             keys: fixed keys, in any order, for entities that a file names. They must be new: not below `next_key`.
                 Without them the flush gives keys from `next_key` on, after all fixed ones.
 
@@ -487,7 +488,7 @@ class World(Draws):
         self._commands.spawn(values, count, like=like, keys=keys)
 
     def kill(self, rows: Any) -> None:
-        """Queue the death of entities, by row indices, mask or slice. Killing twice is killing once.
+        """Queue the death of entities, by row indices, mask or slice. Killing an entity twice has no further effect.
 
         Raises:
             WorldError: a row does not exist.
@@ -507,15 +508,15 @@ class World(Draws):
         self.kill(rows)
 
     def attach(self, rows: Any, component: type[Component], values: Mapping[str, Any] | None = None) -> None:
-        """Queue giving a component to entities; who has it already gets all of its columns again.
+        """Queue giving a component to entities; if an entity has it already, all of its columns are set again.
 
         Args:
             rows: indices, mask or slice; no index twice.
-            component: what to give.
-            values: by column; one value for all, or `[*shape, rows]`. The rest is the columns' defaults.
+            component: the component to give.
+            values: by column; one value for all, or `[*shape, rows]`. Other columns get their defaults.
 
         Raises:
-            WorldError: a row does not exist or comes twice, or as in `spawn`.
+            WorldError: a row does not exist or is named twice, or as in `spawn`.
         """
         self._commands.attach(rows, component, values or {})
 
@@ -528,13 +529,13 @@ class World(Draws):
         self._commands.detach(rows, component)
 
     def flush(self) -> None:
-        """Carry out all queued commands, in the one order this module's docstring states.
+        """Carry out all queued commands, in the order that this module's docstring states.
 
-        Old views are of no use afterwards, unless nothing was queued. Row indices taken before are not either.
+        Views and row indices taken before are invalid afterwards, unless nothing was queued.
 
         Raises:
-            WorldError: from another thread; inside a system that does not declare `flushes`; or, in debug mode, what
-                `check` finds.
+            WorldError: another thread calls this; a system that does not declare `flushes` calls it; or, in debug mode,
+                `check` fails.
         """
         self._context.check_usable()
         running = self._systems.running
@@ -575,13 +576,13 @@ class World(Draws):
 
     @property
     def resources(self) -> Mapping[str, CustomResource]:
-        """The resources by name, in name order, as digests and replays see them; users take `world[Grass]`."""
+        """The resources by name, in name order, for digests and replays; users write `world[Grass]`."""
         return self._resources
 
-    # -- going back ------------------------------------------------------------------------------------------------
+    # -- snapshots -------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> WorldState:
-        """Copy all state. Events that wait and installed systems are not state.
+        """Copy all state. Waiting events and installed systems are not state.
 
         Raises:
             WorldError: commands wait for a flush.
@@ -605,15 +606,15 @@ class World(Draws):
         )
 
     def restore(self, state: WorldState) -> None:
-        """Become what a snapshot holds. Commands and events that wait are dropped, installed systems stay.
+        """Take over the state of a snapshot. Waiting commands and events are dropped, installed systems stay.
 
         Raises:
-            WorldError: the snapshot is of a world declared otherwise.
+            WorldError: the snapshot is of a world with another declaration.
         """
         self._context.check_usable()
         if state.declaration != self.declaration:
             difference = first_difference(state.declaration, self.declaration)
-            raise WorldError(f"the snapshot is of a world declared otherwise: {difference}")
+            raise WorldError(f"the snapshot is of a world with another declaration: {difference}")
         self._commands.take()
         self.events.clear()
         self.storage.close_views()
@@ -632,7 +633,7 @@ class World(Draws):
         self.restores += 1
 
     def fork(self) -> World:
-        """Make an independent world of the same declaration and state, without systems; resources are deep-copied.
+        """Make an independent world with the same declaration and state, without systems; resources are deep-copied.
 
         Raises:
             WorldError: commands wait for a flush.
@@ -658,11 +659,11 @@ class World(Draws):
         return twin
 
     def check(self) -> None:
-        """Assert what this module promises about itself; for tests and debug mode.
+        """Assert the rules in this module's docstring; for tests and debug mode.
 
         Raises:
-            WorldError: keys do not ascend, esper or the key index disagrees with them, or a column has something where
-                zeros belong.
+            WorldError: keys do not ascend, esper or the key index disagrees with them, or a column is not zero where
+                it must be.
         """
         self._rows.check()
         self._mirror.check(self._rows)

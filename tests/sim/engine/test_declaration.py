@@ -70,10 +70,10 @@ MONEY, EMPTY = component(coins=i32), component("Empty")
 CASES = [
     (([MONEY],), ([],), "component Money is only in the recording"),
     (([],), ([MONEY],), "component Money is only here"),
-    (([MONEY, EMPTY],), ([EMPTY, MONEY],), "component Money stands at another place in the recording"),
+    (([MONEY, EMPTY],), ([EMPTY, MONEY],), "component Money is at another position in the recording"),
     (([MONEY],), ([component(coins=i8)],), "Money.coins: dtype is int32 in the recording and int8 here"),
     (([MONEY],), ([component(coins=i32, debt=i8)],), "column Money.debt is only here"),
-    (([component(a=i8, b=i8)],), ([component(b=i8, a=i8)],), "column Money.a stands at another place in the recording"),
+    (([component(a=i8, b=i8)],), ([component(b=i8, a=i8)],), "column Money.a is at another position in the recording"),
     (
         ([component(coins=(i32, column(scale=10)))],), ([component(coins=(i32, column(scale=100)))],),
         "Money.coins: scale is 10 in the recording and 100 here",
@@ -120,6 +120,6 @@ def test_a_restore_says_what_differs():
     with (
         World([MONEY]) as world,
         World([component(coins=i8)]) as other,
-        pytest.raises(WorldError, match=r"declared otherwise: Money\.coins: dtype is int32"),
+        pytest.raises(WorldError, match=r"with another declaration: Money\.coins: dtype is int32"),
     ):
         other.restore(world.snapshot())

@@ -114,7 +114,10 @@ def test_snapshot_and_fork_refuse_waiting_commands(five):
 def test_restore_refuses_another_declaration(five):
     """Columns of another meaning are not poured in; the message names the difference."""
     state = five.snapshot()
-    with World([Position]) as other, pytest.raises(WorldError, match=r"declared otherwise: component Health is only"):
+    with (
+        World([Position]) as other,
+        pytest.raises(WorldError, match=r"with another declaration: component Health is only"),
+    ):
         other.restore(state)
     with World(ALL) as other:
         other.add_resource(Board())

@@ -189,13 +189,13 @@ def test_the_root_is_the_same_in_another_process():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"name": 3}, r"Villager\.name: 3 are no texts"),
+        ({"name": 3}, r"Villager\.name: 3 are not texts"),
         ({"name": ["a", 3]}, r"Villager\.name: 3 is not a text"),
         ({"heard": ("a",) * 4}, r"Villager\.heard: 4 texts are more than 3, or one is empty"),
         ({"heard": ("a", "")}, r"Villager\.heard: 2 texts are more than 3, or one is empty"),
-        ({"heard": [("a",), 3]}, r"Villager\.heard: .* are no texts"),
+        ({"heard": [("a",), 3]}, r"Villager\.heard: .* are not texts"),
         ({"heard": "abc"}, r"Villager\.heard: 'abc' is one text; give a tuple of texts"),
-        ({"heard": None}, r"Villager\.heard: None are no texts"),
+        ({"heard": None}, r"Villager\.heard: None are not texts"),
         ({"name": "\ud800"}, r"Villager\.name: the text .* holds half a surrogate pair"),
         ({"name": "x" * 20_000}, r"Villager\.name: a text of 20000 bytes \('xxx.*\) is longer than 16384 bytes"),
     ],
