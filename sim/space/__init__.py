@@ -1,7 +1,7 @@
-"""Where agents are: a grid of cells, a network of nodes, or a plane in fixed point.
+"""Spaces for agents: a grid of cells, a network of nodes, or a plane in fixed point.
 
-A space holds the constants of a run. State goes in and comes out as arrays, so a space needs no world and is never
-saved or restored. Spaces draw no random numbers: random choices take random words as an argument.
+A space holds constants of a run. Its methods take and return state as arrays, so a space needs no world and is never
+saved or restored. Spaces draw no random numbers: methods that choose at random take random words as an argument.
 """
 
 from sim.space import walk

@@ -1,6 +1,6 @@
-"""Helpers that all spaces share: checks of arrays from outside, words into numbers, sorting by place.
+"""Helpers that all spaces share: checks of arrays from callers, random words to numbers, sorting by place.
 
-Everything is integer. A *word* is a random integer in 0..2**32-1 as the engine draws it; the spaces draw nothing
+All numbers are integers. A *word* is a random integer in 0..2**32-1, as the engine draws it; spaces draw nothing
 themselves.
 """
 
@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from sim.errors import WorldError
 
 Ints = NDArray[np.int64]
-"""Cells, nodes, rows, offsets and lengths."""
+"""An array of cells, nodes, rows, offsets or lengths."""
 UNREACHABLE: Final = 2**31 - 1
-"""Distance of a place from which no goal can be reached."""
+"""The distance of a place from which no goal can be reached."""
 PAIRS_MAX: Final = 50_000_000
-"""Most pairs, or neighbours of many places, that one call may return."""
+"""The most pairs, or neighbours of places, that one call may return."""
 ROWS_MAX: Final = 2**31 - 1
 """Row numbers stay below this."""
 
@@ -35,10 +35,10 @@ def whole(value: object, name: str, low: int, high: int) -> int:
 
 
 def integers(values: ArrayLike, name: str) -> Ints:
-    """Return `values` as int64; an empty list of any type is fine.
+    """Return `values` as int64; an empty list of any type is allowed.
 
     Raises:
-        WorldError: they are no integers, or do not fit into 64 bits.
+        WorldError: the values are not integers, or do not fit into 64 bits.
     """
     array = np.asarray(values)
     if array.dtype.kind not in "iu" and array.size:
@@ -67,7 +67,7 @@ def numbers_below(values: ArrayLike, bound: int, name: str, low: int = 0) -> Int
         WorldError: as `integers`, or one is out of range.
     """
     array = integers(values, name)
-    # As unsigned numbers those below `low` are too large as well.
+    # Read as unsigned numbers, those below `low` are too large as well.
     if array.size and int((array - low if low else array).view(np.uint64).max()) >= bound - low:
         wrong = array[(array < low) | (array >= bound)]
         raise WorldError(f"{name} hold {wrong.ravel()[0]}; they must be in {low}..{bound - 1}")
@@ -75,10 +75,10 @@ def numbers_below(values: ArrayLike, bound: int, name: str, low: int = 0) -> Int
 
 
 def per_place(values: ArrayLike, size: int, name: str) -> NDArray[Any]:
-    """Return one integer or boolean a cell or node.
+    """Return one integer or boolean per cell or node.
 
     Raises:
-        WorldError: another length or type.
+        WorldError: the array has another length or type.
     """
     array = np.asarray(values)
     if array.shape != (size,):
@@ -89,7 +89,7 @@ def per_place(values: ArrayLike, size: int, name: str) -> NDArray[Any]:
 
 
 def mask_of(values: ArrayLike, size: int, name: str) -> NDArray[np.bool_]:
-    """Return one boolean a cell or node; integers count as true where they are not 0.
+    """Return one boolean per cell or node; integers other than 0 count as true.
 
     Raises:
         WorldError: as `per_place`.
@@ -98,10 +98,10 @@ def mask_of(values: ArrayLike, size: int, name: str) -> NDArray[np.bool_]:
 
 
 def together(what: str, *arrays: NDArray[Any]) -> None:
-    """Refuse arrays that cannot be worked with element by element.
+    """Refuse arrays that cannot be combined element by element.
 
     Raises:
-        WorldError: their shapes do not fit each other.
+        WorldError: their shapes do not match.
     """
     try:
         np.broadcast_shapes(*(array.shape for array in arrays))
@@ -115,7 +115,7 @@ def below(words: ArrayLike, bound: int | NDArray[np.integer[Any]]) -> Ints:
 
     Args:
         words: random integers in 0..2**32-1.
-        bound: 0 to 2**31 - 1, one for all or one a word. The bias is at most `bound / 2**32`.
+        bound: 0 to 2**31 - 1, one for all or one per word. The bias is at most `bound / 2**32`.
 
     Raises:
         WorldError: a word is out of range.
@@ -125,7 +125,8 @@ def below(words: ArrayLike, bound: int | NDArray[np.integer[Any]]) -> Ints:
 
 def by_place(places: Ints, rows: Ints) -> tuple[Ints, Ints]:
     """Return places and rows, sorted by place and then by row; both are at least 0, rows at most `ROWS_MAX`."""
-    # Sorting one number a pair is many times faster than a stable sort, and equal numbers cannot be told apart.
+    # Sorting one number per pair is many times faster than a stable sort, and the order of equal numbers does not
+    # matter.
     bits = int(rows.max(initial=0)).bit_length()
     keys = np.sort((places << bits) | rows)
     return keys >> bits, keys & ((1 << bits) - 1)

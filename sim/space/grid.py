@@ -1,23 +1,23 @@
-"""A map of square cells: addresses, neighbourhoods, distances, steps, lines of sight, ways and who stands where.
+"""A map of square cells: addresses, neighbourhoods, distances, steps, lines of sight, paths and an index of agents.
 
-A cell address is one number. Only `Grid.cell` makes addresses and only `Grid.size` measures arrays over cells; no other
-code works with `y * width + x`. x grows to the east and y to the south; (0, 0) is the north-west corner.
+A cell address is one number. Only `Grid.cell` makes addresses, and only `Grid.size` gives the length of arrays over
+cells; no other code computes `y * width + x`. x grows to the east and y to the south; (0, 0) is the north-west corner.
 
-A grid holds constants of a run: size, torus or bounded, one or many agents on a cell. State (terrain, positions)
-comes in as an array over cells or agents. A grid caches tables and distance fields; it derives them from constants, or
-compares the arrays they came from, so a cache never changes a result.
+A grid holds constants of a run: size, torus or bounded, one or many agents on a cell. Callers pass state (terrain,
+positions) as arrays over cells or agents. A grid caches tables and distance fields; it derives them from constants, or
+compares the arrays that they were computed from, so a cache never changes a result.
 
 Conventions that hold in every method:
 
-- Cells come and go as int64 arrays. An address out of range is an error. -1 stands for "outside of the map" and only
-  comes out of `neighbours`.
-- A neighbourhood lists its cells in map order: by dy, then by dx, the middle left out; so N, W, E, S for
+- Methods take and return cells as int64 arrays. An address out of range is an error. -1 stands for "outside the map";
+  only `neighbours` returns it.
+- A neighbourhood lists its cells in map order: by dy, then by dx, without the middle; so N, W, E, S for
   `moore=False` and NW, N, NE, W, E, SW, S, SE for `moore=True`. `moore=True` means that diagonal steps count as one
   (Chebyshev distance), `moore=False` that they count as two (Manhattan distance).
-- On a torus the offset between two cells is the shortest; of two equally short ones it is the negative. A
+- On a torus the offset between two cells is the shortest one; of two equally short offsets, the negative one. A
   neighbourhood lists each cell once, even if its radius is larger than the map.
-- Among equal neighbours, an agent takes the first in this order, or the one that its random word selects.
-- An agent that finds no way stays: the result is its own cell.
+- Among equally good neighbours, an agent takes the first in this order, or the one that its random word selects.
+- An agent that finds no path stays: the result is its own cell.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ from sim.space.index import CellIndex
 from sim.space.search import hops
 
 CELLS_MAX: Final = 2**24
-"""Most cells of a grid."""
+"""The most cells that a grid may have."""
 SIDE_MAX: Final = 2**15
-"""Longest side of a grid, cells; the numbers of a line of sight then fit into 32 bits."""
+"""The longest side of a grid, cells; with it the numbers of a line of sight fit into 32 bits."""
 TABLE_MAX: Final = 2**22
-"""Entries up to which the neighbours of all cells are kept as a table."""
+"""The most entries of a table of the neighbours of all cells."""
 TABLES_MAX: Final = 8
-"""Tables of neighbours that are kept."""
+"""The number of tables of neighbours that are kept."""
 TERRAINS_MAX: Final = 4
-"""Terrains whose distance fields are kept."""
+"""The number of terrains whose distance fields are kept."""
 FIELDS_CELLS_MAX: Final = 64_000_000
-"""Cells that all kept distance fields may hold together."""
+"""The most cells that all kept distance fields may hold together."""
 
 
 class Grid:
@@ -68,7 +68,7 @@ class Grid:
         height: cells from north to south, 1 to `SIDE_MAX`.
         torus: whether opposite edges meet.
         many: whether more than one agent may stand on a cell. If not, `index` refuses crowded cells and
-            `walk.settled` decides who may move.
+            `walk.settled` decides which agents may move.
 
     Attributes:
         size: number of cells; arrays over cells have this length.
@@ -88,7 +88,7 @@ class Grid:
         if self.size > CELLS_MAX:
             raise WorldError(f"a grid of {width} x {height} has {self.size:,} cells; at most {CELLS_MAX:,}")
         self._tables: OrderedDict[tuple[int, bool], Ints] = OrderedDict()
-        # Terrains by number, and distance fields by number of the terrain, goals and kind of neighbourhood. The oldest
+        # Terrains by number, and distance fields by the terrain's number, goals and kind of neighbourhood. The oldest
         # come first. Number 0 is the terrain on which all cells are passable.
         self._terrains: OrderedDict[int, NDArray[np.bool_]] = OrderedDict()
         self._newest = 0
@@ -98,7 +98,7 @@ class Grid:
         return f"Grid({self.width}, {self.height}, torus={self.torus}, many={self.many})"
 
     def describe(self) -> dict[str, Any]:
-        """Return what a viewer or a file header needs to know: kind, width, height, torus, many."""
+        """Return the description for viewers and file headers: kind, width, height, torus, many."""
         return {
             "kind": self.kind,
             "width": self.width,
@@ -113,7 +113,7 @@ class Grid:
         """Return the addresses of cells, int64, of the common shape of x and y. A torus wraps both.
 
         Raises:
-            WorldError: a cell lies outside of a bounded grid.
+            WorldError: a cell lies outside a bounded grid.
         """
         xs, ys = integers(x, "x"), integers(y, "y")
         together("x and y", xs, ys)
@@ -122,7 +122,7 @@ class Grid:
         return np.asarray(numbers_below(ys, self.height, "y") * self.width + numbers_below(xs, self.width, "x"))
 
     def inside(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
-        """Return which pairs of coordinates `cell` accepts; on a torus all."""
+        """Return which pairs of coordinates `cell` accepts; on a torus it accepts all."""
         xs, ys = integers(x, "x"), integers(y, "y")
         together("x and y", xs, ys)
         return np.asarray(self.torus | (xs >= 0) & (xs < self.width) & (ys >= 0) & (ys < self.height))
@@ -140,8 +140,8 @@ class Grid:
         """Return `count` different random cells, in random order.
 
         Args:
-            words: one random word a cell, `[size]`; the cells with the lowest words are taken, ties by address.
-            count: how many.
+            words: one random word per cell, `[size]`; the cells with the lowest words are taken, ties by address.
+            count: the number of cells.
             allowed: cells that may be taken, `[size]`; by default all.
 
         Raises:
@@ -152,7 +152,7 @@ class Grid:
         wanted = whole(count, "count", 0, self.size)
         if wanted > len(cells):
             raise WorldError(f"{wanted} agents need a cell each, and only {len(cells)} cells are free")
-        # The word is the higher part of the number, so that equal words fall back on the address.
+        # The word is the higher part of the number, so that the address breaks ties between equal words.
         return np.sort((word[cells] << 24) | cells)[:wanted] & (CELLS_MAX - 1)
 
     # -- distances -------------------------------------------------------------------------------------------------
@@ -164,17 +164,17 @@ class Grid:
         return self._offset(start, end)
 
     def chebyshev(self, source: ArrayLike, target: ArrayLike) -> Ints:
-        """Return max(|dx|, |dy|), the steps of a walker who may go diagonally."""
+        """Return max(|dx|, |dy|), the number of steps if diagonal steps are allowed."""
         dx, dy = self.offset(source, target)
         return np.maximum(np.abs(dx), np.abs(dy))
 
     def manhattan(self, source: ArrayLike, target: ArrayLike) -> Ints:
-        """Return |dx| + |dy|, the steps of a walker who may not go diagonally."""
+        """Return |dx| + |dy|, the number of steps if diagonal steps are not allowed."""
         dx, dy = self.offset(source, target)
         return np.asarray(np.abs(dx) + np.abs(dy))
 
     def distance2(self, source: ArrayLike, target: ArrayLike) -> Ints:
-        """Return dx * dx + dy * dy, the square of the straight distance."""
+        """Return dx * dx + dy * dy, the square of the straight-line distance."""
         dx, dy = self.offset(source, target)
         return np.asarray(dx * dx + dy * dy)
 
@@ -187,7 +187,7 @@ class Grid:
             dy, and the first and last dx of the span (0 or less, 0 or more), by dy ascending, each `[spans] int64`.
         """
         reach = whole(radius, "radius", 0, 2**31 - 1)
-        # On a torus of even width, half the width to the east is half the width to the west: it counts once.
+        # On a torus of even width, half the width to the east is the same cell as half the width to the west.
         west, east = (self.width // 2, (self.width - 1) // 2) if self.torus else (self.width - 1,) * 2
         north, south = (self.height // 2, (self.height - 1) // 2) if self.torus else (self.height - 1,) * 2
         dy = np.arange(-min(reach, north), min(reach, south) + 1)
@@ -195,14 +195,14 @@ class Grid:
         return dy, -np.minimum(half, west), np.minimum(half, east)
 
     def neighbours(self, cells: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
-        """Return the cells around each cell, `[k, m] int64`, in the order of the map; -1 outside of a bounded grid.
+        """Return the cells around each cell, `[k, m] int64`, in map order; -1 outside a bounded grid.
 
-        m depends on the grid, radius and kind alone, and is 0 on a grid of one cell.
+        m depends only on the grid, the radius and the kind, and is 0 on a grid of one cell.
 
         Args:
             cells: `[k]`.
             radius: steps, 0 or more.
-            moore: diagonal steps count as one; False: as two.
+            moore: whether diagonal steps count as one; if False, they count as two.
 
         Raises:
             WorldError: a cell is out of range, or `k * m` is above `PAIRS_MAX`.
@@ -223,8 +223,8 @@ class Grid:
     def sum_around(self, values: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
         """Return the sum of the values of all cells around each cell, the cell itself left out, `[size] int64`.
 
-        With a mask it counts; `sum_around(mask) > 0` says where any is near. With `moore=True` the time does not
-        depend on the radius; otherwise it grows with it.
+        The sum of a mask is a count, so `sum_around(mask) > 0` marks the cells with a marked cell near. With
+        `moore=True` the time does not depend on the radius; otherwise it grows with the radius.
 
         Args:
             values: integers or booleans, `[size]`; their sum must fit into 64 bits.
@@ -259,19 +259,19 @@ class Grid:
         radius: int = 1,
         moore: bool = True,
     ) -> Ints:
-        """Return for each agent a random cell of those around it that are allowed and have the best score.
+        """Return for each agent a random one of the allowed cells around it with the best score.
 
         Args:
-            cells: where the agents stand, `[k]`.
-            words: one random word an agent, `[k]`, 0..2**32-1.
+            cells: the cells of the agents, `[k]`.
+            words: one random word per agent, `[k]`, 0..2**32-1.
             score: integers or booleans, `[size]`; the highest is best. By default all cells are equal.
             allowed: cells that may be chosen, `[size]`; by default all.
             radius: as in `neighbours`.
             moore: as in `neighbours`.
 
         Returns:
-            Cells, `[k]`; the own cell where no cell around it is allowed. On a grid that takes one agent a cell,
-            `walk.settled` decides who of them may move.
+            Cells, `[k]`; the agent's own cell if no cell around it is allowed. On a grid that takes one agent per cell,
+            `walk.settled` decides which of them may move.
         """
         here = self._cells(flat(cells, "cells"))
         word = numbers_below(flat(words, "words"), 2**32, "words")
@@ -279,7 +279,7 @@ class Grid:
             raise WorldError(f"{len(word)} words for {len(here)} agents; there must be one an agent")
         if score is None and allowed is None and self.torus:
             table = self._table(radius, moore=moore)
-            if table is not None and len(table):  # all neighbours are on the map and equal: only the drawn one is read
+            if table is not None and len(table):  # all neighbours are on the map and equal: read only the drawn one
                 return np.asarray(table[below(word, np.full(len(here), len(table))), here])
         around = self._around(here, radius, moore=moore)
         good = self._open(around, allowed)
@@ -292,7 +292,7 @@ class Grid:
                 worst = scores.dtype.type(np.iinfo(scores.dtype).min)
                 good &= scores == np.where(good, scores, worst).max(0)
         choices = np.add.reduce(good, axis=0, dtype=np.int64)
-        # The chosen neighbour is the one at which the count of good ones first exceeds the number drawn.
+        # The chosen neighbour is the first one at which the count of good neighbours exceeds the number drawn.
         place = np.add.reduce(good.cumsum(0, dtype=np.int32) <= below(word, choices), axis=0, dtype=np.int64)
         return self._chosen(here, around, place, choices > 0)
 
@@ -302,13 +302,13 @@ class Grid:
         """Return for each agent the allowed neighbour with the lowest score, if it is lower than on its own cell.
 
         Args:
-            cells: where the agents stand, `[k]`.
+            cells: the cells of the agents, `[k]`.
             score: integers, `[size]`, as from `field`.
             allowed: cells that may be entered now, `[size]`; by default all.
             moore: as in `neighbours`.
 
         Returns:
-            Cells, `[k]`; the own cell where no allowed neighbour is lower. Ties go to the first in map order.
+            Cells, `[k]`; the agent's own cell if no allowed neighbour is lower. Ties go to the first in map order.
         """
         here = self._cells(flat(cells, "cells"))
         scores = per_place(score, self.size, "score")
@@ -322,24 +322,24 @@ class Grid:
         Args:
             here: cells of the agents, `[k]`.
             around: their neighbours, `[m, k]`.
-            scores: of those, `[m, k]` integers.
-            now: what the score must be below, `[k]`.
+            scores: the scores of the neighbours, `[m, k]` integers.
+            now: the exclusive upper limit of the score, `[k]`.
             allowed: as in `descend`.
         """
         if not len(around):
             return here.copy()
         good = self._open(around, allowed)
         good &= scores < now
-        # A good score is below `now`, and so below the largest number of its type.
+        # A good score is below `now`, and therefore below the largest number of its type.
         place = np.where(good, scores, scores.dtype.type(np.iinfo(scores.dtype).max)).argmin(0)
         return self._chosen(here, around, place, np.logical_or.reduce(good, axis=0))
 
-    # -- sight and ways --------------------------------------------------------------------------------------------
+    # -- sight and paths -------------------------------------------------------------------------------------------
 
     def sees(self, source: ArrayLike, target: ArrayLike, blocked: ArrayLike) -> NDArray[np.bool_]:
         """Return whether no blocked cell lies between the cells of each pair, `[k] bool`; symmetric.
 
-        Both ends are left out. `sim.space.sight` says which cells lie between.
+        Both ends are left out. `sim.space.sight` defines the cells between.
 
         Args:
             source: cells, `[k]`.
@@ -352,18 +352,18 @@ class Grid:
         return sight.clear(self, start, end, mask_of(blocked, self.size, "blocked"))
 
     def field(self, goals: ArrayLike, passable: ArrayLike | None = None, *, moore: bool = True) -> NDArray[np.int32]:
-        """Return the steps from each cell to the nearest goal over passable cells, `[size] int32`, not to be written.
+        """Return the steps from each cell to the nearest goal over passable cells, `[size] int32`, read-only.
 
-        Fields are kept by the content of `passable` and `goals`, so that asking again costs a comparison of
-        `passable`. A diagonal step needs no free cell beside it.
+        Fields are cached by the content of `passable` and `goals`; the next call with the same arguments takes only a
+        comparison of `passable`. A diagonal step needs no free cell beside it.
 
         Args:
-            goals: one cell or several; those that are not passable count for nothing.
+            goals: one cell or several; goals that are not passable are ignored.
             passable: cells that can be walked on, `[size]`; by default all.
-            moore: whether diagonal steps count as one step; False: there are none.
+            moore: whether diagonal steps count as one step; if False, there are no diagonal steps.
 
         Returns:
-            Steps; `UNREACHABLE` where there is no way.
+            Steps; `UNREACHABLE` if there is no path.
         """
         ends = np.unique(self._cells(goals, "goals").ravel())
         terrain = self._terrain(passable)
@@ -382,11 +382,11 @@ class Grid:
     def steps_to(
         self, cells: ArrayLike, goals: ArrayLike, passable: ArrayLike | None = None, *, moore: bool = True
     ) -> NDArray[np.int32]:
-        """Return the steps on foot from each cell to its goal, `[k] int32`; `UNREACHABLE` where there is no way.
+        """Return the steps on foot from each cell to its goal, `[k] int32`; `UNREACHABLE` if there is no path.
 
         Args:
             cells: `[k]`.
-            goals: one for all, or `[k]`; each different goal costs one search, which is kept.
+            goals: one for all, or `[k]`; each different goal takes one search, which is cached.
             passable: as in `field`.
             moore: as in `field`.
         """
@@ -405,12 +405,12 @@ class Grid:
         allowed: ArrayLike | None = None,
         moore: bool = True,
     ) -> Ints:
-        """Return the next cell on a shortest way to each agent's goal; the own cell where there is none.
+        """Return the next cell on a shortest path to each agent's goal, or the agent's own cell if there is none.
 
         An agent whose own cell is not passable steps off it if it can.
 
         Args:
-            cells: where the agents stand, `[k]`.
+            cells: the cells of the agents, `[k]`.
             goals: one for all, or `[k]`.
             passable: as in `field`: the terrain, on which distances depend.
             allowed: cells that may be entered now, `[size]`, for example those that are free; by default all.
@@ -426,7 +426,7 @@ class Grid:
     # -- agents ----------------------------------------------------------------------------------------------------
 
     def index(self, cells: ArrayLike, rows: ArrayLike | None = None) -> CellIndex:
-        """Return an index of agents by cell: who stands where, and who is near.
+        """Return an index of agents by cell, which finds agents on cells and near them.
 
         Args:
             cells: the cell of each agent, `[n]`.
@@ -434,11 +434,11 @@ class Grid:
 
         Raises:
             WorldError: a cell is out of range, rows do not ascend, or two agents stand on one cell of a grid that
-                takes one.
+                takes one agent per cell.
         """
         return CellIndex(self, cells, rows)
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    # -- private ---------------------------------------------------------------------------------------------------
 
     def _cells(self, cells: ArrayLike, name: str = "cells") -> Ints:
         return numbers_below(cells, self.size, name)
@@ -465,7 +465,7 @@ class Grid:
         return self._shifted(cells, dys, firsts, lasts)
 
     def _table(self, radius: int, *, moore: bool) -> Ints | None:
-        """Return the neighbours of all cells, `[m, size]`, kept for the next call; None where they are too many."""
+        """Return the neighbours of all cells, `[m, size]`, kept for the next call, or None if they are too many."""
         key = (radius, moore)
         table = self._tables.get(key)
         if table is None:
@@ -506,18 +506,18 @@ class Grid:
         """Return which neighbours lie on the map and are allowed."""
         if allowed is None:
             return np.asarray(around >= 0)
-        # -1 reads the last cell here, which the other condition then leaves out.
+        # Here -1 reads the last cell; the other condition then leaves it out.
         good = mask_of(allowed, self.size, "allowed").take(around, mode="wrap")
         return good if self.torus else good & (around >= 0)
 
     def _chosen(self, here: Ints, around: Ints, place: Ints, found: NDArray[np.bool_]) -> Ints:
-        """Return the neighbour at each agent's place, where one was found."""
+        """Return the neighbour at each agent's place, or the agent's own cell if none was found."""
         if not len(around):
             return here.copy()
         return np.where(found, around[np.minimum(place, len(around) - 1), np.arange(len(here))], here)
 
     def _terrain(self, passable: ArrayLike | None) -> int:
-        """Return the number of a terrain. It is known by its content, since a stamp could repeat after a restore."""
+        """Return the number of a terrain. Its content identifies it, because a stamp could repeat after a restore."""
         if passable is None:
             return 0
         mask = mask_of(passable, self.size, "passable")
@@ -534,7 +534,7 @@ class Grid:
         return self._newest
 
     def _by_goal(self, here: Ints, goals: ArrayLike) -> list[tuple[int, NDArray[Any]]]:
-        """Return each different goal with the positions of those who walk to it."""
+        """Return each different goal with the positions of the agents that walk to it."""
         ends = self._cells(goals, "goals")
         if ends.ndim and ends.shape != here.shape:
             raise WorldError(f"{ends.size} goals for {len(here)} agents; there must be one for all, or one an agent")

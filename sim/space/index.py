@@ -1,7 +1,7 @@
-"""Agents by place: which of them stand on a cell or node, in the order of their rows.
+"""Agents by place: the agents on each cell or node, in the order of their rows.
 
-An index is built once from the places of some agents and describes that moment. Rows that come out are the rows that
-went in, so that an index of the wolves alone answers with rows of the world.
+An index is built once from the places of some agents and describes that moment. It returns the rows that it was given,
+so an index of the wolves alone also returns rows of the world.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Index:
-    """Rows of agents by the place each stands on.
+    """Rows of agents by the place that each stands on.
 
     Args:
         places: the place of each agent, `[n]` integers in `0..size-1`.
@@ -29,7 +29,7 @@ class Index:
     Attributes:
         places: as given, `[n] int64`.
         rows: as given, `[n] int64`.
-        count: how many agents stand on each place, `[size] int64`.
+        count: the number of agents on each place, `[size] int64`.
 
     Raises:
         WorldError: a place is out of range, or rows do not ascend.
@@ -47,16 +47,16 @@ class Index:
             if np.count_nonzero(self.rows[1:] <= self.rows[:-1]):
                 raise WorldError("rows must ascend: an index answers in the order of rows")
         self.count: Ints = np.bincount(self.places, minlength=size)
-        # Those on place p are `_order[_starts[p]:_starts[p + 1]]`.
+        # The agents on place p are `_order[_starts[p]:_starts[p + 1]]`.
         self._starts: Ints = np.zeros(size + 1, np.int64)
         np.cumsum(self.count, out=self._starts[1:])
-        # Rows ascend, so their positions sort as they do.
+        # Rows ascend, so their positions sort in the same order.
         self._sorted, self._position = by_place(self.places, np.arange(len(self.rows)))
         self._order = self.rows[self._position]
 
     @property
     def rank(self) -> Ints:
-        """How many agents of lower rows stand on the place of each, `[n] int64`; 0 for the lowest row."""
+        """The number of agents with lower rows on the place of each agent, `[n] int64`; 0 for the lowest row."""
         ranks = np.empty(len(self.rows), np.int64)
         ranks[self._position] = np.arange(len(self.rows)) - self._starts[self._sorted]
         return ranks
@@ -71,7 +71,7 @@ class Index:
         return self._order[self._starts[at] : self._starts[at + 1]]
 
     def first(self, places: ArrayLike) -> Ints:
-        """Return the lowest row on each place, -1 where nobody is; places may have any shape and hold -1.
+        """Return the lowest row on each place, or -1 if it is empty; places may have any shape and hold -1.
 
         Raises:
             WorldError: a place is out of range.
@@ -79,13 +79,13 @@ class Index:
         return self.nth(places, 0)
 
     def nth(self, places: ArrayLike, rank: ArrayLike) -> Ints:
-        """Return the row of the given rank on each place, -1 where fewer agents are there.
+        """Return the row of the given rank on each place, or -1 if fewer agents are there.
 
-        Two crowds on the same places are paired one to one by `prey.nth(hunters.places, hunters.rank)`.
+        `prey.nth(hunters.places, hunters.rank)` pairs two groups on the same places one to one.
 
         Args:
             places: of any shape; -1 (outside) gives -1.
-            rank: 0 for the lowest row; one for all, or one a place.
+            rank: 0 for the lowest row; one for all, or one per place.
 
         Raises:
             WorldError: a place is out of range, or a rank is negative.
@@ -93,14 +93,14 @@ class Index:
         at = numbers_below(places, self.size, "places", -1)
         ranks = numbers_below(rank, ROWS_MAX, "ranks")
         together("places and ranks", at, ranks)
-        # For -1 both lookups read the last entry; it does not count.
+        # For -1 both lookups read the last entry, which is then ignored.
         found = (at >= 0) & (self.count[at] > ranks)
         if not len(self._order):
             return np.full(found.shape, -1, np.int64)
         return np.where(found, self._order[np.where(found, self._starts[at] + ranks, 0)], -1)
 
     def on(self, places: ArrayLike) -> tuple[Ints, Ints]:
-        """Return everybody who stands on some places.
+        """Return all agents on some places.
 
         Args:
             places: `[k]`.
@@ -118,7 +118,7 @@ class Index:
 
 
 class CellIndex(Index):
-    """An index over the cells of a grid, which also finds who is near.
+    """An index over the cells of a grid, which also finds agents near a cell.
 
     Args:
         grid: the grid of the cells.
@@ -126,7 +126,7 @@ class CellIndex(Index):
         rows: as in `Index`.
 
     Raises:
-        WorldError: as in `Index`, or two agents stand on one cell of a grid that takes one.
+        WorldError: as in `Index`, or two agents stand on one cell of a grid that takes one per cell.
     """
 
     def __init__(self, grid: Grid, cells: ArrayLike, rows: ArrayLike | None = None) -> None:
@@ -141,12 +141,12 @@ class CellIndex(Index):
             )
 
     def near(self, cells: ArrayLike, radius: int = 1, *, moore: bool = True) -> tuple[Ints, Ints]:
-        """Return everybody within a radius of some cells, those on the cells themselves included.
+        """Return all agents within a radius of some cells, including those on the cells themselves.
 
         Args:
             cells: `[k]`.
             radius: cells, 0 or more.
-            moore: count diagonal steps as one (Chebyshev); False: as two (Manhattan).
+            moore: whether diagonal steps count as one (Chebyshev); if False, as two (Manhattan).
 
         Returns:
             `which [p]` (the position in `cells`, ascending) and `row [p]` (ascending for each position).
@@ -158,10 +158,10 @@ class CellIndex(Index):
         return by_place(which, row)
 
     def pairs(self, radius: int = 1, *, moore: bool = True) -> tuple[Ints, Ints]:
-        """Return all pairs of two different agents within a radius of each other, each pair both ways round.
+        """Return all pairs of two different agents within a radius of each other, each pair in both orders.
 
         Args:
-            radius: cells, 0 or more; 0 pairs those on one cell.
+            radius: cells, 0 or more; 0 pairs agents on one cell.
             moore: as in `near`.
 
         Returns:
@@ -182,11 +182,11 @@ class CellIndex(Index):
         dy, left, right = (part[:, None] for part in grid.spans(radius, moore=moore))
         y = at // grid.width
         x = at - y * grid.width
-        # A neighbourhood is a span of cells in each row of the map, and those on a span stand together in the order.
+        # A neighbourhood is a span of cells in each row of the map, and the agents on a span are adjacent in the order.
         first, last, line = x + left, x + right, y + dy
         if grid.torus:
             line %= grid.height
-            # The part that leaves the map on one side comes in on the other as a second span, which may be empty.
+            # The part that leaves the map on one side re-enters on the other as a second span, which may be empty.
             wraps = first < 0
             other_first = np.where(wraps, first + grid.width, 0)
             other_last = np.where(wraps, grid.width - 1, last - grid.width)

@@ -1,15 +1,15 @@
 """A network: nodes and the undirected links between them, fixed for a run.
 
-Links are kept in compressed rows: the neighbours of node v are `targets[starts[v]:starts[v + 1]]`, ascending. Each link
-stands there twice, once for each end. There are no loops and no double links.
+Links are stored as compressed rows: the neighbours of node v are `targets[starts[v]:starts[v + 1]]`, ascending. Each
+link is stored twice, once for each end. There are no loops and no double links.
 
 The generators take `draws(count, part)`, a function that returns `count` random words (integers in 0..2**32-1) for a
-part number 0, 1, 2, ... It must give the same words whenever it is called with the same numbers, and independent ones
-for different parts. With counter-based draws:
+part number 0, 1, 2, ... It must return the same words whenever it is called with the same numbers, and independent
+words for different parts. With counter-based draws:
 
     Network.erdos_renyi(100, 300, lambda count, part: rng.draws(np.arange(count), 0, LINKS, part)[:, 0])
 
-Everything is integer, so the same words make the same network on every machine.
+All numbers are integers, so the same words make the same network on every machine.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from sim.space.index import Index
 from sim.space.search import hops
 
 NODES_MAX: Final = 10_000_000
-"""Most nodes of a network."""
+"""The most nodes that a network may have."""
 LINKS_MAX: Final = 10_000_000
-"""Most links of a network."""
+"""The most links that a network may have."""
 PARTS_MAX: Final = 1_000
-"""Parts of draws after which a generator that finds no more links says that the draws repeat."""
+"""The number of parts without a new link after which a generator reports that the draws repeat."""
 CHUNK: Final = 65_536
-"""Most words that are drawn at once where links are made one by one."""
+"""The most words that are drawn at once while links are made one by one."""
 ROUNDS_MAX: Final = 64
-"""Rounds in which a link that could not be rewired looks for another end."""
+"""The number of rounds in which a link that could not be rewired tries another end."""
 LAYOUT_RADIUS: Final = 10_000
-"""Radius of the circle on which a layout puts the nodes."""
+"""The radius of the circle on which a layout places the nodes."""
 
 Draws = Callable[[int, int], ArrayLike]
-"""`draws(count, part)`: `[count]` random words, see the top of this file."""
+"""`draws(count, part)`: `[count]` random words; see this module's docstring."""
 
 
 class Network:
@@ -52,12 +52,12 @@ class Network:
     Attributes:
         size: number of nodes; arrays over nodes have this length.
         links: number of links.
-        starts: `[size + 1] int32`, where the neighbours of each node start in `targets`.
+        starts: `[size + 1] int32`, the position in `targets` at which the neighbours of each node start.
         targets: `[2 * links] int32`, neighbours, ascending for each node.
-        degree: `[size] int32`, how many neighbours each node has.
+        degree: `[size] int32`, the number of neighbours of each node.
 
     Raises:
-        WorldError: too many nodes or links, an end that is not a node, or a link from a node to itself.
+        WorldError: there are too many nodes or links, an end is not a node, or a link joins a node to itself.
     """
 
     kind: Final = "network"
@@ -105,7 +105,7 @@ class Network:
 
     @classmethod
     def erdos_renyi(cls, nodes: int, links: int, draws: Draws) -> Network:
-        """Return a network with a set number of random links, all such networks being equally likely: G(n, m).
+        """Return a network with a fixed number of random links, G(n, m): all such networks are equally likely.
 
         Args:
             nodes: number of nodes.
@@ -118,7 +118,7 @@ class Network:
         size = whole(nodes, "network nodes", 1, NODES_MAX)
         most = size * (size - 1) // 2
         wanted = whole(links, "network links", 0, min(most, LINKS_MAX))
-        # Where most pairs are joined, it is faster to draw those that are not.
+        # If most pairs are joined, it is faster to draw the pairs that are not.
         few = min(wanted, most - wanted)
         found: Ints = np.zeros(0, np.int64)
         part = 0
@@ -129,7 +129,7 @@ class Network:
             one, other = below(_words(draws, count, part), size), below(_words(draws, count, part + 1), size - 1)
             other += other >= one
             keys = np.concatenate([found, np.minimum(one, other) * size + np.maximum(one, other)])
-            # Each pair counts when it is first drawn.
+            # Each pair counts once, at its first draw.
             found = keys[np.sort(np.unique(keys, return_index=True)[1])][:few]
             part += 2
         if few < wanted:
@@ -139,16 +139,16 @@ class Network:
 
     @classmethod
     def watts_strogatz(cls, nodes: int, reach: int, rewired_ppm: int, draws: Draws) -> Network:
-        """Return a small world: a ring of which some links lead to a random node instead.
+        """Return a small world: a ring with some links rewired to a random node.
 
-        Each link of `ring(nodes, reach)` is rewired with the given chance. It keeps its lower end (the one from which
-        the ring counts on), and its other end becomes a random node that is neither this node nor joined to it yet. A
-        link that finds no such node in `ROUNDS_MAX` tries stays as it was. The number of links does not change.
+        Each link of `ring(nodes, reach)` is rewired with the given probability. It keeps its first end (the node from
+        which the ring counts on). Its other end becomes a random node that is not the first end and not yet joined to
+        it. A link that finds no such node in `ROUNDS_MAX` tries stays as it was. The number of links does not change.
 
         Args:
             nodes: number of nodes.
             reach: neighbours on either side, 1 or more.
-            rewired_ppm: links of a million that are rewired, 0 to 1,000,000.
+            rewired_ppm: the probability of rewiring a link, in parts per million, 0 to 1,000,000.
             draws: random words.
 
         Raises:
@@ -165,7 +165,7 @@ class Network:
             near = ends[waiting, 0]
             offer = np.stack([near, below(_words(draws, len(waiting), part), size)], 1)
             offered = _link_keys(offer, size)
-            # A link that waits keeps its old place until it has a new one. Of equal offers the first counts.
+            # A waiting link keeps its old end until it has a new one. Of equal candidates the first counts.
             first = np.zeros(len(waiting), np.bool_)
             first[np.unique(offered, return_index=True)[1]] = True
             taken = keys[np.minimum(keys.searchsorted(offered), len(keys) - 1)] == offered
@@ -177,10 +177,10 @@ class Network:
 
     @classmethod
     def barabasi_albert(cls, nodes: int, links_each: int, draws: Draws) -> Network:
-        """Return a scale-free network: nodes come one by one and join others the more often, the more links these have.
+        """Return a scale-free network: nodes are added one by one and join nodes with more links more often.
 
         The first `links_each + 1` nodes form a star around node 0; each later node joins `links_each` different
-        earlier ones. It takes about a microsecond a link.
+        earlier ones. This takes about a microsecond per link.
 
         Args:
             nodes: number of nodes, more than `links_each`.
@@ -193,7 +193,7 @@ class Network:
         size = whole(nodes, "network nodes", 2, NODES_MAX)
         each = whole(links_each, "links_each", 1, min(size - 1, LINKS_MAX // size))
         ends = [(0, node) for node in range(1, each + 1)]
-        # Each node stands here once for each of its links.
+        # This lists each node once for each of its links.
         bag = [node for link in ends for node in link]
         stream = _stream(draws, size * each)
         for node in range(each + 1, size):
@@ -220,7 +220,7 @@ class Network:
             `which [p]` (the position in `nodes`, ascending) and `neighbour [p]` (ascending for each position).
 
         Raises:
-            WorldError: no such node, or more than `PAIRS_MAX` pairs.
+            WorldError: a node does not exist, or there are more than `PAIRS_MAX` pairs.
         """
         at = numbers_below(flat(nodes, "nodes"), self.size, "nodes")
         first = self._starts[at]
@@ -229,7 +229,7 @@ class Network:
         return np.arange(len(at)).repeat(count), self._targets[runs(first, count)]
 
     def count(self, mask: ArrayLike) -> Ints:
-        """Return how many neighbours of each node are marked, `[size] int64`.
+        """Return the number of marked neighbours of each node, `[size] int64`.
 
         Args:
             mask: `[size]` booleans.
@@ -237,7 +237,7 @@ class Network:
         marked = mask_of(mask, self.size, "mask")
         nodes = marked.nonzero()[0]
         if 4 * len(nodes) < self.size:
-            # Few are marked: each of them counts at its neighbours.
+            # Few nodes are marked: add one at the neighbours of each.
             return np.bincount(self.neighbours(nodes)[1], minlength=self.size)
         return self.sum(marked)
 
@@ -258,22 +258,22 @@ class Network:
         return self.count(mask) > 0
 
     def hops(self, sources: ArrayLike, passable: ArrayLike | None = None) -> NDArray[np.int32]:
-        """Return the links on a shortest way from the nearest source to each node, `[size] int32`.
+        """Return the number of links on a shortest path from the nearest source to each node, `[size] int32`.
 
         Args:
-            sources: one node or several; those that are not passable count for nothing.
-            passable: nodes that a way may run through, its ends included, `[size]`; by default all.
+            sources: one node or several; sources that are not passable are ignored.
+            passable: nodes that a path may run through, its ends included, `[size]`; by default all.
 
         Returns:
-            Hops; `UNREACHABLE` where there is no way.
+            Hops; `UNREACHABLE` if there is no path.
         """
         starts = np.unique(numbers_below(sources, self.size, "sources").ravel())
         mask = np.ones(self.size, np.bool_) if passable is None else mask_of(passable, self.size, "passable")
         return hops(starts, mask, lambda level: self.neighbours(level)[1])
 
     def components(self) -> NDArray[np.int32]:
-        """Return for each node the lowest node that it is connected with, `[size] int32`."""
-        # scipy takes long to import, and most runs never ask.
+        """Return for each node the lowest node of its connected component, `[size] int32`."""
+        # scipy takes long to import, and most runs never need this.
         from scipy.sparse import csr_array
         from scipy.sparse.csgraph import connected_components
 
@@ -285,7 +285,7 @@ class Network:
         return lowest[labels].astype(np.int32)
 
     def index(self, nodes: ArrayLike, rows: ArrayLike | None = None) -> Index:
-        """Return an index of agents by the node each stands on; see `Index`."""
+        """Return an index of agents by the node that each stands on; see `Index`."""
         return Index(nodes, self.size, rows)
 
     # -- for viewers -----------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ class Network:
         return np.stack([node[once], self._targets[once]], 1).astype(np.int32)
 
     def layout(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """Return where to draw each node, x and y `[size] int32`: on a circle, clockwise from the top, by number.
+        """Return the position of each node in a drawing, x and y `[size] int32`: on a circle, clockwise from the top.
 
         Coordinates run from 0 to `2 * LAYOUT_RADIUS`. They are integers that are equal on every machine, within
         about 0.2 % of a true circle.
@@ -307,17 +307,17 @@ class Network:
         return x.astype(np.int32), y.astype(np.int32)
 
     def describe(self) -> dict[str, Any]:
-        """Return what a viewer or a file header needs to know: kind, nodes, links, and the size of the layout."""
+        """Return the description for viewers and file headers: kind, nodes, links, and the size of the layout."""
         side = 2 * LAYOUT_RADIUS + 1
         return {"kind": self.kind, "nodes": self.size, "links": self.links, "width": side, "height": side}
 
 
 _QUARTER: Final = 900_000
-"""A quarter turn, as layouts measure angles."""
+"""A quarter turn, in the unit of angles that layouts use."""
 
 
 def _sine(angle: Ints) -> Ints:
-    """Return `LAYOUT_RADIUS` times the sine by the rational approximation of Bhaskara I, which needs no floats."""
+    """Return `LAYOUT_RADIUS` times the sine, by Bhaskara's rational approximation, which needs no floats."""
     half = angle % (2 * _QUARTER)
     product = half * (2 * _QUARTER - half)
     height = 4 * LAYOUT_RADIUS * product // (5 * _QUARTER * _QUARTER - product)
@@ -333,14 +333,14 @@ def _ring(nodes: int, reach: int) -> Ints:
     node = np.arange(size)
     parts = []
     for step in range(1, min(steps, size // 2) + 1):
-        # Half way round, both ends mean the same link.
+        # Half way round, counting from either end gives the same link.
         own = node[: size // 2] if 2 * step == size else node
         parts.append(np.stack([own, (own + step) % size], 1))
     return np.concatenate(parts) if parts else np.zeros((0, 2), np.int64)
 
 
 def _link_keys(ends: Ints, size: int) -> Ints:
-    """Return one number for each link, whichever end comes first."""
+    """Return one number for each link, regardless of the order of its ends."""
     return np.minimum(ends[:, 0], ends[:, 1]) * size + np.maximum(ends[:, 0], ends[:, 1])
 
 
@@ -352,7 +352,7 @@ def _words(draws: Draws, count: int, part: int) -> Ints:
 
 
 def _stream(draws: Draws, needed: int) -> Iterator[int]:
-    """Return words one by one; the chunks in which they are drawn are part of what a generator promises."""
+    """Return words one by one; the sizes of the chunks affect the network, so they must not change."""
     chunk = min(needed + 64, CHUNK)
     for part in range(PARTS_MAX + PARTS_MAX * needed // chunk):
         yield from _words(draws, chunk, part).tolist()

@@ -1,8 +1,9 @@
 """A plane: continuous space in fixed point, bounded or a torus.
 
 Positions, offsets and lengths are integers that count *points*; `scale` points make one unit of length. A position has
-0 <= x < width * scale and the same for y. On a torus the offset between two positions is the shortest; of two equally
-short ones it is the negative. No floating-point number reaches a result, so all of them are equal on every machine.
+0 <= x < width * scale and the same for y. On a torus the offset between two positions is the shortest one; of two
+equally short offsets, the negative one. No floating-point number reaches a result, so results are equal on every
+machine.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from sim.space.arrays import Ints, below, by_place, flat, numbers_below, togethe
 from sim.space.grid import Grid
 
 POINTS_MAX: Final = 2**30
-"""Most points along a side; the square of any distance then fits into 62 bits."""
+"""The most points along a side; with it the square of any distance fits into 62 bits."""
 SQUARE_MAX: Final = 2**62
-"""Largest number whose root `isqrt` takes."""
+"""The largest number that `isqrt` accepts."""
 NEAREST_MAX: Final = 1_000
-"""Most neighbours that `nearest` lists for an agent."""
+"""The most neighbours that `nearest` lists for an agent."""
 STEP_MAX: Final = 2**31
-"""Longest step along one axis, points."""
+"""The longest step along one axis, points."""
 
 
 class Plane:
@@ -33,11 +34,11 @@ class Plane:
     Args:
         width: units.
         height: units.
-        scale: points a unit. A side has at most `POINTS_MAX` points.
+        scale: points per unit. A side has at most `POINTS_MAX` points.
         torus: whether opposite edges meet.
 
     Attributes:
-        points_x: points along x; positions are below.
+        points_x: points along x; positions are below this.
         points_y: points along y.
 
     Raises:
@@ -57,7 +58,7 @@ class Plane:
         return f"Plane({self.width}, {self.height}, scale={self.scale}, torus={self.torus})"
 
     def describe(self) -> dict[str, Any]:
-        """Return what a viewer or a file header needs to know: kind, width, height, scale, torus."""
+        """Return the description for viewers and file headers: kind, width, height, scale, torus."""
         return {
             "kind": self.kind,
             "width": self.width,
@@ -67,7 +68,7 @@ class Plane:
         }
 
     def anywhere(self, words_x: ArrayLike, words_y: ArrayLike) -> tuple[Ints, Ints]:
-        """Return random positions, one for each two random words (0..2**32-1)."""
+        """Return random positions, one for each pair of random words (0..2**32-1)."""
         return below(words_x, self.points_x), below(words_y, self.points_y)
 
     # -- distances -------------------------------------------------------------------------------------------------
@@ -76,7 +77,7 @@ class Plane:
         """Return dx and dy from positions to positions, int64 points; on a torus the shortest ones.
 
         Raises:
-            WorldError: a position lies outside.
+            WorldError: a position lies outside the plane.
         """
         (from_x, from_y), (end_x, end_y) = self._positions(x, y), self._positions(to_x, to_y)
         together("positions", from_x, from_y, end_x, end_y)
@@ -90,16 +91,16 @@ class Plane:
     # -- moving ----------------------------------------------------------------------------------------------------
 
     def move(self, x: ArrayLike, y: ArrayLike, dx: ArrayLike, dy: ArrayLike) -> tuple[Ints, Ints]:
-        """Return positions after steps; a torus wraps, a bounded plane stops them at its edges.
+        """Return positions after steps; a torus wraps them, a bounded plane stops them at its edges.
 
         Args:
             x: points.
             y: points.
-            dx: points, at most `STEP_MAX` either way.
+            dx: points, at most `STEP_MAX` in either direction.
             dy: points.
 
         Raises:
-            WorldError: a position lies outside, or a step is too long.
+            WorldError: a position lies outside the plane, or a step is too long.
         """
         from_x, from_y = self._positions(x, y)
         by_x = numbers_below(dx, STEP_MAX + 1, "dx", -STEP_MAX)
@@ -113,17 +114,17 @@ class Plane:
     def toward(
         self, x: ArrayLike, y: ArrayLike, goal_x: ArrayLike, goal_y: ArrayLike, step: ArrayLike
     ) -> tuple[Ints, Ints]:
-        """Return positions after a step of at most `step` points straight to a goal, which is not overshot.
+        """Return positions after a step of at most `step` points straight towards a goal, without overshooting it.
 
         Args:
             x: points.
             y: points.
             goal_x: points.
             goal_y: points.
-            step: 0 to `POINTS_MAX`, one for all, or one an agent. `unit` says how directions are rounded.
+            step: 0 to `POINTS_MAX`, one for all, or one per agent. `unit` describes how directions are rounded.
 
         Raises:
-            WorldError: a position lies outside, or a step is out of range.
+            WorldError: a position lies outside the plane, or a step is out of range.
         """
         dx, dy = self.offset(x, y, goal_x, goal_y)
         length = numbers_below(step, POINTS_MAX + 1, "step")
@@ -132,10 +133,10 @@ class Plane:
         step_x, step_y = unit(dx, dy, length)
         return self.move(x, y, np.where(near, dx, step_x), np.where(near, dy, step_y))
 
-    # -- who is near -----------------------------------------------------------------------------------------------
+    # -- agents near each other ------------------------------------------------------------------------------------
 
     def pairs(self, x: ArrayLike, y: ArrayLike, radius: int) -> tuple[Ints, Ints]:
-        """Return all pairs of two different agents at most `radius` apart, each pair both ways round.
+        """Return all pairs of two different agents at most `radius` apart, each pair in both orders.
 
         Args:
             x: points, `[n]`.
@@ -146,13 +147,13 @@ class Plane:
             Rows `i [p]` and `j [p]`, sorted by i and then by j.
 
         Raises:
-            WorldError: a position lies outside, or more than `PAIRS_MAX` pairs have to be looked at.
+            WorldError: a position lies outside the plane, or more than `PAIRS_MAX` pairs must be compared.
         """
         i, j, _ = self._near(x, y, radius)
         return by_place(i, j)
 
     def nearest(self, x: ArrayLike, y: ArrayLike, radius: int, k: int) -> Ints:
-        """Return up to k nearest other agents within a radius of each, `[n, k] int64` rows, then -1.
+        """Return up to k nearest other agents within a radius of each agent: `[n, k] int64` rows, padded with -1.
 
         Args:
             x: points, `[n]`.
@@ -174,7 +175,7 @@ class Plane:
         found[i[kept], place[kept]] = j[kept]
         return found
 
-    # -- inside ----------------------------------------------------------------------------------------------------
+    # -- private ---------------------------------------------------------------------------------------------------
 
     def _positions(self, x: ArrayLike, y: ArrayLike) -> tuple[Ints, Ints]:
         return numbers_below(x, self.points_x, "x"), numbers_below(y, self.points_y, "y")
@@ -191,7 +192,7 @@ class Plane:
         if len(at_x) != len(at_y):
             raise WorldError(f"{len(at_x)} x for {len(at_y)} y; there must be one of each an agent")
         reach = whole(radius, "radius", 0, 2**31)
-        # Cells at least as wide as the radius, so that agents in reach are in the same or the next cell; more cells
+        # Cells are at least as wide as the radius, so that agents in reach are in the same or the next cell. More cells
         # than agents would not help.
         most = _isqrt(len(at_x)) + 1
         across, down = (max(min(side // max(reach, 1), most), 1) for side in (self.points_x, self.points_y))
@@ -205,13 +206,13 @@ class Plane:
 
 
 def isqrt(squares: ArrayLike) -> Ints:
-    """Return the root of each number, rounded down, int64: exact for 0 to `SQUARE_MAX`.
+    """Return the square root of each number, rounded down, int64; exact for 0 to `SQUARE_MAX`.
 
     Raises:
         WorldError: a number is out of range.
     """
     square = numbers_below(squares, SQUARE_MAX + 1, "squares")
-    # The guess is at most one off, however it was rounded; integers decide.
+    # The floating-point guess is off by at most one; integer arithmetic corrects it.
     root = np.asarray(np.sqrt(square)).astype(np.int64)
     root -= root * root > square
     root += (root + 1) * (root + 1) <= square
@@ -219,7 +220,7 @@ def isqrt(squares: ArrayLike) -> Ints:
 
 
 def length(dx: ArrayLike, dy: ArrayLike) -> Ints:
-    """Return the length of offsets, rounded down, points; dx and dy are at most `POINTS_MAX` either way.
+    """Return the length of offsets, rounded down, points; dx and dy are at most `POINTS_MAX` in either direction.
 
     Raises:
         WorldError: an offset is out of range.
@@ -229,22 +230,22 @@ def length(dx: ArrayLike, dy: ArrayLike) -> Ints:
 
 
 def unit(dx: ArrayLike, dy: ArrayLike, size: ArrayLike) -> tuple[Ints, Ints]:
-    """Return vectors of the direction of offsets and of length `size`; (0, 0) for (0, 0).
+    """Return vectors with the direction of offsets and the length `size`; (0, 0) for (0, 0).
 
-    Each component is rounded to the nearest integer, halves away from zero, after a division that is right to about
-    28 bits: it is less than 0.51 from the true one for sizes up to 2**20 and less than 4 for larger ones.
+    Each component is rounded to the nearest integer, halves away from zero, after a division that is accurate to about
+    28 bits. Its error is less than 0.51 for sizes up to 2**20 and less than 4 for larger sizes.
 
     Args:
-        dx: points, at most `POINTS_MAX` either way.
+        dx: points, at most `POINTS_MAX` in either direction.
         dy: points.
-        size: 0 to `POINTS_MAX`, one for all, or one a vector; the scale of a plane gives unit vectors in fixed point.
+        size: 0 to `POINTS_MAX`, one for all, or one per vector; the scale of a plane gives unit vectors in fixed point.
 
     Raises:
         WorldError: an offset or size is out of range.
     """
     x, y = _offsets(dx, dy)
     wide, high = np.abs(x), np.abs(y)
-    # Short offsets are stretched first, so that the rounding of their length does not matter.
+    # Short offsets are scaled up first, so that the rounding of their length does not matter.
     for bits in (16, 8, 4, 2, 1):
         shift = np.where(np.maximum(wide, high) < 2 ** (30 - bits), bits, 0)
         wide, high = wide << shift, high << shift

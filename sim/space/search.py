@@ -14,12 +14,12 @@ def hops(sources: Ints, passable: NDArray[np.bool_], onward: Callable[[Ints], In
     """Return the number of steps from the nearest source to each place, `[size] int32`; `UNREACHABLE` if there is none.
 
     Args:
-        sources: places with distance 0; those that are not passable count for nothing.
-        passable: `[size]`, places that a way may run through, its ends included.
-        onward: the places one step from some places, flat; -1 is left out, repeats are allowed.
+        sources: places with distance 0; sources that are not passable are ignored.
+        passable: `[size]`, places that a path may run through, its ends included.
+        onward: returns the places one step from the given places, flat; -1 is ignored, repeats are allowed.
     """
     distance = np.full(len(passable) + 1, UNREACHABLE, np.int32)
-    # One more place, which -1 reads and which nobody can enter.
+    # The array has one more place, which -1 reads and which cannot be entered.
     new = np.append(passable, False)
     mark = np.empty(len(passable), np.int64)
     level, steps = sources, 0
@@ -27,7 +27,7 @@ def hops(sources: Ints, passable: NDArray[np.bool_], onward: Callable[[Ints], In
         level = level[new[level]]
         distance[level] = steps
         new[level] = False
-        # Of several ways to one place, one is followed; which one makes no difference to any distance.
+        # Of several paths to one place, one is followed; the choice makes no difference to any distance.
         turn = np.arange(len(level))
         mark[level] = turn
         level = onward(level[mark[level] == turn])

@@ -1,12 +1,12 @@
 """Lines of sight over the cells of a grid, for many pairs of cells at once.
 
-The line of a pair is the same both ways round, so that sight is symmetric. It runs from the end whose offset (dx, dy)
+The line of a pair is the same in both directions, so sight is symmetric. It runs from the end whose offset (dx, dy)
 to the other has dy > 0, or dy = 0 and dx > 0. With n = max(|dx|, |dy|), its cells between the ends are, for i = 1..n-1,
 (floor((2 i dx + n) / 2n), floor((2 i dy + n) / 2n)) from that end. Both ends are left out: an agent on a blocked cell
 sees and is seen.
 
-On a torus the line takes the shortest offset. Where that is the same both ways round (half the height, or half the
-width in one row), it runs from the end with the lower address.
+On a torus the line takes the shortest offset. If that is the same in both directions (half the height, or half the
+width in one row), the line runs from the end with the lower address.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from sim.space.grid import Grid
 
 TABLE_REACH: Final = 32
-"""Longest line along one axis, cells, that a bounded grid looks up in a table."""
+"""The longest line along one axis, cells, that a bounded grid looks up in a table."""
 CELLS_AT_ONCE: Final = 8_000
-"""Cells of lines up to which whole lines are looked up in one go; this and the next decide about time only."""
+"""The most cells of all lines for which whole lines are looked up at once; this and the next affect time only."""
 STEPS_AT_ONCE: Final = 3
-"""Cells of each line that are looked up in one go where there are more: most lines are stopped early."""
+"""With more cells, the cells of each line that are looked up at once: most lines are blocked early."""
 
 Line = Callable[[Ints, int, int], Ints]
 """The cells `start..stop-1` of the lines of some pairs, `[stop - start, pairs]`; a line repeats its last cell."""
@@ -69,7 +69,7 @@ def between(dx: NDArray[Any], dy: NDArray[Any], step: NDArray[Any]) -> tuple[NDA
     Args:
         dx: offsets to the other end, not both 0.
         dy: as dx.
-        step: which cell of the line, 1 for the first; behind the line, its last cell stands in.
+        step: the number of the cell on the line, 1 for the first; numbers beyond the end give the last cell.
     """
     length = np.maximum(np.maximum(np.abs(dx), np.abs(dy)), 1)
     i = np.minimum(step, np.maximum(length - 1, 0))
@@ -105,10 +105,10 @@ def _looked_up(grid: Grid, source: Ints, target: Ints, dx: Ints, dy: Ints) -> Li
 
 @lru_cache(maxsize=8)
 def _table(width: int) -> Ints:
-    """Return what to add to an address for the cells of its lines to every offset, `[TABLE_REACH - 1, offsets]`."""
+    """Return the address differences of the cells on the lines to every offset, `[TABLE_REACH - 1, offsets]`."""
     span = np.arange(-TABLE_REACH, TABLE_REACH + 1)
     dy, dx = (part.ravel() for part in np.meshgrid(span, span, indexing="ij"))
     sign = np.where((dy < 0) | ((dy == 0) & (dx < 0)), -1, 1)
     x, y = between(sign * dx, sign * dy, np.arange(1, TABLE_REACH)[:, None])
-    # Seen from the other end, a line starts where the offset points.
+    # Seen from the other end, a line starts at the cell that the offset points to.
     return np.asarray((y + np.where(sign < 0, dy, 0)) * width + x + np.where(sign < 0, dx, 0))

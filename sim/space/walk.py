@@ -1,8 +1,8 @@
-"""Next cells for walking agents, and who may take them: pure functions for the verbs and systems of domains.
+"""Next cells for walking agents, and claims to them: pure functions for the verbs and systems of domains.
 
-`Grid.step` (a random neighbour), `Grid.along` (by the shortest way on foot) and `Grid.descend` (down a field) belong to
-the same family. All return the cell that each agent wants next, its own if it finds none. On a grid that takes one
-agent a cell, `settled` then decides who of them moves; settle all agents that move in a phase in one call.
+`Grid.step` (a random neighbour), `Grid.along` (on a shortest path) and `Grid.descend` (down a field) belong to the same
+family. All return the cell that each agent wants next, or its own cell if it finds none. On a grid that takes one agent
+per cell, `settled` then decides which of them move; settle all agents that move in a phase in one call.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ def toward(
 
     Args:
         grid: the grid of the cells.
-        cells: where the agents stand, `[k]`.
+        cells: the cells of the agents, `[k]`.
         goals: one cell for all, or `[k]`.
         allowed: cells that may be entered now, `[size]`; by default all.
         moore: whether diagonal steps are possible.
 
     Returns:
-        Cells, `[k]`; the own cell where no allowed neighbour is nearer. Ties go to the first in the order of the map.
+        Cells, `[k]`; the agent's own cell if no allowed neighbour is nearer. Ties go to the first in map order.
 
     Raises:
-        WorldError: a cell is out of range, or a length does not fit.
+        WorldError: a cell is out of range, or the lengths differ.
     """
     return _by_distance(grid, cells, goals, allowed, sign=1, moore=moore)
 
@@ -53,17 +53,17 @@ def _by_distance(
     if now.shape != here.shape:
         raise WorldError(f"goals of shape {np.shape(others)} for {len(here)} agents; one for all, or one an agent")
     around = grid.neighbours(here, moore=moore).T
-    # Outside of the map any cell may stand in, since nobody can choose it.
+    # Any cell can stand in for one outside the map, because no agent can choose it.
     scores = grid.distance2(np.maximum(around, 0), others) * sign
     return grid.lowest(here, around, scores, now, allowed)
 
 
 def won(targets: ArrayLike, rows: ArrayLike) -> NDArray[np.bool_]:
-    """Return which claims win, `[k] bool`: on each target the one of the lowest row.
+    """Return which claims win, `[k] bool`: for each target the claim of the lowest row.
 
     Args:
-        targets: what each claims, `[k]` integers in 0..2**31-2: cells, nodes or rows.
-        rows: who claims it, `[k]`; rows are in the order of keys.
+        targets: the claimed targets, `[k]` integers in 0..2**31-2: cells, nodes or rows.
+        rows: the row of each claimant, `[k]`; rows are in key order.
 
     Raises:
         WorldError: a number is out of range, or the lengths differ.
@@ -82,20 +82,20 @@ def won(targets: ArrayLike, rows: ArrayLike) -> NDArray[np.bool_]:
 
 
 def settled(grid: Grid, cells: ArrayLike, rows: ArrayLike, wanted: ArrayLike) -> Ints:
-    """Return where agents stand after all of them have tried to move at once.
+    """Return the cells of agents after all of them have tried to move at once.
 
-    On a grid that takes many agents a cell, everybody gets the wanted cell. On a grid that takes one, an agent gets it
-    if nobody stood there before and no agent of a lower row wants it; a cell that is left in this very step is not yet
-    free, so that the result does not depend on any order.
+    On a grid that takes many agents per cell, every agent gets the cell that it wants. On a grid that takes one, an
+    agent gets it if it was empty before and no agent with a lower row wants it. A cell that an agent leaves in this
+    step is not free yet, so the result does not depend on any order.
 
     Args:
         grid: the grid of the cells.
-        cells: where all agents stand, `[n]`, by row.
+        cells: the cells of all agents, `[n]`, by row.
         rows: the agents that move, `[k]`, in any order, none twice.
         wanted: the cell that each of them wants, `[k]`; the own cell to stay.
 
     Returns:
-        The new cells of `rows`, `[k]`; for agents that could not move, the own cell.
+        The new cells of `rows`, `[k]`; for an agent that could not move, its own cell.
 
     Raises:
         WorldError: a row or cell is out of range, or the lengths differ.
@@ -109,5 +109,5 @@ def settled(grid: Grid, cells: ArrayLike, rows: ArrayLike, wanted: ArrayLike) ->
         return goals.copy()
     taken = np.zeros(grid.size, np.bool_)
     taken[everybody] = True
-    # A claim on a taken cell may win, but comes to nothing; it competes with no claim on a free cell.
+    # A claim on a taken cell may win but has no effect; it does not compete with claims on free cells.
     return np.where(won(goals, movers) & ~taken[goals], goals, everybody[movers])
