@@ -1,11 +1,11 @@
-"""Actions and the one registry behind prompt, parser, validation and executor.
+"""Actions, and the one registry that prompt, parser, validation and executor share.
 
-An action is a class: its name is the verb, its fields are the arguments that a planner writes, its docstring the
-sentence that prompts show. A `ToolRegistry` holds actions in name order and is the only place that knows how a step is
-parsed, checked, described and turned into integers. `check` holds it against an observation.
+An action is a class: its name is the verb, its fields are the arguments that a planner writes, and its docstring is the
+sentence that prompts show. A `ToolRegistry` holds actions in name order. Only the registry parses, checks and describes
+steps and turns them into integers. `check` compares it with an observation.
 
-`action` and `arguments` are what an author writes; `spec`, `integers`, `schema` and `registry` what is made of it.
-Everything public is imported from here.
+Authors use `action` and `arguments`; `spec`, `integers`, `schema` and `registry` process their declarations. Import
+every public name from here.
 """
 
 from ai.actions.action import STEPS_MAX, Action, Record

@@ -1,12 +1,12 @@
-"""Actions: what agents can do, one class a verb.
+"""Actions: the verbs of agents, one class for each.
 
     class Buy(Action):
         "Buy pieces of a good at its price."
         good: str = name("goods")
         count: int = number(1, 100)
 
-The class's name is the verb, its docstring the sentence that prompts show. Made as `Buy("bread", 1)`, written as
-`{"act": "Buy", "good": "bread", "count": 1}`.
+The class's name is the verb, and its docstring is the sentence that prompts show. `Buy("bread", 1)` makes a step; its
+JSON form is `{"act": "Buy", "good": "bread", "count": 1}`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from ai.observation.facts import completed
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
-    ModelMetaclass = type(BaseModel)  # `ai.observation.facts` says why
+    ModelMetaclass = type(BaseModel)  # see `ai.observation.facts`
 
 STEPS_MAX: Final = 8
-"""Steps that one plan may carry."""
+"""The most steps that one plan may have."""
 
 
 @dataclass_transform(
     frozen_default=True, field_specifiers=(number, seconds, name, known, on, words, several, Field)
 )  # fmt: skip
 class Arguments(ModelMetaclass):
-    """Reads arguments off a class body, and gives each verb the field `act` with its name."""
+    """Reads arguments from a class body, and gives each verb the field `act` with its name."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any], **options: Any) -> type:
         """Turn declared arguments into pydantic's fields."""
@@ -50,7 +50,7 @@ class Record(BaseModel, metaclass=Arguments):
     if not TYPE_CHECKING:
 
         def __init__(self, *args, **fields):
-            """Take arguments in their order, by name, or both."""
+            """Take arguments by position, by name, or both."""
             if args:
                 names = [field for field in type(self).model_fields if field != "act"]
                 if len(args) > len(names):
@@ -61,16 +61,17 @@ class Record(BaseModel, metaclass=Arguments):
                 fields |= zip(names, args, strict=False)
             super().__init__(**fields)
 
-        # Pydantic then validates data without calling this method.
+        # With this mark pydantic validates data without calling this method.
+
         __init__.__pydantic_base_init__ = True
 
 
 class Action(Record):
     """One step of a plan; subclass it once for each verb.
 
-    Class variables: `first_tier` says whether a compact prompt offers the verb; of verbs with a lower `keep`, a prompt
-    that is short of room drops the first; `cooldown_s` (how long it then rests) and `cost` (what it uses up, in words)
-    are what a full prompt says about it. `reasons` names why a world may refuse it.
+    Class variables: `first_tier` says whether a compact prompt offers the verb. A prompt that is too long drops the
+    verbs with the lowest `keep` first. A full prompt states `cooldown_s` (the pause after the verb, seconds) and `cost`
+    (the things that it uses up, in words). `reasons` names the reasons for which a world may refuse it.
     """
 
     is_verb: ClassVar[bool] = True

@@ -1,10 +1,10 @@
-"""Arguments: what stands on the right of an action's fields, and how a written value becomes a stored integer.
+"""Arguments: the declarations of an action's fields, and the conversion of written values to stored integers.
 
     count: int = number(1, 100)                 a whole number
     share: float = number(0, 1, scale=1000)     a number in whole steps of its unit
     pause: float = seconds(0.1, 60)             seconds, in whole milliseconds
     good: str = name("goods")                   a name of a table of the registry
-    to: int = known("people", "debt_to")        an id that the agent knows: lists, entries or ids of its observation
+    to: int = known("people", "debt_to")        an id that the agent knows, of these lists, entries or ids
     at: Cell = on("field")                      a cell of a space: a shared fact with `width` and `height`
     x: int = on("field", axis="x")              half of such a cell
     pace: Pace                                  a member of a StrEnum
@@ -12,9 +12,9 @@
     stops: tuple[Cell, ...] = several(1, 8, on("field"))
     order: Order                                a `Record` of such fields
 
-Texts, lists and records are a step's payload and are kept whole. Numbers are rounded to their steps, halves away from
-zero; ids, coordinates and numbers without a scale must be whole. Truth values, NaN and infinities are refused
-everywhere. `default=` gives the value of an argument that may be left out; None needs `X | None`.
+Texts, lists and records form a step's payload and are kept whole. Numbers are rounded to their steps, halves away from
+zero; ids, coordinates and numbers without a scale must be whole. Booleans, NaN and infinities are refused everywhere.
+`default=` gives the value of an argument that may be left out; None needs `X | None`.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidat
 from pydantic.fields import FieldInfo
 
 CELLS_MAX: Final = 4096
-"""Cells along one side of the largest space."""
+"""The most cells along one side of a space."""
 KEY_MAX: Final = 2**31 - 1
-"""Largest id that a step can name."""
+"""The largest id that a step can name."""
 SECONDS_MAX: Final = 600
-"""Longest duration that a step may ask for."""
+"""The longest duration that a step may ask for, seconds."""
 NAMES_MAX: Final = 256
-"""Names that one table may hold."""
+"""The most names that one table may hold."""
 NAME_CHARS_MAX: Final = 64
-"""Longest name of a table's entry, characters."""
+"""The longest name in a table, characters."""
 WORDS_MAX: Final = 2000
-"""Longest text that an argument may be declared to take, characters."""
+"""The longest text that an argument may be declared to take, characters."""
 ENTRIES_MAX: Final = 64
-"""Most entries that a list of a payload may be declared to take."""
+"""The most entries that a list of a payload may be declared to take."""
 _REQUIRED: Final[Any] = ...
 
 
 class Kind(IntEnum):
-    """What an argument means, and so how it is checked against what the agent knows."""
+    """The meaning of an argument, which decides how it is checked against the agent's observation."""
 
     NUMBER = 0
     CELL_X = 1
@@ -62,9 +62,9 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """Stands for a target or a cell in a rule's action until it is known for whom: `pick("nearest")`.
+    """A placeholder for a target or a cell in a rule's action, filled for each agent: `pick("nearest")`.
 
-    No reply holds one, as replies are plain data.
+    A reply never contains one, because replies are plain data.
     """
 
     text: str
@@ -74,19 +74,19 @@ class Pick:
 
 
 def pick(text: str) -> Any:
-    """Return what a rule writes in place of a target or a cell: `Talk(pick("nearest"), "Hello")`.
+    """Return a placeholder for a target or a cell in a rule: `Talk(pick("nearest"), "Hello")`.
 
-    `ai.rules` says what may stand in the text.
+    `ai.rules.picks` describes the texts that it accepts.
     """
     return Pick(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """A declared argument. Bounds are in stored units: `scale` of them are one written unit.
+    """A declared argument. Bounds are in stored units, and `scale` stored units are one written unit.
 
-    `sources` are what targets come from, the table of a name, or the space of a cell. `rounded` takes numbers that are
-    not whole. `item` is what a list holds.
+    `sources` are the sources of a target, the table of a name, or the space of a cell. `rounded` accepts numbers that
+    are not whole. `item` declares the entries of a list.
     """
 
     kind: Kind
@@ -99,7 +99,7 @@ class Argument:
     default: Any = _REQUIRED
 
     def field(self) -> Any:
-        """Return the pydantic field that reads it."""
+        """Return the pydantic field that reads the argument."""
         lengths = {"min_length": self.low, "max_length": self.high} if self.kind is Kind.LIST else {}
         info: FieldInfo = Field(self.default, **lengths)  # type: ignore[call-overload] # lengths are ints
         info.metadata += [WrapValidator(self._validated), self]
@@ -126,10 +126,10 @@ class Argument:
         return stored
 
     def read(self, value: object) -> Any:
-        """Return a written value as the field takes it.
+        """Return a written value in the form that the field takes.
 
         Raises:
-            ValueError: it does not fit.
+            ValueError: the value does not fit.
         """
         match self.kind:
             case Kind.NAME | Kind.TEXT:
@@ -156,7 +156,7 @@ class Argument:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError("must be sound Unicode") from None
+            raise ValueError("must be valid Unicode") from None
         return value
 
     def _cell(self, value: object) -> object:
@@ -179,7 +179,7 @@ def number(low: float, high: float, *, scale: int = 1, rounded: bool = False, de
         low: the least value, in the written unit.
         high: the greatest value.
         scale: stored steps in one unit; an `int` field has 1.
-        rounded: take numbers that are not whole and round them; otherwise they are refused where `scale` is 1.
+        rounded: whether numbers that are not whole are rounded; if False, they are refused where `scale` is 1.
         default: the value of an argument that may be left out.
     """
     least, most = round_half_away(low * scale), round_half_away(high * scale)
@@ -187,17 +187,17 @@ def number(low: float, high: float, *, scale: int = 1, rounded: bool = False, de
 
 
 def seconds(low: float = 0.1, high: float = SECONDS_MAX, *, default: Any = _REQUIRED) -> Any:
-    """Declare seconds, kept to the millisecond."""
+    """Declare seconds, stored in whole milliseconds."""
     return number(low, high, scale=1000, default=default)
 
 
 def name(table: str, *, default: Any = _REQUIRED) -> Any:
-    """Declare a name of a table of the registry."""
+    """Declare a name from a table of the registry."""
     return Argument(Kind.NAME, 1, NAME_CHARS_MAX, sources=(table,), default=default)
 
 
 def known(*sources: str, default: Any = _REQUIRED) -> Any:
-    """Declare an id that the agent knows: of one of these lists, entries or ids of its observation, or `self`."""
+    """Declare an id that the agent knows: from one of these lists, entries or ids of its observation, or `self`."""
     return Argument(Kind.TARGET, 0, KEY_MAX, sources=sources, default=default)
 
 
@@ -219,5 +219,5 @@ def words(limit: int, *, least: int = 0, default: Any = _REQUIRED) -> Any:
 
 
 def several(least: int, most: int, item: Any = None, *, default: Any = _REQUIRED) -> Any:
-    """Declare a list of `least` to `most` entries; `item` is `on(...)`, `known(...)` and so on, None for records."""
+    """Declare a list of `least` to `most` entries; `item` is `on(...)`, `known(...)` and so on, or None for records."""
     return Argument(Kind.LIST, least, most, item=item, default=default)

@@ -1,9 +1,9 @@
-"""A step as it stands in a world's columns, and back.
+"""The conversion of a step to the integers in a world's columns, and back.
 
-    (kind, a0, a1, a2, a3)      kind: position in the registry, int16; arguments: int32, `NONE` where not given
+    (kind, a0, a1, a2, a3)      kind: position in the registry, int16; arguments: int32, `NONE` if not given
 
-Texts, lists and records are kept whole, as canonical bytes: the first free argument is then the index under which a
-plan's owner has stored them.
+Texts, lists and records are kept whole, as canonical bytes: the first free argument is then the index under which the
+owner of the plan has stored them.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from ai.errors import ContractError
 NONE: Final = -(2**31)
 """The stored value of an argument that was not given."""
 PAYLOAD_BYTES_MAX: Final = 4096
-"""Canonical bytes of texts, lists and records that one step may carry."""
+"""The most canonical bytes of texts, lists and records that one step may have."""
 
 
 class EncodedStep(NamedTuple):
-    """A step as integers: registry code and four int32 arguments, `NONE` where not given.
+    """A step as integers: registry code and four int32 arguments, `NONE` if not given.
 
-    `payload` holds the canonical bytes of texts, lists and records; their index is 0 until someone has stored them.
+    `payload` holds the canonical bytes of texts, lists and records; their index is 0 until they are stored.
     """
 
     kind: int
@@ -35,7 +35,7 @@ class EncodedStep(NamedTuple):
 
 
 def payload_of(spec: ToolSpec, step: Action) -> bytes:
-    """Return the canonical bytes of a step's texts, lists and records, none if it has none."""
+    """Return the canonical bytes of a step's texts, lists and records; empty if it has none."""
     if not spec.payload:
         return b""
     content = step.model_dump(mode="json", include={field.name for field in spec.payload})
@@ -43,10 +43,10 @@ def payload_of(spec: ToolSpec, step: Action) -> bytes:
 
 
 def encode_step(spec: ToolSpec, code: int, step: Action, payload: bytes) -> EncodedStep:
-    """Return a step of an action, whose code this is, as integers; `payload` is `payload_of` it.
+    """Return a step as integers; `code` is the code of its action, and `payload` is the result of `payload_of`.
 
     Raises:
-        ContractError: a rule has left something to choose in it.
+        ContractError: the step has a pick that is not filled.
     """
     values = [NONE] * ARGS_MAX
     for position, arg in enumerate(spec.args):
@@ -54,9 +54,7 @@ def encode_step(spec: ToolSpec, code: int, step: Action, payload: bytes) -> Enco
         for part in arg.name.split("."):
             value = None if value is None else getattr(value, part)
             if isinstance(value, Pick):
-                raise ContractError(
-                    f"{spec.name}.{arg.name}: {value.text!r} stands for a choice, which only rules can make"
-                )
+                raise ContractError(f"{spec.name}.{arg.name}: {value.text!r} is a pick, and only rules can fill picks")
         if value is None:
             continue
         values[position] = arg.choices.index(str(value)) if arg.choices else round_half_away(value * arg.scale)
@@ -66,10 +64,10 @@ def encode_step(spec: ToolSpec, code: int, step: Action, payload: bytes) -> Enco
 
 
 def decode_fields(spec: ToolSpec, args: Sequence[int], payload: bytes) -> dict[str, Any]:
-    """Return the fields of the step that `encode_step` made these integers, and this payload, from.
+    """Return the fields of the step that `encode_step` turned into these integers and this payload.
 
     Raises:
-        ContractError: arguments or a payload that no step of this action has.
+        ContractError: no step of this action has these arguments or this payload.
     """
     fields: dict[str, Any] = {}
     if spec.payload:

@@ -1,4 +1,4 @@
-"""The texts that a domain adds to the prompt of a language model; the rest of it follows from the declarations."""
+"""The texts that a domain adds to the prompt of a language model; the rest of the prompt follows from declarations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from ai.actions.action import STEPS_MAX, Action
 from ai.errors import ContractError
 
 CHARS_MAX: Final = 2000
-"""Characters of a role or rule."""
+"""The most characters of a role or rule."""
 RULES_MAX: Final = 32
-"""Rules of one prompt."""
+"""The most rules of one prompt."""
 EXAMPLES_MAX: Final = 8
-"""Examples of one prompt."""
+"""The most examples of one prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +21,12 @@ class PromptText:
     """The domain's part of a prompt.
 
     Args:
-        role: the sentences that say for whom the model plans, and to what end.
-        rules: what it must mind, one sentence each.
-        examples: plans of the domain's actions; a prompt takes the first ones.
+        role: sentences that state for which agents the model plans, and their aim.
+        rules: rules that the model must follow, one sentence each.
+        examples: plans of the domain's actions; a prompt shows the first ones.
 
     Raises:
-        ContractError: it is too long.
+        ContractError: a text or a list is too long.
     """
 
     role: str = "You plan for agents."

@@ -1,4 +1,4 @@
-"""Whether what actions refer to is there: found when a domain is made, not when a plan is judged."""
+"""A check that everything that actions refer to is declared, made with the domain instead of with each plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The registry: the one place that knows how a step is parsed, checked, described and turned into integers."""
+"""The registry: the only place that parses, checks and describes steps and turns them into integers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ai.errors import ContractError, ParseError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Where actions have an argument of one kind and source: `codes [actions] bool` at argument `place`."""
+    """The actions that have an argument of one kind and source, `codes [actions] bool`, at position `place`."""
 
     place: int
     kind: Kind
@@ -35,23 +35,24 @@ class Place:
 class ToolRegistry:
     """Holds actions in name order and answers every question about them.
 
-    An action's code is its position. An action that takes a name of an empty or missing table keeps its code and is not
-    offered.
+    An action's code is its position. An action that takes a name from an empty or missing table keeps its code but is
+    not offered.
 
     For checks of many steps at once, by code: `lows`, `highs`, `required` are `[actions, ARGS_MAX]`, in stored units
-    (`NONE` where an action has no such argument); `floors` and `spans` are the ranges `[ARGS_MAX, actions] uint32`;
-    `offered_codes` and `payload_codes` `[actions] bool` say which actions are offered, and which carry a payload;
-    `places` are the arguments that are checked against what an agent knows.
+    (`NONE` if an action has no such argument); `floors` and `spans` are the ranges `[ARGS_MAX, actions] uint32`;
+    `offered_codes` and `payload_codes` `[actions] bool` mark the actions that are offered and those with a payload;
+    `places` are the arguments that are checked against an agent's observation.
 
     Args:
         actions: the verbs.
-        idle: a step that is always possible; what agents do whom nothing else serves.
+        idle: a step that is always possible, for agents that no other planner or rule serves.
         prompt: the domain's part of a prompt.
         tables: the names of each table, in the order of their positions.
         offered: the verbs that planners may use; None for all.
 
     Raises:
-        ContractError: an action is malformed, two share a name, a table is, or the idle step is not always possible.
+        ContractError: an action or a table is malformed, two actions share a name, or the idle step is not always
+            possible.
     """
 
     def __init__(
@@ -80,13 +81,13 @@ class ToolRegistry:
         wanted = known if offered is None else set(offered)
         self._wanted = frozenset(wanted)
         for name in sorted(wanted):
-            self.code(name)  # raises where there is no such action
+            self.code(name)  # raises an error if there is no such action
         self.names = tuple(spec.name for spec in self.specs if spec.name in wanted and not self._nameless(spec))
         self._build()
         self._check_idle()
 
     def _bound(self, spec: ToolSpec) -> ToolSpec:
-        """Return a spec whose arguments of names are choices from the tables."""
+        """Return a spec in which names are choices from the tables."""
         return replace(spec, args=tuple(self._with_names(arg) for arg in spec.args))
 
     def _with_names(self, arg: ArgSpec) -> ArgSpec:
@@ -118,7 +119,7 @@ class ToolRegistry:
                 self.lows[code, place], self.highs[code, place] = 0, KEY_MAX
         self.places = tuple(Place(*key, codes) for key, codes in sorted(at.items(), key=lambda item: item[0]))
         self._places_of = tuple(tuple(place for place in self.places if place.codes[code]) for code in range(count))
-        # Subtraction in unsigned integers wraps, so that one comparison covers both ends of a range.
+        # Subtraction of unsigned integers wraps, so one comparison covers both ends of a range.
         self.floors: NDArray[np.uint32] = self.lows.T.copy().view(np.uint32)
         self.spans: NDArray[np.uint32] = self.highs.T.copy().view(np.uint32) - self.floors
 
@@ -128,7 +129,7 @@ class ToolRegistry:
             raise ContractError(f"idle: {self.idle} names a target or a cell, so it is not always possible")
         self.idle_step: EncodedStep = self.encode(self.idle)
 
-    # -- what there is ---------------------------------------------------------------------------------------------
+    # -- lookups ---------------------------------------------------------------------------------------------------
 
     def __contains__(self, name: object) -> bool:
         return name in self.names
@@ -140,25 +141,25 @@ class ToolRegistry:
         return len(self.names)
 
     def offering(self, names: Iterable[str]) -> ToolRegistry:
-        """Return a registry with the same codes that offers only those of `names` this one offers.
+        """Return a registry with the same codes that offers only the verbs in `names` that this one offers.
 
-        Codes stay the same, so plans made with either are written to a world without translation.
+        Codes stay the same, so plans made with either registry can be stored in a world without translation.
         """
         wanted = set(names)
         return self._with(offered=[name for name in self.names if name in wanted])
 
     @cached_property
     def first_tier(self) -> ToolRegistry:
-        """The registry with the verbs that a compact prompt offers."""
+        """The registry, offering only the verbs of a compact prompt."""
         return self.offering(spec.name for spec in self if spec.first_tier)
 
     @cached_property
     def whole(self) -> ToolRegistry:
-        """The registry with every verb that it can encode."""
+        """The registry, offering every verb that it can encode."""
         return self._with(offered=self._codes)
 
     def with_tables(self, tables: Mapping[str, Sequence[str]]) -> ToolRegistry:
-        """Return a registry with the same actions and codes and other tables."""
+        """Return a registry with the same actions and codes, but other tables."""
         return self._with(tables=tables, offered=self._wanted)
 
     def _with(self, **changed: Any) -> ToolRegistry:
@@ -166,14 +167,14 @@ class ToolRegistry:
         return ToolRegistry((spec.action for spec in self.specs), **known)
 
     def checks_of(self, codes: Iterable[int]) -> tuple[Place, ...]:
-        """Return the arguments of some actions that are checked against what an agent knows, each once, in order."""
+        """Return the arguments of some actions that are checked against an observation, each once, in order."""
         return tuple(dict.fromkeys(place for code in codes for place in self._places_of[code]))
 
     def code(self, name: str) -> int:
         """Return the integer code of an action.
 
         Raises:
-            ContractError: no such action.
+            ContractError: there is no such action.
         """
         code = self._codes.get(name)
         if code is None:
@@ -184,7 +185,7 @@ class ToolRegistry:
         """Return the spec of an action by name or code.
 
         Raises:
-            ContractError: no such action.
+            ContractError: there is no such action.
         """
         code = self.code(action) if isinstance(action, str) else action
         if not 0 <= code < len(self.specs):
@@ -193,7 +194,7 @@ class ToolRegistry:
 
     @cached_property
     def declaration(self) -> dict[str, Any]:
-        """What a recording's header holds: each action with its arguments and reasons, as plain data."""
+        """The declaration for a replay's header: each action with its arguments and reasons, as plain data."""
         return {spec.name: {"code": code, **spec.declared()} for code, spec in enumerate(self.specs)}
 
     @cached_property
@@ -214,7 +215,8 @@ class ToolRegistry:
         """Turn one decoded JSON object into a step.
 
         Raises:
-            ParseError: not an object, not an offered verb, or wrong arguments; the message names the field.
+            ParseError: the data is not an object, the verb is not offered, or an argument is wrong; the message names
+                the field.
         """
         if not isinstance(data, Mapping):
             raise ParseError(f"a step must be an object, not {type(data).__name__}")
@@ -234,10 +236,10 @@ class ToolRegistry:
         return step
 
     def make(self, name: str, /, **fields: object) -> Action:
-        """Build a step by name; for planners that hold no classes of actions.
+        """Build a step by name; for planners that do not import the classes of actions.
 
         Raises:
-            ContractError: unknown action, fields that it does not take, or a name that no table has.
+            ContractError: the action is unknown, it does not take one of the fields, or a name is in no table.
         """
         spec = self.spec(name)
         try:
@@ -250,7 +252,7 @@ class ToolRegistry:
         return step
 
     def _unknown_name(self, spec: ToolSpec, step: Action) -> str | None:
-        """Say which name of a step is in no table, None if there is none."""
+        """Return a sentence about a name of a step that is in no table, or None."""
         named = ((arg, getattr(step, arg.name)) for arg in spec.args if arg.kind is Kind.NAME)
         for arg, value in (*named, *values_in(spec, step)):
             if arg.kind is Kind.NAME and value is not None:
@@ -266,7 +268,7 @@ class ToolRegistry:
 
         Raises:
             ContractError: the action is not in this registry, a name is in no table, its payload is too large, or a
-                rule has left something to choose in it.
+                pick is not filled.
         """
         spec = self.spec(step.act)
         if not isinstance(step, spec.action):
@@ -281,10 +283,10 @@ class ToolRegistry:
         return encode_step(spec, self._codes[spec.name], step, payload)
 
     def decode(self, code: int, args: Sequence[int], payload: bytes = b"") -> Action:
-        """Return the step that `encode` made these integers, and this payload, from.
+        """Return the step that `encode` turned into these integers and this payload.
 
         Raises:
-            ContractError: no such code, or arguments or a payload that no step of that action has.
+            ContractError: there is no such code, or no step of that action has these arguments or this payload.
         """
         spec = self.spec(code)
         return self.make(spec.name, **decode_fields(spec, args, payload))
@@ -300,16 +302,16 @@ class ToolRegistry:
     ) -> dict[str, Any]:
         """Return the JSON schema of one action's step in the portable subset that servers enforce.
 
-        Targets become an enum of the ids given for their sources (any id where none is given), coordinates get the
-        range of their space's width and height. Every property is required; optional ones may be null.
+        Targets become an enum of the ids given for their sources (any id if none is given). Coordinates get the range
+        of their space's width and height. Every property is required; optional ones may be null.
         """
         return step_schema(self.spec(name), targets=targets or {}, sizes=sizes or {}, tables=self.tables)
 
 
 def reason_of(error: ValidationError) -> str:
-    """Return the field and the reason of the first fault that pydantic found, safe for files and terminals."""
+    """Return the field and the reason of the first error that pydantic found, safe for files and terminals."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    # A reply may name a field with half a surrogate pair, which no file or terminal takes.
+    # A reply may name a field with half a surrogate pair, which files and terminals do not accept.
     place = ".".join(str(part) for part in first["loc"]).encode("ascii", "backslashreplace").decode() or "step"
     return f"{place[:60]}: {first['msg'].removeprefix('Value error, ')[:120]}"
 
@@ -318,7 +320,7 @@ def _checked(table: str, names: Sequence[str]) -> tuple[str, ...]:
     """Check the names of one table.
 
     Raises:
-        ContractError: too many, one twice, one too long or empty.
+        ContractError: there are too many names, or a name is repeated, too long or empty.
     """
     if isinstance(names, str):
         raise ContractError(f"table {table!r}: give a sequence of names, not one text")
@@ -339,6 +341,6 @@ def _is_action(one: object) -> bool:
 
 
 def picks_in(step: Action) -> dict[str, Pick]:
-    """Return what a rule has left to choose in a step, by field."""
+    """Return the picks of a step, by field."""
     fields = type(step).model_fields
     return {name: value for name in fields if isinstance(value := getattr(step, name), Pick)}

@@ -12,7 +12,7 @@ from ai.actions.spec import ArgSpec, ListShape, PayloadField, RecordShape, Shape
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What an agent knows: ids by their sources, width and height by space, names by table."""
+    """The knowledge of an agent: ids by source, width and height by space, names by table."""
 
     targets: Mapping[tuple[str, ...], Sequence[int]]
     sizes: Mapping[str, tuple[int, int]]
@@ -26,7 +26,7 @@ def step_schema(
     sizes: Mapping[str, tuple[int, int]],
     tables: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
-    """Return the schema of one action; `ToolRegistry.step_schema` says what it promises."""
+    """Return the schema of one action; see `ToolRegistry.step_schema`."""
     agent = _Known(targets, sizes, tables)
     properties: dict[str, Any] = {"act": {"type": "string", "enum": [spec.name]}}
     for arg in spec.args:

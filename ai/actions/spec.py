@@ -1,4 +1,4 @@
-"""What a registry knows about one action, read once from the declaration of its class."""
+"""The specification of one action, which a registry reads once from the declaration of its class."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ai.errors import ContractError, place_of
 from ai.observation import Cell
 
 ARGS_MAX: Final = 4
-"""Integer arguments that one step may carry."""
+"""The most integer arguments that one step may have."""
 SENTENCE_CHARS_MAX: Final = 120
-"""Longest sentence that an action may show in a prompt, characters."""
+"""The longest sentence that an action may show in a prompt, characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArgSpec:
     """One stored argument: dotted field name, kind, range in stored units, scale, named choices, and its sources.
 
-    `sources` are what a target comes from, the table of a name, or the space of a coordinate. `argument` reads written
+    `sources` are the sources of a target, the table of a name, or the space of a coordinate. `argument` reads written
     values; it is None for members of an enumeration.
     """
 
@@ -41,7 +41,7 @@ class ArgSpec:
     argument: Argument | None = None
 
     def declared(self) -> list[Any]:
-        """Return it as plain data, for digests and recordings."""
+        """Return the argument as plain data, for digests and replays."""
         bounds = [self.low, self.high, self.scale]
         return [self.name, self.kind.name.lower(), *bounds, self.required, list(self.choices), list(self.sources)]
 
@@ -60,7 +60,7 @@ class TextShape:
 
 @dataclass(frozen=True, slots=True)
 class ListShape:
-    """A list of a payload: the shape of its entries, and how many there may be."""
+    """A list of a payload: the shape of its entries, and their least and greatest number."""
 
     item: Shape
     low: int
@@ -83,7 +83,7 @@ class RecordShape:
 
 
 Shape = ArgSpec | TextShape | ListShape | RecordShape
-"""What a value inside a payload looks like; an `ArgSpec` stands for one number, id, name, choice or cell."""
+"""The shape of a value inside a payload; an `ArgSpec` stands for one number, id, name, choice or cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ class PayloadField:
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What a registry knows about one action; `sentence` is what a prompt says about it.
+    """The specification of one action; prompts show its `sentence`.
 
-    `args` are its stored integers; `payload` its fields that are kept whole, whose index follows the arguments.
+    `args` are its stored integers. `payload` lists the fields that are kept whole; their index follows the arguments.
     """
 
     name: str
@@ -119,16 +119,16 @@ class ToolSpec:
 
     @property
     def first_tier(self) -> bool:
-        """Whether a compact prompt offers it."""
+        """Whether a compact prompt offers the action."""
         return self.action.first_tier
 
     @property
     def sources(self) -> tuple[tuple[str, ...], ...]:
-        """What its targets come from, each once, in the order of its arguments."""
+        """The sources of its targets, each once, in the order of its arguments."""
         return tuple(dict.fromkeys(arg.sources for arg in self.args if arg.kind is Kind.TARGET))
 
     def declared(self) -> dict[str, Any]:
-        """Return what a recording needs to know of it, as plain data, without its wording."""
+        """Return the action as plain data for replays, without its wording."""
         return {
             "args": [arg.declared() for arg in self.args],
             "payload": [field.declared() for field in self.payload],
@@ -137,7 +137,7 @@ class ToolSpec:
         }
 
     def shapes(self) -> Iterator[ArgSpec]:
-        """Yield every argument, those inside the payload too."""
+        """Yield every argument, including those inside the payload."""
         yield from self.args
         for field in self.payload:
             yield from _inside(field.shape)
@@ -176,10 +176,10 @@ def _values(shape: Shape, value: Any) -> Iterator[tuple[ArgSpec, Any]]:
 
 @cache
 def spec_of(action: type[Action]) -> ToolSpec:
-    """Read an action's declaration, once: every registry asks for every action.
+    """Read an action's declaration; the result is cached, because every registry reads every action.
 
     Raises:
-        ContractError: it has a defect; the message names the class and its place.
+        ContractError: the declaration is wrong; the message names the class and its place.
     """
     try:
         return _read(action)
@@ -188,7 +188,7 @@ def spec_of(action: type[Action]) -> ToolSpec:
 
 
 def _read(action: type[Action]) -> ToolSpec:
-    """Read a declaration; messages go on behind the name of the action."""
+    """Read a declaration; error messages continue the name of the action."""
     sentence = " ".join((action.__doc__ or "").strip().split("\n\n")[0].split())
     if not sentence or len(sentence) > SENTENCE_CHARS_MAX:
         raise ContractError(f" needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")
@@ -211,7 +211,7 @@ def _read(action: type[Action]) -> ToolSpec:
 
 
 def _stored(arg: ArgSpec) -> list[ArgSpec]:
-    """Return an argument as stored ones: a cell is two."""
+    """Return the stored arguments of an argument: two for a cell, otherwise one."""
     if arg.kind is not Kind.CELL:
         return [arg]
     axes = (("x", Kind.CELL_X), ("y", Kind.CELL_Y))
@@ -219,7 +219,7 @@ def _stored(arg: ArgSpec) -> list[ArgSpec]:
 
 
 def _shape(where: str, name: str, annotation: Any, metadata: Sequence[Any]) -> tuple[Shape, bool]:
-    """Return what a field may hold, and whether it must be given a value."""
+    """Return the shape of a field's value, and whether the field is required."""
     metadata = list(metadata)
     required = True
     while get_origin(annotation) in (Union, UnionType, Annotated):

@@ -1,4 +1,4 @@
-"""Planners: one file a tier; `base` has the protocol, `playbook` what domains tell them, `discover` finds them."""
+"""Planners, one file for each tier: `base` has their protocol, `playbook` the data of domains."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ai.planners.base import Planner
 HELPERS = ("base", "facts", "outside", "playbook", "ready")
 """Modules of this folder that hold no planners."""
 ELSEWHERE = ("ai.llm.tiers",)
-"""Modules of other packages that hold planners; imported when planners are looked for, as the core needs none."""
+"""Modules of other packages that hold planners; only `discover` imports them, because the core needs none."""
 ENTRY_POINTS = "tickweave.planners"
 """The entry point group under which other distributions name a planner class, or a module that has `PLANNERS`."""
 
@@ -24,7 +24,7 @@ def discover() -> dict[str, type[Planner]]:
     """Return every planner class by tier name, in name order: this folder's and those of installed distributions.
 
     Raises:
-        ContractError: a file or entry point cannot be imported, is malformed, or repeats a name; it is named.
+        ContractError: a file or entry point cannot be imported, is malformed, or repeats a name; the message names it.
     """
     found: dict[str, tuple[type[Planner], str]] = {}
     for where, candidate in _candidates():
@@ -37,7 +37,7 @@ def discover() -> dict[str, type[Planner]]:
 
 
 def _candidates() -> Iterator[tuple[str, Any]]:
-    """Yield each claimed planner with its place: modules of this folder in name order, then entry points."""
+    """Yield each candidate with its place: modules of this folder in name order, then entry points."""
     here = (f"{__name__}.{info.name}" for info in pkgutil.iter_modules(__path__) if info.name not in HELPERS)
     for name in (*sorted(here), *ELSEWHERE):
         try:
@@ -68,7 +68,7 @@ def _declared(where: str, module: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _check(where: str, candidate: Any) -> None:
-    """Refuse what is not a planner class that can be made without arguments."""
+    """Refuse a candidate that is not a planner class, or that cannot be made without arguments."""
     if not isinstance(candidate, type):
         raise ContractError(f"{where}: {candidate!r} is not a class")
     name = getattr(candidate, "name", None)

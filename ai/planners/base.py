@@ -1,8 +1,8 @@
-"""The one face of a tier: it is asked for a batch and answers for whom it can.
+"""The interface of a tier: it is asked for a batch and answers for the agents that it can plan for.
 
-To add a planner, put one file in this folder (or name it under the entry point group `tickweave.planners`) with a class
-that has this face and a module constant `PLANNERS: tuple[type[Planner], ...]` naming it. `ai.testing.check_planner`
-checks it. A planner that cannot work without a model says so with `needs_client = True`.
+To add a planner, put one file in this folder (or name it under the entry point group `tickweave.planners`). The file
+needs a class with this interface and a module constant `PLANNERS: tuple[type[Planner], ...]` that lists it.
+`ai.testing.check_planner` checks it. A planner that needs a model sets `needs_client = True`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from ai.observation import AgentId, ObservationBatch
 from ai.plans import LlmUsage, PlanBatch
 
 OnPlan = Callable[[AgentId, tuple[Action, ...]], None]
-"""Called as each plan of a model tier closes, before it is accepted; for progress, never for state."""
+"""Called when each plan of a model tier is complete, before it is accepted; for progress, never for state."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanCall:
-    """What a tier may use besides the batch: the model, progress, the deadline, and time as an injected clock.
+    """The things that a tier may use in addition to the batch: model, progress, deadline, and an injected clock.
 
-    `begun` and `deadline` are readings of `clock` in seconds: when the planning call started, and when it must be over,
-    or None. `seed` makes model sampling repeatable where servers allow.
+    `begun` and `deadline` are readings of `clock` in seconds: the start of the planning call, and the time by which it
+    must end, or None. `seed` makes the sampling of models repeatable on servers that support it.
     """
 
     client: LlmClient | None
@@ -41,11 +41,12 @@ class PlanCall:
 
 @dataclass(slots=True)
 class TierPlans:
-    """A tier's answer: plans (length 0 where it has none) and, for those, how it ended.
+    """A tier's answer: plans (length 0 if it has none for an agent), and an outcome for each agent.
 
-    `outcome [n] int8` holds `Outcome` codes; `OK` means a plan is offered and still has to pass the legality check.
-    `texts` has the raw text of every plan offered by a tier that is not deterministic: a replay reads the plan from it.
-    `first_plan_s` is when the first plan closed, seconds after the planning call started.
+    `outcome [n] int8` holds `Outcome` codes; `OK` means that a plan is offered and still has to pass the legality
+    check. `texts` has the raw text of every plan offered by a tier that is not deterministic: a replay reads the plan
+    from it. `first_plan_s` is the time at which the first plan was complete, in seconds from the start of the planning
+    call.
     """
 
     plans: PlanBatch
@@ -59,15 +60,15 @@ class TierPlans:
 
 @runtime_checkable
 class Planner(Protocol):
-    """A tier. `deterministic` tiers depend on batch and registry alone and are computed again in replays."""
+    """A tier. `deterministic` tiers depend on batch and registry alone, and replays compute them again."""
 
     name: str
     deterministic: bool
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
-        """Plan for the agents of `batch`; rows of the answer are the rows asked.
+        """Plan for the agents of `batch`; the answer has the rows of the batch.
 
         Raises:
-            PlannerError: the whole tier failed for these agents; they go down.
+            PlannerError: the whole tier failed for these agents; they go to the next tier.
         """
         ...

@@ -1,8 +1,8 @@
-"""A behaviour tree: py-trees decides which branch of the tree an agent takes, from what it knows.
+"""A behaviour tree: py-trees decides from an agent's knowledge which branch of the tree it takes.
 
-The tree is data. A branch succeeds when its conditions hold and the registry offers its verbs, or when one of the
-branches inside it does; the first branch that succeeds gives the plan. Agents for whom the same conditions hold take
-the same branch, so the tree is ticked once for each set of conditions. py-trees comes with the extra `trees`.
+The tree is data. A branch succeeds if its conditions hold and either the registry offers all its verbs or one of the
+branches inside it succeeds. The first branch that succeeds gives the plan. Agents for which the same conditions hold
+take the same branch, so the tree is ticked once for each set of conditions. py-trees comes with the extra `trees`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from py_trees.behaviour import Behaviour as Node
 
 CONDITIONS_MAX: Final = 62
-"""Different conditions that one tree may have."""
+"""The most different conditions that one tree may have."""
 
 
 class _Mind:
-    """A tree made ready for one registry and observation; its leaves look at `held` and write to `chosen`."""
+    """A tree prepared for one registry and observation; its leaves read `held` and write `chosen`."""
 
     def __init__(self, planner: Behaviour, registry: ToolRegistry, layout: Layout) -> None:
         self.held = 0
@@ -41,7 +41,7 @@ class _Mind:
         self.root = self._selector("plan", planner.tree, "branch")
 
     def decide(self, held: int) -> int | None:
-        """Tick the tree for a set of conditions and return the place of the leaf that it decided on."""
+        """Tick the tree for a set of conditions and return the position of the chosen leaf."""
         self.held, self.chosen = held, None
         self.root.tick_once()
         return self.chosen
@@ -77,7 +77,7 @@ class _Mind:
             wanted |= self._bit(text, where)
 
         class Holds(py_trees.behaviour.Behaviour):
-            """Succeeds when all conditions of the branch hold."""
+            """Succeeds if all conditions of the branch hold."""
 
             def update(self) -> Any:
                 return status.SUCCESS if mind.held & wanted == wanted else status.FAILURE
@@ -102,7 +102,7 @@ class _Mind:
         offered = all(not verb or verb in self._registry for verb, _ in made)
 
         class Do(py_trees.behaviour.Behaviour):
-            """Takes its steps as the plan when all their verbs are offered."""
+            """Takes its steps as the plan if all their verbs are offered."""
 
             def update(self) -> Any:
                 if not offered:
@@ -115,7 +115,7 @@ class _Mind:
 
 
 def _branches(branch: Branch) -> tuple[Branch, ...] | None:
-    """Return the branches inside one, None where it has steps."""
+    """Return the branches inside a branch, or None if it has steps."""
     if isinstance(branch.do, Branch):
         return (branch.do,)
     if isinstance(branch.do, tuple) and branch.do and all(isinstance(one, Branch) for one in branch.do):
@@ -128,10 +128,10 @@ def _steps(branch: Branch) -> tuple[Step, ...]:
 
 
 class Behaviour:
-    """Gives every agent the steps of the first branch of a behaviour tree that what it knows leads to.
+    """Gives every agent the steps of the branch of a behaviour tree that its knowledge selects.
 
     Args:
-        tree: the branches, the first first.
+        tree: the branches, in the order in which they are tried.
         facts: named conditions that branches may use.
         moves: named functions that make steps.
 
@@ -149,7 +149,7 @@ class Behaviour:
             if not 1 <= len(_steps(branch)) <= STEPS_MAX:
                 raise ContractError(f"a branch takes 1 to {STEPS_MAX} steps, not {len(_steps(branch))}: {branch}")
         try:
-            import py_trees  # noqa: F401 - whether it is there
+            import py_trees  # noqa: F401 - checks that it is installed
         except ImportError:
             raise ContractError("the planner 'behaviour' needs py-trees; install tickweave[trees]") from None
         self._ready: Ready[_Mind] = Ready(lambda registry, layout: _Mind(self, registry, layout))

@@ -1,4 +1,4 @@
-"""The last tier: everyone takes the registry's idle step."""
+"""The last tier: every agent takes the registry's idle step."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ai.plans import FallbackTier, Outcome, PlanBatch
 
 
 class Emergency:
-    """Gives every agent the idle step. Cannot fail, and looks at nothing that agents know.
+    """Gives every agent the idle step. It reads no observation and cannot fail.
 
-    An agent that ends here means that something is wrong: agents with nothing to do get a plan from the tier above.
+    If an agent reaches this tier, something is wrong: agents with nothing to do get a plan from the tier above.
     """
 
     name: str = FallbackTier.EMERGENCY
     deterministic: bool = True
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
-        """Return the same step for everyone."""
+        """Return the same step for every agent."""
         plans = PlanBatch.from_encoded(batch.keys, [[registry.idle_step]] * len(batch))
         return TierPlans(plans, np.full(len(batch), Outcome.OK, np.int8))
 

@@ -1,4 +1,4 @@
-"""Facts as bits: what agents know as yes or no, so that agents that know the same are planned for once."""
+"""Facts as bits: the knowledge of agents as yes or no, so that agents with the same knowledge are planned for once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ai.observation import Layout, ObservationBatch
 from ai.rules import Facts, Test, fact_test
 
 FACTS_MAX: Final = 62
-"""Facts that fit the bits of one number."""
+"""The number of facts that fit the bits of one number."""
 
 
 class FactBits:
-    """Gives each fact a bit, and works out which facts hold for whom.
+    """Gives each fact a bit, and computes the facts that hold for each agent.
 
     Args:
-        names: the facts; one that `facts` does not know holds for nobody and is only striven for.
-        facts: the conditions behind names.
-        layout: the observation that the conditions are about.
+        names: the facts; a name that is not in `facts` holds for no agent and can only be part of a goal.
+        facts: the condition of each name.
+        layout: the layout of the observation that the conditions refer to.
 
     Raises:
         ContractError: there are too many facts, or a condition does not fit the observation.
@@ -46,7 +46,7 @@ class FactBits:
         return found
 
     def bits(self, names: Iterable[str]) -> tuple[int, int]:
-        """Return the facts that names ask to hold and those that they ask not to."""
+        """Return the facts that the names require, and the facts that they exclude (`!`)."""
         on = off = 0
         for name in names:
             bit = self._bit[name.removeprefix("!")]

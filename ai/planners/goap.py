@@ -1,7 +1,8 @@
-"""Goal-oriented action planning: A* over what a domain's operators need and give.
+"""Goal-oriented action planning: A* over the needs and effects of a domain's operators.
 
-What an agent strives for is the first goal that its facts call for. Agents that know the same facts get the same steps,
-so a search is made once for each set of facts; it is bounded and breaks ties by name, so it is deterministic.
+An agent pursues the first goal that its facts call for and that a plan reaches. Agents with the same facts get the same
+steps, so there is one search for each set of facts. The search is bounded and breaks ties by name, so it is
+deterministic.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from ai.plans import Outcome, PlanBatch
 from ai.rules import Facts, Fitting, Moves, fitting, verb_of, write
 
 NODES_MAX: Final = 2000
-"""Sets of facts that one search looks at."""
+"""The most sets of facts that one search visits."""
 KEPT_MAX: Final = 4096
-"""Plans kept, by facts; they are forgotten together when there are more."""
+"""The most plans that are kept, by facts; when there are more, all are dropped."""
 
 
 class Known(NamedTuple):
-    """An operator as a search sees it: facts that must hold and must not, and facts that it makes hold and not hold."""
+    """An operator for a search: facts that must and must not hold before it, and facts that it makes true and false."""
 
     name: str
     place: int
@@ -40,19 +41,19 @@ class Known(NamedTuple):
     effort: int
 
     def applies(self, facts: int) -> bool:
-        """Tell whether its needs are met."""
+        """Return whether its needs are met."""
         return facts & self.on == self.on and not facts & self.off
 
     def after(self, facts: int) -> int:
-        """Return the facts after it."""
+        """Return the facts that hold after it."""
         return (facts | self.gives) & ~self.takes
 
 
 def search(facts: int, want: int, known: Sequence[Known]) -> tuple[int, ...] | None:
-    """Return the places of the operators of least effort that make the wanted facts hold, None if none are found.
+    """Return the positions of the operators that reach the wanted facts with the least effort, or None if none do.
 
-    A* with the least effort of any operator as the estimate for each state that is not there yet; of equal plans the
-    one whose operators come first by name.
+    This is A* with the least effort of any operator as the estimate for each state that is not a goal. Of equal plans,
+    the one whose operators come first by name wins.
     """
     least = min((operator.effort for operator in known), default=0)
     frontier: list[tuple[int, int, tuple[tuple[str, int], ...], int]] = [(0, 0, (), facts)]
@@ -76,7 +77,7 @@ def search(facts: int, want: int, known: Sequence[Known]) -> tuple[int, ...] | N
 
 
 class _Mind:
-    """Operators and goals made ready for one registry and observation, and the plans found so far."""
+    """Operators and goals prepared for one registry and observation, and the plans found so far."""
 
     def __init__(self, planner: Goap, registry: ToolRegistry, layout: Layout) -> None:
         self.bits = FactBits(planner.names, planner.facts, layout)
@@ -96,7 +97,7 @@ class _Mind:
         self.kept: dict[int, tuple[int, ...]] = {}
 
     def steps_for(self, facts: int) -> tuple[int, ...]:
-        """Return the operators for a set of facts, from the last search for it if there was one."""
+        """Return the operators for a set of facts, from an earlier search if there was one."""
         if facts not in self.kept:
             if len(self.kept) >= KEPT_MAX:
                 self.kept.clear()
@@ -113,16 +114,16 @@ class _Mind:
 
 
 class Goap:
-    """Plans several steps towards a goal, from what operators say they need and give.
+    """Plans several steps towards a goal, from the needs and effects of operators.
 
     Args:
-        goals: what agents strive for, the most urgent first; where no plan leads there, the next that is called for.
-        operators: what they can do.
-        facts: the conditions behind the facts; a fact without one is only striven for.
+        goals: the goals of agents, the most urgent first; if no plan reaches one, the next that applies is tried.
+        operators: the operators that agents can use.
+        facts: the condition of each fact; a fact without one can only be part of a goal.
         moves: named functions that make steps.
 
     Raises:
-        ContractError: a fact is needed that neither a condition nor an operator gives.
+        ContractError: a goal or operator names a fact that neither a condition nor an operator gives.
     """
 
     name: str = "goap"

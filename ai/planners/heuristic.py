@@ -1,4 +1,4 @@
-"""The tier of rules: `ai.rules` behind the planner's interface."""
+"""The tier of rules: `ai.rules` with the interface of a planner."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from ai.rules import Bound, Facts, Moves, Rule, plans_by_rules
 
 
 class Heuristic:
-    """Gives every agent the plan of the first rule that serves it, and the idle step where none does.
+    """Gives every agent the plan of the first rule that serves it, or the idle step if none does.
 
-    An agent is left without (`MISSING`) only where the registry offers neither what its rules need nor the idle verb.
+    An agent gets no plan (`MISSING`) only if the registry offers neither the verbs of its rules nor the idle verb.
 
     Args:
-        rules: the rules, the first first.
-        groups: the rules of groups that have their own, by the name that a batch gives the group.
+        rules: the rules, in the order in which they are tried.
+        groups: the rules of groups with their own rules, by the group's name in the batch.
         facts: named conditions that rules may use.
         moves: named functions that make steps.
     """
@@ -57,7 +57,7 @@ class Heuristic:
         """Check all rules against a registry and an observation.
 
         Raises:
-            ContractError: a rule names a field, verb, argument or move that there is not.
+            ContractError: a rule names a field, verb, argument or move that does not exist.
         """
         self._bound(registry, layout)
         for own in self.groups.values():
@@ -77,7 +77,7 @@ class Heuristic:
         return TierPlans(plans, outcome)
 
     def _by_group(self, batch: ObservationBatch[Any], common: Bound, own: Mapping[str, Bound]) -> PlanBatch:
-        """Evaluate every group's own rules for its agents, and the common ones for all others."""
+        """Evaluate every group's own rules for its agents, and the common rules for all others."""
         plans = PlanBatch.empty(batch.keys)
         assert batch.groups is not None
         names = (*batch.groups.names, "")

@@ -1,6 +1,7 @@
-"""Planners that a program hands over as objects: instances with arguments, functions, policies with weights.
+"""Planners that a program passes as objects: instances with arguments, functions, policies with weights.
 
-A replay cannot make such an object again. So its plans are recorded, as a model's replies are, and replay without it.
+A replay cannot make such an object again. So its plans are recorded, as a model's replies are, and a replay does not
+need the object.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import Outcome, PlanBatch
 
 Choose = Callable[[Any], Action | Sequence[Action] | None]
-"""A planner in its simplest form: what one agent knows in, its steps out; None leaves the agent to the next tier."""
+"""A planner in its simplest form: it takes an agent's observation and returns steps; None means the next tier."""
 QUOTED_CHARS_MAX: Final = 60
-"""Characters shown of a value that is not a step."""
+"""The most characters that are shown of a value that is not a step."""
 
 
 class Function:
-    """Asks a function for one agent after the other.
+    """Asks a function for one agent after another.
 
     >>> def patient(agent):
     ...     return None  # or a step, or a list of steps
@@ -39,7 +40,7 @@ class Function:
         self.name = name or getattr(choose, "__name__", type(choose).__name__).strip("<>")
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
-        """Ask for every agent; one without steps is `missing`, one with something else `invalid`."""
+        """Ask for every agent; the outcome is `missing` without steps, and `invalid` if the result is not steps."""
         plans: list[tuple[Action, ...]] = []
         outcome = np.full(len(batch), Outcome.MISSING, np.int8)
         errors: dict[int, str] = {}
@@ -60,7 +61,7 @@ class Function:
 
 
 class Recorded:
-    """Gives what another planner gives, with the text of every plan, so that a replay does not need that planner."""
+    """Returns another planner's plans together with their texts, so that a replay does not need that planner."""
 
     deterministic: bool = False
 
@@ -69,7 +70,7 @@ class Recorded:
         self.name = planner.name
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
-        """Ask the planner, and write down its plans."""
+        """Ask the planner, and add the texts of its plans."""
         given = await self._planner.plan(batch, registry, call)
         offered = (given.outcome == Outcome.OK).nonzero()[0].tolist()
         given.texts = {int(batch.keys[row]): text_of(given.plans.steps(row, registry)) for row in offered}
@@ -77,7 +78,7 @@ class Recorded:
 
 
 def text_of(steps: Sequence[Action]) -> str:
-    """Return a plan in named JSON, which every reader of recorded plans knows."""
+    """Return a plan in named JSON, which every reader of recorded plans can parse."""
     return json.dumps({"steps": [step.model_dump(mode="json") for step in steps]}, separators=(",", ":"))
 
 

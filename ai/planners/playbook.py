@@ -1,6 +1,6 @@
-"""The playbook: what a domain tells the planners that think by themselves.
+"""The playbook: the data that a domain gives to planners that work without a model.
 
-A planner that uses it has `of(playbook)`; one that does not is made without arguments.
+A planner that uses it has a method `of(playbook)`; other planners are made without arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ai.rules import Facts, Moves, Rule, Step
 
 
 class Operator(NamedTuple):
-    """A step in terms of facts, for planners that search: what it needs and gives (`!` before a fact: its opposite)."""
+    """A step in terms of facts, for planners that search: its needs and effects (`!` before a fact negates it)."""
 
     step: Step
     needs: tuple[str, ...] = ()
@@ -23,16 +23,16 @@ class Operator(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """Facts to strive for, when other facts call for it."""
+    """Facts to reach, and the facts that call for them."""
 
     when: tuple[str, ...]
     want: tuple[str, ...]
 
 
 class Consideration(NamedTuple):
-    """What one field adds to the score of an option: nothing up to `low`, `weight` from `high` on, in between a share.
+    """The share of one field in the score of an option: 0 up to `low`, `weight` from `high` on, linear in between.
 
-    Where `low` is above `high`, less is better. The field is a number, one of a table, or a list, which is counted.
+    If `low` is above `high`, less is better. The field is a number, a number of a table, or a list, which is counted.
     """
 
     field: str
@@ -42,11 +42,11 @@ class Consideration(NamedTuple):
 
 
 Score = Callable[[ObservationBatch[Any]], Array]
-"""What an option is worth to each agent, `[n] int64`."""
+"""The score of an option for each agent, `[n] int64`."""
 
 
 class Option(NamedTuple):
-    """A step and what it is worth where `when` holds: a number or a function of the batch, plus the considerations."""
+    """A step and its score if `when` holds: a number or a function of the batch, plus the considerations."""
 
     step: Step
     score: int | Score = 0
@@ -55,7 +55,7 @@ class Option(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A branch of a behaviour tree: what must hold, and steps to take in turn or further branches to choose from."""
+    """A branch of a behaviour tree: conditions, and either steps to take in turn or branches to choose from."""
 
     when: str | tuple[str, ...]
     do: Any
@@ -63,17 +63,17 @@ class Branch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Playbook:
-    """What a domain tells the planners that think by themselves.
+    """The data that a domain gives to planners that work without a model.
 
     Attributes:
-        rules: for `heuristic`, the first rule first.
-        group_rules: rules of groups that have their own, by the name of the group.
+        rules: for `heuristic`, in the order in which they are tried.
+        group_rules: rules of groups with their own rules, by the name of the group.
         facts: named conditions; rules, goals and branches use them.
         moves: named functions that make steps, for rules in files.
         goals: for `goap`, the most urgent first.
-        operators: for `goap`, what agents can do.
-        options: for `utility`; of equal scores the first.
-        tree: for `behaviour`, the first branch first.
+        operators: for `goap`, the steps that agents can take, with their needs and effects.
+        options: for `utility`; of equal scores, the first option wins.
+        tree: for `behaviour`, in the order in which branches are tried.
         script: for `scripted`, an `ai.planners.scripted.Script`.
     """
 

@@ -1,4 +1,4 @@
-"""What planners make ready once for a registry and an observation, and keep."""
+"""A cache for the things that planners prepare once for each registry and observation."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from ai.observation import Layout, ObservationBatch
 
 T = TypeVar("T")
 KEPT_MAX = 16
-"""Registries for which something is kept."""
+"""The most pairs of registry and layout that are kept."""
 
 
 class Ready(Generic[T]):
-    """Keeps what `make` gives for each registry and layout."""
+    """Keeps the result of `make` for each registry and layout."""
 
     def __init__(self, make: Callable[[ToolRegistry, Layout], T]) -> None:
         self._make = make
         self._kept: dict[tuple[ToolRegistry, Layout], T] = {}
 
     def of(self, registry: ToolRegistry, batch: ObservationBatch[Any]) -> T:
-        """Return what was made for a registry and the layout of a batch."""
+        """Return the result for a registry and the layout of a batch."""
         key = registry, batch.layout
         if key not in self._kept:
             if len(self._kept) >= KEPT_MAX:

@@ -1,7 +1,7 @@
-"""A script: plans written down beforehand, by agent and tick.
+"""A script: plans written in advance, by agent and tick.
 
-An agent that is asked at some tick gets the last line that is for it (or for everyone) and not for later. An agent that
-has no line yet goes on to the next tier, and so does one whose line is not legal at that moment.
+An agent that is asked at some tick gets the last line for it (or for all agents) up to that tick. An agent without a
+line so far goes to the next tier, and so does an agent whose line is not legal at that moment.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ai.planners.playbook import Playbook
 from ai.plans import Outcome, PlanBatch
 
 LINES_MAX = 10_000
-"""Lines of a script."""
+"""The most lines of a script."""
 
 
 class Line(BaseModel):
-    """What one agent (or everyone, without `agent`) does when it is asked at `tick` or later."""
+    """The plan of one agent (of all agents without `agent`) when it is asked at `tick` or later."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -34,7 +34,7 @@ class Line(BaseModel):
 
 
 class Script(BaseModel):
-    """The lines of a script, in any order; of two for the same tick the later one in the list counts."""
+    """The lines of a script, in any order; of two for the same tick, the later one in the list counts."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class Script(BaseModel):
 
 
 class Scripted:
-    """Plays plans that were written down beforehand."""
+    """Plays plans that were written in advance."""
 
     name: str = "scripted"
     deterministic: bool = True
@@ -59,7 +59,7 @@ class Scripted:
         return cls(playbook.script)
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
-        """Read each agent's line; one that the registry cannot read is `invalid`, with the reason."""
+        """Read each agent's line; a line that the registry cannot read is `invalid`, with the reason."""
         plans: list[tuple[Action, ...]] = [()] * len(batch)
         outcome = np.full(len(batch), Outcome.MISSING, np.int8)
         errors: dict[int, str] = {}
@@ -78,7 +78,7 @@ class Scripted:
         return TierPlans(PlanBatch.from_steps(batch.keys, plans, registry), outcome, errors)
 
     def _number(self, agent: int, tick: int) -> int | None:
-        """Return the place of the last line that counts for an agent at a tick; its own before everyone's."""
+        """Return the position of the line that counts for an agent at a tick; its own line wins a tie."""
         found: int | None = None
         for numbers in (self._by_agent.get(None, ()), self._by_agent.get(agent, ())):
             for number in numbers:

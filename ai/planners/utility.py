@@ -1,7 +1,7 @@
-"""Utility: every option gets a score from what the agent knows, and the agent takes the best that it can.
+"""Utility: every option gets a score from the agent's observation, and the agent takes the best possible option.
 
-Scores are integers, for all agents at once; of equal scores the option listed first wins. A score of 0 or less means
-that the option is not worth taking.
+Scores are integers, computed for all agents at once; of equal scores, the option listed first wins. An option with a
+score of 0 or less is not taken.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Utility:
     """Gives every agent the option that scores highest among those that it can take.
 
     Args:
-        options: what agents may do, and what it is worth to them.
+        options: the steps that agents may take, and their scores.
         facts: named conditions that options may use.
         moves: named functions that make steps.
     """
@@ -58,7 +58,7 @@ class Utility:
         return made
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
-        """Score all options for all agents, then hand out the best, the second best, and so on."""
+        """Score all options for all agents, then assign the best, the second best, and so on."""
         options = self._ready.of(registry, batch)
         plans = PlanBatch.empty(batch.keys, STEPS_MAX)
         pending = np.ones(len(batch), np.bool_)
@@ -97,7 +97,7 @@ def _score(option: Option, layout: Layout, facts: Facts) -> Score:
 
 
 def _considered(one: Consideration, layout: Layout) -> Score:
-    """Return what one field adds to a score."""
+    """Return the function for the share of one field in a score."""
     leaf, group = layout.leaves.get(one.field), layout.groups.get(one.field)
     table, _, name = one.field.rpartition(".")
     wide = layout.leaves.get(table)
@@ -135,7 +135,7 @@ def _count(batch: ObservationBatch[Any], path: str) -> Array:
 
 
 def _share(values: Array, low: float, high: float, weight: int) -> Array:
-    """Return the share of a weight that values between two bounds have, in whole numbers."""
+    """Return the share of a weight for values between two bounds, in whole numbers."""
     start, end = round(low), round(high)
     span = max(abs(end - start), 1)
     way = (values.astype(np.int64) - start) * (1 if end >= start else -1)

@@ -1,6 +1,6 @@
-"""Rules over declared fields: `conditions` reads texts, `picks` chooses targets and cells, `rule` makes steps of them.
+"""Rules over declared fields: `conditions` reads texts, `picks` chooses targets and cells, `rule` makes steps.
 
-Everything public is imported from here.
+Import every public name from here.
 """
 
 from ai.rules.conditions import Condition, Facts, Test, fact_test

@@ -1,23 +1,23 @@
-"""Conditions: texts over the declared fields of an observation, each a column `[n] bool` for all agents at once.
+"""Conditions: texts over the declared fields of an observation, evaluated for all agents at once, `[n] bool`.
 
     mood < 30                     a number, compared in its unit: < <= == != >= >
     energy < 30% of energy_max    a number, compared with a share of another
     stock.bread >= 1              a number of a table
     weather == rain               a member, or a name of a table
-    people >= 3                   how many entries a list has, those that were cut included
-    bushes.berries > 0            a field of a list: of any entry
-    bushes within 5               a cell, an entry or any entry is so near, in cells, measured straight
-    places 'old mill' within 5    a named one of a shared tuple of values with a cell
+    people >= 3                   the number of entries of a list, including those that were cut
+    bushes.berries > 0            a field of any entry of a list
+    bushes within 5               a cell, an entry or any entry within a straight-line distance, in cells
+    places 'old mill' within 5    a named value with a cell, of a shared tuple
     marks has hurt                a member among several
-    heard contains 'fire'         a text, or any text of a list, in upper or lower case
-    debt_to                       there is a value; of a number or truth value: it is not 0
-    after 30                      so many seconds of the run have passed
-    one in 3, one in 3 from 1     one of so many agents, by its id
+    heard contains 'fire'         a text, or any text of a list, regardless of case
+    debt_to                       the field has a value; a number or boolean is not 0
+    after 30                      the run has lasted at least 30 seconds
+    one in 3, one in 3 from 1     one of every 3 agents, chosen by id
     always
 
-`no` before a part is its opposite; a field that has no value fulfils nothing but the opposite. Parts are joined by
-`and`. Parts about one list are about the same entry: `bushes within 5 and bushes.berries > 0`; a part with `no` stands
-by itself. A name that a domain has given a condition stands for it.
+`no` before a part negates it. A field without a value meets only negated parts. `and` joins parts. Parts about one list
+refer to the same entry, as in `bushes within 5 and bushes.berries > 0`; a part with `no` is tested separately. The name
+of a domain's named condition can be used as a part.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ from ai.rules.parts import Part, parts_of
 
 Batch = ObservationBatch[Any]
 Test = Callable[[Batch], Bools]
-"""For which agents, `[n]`, or entries, `[n, width]`, something holds."""
+"""A mask of the agents, `[n]`, or entries, `[n, width]`, for which something holds."""
 Facts = Mapping[str, "str | Test"]
 """Named conditions: a text, or a function of the batch."""
 
 FAR: Final = 2**30
-"""Distance along an axis from which on all is equally far."""
+"""The distance along an axis from which on all cells count as equally far."""
 
 _OPS: Final[dict[str, Callable[[Any, Any], Any]]] = {
     "<": operator.lt,
@@ -73,7 +73,7 @@ _OPS: Final[dict[str, Callable[[Any, Any], Any]]] = {
 
 @dataclass(frozen=True)
 class Condition:
-    """A condition as it is written: parts that must all hold."""
+    """A condition as written: parts that must all hold."""
 
     text: str
     parts: tuple[Part, ...]
@@ -83,15 +83,15 @@ class Condition:
         """Read a condition.
 
         Raises:
-            ContractError: it cannot be read; the message has the text and what is wrong.
+            ContractError: it cannot be read; the message has the text and the reason.
         """
         return cls(text, parts_of(text))
 
     def test(self, layout: Layout, facts: Facts | None = None) -> Test:
-        """Return the function that says for which agents it holds, `[n]`.
+        """Return the function that tests for which agents it holds, `[n]`.
 
         Raises:
-            ContractError: it names a field that is not declared, or one that cannot be tested so.
+            ContractError: it names a field that is not declared, or that cannot be tested in this form.
         """
         return _Reading(layout, facts or {}, self.text).of_agents(self.parts)
 
@@ -101,9 +101,9 @@ class Condition:
 
 
 def fact_test(name: str, facts: Facts, layout: Layout) -> Test:
-    """Return the function that says for which agents a named condition holds, `[n]`.
+    """Return the function that tests for which agents a named condition holds, `[n]`.
 
-    In its own text a name stands for the field of that name, so names never refer to each other in a circle.
+    In its own text, a name refers to the field of that name, so names never form a cycle.
 
     Raises:
         ContractError: as `Condition.test`.
@@ -115,7 +115,7 @@ def fact_test(name: str, facts: Facts, layout: Layout) -> Test:
 
 
 def entries_test(text: str, layout: Layout, group: Group, facts: Facts | None = None) -> Test:
-    """Return the function that says for which entries of a list a condition holds, `[n, width]`.
+    """Return the function that tests for which entries of a list a condition holds, `[n, width]`.
 
     Fields may be written without the list's name.
 
@@ -130,7 +130,7 @@ def entries_test(text: str, layout: Layout, group: Group, facts: Facts | None = 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What one part tests: a list's entries (`list` is its path), or agents. `near` looks at the first entry alone."""
+    """The test of one part, for a list's entries (`list` is its path) or for agents; `near` tests only the first."""
 
     list: str
     test: Test
@@ -138,7 +138,7 @@ class _Found:
 
 
 class _Reading:
-    """Turns parts into tests for one layout."""
+    """Converts parts to tests for one layout."""
 
     def __init__(self, layout: Layout, facts: Facts, text: str, group: Group | None = None) -> None:
         self.layout, self.facts, self.text, self.group = layout, facts, text, group
@@ -147,7 +147,7 @@ class _Reading:
         return ContractError(f"condition {self.text!r}: {why}")
 
     def of_agents(self, parts: Sequence[Part]) -> Test:
-        """Return for which agents all parts hold; parts about one list are about the same entry."""
+        """Return a test for which agents all parts hold; parts about one list refer to the same entry."""
         tests: list[Test] = []
         by_list: dict[str, list[_Found]] = {}
         for part in parts:
@@ -161,13 +161,13 @@ class _Reading:
         return _all([*tests, *map(_any, by_list.values())])
 
     def of_entries(self, parts: Sequence[Part]) -> Test:
-        """Return for which entries of the list all parts hold."""
+        """Return a test for which entries of the list all parts hold."""
         assert self.group is not None
         path, tests = self.group.path, []
         for part in parts:
             found = self.part(part)
             if found.list not in ("", path):
-                raise self.wrong(f"it is about {path!r} and cannot look at {found.list!r}")
+                raise self.wrong(f"it is about {path!r} and cannot test {found.list!r}")
             test = found.test if found.list else _column(found.test)
             tests.append(_no(test) if part.negated else test)
         return _all(tests)
@@ -175,7 +175,7 @@ class _Reading:
     # -- one part --------------------------------------------------------------------------------------------------
 
     def part(self, part: Part) -> _Found:
-        """Return what one part tests, without its `no`."""
+        """Return the test of one part, without its `no`."""
         match part.tail:
             case "always":
                 return _Found("", lambda batch: np.ones(len(batch), np.bool_))
@@ -196,9 +196,9 @@ class _Reading:
         return self.leaf_part(part, leaf, table_name)
 
     def path(self, written: str, *, own_first: bool = False) -> tuple[str, str]:
-        """Return the path of a field as it is written, and the name of a table's column that follows it.
+        """Return the path of a field as written, and the name in a table that follows it.
 
-        Among the entries of a list a name is first looked for in the entry, or in the agent if `own_first`.
+        For the entries of a list, a name is looked up first in the entry, or in the agent if `own_first`.
         """
         layout = self.layout
         paths = [written] if self.group is None else [f"{self.group.path}.{written}", written]
@@ -227,7 +227,7 @@ class _Reading:
         return _Found("", lambda batch: batch.keys % count == offset % count)
 
     def owned(self, path: str) -> tuple[str, list[Test]]:
-        """Return the list that a field is in, and the tests that say whether its owners are there."""
+        """Return the list that a field is in, and the tests whether its owners exist."""
         tests: list[Test] = []
         inside = ""
         owner = path.rpartition(".")[0]
@@ -244,14 +244,14 @@ class _Reading:
         return inside, tests
 
     def group_part(self, part: Part, group: Group) -> _Found:
-        """Test whether an entry is there, or count a list."""
+        """Test whether an entry exists, or count a list."""
         if not part.tail:
             inside, tests = self.owned(group.path)
             if not group.limit and group.marker:
                 tests = [*tests, _there(group)]
             if not tests:
-                raise self.wrong(f"{group.path!r} is always there")
-            # Places are filled from the first on.
+                raise self.wrong(f"{group.path!r} always exists")
+            # Entries fill a list from its first place on.
             return _Found(inside, _all(tests), _there_at(group, 0) if inside == group.path else None)
         if not group.limit or not isinstance(part.value, Decimal):
             raise self.wrong(f"{group.path!r} can be counted only if it is a list, with a number")
@@ -271,7 +271,7 @@ class _Reading:
         return _Found("", count)
 
     def within(self, part: Part, path: str) -> _Found:
-        """Test how near something is."""
+        """Test the distance to a cell, an entry or a named place."""
         assert isinstance(part.value, Decimal)
         if part.value < 0:
             raise self.wrong("a distance is not negative")
@@ -296,7 +296,7 @@ class _Reading:
             there = _there_at(self.layout.groups[inside], 0)
 
             def first(batch: Batch) -> Bools:
-                # Nearest first: the first is within, or none is.
+                # The list is sorted by distance: either its first entry is within, or none is.
                 if not batch.width(inside):
                     return np.zeros(len(batch), np.bool_)
                 found: Bools = there(batch) & _near(batch, own, batch.column(x)[:, 0], batch.column(y)[:, 0], most)
@@ -421,7 +421,7 @@ def _all(tests: Sequence[Test]) -> Test:
 
 
 def _any(parts: Sequence[_Found]) -> Test:
-    """Return for whom any entry fulfils all parts about a list."""
+    """Return a test for which agents any entry meets all parts about a list."""
     if len(parts) == 1 and parts[0].near is not None:
         return parts[0].near
     entries = _all([part.test for part in parts])
@@ -450,7 +450,7 @@ def _there(group: Group) -> Test:
 
 
 def _there_at(group: Group, place: int) -> Test:
-    """Return for whom a list has an entry at a place."""
+    """Return a test for which agents a list has an entry at a place."""
 
     def test(batch: Batch) -> Bools:
         if batch.width(group.path) <= place:
@@ -469,7 +469,7 @@ def _has_value(leaf: Leaf) -> Test:
 
 
 def _value(batch: Batch, leaf: Leaf, table_name: str) -> Array:
-    """Return the column of a number; of a table, that of one name, zeros where the batch has no such name."""
+    """Return the column of a number, or of one name of a table; zeros if the batch has no such name."""
     column = batch.column(leaf.columns[0].path)
     if not table_name:
         return column
@@ -483,7 +483,7 @@ def _position(batch: Batch, leaf: Leaf, name: str) -> int:
 
 
 def _hits(batch: Batch, wanted: str) -> Bools:
-    """Return which texts of a batch contain one, compared once each; the last stands for no text."""
+    """Return which texts of a batch contain the wanted one, each compared once; the last entry stands for no text."""
     return np.array([*(wanted in text.casefold() for text in batch.texts), False], np.bool_)
 
 
@@ -509,7 +509,7 @@ def _near(batch: Batch, own: Place, x: Array, y: Array, most: int) -> Bools:
 
 
 def named_place(batch: Batch, leaf: Shared, name: str) -> tuple[Array, Array]:
-    """Return the cell of a named place for each agent, `[n]` each; the farthest cell there is where it has none."""
+    """Return the cell of a named place for each agent, `[n]` each; the farthest possible cell if there is none."""
     cells = [_cell_of(value, name) for value in batch.shared.get(leaf.path, ())]
     table = np.array([*cells, (-(2**31), -(2**31))], np.int64)
     return table[batch.column(leaf.path), 0], table[batch.column(leaf.path), 1]

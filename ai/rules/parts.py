@@ -1,4 +1,4 @@
-"""The text of a condition as parts: what stands between its `and`s, not yet held against any observation."""
+"""The text of a condition as parts, split at `and`; parts are not yet checked against an observation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Final
 from ai.errors import ContractError
 
 PARTS_MAX: Final = 16
-"""Parts that one condition may join."""
+"""The most parts that one condition may join."""
 CHARS_MAX: Final = 1000
-"""Characters of one condition."""
+"""The most characters of one condition."""
 _TOKEN: Final = re.compile(
     r"""\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<op><=|>=|==|!=|<|>)|(?P<number>-?\d+(?:\.\d+)?%?)(?![\w.])"""
     r"""|(?P<word>[^\s'"<>=!]+))"""
@@ -22,10 +22,10 @@ _TOKEN: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part of a condition as it is written.
+    """One part of a condition as written.
 
     `tail` is the comparison, `within`, `has`, `contains`, `after`, `one in`, `always`, or empty for presence. `value`
-    is what follows it; `percent` and `of` are a share of another field; `named` is the name before `within`.
+    follows it; `percent` and `of` are a share of another field; `named` is the name before `within`.
     """
 
     field: str
@@ -42,7 +42,7 @@ def parts_of(text: str) -> tuple[Part, ...]:
     """Return the parts of a condition, all of which must hold.
 
     Raises:
-        ContractError: it cannot be read; the message has the text and what is wrong.
+        ContractError: it cannot be read; the message has the text and the reason.
     """
     if len(text) > CHARS_MAX:
         raise ContractError(f"a condition has at most {CHARS_MAX} characters, not {len(text)}")

@@ -1,16 +1,16 @@
-"""Picks: what rules write in place of a target or a cell, worked out for all agents at once.
+"""Picks: placeholders for a target or a cell in a rule, filled for all agents at once.
 
     nearest                         the nearest entry of the list that the argument takes its targets from
     first                           the first entry
-    fewest:berries, most:berries    the entry with the least or most of a number; of equals the first
+    fewest:berries, most:berries    the entry with the least or most of a number; of equal entries the first
     nearest people                  an entry of another list; an argument that is a cell must name one
-    nearest where trade == baker    among those entries for which a condition holds; fields without the list's name,
-                                    what they are compared with is the agent's: most:mood where mood > mood
+    nearest where trade == baker    the nearest among the entries for which a condition holds; fields are the entry's,
+                                    fields after a comparison the agent's, as in: most:mood where mood > mood
     owner, self, debt_to            for a target: an entry that has an id, the agent itself, an id
     home, leader, pos               for a cell: a cell, or the cell of an entry
-    places 'old mill'               for a cell: a named one of a shared tuple of values with a cell
+    places 'old mill'               for a cell: the cell of a named value of a shared tuple
 
-Agents for whom there is none of this do not take the step.
+Agents for which a pick finds nothing do not take the step.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOWHERE: Final = -(2**31)
 _MOST: Final = 2**62
 
 Column = Callable[[Batch, Rows], tuple[Array, Bools]]
-"""For the agents of some rows, `[m]` each: the stored value of an argument, and for whom there is one."""
+"""For the agents of some rows, `[m]` each: the stored value of an argument, and whether there is one."""
 
 
 class _Read(NamedTuple):
@@ -46,10 +46,11 @@ class _Read(NamedTuple):
 
 
 def column_of(pick: Pick, arg: ArgSpec, layout: Layout, facts: Facts, where: str) -> Column:
-    """Return how a pick fills one stored argument.
+    """Return the function by which a pick fills one stored argument.
 
     Raises:
-        ContractError: it cannot be read, or names something that the observation has not; `where` says whose it is.
+        ContractError: it cannot be read, or names something that the observation does not have; the message starts with
+            `where`.
     """
     try:
         read = _read(pick.text)
@@ -151,7 +152,7 @@ def _named(leaf: Shared, name: str, axis: int) -> Column:
 
 
 def _entry(read: _Read, group: Group, path: str, layout: Layout, facts: Facts) -> Column:
-    """Return a column of the entry that is picked."""
+    """Return a column of the picked entry."""
     fits = entries_test(read.where, layout, group, facts) if read.where else None
     score = _score(read.how, group, layout)
 
@@ -173,7 +174,7 @@ def _entry(read: _Read, group: Group, path: str, layout: Layout, facts: Facts) -
 
 
 def _score(how: str, group: Group, layout: Layout) -> Callable[[Batch], Array] | None:
-    """Return what the picked entry has least of, None where it is the first one that fits."""
+    """Return the function that the picked entry minimises, or None if the first fitting entry is picked."""
     if how == "first" or (how == "nearest" and group.fact.nearest):
         return None
     if how == "nearest":

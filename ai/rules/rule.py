@@ -1,18 +1,18 @@
-"""Rules: which plan an agent gets when no model answers.
+"""Rules: they give an agent its plan when no model answers.
 
     Rule("mood < 30", Sleep(2))
     Rule("people and money >= 5", Talk(pick("nearest"), "Good day!"))
     Rule(("bushes within 8", "load < room"), (Go(pick("nearest bushes")), Pick(pick("nearest"))), unless="storm")
 
 An agent gets the steps of the first rule that holds for it and whose steps can all be taken: the registry offers the
-verbs, and there is whom or what the picks name. In a file, a step is a table with the verb under `act`, and a pick is a
+verbs, and every pick finds a target or cell. In a file, a step is a table with the verb under `act`, and a pick is a
 text in place of a target or cell:
 
     [[rules]]
     when = "people and money >= 5"
     then = { act = "Talk", to = "nearest", words = "Good day!" }
 
-`then` may also be a function of the batch and rows, or the name of one that the domain offers; it returns a `Draft`.
+`then` may also be a function of batch and rows that returns a `Draft`, or the name of such a function of the domain.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ from ai.rules.parts import CHARS_MAX
 from ai.rules.picks import Column, column_of
 
 RULES_MAX: Final = 256
-"""Rules that one planner may have."""
+"""The most rules that one planner may have."""
 CONDITIONS_MAX: Final = 16
-"""Conditions that one rule may list."""
+"""The most conditions that one rule may list."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A step for some agents: the verb, its stored arguments by name, and for whom it can be taken.
+    """A step for some agents: the verb, its stored arguments by name, and the agents that can take it.
 
-    An argument is one number for all or an array `[m]` of stored integers; `possible` is `[m] bool`, None for everyone.
-    `like` gives what `args` does not, lists and records too.
+    An argument is one number for all or an array `[m]` of stored integers; `possible` is `[m] bool`, None for all
+    agents. `like` gives the arguments that are not in `args`, including lists and records.
     """
 
     verb: str
@@ -60,7 +60,7 @@ class Draft:
 Drafting = Callable[[Batch, Rows], "Draft | Sequence[Draft]"]
 """Makes steps for the agents of some rows."""
 Step = Action | Mapping[str, Any] | str | Drafting
-"""What a rule may lead to."""
+"""A step, or a function or move that makes steps."""
 Moves = Mapping[str, Drafting]
 """Named functions that make steps, for rules in files."""
 
@@ -73,7 +73,7 @@ def _several(value: object) -> object:
 
 
 def _one_or_several(item: Json, least: int, most: int) -> WithJsonSchema:
-    """Say in a JSON schema what `_several` takes."""
+    """Describe the input of `_several` in a JSON schema."""
     return WithJsonSchema({"anyOf": [item, {"type": "array", "items": item, "minItems": least, "maxItems": most}]})
 
 
@@ -91,7 +91,7 @@ Steps = Annotated[
 
 
 class Rule(BaseModel):
-    """Conditions, and the steps they lead to: all of `when` must hold and none of `unless`; `then` is taken in turn."""
+    """Conditions and steps: if all of `when` and none of `unless` hold, the agent takes the steps of `then` in turn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -104,7 +104,7 @@ class Rule(BaseModel):
     ) -> None:
         super().__init__(when=when, then=then, unless=unless)
 
-    # Pydantic then validates data without calling this method.
+    # With this mark pydantic validates data without calling this method.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # functions take attributes
 
     @field_validator("when", "unless")
@@ -128,14 +128,14 @@ class Rule(BaseModel):
 
 
 Rules = Annotated[tuple[Rule, ...], Field(max_length=RULES_MAX)]
-"""The rules of a configuration, the first first."""
+"""The rules of a configuration, in the order in which they are tried."""
 
 
 # -- steps for many agents ---------------------------------------------------------------------------------------------
 
 
 class Fitted:
-    """A step for some agents as stored integers: the code, by argument one number or one each, and for whom."""
+    """A step for some agents as stored integers: code, one number per argument or one per agent, and its agents."""
 
     __slots__ = ("args", "code", "payload", "possible")
 
@@ -143,20 +143,21 @@ class Fitted:
         self.code, self.args, self.possible, self.payload = code, args, possible, payload
 
     def only(self, fits: Bools) -> None:
-        """Let it be taken by fewer."""
+        """Restrict the step to fewer agents."""
         if np.count_nonzero(fits) < len(fits):
             self.possible = fits if self.possible is None else self.possible & fits
 
 
 Fitting = Callable[[Batch, Rows], "list[Fitted] | None"]
-"""Makes stored steps for the agents of some rows; None where nobody can take them."""
+"""Makes stored steps for the agents of some rows; returns None if no agent can take them."""
 
 
 def fitting(step: Step, registry: ToolRegistry, layout: Layout, facts: Facts, moves: Moves, where: str) -> Fitting:
-    """Return how a step of a rule is made.
+    """Return the function that makes a step of a rule.
 
     Raises:
-        ContractError: the registry has no such verb, or it does not take these arguments; `where` says whose it is.
+        ContractError: the registry has no such verb, or it does not take these arguments; the message starts with
+            `where`.
     """
     if isinstance(step, str):
         if step not in moves:
@@ -170,7 +171,7 @@ def fitting(step: Step, registry: ToolRegistry, layout: Layout, facts: Facts, mo
 
 
 def from_table(data: Mapping[str, Any], registry: ToolRegistry, where: str) -> Action:
-    """Return a step of a file as an action; texts in place of targets and cells are picks.
+    """Return a step from a file as an action; texts in place of targets and cells are picks.
 
     Raises:
         ContractError: the registry has no such verb, or it does not take these arguments.
@@ -202,7 +203,7 @@ def _of_action(step: Action, registry: ToolRegistry, layout: Layout, facts: Fact
             columns.append((place, arg, column_of(pick, arg, layout, facts, f"{where}: {spec.name}.{arg.name}")))
     if not columns:
         fixed = [Fitted(encoded.kind, list(encoded.args), None, encoded.payload)]
-        return lambda batch, rows: fixed  # noqa: ARG005 - the same for everyone
+        return lambda batch, rows: fixed  # noqa: ARG005 - the same for all agents
 
     def made(batch: Batch, rows: Rows) -> list[Fitted]:
         fitted = Fitted(encoded.kind, list(encoded.args), None, encoded.payload)
@@ -221,7 +222,7 @@ def _is_cell(spec: ToolSpec, name: str) -> bool:
 
 
 def _within(fitted: Fitted, arg: ArgSpec, values: Array, batch: Batch, rows: Rows) -> None:
-    """Leave out those for whom a value is outside the argument's range, or a cell outside its space."""
+    """Leave out the agents for which a value is outside the argument's range, or a cell outside its space."""
     high: Array | int = arg.high
     if arg.kind in (Kind.CELL_X, Kind.CELL_Y):
         high = extent(batch, arg.sources[0], "width" if arg.kind is Kind.CELL_X else "height", rows)
@@ -280,10 +281,11 @@ def _drafted(draft: Draft, registry: ToolRegistry, batch: Batch, rows: Rows, whe
 
 
 class Bound:
-    """Rules made ready for one registry and one observation.
+    """Rules prepared for one registry and one observation.
 
     Raises:
-        ContractError: a rule names a field, verb, argument or move that there is not; the message has its number.
+        ContractError: a rule names a field, verb, argument or move that does not exist; the message has the rule's
+            number.
     """
 
     def __init__(
@@ -309,23 +311,23 @@ class Bound:
 
 
 def _most_steps(rule: Rule) -> int:
-    """Return how many steps a rule may lead to: a function may make several."""
+    """Return the most steps that a rule may lead to; a function may make several."""
     whole = all(isinstance(step, Action | Mapping) for step in rule.then)
     return len(rule.then) if whole else STEPS_MAX
 
 
 def verb_of(step: Step) -> str:
-    """Return the verb of a step, nothing where only its function knows."""
+    """Return the verb of a step, or an empty text if a function makes the step."""
     if isinstance(step, Action):
         return step.act
     return str(step["act"]) if isinstance(step, Mapping) else ""
 
 
 def rule_test(rule: Rule, layout: Layout, facts: Facts, where: str) -> Test:
-    """Return for which agents a rule's conditions hold.
+    """Return a test for which agents a rule's conditions hold.
 
     Raises:
-        ContractError: a condition does not fit the observation; `where` says whose it is.
+        ContractError: a condition does not fit the observation; the message starts with `where`.
     """
     try:
         wanted = [Condition.parse(text).test(layout, facts) for text in rule.when]
@@ -351,7 +353,7 @@ def rule_test(rule: Rule, layout: Layout, facts: Facts, where: str) -> Test:
 def write(
     plans: PlanBatch, rows: Rows, steps: Sequence[tuple[str, Fitting]], batch: Batch, registry: ToolRegistry
 ) -> Rows:
-    """Store steps as the plans of those agents that can take all of them, and return their rows."""
+    """Store steps as the plans of the agents that can take all of them, and return the rows of these agents."""
     fitted: list[Fitted] = []
     possible: Bools | None = None
     for verb, fit in steps:
@@ -378,7 +380,7 @@ def write(
 
 
 def plans_by_rules(bound: Bound, batch: Batch) -> PlanBatch:
-    """Return every agent's plan: that of the first rule that serves it, else the idle step, if that is offered."""
+    """Return every agent's plan: that of the first rule that serves it, else the idle step if it is offered."""
     plans = PlanBatch.empty(batch.keys, bound.longest)
     pending = np.ones(len(batch), np.bool_)
     for test, steps in bound.rules:

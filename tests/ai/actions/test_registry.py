@@ -96,7 +96,7 @@ def test_any_json_is_a_step_or_a_parse_error(data: object, act: str) -> None:
         ({"act": "Talk", "to": -1, "what": "x"}, "Talk.to: must be at least 0"),
         ({"act": "Talk", "to": "nearest", "what": "x"}, "Talk.to: must be a number"),
         ({"act": "Talk", "to": 1, "what": ""}, "Talk.what: must have from 1 to 60 characters"),
-        ({"act": "Talk", "to": 1, "what": "\ud800"}, "Talk.what: must be sound Unicode"),
+        ({"act": "Talk", "to": 1, "what": "\ud800"}, "Talk.what: must be valid Unicode"),
         ({"act": "Tip", "coins": 5.1}, "Tip.coins: must be from 0 to 5"),
     ],
 )
@@ -313,7 +313,7 @@ def test_a_pick_stays_in_rules() -> None:
     """A choice that a rule leaves open is not a value: it is shown, and neither encoded nor taken without a target."""
     step = Talk(pick("nearest"), "hello")
     assert str(step) == "Talk(to=nearest, what=hello)"
-    with pytest.raises(ContractError, match=r"Talk\.to: 'nearest' stands for a choice, which only rules can make"):
+    with pytest.raises(ContractError, match=r"Talk\.to: 'nearest' is a pick, and only rules can fill picks"):
         MARKET.encode(step)
     with pytest.raises(ValueError, match="must be a number"):
         Buy("bread", pick("nearest"))

@@ -247,7 +247,7 @@ def test_entries_are_tested_one_by_one() -> None:
     group = Villager.layout.groups["people"]
     test = entries_test("trade == baker and people.mood > mood", Villager.layout, group)
     assert (test(batch) & np.ones((1, 2), np.bool_)).tolist() == [[False, True]]
-    with pytest.raises(ContractError, match="it is about 'bushes' and cannot look at 'others'"):
+    with pytest.raises(ContractError, match="it is about 'bushes' and cannot test 'others'"):
         entries_test("others within 3", Forager.layout, Forager.layout.groups["bushes"])
 
 
