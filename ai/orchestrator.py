@@ -28,7 +28,7 @@ from ai.planners.base import OnPlan, PlanCall, Planner, TierPlans
 from ai.planners.emergency import Emergency
 from ai.plans import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal
 
-logger = logging.getLogger("tickweave.ai.orchestrator")
+logger = logging.getLogger(f"tickweave.{__name__}")
 
 _T = TypeVar("_T")
 

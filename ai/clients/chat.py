@@ -44,7 +44,7 @@ LIMIT_WORDS: Final = frozenset({
 _LIMIT_NAMES: Final = re.compile("|".join(rf"\b{word}\b" for word in sorted(LIMIT_WORDS) if not word.islower()))
 _TELLING: Final = frozenset({400, 404, 422, 500, 501})
 _SCHEMA_WORDS: Final = re.compile(r"response.?format|schema|structured.?output|guided|json.?mode", re.IGNORECASE)
-log = logging.getLogger(__name__)
+logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 class ChatClient(ABC):
@@ -118,6 +118,7 @@ class ChatClient(ABC):
                     raise refused if refused is not None and refused.status == error.status else error from None
                 refused = error
                 trial.update(suspects)
+                logger.info("%s; once more without %s", error, ", ".join(suspects))
                 continue
             self._unopened = reply.thoughts.unopened
             self._learn(asked, trial)
@@ -140,6 +141,7 @@ class ChatClient(ABC):
         context = self.endpoint.context if self.endpoint is not None else None
         more = [n for n in THOUGHT_TOKENS if n > self._thought_tokens and (context is None or n <= context // 2)]
         self._thought_tokens = more[0] if more else self._thought_tokens
+        logger.info("%s: replies get %d tokens more for thoughts", self.label, self._thought_tokens)
         return bool(more)
 
     def parts(self, request: LlmRequest) -> set[str]:
@@ -171,7 +173,7 @@ class ChatClient(ABC):
         found -= {LIMITS} if SCHEMA in found else set()
         self._taken |= self.parts(request) - self.left_out - trial.keys()
         if found - self.left_out:
-            log.warning("%s: the server refuses %s; calls are made without", self.label, ", ".join(sorted(found)))
+            logger.warning("%s: the server refuses %s; calls are made without", self.label, ", ".join(sorted(found)))
             self.left_out |= found
             if self.endpoint is not None:
                 self.endpoint = self.shown(self.endpoint)

@@ -18,19 +18,20 @@ A silence as long as the request allows ends the call as a client's read timeout
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ai.actions.registry import reason_of
 from ai.clients import client_from_spec
 from ai.clients.scripts import script_lines
 from ai.errors import ClientError, ContractError
 from ai.llm_types import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
 
+logger = logging.getLogger(f"tickweave.{__name__}")
 SCHEME: Final = "faulty"
 WAIT_MAX_S: Final = 3600.0  # longest silence that a script may ask for, seconds
 Outcome = Literal["timeout", "transport", "rate_limited", "cut", "refused", "invalid", "unavailable"]
@@ -61,13 +62,7 @@ def from_spec(rest: str) -> FaultyClient:
 
 def load_faults(path: Path) -> tuple[Fault, ...]:
     """Read a script of faults; the `ContractError` of a bad one names file and line."""
-    faults: list[Fault] = []
-    for where, data in script_lines(path):
-        try:
-            faults.append(Fault.model_validate(data))
-        except ValidationError as error:
-            raise ContractError(f"{where}: {reason_of(error)}") from None
-    return tuple(faults)
+    return tuple(script_lines(path, Fault))
 
 
 def dump_faults(script: Iterable[Fault]) -> str:
@@ -108,6 +103,7 @@ class FaultyClient:
                     yield chunk
                     continue
                 spoilt = True
+                logger.debug("%s: call %d is spoilt: %s", self.label, self.calls, fault)
                 if room:
                     yield LlmChunk(chunk.text[:room])
                 await self._sleep(min(fault.wait_s, request.timeout_s))

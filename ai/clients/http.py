@@ -45,7 +45,7 @@ SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 _LATE: Final = "no answer within the time allowed"
 _ENDS: ContextVar[float] = ContextVar("ends", default=math.inf)
 """The loop's time at which the running call must be over."""
-log = logging.getLogger(__name__)
+logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 class Http:
@@ -101,11 +101,13 @@ class Http:
                     said = await answer.whole(ERROR_BYTES_MAX)
                     raise refusal(answer.status, said, key=key, variable=variable, headers=answer.headers)
                 yield answer
+                logger.debug("%s: %s %s: %d", self.label, method, path, answer.status)
             finally:
                 await answer.aclose()
         except ClientError as error:
             if not str(error).startswith(self.label):
                 error.args = (f"{self.label}: {error}",)
+            logger.debug("%s (%s %s)", error, method, path)
             raise
 
     async def ask(
@@ -152,7 +154,7 @@ class Http:
                 except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
                     if not _is_hang_up(error):
                         raise
-                    log.debug("%s: the connection closed before an answer; one more try", self.label)
+                    logger.debug("%s: the connection closed before an answer; one more try", self.label)
                 return Answer(await session.fresh.send(request, stream=True), ends)
         except httpx.PoolTimeout:
             self._session = None  # its places are lost: the next call gets a new client

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import socket
 import sys
@@ -32,6 +33,7 @@ SLOTS: Final = 4  # calls at once, unless the spec says otherwise
 CONTEXT: Final = 4096  # tokens of prompt and reply together that a call has room for, unless the spec says otherwise
 HEALTHY_S: Final = 300.0  # longest wait for the model to be loaded, seconds
 
+logger = logging.getLogger(f"tickweave.{__name__}")
 _OPTIONS: Final = {"slots": 256, "context": 2**20, "threads": 1024, "gpu_layers": 10_000}
 _MAGIC: Final = b"GGUF"
 _POLL_S: Final = 0.1
@@ -106,6 +108,7 @@ class LlamaServerClient(OpenAIClient):
         process, self._process = self._process, None
         if process is not None:
             process.stop()
+            logger.info("%s: stopped", self.label)
 
     async def _started(self) -> None:
         """See that the server runs; a start that failed is not tried again at every call."""
@@ -130,6 +133,7 @@ class LlamaServerClient(OpenAIClient):
             raise ClientError(f"{self.label}: cannot be started: {error.strerror}", outcome="unavailable") from None
         self._root.url = f"http://{HOST}:{port}"
         self._http.url = f"{self._root.url}/v1"
+        logger.info("%s: starts on port %d", self.label, port)
         until = self._clock() + HEALTHY_S
         while self._clock() < until:
             if self._process.ended:

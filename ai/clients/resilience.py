@@ -10,6 +10,7 @@ server's request to wait do not: the server is there.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -33,6 +34,7 @@ RETRY_AFTER_MAX_S: Final = 30.0
 WAIT_MAX_S: Final = 60.0  # longest wait for our own rate limit where no deadline is nearer, seconds
 BURST_S: Final = 6.0  # seconds of a rate that may be used at once
 TOKEN_CHARS: Final = 3  # characters of a prompt counted as one token where the server has not counted yet
+logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 BreakerState = StrEnum("BreakerState", ("CLOSED", "OPEN", "HALF_OPEN"))
@@ -90,6 +92,7 @@ class CircuitBreaker:
         return taken
 
     def _enter(self, state: BreakerState) -> None:
+        logger.info("the circuit breaker is %s", state.replace("_", " "))
         self.state = state
         self._changes.append(state)
 
@@ -235,6 +238,7 @@ class ResilientClient:
                 return
             finally:
                 self.breaker.settle(admission, succeeded, self._clock())
+            logger.info("%s: tried again in %.1f s", self.label, wait)
             # Nothing of a reply has come, so its reader cannot tell that there was a first try.
             self.retries += 1
             tried += 1
@@ -257,6 +261,7 @@ class ResilientClient:
         if wait is None:
             raise ClientError(message, outcome="rate_limited", sent=False)
         if wait:
+            logger.debug("%s: waits %.1f s for the rate limit", self.label, wait)
             try:
                 await self._sleep(wait)
             except BaseException:

@@ -17,9 +17,11 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, Self
 
-from ai.clients.scripts import SCRIPT_LINES_MAX, script_lines, unknown_field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from ai.clients.scripts import SCRIPT_LINES_MAX, checked_line, script_lines
 from ai.errors import ClientError, ContractError
 from ai.llm.encodings import encoding_of
 from ai.llm_types import LlmChunk, LlmRequest
@@ -27,16 +29,29 @@ from ai.llm_types import LlmChunk, LlmRequest
 SCHEME: Final = "scripted"
 CHUNK_CHARS: Final = 24  # characters in one chunk of a reply
 
-_FIELDS: Final = ("agent", "tier", "steps", "text", "error")
-_OUTCOMES: Final = ("timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable")
 _EVERYONE: Final = "*"
 
 
-class _Line(NamedTuple):
-    agent: int | str
-    tier: str | None
-    text: str
-    error: str | None
+class _Line(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    agent: Annotated[int, Field(ge=0)] | Literal["*"]
+    tier: str | None = None
+    steps: list[Any] | None = None
+    text: str | None = None
+    error: Literal["timeout", "transport", "rate_limited", "breaker_open", "cut", "unavailable"] | None = None
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if len({"steps", "text", "error"} & self.model_fields_set) != 1:
+            raise ValueError('exactly one of "steps", "text" and "error" must be given')
+        return self
+
+    @property
+    def reply(self) -> str:
+        if self.steps is not None:
+            return json.dumps({"steps": self.steps}, separators=(",", ":"))
+        return self.text or ""
 
 
 def from_spec(rest: str) -> ScriptedClient:
@@ -60,17 +75,18 @@ class ScriptedClient:
         for number, line in enumerate(lines, 1):
             if number > SCRIPT_LINES_MAX:
                 raise ContractError(f"a script has at most {SCRIPT_LINES_MAX} lines")
-            parsed = _parsed(dict(line), f"script line {number}")
-            self._lines[parsed.agent].append(parsed)
+            self._add(checked_line(_Line, dict(line), f"script line {number}"))
 
     @classmethod
     def load(cls, path: Path) -> ScriptedClient:
         """Read a script file; the `ContractError` of a bad one names file and line."""
         client = cls(())
-        for where, line in script_lines(path):
-            parsed = _parsed(line, where)
-            client._lines[parsed.agent].append(parsed)
+        for line in script_lines(path, _Line):
+            client._add(line)
         return client
+
+    def _add(self, line: _Line) -> None:
+        self._lines[line.agent].append(line)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the scripted reply in pieces.
@@ -82,7 +98,7 @@ class ScriptedClient:
         for line in lines.values():
             if line is not None and line.error is not None:
                 raise ClientError(f"the script says {line.error}", outcome=line.error)
-        texts = {slot: line.text for slot, line in lines.items() if line is not None}
+        texts = {slot: line.reply for slot, line in lines.items() if line is not None}
         reply = encoding_of(request.encoding).frame(texts)
         for start in range(0, len(reply), CHUNK_CHARS):
             yield LlmChunk(reply[start : start + CHUNK_CHARS])
@@ -97,22 +113,3 @@ class ScriptedClient:
                 self._turns[tier, agent] = turn + 1
                 return lines[turn % len(lines)]
         return None
-
-
-def _parsed(line: dict[str, Any], where: str) -> _Line:
-    """Check one script line."""
-    unknown_field(where, line, _FIELDS)
-    agent, tier = line.get("agent"), line.get("tier")
-    if agent != _EVERYONE and (type(agent) is not int or agent < 0):
-        raise ContractError(f'{where}: "agent" must be an agent\'s id or "*"')
-    if tier is not None and not isinstance(tier, str):
-        raise ContractError(f'{where}: "tier" must be a tier\'s name')
-    match {name: line[name] for name in ("steps", "text", "error") if name in line}:
-        case {"steps": list(steps), **more} if not more:
-            return _Line(agent, tier, json.dumps({"steps": steps}, separators=(",", ":")), None)
-        case {"text": str(text), **more} if not more:
-            return _Line(agent, tier, text, None)
-        case {"error": str(outcome), **more} if not more and outcome in _OUTCOMES:
-            return _Line(agent, tier, "", outcome)
-    told = f'"steps" (a list), "text" (a text) and "error" (one of {", ".join(_OUTCOMES)})'
-    raise ContractError(f"{where}: exactly one of {told} must be given")

@@ -5,19 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from ai.actions.registry import reason_of
 from ai.errors import ContractError
 
 SCRIPT_BYTES_MAX: Final = 16 * 2**20  # bytes that a script may have
 SCRIPT_LINES_MAX: Final = 100_000  # lines that a script may have
 
+M = TypeVar("M", bound=BaseModel)
 
-def script_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the objects of a script, each with its place for messages; blank lines are passed over.
+
+def script_lines(path: Path, of: type[M]) -> Iterator[M]:
+    """Yield the lines of a script; blank lines are passed over.
 
     Raises:
-        ContractError: it cannot be read, is too large, or a line is not an object; the message names file and line.
+        ContractError: it cannot be read, is too large, or a line is wrong; the message names file and line.
     """
     try:
         if path.stat().st_size > SCRIPT_BYTES_MAX:
@@ -37,15 +42,16 @@ def script_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise ContractError(f"{where}: not JSON") from None
             if not isinstance(data, dict):
                 raise ContractError(f"{where}: a line must be an object")
-            yield where, data
+            yield checked_line(of, data, where)
 
 
-def unknown_field(where: str, data: dict[str, Any], known: tuple[str, ...]) -> None:
-    """Refuse a line with a field that nobody reads.
+def checked_line(of: type[M], data: object, where: str) -> M:
+    """Return one line of a script as what it declares to be.
 
     Raises:
-        ContractError: it has one.
+        ContractError: it is not; the message names the place and the field.
     """
-    for name in data:
-        if name not in known:
-            raise ContractError(f"{where}: unknown field {str(name)[:40]!r}; known: {', '.join(known)}")
+    try:
+        return of.model_validate(data)
+    except ValidationError as error:
+        raise ContractError(f"{where}: {reason_of(error)}") from None

@@ -9,6 +9,7 @@ taken as a hint; only the tiny calls decide.
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
@@ -34,6 +35,8 @@ _SCHEMA: Final[dict[str, Any]] = {
     "additionalProperties": False,
 }
 _GRAMMAR: Final = f'root ::= "{_MARK}"'
+
+logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 @runtime_checkable
@@ -66,6 +69,7 @@ async def probe(client: LlmClient) -> Endpoint | None:
         client.endpoint = Endpoint(error.status is not None, detail=str(error))
     else:
         client.endpoint = await _tried(client, client.endpoint)
+    logger.info("%s", sentence(client.label, client.endpoint))
     return client.endpoint
 
 
