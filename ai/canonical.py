@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from blake3 import blake3
@@ -17,4 +18,9 @@ def little_endian(array: NDArray[Any]) -> bytes:
 
 def array_digest(purpose: str, parts: Iterable[bytes]) -> str:
     """Return sixteen hex digits over the bytes of arrays and what belongs to them, by what they are for."""
-    return blake3(b"".join([purpose.encode(), b"\0", *parts])).hexdigest(8)
+    return blake3(b"".join(parts), key=_key_of(purpose)).hexdigest(8)
+
+
+@cache
+def _key_of(purpose: str) -> bytes:
+    return blake3(purpose.encode()).digest()

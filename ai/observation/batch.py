@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from enum import Enum
 from functools import lru_cache
@@ -35,8 +35,11 @@ Seen = TypeVar("Seen", bound="Observation")
 
 SELF: Final = "self"
 """The source of targets that stands for the agent itself."""
-FEW: Final = 64
-"""Values up to which the meanings of all are kept together."""
+FEW: Final = 8
+"""Values up to which it is not asked which of them are in use."""
+KEPT_MAX: Final = 4096
+"""Shared values of which the meaning is kept."""
+_kept: dict[int, tuple[Any, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,25 +190,25 @@ class ObservationBatch(Generic[Seen]):
         hashed, so spare width changes nothing.
         """
         layout = self.of.layout
-        n, widths = len(self), {"": 1}
+        n = len(self)
         head = f"{layout.digest},{self.tick},{self.ticks_per_second},{n},"
         tables = tuple(tuple(self.tables.get(name, ())) for name in layout.tables)
         parts = [head.encode(), _names_bytes(tables), little_endian(self.keys)]
-        for column, meant, absent in layout.hashed:
-            width = widths.get(column.list)
-            if width is None:
-                width = widths[column.list] = self._places_used(layout.groups[column.list])
-                parts.append(b"%d," % width)
+        for group, columns in layout.hashed:
+            width = 1 if group is None else self._places_used(group)
+            parts.append(b"%d," % width)
             if not width:
                 continue
-            array = self.columns.get(column.path)
-            if array is None and not column.table and layout.usual(column, self.ticks_per_second) == column.absent:
-                parts.append(absent * (n * width))  # the same bytes without the array
-                continue
-            array = self.column(column.path)
-            if column.list:
-                array = array[:, :width]
-            parts.append(little_endian(array if meant is None else self._meanings(meant, array)))
+            for path, meant, blank in columns:
+                array = self.columns.get(path)
+                if array is None:
+                    if blank:
+                        parts.append(blank * (n * width))  # the bytes of the column without making it
+                        continue
+                    array = self.column(path)
+                if group is not None:
+                    array = array[:, :width]
+                parts.append(little_endian(array if meant is None else self._meanings(meant, array)))
         return array_digest("tickweave-seen", parts)
 
     def _places_used(self, group: Group) -> int:
@@ -217,13 +220,15 @@ class ObservationBatch(Generic[Seen]):
     def _meanings(self, leaf: Leaf, column: Array) -> NDArray[np.uint64]:
         """Return for each text or shared value a number that depends on its content alone."""
         values: Sequence[Any] = self.texts if isinstance(leaf, Text) else self.shared.get(leaf.path, ())
-        if len(values) <= FEW:
-            few: NDArray[np.uint64] = _meanings_of(tuple(values))[column]
-            return few
-        used, numbers = np.zeros(len(values) + 1, np.bool_), np.zeros(len(values) + 1, np.uint64)
-        used[column] = True
-        for place in used[:-1].nonzero()[0].tolist():
-            numbers[place] = _meaning(values[place])
+        meaning: Callable[[Any], int] = _text_meaning if isinstance(leaf, Text) else _shared_meaning
+        numbers = np.zeros(len(values) + 1, np.uint64)  # the last stands for none
+        used: Iterable[int] = range(len(values))
+        if len(values) > FEW:
+            mentioned = np.zeros(len(values) + 1, np.bool_)
+            mentioned[column] = True
+            used = mentioned[:-1].nonzero()[0].tolist()
+        for place in used:
+            numbers[place] = meaning(values[place])
         found: NDArray[np.uint64] = numbers[column]
         return found
 
@@ -323,15 +328,20 @@ def _names_bytes(tables: tuple[tuple[str, ...], ...]) -> bytes:
     return json.dumps(tables, ensure_ascii=False).encode(errors="surrogatepass")
 
 
-@lru_cache(maxsize=256)
-def _meanings_of(values: tuple[Any, ...]) -> NDArray[np.uint64]:
-    return np.array([*map(_meaning, values), 0], np.uint64)
-
-
 @lru_cache(maxsize=65536)
-def _meaning(value: Any) -> int:
-    text = value if isinstance(value, str) else json.dumps(content(value), separators=(",", ":"), ensure_ascii=False)
+def _text_meaning(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), "little")
+
+
+def _shared_meaning(value: Any) -> int:
+    """Return the number of a shared value, kept by its identity: to compare it costs more than to hash a tick."""
+    kept = _kept.get(id(value))
+    if kept is None or kept[0] is not value:
+        if len(_kept) >= KEPT_MAX:
+            _kept.clear()
+        text = json.dumps(content(value), separators=(",", ":"), ensure_ascii=False)
+        kept = _kept[id(value)] = value, _text_meaning(text)
+    return kept[1]
 
 
 def content(value: Any) -> Any:

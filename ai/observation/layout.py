@@ -7,6 +7,7 @@ import hashlib
 import json
 import string
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
@@ -147,8 +148,8 @@ class Layout:
         leaves: every field of one value by path.
         groups: every entry and list by path.
         columns: every column by path, in path order.
-        hashed: what digests follow: each column, its field where values stand for texts or shared ones, and the bytes
-            of an absent value.
+        hashed: what digests follow: the agents' own columns, then each list with its columns: path, field where values
+            stand for texts or shared ones, and the bytes of a value that was not given, empty where it is not absent.
         place: where the agent itself is, None for a domain without places.
         tables: the names of the tables that fields come from, sorted.
         sayings: how a prompt words the fields, in their order.
@@ -169,7 +170,13 @@ class Layout:
         self.fields = self._fields(of, "", "")
         self.by_name: Mapping[str, Leaf | Group] = {one.name: one for one in self.fields}
         self.columns: dict[str, Column] = {c.path: c for c in sorted(self._columns, key=lambda column: column.path)}
-        self.hashed = tuple(self._hashed(column) for column in self.columns.values())
+        self.hashed = tuple(
+            (
+                self.groups.get(path),
+                tuple(self._hashed(column) for column in self.columns.values() if column.list == path),
+            )
+            for path in sorted({column.list for column in self.columns.values()})
+        )
         self.tables = tuple(sorted({leaf.fact.table for leaf in self.leaves.values() if leaf.fact.table}))
         self.place = self._own_place()
         far = next((g.path for g in self.groups.values() if g.fact.nearest and self.place is None), None)
@@ -309,11 +316,15 @@ class Layout:
         found = (self.leaves.get(path) for path in always)
         return next((leaf for leaf in found if isinstance(leaf, Place) and not leaf.optional), None)
 
-    def _hashed(self, column: Column) -> tuple[Column, Text | Shared | None, bytes]:
-        leaf = self.leaves.get(column.path)
-        if isinstance(leaf, Text | Shared):
-            return column, leaf, little_endian(np.zeros(1, np.uint64))
-        return column, None, little_endian(np.array([column.absent], column.dtype))
+    def _hashed(self, column: Column) -> tuple[str, Text | Shared | None, bytes]:
+        meant = self.leaves.get(column.path)
+        blank = b""
+        with suppress(ContractError):  # the position of a name depends on the batch
+            if self.usual(column, 1) == column.absent and not column.table:
+                blank = little_endian(np.array([column.absent], column.dtype))
+        if not isinstance(meant, Text | Shared):
+            return column.path, None, blank
+        return column.path, meant, bytes(8 * bool(blank))
 
     def leaf_of(self, column: Column) -> tuple[Leaf | None, int]:
         """Return the field that a column belongs to, and the column's place among the field's."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
 from typing import Any, Final, Self
 
 import numpy as np
@@ -59,7 +58,13 @@ class Block:
 
     def copy(self) -> Self:
         """Return the same columns with memory of their own that cannot be written."""
-        twin = copy(self)
+        twin = object.__new__(type(self))
+        twin.columns, twin.starts, twin._capacity, twin._places = (
+            self.columns,
+            self.starts,
+            self._capacity,
+            self._places,
+        )
         twin.words = self.words.copy()
         twin.words.setflags(write=False)
         return twin

@@ -1,4 +1,4 @@
-"""Canonical bytes and hashers: equal values, and only those, give equal bytes on every machine."""
+"""Canonical bytes and hashes: equal values, and only those, give equal bytes on every machine."""
 
 from __future__ import annotations
 
@@ -33,9 +33,14 @@ def text_bytes(*texts: str) -> bytes:
     return b"".join(parts)
 
 
-def hasher(*header: str) -> blake3:
-    """Return a hasher that is already fed a header; only `DIGEST_BYTES` of its output are used."""
-    return blake3(text_bytes(*header))
+def key_of(*header: str) -> bytes:
+    """Return the key for hashing what stands under a header: equal bytes under two headers have different hashes."""
+    return blake3(text_bytes(*header)).digest()
+
+
+def hashed(key: bytes, *parts: bytes) -> bytes:
+    """Return the hash of some bytes under a key, `DIGEST_BYTES` long."""
+    return blake3(parts[0] if len(parts) == 1 else b"".join(parts), key=key).digest(DIGEST_BYTES)
 
 
 def array_bytes(label: str, array: NDArray[Any]) -> bytes:

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engine.block import Block
-from sim.engine.canonical import DIGEST_BYTES, array_bytes, hasher, little_endian, text_bytes
+from sim.engine.canonical import array_bytes, hashed, key_of, little_endian, text_bytes
 from sim.engine.resources import CustomResource, DeclaredResource
 from sim.engine.storage import Storage
 from sim.engine.tables import Store, Table
@@ -72,20 +72,18 @@ def state_digest(world: World) -> StateDigest:
 class _Part:
     """Keeps the hash of one column, and also its last bytes if the column is compared by itself."""
 
-    __slots__ = ("base", "digest", "label", "raw", "short")
+    __slots__ = ("digest", "key", "label", "raw", "short")
 
     def __init__(self, label: str, *header: str) -> None:
         self.label = label
-        self.base = hasher(*header)
+        self.key = key_of(*header)
         self.raw: bytes | None = None
         self.digest = b""
         self.short = ""
 
     def renew(self, raw: bytes) -> None:
         """Hash bytes that have changed."""
-        fresh = self.base.copy()
-        fresh.update(raw)
-        self.digest = fresh.digest(DIGEST_BYTES)
+        self.digest = hashed(self.key, raw)
         self.short = self.digest[:4].hex()
 
     def changes_to(self, raw: bytes) -> bool:
@@ -100,11 +98,11 @@ class _Part:
 class _TableCache:
     """Keeps the hash of one component."""
 
-    __slots__ = ("base", "columns", "digest", "mask", "name")
+    __slots__ = ("columns", "digest", "key", "mask", "name")
 
     def __init__(self, table: Table) -> None:
         self.name = table.schema.name
-        self.base = hasher("component", self.name)
+        self.key = key_of("component", self.name)
         self.mask = _Part("mask", "mask", self.name)
         self.columns = tuple(
             _Part(spec.label, "column", spec.label, "texts" if spec.is_text else spec.dtype.name, str(spec.shape))
@@ -114,9 +112,7 @@ class _TableCache:
 
     def renew(self) -> str:
         """Hash columns and membership again, and return the hash as text."""
-        fresh = self.base.copy()
-        fresh.update(b"".join([self.mask.digest, *[part.digest for part in self.columns]]))
-        self.digest = fresh.digest(DIGEST_BYTES)
+        self.digest = hashed(self.key, self.mask.digest, *[part.digest for part in self.columns])
         return self.digest.hex()
 
 
@@ -138,7 +134,7 @@ class _ResourceCache(NamedTuple):
 
 class _WorldCache:
     def __init__(self, world: World) -> None:
-        self.base = hasher("world")
+        self.key = key_of("world")
         self.keys = _Part("keys", "keys")
         self.tables = tuple(_TableCache(table) for table in world.storage.tables)
         self.components = dict.fromkeys((cache.name for cache in self.tables), "")
@@ -160,7 +156,6 @@ class _WorldCache:
     def digest(self, world: World) -> StateDigest:
         n = world.n
         world.storage.normalise()
-        root = self.base.copy()
         self.keys.changes_to(little_endian(world.keys))
         for number in sorted(self._changed(world, n)):
             cache = self.tables[number]
@@ -173,8 +168,7 @@ class _WorldCache:
             components[name] = entry.digest.hex()
             columns.update(entry.columns)
             parts.append(entry.named)
-        root.update(b"".join(parts))
-        return StateDigest(root.hexdigest(DIGEST_BYTES), components, columns)
+        return StateDigest(hashed(self.key, *parts).hex(), components, columns)
 
     def _changed(self, world: World, n: int) -> set[int]:
         """Hash the columns that changed since the last digest, and return the numbers of their tables."""
@@ -216,18 +210,17 @@ class _WorldCache:
         entry = self.resources.get(name)
         if entry is not None and entry.resource is resource and entry.stamp == stamp:
             return entry
-        whole = hasher("resource", name)
         texts = resource.texts() if isinstance(resource, DeclaredResource) else {}
         columns: dict[str, str] = {}
+        digests: list[bytes] = []
         for column, array in sorted(resource.columns().items()):
             label = f"{name}.{column}"
-            part = hasher("column", label, "texts" if column in texts else array.dtype.name, str(array.shape))
+            key = key_of("column", label, "texts" if column in texts else array.dtype.name, str(array.shape))
             is_declared = isinstance(resource, DeclaredResource)
-            part.update(little_endian(array) if is_declared else array_bytes(label, array))
-            part.update(text_bytes(*texts.get(column, ())))
-            columns[label] = part.hexdigest(DIGEST_BYTES)[:8]
-            whole.update(part.digest(DIGEST_BYTES))
-        digest = whole.digest(DIGEST_BYTES)
+            raw = little_endian(array) if is_declared else array_bytes(label, array)
+            digests.append(hashed(key, raw, text_bytes(*texts.get(column, ()))))
+            columns[label] = digests[-1][:4].hex()
+        digest = hashed(key_of("resource", name), *digests)
         entry = self.resources[name] = _ResourceCache(resource, stamp, digest, text_bytes(name) + digest, columns)
         return entry
 
