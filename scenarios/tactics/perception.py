@@ -252,7 +252,8 @@ def perceive(
         "stance": stance(grid.cover[cells[leader_row]], None if held is None else held[leader_row]) * led,
         "order": np.where(led, goal.order[leader_row], np.int16(-1)).astype(np.int32),
     }
-    aims = goal.x[rows] >= 0
+    goal_x = goal.x[rows]
+    aims = goal_x >= 0
     return WorldSnapshot.batch(
         own_keys,
         tick=world.tick,
@@ -264,7 +265,7 @@ def perceive(
         groups=Groups(lore.teams, occupancy.team[rows]),
         arranged=True,
         me=me,
-        goal=(np.where(aims, goal.x[rows], NOWHERE), np.where(aims, goal.y[rows], NOWHERE)),
+        goal=(np.where(aims, goal_x, NOWHERE), np.where(aims, goal.y[rows], NOWHERE)),
         objective=goal.objective[rows].astype(np.int32),
         order=goal.order[rows].astype(np.int32),
         player=player,

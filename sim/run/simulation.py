@@ -62,9 +62,9 @@ FAULT_NOTE: Final = "tickweave: "
 """How the note begins that says where in a run an exception was raised."""
 
 
-def guarded(system: System) -> AbstractContextManager[None] | None:
+def watched(system: System) -> AbstractContextManager[None]:
     """Return the block that a system runs in where the guard is on."""
-    return Watch(f"system {system.name!r}") if active() else None
+    return Watch(f"system {system.name!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,20 +283,14 @@ class Simulation(AbstractContextManager["Simulation"]):
                 phases.append(PhaseDigest(phase, digest.root, dict(digest.components)))
             mark = self._clock()
 
-        current = ""
-
-        def around(system: System) -> AbstractContextManager[None] | None:
-            nonlocal current
-            current = system.name
-            return guarded(system)
-
         try:
-            self.world.process(run, after, around)
+            self.world.process(run, after, watched if active() else None)
             digest = state_digest(self.world)
             durations["digest"] = self._clock() - mark
             changed = changes(before, self.world.snapshot()) if self.detail == "full" else ()
         except BaseException as error:
-            error.add_note(f"{FAULT_NOTE}tick {tick}, system {current!r}")
+            at = self.world.systems[min(len(durations), len(self.world.systems) - 1)].name if self.world.systems else ""
+            error.add_note(f"{FAULT_NOTE}tick {tick}, system {at!r}")
             self.world.restore(before)
             self.world.events.clear()
             run.rng.take_counts()
