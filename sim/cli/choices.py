@@ -27,10 +27,7 @@ def chosen(
         ExitError: an option is not of its form.
         ScenarioError: a choice does not fit the scenario.
     """
-    try:
-        scenario = with_values(scenario, dict(read_choice(scenario, text) for text in values or ()))
-    except ScenarioError as error:
-        raise usage(f"--set: {error}") from None
+    scenario = with_choices(scenario, values)
     scenario = with_tiers(scenario, None if tiers is None else tiers_of(tiers), dict(map(_group, groups or ())))
     files = [Path(each) for each in plugins or () if each.endswith(".py")]
     for file in files:
@@ -40,6 +37,18 @@ def chosen(
         more = [Path(each).name if each.endswith(".py") else each for each in plugins]
         scenario = scenario.replaced(plugins=[*scenario.plugins, *more])
     return scenario, load_plugins(scenario, files)
+
+
+def with_choices(scenario: Scenario, values: Sequence[str] | None) -> Scenario:
+    """Return a scenario with the settings of `--set`.
+
+    Raises:
+        ExitError: one is not of its form, or does not fit.
+    """
+    try:
+        return with_values(scenario, dict(read_choice(scenario, text) for text in values or ()))
+    except ScenarioError as error:
+        raise usage(f"--set: {error}") from None
 
 
 def _group(text: str) -> tuple[str, list[str]]:

@@ -1,19 +1,28 @@
-"""`tickweave versus`: compare two planners over many seeds and say which is stronger."""
+"""`tickweave versus`: compare two planners or models over many seeds and say which is stronger."""
 
 from __future__ import annotations
 
-import re
 import sys
-from typing import Annotated, Final
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 
-from sim.cli.common import AsJson, print_json, progress_bar, usage
+from ai.plans import LlmUsage
+from sim.cli.choices import with_choices
+from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, progress_bar, usage, write_whole
 from sim.cli.consent import Trust, load_scenario
+from sim.cli.export import trust_metrics
+from sim.cli.plot import FORMS
+from sim.errors import ScenarioError
+from sim.extras import extra
 from sim.messages import shown
-from sim.run.choices import tiers_of
 from sim.run.scenario_file import TICKS_MAX
-from sim.versus import score, score_by_value, tournament
+from sim.sweep.seeds import seeds_of
+from sim.sweep.versus import Game, Player, difference, score, score_by_value, tournament
+from sim.sweep.versus import usage as usage_of
+from sim.sweep.versus_plot import draw_games
 
 GAMES_MAX: Final = 10_000
 """Seeds of one tournament."""
@@ -24,63 +33,142 @@ JOBS_MAX: Final = 64
 def versus(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
     *,
-    a: Annotated[str, typer.Option(metavar="TIERS", help="One planner: a tier, or several with commas between.")],
-    b: Annotated[str, typer.Option(metavar="TIERS", help="The other planner.")],
-    seeds: Annotated[str, typer.Option(metavar="FROM:TO", help="Seeds, the last one left out.")] = "0:10",
+    a: Annotated[str, typer.Option(metavar="PLANNER", help="Tiers with commas between, or llm:MODEL as --llm has it.")],
+    b: Annotated[str, typer.Option(metavar="PLANNER", help="The other planner.")],
+    seeds: Annotated[str, typer.Option(metavar="SEEDS", help="5, 1,2,3 or 0:50.")] = "0:10",
     ticks: Annotated[int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks of a run at most.")] = None,
     metric: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The better last value of this metric or score wins.")
+        str | None,
+        typer.Option(metavar="NAME", help="The better last value wins: a metric, a score, or FILE.py:FUNCTION."),
     ] = None,
     lower: Annotated[bool, typer.Option("--lower", help="With --metric: the lower value is the better one.")] = False,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="With --metric: each planner plans for everybody, groups or not.")
+    ] = False,
+    choices: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given several times.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the runs: .png, .svg or .pdf.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to play in.")] = 1,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two planners: every seed is run twice, with the sides swapped where the scenario has groups."""
-    plan = load_scenario(scenario, trust=trust)
-    if lower and metric is None:
-        raise usage("--lower goes with --metric")
+    """Compare two planners: every seed is run twice, with the sides swapped where the scenario has groups.
+
+    Examples: tickweave versus skirmish --a goap --b heuristic --seeds 50;
+    tickweave versus market --a llm:ollama:qwen3 --b heuristic --metric mood --seeds 5
+    """
+    plan = with_choices(load_scenario(scenario, trust=trust), choices)
+    for option, given in (("--lower", lower), ("--whole", whole)):
+        if given and metric is None:
+            raise usage(f"{option} goes with --metric")
     if metric is None and len(plan.domain.group_names) < 2:
         raise usage(f"scenario {shown(plan.name)} has no two groups that could win; name a metric with --metric")
-    chosen = _seeds(seeds)
+    trust_metrics([metric] if metric else None)
+    if plot is not None:
+        extra("matplotlib", "--plot")
+        if plot.suffix not in FORMS:
+            raise usage(f"--plot: {shown(str(plot))} ends in none of {', '.join(FORMS)}")
+    try:
+        chosen = seeds_of(seeds)
+    except ScenarioError as error:
+        raise usage(f"--seeds: {error}") from None
+    if len(chosen) > GAMES_MAX:
+        raise usage(f"--seeds: {len(chosen)} seeds; at most {GAMES_MAX}")
+    one, other = Player.of(a), Player.of(b)
+    for player in (one, other):
+        client_of(player.model)  # a wrong spec is told before anything runs
     with progress_bar(f"{a} against {b}", 2 * len(chosen), unit="runs") as show:
-        games = tournament(plan, tiers_of(a), tiers_of(b), chosen, ticks=ticks, metric=metric, jobs=jobs, progress=show)
-    came_to = score(games) if metric is None else score_by_value(games, lower=lower)
-    low, high = came_to.interval
-    stronger = {"a": a, "b": b, None: None}[came_to.stronger]
+        games = tournament(plan, one, other, chosen, ticks=ticks, metric=metric, whole=whole, jobs=jobs, progress=show)
+    if plot is not None:
+        with write_whole(plot, replace=True) as sink:
+            draw_games(games, (a, b), metric, sink, form=plot.suffix[1:])
+    apart = whole or len(plan.domain.group_names) < 2
+    models = [_used(games, player, first=first, apart=apart) for player, first in ((one, True), (other, False))]
+    told = _told(games, one, other, metric, models, lower=lower)
     if as_json:
-        print_json(
-            {
-                "scenario": plan.name,
-                "a": {"tiers": tiers_of(a), "wins": came_to.a},
-                "b": {"tiers": tiers_of(b), "wins": came_to.b},
-                "games": came_to.games,
-                "metric": metric,
-                "draws": came_to.draws,
-                "share_a": came_to.share,
-                "interval": [low, high],
-                "stronger": stronger,
-                "ticks_mean": sum(game.ticks for game in games) / len(games),
-                "runs": [
-                    {"seed": game.seed, "swapped": game.swapped, "ticks": game.ticks, "value": game.value}
-                    for game in games
-                ],
-            }
-        )
-        return
-    share = "no game was decided" if came_to.share is None else f"{came_to.share:.0%} of the decided games for {a}"
-    sys.stdout.write(
-        f"{plan.name}: {came_to.games} games, {a} won {came_to.a}, {b} won {came_to.b}, {came_to.draws} draws\n"
-        f"{share}, 95 percent interval {low:.0%} to {high:.0%}: "
-        f"{'neither is shown to be stronger' if stronger is None else f'{stronger} is stronger'}\n"
-    )
+        print_json({"scenario": plan.name, **told})
+    else:
+        sys.stdout.write("\n".join(_sentences(plan.name, told, a, b)) + "\n")
 
 
-def _seeds(text: str) -> range:
-    found = re.fullmatch(r"(\d{1,18}):(\d{1,18})", text)
-    if found is None:
-        raise usage(f"--seeds: {shown(text)} is not of the form FROM:TO, as in 0:50")
-    seeds = range(int(found[1]), int(found[2]))
-    if not 1 <= len(seeds) <= GAMES_MAX:
-        raise usage(f"--seeds: {shown(text)} has {len(seeds)} seeds; 1 to {GAMES_MAX} are possible")
-    return seeds
+def _used(games: Sequence[Game], player: Player, *, first: bool, apart: bool) -> LlmUsage | None:
+    """Return what a player's model used; None for a player without a model."""
+    if player.model == NO_MODEL:
+        return None
+    return usage_of(games, swapped=not first) if apart else usage_of(games)
+
+
+def _told(
+    games: Sequence[Game],
+    one: Player,
+    other: Player,
+    metric: str | None,
+    models: Sequence[LlmUsage | None],
+    *,
+    lower: bool,
+) -> dict[str, Any]:
+    came_to = score(games) if metric is None else score_by_value(games, lower=lower)
+    found: dict[str, Any] = {
+        "a": {"tiers": list(one.tiers), "wins": came_to.a, **_model(one, models[0])},
+        "b": {"tiers": list(other.tiers), "wins": came_to.b, **_model(other, models[1])},
+        "games": came_to.games,
+        "metric": metric,
+        "draws": came_to.draws,
+        "share_a": came_to.share,
+        "interval": list(came_to.interval),
+        "stronger": {"a": one.name, "b": other.name, None: None}[came_to.stronger],
+        "difference": None,
+        "ticks_mean": sum(game.ticks for game in games) / len(games),
+        "runs": [
+            {"seed": game.seed, "swapped": game.swapped, "ticks": game.ticks, "value": game.value} for game in games
+        ],
+    }
+    if metric is not None:
+        gain = difference(games)
+        found["difference"] = {
+            "mean": gain.difference.mean,
+            "interval": [gain.difference.low, gain.difference.high],
+            "effect": gain.effect,
+            "p": gain.p,
+        }
+    return found
+
+
+def _model(player: Player, used: LlmUsage | None) -> dict[str, Any]:
+    if used is None:
+        return {}
+    return {
+        "model": player.model,
+        "calls": used.calls,
+        "prompt_tokens": used.prompt_tokens,
+        "completion_tokens": used.completion_tokens,
+    }
+
+
+def _sentences(name: str, told: dict[str, Any], a: str, b: str) -> list[str]:
+    low, high = told["interval"]
+    share = "no game was decided" if told["share_a"] is None else f"{told['share_a']:.0%} of the decided games for {a}"
+    stronger = told["stronger"]
+    wins = f"{a} won {told['a']['wins']}, {b} won {told['b']['wins']}"
+    verdict = "neither is shown to be stronger" if stronger is None else f"{stronger} is stronger"
+    lines = [
+        f"{name}: {told['games']} games, {wins}, {told['draws']} draws",
+        f"{share}, 95 percent interval {low:.0%} to {high:.0%}: {verdict}",
+    ]
+    gain = told["difference"]
+    if gain is not None:
+        effect = "" if gain["effect"] is None else f", effect size {gain['effect']:.2f}"
+        chance = "" if gain["p"] is None else f", p {gain['p']:.3g}"
+        interval = "95 percent interval {:+,.4g} to {:+,.4g}".format(*gain["interval"])
+        lines.append(f"{told['metric']}: {a} is {gain['mean']:+,.4g} from {b}, {interval}{effect}{chance}")
+    for side, player in (("a", a), ("b", b)):
+        used = told[side]
+        if "model" in used:
+            tokens = (
+                "no tokens counted"
+                if used["prompt_tokens"] is None
+                else f"{used['prompt_tokens']:,} prompt tokens, {used['completion_tokens'] or 0:,} completion tokens"
+            )
+            lines.append(f"{player}: {used['calls']:,} calls, {tokens}")
+    return lines

@@ -14,14 +14,16 @@ import numpy as np
 
 from ai.clients import client_from_spec
 from ai.errors import AIError
-from ai.llm_types import LlmClient
-from sim.errors import SimError
+from ai.llm.probe import probe, sentence
+from ai.llm_types import Endpoint, LlmClient
+from sim.errors import ScenarioError, SimError
 from sim.messages import one_line
 from sim.replay.recording import recorded
 from sim.run.checks import checked_metric
 from sim.run.domain import Metric
 from sim.run.faults import fault_of
 from sim.run.llm_usage import ModelTally
+from sim.run.planning_service import Background
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
@@ -110,14 +112,36 @@ def replay_name(cell: Cell) -> str:
 
 @contextmanager
 def model_of(spec: str) -> Iterator[LlmClient | None]:
-    """Give the client of a model spec, None for `none`; a server that it started is stopped at the end."""
+    """Give the client of a model spec, probed, None for `none`; a server that it started is stopped at the end.
+
+    Raises:
+        ScenarioError: the server is down, or has no such model.
+        ContractError: there is no such spec.
+    """
     client = None if spec == NO_MODEL else client_from_spec(spec)
     try:
+        if client is not None:
+            background = Background()  # a notebook has a running loop already
+            try:
+                endpoint = background.run(_probed(client))
+            finally:
+                background.close()
+            if endpoint is not None and (not endpoint.reachable or endpoint.model_present is False):
+                raise ScenarioError(one_line(sentence(client.label, endpoint)))
         yield client
     finally:
         stop = getattr(client, "stop", None)
         if stop is not None:
             stop()
+
+
+async def _probed(client: LlmClient) -> Endpoint | None:
+    try:
+        return await probe(client)
+    finally:
+        closing = getattr(client, "aclose", None)
+        if closing is not None:
+            await closing()  # its connections belong to this loop
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ai.fake.server import FakeSettings, serving
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
 from sim.cli.common import OK, USAGE
@@ -15,7 +18,8 @@ from sim.errors import ScenarioError
 from sim.run.planning import groups_of_tiers, tier_order
 from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
-from sim.versus import Game, Score, score, score_by_value, sides, tournament, wilson
+from sim.sweep.statistics import wilson
+from sim.sweep.versus import Game, Score, score, score_by_value, sides, tournament
 
 DUEL = """
 domain = "tactics"
@@ -111,12 +115,16 @@ def test_the_command_tells_who_is_stronger(duel: str, capsys: pytest.CaptureFixt
     ("arguments", "sentence"),
     [
         (["--a", "heuristic", "--b", "gaop"], "no planner 'gaop'"),
-        (["--a", "heuristic", "--b", "goap", "--seeds", "5"], "--seeds: 5 is not of the form FROM:TO"),
-        (["--a", "heuristic", "--b", "goap", "--seeds", "5:5"], "has 0 seeds"),
+        (["--a", "heuristic", "--b", "goap", "--seeds", "x"], "--seeds: 'x' are no seeds; write 5, 1,2,3 or 0:50"),
+        (["--a", "heuristic", "--b", "goap", "--seeds", "5:5"], "1 to 100000 seeds are possible"),
         (["--a", "heuristic,heuristic", "--b", "goap"], "listed twice"),
         (["--a", "goap,utility", "--b", "utility,goap"], "in orders that contradict each other"),
         (["--a", "goap"], "--b"),
         (["--a", "goap", "--b", "utility", "--lower"], "--lower goes with --metric"),
+        (["--a", "goap", "--b", "utility", "--whole"], "--whole goes with --metric"),
+        (["--a", "llm:gpt", "--b", "utility"], "gpt"),
+        (["--a", "goap", "--b", "utility", "--set", "tams=3"], "--set: no key 'tams'"),
+        (["--a", "goap", "--b", "utility", "--plot", "a.gif"], ".png"),
         (["--a", "goap", "--b", "utility", "--metric", "rad"], "no metric 'rad'; did you mean 'red'?"),
     ],
 )
@@ -196,3 +204,72 @@ def test_teams_plan_by_their_own_tiers_and_rules(duel: str) -> None:
         blocked = [step.act for step in simulation.world.entity(2).steps]
     assert tiers == {0: {"goap"}, 1: {"heuristic"}}
     assert blocked == ["Block"]
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[str]:
+    """Return the spec of a model that a stand-in for a server has."""
+    with serving(FakeSettings(slots=2)) as fake:
+        yield f"llm:openai:fake@{fake.openai_url}"
+
+
+def test_a_model_is_compared_with_rules(model: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A model plans for whole runs; calls and tokens stand beside the score, with difference, interval and effect."""
+    picture = tmp_path / "a.png"
+    words = ["versus", "market", "--a", model, "--b", "emergency", "--seeds", "1,2,5", "--ticks", "6"]
+    words += ["--set", "agents=4", "--metric", "coins", "--plot", str(picture)]
+    assert invoke([*words, "--json"]) == OK
+    value = json.loads(capsys.readouterr().out)
+    assert [run["seed"] for run in value["runs"]] == [1, 1, 2, 2, 5, 5]
+    assert value["a"]["model"] == model.removeprefix("llm:")
+    assert value["a"]["calls"] > 0
+    assert value["a"]["prompt_tokens"] > value["a"]["completion_tokens"] > 0
+    assert "model" not in value["b"]
+    gains = [one["value"] - two["value"] for one, two in zip(value["runs"][::2], value["runs"][1::2], strict=True)]
+    assert value["difference"]["mean"] == pytest.approx(sum(gains) / 3)
+    low, high = value["difference"]["interval"]
+    assert min(gains) <= low <= high <= max(gains)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert invoke(words) == OK
+    said = capsys.readouterr().out
+    assert "prompt tokens" in said
+    assert "coins: " in said
+
+
+def test_a_model_plays_a_group(model: str, duel: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model plans for one group and rules for the other, and they swap; two models are compared in whole runs."""
+    words = ["versus", duel, "--a", model, "--b", "behaviour", "--seeds", "1", "--ticks", "6"]
+    assert invoke([*words, "--json"]) == OK
+    value = json.loads(capsys.readouterr().out)
+    assert value["games"] == 2
+    assert value["a"]["calls"] > 0
+    other = f"{model.replace('openai:fake', 'openai:other')}"
+    assert invoke(["versus", duel, "--a", model, "--b", other, "--seeds", "1"]) == USAGE
+    assert "compare whole runs with --whole --metric" in capsys.readouterr().err
+    assert invoke([*words, "--whole", "--metric", "red", "--json"]) == OK
+    assert json.loads(capsys.readouterr().out)["games"] == 1
+
+
+def test_a_local_model_is_compared_in_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model in a file of one's own, with a metric of one's own, gives the same games in any number of processes."""
+    (tmp_path / "town.py").write_text((Path(__file__).parents[2] / "models" / "town.py").read_text())
+    (tmp_path / "more.py").write_text("def richest(world):\n    return max(world[world.components[0]].money)\n")
+    words = [
+        "versus",
+        str(tmp_path / "town.py"),
+        "--a",
+        "heuristic",
+        "--b",
+        "emergency",
+        "--seeds",
+        "2",
+        "--ticks",
+        "8",
+    ]
+    words += ["--metric", f"{tmp_path / 'more.py'}:richest", "--json"]
+    found = []
+    for jobs in ("1", "2"):
+        assert invoke([*words, "--jobs", jobs]) == OK
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert all(run["value"] > 0 for run in found[0]["runs"])
