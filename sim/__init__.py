@@ -1,7 +1,7 @@
 """What people import to build and run simulations. Each name is imported when it is first used.
 
 A model is a `Domain` with `Component`s and `System`s; `Simulation` runs it, `load` reads scenarios, `verify` proves
-replays. `sim.testing` has what tests of a model use.
+replays, `view` shows them. `sim.testing` has what tests of a model use.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sim.run.systems import Act, Inputs, Observe, Plan
     from sim.run.world import World
     from sim.space import Grid, Network, Plane
+    from sim.viewer.replays import view
 
 _PLACES: Final = {
     "sim.engine.columns": ("Component", "boolean", "column", "f64", "i8", "i16", "i32", "i64"),
@@ -46,6 +47,7 @@ _PLACES: Final = {
     "sim.run.systems": ("Act", "Inputs", "Observe", "Plan"),
     "sim.run.world": ("World",),
     "sim.space": ("Grid", "Network", "Plane"),
+    "sim.viewer.replays": ("view",),
 }
 _MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}
 
@@ -87,6 +89,7 @@ __all__ = [
     "load",
     "purpose",
     "verify",
+    "view",
 ]
 
 

@@ -36,6 +36,7 @@ from sim.cli import (
     sweep,
     verify,
     versus,
+    view,
 )
 from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
 from sim.cli.terminal import give_up, occupy_standard_files, standard_streams
@@ -50,6 +51,7 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     show.diff,
     export.export,
     plot.plot,
+    view.view,
     fork.fork,
     bundle.bundle,
     minimise.minimise,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +30,12 @@ class Frame:
     playback: Playback
 
 
-def frames(source: Source, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> Iterator[Frame]:
+def frames(
+    source: Source,
+    plugin_files: Sequence[Path] = (),
+    progress: Progress = untold,
+    begin: Callable[[Playback], None] | None = None,
+) -> Iterator[Frame]:
     """Run a replay again and yield every tick; each state has been held against its recorded root.
 
     A replay without an end record gives the ticks that it has.
@@ -39,6 +44,7 @@ def frames(source: Source, plugin_files: Sequence[Path] = (), progress: Progress
         source: a replay, plain or packed.
         plugin_files: the local files of its domain and plug-ins.
         progress: is told ticks done and ticks planned.
+        begin: is given the run before its first tick.
 
     Raises:
         ReplayError: there is no such replay.
@@ -51,7 +57,7 @@ def frames(source: Source, plugin_files: Sequence[Path] = (), progress: Progress
         records = iter_records(stream)
         header = next(records).body
         assert isinstance(header, Header)
-        yield from frames_of(header, _ticks(records), plugin_files, progress)
+        yield from frames_of(header, _ticks(records), plugin_files, progress, begin)
 
 
 def _ticks(records: Iterator[Record]) -> Iterator[Tick]:
@@ -64,13 +70,19 @@ def _ticks(records: Iterator[Record]) -> Iterator[Tick]:
 
 
 def frames_of(
-    header: Header, ticks: Iterable[Tick], plugin_files: Sequence[Path] = (), progress: Progress = untold
+    header: Header,
+    ticks: Iterable[Tick],
+    plugin_files: Sequence[Path] = (),
+    progress: Progress = untold,
+    begin: Callable[[Playback], None] | None = None,
 ) -> Iterator[Frame]:
     """Run the records of a replay again, as `frames` does."""
     with Playback(header, plugin_files) as playback:
         problem = objection(header, playback.header)
         if problem is not None:
             raise Unsupported(problem)
+        if begin is not None:
+            begin(playback)
         for record in ticks:
             if playback.tick(record).root != record.root:
                 raise Diverged(f"tick {record.t} is not what running it again gives; `verify` says where")

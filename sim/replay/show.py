@@ -22,6 +22,7 @@ from sim.replay.playback import Playback
 from sim.replay.record import attempted
 from sim.replay.seek import ReplayFile
 from sim.run.plan_columns import ActionSteps, Progress, Status
+from sim.run.simulation import Simulation
 
 FOLLOWED_TICKS_MAX: Final = 1000
 """Ticks for which a plan is followed at most."""
@@ -91,7 +92,7 @@ def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
     with file.at(planned_at) as playback:
         before = playback.simulation.snapshot()
         playback.tick(record)
-        shown |= {"planned_at": planned_at, **_origin(playback, record, key)}
+        shown |= {"planned_at": planned_at, **origin(playback.simulation, playback.batch, record, key)}
         shown |= _followed(file, playback, before, planned_at, key)
     return shown
 
@@ -121,15 +122,21 @@ def _reason(playback: Playback, code: int) -> str:
     return reasons.get(code, "no")
 
 
-def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
-    """Return where a plan came from: what the agent knew, who was asked how, what came back."""
+def origin(simulation: Simulation, batch: ObservationBatch[Any] | None, record: Tick, key: int) -> dict[str, Any]:
+    """Return where a plan came from: what the agent knew, who was asked how, what came back.
+
+    Args:
+        simulation: the run.
+        batch: what the agents knew that were planned for in the tick of the record.
+        record: the tick in which the plan was made.
+        key: the agent.
+    """
     tier = next((name for name, text in record.planned.items() if key in keys_of(text)), None)
-    batch = playback.batch
     row = int(np.searchsorted(batch.keys, key)) if batch is not None and key in batch.keys else None
     reply = record.texts.get(str(key))
     prompt = None
     if batch is not None and row is not None and reply is not None:
-        prompt = _prompt(playback, record, batch, row, tier)
+        prompt = _prompt(simulation, record, batch, row, tier)
     return {
         "tier": tier,
         "snapshot": None if batch is None or row is None else batch.to_object(row).model_dump(mode="json"),
@@ -144,10 +151,10 @@ def _origin(playback: Playback, record: Tick, key: int) -> dict[str, Any]:
 
 
 def _prompt(
-    playback: Playback, record: Tick, batch: ObservationBatch[Any], row: int, tier: str | None
+    simulation: Simulation, record: Tick, batch: ObservationBatch[Any], row: int, tier: str | None
 ) -> dict[str, str]:
     """Return what the model was told about the agent; in the call it stood among those of its shard."""
-    registry = playback.simulation.registry
+    registry = simulation.registry
     assert registry is not None
     simplified = tier == FallbackTier.SIMPLIFIED_LLM.value
     offered = registry.first_tier if simplified else registry

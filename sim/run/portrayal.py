@@ -173,7 +173,8 @@ def checked_portrayal(domain: Domain, world: World, spaces: Mapping[str, Any], w
 
 def columns_of(world: World) -> dict[str, ColumnSpec]:
     """Return the columns of components by "Component.column"."""
-    return {spec.label: spec for schema in world.schemas for spec in schema.columns}
+    tables = (world.storage.table(component) for component in world.components)
+    return {spec.label: spec for table in tables for spec in table.schema.columns}
 
 
 def _guessed(columns: Mapping[str, ColumnSpec], spaces: Mapping[str, Any]) -> Look:

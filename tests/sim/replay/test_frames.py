@@ -16,12 +16,17 @@ def test_every_tick_is_given_with_its_state() -> None:
     replay = read(model())
     told: list[tuple[int, int]] = []
     seen = []
-    for frame in frames(model(), progress=lambda done, of: told.append((done, of))):
+    started: list[int] = []
+    progress = told.append
+    for frame in frames(
+        model(), (), lambda done, of: progress((done, of)), lambda run: started.append(run.simulation.world.tick)
+    ):
         assert frame.record == replay.ticks[frame.tick]
         assert frame.world.tick == frame.tick + 1
         assert frame.world.n == frame.record.agents
         seen.append(frame.tick)
     assert seen == list(range(TICKS))
+    assert started == [0]
     assert told == [(tick + 1, TICKS) for tick in range(TICKS)]
     assert replay.header is not None
     assert [frame.tick for frame in frames_of(replay.header, replay.ticks)] == seen

@@ -75,6 +75,7 @@ WRONG = [
     (Portrayal(looks=(Look(),) * 33), "portrayal.looks has 33 entries; at most 32"),
     (one(has=Domain), "portrayal.looks.0.: has: no such component; components: Spot, Point, Wet"),
     (one(place="Spot.cel"), "place: there is no column 'Spot.cel'; did you mean 'Spot.cell'?"),
+    (one(size="Rain.clouds"), "size: there is no column 'Rain.clouds'"),
     (one(place="Spot.name"), "place: Spot.name holds no numbers"),
     (one(place=5), "place is 5; name a column, or two for x and y"),
     (one(place=("Spot.cell", 5)), r"place\[1\] is 5; give a text"),

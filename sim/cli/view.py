@@ -1,0 +1,83 @@
+"""`tickweave view`: see a replay, or two beside each other."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from sim.cli.common import SUFFIX, AsJson, Force, print_json, progress_bar, require_file, usage, write_whole
+from sim.cli.consent import Trust, files_of
+from sim.cli.show import Plugins
+from sim.messages import shown
+from sim.replay.packed import SUFFIX as PACKED
+from sim.viewer.replays import Shown, serve, view_of
+
+PORT_MAX: Final = 65_535
+
+
+def view(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
+    other: Annotated[
+        str | None, typer.Argument(metavar="[OTHER]", help="Another one, to see both and where they part.")
+    ] = None,
+    *,
+    out: Annotated[Path | None, typer.Option(metavar="HTML", help="Default: FILE.html in this folder.")] = None,
+    serving: Annotated[
+        bool, typer.Option("--serve", help="Serve the page on this machine, with what every agent knew, until Ctrl-C.")
+    ] = False,
+    port: Annotated[
+        int, typer.Option(min=0, max=PORT_MAX, help="With --serve: where to listen; 0 takes a free one.")
+    ] = 0,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    plugin: Plugins = None,
+    trust: Trust = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a page that plays a replay: the space tick by tick, plans and where they came from, metrics as curves."""
+    names = [file] if other is None else [file, other]
+    for each in names:
+        require_file(each)
+    if serving and (out is not None or force):
+        raise usage("--serve: writes no file; leave out --out and --force")
+    if port and not serving:
+        raise usage("--port: goes with --serve")
+    replays = [Shown(Path(each), files_of(Path(each), plugin, trust=trust), shown(Path(each).name)) for each in names]
+    if serving:
+        _serve(replays, port, browser=browser, as_json=as_json)
+        return
+    target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.html")
+    with write_whole(target, replace=force, taken=list(names)) as sink, progress_bar(shown(file), None) as told:
+        text = view_of(replays, told).html.encode()
+        sink.write(text)
+    if as_json:
+        print_json({"files": names, "view": str(target), "bytes": len(text)})
+    else:
+        typer.echo(f"{shown(str(target))}: {len(text) / 1000:,.0f} kB; open it in a browser")
+    if browser:
+        webbrowser.open(target.absolute().as_uri())
+
+
+def _serve(replays: list[Shown], port: int, *, browser: bool, as_json: bool) -> None:
+    """Serve until somebody interrupts."""
+    with progress_bar(replays[0].name, None) as told:
+        try:
+            server, address = serve(replays, told, port=port)
+        except OSError as error:
+            raise usage(f"--port: {port} cannot be used: {error.strerror}") from None
+    with server:
+        if as_json:
+            print_json({"files": [str(each.source) for each in replays], "url": address})
+        else:
+            typer.echo(f"{address} until Ctrl-C")
+        sys.stdout.flush()
+        if browser:
+            webbrowser.open(address)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return
