@@ -224,10 +224,10 @@ class escape:  # noqa: N801 - it reads like a function
             sys.setprofile(_profile)
 
 
-def unwatched(clock: Callable[[], float]) -> Callable[[], float]:
+def unwatched(clock: Callable[[], _T]) -> Callable[[], _T]:
     """Return a clock that may be read under the guard: for measuring how long things take, which reaches no state."""
 
-    def read() -> float:
+    def read() -> _T:
         if threading.get_ident() not in _watched_threads:
             return clock()
         sys.setprofile(None)

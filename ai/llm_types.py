@@ -66,8 +66,8 @@ class LlmChunk:
     `thinking` is what a model thought before it answered, never part of the answer. Where `voids`, all text of the
     pieces before this one was thought too, and whatever was read in it must be forgotten. A piece may be empty: one
     comes after every read, so that its reader can look at the clock. `usage` and `timings` (milliseconds) are what the
-    server reported, None where it did not; unknown is not zero. Of the timings, `queue_ms` (waiting for a slot) and
-    `prompt_ms` (reading the prompt) steer how many calls run at once. `unconstrained` on the last piece says
+    server reported, None where it did not; unknown is not zero. Of the timings, `queue_ms` (waiting for a slot)
+    steers how many calls run at once. `unconstrained` on the last piece says
     that a schema was asked for and that this whole reply cannot have been written under it: the server ignored it.
     """
 

@@ -24,9 +24,9 @@ from ai.legality import explained, refusals
 from ai.llm_types import LlmClient
 from ai.metrics import FallbackMetrics
 from ai.observation import AgentId, Keys, Observation, ObservationBatch, Rows, observed_by
-from ai.planners.base import OnPlan, PlanCall, Planner, TierPlans
+from ai.planners.base import Asking, Deadline, OnPlan, PlanCall, Planner, TierPlans
 from ai.planners.emergency import Emergency
-from ai.plans import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal
+from ai.plans import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal, Walk
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 
@@ -38,6 +38,8 @@ _OK: Final = int(Outcome.OK)
 _ACCEPTED: Final = int(Refusal.ACCEPTED)
 _UNAVAILABLE: Final = int(Outcome.UNAVAILABLE)
 _OUTCOMES: Final = len(Outcome)
+_BRIDGE: Final = int(Walk.BRIDGE)
+_MODEL: Final = int(Walk.MODEL)
 ERROR_CHARS_MAX: Final = 300
 """Characters of an exception's text that an attempt keeps."""
 
@@ -68,6 +70,7 @@ class FallbackOrchestrator:
         start: the tier that is tried first.
         only: tiers that plan for some groups alone, by the names that a batch gives its groups; agents of other groups,
             or of none, go on to the next tier.
+        models: the names of the model tiers; by default those that say `needs_client`.
         run: what every plan id begins with.
         clock: gives seconds; deadlines are readings of it.
         metrics: where to count, a recorder of its own by default.
@@ -83,6 +86,7 @@ class FallbackOrchestrator:
         *,
         start: str | None = None,
         only: Mapping[str, Collection[str]] | None = None,
+        models: Collection[str] | None = None,
         run: str = "local",
         clock: Callable[[], float] = time.perf_counter,
         metrics: FallbackMetrics | None = None,
@@ -109,6 +113,9 @@ class FallbackOrchestrator:
         if unknown or FallbackTier.EMERGENCY in (only or ()):
             raise ContractError(f"`only` names {unknown or 'emergency'}; it may name: {', '.join(names[:-1])}")
         self._only = [None if name not in (only or {}) else frozenset((only or {})[name]) for name in names]
+        if models is None:
+            models = [name for name, tier in zip(names, chosen, strict=True) if getattr(tier, "needs_client", False)]
+        self._is_model = [name in models for name in names]
         self.run = run
         self.metrics = FallbackMetrics() if metrics is None else metrics
         self._planners = tuple(chosen)
@@ -124,6 +131,12 @@ class FallbackOrchestrator:
         """Names of the tiers, in the order they are tried."""
         return self._names
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the model tiers among those that are tried."""
+        places = range(self._start, len(self._names))
+        return tuple(self._names[place] for place in places if self._is_model[place])
+
     @overload
     async def plan_batch_with_fallback(
         self,
@@ -133,6 +146,7 @@ class FallbackOrchestrator:
         *,
         on_plan: OnPlan | None = None,
         deadline: float | None = None,
+        asking: Asking | None = None,
     ) -> BatchPlans: ...
 
     @overload
@@ -154,22 +168,26 @@ class FallbackOrchestrator:
         *,
         on_plan: OnPlan | None = None,
         deadline: float | None = None,
+        asking: Asking | None = None,
     ) -> BatchPlans | dict[AgentId, FallbackResult]:
         """Return one legal plan for every agent asked, and for no other.
 
         Pairs of ids and observations give a dictionary in key order; an `ObservationBatch` gives the array form.
         Without a client the model tiers are passed over as unavailable. `deadline` is a reading of the clock after
         which no model is asked. An exception in a planner's code, or in a domain's, is the outcome of an attempt.
+        `asking` goes with a batch and says how a run asks, its deadline included.
 
         Raises:
             ContractError: an agent was asked for twice, or one of our own tiers was set up wrongly.
         """
+        if asking is None:
+            asking = Asking(deadline=Deadline(deadline))
         if isinstance(agents, ObservationBatch):
-            return await self._walk(client, agents, registry, on_plan, deadline)
+            return await self._walk(client, agents, registry, on_plan, asking)
         if not agents:
             return {}
         batch = observed_by(agents).from_objects(agents, tables=registry.tables)
-        result = await self._walk(client, batch, registry, on_plan, deadline)
+        result = await self._walk(client, batch, registry, on_plan, asking)
         return result.results(registry, run=self.run, tick=batch.tick)
 
     async def plan_with_fallback(
@@ -204,17 +222,17 @@ class FallbackOrchestrator:
         batch: ObservationBatch[Any],
         registry: ToolRegistry,
         on_plan: OnPlan | None,
-        deadline: float | None,
+        asking: Asking,
     ) -> BatchPlans:
         result = BatchPlans(PlanBatch.empty(batch.keys), self._names, [])
         if not len(batch):
             return result
-        began = self._clock()
-        call = PlanCall(client, self.clock, on_plan, deadline, began)
+        began, walks = self._clock(), asking.walks
+        call = PlanCall(client, self.clock, on_plan, began, asking=asking)
         remaining: Rows = np.arange(len(batch))
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
         for index in range(self._start, len(self._names)):
-            asked, others = self._split(index, batch, remaining)
+            asked, others = self._split(index, batch, remaining, walks)
             if not len(asked):
                 continue
             remaining = await self._try_tier(index, asked, batch, registry, call, result)
@@ -228,11 +246,13 @@ class FallbackOrchestrator:
             )
             if not len(remaining):
                 break
+        if walks is not None:
+            remaining = remaining[walks[remaining] != _MODEL]
         if len(remaining):
             # An emergency tier of somebody else's has failed.
             idle = _idle_plans(batch.keys[remaining], registry)
             result.plans.put(remaining, idle, np.arange(len(remaining)), index)
-        if index == len(self._names) - 1:
+        if index == len(self._names) - 1 and len(asked):
             # Once is news; every tick of a broken configuration would only drown other messages.
             level = logging.DEBUG if self._warned else logging.WARNING
             self._warned = True
@@ -253,8 +273,18 @@ class FallbackOrchestrator:
             logging.DEBUG if known else logging.WARNING, "tier %s failed: %s", attempt.tier, said, exc_info=error
         )
 
-    def _split(self, index: int, batch: ObservationBatch[Any], rows: Rows) -> tuple[Rows, Rows]:
-        """Return the rows that a tier plans for, and those whose group passes it over."""
+    def _split(
+        self, index: int, batch: ObservationBatch[Any], rows: Rows, walks: NDArray[np.int8] | None
+    ) -> tuple[Rows, Rows]:
+        """Return the rows that a tier plans for, and those whose walk or group passes it over."""
+        if walks is not None:
+            passing = walks[rows] == (_BRIDGE if self._is_model[index] else _MODEL)
+            if np.count_nonzero(passing):
+                asked, others = self._served(index, batch, rows[~passing])
+                return asked, np.concatenate([others, rows[passing]])
+        return self._served(index, batch, rows)
+
+    def _served(self, index: int, batch: ObservationBatch[Any], rows: Rows) -> tuple[Rows, Rows]:
         only, groups = self._only[index], batch.groups
         if only is None:
             return rows, rows[:0]

@@ -65,6 +65,17 @@ class Outcome(IntEnum):
             raise ContractError(f"unknown outcome {label!r}; known: {', '.join(o.label for o in cls)}") from None
 
 
+class Walk(IntEnum):
+    """Which tiers may plan for an agent of a batch: `WHOLE` all, `BRIDGE` all but the model tiers, `MODEL` those alone.
+
+    With `MODEL` an agent may end without a plan; it keeps what it does.
+    """
+
+    WHOLE = 0
+    BRIDGE = 1
+    MODEL = 2
+
+
 class Refusal(IntEnum):
     """Why a plan is not accepted; data, not an exception."""
 
@@ -317,7 +328,7 @@ class LlmUsage:
 
 @dataclass(slots=True)
 class BatchPlans:
-    """The array form of a planning result: exactly one legal plan for every agent asked.
+    """The array form of a planning result: one legal plan for every agent, but for those of `Walk.MODEL` alone.
 
     `tiers` names the tier list that `plans.tier` points into; `texts` holds the raw reply text of every agent whose
     plan came from a model tier, by agent key; `shards` says how each model call was cut (recorded as it was). `model`

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sim.run.context import Run
     from sim.run.domain import Domain
     from sim.run.inputs import Input
+    from sim.run.listeners import Listener
     from sim.run.portrayal import Layer, Look, Portrayal
     from sim.run.scenario_file import Scenario, load
     from sim.run.settings import Settings
@@ -40,6 +41,7 @@ _PLACES: Final = {
     "sim.run.context": ("Run",),
     "sim.run.domain": ("Domain",),
     "sim.run.inputs": ("Input",),
+    "sim.run.listeners": ("Listener",),
     "sim.run.portrayal": ("Layer", "Look", "Portrayal"),
     "sim.run.scenario_file": ("Scenario", "load"),
     "sim.run.settings": ("Settings",),
@@ -63,6 +65,7 @@ __all__ = [
     "Input",
     "Inputs",
     "Layer",
+    "Listener",
     "Look",
     "Network",
     "Observe",

@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
@@ -33,7 +33,7 @@ from ai.llm.encodings import NAMED
 from ai.llm.encodings.base import Encoding
 from ai.llm.parse import ReplyScanner, SlotText, find_plans
 from ai.llm.prompt import Detail, PromptRequest, slots_of
-from ai.llm.sharding import CallSignal, Gate, ShardSizes
+from ai.llm.sharding import CallSignal, Gate, Prefer, ShardSizes
 from ai.llm_types import (
     SILENCE_MIN_S,
     Endpoint,
@@ -46,7 +46,7 @@ from ai.llm_types import (
     reading,
 )
 from ai.observation import ObservationBatch
-from ai.planners.base import OnPlan, PlanCall, Planner
+from ai.planners.base import Asking, Deadline, OnPlan, PlanCall, Planner
 from ai.plans import LlmUsage, Outcome
 
 SILENCE_S: Final = 60.0
@@ -136,7 +136,6 @@ class _Shard:
     begun: float = 0.0
     first_s: float | None = None
     ended: float = 0.0
-    prompt_ms: float | None = None
     queue_ms: float | None = None
     unconstrained: bool = False
 
@@ -159,10 +158,17 @@ class _Shard:
         """Return what the call shows about its size, None where it did not come to its own end."""
         if not self.called or self.timed_out or (self.failure is not None and not self.cut):
             return None
+        # Only the server knows: what else a call waits for may be our own calls of another round.
         queue_s = None if self.queue_ms is None else self.queue_ms / 1000
-        if queue_s is None and self.prompt_ms is not None and self.first_s is not None:
-            queue_s = max(self.first_s - self.prompt_ms / 1000, 0.0)
         return CallSignal(len(self.keys), len(self.plans), self.cut, queue_s, self.ended - self.begun)
+
+
+class Signals(NamedTuple):
+    """What the calls of one batch showed about the sizes of later ones."""
+
+    tier: str
+    calls: Sequence[CallSignal]
+    contexts: Sequence[int]
 
 
 class BatchInferenceExecutor:
@@ -173,17 +179,20 @@ class BatchInferenceExecutor:
     Args:
         shard_size: pins k; where it is None, k follows the server (`sizes`).
         in_flight: pins m likewise.
-        on_call: hears of each call that ended.
+        prefer: what batches are cut for.
 
     Raises:
         ContractError: a size is not positive.
     """
 
     def __init__(
-        self, shard_size: int | None = None, in_flight: int | None = None, *, on_call: OnCall | None = None
+        self,
+        shard_size: int | None = None,
+        in_flight: int | None = None,
+        *,
+        prefer: Prefer = "balanced",
     ) -> None:
-        self.sizes = ShardSizes(shard_size, in_flight)
-        self.on_call = on_call
+        self.sizes = ShardSizes(shard_size, in_flight, prefer)
         self._gate = Gate(self.sizes.m)
         self._late: set[asyncio.Task[None]] = set()
 
@@ -193,19 +202,20 @@ class BatchInferenceExecutor:
         request: BatchRequest,
         *,
         on_plan: OnPlan | None = None,
-        deadline: float | None = None,
         clock: Callable[[], float] = time.monotonic,
+        asking: Asking | None = None,
     ) -> BatchResponse:
-        """Ask the client for every agent's plan and return what there is when all shards ended or `deadline` came.
+        """Ask the client for every agent's plan and return what there is when all shards ended or the deadline came.
 
-        `deadline` is a reading of `clock`, in seconds. `on_plan` is called as each plan closes, in order of arrival.
+        The deadline in `asking` is a reading of `clock`, in seconds. `on_plan` is called as each plan closes, in order
+        of arrival.
         """
-        run = _Run(client, request, self._gate, on_plan, self.on_call, deadline, clock, clock())
-        shards = self._shards(client, request)
+        asking = Asking() if asking is None else asking
+        run = _Run(client, request, self._gate, on_plan, asking.on_call, asking.deadline, clock, clock())
+        shards = self._shards(client, request, asking.together)
         readers = [asyncio.create_task(_read(run, shard)) for shard in shards]
         try:
-            if readers:
-                await asyncio.wait(readers, timeout=run.left_s(), return_when=asyncio.FIRST_EXCEPTION)
+            await asking.deadline.wait(readers, clock)
             faults = [fault for reader in readers if reader.done() and (fault := reader.exception()) is not None]
             if faults:
                 raise faults[0]
@@ -215,7 +225,11 @@ class BatchInferenceExecutor:
                 if not reader.done():
                     shard.timed_out = True
                     self._leave_behind(shard, reader)
-        self._observe(request, shards)
+        signals = _signals(request, shards)
+        if asking.signals is None:
+            self.settle([signals])
+        else:
+            asking.signals.append(signals)
         return _merge(run, shards)
 
     async def aclose(self) -> None:
@@ -232,20 +246,20 @@ class BatchInferenceExecutor:
         if not shard.called:
             reader.cancel()  # it waits for its turn and has nothing open
 
-    def _observe(self, request: BatchRequest, shards: list[_Shard]) -> None:
-        """Let the sizes follow what the calls showed; agents asked again are the hard ones and show nothing."""
-        for shard in shards:
-            self.sizes.learn(context=shard.context)
-        if not request.reasons:
-            self.sizes.observe(request.tier, [signal for shard in shards if (signal := shard.signal()) is not None])
-            self._gate.resize(self.sizes.m)
+    def settle(self, signals: Sequence[Signals]) -> None:
+        """Let the sizes follow what calls showed."""
+        for each in signals:
+            for context in each.contexts:
+                self.sizes.learn(context=context)
+            self.sizes.observe(each.tier, each.calls)
+        self._gate.resize(self.sizes.m)
 
     def _forget(self, reader: asyncio.Task[None]) -> None:
         self._late.discard(reader)
         if not reader.cancelled():
             reader.exception()  # a late reader has nobody left to report to
 
-    def _shards(self, client: LlmClient, request: BatchRequest) -> list[_Shard]:
+    def _shards(self, client: LlmClient, request: BatchRequest, together: int) -> list[_Shard]:
         if not len(request.batch):
             return []
         endpoint: Endpoint | None = getattr(client, "endpoint", None)
@@ -257,22 +271,31 @@ class BatchInferenceExecutor:
         if not able.all():
             # A schema or grammar without any verb would spoil the call for the others.
             shards = [_failed(whole.take(np.flatnonzero(~able)), "none of the verbs offered is possible for it")]
-            return shards + (self._cut_to_fit(whole.take(np.flatnonzero(able)), request.tier) if able.any() else [])
-        return self._cut_to_fit(whole, request.tier)
+            return shards + (
+                self._cut_to_fit(whole.take(np.flatnonzero(able)), request.tier, together) if able.any() else []
+            )
+        return self._cut_to_fit(whole, request.tier, together)
 
-    def _cut_to_fit(self, whole: PromptRequest, tier: str) -> list[_Shard]:
+    def _cut_to_fit(self, whole: PromptRequest, tier: str, together: int) -> list[_Shard]:
         """Cut a batch into calls that fit; one for an agent whose prompt does not fit has failed already."""
         context = self.sizes.context
-        parts = self._cut(whole, tier, None)
+        parts = self._cut(whole, tier, None, together)
         if context is None or all(fits(part, context) for part in parts):
             return [_shard(part) for part in parts]
-        parts = [call for part in self._cut(whole, tier, context) for call in calls(part, context)]
+        parts = [call for part in self._cut(whole, tier, context, together) for call in calls(part, context)]
         reason = f"its prompt does not fit into the {context:,} tokens of a call"
         return [_shard(part) if fits(part, context) else _failed(part, reason) for part in parts]
 
-    def _cut(self, whole: PromptRequest, tier: str, context: int | None) -> list[PromptRequest]:
+    def _cut(self, whole: PromptRequest, tier: str, context: int | None, together: int) -> list[PromptRequest]:
         """Cut a batch into calls that have about as many agents as there is room for in the context, None for any."""
-        return [whole.take(rows) for rows in self.sizes.cut(tier, whole.batch, max_agents(whole, context))]
+        room, free = max_agents(whole, context), self._gate.free
+        return [whole.take(rows) for rows in self.sizes.cut(tier, whole.batch, room, together=together, free=free)]
+
+
+def _signals(request: BatchRequest, shards: Sequence[_Shard]) -> Signals:
+    """Return what a batch's calls showed; agents asked again are the hard ones and show nothing."""
+    calls = [signal for shard in shards if (signal := shard.signal()) is not None] if not request.reasons else []
+    return Signals(request.tier, calls, [shard.context for shard in shards if shard.context is not None])
 
 
 def _shard(asked: PromptRequest) -> _Shard:
@@ -296,13 +319,13 @@ class _Run:
     gate: Gate
     on_plan: OnPlan | None
     on_call: OnCall | None
-    deadline: float | None
+    deadline: Deadline
     clock: Callable[[], float]
     begun: float
     first_plan_s: float | None = None
 
     def left_s(self) -> float | None:
-        return None if self.deadline is None else max(self.deadline - self.clock(), 0.0)
+        return None if self.deadline.at is None else max(self.deadline.at - self.clock(), 0.0)
 
     def late(self, shard: _Shard) -> bool:
         """Tell whether the shard's time is over, and stop it if so."""
@@ -349,9 +372,8 @@ class _Run:
         if shard.first_s is None:
             shard.first_s = self.clock() - shard.begun
         if chunk.timings is not None:
-            for name in ("queue_ms", "prompt_ms"):
-                if (told := milliseconds_of(chunk.timings.get(name))) is not None:
-                    setattr(shard, name, told)
+            told = milliseconds_of(chunk.timings.get("queue_ms"))
+            shard.queue_ms = shard.queue_ms if told is None else told
         self.closed(shard, shard.scanner.feed(chunk.text))
 
     def closed(self, shard: _Shard, slots: list[SlotText]) -> None:
@@ -497,6 +519,8 @@ def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
         "encoding": request.encoding.name,
         "usage": shard.usage,
     }
+    if not shard.called:
+        record["unsent"] = True
     if request.reasons:
         record["again"] = True
     if shard.asked.left_out:

@@ -1,10 +1,12 @@
 """How a batch is cut and how much of it runs at once: k agents in a call (a shard), m calls in flight.
 
-Plain state without a clock. k is what m calls in flight need for the whole batch, ceil(n / m), as far as the context
-and the reply have room; 3 agents are not worth 3 calls where nobody knows that the server runs those side by side. Both
-follow what the server shows and stay over ticks, unless they are pinned:
+Plain state without a clock. What is cut for is a choice (`Prefer`): `speed` takes what m calls in flight need for the
+whole batch, ceil(n / m) agents a call; `balanced` makes no more calls than leave each of them three agents, since a
+prompt says much that is the same for all; `cost` puts as many agents into a call as context and reply have room for.
+Both k and m follow what the server shows and stay over ticks, unless they are pinned:
 
 - k is halved when replies were cut or too few of their plans were good, and grows by one after some clean batches;
+- k shrinks where a call takes more than `TARGET_S`, unless calls are cut for cost, and grows by one while none does;
 - m shrinks when calls spend their time in the server's queue and grows while they do not.
 
 Shards are runs of agents in key order. Agents that share a part of what they know (a fact that is declared `by` a
@@ -20,7 +22,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,12 @@ SHARD_SIZE_MIN: Final = 4
 them side by side may bring (measured on a server whose slots share one core: none of it paid)."""
 IN_FLIGHT_MAX: Final = 16
 """Most calls at once that measuring leads to where the server's slots are unknown."""
+BALANCED_MIN: Final = 3
+"""Agents in a call, at least, where calls are balanced: a third of what one agent a call costs in tokens."""
+TARGET_S: Final = 5.0
+"""Time that one call should take at most, seconds: a world should not wait longer for the last agent of a call."""
+Prefer = Literal["balanced", "speed", "cost"]
+"""What a batch is cut for: the time of the whole, the tokens it costs, or some of both."""
 VALID_SHARE: Final = 0.9
 """Share of good plans below which shards are too large."""
 CLEAN_BATCHES: Final = 4
@@ -62,20 +70,25 @@ class CallSignal:
 class ShardSizes:
     """k and m for one endpoint and model; k by tier, as replies of different verbs differ in length.
 
-    `k_max` has the bound of each tier that cut replies or bad plans have bounded. `slots` and `context` (tokens of
-    prompt and reply) are what the server is known to have, None where it is not.
+    `k_max` has the bound of each tier that cut replies or bad plans have bounded, `k_time` that of each tier whose
+    calls took too long. `slots` and `context` (tokens of prompt and reply) are what the server is known to have, None
+    where it is not.
 
     Raises:
         ContractError: a pinned size is not positive.
     """
 
-    def __init__(self, shard_size: int | None = None, in_flight: int | None = None) -> None:
+    def __init__(
+        self, shard_size: int | None = None, in_flight: int | None = None, prefer: Prefer = "balanced"
+    ) -> None:
         if min(shard_size or 1, in_flight or 1) < 1 or 0 in (shard_size, in_flight):
             raise ContractError(f"shard_size and in_flight must be at least 1, not {shard_size} and {in_flight}")
+        self.prefer = prefer
         self.k_pinned = shard_size
         self.m_pinned = in_flight
         self.m = IN_FLIGHT if in_flight is None else in_flight
         self.k_max: dict[str, int] = {}
+        self.k_time: dict[str, int] = {}
         self.slots: int | None = None
         self.context: int | None = None
         self._clean: dict[str, int] = {}
@@ -89,16 +102,36 @@ class ShardSizes:
         if context is not None and context > 0:
             self.context = context
 
-    def k(self, tier: str, n: int, room: int) -> int:
-        """Return the agents in one call of a batch of `n`, of which a call has room for `room`."""
-        even = -(-n // self.m)
-        even = even if self.slots or self.m_pinned else max(even, SHARD_SIZE_MIN)
-        wanted = even if self.k_pinned is None else self.k_pinned
+    def k(self, tier: str, n: int, room: int, free: int | None = None) -> int:
+        """Return the agents in one call of a batch of `n`, of which a call has room for `room`.
+
+        `free` are the calls that can begin at once, all m where it is None.
+        """
+        wanted = self._wanted(tier, n, max(1, self.m if free is None else free))
         return max(1, min(wanted, room, self.k_max.get(tier, wanted)))
 
-    def cut(self, tier: str, batch: ObservationBatch[Any], room: int) -> list[slice]:
-        """Return the shards of a batch: ceil(n / k) runs of rows, which rather end where a label does."""
-        n, k = len(batch), self.k(tier, len(batch), room)
+    def _wanted(self, tier: str, n: int, free: int) -> int:
+        if self.k_pinned is not None:
+            return self.k_pinned
+        if self.prefer == "cost":
+            return n
+        even = -(-n // free)
+        least = 1 if self.slots or self.m_pinned else SHARD_SIZE_MIN
+        if self.prefer == "balanced":
+            least = max(least, BALANCED_MIN)
+            even = max(even, -(-n // max(1, n // least)))
+        wanted = max(even, least)
+        return max(min(wanted, self.k_time.get(tier, wanted)), least if self.prefer == "balanced" else 1)
+
+    def cut(
+        self, tier: str, batch: ObservationBatch[Any], room: int, *, together: int = 0, free: int | None = None
+    ) -> list[slice]:
+        """Return the shards of a batch: ceil(n / k) runs of rows, which rather end where a label does.
+
+        `together` are the agents that are asked at the same time, in this batch and others; k is right for them all.
+        """
+        n = len(batch)
+        k = self.k(tier, max(n, together), room, free)
         calls = -(-n // k)
         labels = labels_of(batch)
         if labels is None:
@@ -114,6 +147,7 @@ class ShardSizes:
             return
         if self.k_pinned is None:
             self._observe_quality(tier, calls)
+            self._observe_time(tier, calls)
         if self.m_pinned is None:
             self._observe_queue(calls)
 
@@ -129,6 +163,14 @@ class ShardSizes:
                 self.k_max[tier] += 1
                 self._clean[tier] = 0
 
+    def _observe_time(self, tier: str, calls: Sequence[CallSignal]) -> None:
+        slowest = max(calls, key=lambda call: call.total_s - (call.queue_s or 0.0))
+        took_s = slowest.total_s - (slowest.queue_s or 0.0)
+        if took_s > TARGET_S:
+            self.k_time[tier] = max(1, int(slowest.asked * TARGET_S / took_s))
+        elif tier in self.k_time and took_s <= TARGET_S / 2:
+            self.k_time[tier] += 1
+
     def _observe_queue(self, calls: Sequence[CallSignal]) -> None:
         told = [(call.queue_s, call.total_s) for call in calls if call.queue_s is not None]
         total = sum(total for _, total in told)
@@ -140,8 +182,12 @@ class ShardSizes:
             self.m = min(self.m + 1, self.slots or IN_FLIGHT_MAX)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return m, and the bound on k of each tier that has one, as plain data."""
-        return {"in_flight": self.m, "shard_size_max": dict(sorted(self.k_max.items()))}
+        """Return m, and the bounds on k of each tier that has one, as plain data."""
+        return {
+            "in_flight": self.m,
+            "shard_size_max": dict(sorted(self.k_max.items())),
+            "shard_size_in_time": dict(sorted(self.k_time.items())),
+        }
 
 
 def labels_of(batch: ObservationBatch[Any]) -> NDArray[np.int64] | None:
@@ -190,6 +236,11 @@ class Gate:
         self.size = size
         self._held = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def free(self) -> int:
+        """How many calls may begin at once: those that run, and those that wait already, come first."""
+        return max(0, self.size - self._held - len(self._waiting))
 
     def resize(self, size: int) -> None:
         """Change how many calls may run; those that run go on."""

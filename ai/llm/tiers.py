@@ -97,9 +97,7 @@ class LlmTier:
             reasons=reasons,
             rules=self._rules,
         )
-        return await self.executor.execute(
-            client, request, on_plan=call.on_plan, deadline=call.deadline, clock=call.clock
-        )
+        return await self.executor.execute(client, request, on_plan=call.on_plan, clock=call.clock, asking=call.asking)
 
     async def aclose(self) -> None:
         """Wait for calls that were left behind at a deadline."""

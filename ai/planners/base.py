@@ -7,7 +7,8 @@ needs a class with this interface and a module constant `PLANNERS: tuple[type[Pl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,20 +24,79 @@ OnPlan = Callable[[AgentId, tuple[Action, ...]], None]
 """Called when each plan of a model tier is complete, before it is accepted; for progress, never for state."""
 
 
+class Deadline:
+    """When a planning call must be over: `at` is a reading of its clock in seconds, None for never.
+
+    It may be set while the call goes on, in the event loop of the call, and wakes whoever waits.
+    """
+
+    def __init__(self, at: float | None = None) -> None:
+        self.at = at
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def set(self, at: float) -> None:
+        """Let the call be over at a time that was not known when it began."""
+        self.at = at
+        for each in self._waiting:
+            if not each.done():
+                each.set_result(None)
+
+    async def wait(self, tasks: Collection[asyncio.Task[Any]], clock: Callable[[], float]) -> None:
+        """Wait until all tasks are done, one has raised, or the time is over."""
+        pending = {task for task in tasks if not task.done()}
+        while pending:
+            moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.add(moved)
+            left = None if self.at is None else self.at - clock()
+            try:
+                done, _ = await asyncio.wait(
+                    [*pending, moved], timeout=None if left is None else max(left, 0.0), return_when="FIRST_COMPLETED"
+                )
+            finally:
+                self._waiting.discard(moved)
+            pending -= done
+            if not done or any(each is not moved and not each.cancelled() and each.exception() for each in done):
+                return
+
+
+@dataclass(slots=True)
+class Asking:
+    """How a run asks for one batch, beyond what everyone may say; the defaults are those of a batch by itself.
+
+    Attributes:
+        walks: `[n] int8`, by `Walk` which tiers each agent is walked down; None for all of them.
+        deadline: when no model is waited for any more; it may be set later.
+        together: agents that are asked at the same time in this batch and others that share the model.
+        on_call: hears of each call of a model that ended.
+        signals: where to put what calls show about the sizes of later ones; None lets the sizes follow at once.
+    """
+
+    walks: NDArray[np.int8] | None = None
+    deadline: Deadline = field(default_factory=Deadline)
+    together: int = 0
+    on_call: Callable[[Any], None] | None = None
+    signals: list[Any] | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class PlanCall:
     """The things that a tier may use in addition to the batch: model, progress, deadline, and an injected clock.
 
-    `begun` and `deadline` are readings of `clock` in seconds: the start of the planning call, and the time by which it
-    must end, or None. `seed` makes the sampling of models repeatable on servers that support it.
+    `begun` and `deadline` are readings of `clock` in seconds: when the planning call started, and when it must be over,
+    or None. `seed` makes model sampling repeatable where servers allow. `asking` says how the run asks.
     """
 
     client: LlmClient | None
     clock: Callable[[], float]
     on_plan: OnPlan | None = None
-    deadline: float | None = None
     begun: float = 0.0
     seed: int = 0
+    asking: Asking = field(default_factory=Asking)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the planning call must be over; it may become known while the call goes on."""
+        return self.asking.deadline.at
 
 
 @dataclass(slots=True)

@@ -144,8 +144,7 @@ class Afflictions:
         attention.x[others], attention.y[others] = x, y
         awake = (progress.status[others] != Status.NONE.value) & (self.world[Health].hp[others] > 0)
         awake = others[awake & ~self.world[Control].taken[others]]
-        progress.status[awake] = Status.STALE
-        progress.waiting_since[awake] = self.tick
+        self.world.invalidate(awake, "drawn")
 
 
 def _first(asked: list[_Asked]) -> tuple[NDArray[Any], ...]:

@@ -13,7 +13,7 @@ from ai.observation import ObservationBatch
 from ai.planners.playbook import Playbook
 from scenarios.tactics.actions import check_kinds, default_registry
 from scenarios.tactics.bystanders import bystanders_of
-from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Position, Team
+from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Health, Morale, Position, Team
 from scenarios.tactics.director import Budgets
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.game import Game, Notes
@@ -120,7 +120,7 @@ class Tactics(Domain):
             game.edits,
         ):
             world.add_resource(resource)
-        populate(world, settings, squads, objectives, texts, run.seed, run.planning.stagger_ticks)
+        populate(world, settings, squads, objectives, texts, run.seed)
 
     def check(self, scenario: Scenario) -> None:
         """Check that rules name what is there, and that everything finds a cell."""
@@ -138,6 +138,11 @@ class Tactics(Domain):
     def plans(self) -> bool:
         """Agents plan."""
         return True
+
+    def plannable(self, world: World) -> NDArray[np.bool_]:
+        """Whoever stands and is not broken."""
+        may: NDArray[np.bool_] = (world[Health].hp > 0) & ~world[Morale].broken
+        return may
 
     def registry(self, plugin_actions: Sequence[type[Action]] = ()) -> ToolRegistry:
         """Return the forty verbs and those of plug-ins, with the names of weapons, items and abilities."""

@@ -19,7 +19,7 @@ from sim.messages import one_line, sentence, suggestion
 from sim.run.planning import Planning
 
 NAMES: Final = (
-    *(f"planning.{name}" for name in ("per_tick_max", "stagger_ticks", "ttl_s", "alert_every_ticks")),
+    *(f"planning.{name}" for name in ("per_tick_max", "ttl_s", "alert_every")),
     *(f"combat.{name}" for name in CombatRules.model_fields),
     *(f"morale.{name}" for name in MoraleRules.model_fields),
 )

@@ -58,8 +58,7 @@ def call_up(world: World, stage: Game, calls: Calls) -> None:
         window[ys, xs] = True
         reserves.take(team, count)
         alive += count
-        waiting = world.tick + 1 + np.arange(count) % stage.parameters.planning.stagger_ticks
         info = squads[int(world[Squad].id[row])]
         after = aim(info, stage.objectives, stage.lore.texts)
-        values = starting_values(info, after, xs + area.x, ys + area.y, waiting)
+        values = starting_values(info, after, xs + area.x, ys + area.y, world.tick + 1)
         spawn(world, values, count, like=row)

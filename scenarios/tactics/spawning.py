@@ -125,11 +125,11 @@ def starting_values(
     after: tuple[int, int, int],
     x: NDArray[Any],
     y: NDArray[Any],
-    waiting_since: NDArray[Any],
+    waiting_since: int = 0,
 ) -> Values:
     """Return the component values of fresh agents of one squad.
 
-    `after` is the squad's `aim`; `x`, `y` and `waiting_since` are one an agent.
+    `after` is the squad's `aim`; `x` and `y` are one an agent; they need plans from the tick `waiting_since` on.
     """
     kind, gear = squad.archetype, squad.gear
     return {
@@ -161,7 +161,6 @@ def populate(
     objectives: Objectives,
     texts: Texts,
     seed: int,
-    stagger: int,
 ) -> None:
     """Spawn the agents of the start; their keys count from 0 in the order of the file.
 
@@ -175,7 +174,7 @@ def populate(
     edges = np.flatnonzero(np.diff(placed[:, 3])) + 1
     for run in np.split(keys, edges):
         squad = infos[int(placed[run[0], 3])]
-        values = starting_values(squad, aim(squad, objectives, texts), placed[run, 0], placed[run, 1], run % stagger)
+        values = starting_values(squad, aim(squad, objectives, texts), placed[run, 0], placed[run, 1])
         spawn(world, values, len(run), keys=run)
     world.flush()
     promote(world)

@@ -46,10 +46,12 @@ from sim.replay.keyframes import EVERY
 from sim.replay.packed import SUFFIX as PACKED
 from sim.replay.recover import resume as resume_replay
 from sim.replay.writer import Recorder, ReplayWriter, open_replay
+from sim.run.choices import with_values
 from sim.run.files import read_text
 from sim.run.input_lines import inputs_from_lines
 from sim.run.input_sources import Feed, Listed, Streamed
 from sim.run.inputs import TimedInput
+from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
@@ -75,6 +77,14 @@ class EncodingOption(StrEnum):
     NAMED = "named"
     TUPLE = "tuple"
     LINE = "line"
+
+
+class PreferOption(StrEnum):
+    """What calls of a model are cut for."""
+
+    BALANCED = "balanced"
+    SPEED = "speed"
+    COST = "cost"
 
 
 class DetailOption(StrEnum):
@@ -110,6 +120,13 @@ def run(
         typer.Option(
             min=1, max=DEADLINE_MS_MAX, metavar="MS", help="Time for one tick's planning; rules plan for the rest."
         ),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one round of calls to the next."),
+    ] = None,
+    prefer: Annotated[
+        PreferOption | None, typer.Option(help="What calls are cut for: time, tokens, or some of both [balanced].")
     ] = None,
     shard_size: Annotated[
         int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents in one call; else it adapts.")
@@ -179,7 +196,7 @@ def run(
     started = perf_counter()
     if resume is not None:
         fixed: dict[str, object] = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
-        fixed |= {"--tiers": tiers, "--group": group, "--set": choices}
+        fixed |= {"--tiers": tiers, "--group": group, "--set": choices, "--every": every, "--prefer": prefer}
         given = [name for name, value in fixed.items() if value is not None]
         if given:
             raise usage(f"{given[0]}: goes with a scenario; with --resume the replay says it")
@@ -190,6 +207,8 @@ def run(
     else:
         assert scenario is not None
         plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
+        wanted = {"planning.every": every, "planning.prefer": None if prefer is None else prefer.value}
+        plan = with_values(plan, {key: value for key, value in wanted.items() if value is not None})
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
         names = free_names(f"{plan.name}-{chosen_seed}") if out is None else iter([out])

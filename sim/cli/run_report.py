@@ -64,7 +64,7 @@ class Tally:
         self.phases[RECORDING] += record_s  # type: ignore[assignment] # a Counter adds floats as well
         if report.plans is not None:
             self.tiers.update(report.plans.counts())
-            self.model.add(report.plans)
+        self.model.add(report.plans, report.round)
 
     def look(self, simulation: Simulation) -> None:
         """Take in what the domain says of the world now: metrics, scores and details."""
@@ -78,6 +78,8 @@ class Tally:
         self.recorded += 1
         self.alive, self.root, self.outcome = tick.agents, tick.root, tick.outcome
         self.tiers.update({tier: count_of(keys) for tier, keys in tick.planned.items()})
+        if tick.held:
+            self.model.note(asked=bool(tick.asked), held=tick.held, started=tick.started)
         self.model.take(usage_of(tick.usage), tick.shards, tick.model)
 
     @property

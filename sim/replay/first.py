@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypedDict
 
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
-from sim.replay.format import Changed, Header, Tick, canonical, plain
+from sim.replay.format import Changed, Header, Tick, canonical, keys_of, plain
 from sim.replay.record import HASH_CHARS, attempted, planned
 from sim.run.inputs import Input
 
@@ -164,12 +164,16 @@ def _in_planning(recorded: Tick, again: Tick) -> First | None:
         )
     if recorded.planned != again.planned:
         return _by_key(tick, "planned", planned(recorded), planned(again))
+    for name in ("asked", "bridged"):
+        one, two = (dict.fromkeys(keys_of(getattr(each, name) or "").tolist(), name) for each in (recorded, again))
+        if one != two:
+            return _by_key(tick, name, one, two)
     if recorded.attempts != again.attempts:
         return _by_key(tick, "attempts", _attempts(recorded), _attempts(again))
     if recorded.texts != again.texts:
         texts = {int(key): text for key, text in recorded.texts.items()}
         return _by_key(tick, "texts", texts, {int(key): text for key, text in again.texts.items()})
-    for name in ("plan", "plans"):
+    for name in ("plan", "plans", "held", "started"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
             return first_of(tick, "planner", phase="planning", field=name, expected=expected, actual=actual)

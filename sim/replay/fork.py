@@ -13,18 +13,19 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
+from ai.planners.base import Planner
 from ai.rules import Rules
 from sim.errors import ReplayError, ScenarioError
 from sim.messages import one_line, sentence
 from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
 from sim.replay.keyframes import keyframe_of
-from sim.replay.playback import read_input, scenario_at, scenario_of
+from sim.replay.playback import amended, read_input, scenario_at, scenario_of
 from sim.replay.record import Totals, environment, tick_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import ReplayWriter, Sink
 from sim.run.files import read_text
 from sim.run.inputs import Input, TimedInput
-from sim.run.planning_service import ModelOptions
+from sim.run.planning_service import ModelOptions, model_tiers
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import INPUTS_MAX, Scenario
 from sim.run.simulation import Simulation
@@ -120,7 +121,8 @@ def fork(
     parent = scenario_of(file.header, plugin_files)
     scenario = changes.amended(scenario_at(file.header, at, parent))
     inputs = _timed(changes.patch.inputs, scenario, at)
-    header = _header(file, at, total, changes, scenario, parent)
+    planners = [planner for plugin in load_plugins(scenario, files=plugin_files) for planner in plugin.planners]
+    header = _header(file, at, total, changes, scenario, parent, planners)
     writer, totals = ReplayWriter(sink), Totals()
     writer.write(HEADER, header)
     for record in file.records(file.place(0)) if at else ():
@@ -160,13 +162,29 @@ def _timed(inputs: Sequence[object], scenario: Scenario, at: int) -> tuple[Timed
     return tuple(found)
 
 
-def _header(file: ReplayFile, at: int, total: int, changes: Changes, scenario: Scenario, parent: Scenario) -> Header:
+def _header(
+    file: ReplayFile,
+    at: int,
+    total: int,
+    changes: Changes,
+    scenario: Scenario,
+    parent: Scenario,
+    planners: Sequence[Planner | type[Planner]],
+) -> Header:
     before = file.header
     kept = [each for each in before.amendments if each.tick < at or not changes.live]
-    planned = scenario.canonical()
-    kept_scenario = scenario_at(before.model_copy(update={"amendments": kept}), at, parent)
-    if changes.live and planned != kept_scenario.canonical():
-        kept.append(Amendment(tick=at, planning=planned["planning"], rules=planned["rules"]))
+    planned, past = scenario.canonical(), before.model_copy(update={"amendments": kept})
+    # From where plans are made again; until there an unchanged fork has its parent's.
+    begin = at if changes.live else file.ticks
+    label = None if changes.client is None else changes.client.label
+    models = [] if label is None else list(model_tiers(scenario, planners))
+    before_it = amended(past, begin)
+    same = (label, models) == (before_it.llm, before_it.models)
+    if begin < total and not (same and planned == scenario_at(past, begin, parent).canonical()):
+        amendment = Amendment(
+            tick=begin, planning=planned["planning"], rules=planned["rules"], llm=label, models=models
+        )
+        kept.append(amendment)
     update: dict[str, Any] = {
         "ticks": total,
         "env": environment(),
@@ -174,7 +192,7 @@ def _header(file: ReplayFile, at: int, total: int, changes: Changes, scenario: S
         "amendments": kept,
     }
     if changes.client is not None:
-        update |= {"llm": changes.client.label, "prompt_version": PROMPT_VERSION}
+        update |= {"prompt_version": PROMPT_VERSION}
     return before.model_copy(update=update)
 
 

@@ -346,11 +346,13 @@ class Parent(Body):
 
 
 class Amendment(Body):
-    """What a fork plans with from a tick on: these parts of the scenario in place of its own."""
+    """What a fork plans with from a tick on: these parts of the scenario in place of its own, and this model."""
 
     tick: Count
     planning: dict[str, Any]
     rules: list[dict[str, Any]] | None
+    llm: str | None = None
+    models: list[str] = Field(default_factory=list)
 
 
 class Header(Body):
@@ -361,9 +363,9 @@ class Header(Body):
     by name, `source` is that of the domain's. `declarations` hold what the world and planning are declared with, by
     part. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
     as "Component.column", are in the order of the ticks' `state` and `columns`. `llm` and `prompt_version` are null
-    where no model was asked. `outside` names the tiers that a program handed over as objects: the ticks hold their
-    plans. `parent` is what a fork shares its past with, and `amendments` what it changed. `env` alone may differ
-    between a recording and its re-recording.
+    where no model was asked. `models` names the model tiers that were in play. `outside` names the tiers that a
+    program handed over as objects: the ticks hold their plans. `parent` is what a fork shares its past with, and
+    `amendments` what it changed. `env` alone may differ between a recording and its re-recording.
     """
 
     format: Literal["tickweave/2-draft"]
@@ -382,6 +384,7 @@ class Header(Body):
     declarations: dict[str, Any] = Field(default_factory=dict)
     tiers: list[str]
     outside: list[str] = Field(default_factory=list)
+    models: list[str] = Field(default_factory=list)
     llm: str | None
     prompt_version: str | None
     parent: Parent | None
@@ -404,7 +407,7 @@ class RefusedInput(Body):
 class Attempt(Body):
     """Agents that one tier was asked for in vain, and how that ended; one record for those that share all of it.
 
-    `keys` is `*` for everyone who was planned in the tick.
+    `keys` is `*` for everyone who was planned or asked in the tick.
     """
 
     tier: str
@@ -452,10 +455,14 @@ class Tick(Body):
     """What happened in one tick.
 
     `known` is the digest of what the planned agents knew, `planned` who got a plan, by tier, `plan` the digest of all
-    plans and `plans` their number. `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard`
-    is the digest of all that a replay cannot work out again: inputs, attempts, texts, shards and usage. `state`
-    and `columns` are six hex digits for each of the header's components and columns, each in one text. `phases` and
-    `changes` are there at detail `full`.
+    plans and `plans` their number. `asked` are the agents that the model tiers were asked for, null outside of a round,
+    `bridged` those for whom another tier planned because no round was due for them, and `held` counts the agents that
+    are owed a model's plan by what they have after the tick: one, a bridge, none; empty where no model is in play.
+    `started` counts the plans of model tiers that began.
+    `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard` is the digest of all that a
+    replay cannot work out again: inputs, attempts, texts, shards and usage. `state` and `columns` are six hex digits
+    for each of the header's components and columns, each in one text. `phases` and `changes` are there at detail
+    `full`.
     """
 
     t: Count
@@ -465,6 +472,10 @@ class Tick(Body):
     planned: dict[str, Runs] = Field(default_factory=dict)
     plan: Hex16 | None = None
     plans: Count = 0
+    asked: Runs | None = None
+    bridged: Runs = ""
+    held: list[Count] = Field(default_factory=list, max_length=3)
+    started: Count = 0
     attempts: list[Attempt] = Field(default_factory=list)
     texts: dict[KeyText, str] = Field(default_factory=dict)
     shards: list[dict[str, Any]] = Field(default_factory=list)

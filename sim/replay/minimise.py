@@ -307,7 +307,9 @@ def recorded_anew(candidate: Candidate, replay: Replay, plugins: Sequence[Plugin
     planners = [kind for plugin in plugins for kind in plugin.planners]
     source = None
     if registry is not None:
-        source = RecordedPlanning(plan, registry, planners, header.outside, (Outcome.UNAVAILABLE, None))
+        source = RecordedPlanning(
+            plan, registry, planners, header.outside, (Outcome.UNAVAILABLE, None), models=header.models
+        )
     with Simulation(plan, seed=header.seed, plugins=plugins, source=source, detail=header.detail) as simulation:
         simulation.outside = tuple(header.outside)
         recorder = Recorder(

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ai.actions import EncodedStep, ToolRegistry
 from ai.errors import ContractError, ParseError
@@ -23,11 +24,11 @@ from ai.llm.encodings import NAMED, encoding_of
 from ai.llm.encodings.base import Encoding
 from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
-from ai.planners.base import PlanCall, Planner, TierPlans
+from ai.planners.base import Asking, PlanCall, Planner, TierPlans
 from ai.plans import BatchPlans, Outcome, PlanBatch
 from sim.engine.declaration import first_difference
 from sim.errors import ReplayError, ScenarioError, Unsupported
-from sim.replay.format import END, HEADER, KEYFRAME, TICK, Header, Tick
+from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
 from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
@@ -99,7 +100,7 @@ class RecordedPlanning:
 
     `outside` names tiers whose plans only the record has. `batch` is what the agents knew for whom plans were asked
     since. `otherwise` is how a model tier fails agents whom the record does not have for it; as it stands they are
-    missing, and so show up as a difference.
+    missing, and so show up as a difference. `models` are the model tiers that were in play.
 
     Raises:
         ScenarioError: the scenario names a tier that is not there.
@@ -112,6 +113,8 @@ class RecordedPlanning:
         planners: Sequence[Planner | type[Planner]] = (),
         outside: Sequence[str] = (),
         otherwise: Failure = (Outcome.MISSING, NOTHING_RECORDED),
+        *,
+        models: Sequence[str] = (),
     ) -> None:
         self._registry = registry
         live = build_tiers(scenario, [*planners, *(RecordedTier(name, otherwise) for name in outside)])
@@ -124,8 +127,10 @@ class RecordedPlanning:
             tiers,
             start=scenario.planning.start,
             only=groups_of_tiers(scenario.planning, scenario.domain.group_names),
+            models=models,
             clock=_no_clock,
         )
+        self.models = self._orchestrator.models
         self._record: Tick | None = None
         self.batch: ObservationBatch[Any] | None = None
 
@@ -140,7 +145,7 @@ class RecordedPlanning:
         for tier in self._recorded:
             tier.expect(record)
 
-    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any], walks: NDArray[np.int8] | None = None) -> BatchPlans:
         """Return the plans that the record and the rules give for the agents of the batch.
 
         Raises:
@@ -149,7 +154,7 @@ class RecordedPlanning:
         if self._record is None:
             raise ReplayError("a replay plans from records; call expect with one before each tick")
         self.batch = batch
-        plans = drive(self._orchestrator.plan_batch_with_fallback(None, batch, self._registry))
+        plans = drive(self._orchestrator.plan_batch_with_fallback(None, batch, self._registry, asking=Asking(walks)))
         plans.shards = list(self._record.shards)
         plans.usage = usage_of(self._record.usage)
         plans.model = dict(self._record.model)
@@ -196,15 +201,17 @@ class Playback(AbstractContextManager["Playback"]):
             parent=header.parent,
             amendments=header.amendments,
             outside=header.outside,
+            models=header.models,
         )
 
-    def _simulation(self, scenario: Scenario) -> tuple[RecordedPlanning | None, Simulation]:
+    def _simulation(self, scenario: Scenario, tick: int = 0) -> tuple[RecordedPlanning | None, Simulation]:
         header, plugins = self._recorded, self.plugins
         registry = scenario.domain.registry([action for plugin in plugins for action in plugin.actions])
         source = None
         if registry is not None:
             planners = [planner for plugin in plugins for planner in plugin.planners]
-            source = RecordedPlanning(scenario, registry, planners, header.outside)
+            models = amended(header, tick).models
+            source = RecordedPlanning(scenario, registry, planners, header.outside, models=models)
         return source, Simulation(
             scenario,
             seed=header.seed,
@@ -222,7 +229,9 @@ class Playback(AbstractContextManager["Playback"]):
             return
         state = self.simulation.snapshot()
         self.simulation.close()
-        self._source, self.simulation = self._simulation(scenario_at(self._recorded, state.tick, self._scenario))
+        self._source, self.simulation = self._simulation(
+            scenario_at(self._recorded, state.tick, self._scenario), state.tick
+        )
         self.simulation.restore(state)
         self._amended = amended
 
@@ -275,6 +284,11 @@ def scenario_at(header: Header, tick: int, scenario: Scenario) -> Scenario:
         if each.tick <= tick:
             changed = {"planning": each.planning, "rules": each.rules}
     return scenario.replaced(**changed) if changed else scenario
+
+
+def amended(header: Header, tick: int) -> Header | Amendment:
+    """Return what says which model a run plans with in a tick."""
+    return next((each for each in reversed(header.amendments) if each.tick <= tick), header)
 
 
 def read_input(scenario: Scenario, data: dict[str, Any], tick: int) -> Input:

@@ -95,11 +95,13 @@ def header_of(
     parent: Parent | None = None,
     amendments: Sequence[Amendment] = (),
     outside: Sequence[str] | None = None,
+    models: Sequence[str] | None = None,
 ) -> Header:
     """Return the header of a run before its first tick.
 
     `ticks` is the number planned, `keyframes` the ticks from one keyframe to the next (0: none), `llm` the client's
-    label. `outside` names the tiers that were handed over as objects (default: those of the simulation).
+    label. `outside` names the tiers that were handed over as objects, `models` the model tiers in play
+    (default: those of the simulation).
     """
     scenario = simulation.scenario.canonical()
     state = state_digest(simulation.world)
@@ -122,6 +124,7 @@ def header_of(
         plugins=dict(simulation.plugins),
         tiers=list(simulation.tiers),
         outside=list(simulation.outside if outside is None else outside),
+        models=list(simulation.models if models is None else models),
         llm=llm,
         prompt_version=prompt_version,
         parent=parent,
@@ -137,10 +140,12 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
     Two runs can only be compared where these are equal.
     """
     observation, registry = simulation.domain.observation, simulation.registry
+    rounds = simulation.run_context.rounds
     return {
         "world": simulation.world.declaration,
         "observation": None if observation is None else observation.layout.declaration,
         "actions": None if registry is None else registry.declaration,
+        "rounds": None if rounds is None else {"every": rounds.every},
         "inputs": {each.kind: without_words(each.model_json_schema()) for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
     }
@@ -168,6 +173,7 @@ def tick_of(report: TickReport, header: Header) -> Tick:
     inputs = plain(list(report.inputs))
     refused = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
     planning = _no_planning() if report.plans is None else planning_of(report.plans)
+    notes = report.round
     heard = [
         inputs,
         plain(refused),
@@ -188,6 +194,10 @@ def tick_of(report: TickReport, header: Header) -> Tick:
         root=report.digest.root,
         agents=report.agents,
         outcome=report.outcome,
+        asked=None if notes is None or notes.asked is None else runs(notes.asked),
+        bridged="" if notes is None else runs(notes.bridged),
+        held=[] if notes is None else list(notes.held),
+        started=0 if notes is None else notes.started,
         **planning,
     )
 
@@ -242,7 +252,7 @@ def planning_of(plans: BatchPlans) -> dict[str, Any]:
     return {
         "planned": _by_tier(plans),
         "plan": given.digest(plans.tiers),
-        "plans": len(given),
+        "plans": int(np.count_nonzero(given.tier >= 0)),
         "attempts": attempts,
         "texts": texts,
         "shards": plans.shards,
@@ -254,9 +264,9 @@ def planning_of(plans: BatchPlans) -> dict[str, Any]:
 def _by_tier(plans: BatchPlans) -> dict[str, str]:
     """Return who was planned for by each tier, as runs of keys."""
     keys, tiers = plans.plans.keys, plans.plans.tier
-    if len(tiers) and not np.count_nonzero(tiers != tiers[0]):
+    if len(tiers) and tiers[0] >= 0 and not np.count_nonzero(tiers != tiers[0]):
         return {plans.tiers[tiers[0]]: runs(keys)}
-    return {plans.tiers[tier]: runs(keys[tiers == tier]) for tier in np.bincount(tiers).nonzero()[0]}
+    return {plans.tiers[tier]: runs(keys[tiers == tier]) for tier in np.bincount(tiers[tiers >= 0]).nonzero()[0]}
 
 
 def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
@@ -298,7 +308,9 @@ def _of_everyone(tier: str, code: int) -> Attempt:
 
 def attempted(tick: Tick, attempt: Attempt) -> list[int]:
     """Return the agents that an attempt's record stands for, ascending."""
-    return sorted(planned(tick)) if attempt.keys == "*" else keys_of(attempt.keys).tolist()
+    if attempt.keys == "*":
+        return sorted({*planned(tick), *map(int, keys_of(tick.asked or ""))})
+    return [int(key) for key in keys_of(attempt.keys)]
 
 
 def _usage(usage: LlmUsage) -> Usage:

@@ -11,7 +11,7 @@ from ai.llm_types import LlmClient
 from sim.engine.state import WorldState
 from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.replay.format import END, Header, Tick
-from sim.replay.playback import objection, scenario_at, scenario_of
+from sim.replay.playback import amended, objection, scenario_at, scenario_of
 from sim.replay.reader import Progress, Source, is_packed, open_source, scan, untold
 from sim.replay.record import Totals, header_of
 from sim.replay.seek import ReplayFile
@@ -123,9 +123,10 @@ def _left_by(
     if replay.end is not None and replay.end.reason in ("decided", "limit"):
         raise ReplayError(f"{path}: is whole; `fork` goes on from a run that has ended")
     label = None if client is None else client.label
-    if label != header.llm:
+    recorded = amended(header, place.ticks).llm
+    if label != recorded:
         raise ReplayError(
-            f"{path}: was recorded with {_model(header.llm)}, not with {_model(label)}; give the same --llm"
+            f"{path}: was recorded with {_model(recorded)}, not with {_model(label)}; give the same --llm"
         )
     if client is not None and header.prompt_version != PROMPT_VERSION:
         raise Unsupported(f"{path}: prompts were of version {header.prompt_version}, not {PROMPT_VERSION}")

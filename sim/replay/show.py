@@ -19,7 +19,7 @@ from sim.engine.tables import Store
 from sim.errors import ReplayError
 from sim.replay.format import Tick, keys_of, plain
 from sim.replay.playback import Playback
-from sim.replay.record import attempted
+from sim.replay.record import attempted, planned
 from sim.replay.seek import ReplayFile
 from sim.run.plan_columns import ActionSteps, Progress, Status
 from sim.run.simulation import Simulation
@@ -84,7 +84,7 @@ def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
         shown: dict[str, Any] = {"tick": tick, "agent": key, "values": _values(playback, after, key)}
         if state is None:
             return {**shown, "changed": _effects(playback, before, after, key)}
-        planned_at = tick if _planned(playback, key) else state["planned_at"]
+        planned_at = tick if key in planned(file.tick(tick)) else state["planned_at"]
     shown |= {"planned_at": None, "steps": [], "ended": None}
     if planned_at < 0:
         return shown
@@ -95,10 +95,6 @@ def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
         shown |= {"planned_at": planned_at, **origin(playback.simulation, playback.batch, record, key)}
         shown |= _followed(file, playback, before, planned_at, key)
     return shown
-
-
-def _planned(playback: Playback, key: int) -> bool:
-    return playback.batch is not None and key in playback.batch.keys
 
 
 def _agent(playback: Playback, key: int) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from sim.run.inputs import Input
 from sim.run.payloads import Payloads
 from sim.run.plan_columns import ActionSteps, Progress, Status
 from sim.run.planning import Planning
+from sim.run.rounds import RoundNotes, Rounds
 from sim.run.settings import AGENTS_MAX
 
 if TYPE_CHECKING:
@@ -32,8 +33,13 @@ class PlanSource(Protocol):
         """Names of the tiers, in order."""
         ...
 
-    def plan(self, batch: Any) -> BatchPlans:
-        """Return exactly one legal plan for every agent of the batch."""
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the model tiers that are in play; with any, agents are asked in rounds."""
+        ...
+
+    def plan(self, batch: Any, walks: NDArray[np.int8] | None = None) -> BatchPlans:
+        """Return one legal plan for every agent of the batch; `walks` says by `Walk` which tiers each may use."""
         ...
 
     def close(self) -> None:
@@ -45,9 +51,11 @@ class NoPlans:
     """The source of a run that is set up and never ticked."""
 
     tiers: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
 
-    def plan(self, batch: Any) -> BatchPlans:
+    def plan(self, batch: Any, walks: NDArray[np.int8] | None = None) -> BatchPlans:
         """Refuse: this run is not for ticking."""
+        del walks
         raise NotImplementedError(type(batch).__name__)
 
     def close(self) -> None:
@@ -75,11 +83,15 @@ class Run:
         game: what the domain's `setup` leaves for its systems; constants and handles of resources.
         reason_codes: the code of each reason for which a step may be refused.
         source: where plans come from; None where no agent plans.
+        rounds: when the model tiers are asked; None where none is in play.
         tick: the current tick.
         inputs: what came for this tick, in order.
         refused: index of each input that had no effect, and the sentence that says why.
         alarmed: rows whose alert changed in this tick.
         chosen: rows that are planned for in this tick.
+        asked: those of them that are asked of the model tiers.
+        started: rows whose new plan begins in this tick.
+        round: what this tick does about the model tiers.
         batch: what the chosen agents know.
         plans: what came back.
         notes: what one system of the domain leaves for the next; a new `Domain.notes()` each tick.
@@ -97,12 +109,16 @@ class Run:
     game: Any = None
     reason_codes: Mapping[str, int] = field(default_factory=dict)
     source: PlanSource | None = None
+    rounds: Rounds | None = None
     agents_max: int = AGENTS_MAX
     tick: int = 0
     inputs: tuple[Input, ...] = ()
     refused: dict[int, str] = field(default_factory=dict)
     alarmed: NDArray[np.intp] = field(default_factory=_no_rows)
     chosen: NDArray[np.intp] = field(default_factory=_no_rows)
+    asked: NDArray[np.intp] = field(default_factory=_no_rows)
+    started: NDArray[np.intp] = field(default_factory=_no_rows)
+    round: RoundNotes = field(default_factory=RoundNotes)
     batch: Any = None
     plans: BatchPlans | None = None
     notes: Any = None
@@ -127,7 +143,8 @@ class Run:
     def begin(self, tick: int, inputs: tuple[Input, ...]) -> None:
         """Start the notes of a tick."""
         self.tick, self.inputs, self.refused = tick, inputs, {}
-        self.alarmed = self.chosen = _no_rows()
+        self.alarmed = self.chosen = self.asked = self.started = _no_rows()
+        self.round = RoundNotes()
         self.batch = self.plans = None
         notes = getattr(self.domain, "notes", None)
         self.notes = None if notes is None else notes()
@@ -173,7 +190,16 @@ class Run:
 
 
 def invalidate(world: World, rows: Any, tick: int) -> None:
-    """Void the plans of some agents: they need new ones from `tick` on."""
+    """Void the plans of some agents: they need new ones from `tick` on, and a model is asked for them first."""
+    outdate(world, rows, tick)
+    if world.run.rounds is not None:
+        progress = world[Progress]
+        progress.ask_from[rows] = -1
+        progress.refusals[rows] = 0
+
+
+def outdate(world: World, rows: Any, tick: int) -> None:
+    """End plans that are too old: nothing new is known, so the agents have no precedence."""
     progress = world[Progress]
     progress.status[rows] = Status.STALE
     progress.waiting_since[rows] = tick

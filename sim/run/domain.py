@@ -60,6 +60,7 @@ class Domain:
         name: how scenarios and replays call it; the class name in kebab case unless set.
         ticks: how long a run is unless the scenario says otherwise.
         ticks_per_second: ticks in one simulated second.
+        every: ticks from one round of model calls to the next unless the scenario says otherwise; None for one second.
         settings: a subclass of `Settings`; on an instance, the settings themselves.
         components: what entities can have.
         resources: state that belongs to no entity.
@@ -87,6 +88,7 @@ class Domain:
     name: ClassVar[str] = "domain"
     ticks: ClassVar[int] = 300
     ticks_per_second: ClassVar[int] = 1
+    every: ClassVar[int | None] = None
     settings: Any = Settings
     components: Sequence[type[Component]] = ()
     resources: Sequence[Any] = ()

@@ -11,32 +11,77 @@ from typing import Any
 
 from ai.clients.resilience import BreakerState
 from ai.plans import BatchPlans, LlmUsage
+from sim.run.rounds import RoundNotes
+
+
+class _Calls:
+    """Calls of one kind, the agents in them, and the tokens of their prompts; None while no server told any."""
+
+    def __init__(self) -> None:
+        self.calls = self.agents = 0
+        self.prompt_tokens: int | None = None
+
+    def add(self, shard: Mapping[str, Any]) -> None:
+        """Add one call as it was recorded."""
+        self.calls += 1
+        self.agents += shard["k"]
+        told = (shard.get("usage") or {}).get("prompt_tokens")
+        if told is not None:
+            self.prompt_tokens = (self.prompt_tokens or 0) + told
+
+
+def _ratio(amount: int | None, count: int) -> float | None:
+    return None if amount is None or not count else round(amount / count, 2)
 
 
 class ModelTally:
-    """Sums over the ticks of a run: call `add` for each tick that planned, then read or show the sums.
+    """Sums over the ticks of a run: call `add` for each tick, then read or show the sums.
 
     `shard_size` is the largest call of each tier in the last tick that used it, `in_flight` the calls at once;
-    `breaker` is the state it was left in and `opened` how often it opened.
+    `breaker` is the state it was left in and `opened` how often it opened. `rounds` are the ticks in which agents were
+    asked, `started` the plans of a model that began. `held` counts agent-ticks by what the agent had: a model's plan, a
+    bridge, none. `waited_s` is how long the world stood still for its model, measured.
     """
 
     def __init__(self) -> None:
         self.usage = LlmUsage()
+        self.rounds = 0
+        self.started = 0
+        self.held = [0, 0, 0]
+        self.waited_s = 0.0
+        self.first = _Calls()
+        self.again = _Calls()
         self.in_flight: int | None = None
         self.shard_size: dict[str, int] = {}
         self.breaker = BreakerState.CLOSED.value
         self.opened = 0
         self._first_plan_s: list[float] = []
 
-    def add(self, plans: BatchPlans) -> None:
+    def add(self, plans: BatchPlans | None, notes: RoundNotes | None) -> None:
         """Take in the planning of one tick."""
-        if plans.first_plan_s is not None:
-            self._first_plan_s.append(plans.first_plan_s)
-        self.take(plans.usage, plans.shards, plans.model)
+        if notes is not None:
+            asked = notes.asked is not None and len(notes.asked) > 0
+            self.note(asked=asked, held=notes.held, started=notes.started)
+            self.waited_s += notes.waited_s
+        if plans is not None:
+            if plans.first_plan_s is not None:
+                self._first_plan_s.append(plans.first_plan_s)
+            self.take(plans.usage, plans.shards, plans.model)
+
+    def note(self, *, asked: bool, held: Sequence[int], started: int) -> None:
+        """Take in what one tick did about the model tiers: whether it asked, agents by what they have, plans begun."""
+        self.rounds += asked
+        self.started += started
+        self.held = [before + now for before, now in zip(self.held, held, strict=True)]
 
     def take(self, usage: LlmUsage, shards: Sequence[Mapping[str, Any]], model: Mapping[str, Any]) -> None:
         """Take in what the planning of one tick used, how it was cut, and what it said about the calls."""
         self.usage.add(usage)
+        sent = [shard for shard in shards if not shard.get("unsent")]
+        for shard in sent:
+            # Who is asked again, by this tier or the next, is few and would make calls look smaller than they are.
+            first = shard["tier"] == sent[0]["tier"] and not shard.get("again")
+            (self.first if first else self.again).add(shard)
         sizes: dict[str, int] = {}
         for shard in shards:
             sizes[shard["tier"]] = max(shard["k"], sizes.get(shard["tier"], 0))
@@ -54,6 +99,15 @@ class ModelTally:
             "prompt_tokens": self.usage.prompt_tokens,
             "completion_tokens": self.usage.completion_tokens,
             "errors": dict(sorted(self.usage.errors.items())),
+            "agents_per_call": _ratio(self.first.agents, self.first.calls),
+            "prompt_tokens_per_plan": _ratio(self.first.prompt_tokens, self.started),
+            "again": {"calls": self.again.calls, "prompt_tokens": self.again.prompt_tokens},
+            "rounds": self.rounds,
+            "started": self.started,
+            "under_model": self.held[0],
+            "bridged": self.held[1],
+            "none": self.held[2],
+            "waited_s": round(self.waited_s, 3),
             "retries": self.usage.retries,
             "breaker": {"state": self.breaker, "opened": self.opened},
             "in_flight": self.in_flight,
@@ -74,6 +128,16 @@ class ModelTally:
         if usage.prompt_tokens is not None or usage.completion_tokens is not None:
             tokens = f"{usage.prompt_tokens or 0:,} tokens read, {usage.completion_tokens or 0:,} written"
         parts = [f"{usage.calls:,} calls for {usage.agents:,} agents, {tokens}"]
+        if self.first.calls and self.rounds:
+            parts.append(f"{self.rounds:,} rounds, {self.first.agents / self.first.calls:,.1f} agents a call")
+            each = _ratio(self.first.prompt_tokens, self.started)
+            if each is not None:
+                parts.append(f"{each:,.0f} tokens read for each plan that began")
+            shares = [f"{100 * count / (sum(self.held) or 1):.0f} %" for count in self.held]
+            parts.append(
+                f"agents: {shares[0]} of the time under a model's plan, {shares[1]} bridged, {shares[2]} without"
+            )
+            parts.append(f"the world waited {self.waited_s:,.1f} s")
         if self.shard_size:
             sizes = ", ".join(f"{size:,} ({tier})" for tier, size in sorted(self.shard_size.items()))
             parts.append(f"at the end up to {sizes} agents in a call, {self.in_flight or 1:,} calls at once")

@@ -42,7 +42,9 @@ class Progress(Component):
     `status` is a `Status`, `step` the index of the current step, `started_at` the tick it began (-1: not yet), `until`
     the tick it ends (-1: open), `tier` the index in the run's list of tiers (-1: no plan yet), `planned_at` the tick
     the plan was made, `waiting_since` the tick the need for a plan arose, `alert` the domain's alert value when the
-    plan was made, `refusal` the code of the last refused step (0: none; otherwise one more than the index in the
+    plan was made, `ask_from` the tick from which a model may be asked for a plan (those with the lowest first),
+    `refusals` the times in a row that a model gave no plan, or one of which a step was refused (counted as far as waits
+    grow with them), `refusal` the code of the last refused step (0: none; otherwise one more than the index in the
     registry's reasons), and `tries` the steps in a row that a walker failed to take.
     """
 
@@ -54,6 +56,8 @@ class Progress(Component):
     planned_at: i32 = column(default=-1)
     waiting_since: i32
     alert: i64
+    ask_from: i32
+    refusals: i8
     refusal: i8
     tries: i16
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 GROUPS_MAX: Final = 64
 """Groups that a scenario may plan for in ways of their own."""
 
+TICKS_MAX: Final = 1_000_000
+"""Ticks that a round may be apart."""
+Prefer = Literal["balanced", "speed", "cost"]
 Tiers = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1, max_length=16)]
 """Names of tiers, in the order in which they are tried."""
 
@@ -50,10 +53,15 @@ class Planning(Part):
         ("simplified_llm", "full_llm", "heuristic", "emergency"), description="Tiers in the order they are tried."
     )
     start: str | None = Field(None, description="The tier to begin with; without it, the first.")
-    per_tick_max: int = Field(100_000, ge=1, le=AGENTS_MAX, description="Agents planned for in one tick at most.")
-    stagger_ticks: int = Field(1, ge=1, le=1000, description="Ticks over which the first plans are spread.")
+    every: int | None = Field(
+        None, ge=1, le=TICKS_MAX, description="Ticks from one round of model calls to the next; one second without it."
+    )
+    prefer: Prefer = Field("balanced", description="What calls are cut for: balanced, speed or cost.")
+    per_tick_max: int = Field(
+        100_000, ge=1, le=AGENTS_MAX, description="Agents planned for in one tick at most, and asked in one round."
+    )
     ttl_s: int = Field(20, ge=1, le=3600, description="Seconds after which a plan is made again.")
-    alert_every_ticks: int = Field(10, ge=1, le=1000, description="Ticks between two looks for alerts.")
+    alert_every: int = Field(10, ge=1, le=1000, description="Ticks between two looks for alerts.")
     groups: dict[Name, GroupPlanning] = Field({}, max_length=GROUPS_MAX, description="Planning of single groups.")
 
     @model_validator(mode="after")

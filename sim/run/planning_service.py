@@ -6,7 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
 from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
@@ -18,11 +22,12 @@ from ai.llm_types import LlmClient
 from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners import discover
-from ai.planners.base import Planner
+from ai.planners.base import Asking, Deadline, OnPlan, Planner
 from ai.planners.heuristic import Heuristic
-from ai.plans import BatchPlans
+from ai.plans import BatchPlans, Walk
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, suggestion
+from sim.run.listeners import Listeners, RoundBegun
 from sim.run.planning import check_rules, groups_of_tiers, tier_order
 
 if TYPE_CHECKING:
@@ -77,6 +82,15 @@ def build_tiers(
             made = getattr(kind, "of", None)
             tiers.append(kind() if made is None else made(playbook))
     return tuple(tiers)
+
+
+def model_tiers(scenario: Scenario, planners: Sequence[Planner | type[Planner]] = ()) -> tuple[str, ...]:
+    """Return the names of the model tiers that a run of the scenario asks where it has a model.
+
+    Raises:
+        ScenarioError: a tier has no planner of that name.
+    """
+    return FallbackOrchestrator(build_tiers(scenario, planners), start=scenario.planning.start).models
 
 
 class Background:
@@ -135,13 +149,17 @@ class LivePlans:
         clock: Callable[[], float],
         planners: Sequence[Planner | type[Planner]] = (),
         options: ModelOptions | None = None,
+        listeners: Listeners | None = None,
     ) -> None:
+        self._listeners = Listeners() if listeners is None else listeners
         self.registry = registry
         check_rules(scenario, registry)
         self.client = None if client is None else _resilient(client, options or ModelOptions(), clock)
         self._options = options or ModelOptions()
         self._clock = clock
-        self._executor = BatchInferenceExecutor(self._options.shard_size, self._options.in_flight)
+        self._executor = BatchInferenceExecutor(
+            self._options.shard_size, self._options.in_flight, prefer=scenario.planning.prefer
+        )
         name = self._options.encoding
         encoding = None if name is None else encoding_of(name)
         tiers = build_tiers(scenario, planners, self._executor, encoding)
@@ -159,18 +177,36 @@ class LivePlans:
         """The tiers' names, in order."""
         return self.orchestrator.tiers
 
-    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
-        """Return exactly one legal plan for every agent of the batch."""
-        if self.client is None:
-            return drive(self.orchestrator.plan_batch_with_fallback(None, batch, self.registry))
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the model tiers that are in play."""
+        return () if self.client is None else self.orchestrator.models
+
+    def plan(self, batch: ObservationBatch[Any], walks: NDArray[np.int8] | None = None) -> BatchPlans:
+        """Return one legal plan for every agent of the batch; `walks` says by `Walk` which tiers each may use."""
+        if self.client is None or (walks is not None and not np.count_nonzero(walks != Walk.BRIDGE.value)):
+            asking = Asking(walks)
+            return drive(self.orchestrator.plan_batch_with_fallback(None, batch, self.registry, asking=asking))
         deadline = None if self._options.deadline_s is None else self._clock() + self._options.deadline_s
         retries = self.client.retries
-        plans = self._background.run(
-            self.orchestrator.plan_batch_with_fallback(self.client, batch, self.registry, deadline=deadline)
-        )
+        asking = Asking(walks, Deadline(deadline))
+        plans = self._background.run(self._ask(self.client, batch, asking))
         plans.usage.retries = self.client.retries - retries
         plans.model = self._changes(self.client)
         return plans
+
+    async def _ask(self, client: ResilientClient, batch: ObservationBatch[Any], asking: Asking) -> BatchPlans:
+        """Ask for a batch, and tell the listeners."""
+        on_plan: OnPlan | None = None
+        if self._listeners:
+            tick, tell = batch.tick, self._listeners.tell
+            asked = slice(None) if asking.walks is None else asking.walks != Walk.BRIDGE.value
+            tell("on_round", RoundBegun(tick, tuple(batch.keys[asked].tolist())))
+            asking.on_call = partial(tell, "on_call", tick)
+            on_plan = partial(tell, "on_plan", tick)
+        return await self.orchestrator.plan_batch_with_fallback(
+            client, batch, self.registry, on_plan=on_plan, asking=asking
+        )
 
     def _changes(self, client: ResilientClient) -> dict[str, Any]:
         """Return what changed in how the model is called since the last tick."""

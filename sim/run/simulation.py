@@ -35,6 +35,7 @@ from sim.run.agent_view import agent_view
 from sim.run.checks import (
     check_domain,
     check_verbs,
+    checked_mask,
     checked_metric,
     checked_outcome,
     checked_scores,
@@ -45,10 +46,12 @@ from sim.run.choices import named_tiers, with_tiers
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
+from sim.run.listeners import Listeners
 from sim.run.plan_columns import PLANNING
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.plugins import Plugin, check_plugins
 from sim.run.portrayal import checked_portrayal
+from sim.run.rounds import RoundNotes, Rounds, count_held
 from sim.run.scenario_file import Scenario
 from sim.run.schedule import schedule
 from sim.run.world import World
@@ -89,6 +92,7 @@ class TickReport:
         refused: index of each input that had no effect, and the sentence that says why.
         known: the digest of what the planned agents knew; None when no agent was planned for.
         plans: what planning came to; None when no agent was planned for.
+        round: what was done about the model tiers; None where none is in play.
         draws: random draws by purpose.
         events: what happened (`died`, with keys); not recorded.
         phases: the state after each phase, at detail `full`.
@@ -104,6 +108,7 @@ class TickReport:
     refused: dict[int, str] = field(default_factory=dict)
     known: str | None = None
     plans: BatchPlans | None = None
+    round: RoundNotes | None = None
     draws: dict[str, int] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     phases: tuple[PhaseDigest, ...] = ()
@@ -127,6 +132,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         timeline: False leaves the scenario's timed inputs out (a replay injects the recorded ones).
         clock: seconds, for durations; they never reach the state.
         order: spawns the entities of the start in another order; keys, and so everything else, stay the same.
+        listeners: what hears of the run (`sim.run.listeners`).
 
     Attributes:
         scenario: what is run.
@@ -137,6 +143,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         plugins: digests of the plug-ins by name.
         tiers: names of the planning tiers, in order.
         portrayal: how viewers draw the world, with all that the domain leaves open.
+        models: names of the model tiers among them that are in play.
         outside: names of those that were handed over as objects.
         outcome: how the run ended, None while it is open.
 
@@ -165,6 +172,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         timeline: bool = True,
         clock: Callable[[], float] = time.perf_counter,
         order: NDArray[np.intp] | None = None,
+        listeners: Sequence[object] = (),
     ) -> None:
         scenario = start if isinstance(start, Scenario) else Scenario.of(start)
         names, handed = ([], []) if tiers is None else named_tiers(tiers)
@@ -185,6 +193,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             check_verbs(domain, self.registry)
         self.outcome: str | None = None
         self._clock = clock
+        self._listeners = Listeners(listeners)
         self._injected: list[Input] = []
         self._timeline: dict[int, list[Input]] = defaultdict(list)
         for timed in scenario.inputs if timeline else ():
@@ -194,7 +203,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         planners = [*(planner for plugin in plugins for planner in plugin.planners), *handed]
         planning = source
         if planning is None and self.registry is not None:
-            planning = LivePlans(scenario, self.registry, client, clock, planners, model)
+            planning = LivePlans(scenario, self.registry, client, clock, planners, model, self._listeners)
         self.run_context = run = Run(
             domain=domain,
             seed=self.seed,
@@ -205,9 +214,19 @@ class Simulation(AbstractContextManager["Simulation"]):
             rng=Rng(self.seed),
             reason_codes={reason: index + 1 for index, reason in enumerate(reasons_of(self.registry))},
             source=planning,
+            rounds=None
+            if planning is None
+            else Rounds.of(
+                scenario.planning,
+                scenario.planning.every or domain.every or scenario.ticks_per_second,
+                planning.tiers,
+                planning.models,
+                domain.group_names,
+            ),
         )
         run.spaces = checked_spaces(domain.spaces(run), domain)
         self.tiers = () if planning is None else planning.tiers
+        self.models = () if planning is None else planning.models
         components = (*domain.components, *(part for plugin in plugins for part in plugin.components))
         if self.registry is not None:
             components += tuple(part for part in PLANNING if part not in components)
@@ -296,9 +315,13 @@ class Simulation(AbstractContextManager["Simulation"]):
             run.rng.take_counts()
             raise
         self._injected.clear()
+        if run.rounds is not None:
+            count_held(
+                self.world, run, checked_mask(self.domain.plannable(self.world), self.world, self.domain, "plannable")
+            )
         self.world.tick = tick + 1
         self.outcome = checked_outcome(self.domain.outcome(self.world), self.domain)
-        return TickReport(
+        report = TickReport(
             tick=tick,
             digest=digest,
             agents=self.world.n,
@@ -307,12 +330,18 @@ class Simulation(AbstractContextManager["Simulation"]):
             refused=run.refused,
             known=None if run.batch is None else run.batch.digest(),
             plans=run.plans,
+            round=None if run.rounds is None else run.round,
             draws={purpose_name(code): count for code, count in run.rng.take_counts().items()},
             events=self.world.events.drain(),
             phases=tuple(phases),
             changes=changed,
             durations=durations,
         )
+        if self._listeners:
+            for arrival in run.round.arrivals:
+                self._listeners.tell("on_arrival", arrival)
+            self._listeners.tell("on_tick", report)
+        return report
 
     def reports(self, ticks: int | None = None) -> Iterator[TickReport]:
         """Tick, and yield a report of each tick, until `ticks` whole ticks have been made in all, or the run is over.

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.guard import Watch, active
+from ai.plans import PlanBatch
 from sim.engine.columns import Component
 from sim.engine.system import System
 from sim.run.actions import Action, Args, Codes, Rows, Turn
 from sim.run.checks import checked_alerts, checked_batch, checked_mask
-from sim.run.context import Run, invalidate
+from sim.run.context import Run, outdate
 from sim.run.payloads import drop_unused, write_payloads
 from sim.run.plan_columns import ActionSteps, Control, Progress, Status
+from sim.run.rounds import choose, put_off, settle, walks_of
 from sim.run.world import World
 
 REFUSED_PAUSE_S: Final = 0.5
@@ -62,30 +64,22 @@ class Observe(System):
     writes: ClassVar[tuple[type[Component], ...]] = (Progress,)
 
     def process(self, world: World, run: Run) -> None:
-        """Choose agents: those that wait longest first, then by key, at most `per_tick_max`."""
+        """Choose agents, those that wait longest first, and gather what they know."""
         domain, planning, progress = run.domain, run.planning, world[Progress]
         may = checked_mask(domain.plannable(world), world, domain, "plannable") & ~world[Control].taken
         running = progress.status == RUNNING
         aged = running & (progress.planned_at <= run.tick - planning.ttl_s * run.ticks_per_second)
         if np.count_nonzero(aged):
-            invalidate(world, aged, run.tick)
-        if run.tick % planning.alert_every_ticks == 0:
+            outdate(world, aged, run.tick)
+        if run.tick % planning.alert_every == 0:
             rows = (running & ~aged & may).nonzero()[0]
             alert = checked_alerts(domain.alert(world, rows), rows, domain)
             run.alarmed = rows[(alert != 0) & (alert != progress.alert[rows])]
             if len(run.alarmed):
-                invalidate(world, run.alarmed, run.tick)
-        waiting = may & (progress.status != RUNNING) & (progress.waiting_since <= run.tick)
-        run.chosen = longest_waiting(waiting.nonzero()[0], progress.waiting_since, planning.per_tick_max)
+                world.invalidate(run.alarmed, "alert")
+        run.chosen = choose(world, run, may, planning.per_tick_max)
         if len(run.chosen):
             run.batch = checked_batch(domain.observe(world, run.chosen), domain)
-
-
-def longest_waiting(rows: NDArray[np.intp], since: NDArray[np.int32], most: int) -> NDArray[np.intp]:
-    """Return at most `most` of `rows`, those that wait longest; of equals the lowest keys."""
-    if len(rows) <= most:
-        return rows
-    return np.sort(rows[np.argsort(since[rows], kind="stable")[:most]], kind="stable")
 
 
 class Plan(System):
@@ -106,9 +100,24 @@ class Plan(System):
             return
         assert run.source is not None
         assert run.registry is not None
-        progress, steps = world[Progress], world[ActionSteps]
-        run.plans = run.source.plan(run.batch)
+        walks = walks_of(world, run)
+        run.plans = run.source.plan(run.batch, walks)
+        if len(run.asked):
+            run.round.waited_s = run.plans.duration_s
         plans, rows = run.plans.plans, run.chosen
+        alerts = self.alert(world, run, rows)
+        if walks is not None:
+            given = (plans.tier >= 0).nonzero()[0]
+            if len(given) < len(rows):
+                plans, rows, alerts = plans.take(given), rows[given], alerts[given]
+        self.start(world, run, rows, plans, alerts)
+        settle(world, run)
+
+    def start(self, world: World, run: Run, rows: Rows, plans: PlanBatch, alerts: Any) -> None:
+        """Let agents begin new plans, whatever they did before; `alerts` are their alert values, `[len(rows)]`."""
+        assert run.registry is not None
+        run.started = rows
+        progress, steps = world[Progress], world[ActionSteps]
         used = plans.kind.shape[0]
         before = int(steps.length.max(initial=0))
         steps.length[rows] = plans.length
@@ -125,12 +134,12 @@ class Plan(System):
         progress.tier[rows] = plans.tier
         progress.planned_at[rows] = run.tick
         progress.waiting_since[rows] = run.tick
-        progress.alert[rows] = self.alert(world, run, rows)
+        progress.alert[rows] = alerts
         progress.refusal[rows] = 0
         progress.tries[rows] = 0
 
     def alert(self, world: World, run: Run, rows: Rows) -> Any:
-        """Return the alert values with which the new plans are made, `[len(rows)]`."""
+        """Return the alert values of the chosen agents, with which their new plans are made, `[len(rows)]`."""
         return run.domain.alert(world, rows)
 
 
@@ -139,8 +148,8 @@ class Act(System):
 
     A step starts when its cooldown allows, is checked against the world as it is now, takes its time, is checked again
     if that was more than one tick, has its effect, and makes way for the next step. A step that may not run ends the
-    plan as refused; the agent plans again after `REFUSED_PAUSE_S`. Everything reads the state at the start of the
-    phase; effects on others settle at its end.
+    plan as refused: whoever gave the plan is asked again after a pause (`REFUSED_PAUSE_S`; of a model, some rounds).
+    Everything reads the state at the start of the phase; effects on others settle at its end.
 
     Reads: whatever the verbs read.
     Writes: ActionSteps, Progress, and whatever the verbs and channels write.
@@ -261,6 +270,11 @@ class Act(System):
         progress.until[rows] = -1
         progress.tries[rows] = 0
         ended = rows[progress.step[rows] >= steps.length[rows]]
+        rounds = turn.run.rounds
+        if rounds is not None:
+            done = ended[rounds.is_model[progress.tier[ended]]]
+            progress.refusals[done] = 0
+            progress.ask_from[done] = turn.tick
         progress.status[ended] = FINISHED
         progress.step[ended] = 0
         progress.waiting_since[ended] = turn.tick
@@ -276,13 +290,13 @@ class Act(System):
         return allowed
 
     def refuse(self, turn: Any, rows: Rows, codes: Codes | int) -> None:
-        """End the plans of some agents as refused; they ask again after a pause."""
-        refuse(turn.world, rows, codes, turn.tick + turn.seconds(REFUSED_PAUSE_S))
-
-
-def refuse(world: World, rows: Rows, codes: Codes | int, again_at: int) -> None:
-    """End plans as refused; `again_at` is the tick from which the agents need new ones."""
-    progress = world[Progress]
-    progress.status[rows] = Status.REFUSED
-    progress.refusal[rows] = codes
-    progress.waiting_since[rows] = again_at
+        """End the plans of some agents as refused; whoever gave a plan is asked again after a pause."""
+        progress = turn.progress
+        progress.status[rows] = Status.REFUSED
+        progress.refusal[rows] = codes
+        progress.waiting_since[rows] = turn.tick + turn.seconds(REFUSED_PAUSE_S)
+        rounds = turn.run.rounds
+        if rounds is not None:
+            of_model = rows[rounds.is_model[progress.tier[rows]]]
+            progress.waiting_since[of_model] = turn.tick
+            put_off(turn.world, turn.run, of_model)

@@ -131,7 +131,8 @@ class Rows:
         del world
         if plans is None:
             return []
-        given, keys = plans.plans, plans.plans.keys.tolist()
+        given = plans.plans.take((plans.plans.tier >= 0).nonzero()[0])
+        keys = given.keys.tolist()
         steps = [[step.model_dump(mode="json") for step in given.steps(row, registry)] for row in range(len(keys))]
         return [
             [tick.t] * len(keys),

@@ -18,7 +18,20 @@ from sim.run.writing import whole
 
 UPDATE: Final = "--update-replays"
 """The option of pytest that allows a golden replay to be replaced."""
-_COMPARED: Final = ("inputs", "known", "planned", "plan", "texts", "attempts", "draws", "root", "outcome")
+_COMPARED: Final = (
+    "inputs",
+    "known",
+    "planned",
+    "asked",
+    "bridged",
+    "held",
+    "plan",
+    "texts",
+    "attempts",
+    "draws",
+    "root",
+    "outcome",
+)
 """What of a tick is counted when it differs, in the order in which a tick happens."""
 
 

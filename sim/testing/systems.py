@@ -10,9 +10,9 @@ from sim.engine.columns import Component
 from sim.engine.digest import state_digest
 from sim.engine.resources import Resource
 from sim.engine.system import System
-from sim.engine.world import World
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import Scenario, load
+from sim.run.world import World
 from sim.testing.checks import Case
 from sim.testing.determinism import TICKS, assert_passes, named
 

@@ -40,14 +40,16 @@ class Scripted:
     """A plan source that hands out whatever `choose` says, legal or not."""
 
     tiers = ("script",)
+    models = ()
 
     def __init__(self, choose: Choose, registry: ToolRegistry | None = None) -> None:
         self.choose = choose
         self.registry = registry or default_registry()
         self.batch: ObservationBatch[Any] | None = None
 
-    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any], walks: Any = None) -> BatchPlans:
         """Hand the plans out."""
+        assert walks is None
         self.batch = batch
         chosen = [self.choose(int(key), batch.tick) for key in batch.keys]
         plans = PlanBatch.empty(batch.keys, max(map(len, chosen)))
@@ -68,12 +70,13 @@ class Watched:
     def __init__(self, inner: Any) -> None:
         self.inner = inner
         self.tiers = inner.tiers
+        self.models = inner.models
         self.batch: ObservationBatch[Any] | None = None
 
-    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
+    def plan(self, batch: ObservationBatch[Any], walks: Any = None) -> BatchPlans:
         """Note the batch and pass it on."""
         self.batch = batch
-        plans: BatchPlans = self.inner.plan(batch)
+        plans: BatchPlans = self.inner.plan(batch, walks)
         return plans
 
     def close(self) -> None:

@@ -52,14 +52,14 @@ RULED = tuple(sorted((*PLAIN, *slow_things.NAMED)))
 WALKS = ("Approach", "Charge", "MoveTo", "Patrol", "Regroup", "Retreat", "SetAmbush", "TakeCover")
 BUDGETS = ("traps", "terrain_edits", "spawns")
 """The director's budgets in stored order."""
-PLANNING = ("per_tick_max", "stagger_ticks", "ttl_s", "alert_every_ticks")
+PLANNING = ("per_tick_max", "ttl_s", "alert_every")
 MORALE = (
     "harm_percent", "squad_loss", "sight_loss", "outnumbered_loss", "victory_gain", "rest_gain", "leader_gain",
     "leader_cells", "aim_permille", "slow_below", "break_below", "rally_at",
 )  # fmt: skip
 BOUNDS = {
-    "planning.per_tick_max": (1, 200_000), "planning.stagger_ticks": (1, 1000), "planning.ttl_s": (1, 3600),
-    "planning.alert_every_ticks": (1, 1000), "combat.hit_bonus": (-1000, 1000), "morale.harm_percent": (0, 1000),
+    "planning.per_tick_max": (1, 200_000), "planning.ttl_s": (1, 3600),
+    "planning.alert_every": (1, 1000), "combat.hit_bonus": (-1000, 1000), "morale.harm_percent": (0, 1000),
     "morale.leader_cells": (0, 64), "morale.aim_permille": (0, 20),
 }  # fmt: skip
 """What numbers of the rules may be; 0 to 100 where nothing is named."""
@@ -261,6 +261,8 @@ class Agent:
             "Progress.planned_at": _or(self.planned_at),
             "Progress.waiting_since": self.waiting_since,
             "Progress.alert": self.threats,
+            "Progress.ask_from": 0,
+            "Progress.refusals": 0,
             "Progress.refusal": CODES.index(self.refusal),
             "Progress.tries": self.tries,
         }
@@ -426,7 +428,7 @@ class SlowWorld:
             if squad.start == "drawn":
                 free.sort(key=lambda cell: self.word(cell[1] * self.width + cell[0], 0, START))
             for place in free[: squad.count]:
-                self.join(number, place, self.next_key % scenario.planning.stagger_ticks)
+                self.join(number, place, 0)
         self.promote()
 
     def join(self, number: int, place: Place, waiting_since: int, archetype: str | None = None) -> None:
@@ -762,8 +764,8 @@ class SlowWorld:
         if len(free) < count:
             return False
         free.sort(key=lambda cell: (distance2(cell, spot), cell[1], cell[0]))
-        for i, place in enumerate(free[:count]):
-            self.join(number, place, self.tick_number + i % self.rules["planning.stagger_ticks"], archetype)
+        for place in free[:count]:
+            self.join(number, place, self.tick_number, archetype)
         return True
 
     def remove(self, item: Remove) -> bool:
@@ -792,7 +794,7 @@ class SlowWorld:
         step = agent.plan[agent.step]
         if step.kind == "Scan" and agent.started_at is not None:
             return bool(self.sightings(agent, step.args[0], hostile=True))
-        if (agent.key + self.tick_number) % self.rules["planning.alert_every_ticks"]:
+        if (agent.key + self.tick_number) % self.rules["planning.alert_every"]:
             return False
         return bool(self.sightings(agent, hostile=True))
 
@@ -1224,9 +1226,8 @@ class SlowWorld:
             coming = free[: min(count, self.reserves[agent.team])]
             taken.update(coming)
             self.reserves[agent.team] -= len(coming)
-            stagger = self.rules["planning.stagger_ticks"]
-            for i, cell in enumerate(coming):
-                self.arrivals.append((agent.squad, cell, self.tick_number + 1 + i % stagger))
+            for cell in coming:
+                self.arrivals.append((agent.squad, cell, self.tick_number + 1))
 
     def strike(self, agent: Agent, step: Step) -> None:
         """Hit or miss."""
@@ -1527,7 +1528,7 @@ class SlowWorld:
         """Let who has no hit points left lie down, or say that it is over."""
         lies = self.scenario.settings.downed_s
         if lies and not agent.ends["down"]:
-            agent.hp, agent.status = 0, "stale"
+            agent.hp, agent.status, agent.waiting_since = 0, "stale", self.tick_number
             agent.ends["down"] = self.tick_number + 1 + self.ticks(lies * 1000)
             return False
         return not lies or agent.hp < 0 or agent.ends["down"] <= self.tick_number + 1

@@ -62,7 +62,7 @@ class Stage:
                     }
                     for letter in letters
                 ],
-                "planning": {"stagger_ticks": 1, "ttl_s": 3600, "alert_every_ticks": 1000, **(planning or {})},
+                "planning": {"ttl_s": 3600, "alert_every": 1000, **(planning or {})},
                 "ends": ends,
                 "downed_s": downed_s,
                 "director": director,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.tactics.actions.base import ticks_of_s
-from scenarios.tactics.components import ActionSteps, Condition, Conditions, Health, Progress, Squad, Status
+from scenarios.tactics.components import ActionSteps, Condition, Conditions, Health, Progress, Squad
 from scenarios.tactics.reinforcements import call_up
 from scenarios.tactics.spawning import promote
 from sim.engine.columns import Component
@@ -67,6 +67,6 @@ class Cleanup(System):
         fresh = fallen & ~down
         health.hp[fresh] = 0
         until[fresh] = run.tick + 1 + ticks_of_s(stage.settings.downed_s, stage.ticks_per_second)
-        progress.status[fresh] = Status.STALE
+        world.invalidate(fresh, "down")
         lost: NDArray[np.bool_] = fallen & down & ((until <= run.tick + 1) | (health.hp < 0))
         return lost

@@ -9,7 +9,7 @@ import numpy as np
 
 from ai.actions import Kind, values_in
 from ai.errors import ParseError
-from scenarios.tactics.components import AGENT, ActionSteps, Goal, Health, Morale, Position, Progress, Squad, Status
+from scenarios.tactics.components import AGENT, ActionSteps, Goal, Health, Morale, Position, Progress, Squad
 from scenarios.tactics.components import Control as ControlColumns
 from scenarios.tactics.director import line
 from scenarios.tactics.equipment import starting_gear
@@ -219,13 +219,11 @@ class Inputs(systems.Inputs):
             return f"({item.x}, {item.y}) is outside the {_size(stage.grid)} map"
         if item.text not in stage.lore.texts.all and len(stage.lore.texts.all) >= TEXTS_MAX:
             return f"a run holds at most {TEXTS_MAX} different texts"
-        goal, progress = world[Goal], world[Progress]
+        goal = world[Goal]
         goal.order[members] = stage.lore.texts.index(item.text)
         if item.x is not None and item.y is not None:
             goal.x[members], goal.y[members] = item.x, item.y
-        members &= ~world[ControlColumns].taken
-        progress.status[members] = Status.STALE
-        progress.waiting_since[members] = run.tick
+        world.invalidate(members & ~world[ControlColumns].taken, "order")
         return None
 
     def _set_cells(self, world: World, run: Run, item: SetCells) -> str | None:
@@ -265,9 +263,8 @@ class Inputs(systems.Inputs):
             return f"only {len(ys)} cells are free for {count} agents"
         distance2 = (ys.astype(np.int64) - y) ** 2 + (xs.astype(np.int64) - x) ** 2
         nearest = np.lexsort((xs, ys, distance2))[:count]
-        waiting = run.tick + np.arange(count) % stage.parameters.planning.stagger_ticks
         after = aim(info, stage.objectives, stage.lore.texts)
-        spawn(world, starting_values(info, after, xs[nearest], ys[nearest], waiting), count)
+        spawn(world, starting_values(info, after, xs[nearest], ys[nearest], run.tick), count)
         return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from scenarios.tactics.components import Control, Goal, Health, Position, Progress, Squad, Status, Team
+from scenarios.tactics.components import Control, Goal, Health, Position, Progress, Squad, Team
 from scenarios.tactics.spawning import aim
 from sim.engine.columns import Component
 from sim.engine.system import System
@@ -35,12 +35,10 @@ class Advance(System):
             run.notes.leaving = leaving
         if not turned:
             return
-        squad, goal, progress, taken = world[Squad].id, world[Goal], world[Progress], world[Control].taken
+        squad, goal, taken = world[Squad].id, world[Goal], world[Control].taken
         for info in stage.squads.values():
             if info.team not in turned or info.is_fixed:
                 continue
             members = squad == info.id
             goal.objective[members], goal.x[members], goal.y[members] = aim(info, stage.objectives, stage.lore.texts)
-            members &= ~taken
-            progress.status[members] = Status.STALE
-            progress.waiting_since[members] = run.tick
+            world.invalidate(members & ~taken, "aim")

@@ -12,7 +12,6 @@ from scenarios.tactics.components import (
     AGENT,
     ActionSteps,
     Control,
-    Health,
     Morale,
     Progress,
     Status,
@@ -21,7 +20,8 @@ from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import Sightings, occupancy_of, others_seen, perceive
 from sim.engine.columns import Component
 from sim.run.context import Run
-from sim.run.systems import Observe, longest_waiting
+from sim.run.rounds import choose
+from sim.run.systems import Observe
 from sim.run.world import World
 
 RUNNING: Final = Status.RUNNING.value
@@ -32,41 +32,37 @@ class Perception(Observe):
     """Gathers the agents that need a plan now, and what they know.
 
     Reads: every component of an agent.
-    Writes: nothing; it leaves `occupancy`, `alarmed`, `chosen` and `batch` on the run.
+    Writes: Progress of the alarmed; it leaves `occupancy`, `alarmed`, `chosen` and `batch` on the run.
     Order: after inputs, before planning.
     """
 
     name = "perception"
     reads: ClassVar[tuple[type[Component], ...]] = AGENT
-    writes: ClassVar[tuple[type[Component], ...]] = ()
+    writes: ClassVar[tuple[type[Component], ...]] = (Progress,)
 
     def process(self, world: World, run: Run) -> None:
         """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
-        stage, progress = run.game, world[Progress]
+        stage = run.game
         most = stage.parameters.planning.per_tick_max
         run.notes.occupancy = occupancy_of(world, stage.grid)
-        waiting = (progress.status != RUNNING) & (progress.waiting_since <= run.tick)
-        waiting &= (world[Health].hp > 0) & ~(world[Control].taken | world[Morale].broken)
-        needing = longest_waiting(waiting.nonzero()[0], progress.waiting_since, most)
+        may = run.domain.plannable(world) & ~world[Control].taken
+        needing = choose(world, run, may, most)
         watching, within = self._watching(world, run)
         # Whoever needs a plan and whoever looks around are looked after in one go.
-        viewers = np.concatenate([needing, watching])
+        viewers = np.concatenate([needing, watching[~np.isin(watching, needing)]])
         enemies, friends = others_seen(world, stage.grid, run.notes.occupancy, viewers, needing)
         run.alarmed = watching[_threatened(world, enemies, watching, within)]
-        since = progress.waiting_since
-        if left_out := len(needing) + len(run.alarmed) > most:
-            since = since.copy()
-            # Their need arose just now; what the column says of them is when they planned last.
-            since[run.alarmed] = run.tick
-        chosen = np.concatenate([needing, run.alarmed])
-        chosen.sort(kind="stable")
-        run.chosen = longest_waiting(chosen, since, most)
+        if len(run.alarmed):
+            world.invalidate(run.alarmed, "alarm")
+            run.chosen = choose(world, run, may, most)
+        else:
+            run.chosen = needing
         if len(run.chosen):
             is_chosen = np.zeros(world.n, np.bool_)
             is_chosen[run.chosen] = True
             seen = (
                 enemies.where(is_chosen[enemies.viewer]),
-                friends.where(is_chosen[friends.viewer]) if left_out else friends,
+                friends.where(is_chosen[friends.viewer]) if len(run.alarmed) else friends,
             )
             run.batch = perceive(world, stage.grid, run.notes.occupancy, run.chosen, stage.lore, seen)
 
@@ -76,7 +72,7 @@ class Perception(Observe):
         peaceful = progress.status == RUNNING
         peaceful &= progress.alert == 0
         peaceful &= ~(world[Control].taken | world[Morale].broken)
-        looking = (world.keys + run.tick) % stage.parameters.planning.alert_every_ticks == 0
+        looking = (world.keys + run.tick) % stage.parameters.planning.alert_every == 0
         scan, used = stage.registry.code("Scan"), int(steps.length.max(initial=0))
         if not np.count_nonzero(steps.kind[:used] == scan):
             rows = (peaceful & looking).nonzero()[0]

@@ -11,7 +11,7 @@ from scenarios.tactics.components import ActionSteps, Morale, Progress
 from scenarios.tactics.snapshot import ALLIES_MAX
 from sim.engine.columns import Component
 from sim.run.actions import Rows
-from sim.run.context import Run, invalidate
+from sim.run.context import Run
 from sim.run.systems import Plan
 from sim.run.world import World
 
@@ -28,14 +28,13 @@ class Planning(Plan):
     writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Morale, Progress)
 
     def process(self, world: World, run: Run) -> None:
-        """Void the plans of the alarmed, plan, and count outnumbered agents."""
-        invalidate(world, run.alarmed, run.tick)
+        """Plan, and count outnumbered agents."""
         super().process(world, run)
         if run.batch is None:
             return
-        rows, morale = run.chosen, world[Morale]
+        rows, morale = run.started, world[Morale]
         # An agent that sees as many friends as are ever reported may have more; it does not count as outnumbered.
-        friends = places_held(run.batch.allies.id >= 0)
+        friends = places_held(run.batch.allies.id >= 0)[np.searchsorted(run.chosen, rows)]
         outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
         loss = run.game.parameters.morale.outnumbered_loss
         morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)

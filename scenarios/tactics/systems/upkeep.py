@@ -20,7 +20,7 @@ from scenarios.tactics.components import (
 )
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.run.context import Run
+from sim.run.context import Run, outdate
 from sim.run.world import World
 
 
@@ -51,8 +51,7 @@ class Upkeep(System):
         old = progress.planned_at <= oldest
         if np.count_nonzero(old):
             stale = (old & (progress.status == Status.RUNNING.value) & ~world[Control].taken).nonzero()[0]
-            progress.status[stale] = Status.STALE
-            progress.waiting_since[stale] = run.tick
+            outdate(world, stale, run.tick)
 
     def _hearten(self, world: World, run: Run) -> None:
         """Raise morale by rest and by leaders who are near; once a second."""
@@ -70,13 +69,12 @@ class Upkeep(System):
 
     def _break(self, world: World, run: Run) -> None:
         """Let those break whose morale is too low, and those rally whose morale has come back."""
-        rules, morale, progress = run.game.parameters.morale, world[Morale], world[Progress]
+        rules, morale = run.game.parameters.morale, world[Morale]
         low, broken = morale.value < rules.break_below, morale.broken
         if not (np.count_nonzero(low) or np.count_nonzero(broken)):
             return
         now = low | (broken & (morale.value < rules.rally_at))
         now &= ~world[Control].taken & (world[Health].hp > 0)
         turned = now != broken
-        progress.status[turned] = Status.STALE
-        progress.waiting_since[turned] = run.tick
+        world.invalidate(turned, "morale")
         broken[:] = now

@@ -262,9 +262,8 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
             "planning": {
                 "tiers": [*own, *draw(st.sampled_from(TIERS))],
                 "per_tick_max": draw(st.sampled_from([1000, 1, 3])),
-                "stagger_ticks": draw(st.integers(1, 4)),
                 "ttl_s": draw(st.sampled_from([20, 1, 3])),
-                "alert_every_ticks": draw(st.integers(1, 6)),
+                "alert_every": draw(st.integers(1, 6)),
             },
             "rules": draw(RULES),
             "downed_s": draw(st.sampled_from([0, 0, 1, 3])),

@@ -28,7 +28,7 @@ def nested(data: Mapping[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for key, value in data.items():
         (head if key in Head.model_fields else settings)[key] = value
-    planning: dict[str, Any] = {"stagger_ticks": 5, **head.get("planning", {})}
+    planning: dict[str, Any] = dict(head.get("planning", {}))
     groups = dict(planning.get("groups", {}))
     teams = []
     for team in settings.get("teams", ()):

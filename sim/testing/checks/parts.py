@@ -29,15 +29,21 @@ class InParts:
         """Names of the tiers, in order."""
         return self._source.tiers
 
-    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of the model tiers in play."""
+        return self._source.models
+
+    def plan(self, batch: ObservationBatch[Any], walks: NDArray[np.int8] | None = None) -> BatchPlans:
         """Plan part by part."""
         merged = PlanBatch.empty(batch.keys)
         self.cuts += len(batch) > 1
         for rows in self._cut(len(batch)):
-            part = self._source.plan(batch.take(np.sort(rows))).plans
+            rows = np.sort(rows)
+            part = self._source.plan(batch.take(rows), None if walks is None else walks[rows]).plans
             for tier in np.unique(part.tier).tolist():
                 picked = np.flatnonzero(part.tier == tier)
-                merged.put(np.sort(rows)[picked], part, picked, tier)
+                merged.put(rows[picked], part, picked, tier)
         return BatchPlans(merged, self.tiers, [])
 
     def close(self) -> None:

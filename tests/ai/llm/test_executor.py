@@ -19,6 +19,7 @@ from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse,
 from ai.llm.prompt import PromptRequest
 from ai.llm_types import LlmChunk, LlmRequest
 from ai.observation import ObservationBatch
+from ai.planners.base import Asking, Deadline
 from ai.plans import Outcome
 from tests.ai.llm.village import MARKET, PEOPLE, Buy, Sleep, Tip, Villager, market, villager
 
@@ -68,9 +69,12 @@ def batch(*keys: int) -> ObservationBatch[Villager]:
     return market(*[villager()] * len(keys), keys=keys)
 
 
-def execute(client: object, *keys: int, k: int = 2, m: int = 2, **options: object) -> BatchResponse:
+def execute(
+    client: object, *keys: int, k: int = 2, m: int = 2, deadline: float | None = None, **options: object
+) -> BatchResponse:
     async def run() -> BatchResponse:
         executor = BatchInferenceExecutor(shard_size=k, in_flight=m)
+        options["asking"] = Asking(deadline=Deadline(deadline))
         try:
             return await executor.execute(client, BatchRequest(batch(*keys), MARKET, "tier"), **options)  # type: ignore[arg-type]
         finally:
@@ -310,7 +314,9 @@ def test_a_silent_stream_does_not_hold_the_batch_past_its_deadline() -> None:
         executor = BatchInferenceExecutor(2, 2)
         clock = asyncio.get_running_loop().time
         request = BatchRequest(batch(1, 2, 3, 4), MARKET, "tier")
-        response = await executor.execute(client, request, deadline=clock() + 0.05, clock=clock)
+        response = await executor.execute(
+            client, request, clock=clock, asking=Asking(deadline=Deadline(clock() + 0.05))
+        )
         pending = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert len(pending) == 1
         pending[0].cancel()
@@ -341,7 +347,7 @@ def test_a_late_reader_closes_itself_at_its_next_chunk() -> None:
         response = await executor.execute(
             client,
             BatchRequest(batch(1, 2), MARKET, "tier"),
-            deadline=clock() + 0.02,
+            asking=Asking(deadline=Deadline(clock() + 0.02)),
             clock=clock,
             on_plan=lambda agent, steps: heard.append(agent),
         )
@@ -368,7 +374,9 @@ def test_aclose_cancels_readers_that_do_not_end(monkeypatch: pytest.MonkeyPatch)
         executor = BatchInferenceExecutor()
         clock = asyncio.get_running_loop().time
         request = BatchRequest(batch(1), MARKET, "tier")
-        response = await executor.execute(Hung(), request, deadline=clock() + 0.01, clock=clock)
+        response = await executor.execute(
+            Hung(), request, clock=clock, asking=Asking(deadline=Deadline(clock() + 0.01))
+        )
         assert outcomes(response) == ["timeout"]
         await executor.aclose()
         return len(asyncio.all_tasks())
@@ -430,9 +438,10 @@ def test_listeners_hear_of_plans_and_calls_and_cannot_stop_them(caplog: pytest.L
         raise RuntimeError("this one too")
 
     async def run() -> BatchResponse:
-        executor = BatchInferenceExecutor(2, 1, on_call=on_call)
+        executor = BatchInferenceExecutor(2, 1)
         client = Client(lambda agent: plan(agent) if agent != 2 else "{}")
-        return await executor.execute(client, BatchRequest(batch(1, 2, 3), MARKET, "tier"), on_plan=on_plan)
+        request = BatchRequest(batch(1, 2, 3), MARKET, "tier")
+        return await executor.execute(client, request, on_plan=on_plan, asking=Asking(on_call=on_call))
 
     assert outcomes(asyncio.run(run())) == ["ok", "invalid", "ok"]
     assert heard == [((1,), "stop"), ((3,), "stop")]

@@ -104,10 +104,46 @@ def test_k_follows_from_the_slots() -> None:
 
 def test_few_agents_are_one_call_where_slots_are_unknown() -> None:
     """Nobody knows that small calls would run side by side; where slots are known they do."""
-    sizes = ShardSizes()
+    sizes = ShardSizes(prefer="speed")
     assert len(sizes.cut("tier", batch(SHARD_SIZE_MIN), ROOM)) == 1
     sizes.learn(slots=4)
     assert len(sizes.cut("tier", batch(SHARD_SIZE_MIN), ROOM)) == 4
+
+
+@given(st.integers(1, 200), st.integers(1, 40))
+def test_balanced_calls_hold_three_agents_or_are_one(n: int, slots: int) -> None:
+    """A batch is cut into as many calls as there are slots, and never into more than a third of its agents."""
+    sizes = ShardSizes()
+    sizes.learn(slots=slots)
+    calls = sizes.cut("tier", batch(n), ROOM)
+    assert len(calls) <= max(1, n // 3)
+    assert len(calls) <= slots
+    assert min(shard.stop - shard.start for shard in calls) >= min(n, 3)
+
+
+@given(st.integers(1, 200), st.integers(1, 40))
+def test_speed_uses_every_slot_and_cost_as_few_calls_as_there_is_room(n: int, slots: int) -> None:
+    """`speed` puts ceil(n / slots) agents into a call, `cost` as many as a call has room for."""
+    quick, cheap = ShardSizes(prefer="speed"), ShardSizes(prefer="cost")
+    for sizes in (quick, cheap):
+        sizes.learn(slots=slots)
+    assert quick.k("tier", n, ROOM) == -(-n // slots)
+    assert len(cheap.cut("tier", batch(n), 30)) == -(-n // 30)
+
+
+def test_calls_that_take_too_long_are_cut_smaller_but_for_cost() -> None:
+    """Ten agents that take ten seconds become five; balanced calls keep three; a quick call lets k grow again."""
+    slow = CallSignal(asked=10, good=10, cut=False, total_s=10.0)
+    slower = CallSignal(asked=10, good=10, cut=False, total_s=100.0)
+    for prefer, after, at_least in (("balanced", 5, 3), ("speed", 5, 1), ("cost", 40, 40)):
+        sizes = ShardSizes(prefer=prefer)  # type: ignore[arg-type]
+        sizes.learn(slots=4)
+        sizes.observe("tier", [slow])
+        assert sizes.k("tier", 40, ROOM) == after
+        sizes.observe("tier", [slower])
+        assert sizes.k("tier", 40, ROOM) == at_least
+        sizes.observe("tier", [CallSignal(asked=3, good=3, cut=False, total_s=1.0)])
+        assert sizes.k("tier", 40, ROOM) == max(at_least, 2)
 
 
 GOOD = CallSignal(asked=8, good=8, cut=False)
@@ -161,8 +197,9 @@ def test_pinned_sizes_stay() -> None:
     """What a person pinned, no server moves."""
     sizes = ShardSizes(7, 2)
     sizes.learn(slots=16)
-    sizes.observe("tier", [CallSignal(7, 0, cut=True, queue_s=1.0, total_s=1.0)] * 5)
-    assert (sizes.k("tier", 100, ROOM), sizes.m, sizes.as_dict()) == (7, 2, {"in_flight": 2, "shard_size_max": {}})
+    sizes.observe("tier", [CallSignal(7, 0, cut=True, queue_s=1.0, total_s=60.0)] * 5)
+    nothing = {"in_flight": 2, "shard_size_max": {}, "shard_size_in_time": {}}
+    assert (sizes.k("tier", 100, ROOM), sizes.m, sizes.as_dict()) == (7, 2, nothing)
 
 
 def test_sizes_below_one_are_refused() -> None:

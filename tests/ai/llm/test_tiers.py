@@ -11,7 +11,7 @@ from ai.llm.executor import BatchInferenceExecutor
 from ai.llm.tiers import PLANNERS, FullLlm, SimplifiedLlm
 from ai.llm_types import LlmChunk, LlmClient, LlmRequest
 from ai.orchestrator import FallbackOrchestrator
-from ai.planners.base import PlanCall, Planner, TierPlans
+from ai.planners.base import Asking, Deadline, PlanCall, Planner, TierPlans
 from ai.plans import Outcome
 from tests.ai.llm.village import MARKET, PEOPLE, Sell, Sleep, market, villager
 from tests.ai.virtual_time import clock, run
@@ -179,7 +179,7 @@ def test_nobody_is_asked_again_without_the_time_for_it() -> None:
                     yield chunk
 
         client = Slow({2: [SLEEP], 5: [None, SLEEP], 9: [SLEEP]})
-        call = PlanCall(client=client, clock=clock, deadline=deadline)
+        call = PlanCall(client=client, clock=clock, asking=Asking(deadline=Deadline(deadline)))
         answer = await FullLlm().plan(BATCH, MARKET, call)
         assert answer.first_plan_s == 2.0
         return len(client.requests)

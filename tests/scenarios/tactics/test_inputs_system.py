@@ -90,14 +90,14 @@ def test_cells_change_before_anyone_looks() -> None:
 
 
 def test_newcomers_take_the_nearest_free_cells_in_order() -> None:
-    """They join the squad with new keys, by distance, then y, then x, and plan in their stagger's turn."""
-    with Stage("....", ".a#.", "....", planning={"stagger_ticks": 2}) as stage:
+    """They join the squad with new keys, by distance, then y, then x, and plan at once."""
+    with Stage("....", ".a#.", "....") as stage:
         stage.tick(4)
         stage.give(Spawn(squad="a", count=4, x=1, y=1))
         assert [stage.at(key) for key in range(1, 5)] == [(1, 0), (0, 1), (1, 2), (0, 0)]
         assert [stage[key, "Squad.leader"] for key in range(5)] == [0] * 5
         stage.tick(2)
-        assert stage.asked[1:] == [(4, 1), (4, 3), (5, 2), (5, 4)]
+        assert stage.asked[1:] == [(4, 1), (4, 2), (4, 3), (4, 4)]
 
 
 def test_newcomers_may_refound_a_squad() -> None:
@@ -289,7 +289,7 @@ def test_a_world_does_not_grow_beyond_its_limit(monkeypatch: pytest.MonkeyPatch)
 
 def test_planners_leave_a_taken_agent_alone() -> None:
     """It stops, does not plan, not even when it is hit or sees an enemy, and plans again when it is given back."""
-    with Stage("a...b", planning={"alert_every_ticks": 1}) as stage:
+    with Stage("a...b", planning={"alert_every": 1}) as stage:
         stage[1, "Senses.sight"] = 1
         stage.plan(1, ("Attack", 0))
         stage.give(Control(agent=0))

@@ -37,7 +37,7 @@ def scenario(*objectives: dict[str, Any], foe: tuple[dict[str, Any], ...] = (), 
                 {"name": "red", "squads": [squad("one", 0), squad("two", 1)], "objectives": objectives},
                 {"name": "blue", "squads": [squad("foe", 8)], "objectives": foe},
             ],
-            "planning": {"stagger_ticks": 1, "ttl_s": 3600, "alert_every_ticks": 1000},
+            "planning": {"ttl_s": 3600, "alert_every": 1000},
             "ends": "objectives",
             **changes,
         }

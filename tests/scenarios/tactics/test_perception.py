@@ -155,7 +155,7 @@ def _asked(stage: Stage, ticks: int, key: int) -> list[int]:
 def test_scanners_notice_at_once_and_only_within_their_radius() -> None:
     """Who scans is alarmed in the tick an enemy can be seen within the radius, others every few ticks."""
     for radius, asked in ((3, [0, 4]), (1, [0])):
-        with Stage("a#b.", planning={"alert_every_ticks": 1000}) as stage:
+        with Stage("a#b.", planning={"alert_every": 1000}) as stage:
             stage.plan(0, *[("Scan", radius)] * 8)
             stage.tick(4)
             stage.sim.run_context.game.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
@@ -164,7 +164,7 @@ def test_scanners_notice_at_once_and_only_within_their_radius() -> None:
 
 def test_others_notice_when_it_is_their_turn() -> None:
     """An agent that does not scan looks around when key plus tick is a multiple of the interval."""
-    with Stage("a#b.", planning={"alert_every_ticks": 7}) as stage:
+    with Stage("a#b.", planning={"alert_every": 7}) as stage:
         stage.tick(1)
         stage.sim.run_context.game.grid.set_cells(1, 0, 1, 1, Terrain.FLOOR)
         stage.tick(8)
@@ -173,7 +173,7 @@ def test_others_notice_when_it_is_their_turn() -> None:
 
 def test_who_planned_with_an_enemy_in_sight_is_not_alarmed() -> None:
     """A plan that knew of a threat runs on."""
-    with Stage("a.b", planning={"alert_every_ticks": 1}) as stage:
+    with Stage("a.b", planning={"alert_every": 1}) as stage:
         assert _asked(stage, 10, 0) == [0]
 
 
@@ -188,7 +188,7 @@ def test_the_longest_waiting_plan_first_then_the_lowest_key() -> None:
 
 def test_the_alarmed_stand_behind_those_that_wait_already() -> None:
     """An alarm is a need that arises now, whenever the old plan was made."""
-    with Stage("a#b.", planning={"per_tick_max": 1, "alert_every_ticks": 1}) as stage:
+    with Stage("a#b.", planning={"per_tick_max": 1, "alert_every": 1}) as stage:
         stage.plan(1, ("Wait", 500))
         stage.tick(7)
         assert stage.asked == [(0, 0), (1, 1), (6, 1)]

@@ -30,7 +30,9 @@ RUN_KEYS = [
     "llm", "wall_s", "ticks_per_s",
 ]  # fmt: skip
 LLM_KEYS = [
-    "calls", "agents", "prompt_tokens", "completion_tokens", "errors", "retries", "breaker", "in_flight", "shard_size",
+    "calls", "agents", "prompt_tokens", "completion_tokens", "errors", "agents_per_call", "prompt_tokens_per_plan",
+    "again", "rounds", "started", "under_model", "bridged", "none", "waited_s", "retries", "breaker", "in_flight",
+    "shard_size",
 ]  # fmt: skip
 ROOT = Path(__file__).parents[3]
 WAIT_S = 60.0
@@ -72,6 +74,8 @@ def test_run_prints_one_object_with_the_promised_keys(shell: Shell) -> None:
     assert value["tiers"] == {"heuristic": value["plans"]}
     assert value["llm"] == {
         "calls": 0, "agents": 0, "prompt_tokens": None, "completion_tokens": None, "errors": {},
+        "agents_per_call": None, "prompt_tokens_per_plan": None, "again": {"calls": 0, "prompt_tokens": None},
+        "rounds": 0, "started": 0, "under_model": 0, "bridged": 0, "none": 0, "waited_s": 0.0,
         "retries": 0, "breaker": {"state": "closed", "opened": 0}, "in_flight": None, "shard_size": {},
     }  # fmt: skip
     report = json.loads(Path("a.report.json").read_text())
@@ -161,7 +165,7 @@ def test_how_a_model_is_called_can_be_pinned_and_is_shown(shell: Shell) -> None:
     value = shell.json(
         "run", "skirmish", "--ticks", "12", "--llm", "scripted:script.jsonl", "--out", "a.replay.jsonl", *pinned
     )
-    assert (value["llm"]["in_flight"], value["llm"]["shard_size"]) == (2, {"simplified_llm": 2})
+    assert (value["llm"]["in_flight"], value["llm"]["shard_size"]) == (2, {"simplified_llm": 3})
     assert json.loads(Path("a.report.json").read_text())["first_plan_s"]["ticks"] > 0
     assert shell("verify", "a.replay.jsonl") == OK
 

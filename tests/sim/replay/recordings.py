@@ -43,7 +43,7 @@ SCENARIO: dict[str, Any] = {
             ],
         },
     ],
-    "planning": {"stagger_ticks": 2},
+    "planning": {"every": 2},
     "director": {"squad": "two", "budget": {"traps": 1, "terrain_edits": 1, "spawns": 1}},
     "inputs": [
         {"tick": 2, "input": {"kind": "order", "squad": "one", "text": "fall back", "x": 1, "y": 1}},

@@ -221,7 +221,8 @@ def test_of_the_faults_of_a_model_only_the_needed_one_is_left(
     (tmp_path / "faults.jsonl").write_text(dump_faults(faults))
     path = tmp_path / "arena.toml"
     text = ARENA.read_text().replace("ticks = 24", 'ticks = 24\nplugins = ["caller.py"]')
-    path.write_text(text.replace("[planning]", '[planning]\ntiers = ["simplified_llm", "bug", "emergency"]'))
+    planning = '[planning]\nevery = 1\ntiers = ["simplified_llm", "bug", "emergency"]'
+    path.write_text(text.replace("[settings]", f"{planning}\n\n[settings]", 1))
     model = f"faulty:{tmp_path / 'faults.jsonl'}:scripted:{tmp_path / 'answers.jsonl'}"
     assert invoke(["minimise", str(path), "--check", "guard", "--llm", model, "--ticks", "9", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)

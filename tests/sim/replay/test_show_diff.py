@@ -160,7 +160,7 @@ def test_runs_that_part_are_named_with_values() -> None:
     assert found is not None
     assert (found.where, found.tick) == ("tick", 6)
     assert "root" in found.names
-    assert next(iter(found.names)) in ("planned", "attempts")
+    assert next(iter(found.names)) in ("known", "planned", "attempts")
     assert found.values
     with open_replay_file(framed()) as one, open_replay_file(sink.getvalue()) as two, one.at(7) as a, two.at(7) as b:
         for value in found.values:

@@ -19,9 +19,9 @@ def test_what_agents_knew_does_not_follow_the_world(name: str) -> None:
         assert source is not None
         plan = source.plan
 
-        def noting(batch: Any) -> Any:
+        def noting(batch: Any, walks: Any = None) -> Any:
             asked.append(batch.digest())
-            return plan(batch)
+            return plan(batch, walks)
 
         source.plan = noting  # type: ignore[method-assign]
         known = [report.known for report in simulation.reports(12)]

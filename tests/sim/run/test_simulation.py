@@ -139,8 +139,9 @@ def test_an_exception_of_the_plan_source_leaves_the_last_whole_tick() -> None:
 
     class Raising:
         tiers = ("raising",)
+        models = ()
 
-        def plan(self, batch: ObservationBatch[Any]) -> Any:
+        def plan(self, batch: ObservationBatch[Any], walks: Any = None) -> Any:
             raise ValueError(f"asked for {len(batch)}")
 
         def close(self) -> None:
@@ -148,7 +149,7 @@ def test_an_exception_of_the_plan_source_leaves_the_last_whole_tick() -> None:
 
     with Simulation(load("skirmish"), source=Raising()) as simulation:
         before = simulation.snapshot()
-        with pytest.raises(ValueError, match="asked for 4"):
+        with pytest.raises(ValueError, match="asked for 20"):
             simulation.tick()
         assert simulation.snapshot() == before
 

@@ -27,9 +27,6 @@ name = "duel"
 description = "Two against two in the open"
 ticks = 300
 
-[planning]
-stagger_ticks = 5
-
 [settings.map]
 rows = ["..........", "..........", "..........", ".........."]
 places = [{ name = "middle", x = 5, y = 2 }]

@@ -58,6 +58,7 @@ def run_pytest(folder: Path, *options: str) -> tuple[int, str]:
 def project(tmp_path: Path) -> Path:
     """A project with a scenario, a plug-in, a golden replay of it and a test."""
     text = (ROOT / "tests/mutants/arena.toml").read_text().replace("ticks = 24", 'ticks = 6\nplugins = ["rules.py"]')
+    text = text.replace("[settings]", "[planning]\nevery = 1\n\n[settings]", 1)  # a model is asked in every tick
     (tmp_path / "nap.toml").write_text(text)
     (tmp_path / "rules.py").write_text(RULES)
     (tmp_path / "golden").mkdir()
@@ -111,8 +112,7 @@ def test_a_replay_that_would_ask_a_model_anew_is_not_replaced(project: Path) -> 
     script = project / "script.jsonl"
     script.write_text('{"agent": "*", "steps": [{"act": "Wait", "duration": 0.2}]}\n')
     out = project / REPLAY
-    run = ["run", str(project / "nap.toml"), "--quiet", "--out", str(out), "--llm", f"scripted:{script}"]
-    out.unlink()
+    run = ["run", str(project / "nap.toml"), "--quiet", "--out", str(out), "--llm", f"scripted:{script}", "--force"]
     assert invoke(run) == OK
     before = out.read_bytes()
     changed = RULES.replace(

@@ -13,8 +13,6 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ai.actions import ARGS_MAX, ToolRegistry, ToolSpec
-from ai.observation import ObservationBatch
-from ai.plans import BatchPlans
 from scenarios.tactics.actions.base import (
     Action,
     Turn,
@@ -39,6 +37,7 @@ from scenarios.tactics.testing.actions.dice import Dice, arguments
 from scenarios.tactics.testing.flat import flat
 from sim.engine.rng import purpose
 from sim.run.actions import Args, Rows
+from sim.run.context import NoPlans
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 from sim.run.world import World
@@ -98,18 +97,6 @@ class Arena(NamedTuple):
         return Turn(self.world, run, occupancy=occupancy_of(self.world, run.game.grid))
 
 
-class _NoPlans:
-    """A plan source that nobody asks."""
-
-    tiers = ("none",)
-
-    def plan(self, batch: ObservationBatch[Any]) -> BatchPlans:
-        raise NotImplementedError(f"{len(batch)} agents were planned for in an arena")
-
-    def close(self) -> None:
-        """There is nothing to give back."""
-
-
 def _scenario(number: int) -> Scenario:
     """Return an arena's scenario: squads of different sizes and gear; some teams have nothing in reserve."""
     whole = {"x": 0, "y": 0, "width": len(MAP[0]), "height": len(MAP)}
@@ -166,7 +153,7 @@ def open_arena(
     order = np.arange(scenario.agents)[::-1] if births_reversed else None
     named = registry.with_tables(Gear(scenario.settings, 1).names)
     scenario.domain.registry = lambda _more=(): named  # type: ignore[method-assign,assignment] # only the verbs under test
-    with Simulation(scenario, source=_NoPlans(), order=order) as simulation:
+    with Simulation(scenario, source=NoPlans(), order=order) as simulation:
         # With its names bound, a registry's specs say which there are.
         world, registry = simulation.world, named
         spec = registry.spec(name)
