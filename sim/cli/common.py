@@ -21,9 +21,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ai.clients import client_from_spec
 from ai.errors import ContractError
 from ai.llm_types import LlmClient
-from sim.cli.terminal import drawing, plain
+from sim.cli.terminal import Stream, drawing, plain
 from sim.messages import shown
 from sim.run.writing import whole
+from sim.viewer.terminal import Drawn, legend
 
 OK: Final = 0
 FAILED: Final = 1
@@ -65,6 +66,16 @@ def print_json(value: object) -> None:
 def print_table(table: Any) -> None:
     """Print a table for people, never cut to the width of a pipe; its texts are data, not markup."""
     Console(highlight=False, soft_wrap=True, markup=False, emoji=False, color_system=None).print(table)
+
+
+def print_picture(picture: Drawn) -> None:
+    """Print a map with its legend, in colours on a terminal."""
+    out: Any = sys.stdout
+    if isinstance(out, Stream) and out.isatty():
+        out = out.raw()  # names come with a style; what a terminal acts on was taken out of them
+    console = Console(file=out, highlight=False, soft_wrap=True)
+    for line in (*picture.lines, *([legend(picture.counts)] if picture.counts else ())):
+        console.print(line)
 
 
 def client_of(spec: str) -> LlmClient | None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import numpy as np
 import typer
 from rich.table import Table
 
-from sim.cli.common import FAILED, AsJson, print_json, print_table, progress_bar, require_file, usage
+from sim.cli.common import FAILED, AsJson, print_json, print_picture, print_table, progress_bar, require_file, usage
 from sim.cli.consent import Trust, files_of
-from sim.messages import shown
+from sim.errors import ReplayError, ScenarioError
+from sim.messages import one_line, shown
 from sim.replay.diff import diff as diff_replays
-from sim.replay.seek import open_replay_file
+from sim.replay.overview import overview
+from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.show import show_agent, show_tick
 from sim.run.scenario_file import TICKS_MAX
+from sim.viewer.terminal import Drawn, drawn
 
 VALUES_SHOWN_MAX: Final = 20
 """Values of the state shown to people; --json has more."""
@@ -30,7 +35,9 @@ Plugins = Annotated[
 def show(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
     *,
-    tick: Annotated[int, typer.Option(min=0, max=TICKS_MAX, metavar="T", help="The tick to look at.")],
+    tick: Annotated[
+        int | None, typer.Option(min=0, max=TICKS_MAX, metavar="T", help="The tick to look at; without it, all of it.")
+    ] = None,
     agent: Annotated[
         int | None, typer.Option(min=0, metavar="K", help="One agent: its plan and what came of it.")
     ] = None,
@@ -38,27 +45,75 @@ def show(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what happened in a tick, or one agent: its values, where its plan came from, and what its steps did."""
+    """Show what a replay holds, what happened in a tick, or one agent: its values, its plan, and what its steps did.
+
+    An agent's plan comes with what the agent knew, the prompt and the reply, and the attempts before it.
+    """
     require_file(file)
+    if tick is None and agent is not None:
+        raise usage("--agent: goes with --tick; name a tick")
     with (
         progress_bar(shown(file), None) as told,
         open_replay_file(Path(file), files_of(Path(file), plugin, trust=trust), told) as replay,
     ):
+        if tick is None:
+            _show_all(replay, as_json=as_json)
+            return
         if tick >= replay.ticks:
             raise usage(f"--tick: there is no tick {tick}: {shown(file)} has {replay.ticks} ticks, counted from 0")
         found = show_tick(replay, tick) if agent is None else show_agent(replay, tick, agent)
     if as_json:
         print_json(found)
         return
+    _print_rows({name: value for name, value in found.items() if name != "steps"})
+    if "steps" in found:
+        print_table(_steps(found["steps"]))
+
+
+def _show_all(replay: ReplayFile, *, as_json: bool) -> None:
+    """Show what a replay holds: sums from its records, and metrics and a map from its last state."""
+    found: dict[str, Any] = {**overview(replay), "metrics": None}
+    picture = Drawn()
+    try:
+        with replay.at(replay.ticks) as playback:
+            metrics = playback.simulation.metrics()
+            found["metrics"] = {name: np.asarray(value).tolist() for name, value in metrics.items()}
+            picture = drawn(playback.simulation)
+    except (ReplayError, ScenarioError) as error:
+        sys.stderr.write(f"tickweave: no map and no metrics: {one_line(str(error))}\n")
+    if as_json:
+        print_json(found)
+        return
+    model = [] if found["model"] is None else [f"model {found['model']}"]
+    refused = f"; {found['refused']:,} refused" if found["refused"] else ""
+    used = found["llm"] or {}
+    rows: dict[str, Any] = {
+        "scenario": ", ".join([str(found["scenario"]), f"seed {found['seed']}", *model]),
+        "ticks": f"{found['ticks']:,} of {found['planned_ticks']:,}",
+        "ended": found["ended"] if found["outcome"] is None else f"{found['ended']}: {found['outcome']}",
+        "agents": f"{found['agents']:,}; {found['agents_after_first_tick']:,} after the first tick",
+        "plans": _counts(found["tiers"]),
+        "failed": _counts(found["failed"]),
+        "inputs": f"{_counts(found['inputs'])}{refused}",
+        "calls": f"{used['calls']:,} for {used['agents']:,} agents" if used else "",
+        "tokens": f"{used['prompt_tokens'] or 0:,} read, {used['completion_tokens'] or 0:,} written" if used else "",
+        **(found["metrics"] or {}),
+    }
+    _print_rows({name: value for name, value in rows.items() if value != ""})
+    print_picture(picture)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
+
+
+def _print_rows(values: dict[str, Any]) -> None:
     rows = Table(show_header=False, box=None, pad_edge=False)
     rows.add_column(style="bold")
     rows.add_column(overflow="fold")
-    for name, value in found.items():
-        if name != "steps":
-            rows.add_row(name, _text(value))
+    for name, value in values.items():
+        rows.add_row(name, _text(value))
     print_table(rows)
-    if "steps" in found:
-        print_table(_steps(found["steps"]))
 
 
 def diff(

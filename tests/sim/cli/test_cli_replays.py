@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -159,6 +160,23 @@ def test_ticks_and_agents_are_shown(command: Command) -> None:
     assert command("show", "a.replay.jsonl", "--tick", "99")[0] == USAGE
     code, out, said = command("show", "a.replay.jsonl", "--tick", "0", "--agent", "99")
     assert (code, out, said.count("\n")) == (FAILED, "", 1)
+
+
+def test_a_whole_replay_is_shown(command: Command) -> None:
+    """`show` without a tick sums up the records, with metrics and a map of the last state."""
+    code, out, _ = command("show", "a.replay.jsonl", "--json")
+    assert code == OK
+    found = json.loads(out)
+    replay = read("a.replay.jsonl")
+    assert replay.end is not None
+    assert (found["ticks"], found["ended"], found["tiers"]) == (len(replay.ticks), replay.end.reason, replay.end.plans)
+    assert found["agents"] == replay.ticks[-1].agents
+    assert found["inputs"] == dict(Counter(each["kind"] for tick in replay.ticks for each in tick.inputs))
+    code, out, _ = command("show", "a.replay.jsonl")
+    assert code == OK
+    assert f"{len(replay.ticks)} of {replay.end.ticks}" in out
+    assert "#" in out
+    assert command("show", "a.replay.jsonl", "--agent", "1")[0] == USAGE
 
 
 def test_differences_are_shown(command: Command) -> None:

@@ -1,0 +1,175 @@
+"""A world in a terminal: a map of its cells with a character for each agent, and how many agents of each kind live.
+
+A terminal has fewer places than most maps have cells, so one character may stand for several cells. It shows one of the
+agents on them, by the first look, and the colour of the lowest layer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.text import Text
+
+from sim.engine.values import codes_of
+from sim.messages import shown
+from sim.run.portrayal import COLOUR, GROUP, KEY, Layer, Look, cells_of, columns_of, look_of_rows
+from sim.run.simulation import Simulation
+from sim.run.world import World
+
+PALETTE: Final = (
+    "#2a6f97", "#e07a1f", "#4f9d69", "#b5446e", "#7b5ea7", "#c9a227", "#3fa7a0", "#8d6a4f", "#5b7bd5", "#d1495b",
+)  # fmt: skip
+"""Colours of categories, as in pages."""
+RAMP: Final = " .:#"
+"""Characters from the lowest value of a layer to the highest."""
+KINDS_MAX: Final = 12
+"""Kinds of agents that are counted one by one."""
+
+
+@dataclass(slots=True)
+class Drawn:
+    """What a terminal is shown of a world.
+
+    Attributes:
+        lines: the map, a line of characters each; empty where the world has no cells.
+        counts: kinds of agents: character, colour, name, number.
+    """
+
+    lines: list[Text] = field(default_factory=list)
+    counts: list[tuple[str, str, str, int]] = field(default_factory=list)
+
+
+def drawn(simulation: Simulation, width: int = 78, height: int = 24) -> Drawn:
+    """Draw a world as it is now into at most this many characters a line, and lines."""
+    world, looks = simulation.world, simulation.portrayal.looks
+    of = look_of_rows(world, looks)
+    colours = np.full(world.n, "", object)
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for number, look in enumerate(looks):
+        rows = (of == number).nonzero()[0]
+        kinds, index = _kinds(simulation, look, number, rows)
+        for kind, (colour, name) in enumerate(kinds):
+            colours[rows[index == kind]] = colour
+            counts[look.mark, colour, name] += int((index == kind).sum())
+    found = [(mark, colour, name, count) for (mark, colour, name), count in counts.items() if count]
+    return Drawn(_map(simulation, of, colours, width, height), sorted(found, key=lambda each: -each[3])[:KINDS_MAX])
+
+
+def legend(counts: Sequence[tuple[str, str, str, int]]) -> Text:
+    """Return the kinds of agents on one line."""
+    return Text("  ").join(
+        Text.assemble((mark, colour), f" {shown(name)} ", (f"{number:,}", "bold"))
+        for mark, colour, name, number in counts
+    )
+
+
+def _kinds(
+    simulation: Simulation, look: Look, number: int, rows: NDArray[np.intp]
+) -> tuple[list[tuple[str, str]], NDArray[np.int64]]:
+    """Return the colours and names that a look tells apart, and which of them each row is."""
+    world, colour = simulation.world, look.colour
+    names, groups = simulation.domain.groups(world)
+    if colour in ("", GROUP) and len(names):
+        group: NDArray[np.int64] = groups[rows].astype(np.int64)
+        return [(PALETTE[n % len(PALETTE)], name) for n, name in enumerate(names)], group
+    spec = columns_of(world).get(colour)
+    told = dict(enumerate(look.names))
+    if spec is not None and spec.enum is not None:
+        told = {code: member.name.lower() for member, code in codes_of(spec.enum).items()}
+    if spec is None or not told:
+        fixed = colour if COLOUR.fullmatch(colour) else PALETTE[number % len(PALETTE)]
+        return [(fixed, look.title)], np.zeros(len(rows), np.int64)
+    values = _values(world, colour)[rows]
+    kinds = [(PALETTE[code % len(PALETTE)], name) for code, name in told.items()]
+    index = np.full(len(rows), -1)
+    for place, code in enumerate(told):
+        index[values == code] = place
+    return kinds, index
+
+
+def _values(world: World, label: str) -> NDArray[Any]:
+    """Return the values of a column by its label."""
+    if label == KEY:
+        return world.keys
+    component, _, column = label.partition(".")
+    found = next(each for each in world.components if each.__name__ == component)
+    values: NDArray[Any] = getattr(world[found], column)
+    return values
+
+
+def _map(simulation: Simulation, of: NDArray[np.int8], colours: Any, width: int, height: int) -> list[Text]:
+    world, portrayal = simulation.world, simulation.portrayal
+    placed = [look for look in portrayal.looks if look.places]
+    if not placed:
+        return []
+    space = simulation.run_context.spaces.get(placed[0].space)
+    kind = getattr(space, "kind", "grid")
+    if kind == "network":
+        return []
+    layers = [layer for layer in portrayal.layers if layer.space == placed[0].space]
+    ground = None
+    if kind == "plane":
+        assert space is not None
+        wide, high = space.points_x, space.points_y
+    else:
+        array = cells_of(world, layers[0].values) if layers else None
+        if space is not None:
+            wide, high = space.width, space.height
+        elif array is not None:
+            high, wide = array.shape
+        else:
+            places = [look.places for look in placed if len(look.places) == 2]
+            wide, high = (max((int(_values(world, each[axis]).max(initial=0)) for each in places), default=0) + 1
+                          for axis in (0, 1))  # fmt: skip
+        ground = None if array is None else array.reshape(high, wide)
+    # Characters are twice as high as they are wide.
+    step = max(wide / width, high / height / 2, 1.0 if kind == "plane" else 0.5)
+    columns, lines = max(int(np.ceil(wide / step)), 1), max(int(np.ceil(high / step / 2)), 1)
+    marks = np.full((lines, columns), " ", object)
+    styles = np.full((lines, columns), "", object)
+    if ground is not None:
+        at_y = np.minimum(((np.arange(lines) + 0.5) * 2 * step).astype(int), high - 1)
+        at_x = np.minimum(((np.arange(columns) + 0.5) * step).astype(int), wide - 1)
+        share = _shares(ground[at_y[:, None], at_x[None, :]], ground, layers[0])
+        # Characters that stand for values have the colour of the ground: they show where there are no colours.
+        marks = np.array(list(RAMP), object)[np.rint(share * (len(RAMP) - 1)).astype(int)]
+        shades = np.array([f"{each} on {each}" for each in _blended(layers[0].colours)], object)
+        styles = shades[np.rint(share * (len(shades) - 1)).astype(int)]
+    for number, look in reversed(list(enumerate(portrayal.looks))):
+        rows = (of == number).nonzero()[0]
+        if look not in placed or look.space != placed[0].space or not len(rows):
+            continue
+        first = _values(world, look.places[0])[rows]
+        x, y = (first % wide, first // wide) if len(look.places) == 1 else (first, _values(world, look.places[1])[rows])
+        line, column = (y / step / 2).astype(int), ((x + (0.0 if kind == "plane" else 0.5)) / step).astype(int)
+        line, column = np.clip(line, 0, lines - 1), np.clip(column, 0, columns - 1)
+        marks[line, column] = look.mark
+        styles[line, column] = [
+            f"bold {new}{on}" for new, on in zip(colours[rows], _on(styles[line, column]), strict=True)
+        ]
+    return [Text.assemble(*zip(marks[n].tolist(), styles[n].tolist(), strict=True), no_wrap=True) for n in range(lines)]
+
+
+def _on(styles: Any) -> list[str]:
+    """Return the background that is there already, for an agent on top of it."""
+    return [f" on {style.rpartition('on ')[2]}" if "on " in style else "" for style in styles.tolist()]
+
+
+def _shares(values: NDArray[Any], every: NDArray[Any], layer: Layer) -> NDArray[np.float64]:
+    """Return where values lie between the lowest and the highest of a layer, 0 to 1."""
+    low = float(every.min() if layer.low is None else layer.low)
+    high = float(every.max() if layer.high is None else layer.high)
+    return np.asarray(np.clip((values - low) / max(high - low, 1e-9), 0, 1))
+
+
+def _blended(colours: Sequence[str], count: int = 16) -> list[str]:
+    """Return colours from the first to the last, evenly spread."""
+    stops = np.array([[int(each[i : i + 2], 16) for i in (1, 3, 5)] for each in colours], float)
+    at = np.linspace(0, len(stops) - 1, count)
+    mixed = np.stack([np.interp(at, np.arange(len(stops)), stops[:, channel]) for channel in range(3)], 1)
+    return ["#" + "".join(f"{round(value):02x}" for value in each) for each in mixed]
