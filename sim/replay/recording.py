@@ -63,6 +63,9 @@ def recorded(
             for report in simulation.reports(limit):
                 recorder.tick(report)
                 yield report
+        except GeneratorExit:  # whoever asked for reports stopped asking
+            recorder.end()
+            raise
         except Exception:
             recorder.end("failed")
             raise
