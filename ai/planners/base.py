@@ -25,9 +25,9 @@ OnPlan = Callable[[AgentId, tuple[Action, ...]], None]
 
 
 class Deadline:
-    """When a planning call must be over: `at` is a reading of its clock in seconds, None for never.
+    """The time by which a planning call must end: `at` is a reading of its clock in seconds, None for no limit.
 
-    It may be set while the call goes on, in the event loop of the call, and wakes whoever waits.
+    It may be set during the call, in the event loop of the call; this wakes the coroutines that wait.
     """
 
     def __init__(self, at: float | None = None) -> None:
@@ -35,14 +35,14 @@ class Deadline:
         self._waiting: set[asyncio.Future[None]] = set()
 
     def set(self, at: float) -> None:
-        """Let the call be over at a time that was not known when it began."""
+        """Set the end of a call that has started already."""
         self.at = at
         for each in self._waiting:
             if not each.done():
                 each.set_result(None)
 
     async def wait(self, tasks: Collection[asyncio.Task[Any]], clock: Callable[[], float]) -> None:
-        """Wait until all tasks are done, one has raised, or the time is over."""
+        """Wait until all tasks are done, one has raised an error, or the time is over."""
         pending = {task for task in tasks if not task.done()}
         while pending:
             moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -61,14 +61,14 @@ class Deadline:
 
 @dataclass(slots=True)
 class Asking:
-    """How a run asks for one batch, beyond what everyone may say; the defaults are those of a batch by itself.
+    """The options of a run for one batch, in addition to those of other callers; the defaults are for a single batch.
 
     Attributes:
-        walks: `[n] int8`, by `Walk` which tiers each agent is walked down; None for all of them.
-        deadline: when no model is waited for any more; it may be set later.
-        together: agents that are asked at the same time in this batch and others that share the model.
-        on_call: hears of each call of a model that ended.
-        signals: where to put what calls show about the sizes of later ones; None lets the sizes follow at once.
+        walks: `[n] int8`, codes of `Walk`: the tiers that are tried for each agent; None for all tiers.
+        deadline: the time from which no model is waited for; it may be set later.
+        together: the number of agents asked at the same time, in this batch and others that share the model.
+        on_call: called after each call of a model.
+        signals: a list for measurements of calls that affect the sizes of later calls; None applies them at once.
     """
 
     walks: NDArray[np.int8] | None = None
@@ -82,8 +82,8 @@ class Asking:
 class PlanCall:
     """The things that a tier may use in addition to the batch: model, progress, deadline, and an injected clock.
 
-    `begun` and `deadline` are readings of `clock` in seconds: when the planning call started, and when it must be over,
-    or None. `seed` makes model sampling repeatable where servers allow. `asking` says how the run asks.
+    `begun` is a reading of `clock` in seconds, at the start of the planning call. `seed` makes the sampling of models
+    repeatable on servers that support it. `asking` holds the options of the run.
     """
 
     client: LlmClient | None

@@ -1,8 +1,8 @@
 """Wolf-sheep predation: sheep graze, wolves hunt, grass grows back.
 
-The rules are those of the predation model of U. Wilensky (NetLogo, 1997) as Mesa's example has them, but for one thing:
-Mesa's animals choose one after the other in a random order. Here all sheep choose at once, then all wolves, and those
-that come too late choose again, until nobody is hungry beside food. The populations are the same within chance
+The rules are those of the predation model of U. Wilensky (NetLogo, 1997) as in Mesa's example, with one difference:
+Mesa's animals choose one after another in a random order. Here all sheep choose at once, then all wolves. Animals whose
+food is gone choose again, until no hungry animal is beside food. The populations agree within chance
 (`benchmarks/peers`).
 """
 
@@ -18,11 +18,11 @@ from sim.run.portrayal import Layer, Look, Portrayal
 
 ACT, AGAIN, PLACE, ENERGY, GROWN = map(purpose, ("act", "again", "place", "energy", "grown"))
 UNIT = 1000
-"""Steps of energy in one unit: a birth halves it, so it is kept in thousandths."""
+"""Steps of energy in one unit: a birth halves energy, so it is stored in thousandths."""
 
 
 class Animal(Component):
-    """Where an animal is (`run.space` makes addresses), and how much energy it has, thousandths."""
+    """The cell of an animal (`run.space` makes addresses), and its energy, thousandths."""
 
     cell: i32
     energy: i32
@@ -37,13 +37,13 @@ class Wolf(Component):
 
 
 class Grass(Resource):
-    """How many ticks each cell needs until its grass can be eaten; 0 is grown."""
+    """The ticks that each cell needs until its grass can be eaten; 0 means grown."""
 
     left: i16 = column(per="cell")
 
 
 class EcologySettings(Settings):
-    """The numbers of animals at the start, and what they live on."""
+    """The size of the pasture, the animals at the start, and their births, energy and food."""
 
     width: int = Field(20, ge=1, le=2048, description="Cells from west to east.")
     height: int = Field(20, ge=1, le=2048, description="Cells from north to south.")
@@ -57,7 +57,7 @@ class EcologySettings(Settings):
 
     @property
     def agents(self) -> int:
-        """Animals at the start."""
+        """The number of animals at the start."""
         return self.sheep + self.wolves
 
 
@@ -77,7 +77,7 @@ class Graze(System):
         safe[animal.cell[world.rows(Wolf)]] = False
         words = world.draws(sheep, ACT)
         fed, _ = forage(world, run.space, sheep, words, food=left == 0, allowed=safe)
-        # Eaten grass starts to grow in the next tick, as `Grow` still follows in this one.
+        # Eaten grass starts to grow in the next tick, because `Grow` still runs in this one.
         left[animal.cell[fed]] = settings.regrow + 1
         live(world, sheep, words, fed, settings.sheep_gain, settings.sheep_breed, Sheep)
 
@@ -92,7 +92,7 @@ class Hunt(System):
     writes: ClassVar = (Animal, Sheep, Wolf)
 
     def process(self, world: World, run: Run) -> None:
-        """Eat the sheep of a cell from the lowest key on."""
+        """Eat the sheep of a cell in key order."""
         settings, wolves, sheep = run.settings, world.rows(Wolf), world.rows(Sheep)
         flock = run.space.index(world[Animal].cell[sheep], rows=sheep)
         words = world.draws(wolves, ACT)
@@ -113,13 +113,13 @@ class Grow(System):
 
 
 def forage(world: World, grid: Grid, rows: Any, words: Any, *, food: Any, allowed: Any = None) -> tuple[Any, Any]:
-    """Move animals to food beside them; those that find it eaten by others look again.
+    """Move animals to food beside them; animals whose food is gone choose again.
 
     Args:
         world: the world; `Animal.cell` is written.
         grid: the pasture.
         rows: the animals.
-        words: random words of each; all but the third are used.
+        words: random words of each animal; all but the third are used.
         food: pieces on each cell, `[cells]`.
         allowed: cells that may be entered; by default all.
 
@@ -128,8 +128,8 @@ def forage(world: World, grid: Grid, rows: Any, words: Any, *, food: Any, allowe
     """
     cells, food, eaten = world[Animal].cell, food.astype(np.int64), np.zeros(grid.size, np.int64)
     fed, pieces, again = [rows[:0]], [rows[:0]], 0
-    # In each round all choose by the food that is left. Of those who choose the same food the first in a random order
-    # eats, and the others choose again.
+    # In each round all animals choose from the food that is left. Of those with the same choice, the first in a random
+    # order eats, and the others choose again.
     order = words[:, 0].argsort(kind="stable")
     waiting, choices = rows[order], words[order][:, (1, 3)]
     while len(waiting):
@@ -149,7 +149,7 @@ def forage(world: World, grid: Grid, rows: Any, words: Any, *, food: Any, allowe
 
 
 def live(world: World, rows: Any, words: Any, fed: Any, gain: int, breed: int, kind: type[Component]) -> None:
-    """Spend a tick's energy, take in what was eaten, and let animals die or give birth at their own place."""
+    """Subtract a tick's energy, add that of the food, and queue deaths, and births at the parent's place."""
     animal = world[Animal]
     animal.energy[rows] -= UNIT
     animal.energy[fed] += gain * UNIT

@@ -1,7 +1,8 @@
 """A virus on a network, after the model of F. Stonedahl and U. Wilensky (NetLogo, 2008).
 
-In each tick people take turns in a random order. On its turn an infected person may infect its neighbours, and then be
-checked; some recover at a check, and some of those become resistant. It is Mesa's example, computed for all at once.
+In each tick people take turns in a random order. On its turn, an infected person may infect its neighbours, and then it
+may be checked. Some recover at a check, and some of those become resistant. This is Mesa's example, computed for all
+people at once.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from sim import Component, Domain, Look, Network, Portrayal, Run, Settings, Syst
 
 ACT, INFECT, FIRST, LINK = map(purpose, ("act", "infect", "first", "link"))
 WORDS = 2**32
-"""Number of random words."""
+"""The number of random words of a draw."""
 
 
 class State(IntEnum):
-    """How a person stands to the virus."""
+    """The state of a person in the epidemic."""
 
     SUSCEPTIBLE = 0
     INFECTED = 1
@@ -28,13 +29,13 @@ class State(IntEnum):
 
 
 class Person(Component):
-    """A person is a node of the network: row and node are the same, as nobody is born or dies."""
+    """A person is a node of the network: row and node are the same number, because nobody is born or dies."""
 
     state: i8 = column(enum=State)
 
 
 class EpidemicSettings(Settings):
-    """People, their neighbours and chances."""
+    """The people, their neighbours, and the chances of each event."""
 
     agents: int = Field(1000, ge=2, le=1_000_000, description="People.")
     neighbours: int = Field(3, ge=0, le=1000, description="Neighbours of a person, on average.")
@@ -52,14 +53,14 @@ class Spread(System):
     writes: ClassVar = (Person,)
 
     def process(self, world: World, run: Run) -> None:
-        """Give everybody a random turn; who is infected before that turn also acts in this tick."""
+        """Give every person a random turn; a person infected before its turn also acts in this tick."""
         state, network, settings = world[Person].state, run.space, run.settings
         susceptible = State.SUSCEPTIBLE
         turn, check, recover, resist = world.draws(slice(None), ACT).T.astype(np.int64)
         heals = (check < WORDS * settings.check // 1000) & (recover < WORDS * settings.recover // 1000)
         healed = np.where(resist < WORDS * settings.resist // 1000, State.RESISTANT, susceptible)
         acting = state == State.INFECTED
-        # The last turn in which the virus came to each person, and those to whom it matters that it comes.
+        # For each person, the turn in which the virus last reached it; and the people that the virus can affect.
         wave, caught = acting.nonzero()[0], np.full(world.n, -1)
         exposed = (state == susceptible) | (acting & heals & (healed == susceptible))
         while len(wave):
@@ -74,7 +75,7 @@ class Spread(System):
             wave = np.unique(to[~acting[to] & (turn[source] < turn[to])])
             acting[wave] = True
         state[acting] = np.where(heals, healed, State.INFECTED)[acting]
-        # A turn ends with the check; a virus that comes after it waits for the next tick.
+        # A turn ends with the check; a virus that arrives after the check acts in the next tick.
         state[(state == susceptible) & (caught > np.where(acting, turn, -1))] = State.INFECTED
 
 
@@ -92,7 +93,7 @@ class Epidemic(Domain):
     portrayal = Portrayal(looks=(Look(place="key", colour="Person.state", name="Person"),))
 
     def spaces(self, run: Run) -> dict[str, Any]:
-        """Return a network in which each link joins two random people, at most one link a pair."""
+        """Return a network in which each link joins two random people, with at most one link per pair."""
         agents = self.settings.agents
         links = min(agents * self.settings.neighbours // 2, agents * (agents - 1) // 2)
         return {"network": Network.erdos_renyi(agents, links, run.words(LINK))}

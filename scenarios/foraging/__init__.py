@@ -1,1 +1,1 @@
-"""Families gather berries that run out and grow back slowly, and carry them home."""
+"""Families gather berries and carry them home; bushes run out and grow back slowly."""

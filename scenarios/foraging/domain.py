@@ -1,4 +1,4 @@
-"""Foragers of several families walk a field, pick berries from bushes that run out, and carry them to their camp."""
+"""Foragers of several families pick berries from bushes in a field and carry them to their camps; bushes run out."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CELL, BERRIES = map(purpose, ("cell", "berries"))
 
 
 class Place(Component):
-    """The cell that something is on; `run.space` makes addresses."""
+    """The cell of a forager or bush; `run.space` makes addresses."""
 
     cell: i32
 
@@ -67,7 +67,7 @@ class Store(Resource):
 
 
 class Picked(Each):
-    """Foragers that reach for a berry, by the bush's row; values are the foragers' rows."""
+    """Attempts to pick a berry, by the bush's row; values are the foragers' rows."""
 
     @classmethod
     def apply(cls, world: World, run: Run, targets: Any, values: Any) -> None:
@@ -83,7 +83,7 @@ class Stored(Sum):
 
     @classmethod
     def apply(cls, world: World, run: Run, targets: Any, values: Any) -> None:
-        """Keep them."""
+        """Add them to the store."""
         world[Store].berries[targets] += values
 
 
@@ -103,7 +103,7 @@ class Meadow(BaseModel, frozen=True):
 
 
 class Knowledge(Observation):
-    """What a forager knows."""
+    """The knowledge of a forager."""
 
     pos: Cell = fact(say="")
     load: int = fact(quiet=0, say="carries {} of {room}", dtype="i2")
@@ -121,7 +121,7 @@ class Go(Action):
 
     @classmethod
     def advance(cls, turn: Any, rows: Any, args: Any) -> Any:
-        """Take one step a tick."""
+        """Take one step per tick."""
         grid, cell = turn.run.space, turn[Place].cell
         goals = grid.cell(args.to_x, args.to_y)
         cell[rows] = walk.toward(grid, cell[rows], goals)
@@ -147,7 +147,7 @@ class Pick(Action):
 
     @classmethod
     def apply(cls, turn: Any, rows: Any, args: Any) -> None:
-        """Reach for a berry."""
+        """Try to pick a berry."""
         turn.send(Picked, rows, rows, at=turn.target_rows(args.bush))
 
 
@@ -158,14 +158,14 @@ class Unload(Action):
 
     @classmethod
     def refused(cls, turn: Any, rows: Any, args: Any) -> Any:
-        """Refuse away from home, and with empty hands."""
+        """Refuse foragers that are not at home or carry nothing."""
         forager = turn[Forager]
         away = turn[Place].cell[rows] != turn[Store].camp[forager.family[rows]]
         return {"not at home": away, "nothing to store": forager.load[rows] == 0}
 
     @classmethod
     def apply(cls, turn: Any, rows: Any, args: Any) -> None:
-        """Hand over."""
+        """Add the load to the store, and empty the basket."""
         forager = turn[Forager]
         turn.send(Stored, rows, forager.load[rows], at=forager.family[rows])
         forager.load[rows] = 0
@@ -178,7 +178,7 @@ class Rest(Action):
 
     @classmethod
     def duration_ticks(cls, turn: Any, rows: Any, args: Any) -> Any:
-        """Take as long as it says."""
+        """Return the number of ticks that the step asks for."""
         return args.ticks
 
 
@@ -189,7 +189,7 @@ class Grow(System):
     writes: ClassVar = (Bush,)
 
     def process(self, world: World, run: Run) -> None:
-        """Let some bushes grow a berry each tick."""
+        """Grow a berry on some bushes in each tick."""
         bushes, settings = world.rows(Bush), run.settings
         grown = bushes[world.chance(bushes, BERRIES, settings.growth)]
         berries = world[Bush].berries
@@ -197,7 +197,7 @@ class Grow(System):
 
 
 class ForagingSettings(Settings):
-    """The field and its people."""
+    """The field, the bushes, and the families."""
 
     width: int = Field(30, ge=4, le=1024, description="Cells from west to east.")
     height: int = Field(20, ge=4, le=1024, description="Cells from north to south.")
@@ -211,7 +211,7 @@ class ForagingSettings(Settings):
 
     @property
     def agents(self) -> int:
-        """Foragers and bushes."""
+        """The number of foragers and bushes."""
         return len(self.families) * self.each + self.bushes
 
 
@@ -255,7 +255,7 @@ class Foraging(Domain):
         return names
 
     def groups(self, world: World) -> Any:
-        """Group foragers by family; a bush counts with the first, and never plans."""
+        """Group foragers by family; a bush belongs to the first group, but it never plans."""
         return self.group_names, world[Forager].family
 
     def spaces(self, run: Run) -> dict[str, Any]:
@@ -279,7 +279,7 @@ class Foraging(Domain):
         return world.has(Forager)
 
     def observe(self, world: World, rows: Any) -> Any:
-        """Return what foragers know: their basket, their camp, and the bushes in sight that have berries."""
+        """Return the knowledge of foragers: their basket, their camp, and the bushes with berries in sight."""
         settings, grid, cell, bushes = self.settings, world.run.space, world[Place].cell, world.rows(Bush)
         away = grid.chebyshev(cell[rows][:, None], cell[bushes][None, :])
         which, seen = ((away <= settings.sight) & (world[Bush].berries[bushes] > 0)).nonzero()
@@ -301,7 +301,7 @@ class Foraging(Domain):
         return dict(zip(self.settings.families, map(float, world[Store].berries), strict=True))
 
     def outcome(self, world: World) -> str | None:
-        """At the last tick the family with the most berries wins."""
+        """Return the family with the most berries at the last tick as the winner."""
         if world.tick < world.run.ticks:
             return None
         scores = self.scores(world)

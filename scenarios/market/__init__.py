@@ -1,1 +1,1 @@
-"""A market day: villagers buy, sell, talk and sleep. A language model plans for them, or rules do."""
+"""A market day: villagers buy, sell, talk and sleep, planned by a language model or by rules."""

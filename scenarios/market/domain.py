@@ -34,7 +34,7 @@ TRADE, START = map(purpose, ("trade", "start"))
 
 
 class Villager(Component):
-    """A villager's trade (an index of `trades`), coins, mood (0 to 100), goods, and what it heard last."""
+    """A villager's trade (an index of `trades`), coins, mood (0 to 100), goods, and the last texts that it heard."""
 
     trade: i16
     coins: i32 = column(default=20, unit="coins")
@@ -45,7 +45,7 @@ class Villager(Component):
 
 
 class Stalls(Resource):
-    """The market: the price of each good, and how many pieces more were bought than sold since it last changed."""
+    """The market: the price of each good, and the pieces bought minus those sold since the last change of price."""
 
     price: i32 = column(per="goods", default=5, unit="coins")
     demand: i32 = column(per="goods")
@@ -56,7 +56,7 @@ class Demand(Each):
 
     @classmethod
     def apply(cls, world: World, run: Any, targets: Any, values: Any) -> None:
-        """Count them."""
+        """Add them to the demand."""
         world.scatter_add(world[Stalls].demand, targets, values)
 
 
@@ -65,7 +65,7 @@ class Speech(Each):
 
     @classmethod
     def apply(cls, world: World, run: Any, targets: Any, values: Any) -> None:
-        """Keep them in memory, and make the listener think again, unless it has left."""
+        """Store them in the listener's memory and make it plan again, unless it is gone."""
         there = targets >= 0
         world.remember(world[Villager].heard, targets[there], values[there])
         world.scatter_add(world[Villager].spoken_to, targets[there], 1)
@@ -80,7 +80,7 @@ class Person(Entry):
 
 
 class Knowledge(Observation):
-    """What a villager knows."""
+    """The knowledge of a villager."""
 
     trade: str = fact(table="trades")
     coins: int = fact(unit="coins", say="{} coins")
@@ -100,12 +100,12 @@ class Buy(Action):
 
     @classmethod
     def refused(cls, turn: Any, rows: Any, args: Any) -> Any:
-        """Refuse what the purse cannot pay."""
+        """Refuse purchases that the villager cannot pay for."""
         return {"too dear": turn[Villager].coins[rows] < args.count * turn[Stalls].price[args.good]}
 
     @classmethod
     def apply(cls, turn: Any, rows: Any, args: Any) -> None:
-        """Pay and take."""
+        """Pay the coins and take the goods."""
         turn[Villager].coins[rows] -= args.count * turn[Stalls].price[args.good]
         turn[Villager].stock[args.good, rows] += args.count
         turn.send(Demand, rows, args.count, at=args.good)
@@ -120,12 +120,12 @@ class Sell(Action):
 
     @classmethod
     def refused(cls, turn: Any, rows: Any, args: Any) -> Any:
-        """Refuse to sell what is not there."""
+        """Refuse to sell more pieces than the villager has."""
         return {"not enough": turn[Villager].stock[args.good, rows] < args.count}
 
     @classmethod
     def apply(cls, turn: Any, rows: Any, args: Any) -> None:
-        """Hand over and take the coins."""
+        """Give the goods and take the coins."""
         turn[Villager].coins[rows] += args.count * turn[Stalls].price[args.good]
         turn[Villager].stock[args.good, rows] -= args.count
         turn.send(Demand, rows, -args.count, at=args.good)
@@ -153,7 +153,7 @@ class Sleep(Action):
 
     @classmethod
     def duration_ticks(cls, turn: Any, rows: Any, args: Any) -> Any:
-        """An hour is a tick."""
+        """Return one tick per hour."""
         return args.hours
 
     @classmethod
@@ -163,7 +163,7 @@ class Sleep(Action):
 
 
 def cheer(mood: Any, rows: Any, by: Any) -> None:
-    """Lift or lower moods within 0 to 100."""
+    """Raise or lower moods within 0 to 100."""
     mood[rows] = np.clip(mood[rows] + by, 0, 100)
 
 
@@ -171,7 +171,7 @@ class Day(System):
     """Villagers work and eat. Reads and writes Villager. Order: before Observe."""
 
     def process(self, world: World, run: Any) -> None:
-        """Every few hours each makes a piece of its trade's good and eats a piece of bread, or goes hungry."""
+        """Every few hours, each villager makes a piece of its trade's good and eats bread, or goes hungry."""
         villager, everyone = world[Villager], np.arange(world.n)
         due = everyone[(world.keys + world.tick) % run.settings.meal == 0]
         villager.stock[villager.trade[due], due] += 1
@@ -184,7 +184,7 @@ class Prices(System):
     """Prices follow demand. Reads and writes Stalls. Order: after Act."""
 
     def process(self, world: World, run: Any) -> None:
-        """Move each price by one coin towards what is wanted, from 1 to 50."""
+        """Move each price by one coin in the direction of demand, within 1 to 50."""
         stalls = world[Stalls]
         stalls.price[:] = np.clip(stalls.price + np.sign(stalls.demand), 1, 50)
         stalls.demand[:] = 0
@@ -228,14 +228,14 @@ class Market(Domain):
     portrayal = Portrayal(looks=(Look(colour="Villager.trade", names="trades", size="Villager.mood"),))
 
     def setup(self, world: World, run: Any) -> None:
-        """Give everybody a trade and a purse."""
+        """Create villagers with a trade and coins."""
         world.spawn({Villager: {}}, count=self.settings.agents)
         world.flush()
         world[Villager].trade[:] = world.below(slice(None), TRADE, 3)
         world[Villager].coins[:] = 10 + world.below(slice(None), START, 30)
 
     def observe(self, world: World, rows: Any) -> Any:
-        """Return what villagers know: each meets those with the next keys."""
+        """Return the knowledge of villagers: each meets the villagers with the next keys."""
         villager: Any = world[Villager]
         met = min(self.settings.meets, world.n - 1)
         others = ((rows[:, None] + np.arange(1, met + 1)) % world.n).ravel()
@@ -245,5 +245,5 @@ class Market(Domain):
         return world.observed(Knowledge, rows, price=world[Stalls].price, people=people, **own)
 
     def alert(self, world: World, rows: Any) -> Any:
-        """A villager that is spoken to thinks again."""
+        """Return a value that changes when somebody speaks to a villager, so that it plans again."""
         return world[Villager].spoken_to[rows]

@@ -1,7 +1,7 @@
 """Segregation, after T. C. Schelling, "Dynamic models of segregation", 1971.
 
-In each tick the unhappy move, one after the other in a random order, and then everybody judges the new place. It is
-Mesa's example, computed for all at once, with a set number of people.
+In each tick the unhappy people move, one after another in a random order; then every person judges its place. This is
+Mesa's example, computed for all people at once, with a fixed number of people.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TURN, MOVE, GROUP, PLACE = map(purpose, ("turn", "move", "group", "place"))
 
 
 class Person(Component):
-    """Where a person lives, which group it belongs to, and whether it is content with its neighbours."""
+    """The cell of a person, its group, and whether it is happy with its neighbours."""
 
     cell: i32
     group: i8
@@ -35,7 +35,7 @@ class SegregationSettings(Settings):
 
     @property
     def agents(self) -> int:
-        """People in the town."""
+        """The number of people in the town."""
         return max(self.width * self.height * self.density // 1000, 1)
 
 
@@ -46,14 +46,14 @@ class Move(System):
     writes: ClassVar = (Person,)
 
     def process(self, world: World, run: Run) -> None:
-        """Move the unhappy one after the other, in random order, then judge everybody's new place."""
+        """Move the unhappy people one after another, in random order, then judge every person's place."""
         person, town = world[Person], run.space
         vacant = np.ones(town.size, np.bool_)
         vacant[person.cell] = False
         free = vacant.nonzero()[0]
         movers = world.order(person.happy == 0, TURN)
         if len(free):
-            # Each mover draws a vacancy. Its old cell takes the place of the new one, for the next who draws the same.
+            # Each mover draws a free cell. Its old cell replaces the new one, for the next person that draws the same.
             vacancy = world.below(movers, MOVE, len(free))
             queue = vacancy.argsort(kind="stable")
             vacancy, movers = vacancy[queue], movers[queue]
@@ -63,7 +63,7 @@ class Move(System):
 
 
 def judge(person: Person, town: Grid, wanted: int) -> None:
-    """Tell who is happy: those who have enough neighbours like themselves, so nobody who lives alone."""
+    """Set who is happy: people with a large enough share of like neighbours; without neighbours the share is 0."""
     here = np.zeros((2, town.size), np.int8)
     here[person.group, person.cell] = 1
     around = np.stack([town.sum_around(each)[person.cell] for each in here])
@@ -84,7 +84,7 @@ class Segregation(Domain):
         return {"town": Grid(self.settings.width, self.settings.height, many=False)}
 
     def setup(self, world: World, run: Run) -> None:
-        """Settle people on random cells."""
+        """Place people on random cells."""
         world.spawn({Person: {}}, count=self.settings.agents)
         world.flush()
         everyone = np.arange(world.n)

@@ -1,4 +1,4 @@
-"""What conditions change in what agents know: marks reach beyond sight, attention reorders, states are seen."""
+"""The effect of conditions on agents' knowledge: marks reach beyond sight, attention reorders, states are visible."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from sim.run.world import World
 Rows = NDArray[np.intp]
 
 NOWHERE: Final = np.int32(-(2**31))
-"""The coordinate of a cell that there is not."""
+"""The coordinate of a cell that does not exist."""
 
 MARK_CELLS: Final = SIGHT_MAX
-"""How far from a marked enemy a team still knows where it is, cells."""
+"""The distance within which a team knows the position of a marked enemy, cells."""
 MINDED: Final = 1023
-"""The farthest that a squared distance from what draws attention counts."""
+"""The largest squared distance from a distraction that counts."""
 ENEMYS: Final = sum(
     1 << held.value for held in (Condition.DODGE, Condition.DOWN, Condition.PARRY, Condition.SUPPRESSED)
 )
-"""Bits of the conditions that an enemy shows to everyone."""
+"""The bits of the conditions of an enemy that every agent can see."""
 MARK_BIT: Final = 1 << Condition.MARKED.value
 FOCUS_BIT: Final = 1 << Condition.FOCUS.value
 
 
 def with_marked(world: World, occupancy: Occupancy, rows: Rows, *seen: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """Add the enemies near enough that the teams of `rows` have marked to the enemies they see.
+    """Add the enemies near enough that the teams of `rows` have marked to the enemies that they see.
 
-    Pairs come and go as viewers, others (rows) and squared distances.
+    Pairs are passed and returned as viewers, others (rows) and squared distances.
     """
     viewer, other, distance2 = seen
     conditions, position, team = world[Conditions], world[Position], world[Team].id
@@ -58,8 +58,8 @@ def as_minded(
 ) -> tuple[Rows, Rows, NDArray[np.int32]]:
     """Return pairs of agents and enemies with the distances by which the agents order them.
 
-    That is the distance from themselves; with 0 for the enemy that taunts them, and the distance from the cell where
-    something distracts them.
+    This is the distance from the agent itself, 0 for the enemy that taunts it, or the distance from the cell that
+    distracts it.
     """
     attention, position = world[Attention], world[Position]
     drawn = attention.until > world.tick
@@ -73,7 +73,7 @@ def as_minded(
 
 
 def held_by(world: World) -> NDArray[np.int32] | None:
-    """Return each agent's conditions as bits, bit `c` for `Condition(c)`, `[n]`; None where nobody is under any."""
+    """Return each agent's conditions as bits, bit `c` for `Condition(c)`, `[n]`; None if no agent has any."""
     until = world[Conditions].until > world.tick
     if not np.count_nonzero(until):
         return None
@@ -85,8 +85,8 @@ def held_by(world: World) -> NDArray[np.int32] | None:
 def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the bits of the conditions that each viewer knows of another, pair by pair.
 
-    Of a friend, all. Of an enemy everyone sees whether it dodges, is down, parries or is suppressed; a team knows of
-    its marks, a squad of its focus.
+    An agent knows all conditions of a friend. It sees whether an enemy dodges, is down, parries or is suppressed. A
+    team knows its marks, and a squad its focus.
     """
     bits = held[others]
     if not np.count_nonzero(bits):
@@ -100,7 +100,7 @@ def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) ->
 
 
 def stance(in_cover: NDArray[np.bool_], held: NDArray[np.int32] | None) -> NDArray[np.int32]:
-    """Return the positions among `Stance` of agents on such cells under such conditions (None: under none)."""
+    """Return the positions among `Stance` of agents, by their cells and conditions (None: no agent has any)."""
     low = in_cover.astype(np.int32)
     if held is None:
         return low
@@ -112,7 +112,7 @@ def stance(in_cover: NDArray[np.bool_], held: NDArray[np.int32] | None) -> NDArr
 def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, Any]:
     """Return columns of an observation on the agents' own conditions, attention, squad and reserves.
 
-    A column is left out where nothing of the kind is there.
+    A column without any entry is left out.
     """
     found: dict[str, Any] = {"reserves": reserves_of(world).left[world[Team].id[rows]].astype(np.int32)}
     attention = world[Attention]

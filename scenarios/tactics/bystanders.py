@@ -1,4 +1,4 @@
-"""Bystanders: a walled-off team that no other agent meets, for the check that unrelated agents change nothing."""
+"""Bystanders: a walled-off team that meets no other agent, for the check that unrelated agents change nothing."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from scenarios.tactics.scenario import GLYPHS, terrain
 from scenarios.tactics.settings import TacticsSettings
 
 TEAM: Final = "bystanders"
-"""Name of their team, squad and archetype."""
+"""The name of their team, squad and archetype."""
 WALL: Final = next(glyph for glyph, kind in GLYPHS.items() if kind is Terrain.WALL)
 WALLS: Final = 2
-"""Walled rows between them and the rest."""
+"""The number of rows of wall between them and the rest."""
 COUNT_MAX: Final = 16
-"""Bystanders at most."""
+"""The most bystanders."""
 
 
 def bystanders_of(settings: TacticsSettings) -> tuple[TacticsSettings, TacticsSettings] | None:
-    """Return the settings with every end switched off, and the same with bystanders; None if the map cannot grow.
+    """Return the settings without any end of a run, and the same with bystanders; None if the map cannot grow.
 
-    Bystanders stand in a walled-off row to the south: cells are numbered row by row, so a wider map would renumber the
-    cells, and where agents start is drawn by cell.
+    Bystanders stand in a walled-off row to the south. Cells are numbered row by row, so a wider map would renumber them
+    and change the starting cells, which are drawn by cell.
     """
     cells = terrain(settings)
     height, width = cells.shape

@@ -1,4 +1,4 @@
-"""The glossary of simulated state: every column an agent has, with its unit.
+"""The components of the game: every column of an agent, with its unit.
 
 All columns are integers; times are ticks, distances cells, shares per-mille. -1 stands for "none" in keys, cells and
 ticks. Rows are agents in ascending key order (`sim.engine.world`).
@@ -20,25 +20,26 @@ COOLDOWN_GROUPS: Final = (
 )  # fmt: skip
 """Kinds of one group share a cooldown; the position here is the row of `Cooldowns.ready_at`.
 
-Groups that are used often come first: a world copies and hashes rows up to the last group that anyone has used.
+Frequently used groups come first: a world copies and hashes rows up to the last group that any agent has used.
 """
 
 
 STAMINA_MAX: Final = 100
-"""Full breath; a point comes back every tick."""
+"""Full stamina; an agent regains a point per tick."""
 SLOTS_MAX: Final = 4
-"""Weapons that one agent carries."""
+"""The most weapons that one agent carries."""
 ITEMS_MAX: Final = 16
-"""Kinds of items that a scenario declares, besides those of `Kit`."""
+"""The most kinds of items that a scenario declares, in addition to those of `Kit`."""
 ABILITIES_MAX: Final = 32
-"""Abilities that a scenario declares."""
+"""The most abilities that a scenario declares."""
 
 
 class Condition(IntEnum):
-    """What an agent can be under for a time; the value is the row of `Conditions.until`.
+    """The temporary conditions of an agent; the value is the row of `Conditions.until`.
 
     A snapshot shows them as names (`scenarios.tactics.snapshot.Condition`, in this order). An agent lies in AMBUSH,
-    asks for cover (CALLING), dodges, is DOWN, is the FOCUS of its enemies' attack, is MARKED, parries, is SUPPRESSED.
+    asks for cover (CALLING), dodges, is DOWN, is the FOCUS of its enemies' attack, is MARKED, parries, or is
+    SUPPRESSED.
     """
 
     AMBUSH = 0
@@ -52,24 +53,24 @@ class Condition(IntEnum):
 
 
 MORALE_MAX: Final = 100
-"""Full spirits."""
+"""Full morale."""
 
 
 class Position(Component):
-    """The cell an agent stands on; at most one living agent stands on a cell."""
+    """The cell of an agent; at most one living agent stands on a cell."""
 
     x: i32
     y: i32
 
 
 class Team(Component):
-    """Who is friend and who is enemy: equal ids are friends."""
+    """The team of an agent: agents with equal ids are friends, all others are enemies."""
 
     id: i8
 
 
 class Squad(Component):
-    """The squad an agent belongs to, and the key of the leader it follows (-1: none)."""
+    """The squad of an agent, and the key of the leader that it follows (-1: none)."""
 
     id: i16
     leader: i64 = column(default=-1)
@@ -83,14 +84,14 @@ class Health(Component):
 
 
 class Morale(Component):
-    """Will to fight, 0 to 100, and whether it broke: the broken flee, and nobody plans for them until they rally."""
+    """The will to fight, 0 to 100, and whether it broke: broken agents flee and get no plan until they rally."""
 
     value: i32 = column(default=100)
     broken: boolean
 
 
 class Ammo(Component):
-    """Rounds in the weapon, rounds a full magazine holds, and rounds carried besides."""
+    """Rounds in the weapon, rounds in a full magazine, and reserve rounds."""
 
     rounds: i32 = column(default=30)
     magazine: i32 = column(default=30)
@@ -98,7 +99,7 @@ class Ammo(Component):
 
 
 class Kit(Component):
-    """Things that are used up, in pieces."""
+    """Consumable items, in pieces."""
 
     smokes: i16
     explosives: i16
@@ -106,7 +107,7 @@ class Kit(Component):
 
 
 class Stamina(Component):
-    """Breath, 0 to 100; heavy blows cost it, upkeep gives it back."""
+    """Stamina, 0 to 100; heavy blows cost it, upkeep restores it."""
 
     value: i32 = column(default=100)
 
@@ -120,7 +121,7 @@ class Weapon(Component):
 
 
 class Arsenal(Component):
-    """Weapons carried by slot: how many, the slot in hand, and the rounds in those that are not in hand."""
+    """The weapons of an agent by slot: their number, the slot in hand, and the rounds in weapons not in hand."""
 
     slots: i8
     hand: i8
@@ -128,9 +129,9 @@ class Arsenal(Component):
 
 
 class Inventory(Component):
-    """Things carried besides `Kit`: units of cargo, and pieces of the scenario's items in name order.
+    """Things carried in addition to `Kit`: units of cargo, and pieces of the scenario's items in name order.
 
-    `kinds` is how many of the items count, from the first on; the others are 0.
+    `kinds` is the number of items in use, from the first on; the others are 0.
     """
 
     cargo: i16
@@ -139,13 +140,13 @@ class Inventory(Component):
 
 
 class Senses(Component):
-    """How far an agent sees, cells."""
+    """The distance that an agent sees, cells."""
 
     sight: i16 = column(default=10)
 
 
 class Cooldowns(Component):
-    """The tick from which each cooldown group works again; `groups` is how many of them count, the others are 0."""
+    """The tick from which each cooldown group is ready again; `groups` is the number in use, the others are 0."""
 
     groups: i8
     ready_at: i32 = column(shape=(len(COOLDOWN_GROUPS),), used_by="groups")
@@ -158,9 +159,9 @@ class Guard(Component):
 
 
 class Conditions(Component):
-    """The tick before which each `Condition` holds (0: never), and by whom an agent is marked and in focus.
+    """The tick before which each `Condition` holds (0: never), and the origin of a mark and a focus.
 
-    `marked_by` is the team that knows of the mark, `focused_by` the squad that attacks together; -1: none so far.
+    `marked_by` is the team that knows the mark, `focused_by` the squad that attacks together; -1: none so far.
     """
 
     until: i32 = column(shape=(len(Condition),))
@@ -169,7 +170,7 @@ class Conditions(Component):
 
 
 class Attention(Component):
-    """What draws an agent's attention before the tick `until`: an enemy's key (a taunt), or a cell (a distraction)."""
+    """The target of an agent's attention before tick `until`: an enemy's key (a taunt) or a cell (a distraction)."""
 
     until: i32
     key: i32 = column(default=-1)
@@ -178,7 +179,7 @@ class Attention(Component):
 
 
 class Goal(Component):
-    """What an agent is after: indices into the scenario's sorted texts, and the cell the objective points at."""
+    """The aim of an agent: indices into the scenario's sorted texts, and the cell of the objective."""
 
     objective: i16 = column(default=-1)
     order: i16 = column(default=-1)
@@ -191,4 +192,4 @@ AGENT: Final = (
     Cooldowns, Guard, Conditions,
     Attention, Goal, ActionSteps, Progress,
 )  # fmt: skip
-"""The components every agent has."""
+"""The components that every agent has."""

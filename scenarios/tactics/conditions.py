@@ -1,9 +1,9 @@
-"""What agents do to each other besides harm: conditions, marks, focus and attention, settled once a phase.
+"""The effects of agents on each other except harm: conditions, marks, focus and attention, settled once per phase.
 
-Actions read what held at the start of the execution phase and ask for changes; `Afflictions.settle` makes them all at
-once at its end. So the order in which kinds and agents are visited cannot matter: a condition lasts until the latest
-tick that anyone asked for, what one agent can have only once (a mark, a focus, an attention) comes from the lowest key
-of the tick, and what is lifted is lifted whatever was asked for.
+Actions read the conditions at the start of the execution phase and ask for changes. `Afflictions.settle` makes all of
+them at its end, so the order in which kinds and agents are visited cannot matter. A condition lasts until the latest
+tick that any agent asked for. The lowest key of the tick decides a mark, a focus or an attention, because an agent can
+have only one of each. Lifting a condition takes precedence over all requests.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Rows = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 _Asked = tuple[NDArray[Any], ...]
-"""Who asks, about whom, until which tick (from then on it is over), and what else goes with it."""
+"""The rows that ask, the rows concerned, the tick at which the change ends, and further columns."""
 
 
 class Afflictions:
-    """The conditions of one execution phase: what holds, and what was asked for."""
+    """The conditions of one execution phase: those that hold, and the requested changes."""
 
     def __init__(self, world: World, tick: int) -> None:
         self.world = world
@@ -48,7 +48,7 @@ class Afflictions:
         self._draws: list[_Asked] = []
 
     def holds(self, condition: Condition) -> bool:
-        """Return whether anyone is under a condition now."""
+        """Return whether any agent is under a condition now."""
         if condition not in self._holds:
             until = self.world[Conditions].until[condition.value]
             self._holds[condition] = bool(np.count_nonzero(until > self.tick))
@@ -62,21 +62,21 @@ class Afflictions:
         return held
 
     def marked(self, rows: Rows, others: Rows) -> Bools:
-        """Return whose target is marked for the agent's own team, `[m]`."""
+        """Return which agents have a target that their own team has marked, `[m]`."""
         held = self.under(Condition.MARKED, others)
         if held.any():
             held &= self.world[Conditions].marked_by[others] == self.world[Team].id[rows]
         return held
 
     def focused(self, rows: Rows, others: Rows) -> Bools:
-        """Return whose target is the focus of the agent's own squad, `[m]`."""
+        """Return which agents have a target that is the focus of their own squad, `[m]`."""
         held = self.under(Condition.FOCUS, others)
         if held.any():
             held &= self.world[Conditions].focused_by[others] == self.world[Squad].id[rows]
         return held
 
     def impose(self, condition: Condition, rows: Rows, ticks: Any) -> None:
-        """Put agents under a condition for some ticks after this one, one number or one an agent."""
+        """Put agents under a condition for some ticks after this one, one number for all or one per agent."""
         self._imposed.append((condition, rows, self._until(rows, ticks)))
 
     def lift(self, condition: Condition, rows: Rows) -> None:
@@ -88,7 +88,7 @@ class Afflictions:
         self._marks.append((rows, others, self._until(rows, ticks)))
 
     def focus(self, rows: Rows, others: Rows, ticks: Any) -> None:
-        """Let the agents' squads attack others together."""
+        """Make others the focus of the agents' squads."""
         self._focuses.append((rows, others, self._until(rows, ticks)))
 
     def taunt(self, rows: Rows, others: Rows, ticks: Any) -> None:
@@ -97,7 +97,7 @@ class Afflictions:
         self._draw(rows, others, ticks, self.world.keys[rows], none, none)
 
     def distract(self, rows: Rows, others: Rows, ticks: Any) -> None:
-        """Draw the attention of others to the cells where the agents stand now; they plan again."""
+        """Draw the attention of others to the current cells of the agents; they plan again."""
         position, none = self.world[Position], np.full(len(rows), -1, np.int64)
         self._draw(rows, others, ticks, none, position.x[rows].copy(), position.y[rows].copy())
 
@@ -109,14 +109,14 @@ class Afflictions:
 
     @property
     def touched(self) -> Rows:
-        """The rows of all who asked for something and of whom something was asked."""
+        """The rows of all agents that asked for a change or are concerned by one."""
         imposed = [rows for _, rows, _ in self._imposed]
         lifted = [rows for _, rows in self._lifted]
         drawn = [rows for asked in (*self._marks, *self._focuses, *self._draws) for rows in asked[:2]]
         return np.concatenate([np.zeros(0, np.intp), *imposed, *lifted, *drawn])
 
     def settle(self) -> None:
-        """Make all changes."""
+        """Make all requested changes."""
         if self._imposed or self._marks or self._focuses or self._lifted:
             self._settle_conditions()
         if self._draws:
@@ -148,7 +148,7 @@ class Afflictions:
 
 
 def _first(asked: list[_Asked]) -> tuple[NDArray[Any], ...]:
-    """Return for each agent that was asked about (the second column) what the lowest row asked, column by column."""
+    """Return the request of the lowest row for each agent concerned (the second column), column by column."""
     columns = [np.concatenate(parts) for parts in zip(*asked, strict=True)]
     order = np.lexsort((columns[0], columns[1]))
     _, first = np.unique(columns[1][order], return_index=True)

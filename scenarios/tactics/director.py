@@ -1,7 +1,7 @@
-"""The director: what its operations may still cost, and the line along which it lets walls fall.
+"""The director: the budgets of its operations, and the line of cells that it turns to wall.
 
-The three operations and the kinds of budgets are AstraWeave's (`DirectorOp`, `DirectorBudget`). Each operation draws on
-a budget of its own: `fortify` on terrain edits, `spawn_wave` on spawns, `collapse` on traps.
+The three operations and the kinds of budgets are AstraWeave's (`DirectorOp`, `DirectorBudget`). Each operation has
+its own budget: `fortify` uses terrain edits, `spawn_wave` spawns, and `collapse` traps.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ BUDGETS: Final = ("traps", "terrain_edits", "spawns")
 
 
 class Budgets:
-    """What the director has left. A world's resource."""
+    """The remaining budgets of the director. A resource of the world."""
 
     name = "Budgets"
 
@@ -26,28 +26,28 @@ class Budgets:
         self.stamp = 0
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Return what is left by kind, in the order of `BUDGETS`."""
+        """Return the remaining budget by kind, in the order of `BUDGETS`."""
         return {"left": self.left}
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a column that `columns` gave."""
+        """Take over a column that `columns` returned."""
         self.left = columns["left"].copy()
         self.stamp += 1
 
     def lacks(self, name: str) -> str | None:
-        """Return why nothing can be spent of a kind, None when it can."""
+        """Return the reason why nothing of a kind can be spent, or None if it can."""
         if self.left[BUDGETS.index(name)] > 0:
             return None
         return f"the director has no {name.replace('_', ' ')} left"
 
     def spend(self, name: str) -> None:
-        """Spend one of a kind that is not lacking."""
+        """Spend one of a kind; some must be left."""
         self.left[BUDGETS.index(name)] -= 1
         self.stamp += 1
 
 
 def line(a: tuple[int, int], b: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield the cells from one to another, both included: diagonally while both axes differ, then straight.
+    """Yield the cells from one to another, including both: diagonally while both axes differ, then straight.
 
     >>> list(line((0, 0), (3, 1)))
     [(0, 0), (1, 1), (2, 1), (3, 1)]

@@ -1,4 +1,4 @@
-"""The tactical game as a domain: what its world is made of, what happens in a tick, and how a run ends."""
+"""The tactical game as a domain: the parts of its world, the systems of a tick, and the end of a run."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Tactics(Domain):
     )
 
     def setup(self, world: World, run: Run) -> None:
-        """Make the map, its things and the squads."""
+        """Make the map, its objects and the squads."""
         settings, tps = self.settings, run.ticks_per_second
         gear = Gear(settings, tps)
         ground = terrain(settings)
@@ -123,15 +123,15 @@ class Tactics(Domain):
         populate(world, settings, squads, objectives, texts, run.seed)
 
     def check(self, scenario: Scenario) -> None:
-        """Check that rules name what is there, and that everything finds a cell."""
+        """Check that names in rules exist, and that all agents and objects find a cell."""
         check_scenario(scenario)
 
     def advice(self, scenario: Scenario) -> Sequence[str]:
-        """Return what is surely not meant: tiers and rules never reached, late inputs, goals out of reach."""
+        """Return sentences about probable mistakes: tiers and rules never reached, late inputs, goals out of reach."""
         return advice(scenario)
 
     def check_input(self, item: Input) -> None:
-        """Check that names that an input uses exist and that its cells are on the map."""
+        """Check that the names in an input exist and that its cells are on the map."""
         check_input(self.settings, item)
 
     @property
@@ -140,7 +140,7 @@ class Tactics(Domain):
         return True
 
     def plannable(self, world: World) -> NDArray[np.bool_]:
-        """Whoever stands and is not broken."""
+        """Return which agents are alive and have not broken."""
         may: NDArray[np.bool_] = (world[Health].hp > 0) & ~world[Morale].broken
         return may
 
@@ -167,17 +167,17 @@ class Tactics(Domain):
 
     @property
     def agents(self) -> int:
-        """Agents the run starts with."""
+        """The number of agents at the start of the run."""
         agents: int = self.settings.agents
         return agents
 
     def outcome(self, world: World) -> str | None:
-        """Return who wins or loses, None while the game is open."""
+        """Return the winner or loser, or None while the game is open."""
         game = self.game(world)
         return decide(self.settings, game.ticks, world, game.objectives).outcome
 
     def standings(self, world: World) -> tuple[TeamStanding, ...]:
-        """Return how every team stands now: result, score, agents on the map, objectives."""
+        """Return the current standing of every team: result, score, agents on the map, objectives."""
         game = self.game(world)
         decision = decide(self.settings, game.ticks, world, game.objectives)
         return standings(self.settings, world, game.objectives, decision)
@@ -187,7 +187,7 @@ class Tactics(Domain):
         return {team.team: team.score for team in self.standings(world)}
 
     def details(self, world: World) -> Mapping[str, Any]:
-        """Return how every team stands."""
+        """Return the standing of every team."""
         return {"teams": [team.data() for team in self.standings(world)]}
 
     def invariants(self, world: World) -> None:
@@ -201,15 +201,15 @@ class Tactics(Domain):
 
     @classmethod
     def examples(cls) -> Iterator[TacticsSettings]:
-        """Yield the settings of a shipped scenario: a map has no default."""
+        """Yield the settings of a shipped scenario, because a map has no default."""
         yield load("skirmish").settings
 
     def bystanders(self) -> tuple[TacticsSettings, TacticsSettings] | None:
-        """Return the settings without ends, without and with a walled-off team."""
+        """Return the settings without ends of a run: first without, then with a walled-off team."""
         return bystanders_of(self.settings)
 
     def observe(self, world: World, rows: NDArray[np.intp]) -> ObservationBatch[WorldSnapshot]:
-        """Return what agents know."""
+        """Return the knowledge of agents."""
         game = self.game(world)
         return perceive(world, game.grid, occupancy_of(world, game.grid), rows, game.lore)
 

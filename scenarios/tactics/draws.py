@@ -1,4 +1,4 @@
-"""What the game draws random numbers for. The numbers are part of every recording and never change."""
+"""The purposes of the game's random draws. Their numbers are part of every replay and never change."""
 
 from typing import Final
 

@@ -1,8 +1,8 @@
-"""What agents carry and can do, as data: weapons, items and abilities by name, and the tables that actions read.
+"""The gear and abilities of agents, as data: weapons, items and abilities by name, and the tables that actions read.
 
-Names are positions in sorted tables, the same that a step's names are looked up in (`Gear.names`). Three items are in
-every scenario: `smokes`, `explosives` and `medkits`, which agents hold in `Kit`; those that a scenario declares are
-held in `Inventory`, in name order.
+Names are positions in sorted tables; steps use the same tables (`Gear.names`). Every scenario has three items,
+`smokes`, `explosives` and `medkits`, which agents hold in `Kit`. Agents hold the items that a scenario declares in
+`Inventory`, in name order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class _Part(BaseModel):
 
 
 class WeaponSpec(_Part):
-    """A weapon: how far it reaches, how well it hits, what it does to a kind's damage, and rounds in a magazine."""
+    """A weapon: its reach, its accuracy, its factor on the damage of a kind, and the rounds in a magazine."""
 
     reach: int = Field(8, ge=1, le=16, description="How far it reaches, cells.")
     accuracy: int = Field(700, ge=0, le=1000, description="Chance to hit, per-mille.")
@@ -40,9 +40,9 @@ class WeaponSpec(_Part):
 
 
 class ItemSpec(_Part):
-    """An item and what it does for who uses it: `amount` hit points, stamina, morale or rounds; or nothing.
+    """An item and its effect on its user: `amount` hit points, stamina, morale or rounds, or nothing.
 
-    `smoke` and `blast` are as those of grenades, where the item is used or lands.
+    `smoke` and `blast` have the effects of grenades, on the cell where the item is used or lands.
     """
 
     effect: Literal["none", "heal", "stamina", "morale", "ammo", "smoke", "blast"] = Field(
@@ -52,11 +52,11 @@ class ItemSpec(_Part):
 
 
 class AbilitySpec(_Part):
-    """An ability: what it does, what it costs, and how long it rests afterwards.
+    """An ability: its effect, its cost, and its cooldown.
 
-    `shield` halves harm for `seconds`; `evade` makes hard to hit for `seconds`; `mend` gives `amount` hit points to all
-    friends within `cells`, oneself included; `stamina` and `morale` give oneself `amount`; `smoke` hides oneself;
-    `reveal` marks all enemies seen within `cells` for `seconds`.
+    `shield` halves harm for `seconds`; `evade` makes the agent hard to hit for `seconds`; `mend` gives `amount` hit
+    points to the agent and all friends within `cells`; `stamina` and `morale` give the agent `amount`; `smoke` hides
+    the agent; `reveal` marks all visible enemies within `cells` for `seconds`.
     """
 
     kind: Literal["defensive", "utility"] = Field(
@@ -73,7 +73,7 @@ class AbilitySpec(_Part):
 
 
 class Effect(IntEnum):
-    """What items and abilities do."""
+    """The effects of items and abilities."""
 
     NONE = 0
     HEAL = 1
@@ -103,10 +103,10 @@ def _column(values: list[int]) -> Ints:
 
 
 class Gear:
-    """The tables of a scenario: one row a weapon, item or ability, in name order; and what each squad may use.
+    """The tables of a scenario: one row per weapon, item or ability, in name order; and the gear of each squad.
 
-    `slots [squads, SLOTS_MAX]` has the weapons that a squad's agents carry (-1: none), `can [squads, abilities]` what
-    they are able to do, `load_max [squads]` how many units of cargo they carry.
+    `slots [squads, SLOTS_MAX]` has the weapons that a squad's agents carry (-1: none), `can [squads, abilities]` their
+    abilities, `load_max [squads]` the units of cargo that fit.
     """
 
     def __init__(self, settings: TacticsSettings, ticks_per_second: int) -> None:
@@ -144,13 +144,14 @@ class Gear:
 
     @property
     def names(self) -> dict[str, tuple[str, ...]]:
-        """The tables that a registry looks names up in."""
+        """The tables of names for a registry."""
         return {"weapons": self.weapons, "items": self.items, "abilities": self.abilities}
 
     def holdings(self, world: World, rows: NDArray[np.intp]) -> NDArray[np.int32]:
-        """Return what agents have besides `Kit`, `[len(rows), holdings]`.
+        """Return the things that agents have in addition to `Kit`, `[len(rows), holdings]`.
 
-        Items count pieces and `cargo` units; a weapon is 1 if it is carried and 2 in hand, an ability 1.
+        Items are counted in pieces and `cargo` in units. A weapon counts 1 if it is carried and 2 if it is in hand; an
+        ability counts 1.
         """
         if not self.holding_names:
             return np.zeros((len(rows), 0), np.int32)
@@ -167,12 +168,12 @@ class Gear:
         return np.concatenate(columns, axis=1).astype(np.int32)
 
     def held(self, world: World, item: int, rows: NDArray[np.intp]) -> NDArray[np.int16]:
-        """Return how many of an item agents hold, `[m]`."""
+        """Return the number of an item that agents hold, `[m]`."""
         held: NDArray[np.int16] = self._counts(world, item)[rows]
         return held
 
     def give(self, world: World, item: int, rows: NDArray[np.intp], count: Any) -> None:
-        """Let agents, each named once, hold more of an item, or fewer."""
+        """Change the number of an item that agents hold; each agent may be named only once."""
         self._counts(world, item)[rows] += np.asarray(count, np.int16)
         name = self.items[item]
         if name not in DEFAULT_ITEMS:
@@ -188,7 +189,7 @@ class Gear:
 
 
 def starting_gear(settings: TacticsSettings, archetype: Archetype) -> dict[str, dict[str, Any]]:
-    """Return the values of `Ammo`, `Arsenal`, `Inventory` and `Weapon` for fresh agents of an archetype."""
+    """Return the values of `Ammo`, `Arsenal`, `Inventory` and `Weapon` for new agents of an archetype."""
     own = sorted(settings.items)
     count = np.zeros(ITEMS_MAX, np.int16)
     for name, pieces in archetype.items.items():

@@ -1,4 +1,4 @@
-"""What the systems and verbs of the game share: handles of its resources, and the notes of one tick."""
+"""Objects that the systems and verbs of the game share: handles of its resources, and the notes of one tick."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Game:
-    """The fixed parts of one run. `aimed [verbs]` says which verbs take an enemy as their first argument."""
+    """The fixed parts of one run. `aimed [verbs]` marks the verbs whose first argument is an enemy."""
 
     settings: TacticsSettings
     ticks: int
@@ -54,10 +54,10 @@ Effects = list[tuple[NDArray[np.intp], NDArray[np.int32]]]
 
 @dataclass(slots=True)
 class Notes:
-    """What one system leaves for the next.
+    """Notes from one system to the next.
 
-    `harm` and `mend` are hit points by row, to be summed; `calls` has the rows that called for reinforcements, and how
-    many agents each asked for; `leaving` are the rows that are extracted.
+    `harm` and `mend` are hit points by row, to be summed; `calls` has the rows that called for reinforcements, and the
+    number of agents that each asked for; `leaving` are the rows that are extracted.
     """
 
     occupancy: Occupancy | None = None

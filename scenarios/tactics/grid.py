@@ -1,15 +1,15 @@
 """The map: terrain, smoke, line of sight, occupancy and flow fields.
 
 Cells are addressed flat with a margin of wall around the map, so that neighbours, discs and sight lines need no bounds
-checks: `cell = (y + MARGIN) * stride + (x + MARGIN)`. Everything is integer.
+checks: `cell = (y + MARGIN) * stride + (x + MARGIN)`. All numbers are integers.
 
-Line of sight runs through the cells of one canonical line for each pair of cells, so that it is symmetric: for the
-offset (dx, dy) with dy > 0, or dy = 0 and dx > 0, of length n = max(|dx|, |dy|), cell i of 1..n-1 is
+The line of sight between two cells runs through the cells of one canonical line, so sight is symmetric: for the offset
+(dx, dy) with dy > 0, or dy = 0 and dx > 0, and the length n = max(|dx|, |dy|), cell i of 1..n-1 is
 (floor((2 i dx + n) / 2n), floor((2 i dy + n) / 2n)); the opposite offset uses the same cells. Both ends are left out:
-an agent in smoke sees its neighbours and is seen by them.
+an agent in smoke sees its neighbours, and they see it.
 
-A flow field holds the walking distance of every cell to one goal (scipy's breadth-first search gives the order of
-cells, nothing else); the way on is the lowest distance, ties in the order N, W, E, S.
+A flow field holds the walking distance of every cell to one goal (scipy's breadth-first search gives only the order of
+cells). An agent walks to the neighbour with the lowest distance, ties in the order N, W, E, S.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import breadth_first_order
 
 SIGHT_MAX: Final = 16
-"""Farthest that anyone sees or reaches, cells."""
+"""The greatest distance that an agent sees or a weapon reaches, cells."""
 COVER_RADIUS: Final = 5
-"""How far an agent looks for cover, cells (Manhattan)."""
+"""The distance within which an agent looks for cover, cells (Manhattan)."""
 LINE_MAX: Final = SIGHT_MAX + COVER_RADIUS
-"""Longest sight line along one axis, cells."""
+"""The longest sight line along one axis, cells."""
 MARGIN: Final = LINE_MAX + 2
-"""Cells of wall around the map."""
+"""The width of the wall around the map, cells."""
 FIELDS_CELLS_MAX: Final = 64_000_000
-"""Cells that cached flow fields may hold together; the cache decides about time, never about results."""
+"""The most cells that cached flow fields may hold together; the cache affects time, never results."""
 LINE_START: Final = 2
-"""Cells of each sight line that are looked up first where there are more."""
+"""The number of cells of each long sight line that are looked up first."""
 CELLS_AT_ONCE: Final = 4_000
-"""Cells of sight lines up to which all are looked up at once."""
+"""The most cells of sight lines for which all lines are looked up at once."""
 LINE_STRIDE: Final = 3
-"""Cells of each sight line that are looked up together after those when there are many lines."""
+"""With many lines, the number of cells of each line that are looked up together after the first ones."""
 LINES_AT_ONCE: Final = 40_000
-"""Cells of sight lines that are looked up in one go."""
+"""The most cells of sight lines that are looked up in one step."""
 UNREACHABLE: Final = 2**31 - 1
-"""Distance of a cell from which the goal cannot be reached."""
+"""The distance of a cell from which the goal cannot be reached."""
 
 Cells = NDArray[np.int64]
 
 
 class Terrain(IntEnum):
-    """What a cell is made of. Floor and cover can be walked on; wall stops feet and eyes."""
+    """The terrain of a cell. Floor and cover can be walked on; wall blocks movement and sight."""
 
     FLOOR = 0
     COVER = 1
@@ -67,7 +67,7 @@ def disc(radius: int) -> list[tuple[int, int]]:
 
 @cache
 def _line_table() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    """Cells between the ends of every offset: dx and dy `[side * side, LINE_MAX - 1]`, and how many of them count."""
+    """Return the cells between the ends of every offset, dx and dy `[side * side, LINE_MAX - 1]`, and their number."""
     side = 2 * LINE_MAX + 1
     dxs = np.zeros((side * side, LINE_MAX - 1), np.int32)
     dys = np.zeros_like(dxs)
@@ -82,13 +82,13 @@ def _line_table() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int3
             for i in range(1, n):
                 lx, ly = (2 * i * cx + n) // (2 * n), (2 * i * cy + n) // (2 * n)
                 dxs[row, i - 1], dys[row, i - 1] = (lx, ly) if canonical else (lx + dx, ly + dy)
-            # The rest repeats the first cell, which is asked again without harm.
+            # The rest repeats the first cell, which can be looked up again without effect.
             dxs[row, max(n - 1, 0) :], dys[row, max(n - 1, 0) :] = dxs[row, 0], dys[row, 0]
     return dxs, dys, counts
 
 
 class Smoke:
-    """Clouds that nobody sees through: cells and the tick at which each clears. A resource of the world."""
+    """Clouds that block sight: cells, and the tick at which each clears. A resource of the world."""
 
     name = "Smoke"
 
@@ -102,12 +102,12 @@ class Smoke:
         return {"cell": self.cell, "until": self.until}
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over columns that `columns` gave."""
+        """Take over columns that `columns` returned."""
         self.cell, self.until = columns["cell"].copy(), columns["until"].copy()
         self.stamp += 1
 
     def add(self, cells: Cells, until: int) -> None:
-        """Let smoke stand on `cells` at least until the tick `until`."""
+        """Put smoke on `cells` at least until the tick `until`."""
         if not len(cells):
             return
         both = np.concatenate([self.cell, cells])
@@ -118,7 +118,7 @@ class Smoke:
         self.stamp += 1
 
     def expire(self, tick: int) -> None:
-        """Clear what ends at or before `tick`."""
+        """Clear the smoke that ends at or before `tick`."""
         kept = self.until > tick
         if not kept.all():
             self.cell, self.until = self.cell[kept], self.until[kept]
@@ -126,7 +126,7 @@ class Smoke:
 
 
 class Grid:
-    """Terrain with everything derived from it, a resource of the world; only `set_cells` and `put` change it."""
+    """Terrain and the data derived from it, a resource of the world; only `set_cells` and `put` change it."""
 
     name = "Grid"
 
@@ -173,13 +173,13 @@ class Grid:
         return {"terrain": np.ascontiguousarray(self.terrain)}
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a column that `columns` gave; what is derived is only built again when it differs."""
+        """Take over a column that `columns` returned; derived data is only built again if the column differs."""
         if not np.array_equal(self.terrain, columns["terrain"]):
             self._terrain[MARGIN:-MARGIN, MARGIN:-MARGIN] = columns["terrain"]
             self._derive()
 
     def set_cells(self, x: int, y: int, width: int, height: int, terrain: Terrain) -> None:
-        """Change a rectangle of the map; what lies outside the map is left out."""
+        """Change a rectangle of the map; cells outside the map are ignored."""
         self.terrain[y : y + height, x : x + width] = terrain
         self._derive()
 
@@ -211,7 +211,7 @@ class Grid:
         return x.astype(np.int32), y.astype(np.int32)
 
     def opaque(self) -> NDArray[np.bool_]:
-        """Return which cells stop sight now: walls and smoke, `[size] bool`."""
+        """Return which cells block sight now: walls and smoke, `[size] bool`."""
         if self._smoke_stamp != self.smoke.stamp:
             self._opaque = self.wall.copy()
             self._opaque[self.smoke.cell] = True
@@ -219,19 +219,19 @@ class Grid:
         return self._opaque
 
     def sees(self, source: Cells, target: Cells) -> NDArray[np.bool_]:
-        """Return whether nothing stands between pairs of cells at most `LINE_MAX` apart along each axis, `[m] bool`."""
+        """Return whether the line between two cells at most `LINE_MAX` apart along each axis is clear, `[m] bool`."""
         if not len(source):
             return np.ones(0, np.bool_)
         opaque = self.opaque()
         offset = self._offset_of[target - source + self._farthest]
         count = self._line_counts[offset]
         longest = int(count[count.argmax()])
-        # Of many pairs, most are decided by the first cells of their lines.
+        # The first cells of their lines decide most of many pairs.
         stop = longest if len(source) * longest <= CELLS_AT_ONCE else LINE_START
         cells = self._lines[:stop].take(offset, axis=1)
         cells += source
         clear: NDArray[np.bool_] = ~np.logical_or.reduce(opaque[cells], axis=0)
-        # Neighbours have nothing between them; their lines hold the own cell, which may be full of smoke.
+        # Neighbours have no cell between them; their lines hold the own cell, which may be full of smoke.
         clear |= count == 0
         live = (clear & (count > stop)).nonzero()[0] if stop < longest else ()
         while len(live):
@@ -246,7 +246,7 @@ class Grid:
     # -- walking ---------------------------------------------------------------------------------------------------
 
     def field(self, goal: int) -> NDArray[np.int32]:
-        """Return the walking distance of every cell to the cell `goal`, `[size] int32`; `UNREACHABLE` where none."""
+        """Return the walking distance of every cell to the cell `goal`, `[size] int32`; `UNREACHABLE` if none."""
         known = self._fields.get(goal)
         if known is not None:
             self._fields.move_to_end(goal)
@@ -267,7 +267,7 @@ class Grid:
         rank = np.empty(len(self._cell_of_node), np.int64)
         rank[order] = np.arange(len(order))
         parent_rank = rank[before[order[1:]]]
-        # Breadth-first order lists nodes by distance, so the parents' ranks ascend and every level is one slice.
+        # Breadth-first order lists nodes by distance, so the parents' ranks ascend, and every level is one slice.
         level = np.zeros(len(order), np.int32)
         start, end, depth = 0, 1, 0
         while end < len(order):
@@ -292,15 +292,15 @@ class Grid:
 
 
 TEAMS_INDEXED_MAX: Final = 4
-"""Teams up to which each has a layer of its own in the index; with more, all are looked up and the wrong left out."""
+"""The most teams with an index layer each; with more, one layer holds all teams, and results are filtered."""
 
 
 @lru_cache(maxsize=128)
 def _discs(most: int, stride: int) -> NDArray[np.int64]:
-    """Return from where to where discs of radius 0 to `most` reach in each row of cells, seen from their middle.
+    """Return the span of discs of radius 0 to `most` in each row of cells, as flat offsets from the middle.
 
-    `[2, most + 1, 2 * most + 1]`: flat offsets of the first cell of each row, and of the one behind the last; in rows
-    outside of a disc both are the same, so that nothing lies between.
+    `[2, most + 1, 2 * most + 1]`: offsets of the first cell of each row, and of the cell after the last. In rows
+    outside a disc both are equal, so the span is empty.
     """
     ends = np.zeros((2, most + 1, 2 * most + 1), np.int64)
     ends += np.arange(-most, most + 1) * stride
@@ -313,10 +313,10 @@ def _discs(most: int, stride: int) -> NDArray[np.int64]:
 
 
 class Occupancy:
-    """Who stands where at one moment; built once a phase from the positions.
+    """The agents on each cell at one moment; built once per phase from the positions.
 
-    `row_at [size] int32` is the row on a cell or -1, `closed [size]` which cells nobody can step on, `cells [n]` the
-    cell of a row, `team [n]` its team.
+    `row_at [size] int32` is the row on a cell or -1, `closed [size]` marks cells that no agent can step on, `cells [n]`
+    is the cell of a row, `team [n]` its team.
     """
 
     def __init__(self, grid: Grid, cells: Cells, team: NDArray[np.int8]) -> None:
@@ -332,9 +332,9 @@ class Occupancy:
     def near(
         self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], *, hostile: bool
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-        """Return all pairs of an agent of `rows` and another of another team (or of its own) near it, both as rows.
+        """Return all pairs of an agent of `rows` and an agent of another team (or of its own) near it, both as rows.
 
-        `radius [m]` is how far each looks, at most `LINE_MAX` cells.
+        `radius [m]` is the distance within which each looks, at most `LINE_MAX` cells.
         """
         viewer, other, _ = self.pairs(rows, radius, len(rows) if hostile else 0)
         if not hostile:
@@ -345,10 +345,10 @@ class Occupancy:
     def pairs(
         self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], hostile: int
     ) -> tuple[NDArray[np.intp], NDArray[np.int64], int]:
-        """Return all pairs of an agent of `rows` and another near it, both as rows, and how many are of enemies.
+        """Return all pairs of an agent of `rows` and another near it, both as rows, and the number of enemy pairs.
 
-        The first `hostile` of `rows` look for enemies, the others for friends, among whom each finds itself as well.
-        Pairs of enemies come first. `radius [m]` is how far each looks, at most `LINE_MAX` cells.
+        The first `hostile` of `rows` look for enemies, the others for friends, and each finds itself among its friends.
+        Pairs of enemies come first. `radius [m]` is the distance within which each looks, at most `LINE_MAX` cells.
         """
         if not len(rows):
             return np.zeros(0, np.intp), np.zeros(0, np.int64), 0
@@ -357,7 +357,7 @@ class Occupancy:
             layer: NDArray[np.int64] = np.zeros(len(rows), np.int64)
         else:
             layer = self.team[rows].astype(np.int64)
-            # Enemies stand on the layers of the other teams, counted on from the own one.
+            # Enemies are on the layers of the other teams, counted from the agent's own layer.
             looking, reach, own = rows[:hostile], radius[:hostile], layer[:hostile].copy()
             layer[:hostile] = (own + 1) % layers
             for beyond in range(2, layers):
@@ -370,7 +370,7 @@ class Occupancy:
         found -= low
         counts = np.add.reduce(found, axis=1, dtype=np.int64)
         viewer, found = rows.repeat(counts), found.ravel()
-        # Each run of places starts where `low` says; places are counted on through all runs.
+        # Each run of places starts at `low`; places are numbered through all runs.
         place = np.arange(len(viewer))
         place += (low.ravel() + found - found.cumsum(dtype=np.int64)).repeat(found)
         other = by_cell[place]
@@ -382,10 +382,10 @@ class Occupancy:
         return viewer, other, enemies
 
     def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
-        """Return the index: how many agents stand on lower cells, rows by cell, and the number of layers.
+        """Return the index: the number of agents on lower cells, rows by cell, and the number of layers.
 
-        A layer is a copy of the map for one team, laid end to end; so those of one team on a run of cells are a
-        contiguous range of rows. With many teams, all are in one layer.
+        A layer is a copy of the map for one team, laid end to end, so the agents of one team on a run of cells are a
+        contiguous range of rows. With many teams, one layer holds all of them.
         """
         if self._index is None:
             size, layers = self.grid.size, int(self.team.max(initial=0)) + 1
@@ -394,7 +394,8 @@ class Occupancy:
             taken = np.zeros(layers * size, np.bool_)
             taken[self.cells if layers == 1 else self.cells + self.team * np.int64(size)] = True
             places = taken.nonzero()[0]
-            # The count steps up behind each place: runs of equal numbers, which are faster to write than to add up.
+            # The count increases after each place: it is written as runs of equal numbers, which is faster than
+            # summing.
             lengths = np.empty(len(places) + 1, np.int64)
             lengths[0], lengths[-1] = places[0] + 1, len(taken) - 1 - places[-1]
             np.subtract(places[1:], places[:-1], out=lengths[1:-1])

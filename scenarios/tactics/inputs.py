@@ -1,4 +1,4 @@
-"""Everything that reaches the game from outside: what a player does, orders to squads, what the director does.
+"""The inputs of the game: moves of a player, orders to squads, and operations of the director.
 
 The system `scenarios.tactics.systems.inputs.Inputs` applies them.
 """
@@ -40,7 +40,7 @@ class Rect(_Part):
 
 
 class Move(Input):
-    """The player moves one agent: its plan is dropped for a walk to a cell."""
+    """The player moves one agent: a walk to a cell replaces its plan."""
 
     agent: AgentKey
     x: CellIndex = Field(description="Cells from the west edge, counted from 0.")
@@ -76,13 +76,13 @@ class Spawn(Input):
 
 
 class Remove(Input):
-    """The director takes one agent out of the world."""
+    """The director removes one agent from the world."""
 
     agent: AgentKey
 
 
 class Fortify(Input):
-    """The director makes cover of the floor in a rectangle; costs one terrain edit."""
+    """The director turns the floor in a rectangle to cover; costs one terrain edit."""
 
     rect: Rect = Field(description="The cells whose floor becomes cover.")
 
@@ -90,7 +90,7 @@ class Fortify(Input):
 class SpawnWave(Input):
     """The director sends a wave of one archetype, which joins a squad of its team; costs one spawn.
 
-    It joins `squad`, or the director's squad where none is named, on the free cells nearest to `origin`.
+    It joins `squad`, or the director's squad if none is named, on the free cells nearest to `origin`.
     """
 
     archetype: Name = Field(description="Name of the archetype.")
@@ -100,7 +100,7 @@ class SpawnWave(Input):
 
 
 class Collapse(Input):
-    """The director makes a wall of the cells from `a` to `b`, diagonal first, then straight; costs one trap."""
+    """The director turns the cells from `a` to `b` to wall, diagonally first, then straight; costs one trap."""
 
     a: Spot = Field(description="First cell of the line that becomes wall.")
     b: Spot = Field(description="Last cell of it.")

@@ -1,7 +1,7 @@
-"""Things on the map: what stands there from the start, as scenario data, and what lies there because it was dropped.
+"""Objects on the map: objects of the scenario, which stand there from the start, and dropped items, which lie there.
 
-Each has an id that is never used again. What stands on the map never goes away, even when nothing is left in it; what
-lies there goes when it is taken up.
+Each has an id that is never used again. Objects of the scenario stay on the map even when nothing is left in them;
+dropped items disappear when an agent picks them up.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from scenarios.tactics.settings import TacticsSettings
 
 ENDLESS: Final = -1
-"""What is left of a thing that never runs out."""
+"""The remaining amount of an object that never runs out."""
 PAIRS_AT_ONCE: Final = 1_000_000
-"""Pairs of agents and things that are looked at together."""
+"""The most pairs of agents and objects that are compared at once."""
 
 Rows = NDArray[np.intp]
 Ints = NDArray[np.int32]
@@ -48,7 +48,7 @@ class Opens(_Part):
 
 
 class Gives(_Part):
-    """Hands out so many of an item each time: a crate, a cache."""
+    """Gives a number of an item with each use: a crate, a cache."""
 
     kind: Literal["give"] = "give"
     item: Name = Field(description="Name of the item.")
@@ -63,14 +63,14 @@ class Heals(_Part):
 
 
 class Yields(_Part):
-    """Gives so many units of cargo each time: a resource."""
+    """Gives a number of units of cargo with each use: a resource."""
 
     kind: Literal["yield"] = "yield"
     each: int = Field(1, ge=1, le=1000, description="Units of cargo for each use.")
 
 
 class Takes(_Part):
-    """Takes all cargo and counts it as delivered by the agent's team (`team`: of that one only): a store, an exit."""
+    """Takes all cargo and counts it as delivered by the agent's team (`team`: only by that one): a store, an exit."""
 
     kind: Literal["take"] = "take"
     team: Name | None = Field(None, description="The one team that may deliver here; without it, every team.")
@@ -87,27 +87,26 @@ class _Thing(_Part):
 
 
 class MapObject(_Thing):
-    """A thing on the map: what it is called, where it is, what it does, and how much is in it (default: no end)."""
+    """An object on the map: its kind, its cell, its effect, and its stock (by default it never runs out)."""
 
     x: CellIndex = Field(description="Cells from the west edge, counted from 0.")
     y: CellIndex = Field(description="Cells from the north edge, counted from 0.")
 
 
 class Scattered(_Thing):
-    """So many things alike, each on a cell of the area that the run's seed draws."""
+    """A number of equal objects, each on a cell of the area that the run's seed draws."""
 
     area: Rect = Field(description="Where they may stand.")
     count: int = Field(ge=1, le=1000, description="How many there are.")
 
 
 class Objects:
-    """Holds the things of a world by ascending id. A resource of the world.
+    """Holds the objects of a world by ascending id. A resource of the world.
 
-    `what [m]` is a place in `specs`, or -1 - item for an item that lies there; `left [m]` is how much is in
-    it.
+    `what [m]` is a position in `specs`, or -1 - item for a dropped item; `left [m]` is the amount left in it.
 
     Args:
-        standing: what stands on the map at the start (`scenarios.tactics.scenario.place_things`).
+        standing: the objects on the map at the start (`scenarios.tactics.scenario.place_things`).
         gear: the scenario's items.
     """
 
@@ -130,7 +129,7 @@ class Objects:
         return len(self.id)
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Return one row a thing, and the id that the next one gets."""
+        """Return one row per object, and the id that the next one gets."""
         return {
             "id": self.id,
             "what": self.what,
@@ -141,26 +140,26 @@ class Objects:
         }
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over columns that `columns` gave."""
+        """Take over columns that `columns` returned."""
         for name in ("id", "what", "x", "y", "left"):
             setattr(self, name, columns[name].copy())
         self.next_id = int(columns["next_id"][0])
         self.stamp += 1
 
     def places(self, ids: Ints) -> Rows:
-        """Return where things stand in the columns, -1 for those that are gone."""
+        """Return the positions of objects in the columns, -1 for those that are gone."""
         if not len(self.id):
             return np.full(len(ids), -1, np.intp)
         found = np.minimum(np.searchsorted(self.id, ids), len(self.id) - 1)
         return np.where(self.id[found] == ids, found, -1)
 
     def kind_of(self, places: Rows) -> Ints:
-        """Return what things are called, as positions in `kinds`."""
+        """Return the kinds of objects, as positions in `kinds`."""
         table = np.array([*self._kind_of_spec, *self._kind_of_item[::-1]], np.int32)
         return table[self.what[places]]
 
     def lay(self, items: NDArray[np.integer[Any]], x: Ints, y: Ints) -> None:
-        """Let one piece of each item lie on a cell, in the order given."""
+        """Put one piece of each item on a cell, in the order given."""
         room = min(len(items), KEY_MAX - self.next_id)
         new = np.arange(self.next_id, self.next_id + room, dtype=np.int32)
         self.id = np.concatenate([self.id, new])
@@ -171,7 +170,7 @@ class Objects:
         self.stamp += 1
 
     def draw(self, places: Rows, wanted: Ints) -> Ints:
-        """Take from things what agents want, the first asked first, and return what each got."""
+        """Take the wanted amounts from objects, in the order of requests, and return each agent's amount."""
         left = np.where(self.left[places] == ENDLESS, KEY_MAX, self.left[places]).astype(np.int64)
         order = np.argsort(places, kind="stable")
         ranked, asked = places[order], wanted[order].astype(np.int64)
@@ -190,13 +189,13 @@ class Objects:
 
 
 def kinds_of(settings: TacticsSettings, gear: Gear) -> tuple[str, ...]:
-    """Return what things of a scenario may be called, sorted."""
+    """Return the possible kinds of objects of a scenario, sorted."""
     listed = (*settings.map.objects, *settings.map.scattered)
     return tuple(sorted({thing.kind for thing in listed} | set(gear.items)))
 
 
 def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> dict[str, Any]:
-    """Return the columns of an observation that tell what things agents see, nearest first, ties by id."""
+    """Return the columns of an observation for the objects that agents see, nearest first, ties by id."""
     if not len(objects):
         return {"id": np.zeros((len(rows), 0), np.int64)}
     count = len(objects)

@@ -1,8 +1,8 @@
-"""What teams are after, as data, and how far they have come: one class a kind, judged on whole columns.
+"""The objectives of teams, as data, and their progress: one class for each kind, judged on whole columns.
 
-An objective is open until it is done or has failed; both are final. It is judged once a tick, after combat and before
-the dead leave, by who is alive at that moment. Its `progress` counts towards its `target`: agents, ticks or units.
-Adding a kind is adding a class and its name in `Objective`.
+An objective is open until it is done or has failed; both are final. It is judged once per tick, after combat and before
+the dead leave, by the agents alive at that moment. Its `progress` counts towards its `target`: agents, ticks or units.
+A new kind needs a class, and its name in `Objective`.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from sim.messages import problem
 from sim.run.world import World
 
 OBJECTIVES_MAX: Final = 16
-"""Objectives of one team."""
+"""The most objectives of one team."""
 RADIUS_MAX: Final = 64
-"""Farthest from a place that still counts as there, cells."""
+"""The largest radius of a place, cells."""
 COUNT_MAX: Final = 1_000_000
-"""Agents, ticks, units or points that an objective may name."""
+"""The most agents, ticks, units or points that an objective may name."""
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 Count = Annotated[int, Field(ge=1, le=COUNT_MAX)]
@@ -35,11 +35,11 @@ Points = Annotated[int, Field(ge=0, le=COUNT_MAX)]
 Radius = Annotated[int, Field(ge=0, le=RADIUS_MAX)]
 Cell = tuple[int, int]
 NOWHERE: Final[Cell] = (-1, -1)
-"""The goal of who has none."""
+"""The goal of agents without a goal."""
 
 
 class State(IntEnum):
-    """Where an objective stands."""
+    """The state of an objective."""
 
     OPEN = 0
     DONE = 1
@@ -48,9 +48,9 @@ class State(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Muster:
-    """Who is alive and where, as objectives see it: columns `[n]`, and numbers of the names that objectives use.
+    """The living agents and their cells, for objectives: columns `[n]`, and the numbers of names that objectives use.
 
-    `delivered` are the units each team has delivered so far, `[teams]`.
+    `delivered` are the units that each team has delivered so far, `[teams]`.
     """
 
     x: NDArray[np.int32]
@@ -64,19 +64,19 @@ class Muster:
     squads: Mapping[str, int]
 
     def ours(self, team: int, squad: str | None = None) -> NDArray[np.bool_]:
-        """Return who is alive of a team, or of one squad."""
+        """Return which agents of a team, or of one squad, are alive."""
         members: NDArray[np.bool_] = self.team == team if squad is None else self.squad == self.squads[squad]
         return self.alive & members
 
     def at(self, place: str, radius: int) -> NDArray[np.bool_]:
-        """Return who is alive within so many cells of a place."""
+        """Return which living agents are within `radius` cells of a place."""
         x, y = self.places[place]
         dx, dy = self.x - x, self.y - y
         return self.alive & (dx * dx + dy * dy <= radius * radius)
 
 
 class Judged(NamedTuple):
-    """What one tick did to an objective; `leaving` are those who leave the map through it, `[n]`."""
+    """The result of one tick for an objective; `leaving` are the agents that leave the map through it, `[n]`."""
 
     progress: int
     state: State = State.OPEN
@@ -84,13 +84,13 @@ class Judged(NamedTuple):
 
 
 class _Objective(BaseModel):
-    """What every objective has: words for the agents, whether victory needs it, and what it is worth.
+    """The keys of every objective: a text for agents, whether victory needs it, and its points.
 
-    `text` is what agents read; without it they read a short sentence made from the other keys. A team wins when all
-    its required objectives are done, and loses when one of them fails. `points` are for its being done, `points_each`
-    for each unit of progress.
+    Agents read `text`; without it they read a short sentence made from the other keys. A team wins when all its
+    required objectives are done, and loses when one of them fails. `points` are for completing it, `points_each` for
+    each unit of progress.
 
-    Class variables: `says` is that short sentence, with keys in braces; `counts` the key that holds the progress at
+    Class variables: `says` is the short sentence, with keys in braces; `counts` is the key that holds the progress at
     which it is done (none: 1).
     """
 
@@ -108,7 +108,7 @@ class _Objective(BaseModel):
 
     @property
     def target(self) -> int:
-        """The progress at which it is done: agents, ticks or units."""
+        """The progress at which the objective is done: agents, ticks or units."""
         return 1 if self.counts is None else int(getattr(self, self.counts))
 
     @property
@@ -118,11 +118,11 @@ class _Objective(BaseModel):
 
     @abstractmethod
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """Return the progress after this tick; only asked while the objective is open."""
+        """Return the progress after this tick; called only while the objective is open."""
 
 
 class Eliminate(_Objective):
-    """Nobody is left of another team, or of all others."""
+    """No agent of another team, or of all other teams, is left."""
 
     kind: Literal["eliminate"] = "eliminate"
     team: Name | None = Field(None, description="Name of the team; without it, all others.")
@@ -133,14 +133,14 @@ class Eliminate(_Objective):
         return f"eliminate {self.team or 'the enemy'}"
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """Done when none of them is alive."""
+        """Judge it done when none of them is alive."""
         hostile = muster.team != team if self.team is None else muster.team == muster.teams[self.team]
         left = bool((muster.alive & hostile).any())
         return Judged(0) if left else Judged(1, State.DONE)
 
 
 class Reach(_Objective):
-    """So many of the team (or of one squad), or such a share of those alive, are at a place at one moment."""
+    """A number of agents of the team (or of one squad), or a share of those alive, are at a place at one moment."""
 
     says: ClassVar[str] = "reach {place}"
     kind: Literal["reach"] = "reach"
@@ -152,11 +152,11 @@ class Reach(_Objective):
 
     @property
     def target(self) -> int:
-        """Agents, or the share of them in percent."""
+        """The number of agents, or their share in percent."""
         return self.count if self.share_percent is None else self.share_percent
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """Done when enough are there."""
+        """Judge it done when enough agents are there."""
         ours = muster.ours(team, self.squad)
         there = int((ours & muster.at(self.place, self.radius)).sum())
         if self.share_percent is not None:
@@ -165,7 +165,7 @@ class Reach(_Objective):
 
 
 class Hold(_Objective):
-    """Someone of the team is at a place for so many ticks in all.
+    """An agent of the team is at a place for a number of ticks in total.
 
     Ticks with an enemy there count only if `contested`.
     """
@@ -179,7 +179,7 @@ class Hold(_Objective):
     contested: bool = Field(False, description="Whether ticks with an enemy there count.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """One tick more when the place is held."""
+        """Count one more tick if the place is held."""
         there = muster.at(self.place, self.radius)
         mine = muster.team == team
         held = bool((there & mine).any()) and (self.contested or not (there & ~mine).any())
@@ -188,7 +188,7 @@ class Hold(_Objective):
 
 
 class Escort(_Objective):
-    """So many of a squad are at a place alive; it fails when fewer are left."""
+    """A number of agents of a squad are at a place alive; it fails when fewer are left."""
 
     says: ClassVar[str] = "escort {squad} to {place}"
     counts: ClassVar[str | None] = "count"
@@ -199,7 +199,7 @@ class Escort(_Objective):
     count: Count = Field(1, description="How many: agents, or units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """Done when enough are there, failed when too few live."""
+        """Judge it done when enough agents are there, and failed when too few are alive."""
         charges = muster.ours(team, self.squad)
         there = int((charges & muster.at(self.place, self.radius)).sum())
         if there >= self.count:
@@ -208,9 +208,9 @@ class Escort(_Objective):
 
 
 class Extract(_Objective):
-    """So many of the team (or of one squad) leave the map at a place; it fails when too few are left for that.
+    """A number of agents of the team (or of one squad) leave the map at a place; it fails when too few are left.
 
-    Whoever stands there while it is open leaves: extracted, not dead.
+    Every agent that stands there while it is open leaves the map: it is extracted, not dead.
     """
 
     says: ClassVar[str] = "extract at {place}"
@@ -222,7 +222,7 @@ class Extract(_Objective):
     count: Count = Field(1, description="How many: agents, or units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """Count who leaves."""
+        """Count the agents that leave."""
         ours = muster.ours(team, self.squad)
         leaving = ours & muster.at(self.place, self.radius)
         progress += int(leaving.sum())
@@ -233,10 +233,10 @@ class Extract(_Objective):
 
 
 class Defend(_Objective):
-    """A place, a squad or the team itself is kept until so many ticks of the run have passed.
+    """A place, a squad or the team itself is kept until a number of ticks of the run have passed.
 
-    A place is lost when an enemy is there and nobody of the team; a squad when nobody of it is alive; without either,
-    the team must survive.
+    A place is lost when an enemy but no agent of the team is there; a squad is lost when none of its agents is alive;
+    without either, the team must survive.
     """
 
     counts: ClassVar[str | None] = "ticks"
@@ -259,7 +259,7 @@ class Defend(_Objective):
         return f"defend {what}" if what else "survive"
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """Failed when it is lost, else one tick more."""
+        """Judge it failed when it is lost, else count one more tick."""
         if self.place is None:
             lost = not muster.ours(team, self.squad).any()
         else:
@@ -271,7 +271,7 @@ class Defend(_Objective):
 
 
 class Collect(_Objective):
-    """The team has delivered so many units."""
+    """The team has delivered a number of units."""
 
     says: ClassVar[str] = "collect {count}"
     counts: ClassVar[str | None] = "count"
@@ -279,17 +279,17 @@ class Collect(_Objective):
     count: Count = Field(description="How many: agents, or units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
-        """Done when enough has been delivered."""
+        """Judge it done when enough units have been delivered."""
         delivered = min(int(muster.delivered[team]), self.count)
         return Judged(delivered, State.DONE if delivered >= self.count else State.OPEN)
 
 
 Objective = Annotated[Eliminate | Reach | Hold | Escort | Extract | Defend | Collect, Field(discriminator="kind")]
-"""Any objective; `kind` says which."""
+"""Any objective; `kind` selects the class."""
 
 
 class Objectives:
-    """The objectives of a run and how far each has come. A world's resource.
+    """The objectives of a run and their progress. A resource of the world.
 
     Args:
         teams: each team's objectives, in the order of teams.
@@ -301,7 +301,7 @@ class Objectives:
         listed: every objective with its team's number, team by team.
         progress: `[len(listed)] int32`.
         state: `[len(listed)] int8`, a `State`.
-        delivered: units each team has delivered, `[teams] int32`; whoever writes it changes `stamp`.
+        delivered: the units that each team has delivered, `[teams] int32`; code that writes it must change `stamp`.
     """
 
     name = "Objectives"
@@ -323,11 +323,11 @@ class Objectives:
         self._places = places
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Return progress and state of every objective, and what each team has delivered."""
+        """Return progress and state of every objective, and the units that each team has delivered."""
         return {"progress": self.progress, "state": self.state, "delivered": self.delivered}
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over columns that `columns` gave."""
+        """Take over columns that `columns` returned."""
         self.progress, self.state = columns["progress"].copy(), columns["state"].copy()
         self.delivered = columns["delivered"].copy()
         self.stamp += 1
@@ -352,13 +352,13 @@ class Objectives:
         return leaving.nonzero()[0], [team for team, aim in aims.items() if self.aim(team) is not aim]
 
     def aim(self, team: int) -> Objective | None:
-        """Return what a team is after now: its first open objective, the last one when none is open."""
+        """Return a team's current aim: its first open objective, or the last one if none is open."""
         mine = [place for place, (owner, _) in enumerate(self.listed) if owner == team]
         chosen = next((place for place in mine if self.state[place] == State.OPEN.value), mine[-1] if mine else None)
         return None if chosen is None else self.listed[chosen][1]
 
     def goal(self, team: int) -> tuple[str | None, Cell]:
-        """Return the words and the cell of a team's aim."""
+        """Return the text and the cell of a team's aim."""
         aim = self.aim(team)
         if aim is None:
             return None, NOWHERE
@@ -366,7 +366,7 @@ class Objectives:
         return words(aim), NOWHERE if place is None else self._places[place]
 
     def score(self, team: int) -> int:
-        """Return a team's points: those of what is done, and those for each unit of progress."""
+        """Return a team's points: those of completed objectives, and those for each unit of progress."""
         total = 0
         for (owner, objective), progress, state in zip(self.listed, self.progress, self.state, strict=True):
             if owner == team:
@@ -376,5 +376,5 @@ class Objectives:
 
 
 def words(objective: Objective) -> str:
-    """Return what agents read of an objective."""
+    """Return the text of an objective for agents."""
     return objective.text or objective.sentence

@@ -1,7 +1,7 @@
-"""Numbers of the rules that may change while a run goes on: a declared set, with the bounds of the scenario's keys.
+"""Numbers of the rules that may change during a run: a declared set, with the bounds of the scenario's keys.
 
-A run starts with the scenario's values; a `set` input changes one of them from that tick on. What is in force is state:
-hashed, kept in snapshots, and so the same in a replay.
+A run starts with the scenario's values; a `set` input changes one of them from that tick on. The values in force are
+state: they are hashed and part of snapshots, so they are the same in a replay.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _SECTIONS: Final[Mapping[str, type[BaseModel]]] = {"planning": Planning, "combat
 
 
 class Parameters:
-    """The numbers in force, by the scenario's sections. A world's resource.
+    """The numbers in force, by the scenario's sections. A resource of the world.
 
     Attributes:
-        planning: how plans are made.
-        combat: what changes hits.
-        morale: what moves spirits, and what they do.
+        planning: numbers of planning.
+        combat: changes of the chance to hit.
+        morale: causes and effects of morale.
     """
 
     name = "Parameters"
@@ -51,20 +51,20 @@ class Parameters:
         return {"value": np.array([self[name] for name in NAMES], np.int64)}
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a column that `columns` gave."""
+        """Take over a column that `columns` returned."""
         for name, value in zip(NAMES, columns["value"].tolist(), strict=True):
             section, _, key = name.partition(".")
             setattr(self, section, getattr(self, section).model_copy(update={key: value}))
         self.stamp += 1
 
     def __getitem__(self, name: str) -> int:
-        """Return the number that a name of `NAMES` has now."""
+        """Return the current number of a name of `NAMES`."""
         section, _, key = name.partition(".")
         value: int = getattr(getattr(self, section), key)
         return value
 
     def set(self, name: str, value: int) -> str | None:
-        """Change a number, or return why not."""
+        """Change a number, or return the reason why it cannot change."""
         reason = objection(name, value)
         if reason is None:
             section, _, key = name.partition(".")
@@ -74,7 +74,7 @@ class Parameters:
 
 
 def objection(name: str, value: int) -> str | None:
-    """Return why a parameter cannot have a value, None when it can."""
+    """Return the reason why a parameter cannot have a value, or None if it can."""
     if name not in NAMES:
         return f"no parameter {name!r}; {suggestion(name, NAMES, 'parameters')}"
     section, _, key = name.partition(".")

@@ -1,8 +1,8 @@
-"""What agents can perceive: columns in, an observation batch out. Reads only.
+"""Perception: it reads columns and makes an observation batch.
 
-An agent sees whoever is within its sight (squared distance), with a clear line between them. Of enemies the nearest
-eight are reported, of friends the nearest four, ties by key; an ally is never among the enemies. What marks, taunts and
-distractions change in that stands in `scenarios.tactics.attention`.
+An agent sees another one within its sight (squared distance) if the line between them is clear. The observation has the
+nearest eight enemies and the nearest four friends, ties by key. `scenarios.tactics.attention` applies marks, taunts and
+distractions.
 """
 
 from __future__ import annotations
@@ -35,36 +35,36 @@ from sim.run.world import World
 Rows = NDArray[np.intp]
 
 CLOSE_CELLS: Final = 3
-"""How far an agent looks for friends at first, cells."""
+"""The distance within which an agent looks for friends first, cells."""
 PAIRS_AT_ONCE: Final = 10_000
-"""Pairs up to which everybody is compared with everybody, which beats looking up who is near."""
+"""The most pairs for which all agents are compared with each other, which is then faster than an index."""
 DISTANCE_BITS: Final = 10
-"""Bits that hold a squared distance of at most 2 * SIGHT_MAX**2."""
+"""The number of bits for a squared distance of at most 2 * SIGHT_MAX**2."""
 ROW_BITS: Final = 30
-"""Bits that hold a row."""
+"""The number of bits for a row."""
 LISTED: Final = np.array([ENEMIES_MAX, ALLIES_MAX])
-"""Places in the two lists that an agent has, of enemies and of friends."""
+"""The lengths of an agent's two lists, of enemies and of friends."""
 LIST_STARTS: Final = np.array([0, ENEMIES_MAX])
-"""Where the two lists start among an agent's places."""
+"""The start of each list among an agent's places."""
 PLACES: Final = ENEMIES_MAX + ALLIES_MAX
-"""Places in both lists together."""
+"""The number of places in both lists."""
 
 
 def occupancy_of(world: World, grid: Grid) -> Occupancy:
-    """Return who stands where now."""
+    """Return the current index of agents by cell."""
     position = world[Position]
     return Occupancy(grid, grid.cell(position.x, position.y), world[Team].id)
 
 
 class Sightings(NamedTuple):
-    """Pairs of agents that see each other's place: rows of who sees and of who is seen, and their squared distance."""
+    """Pairs of agents that see each other: the rows of viewers and of those seen, and their squared distances."""
 
     viewer: Rows
     other: Rows
     distance2: NDArray[np.int32]
 
     def at(self, places: Rows | slice) -> Sightings:
-        """Return the pairs at some places."""
+        """Return the pairs at some positions."""
         return Sightings(self.viewer[places], self.other[places], self.distance2[places])
 
     def where(self, chosen: NDArray[np.bool_]) -> Sightings:
@@ -83,10 +83,10 @@ class Sightings(NamedTuple):
 def _pairs(
     world: World, occupancy: Occupancy, rows: Rows, radius: NDArray[np.integer[Any]], hostile: int
 ) -> tuple[Sightings, int]:
-    """Return who is at most `radius [m]` cells away from the agents of `rows`, in sight or not.
+    """Return the agents at most `radius [m]` cells away from the agents of `rows`, visible or not.
 
-    The first `hostile` of `rows` look for enemies, the others for friends. Pairs of enemies come first, and their
-    number is returned as well; among their friends agents find themselves.
+    The first `hostile` of `rows` look for enemies, the others for friends, and each finds itself among its friends.
+    Pairs of enemies come first; their number is also returned.
     """
     x, y, n = world[Position].x, world[Position].y, world.n
     if len(rows) * n > PAIRS_AT_ONCE:
@@ -107,7 +107,7 @@ def _pairs(
 
 
 def _in_sight(grid: Grid, occupancy: Occupancy, pairs: Sightings) -> NDArray[np.bool_]:
-    """Return between which pairs, of different agents, the line is clear."""
+    """Return which pairs, of different agents, have a clear line between them."""
     cells = occupancy.cells
     clear = grid.sees(cells[pairs.viewer], cells[pairs.other])
     # Two agents never stand on one cell.
@@ -132,7 +132,7 @@ def enemies_seen(world: World, grid: Grid, occupancy: Occupancy, rows: Rows) -> 
 def others_seen(
     world: World, grid: Grid, occupancy: Occupancy, rows: Rows, social: Rows
 ) -> tuple[Sightings, Sightings]:
-    """Return all enemies that the agents of `rows` see, and the close friends that those of `social` see."""
+    """Return all enemies that the agents of `rows` see, and the close friends that the agents of `social` see."""
     viewers = np.concatenate([rows, social])
     radius = world[Senses].sight[viewers]
     close = radius[len(rows) :]
@@ -144,9 +144,9 @@ def others_seen(
 
 
 def _with_far_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows, friends: Sightings) -> Sightings:
-    """Return friends that are seen with at least the `ALLIES_MAX` nearest of everyone, if there are so many.
+    """Return visible friends: for every agent at least the `ALLIES_MAX` nearest, if there are that many.
 
-    Whoever sees enough of them close by need not look farther: in a crowd that is nearly everyone.
+    An agent that sees enough of them close by need not look farther; in a crowd, this is true for nearly all agents.
     """
     few = np.bincount(friends.viewer, minlength=world.n) < ALLIES_MAX
     lonely = rows[few[rows]]
@@ -157,11 +157,12 @@ def _with_far_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows
 
 
 def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[Rows, Rows]:
-    """Return who stands where in the agents' lists, nearest first, ties by key.
+    """Return the entries of the agents' lists, nearest first, ties by key.
 
-    The first array are places in `[agents, PLACES]` (enemies, then friends), flat; the second rows.
+    The first array has flat places in `[agents, PLACES]` (enemies, then friends), the second has rows.
     """
-    # A list's number, distance and row in one integer; an agent has two lists, of enemies and of friends.
+    # One integer holds the number of the list, the distance and the row; an agent has a list of enemies and one of
+    # friends.
     first_list = np.zeros(n, np.int64)
     first_list[rows] = np.arange(0, 2 * len(rows), 2) << (DISTANCE_BITS + ROW_BITS)
     viewer, distance2 = (
@@ -172,7 +173,7 @@ def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[
     packed[len(enemies.viewer) :] += 1 << (DISTANCE_BITS + ROW_BITS)
     packed += distance2.astype(np.int64) << ROW_BITS
     packed += np.concatenate([enemies.other, friends.other])
-    # No two are equal. Most come in order already; only a stable sort makes use of that, and is many times faster.
+    # No two are equal. Most are in order already; a stable sort makes use of that and is many times faster.
     packed.sort(kind="stable")
     group = packed >> (DISTANCE_BITS + ROW_BITS)
     first = np.searchsorted(group, np.arange(2 * len(rows)))
@@ -191,7 +192,7 @@ def perceive(
     lore: Lore,
     seen: tuple[Sightings, Sightings] | None = None,
 ) -> ObservationBatch[WorldSnapshot]:
-    """Return what the agents of `rows` (ascending) know now; `seen` is what `others_seen` gave, if it was asked."""
+    """Return the current knowledge of the agents of `rows` (ascending); `seen` is a result of `others_seen`."""
     enemies, friends = others_seen(world, grid, occupancy, rows, rows) if seen is None else seen
     friends = _with_far_friends(world, grid, occupancy, rows, friends)
     marked = with_marked(world, occupancy, rows, enemies.viewer, enemies.other, enemies.distance2)
@@ -276,7 +277,7 @@ def perceive(
 
 
 def _cooling(world: World, rows: Rows) -> tuple[int, NDArray[np.int32]]:
-    """Return how many cooldown groups anybody has used, and the ticks that each still rests, `[len(rows), groups]`."""
+    """Return the number of cooldown groups in use, and the remaining ticks of each, `[len(rows), groups]`."""
     cooldowns = world[Cooldowns]
     groups = int(cooldowns.groups.max(initial=0))
     left = cooldowns.ready_at[:groups, rows] - np.int32(world.tick)

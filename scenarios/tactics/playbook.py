@@ -1,7 +1,7 @@
-"""How agents of the tactical game plan without a model: rules, facts, goals, options and a behaviour tree.
+"""The playbook of the tactical game, for planning without a model: rules, facts, goals, options and a behaviour tree.
 
-The conditions and steps are texts and data over `WorldSnapshot`; what cannot be said so, such as a search for cover, is
-a move here.
+The conditions and steps are texts and data over `WorldSnapshot`. Steps that need code, such as a search for cover, are
+moves.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from scenarios.tactics.actions.utility import Scan
 Batch = ObservationBatch[Any]
 
 REACH_CELLS: Final = 6
-"""Distance within which an enemy counts as in reach."""
+"""The distance within which an enemy counts as in reach, cells."""
 BLAST_CELLS: Final = 2
-"""How far from its centre an explosion counts as hitting, cells."""
+"""The distance from its centre within which an explosion counts as a hit, cells."""
 COVER_CELLS: Final = 8
-"""How far away a cell of cover is looked for."""
+"""The distance within which cells of cover are looked for."""
 
 NEAREST: Final = pick("nearest")
 AT_NEAREST: Final = pick("nearest enemies")
@@ -39,7 +39,7 @@ AT_GOAL: Final = pick("goal")
 
 
 def throw_smoke(batch: Batch, rows: Rows) -> Draft:
-    """Put smoke half-way between oneself and the nearest enemy."""
+    """Throw smoke half-way between the agent and the nearest enemy."""
     seen, nearest = _nearest_enemy(batch)
     x, y = (
         (batch.column(f"me.pos.{axis}").astype(np.int64) + place)[rows] // 2
@@ -49,7 +49,7 @@ def throw_smoke(batch: Batch, rows: Rows) -> Draft:
 
 
 def move_to_leader(batch: Batch, rows: Rows) -> Draft:
-    """Go to the leader, unless it is at arm's length."""
+    """Go to the leader, unless it is close by."""
     leader = batch.player
     x, y = leader.pos.x[rows], leader.pos.y[rows]
     dx, dy = x.astype(np.int64) - batch.me.pos.x[rows], y.astype(np.int64) - batch.me.pos.y[rows]
@@ -58,7 +58,7 @@ def move_to_leader(batch: Batch, rows: Rows) -> Draft:
 
 
 def heal_ally(batch: Batch, rows: Rows) -> Draft:
-    """Use a medkit on the visible ally with the least health, the nearest of equals."""
+    """Use a medkit on the visible ally with the least health, ties to the nearest."""
     allies = batch.allies
     hp = allies.hp[rows]
     if not hp.shape[1]:
@@ -85,11 +85,11 @@ COVER_OFFSETS: Final = tuple(
         key=lambda offset: (offset[0] ** 2 + offset[1] ** 2, offset[1], offset[0]),
     )
 )
-"""Where cover is looked for: offsets (dx, dy) by distance, then dy, then dx."""
+"""The cells in which cover is looked for: offsets (dx, dy) by distance, then dy, then dx."""
 
 
 def nearest_cover(batch: Batch, rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the nearest cell of cover on which no ally or enemy is known to stand, -1 where there is none so near."""
+    """Return the nearest cell of cover without a known ally or enemy on it, -1 if there is none near enough."""
     cover = batch.attached.get("cover")
     if cover is None:
         none = np.full(len(rows), -1, np.int64)
@@ -110,7 +110,7 @@ def nearest_cover(batch: Batch, rows: Rows) -> tuple[NDArray[np.int64], NDArray[
 
 
 def _nearest_enemy(batch: Batch) -> tuple[NDArray[np.bool_], tuple[Array, Array]]:
-    """Return who sees an enemy, and the cell of the nearest, `[n]` each."""
+    """Return which agents see an enemy, and the cell of the nearest, `[n]` each."""
     enemies = batch.enemies
     if not enemies.id.shape[1]:
         nowhere = np.zeros(len(batch), np.int32)
@@ -129,7 +129,7 @@ RULES: Final = (
     Rule("objective contains 'reach' and no goal within 0", MoveTo(AT_GOAL, AT_GOAL)),
     Rule("always", Scan(10)),
 )
-"""The source's seven rules in its order, with its mistakes corrected."""
+"""The seven rules of the source in its order, with its mistakes corrected."""
 
 FACTS: Final = {
     "ammo": "me.ammo > 0",
@@ -145,7 +145,7 @@ FACTS: Final = {
     "reserve": "me.reserve > 0",
     "smoke": "me.smokes > 0",
 }
-"""What agents know as yes or no."""
+"""The knowledge of agents as yes or no."""
 
 GOALS: Final = (
     Goal(("enemy", "!healthy", "medkit"), ("healthy",)),
@@ -155,7 +155,7 @@ GOALS: Final = (
     Goal(("goal", "!at goal"), ("at goal",)),
     Goal((), ("informed",)),
 )
-"""What agents strive for, the most urgent first."""
+"""The goals of agents, the most urgent first."""
 
 OPERATORS: Final = (
     Operator(AimedShot(NEAREST), ("ammo", "enemy in reach", "cover"), ("enemy beaten",), 20),
@@ -177,14 +177,14 @@ OPERATORS: Final = (
         12,
     ),
 )
-"""What agents can do, in terms of facts."""
+"""The steps that agents can take, in terms of facts."""
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
 class _Known(NamedTuple):
-    """What scores are made of, `[n] int64`: health in percent, distance to the nearest enemy, enemies seen."""
+    """The inputs of scores, `[n] int64`: health in percent, distance to the nearest enemy, visible enemies."""
 
     health: Array
     distance: Array
@@ -196,7 +196,7 @@ def _known(batch: Batch) -> _Known:
     health = me.hp.astype(np.int64) * 100 // np.maximum(me.hp_max.astype(np.int64), 1)
     _, (x, y) = _nearest_enemy(batch)
     dx, dy = x.astype(np.int64) - me.pos.x, y.astype(np.int64) - me.pos.y
-    # The larger of the two, plus half of the smaller: within a tenth of the straight distance, in integers.
+    # The larger of the two plus half of the smaller is within a tenth of the straight distance, in integers.
     wide, narrow = np.maximum(np.abs(dx), np.abs(dy)), np.minimum(np.abs(dx), np.abs(dy))
     return _Known(health, wide + narrow // 2, places_held(batch.enemies.id >= 0))
 
@@ -281,7 +281,7 @@ OPTIONS: Final = (
     Option(move_to_leader, _leader),
     Option(Scan(10), 50),
 )
-"""What an agent may do, and what that is worth to it."""
+"""The steps that an agent may take, and their scores."""
 
 
 # -- the tree ----------------------------------------------------------------------------------------------------------
@@ -299,7 +299,7 @@ TREE: Final = (
     Branch(("goal", "no at goal"), _MOVE),
     Branch("always", Scan(10)),
 )
-"""The behaviour tree, its first branch first."""
+"""The behaviour tree, in the order in which branches are tried."""
 
 MOVES: Final = {
     "throw smoke": throw_smoke,

@@ -1,4 +1,4 @@
-"""What the tactical game adds for a language model to what follows from its declarations."""
+"""The texts that the tactical game adds to the prompt of a language model."""
 
 from __future__ import annotations
 

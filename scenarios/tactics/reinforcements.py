@@ -1,4 +1,4 @@
-"""Reinforcements: each team's pool of agents that are not in the world yet, and how they come in."""
+"""Reinforcements: each team's pool of agents that are not in the world yet, and their arrival."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sim.run.settings import AGENTS_MAX
 from sim.run.world import World
 
 Calls = list[tuple[NDArray[np.intp], NDArray[np.int32]]]
-"""Who calls, and for how many."""
+"""The rows that call for reinforcements, and the numbers that they ask for."""
 
 
 class Reserves(TeamCounts):
-    """How many agents each team still has outside."""
+    """The number of agents that each team still has in reserve."""
 
     name = "Reserves"
 
@@ -32,8 +32,8 @@ def reserves_of(world: World) -> Reserves:
 def call_up(world: World, stage: Game, calls: Calls) -> None:
     """Queue the births that the tick's calls ask for.
 
-    The lowest key is served first. As many come as were asked for, are left in the team's pool, fit on the free cells
-    of its area (in row order) and into a world; they join the caller's squad.
+    The lowest key is served first. The number that comes is limited by the request, the team's pool, the free cells of
+    its area (taken in row order) and the limit of a world. They join the caller's squad.
     """
     reserves = reserves_of(world)
     rows = np.concatenate([callers for callers, _ in calls])

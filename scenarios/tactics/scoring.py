@@ -1,4 +1,4 @@
-"""How a run ends: what each team has come to, and what that makes of the run."""
+"""The end of a run: the result of each team and of the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim.run.world import World
 
 
 class Result(StrEnum):
-    """What a team has come to."""
+    """The result of a team."""
 
     OPEN = "open"
     VICTORY = "victory"
@@ -25,7 +25,7 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveStanding:
-    """How far one objective has come; `state` is open, done or failed."""
+    """The progress of one objective; `state` is open, done or failed."""
 
     kind: str
     text: str
@@ -36,7 +36,7 @@ class ObjectiveStanding:
 
 @dataclass(frozen=True, slots=True)
 class TeamStanding:
-    """How a team stands: its result, its score, how many of it are on the map, and its objectives in order."""
+    """The standing of a team: its result, its score, its number of agents on the map, and its objectives in order."""
 
     team: str
     result: Result
@@ -45,13 +45,13 @@ class TeamStanding:
     objectives: tuple[ObjectiveStanding, ...]
 
     def data(self) -> dict[str, Any]:
-        """Return it as plain data."""
+        """Return the standing as plain data."""
         return {**asdict(self), "result": self.result.value, "objectives": [asdict(each) for each in self.objectives]}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the run has come to: `NAME wins`, `NAME loses` (a team alone), `draw`, or None; and each team's result."""
+    """The outcome of the run: `NAME wins`, `NAME loses` (a single team), `draw`, or None; and each team's result."""
 
     outcome: str | None
     results: tuple[Result, ...]
@@ -61,8 +61,8 @@ def decide(settings: TacticsSettings, ticks: int, world: World, objectives: Obje
     """Decide from the state between two ticks.
 
     A team whose required objectives are all done wins; several at once draw. A team is out when a required objective
-    has failed or, with `ends = "last_team"`, when nobody of it is left; the last team that is not out wins.
-    After the last tick its `at_limit` rule decides. With `ends = "never"` nothing does.
+    has failed or, with `ends = "last_team"`, when none of its agents is left; the last team that is not out wins.
+    After the last tick the `at_limit` rule decides. With `ends = "never"` nothing decides.
     """
     teams = range(len(settings.teams))
     if settings.ends == "never":
@@ -92,7 +92,7 @@ def _undecided(settings: TacticsSettings) -> Decision:
 
 
 def _won(settings: TacticsSettings, winners: list[int]) -> Decision:
-    """Return the victory of one team, or the draw of several or none, in which all others lose."""
+    """Return the victory of one team, or a draw between several teams or all; the other teams lose."""
     teams = range(len(settings.teams))
     if len(winners) == 1:
         results = tuple(Result.VICTORY if team in winners else Result.DEFEAT for team in teams)
@@ -119,7 +119,7 @@ def _at_limit(settings: TacticsSettings, objectives: Objectives) -> Decision:
 def standings(
     settings: TacticsSettings, world: World, objectives: Objectives, decision: Decision
 ) -> tuple[TeamStanding, ...]:
-    """Return how every team stands, in the scenario's order."""
+    """Return the standing of every team, in the scenario's order."""
     alive = np.bincount(world[Team].id, minlength=len(settings.teams)).tolist()
     listed: list[list[ObjectiveStanding]] = [[] for _ in settings.teams]
     progress, states = objectives.progress.tolist(), objectives.state.tolist()

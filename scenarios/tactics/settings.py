@@ -1,6 +1,6 @@
-"""The settings of the game: map, archetypes, teams and squads, and the rules of fights and morale.
+"""The settings of the game: map, archetypes, teams and squads, and the rules of combat and morale.
 
-Whatever is wrong with them, `load` says it in one sentence: the file, the dotted key, the reason.
+`load` reports an error in them in one sentence: the file, the dotted key, the reason.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sim.run.settings import Settings
 
 
 class TacticsSettings(Settings):
-    """What a game starts from."""
+    """The settings of a game."""
 
     map: Map = Field(description="Where it happens: drawn or made from a seed.")
     archetypes: dict[Name, Archetype] = Field(min_length=1, max_length=1000, description="Kinds of agents by name.")
@@ -54,7 +54,7 @@ class TacticsSettings(Settings):
 
     @property
     def agents(self) -> int:
-        """Agents the run starts with."""
+        """The number of agents at the start of the run."""
         return sum(team.count for team in self.teams)
 
     @model_validator(mode="after")

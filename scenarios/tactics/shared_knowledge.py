@@ -1,4 +1,4 @@
-"""What everyone knows: the texts of objectives and orders, the named places, and the time scale."""
+"""The knowledge that all agents share: texts of objectives and orders, named places, and the time scale."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from scenarios.tactics.snapshot import Bounds, Poi
 from sim.errors import WorldError
 
 TEXTS_MAX: Final = 30_000
-"""Texts that a run may hold: what fits the columns that index them."""
+"""The most texts of a run; the columns that index them can hold no more."""
 
 
 class Texts:
-    """The interned texts of a run: the scenario's, sorted, then those of orders as they came. A world's resource."""
+    """The interned texts of a run: the scenario's, sorted, then those of orders in order. A resource of the world."""
 
     name = "Texts"
 
@@ -38,7 +38,7 @@ class Texts:
         }
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over columns that `columns` gave."""
+        """Take over columns that `columns` returned."""
         data, start, texts = columns["bytes"].tobytes(), 0, []
         for end in columns["ends"].tolist():
             texts.append(data[start:end].decode())
@@ -62,7 +62,7 @@ class Texts:
 
 
 class Lore:
-    """What snapshots share: texts, places, the map, ticks a second, gear, things, teams, and the roles of squads.
+    """Data that snapshots share: texts, places, the map, ticks per second, gear, objects, teams, and roles of squads.
 
     `roles [squads] int32` has the position of each squad's role among the members of `Role`, -1 for none, by the
     squad's number.
@@ -96,7 +96,7 @@ class Lore:
         return self._bounds
 
     def tables(self, groups: int) -> dict[str, tuple[str, ...]]:
-        """Return the tables that observations point into; of the cooldowns the first `groups`."""
+        """Return the tables that observations refer to, with the first `groups` of the cooldowns."""
         return {
             "holdings": self.gear.holding_names,
             "cooldowns": COOLDOWN_GROUPS[:groups],

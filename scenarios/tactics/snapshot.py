@@ -1,7 +1,7 @@
-"""What an agent of the game knows: `WorldSnapshot`, in the JSON shape of the source (AstraWeave's `schema.rs`).
+"""The knowledge of an agent of the game: `WorldSnapshot`, in the JSON shape of the source (AstraWeave's `schema.rs`).
 
-`WorldSnapshot.model_validate` takes that shape as it stands; everything added here has a default. Morale is 0 to 100.
-The source mixed that with 0 to 1: validate with `context={"morale": "unit"}` to scale such data by 100; it is never
+`WorldSnapshot.model_validate` accepts that shape unchanged; every field added here has a default. Morale is 0 to 100.
+The source also used 0 to 1: validate with `context={"morale": "unit"}` to scale such data by 100; the scale is never
 guessed.
 """
 
@@ -15,13 +15,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from ai.observation import AgentId, Cell, Entry, Id, Observation, fact
 
 ENEMIES_MAX: Final = 8
-"""Enemies an agent reports, nearest first."""
+"""The most enemies in a snapshot, nearest first."""
 ALLIES_MAX: Final = 4
-"""Allies an agent reports, nearest first."""
+"""The most allies in a snapshot, nearest first."""
 OBJECTS_MAX: Final = 8
-"""Objects an agent reports, nearest first."""
+"""The most objects in a snapshot, nearest first."""
 OBSTACLES_MAX: Final = 24
-"""Blocked cells that data in the source's shape may list."""
+"""The most blocked cells that data in the source's shape may list."""
 ROLES: Final = {
     "exploration": "See what nobody has seen yet: look into unknown ground and at places and things, report, and avoid "
     "fights that you need not have.",
@@ -31,20 +31,20 @@ ROLES: Final = {
     "tactical": "Win the fight with few losses: take cover and flanks, fire together at one target, and save "
     "explosives for groups.",
 }
-"""What an agent of each role cares for besides its objective."""
+"""The priorities of an agent of each role, in addition to its objective."""
 
 Cover = StrEnum("Cover", ["none", "low"])
 Stance = StrEnum("Stance", ["stand", "crouch", "prone"])
-"""How a leader holds itself: it crouches in cover or in ambush and lies prone when it is down."""
+"""The stance of a leader: it crouches in cover or in ambush, and is prone when it is down."""
 Condition = StrEnum("Condition", ["ambush", "calling", "dodge", "down", "focus", "marked", "parry", "suppressed"])
-"""What an agent can be under for a time. One in `ambush` lies in wait, one that is `calling` asks for cover; `focus` is
-the target of the squad's attack, `marked` a target of the team."""
+"""The temporary conditions of an agent. In `ambush` it lies in wait, `calling` it asks for cover; `focus` is the target
+of the squad's attack, `marked` a target of the team."""
 Role = StrEnum("Role", ["exploration", "stealth", "support", "tactical"])
 ObjectId = Annotated[int, Id("objects")]
 
 
 def known_only(kind: type[StrEnum]) -> Any:
-    """Pass over names that are none of ours: in a list they are left out, alone they stand for the first."""
+    """Ignore names that the game does not have: a list drops them; a single one becomes the first member."""
     names = {str(member) for member in kind}
 
     def read(value: Any) -> Any:
@@ -59,11 +59,11 @@ Conditions = Annotated[tuple[Condition, ...], known_only(Condition)]
 
 
 class SelfState(Entry):
-    """The agent itself. Cooldowns are seconds left by name; `holdings` counts what else it has.
+    """The agent itself. Cooldowns are the seconds left by name; `holdings` counts its other gear.
 
-    An enemy (`taunted_by`) or a cell (`distracted_to`) may draw its attention; `cover_wanted_by` is a squad mate that
-    asks for covering fire, `reserves` how many its team may call in. Data in the source's shape says nothing against
-    reloading or healing: the defaults leave both possible.
+    An enemy (`taunted_by`) or a cell (`distracted_to`) may draw its attention; `cover_wanted_by` is a squad member that
+    asks for covering fire, `reserves` the number of agents that its team may call. Data in the source's shape does not
+    rule out reloading or healing: the defaults leave both possible.
     """
 
     id: AgentId = fact(default=0, say="")
@@ -110,7 +110,7 @@ class LeaderState(Entry):
 
 
 class AllyState(Entry):
-    """A team mate that this agent can perceive."""
+    """A team member that this agent can perceive."""
 
     id: AgentId
     pos: Cell
@@ -130,7 +130,7 @@ class EnemyState(Entry):
 
 
 class ObjectState(Entry):
-    """A thing that stands or lies somewhere, seen by this agent; `state` is how much is left in it, -1 without end."""
+    """An object that this agent sees; `state` is the amount left in it, -1 if it never runs out."""
 
     head: ClassVar[str] = "{id} {kind}@{pos}"
 
@@ -141,7 +141,7 @@ class ObjectState(Entry):
 
 
 class Poi(BaseModel):
-    """A named place that everyone knows."""
+    """A named place that all agents know."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -153,7 +153,7 @@ class Poi(BaseModel):
 
 
 class Bounds(BaseModel):
-    """Size of the map, cells."""
+    """The size of the map, cells."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -165,7 +165,7 @@ class Bounds(BaseModel):
 
 
 class WorldSnapshot(Observation):
-    """What one agent knows when it plans: only what it can perceive, nearest first, in a fixed order."""
+    """The knowledge of one agent when it plans: only things that it can perceive, nearest first, in a fixed order."""
 
     me: SelfState
     goal: Cell | None = fact(default=None)
@@ -182,7 +182,7 @@ class WorldSnapshot(Observation):
     @model_validator(mode="before")
     @classmethod
     def _of_the_source(cls, data: Any) -> Any:
-        """Take over what the source says otherwise: the goal is its first place, an order the first of several."""
+        """Convert the shape of the source: the goal is its first place, and the order is the first of several."""
         if not isinstance(data, dict):
             return data
         data = {name: value for name, value in data.items() if name != "t"}

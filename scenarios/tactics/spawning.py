@@ -1,4 +1,4 @@
-"""Who lives in a scenario: squads by name, and the starting values of their agents."""
+"""The agents of a scenario: squads by name, and the starting values of their agents."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ Values = dict[type[Component], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class SquadInfo:
-    """A squad as the world sees it: its number and its team's, what it is made of, and what it was told to go after.
+    """A squad in the world: its number and its team's, its archetype, and its own aim.
 
-    Where `objective` and `goal` are None, they are those of the team's current objective. `role` is a number
+    If `objective` and `goal` are None, they are those of the team's current objective. `role` is a number
     (`scenarios.tactics.snapshot.Role`).
     """
 
@@ -57,7 +57,7 @@ class SquadInfo:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether nothing of what it is after follows the team's objectives."""
+        """Whether its aim is independent of the team's objectives."""
         return self.objective is not None and self.goal is not None
 
 
@@ -113,7 +113,7 @@ def texts_of(settings: TacticsSettings) -> Texts:
 
 
 def aim(squad: SquadInfo, objectives: Objectives, texts: Texts) -> tuple[int, int, int]:
-    """Return what a squad is after now: the index of the words (-1: none), x and y of the goal (-1: nowhere)."""
+    """Return a squad's current aim: the index of its text (-1: none), and x and y of the goal (-1: none)."""
     text, cell = objectives.goal(squad.team)
     text = squad.objective or text
     x, y = cell if squad.goal is None else squad.goal
@@ -127,9 +127,10 @@ def starting_values(
     y: NDArray[Any],
     waiting_since: int = 0,
 ) -> Values:
-    """Return the component values of fresh agents of one squad.
+    """Return the component values of new agents of one squad.
 
-    `after` is the squad's `aim`; `x` and `y` are one an agent; they need plans from the tick `waiting_since` on.
+    `after` is the squad's `aim`; `x` and `y` have one value per agent. The agents need plans from the tick
+    `waiting_since` on.
     """
     kind, gear = squad.archetype, squad.gear
     return {
@@ -162,7 +163,7 @@ def populate(
     texts: Texts,
     seed: int,
 ) -> None:
-    """Spawn the agents of the start; their keys count from 0 in the order of the file.
+    """Spawn the first agents; their keys count from 0 in the order of the file.
 
     Raises:
         ScenarioError: an area has too few free cells.
@@ -170,7 +171,7 @@ def populate(
     placed = np.array(place_agents(settings, terrain(settings) == Terrain.WALL, seed), np.int64)
     keys = np.arange(len(placed), dtype=np.int64)
     infos = list(squads.values())
-    # Runs of one squad are spawned together.
+    # Consecutive agents of one squad are spawned together.
     edges = np.flatnonzero(np.diff(placed[:, 3])) + 1
     for run in np.split(keys, edges):
         squad = infos[int(placed[run[0], 3])]

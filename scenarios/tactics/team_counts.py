@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 class TeamCounts:
-    """What each team has left of something, `left [teams] int32`. The base of resources of the world."""
+    """The amount of something that each team has left, `left [teams] int32`. A base for resources of the world."""
 
     name: str
 
@@ -19,15 +19,15 @@ class TeamCounts:
         self.stamp = 0
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Return the one column."""
+        """Return the only column."""
         return {"left": self.left}
 
     def restore(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Take over a column that `columns` gave."""
+        """Take over a column that `columns` returned."""
         self.left = columns["left"].copy()
         self.stamp += 1
 
     def take(self, team: int, count: int = 1) -> None:
-        """Reduce what a team has left."""
+        """Reduce the amount that a team has left."""
         self.left[team] -= count
         self.stamp += 1

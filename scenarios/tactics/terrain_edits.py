@@ -16,7 +16,7 @@ _AROUND = (np.arange(-1, 2), np.arange(-1, 2))
 
 
 class Reshaping(NamedTuple):
-    """Who asks (a row), which cells become what, later parts over earlier ones, and the team that pays (-1: none)."""
+    """A request: its row, the new terrain of cells (later parts overwrite earlier ones), the paying team (-1: none)."""
 
     row: int
     parts: tuple[tuple[Cells, Terrain], ...]
@@ -24,16 +24,16 @@ class Reshaping(NamedTuple):
 
 
 class TerrainEdits(TeamCounts):
-    """How many changes of terrain each team may still make."""
+    """The number of changes of terrain that each team may still make."""
 
     name = "TerrainEdits"
 
 
 def reshape(world: World, grid: Grid, edits: TerrainEdits, asked: list[Reshaping]) -> None:
-    """Change the ground as asked; the lowest keys get a team's last changes, and of a cell the lowest has its way.
+    """Change the ground as requested; the lowest keys get a team's last changes and decide cells asked for twice.
 
-    Nothing is changed outside the map. No wall rises on an agent or on the eight cells around one, nor where it would
-    part what can be walked through now; there the ground becomes cover.
+    Cells outside the map do not change. A cell becomes cover instead of wall if it is an agent's cell or one of the
+    eight around it, or if the wall would split a walkable region.
     """
     inside = np.zeros(grid.size, np.bool_)
     y, x = np.divmod(np.arange(grid.width * grid.height), grid.width)
@@ -59,7 +59,7 @@ def reshape(world: World, grid: Grid, edits: TerrainEdits, asked: list[Reshaping
 
 
 def _parts(grid: Grid, cells: Cells) -> bool:
-    """Tell whether walls on these cells would part a region that can be walked through."""
+    """Return whether walls on these cells would split a walkable region."""
     open_now = grid.terrain != Terrain.WALL
     x, y = grid.xy(cells)
     open_then = open_now.copy()

@@ -34,7 +34,7 @@ def text_bytes(*texts: str) -> bytes:
 
 
 def key_of(*header: str) -> bytes:
-    """Return the key for hashing what stands under a header: equal bytes under two headers have different hashes."""
+    """Return the key for hashing the bytes under a header: equal bytes under two headers have different hashes."""
     return blake3(text_bytes(*header)).digest()
 
 

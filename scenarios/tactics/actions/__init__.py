@@ -1,7 +1,7 @@
-"""Verbs by category; `default_registry` holds every verb that is discovered.
+"""Verbs by category; `default_registry` holds every discovered verb.
 
-A module of this folder, or one named under the entry point group `tickweave.actions`, offers its verbs in the tuple
-`KINDS`. Modules are read in name order. A malformed one is an error that names it, never a skip.
+A module of this folder, or a module named under the entry point group `tickweave.actions`, lists its verbs in the tuple
+`KINDS`. Modules are read in name order. A malformed module is never skipped: it raises an error that names it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def check_kinds(registry: ToolRegistry) -> None:
 
 
 def default_registry(more: Iterable[type[Action]] = ()) -> ToolRegistry:
-    """Return the registry of every discovered kind, and of `more` that plug-ins bring."""
+    """Return the registry of every discovered kind, and of the kinds in `more` from plug-ins."""
     return registry_of([*discover(), *more])
 
 

@@ -1,18 +1,20 @@
-"""What an action kind is in the simulation: its step, its legality and its effect, for many agents at once.
+"""The base of action kinds in the simulation: their steps, legality and effects, for many agents at once.
 
-A kind subclasses `Action` (it takes a set time, then has its effect) or `Walk` (it goes on until it arrives). The
-executor calls, for all agents whose current step is of that kind:
+A kind subclasses `Action` (it takes a fixed time and then has its effect) or `Walk` (it continues until it arrives).
+The executor calls, for all agents whose current step is of that kind:
 
-    refusals   read only: why each may not, now (`Refused`); asked when a step starts and again before its effect
+    refusals   read only: the reason why each agent may not act now (`Refused`); called when a step starts and again
+               before its effect
     begin      when the step starts: writes to the actor's own row only
     effect     when its time is over: writes to the actor's own row, or through the turn (`harm`, `mend`, smoke, and
-               what `turn.afflictions` offers)
+               `turn.afflictions`)
 
-All of them read the state at the start of the execution phase and leave conflicts to the turn, which resolves them at
-once at the end of the phase; so the order in which kinds and agents are visited cannot matter. So no kind reads of
-another agent what kinds write in this phase: rounds, kit, stamina, morale, guard, cooldowns, progress.
+All of them read the state at the start of the execution phase and leave conflicts to the turn, which resolves all of
+them at the end of the phase. So the order in which kinds and agents are visited cannot matter. For the same reason, no
+kind may read values of other agents that kinds write in this phase: rounds, kit, stamina, morale, guard, cooldowns,
+progress.
 
-Rows are agents, ascending; `args` is `[ARGS_MAX, m] int32`, one column an agent.
+Rows are agents, ascending; `args` is `[ARGS_MAX, m] int32`, one column per agent.
 """
 
 from __future__ import annotations
@@ -49,13 +51,13 @@ if TYPE_CHECKING:
 NEVER: Final = np.int32(2**31 - 1)
 """The score of a step that cannot be taken."""
 NEIGHBOURS: Final = np.arange(4, dtype=np.int32)[:, None]
-"""The places of neighbours in the order N, W, E, S."""
+"""The positions of neighbours, in the order N, W, E, S."""
 UNKNOWN: Final = -2
-"""What has not been looked for yet in a turn."""
+"""A note that has not been computed yet in a turn."""
 
 
 class Refused(IntEnum):
-    """Why a step may not run now; stored in `Progress.refusal`."""
+    """The reasons why a step may not run now; stored in `Progress.refusal`."""
 
     NO = 0
     TARGET_GONE = 1
@@ -82,14 +84,15 @@ def ticks_of_ms(ms: NDArray[np.int32], ticks_per_second: int) -> NDArray[np.int6
 
 
 def ticks_of_s(seconds: float, ticks_per_second: int) -> int:
-    """Return the ticks that a constant number of seconds takes, rounded up on the millisecond, at least one."""
+    """Return the ticks that a constant number of seconds takes, rounded up from milliseconds, at least one."""
     return max(-(-round(seconds * 1000) * ticks_per_second // 1000), 1)
 
 
 class Aims(NamedTuple):
-    """At whom agents' current steps are aimed, one place an agent of the world; worked out at once for all who aim.
+    """The targets of agents' current steps, one entry per agent of the world; computed together for all of them.
 
-    `key` is the target's (`NONE`: does not aim), `code` why it is none whatever the reach (gone, a friend, hidden).
+    `key` is the target's key (`NONE`: the agent does not aim). `code` is a reason to refuse the target at any reach
+    (gone, a friend, hidden).
     """
 
     key: NDArray[np.int32]
@@ -99,7 +102,7 @@ class Aims(NamedTuple):
 
 @dataclass(slots=True)
 class Turn(actions.Turn):
-    """One execution phase: what actions read, and the effects that are resolved when all have spoken."""
+    """One execution phase: the state that actions read, and the effects that are resolved after all actions."""
 
     occupancy: Occupancy = field(kw_only=True)
     harmed: list[tuple[Rows, NDArray[np.int32]]] = field(default_factory=list)
@@ -123,7 +126,7 @@ class Turn(actions.Turn):
     _from_north: Cells = field(init=False)
 
     def __post_init__(self) -> None:
-        """Open what nearly every verb reads."""
+        """Prepare the data that nearly every verb reads."""
         self.stage = self.run.game
         self.grid, self.rng, self.ticks_per_second = self.stage.grid, self.stage.rng, self.stage.ticks_per_second
         self.position, self.team = self.world[Position], self.world[Team].id
@@ -131,20 +134,20 @@ class Turn(actions.Turn):
         self._from_north = self.grid.neighbours - self.grid.neighbours[0]
 
     def cells(self, rows: Rows) -> Cells:
-        """Return the cells on which agents stand."""
+        """Return the cells of agents."""
         return self.occupancy.cells[rows]
 
     def note(self, name: str) -> NDArray[np.int64]:
-        """Return what a kind has noted under a name of its own, one number a row, `UNKNOWN` at first.
+        """Return the notes of a kind under a name of its own, one number per row, `UNKNOWN` at first.
 
-        For what is asked in `refusals` and again in `begin`: it needs to be worked out only once.
+        A kind uses notes for values that `refusals` and `begin` both need, so that it computes them only once.
         """
         if name not in self.stored:
             self.stored[name] = np.full(self.world.n, UNKNOWN, np.int64)
         return self.stored[name]
 
     def distance2(self, rows: Rows, others: Rows) -> NDArray[np.int32]:
-        """Return squared distances between agents, pair by pair; the largest map's still fit 32 bits."""
+        """Return squared distances between agents, pair by pair; those on the largest map still fit 32 bits."""
         x, y = self.position.x, self.position.y
         dx, dy = x[rows] - x[others], y[rows] - y[others]
         return dx * dx + dy * dy
@@ -155,21 +158,21 @@ class Turn(actions.Turn):
         return ready
 
     def cool(self, rows: Rows, group: str, ticks: Any) -> None:
-        """Let a cooldown group of some agents rest for some ticks from now on, one number or one an agent."""
+        """Start a group's cooldown for some agents, for a number of ticks: one for all, or one per agent."""
         cooldowns, place = self.world[Cooldowns], COOLDOWN_GROUPS.index(group)
         cooldowns.groups[rows] = np.maximum(cooldowns.groups[rows], np.int8(place + 1))
         cooldowns.ready_at[place, rows] = self.tick + ticks
 
     def harm(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
-        """Let agents lose hit points when the phase is resolved; harm from several adds up."""
+        """Take hit points from agents when the phase is resolved; harm from several sources adds up."""
         self.harmed.append((rows, amounts))
 
     def mend(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
-        """Let agents gain hit points when the phase is resolved, up to their maximum."""
+        """Give hit points to agents when the phase is resolved, up to their maximum."""
         self.mended.append((rows, amounts))
 
     def rewrite(self, rows: Rows, place: int, values: NDArray[np.int32]) -> None:
-        """Write an argument of agents' current steps at the end of the phase, and let their tries count again."""
+        """Write an argument of agents' current steps at the end of the phase, and count their tries from 0 again."""
         self.rewritten.append((rows, place, values))
 
     def deliver(self, rows: Rows, units: NDArray[np.int64]) -> None:
@@ -183,7 +186,7 @@ class Turn(actions.Turn):
         self.calls.append((rows, counts))
 
     def walk(self, rows: Rows, cells: Cells) -> None:
-        """Ask for a step onto neighbouring cells; -1 means that the agent found no way on."""
+        """Ask for a step onto neighbouring cells; -1 means that the agent found no free cell to step on."""
         self.walks.append((rows, cells))
 
     def around(self, rows: Rows) -> Cells:
@@ -191,11 +194,11 @@ class Turn(actions.Turn):
         return self.cells(rows) + self.grid.neighbours[:, None]
 
     def descend(self, around: Cells, scores: NDArray[np.int32], now: NDArray[np.int32] | int) -> Cells:
-        """Return of each agent's neighbours the free one with the lowest score below `now`; -1 if there is none.
+        """Return each agent's free neighbouring cell with the lowest score below `now`; -1 if there is none.
 
-        `around` and `scores` are `[4, m]` in the order N, W, E, S, which decides between equal scores; they are below
-        `2**29` where they are below `now`, and used up. Free means: not a wall and nobody on it at the start of the
-        phase.
+        `around` and `scores` are `[4, m]` in the order N, W, E, S, which breaks ties. Scores below `now` must be below
+        `2**29`, and the method overwrites the arrays. A cell is free if it is not a wall and was empty at the start of
+        the phase.
         """
         shut = scores >= now
         shut |= self.occupancy.closed[around]
@@ -212,7 +215,7 @@ class Turn(actions.Turn):
     def toward(self, rows: Rows, x: NDArray[np.int32], y: NDArray[np.int32], *, away: bool = False) -> Cells:
         """Return the free neighbour nearest to a cell (or farthest, `away`) by squared distance; -1 if none."""
         dx, dy = self.position.x[rows] - x, self.position.y[rows] - y
-        # One cell farther along d makes its square 2 * d + 1 larger: nearer when d < 0, farther when d >= 0.
+        # One more cell along d increases its square by 2 * d + 1: nearer if d < 0, farther if d >= 0.
         along = np.concatenate([dy, dx, -dx, -dy] if away else [-dy, -dx, dx, dy]).reshape(4, -1)
         return self.descend(self.around(rows), along, 1 if away else 0)
 
@@ -230,7 +233,7 @@ class Turn(actions.Turn):
         return found
 
     def steps_to(self, rows: Rows, goals: Cells) -> NDArray[np.int32]:
-        """Return the walking distance from agents to their goals; `UNREACHABLE` where there is no way."""
+        """Return the walking distance from agents to their goals; `UNREACHABLE` if there is no path."""
         here = self.cells(rows)
         if _all_same(goals):
             return self.grid.field(int(goals[0]))[here]
@@ -242,16 +245,16 @@ class Turn(actions.Turn):
 
 
 def _all_same(goals: Cells) -> bool:
-    """Return whether all walk to one goal, as most often."""
+    """Return whether all walk to one goal, which is the most common case."""
     return len(goals) > 0 and not np.count_nonzero(goals != goals[0])
 
 
 class Action(actions.Action):
-    """A verb of the game. It takes a set time and then has its effect, unless it walks.
+    """A verb of the game. It takes a fixed time and then has its effect, unless it is a `Walk`.
 
-    `category` names its file, `group` the cooldown it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`),
-    `cooldown_s` how long that lasts from the effect on, `duration_s` the time the step takes; the effect comes at its
-    end.
+    `category` names its file, `group` the cooldown that it shares (`scenarios.tactics.components.COOLDOWN_GROUPS`).
+    `cooldown_s` is the length of the cooldown, which starts at the effect. `duration_s` is the duration of the step;
+    the effect comes at its end.
     """
 
     category: ClassVar[str] = "utility"
@@ -264,48 +267,49 @@ class Action(actions.Action):
 
     @classmethod
     def duration_ticks(cls, turn: Turn, rows: Rows, args: Args) -> Any:
-        """Return how many ticks the step takes."""
+        """Return the number of ticks that the step takes."""
         return cls.ticks(turn, args)
 
     @classmethod
     def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Do what happens when the step starts."""
+        """Apply the start of the step."""
         cls.begin(turn, rows, args)
 
     @classmethod
     def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Do what the step is for."""
+        """Apply the effect of the step."""
         cls.effect(turn, rows, args)
 
     @classmethod
     def ticks(cls, turn: Turn, args: Args) -> Any:
-        """Return how many ticks the step takes, one number or one an agent, at least 1."""
+        """Return the number of ticks that the step takes, one for all or one per agent, at least 1."""
         return turn.seconds(cls.duration_s)
 
     @classmethod
     def cooldown(cls, turn: Turn, args: Args) -> Any:
-        """Return the ticks for which its group rests from the effect on, one number or one an agent."""
+        """Return the ticks of its group's cooldown from the effect on, one number for all or one per agent."""
         return turn.seconds(cls.cooldown_s)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Return why each agent may not do it now, `[m] int8` of `Refused`. Reads only."""
+        """Return the reason why each agent may not do it now, `[m] int8` of `Refused`. This must only read."""
         return np.zeros(len(rows), np.int8)
 
     @classmethod
     def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Do what happens when the step starts; most kinds do nothing."""
+        """Apply the start of the step; most kinds do nothing."""
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Do what the step is for."""
+        """Apply the effect of the step."""
         raise NotImplementedError(cls.__name__)
 
 
 class Walk(Action):
-    """An action kind that moves its agent cell by cell until it arrives; then it has its effect, if it has any.
+    """An action kind that moves its agent cell by cell until it arrives and then has its effect, if any.
 
-    `cells_per_second` sets the pace; an agent that finds no way on `TRIES_MAX` times in a row is refused as blocked.
+    `cells_per_second` sets the pace. If an agent finds no free cell `TRIES_MAX` times in a row, it is refused as
+    blocked.
     """
 
     category: ClassVar[str] = "movement"
@@ -314,7 +318,7 @@ class Walk(Action):
 
     @classmethod
     def advance(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Ask for the next cell where it is time for one; return who has arrived."""
+        """Ask for the next cell for each agent that is due; return which agents have arrived."""
         there = cls.arrived(turn, rows, args)
         period = cls.period(turn, rows, args)
         slow = _slow(turn, rows)
@@ -332,29 +336,29 @@ class Walk(Action):
 
     @classmethod
     def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
-        """Return the ticks between two cells, one number or one an agent."""
+        """Return the ticks between two cells, one number for all or one per agent."""
         return period_of(cls.cells_per_second, turn.ticks_per_second)
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who is where it wanted to be (or has lost what it went for), `[m]`.
+        """Return which agents have arrived (or have lost their target), `[m]`.
 
-        Reads only, but that a kind may note in its agents' own steps how far they have come.
+        This must only read, except that a kind may record the progress of its agents in their own steps.
         """
         raise NotImplementedError(cls.__name__)
 
     @classmethod
     def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
-        """Return the neighbouring cell each agent wants next, its own to stay, -1 if it finds none. Reads only."""
+        """Return the cell that each agent wants next: its own to stay, -1 if it finds none. Must only read."""
         raise NotImplementedError(cls.__name__)
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Do what happens on arrival; most walks are only for getting there."""
+        """Apply the effect of arriving; most walks have none."""
 
 
 def _slow(turn: Turn, rows: Rows) -> NDArray[np.bool_]:
-    """Return who walks at half the pace: the suppressed, and the low in spirits who have not broken, `[m]`."""
+    """Return which agents walk at half the pace, `[m]`: the suppressed, and the unbroken with low morale."""
     morale = turn.world[Morale]
     slow: NDArray[np.bool_] = morale.value[rows] < turn.stage.parameters.morale.slow_below
     if np.count_nonzero(slow):
@@ -375,7 +379,7 @@ class Lob(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse who has none, and cells too far away or out of sight."""
+        """Refuse agents without the item, and cells too far away or out of sight."""
         far, hidden = aimed_at(turn, rows, args, THROW_CELLS * THROW_CELLS)
         return first_of(
             (lacks(turn, rows, cls.item), Refused.NO_ITEM), (far, Refused.OUT_OF_RANGE), (hidden, Refused.NO_SIGHT)
@@ -383,7 +387,7 @@ class Lob(Action):
 
 
 THROW_CELLS: Final = 8
-"""How far a thing flies, cells."""
+"""The distance that a thing can be thrown, cells."""
 TRIES_MAX: Final = 8
 """Steps in a row that a walking agent may fail to take before its plan is refused as blocked."""
 
@@ -394,7 +398,7 @@ def period_of(cells_per_second: int, ticks_per_second: int) -> int:
 
 
 def first_of(*checks: tuple[NDArray[np.bool_], Refused]) -> Codes:
-    """Return the code of the first check that fails for each agent, `Refused.NO` where none does."""
+    """Return the code of the first check that fails for each agent, `Refused.NO` if none does."""
     found = np.zeros(len(checks[0][0]), np.int8)
     for failed, code in reversed(checks):
         if np.count_nonzero(failed):
@@ -410,7 +414,7 @@ def target_refusals(turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any
 def judged_targets(
     turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool = True
 ) -> tuple[Codes, NDArray[np.int32]]:
-    """Judge targets as `target_refusals` does; return that and their squared distances (anything for the gone)."""
+    """Judge targets as `target_refusals` does; return the codes and squared distances (undefined for the gone)."""
     aims = turn.aims
     if aims is None or not hostile or np.count_nonzero(aims.key[rows] != keys):
         return _judged(turn, rows, keys, reach2, hostile=hostile)
@@ -435,7 +439,7 @@ def _judged(
     turn: Turn, rows: Rows, keys: NDArray[np.int32], reach2: Any, *, hostile: bool
 ) -> tuple[Codes, NDArray[np.int32]]:
     others = turn.target_rows(keys)
-    # The row of one that is gone is -1 and reads some other agent's columns; what they say does not count.
+    # The row of a target that is gone is -1 and reads another agent's columns; those values are ignored.
     gone = others < 0
     mine, theirs = turn.team[rows], turn.team[others]
     wrong_side = mine == theirs if hostile else mine != theirs
@@ -469,16 +473,16 @@ def aimed_at(turn: Turn, rows: Rows, args: Args, reach2: Any) -> tuple[NDArray[n
 
 
 def lacks(turn: Turn, rows: Rows, item: str) -> NDArray[np.bool_]:
-    """Return who has none of an item of `Kit`."""
+    """Return which agents have none of an item of `Kit`."""
     held: NDArray[np.int16] = getattr(turn.world[Kit], item)
     return held[rows] <= 0
 
 
 def no_rounds(turn: Turn, rows: Rows, rounds: int) -> NDArray[np.bool_]:
-    """Return who has too few rounds in the weapon."""
+    """Return which agents have too few rounds in the weapon."""
     return turn.world[Ammo].rounds[rows] < rounds
 
 
 def tired(turn: Turn, rows: Rows, stamina: int) -> NDArray[np.bool_]:
-    """Return who has too little breath for something."""
+    """Return which agents have too little stamina for something."""
     return turn.world[Stamina].value[rows] < stamina

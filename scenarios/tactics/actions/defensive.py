@@ -1,7 +1,7 @@
-"""Defence: block, dodge, parry, smoke, healing, abilities of that kind.
+"""Defence: block, dodge, parry, smoke, healing, and defensive abilities.
 
-Numbers are AstraWeave's (`tool_vocabulary.rs`) where it has them. What an archetype's abilities do is the scenario's
-data (`scenarios.tactics.equipment.AbilitySpec`).
+Numbers are AstraWeave's (`tool_vocabulary.rs`) if it has them. The scenario's data defines the abilities of an
+archetype (`scenarios.tactics.equipment.AbilitySpec`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from scenarios.tactics.perception import Sightings, seen_within
 from sim.run.actions import Args, Codes, Rows
 
 DODGE_S: Final = 1.0
-"""How long a dodge makes hard to hit, seconds."""
+"""The time for which a dodge makes an agent hard to hit, seconds."""
 SMOKE_CELLS: Final = 2
-"""Radius of a smoke cloud, cells."""
+"""The radius of a smoke cloud, cells."""
 SMOKE_S: Final = 8.0
-"""How long smoke stands, seconds."""
+"""The time that smoke lasts, seconds."""
 HEAL_HP: Final = 20
 """Hit points that a medkit gives back."""
 
@@ -51,7 +51,7 @@ class Block(Action):
 
     @classmethod
     def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Raise the guard for as long as the step lasts."""
+        """Raise the guard for the duration of the step."""
         turn.world[Guard].until[rows] = turn.tick + turn.seconds(cls.duration_s)
 
     @classmethod
@@ -60,7 +60,7 @@ class Block(Action):
 
 
 class Dodge(Action):
-    """Be hard to hit for a second; with a direction, also step to that side of the nearest enemy you see."""
+    """Be hard to hit for a second; with a direction, also step to that side of the nearest visible enemy."""
 
     first_tier: ClassVar[bool] = False
     direction: Side | None = None
@@ -72,7 +72,7 @@ class Dodge(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse the exhausted, and steps to the side where no enemy is seen or no cell is free."""
+        """Refuse exhausted agents, and a step to the side if no enemy is visible or the cell is not free."""
         alone, stuck = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
         picked = (args[0] != NONE).nonzero()[0]
         if len(picked):
@@ -100,7 +100,7 @@ class Dodge(Action):
 
 
 class Parry(Action):
-    """Be ready for a second to turn the next blow from beside you back on who strikes it."""
+    """Be ready for a second to turn the next blow from an adjacent attacker back on that attacker."""
 
     first_tier: ClassVar[bool] = False
     category: ClassVar[str] = "defensive"
@@ -110,7 +110,7 @@ class Parry(Action):
 
     @classmethod
     def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Be ready from the next tick on for as long as the step lasts."""
+        """Be ready from the next tick on, for the duration of the step."""
         turn.afflictions.impose(Condition.PARRY, rows, turn.seconds(cls.duration_s))
 
     @classmethod
@@ -119,7 +119,7 @@ class Parry(Action):
 
 
 class ThrowSmoke(Lob):
-    """Throw smoke at a cell within eight cells in sight; nobody sees through it for eight seconds."""
+    """Throw smoke at a visible cell within eight cells; it blocks sight for eight seconds."""
 
     keep: ClassVar[int] = 1
     category: ClassVar[str] = "defensive"
@@ -128,13 +128,13 @@ class ThrowSmoke(Lob):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Let smoke stand on the cells around that are not walls, from the next tick on."""
+        """Put smoke on the cells around that are not walls, from the next tick on."""
         turn.world[Kit].smokes[rows] -= 1
         spread_smoke(turn, turn.grid.cell(args[0], args[1]))
 
 
 def spread_smoke(turn: Turn, centre: Cells) -> None:
-    """Let smoke stand around cells, where there is no wall, from the next tick on."""
+    """Put smoke on all cells around some cells, except walls, from the next tick on."""
     offsets = np.array([dy * turn.grid.stride + dx for dx, dy in disc(SMOKE_CELLS)], np.int64)
     cells = (centre[:, None] + offsets).ravel()
     turn.clouds.append(cells[~turn.grid.wall[cells]])
@@ -153,12 +153,12 @@ class Heal(Action):
 
     @classmethod
     def patients(cls, turn: Turn, rows: Rows, args: Args) -> Rows:
-        """Return the row that each agent heals, its own where no target is given, -1 for the gone."""
+        """Return the row that each agent heals: its own if no target is given, -1 for targets that are gone."""
         return np.where(args[0] == NONE, rows, turn.target_rows(np.maximum(args[0], -1)))
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse who has no medkit, friends out of reach, enemies, those who are down, and the unhurt."""
+        """Refuse agents without a medkit, and targets that are out of reach, enemies, down, or unhurt."""
         own = args[0] == NONE
         keys = np.where(own, -1, args[0]).astype(np.int32)
         judged = np.where(own, np.int8(0), target_refusals(turn, rows, keys, MELEE_DISTANCE2, hostile=False))
@@ -178,23 +178,23 @@ class Heal(Action):
 
 
 ABILITY_S: Final = 0.5
-"""How long an ability takes before its effect, seconds."""
+"""The time before an ability has its effect, seconds."""
 
 
 class Ability(Action):
-    """An action kind that uses an ability of the agent's archetype, which says what it costs and how long it rests."""
+    """An action kind that uses an ability of the agent's archetype; the ability has its own cost and cooldown."""
 
     duration_s: ClassVar[float] = ABILITY_S
     defensive: ClassVar[bool] = False
 
     @classmethod
     def cooldown(cls, turn: Turn, args: Args) -> Any:
-        """Return how long each agent's ability rests."""
+        """Return the cooldown of each agent's ability, ticks."""
         return turn.stage.gear.ability_rest[args[0]]
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse abilities that the agent has not, those of the other kind, and the exhausted."""
+        """Refuse abilities that the agent does not have, abilities of the other kind, and exhausted agents."""
         gear, squad = turn.stage.gear, turn.world[Squad].id[rows]
         return first_of(
             (~gear.can[squad, args[0]], Refused.NO_ITEM),
@@ -204,7 +204,7 @@ class Ability(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Do what each agent's ability is for, at the cost of breath."""
+        """Apply the effect of each agent's ability, at the cost of stamina."""
         world, gear = turn.world, turn.stage.gear
         ability = args[0]
         stamina, morale = world[Stamina].value, world[Morale].value
@@ -237,7 +237,7 @@ class Ability(Action):
     def _around(
         turn: Turn, users: Rows, cells: NDArray[np.int32], *, hostile: bool
     ) -> tuple[Sightings, NDArray[np.intp]]:
-        """Return the enemies or friends that users see so near, and for each pair the user's place."""
+        """Return the enemies or friends that users see within the ability's radius, with each pair's user."""
         seen = seen_within(turn.world, turn.grid, turn.occupancy, users, cells, hostile=hostile)
         return seen, np.searchsorted(users, seen.viewer)
 

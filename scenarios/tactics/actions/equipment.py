@@ -1,4 +1,4 @@
-"""Equipment: what an agent does with its gear. Weapons and items are the scenario's data."""
+"""Equipment: verbs for an agent's gear. Weapons and items are the scenario's data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sim.run.actions import Args, Codes, Rows
 
 
 class Reload(Action):
-    """Fill the magazine from the rounds you carry; takes two seconds."""
+    """Fill the magazine from the rounds that you carry; takes two seconds."""
 
     keep: ClassVar[int] = 2
     category: ClassVar[str] = "equipment"
@@ -33,7 +33,7 @@ class Reload(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse full magazines and empty pockets."""
+        """Refuse full magazines, and agents without reserve rounds."""
         ammo = turn.world[Ammo]
         return first_of(
             (ammo.reserve[rows] <= 0, Refused.NO_AMMO),
@@ -50,19 +50,19 @@ class Reload(Action):
 
 
 class _Draw(Action):
-    """An action kind that takes another weapon in hand; the one in hand keeps its rounds in its slot."""
+    """An action kind that takes another weapon in hand; the previous weapon keeps its rounds in its slot."""
 
     category: ClassVar[str] = "equipment"
     group: ClassVar[str] = "gear"
 
     @classmethod
     def wanted(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.int64]:
-        """Return the slot that each agent wants in hand, -1 where it carries no such weapon."""
+        """Return the slot that each agent wants in hand, or -1 if it does not carry that weapon."""
         raise NotImplementedError(cls.__name__)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse weapons that the agent does not carry, and the one that is in hand."""
+        """Refuse weapons that the agent does not carry, and the weapon in hand."""
         arsenal, slot = turn.world[Arsenal], cls.wanted(turn, rows, args)
         return first_of(
             ((slot < 0) | (slot >= arsenal.slots[rows]), Refused.NO_ITEM),
@@ -71,7 +71,7 @@ class _Draw(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Put one weapon away with its rounds and take the other out with its own."""
+        """Store the weapon in hand with its rounds, and take out the other with its own rounds."""
         world, gear = turn.world, turn.stage.gear
         arsenal, ammo, weapon = world[Arsenal], world[Ammo], world[Weapon]
         slot = cls.wanted(turn, rows, args)
@@ -86,7 +86,7 @@ class _Draw(Action):
 
 
 class EquipWeapon(_Draw):
-    """Take a weapon that you carry in hand, by its name; takes a second."""
+    """Take one of your weapons in hand, by its name; takes a second."""
 
     first_tier: ClassVar[bool] = False
     weapon_name: str = name("weapons")
@@ -95,7 +95,7 @@ class EquipWeapon(_Draw):
 
     @classmethod
     def wanted(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.int64]:
-        """Return the first slot that holds the weapon named."""
+        """Return the first slot that holds the named weapon."""
         found = turn.stage.gear.slots[turn.world[Squad].id[rows]] == args[0][:, None]
         return np.where(found.any(1), found.argmax(1), -1)
 
@@ -110,13 +110,13 @@ class SwitchWeapon(_Draw):
 
     @classmethod
     def wanted(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.int64]:
-        """Return the slot asked for."""
+        """Return the requested slot."""
         slots: NDArray[np.int64] = args[0].astype(np.int64)
         return slots
 
 
 class UseItem(Action):
-    """Use a thing you carry on yourself: medicine, food, rounds, or smoke where you stand."""
+    """Use an item that you carry on yourself: medicine, food, rounds, or smoke on your cell."""
 
     first_tier: ClassVar[bool] = False
     item_name: str = name("items")
@@ -128,7 +128,7 @@ class UseItem(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse what the agent has not, what is not used in this way, and what would do nothing."""
+        """Refuse items that the agent does not have, that cannot be used like this, or that would have no effect."""
         world, effect = turn.world, turn.stage.gear.item_effect[args[0]]
         health = world[Health]
         idle = (effect == Effect.HEAL) & (health.hp[rows] >= health.hp_max[rows])
@@ -142,7 +142,7 @@ class UseItem(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Use one up for what it gives."""
+        """Use up one item and apply its effect."""
         world, gear = turn.world, turn.stage.gear
         spend(turn, rows, args[0])
         effect, amount = gear.item_effect[args[0]], gear.item_amount[args[0]].astype(np.int32)
@@ -161,7 +161,7 @@ class UseItem(Action):
 
 
 class DropItem(Action):
-    """Put one piece of an item down where you stand; anyone can take it up again."""
+    """Put one piece of an item down on your cell; anyone can pick it up again."""
 
     first_tier: ClassVar[bool] = False
     item_name: str = name("items")
@@ -170,18 +170,18 @@ class DropItem(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse what the agent has not."""
+        """Refuse items that the agent does not have."""
         return first_of((holds(turn, rows, args[0]) <= 0, Refused.NO_ITEM))
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Let the item lie on the agent's cell from the end of the phase on."""
+        """Put the item on the agent's cell at the end of the phase."""
         spend(turn, rows, args[0])
         turn.laid.append((rows, args[0], turn.cells(rows)))
 
 
 class Throw(Action):
-    """Throw an item at a cell within eight cells in sight: grenades go off, other things lie there."""
+    """Throw an item at a visible cell within eight cells: grenades go off, other items stay there."""
 
     first_tier: ClassVar[bool] = False
     item: str = name("items")
@@ -194,7 +194,7 @@ class Throw(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse what the agent has not, and cells too far away or out of sight."""
+        """Refuse items that the agent does not have, and cells too far away or out of sight."""
         far, hidden = aimed_at(turn, rows, args[1:], THROW_CELLS * THROW_CELLS)
         return first_of(
             (holds(turn, rows, args[0]) <= 0, Refused.NO_ITEM),
@@ -204,7 +204,7 @@ class Throw(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Let smoke spread and explosives go off; the rest lies on the cell from the end of the phase on."""
+        """Apply smoke and explosions; put other items on the cell at the end of the phase."""
         spend(turn, rows, args[0])
         effect, cells = turn.stage.gear.item_effect[args[0]], turn.grid.cell(args[1], args[2])
         smoke, blast = effect == Effect.SMOKE, effect == Effect.BLAST
@@ -218,7 +218,7 @@ class Throw(Action):
 
 
 def holds(turn: Turn, rows: Rows, items: NDArray[np.int32]) -> NDArray[np.int16]:
-    """Return how many of an item each agent holds, one item an agent."""
+    """Return the number that each agent holds of an item, one item per agent."""
     held = np.zeros(len(rows), np.int16)
     for item in np.unique(items).tolist():
         members = items == item
@@ -227,7 +227,7 @@ def holds(turn: Turn, rows: Rows, items: NDArray[np.int32]) -> NDArray[np.int16]
 
 
 def spend(turn: Turn, rows: Rows, items: NDArray[np.int32]) -> None:
-    """Let each agent hold one fewer of an item, one item an agent."""
+    """Take one piece of an item from each agent, one item per agent."""
     for item in np.unique(items).tolist():
         turn.stage.gear.give(turn.world, item, rows[items == item], -1)
 

@@ -1,4 +1,4 @@
-"""Movement: going somewhere, up to someone, away from someone, sideways, into cover, on a round."""
+"""Movement: to a cell, towards an enemy, away from an enemy, sideways, into cover, on patrol."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from scenarios.tactics.perception import enemies_seen
 from sim.run.actions import Args, Codes, Rows
 
 CROWDED_TRIES: Final = 3
-"""Failed steps in a row after which a walker near its goal calls it reached."""
+"""The number of failed steps in a row after which a walker near its goal counts as arrived."""
 CROWDED_CELLS: Final = 4
-"""How near to the goal that must be, cells on foot."""
+"""The greatest distance to the goal for that, cells on foot."""
 
 
 class Speed(StrEnum):
-    """Paces of MoveTo: 2, 5 and 10 cells a second."""
+    """Paces of MoveTo: 2, 5 and 10 cells per second."""
 
     WALK = "walk"
     RUN = "run"
@@ -54,7 +54,7 @@ def _periods(ticks_per_second: int) -> NDArray[np.int64]:
 
 
 class MoveTo(Walk):
-    """Go to a cell by the shortest way; run unless told to walk or sprint."""
+    """Go to a cell on the shortest path; the default pace is to run."""
 
     keep: ClassVar[int] = 2
     x: int = on("bounds", axis="x")
@@ -63,7 +63,7 @@ class MoveTo(Walk):
 
     @classmethod
     def period(cls, turn: Turn, rows: Rows, args: Args) -> Any:
-        """Return the ticks between two cells at the pace asked for."""
+        """Return the ticks between two cells at the requested pace."""
         run = args[2] == NONE
         periods = _periods(turn.ticks_per_second)
         if np.count_nonzero(run) == len(run):
@@ -78,7 +78,7 @@ class MoveTo(Walk):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who stands on the cell, or is held up in a crowd near it."""
+        """Return which agents stand on the cell, or are stuck in a crowd near it."""
         goals = turn.grid.cell(args[0], args[1])
         there: NDArray[np.bool_] = turn.cells(rows) == goals
         held_up = turn.progress.tries[rows] >= CROWDED_TRIES
@@ -95,7 +95,7 @@ class MoveTo(Walk):
 
 
 class Approach(Walk):
-    """Go straight towards an enemy in sight until it is at most that many cells away."""
+    """Go straight towards a visible enemy until it is at most `distance` cells away."""
 
     keep: ClassVar[int] = 2
     target_id: int = known("enemies")
@@ -108,7 +108,7 @@ class Approach(Walk):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who is near enough, or has lost the target from sight."""
+        """Return which agents are near enough, or have lost sight of the target."""
         sight2 = turn.world[Senses].sight[rows].astype(np.int64) ** 2
         codes, distance2 = judged_targets(turn, rows, args[0], sight2)
         over: NDArray[np.bool_] = (codes != Refused.NO.value) | (distance2 <= args[1].astype(np.int64) ** 2)
@@ -122,7 +122,7 @@ class Approach(Walk):
 
 
 class Retreat(Walk):
-    """Go straight away from an enemy until it is at least so many cells away."""
+    """Go straight away from an enemy until it is at least `distance` cells away."""
 
     keep: ClassVar[int] = 2
     target_id: int = known("enemies")
@@ -135,7 +135,7 @@ class Retreat(Walk):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who is far enough, or whose target is gone."""
+        """Return which agents are far enough away, or have a target that is gone."""
         others = turn.target_rows(args[0])
         gone = others < 0
         far: NDArray[np.bool_] = turn.distance2(rows, np.where(gone, rows, others)) >= args[1].astype(np.int64) ** 2
@@ -159,7 +159,7 @@ SHELTER_OFFSETS: Final = tuple(
         key=lambda offset: (abs(offset[0]) + abs(offset[1]), offset[1], offset[0]),
     )
 )
-"""Where cover is looked for: offsets (dx, dy) by Manhattan distance, then dy, then dx."""
+"""The cells in which agents look for cover: offsets (dx, dy) by Manhattan distance, then dy, then dx."""
 
 
 def nearest_foe(turn: Turn, rows: Rows) -> Rows:
@@ -175,8 +175,8 @@ def nearest_foe(turn: Turn, rows: Rows) -> Rows:
 def shelter(turn: Turn, rows: Rows) -> Cells:
     """Return the nearest cell that shelters each agent from its nearest visible enemy, -1 if there is none.
 
-    A cell shelters when it is cover, or when that enemy cannot see it. It must be free or the agent's own. What has
-    been found once in a turn is not looked for again.
+    A cell shelters if it is cover, or if that enemy cannot see it. It must be free or the agent's own. Results are kept
+    for the turn.
     """
     shelters = turn.note("shelter")
     known = shelters[rows]
@@ -206,7 +206,7 @@ def _search(turn: Turn, rows: Rows) -> Cells:
 
 
 class TakeCover(Walk):
-    """Go to the given cell, or to the nearest cell that shelters from the nearest enemy."""
+    """Go to the given cell, or to the nearest cell that shelters you from the nearest enemy."""
 
     keep: ClassVar[int] = 2
     position: Cell | None = on("bounds", default=None)
@@ -239,7 +239,7 @@ class TakeCover(Walk):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who stands on the chosen cell."""
+        """Return which agents stand on the chosen cell."""
         there: NDArray[np.bool_] = turn.cells(rows) == turn.grid.cell(args[0], args[1])
         return there
 
@@ -250,7 +250,7 @@ class TakeCover(Walk):
 
 
 class Side(StrEnum):
-    """Left or right of someone who faces a target."""
+    """Left or right, seen by an agent that faces a target."""
 
     LEFT = "left"
     RIGHT = "right"
@@ -259,7 +259,7 @@ class Side(StrEnum):
 def aside(turn: Turn, rows: Rows, others: Rows, side: NDArray[np.int32]) -> Cells:
     """Return the neighbouring cell to the left (0) or right (1) of agents that face others; -1 if it is not free.
 
-    Of two cells as good as each other it is the one along x.
+    Of two equally good cells, it is the one along x.
     """
     turned = np.where(side == 0, 1, -1)
     along_x = turned * (turn.position.y[others].astype(np.int64) - turn.position.y[rows])
@@ -271,7 +271,7 @@ def aside(turn: Turn, rows: Rows, others: Rows, side: NDArray[np.int32]) -> Cell
 
 
 class Strafe(Action):
-    """Step one cell to the left or right of the line to an enemy in sight, without turning your back."""
+    """Step one cell to the left or right of the line to a visible enemy, without turning your back."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")
@@ -283,7 +283,7 @@ class Strafe(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse targets that are gone, friends or out of sight, the exhausted, and where that cell is not free."""
+        """Refuse targets that are gone, friends or out of sight, exhausted agents, and cells that are not free."""
         judged = target_refusals(turn, rows, args[0], turn.world[Senses].sight[rows].astype(np.int64) ** 2)
         others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
         stuck = (judged == Refused.NO.value) & (aside(turn, rows, others, args[1]) < 0)
@@ -298,15 +298,15 @@ class Strafe(Action):
 
 
 WAYPOINTS_MAX: Final = 16
-"""Cells of one round."""
+"""The most cells of one patrol route."""
 ROUTES_CACHED: Final = 4096
-"""Routes that are kept read."""
+"""The number of parsed routes that are kept."""
 _ROUTE, _LEG = 0, 1
-"""Where the index of the route and the number of waypoints passed stand in a step's arguments."""
+"""The positions of the route's index and of the number of passed waypoints in a step's arguments."""
 
 
 class Patrol(Walk):
-    """Walk from cell to cell, and back to the first; a cell that is crowded counts as reached."""
+    """Walk from cell to cell and back to the first; a crowded cell counts as reached."""
 
     first_tier: ClassVar[bool] = False
     waypoints: tuple[Cell, ...] = several(2, WAYPOINTS_MAX, on("bounds"))
@@ -314,12 +314,12 @@ class Patrol(Walk):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse routes of which the next cell cannot be reached on foot."""
+        """Refuse routes whose next cell cannot be reached on foot."""
         return first_of((turn.steps_to(rows, cls._goals(turn, args, _legs(args))) == UNREACHABLE, Refused.UNREACHABLE))
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return whose round is over; whoever has passed a waypoint goes to the next one from the next tick on."""
+        """Return which agents have finished their route; at a waypoint, an agent turns to the next one."""
         there = cls._there(turn, rows, args)
         legs = _legs(args) + there
         passed = there.nonzero()[0]
@@ -335,7 +335,7 @@ class Patrol(Walk):
 
     @classmethod
     def _there(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who stands on the waypoint it goes to, or is held up in a crowd near it."""
+        """Return which agents stand on their next waypoint, or are stuck in a crowd near it."""
         goals = cls._goals(turn, args, _legs(args))
         there: NDArray[np.bool_] = turn.cells(rows) == goals
         held_up = (~there & (turn.progress.tries[rows] >= CROWDED_TRIES)).nonzero()[0]
@@ -345,7 +345,7 @@ class Patrol(Walk):
 
     @classmethod
     def _goals(cls, turn: Turn, args: Args, legs: NDArray[np.int32]) -> Cells:
-        """Return the waypoint that each agent goes to next; after the last one comes the first."""
+        """Return the next waypoint of each agent; the first follows the last."""
         goals = np.zeros(len(legs), np.int64)
         for index in np.unique(args[_ROUTE]).tolist():
             members = args[_ROUTE] == index
@@ -366,7 +366,7 @@ def _lengths(turn: Turn, args: Args) -> NDArray[np.int64]:
 
 @lru_cache(maxsize=ROUTES_CACHED)
 def _route(content: bytes) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return x and y of a route's cells."""
+    """Return x and y of the cells of a route."""
     cells = json.loads(content)["waypoints"]
     return np.array([cell["x"] for cell in cells], np.int32), np.array([cell["y"] for cell in cells], np.int32)
 

@@ -1,10 +1,10 @@
 """Offence: shots, blows and grenades.
 
-Damage, cooldowns and costs are AstraWeave's (`tool_vocabulary.rs`). It has no hit chance and no reach; these are ours:
-the chance to hit is the weapon's accuracy, plus the kind's bonus, plus 2 per-mille for each point of morale above 50
-(minus 2 for each below), minus 400 when the target stands in cover more than two cells away. A mark on
-the target adds 150, the squad's focus on it 150, an ambush 250 (and half as much harm again); who is suppressed loses
-300, a target that dodges takes 400 away. It stays between 50 and 950 per-mille.
+Damage, cooldowns and costs are AstraWeave's (`tool_vocabulary.rs`). AstraWeave has no chance to hit and no reach; these
+are ours. The chance to hit is the weapon's accuracy, plus the kind's bonus, plus 2 per-mille for each point of morale
+above 50 (minus 2 for each point below), minus 400 if the target stands in cover more than two cells away. A mark on the
+target adds 150, the squad's focus on it 150, an ambush 250 (and 50 % more harm). Being suppressed subtracts 300, a
+target that dodges 400. The result stays between 50 and 950 per-mille.
 """
 
 from __future__ import annotations
@@ -34,45 +34,46 @@ from scenarios.tactics.grid import SIGHT_MAX, Cells, disc
 from sim.run.actions import Args, Codes, Rows
 
 COVER_PENALTY: Final = 400
-"""What cover takes from the chance to be hit, per-mille."""
+"""The reduction of the chance to hit a target in cover, per-mille."""
 AMBUSH_BONUS: Final = 250
-"""What the first attack out of an ambush adds to the chance to hit, per-mille."""
+"""The bonus on the chance to hit for the first attack from an ambush, per-mille."""
 MARK_BONUS: Final = 150
-"""What a mark on the target adds for the team that made it."""
+"""The bonus on the chance to hit a target that the attacker's team has marked, per-mille."""
 FOCUS_BONUS: Final = 150
-"""What a target's being in the focus of the own squad adds."""
+"""The bonus on the chance to hit a target in the focus of the attacker's squad, per-mille."""
 SUPPRESSED_PENALTY: Final = 300
-"""What being suppressed takes away."""
+"""The reduction of the chance to hit for a suppressed attacker, per-mille."""
 DODGE_PENALTY: Final = 400
-"""What the target's dodging takes away."""
+"""The reduction of the chance to hit a target that dodges, per-mille."""
 CHANCES: Final = (
     (Condition.AMBUSH, AMBUSH_BONUS, "own"),
     (Condition.SUPPRESSED, -SUPPRESSED_PENALTY, "own"),
     (Condition.DODGE, -DODGE_PENALTY, "target"),
 )
-"""What conditions of who attacks, and of the target, change in the chance to hit."""
+"""The changes of the chance to hit by conditions of the attacker and of the target, per-mille."""
 CHANCE_MIN: Final = 50
 """The least chance to hit, per-mille."""
 CHANCE_MAX: Final = 950
 """The greatest chance to hit, per-mille."""
 AREA_HP: Final = 8
-"""Hit points lost by whoever stands in the open where AoEAttack falls; half of it in cover."""
+"""Hit points that AoEAttack takes from agents in the open; half of that in cover."""
 CHARGE_CELLS: Final = 8
-"""How far away a charge may begin, cells."""
+"""The greatest distance at which a charge may begin, cells."""
 BLAST_CELLS: Final = 2
-"""Radius of an explosion, cells."""
+"""The radius of an explosion, cells."""
 BLAST_NEAR: Final = 30
 """Hit points lost within one cell of an explosion."""
 BLAST_FAR: Final = 15
 """Hit points lost farther out."""
 MELEE_DISTANCE2: Final = 2
-"""Squared distance of a blow: the eight cells around."""
+"""The squared reach of a blow: the eight cells around."""
 
 
 class Strike(Action):
     """An attack on one enemy that hits or misses.
 
-    `damage` is in hit points, `rounds` what it fires, `bonus` per-mille on the chance to hit.
+    `damage` is in hit points, `rounds` is the number of rounds that it fires, `bonus` is added to the chance to hit,
+    per-mille.
     """
 
     category: ClassVar[str] = "offensive"
@@ -83,7 +84,7 @@ class Strike(Action):
 
     @classmethod
     def reach2(cls, turn: Turn, rows: Rows) -> Any:
-        """Return the squared distance at which the target may be."""
+        """Return the greatest squared distance of the target."""
         return turn.world[Weapon].reach[rows].astype(np.int64) ** 2
 
     @classmethod
@@ -103,9 +104,9 @@ class Strike(Action):
 def strike(
     turn: Turn, rows: Rows, others: Rows, harm: NDArray[np.int32], *, bonus: int = 0, melee: bool = False
 ) -> None:
-    """Harm those of `others` that are hit; who attacks blocks no longer and has given its ambush away.
+    """Harm those of `others` that are hit; attackers stop blocking and leave their ambush.
 
-    A blow (`melee`) at someone who parries falls back on who struck it, and ends the parry.
+    A blow (`melee`) at an agent that parries harms the attacker instead, and ends the parry.
     """
     world, afflictions, rules = turn.world, turn.afflictions, turn.stage.parameters
     harm = (harm * world[Weapon].damage[rows].astype(np.int32) + 500) // 1000
@@ -137,7 +138,7 @@ def strike(
 
 
 class Attack(Strike):
-    """Shoot at an enemy in reach and sight."""
+    """Shoot at a visible enemy in reach."""
 
     keep: ClassVar[int] = 2
     target_id: int = known("enemies")
@@ -147,7 +148,7 @@ class Attack(Strike):
 
 
 class AimedShot(Strike):
-    """Aim for a second, then shoot: slower, surer and harder than Attack."""
+    """Aim for a second, then shoot: slower, more accurate and stronger than Attack."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")
@@ -174,7 +175,7 @@ class QuickAttack(Strike):
 
 
 class HeavyAttack(Strike):
-    """Strike an enemy on one of the eight cells around with all your weight."""
+    """Strike an enemy on one of the eight cells around you with full force."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")
@@ -193,18 +194,18 @@ class HeavyAttack(Strike):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse the exhausted besides what every strike refuses."""
+        """Refuse exhausted agents, and everything that every strike refuses."""
         return np.where(tired(turn, rows, cls.stamina), np.int8(Refused.NO_STAMINA), super().refusals(turn, rows, args))
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Strike, at the cost of breath."""
+        """Strike, at the cost of stamina."""
         turn.world[Stamina].value[rows] -= cls.stamina
         super().effect(turn, rows, args)
 
 
 class CoverFire(Strike):
-    """Keep an enemy down for some seconds: it shoots worse and walks at half pace; at the end you may hit it."""
+    """Suppress an enemy for some seconds: it shoots worse and walks at half pace; at the end you may hit it."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")
@@ -215,30 +216,30 @@ class CoverFire(Strike):
 
     @classmethod
     def ticks(cls, turn: Turn, args: Args) -> Any:
-        """Return the ticks that the seconds asked for take."""
+        """Return the ticks of the requested seconds."""
         return ticks_of_ms(args[1], turn.ticks_per_second)
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse what every strike refuses; the rounds only count before they are fired."""
+        """Refuse everything that every strike refuses; check the rounds only before they are fired."""
         empty = no_rounds(turn, rows, cls.rounds) & (turn.progress.started_at[rows] < 0)
         judged = target_refusals(turn, rows, args[0], cls.reach2(turn, rows))
         return np.where(empty, np.int8(Refused.NO_AMMO), judged)
 
     @classmethod
     def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Fire, and suppress the target for as long as the step lasts."""
+        """Fire, and suppress the target for the duration of the step."""
         turn.world[Ammo].rounds[rows] -= cls.rounds
         turn.afflictions.impose(Condition.SUPPRESSED, turn.target_rows(args[0]), cls.ticks(turn, args))
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Harm the target if it is hit: five hit points a second, at least one."""
+        """Harm the target if it is hit: five hit points per second of fire, at least one."""
         strike(turn, rows, turn.target_rows(args[0]), np.maximum(args[1] * 5 // 1000, 1).astype(np.int32))
 
 
 class AoEAttack(Action):
-    """Rake the cells around a cell in reach and sight with fire: 8 hit points (4 in cover), friends too."""
+    """Fire at all cells around a visible cell in reach: 8 hit points (4 in cover), friends too."""
 
     keep: ClassVar[int] = 1
     x: int = on("bounds", axis="x")
@@ -253,7 +254,7 @@ class AoEAttack(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse who has too few rounds, and cells beyond the weapon's reach or out of sight."""
+        """Refuse agents with too few rounds, and cells beyond the weapon's reach or out of sight."""
         reach = turn.world[Weapon].reach[rows].astype(np.int64)
         far, hidden = aimed_at(turn, rows, args, reach * reach)
         return first_of(
@@ -264,7 +265,7 @@ class AoEAttack(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Harm whoever stands in the circle with a clear line to the shooter, but not the shooter."""
+        """Harm all agents in the circle with a clear line to the shooter, but not the shooter."""
         turn.world[Ammo].rounds[rows] -= cls.rounds
         turn.world[Guard].until[rows] = 0
         turn.afflictions.lift(Condition.AMBUSH, rows)
@@ -280,7 +281,7 @@ class AoEAttack(Action):
 
 
 class Charge(Walk):
-    """Run straight at an enemy in sight at most eight cells away and strike it: 20 hit points."""
+    """Run straight at a visible enemy at most eight cells away and strike it: 20 hit points."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")
@@ -295,18 +296,18 @@ class Charge(Walk):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse the exhausted, and targets that are gone, friends, too far away or hidden."""
+        """Refuse exhausted agents, and targets that are gone, friends, too far away or hidden."""
         judged = target_refusals(turn, rows, args[0], CHARGE_CELLS * CHARGE_CELLS)
         return np.where(tired(turn, rows, cls.stamina), np.int8(Refused.NO_STAMINA), judged)
 
     @classmethod
     def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Set off, at the cost of breath."""
+        """Start to run, at the cost of stamina."""
         turn.world[Stamina].value[rows] -= cls.stamina
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who stands beside the target, or has lost it from sight."""
+        """Return which agents stand beside the target, or have lost sight of it."""
         judged: NDArray[np.bool_] = target_refusals(turn, rows, args[0], SIGHT_MAX * SIGHT_MAX) != Refused.NO.value
         return judged | cls._beside(turn, rows, args)
 
@@ -318,7 +319,7 @@ class Charge(Walk):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Strike who is beside."""
+        """Strike the target if it is beside the agent."""
         near = cls._beside(turn, rows, args).nonzero()[0]
         harm = np.full(len(near), cls.damage, np.int32)
         strike(turn, rows[near], turn.target_rows(args[0, near]), harm, bonus=cls.bonus, melee=True)
@@ -331,7 +332,7 @@ class Charge(Walk):
 
 
 class ThrowExplosive(Lob):
-    """Throw a grenade at a cell within eight cells in sight; it harms everyone within two cells, friends too."""
+    """Throw a grenade at a visible cell within eight cells; it harms everyone within two cells, friends too."""
 
     keep: ClassVar[int] = 1
     category: ClassVar[str] = "offensive"
@@ -340,13 +341,13 @@ class ThrowExplosive(Lob):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Harm whoever stands within the blast with a clear line to its centre."""
+        """Harm all agents within the blast that have a clear line to its centre."""
         turn.world[Kit].explosives[rows] -= 1
         explode(turn, rows, turn.grid.cell(args[0], args[1]))
 
 
 def explode(turn: Turn, rows: Rows, centre: Cells) -> None:
-    """Let things that agents have thrown go off; who throws blocks no longer and has given its ambush away."""
+    """Explode things that agents have thrown; throwers stop blocking and leave their ambush."""
     turn.world[Guard].until[rows] = 0
     turn.afflictions.lift(Condition.AMBUSH, rows)
     for dx, dy in disc(BLAST_CELLS):

@@ -1,4 +1,4 @@
-"""Tactics: what a squad does together. Cooldowns are AstraWeave's (`tool_vocabulary.rs`), durations ours."""
+"""Tactics: verbs for a squad's teamwork. Cooldowns are AstraWeave's (`tool_vocabulary.rs`), durations ours."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from scenarios.tactics.reinforcements import reserves_of
 from sim.run.actions import Args, Codes, Rows
 
 MARK_S: Final = 10.0
-"""How long a mark lasts, seconds."""
+"""The time that a mark lasts, seconds."""
 FOCUS_S: Final = 8.0
-"""How long a squad's attack stays coordinated, seconds."""
+"""The time that a squad's attack stays coordinated, seconds."""
 AMBUSH_S: Final = 30.0
-"""How long an ambush keeps, seconds."""
+"""The time that an ambush lasts, seconds."""
 DISTRACT_S: Final = 4.0
-"""How long a distraction draws attention, seconds."""
+"""The time that a distraction draws attention, seconds."""
 RALLY_CELLS: Final = 3
-"""How near to the rally point a squad is together, cells along each axis."""
+"""The greatest distance from the rally point at which agents count as gathered, cells along each axis."""
 RALLY_S: Final = 10.0
-"""How long an agent waits there for the others, seconds."""
+"""The time that an agent waits there for the others, seconds."""
 RALLY_MORALE: Final = 10
-"""Morale that a squad's coming together gives each who called for it."""
+"""The morale that each agent gains when its squad has gathered."""
 
 
 class _InSight(Action):
-    """An action on an enemy in sight, however far the weapon reaches."""
+    """An action on a visible enemy, regardless of the weapon's reach."""
 
     target_id: int = known("enemies")
     category: ClassVar[str] = "tactical"
@@ -54,7 +54,7 @@ class _InSight(Action):
 
 
 class MarkTarget(_InSight):
-    """Mark an enemy in sight: for ten seconds your team within 16 cells knows where it is and hits it more often."""
+    """Mark a visible enemy: for ten seconds your team within 16 cells knows its position and hits it more often."""
 
     keep: ClassVar[int] = 1
     cooldown_s: ClassVar[float] = 5.0
@@ -66,7 +66,7 @@ class MarkTarget(_InSight):
 
 
 class CoordinateAttack(_InSight):
-    """Call your squad's attack on an enemy in sight: the squad hits it more often for eight seconds."""
+    """Focus your squad's attack on a visible enemy: the squad hits it more often for eight seconds."""
 
     first_tier: ClassVar[bool] = False
     cooldown_s: ClassVar[float] = 15.0
@@ -78,7 +78,7 @@ class CoordinateAttack(_InSight):
 
 
 class Distract(Action):
-    """Make a noise: an enemy within eight cells in sight plans again and minds who is near you now for 4 seconds."""
+    """Make a noise: a visible enemy within eight cells plans again, and for 4 s heeds those near your cell first."""
 
     keep: ClassVar[int] = 1
     target_id: int = known("enemies")
@@ -93,12 +93,12 @@ class Distract(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Draw the target's attention to this cell."""
+        """Draw the target's attention to the agent's cell."""
         turn.afflictions.distract(rows, turn.target_rows(args[0]), turn.seconds(DISTRACT_S))
 
 
 class RequestCover(Action):
-    """Ask your squad for covering fire for some seconds; they see that you ask."""
+    """Ask your squad for covering fire for some seconds; its members see the request."""
 
     first_tier: ClassVar[bool] = False
     duration: float = seconds(0.1, 10, default=5.0)
@@ -108,7 +108,7 @@ class RequestCover(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse who is the last of its squad."""
+        """Refuse the last member of a squad."""
         squad = turn.world[Squad].id
         return first_of((np.bincount(squad)[squad[rows]] < 2, Refused.NOTHING_TO_DO))
 
@@ -130,17 +130,17 @@ class CallReinforcements(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse teams whose reserves are used up."""
+        """Refuse agents of teams without reserves."""
         return first_of((reserves_of(turn.world).left[turn.team[rows]] <= 0, Refused.NO_RESERVES))
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Call them; as many come as there are left and find a free cell."""
+        """Call agents; the number that comes is limited by the reserves and by free cells."""
         turn.call(rows, args[0])
 
 
 class SetAmbush(Walk):
-    """Go to a cell of cover and lie in wait: until you move, your next attack is surer and half as hard again."""
+    """Go to a cell of cover and lie in wait: until you move, your next attack is more accurate and 50 % stronger."""
 
     first_tier: ClassVar[bool] = False
     position: Cell = on("bounds")
@@ -157,7 +157,7 @@ class SetAmbush(Walk):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return who stands on the cell."""
+        """Return which agents stand on the cell."""
         there: NDArray[np.bool_] = turn.cells(rows) == turn.grid.cell(args[0], args[1])
         return there
 
@@ -189,13 +189,13 @@ class Regroup(Walk):
 
     @classmethod
     def arrived(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return whose squad is together, or who has had to wait too long."""
+        """Return which agents have their squad together, or have waited too long."""
         patience = turn.progress.started_at[rows] + turn.seconds(RALLY_S) <= turn.tick
         return cls._together(turn, rows, args) | patience
 
     @classmethod
     def onward(cls, turn: Turn, rows: Rows, args: Args) -> Cells:
-        """Return the free neighbour nearest to the point on foot; who is near it stays."""
+        """Return the free neighbour nearest to the point on foot; agents near the point stay."""
         near = (np.abs(turn.position.x[rows] - args[0]) <= RALLY_CELLS) & (
             np.abs(turn.position.y[rows] - args[1]) <= RALLY_CELLS
         )
@@ -203,14 +203,14 @@ class Regroup(Walk):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Take heart, if the others came."""
+        """Raise morale if the squad is together."""
         heartened = rows[cls._together(turn, rows, args)]
         morale = turn.world[Morale].value
         morale[heartened] = np.minimum(morale[heartened] + RALLY_MORALE, 100)
 
     @classmethod
     def _together(cls, turn: Turn, rows: Rows, args: Args) -> NDArray[np.bool_]:
-        """Return whose squad mates, but for those who are down, are all near the point."""
+        """Return which agents have all squad members near the point, except those that are down."""
         squad, up = turn.world[Squad].id, (turn.world[Health].hp > 0).nonzero()[0]
         together = np.ones(len(rows), np.bool_)
         for axis, point in ((turn.position.x, args[0]), (turn.position.y, args[1])):

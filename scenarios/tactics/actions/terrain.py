@@ -1,4 +1,4 @@
-"""Terrain: agents that change the ground."""
+"""Terrain: the verb that changes the map."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from scenarios.tactics.terrain_edits import Reshaping
 from sim.run.actions import Args, Codes, Rows
 
 REQUESTS_CACHED: Final = 4096
-"""Requests that are kept read."""
+"""The number of parsed requests that are kept."""
 
 
 class Feature(StrEnum):
-    """What may be made, and of what: caves and craters open walls, cliffs are walls, forests and ruins are cover."""
+    """Features that can be made: caves and craters open walls, cliffs are walls, forests and ruins are cover."""
 
     CAVE = "Cave"
     CRATER = "Crater"
@@ -40,7 +40,7 @@ class Feature(StrEnum):
 
 
 class Method(StrEnum):
-    """How the place is said: straight ahead to where the agent goes, in a direction, or by its cell."""
+    """The description of the place: straight ahead towards the agent's goal, in a direction, or by its cell."""
 
     LINE_OF_SIGHT = "LineOfSight"
     DIRECTION_FROM = "DirectionFrom"
@@ -61,7 +61,7 @@ class Cardinal(StrEnum):
 
 
 class Reach(StrEnum):
-    """How far away: 3, 6 and 10 cells."""
+    """Distances: 3, 6 and 10 cells."""
 
     NEAR = "near"
     MEDIUM = "medium"
@@ -76,13 +76,13 @@ CELLS_AWAY: Final = {Reach.NEAR: 3, Reach.MEDIUM: 6, Reach.FAR: 10}
 
 
 class FeatureType(Record):
-    """What to make."""
+    """The feature to make."""
 
     type: Feature
 
 
 class Location(Record):
-    """Where: each method reads its own fields."""
+    """The place of the feature; each method reads its own fields."""
 
     method: Method
     look_distance: int = number(1, 64, rounded=True, default=6)
@@ -92,7 +92,7 @@ class Location(Record):
 
 
 class TerrainRequest(Record):
-    """What to make, where, how large (a radius of one to three cells), and why."""
+    """A request: the feature, its place, its size (a radius of one to three cells), and the reason."""
 
     feature_type: FeatureType
     relative_location: Location
@@ -101,7 +101,7 @@ class TerrainRequest(Record):
 
 
 class ModifyTerrain(Action):
-    """Change the ground near a place in sight; takes three seconds and one of your team's changes."""
+    """Change the ground near a visible place; takes three seconds and one of your team's changes."""
 
     first_tier: ClassVar[bool] = False
     request_id: str = words(64)
@@ -114,7 +114,7 @@ class ModifyTerrain(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse teams without changes left, and places off the map, too far away or out of sight."""
+        """Refuse agents of teams without changes left, and places off the map, too far away or out of sight."""
         x, y = _places(turn, rows, args)
         dx, dy = x - turn.position.x[rows], y - turn.position.y[rows]
         grid = turn.grid
@@ -130,7 +130,7 @@ class ModifyTerrain(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Ask for the cells to change; the lowest keys of a team get its last changes."""
+        """Request the change of cells; if a team has too few changes left, its lowest keys get them."""
         x, y = _places(turn, rows, args)
         for place, row in enumerate(rows.tolist()):
             request = _request(turn.payload(int(args[0, place])))
@@ -144,7 +144,7 @@ class ModifyTerrain(Action):
 
 
 def _shape(request: TerrainRequest, facing: tuple[int, int]) -> list[tuple[list[tuple[int, int]], Terrain]]:
-    """Return what a request makes of which cells around its place, later parts over earlier ones."""
+    """Return the new terrain and its cells around the place of a request; later parts overwrite earlier ones."""
     radius = 1 + int(request.intensity * 2 + 0.5)
     whole = disc(radius)
     rim = [(dx, dy) for dx, dy in whole if dx * dx + dy * dy > (radius - 1) ** 2]
@@ -168,7 +168,7 @@ def _request(content: bytes) -> TerrainRequest:
 
 
 def _places(turn: Turn, rows: Rows, args: Args) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the cell that each agent's request means; -1 for none."""
+    """Return the cell of each agent's request; -1 for none."""
     x, y = turn.position.x[rows].copy(), turn.position.y[rows].copy()
     for index in np.unique(args[0]).tolist():
         where = _request(turn.payload(index)).relative_location
@@ -186,7 +186,7 @@ def _places(turn: Turn, rows: Rows, args: Args) -> tuple[NDArray[np.int32], NDAr
 
 
 def _ahead(turn: Turn, rows: Rows, most: int) -> Cells:
-    """Return the last open cell on the way straight ahead: towards the agent's goal, or to the north."""
+    """Return the last open cell straight ahead: towards the agent's goal, or to the north."""
     goal = turn.world[Goal]
     aimed = goal.x[rows] >= 0
     dx: Any = np.where(aimed, np.sign(goal.x[rows] - turn.position.x[rows]), 0)

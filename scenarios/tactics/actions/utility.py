@@ -1,6 +1,6 @@
-"""Utility: looking around, waiting, provoking, helping who is down, and using abilities and what stands on the map.
+"""Utility: scan, wait, taunt, revive, and use abilities and objects on the map.
 
-What things on the map do is data (`scenarios.tactics.map_objects`).
+The effects of objects on the map are data (`scenarios.tactics.map_objects`).
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from scenarios.tactics.terrain_edits import Reshaping
 from sim.run.actions import Args, Codes, Rows
 
 PROVOKE_CELLS: Final = 8
-"""How far a taunt or a distraction carries, cells."""
+"""The reach of a taunt or a distraction, cells."""
 TAUNT_S: Final = 5.0
-"""How long a taunt draws attention, seconds."""
+"""The time that a taunt draws attention, seconds."""
 REVIVE_HP: Final = 20
-"""Hit points with which someone gets up again; AstraWeave's."""
+"""The hit points of a revived agent; AstraWeave's number."""
 
 
 class Scan(Action):
-    """Look around for a second: you notice an enemy within so many cells the moment it can be seen."""
+    """Look around for a second: you notice an enemy within `radius` cells as soon as it is visible."""
 
     keep: ClassVar[int] = 1
     radius: int = number(1, 64, rounded=True, default=10)
@@ -45,11 +45,11 @@ class Scan(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Nothing is left to do: perception has checked every tick for whoever scans."""
+        """Nothing is left to do: perception has checked in every tick for agents that scan."""
 
 
 class Wait(Action):
-    """Stay where you are for some seconds."""
+    """Stay on your cell for some seconds."""
 
     keep: ClassVar[int] = 2
     duration: float = seconds(default=1.0)
@@ -61,11 +61,11 @@ class Wait(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Waiting has no effect but the time."""
+        """Waiting has no effect."""
 
 
 class Taunt(Action):
-    """Provoke an enemy at most eight cells away in sight: it plans again and minds you first for five seconds."""
+    """Provoke a visible enemy at most eight cells away: it plans again and heeds you first for five seconds."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("enemies")
@@ -79,12 +79,12 @@ class Taunt(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Draw the target's attention to oneself, wherever one goes."""
+        """Draw the target's attention to the agent, also when the agent moves."""
         turn.afflictions.taunt(rows, turn.target_rows(args[0]), turn.seconds(TAUNT_S))
 
 
 class Revive(Action):
-    """Help a friend who is down, on one of the eight cells around, back to its feet with 20 hit points."""
+    """Revive a friend that is down on one of the eight cells around you; it gets 20 hit points."""
 
     first_tier: ClassVar[bool] = False
     ally_id: int = known("allies", "self", "player")
@@ -92,7 +92,7 @@ class Revive(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse friends who are gone, too far away or not down, and enemies."""
+        """Refuse friends that are gone, too far away or not down, and enemies."""
         judged = target_refusals(turn, rows, args[0], MELEE_DISTANCE2, hostile=False)
         others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
         up = (judged == Refused.NO.value) & (turn.world[Health].hp[others] > 0)
@@ -100,7 +100,7 @@ class Revive(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Give hit points; who has some again gets up at the end of the tick."""
+        """Give hit points; the target gets up at the end of the tick."""
         turn.mend(turn.target_rows(args[0]), np.full(len(rows), REVIVE_HP, np.int32))
 
 
@@ -116,7 +116,7 @@ class UseAbility(Ability):
 
 
 class Interact(Action):
-    """Do what a thing on your cell or one of the eight around is for: open, take, heal, gather, deliver."""
+    """Use an object on your cell or one of the eight around: open, take, heal, gather or deliver."""
 
     first_tier: ClassVar[bool] = False
     target_id: int = known("objects")
@@ -127,7 +127,7 @@ class Interact(Action):
 
     @classmethod
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
-        """Refuse things that are gone, out of reach, empty or not for this team, and what would do nothing."""
+        """Refuse objects that are gone, out of reach, empty, for another team, or without an effect for the agent."""
         world, objects = turn.world, turn.stage.objects
         place = objects.places(args[0])
         gone = place < 0
@@ -160,12 +160,12 @@ class Interact(Action):
 
     @classmethod
     def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Ask for it; all that is asked of things is settled together."""
+        """Request the use; all requests are settled together."""
         turn.uses.append((rows, args[0]))
 
 
 def settle_uses(turn: Turn) -> None:
-    """Do what things are for; where several want the last of something, the lowest key gets it, the others nothing."""
+    """Apply the uses of objects; if several agents want the last piece, the lowest key gets it."""
     rows, ids = (np.concatenate(parts) for parts in zip(*turn.uses, strict=True))
     order = np.argsort(rows)
     rows, ids = rows[order], ids[order]
@@ -209,7 +209,7 @@ def settle_uses(turn: Turn) -> None:
 
 
 def minding(turn: Turn, rows: Rows, args: Args, reach2: int) -> Codes:
-    """Judge an enemy that is to mind something: it must be in reach and sight, and on its feet."""
+    """Judge an enemy whose attention is to be drawn: it must be in reach, visible and not down."""
     judged = target_refusals(turn, rows, args[0], reach2)
     others = np.where(judged == Refused.NO.value, turn.target_rows(args[0]), rows)
     down = (judged == Refused.NO.value) & (turn.world[Health].hp[others] <= 0)

@@ -1,7 +1,7 @@
 """The parts of the game's settings.
 
-What may stand in them is in `map`, `teams` and `rules`, and what must fit together in `checks`; `placement` says where
-agents and things start. Everything public is imported from here.
+`map`, `teams` and `rules` declare them, `checks` checks them together, and `placement` places agents and objects at the
+start. Import every public name from here.
 """
 
 from scenarios.tactics.scenario.map import GLYPHS, GeneratedMap, generate_map, terrain

@@ -1,4 +1,4 @@
-"""What must fit together in a scenario, beyond what each part checks of itself."""
+"""Checks across the parts of a scenario; each part also checks itself."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from sim.run.scenario_file import Scenario
 
 SQUADS_MAX: Final = 1000
-"""Squads of a scenario."""
+"""The most squads of a scenario."""
 
 
 def check_together(settings: TacticsSettings) -> None:
-    """Check what no part can know alone: names that are used exist, areas are on the map, everyone finds a cell.
+    """Check the parts together: names exist, areas are on the map, all agents find a cell.
 
     Raises:
-        PydanticCustomError: it does not hold together; the message names the key.
+        PydanticCustomError: two parts contradict each other; the message names the key.
     """
     if not 1 <= settings.agents <= AGENTS_MAX:
         raise problem("teams", f"have {settings.agents} agents in all; 1 to at most {AGENTS_MAX} are possible")
@@ -70,10 +70,10 @@ def check_together(settings: TacticsSettings) -> None:
 
 
 def check_scenario(scenario: Scenario) -> None:
-    """Check what the settings do not know: rules name what is there, and everything finds a cell.
+    """Check the settings with the rest of the scenario: names in rules exist, and agents and objects find a cell.
 
     Raises:
-        PydanticCustomError: it does not fit; the message names the key.
+        PydanticCustomError: a part does not fit; the message names the key.
     """
     settings: TacticsSettings = scenario.settings
     _check_rules(settings, "rules", scenario.rules)
@@ -121,7 +121,7 @@ def _check_gear(settings: TacticsSettings) -> None:
 
 
 def _check_rules(settings: TacticsSettings, key: str, rules: Sequence[Rule]) -> None:
-    """Check that the places, things and items that rules name are there."""
+    """Check that the places, objects and items that rules name exist."""
     items = {*DEFAULT_ITEMS, *settings.items}
     places = sorted(place.name for place in settings.map.places)
     kinds = sorted({thing.kind for thing in (*settings.map.objects, *settings.map.scattered)} | items)
@@ -166,7 +166,7 @@ def _check_area(settings: TacticsSettings, key: str, area: Area) -> None:
 
 
 def _check_objective(settings: TacticsSettings, key: str, team: Team, objective: Objective) -> None:
-    """Check that the places, squads and teams it names are there, and that it can be done at all."""
+    """Check that the places, squads and teams that it names exist, and that it can be completed."""
     places, own = [place.name for place in settings.map.places], {squad.name: squad for squad in team.squads}
     _check_name(f"{key}.place", getattr(objective, "place", None), places, "place")
     squad: str | None = getattr(objective, "squad", None)
@@ -186,10 +186,10 @@ def _check_name(key: str, name: str | None, known: Sequence[str], what: str) -> 
 
 
 def check_input(settings: TacticsSettings, item: Input) -> None:
-    """Check what can be known of an input before the run: names that it uses exist and its cells are on the map.
+    """Check an input before the run: the names that it uses exist and its cells are on the map.
 
     Raises:
-        PydanticCustomError: it does not fit the settings; the key is relative to the input.
+        PydanticCustomError: the input does not fit the settings; the key is relative to the input.
     """
     squads = {squad.name for team in settings.teams for squad in team.squads}
     _check_name("squad", getattr(item, "squad", None), sorted(squads), "squad")

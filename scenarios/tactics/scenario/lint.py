@@ -1,4 +1,4 @@
-"""Advice on scenarios: what is valid, and surely not meant."""
+"""Advice on scenarios: sentences about settings that are valid but probably mistakes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sim.run.scenario_file import Scenario
 
 
 def advice(scenario: Scenario) -> tuple[str, ...]:
-    """Return a sentence for each thing that is surely not meant, keys first; none for a sound scenario."""
+    """Return a sentence for each probable mistake, starting with its key; none for a sound scenario."""
     return (*_tiers(scenario), *_rules(scenario), *_inputs(scenario), *_ways(scenario))
 
 
@@ -44,7 +44,7 @@ def _rules(scenario: Scenario) -> Iterator[str]:
 
 
 def _first_certain(rules: Sequence[Rule]) -> int | None:
-    """Return the first rule that serves everyone: it always holds, and looking around or waiting is always possible."""
+    """Return the first rule that serves all agents: it always holds, and its step (scan or wait) is always possible."""
     for place, rule in enumerate(rules):
         if (
             set(rule.when) == {"always"}
@@ -62,7 +62,7 @@ def _inputs(scenario: Scenario) -> Iterator[str]:
 
 
 def _ways(scenario: Scenario) -> Iterator[str]:
-    """Name goals that squads cannot reach on foot as the map is at the start."""
+    """Name goals that squads cannot reach on foot on the map at the start."""
     settings: TacticsSettings = scenario.settings
     cells = terrain(settings)
     regions, _ = ndimage.label(cells != Terrain.WALL)

@@ -1,4 +1,4 @@
-"""Maps: drawn or made, with named places and what stands on them."""
+"""Maps: given as rows or generated, with named places and objects."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from scenarios.tactics.settings import TacticsSettings
 
 POIS_MAX: Final = 64
-"""Named places of a map."""
+"""The most named places of a map."""
 THINGS_MAX: Final = 1000
-"""Things that stand on a map."""
+"""The most objects on a map."""
 CELLS_TOTAL_MAX: Final = 4_194_304
-"""Cells of a map."""
+"""The most cells of a map."""
 GLYPHS: Final = {".": Terrain.FLOOR, "+": Terrain.COVER, "#": Terrain.WALL}
-"""What a map is drawn with."""
+"""The characters of a map's rows, and their terrain."""
 Terrains = NDArray[np.uint8]
 
 
 class Place(Part):
-    """A named place that everyone knows."""
+    """A named place that all agents know."""
 
     name: Name = Field(description="Name of the place.")
     x: CellIndex = Field(description="Cells from the west edge, counted from 0.")
@@ -47,9 +47,9 @@ class Place(Part):
 
 
 class GeneratedMap(Part):
-    """A map made from a seed: walls and cover scattered over open floor, one connected region left open.
+    """A map generated from a seed: walls and cover scattered over floor, with one connected open region.
 
-    `mirrored` makes the east the mirror image of the west, so that neither side has the better ground.
+    `mirrored` makes the east the mirror image of the west, so that neither side has an advantage.
     """
 
     width: int = Field(ge=4, le=CELLS_MAX, description="Cells from west to east.")
@@ -63,7 +63,7 @@ class GeneratedMap(Part):
 class Map(Part):
     """The map: either `rows` of equal length (`.` floor, `+` cover, `#` wall) or `generate`.
 
-    `objects` stand where the file says, `scattered` ones where the run's seed says.
+    `objects` stand on the cells in the file, `scattered` ones on cells that the run's seed draws.
     """
 
     rows: tuple[str, ...] = Field(
@@ -157,11 +157,11 @@ class Map(Part):
 
 @lru_cache(maxsize=4)
 def generate_map(spec: GeneratedMap) -> Terrains:
-    """Make a map: `[height, width] uint8` terrain, read-only.
+    """Generate a map: `[height, width] uint8` terrain, read-only.
 
-    Each cell is drawn on its own; then everything outside the largest region that can be walked through (four
-    neighbours, ties to the region met first in row order) is filled with wall, so that every open cell can be reached
-    from every other. Where that region and its mirror image do not meet, the row in which they come closest is opened.
+    Each cell is drawn independently. Then all cells outside the largest walkable region (four neighbours, ties to the
+    region met first in row order) become wall, so that every open cell can be reached from every other. If that region
+    and its mirror image do not meet, the row in which they are closest is opened.
     """
     rng = Rng(spec.seed)
     cells = np.empty((spec.height, spec.width), np.uint8)
@@ -189,7 +189,7 @@ def generate_map(spec: GeneratedMap) -> Terrains:
 
 
 def _largest_region(walkable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the cells of the largest region, of those equally large the one met first in row order."""
+    """Return the cells of the largest region; of equally large ones, the region met first in row order."""
     regions, count = ndimage.label(walkable)
     sizes = np.bincount(regions.ravel(), minlength=count + 1)
     sizes[0] = 0
@@ -198,7 +198,7 @@ def _largest_region(walkable: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def terrain_of(plan: Map) -> Terrains:
-    """Return the terrain of a map, drawn or made: `[height, width] uint8`, codes of `Terrain`."""
+    """Return the terrain of a map, from rows or generated: `[height, width] uint8`, codes of `Terrain`."""
     if plan.generate is not None:
         return generate_map(plan.generate)
     drawn = np.frombuffer("".join(plan.rows).encode("ascii"), np.uint8).reshape(plan.height, plan.width)
@@ -209,5 +209,5 @@ def terrain_of(plan: Map) -> Terrains:
 
 
 def terrain(settings: TacticsSettings) -> Terrains:
-    """Return the map a run starts with: `[height, width] uint8`, codes of `scenarios.tactics.grid.Terrain`."""
+    """Return the map at the start of a run: `[height, width] uint8`, codes of `scenarios.tactics.grid.Terrain`."""
     return terrain_of(settings.map).copy()

@@ -1,9 +1,9 @@
-"""Where a run starts: the first cells of agents and things, as the scenario says or as the run's seed draws.
+"""The first cells of agents and objects, given by the scenario or drawn from the run's seed.
 
-Agents are placed in the order of teams and squads as written; that order gives their keys. A squad takes free cells of
-its area: the first in row order, or drawn ones. What is drawn is drawn cell by cell: each free cell of an area gets a
-number from the seed and its place in the map, counted row by row, and the lowest numbers are taken, in ascending order.
-So a map of another width draws other cells.
+Agents are placed in the order of teams and squads in the file; that order decides their keys. A squad takes free cells
+of its area: the first in row order, or drawn ones. To draw cells, each free cell of an area gets a random number from
+the seed and its position on the map, counted row by row; the cells with the lowest numbers are taken, in ascending
+order. So a map with another width draws other cells.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from scenarios.tactics.settings import TacticsSettings
 
 Start = Literal["rows", "drawn"]
-"""Which free cells of its area a squad starts on: the first in row order, or those that the seed draws."""
+"""The free cells of its area on which a squad starts: the first in row order, or those that the seed draws."""
 Bools = NDArray[np.bool_]
 
 
 def overlapping(areas: Sequence[Area | Rect], drawn: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Yield which of the areas in `drawn` (positions) share cells with which others."""
+    """Yield pairs of an area in `drawn` (positions) and another area that shares cells with it."""
     sides = np.array([(area.x, area.y, area.x + area.width, area.y + area.height) for area in areas], np.int64)
     for one in drawn:
         left, top, right, bottom = sides[one]
@@ -44,7 +44,7 @@ def overlapping(areas: Sequence[Area | Rect], drawn: Iterable[int]) -> Iterator[
 def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> list[tuple[int, int, int, int]]:
     """Give every agent its first cell: `(x, y, team, squad)` in key order.
 
-    Teams and squads are numbered as written, squads across all teams; `walls` is `[height, width]`.
+    Teams and squads are numbered in the order of the file, squads across all teams; `walls` is `[height, width]`.
 
     Raises:
         ScenarioError: an area has too few free cells.
@@ -65,10 +65,10 @@ def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> list[tup
 
 
 def place_things(plan: Map, walls: Bools, seed: int) -> tuple[MapObject, ...]:
-    """Return what stands on a map at the start: its objects, then the scattered ones, each on a cell of its own.
+    """Return the objects on a map at the start: the given ones, then the scattered ones, each on a cell of its own.
 
     Raises:
-        ScenarioError: an area has too few cells without a wall or a thing.
+        ScenarioError: an area has too few cells without a wall or an object.
     """
     free, rng = ~walls, Rng(seed)
     for thing in plan.objects:
@@ -90,7 +90,7 @@ def _standing(group: Scattered, x: int, y: int) -> MapObject:
 
 
 def _take(free: Bools, area: Area | Rect, count: int, rng: Rng, purpose: int | None) -> tuple[list[int], list[int]]:
-    """Take up to `count` free cells of an area, in row order or (with a purpose) drawn: their x and their y."""
+    """Take up to `count` free cells of an area, in row order or (with a purpose) drawn; return their x and y."""
     window = free[area.y : area.y + area.height, area.x : area.x + area.width]
     ys, xs = window.nonzero()
     if purpose is not None and len(ys):

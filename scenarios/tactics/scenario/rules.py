@@ -1,4 +1,4 @@
-"""Rules: how fights and morale go, what the director may do, and how a run ends."""
+"""Rules of combat and morale, the director's budget, and the end of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim.run.settings import Part
 
 
 class CombatRules(Part):
-    """What changes every hit: `hit_bonus` is added to each chance to hit, per-mille, before its bounds."""
+    """Changes of the chance to hit: `hit_bonus` is added to every chance, per-mille, before its bounds apply."""
 
     hit_bonus: int = Field(0, ge=-1000, le=1000, description="Added to every chance to hit, per-mille.")
 
@@ -23,14 +23,14 @@ Share = Annotated[int, Field(ge=0, le=100)]
 
 
 class MoraleRules(Part):
-    """What moves morale (0 to 100), and what it does.
+    """Causes and effects of morale (0 to 100).
 
-    It falls by `harm_percent` of hit points lost, by `squad_loss` for each of the squad who dies, by `sight_loss` for
+    It falls by `harm_percent` of hit points lost, by `squad_loss` for each squad member that dies, by `sight_loss` for
     each other friend seen dying, and by `outnumbered_loss` for each plan made with at least twice as many enemies in
-    sight as friends, oneself included. It rises by `victory_gain` for each enemy seen dying; and each second by
-    `rest_gain` for those whose plan knows of no enemy, and by `leader_gain` for those whose leader is within
-    `leader_cells`. Each point above or below 50 is worth `aim_permille` on the chance to hit. Below `slow_below` an
-    agent walks at half its pace; below `break_below` it breaks and flees as fast as it can; from `rally_at` on it plans
+    sight as friends, the agent included. It rises by `victory_gain` for each enemy seen dying. Each second it rises by
+    `rest_gain` if the agent saw no enemy when its plan was made, and by `leader_gain` if its leader is within
+    `leader_cells`. Each point above or below 50 changes the chance to hit by `aim_permille`. Below `slow_below` an
+    agent walks at half its pace; below `break_below` it breaks and flees at full pace; from `rally_at` on it plans
     again.
     """
 
@@ -56,7 +56,7 @@ class MoraleRules(Part):
 
 
 class Budget(Part):
-    """How many operations the director has: collapses (`traps`), fortifications, and waves (`spawns`)."""
+    """The director's operations: collapses (`traps`), fortifications (`terrain_edits`) and waves (`spawns`)."""
 
     traps: int = Field(0, ge=0, le=1_000_000, description="Collapses.")
     terrain_edits: int = Field(0, ge=0, le=1_000_000, description="Fortifications.")
@@ -64,16 +64,16 @@ class Budget(Part):
 
 
 class Director(Part):
-    """Who plays against the teams from outside: the squad that its waves join, and what it may do."""
+    """A player that acts on the teams from outside: the squad that its waves join, and its budget."""
 
     squad: Name = Field(description="Name of the squad that its waves join.")
     budget: Budget = Field(Budget(), description="How often it may use each of its operations.")
 
 
 class AtLimit(Part):
-    """What a run that is open after its last tick comes to.
+    """The result of a run that is open after its last tick.
 
-    `open`: nothing; `draw`: a draw; `score`: the highest score wins; `team`: the named team wins.
+    `open`: none; `draw`: a draw; `score`: the highest score wins; `team`: the named team wins.
     """
 
     rule: Literal["open", "draw", "score", "team"] = Field(

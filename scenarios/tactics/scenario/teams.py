@@ -1,4 +1,4 @@
-"""Teams: squads of archetypes, where they start, and what they are after."""
+"""Teams: their squads and archetypes, starting areas and aims."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from sim.run.settings import AGENTS_MAX, Part
 
 
 class Archetype(Part):
-    """What kind of agent a squad is made of: its starting values.
+    """The starting values of a squad's agents.
 
-    The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is how many units
-    of cargo fit. `role` is what such agents care for, as language models read it (`scenarios.tactics.snapshot.ROLES`).
+    The first of `weapons` is in hand at the start and replaces reach, accuracy and magazine. `carry` is the number of
+    units of cargo that fit. `role` gives the priorities of such agents to language models
+    (`scenarios.tactics.snapshot.ROLES`).
     """
 
     hp: int = Field(100, ge=1, le=10_000, description="Hit points, at the start and at most.")
@@ -64,10 +65,10 @@ class Area(Part):
 class Squad(Part):
     """Agents of one archetype that start in one area; the first one leads.
 
-    `start` says on which of the area's free cells: the first in row order (`rows`), or those that the run's seed draws
-    (`drawn`; no other squad's area may overlap then).
-    A squad of none waits for those who join it later. `objective` and `goal` (a place) stand in for the team's, `role`
-    for the archetype's; whoever joins later has the squad's role too.
+    `start` selects free cells of the area: the first in row order (`rows`), or cells that the run's seed draws
+    (`drawn`; then no other squad's area may overlap this one).
+    A squad of 0 waits for agents that join it later. `objective` and `goal` (a place) replace the team's, `role`
+    replaces the archetype's; agents that join later have the squad's role too.
     """
 
     name: Name = Field(description="Name of the squad, unique in the whole scenario.")
@@ -85,18 +86,17 @@ class Squad(Part):
 
 
 class Reinforcements(Part):
-    """Agents that a team may call in: how many in all, and the area (its edge of the map) where they enter."""
+    """Agents that a team may call: their total number, and the area (its edge of the map) where they enter."""
 
     count: int = Field(ge=1, le=AGENTS_MAX, description="Agents in all.")
     area: Area = Field(description="Where they enter: on its free cells, in row order.")
 
 
 class Team(Part):
-    """Squads that fight on one side, what they read that they are after (`objective`), and where that is (`goal`).
+    """Squads that fight on one side, the text of their aim (`objective`), and its place (`goal`).
 
-    Where these are not given, agents read the first of `objectives` that is open, and go to its place.
-    `reinforcements` are agents that may still come. A team is a group: `planning.groups.NAME` says how it plans, where
-    that differs from the others.
+    If these are not given, agents read the first open one of `objectives` and go to its place. `reinforcements` are
+    agents that may still come. A team is a group: `planning.groups.NAME` holds its own planning settings.
     """
 
     name: Name = Field(description="Name of the team.")
@@ -113,5 +113,5 @@ class Team(Part):
 
     @property
     def count(self) -> int:
-        """Agents the team starts with."""
+        """The number of agents of the team at the start."""
         return sum(squad.count for squad in self.squads)

@@ -1,1 +1,1 @@
-"""Systems: one a file; their order is `sim.run.schedule.SCHEDULE`."""
+"""Systems, one per file; `scenarios.tactics.domain` has their order."""

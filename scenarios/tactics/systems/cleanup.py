@@ -1,4 +1,4 @@
-"""The cleanup phase: who falls lies down or leaves, squads get new leaders, queued changes are flushed."""
+"""The cleanup phase: fallen agents lie down or leave, squads get new leaders, and queued changes are flushed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from sim.run.world import World
 
 
 class Cleanup(System):
-    """Removes agents without hit points and says so in an event; the lowest key left in a squad leads it.
+    """Removes agents without hit points and emits an event; the lowest remaining key in a squad leads it.
 
-    Where the scenario has a `downed_s`, they are down for that time first: without a plan, until healing gets them up
-    again, harm ends them, or the time is over.
+    With `downed_s`, they are first down for that time: they have no plan until healing gets them up again, further harm
+    kills them, or the time is over.
 
-    Payloads of plans that are gone go as well.
+    Cleanup also removes payloads of plans that no longer exist.
 
     Reads: ActionSteps, Health.
     Writes: Conditions, Health, Progress, Squad; the population, the reserves, payloads.
@@ -37,7 +37,7 @@ class Cleanup(System):
     writes: ClassVar[tuple[type[Component], ...]] = (Conditions, Health, Progress, Squad)
 
     def process(self, world: World, run: Run) -> None:
-        """Bury the dead, let those in who were called, flush, promote, and forget payloads that no plan needs."""
+        """Remove the dead, add called reinforcements, flush, promote leaders, and drop payloads that no plan needs."""
         dead = world[Health].hp <= 0
         if run.game.settings.downed_s:
             dead = self._beyond_help(world, run, dead)
@@ -55,7 +55,7 @@ class Cleanup(System):
         drop_unused(world, run.game.payloads, run.game.registry)
 
     def _beyond_help(self, world: World, run: Run, fallen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Let the fallen lie and the rescued get up; return who dies."""
+        """Put fallen agents down and revived ones up; return which agents die."""
         until = world[Conditions].until[Condition.DOWN.value]
         down = until > 0
         if not (fallen.any() or down.any()):

@@ -1,4 +1,4 @@
-"""The combat phase: harm and healing of the tick take effect together."""
+"""The combat phase: all harm and healing of the tick take effect together."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from sim.run.context import Run
 from sim.run.world import World
 
 PAIRS_AT_ONCE: Final = 1 << 21
-"""Pairs of the living and the dying that are looked at together."""
+"""The most pairs of a living and a dying agent that are compared at once."""
 
 
 class Combat(System):
-    """Sums what the tick's actions did to each agent and applies it at once.
+    """Sums the effects of the tick's actions on each agent and applies the sum.
 
     A guard halves the sum of harm (rounded up). Hit points become min(hp + healing - harm, maximum). Morale falls
-    with harm taken and with friends who die, and rises with enemies who do (`MoraleRules`). Who is hit while its plan
-    knew of no threat plans again.
+    with harm and with the deaths of friends, and rises with the deaths of enemies (`MoraleRules`). An agent that is hit
+    plans again if it knew of no threat when it planned.
 
     Reads: Control, Guard, Position, Senses, Squad, Team, and harm and healing of the run.
     Writes: Health, Morale, Progress.
@@ -68,7 +68,7 @@ class Combat(System):
         world.invalidate(startled, "hit")
 
     def _grief(self, world: World, run: Run, dying: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Return the morale that each agent loses (or gains, below zero) by those who die now."""
+        """Return the morale that each agent loses (gains, if negative) by the deaths of this tick."""
         rules, grid = run.game.parameters.morale, run.game.grid
         position, squad, team = world[Position], world[Squad].id, world[Team].id
         lost: NDArray[np.int64] = rules.squad_loss * np.bincount(squad[dying], minlength=int(squad.max()) + 1)[squad]

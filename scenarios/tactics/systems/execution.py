@@ -1,9 +1,9 @@
 """The execution phase: every running plan advances by one tick; conflicts are settled at the end.
 
-`sim.run.systems.Act` says how a step starts, ends and is refused. Everything reads the state at the start of the phase.
-Walkers claim cells: only cells that are free at that moment can be claimed, and the lowest key wins. Smoke stands and
-conditions hold from the end of the phase on. An agent that is suppressed, or low in morale without having broken
-(`MoraleRules.slow_below`), walks at half the pace.
+`sim.run.systems.Act` starts, ends and refuses steps. All verbs read the state at the start of the phase. Walkers claim
+cells: only cells that are free at that moment can be claimed, and the lowest key wins. New smoke and conditions hold
+from the end of the phase on. An agent that is suppressed, or has low morale (`MoraleRules.slow_below`) but has not
+broken, walks at half the pace.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Execution(Act):
 
     Reads: every component of an agent.
     Writes: ActionSteps, Ammo, Arsenal, Attention, Conditions, Cooldowns, Guard, Inventory, Kit, Morale, Position,
-        Progress, Stamina, Weapon; objects, the terrain and what is delivered; harm, healing and calls for
-        reinforcements go to the notes.
+        Progress, Stamina, Weapon; objects, the terrain and deliveries; harm, healing and calls for reinforcements go
+        to the notes.
     Order: after planning, before combat.
     """
 
@@ -60,18 +60,18 @@ class Execution(Act):
     )  # fmt: skip
 
     def turn(self, world: World, run: Run) -> Turn:
-        """Return what the verbs of this phase share."""
+        """Return the turn that the verbs of this phase share."""
         assert run.notes.occupancy is not None
         return Turn(world, run, occupancy=run.notes.occupancy)
 
     def prepare(self, turn: Turn, rows: Rows, kind: NDArray[np.int16], args: Args) -> None:
-        """Judge all aims at enemies once, for all verbs and for the beginning and the end of steps alike."""
+        """Judge all aims at enemies once, for all verbs and for both the start and the end of steps."""
         aiming = turn.stage.aimed.take(kind).nonzero()[0]
         if len(aiming):
             turn.aims = aims_of(turn, rows[aiming], args[0].take(aiming))
 
     def settle(self, turn: Turn) -> None:
-        """Resolve at once what the verbs of a turn asked for."""
+        """Resolve all requests of the verbs of a turn together."""
         stage, run = turn.stage, turn.run
         for rows, place, values in turn.rewritten:
             turn.world[ActionSteps].args[turn.progress.step[rows], place, rows] = values
@@ -91,14 +91,14 @@ class Execution(Act):
         run.notes.harm, run.notes.mend, run.notes.calls = turn.harmed, turn.mended, turn.calls
 
     def _lay(self, turn: Turn) -> None:
-        """Let dropped things lie where they fell, in the order of who dropped them and of the items."""
+        """Put dropped items on their cells, in the order of the agents that dropped them and of the items."""
         rows, items, cells = (np.concatenate(parts) for parts in zip(*turn.laid, strict=True))
         order = np.lexsort((cells, items, rows))
         x, y = turn.grid.xy(cells[order])
         turn.stage.objects.lay(items[order], x, y)
 
     def _walk(self, turn: Turn) -> None:
-        """Settle all walks at once: the lowest key wins a cell; who fails too often is blocked."""
+        """Settle all walks together: the lowest key wins a cell; an agent that fails too often is blocked."""
         if not turn.walks:
             return
         rows = np.concatenate([walkers for walkers, _ in turn.walks])

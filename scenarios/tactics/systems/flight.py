@@ -1,4 +1,4 @@
-"""The flight phase: whose spirits broke runs from the nearest enemy in sight, whatever anyone planned."""
+"""The flight phase: broken agents run from the nearest visible enemy instead of following a plan."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sim.run.context import Run
 from sim.run.world import World
 
 COWER_MS = 1000
-"""How long the broken wait when they see nobody to run from, milliseconds."""
+"""The time that broken agents wait if they see no enemy, milliseconds."""
 
 
 class Flight(System):
-    """Gives the broken a plan of flight: away from the nearest enemy in sight, or wait a second where there is none.
+    """Gives broken agents a plan: retreat from the nearest visible enemy, or wait a second if there is none.
 
-    Planners leave them alone until they rally. A flight ends like any plan, and the next one begins.
+    Planners do not plan for them until they rally. When such a plan ends, they get the next one.
 
     Reads: Health, Morale, Position, Senses, Team.
     Writes: ActionSteps, Progress.
@@ -34,7 +34,7 @@ class Flight(System):
     writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Progress)
 
     def process(self, world: World, run: Run) -> None:
-        """Let those flee who are broken and have nothing to do."""
+        """Give a plan to broken agents that have none."""
         broken = world[Morale].broken
         if not broken.any():
             return
@@ -48,7 +48,7 @@ class Flight(System):
         threats = np.bincount(seen.viewer, minlength=world.n)[rows]
         nearest = np.full(world.n, -1, np.int64)
         order = np.lexsort((seen.other, seen.distance2, seen.viewer))[::-1]
-        # Written from the farthest to the nearest, so that the nearest stays.
+        # Enemies are written from the farthest to the nearest, so that the nearest remains.
         nearest[seen.viewer[order]] = world.keys[seen.other[order]]
         fleeing = threats > 0
         steps.length[rows] = 1

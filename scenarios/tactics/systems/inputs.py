@@ -1,4 +1,4 @@
-"""The inputs phase: what came from outside takes effect before anyone looks at the world."""
+"""The inputs phase: inputs take effect before any other system reads the world."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from sim.run.world import World
 
 
 class Inputs(systems.Inputs):
-    """Applies the tick's inputs in the order given, each whole or not at all, and flushes.
+    """Applies the tick's inputs in the order given, each completely or not at all, and flushes.
 
     Reads: every component of an agent.
     Writes: ActionSteps, Control, Goal, Morale, Progress, Squad; the population, the map, budgets and parameters.
@@ -59,13 +59,13 @@ class Inputs(systems.Inputs):
             reason = self._apply(world, run, item)
             if reason is not None:
                 run.refused[place] = reason
-            # Each input meets the world that the ones before it left.
+            # Each input sees the changes of the inputs before it.
             world.flush()
         if any(isinstance(item, Spawn | SpawnWave | Remove | Kill) for item in run.inputs):
             promote(world)
 
     def _apply(self, world: World, run: Run, item: Input) -> str | None:
-        """Apply one input, or return why not."""
+        """Apply one input, or return the reason why it is refused."""
         match item:
             case Move():
                 return self._move(world, run, item)
@@ -142,7 +142,7 @@ class Inputs(systems.Inputs):
         return None
 
     def _direct(self, world: World, run: Run, item: Fortify | SpawnWave | Collapse) -> str | None:
-        """Do one operation of the director, if the budget for it allows."""
+        """Carry out one operation of the director, if its budget allows it."""
         if run.game.settings.director is None:
             return "the scenario has no director"
         budgets = run.game.budgets
@@ -249,7 +249,7 @@ class Inputs(systems.Inputs):
         return self._arrive(world, run, info, item.count, item.x, item.y)
 
     def _arrive(self, world: World, run: Run, info: SquadInfo, count: int, x: int, y: int) -> str | None:
-        """Let fresh agents join a squad on the free cells nearest to a place."""
+        """Add new agents to a squad on the free cells nearest to a place."""
         stage, grid = run.game, run.game.grid
         if x >= grid.width or y >= grid.height:
             return f"({x}, {y}) is outside the {_size(grid)} map"

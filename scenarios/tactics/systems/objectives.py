@@ -1,4 +1,4 @@
-"""The objectives phase: what the tick did for each team's objectives; who is extracted leaves."""
+"""The objectives phase: it judges each team's objectives; extracted agents leave."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sim.run.world import World
 
 
 class Advance(System):
-    """Judges the open objectives; agents of a team that is after something new get it as their goal and plan again.
+    """Judges the open objectives; agents of a team with a new aim get its goal and plan again.
 
     Reads: Control, Health, Position, Squad, Team.
     Writes: Goal, Progress; the population, and the objectives' resource.
-    Order: after upkeep, before cleanup, whose flush lets the extracted go together with the dead.
+    Order: after upkeep, before cleanup, whose flush removes the extracted together with the dead.
     """
 
     name = "objectives"

@@ -1,4 +1,4 @@
-"""The perception phase: who needs a plan, who is alarmed, and what the chosen agents know."""
+"""The perception phase: it finds agents that need a plan or are alarmed, and observes for the chosen agents."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from sim.run.systems import Observe
 from sim.run.world import World
 
 RUNNING: Final = Status.RUNNING.value
-"""Read once: what an enumeration's member stands for is slow to ask for in every tick."""
+"""Read once, because reading the value of an enumeration's member in every tick is slow."""
 
 
 class Perception(Observe):
-    """Gathers the agents that need a plan now, and what they know.
+    """Gathers the agents that need a plan now, and their observations.
 
     Reads: every component of an agent.
     Writes: Progress of the alarmed; it leaves `occupancy`, `alarmed`, `chosen` and `batch` on the run.
@@ -48,7 +48,7 @@ class Perception(Observe):
         may = run.domain.plannable(world) & ~world[Control].taken
         needing = choose(world, run, may, most)
         watching, within = self._watching(world, run)
-        # Whoever needs a plan and whoever looks around are looked after in one go.
+        # Agents that need a plan and agents that look around are handled together.
         viewers = np.concatenate([needing, watching[~np.isin(watching, needing)]])
         enemies, friends = others_seen(world, stage.grid, run.notes.occupancy, viewers, needing)
         run.alarmed = watching[_threatened(world, enemies, watching, within)]
@@ -67,7 +67,7 @@ class Perception(Observe):
             run.batch = perceive(world, stage.grid, run.notes.occupancy, run.chosen, stage.lore, seen)
 
     def _watching(self, world: World, run: Run) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-        """Return who planned in peace and looks around now, and how far: scanners every tick, others every few."""
+        """Return the agents that planned without a threat and look around now, and how far; scanners always look."""
         progress, steps, stage = world[Progress], world[ActionSteps], run.game
         peaceful = progress.status == RUNNING
         peaceful &= progress.alert == 0
@@ -91,7 +91,7 @@ def _threatened(
 ) -> NDArray[np.bool_]:
     """Return which of `rows` see an enemy at most `within` cells away, `[len(rows)]`."""
     reach2 = np.zeros(world.n, np.int32)
-    # What comes out for others than `rows` is not read.
+    # Results for agents other than `rows` are not read.
     reach2[rows] = within * within
     threatened = np.zeros(world.n, np.bool_)
     threatened[enemies.viewer[enemies.distance2 <= reach2[enemies.viewer]]] = True

@@ -1,4 +1,4 @@
-"""The planning phase: one batch call for all agents that need a plan, and what planning costs their morale."""
+"""The planning phase: one batch call for all agents that need a plan, and the loss of morale of the outnumbered."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from sim.run.world import World
 
 
 class Planning(Plan):
-    """Makes the tick's one batch call and writes the plans it brings back.
+    """Makes the tick's only batch call and writes the plans that it returns.
 
-    Reads: nothing but the run's batch.
+    Reads: only the run's batch.
     Writes: ActionSteps, Morale, Progress; payloads.
     Order: after Perception, before Execution.
     """
@@ -28,12 +28,12 @@ class Planning(Plan):
     writes: ClassVar[tuple[type[Component], ...]] = (ActionSteps, Morale, Progress)
 
     def process(self, world: World, run: Run) -> None:
-        """Plan, and count outnumbered agents."""
+        """Plan, and lower the morale of outnumbered agents."""
         super().process(world, run)
         if run.batch is None:
             return
         rows, morale = run.started, world[Morale]
-        # An agent that sees as many friends as are ever reported may have more; it does not count as outnumbered.
+        # An agent that sees the most friends that a snapshot lists may have more; it does not count as outnumbered.
         friends = places_held(run.batch.allies.id >= 0)[np.searchsorted(run.chosen, rows)]
         outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
         loss = run.game.parameters.morale.outnumbered_loss

@@ -1,4 +1,4 @@
-"""The upkeep phase: time passes for breath, spirits, smoke and old plans."""
+"""The upkeep phase: stamina, morale, smoke and old plans change with time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from sim.run.world import World
 
 
 class Upkeep(System):
-    """Gives back stamina and morale, lets spirits break and rally, clears smoke, and lets old plans go stale.
+    """Restores stamina and morale, breaks and rallies agents, clears smoke, and marks old plans as stale.
 
     Reads: Control, Health, Position, Progress, Squad.
     Writes: Morale, Progress, Stamina; smoke.
@@ -39,7 +39,7 @@ class Upkeep(System):
     writes: ClassVar[tuple[type[Component], ...]] = (Morale, Progress, Stamina)
 
     def process(self, world: World, run: Run) -> None:
-        """Let one tick pass."""
+        """Apply the changes of one tick."""
         stage, progress = run.game, world[Progress]
         stamina = world[Stamina].value
         np.minimum(stamina + np.int32(1), STAMINA_MAX, out=stamina)
@@ -54,7 +54,7 @@ class Upkeep(System):
             outdate(world, stale, run.tick)
 
     def _hearten(self, world: World, run: Run) -> None:
-        """Raise morale by rest and by leaders who are near; once a second."""
+        """Raise morale by rest and by nearby leaders, once per second."""
         rules, morale = run.game.parameters.morale, world[Morale].value
         gain = rules.rest_gain * (world[Progress].alert == 0)
         if rules.leader_gain:
@@ -68,7 +68,7 @@ class Upkeep(System):
         morale[:] = np.minimum(morale + gain, MORALE_MAX)
 
     def _break(self, world: World, run: Run) -> None:
-        """Let those break whose morale is too low, and those rally whose morale has come back."""
+        """Break agents whose morale is too low, and rally broken agents whose morale has recovered."""
         rules, morale = run.game.parameters.morale, world[Morale]
         low, broken = morale.value < rules.break_below, morale.broken
         if not (np.count_nonzero(low) or np.count_nonzero(broken)):

@@ -1,1 +1,1 @@
-"""What tests of the game and of its plug-ins use: arenas for verbs, and strategies for scenarios, inputs and plans."""
+"""Tools for tests of the game and its plug-ins: arenas for verbs, and strategies for scenarios, inputs and plans."""

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for runs: small scenarios with everything the rules know in them, and inputs that reach them.
+"""Hypothesis strategies for runs: small scenarios with every feature of the rules, and inputs for them.
 
 Values shrink to few agents on a small open map, and to few inputs.
 """
@@ -99,7 +99,7 @@ STEPS: Final[list[dict[str, Any] | str]] = [
     {"act": "ThrowSmoke", "x": "me.pos", "y": "me.pos"},
     {"act": "Dodge", "direction": "left"},
 ]
-"""What rules may do to whom, and where."""
+"""Steps for rules, with picks as targets and cells."""
 ACTIONS: st.SearchStrategy[dict[str, Any] | str] = st.one_of(
     st.builds(
         lambda verb: {"act": verb, "target_id": "nearest"},
@@ -166,8 +166,8 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
     """Draw a scenario of up to 18 agents in one to three teams on a map of at most 16 by 12 cells.
 
     Args:
-        draw: hypothesis gives it.
-        plugins: what the scenario names, to be given to the run as well; their planners come before all other tiers.
+        draw: the function that hypothesis passes.
+        plugins: plug-ins that the scenario names; pass them to the run as well. Their planners precede all other tiers.
     """
     own = [planner.name for plugin in plugins for planner in plugin.planners]
     width, height = draw(st.integers(4, 16)), draw(st.integers(4, 12))
@@ -288,7 +288,7 @@ def scenarios(draw: st.DrawFn, plugins: Sequence[Plugin] = ()) -> Scenario:
 
 
 def inputs(scenario: Scenario, ticks: int) -> st.SearchStrategy[dict[int, list[Input]]]:
-    """Draw inputs of every kind by tick, for a run of so many ticks; give them to `Simulation.inject`.
+    """Draw inputs of every kind by tick, for a run of `ticks` ticks; pass them to `Simulation.inject`.
 
     Some name agents, squads or cells that do not exist: they are refused and have no effect.
     """

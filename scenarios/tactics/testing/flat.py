@@ -1,4 +1,4 @@
-"""Scenarios of the game from one flat dictionary, as tests write them."""
+"""Scenarios of the game from one flat dictionary, for tests."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ INPUTS_OF_TACTICS: Final = InputSet((*INPUTS, Kill))
 
 
 def flat(data: Mapping[str, Any], source: str = "scenario") -> Scenario:
-    """Return the scenario of engine keys and settings side by side; a team may have `tiers` and `rules`.
+    """Return the scenario of one dictionary with engine keys and settings; a team may have `tiers` and `rules`.
 
     Raises:
-        ScenarioError: it is not valid.
+        ScenarioError: the scenario is not valid.
     """
     return Scenario.from_canonical(nested(data), source)
 
 
 def nested(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys as a scenario file has them."""
+    """Return the keys in the structure of a scenario file."""
     head: dict[str, Any] = {"domain": "tactics"}
     settings: dict[str, Any] = {}
     for key, value in data.items():
@@ -44,6 +44,6 @@ def nested(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flattened(scenario: Scenario) -> dict[str, Any]:
-    """Return a scenario as one flat dictionary, which `flat` takes back."""
+    """Return a scenario as one flat dictionary, which `flat` accepts."""
     data = scenario.canonical()
     return {**data.pop("settings"), **data}

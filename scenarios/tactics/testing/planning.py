@@ -1,4 +1,4 @@
-"""Hypothesis strategies for planning in the game: what agents know.
+"""Hypothesis strategies for planning in the game: the knowledge of agents.
 
 Values shrink to small ids, the first cell and short texts, so that a failure reads like an example.
 """
@@ -17,10 +17,10 @@ __all__ = ["MAP_HEIGHT", "MAP_WIDTH", "batches", "inside", "nested", "plans", "s
 
 MAP_WIDTH: Final = 16
 MAP_HEIGHT: Final = 12
-"""Cells of the map that snapshots are drawn on."""
+"""The size of the map of drawn snapshots, cells."""
 ITEMS: Final = ("rope", "ore")
 GROUPS: Final = ("attack", "throw")
-"""What agents hold and wait for, whatever the registry says."""
+"""Holdings and cooldowns of agents, independent of the registry."""
 
 
 def places() -> st.SearchStrategy[dict[str, int]]:
@@ -34,9 +34,9 @@ def _others(upto: int) -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSnapshot]:
-    """Draw what one agent knows: few others, small numbers; the simplest is an agent alone at cell 0,0.
+    """Draw the knowledge of one agent: few others, small numbers; the simplest is an agent alone at cell 0,0.
 
-    With a registry, agents also hold the things that its kinds name and wait for the cooldowns that they share.
+    With a registry, agents also hold the items that its kinds name and wait for the cooldowns that they share.
     """
     specs = () if registry is None else registry.specs
     named = {name for spec in specs for arg in spec.args if arg.sources == ("items",) for name in arg.choices}
@@ -79,6 +79,6 @@ def snapshots(registry: ToolRegistry | None = None) -> st.SearchStrategy[WorldSn
 def batches(
     registry: ToolRegistry | None = None, *, upto: int = 5
 ) -> st.SearchStrategy[list[tuple[int, WorldSnapshot]]]:
-    """Draw some different agents with what they know, in any order, as `plan_batch_with_fallback` takes them."""
+    """Draw some different agents with their knowledge, in any order, in the form for `plan_batch_with_fallback`."""
     pair = st.tuples(KEYS, snapshots(registry))
     return st.lists(pair, max_size=upto, unique_by=lambda p: p[0])

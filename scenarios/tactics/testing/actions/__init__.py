@@ -1,7 +1,7 @@
-"""The checker for action kinds, `check_action`: small arenas full of agents, played in ways that must not differ.
+"""The checker for action kinds, `check_action`: it runs small arenas full of agents in ways that must not differ.
 
-It knows no kind. What an arena is stands in `arena` and `dice`; what is checked of a kind in `looking`, `doing` and
-`stock`; how an arena is played in `playing`.
+It works for every kind. `arena` and `dice` make arenas; `looking`, `doing` and `stock` check a kind; `playing` runs an
+arena.
 """
 
 from scenarios.tactics.testing.actions.check import check_action

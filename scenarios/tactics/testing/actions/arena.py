@@ -1,7 +1,7 @@
-"""Arenas: small maps full of agents in all sorts of states, each of whom has a plan of one step.
+"""Arenas: small maps full of agents in different states, each with a plan of one step.
 
-Agents stand close together, some hurt, empty, exhausted, marked or down; most of them do the kind under test with
-arguments that make sense and some that do not, the others do `COMPANIONS`.
+Agents stand close together, some hurt, without rounds, exhausted, marked or down. Most of them run the kind under test,
+with valid and some invalid arguments; the others run `COMPANIONS`.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ from sim.run.simulation import Simulation
 from sim.run.world import World
 
 CLOSE_CELLS: Final = 7
-"""Columns of the map that agents share in every second arena; in the others they have all of it."""
+"""The columns of the map that agents share in every second arena; in the others they use the whole map."""
 COMPANIONS: Final = ("Attack", "Block", "HeavyAttack", "MoveTo", "ThrowExplosive", "Wait")
-"""What agents do that do not do the kind under test."""
+"""The steps of agents that do not run the kind under test."""
 MAP: Final = (
     "...................",
     "..+.....+..........",
@@ -61,13 +61,13 @@ THINGS: Final[tuple[dict[str, Any], ...]] = (
     {"kind": "post", "effect": {"kind": "heal", "amount": 5}},
     {"kind": "lever", "effect": {"kind": "open", "x": 5, "y": 2}, "stock": 1},
 )
-"""What stands on the free cells of the map, one after the other."""
+"""The objects on the free cells of the map, one after another."""
 Prepare = Callable[[Simulation], None]
-"""Brings what a kind needs into a fresh arena: things to use, columns of a plug-in."""
+"""Sets up a new arena for a kind: objects to use, columns of a plug-in."""
 
 
 class Arena(NamedTuple):
-    """A simulation at a moment, and who does the kind under test with which arguments."""
+    """A simulation at one moment, the agents that run the kind under test, and their arguments."""
 
     simulation: Simulation
     spec: ToolSpec
@@ -91,14 +91,14 @@ class Arena(NamedTuple):
         return self.simulation.world
 
     def turn(self) -> Turn:
-        """Open a turn of its own at this moment."""
+        """Make a new turn at this moment."""
         run = self.simulation.run_context
         run.tick = self.world.tick
         return Turn(self.world, run, occupancy=occupancy_of(self.world, run.game.grid))
 
 
 def _scenario(number: int) -> Scenario:
-    """Return an arena's scenario: squads of different sizes and gear; some teams have nothing in reserve."""
+    """Return an arena's scenario: squads of different sizes and gear; some teams have no reserves."""
     whole = {"x": 0, "y": 0, "width": len(MAP[0]), "height": len(MAP)}
     rich = {
         "smokes": 2, "explosives": 2, "medkits": 2, "sight": 12, "weapons": ["rifle", "carbine"],
@@ -148,13 +148,13 @@ def _scenario(number: int) -> Scenario:
 def open_arena(
     registry: ToolRegistry, name: str, number: int, prepare: Prepare | None, *, births_reversed: bool = False
 ) -> Iterator[Arena]:
-    """Open an arena: agents in all sorts of states, each with a plan of one step."""
+    """Open an arena: agents in different states, each with a plan of one step."""
     scenario = _scenario(number)
     order = np.arange(scenario.agents)[::-1] if births_reversed else None
     named = registry.with_tables(Gear(scenario.settings, 1).names)
     scenario.domain.registry = lambda _more=(): named  # type: ignore[method-assign,assignment] # only the verbs under test
     with Simulation(scenario, source=NoPlans(), order=order) as simulation:
-        # With its names bound, a registry's specs say which there are.
+        # In a registry with bound names, the specs list them.
         world, registry = simulation.world, named
         spec = registry.spec(name)
         world.tick = 1
@@ -185,7 +185,7 @@ def _scatter(simulation: Simulation, dice: Dice, *, columns: int) -> None:
 
 
 def _unsettle(world: World, dice: Dice, *, downed: bool) -> None:
-    """Bring agents into all sorts of states that can be met."""
+    """Put agents into different possible states."""
     health, ammo, kit, conditions = world[Health], world[Ammo], world[Kit], world[Conditions]
     health.hp[:] = np.where(dice.often(40), 1 + dice.below(30), 100)
     ammo.rounds[:] = np.where(dice.often(75), 20 + dice.below(11), dice.below(5))
@@ -207,7 +207,7 @@ def _unsettle(world: World, dice: Dice, *, downed: bool) -> None:
 
 
 def _plan(world: World, code: int, rows: Rows, args: Args) -> None:
-    """Let agents have a plan of one step, but for those who are down."""
+    """Give agents a plan of one step, except those that are down."""
     steps, progress = world[ActionSteps], world[Progress]
     up = world[Health].hp[rows] > 0
     rows, args = rows[up], args[:, up]

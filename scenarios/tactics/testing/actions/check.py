@@ -1,4 +1,4 @@
-"""The checker for action kinds: small arenas full of agents, played in several ways that must not differ."""
+"""The checker for action kinds: it runs small arenas full of agents in several ways that must not differ."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from scenarios.tactics.testing.actions.playing import play
 from scenarios.tactics.testing.actions.verdict import must
 
 ARENAS: Final = 8
-"""Arenas that a kind is checked in, unless told otherwise."""
+"""The default number of arenas in which a kind is checked."""
 
 
 def check_action(kind: type[Action], *, arenas: int = ARENAS, prepare: Prepare | None = None) -> None:
     """Check that an action kind keeps the rules of `scenarios.tactics.actions.base`.
 
-    That is: it is legal for someone and does not fail where it says it is; it refuses with a reason; `refusals` and
-    what else only looks reads only, judges every agent alone, and reads nothing of others that their actions may write
-    in the same phase; times are no shorter than they may be; `begin` and `effect` write to their own rows only and do
-    nothing to the gone; nobody goes farther than one cell at once; the same moment always comes to the same; the order
-    in which kinds, agents and births come does not matter; and nothing comes out of nowhere: rounds, things, agents,
-    hit points beyond the maximum.
+    The kind must be legal for some agent, must not fail if it is legal, and must refuse with a reason. `refusals` and
+    other methods that should only read must not write, must judge every agent independently, and must not read values
+    of others that their actions may write in the same phase. Times must not be shorter than allowed. `begin` and
+    `effect` must write only to their own rows and must not affect agents that are gone. No agent may go farther than
+    one cell at once. The same moment must always give the same result. The order of kinds, agents and births must not
+    matter. A kind must not create rounds, objects, agents, or hit points beyond the maximum.
 
     Args:
-        kind: what to check; it takes the place of a shipped kind of the same name.
-        arenas: how many arenas to try.
-        prepare: called with each arena before it is played.
+        kind: the kind to check; it replaces a shipped kind of the same name.
+        arenas: the number of arenas to try.
+        prepare: called with each arena before it is run.
 
     Raises:
-        AssertionError: a rule is broken; one sentence that says which.
+        AssertionError: the kind breaks a rule; the message is a sentence that names it.
         ContractError: the kind is malformed.
     """
     name = kind.__name__

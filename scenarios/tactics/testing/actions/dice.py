@@ -1,4 +1,4 @@
-"""Arguments that make sense, and some that do not, drawn for every agent of an arena."""
+"""Valid and some invalid arguments, drawn for every agent of an arena."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from sim.run.simulation import Simulation
 
 
 class Dice:
-    """Draws for every agent of an arena, one purpose after the other."""
+    """Draws for every agent of an arena, with a new purpose for each draw."""
 
     def __init__(self, number: int, keys: NDArray[np.int64]) -> None:
         self.rng, self.keys, self.purpose = Rng(number), keys, purpose("dice")
 
     def below(self, bound: int) -> NDArray[np.int64]:
-        """Return whole numbers from 0 to bound - 1, one an agent."""
+        """Return whole numbers from 0 to bound - 1, one per agent."""
         self.purpose += 1
         return self.rng.below(self.keys, 0, self.purpose, max(bound, 1))
 
     def often(self, percent: int) -> NDArray[np.bool_]:
-        """Return True for about so many in a hundred."""
+        """Return True for about `percent` in a hundred agents."""
         return self.below(100) < percent
 
 
 def arguments(spec: ToolSpec, simulation: Simulation, dice: Dice) -> Args:
-    """Return arguments for every agent: mostly ones that make sense, `[ARGS_MAX, n]`; payloads are stored."""
+    """Return arguments for every agent, mostly valid, `[ARGS_MAX, n]`; payloads are stored."""
     world = simulation.world
     found = np.full((ARGS_MAX, world.n), NONE, np.int32)
     given: dict[str, NDArray[np.bool_]] = {}

@@ -1,4 +1,4 @@
-"""What an action does at once: to its own rows, and to nobody else's."""
+"""The checks of direct writes of an action: only its own rows may change."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sim.engine.digest import state_digest
 
 
 def check_own_rows(arena: Arena) -> None:
-    """Check that those who may do it, one half after the other, write to nobody else's row."""
+    """Check that the agents that may act, one half after the other, write to no other row."""
     codes = looked(arena, arena.rows, arena.args, "refusals")
     legal = (codes == Refused.NO.value).nonzero()[0]
     for picked in (legal[::2], legal[1::2]):

@@ -1,4 +1,4 @@
-"""What only looks: it must not write, must judge every agent alone, and by nothing that others may write."""
+"""The checks of read-only methods: they must not write, and must judge agents independently of others' changes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from sim.engine.digest import state_digest
 from sim.run.actions import Args, Rows
 
 LEAST_TICKS: Final = {"ticks": 1, "period": 1, "cooldown": 0}
-"""What tells times, and the least that each may tell."""
+"""The methods that return times, and the least value of each."""
 PRIVATE: Final = (Ammo, Arsenal, Cooldowns, Guard, Inventory, Kit, Morale, Progress, Stamina)
-"""What actions write of their own agents at once, and so no action may read of others."""
+"""The columns that actions write for their own agents directly; so no action may read them of others."""
 
 
 def check_looking(arena: Arena) -> int:
-    """Check everything that only looks; return how many agents may do it."""
+    """Check all read-only methods; return the number of agents for which the kind is legal."""
     kind, name, rows, args = arena.kind, arena.name, arena.rows, arena.args
     codes = looked(arena, rows, args, "refusals")
     known = {code.value for code in Refused}
@@ -51,9 +51,9 @@ def check_looking(arena: Arena) -> int:
 
 
 def _check_private(arena: Arena, asked: NDArray[np.intp], answers: NDArray[Any], look: str) -> None:
-    """Check that agents are judged by nothing that other agents' actions may write in the same phase.
+    """Check that the judgement of agents does not depend on columns that other agents' actions may write in the phase.
 
-    Half of the agents are asked again with such columns of all others in reverse, then the other half.
+    Half of the agents are judged again with these columns of all others reversed, then the other half.
     """
     world, before = arena.world, arena.world.snapshot()
     for half in (slice(0, None, 2), slice(1, None, 2)):
@@ -74,9 +74,9 @@ def _check_private(arena: Arena, asked: NDArray[np.intp], answers: NDArray[Any],
 
 
 def looked(arena: Arena, rows: Rows, args: Args, look: str) -> NDArray[Any]:
-    """Call something that only looks, in a turn of its own, and see to it that nothing was written.
+    """Call a read-only method in a new turn, and check that nothing was written.
 
-    Looks that answer one number for all agents give that number for each.
+    If a method returns one number for all agents, the result has that number for each.
     """
     kind, name, world, turn = arena.kind, arena.name, arena.world, arena.turn()
     before, state, draws = state_digest(world), world.snapshot(), dict(arena.simulation.run_context.game.rng.counts)
@@ -87,7 +87,7 @@ def looked(arena: Arena, rows: Rows, args: Args, look: str) -> NDArray[Any]:
         found = np.broadcast_to(found, rows.shape)
     must(found.shape == rows.shape, name, f"answers {found.shape} to {rows.shape} agents in `{look}`")
     if look == "arrived" and not world.pending:
-        # A walk may note in its own step how far it has come.
+        # A walk may record its progress in its own step.
         check_foreign(arena, state, rows)
         world.restore(state)
         args[:] = given

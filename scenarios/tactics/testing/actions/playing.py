@@ -1,4 +1,4 @@
-"""An arena played from its moment on, in any order of visits."""
+"""Runs of an arena from its moment on, with any order of visits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from scenarios.tactics.testing.actions.verdict import fails_as
 from sim.engine.digest import state_digest
 
 TICKS: Final = 12
-"""Ticks that an arena is played; at two ticks a second enough for most steps to end."""
+"""The ticks of a run; at two ticks per second, enough for most steps to end."""
 
 
 def play(arena: Arena, *, one_by_one: bool = False) -> list[str]:
-    """Play an arena from its moment on, and return the state's root after every tick; the arena stays as it was.
+    """Run an arena from its moment on, and return the root after every tick; the arena does not change.
 
-    Actors are visited kind by kind, or one by one with the last first.
+    Actors are visited kind by kind, or one by one in reverse order.
     """
     simulation, world, name = arena.simulation, arena.world, arena.name
     run, execution, before, roots = simulation.run_context, Execution(), world.snapshot(), []

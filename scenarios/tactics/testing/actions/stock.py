@@ -1,4 +1,4 @@
-"""What there is in an arena: nothing may come out of nowhere, and nothing may leave its range."""
+"""The stock of an arena: a kind must not create anything, and no value may leave its range."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sim.run.simulation import Simulation
 from sim.run.world import World
 
 ON_MAP: Final = -1
-"""The key that stands for what lies or stands on the map."""
+"""The key that stands for the map."""
 
 
 class Stock(NamedTuple):
-    """What there is: things by agents' keys (`ON_MAP`: nobody's) and name, and who may still come."""
+    """The things of an arena by owner's key (`ON_MAP`: on the map) and name, and the agents in reserve."""
 
     things: dict[str, dict[int, int]]
     reserves: int
 
 
 def stock_of(world: World) -> Stock:
-    """Count what there is now."""
+    """Count the stock of a world."""
     ammo, kit, keys = world[Ammo], world[Kit], world.keys.tolist()
     columns: dict[str, NDArray[Any]] = {
         "rounds": ammo.rounds + ammo.reserve + world[Arsenal].rounds.sum(0),
@@ -54,7 +54,7 @@ def stock_of(world: World) -> Stock:
 
 
 def check_stock(name: str, before: Stock, after: Stock, lost: set[int]) -> None:
-    """Check that things and agents only ever grow fewer, but for agents that leave the reserves."""
+    """Check that the numbers of things and agents only fall, except for agents that leave the reserves."""
     for thing, held in after.things.items():
         had = sum(before.things[thing].values())
         has = sum(count for key, count in held.items() if key in before.things[thing])
@@ -67,7 +67,7 @@ def check_stock(name: str, before: Stock, after: Stock, lost: set[int]) -> None:
 
 
 def check_sane(simulation: Simulation, name: str) -> None:
-    """Check the ranges that every column's unit promises, and that everyone stands on a floor of its own."""
+    """Check the range of every column, and that every agent stands on its own cell and not in a wall."""
     world = simulation.world
     ammo, kit, health, position = world[Ammo], world[Kit], world[Health], world[Position]
     ranges: dict[str, tuple[NDArray[Any], Any, Any]] = {

@@ -1,4 +1,4 @@
-"""What an action leaves behind: what it asked of its turn, and what it wrote."""
+"""The checks of an action's traces: its requests to the turn, and its writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sim.run.actions import Rows
 
 
 def check_steps(arena: Arena, rows: Rows, cells: NDArray[np.int64]) -> None:
-    """Check that agents want to go to cells beside their own, stay, or find no way on (-1)."""
+    """Check that agents want to go to cells beside their own, stay, or find no free cell (-1)."""
     grid = arena.simulation.run_context.game.grid
     position = arena.world[Position]
     away = cells - grid.cell(position.x[rows], position.y[rows])
@@ -28,12 +28,12 @@ def check_steps(arena: Arena, rows: Rows, cells: NDArray[np.int64]) -> None:
 
 
 def asking(turn: Turn) -> list[tuple[Any, ...]]:
-    """Return what was asked of a turn about agents; each begins with their rows."""
+    """Return the requests of a turn about agents; each begins with their rows."""
     return [*turn.harmed, *turn.mended, *turn.walks, *turn.laid, *turn.uses, *turn.rewritten, *turn.calls]
 
 
 def check_asked(arena: Arena, turn: Turn) -> None:
-    """Check that what was asked of a turn is about agents who are there, and is not negative."""
+    """Check that the requests of a turn concern existing agents and are not negative."""
     rows = np.concatenate([turn.afflictions.touched, *(asked[0] for asked in asking(turn))])
     there = ((rows >= 0) & (rows < arena.world.n)).all()
     must(bool(there), arena.name, "does something to a target that is gone (its row is -1); refuse such targets")
@@ -44,7 +44,7 @@ def check_asked(arena: Arena, turn: Turn) -> None:
 
 
 def check_foreign(arena: Arena, before: WorldState, rows: Rows) -> None:
-    """Check that since a state nothing of anyone else has changed."""
+    """Check that the values of other agents have not changed since a state."""
     world = arena.world
     own = set(world.keys[rows].tolist())
     for change in changes(before, world.snapshot()):

@@ -1,4 +1,4 @@
-"""How a broken rule is told: an `AssertionError` of one sentence that begins with the kind."""
+"""The report of a broken rule: an `AssertionError` with one sentence that begins with the kind."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 
 def must(holds: bool, name: str, rule: str) -> None:  # noqa: FBT001
-    """Tell that the kind of this name breaks a rule, unless it holds.
+    """Report that the kind of this name breaks a rule, unless the rule holds.
 
     Raises:
-        AssertionError: it does not.
+        AssertionError: the rule does not hold.
     """
     if not holds:
         raise AssertionError(f"{name} {rule}")
@@ -18,10 +18,10 @@ def must(holds: bool, name: str, rule: str) -> None:  # noqa: FBT001
 
 @contextmanager
 def fails_as(name: str, call: str) -> Iterator[None]:
-    """Tell an error of the kind's own code by the call that brought it about.
+    """Report an error of the kind's own code with the call that raised it.
 
     Raises:
-        AssertionError: there was one.
+        AssertionError: the code raised an error.
     """
     try:
         yield
