@@ -1,8 +1,13 @@
-"""The documentation's links lead somewhere, and its prose keeps the house style."""
+"""The documentation's links lead somewhere, and the prose of pages and code keeps the house style."""
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
+from collections.abc import Iterator
+from inspect import cleandoc
 from pathlib import Path
 
 import pytest
@@ -15,22 +20,47 @@ OLD_OR_WRITTEN = ("CHANGELOG.md", "verbs.md")
 STYLED = [
     page
     for page in PAGES
-    if page.name not in OLD_OR_WRITTEN and not {"decisions", "bench-llm", "tests"} & set(page.relative_to(ROOT).parts)
+    if page.name not in OLD_OR_WRITTEN and not {"bench-llm", "tests"} & set(page.relative_to(ROOT).parts)
 ]
 BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)")
 FILE = re.compile(r"`((?:ai|sim|scenarios|tests|benchmarks|docs)/[\w./-]*)`")
 REFUSED = re.compile(
-    r"\b[Bb]esides\b|\banew\b|\btold\b|\b[Ss]o many\b|\b[Tt]he way\b|\bis no\b|\b[Ll]ets? (?:it|us|them|every\w+)\b"
+    r"\b[Bb]esides\b|\banew\b|\btold\b|\b[Ss]o many\b|\b[Tt]he way\b|(?<!here )\bis no\b"
+    r"|\b[Ll]ets? (?:it|us|them|every\w+)\b"
     r"|(?:^|[.;:] )(?:Who|Whoever|What)\b(?![^.]*\?)",
     re.MULTILINE,
 )
+REFUSED_IN_CODE = re.compile(
+    rf"{REFUSED.pattern}|(?:^|[.;:] )(?:Whatever|Lets?)\b|[.;:] (?:who|whoever|what|whatever)\b(?![^.]*\?)",
+    re.MULTILINE,
+)
+"""In docstrings and comments, also no sentence may begin with "Let", and no part with a free "what" or "who"."""
+CODE = ("ai/actions", "ai/planners", "ai/rules", "scenarios", "sim/engine", "sim/space")
+"""The folders whose docstrings and comments keep the house style. Add a folder when its prose does."""
+SOURCES = sorted(file for folder in CODE for file in (ROOT / folder).rglob("*.py"))
 README_WORDS_MAX = 900
 
 
 def prose(text: str) -> str:
     """Return a page without its code, which has rules of its own."""
     return re.sub(r"`[^`\n]*`", "`x`", BLOCK.sub("", text))
+
+
+def commented(source: str) -> Iterator[str]:
+    """Yield the docstrings of a module, including those of constants, without their examples, and its comments."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            lines = cleandoc(node.value.value).splitlines()
+            yield "\n".join(line.strip() for line in lines if not line.lstrip().startswith((">>>", "...")))
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    yield "\n".join(token.string.removeprefix("#").strip() for token in tokens if token.type == tokenize.COMMENT)
+
+
+def faults(text: str, refused: re.Pattern[str]) -> list[str]:
+    """Return each refused phrase of a text with the words around it."""
+    clean = prose(text)
+    return [" ".join(clean[max(m.start() - 30, 0) : m.end() + 20].split()) for m in refused.finditer(clean)]
 
 
 def anchors(page: Path) -> set[str]:
@@ -60,9 +90,28 @@ def test_files_that_prose_names_are_there(page: Path) -> None:
 @pytest.mark.parametrize("page", STYLED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_prose_keeps_the_house_style(page: Path) -> None:
     """Pages use none of the words that made the first edition's prose hard to read."""
-    text = prose(page.read_text("utf-8"))
-    found = [" ".join(text[max(m.start() - 30, 0) : m.end() + 20].split()) for m in REFUSED.finditer(text)]
-    assert not found
+    assert not faults(page.read_text("utf-8"), REFUSED)
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_docstrings_and_comments_keep_the_house_style(file: Path) -> None:
+    """Docstrings and comments of the listed folders use none of these words either."""
+    assert not [fault for text in commented(file.read_text("utf-8")) for fault in faults(text, REFUSED_IN_CODE)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"""Let smoke spread."""',
+        '"""What a person knows."""',
+        'def f(row):\n    """Return a row.\n\n    Args:\n        row: who acts.\n    """',
+        "x = 1  # Who is hit plans again.",
+        'LIMIT = 3\n"""Cells, so many at once."""',
+    ],
+)
+def test_a_translated_sentence_is_found(text: str) -> None:
+    """The check of docstrings and comments finds a sentence of each refused kind, wherever it stands."""
+    assert [fault for part in commented(text) for fault in faults(part, REFUSED_IN_CODE)]
 
 
 def test_the_readme_is_short() -> None:
