@@ -1,7 +1,7 @@
 """What people import to build and run simulations. Each name is imported when it is first used.
 
-A model is a `Domain` with `Component`s and `System`s; `Simulation` runs it, `load` reads scenarios, `verify` proves
-replays, `view` shows them. `sim.testing` has what tests of a model use.
+A model is a `Domain` with `Component`s and `System`s; `Simulation` runs it, `load` reads scenarios, `record` writes a
+replay, `verify` proves it, `view` shows it. `sim.testing` has what tests of a model use.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sim.engine.resources import Resource
     from sim.engine.rng import purpose
     from sim.engine.system import System
+    from sim.replay.recording import record
     from sim.replay.verify import verify
     from sim.run.actions import Action, Turn
     from sim.run.channels import Channel, Each, First, Sum, Union
@@ -35,6 +36,7 @@ _PLACES: Final = {
     "sim.engine.resources": ("Resource",),
     "sim.engine.rng": ("purpose",),
     "sim.engine.system": ("System",),
+    "sim.replay.recording": ("record",),
     "sim.replay.verify": ("verify",),
     "sim.run.actions": ("Action", "Turn"),
     "sim.run.channels": ("Channel", "Each", "First", "Sum", "Union"),
@@ -91,6 +93,7 @@ __all__ = [
     "i64",
     "load",
     "purpose",
+    "record",
     "verify",
     "view",
 ]

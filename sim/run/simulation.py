@@ -30,6 +30,7 @@ from sim.engine.system import System
 from sim.engine.values import integer
 from sim.errors import ScenarioError, WorldError
 from sim.messages import one_line
+from sim.progress import notebook_progress
 from sim.run.actions import reasons_of
 from sim.run.agent_view import agent_view
 from sim.run.checks import (
@@ -355,10 +356,12 @@ class Simulation(AbstractContextManager["Simulation"]):
     def run(self, ticks: int | None = None) -> Self:
         """Tick until `ticks` whole ticks have been made in all, or the run is over; return the simulation.
 
-        Without `ticks` the scenario's number counts.
+        Without `ticks` the scenario's number counts. In a notebook, progress is shown under the cell.
         """
-        for _ in self.reports(ticks):
-            pass
+        total = self.scenario.ticks if ticks is None else ticks
+        with notebook_progress(self.scenario.name) as show:
+            for report in self.reports(ticks):
+                show(report.tick + 1, total)
         return self
 
     def metrics(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sim.errors import ScenarioError
 from sim.messages import shown
+from sim.progress import notebook_progress
 from sim.replay.record import environment
 from sim.run.files import read_bytes
 from sim.run.modules import digest_of
@@ -53,7 +54,7 @@ def sweep(
     keep_replays: bool = False,
     jobs: int = 1,
     executor: str | Executor = "local",
-    progress: Progress = _untold,
+    progress: Progress | None = None,
 ) -> Results:
     """Run a scenario with every combination of settings, planners, models and seeds, and return the table.
 
@@ -71,7 +72,7 @@ def sweep(
         keep_replays: whether every cell leaves its replay in `out`.
         jobs: processes; the table is the same for any number.
         executor: "local", "ray", or any executor of the form of `concurrent.futures`.
-        progress: is told cells done and cells in all.
+        progress: is told cells done and cells in all; without it, a notebook shows them under the cell.
 
     Raises:
         ScenarioError: something does not fit, or `out` holds another sweep.
@@ -89,14 +90,16 @@ def sweep(
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) if out is None else Path(out)
+        plan = sweep_of(given)
+        bar = stack.enter_context(notebook_progress(Path(str(scenario)).stem))
         found = run_sweep(
-            sweep_of(given),
+            plan,
             Path.cwd(),
             folder,
             keep_replays=keep_replays and out is not None,
             jobs=jobs,
             executor=executor,
-            progress=progress,
+            progress=progress or bar,
         )
     return found if out is not None else results_of(found.rows, found.count, found.settings, None)
 
