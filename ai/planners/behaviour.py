@@ -14,6 +14,7 @@ import numpy as np
 
 from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ContractError
+from ai.guard import escape
 from ai.observation import Layout, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.planners.playbook import Branch, Playbook
@@ -38,7 +39,8 @@ class _Mind:
         self.tests: list[Test] = []
         self._bits: dict[str, int] = {}
         self._planner, self._registry, self._layout = planner, registry, layout
-        self.root = self._selector("plan", planner.tree, "branch")
+        with escape("py-trees gives nodes random ids, which reach no plan"):
+            self.root = self._selector("plan", planner.tree, "branch")
 
     def decide(self, held: int) -> int | None:
         """Tick the tree for a set of conditions and return the position of the chosen leaf."""
