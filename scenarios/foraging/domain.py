@@ -205,9 +205,9 @@ class ForagingSettings(Settings):
     each: int = Field(5, ge=1, le=1000, description="Foragers of a family.")
     bushes: int = Field(24, ge=1, le=10_000, description="Bushes.")
     berries: int = Field(12, ge=1, le=1000, description="Berries of a full bush.")
-    growth: int = Field(5, ge=0, le=1000, description="Chance of a bush to grow a berry in a tick, per-mille.")
+    growth: int = Field(5, ge=0, le=1000, description="Chance that a bush grows a berry in a tick, per-mille.")
     room: int = Field(6, ge=1, le=1000, description="Berries that one forager carries.")
-    sight: int = Field(8, ge=1, le=64, description="How far a forager sees, cells.")
+    sight: int = Field(8, ge=1, le=64, description="Distance that a forager sees, cells.")
 
     @property
     def agents(self) -> int:

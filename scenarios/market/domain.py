@@ -195,7 +195,7 @@ class MarketSettings(Settings):
 
     agents: int = Field(12, ge=1, le=100_000, description="Villagers.")
     meal: int = Field(6, ge=1, le=1000, description="Hours between two meals, and between two pieces of work.")
-    meets: int = Field(4, ge=0, le=8, description="Other villagers that one meets.")
+    meets: int = Field(4, ge=0, le=8, description="Other villagers that each one meets.")
 
 
 class Market(Domain):

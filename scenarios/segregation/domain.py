@@ -31,7 +31,9 @@ class SegregationSettings(Settings):
     height: int = Field(20, ge=1, le=2048, description="Cells from north to south.")
     density: int = Field(800, ge=1, le=1000, description="Share of cells with a person at the start, per-mille.")
     minority: int = Field(400, ge=0, le=1000, description="Share of people in the second group, per-mille.")
-    wanted: int = Field(400, ge=0, le=1000, description="Share of like neighbours that makes happy, per-mille.")
+    wanted: int = Field(
+        400, ge=0, le=1000, description="Share of like neighbours that makes a person happy, per-mille."
+    )
 
     @property
     def agents(self) -> int:

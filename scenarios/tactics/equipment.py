@@ -31,7 +31,7 @@ class _Part(BaseModel):
 class WeaponSpec(_Part):
     """A weapon: its reach, its accuracy, its factor on the damage of a kind, and the rounds in a magazine."""
 
-    reach: int = Field(8, ge=1, le=16, description="How far it reaches, cells.")
+    reach: int = Field(8, ge=1, le=16, description="Reach, cells.")
     accuracy: int = Field(700, ge=0, le=1000, description="Chance to hit, per-mille.")
     damage_permille: int = Field(
         1000, ge=0, le=10_000, description="Factor on the damage of each action, per-mille: 2000 doubles it."
@@ -66,10 +66,10 @@ class AbilitySpec(_Part):
         description="Effect of the ability."
     )
     amount: Amount = Field(0, description="Hit points, stamina or morale that it gives.")
-    seconds: int = Field(3, ge=1, le=600, description="How long it holds, seconds.")
-    cells: int = Field(3, ge=1, le=16, description="How far around it works, cells.")
+    seconds: int = Field(3, ge=1, le=600, description="Duration of the effect, seconds.")
+    cells: int = Field(3, ge=1, le=16, description="Radius of the effect, cells.")
     stamina: int = Field(0, ge=0, le=100, description="Stamina that it costs.")
-    cooldown_s: int = Field(10, ge=1, le=3600, description="How long it rests after use, seconds.")
+    cooldown_s: int = Field(10, ge=1, le=3600, description="Cooldown after use, seconds.")
 
 
 class Effect(IntEnum):

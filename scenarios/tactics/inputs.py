@@ -70,7 +70,7 @@ class Spawn(Input):
     """The director sends agents: they join a squad on the free cells nearest to a place."""
 
     squad: Name = Field(description="Name of the squad.")
-    count: int = Field(strict=True, ge=1, le=SPAWN_MAX, description="How many agents.")
+    count: int = Field(strict=True, ge=1, le=SPAWN_MAX, description="Number of agents.")
     x: CellIndex = Field(description="Cells from the west edge, counted from 0.")
     y: CellIndex = Field(description="Cells from the north edge, counted from 0.")
 
@@ -94,7 +94,7 @@ class SpawnWave(Input):
     """
 
     archetype: Name = Field(description="Name of the archetype.")
-    count: int = Field(strict=True, ge=1, le=SPAWN_MAX, description="How many agents.")
+    count: int = Field(strict=True, ge=1, le=SPAWN_MAX, description="Number of agents.")
     origin: Spot = Field(description="The cell near which they appear.")
     squad: Name | None = Field(None, description="Name of the squad; without it, the director's.")
 
@@ -103,7 +103,7 @@ class Collapse(Input):
     """The director turns the cells from `a` to `b` to wall, diagonally first, then straight; costs one trap."""
 
     a: Spot = Field(description="First cell of the line that becomes wall.")
-    b: Spot = Field(description="Last cell of it.")
+    b: Spot = Field(description="Last cell of the line.")
 
 
 class SetParameter(Input):

@@ -42,7 +42,7 @@ class Opens(_Part):
 
     kind: Literal["open"] = "open"
     x: CellIndex = Field(description="West edge of the rectangle that becomes floor, cells from the west.")
-    y: CellIndex = Field(description="North edge of it, cells from the north.")
+    y: CellIndex = Field(description="North edge of the rectangle, cells from the north.")
     width: int = Field(1, ge=1, le=CELLS_MAX, description="Cells from west to east.")
     height: int = Field(1, ge=1, le=CELLS_MAX, description="Cells from north to south.")
 
@@ -96,8 +96,8 @@ class MapObject(_Thing):
 class Scattered(_Thing):
     """A number of equal objects, each on a cell of the area that the run's seed draws."""
 
-    area: Rect = Field(description="Where they may stand.")
-    count: int = Field(ge=1, le=1000, description="How many there are.")
+    area: Rect = Field(description="Area in which they may stand.")
+    count: int = Field(ge=1, le=1000, description="Number of objects.")
 
 
 class Objects:

@@ -145,9 +145,9 @@ class Reach(_Objective):
     says: ClassVar[str] = "reach {place}"
     kind: Literal["reach"] = "reach"
     place: Name = Field(description="Name of the place.")
-    radius: Radius = Field(2, description="How near counts as there, cells.")
+    radius: Radius = Field(2, description="Distance from the place that counts as there, cells.")
     squad: Name | None = Field(None, description="Name of the squad that counts; without it, the whole team.")
-    count: Count = Field(1, description="How many: agents, or units delivered.")
+    count: Count = Field(1, description="Number of agents, or of units delivered.")
     share_percent: int | None = Field(None, ge=1, le=100, description="Percent of those alive, in place of `count`.")
 
     @property
@@ -174,8 +174,8 @@ class Hold(_Objective):
     counts: ClassVar[str | None] = "ticks"
     kind: Literal["hold"] = "hold"
     place: Name = Field(description="Name of the place.")
-    radius: Radius = Field(3, description="How near counts as there, cells.")
-    ticks: Count = Field(description="Ticks in all.")
+    radius: Radius = Field(3, description="Distance from the place that counts as there, cells.")
+    ticks: Count = Field(description="Ticks in total.")
     contested: bool = Field(False, description="Whether ticks with an enemy there count.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
@@ -195,8 +195,8 @@ class Escort(_Objective):
     kind: Literal["escort"] = "escort"
     squad: Name = Field(description="Name of the squad.")
     place: Name = Field(description="Name of the place.")
-    radius: Radius = Field(2, description="How near counts as there, cells.")
-    count: Count = Field(1, description="How many: agents, or units delivered.")
+    radius: Radius = Field(2, description="Distance from the place that counts as there, cells.")
+    count: Count = Field(1, description="Number of agents, or of units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Judge it done when enough agents are there, and failed when too few are alive."""
@@ -217,9 +217,9 @@ class Extract(_Objective):
     counts: ClassVar[str | None] = "count"
     kind: Literal["extract"] = "extract"
     place: Name = Field(description="Name of the place.")
-    radius: Radius = Field(2, description="How near counts as there, cells.")
+    radius: Radius = Field(2, description="Distance from the place that counts as there, cells.")
     squad: Name | None = Field(None, description="Name of the squad that counts; without it, the whole team.")
-    count: Count = Field(1, description="How many: agents, or units delivered.")
+    count: Count = Field(1, description="Number of agents, or of units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Count the agents that leave."""
@@ -243,7 +243,7 @@ class Defend(_Objective):
     kind: Literal["defend"] = "defend"
     ticks: Count = Field(description="The tick until which it must be kept.")
     place: Name | None = Field(None, description="Name of the place.")
-    radius: Radius = Field(3, description="How near counts as there, cells.")
+    radius: Radius = Field(3, description="Distance from the place that counts as there, cells.")
     squad: Name | None = Field(None, description="Name of the squad that counts; without it, the whole team.")
 
     @model_validator(mode="after")
@@ -276,7 +276,7 @@ class Collect(_Objective):
     says: ClassVar[str] = "collect {count}"
     counts: ClassVar[str | None] = "count"
     kind: Literal["collect"] = "collect"
-    count: Count = Field(description="How many: agents, or units delivered.")
+    count: Count = Field(description="Number of agents, or of units delivered.")
 
     def judge(self, muster: Muster, team: int, progress: int) -> Judged:
         """Judge it done when enough units have been delivered."""

@@ -23,7 +23,7 @@ from sim.run.settings import Settings
 class TacticsSettings(Settings):
     """The settings of a game."""
 
-    map: Map = Field(description="Where it happens: drawn or made from a seed.")
+    map: Map = Field(description="The map, given as rows or generated from a seed.")
     archetypes: dict[Name, Archetype] = Field(min_length=1, max_length=1000, description="Kinds of agents by name.")
     weapons: dict[Name, WeaponSpec] = Field(
         {}, max_length=NAMES_MAX, description="Weapons by name. Weapons, items and abilities share one set of names."
@@ -37,7 +37,7 @@ class TacticsSettings(Settings):
     teams: tuple[Team, ...] = Field(
         min_length=1, max_length=64, description="The teams, in the order in which agents get their keys."
     )
-    combat: CombatRules = Field(CombatRules(), description="Rules of hitting.")
+    combat: CombatRules = Field(CombatRules(), description="Rules of the chance to hit.")
     morale: MoraleRules = Field(MoraleRules(), description="Rules of morale.")
     ends: Literal["last_team", "objectives", "never"] = Field(
         "last_team",

@@ -38,7 +38,7 @@ REFUSED_IN_CODE = re.compile(
 """In docstrings and comments, also no sentence may begin with "Let", and no part with a free "what" or "who"."""
 CODE = ("ai/actions", "ai/planners", "ai/rules", "scenarios", "sim/engine", "sim/space")
 """The folders whose docstrings and comments keep the house style. Add a folder when its prose does."""
-SOURCES = sorted(file for folder in CODE for file in (ROOT / folder).rglob("*.py"))
+SOURCES = sorted(file for folder in CODE for kind in ("py", "toml") for file in (ROOT / folder).rglob(f"*.{kind}"))
 README_WORDS_MAX = 900
 
 
@@ -96,7 +96,12 @@ def test_prose_keeps_the_house_style(page: Path) -> None:
 @pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_docstrings_and_comments_keep_the_house_style(file: Path) -> None:
     """Docstrings and comments of the listed folders use none of these words either."""
-    assert not [fault for text in commented(file.read_text("utf-8")) for fault in faults(text, REFUSED_IN_CODE)]
+    source = file.read_text("utf-8")
+    if file.suffix == ".toml":
+        texts = ["\n".join(line.strip(" #") for line in source.splitlines() if line.lstrip().startswith("#"))]
+    else:
+        texts = list(commented(source))
+    assert not [fault for text in texts for fault in faults(text, REFUSED_IN_CODE)]
 
 
 @pytest.mark.parametrize(

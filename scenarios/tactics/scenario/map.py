@@ -54,8 +54,8 @@ class GeneratedMap(Part):
 
     width: int = Field(ge=4, le=CELLS_MAX, description="Cells from west to east.")
     height: int = Field(ge=4, le=CELLS_MAX, description="Cells from north to south.")
-    walls_permille: int = Field(100, ge=0, le=400, description="Chance of each cell to be a wall, per-mille.")
-    cover_permille: int = Field(50, ge=0, le=400, description="Chance of each cell to be cover, per-mille.")
+    walls_permille: int = Field(100, ge=0, le=400, description="Chance that a cell is a wall, per-mille.")
+    cover_permille: int = Field(50, ge=0, le=400, description="Chance that a cell is cover, per-mille.")
     seed: int = Field(0, ge=0, lt=2**63, description="Seed of the map alone.")
     mirrored: bool = Field(False, description="Whether the east is the mirror image of the west.")
 
@@ -69,17 +69,17 @@ class Map(Part):
     rows: tuple[str, ...] = Field(
         (),
         max_length=CELLS_MAX,
-        description="The map as text, rows of equal length: `.` floor, `+` cover, `#` wall. Instead of `generate`.",
+        description="The map as text, rows of equal length: `.` floor, `+` cover, `#` wall; instead of `generate`.",
     )
-    generate: GeneratedMap | None = Field(None, description="A map made from a seed. Instead of `rows`.")
+    generate: GeneratedMap | None = Field(None, description="A map generated from a seed, instead of `rows`.")
     places: tuple[Place, ...] = Field(
-        (), max_length=POIS_MAX, description="Named cells that everyone knows: goals, objectives."
+        (), max_length=POIS_MAX, description="Named cells that all agents know: goals, objectives."
     )
     objects: tuple[MapObject, ...] = Field(
-        (), max_length=THINGS_MAX, description="Things that agents can use: doors, crates, posts, resources, stores."
+        (), max_length=THINGS_MAX, description="Objects that agents can use: doors, crates, posts, resources, stores."
     )
     scattered: tuple[Scattered, ...] = Field(
-        (), max_length=THINGS_MAX, description="Such things on cells that the run's seed draws."
+        (), max_length=THINGS_MAX, description="Objects on cells that the run's seed draws."
     )
 
     @property
@@ -95,7 +95,7 @@ class Map(Part):
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
         if bool(self.rows) == (self.generate is not None):
-            raise problem("", "needs exactly one of 'rows' (a drawn map) and 'generate' (a made one)")
+            raise problem("", "needs exactly one of 'rows' (the map as text) and 'generate' (a generated map)")
         for y, row in enumerate(self.rows):
             if not row or len(row) > CELLS_MAX:
                 raise problem(f"rows[{y}]", f"is {len(row)} cells wide; a row has 1 to {CELLS_MAX}")

@@ -38,12 +38,12 @@ class MoraleRules(Part):
     squad_loss: Share = Field(10, description="Morale lost for each member of the squad that dies.")
     sight_loss: Share = Field(5, description="Morale lost for each other friend seen dying.")
     outnumbered_loss: Share = Field(
-        2, description="Morale lost with each plan made seeing two enemies for each friend."
+        2, description="Morale lost with each plan made with twice as many enemies as friends in sight."
     )
     victory_gain: Share = Field(5, description="Morale gained for each enemy seen dying.")
     rest_gain: Share = Field(5, description="Morale gained each second by agents that know of no enemy.")
     leader_gain: Share = Field(1, description="Morale gained each second near the leader.")
-    leader_cells: int = Field(5, ge=0, le=64, description="How near that is, cells.")
+    leader_cells: int = Field(5, ge=0, le=64, description="Greatest distance to the leader for that, cells.")
     aim_permille: int = Field(
         2,
         ge=0,
@@ -67,7 +67,7 @@ class Director(Part):
     """A player that acts on the teams from outside: the squad that its waves join, and its budget."""
 
     squad: Name = Field(description="Name of the squad that its waves join.")
-    budget: Budget = Field(Budget(), description="How often it may use each of its operations.")
+    budget: Budget = Field(Budget(), description="Number of uses of each operation.")
 
 
 class AtLimit(Part):

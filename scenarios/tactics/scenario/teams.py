@@ -33,8 +33,8 @@ class Archetype(Part):
     smokes: int = Field(1, ge=0, le=100, description="Smoke grenades.")
     explosives: int = Field(1, ge=0, le=100, description="Explosives.")
     medkits: int = Field(1, ge=0, le=100, description="Medkits.")
-    sight: int = Field(10, ge=1, le=16, description="How far the agent sees, cells.")
-    reach: int = Field(8, ge=1, le=16, description="How far the weapon reaches, cells.")
+    sight: int = Field(10, ge=1, le=16, description="Distance that the agent sees, cells.")
+    reach: int = Field(8, ge=1, le=16, description="Reach of the weapon, cells.")
     accuracy: int = Field(
         700, ge=0, le=1000, description="Chance to hit, per-mille, before cover, morale and the like."
     )
@@ -45,7 +45,7 @@ class Archetype(Part):
         description="Names of the weapons carried; the first is in hand, and replaces reach, accuracy, magazine.",
     )
     items: dict[Name, Annotated[int, Field(ge=0, le=1000)]] = Field(
-        {}, max_length=ITEMS_MAX, description="Items held, by name: how many."
+        {}, max_length=ITEMS_MAX, description="Items held: the number of each, by name."
     )
     abilities: tuple[Name, ...] = Field(
         (), max_length=ABILITIES_MAX, description="Names of the abilities that the agent has."
@@ -76,20 +76,20 @@ class Squad(Part):
     count: int = Field(
         ge=0, le=AGENTS_MAX, description="Agents at the start; a squad of 0 waits for agents that come later."
     )
-    area: Area = Field(description="Where they start.")
+    area: Area = Field(description="Area in which they start.")
     start: Start = Field(
         "rows", description="On which free cells: the first in row order, or some that the run's seed draws."
     )
     objective: Text | None = Field(None, description="The aim that its agents read, if not the team's.")
-    goal: Name | None = Field(None, description="Name of the place where that is, if not the team's.")
+    goal: Name | None = Field(None, description="Name of the place of that aim, if not the team's.")
     role: Role | None = Field(None, description="Role of its agents, if not the archetype's.")
 
 
 class Reinforcements(Part):
     """Agents that a team may call: their total number, and the area (its edge of the map) where they enter."""
 
-    count: int = Field(ge=1, le=AGENTS_MAX, description="Agents in all.")
-    area: Area = Field(description="Where they enter: on its free cells, in row order.")
+    count: int = Field(ge=1, le=AGENTS_MAX, description="Total number of agents.")
+    area: Area = Field(description="Area where they enter, on its free cells in row order.")
 
 
 class Team(Part):
@@ -103,12 +103,12 @@ class Team(Part):
     objective: Text | None = Field(
         None, description="The aim that its agents read; without it, their first open objective."
     )
-    goal: Name | None = Field(None, description="Name of the place where that is.")
+    goal: Name | None = Field(None, description="Name of the place of that aim.")
     objectives: tuple[Objective, ...] = Field(
         (), max_length=OBJECTIVES_MAX, description="Objectives that it must complete to win."
     )
     reinforcements: Reinforcements | None = Field(None, description="Agents that the team may still call in.")
-    squads: tuple[Squad, ...] = Field(min_length=1, max_length=1000, description="Its agents.")
+    squads: tuple[Squad, ...] = Field(min_length=1, max_length=1000, description="The squads of the team.")
     terrain_edits: int = Field(3, ge=0, le=1000, description="Changes of the ground that its agents may make.")
 
     @property
