@@ -50,6 +50,8 @@ _CLOCK: Final = "a clock reads differently in every run; use the tick"
 _RANDOM: Final = "its stream is shared and not part of the state; draw with world.draws(rows, purpose)"
 _ENTROPY: Final = "it gives other bytes in every run; draw with world.draws(rows, purpose)"
 _HASH: Final = "hashes of text differ from process to process; sort by the text, or use hashlib.blake2b"
+_THREADS: Final = "threads and processes are done in another order in every run; do the work in the system itself"
+_OF_THREADS: Final = ("submit", "map", "start", "ThreadPoolExecutor", "ProcessPoolExecutor", "Pool")
 _NETWORK: Final = "an answer from outside is not part of the run; bring it in as an input or through a model tier"
 
 _ADVICE: Final[dict[Any, str]] = {
@@ -315,6 +317,8 @@ def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
     while place is not None and _module(place).partition(".")[0] in sys.stdlib_module_names:
         name = place.f_code.co_qualname.removesuffix(".__init__") if _is_made(place) else place.f_code.co_name
         called, place = f"{_module(place)}.{name}", place.f_back
+        if name in _OF_THREADS and advice is _CLOCK:
+            advice = _THREADS  # a pool asks a clock before it starts a thread
     place = _own(place or frame)
     written = _written(place)
     if written and written.partition("(")[0].rpartition(".")[2] != called.rpartition(".")[2]:

@@ -6,7 +6,9 @@ Nothing here needs a test framework: a checker raises `AssertionError` with one 
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import subprocess
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -15,12 +17,14 @@ from typing import Any, Final
 import numpy as np
 
 from ai.actions import Action, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolRegistry, ToolSpec
+from ai.brought import packed
 from ai.errors import ParseError, PlannerError
 from ai.guard import NondeterminismError, watched
+from ai.interpreters import interpreter
 from ai.legality import refusals
 from ai.llm.encodings import NAMED, encoding_of
 from ai.llm_types import LlmChunk, LlmClient, LlmRequest, Message, reading
-from ai.observation import Observation, ObservationBatch
+from ai.observation import AgentId, Observation, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import Outcome, PlanBatch, Refusal
 from ai.samples import sample_observations
@@ -191,8 +195,10 @@ def check_planner(
     """Check that a planner keeps the rules of `ai.planners.base`.
 
     It is asked with `registry`, with one that offers only the idle verb, and with one that offers nothing, for the
-    agents of a batch, or for samples of an observation, whole and, where it is deterministic, in parts. `client`
-    defaults to a mock. Call it where no event loop runs.
+    agents of a batch, or for samples of an observation, whole and, where it is deterministic, in parts. A deterministic
+    planner that can be pickled is also asked in another process with another hash seed, about other situations of the
+    same agents first: it may neither learn nor go through sets. `client` defaults to a mock. Call it where no event
+    loop runs.
 
     Raises:
         AssertionError: it broke a rule; the sentence says which and for whom.
@@ -206,6 +212,8 @@ def check_planner(
         batch = batch.from_objects(sample_observations(batch, registry.tables), tables=registry.tables)
     for tools in (registry, registry.offering([registry.idle.act]), registry.offering(())):
         _check_with(planner, tools, client, batch)
+    if planner.deterministic and len(batch) and not getattr(planner, "needs_client", False):
+        _check_elsewhere(planner, registry, batch)
 
 
 def _check_with(
@@ -228,6 +236,30 @@ def _check_with(
             part is not None and _same(whole.plans.take(rows), part.plans),
             f"{where} plans differently when asked for {part_name} alone; a plan may depend on its own agent only",
         )
+
+
+def _check_elsewhere(planner: Planner, registry: ToolRegistry, batch: ObservationBatch[Any]) -> None:
+    """Compare plans with those of another process that was asked about the situations in another order."""
+    seen = batch.to_objects()
+    keys = [AgentId(key) for key in batch.keys.tolist()]
+    others = type(seen[0]).from_objects(list(zip(keys, [*seen[1:], *seen[:1]], strict=True)), tables=registry.tables)
+    try:
+        asked = packed((planner, registry, [others, batch]))
+    except ValueError:
+        return  # a class of a test function, say: nothing can bring it into another process
+    found: list[str | None] = []
+    for situations in (batch, others):
+        answer = _plan(planner, situations, registry, None)
+        found.insert(0, None if answer is None else answer.plans.digest(()))
+    with interpreter("ai.testing_elsewhere", asked, {"PYTHONHASHSEED": "4242"}, stderr=subprocess.PIPE) as process:
+        told, complaint = process.communicate()
+    where = f"planner {planner.name!r}"
+    _ensure(process.returncode == 0, f"{where} fails in another process: {complaint.strip().rpartition(chr(10))[2]}")
+    _ensure(
+        json.loads(told) == found,
+        f"{where} plans differently in another process that was asked about other situations first: it learns from "
+        "what it was asked before, or rests on an order of sets, on hash(), or on the environment",
+    )
 
 
 def _parts(n: int) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.intp]]]]:

@@ -39,7 +39,7 @@ from sim.cli import (
     view,
 )
 from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
-from sim.cli.terminal import give_up, occupy_standard_files, standard_streams
+from sim.cli.terminal import give_up, log_lines, occupy_standard_files, standard_streams
 from sim.errors import FileExists, MachineError, ScenarioError, SimError
 from sim.messages import one_line
 from sim.run.faults import fault_of, trouble_of
@@ -97,7 +97,7 @@ def invoke(args: Sequence[str] | None = None) -> int:
     What standard output could not take is trouble only where nobody else says how the command ended; a reader that
     went away had its reasons.
     """
-    with standard_streams() as (out, _):
+    with standard_streams() as (out, _), log_lines():
         code = _invoke(args)
         out.flush()
         if code == OK and out.error is not None and not isinstance(out.error, BrokenPipeError):

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -14,11 +15,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TextIO, cast
 
+from sim.messages import one_line
+
 _ACTED_ON: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
 """Controls, the marks that turn the direction of writing, invisible characters, and halves of characters."""
+
+
+LOG_LINES_MAX: Final = 100
+"""Different log messages that one command writes at most."""
 
 
 def plain(text: str) -> str:
@@ -105,6 +112,35 @@ def standard_streams() -> Iterator[tuple[Stream, Stream]]:
         yield out, err
     finally:
         sys.stdout, sys.stderr = before
+
+
+class LogLines(logging.Handler):
+    """Writes a log record as one line, each message once: its traceback is for logs that a program keeps."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._told: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the message, unless it was written before or there were many."""
+        message = one_line(record.getMessage())
+        if message not in self._told and len(self._told) < LOG_LINES_MAX:
+            self._told.add(message)
+            sys.stderr.write(f"tickweave: {message}\n")
+
+
+@contextmanager
+def log_lines() -> Iterator[None]:
+    """Write warnings of ours as lines; whoever has set up logging gets them as before."""
+    logger, lines = logging.getLogger("tickweave"), LogLines()
+    if logging.getLogger().handlers or logger.handlers:
+        yield
+        return
+    logger.addHandler(lines)
+    try:
+        yield
+    finally:
+        logger.removeHandler(lines)
 
 
 def drawing() -> Stream:

@@ -6,15 +6,17 @@ the first difference found is the nearest to its cause.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypedDict
 
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
+from sim.engine.system import System
 from sim.replay.format import Changed, Header, Tick, canonical, keys_of, plain
 from sim.replay.record import HASH_CHARS, attempted, planned
 from sim.run.inputs import Input
+from sim.run.systems import Inputs, Observe, Plan
 
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "environment", "file"]
 """The class of a difference: where to look first.
@@ -35,6 +37,11 @@ _MEANING: Final[Mapping[Cause, str]] = {
     "file": "the record disagrees with itself",
 }
 """What each class says of a tick, in a few words."""
+INPUTS: Final = "inputs"
+OBSERVE: Final = "observe"
+PLAN: Final = "plan"
+"""What a system does, where a difference tells no more; `phases_of` says which system does it in a domain."""
+_ROLES: Final = ((INPUTS, Inputs), (OBSERVE, Observe), (PLAN, Plan))
 _AGREED: Final = {
     "inputs": ("inputs", "refused"),
     "known": ("known",),
@@ -83,12 +90,19 @@ class First(TypedDict):
     written_by: list[str]
 
 
+def phases_of(systems: Iterable[System]) -> dict[str, str]:
+    """Return the names of a domain's systems that take inputs, observe and plan, by what they do."""
+    found = {role: system.name for system in systems for role, kind in _ROLES if isinstance(system, kind)}
+    return {role: found.get(role, role) for role, _ in _ROLES}
+
+
 def first_difference(
     header: Header,
     recorded: Tick,
     again: Tick,
     before: WorldState | None = None,
     timeline: Mapping[int, Sequence[Input]] = MappingProxyType({}),
+    phases: Mapping[str, str] = MappingProxyType({}),
 ) -> First | None:
     """Return the first difference between a tick's record and its repetition, None if there is none.
 
@@ -98,9 +112,11 @@ def first_difference(
         again: what running the tick again gave.
         before: the state before the tick, for values that one side left unchanged; None at detail `hash`.
         timeline: the scenario's own inputs by tick; the record must have them.
+        phases: what `phases_of` returned.
     """
     first = _difference(header, recorded, again, before, timeline)
     if first is not None:
+        first["phase"] = phases.get(first["phase"] or "", first["phase"])
         purposes = sorted(recorded.draws.keys() | again.draws.keys())
         counts = {name: [recorded.draws.get(name, 0), again.draws.get(name, 0)] for name in purposes}
         first["draws"] = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
@@ -117,7 +133,7 @@ def _difference(
 ) -> First | None:
     missing = _missing_input(timeline.get(recorded.t, ()), recorded)
     if missing is not None:
-        return first_of(recorded.t, "inputs", phase="inputs", field="inputs", expected=missing)
+        return first_of(recorded.t, "inputs", phase=INPUTS, field="inputs", expected=missing)
     if recorded == again:
         return None
     for search in (_in_inputs, _in_planning, _in_draws):
@@ -151,7 +167,7 @@ def _in_inputs(recorded: Tick, again: Tick) -> First | None:
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
             return first_of(
-                recorded.t, "inputs", phase="inputs", field=name, expected=plain(expected), actual=plain(actual)
+                recorded.t, "inputs", phase=INPUTS, field=name, expected=plain(expected), actual=plain(actual)
             )
     return None
 
@@ -159,9 +175,7 @@ def _in_inputs(recorded: Tick, again: Tick) -> First | None:
 def _in_planning(recorded: Tick, again: Tick) -> First | None:
     tick = recorded.t
     if recorded.known != again.known:
-        return first_of(
-            tick, "perception", phase="perception", field="known", expected=recorded.known, actual=again.known
-        )
+        return first_of(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
     if recorded.planned != again.planned:
         return _by_key(tick, "planned", planned(recorded), planned(again))
     for name in ("asked", "bridged"):
@@ -176,11 +190,11 @@ def _in_planning(recorded: Tick, again: Tick) -> First | None:
     for name in ("plan", "plans", "held", "started"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return first_of(tick, "planner", phase="planning", field=name, expected=expected, actual=actual)
+            return first_of(tick, "planner", phase=PLAN, field=name, expected=expected, actual=actual)
     for name in ("shards", "usage", "model", "heard"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return first_of(tick, "file", phase="planning", field=name, expected=plain(expected), actual=plain(actual))
+            return first_of(tick, "file", phase=PLAN, field=name, expected=plain(expected), actual=plain(actual))
     return None
 
 
@@ -201,13 +215,13 @@ def _by_key(tick: int, field: str, expected: Mapping[int, str], actual: Mapping[
             return first_of(
                 tick,
                 "planner",
-                phase="planning",
+                phase=PLAN,
                 key=key,
                 field=field,
                 expected=expected.get(key),
                 actual=actual.get(key),
             )
-    return first_of(tick, "file", phase="planning", field=field)
+    return first_of(tick, "file", phase=PLAN, field=field)
 
 
 def _in_draws(recorded: Tick, again: Tick) -> First | None:

@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from ai.interpreters import interpreter
 from sim.engine.state import WorldState
 from sim.errors import Unsupported
 from sim.messages import one_line
-from sim.replay.first import Again, First, first_difference, said
+from sim.replay.first import Again, First, first_difference, phases_of, said
 from sim.replay.format import Header, Tick
 from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
-from sim.run.interpreters import interpreter
 
 TICKS_MAX: Final = 2_000
 """Ticks that are made again; in a longer replay they begin at a keyframe, if there is one."""
@@ -129,7 +129,7 @@ def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), pro
         for how, environment in PROCESSES:
             child = stack.enter_context(_other_process(path, begin, tick, plugin_files, environment))
             others.append((how, child))
-        return _compared(header, one, others, tick, progress, _homes(header, plugin_files))
+        return _compared(header, one, others, tick, progress, *_homes(header, plugin_files))
 
 
 def _compared(
@@ -139,6 +139,7 @@ def _compared(
     tick: int,
     progress: Progress,
     homes: Mapping[str, str],
+    phases: Mapping[str, str],
 ) -> Look:
     """Compare every tick of one run with those of the others, up to the first that differs and to the last."""
     again: Again | None = None
@@ -153,7 +154,7 @@ def _compared(
             if made is None or made[0] > recorded.t:
                 continue  # it has ended, or begins later
             del waiting[how]
-            again = _parting(header, how, recorded.t, here, made[1], before)
+            again = _parting(header, how, recorded.t, here, made[1], before, phases)
             if again is not None:
                 break
         progress(recorded.t + 1, tick + 1)
@@ -163,13 +164,15 @@ def _compared(
     raise Unsupported(f"tick {tick} cannot be reached a second time")
 
 
-def _parting(header: Header, how: str, tick: int, one: Made, other: Made, before: WorldState) -> Again | None:
+def _parting(
+    header: Header, how: str, tick: int, one: Made, other: Made, before: WorldState, phases: Mapping[str, str]
+) -> Again | None:
     if isinstance(one, str) or isinstance(other, str):
         if one == other:
             return None
         told = ["a whole tick" if isinstance(made, Tick) else made for made in (one, other)]
         return Again(how=how, tick=tick, phase=None, component=None, key=None, field=None, one=told[0], other=told[1])
-    first = first_difference(header.model_copy(update={"detail": "full"}), one, other, before)
+    first = first_difference(header.model_copy(update={"detail": "full"}), one, other, before, phases=phases)
     if first is None:
         return None
     return Again(
@@ -249,16 +252,18 @@ def _path_of(source: Source) -> Iterator[Path]:
         yield path
 
 
-def _homes(header: Header, plugin_files: Sequence[Path]) -> dict[str, str]:
-    """Say for each phase where its code is: the local file as the scenario names it, or the module."""
+def _homes(header: Header, plugin_files: Sequence[Path]) -> tuple[dict[str, str], dict[str, str]]:
+    """Say for each phase where its code is: the local file as the scenario names it, or the module; and `phases_of`."""
     with Playback(header, plugin_files) as playback:
         simulation = playback.simulation
         loaded = simulation.scenario.loaded
         # A local file has a new module each time it is loaded, with a name that means nothing to people.
         local = {} if loaded.folder is None else {loaded.kind.__module__: loaded.name}
         brought = {kind: f"plug-in {plugin.name}" for plugin in playback.plugins for kind in plugin.systems}
-        kinds = {system.name: type(system) for system in simulation.world.systems}
-    return {name: brought.get(kind) or local.get(kind.__module__, kind.__module__) for name, kind in kinds.items()}
+        systems = simulation.world.systems
+        kinds = {system.name: type(system) for system in systems}
+    homes = {name: brought.get(kind) or local.get(kind.__module__, kind.__module__) for name, kind in kinds.items()}
+    return homes, phases_of(systems)
 
 
 # -- what it means -----------------------------------------------------------------------------------------------------
@@ -349,7 +354,10 @@ def _stability(look: Look, parted: Again | None) -> str:
 
 def _environment(first: First) -> str:
     if not first["environment"]:
-        return "environment: packages, machine and plug-ins are the recorded ones"
+        return (
+            "environment: packages, machine and plug-ins are the recorded ones; variables, files of data and modules "
+            "that they read are not recorded"
+        )
     pairs = (f"{name} is {here} (recorded {there})" for name, (there, here) in first["environment"].items())
     return f"environment: {', '.join(pairs)}"
 

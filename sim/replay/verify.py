@@ -19,16 +19,16 @@ from ai.errors import AIError
 from ai.guard import take_escapes
 from sim.engine.codec import encode_state
 from sim.engine.state_diff import changes
-from sim.errors import Corrupt, Incomplete, ScenarioError, SimError, Unsupported, WorkerError
+from sim.errors import Corrupt, Incomplete, MachineError, ScenarioError, SimError, Unsupported, WorkerError
 from sim.messages import one_line
-from sim.replay.first import Cause, First, differing, first_difference, first_of, sentence_of, unchanged
+from sim.replay.first import Cause, First, differing, first_difference, first_of, phases_of, sentence_of, unchanged
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
 from sim.replay.keyframes import enter, state_of, unpacked
 from sim.replay.playback import Playback, objection
 from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments
-from sim.run.faults import fault_of
+from sim.run.faults import fault_of, trouble_of
 from sim.run.workers import side_by_side
 
 
@@ -36,7 +36,8 @@ from sim.run.workers import side_by_side
 class Verdict:
     """What verifying came to.
 
-    `ticks` were proven equal. `first` is there when the verdict is `diverged`; `reason` says the same, or why nothing
+    `ticks` were proven equal. `first` is there when the verdict is `diverged`, or when a tick could not be made again
+    because code failed in it, which proves nothing; `reason` says the same, or why nothing
     can be said, in one sentence (empty for a match). `escapes` says who went past the guard, and why (`ai.guard`).
     `cause` is the class of what keeps it from matching: that of `first`, or `file` or `environment`. `details` are
     what a second pass found (`sim.replay.second_pass`), line by line.
@@ -218,6 +219,8 @@ class _Verification:
             playback = Playback(header, self._plugin_files)
         except ScenarioError as error:
             return self._inconclusive(str(error))
+        except (MachineError, OSError, MemoryError) as error:
+            return self._inconclusive(str(error) if isinstance(error, MachineError) else trouble_of(error))
         except Exception as error:  # a fault of the domain is none of the recording
             if fault_of(error) is None and not isinstance(error, SimError | AIError):
                 raise
@@ -234,11 +237,14 @@ class _Verification:
             again = self._playback.tick(recorded)
         except Unsupported:
             raise  # not a difference: nothing here can read it
+        except (MachineError, OSError, MemoryError) as error:
+            return self._inconclusive(str(error) if isinstance(error, MachineError) else trouble_of(error))
         except Exception as error:  # the record says that this tick was made, whatever hinders it now
-            problem = f"{type(error).__name__}: {error}"
-            first = first_of(recorded.t, "effect", expected=recorded.root, actual=one_line(problem))
-            return self._diverged(first)
-        difference = first_difference(self.header, recorded, again, before, self._playback.timeline)
+            return self._failed(recorded, error)
+        world = self._playback.simulation.world
+        difference = first_difference(
+            self.header, recorded, again, before, self._playback.timeline, phases_of(world.systems)
+        )
         if difference is not None:
             return self._diverged(difference)
         self.totals.add(again)
@@ -267,10 +273,23 @@ class _Verification:
     def _inconclusive(self, reason: str, cause: Cause = "environment") -> Verdict:
         return Verdict("inconclusive", self._ticks, reason=one_line(reason), cause=cause)
 
-    def _diverged(self, first: First) -> Verdict:
+    def _failed(self, recorded: Tick, error: Exception) -> Verdict:
+        """Say that a tick cannot be made here: nothing was compared, so that nothing is proven."""
+        problem = one_line(f"{type(error).__name__}: {error}")
+        first = self._placed(first_of(recorded.t, "effect", expected=recorded.root, actual=problem))
+        reason = one_line(f"tick {recorded.t} cannot be made again here: {fault_of(error) or problem}")
+        return Verdict("inconclusive", self._ticks, first, reason, cause="effect")
+
+    def _placed(self, first: First) -> First:
         assert self.header is not None
         assert self._playback is not None
         first["environment"] = differing(self.header, self._playback.header)
+        return first
+
+    def _diverged(self, first: First) -> Verdict:
+        assert self.header is not None
+        assert self._playback is not None
+        first = self._placed(first)
         changed = [
             name for name, then in self.header.plugins.items() if self._playback.header.plugins.get(name) != then
         ]

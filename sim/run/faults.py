@@ -25,7 +25,7 @@ def fault_of(error: BaseException) -> str | None:
     """
     trace, last = error.__traceback__, None
     while trace is not None:
-        if _is_users(trace.tb_frame.f_code):
+        if is_users(trace.tb_frame.f_code):
             last = (trace.tb_frame.f_code, trace.tb_lineno)
         trace = trace.tb_next
     if last is None:
@@ -40,13 +40,17 @@ def fault_of(error: BaseException) -> str | None:
 def trouble_of(error: OSError | MemoryError) -> str:
     """Return the sentence for trouble of the machine, which says nothing about a run."""
     if isinstance(error, MemoryError):
-        said = "out of memory; try fewer agents, a smaller map, or fewer processes"
-    else:
-        where = f"{shown(str(error.filename))}: " if error.filename else ""
-        said = f"{where}{error.strerror or error}"
-    return fault_of(error) or one_line(said)
+        return "out of memory; try fewer agents, a smaller map, or fewer processes"
+    where = f"{shown(str(error.filename))}: " if error.filename else ""
+    return fault_of(error) or one_line(f"{where}{error.strerror or error}")
 
 
-def _is_users(code: CodeType) -> bool:
+def is_ours(code: CodeType) -> bool:
+    """Say whether code is of the framework."""
+    return code.co_filename.startswith(_OURS)
+
+
+def is_users(code: CodeType) -> bool:
+    """Say whether code is neither ours nor a library's."""
     file = code.co_filename
-    return not file.startswith((*_OURS, "<")) and not any(part in file for part in _LIBRARIES)
+    return not is_ours(code) and not file.startswith("<") and not any(part in file for part in _LIBRARIES)

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
+
+from pydantic import Field
 
 from sim.engine.columns import Component
 from sim.engine.digest import state_digest
 from sim.engine.resources import Resource
 from sim.engine.system import System
-from sim.run.plugins import Plugin
-from sim.run.scenario_file import Scenario, load
+from sim.run.domain import Domain
+from sim.run.plugins import Plugin, load_plugins
+from sim.run.scenario_file import Scenario
+from sim.run.settings import AGENTS_MAX, Settings
 from sim.run.world import World
 from sim.testing.checks import Case
 from sim.testing.determinism import TICKS, assert_passes, named
 
-CHECKS: Final = ("guard", "rerun", "restore", "spawning", "bystanders")
+HERE: Final = ("guard", "rerun", "restore", "spawning", "bystanders")
+CHECKS: Final = (*HERE, "hash seed", "resume", "surroundings")
 """Checks of `sim.testing.checks` that concern a system by itself."""
 NAME: Final = "checked"
 """What the plug-in is called that holds the system."""
+
+
+class BareSettings(Settings):
+    """How many agents there are."""
+
+    agents: int = Field(20, ge=1, le=AGENTS_MAX, description="Agents at the start.")
+
+
+class Bare(Domain):
+    """Agents that have only what a plug-in gives them."""
+
+    settings = BareSettings
+
+    def setup(self, world: Any, run: Any) -> None:
+        """Bring the agents into being."""
+        del run
+        world.spawn({}, count=self.settings.agents)
+
+
 D = TypeVar("D", bound="Component | Resource")
 
 
@@ -30,30 +55,43 @@ def check_system(
     plugins: Sequence[Plugin] = (),
     scenario: Scenario | None = None,
     ticks: int = TICKS,
+    processes: bool = True,
 ) -> None:
     """Check that a system keeps the rules of `sim.engine.system.System`.
 
     It does the same again in a second run, from a snapshot in a fresh simulation at every tick, with agents created in
-    another order and with agents beside them that nobody meets; it passes the guard; and it reads and writes only the
-    components that `reads` and `writes` declare (what it writes it may read).
+    another order, in other processes with other hash seeds, other surroundings and from a snapshot, and, where the
+    domain promises that, with agents beside them that nobody meets; it passes the guard; and it reads and writes only
+    the components that `reads` and `writes` declare (what it writes it may read).
 
     Args:
-        system: what to check: one of the scenario's domain, or another one, whose place in the tick is behind `after`.
+        system: what to check: one of the scenario's domain or plug-ins, or another one, whose place in the tick is
+            behind `after`.
         components: components of its own, which every agent gets.
-        plugins: what else takes part: those that `scenario` names.
-        scenario: where it is run; one in which it has something to do. The shipped skirmish unless told.
+        plugins: what else takes part: those that `scenario` names; those of files are found beside it.
+        scenario: where it is run; one in which it has something to do. Unless given, agents that have nothing but
+            `components`.
         ticks: how many ticks each way of running it takes.
+        processes: whether other processes run it too, which takes seconds.
 
     Raises:
         AssertionError: a rule is broken: the first difference and where to look, or the component.
     """
-    scenario = plain = load("skirmish") if scenario is None else scenario
-    if system not in plain.domain.systems:
-        scenario = plain.replaced(plugins=[*plain.plugins, NAME])
+    scenario = Scenario.of(Bare()) if scenario is None else scenario
+    plugins = plugins or load_plugins(scenario)
+    there = (*scenario.domain.systems, *(each for plugin in plugins for each in plugin.systems))
+    system = next((each for each in there if _place(each) == _place(system)), system)
+    if system not in there:
+        scenario = scenario.replaced(plugins=[*scenario.plugins, NAME])
         plugins = (*plugins, Plugin(NAME, "", components=tuple(components), systems=(system,)))
     who = f"system {system.name!r}"
-    assert_passes(Case(scenario, ticks, plugins=plugins), named(CHECKS), who)
+    assert_passes(Case(scenario, ticks, plugins=plugins), named(CHECKS if processes else HERE), who)
     _check_declared(Case(scenario, ticks, plugins=plugins), system, who)
+
+
+def _place(system: type[System]) -> tuple[str, str]:
+    """Return what stays the same of a class that was loaded twice: its file and its name."""
+    return str(getattr(sys.modules.get(system.__module__), "__file__", system.__module__)), system.__qualname__
 
 
 def _check_declared(case: Case, system: type[System], who: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 from ai.llm_types import LlmClient
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
+from sim.errors import MachineError
 from sim.messages import one_line
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import Scenario
@@ -112,12 +113,19 @@ class Check:
     compares: bool = True
 
     def examine(self, case: Case) -> Examined:
-        """Run it; an error of the other run is a finding as well, one of the plain run is not."""
+        """Run it; an error of the other run is a finding as well, one of the plain run is not.
+
+        Raises:
+            Exception: whatever the plain run raises.
+        """
         if self.compares:
             case.expected()
         try:
             found: Checked = self.run(case)
+        except (MachineError, MemoryError, OSError):
+            raise  # trouble of the machine says nothing about the case
         except Exception as error:
+            case.expected()
             found = Finding(None, reason=one_line(f"it fails with {type(error).__name__}: {error}"))
         return Examined(self.name, found)
 

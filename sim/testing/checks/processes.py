@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import IO, Any, Final
 
 import numpy as np
 
+from ai.brought import packed
 from ai.entries import installed
-from sim.engine.codec import decode_state
+from ai.interpreters import interpreter
+from sim.engine.codec import decode_state, encode_state
 from sim.engine.state import WorldState
-from sim.errors import SimError
+from sim.errors import SimError, WorkerError
 from sim.messages import one_line
 from sim.run.domains import available_domains
-from sim.run.interpreters import interpreter
 from sim.run.plugins import ENTRY_POINTS as PLUGINS
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import PhaseDigest
@@ -33,55 +36,98 @@ def dispatched() -> list[str]:
     return [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
 
 
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another process: what is different in it.
+
+    Attributes:
+        environment: variables that differ.
+        junk: objects in memory before the run.
+        begin: the tick before which it begins, from a snapshot of the plain run.
+        folder: its working folder, this one unless given.
+        notes: whether it says, after the last tick, what the user's code asked of its surroundings.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    junk: int = 0
+    begin: int = 0
+    folder: str | None = None
+    notes: bool = False
+
+
 @contextmanager
-def _child(case: Case, environment: Mapping[str, str], *, junk: int, dump: int | None) -> Iterator[IO[str]]:
+def _child(case: Case, other: Other, *, dump: int | None) -> Iterator[IO[str]]:
     """Start the case in another process; yields what it says, a line a tick."""
+    state = encode_state(case.state_at(other.begin - 1)).hex() if other.begin else None
+    folder = case.scenario.folder
     asked = {
         "scenario": case.scenario.canonical(),
         "seed": case.seed,
         "ticks": case.ticks if dump is None else dump + 1,
-        "folder": None if case.scenario.folder is None else str(case.scenario.folder),
-        "junk": junk,
+        "folder": None if folder is None else str(folder.absolute()),
+        "junk": other.junk,
         "dump": dump,
+        "state": state,
+        "brought": _brought(case),
+        "notes": other.notes and dump is None,
     }
-    with interpreter("sim.testing.checks.child", asked, environment, stderr=subprocess.PIPE) as process:
+    with interpreter(
+        "sim.testing.checks.child", asked, other.environment, stderr=subprocess.PIPE, folder=other.folder
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
+        complaints: list[str] = []
+        # Whatever the run prints is taken as it comes: a full pipe would stop it.
+        reader = threading.Thread(target=lambda: complaints.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
+        reader.start()
         yield process.stdout
-        complaint = process.stderr.read()
+        reader.join()
+    if process.returncode < 0:
+        raise WorkerError(f"another process was ended by signal {-process.returncode}, perhaps as memory is short")
     if process.returncode:
-        raise SimError(one_line(f"the other process failed: {complaint[-STDERR_CHARS_MAX:]}"))
+        raise SimError(one_line(f"the other process failed: {''.join(complaints).strip()[-STDERR_CHARS_MAX:]}"))
 
 
-def _compare(case: Case, environment: Mapping[str, str], junk: int = 0) -> Checked:
-    actual: Seen | None = None
-    missing = _missing(case.scenario)
-    if missing is not None:
-        return Untested(f"{missing} is neither installed nor a file that another process could load")
-    with _child(case, environment, junk=junk, dump=None) as lines:
-        said = [_seen(json.loads(line)) for line in lines]
-    for tick, expected in enumerate(case.expected()):
-        actual = said[tick] if tick < len(said) else None
-        if actual is None:
-            return Finding(tick, reason="the other process ended before this tick")
+def compare(case: Case, other: Other) -> tuple[Checked, dict[str, dict[str, str]]]:
+    """Run a case in another process; return where it first differs, and what it noted."""
+    notes: dict[str, dict[str, str]] = {}
+    if case.client is not None:  # a client stays in its process; rules plan in both runs
+        case = Case(case.scenario, case.ticks, case.seed, case.plugins)
+    try:
+        _brought(case)
+    except ValueError as error:
+        return Untested(one_line(f"it cannot be brought into another process: {error}")), notes
+    with _child(case, other, dump=None) as lines:
+        said = [json.loads(line) for line in lines]
+    if other.notes and said and "files" in said[-1]:
+        notes = said.pop()
+    for tick, expected in enumerate(case.expected()[other.begin :], other.begin):
+        place = tick - other.begin
+        if place >= len(said):
+            return Finding(tick, reason="the other process ended before this tick"), notes
+        actual = _seen(said[place])
         if actual != expected:
-            other = _state(case, environment, junk, tick)
-            return difference(tick, expected, actual, case.state_at(tick), other)
-    return None
+            return difference(tick, expected, actual, case.state_at(tick), _state(case, other, tick)), notes
+    return None, notes
 
 
-def _missing(scenario: Scenario) -> str | None:
-    """Return the name of the first domain or plug-in that another process would not find, None if there is none."""
-    known = {scenario.head.domain: available_domains()}
-    known |= dict.fromkeys(scenario.plugins, tuple(point.name for point in installed(PLUGINS)))
-    for name, names in known.items():
-        if name.endswith(".py"):
-            found = scenario.folder is not None and (scenario.folder / name).is_file()
-        else:
-            found = name in names
-        if not found:
-            return name
-    return None
+def _brought(case: Case) -> dict[str, Any] | None:
+    """Return the domain and the plug-ins that another process would not find by their names; None if it finds all.
+
+    Raises:
+        ValueError: they cannot be pickled.
+    """
+    scenario, plugins = case.scenario, {point.name for point in installed(PLUGINS)}
+    domain = None if _is_found(scenario, scenario.head.domain, set(available_domains())) else scenario.loaded.kind
+    if domain is None and all(_is_found(scenario, name, plugins) for name in scenario.plugins):
+        return None
+    return packed((domain, tuple(case.plugins)))
+
+
+def _is_found(scenario: Scenario, name: str, names: set[str]) -> bool:
+    if name.endswith(".py"):
+        return scenario.folder is not None and (scenario.folder / name).is_file()
+    return name in names
 
 
 def _seen(said: Mapping[str, Any]) -> Seen:
@@ -89,31 +135,36 @@ def _seen(said: Mapping[str, Any]) -> Seen:
     return Seen(said["root"], phases, said["outcome"])
 
 
-def _state(case: Case, environment: Mapping[str, str], junk: int, tick: int) -> WorldState:
-    """Run the other process again up to a tick and take its state."""
-    with _child(case, environment, junk=junk, dump=tick) as lines:
+def _state(case: Case, other: Other, tick: int) -> WorldState | None:
+    """Run the other process again up to a tick and take its state; None where it does not come to that again."""
+    with _child(case, other, dump=tick) as lines:
         *_, last = lines
     with case.simulation() as simulation:
         return decode_state(bytes.fromhex(json.loads(last)["state"]), simulation.world)
 
 
 def _hash_seeds(case: Case) -> Checked:
-    for seed in ("0", "1", "4242"):
-        finding = _compare(case, {"PYTHONHASHSEED": seed})
-        if finding is not None:
-            return finding
+    for seed in ("0", "4242"):
+        found, _ = compare(case, Other({"PYTHONHASHSEED": seed}))
+        if found is not None:
+            return found
     return None
 
 
 def _allocator(case: Case) -> Checked:
-    return _compare(case, {"PYTHONMALLOC": "malloc"}, junk=10_000)
+    return compare(case, Other({"PYTHONMALLOC": "malloc"}, junk=10_000))[0]
 
 
 def _cpu(case: Case) -> Checked:
     features = dispatched()
     if not features:
         return NotApplicable("this processor has none of the levels that NumPy dispatches to")
-    return _compare(case, {"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_NUM_THREADS": "1"})
+    return compare(case, Other({"NPY_DISABLE_CPU_FEATURES": " ".join(features), "OPENBLAS_NUM_THREADS": "1"}))[0]
+
+
+def _resumed(case: Case) -> Checked:
+    middle = len(case.expected()) // 2
+    return compare(case, Other(begin=middle))[0] if middle else Untested("one tick has no middle to go on from")
 
 
 HASH_SEED: Final = Check(
@@ -133,4 +184,10 @@ CPU: Final = Check(
     "another process without the processor's newer instructions, on one thread",
     "floats that depend on the machine (exp, log, power, products of matrices), or the order of ties in a sort",
     _cpu,
+)
+RESUME: Final = Check(
+    "resume",
+    "the rest of the run made by another process, from a snapshot",
+    "what earlier ticks left in a module: a memo, a cache, a base line that was taken at the start",
+    _resumed,
 )

@@ -14,6 +14,6 @@ def _run(case: Case) -> Finding | None:
 CHECK: Final = Check(
     "rerun",
     "a second run in the same process",
-    "something that outlives a run: a module's variable, a cache, a shared generator",
+    "something that outlives a run (a variable of a module, a cache, a shared generator), or the address of an object",
     _run,
 )

@@ -221,17 +221,28 @@ def test_changed_rules_are_a_planner_cause(monkeypatch: pytest.MonkeyPatch, deta
         assert (first["phase"], first["field"], first["key"]) == ("planning", "plan", None)
 
 
-def test_simulation_that_raises_is_a_divergence(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tick that was made once and now raises is a proven difference, told without a traceback."""
+@pytest.mark.parametrize(
+    ("error", "cause", "told"),
+    [
+        (ZeroDivisionError("planted"), "effect", "ZeroDivisionError: planted"),
+        (MemoryError(), "environment", "out of memory"),
+        (OSError(24, "Too many open files"), "environment", "Too many open files"),
+    ],
+)
+def test_a_tick_that_cannot_be_made_again_proves_nothing(
+    error: Exception, cause: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Code that fails, or a machine in trouble, compares nothing: a sentence without a traceback, and exit code 2."""
     replay = rules()
 
     def broken(*args: object) -> None:
-        raise ZeroDivisionError("planted")
+        raise error
 
     monkeypatch.setattr(MoveTo, "onward", broken)
     verdict = verify(replay)
-    assert verdict.verdict == "diverged"
-    assert "ZeroDivisionError: planted" in verdict.reason
+    assert (verdict.verdict, verdict.exit_code, verdict.cause) == ("inconclusive", 2, cause)
+    assert told in verdict.reason
+    assert "diverge" not in verdict.reason
 
 
 # -- altered records with a whole chain --------------------------------------------------------------------------------

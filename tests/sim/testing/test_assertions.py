@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,11 +18,12 @@ from sim.engine.columns import Component, i32
 from sim.engine.rng import purpose
 from sim.engine.system import System
 from sim.engine.world import World
-from sim.run.plugins import Plugin
+from sim.run.plugins import Plugin, from_file
 from sim.run.scenario_file import available, load
 from sim.testing import assert_deterministic, check_scenario, check_system
 
 MUTANTS = Path(__file__).parents[2] / "mutants"
+BASE_LINE: list[int] = []
 
 
 class Mood(Component):
@@ -103,7 +106,86 @@ class Idle(Counting):
 
 def test_a_sound_system_passes() -> None:
     """A system that draws by key and writes what it declares gets no complaint."""
-    check_system(Fatigue, ticks=5)
+    check_system(Fatigue, scenario=load("skirmish"), ticks=5, processes=False)
+
+
+class Aging(System):
+    """Counts the ticks that an agent has lived, in a domain that knows nothing but agents."""
+
+    reads = (Mood,)
+    writes = (Mood,)
+
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] += 1
+
+
+class Remembering(Aging):
+    """Keeps a base line in the module."""
+
+    def process(self, world: World, run: Any) -> None:
+        if run.tick == 0:
+            BASE_LINE[:] = [7]
+        world[Mood].value[:] = run.tick + sum(BASE_LINE)
+
+
+class Way(Enum):
+    """Members are hashed by their names."""
+
+    NORTH, EAST, SOUTH, WEST = range(4)
+
+
+class Sets(Aging):
+    """Goes through a set of members of an enumeration."""
+
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = next(way.value for way in set(Way))
+
+
+class Weather(Aging):
+    """Reads a variable of the environment."""
+
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = run.tick + int(os.environ.get("TICKWEAVE_TEST_WEATHER", "0"))
+
+
+class Relative(Aging):
+    """Looks for a file by a relative path."""
+
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = run.tick + Path("pyproject.toml").exists()
+
+
+def test_a_system_is_checked_without_a_scenario() -> None:
+    """By default there are agents that have the components given, and nothing of any domain."""
+    check_system(Aging, components=(Mood,), ticks=4)
+
+
+@pytest.mark.parametrize(
+    ("system", "sentence"),
+    [
+        (Remembering, r"check 'resume' .*Mood\.value.*look at: what earlier ticks left in a module"),
+        (Sets, r"check 'hash seed' .*Mood\.value"),
+        (Weather, r"check 'surroundings' .*test_assertions\.py, line .*'TICKWEAVE_TEST_WEATHER'"),
+        (Relative, r"check 'surroundings' .*a relative path"),
+    ],
+)
+def test_what_another_process_shows_is_said(
+    system: type[System], sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """State in a module, orders of sets and what is read from outside are found, each by the check that can know it."""
+    monkeypatch.chdir(Path(__file__).parents[3])
+    with pytest.raises(AssertionError, match=sentence):
+        check_system(system, components=(Mood,), ticks=4)
+
+
+def test_a_system_of_a_plug_in_is_checked_in_its_own_scenario(tmp_path: Path) -> None:
+    """It is not run twice, whether it comes from the file that the scenario names or from another load of it."""
+    (tmp_path / "rules.py").write_text((MUTANTS / "planted" / "hidden_state.py").read_text())
+    text = (MUTANTS / "arena.toml").read_text().replace("ticks = 24", 'ticks = 24\nplugins = ["rules.py"]')
+    (tmp_path / "ill.toml").write_text(text)
+    bug = from_file(tmp_path / "rules.py").systems[0]
+    with pytest.raises(AssertionError, match=r"system 'bug' .*check 'restore'"):
+        check_system(bug, scenario=load(tmp_path / "ill.toml"), ticks=5)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +210,7 @@ def test_what_is_wrong_with_a_system_is_said(
     """The sentence names the system, the check, the field or the component, and where to look."""
     monkeypatch.setitem(World.__init__.__kwdefaults__, "esper_entities", True)  # type: ignore[arg-type]
     with pytest.raises(AssertionError, match=sentence):
-        check_system(system, components=(Mood,), ticks=5)
+        check_system(system, components=(Mood,), scenario=load("skirmish"), ticks=5, processes=False)
 
 
 def test_a_scenario_file_is_asserted_with_its_plug_ins(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ai.actions import CELLS_MAX
+from ai.errors import ClientError
+from ai.llm_types import LlmChunk, LlmRequest
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.cli import invoke
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, USAGE
@@ -17,8 +20,9 @@ from sim.engine.columns import Component, i32
 from sim.engine.system import System
 from sim.engine.world import World
 from sim.run.domain import Domain
+from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario, load
-from sim.testing.checks import CHECKS, Case, bystanders, examine
+from sim.testing.checks import CHECKS, Case, bystanders, examine, processes
 from sim.testing.checks.processes import dispatched
 
 MUTANTS = Path(__file__).parents[2] / "mutants"
@@ -123,7 +127,7 @@ class Counting(Domain):
 
 
 def test_a_check_of_what_a_domain_has_not_is_not_applicable() -> None:
-    """No planners, no promise: the reason is told. What another process cannot load is untested there."""
+    """No planners, no promise: the reason is told. Other processes are brought the classes of a test."""
     results = {each.check: each.result for each in examine(Case(Scenario.of(Counting()), ticks=3))}
     assert results == {
         "guard": "same",
@@ -133,10 +137,47 @@ def test_a_check_of_what_a_domain_has_not_is_not_applicable() -> None:
         "spawning": "same",
         "bystanders": "not applicable",
         "replies": "not applicable",
-        "hash seed": "untested",
-        "allocator": "untested",
-        "processor": "untested" if dispatched() else "not applicable",
+        "hash seed": "same",
+        "allocator": "same",
+        "processor": "same" if dispatched() else "not applicable",
+        "resume": "same",
+        "surroundings": "same",
     }
+
+
+def test_what_cannot_be_brought_into_another_process_is_untested_there() -> None:
+    """A class that was made inside a function has no name by which another process could find it."""
+
+    class Local(Counting):
+        """A domain of this function."""
+
+    found = {each.check: each for each in examine(Case(Scenario.of(Local()), ticks=2), [processes.RESUME])}
+    assert found["resume"].result == "untested"
+    assert "cannot be brought into another process" in (found["resume"].reason or "")
+
+
+def test_only_the_check_that_can_know_a_cause_names_it(ill: Path) -> None:
+    """What differs already in a restored run is not told again as a memo of a module."""
+    scenario = load(ill)
+    case = Case(scenario, 6, plugins=load_plugins(scenario))
+    checks = [check for check in CHECKS if check.name in ("rerun", "restore", "resume")]
+    results = {each.check: each.result for each in examine(case, checks)}
+    assert results == {"rerun": "same", "restore": "differs", "resume": "untested"}
+
+
+def test_a_model_that_never_answers_leaves_replies_untested() -> None:
+    """A client whose every call fails compares nothing, so that it proves nothing."""
+
+    class Silent:
+        label = "silent"
+
+        async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
+            raise ClientError("nobody is there")
+            yield LlmChunk("")  # makes it a generator
+
+    case = Case(load("skirmish"), ticks=2, client=Silent)
+    (found,) = examine(case, [check for check in CHECKS if check.name == "replies"])
+    assert (found.result, found.reason) == ("untested", "the model gave no reply")
 
 
 def test_a_model_in_a_file_is_examined_by_every_check_that_applies(

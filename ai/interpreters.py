@@ -13,7 +13,12 @@ from typing import Any
 
 @contextmanager
 def interpreter(
-    module: str, asked: Mapping[str, Any], environment: Mapping[str, str], *, stderr: int = subprocess.DEVNULL
+    module: str,
+    asked: Mapping[str, Any],
+    environment: Mapping[str, str],
+    *,
+    stderr: int = subprocess.DEVNULL,
+    folder: str | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a module and hand it one JSON object on its standard input; an error in the block kills the process.
 
@@ -24,6 +29,7 @@ def interpreter(
         asked: the object.
         environment: variables that differ from those of this process.
         stderr: what becomes of its standard error, as in `subprocess`.
+        folder: its working folder; that of this process unless given.
     """
     process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter
         [sys.executable, "-P", "-m", module],
@@ -32,12 +38,14 @@ def interpreter(
         stderr=stderr,
         text=True,
         env={**os.environ, **environment},
+        cwd=folder,
     )
     assert process.stdin is not None
     with process:
         try:
             process.stdin.write(json.dumps(asked))
             process.stdin.close()
+            process.stdin = None  # so that `communicate` works
             yield process
         except BaseException:
             process.kill()
