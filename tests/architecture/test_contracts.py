@@ -21,7 +21,7 @@ SAID = {
     "Order": r"\bOrder: \w",
 }
 """What a system's docstring has."""
-STARTED = ("sim.__main__", "sim.testing.checks.child", "sim.replay.other_process")
+STARTED = ("sim.__main__", "sim.testing.checks.child", "ai.testing_elsewhere", "sim.replay.other_process")
 """Modules that another interpreter is started with."""
 
 

@@ -375,7 +375,7 @@ def test_corrupt_line_is_inconclusive_and_named() -> None:
         (lambda body: body["declarations"].update(world=5), "the declarations in the header have another form"),
         (lambda body: body["declarations"].update(world={"components": [5]}), "have another form"),
         (lambda body: body["declarations"].update(world={"components": [{"name": [1]}]}), "have another form"),
-        (lambda body: body["declarations"]["world"]["components"].reverse(), r"component \w+ stands at another place"),
+        (lambda body: body["declarations"]["world"]["components"].reverse(), r"component \w+ is at another position"),
         (lambda body: body.update(format="tickweave/2"), "tickweave/2"),
     ],
 )
