@@ -227,7 +227,7 @@ class escape:  # noqa: N801 - it reads like a function
 
 
 def unwatched(clock: Callable[[], _T]) -> Callable[[], _T]:
-    """Return a clock that may be read under the guard: for measuring how long things take, which reaches no state."""
+    """Return a clock that may be read under the guard, or another call of ours that reaches no state."""
 
     def read() -> _T:
         if threading.get_ident() not in _watched_threads:

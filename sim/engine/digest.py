@@ -7,23 +7,22 @@ The hash of a column covers its declaration (name, dtype, shape) and its values,
 entries in use. For a column of texts it covers their content (`sim.engine.texts`). The hash of a component covers the
 hashes of its columns and its membership. The root covers all of these.
 
-Hashing a kilobyte costs ten times as much as comparing it, and most columns do not change in most ticks. So the last
-bytes of each world are kept, and a column with equal bytes keeps its hash; one comparison covers all columns of the
-world's block. It compares content, so it does not depend on a flag that a system could forget to set.
+Most columns do not change in most ticks, so a column keeps its hash as long as the world keeps its bytes
+(`sim.engine.kept`).
 """
 
 from __future__ import annotations
 
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
-from sim.engine.block import Block
 from sim.engine.canonical import array_bytes, hashed, key_of, little_endian, text_bytes
+from sim.engine.kept import Kept
 from sim.engine.resources import CustomResource, DeclaredResource
 from sim.engine.storage import Storage
 from sim.engine.tables import Store, Table
@@ -45,8 +44,12 @@ class StateDigest:
     columns: Mapping[str, str]
 
 
-def state_digest(world: World) -> StateDigest:
+def state_digest(world: World, *, looked: bool = False) -> StateDigest:
     """Hash the state of a world.
+
+    Args:
+        world: what to hash.
+        looked: nothing has changed since the last digest or snapshot, so nothing is compared again.
 
     Raises:
         WorldError: an array of a custom resource has no canonical encoding, or a column that counts the entries in use
@@ -66,11 +69,13 @@ def state_digest(world: World) -> StateDigest:
     cache = world.digest_cache
     if not isinstance(cache, _WorldCache):
         cache = world.digest_cache = _WorldCache(world)
+    if not looked:
+        world.look()
     return cache.digest(world)
 
 
 class _Part:
-    """Keeps the hash of one column, and also its last bytes if the column is compared by itself."""
+    """Keeps the hash of one column, with the bytes that it is of."""
 
     __slots__ = ("digest", "key", "label", "raw", "short")
 
@@ -81,18 +86,11 @@ class _Part:
         self.digest = b""
         self.short = ""
 
-    def renew(self, raw: bytes) -> None:
-        """Hash bytes that have changed."""
-        self.digest = hashed(self.key, raw)
-        self.short = self.digest[:4].hex()
-
-    def changes_to(self, raw: bytes) -> bool:
-        """Take over these bytes, and return whether they differ from the last ones."""
-        if raw == self.raw:
-            return False
+    def renew(self, raw: bytes, content: bytes) -> None:
+        """Hash the content that bytes stand for."""
         self.raw = raw
-        self.renew(raw)
-        return True
+        self.digest = hashed(self.key, content)
+        self.short = self.digest[:4].hex()
 
 
 class _TableCache:
@@ -116,14 +114,6 @@ class _TableCache:
         return self.digest.hex()
 
 
-class _Place(NamedTuple):
-    """A column of a world, and the place that keeps its hash."""
-
-    store: Store
-    part: _Part
-    table: int
-
-
 class _ResourceCache(NamedTuple):
     resource: CustomResource
     stamp: tuple[int, int]
@@ -140,23 +130,20 @@ class _WorldCache:
         self.components = dict.fromkeys((cache.name for cache in self.tables), "")
         self.columns = {part.label: "" for cache in self.tables for part in cache.columns}
         self.resources: dict[str, _ResourceCache] = {}
-        places = {
-            part.label: _Place(store, part, number)
+        self.columns_of_resources: dict[str, tuple[bytes, bytes]] = {}
+        places = [
+            (store, part, number)
             for number, (table, cache) in enumerate(zip(world.storage.tables, self.tables, strict=True))
             for store, part in zip(table.stores, cache.columns, strict=True)
-        }
-        self.in_block = tuple(places[spec.label] for spec in world.storage.block.columns)
-        self.texts = frozenset(place for place, each in enumerate(self.in_block) if each.store.spec.is_text)
-        self.beside = tuple(place for place in places.values() if place.store.lengths is not None)
-        # The block at the time of the last hash, and the number of its rows then.
-        self.block: Block | None = None
-        self.words: NDArray[np.uint64] = world.storage.block.words.copy()
-        self.n = 0
+        ]
+        self.places = tuple(zip(world.storage.kept, *zip(*places, strict=True), strict=True)) if places else ()
+        self.version = -1
 
     def digest(self, world: World) -> StateDigest:
-        n = world.n
-        world.storage.normalise()
-        self.keys.changes_to(little_endian(world.keys))
+        """Hash what was kept at the last look."""
+        n, keys = world.n, world.storage.kept_keys
+        if keys.raw is not self.keys.raw:
+            self.keys.renew(keys.raw, _ordered(keys))
         for number in sorted(self._changed(world, n)):
             cache = self.tables[number]
             self.components[cache.name] = cache.renew()
@@ -172,57 +159,64 @@ class _WorldCache:
 
     def _changed(self, world: World, n: int) -> set[int]:
         """Hash the columns that changed since the last digest, and return the numbers of their tables."""
-        # The checks that may fail come first, so that a failure leaves the cache as it was.
-        beside = [little_endian(place.store.used(n)) for place in self.beside]
-        block, words = world.storage.block, world.storage.block.words
-        if block is not self.block or n != self.n:
-            changed = list(range(len(self.in_block)))
-            self.block, self.words, self.n = block, words.copy(), n
-        elif self.in_block:
-            # Rows beyond the last may differ as well: that costs one more hash and changes no result.
-            differing = np.logical_or.reduceat(words != self.words, block.starts)
-            changed = differing.nonzero()[0].tolist()
-            np.copyto(self.words, words)
-        else:
-            changed = []
         tables: set[int] = set()
-        for place in changed:
-            store, part, owner = self.in_block[place]
-            part.renew(_text_content(world.storage, store) if place in self.texts else little_endian(store.living(n)))
-            self.columns[part.label] = part.short
-            tables.add(owner)
-        for (_, part, owner), raw in zip(self.beside, beside, strict=True):
-            if part.changes_to(raw):
+        for kept, store, part, number in self.places:
+            if kept.raw is not part.raw:
+                part.renew(kept.raw, _text_content(world.storage, store) if store.spec.is_text else _ordered(kept))
                 self.columns[part.label] = part.short
-                tables.add(owner)
-        for number, (table, cache) in enumerate(zip(world.storage.tables, self.tables, strict=True)):
-            mask = table.mask
-            if mask is None and cache.mask.raw == b"":
-                continue
-            if cache.mask.changes_to(b"" if mask is None else mask[:n].tobytes()):
                 tables.add(number)
+        if self.version != world.version:
+            for number, (table, cache) in enumerate(zip(world.storage.tables, self.tables, strict=True)):
+                raw = b"" if table.mask is None else table.mask[:n].tobytes()
+                if raw != cache.mask.raw:
+                    cache.mask.renew(raw, raw)
+                    tables.add(number)
+            self.version = world.version
         return tables
 
     def _resource(self, world: World, name: str, resource: CustomResource) -> _ResourceCache:
-        # A resource whose restore() also resets its stamp could reach the same stamp later with other content. The
-        # world's own count of restores tells the two apart.
+        # A resource whose restore() also took its old stamp back would meet that stamp again with other content; the
+        # world's own count of restores keeps the two apart.
         stamp = (resource.stamp, world.restores)
         entry = self.resources.get(name)
         if entry is not None and entry.resource is resource and entry.stamp == stamp:
             return entry
-        texts = resource.texts() if isinstance(resource, DeclaredResource) else {}
-        columns: dict[str, str] = {}
-        digests: list[bytes] = []
-        for column, array in sorted(resource.columns().items()):
-            label = f"{name}.{column}"
-            key = key_of("column", label, "texts" if column in texts else array.dtype.name, str(array.shape))
-            is_declared = isinstance(resource, DeclaredResource)
-            raw = little_endian(array) if is_declared else array_bytes(label, array)
-            digests.append(hashed(key, raw, text_bytes(*texts.get(column, ()))))
-            columns[label] = digests[-1][:4].hex()
-        digest = hashed(key_of("resource", name), *digests)
+        if isinstance(resource, DeclaredResource):
+            digests = {column: self._declared(resource, column) for column in sorted(resource.kept)}
+        else:
+            digests = {
+                column: hashed(
+                    _column_key(name, column, array.dtype.name, array), array_bytes(f"{name}.{column}", array)
+                )
+                for column, array in sorted(resource.columns().items())
+            }
+        digest = hashed(key_of("resource", name), *digests.values())
+        columns = {f"{name}.{column}": found[:4].hex() for column, found in digests.items()}
         entry = self.resources[name] = _ResourceCache(resource, stamp, digest, text_bytes(name) + digest, columns)
         return entry
+
+    def _declared(self, resource: DeclaredResource, column: str) -> bytes:
+        """Hash a column of a declared resource, if it changed since the last time."""
+        kept, label = resource.kept[column], f"{resource.name}.{column}"
+        raw, digest = self.columns_of_resources.get(label, (None, b""))
+        if raw is not kept.raw:
+            texts = resource.texts().get(column)
+            if texts is None:
+                digest = hashed(_column_key(resource.name, column, kept.dtype.name, kept), _ordered(kept))
+            else:
+                content = resource.kept_columns()[column]
+                key = _column_key(resource.name, column, "texts", content)
+                digest = hashed(key, little_endian(content), text_bytes(*texts))
+            self.columns_of_resources[label] = kept.raw, digest
+        return digest
+
+
+def _column_key(owner: str, column: str, kind: str, array: NDArray[Any] | Kept) -> bytes:
+    return key_of("column", f"{owner}.{column}", kind, str(array.shape))
+
+
+def _ordered(kept: Kept) -> bytes:
+    return kept.raw if sys.byteorder == "little" else little_endian(kept.array())
 
 
 def _text_content(storage: Storage, store: Store) -> bytes:

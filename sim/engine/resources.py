@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engine.columns import Schema, parse_schema, schema_of
+from sim.engine.kept import Kept
 from sim.engine.tables import Names, Store
 from sim.engine.texts import Texts
 from sim.engine.values import canonical_floats, frozen_copy, indices
@@ -181,6 +182,8 @@ class DeclaredResource:
     Attributes:
         name: the class's name.
         resource: the instance.
+        kept: each column as it was at the last look.
+        stamp: counts the looks that found another content.
         schema: the declaration, with `per` resolved.
     """
 
@@ -194,27 +197,32 @@ class DeclaredResource:
         self.has_rows = self.rows_max is not None
         shapes = {name: (*store.spec.shape, 0) if self.has_rows else store.spec.shape for name, store in stores.items()}
         self._restore({name: np.full(shapes[name], s.spec.default, s.spec.dtype) for name, s in stores.items()})
-        self._kept: dict[str, NDArray[Any]] = {}
-        self._stamp = 0
+        self.kept = {name: Kept(store.spec.dtype) for name, store in stores.items()}
+        self.stamp = 0
 
     @property
     def stores(self) -> tuple[Store, ...]:
         """The columns."""
         return tuple(self._stores.values())
 
-    @property
-    def stamp(self) -> int:
-        """Changes whenever the content changes; each read compares the content."""
+    def look(self) -> None:
+        """Bring `kept` up to date; `stamp` changes with it."""
         changed = False
         for name, store in self._stores.items():
             if store.spec.dtype.kind == "f":
                 canonical_floats(store.data)
-            kept = self._kept.get(name)
-            if kept is None or not np.array_equal(kept, store.data, equal_nan=store.spec.dtype.kind == "f"):
-                self._kept[name] = frozen_copy(store.data)
-                changed = True
-        self._stamp += changed
-        return self._stamp
+            kept = self.kept[name]
+            before = kept.raw
+            kept.look(store.data)
+            changed |= kept.raw is not before
+        self.stamp += changed
+
+    def kept_columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return the arrays by name, as they were at the last look; texts by content."""
+        return {
+            name: self._content(store)[0] if store.spec.is_text else self.kept[name].array()
+            for name, store in self._stores.items()
+        }
 
     def columns(self) -> Mapping[str, NDArray[Any]]:
         """Return the arrays by name; texts by content."""
@@ -244,14 +252,17 @@ class ResourceCopies:
     """Copies the columns of resources; a copy made for one snapshot serves later ones until the content changes."""
 
     def __init__(self) -> None:
-        self._kept: dict[str, tuple[tuple[int, int], Mapping[str, NDArray[Any]]]] = {}
+        self._copies: dict[str, tuple[tuple[int, int], Mapping[str, NDArray[Any]]]] = {}
 
     def of(self, resource: CustomResource, restores: int) -> Mapping[str, NDArray[Any]]:
         """Return a read-only copy of a resource's columns; `restores` counts the restores of its world."""
         # A resource may reset its stamp in restore() and reach the same stamp again with other content.
         stamp = (resource.stamp, restores)
-        kept = self._kept.get(resource.name)
-        if kept is None or kept[0] != stamp:
-            columns = {column: frozen_copy(array) for column, array in sorted(resource.columns().items())}
-            kept = self._kept[resource.name] = stamp, columns
-        return kept[1]
+        copy = self._copies.get(resource.name)
+        if copy is None or copy[0] != stamp:
+            if isinstance(resource, DeclaredResource):
+                columns = resource.kept_columns()
+            else:
+                columns = {column: frozen_copy(array) for column, array in resource.columns().items()}
+            copy = self._copies[resource.name] = stamp, dict(sorted(columns.items()))
+        return copy[1]

@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.engine.block import Block, CopiedColumns
 from sim.engine.columns import Component
 from sim.engine.commands import Membership, Spawn
+from sim.engine.kept import Kept, KeptColumns
 from sim.engine.rows import Rows
 from sim.engine.tables import Names, Store, Table
 from sim.engine.texts import Texts
@@ -32,18 +32,17 @@ FEW_ROWS: Final = 2000
 class TextContent:
     """Returns a column of texts by content, and keeps the result until a value in the column changes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, kept: Kept) -> None:
         self._store = store
-        self._places: NDArray[np.int32] | None = None
+        self._kept = kept
+        self._raw: bytes | None = None
         self._content: tuple[NDArray[np.int32], tuple[str, ...]] = (np.zeros(0, np.int32), ())
 
-    def of(self, n: int) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-        """Return the column's first n rows as `Texts.canonical` does."""
-        places = self._store.living(n)
-        if self._places is None or not np.array_equal(places, self._places):
-            self._places = places.copy()
-            numbers, texts = self._store.texts.canonical(places)
-            self._content = frozen(numbers), texts
+    def of_kept(self) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """Return what was kept at the last look as `Texts.canonical` does."""
+        if self._kept.raw is not self._raw:
+            numbers, texts = self._store.texts.canonical(self._kept.array())
+            self._raw, self._content = self._kept.raw, (frozen(numbers), texts)
         return self._content
 
 
@@ -63,7 +62,8 @@ class Storage:
         rows: the living entities.
         tables: one for each component, in the order declared.
         by_component: the same by component.
-        block: the memory of all columns without `used_by`.
+        kept: the entries in use of every column, as they were at the last look.
+        kept_keys: the keys at the last look.
         views: by component, the views that are valid now.
         has_floats: whether a column holds floats.
     """
@@ -83,8 +83,13 @@ class Storage:
         self.tables = tuple(Table(component, sizes, names, texts) for component in components)
         self.by_component = {table.component: table for table in self.tables}
         self._stores = tuple(store for table in self.tables for store in table.stores)
-        self._labels = tuple(store.spec.label for store in self._stores)
-        self._partly_used = tuple(store for store in self._stores if store.lengths is not None)
+        self._labels = {store.spec.label: place for place, store in enumerate(self._stores)}
+        self.kept = tuple(Kept(store.spec.dtype) for store in self._stores)
+        self.kept_keys = Kept(rows.keys.dtype)
+        self._steady: list[tuple[Kept, NDArray[Any]]] = []
+        self._varying: list[tuple[Kept, Store]] = []
+        self._seen = -1
+        """The version of the rows for which these two hold: columns that one array shows until then, and the others."""
         self._floats = tuple(store for store in self._stores if store.spec.dtype.kind == "f")
         self.has_floats = bool(self._floats)
         self._allocate(rows.capacity, 0)
@@ -93,7 +98,11 @@ class Storage:
         self._debug = debug
         self._handed: list[NDArray[Any]] = []
         self._rows_with: dict[tuple[type[Component], ...], NDArray[np.intp]] = {}
-        self._contents = {store.spec.label: TextContent(store) for store in self._stores if store.spec.is_text}
+        self._contents = {
+            store.spec.label: TextContent(store, kept)
+            for store, kept in zip(self._stores, self.kept, strict=True)
+            if store.spec.is_text
+        }
         self._unmoved = 0
         """Rows before this one have not moved since the last `renew`."""
 
@@ -212,12 +221,8 @@ class Storage:
 
     def _allocate(self, capacity: int, n: int) -> None:
         """Give all columns memory for `capacity` rows, and move the first n there."""
-        self.block = Block([store.spec for store in self._stores], capacity)
         for store in self._stores:
-            if store.lengths is None:
-                data = self.block.column(store.spec.label)
-            else:
-                data = np.zeros((*store.spec.shape, capacity), dtype=store.spec.dtype)
+            data = np.zeros((*store.spec.shape, capacity), dtype=store.spec.dtype)
             data[..., :n] = store.data[..., :n]
             store.take(data)
 
@@ -275,20 +280,45 @@ class Storage:
 
     # -- going back ------------------------------------------------------------------------------------------------
 
-    def columns(self) -> Mapping[str, NDArray[Any]]:
-        """Copy the entries in use, by "Component.column"; texts by content."""
+    def look(self) -> None:
+        """Bring what is kept of the keys and columns up to date.
+
+        Raises:
+            WorldError: a column that counts the entries in use counts more than there are.
+        """
+        self.normalise()
         n = self.rows.n
-        others = {store.spec.label: frozen_copy(store.used(n)) for store in self._partly_used}
-        others.update((label, content.of(n)[0]) for label, content in self._contents.items())
-        return CopiedColumns(self._labels, self.block.copy(), others, n)
+        if self._seen != self.rows.version:
+            self.kept_keys.look(self.rows.living)
+            self._steady, self._varying = [], []
+            for kept, store in zip(self.kept, self._stores, strict=True):
+                array = store.used(n)
+                kept.look(array)
+                if store.lengths is None and array.flags.c_contiguous:
+                    self._steady.append((kept, array))
+                else:
+                    self._varying.append((kept, store))
+            self._seen = self.rows.version
+            return
+        for kept, array in self._steady:
+            if not kept.raw.startswith(array):  # type: ignore[arg-type] # as in `Kept.look`
+                kept.raw = array.tobytes()
+        for kept, store in self._varying:
+            kept.look(store.used(n))
+
+    def columns(self) -> Mapping[str, NDArray[Any]]:
+        """Return the entries in use at the last look, by "Component.column"; texts by content."""
+        return KeptColumns(
+            self._labels, self.kept, {label: content.of_kept()[0] for label, content in self._contents.items()}
+        )
 
     def texts(self) -> dict[str, tuple[str, ...]]:
         """Return the texts that the numbers of `columns` stand for, by "Component.column"."""
-        return {label: content.of(self.rows.n)[1] for label, content in self._contents.items()}
+        return {label: content.of_kept()[1] for label, content in self._contents.items()}
 
     def content(self, store: Store) -> tuple[NDArray[Any], tuple[str, ...]]:
-        """Return a column of texts by content."""
-        return self._contents[store.spec.label].of(self.rows.n)
+        """Return a column of texts by content, as it was at the last look."""
+        return self._contents[store.spec.label].of_kept()
 
     def normalise(self) -> None:
         """Make the floats canonical, so that equal states have equal bytes."""

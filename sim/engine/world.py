@@ -44,7 +44,7 @@ from sim.engine.storage import Storage
 from sim.engine.system import System
 from sim.engine.tables import Store, checked_names, texts_at
 from sim.engine.texts import Texts
-from sim.engine.values import fit, frozen_copy, indices
+from sim.engine.values import fit, indices
 from sim.errors import WorldError
 
 D = TypeVar("D", bound="Component | Resource")
@@ -581,15 +581,19 @@ class World(Draws):
 
     # -- snapshots -------------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> WorldState:
-        """Copy all state. Waiting events and installed systems are not state.
+    def snapshot(self, *, looked: bool = False) -> WorldState:
+        """Return all state as it is now. Waiting events and installed systems are not state.
+
+        Args:
+            looked: nothing has changed since the last digest or snapshot, so nothing is compared again.
 
         Raises:
             WorldError: commands wait for a flush.
         """
         if self.pending:
             raise WorldError("snapshot with commands waiting: flush first")
-        self.storage.normalise()
+        if not looked:
+            self.look()
         resources = {name: self._copies.of(resource, self.restores) for name, resource in self._resources.items()}
         texts = self.storage.texts()
         for resource in self._declared.values():
@@ -598,12 +602,22 @@ class World(Draws):
             declaration=self.declaration,
             tick=self.tick,
             next_key=self.next_key,
-            keys=frozen_copy(self.keys),
+            keys=self.storage.kept_keys.array(),
             columns=self.storage.columns(),
             masks=self.storage.masks(),
             resources=resources,
             texts=texts,
         )
+
+    def look(self) -> None:
+        """Bring what digests and snapshots read up to date: everything that changed since the last look is copied.
+
+        Raises:
+            WorldError: a column that counts the entries in use counts more than there are.
+        """
+        self.storage.look()
+        for declared in self._declared.values():
+            declared.look()
 
     def restore(self, state: WorldState) -> None:
         """Take over the state of a snapshot. Waiting commands and events are dropped, installed systems stay.

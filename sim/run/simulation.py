@@ -196,6 +196,9 @@ class Simulation(AbstractContextManager["Simulation"]):
         self._clock = clock
         self._listeners = Listeners(listeners)
         self._injected: list[Input] = []
+        self._last: WorldState | None = None
+        """The state that the last tick left, and when that was; a tick that fails goes back to it."""
+        self._at = (0, 0, 0)
         self._timeline: dict[int, list[Input]] = defaultdict(list)
         for timed in scenario.inputs if timeline else ():
             self._timeline[timed.tick].append(timed.input)
@@ -287,7 +290,9 @@ class Simulation(AbstractContextManager["Simulation"]):
         """
         if self.outcome is not None:
             raise WorldError(f"the run is over since tick {self.world.tick - 1}: {self.outcome}")
-        before = self.world.snapshot()
+        before, now = self._last, (self.world.tick, self.world.restores, self.world.version)
+        if before is None or self._at != now:
+            before = self.world.snapshot()
         tick, run = self.world.tick, self.run_context
         run.begin(tick, (*self._timeline.get(tick, ()), *self._injected))
         durations: dict[str, float] = {}
@@ -321,6 +326,8 @@ class Simulation(AbstractContextManager["Simulation"]):
                 self.world, run, checked_mask(self.domain.plannable(self.world), self.world, self.domain, "plannable")
             )
         self.world.tick = tick + 1
+        self._last = self.world.snapshot(looked=True)
+        self._at = (self.world.tick, self.world.restores, self.world.version)
         self.outcome = checked_outcome(self.domain.outcome(self.world), self.domain)
         report = TickReport(
             tick=tick,
