@@ -507,8 +507,14 @@ def texts_are_known_by_their_places(patch: Patch) -> None:
 
 @caught_by("resources")
 def a_resource_is_compared_with_itself(patch: Patch) -> None:
-    """What is kept of a resource is never compared with it, so that no change is seen."""
-    patch.setattr(resources.DeclaredResource, "look", lambda self: None)
+    """What is kept of a resource is compared with it once, so that no change is seen."""
+    original = resources.DeclaredResource.look
+
+    def look(self: resources.DeclaredResource) -> None:
+        if not self.stamp:
+            original(self)
+
+    patch.setattr(resources.DeclaredResource, "look", look)
 
 
 @caught_by("restored")
