@@ -22,6 +22,7 @@ from sim.cli import (
     bundle,
     check,
     doctor,
+    estimate,
     export,
     fake_llm,
     fork,
@@ -64,6 +65,7 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
     doctor.doctor,
     versus.versus,
     sweep.sweep,
+    estimate.estimate,
     fake_llm.fake_llm,
 )
 """Every command, in the order of the help page; a command's name is its function's, with - for _."""

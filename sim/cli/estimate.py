@@ -1,0 +1,116 @@
+"""`tickweave estimate`: what a run would ask of a model and what that would cost, without asking it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+from rich.table import Table
+
+from ai.llm.price import INSTALL, price_of, prices_installed
+from sim.bench.estimate import CONTEXT, Estimate, Server
+from sim.bench.estimate import estimate as estimated
+from sim.cli.choices import chosen
+from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_table, usage
+from sim.cli.consent import Trust, load_scenario
+from sim.cli.run import IN_FLIGHT_MAX, SHARD_SIZE_MAX, EncodingOption
+from sim.run.planning_service import ModelOptions
+from sim.run.scenario_file import TICKS_MAX
+
+LOCAL: Final = "llama-server"
+"""The scheme of a server that is started for a run, of which it is known that it takes grammars."""
+SLOTS: Final = 8
+LATENCY_MS: Final = 200.0
+TOKENS_PER_S: Final = 50.0
+
+
+def estimate(
+    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
+    *,
+    llm: Annotated[str, typer.Option(metavar="SPEC", help="The model, as for `run`; it is not asked.")],
+    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")] = None,
+    ticks: Annotated[
+        int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks to run at most, in place of the scenario's.")
+    ] = None,
+    slots: Annotated[int, typer.Option(min=1, max=4096, help="Calls that the server runs at once.")] = SLOTS,
+    latency_ms: Annotated[float, typer.Option(min=0, max=1e6, help="Time to the first token of a call.")] = LATENCY_MS,
+    tokens_per_s: Annotated[float, typer.Option(min=0.01, max=1e6, help="Tokens a second of a call.")] = TOKENS_PER_S,
+    context: Annotated[int, typer.Option(min=64, max=2**24, help="Tokens that a call has room for.")] = CONTEXT,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents in one call; else it adapts.")
+    ] = None,
+    in_flight: Annotated[
+        int | None, typer.Option(min=1, max=IN_FLIGHT_MAX, metavar="M", help="Calls at once; else it adapts.")
+    ] = None,
+    encoding: Annotated[
+        EncodingOption | None,
+        typer.Option(help="How replies write plans; else line for llama-server, named for others."),
+    ] = None,
+    tiers: Annotated[
+        str | None, typer.Option(metavar="TIERS", help="Planners in the order they are tried: goap,heuristic.")
+    ] = None,
+    group: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group; may be given several times.")
+    ] = None,
+    choices: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; may be given several times."),
+    ] = None,
+    plugin: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A plug-in more.")] = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run would ask of a model: rounds, calls, tokens, money where the price is known, time.
+
+    Nothing is sent: a stand-in answers with what the scenario's rules would plan.
+    """
+    if llm == NO_MODEL:
+        raise usage("estimate: name the model with --llm")
+    client = client_of(llm)
+    assert client is not None
+    plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
+    options = ModelOptions(
+        shard_size=shard_size, in_flight=in_flight, encoding=None if encoding is None else encoding.value
+    )
+    server = Server(slots, latency_ms / 1000, tokens_per_s, context, grammar=llm.startswith(f"{LOCAL}:"))
+    found = estimated(
+        plan,
+        client.label,
+        server,
+        ticks=ticks or plan.ticks,
+        seed=seed,
+        plugins=plugins,
+        options=options,
+        price=price_of(llm),
+    )
+    if as_json:
+        print_json({"scenario": plan.name, "model": client.label, **asdict(found)})
+    else:
+        print_table(_table(found, plan.name, client.label, slots))
+
+
+def _table(found: Estimate, scenario: str, model: str, slots: int) -> Table:
+    plans = max(found.agents, 1)
+    if found.cost is not None:
+        cost = f"{found.cost:,.4f} US dollars at the price of {found.price}, without discounts for cached tokens"
+    elif prices_installed():
+        cost = "no price is known for this model"
+    else:
+        cost = f"not known: {INSTALL}"
+    rows = (
+        ("scenario", f"{scenario}, {found.ticks:,} ticks"),
+        ("model", f"{model}, not asked: rules answered in its place"),
+        ("rounds", f"{found.rounds:,}"),
+        ("calls", f"{found.calls:,} for {found.agents:,} agents, {found.agents_per_call:.1f} agents a call"),
+        ("tokens read", f"about {found.prompt_tokens:,}, {found.prompt_tokens / plans:,.0f} an agent asked"),
+        ("tokens written", f"about {found.completion_tokens:,}, {found.completion_tokens / plans:,.0f} an agent asked"),
+        ("cost", cost),
+        ("time of the model", f"about {found.model_s:,.1f} s on {slots:,} slots"),
+    )
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
