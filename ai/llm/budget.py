@@ -73,6 +73,18 @@ class Budget:
         if self.cost is not None:
             self.cost += self._cost(*used, cached)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the limits, what was used, and why no further call is made."""
+        tokens_max, cost_max = self._limits
+        used = {"tokens": self.tokens, "cost": None if self.cost is None else round(self.cost, 6)}
+        return {"max_tokens": tokens_max, "max_cost": cost_max, **used, "over": self.over}
+
+    def sentence(self) -> str:
+        """Return what was used, for people."""
+        money = "" if self.cost is None else f" and {self.cost:.4f} US dollars"
+        told = f"{self.tokens:,} tokens{money} of the budget used"
+        return told if self.over is None else f"{told}: {self.over}, and rules planned from then on"
+
     def _cost(self, prompt: int, reply: int, cached: int = 0) -> float:
         return 0.0 if self._price is None else self._price.of(prompt, reply, cached)
 

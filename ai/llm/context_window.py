@@ -8,6 +8,7 @@ Everything here is counted with an estimate (`ai.llm.tokens`) that may be too lo
 
 from __future__ import annotations
 
+import logging
 import math
 from functools import lru_cache
 from typing import Final
@@ -37,6 +38,7 @@ def _with_margin(tokens: int) -> int:
 
 
 # The same few messages, tick after tick.
+logger = logging.getLogger(f"tickweave.{__name__}")
 _tokens_of = lru_cache(maxsize=REGISTRIES_MAX)(estimate_tokens)
 
 
@@ -75,6 +77,7 @@ def calls(request: PromptRequest, context: int) -> list[PromptRequest]:
     n = len(request.keys)
     if n > 1:
         return [call for half in (slice(0, n // 2), slice(n // 2, n)) for call in calls(request.take(half), context)]
+    logger.info("agent %d has too long a prompt for %d tokens: it is asked with fewer verbs", request.keys[0], context)
     smaller = [one for one in with_fewer_verbs(request) if one.offers.each[0]]
     return [next((one for one in smaller if fits(one, context)), smaller[-1] if smaller else request)]
 

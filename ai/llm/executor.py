@@ -56,7 +56,7 @@ DRAIN_S: Final = 5.0
 ERROR_CHARS_MAX: Final = 200
 """Characters that are kept of what a foreign client raised."""
 
-logger = logging.getLogger("tickweave.ai.llm")
+logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 class CallEnd(NamedTuple):
@@ -224,6 +224,7 @@ class BatchInferenceExecutor:
                 shard.stopped = True
                 if not reader.done():
                     shard.timed_out = True
+                    logger.info("%s: a call was left behind at the deadline", request.tier)
                     self._leave_behind(shard, reader)
         signals = _signals(request, shards)
         if asking.signals is None:
@@ -450,7 +451,23 @@ async def _read(run: _Run, shard: _Shard) -> None:
         shard.ended = run.clock()
     if not shard.stopped:
         run.finish(shard)
+        logger.info("%s", _told(run, shard))
         run.report(shard)
+
+
+def _told(run: _Run, shard: _Shard) -> str:
+    """Say how a call ended, for a log."""
+    keys, usage = shard.keys, shard.usage or {}
+    asked = f"agent {keys[0]}" if len(keys) == 1 else f"{len(keys)} agents from {keys[0]} to {keys[-1]}"
+    if not shard.called:
+        return f"{run.request.tier}: no call for {asked}: {(shard.failure or (None, ''))[1]}"
+    first = "" if shard.first_s is None else f", the first word after {shard.first_s:.2f} s"
+    tokens = f"{usage.get('prompt_tokens', '?')} tokens read, {usage.get('completion_tokens', '?')} written"
+    end = shard.finish or "failed" if shard.failure is None else shard.failure[1]
+    return (
+        f"{run.request.tier}: a call for {asked} gave {len(shard.plans)} plans in {shard.ended - shard.begun:.2f} s"
+        f"{first}: {tokens}; {end}"
+    )
 
 
 def _outcome_of(error: ClientError) -> Outcome:

@@ -18,6 +18,7 @@ What changed is an outcome of a run: it is recorded, and a replay never decides 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from numpy.typing import NDArray
 from ai.errors import ContractError
 from ai.observation import ObservationBatch
 
+logger = logging.getLogger(f"tickweave.{__name__}")
 IN_FLIGHT: Final = 4
 """Calls at once where the server's slots are unknown."""
 SHARD_SIZE_MIN: Final = 4
@@ -97,6 +99,7 @@ class ShardSizes:
         """Take over what the server is known to have."""
         if slots is not None and slots > 0 and slots != self.slots:
             self.slots = slots
+            logger.info("the server runs %d calls at once", slots)
             if self.m_pinned is None:
                 self.m = slots
         if context is not None and context > 0:
@@ -145,11 +148,14 @@ class ShardSizes:
         """Adapt to the calls of one batch that came to their end."""
         if not calls:
             return
+        before = self.as_dict()
         if self.k_pinned is None:
             self._observe_quality(tier, calls)
             self._observe_time(tier, calls)
         if self.m_pinned is None:
             self._observe_queue(calls)
+        if (now := self.as_dict()) != before:
+            logger.info("calls are cut otherwise now: %s", now)
 
     def _observe_quality(self, tier: str, calls: Sequence[CallSignal]) -> None:
         largest = max(call.asked for call in calls)

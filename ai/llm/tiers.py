@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from ai.observation import ObservationBatch, Rows
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.plans import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal
 
+logger = logging.getLogger(f"tickweave.{__name__}")
 _CONTENT: Final = tuple(outcome.value for outcome in (Outcome.MISSING, Outcome.INVALID, Outcome.CUT))
 """Outcomes of a reply that came, so that asking again may help; the way to the model is not what failed."""
 
@@ -74,6 +76,7 @@ class LlmTier:
         reasons = _reasons(answer, batch, offered)
         needed_s = call.clock() - begun if response.first_plan_s is None else response.first_plan_s
         if reasons and (call.deadline is None or call.clock() + needed_s < call.deadline):
+            logger.info("%s: %d of %d agents are asked again", self.name, len(reasons), len(batch))
             rows = np.flatnonzero(np.isin(batch.keys, list(reasons)))
             part = batch.take(rows)
             _take_over(answer, rows, _answer(await self._ask(call.client, part, offered, call, reasons), part))

@@ -17,6 +17,7 @@ import typer
 
 from ai.clients.resilience import RETRIES
 from ai.guard import everything
+from ai.llm.price import INSTALL, Price, price_of, prices_installed
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
 from sim.cli.choices import chosen
@@ -38,6 +39,7 @@ from sim.cli.common import (
     write_whole,
 )
 from sim.cli.consent import Trust, files_of, load_scenario
+from sim.cli.logs import LogJson, Verbose, logs
 from sim.cli.model import described, ready_model
 from sim.cli.run_report import Tally
 from sim.errors import FileExists, MachineError, ReplayError
@@ -67,6 +69,10 @@ IN_FLIGHT_MAX: Final = 256
 """Most calls that may be pinned to run at once."""
 RETRIES_MAX: Final = 10
 """Most second tries of one call."""
+TOKENS_MAX: Final = 10**12
+"""Largest budget of tokens."""
+COST_MAX: Final = 1e6
+"""Largest budget of money, US dollars."""
 RATE_MAX: Final = 1_000_000_000
 """Highest rate that may be given, a minute."""
 
@@ -144,6 +150,14 @@ def run(
     token_rate: Annotated[
         int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Tokens a minute at most.")
     ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option(min=1, max=TOKENS_MAX, metavar="N", help="Tokens that the model may use; then rules plan."),
+    ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, max=COST_MAX, metavar="USD", help="The same in US dollars, where the price is known."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where to write the replay. Default: ./SCENARIO-SEED.replay.jsonl"),
@@ -180,6 +194,8 @@ def run(
     trust: Trust = False,
     force: Force = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
+    verbose: Verbose = 0,
+    log_json: LogJson = False,
 ) -> None:
     """Run a scenario and write its replay."""
     if (scenario is None) == (resume is None):
@@ -192,6 +208,9 @@ def run(
         requests_a_minute=rate,
         tokens_a_minute=token_rate,
         encoding=None if encoding is None else encoding.value,
+        tokens_max=max_tokens,
+        cost_max=max_cost,
+        price=_price(llm, max_cost),
     )
     started = perf_counter()
     if resume is not None:
@@ -220,6 +239,7 @@ def run(
     if target.suffix == PACKED:
         raise usage(f"--out: {shown(str(target))}: a run writes lines; `pack` compresses them when it has ended")
     with ExitStack() as stack:
+        stack.enter_context(logs(verbose, as_json=log_json))
         if strict:
             stack.enter_context(everything())
         client = stack.enter_context(ready_model(llm, optional=llm_optional, quiet=quiet))
@@ -280,6 +300,19 @@ def run(
         print_json(tally.as_json())
     elif not quiet:
         print_table(tally.table())
+
+
+def _price(llm: str, max_cost: float | None) -> Price | None:
+    """Return the price of the model; without one, money cannot be limited."""
+    if max_cost is None:
+        return None
+    price = price_of(llm)
+    if max_cost == 0:
+        raise usage("--max-cost: must be more than 0; leave --llm out for a run without a model")
+    if price is None:
+        told = "no price is known for this model" if prices_installed() else f"prices are not installed: {INSTALL}"
+        raise usage(f"--max-cost: {told}; use --max-tokens")
+    return price
 
 
 def _listed(inputs: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:

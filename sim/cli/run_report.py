@@ -64,12 +64,13 @@ class Tally:
         self.phases[RECORDING] += record_s  # type: ignore[assignment] # a Counter adds floats as well
         if report.plans is not None:
             self.tiers.update(report.plans.counts())
-        self.model.add(report.plans, report.round)
+        self.model.add(report.tick, report.plans, report.round)
 
     def look(self, simulation: Simulation) -> None:
         """Take in what the domain says of the world now: metrics, scores and details."""
         self.metrics = {name: _plain(value) for name, value in simulation.metrics().items()}
         self.scores = simulation.scores()
+        self.model.budget = getattr(simulation.run_context.source, "budget", None)
         self.details = checked_details(simulation.domain.details(simulation.world), simulation.domain)
 
     def add_recorded(self, tick: Tick) -> None:
@@ -77,10 +78,11 @@ class Tally:
         self.ticks = tick.t + 1
         self.recorded += 1
         self.alive, self.root, self.outcome = tick.agents, tick.root, tick.outcome
-        self.tiers.update({tier: count_of(keys) for tier, keys in tick.planned.items()})
+        given = {tier: count_of(keys) for tier, keys in tick.planned.items()}
+        self.tiers.update(given)
         if tick.held:
             self.model.note(asked=bool(tick.asked), held=tick.held, started=tick.started)
-        self.model.take(usage_of(tick.usage), tick.shards, tick.model)
+        self.model.take(tick.t, usage_of(tick.usage), tick.shards, tick.model, given)
 
     @property
     def plans(self) -> int:
@@ -120,6 +122,7 @@ class Tally:
             "alive": self.alive,
             "phases_s": seconds,
             "first_plan_s": self.model.times(),
+            "llm_rounds": self.model.rounds_json(),
             "unused_inputs": self.unused_inputs,
         }
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ai.llm.executor import CallEnd
     from sim.run.simulation import TickReport
 
-logger = logging.getLogger("tickweave.sim.run.listeners")
+logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 class RoundBegun(NamedTuple):

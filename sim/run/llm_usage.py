@@ -5,29 +5,47 @@ Times to the first plan are measured and stand in the report beside a replay, ne
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 from ai.clients.resilience import BreakerState
+from ai.llm.budget import Budget
 from ai.plans import BatchPlans, LlmUsage
 from sim.run.rounds import RoundNotes
 
 
-class _Calls:
-    """Calls of one kind, the agents in them, and the tokens of their prompts; None while no server told any."""
+@dataclass(slots=True)
+class Calls:
+    """Calls of one kind, the agents in them, the plans they gave, and their tokens; None while no server told any."""
 
-    def __init__(self) -> None:
-        self.calls = self.agents = 0
-        self.prompt_tokens: int | None = None
+    calls: int = 0
+    agents: int = 0
+    plans: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
 
     def add(self, shard: Mapping[str, Any]) -> None:
         """Add one call as it was recorded."""
         self.calls += 1
         self.agents += shard["k"]
-        told = (shard.get("usage") or {}).get("prompt_tokens")
-        if told is not None:
-            self.prompt_tokens = (self.prompt_tokens or 0) + told
+        usage = shard.get("usage") or {}
+        self.prompt_tokens = _more(self.prompt_tokens, usage.get("prompt_tokens"))
+        self.completion_tokens = _more(self.completion_tokens, usage.get("completion_tokens"))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return them, with the tokens of a plan."""
+        return {
+            **asdict(self),
+            "prompt_tokens_per_plan": _ratio(self.prompt_tokens, self.plans),
+            "completion_tokens_per_plan": _ratio(self.completion_tokens, self.plans),
+        }
+
+
+def _more(sum_so_far: int | None, told: int | None) -> int | None:
+    return sum_so_far if told is None else (sum_so_far or 0) + told
 
 
 def _ratio(amount: int | None, count: int) -> float | None:
@@ -40,7 +58,8 @@ class ModelTally:
     `shard_size` is the largest call of each tier in the last tick that used it, `in_flight` the calls at once;
     `breaker` is the state it was left in and `opened` how often it opened. `rounds` are the ticks in which agents were
     asked, `started` the plans of a model that began. `held` counts agent-ticks by what the agent had: a model's plan, a
-    bridge, none. `waited_s` is how long the world stood still for its model, measured.
+    bridge, none. `waited_s` is how long the world stood still for its model, measured. `by_tier` and `by_round` are the
+    calls of each tier and of each tick that made any. `budget` is what the model may use, where that is limited.
     """
 
     def __init__(self) -> None:
@@ -49,15 +68,18 @@ class ModelTally:
         self.started = 0
         self.held = [0, 0, 0]
         self.waited_s = 0.0
-        self.first = _Calls()
-        self.again = _Calls()
+        self.first = Calls()
+        self.again = Calls()
+        self.by_tier: defaultdict[str, Calls] = defaultdict(Calls)
+        self.by_round: defaultdict[int, Calls] = defaultdict(Calls)
+        self.budget: Budget | None = None
         self.in_flight: int | None = None
         self.shard_size: dict[str, int] = {}
         self.breaker = BreakerState.CLOSED.value
         self.opened = 0
         self._first_plan_s: list[float] = []
 
-    def add(self, plans: BatchPlans | None, notes: RoundNotes | None) -> None:
+    def add(self, tick: int, plans: BatchPlans | None, notes: RoundNotes | None) -> None:
         """Take in the planning of one tick."""
         if notes is not None:
             asked = notes.asked is not None and len(notes.asked) > 0
@@ -66,7 +88,7 @@ class ModelTally:
         if plans is not None:
             if plans.first_plan_s is not None:
                 self._first_plan_s.append(plans.first_plan_s)
-            self.take(plans.usage, plans.shards, plans.model)
+            self.take(tick, plans.usage, plans.shards, plans.model, plans.counts())
 
     def note(self, *, asked: bool, held: Sequence[int], started: int) -> None:
         """Take in what one tick did about the model tiers: whether it asked, agents by what they have, plans begun."""
@@ -74,10 +96,23 @@ class ModelTally:
         self.started += started
         self.held = [before + now for before, now in zip(self.held, held, strict=True)]
 
-    def take(self, usage: LlmUsage, shards: Sequence[Mapping[str, Any]], model: Mapping[str, Any]) -> None:
-        """Take in what the planning of one tick used, how it was cut, and what it said about the calls."""
+    def take(
+        self,
+        tick: int,
+        usage: LlmUsage,
+        shards: Sequence[Mapping[str, Any]],
+        model: Mapping[str, Any],
+        given: Mapping[str, int],
+    ) -> None:
+        """Take in what the planning of one tick used, how it was cut, what it said about the calls, plans by tier."""
         self.usage.add(usage)
         sent = [shard for shard in shards if not shard.get("unsent")]
+        for shard in sent:
+            self.by_tier[shard["tier"]].add(shard)
+            self.by_round[tick].add(shard)
+        for tier in {shard["tier"] for shard in sent}:
+            self.by_tier[tier].plans += given.get(tier, 0)
+            self.by_round[tick].plans += given.get(tier, 0)
         for shard in sent:
             # Who is asked again, by this tier or the next, is few and would make calls look smaller than they are.
             first = shard["tier"] == sent[0]["tier"] and not shard.get("again")
@@ -102,6 +137,8 @@ class ModelTally:
             "agents_per_call": _ratio(self.first.agents, self.first.calls),
             "prompt_tokens_per_plan": _ratio(self.first.prompt_tokens, self.started),
             "again": {"calls": self.again.calls, "prompt_tokens": self.again.prompt_tokens},
+            "by_tier": {tier: calls.as_json() for tier, calls in sorted(self.by_tier.items())},
+            "budget": None if self.budget is None else self.budget.as_json(),
             "rounds": self.rounds,
             "started": self.started,
             "under_model": self.held[0],
@@ -113,6 +150,10 @@ class ModelTally:
             "in_flight": self.in_flight,
             "shard_size": dict(sorted(self.shard_size.items())),
         }
+
+    def rounds_json(self) -> list[dict[str, Any]]:
+        """Return the calls of each tick that made any, for the report beside a replay."""
+        return [{"tick": tick, **calls.as_json()} for tick, calls in sorted(self.by_round.items())]
 
     def times(self) -> dict[str, float] | None:
         """Return the times from the start of a tick's planning to its first plan of a model, seconds; None without."""
@@ -138,6 +179,15 @@ class ModelTally:
                 f"agents: {shares[0]} of the time under a model's plan, {shares[1]} bridged, {shares[2]} without"
             )
             parts.append(f"the world waited {self.waited_s:,.1f} s")
+        for tier, calls in sorted(self.by_tier.items()):
+            read, written = (_ratio(told, calls.plans) for told in (calls.prompt_tokens, calls.completion_tokens))
+            if read is not None and written is not None:
+                parts.append(f"{tier}: {read:,.0f} tokens read and {written:,.0f} written a plan")
+        totals = [(each.prompt_tokens or 0) + (each.completion_tokens or 0) for each in self.by_round.values()]
+        if any(totals):
+            parts.append(f"a round took {median(totals):,.0f} tokens in the median, {max(totals):,} at most")
+        if self.budget is not None:
+            parts.append(self.budget.sentence())
         if self.shard_size:
             sizes = ", ".join(f"{size:,} ({tier})" for tier, size in sorted(self.shard_size.items()))
             parts.append(f"at the end up to {sizes} agents in a call, {self.in_flight or 1:,} calls at once")

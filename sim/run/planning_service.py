@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
 from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
+from ai.llm.budget import Budget, BudgetedClient
 from ai.llm.encodings import encoding_of
 from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor
+from ai.llm.price import Price
 from ai.llm.tiers import LlmTier
 from ai.llm_types import LlmClient
 from ai.observation import ObservationBatch
@@ -33,6 +36,7 @@ from sim.run.planning import check_rules, groups_of_tiers, tier_order
 if TYPE_CHECKING:
     from sim.run.scenario_file import Scenario
 
+logger = logging.getLogger(f"tickweave.{__name__}")
 T = TypeVar("T")
 
 
@@ -41,7 +45,8 @@ class ModelOptions:
     """How a run calls its model. None: no deadline, sizes that follow the server, the usual retries, no limit.
 
     `deadline_s` is the time for one tick's planning, seconds. `shard_size` and `in_flight` pin agents in a call and
-    calls at once. `encoding` names how replies write plans, None leaves it to what the endpoint takes.
+    calls at once. `encoding` names how replies write plans, None leaves it to what the endpoint takes. `tokens_max` and
+    `cost_max` (US dollars, at `price`) are what the model may use before rules plan alone.
     """
 
     deadline_s: float | None = None
@@ -51,6 +56,9 @@ class ModelOptions:
     requests_a_minute: float | None = None
     tokens_a_minute: float | None = None
     encoding: str | None = None
+    tokens_max: int | None = None
+    cost_max: float | None = None
+    price: Price | None = None
 
 
 def build_tiers(
@@ -154,8 +162,12 @@ class LivePlans:
         self._listeners = Listeners() if listeners is None else listeners
         self.registry = registry
         check_rules(scenario, registry)
-        self.client = None if client is None else _resilient(client, options or ModelOptions(), clock)
-        self._options = options or ModelOptions()
+        self._options = options = options or ModelOptions()
+        self.budget: Budget | None = None
+        if client is not None and (options.tokens_max is not None or options.cost_max is not None):
+            self.budget = Budget(options.tokens_max, options.cost_max, options.price)
+            client = BudgetedClient(client, self.budget)
+        self.client = None if client is None else _resilient(client, options, clock)
         self._clock = clock
         self._executor = BatchInferenceExecutor(
             self._options.shard_size, self._options.in_flight, prefer=scenario.planning.prefer
@@ -198,6 +210,7 @@ class LivePlans:
     async def _ask(self, client: ResilientClient, batch: ObservationBatch[Any], asking: Asking) -> BatchPlans:
         """Ask for a batch, and tell the listeners."""
         on_plan: OnPlan | None = None
+        logger.info("tick %d: %d agents are planned for, a model is asked", batch.tick, len(batch))
         if self._listeners:
             tick, tell = batch.tick, self._listeners.tell
             asked = slice(None) if asking.walks is None else asking.walks != Walk.BRIDGE.value

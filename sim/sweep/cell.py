@@ -79,7 +79,7 @@ def _played(job: Job, cell: Cell, base: Scenario) -> dict[str, Any]:
             path = job.out / REPLAYS / replay_name(cell)
         for report in recorded(run, path, ticks, replace=True):
             root = report.digest.root
-            model.add(report.plans, report.round)
+            model.add(report.tick, report.plans, report.round)
             if report.plans is not None:
                 plans += sum(report.plans.counts().values())
         usage = model.as_json()

@@ -31,8 +31,8 @@ RUN_KEYS = [
 ]  # fmt: skip
 LLM_KEYS = [
     "calls", "agents", "prompt_tokens", "completion_tokens", "errors", "agents_per_call", "prompt_tokens_per_plan",
-    "again", "rounds", "started", "under_model", "bridged", "none", "waited_s", "retries", "breaker", "in_flight",
-    "shard_size",
+    "again", "by_tier", "budget", "rounds", "started", "under_model", "bridged", "none", "waited_s", "retries",
+    "breaker", "in_flight", "shard_size",
 ]  # fmt: skip
 ROOT = Path(__file__).parents[3]
 WAIT_S = 60.0
@@ -75,6 +75,7 @@ def test_run_prints_one_object_with_the_promised_keys(shell: Shell) -> None:
     assert value["llm"] == {
         "calls": 0, "agents": 0, "prompt_tokens": None, "completion_tokens": None, "errors": {},
         "agents_per_call": None, "prompt_tokens_per_plan": None, "again": {"calls": 0, "prompt_tokens": None},
+        "by_tier": {}, "budget": None,
         "rounds": 0, "started": 0, "under_model": 0, "bridged": 0, "none": 0, "waited_s": 0.0,
         "retries": 0, "breaker": {"state": "closed", "opened": 0}, "in_flight": None, "shard_size": {},
     }  # fmt: skip
