@@ -12,7 +12,7 @@ REPLAY := $(OUT)/skirmish.replay.jsonl
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench peers test-nightly test-matrix test-llm bench-llm golden lock clean
+.PHONY: help demo test bench docs peers test-nightly test-matrix test-llm bench-llm golden lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -44,6 +44,9 @@ test-nightly: $(VENV)/.test ## run every case of what the gate samples, and 2,00
 
 test-matrix: ## verify the golden replays under other versions of Python and NumPy
 	$(PYTHON) tests/matrix/run.py
+
+docs: $(VENV)/.test ## build the documentation's site into out/site
+	$(BIN)/python -m mkdocs build --strict
 
 golden: $(VENV)/.test ## record the golden replays again, after an intended change of rules or columns
 	$(BIN)/python -m tests.golden.record

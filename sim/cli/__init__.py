@@ -40,6 +40,7 @@ from sim.cli import (
     view,
 )
 from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
+from sim.cli.examples import epilog
 from sim.cli.terminal import give_up, log_lines, occupy_standard_files, standard_streams
 from sim.errors import FileExists, MachineError, ScenarioError, SimError
 from sim.messages import one_line
@@ -73,7 +74,7 @@ COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
 app = typer.Typer(
     name="tickweave",
     help="Headless, deterministic simulations whose agents plan with a language model or by rules.",
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     no_args_is_help=True,
@@ -157,5 +158,5 @@ def _common(
 
 
 for _command in COMMANDS:
-    app.command()(_command)
+    app.command(epilog=epilog(_command.__name__.replace("_", "-")))(_command)
 app.add_typer(bench.app)

@@ -55,8 +55,6 @@ def export(
     """Write a replay's agents, plans, attempts, calls, inputs and metrics as tables.
 
     The replay is run again without its model, so a metric written today works on an old recording.
-
-    Examples: tickweave export a.replay.jsonl --to csv; tickweave export a.replay.jsonl --metric gini.py:gini
     """
     extra("pyarrow", "export")
     require_file(file)

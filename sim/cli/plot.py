@@ -37,11 +37,7 @@ def plot(
     ] = None,
     trust: Trust = False,
 ) -> None:
-    """Draw metrics over time from replays, or the means of a sweep with their intervals.
-
-    Examples: tickweave plot a.replay.jsonl; tickweave plot a.replay.jsonl b.replay.jsonl --metric gini.py:gini;
-    tickweave plot market.sweep
-    """
+    """Draw metrics over time from replays, or the means of a sweep with their intervals."""
     extra("matplotlib", "plot")
     if len(files) > FILES_MAX:
         raise usage(f"plot: at most {FILES_MAX} files; name fewer")

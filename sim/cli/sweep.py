@@ -81,8 +81,6 @@ def sweep(
     """Run a scenario with many settings, planners, models and seeds, and write one table.
 
     The same command goes on where an earlier one was stopped.
-
-    Examples: tickweave sweep sweep.toml --jobs 4; tickweave sweep market --seeds 20 --grid agents=10,50
     """
     plan, folder, name = _plan(what, seeds, grid, ticks, metric)
     scenario = str(folder / plan.scenario) if plan.scenario.endswith((".py", ".toml")) else plan.scenario

@@ -53,11 +53,7 @@ def versus(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two planners: every seed is run twice, with the sides swapped where the scenario has groups.
-
-    Examples: tickweave versus skirmish --a goap --b heuristic --seeds 50;
-    tickweave versus market --a llm:ollama:qwen3 --b heuristic --metric mood --seeds 5
-    """
+    """Compare two planners: every seed is run twice, with the sides swapped where the scenario has groups."""
     plan = with_choices(load_scenario(scenario, trust=trust), choices)
     for option, given in (("--lower", lower), ("--whole", whole)):
         if given and metric is None:

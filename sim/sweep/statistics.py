@@ -1,4 +1,7 @@
-"""What can be said about few runs: intervals, paired differences, effect sizes. The methods are scipy's."""
+"""What can be said about few runs: intervals, paired differences, effect sizes. The methods are scipy's.
+
+`scipy.stats` takes half a second to import, so it is imported where it is used.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy import stats
 
 CONFIDENCE: Final = 0.95
 """Confidence of all intervals."""
@@ -59,6 +61,8 @@ def wilson(won: int, of: int) -> tuple[float, float]:
     """
     if not of:
         return 0.0, 1.0
+    from scipy import stats
+
     interval = stats.binomtest(won, of).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -79,6 +83,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     sd = float(array.std(ddof=1)) if n > 1 else 0.0
     if n < 2 or not sd or not np.isfinite(array).all():
         return Estimate(mean, mean, mean, sd, n)
+    from scipy import stats
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a degenerate distribution is told by the interval
         found = stats.bootstrap(
@@ -100,6 +106,8 @@ def paired(a: Sequence[float], b: Sequence[float]) -> Difference:
     effect = difference.mean / difference.sd if difference.sd else None
     if len(gains) < 2 or not gains.any():
         return Difference(difference, effect, None)
+    from scipy import stats
+
     test = stats.permutation_test(
         (gains,), np.mean, permutation_type="samples", n_resamples=RESAMPLES, rng=np.random.default_rng(SEED)
     )

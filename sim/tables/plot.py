@@ -24,6 +24,8 @@ Curves = dict[str, tuple[list[int], list[float]]]
 def curves(seen: Iterable[Frame], specs: Sequence[str] = (), more: Mapping[str, Metric] | None = None) -> Curves:
     """Return the values of metrics in every tick of a replay; metrics that return arrays are left out.
 
+    Of a domain without metrics these are its scores.
+
     Raises:
         ScenarioError: there is no such metric.
         ReplayError: as `sim.replay.frames`.
@@ -33,8 +35,10 @@ def curves(seen: Iterable[Frame], specs: Sequence[str] = (), more: Mapping[str, 
     for frame in seen:
         simulation = frame.playback.simulation
         chosen = chosen or {**metrics_of(specs, simulation.metrics_by_name), **(more or {})}
-        for name, metric in chosen.items():
-            value = checked_metric(name, metric(frame.world), simulation.domain)
+        values_now: dict[str, Any] = {
+            name: checked_metric(name, metric(frame.world), simulation.domain) for name, metric in chosen.items()
+        }
+        for name, value in (values_now or simulation.scores()).items():
             if np.ndim(value) == 0:
                 ticks, values = found.setdefault(name, ([], []))
                 ticks.append(frame.tick)

@@ -1,0 +1,65 @@
+"""Help pages and completion: what a person finds without reading the documentation."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from sim.cli import COMMANDS, app
+from sim.cli.common import OK
+from sim.cli.examples import EXAMPLES
+from tests.support.shell import Shell
+
+ROOT = Path(__file__).parents[3]
+NAMES = [command.__name__.replace("_", "-") for command in COMMANDS]
+
+
+def test_every_command_has_examples() -> None:
+    """No command is without an example, and no example without its command."""
+    assert sorted(EXAMPLES) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_an_example_is_a_command_line(line: str) -> None:
+    """Every example has options and arguments that its command takes."""
+    program, name, *words = shlex.split(line)
+    assert program == "tickweave"
+    command = get_command(app).commands[name]  # type: ignore[attr-defined]
+    with command.make_context(name, words) as context:
+        assert context.params
+
+
+@pytest.mark.parametrize("name", [*NAMES, ""])
+def test_help_has_a_short_form(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`-h` prints the help page, and its examples stand each on a line of its own."""
+    shell = Shell(capsys)
+    words = [name] if name else []
+    assert shell(*words, "-h") == OK
+    short = shell.out
+    assert shell(*words, "--help") == OK
+    assert shell.out == short
+    assert all(f"  {line}\n" in short for line in EXAMPLES.get(name, ()))
+
+
+def test_a_shell_completes_commands() -> None:
+    """Completion names the commands that begin as what was typed."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from sim.entry import main; main()"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "_TICKWEAVE_COMPLETE": "complete_bash",
+            "COMP_WORDS": "tickweave ver",
+            "COMP_CWORD": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["verify", "versus"], done.stderr
