@@ -20,6 +20,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tickweave show market.replay.jsonl --tick 5 --agent 3",
     ),
     "diff": ("tickweave diff a.replay.jsonl b.replay.jsonl",),
+    "estimate": ("tickweave estimate market --llm openai:gpt-5@https://api.openai.com/v1",),
     "export": (
         "tickweave export market.replay.jsonl --to csv",
         "tickweave export market.replay.jsonl --metric gini.py:gini",
