@@ -48,8 +48,8 @@ def state_digest(world: World, *, looked: bool = False) -> StateDigest:
     """Hash the state of a world.
 
     Args:
-        world: what to hash.
-        looked: nothing has changed since the last digest or snapshot, so nothing is compared again.
+        world: the world.
+        looked: whether nothing has changed since the last digest or snapshot, so that nothing is compared again.
 
     Raises:
         WorldError: an array of a custom resource has no canonical encoding, or a column that counts the entries in use
@@ -75,7 +75,7 @@ def state_digest(world: World, *, looked: bool = False) -> StateDigest:
 
 
 class _Part:
-    """Keeps the hash of one column, with the bytes that it is of."""
+    """Keeps the hash of one column, with the hashed bytes."""
 
     __slots__ = ("digest", "key", "label", "raw", "short")
 
@@ -87,7 +87,7 @@ class _Part:
         self.short = ""
 
     def renew(self, raw: bytes, content: bytes) -> None:
-        """Hash the content that bytes stand for."""
+        """Hash the content that the bytes represent."""
         self.raw = raw
         self.digest = hashed(self.key, content)
         self.short = self.digest[:4].hex()
@@ -140,7 +140,7 @@ class _WorldCache:
         self.version = -1
 
     def digest(self, world: World) -> StateDigest:
-        """Hash what was kept at the last look."""
+        """Hash the bytes kept at the last look."""
         n, keys = world.n, world.storage.kept_keys
         if keys.raw is not self.keys.raw:
             self.keys.renew(keys.raw, _ordered(keys))
@@ -175,8 +175,8 @@ class _WorldCache:
         return tables
 
     def _resource(self, world: World, name: str, resource: CustomResource) -> _ResourceCache:
-        # A resource whose restore() also took its old stamp back would meet that stamp again with other content; the
-        # world's own count of restores keeps the two apart.
+        # A resource whose restore() also resets its stamp could reach the same stamp later with other content. The
+        # world's own count of restores tells the two apart.
         stamp = (resource.stamp, world.restores)
         entry = self.resources.get(name)
         if entry is not None and entry.resource is resource and entry.stamp == stamp:

@@ -1,7 +1,7 @@
-"""What arrays of a world held at the last look, as bytes: one copy serves snapshots, comparisons and hashes.
+"""The content of a world's arrays at the last look, as bytes: one copy serves snapshots, comparisons and hashes.
 
-An array that did not change keeps its bytes object, so nothing of it is copied or hashed again. The comparison is of
-content: it does not depend on a mark that a system could forget to set.
+An array that did not change keeps its bytes object, so it is neither copied nor hashed again. The comparison is of
+content, so it does not depend on a flag that a system could forget to set.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ class Kept:
     """One array as it was at the last look.
 
     Attributes:
-        raw: its values in row order; another object exactly when they changed.
-        dtype: their type.
+        raw: its values in row order; a new object if and only if they changed.
+        dtype: its dtype.
         shape: the array's shape.
     """
 
@@ -30,7 +30,7 @@ class Kept:
         self.shape: tuple[int, ...] = ()
 
     def look(self, array: NDArray[Any]) -> None:
-        """Compare an array with what is kept, and keep it if it differs."""
+        """Compare an array with the kept content, and keep it if it differs."""
         if array.shape != self.shape:
             self.raw, self.shape = array.tobytes(), array.shape
         elif not array.flags.c_contiguous:
@@ -48,12 +48,12 @@ class Kept:
 class KeptColumns(Mapping[str, "NDArray[Any]"]):
     """Columns as they were at one look, by "Component.column", in the order declared.
 
-    One is made in every tick and nearly never read, so arrays are made only when somebody asks for them.
+    One is made in every tick and hardly ever read, so arrays are made only on demand.
 
     Args:
-        labels: the columns.
-        kept: what is kept of each; what it holds now counts.
-        others: arrays to use in place of some of them.
+        labels: the position of each column in `kept`.
+        kept: the kept content of each column; its current bytes are used, also later.
+        others: arrays to use in place of some columns.
     """
 
     __slots__ = ("_kept", "_labels", "_others", "_raws")

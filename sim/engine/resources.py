@@ -206,7 +206,7 @@ class DeclaredResource:
         return tuple(self._stores.values())
 
     def look(self) -> None:
-        """Bring `kept` up to date; `stamp` changes with it."""
+        """Update `kept`; `stamp` changes if the content does."""
         changed = False
         for name, store in self._stores.items():
             if store.spec.dtype.kind == "f":

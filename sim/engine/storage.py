@@ -39,7 +39,7 @@ class TextContent:
         self._content: tuple[NDArray[np.int32], tuple[str, ...]] = (np.zeros(0, np.int32), ())
 
     def of_kept(self) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-        """Return what was kept at the last look as `Texts.canonical` does."""
+        """Return the content at the last look in the form of `Texts.canonical`."""
         if self._kept.raw is not self._raw:
             numbers, texts = self._store.texts.canonical(self._kept.array())
             self._raw, self._content = self._kept.raw, (frozen(numbers), texts)
@@ -89,7 +89,7 @@ class Storage:
         self._steady: list[tuple[Kept, NDArray[Any]]] = []
         self._varying: list[tuple[Kept, Store]] = []
         self._seen = -1
-        """The version of the rows for which these two hold: columns that one array shows until then, and the others."""
+        """The version of the rows for which `_steady` (columns that show one array until then) and `_varying` hold."""
         self._floats = tuple(store for store in self._stores if store.spec.dtype.kind == "f")
         self.has_floats = bool(self._floats)
         self._allocate(rows.capacity, 0)
@@ -281,7 +281,7 @@ class Storage:
     # -- going back ------------------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Bring what is kept of the keys and columns up to date.
+        """Update the kept content of the keys and columns.
 
         Raises:
             WorldError: a column that counts the entries in use counts more than there are.

@@ -585,7 +585,7 @@ class World(Draws):
         """Return all state as it is now. Waiting events and installed systems are not state.
 
         Args:
-            looked: nothing has changed since the last digest or snapshot, so nothing is compared again.
+            looked: whether nothing has changed since the last digest or snapshot, so that nothing is compared again.
 
         Raises:
             WorldError: commands wait for a flush.
@@ -610,7 +610,7 @@ class World(Draws):
         )
 
     def look(self) -> None:
-        """Bring what digests and snapshots read up to date: everything that changed since the last look is copied.
+        """Update the content that digests and snapshots read: copy everything that changed since the last look.
 
         Raises:
             WorldError: a column that counts the entries in use counts more than there are.
