@@ -1,8 +1,8 @@
-"""A server process of our own: started, watched, its last words kept, and ended however this process ends.
+"""A server process that we start: its last output is kept, and it ends when this process ends, for any reason.
 
-The file is also the program that runs between the two: it starts the server as its child and holds a pipe from us as
-its standard input. That the pipe ends is the sign to end the server and all that it has started; the system closes it
-also for a parent that was killed. Uses the standard library only.
+The file is also the supervisor that runs between the two: it starts the server as its child and has a pipe from us as
+its standard input. When the pipe ends, the supervisor ends the server and all processes that it has started; the system
+also closes the pipe of a parent that was killed. The file uses only the standard library.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from pathlib import Path
 from typing import Final
 
 GRACE_S: Final = 3.0
-"""How long a server that was asked to end may take, seconds."""
+"""The time that a server may take to end, seconds."""
 WORDS_BYTES_MAX: Final = 8192
-"""Bytes of a server's output that are kept: the last ones."""
+"""The number of bytes of a server's last output that are kept."""
 
 _STOP_S: Final = GRACE_S + 5
 _SECRETS: Final = "_API_KEY"
 
 
 class ChildProcess:
-    """Runs a command under a supervisor that outlives this process just long enough to end it.
+    """Runs a command under a supervisor, which outlives this process just long enough to end the command.
 
-    Keys in the environment are not handed on.
+    Keys in the environment are not passed on.
 
     Raises:
         OSError: no process can be started.
@@ -51,18 +51,18 @@ class ChildProcess:
 
     @property
     def ended(self) -> bool:
-        """Say whether the server has ended."""
+        """Return whether the server has ended."""
         return self._process.poll() is not None
 
     def last_words(self) -> str:
-        """Return the last lines that the server has written, as text."""
+        """Return the last lines of the server's output as text."""
         if self.ended:
             self._reader.join(1.0)
         lines = self._words.decode("utf-8", "replace").strip().splitlines()
         return " ".join(lines[-3:])
 
     def stop(self) -> None:
-        """End the server and wait until it has gone; a second call does nothing."""
+        """End the server and wait for its end; a second call does nothing."""
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
@@ -75,7 +75,7 @@ class ChildProcess:
             self._process.stdout.close()
 
     def _read(self) -> None:
-        """Take the output as it comes, so that the server never waits for a full pipe."""
+        """Read the output continuously, so that the server never waits for a full pipe."""
         output = self._process.stdout
         while output is not None and (data := os.read(output.fileno(), 4096)):
             self._words += data
@@ -83,16 +83,16 @@ class ChildProcess:
 
 
 def main(command: list[str]) -> int:
-    """Run the command until it ends or the parent has gone; returns its exit code."""
+    """Run the command until it ends or the parent is gone; return its exit code."""
     try:
-        # A session of its own: Ctrl-C in the terminal is for the parent, which then ends the server in order.
+        # The server has its own session: Ctrl-C in the terminal reaches only the parent, which then ends the server.
         server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
     except OSError as error:
         sys.stderr.write(f"{command[0]} cannot be started: {error.strerror}\n")
         return 1
     threading.Thread(target=_end_with_parent, args=(server,), daemon=True).start()
     code = server.wait()
-    _signal(server, signal.SIGKILL)  # what a wrapper leaves behind
+    _signal(server, signal.SIGKILL)  # children that a wrapper may have left
     return code
 
 
@@ -106,7 +106,7 @@ def _end_with_parent(server: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(server: subprocess.Popen[bytes], number: int) -> None:
-    """Signal the server's whole group; it may have gone already."""
+    """Signal the server's whole process group; it may be gone already."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(server.pid, number)
 

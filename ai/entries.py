@@ -1,4 +1,4 @@
-"""What other installed packages offer, by entry point group."""
+"""Entry points of installed packages, by group."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from importlib.metadata import EntryPoint, entry_points
 def installed(group: str) -> tuple[EntryPoint, ...]:
     """Return a group's entry points in the order of their names.
 
-    They are looked up once a process: finding them means reading what every installed package says of itself.
+    They are looked up once per process, because that reads the metadata of every installed package.
     """
     return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, point.value)))

@@ -1,10 +1,10 @@
 """The error tree of the planning side.
 
     AIError
-    |- PlannerError        this tier failed; the orchestrator goes on with the next one
-    |  |- ClientError      the transport or the server failed (`outcome` says how)
+    |- PlannerError        this tier failed; the orchestrator continues with the next one
+    |  |- ClientError      the transport or the server failed; see `outcome`
     |  |- ParseError       a reply was read and is not a plan
-    |  `- FaultError       a function that a tier calls gave something that it may not
+    |  `- FaultError       a function that a tier calls returned a wrong value
     `- ContractError       a plug-in or a caller broke the rules
 
 A refused plan is data (`ai.plans.Refusal`), not an exception.
@@ -18,28 +18,28 @@ from pathlib import Path
 from typing import Final
 
 _PASSING: Final = frozenset({408, 409, 425, 429, 498, 499})
-"""Statuses of refusals for the moment."""
+"""HTTP statuses of temporary refusals."""
 
 
 class AIError(Exception):
-    """Base of every error that planning raises on purpose."""
+    """The base of every error that planning raises on purpose."""
 
 
 class PlannerError(AIError):
-    """A tier could not plan; the agents it was asked for go down to the next tier."""
+    """A tier could not plan; its agents go to the next tier."""
 
     outcome = "invalid"
 
 
 class ClientError(PlannerError):
-    """The way to the model failed.
+    """A call of the model failed.
 
     `outcome` is one of `timeout`, `transport`, `rate_limited`, `breaker_open`, `cut`, `unavailable`, `refused` (the
     model declines to answer) or `invalid` (the model's answer is not text that could hold plans). `status` is the HTTP
-    status of an answer other than 200. `retry_after_s` is how long the server asks to be left alone, seconds. `context`
-    is the room a call has, in tokens, where the prompt did not fit. `permanent` says that the same call can never
-    succeed: a wrong key, model, address or option. `sent` is False where no call was made at all: the breaker is open,
-    or the own rate limit has no room.
+    status of an answer other than 200. `retry_after_s` is the time for which the server asks for no calls, seconds.
+    `context` is the size of the context in tokens, if the prompt did not fit. `permanent` is True if the same call can
+    never succeed: a wrong key, model, address or option. `sent` is False if no call was made at all: the breaker is
+    open, or our rate limit has no room.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class ClientError(PlannerError):
 
     @property
     def permanent(self) -> bool:
-        """Say whether asking again is of no use."""
+        """Return whether the same call can never succeed."""
         if self.outcome in ("unavailable", "invalid"):
             return self.outcome == "unavailable"
         status = self.status or 0
@@ -69,11 +69,11 @@ class ClientError(PlannerError):
 
 
 class ParseError(PlannerError):
-    """A text is not a plan; the message says where and why."""
+    """A text is not a plan; the message gives the place and the reason."""
 
 
 class FaultError(PlannerError):
-    """A function of a domain gave something that it may not; the message names it."""
+    """A function of a domain returned a wrong value; the message names it."""
 
     outcome = "fault"
 
@@ -83,14 +83,14 @@ class ContractError(AIError):
 
 
 def place_of(written: object) -> str:
-    """Return where a class or function was written, for people: `model.py, line 30`, or module and line."""
+    """Return the place of a class or function, for people: `model.py, line 30`, or module and line."""
     module = str(getattr(written, "__module__", "")) or "an unknown module"
     file = getattr(sys.modules.get(module), "__file__", None)
-    # A module that no import statement can name was loaded from a file that a person named.
+    # A module without an importable name was loaded from a file that a person named.
     where = Path(file).name if file and "." not in module and Path(file).stem != module else module
     code = getattr(written, "__code__", None)
     try:
-        # The line of a class is looked up in its file, which takes a while: this is for messages only.
+        # The line of a class is looked up in its file, which is slow, so this is for messages only.
         line = inspect.getsourcelines(written)[1] if code is None else code.co_firstlineno  # type: ignore[arg-type] # TypeError says that it is none
     except (OSError, TypeError):
         return where

@@ -1,8 +1,8 @@
-"""The check at acceptance: is each plan something its agent may try, given what it knows?
+"""The legality check of plans: whether an agent may try its plan, by its observation.
 
-One function for every tier and both forms of the batch call. The second check, when a step runs, belongs to the world.
-It runs for every plan of every tick, so it looks at all agents and one argument place at a time and compares against
-the registry's tables by code.
+Every tier and both forms of the batch call use one function. The world makes a second check when a step runs. This
+check runs for every plan of every tick, so it handles all agents together, one argument place at a time, and compares
+with the registry's tables by code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ai.errors import ContractError
 from ai.observation import Array, Bools, ObservationBatch, Rows
 from ai.plans import PlanBatch, Refusal
 
-# Plain integers: members of an enumeration are slow to look up and to compare with arrays.
+# These are plain integers, because members of an enumeration are slow to read and to compare with arrays.
 _ACCEPTED: Final = int(Refusal.ACCEPTED)
 
 Batch = ObservationBatch[Any]
@@ -26,8 +26,8 @@ Batch = ObservationBatch[Any]
 def refusals(batch: Batch, plans: PlanBatch, registry: ToolRegistry) -> NDArray[np.int8]:
     """Return a `Refusal` for every agent, `[n] int8`; the first illegal step of a plan decides.
 
-    A plan is legal when it has a step, every verb is offered, every required argument is given, every argument is in
-    its range, every cell is in its space, and every target is one that the agent knows (inside lists and records too).
+    A plan is legal if it has a step, every verb is offered, every required argument is given, every argument is in its
+    range, every cell is in its space, and the agent knows every target (also inside lists and records).
     """
     found = np.zeros(len(plans), np.int8)
     empty = plans.length <= 0
@@ -58,7 +58,7 @@ def _step_refusals(
     present = np.bincount(code).nonzero()[0]
     if np.count_nonzero(registry.offered_codes[present]) < len(present):
         _mark(found, ~registry.offered_codes.take(code), Refusal.UNKNOWN_VERB)
-    # A place that a verb does not use has a range of nothing but `NONE`.
+    # The range of a place that a verb does not use holds only `NONE`.
     given = np.ascontiguousarray(args).view(np.uint32)
     strays = given - registry.floors.take(code, axis=1) > registry.spans.take(code, axis=1)
     strayed = np.count_nonzero(strays)
@@ -98,19 +98,19 @@ def _check_known(
 
 
 def extent(batch: Batch, space: str, side: str, rows: Rows | None) -> Array | int:
-    """Return the width or height of a space for each agent of `rows` (None: all), one number where all share it."""
+    """Return the width or height of a space for each agent of `rows` (None: all), or one number if all share it."""
     values = batch.shared.get(space, ())
     column = batch.column(space)
     if len(values) == 1 and not np.count_nonzero(column):
         return int(getattr(values[0], side))
-    # Agents that know no such space, at -1, may name any cell.
+    # Agents without such a space, marked by -1, may name any cell.
     sizes = np.array([*(getattr(value, side) for value in values), CELLS_MAX], np.int64)
     found: Array = sizes[column if rows is None else column[rows]]
     return found
 
 
 def _payload_refusal(batch: Batch, plans: PlanBatch, row: int, step: int, registry: ToolRegistry) -> int:
-    """Judge the texts, lists and records of one step whose integers are in order."""
+    """Judge the texts, lists and records of one step whose integers are legal."""
     args = [int(value) for value in plans.args[step, :, row]]
     try:
         decoded = registry.decode(int(plans.kind[step, row]), args, plans.payloads.get((row, step), b""))
@@ -139,15 +139,15 @@ def _value_refusal(batch: Batch, here: Rows, arg: ArgSpec, value: Any) -> int:
 
 
 def _mark(found: NDArray[np.int8], wrong: Bools, refusal: Refusal) -> None:
-    """Give `refusal` to those that are wrong here and were accepted so far."""
+    """Set `refusal` for the wrong ones that were accepted so far."""
     if np.count_nonzero(wrong):
         found[wrong & (found == _ACCEPTED)] = refusal
 
 
 def explained(batch: Batch, plans: PlanBatch, row: int, registry: ToolRegistry) -> str:
-    """Return the sentence that says why one agent's plan is not legal, for a model that is asked again.
+    """Return a sentence with the reason why one agent's plan is not legal, for a model that is asked again.
 
-    It names the argument and the value where a target or a cell is wrong.
+    It names the argument and the value if a target or a cell is wrong.
     """
     verdict = Refusal(int(refusals(batch.take(slice(row, row + 1)), plans.take(np.array([row])), registry)[0]))
     if verdict not in (Refusal.UNKNOWN_TARGET, Refusal.OUTSIDE):
@@ -155,7 +155,7 @@ def explained(batch: Batch, plans: PlanBatch, row: int, registry: ToolRegistry) 
     here = np.array([row])
     try:
         steps = plans.steps(row, registry)
-    except ContractError:  # a planner that writes integers can write some that stand for no step
+    except ContractError:  # a planner that writes integers can write integers that are not a step
         return verdict.sentence
     for number, step in enumerate(steps, 1):
         spec = registry.spec(step.act)

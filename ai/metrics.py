@@ -1,4 +1,4 @@
-"""Counts of how planning went: one recorder for the single and the batch path alike."""
+"""Counts of the results of planning, with one recorder for both the single and the batch path."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _FAILURES = tuple(outcome for outcome in Outcome if outcome not in (Outcome.OK, 
 
 @dataclass(slots=True)
 class FallbackMetrics:
-    """What a `FallbackOrchestrator` did so far.
+    """The results of a `FallbackOrchestrator` so far.
 
-    `requests` counts agents asked and `calls` the calls they came in. `successes` holds plans by tier, `failures` holds
-    tries that gave none by tier and outcome. A tier that was passed over as unavailable is neither a try nor a failure.
-    `attempts` counts tries over all agents, `duration_s` adds up the calls.
+    `requests` counts agents asked and `calls` counts calls. `successes` counts plans by tier, `failures` counts tries
+    without a plan by tier and outcome. A tier that was skipped as unavailable is neither a try nor a failure.
+    `attempts` counts tries over all agents, `duration_s` is the total time of the calls.
     """
 
     requests: int = 0
@@ -32,12 +32,12 @@ class FallbackMetrics:
 
     @property
     def mean_attempts(self) -> float:
-        """Tiers tried for one agent, on average."""
+        """The mean number of tiers tried for one agent."""
         return self.attempts / self.requests if self.requests else 0.0
 
     @property
     def mean_duration_s(self) -> float:
-        """Seconds one call took, on average."""
+        """The mean time of one call, seconds."""
         return self.duration_s / self.calls if self.calls else 0.0
 
     def record(self, result: BatchPlans) -> None:

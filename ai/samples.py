@@ -1,4 +1,4 @@
-"""Sample observations: a few agents in situations that planners get wrong, drawn from a declaration alone."""
+"""Sample observations: a few agents in situations that planners often handle wrongly, made from a declaration."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ai.observation import (
 )
 
 SAMPLES: Final = 12
-"""Agents of a sample."""
+"""The number of agents of a sample."""
 TEXTS: Final = ("", "Come here.", '\u2603 {"a1": []}', "reach it; then wait")
 CELLS: Final = (Cell(0, 0), Cell(5, 5), Cell(7, 2), Cell(4, 5), Cell(-7, 9000))
 NUMBERS: Final = (0, 1, 3, 10, 60, 100, -5, 30_000)
@@ -44,7 +44,7 @@ def sample_observations(
         tables: the names of each table; a table that is not given has the names `one` and `two`.
 
     Raises:
-        ContractError: the declaration has rules of its own that no sample meets.
+        ContractError: the declaration has its own rules, and no sample meets them.
     """
     found: list[tuple[int, Observation]] = []
     problem = ""
@@ -53,7 +53,7 @@ def sample_observations(
         try:
             found.append((2 + 7 * number, of(**values)))
         except ValidationError as error:
-            problem = reason_of(error)  # the declaration has a rule of its own that these values do not meet
+            problem = reason_of(error)  # the declaration has its own rule, which these values do not meet
     if not found:
         raise ContractError(f"no sample of {of.__name__} can be made ({problem}); give a batch of your own")
     return found
@@ -118,7 +118,7 @@ def _of_group(group: Group, number: int, tables: Mapping[str, Sequence[str]]) ->
 
 
 def shared_sample(leaf: Shared) -> Any:
-    """Return a value that many agents may share: its default, or one made of small numbers."""
+    """Return a value that many agents may share: its default, or a value made of small numbers."""
     default = leaf.fact.default
     return _made(leaf.kind) if default is REQUIRED or default is None else default
 

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for planning: what agents know, and steps and plans, from any declaration and registry.
+"""Hypothesis strategies for planning: observations, steps and plans, from any declaration and registry.
 
 Values shrink to small ids, the first cell and short texts, so that a failure reads like an example.
 """
@@ -44,13 +44,13 @@ from ai.plans import PlanIntent
 from ai.samples import shared_sample
 
 KEYS: Final = st.integers(0, 40)
-"""Ids: few, so that agents often know each other."""
+"""The ids: there are few, so that agents often know each other."""
 SIDE: Final = 20
-"""Cells along one side of the area in which cells are drawn."""
+"""The length of a side of the area in which cells are drawn, cells."""
 STEPS_MAX: Final = 4
-"""Steps of a drawn plan."""
+"""The most steps of a drawn plan."""
 ENTRIES_MAX: Final = 3
-"""Entries of a drawn list beyond its limit are one; below, at most so many."""
+"""The most entries of a drawn list; a list may have one entry beyond its declared limit."""
 TEXTS: Final = st.sampled_from(["", "hold", "reach the gate", '☃ {"a1": []}'])
 
 Tables = Mapping[str, Sequence[str]]
@@ -59,12 +59,12 @@ Tables = Mapping[str, Sequence[str]]
 def observations(
     of: type[Observation], tables: Tables | None = None, shared: Mapping[str, Any] | None = None
 ) -> st.SearchStrategy[Any]:
-    """Draw what one agent knows.
+    """Draw the observation of one agent.
 
     Args:
         of: the declaration.
         tables: the names of each table; a table that is not given has the names `one` and `two`.
-        shared: the value of each shared fact by path; one that is not given has its default, or small numbers.
+        shared: the value of each shared fact by path; a fact that is not given has its default, or small numbers.
     """
     fields = {one.name: _field(one, tables or {}, shared or {}) for one in of.layout.fields}
     return st.fixed_dictionaries(fields).map(lambda values: _object(of, values))
@@ -77,7 +77,7 @@ def batches(
     *,
     upto: int = 5,
 ) -> st.SearchStrategy[list[tuple[int, Any]]]:
-    """Draw some different agents with what they know, in any order, as `plan_batch_with_fallback` takes them."""
+    """Draw some different agents with their observations, in any order, in the form for `plan_batch_with_fallback`."""
     pair = st.tuples(KEYS, observations(of, tables, shared))
     return st.lists(pair, max_size=upto, unique_by=lambda each: each[0])
 
@@ -86,7 +86,7 @@ def _object(kind: type[Any], values: dict[str, Any]) -> Any:
     try:
         return kind(**values)
     except ValidationError:
-        return reject()  # a declaration with a rule of its own
+        return reject()  # the declaration has its own rule
 
 
 def _field(one: Leaf | Group, tables: Tables, shared: Mapping[str, Any]) -> st.SearchStrategy[Any]:
@@ -188,11 +188,11 @@ def _made(spec: ToolSpec, registry: ToolRegistry, fields: dict[str, Any]) -> Act
     except ContractError:
         if not spec.payload:
             raise
-        return reject()  # a record with a rule of its own
+        return reject()  # the record has its own rule
 
 
 def inside(field: PayloadField, width: int = SIDE, height: int = SIDE) -> st.SearchStrategy[Any]:
-    """Draw a text, list or record of a step, with whole numbers, and cells in an area of a size."""
+    """Draw a text, list or record of a step, with whole numbers, and cells in an area of the given size."""
     drawn = _shaped(field.shape, width, height)
     return drawn if field.required else st.none() | drawn
 

@@ -1,4 +1,4 @@
-"""Runs the command line: `python -m sim` is `tickweave`."""
+"""Runs the command line: `python -m sim` is the same as `tickweave`."""
 
 from sim.entry import main
 

@@ -1,9 +1,9 @@
-"""Language-model clients: one file a client, and files that clients share. `ai.llm_types` has the interface of all.
+"""Language-model clients: one file for each client, and shared files. `ai.llm_types` has the interface of clients.
 
 A client that a command line can name is one file here (or a module named under the entry point group
-`tickweave.clients`) with two names: `SCHEME`, what stands before the colon of a spec, and
-`from_spec(rest: str) -> LlmClient`, which reads what stands after it and raises `ContractError` where it is wrong.
-Files without either are shared parts; `http` is the only one that knows httpx.
+`tickweave.clients`) with two names: `SCHEME`, the part of a spec before the colon, and
+`from_spec(rest: str) -> LlmClient`, which reads the part after the colon and raises `ContractError` if it is wrong.
+Files without these names are shared; only `http` imports httpx.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ def client_from_spec(spec: str) -> LlmClient:
     """Return the client that a spec names, as `SCHEME:REST`.
 
     Raises:
-        ContractError: unknown scheme, or a rest that its client cannot read; one sentence for a person.
+        ContractError: the scheme is unknown, or its client cannot read the rest; the message is one sentence for
+            people.
     """
     scheme, _, rest = spec.partition(":")
     factories = discover()

@@ -1,8 +1,8 @@
-"""What servers say when they refuse a call, read into one `RefusedError`, whether as a status or inside a stream.
+"""Refusals of servers, as a status or inside a stream, converted to one `RefusedError`.
 
-Servers word the same refusal in many shapes: `{"error": {"message": ...}}`, `{"error": ...}`, `{"message": ...}`,
-`{"detail": [{"loc": ...}]}`, a list of these, or plain text. All of it is kept as one text, in which the name of an
-option, a limit of the context, or a reason is looked for.
+Servers express the same refusal in many shapes: `{"error": {"message": ...}}`, `{"error": ...}`, `{"message": ...}`,
+`{"detail": [{"loc": ...}]}`, a list of these, or plain text. All of it is kept as one text, which is searched for the
+name of an option, a limit of the context, or a reason.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _LIMITED: Final = re.compile(r"rate.?limit|too many requests|resource_?exhausted
 class RefusedError(ClientError):
     """A server's refusal.
 
-    `words` is all that it says, `param` the option that it names in a field for that. `failed_text` is what the model
-    wrote where the server refuses the model's own reply, None where it refuses the call.
+    `words` is its whole text, `param` the option that it names in a separate field. `failed_text` is the text of the
+    model if the server refuses the model's own reply, and None if it refuses the call.
     """
 
     words: str = ""
@@ -42,14 +42,14 @@ class RefusedError(ClientError):
 
     @property
     def about_request(self) -> bool:
-        """Say whether the call itself is refused, so that another call could be taken."""
+        """Return whether the server refuses this call, so that it may accept a different one."""
         return self.status in (400, 422) and self.context is None and self.failed_text is None
 
 
 def refusal(
     status: int, body: bytes, *, key: str | None = None, variable: str = "", headers: Mapping[str, str] = _NONE
 ) -> RefusedError:
-    """Return the error of an answer other than 200, with what to do; `variable` is the one that should hold the key."""
+    """Return the error of an answer other than 200, with advice; `variable` is the environment variable of the key."""
     location = headers.get("location")
     if location and 300 <= status < 400:
         told = shown(location.partition("?")[0], key)
@@ -84,7 +84,7 @@ def _error(status: int, data: object, key: str | None, template: str, retry_afte
     outcome = {408: "timeout", 429: "rate_limited", 504: "timeout"}.get(status, "transport")
     failed: str | None = None
     if status in (400, 422, 500) and any(name in words for name in _BAD_TEXT):
-        # The fault is the model's and not the call's.
+        # The error is the model's and not the call's.
         outcome, failed = "invalid", str(details.get("failed_generation") or "")
     context = room_told(details, message) if status in (400, 413, 422, 500) and failed is None else None
     sentence = template.format(shown(message, key))
@@ -123,9 +123,9 @@ _ROOM: Final = tuple(
 
 
 def room_told(details: Mapping[str, Any], message: str) -> int | None:
-    """Return the context that an error tells, tokens; None where it tells none.
+    """Return the context that an error states, tokens, or None.
 
-    llama-server has a field for it; the others write it, each in its own words.
+    llama-server has a field for it; other servers state it in their own words.
 
     >>> room_told({"n_ctx": 512}, "")
     512

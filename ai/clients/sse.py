@@ -1,11 +1,11 @@
-"""Event streams: bytes to lines, and lines to events, after the rules of the WHATWG standard (HTML, 9.2.6).
+"""Event streams: bytes to lines, and lines to events, by the rules of the WHATWG standard (HTML, 9.2.6).
 
-Line ends are CR, LF and CRLF, and nothing else: a text reader also splits at U+0085, U+2028 and U+2029, which JSON
-strings may hold. A byte order mark at the start, comments, unknown fields and fields without a colon are passed over;
-the data lines of one event are joined.
+Only CR, LF and CRLF end a line: a text reader would also split at U+0085, U+2028 and U+2029, which JSON strings may
+contain. A byte order mark at the start, comments, unknown fields and fields without a colon are ignored; the data lines
+of one event are joined.
 
-Two departures, for servers that leave line ends out and speak JSON in every event: an event whose data is whole JSON
-ends also at the next data line, and the last event needs no blank line after it.
+There are two exceptions, for servers that omit line ends and send JSON in every event: an event with complete JSON data
+also ends at the next data line, and the last event needs no blank line after it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 from ai.errors import ClientError
 
 LINE_BYTES_MAX: Final = 256 * 1024
-"""Bytes that one line, and the data of one event, may have; the longest that servers send are a few kilobytes."""
+"""The most bytes of one line and of the data of one event; the longest that servers send are a few kilobytes."""
 DONE: Final = "[DONE]"  # the data that ends a stream of chat completions
 
 _END: Final = re.compile(rb"\r\n|\n|\r")
@@ -26,7 +26,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Lines:
-    """Gathers bytes until lines are whole, in linear time; `rest` is what stands after the last line end."""
+    """Gathers bytes to complete lines in linear time; `rest` holds the bytes after the last line end."""
 
     def __init__(self) -> None:
         self.rest = bytearray()
@@ -40,7 +40,7 @@ class Lines:
             ClientError: a line is too long.
         """
         if self._after_cr and data:
-            # The CR before these bytes has ended its line already.
+            # The CR before these bytes has already ended its line.
             self._after_cr = False
             data = data.removeprefix(b"\n")
         lines: list[bytes] = []
@@ -58,7 +58,7 @@ class Lines:
 
 
 class Event(NamedTuple):
-    """One event: its type, `message` unless the stream names another, and its data."""
+    """One event: its type (`message` by default) and its data."""
 
     kind: str
     data: str
@@ -83,7 +83,7 @@ class Events:
             yield from self._line(line)
 
     def close(self) -> Iterator[Event]:
-        """Yield what is left at the end of the stream."""
+        """Yield the last event at the end of the stream, if any."""
         yield from self._line(bytes(self._lines.rest))
         yield from self._line(b"")
 

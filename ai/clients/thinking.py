@@ -1,12 +1,12 @@
-"""Thoughts that a model writes into its reply, told apart from the answer: the one place that knows thinking marks.
+"""Separation of a model's thoughts from its answer; the only module that knows thinking marks.
 
-A block of thoughts stands between an opening and a closing mark, `<think>...</think>` or one of its relatives. Some
-servers put the opening mark into the prompt, so that only the closing one shows. It voids all text before it: the
-filter says so (`Parts.voids`), and whoever has read plans in that text forgets them. A client that has met such a model
-starts the next reply inside a block (`inside`), so that drafts in it are not read at all.
+A block of thoughts is between an opening and a closing mark, such as `<think>...</think>`. Some servers put the opening
+mark into the prompt, so that the reply has only the closing one. It voids all text before it: the filter reports that
+(`Parts.voids`), and callers that have read plans in that text drop them. A client that has seen such a model starts the
+next reply inside a block (`inside`), so that drafts in it are not read at all.
 
-A mark inside a JSON string is data. A string also ends at a line end, which JSON strings cannot hold, so that an odd
-quote in prose hides no mark on the following lines.
+A mark inside a JSON string is data. A string also ends at a line end, which JSON strings cannot contain, so a single
+quote in prose hides no mark on later lines.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MAY_ANSWER: Final = re.compile(r"\s*(?:a[0-9]*)?")
 
 
 class Parts(NamedTuple):
-    """What one piece of a reply holds. Where `voids`, all text given out before was thought and no answer."""
+    """The contents of one piece of a reply. If `voids` is True, all earlier text was a thought and not an answer."""
 
     text: str = ""
     thinking: str = ""
@@ -47,9 +47,9 @@ class Parts(NamedTuple):
 
 
 class ThoughtFilter:
-    """Splits what a model writes into answer and thoughts; pieces may be split anywhere, inside the marks too.
+    """Splits a model's text into answer and thoughts; pieces may be split anywhere, even inside a mark.
 
-    `unopened` says that the thoughts of this model come without an opening mark.
+    `unopened` is True if the thoughts of this model have no opening mark.
     """
 
     def __init__(self, *, inside: bool = False) -> None:
@@ -76,7 +76,7 @@ class ThoughtFilter:
         return self._split(held[:end])
 
     def rest(self, *, whole: bool) -> Parts:
-        """Return what was held back, at the end of the reply; `whole` says that the reply came to its own end.
+        """Return the text that was held back, at the end of the reply; `whole` is True if the reply is complete.
 
         A whole reply that was expected to begin with thoughts and never closed them is an answer.
         """
@@ -94,7 +94,7 @@ class ThoughtFilter:
             closing = mark[0].lower() in _CLOSING
             if self._inside:
                 if self._assumed and not closing and not (before.strip() or thinking or self._kept):
-                    self._assumed = self.unopened = False  # this time it opens its thoughts itself
+                    self._assumed = self.unopened = False  # this reply opens its thoughts itself
                     continue
                 thinking += before if closing else before + mark[0]
                 self._inside = not closing
@@ -118,7 +118,7 @@ class ThoughtFilter:
         return Parts(answer, thinking, voids)
 
     def _in_string(self, text: str) -> bool:
-        """Say whether a JSON string is open after this text of the answer."""
+        """Return whether a JSON string is open after this text of the answer."""
         if self._escaped and text:
             self._escaped, text = False, text[1:]
         if '"' in text or "\\" in text or "\n" in text:
@@ -134,6 +134,6 @@ class ThoughtFilter:
 
     @staticmethod
     def _beginning_of_mark(text: str) -> int:
-        """Return where what may be the beginning of a mark stands at the end, or the text's length."""
+        """Return the position of a possible beginning of a mark at the end of the text, or the text's length."""
         starts = (found.start() for found in _FIRST.finditer(text, max(len(text) - _LONGEST, 0)))
         return next((start for start in starts if text[start:].lower() in _PREFIXES), len(text))

@@ -1,1 +1,1 @@
-"""A language-model server that is not one: real sockets, real wire formats, drawn answers and faults. See `server`."""
+"""A fake language-model server with real sockets, real wire formats, random answers and faults. See `server`."""

@@ -6,18 +6,18 @@ import hashlib
 
 
 class Draws:
-    """A sequence of numbers that the seed and the names fix."""
+    """A sequence of numbers that depends only on the seed and the names."""
 
     def __init__(self, *names: object) -> None:
         self._names = repr(names).encode()
         self._count = 0
 
     def below(self, n: int) -> int:
-        """Return the next number of 0 to n - 1."""
+        """Return the next number, from 0 to n - 1."""
         self._count += 1
         digest = hashlib.blake2b(self._names, digest_size=8, salt=self._count.to_bytes(8, "little")).digest()
         return int.from_bytes(digest, "little") % n
 
     def share(self) -> float:
-        """Return the next number of 0 up to, not including, 1."""
+        """Return the next number, from 0 up to but not including 1."""
         return self.below(2**32) / 2**32

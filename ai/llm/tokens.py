@@ -1,4 +1,4 @@
-"""How many tokens a text takes, without a tokenizer: an estimate, for room and for ratios, never for a bill."""
+"""An estimate of the tokens of a text without a tokenizer, for room and for ratios, never for a bill."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ _PARTS: Final = re.compile(r"[0-9]|[A-Za-z]+|\s{2,}|\n|[^\sA-Za-z0-9]+")
 
 
 def estimate_tokens(text: str) -> int:
-    """Return an estimate: each digit, each line end and run of blanks one token; five letters, or two other marks, one.
+    """Return an estimate: one token for each digit, line end, run of blanks, five letters, or two other characters.
 
-    Single spaces belong to the word after them. Against the counts of one real tokenizer that splits digits it is
-    within a fifth for prompts and for replies in every encoding (the counts are test data); tokenizers that join digits
-    take fewer.
+    Single spaces belong to the word after them. The estimate is within a fifth of the counts of one real tokenizer that
+    splits digits, for prompts and for replies in every encoding (the counts are test data); tokenizers that join digits
+    need fewer.
     """
     total = 0
     for part in _PARTS.findall(text):

@@ -1,7 +1,7 @@
-"""How an observation is declared: `fact`, cells, ids, and the classes that hold the declared fields.
+"""The declaration of observations: `fact`, cells, ids, and the classes that hold the declared fields.
 
-The annotation of a field is its Python type in the object form. `= fact(...)` on the right says how the field is
-stored, worded and limited; a field with nothing on the right takes the defaults.
+The annotation of a field is its Python type in the object form. `= fact(...)` on the right declares the storage, the
+wording and the limits of the field; a field with nothing on the right has the defaults.
 
     annotation                        stored as                                        worded by default as
     int, bool                         one column                                       "mood 5"
@@ -32,18 +32,18 @@ from pydantic import BaseModel, ConfigDict, Field
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
-    # The metaclass has no public name; a test holds that this one is it.
+    # The metaclass has no public name; a test checks that this is the right one.
     ModelMetaclass = type(BaseModel)
 
 AGENTS: Final = "agents"
-"""The space of agent ids."""
+"""The name of the space of agent ids."""
 REQUIRED: Final[Any] = ...
-"""The default of a fact that must be given."""
+"""The default of a required fact."""
 
 
 @dataclass(frozen=True, slots=True)
 class Id:
-    """Marks an `int` as an id and says whose ids they are; ids of two spaces may be equal."""
+    """Marks an `int` as an id and names its space; ids of two spaces may be equal."""
 
     space: str
 
@@ -54,7 +54,7 @@ AgentId: TypeAlias = Annotated[int, Id(AGENTS)]
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a declaration says about one field besides its type. `fact` has the meaning of each part."""
+    """The declaration of one field, except its type. `fact` explains each part."""
 
     default: Any = REQUIRED
     say: str | Mapping[str, str] | None = None
@@ -91,26 +91,26 @@ def fact(
     shared: bool = False,
     meaning: str | Mapping[str, str] = "",
 ) -> Any:
-    """Declare how a field is stored, worded and limited.
+    """Declare the storage, the wording and the limits of a field.
 
     Args:
         default: the value of objects and batches that do not give the field.
-        say: how a prompt words the field. `"carries {} of {room}"` has the field's own value in `{}` and others of the
-            same entry by name; a table has `{name}` as well. A mapping words single members: `{"rain": "it rains"}`.
-            An empty text is never worded.
-        quiet: the value of which a prompt says nothing.
+        say: the wording of the field in a prompt. `"carries {} of {room}"` has the field's own value in `{}` and others
+            of the same entry by name; a table has `{name}` as well. A mapping words single members: `{"rain": "it
+            rains"}`. An empty text is never worded.
+        quiet: the value that a prompt does not mention.
         low: the least value an object may have.
         high: the greatest value an object may have.
         scale: stored steps in one unit; needed by every `float` that is not in ticks.
-        unit: what one unit is called in documentation.
+        unit: the name of one unit in documentation.
         dtype: the signed integer type of a number's column.
-        ticks: the object has seconds, the column whole ticks, rounded up.
+        ticks: whether the object has seconds and the column whole ticks, rounded up.
         limit: the most entries of a list; more are cut and counted.
-        nearest: the list is ordered by the distance from the agent, ties by id; otherwise it stays in the given order.
-        table: the table that a text, or the keys of a dictionary, come from.
-        by: a path; agents that agree in it share this field, which a prompt then words once for them.
-        shared: many agents have the same value, which may be any frozen one; it is stored once.
-        meaning: what the field is, for documentation; or what each member means, which a prompt says once.
+        nearest: whether the list is ordered by distance from the agent, ties by id; otherwise it keeps the given order.
+        table: the table of a text, or of the keys of a dictionary.
+        by: a path; agents with equal values at it share this field, and a prompt words it once for them.
+        shared: whether many agents have the same value, which may be any frozen one; it is stored once.
+        meaning: an explanation of the field for documentation, or of each member, which a prompt states once.
     """
     return Fact(
         default, say, quiet, low, high, scale, unit, dtype, ticks, limit, nearest, table, by, shared, meaning
@@ -120,7 +120,7 @@ def fact(
 def completed(made: Any) -> Any:
     """Return a model whose annotations name classes of the function in which it is defined, too.
 
-    Pydantic looks for these in the caller of its metaclass, which is ours; they are one frame further up.
+    Pydantic looks for these in the caller of its metaclass. That is our metaclass, so they are one frame further up.
     """
     if not made.__pydantic_complete__:
         local = sys._getframe(2).f_locals  # noqa: SLF001 - as pydantic does
@@ -130,10 +130,10 @@ def completed(made: Any) -> Any:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(fact, Field))
 class Declared(ModelMetaclass):
-    """Reads `fact(...)` off a class body: pydantic gets its own fields, and `__facts__` keeps what was said."""
+    """Reads `fact(...)` from a class body: pydantic gets its own fields, and `__facts__` keeps the declarations."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any], **options: Any) -> type:
-        """Make the class and, where it has a `_declare` of its own, let it read its fields at once."""
+        """Make the class and, if it has its own `_declare`, let it read its fields at once."""
         facts = {key: value for key, value in space.items() if isinstance(value, Fact)}
         for key, given in facts.items():
             text = given.meaning if isinstance(given.meaning, str) else ""
@@ -163,7 +163,7 @@ class Cell(BaseModel):
     def __init__(self, x: int, y: int) -> None:
         super().__init__(x=x, y=y)
 
-    # Pydantic then validates data without calling this method.
+    # With this mark pydantic validates data without calling this method.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined] # functions take attributes
 
     def __str__(self) -> str:
@@ -171,9 +171,9 @@ class Cell(BaseModel):
 
 
 class Entry(BaseModel, metaclass=Declared):
-    """A group of declared fields: one of a list, or a part of an observation.
+    """A group of declared fields: an entry of a list, or a part of an observation.
 
-    An entry that has an `id` and a `Cell` is worded with these first: `12@3,4`. `head` words it otherwise.
+    The wording of an entry with an `id` and a `Cell` starts with these: `12@3,4`. `head` gives another wording.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""Lists of entries: put at their agents' places, in their declared order, cut to their limit; cuts are counted."""
+"""Lists of entries: assigned to their agents, put in the declared order, and cut to their limit; cuts are counted."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ai.observation.layout import Group, Layout
 from ai.observation.leaves import Array
 
 FAR: Final = 2**30
-"""Distance along an axis from which on all is equally far; its square and the sum of two still fit."""
+"""The distance along an axis from which on all cells count as equally far; the sum of two squares of it still fits."""
 
 
 class Flat(NamedTuple):
-    """Entries of all agents' lists in one run: whose each is, a row ascending or not, and their columns by path."""
+    """The entries of all agents' lists: the row of the agent of each, in any order, and their columns by path."""
 
     rows: Array
     columns: Mapping[str, Array]
 
 
 def listed(layout: Layout, group: Group, n: int, flat: Flat, own: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the columns of one list for n agents, `[n, width]`, with the count of what was cut.
+    """Return the columns of one list for n agents, `[n, width]`, with the number of entries that were cut.
 
-    Entries of one agent stay in their order, or come nearest first, ties by id, where the list is declared so; `own`
+    Entries of one agent keep their order, or are sorted by distance, ties by id, if the list is declared so; `own`
     then has the agents' own cells.
     """
     rows, columns = np.asarray(flat.rows, np.intp), dict(flat.columns)

@@ -1,4 +1,4 @@
-"""What the measurements come to: medians over rounds, and ratios between ways of asking. Pure."""
+"""The figures of measurements: medians over rounds, and ratios between ways of asking. All functions are pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from sim.bench.strategies import Kind, Sample, Strategy
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One way of asking at one number of agents: medians over its rounds; None is unknown.
+    """One way of asking at one number of agents: medians over its rounds; None means unknown.
 
-    Times are seconds. The ratios say how many times faster it is in total than naive singles (N), than careful singles
-    in named JSON (B) and than singles in its own encoding (S). `first_share` is its time to the first complete plan
-    over B's total time. A ratio is None where either side gave no legal plan. `valid` is the share of agents that got a
-    legal plan, `steps` how long such a plan is.
+    Times are seconds. The ratios compare its total time with that of naive singles (N), careful singles in named JSON
+    (B) and singles in its own encoding (S); a larger ratio is faster. `first_share` is its time to the first complete
+    plan, divided by B's total time. A ratio is None if either side gave no legal plan. `valid` is the share of agents
+    that got a legal plan, `steps` the length of such a plan.
     """
 
     strategy: Strategy
@@ -37,12 +37,12 @@ class Figures:
 
 
 def figures(samples: Iterable[Sample]) -> list[Figures]:
-    """Return the figures of every way and number of agents that was measured, by agents and in order of first sight."""
+    """Return the figures of every measured way and number of agents, by agents and in order of first appearance."""
     cells: dict[tuple[int, Strategy], list[Sample]] = {}
     for sample in samples:
         cells.setdefault((sample.agents, sample.strategy), []).append(sample)
     totals = {key: median(sample.total_s for sample in of) for key, of in cells.items()}
-    # A way that gave no plan at all is fast for the wrong reason, and nothing is compared with it.
+    # A way without any plan is fast for the wrong reason, so nothing is compared with it.
     worth = {key: totals[key] for key, of in cells.items() if any(sample.valid for sample in of)}
 
     def total(agents: int, kind: Kind, encoding: str) -> float | None:
@@ -77,7 +77,7 @@ def figures(samples: Iterable[Sample]) -> list[Figures]:
 
 
 def known_median(values: Sequence[float | None]) -> float | None:
-    """Return the median, unknown if one of the values is or there are none.
+    """Return the median, or None if one of the values is unknown or there are none.
 
     >>> known_median([3, 1, 2.5]), known_median([1, None])
     (2.5, None)
@@ -87,7 +87,7 @@ def known_median(values: Sequence[float | None]) -> float | None:
 
 
 def ratio(over: float | None, under: float | None) -> float | None:
-    """Return how many times `under` goes into `over`, unknown where one of them is or `under` is nothing.
+    """Return `over` divided by `under`, or None if one of them is unknown or `under` is 0.
 
     >>> ratio(6.0, 2.0), ratio(None, 2.0), ratio(1.0, 0.0)
     (3.0, None, None)

@@ -1,4 +1,4 @@
-"""What agents of a real scenario know at one moment of it: the same questions for every way of asking."""
+"""The observations of agents of a real scenario at one moment: the same questions for every way of asking."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 TICK: Final = 30
-"""When agents are asked: late enough that they know of each other, and early enough that most are alive."""
+"""The tick at which agents are asked: they know of each other by then, and most are still alive."""
 
 
 def what_agents_know(scenario: Scenario, agents: int, *, seed: int, tick: int = TICK) -> Any:
-    """Return what the first `agents` living agents know after `tick` ticks by rules, in key order.
+    """Return the observations of the first `agents` living agents after `tick` ticks with rules, in key order.
 
     Raises:
-        ScenarioError: the scenario has fewer agents then.
+        ScenarioError: the scenario has fewer agents at that tick.
     """
     with Simulation(scenario, seed=seed) as simulation:
         world = simulation.run(tick).world

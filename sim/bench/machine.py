@@ -1,4 +1,4 @@
-"""Where figures come from, in general words: processor, cores, versions; no names of hosts, users or folders."""
+"""A general description of the measured machine: processor, cores, versions; no names of hosts, users or folders."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PACKAGES: Final = ("tickweave", "numpy", "httpx")
-"""Packages whose version may matter to what is measured."""
+"""Packages whose version may affect the measurements."""
 
 
 def machine() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The picture of a result: how long every way took in total and until its first plan, a panel for each batch size."""
+"""The picture of a result: the total time of every way and the time to its first plan, one panel per batch size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sim.bench.figures import Figures
 from sim.bench.strategies import Kind
 
 HOW_TO_GET_IT: Final = "the plot needs matplotlib: pip install 'tickweave[plot]'"
-"""Told in place of a plot."""
+"""The message in place of a plot."""
 
 _PAST: Final = "#9a9a9a"
 _OURS: Final = {"named": "#7b9fcf", "tuple": "#3f74b5", "line": "#1b3f73"}
@@ -18,7 +18,7 @@ _FIRST: Final = "#e07b00"
 
 
 def draw(figures: Sequence[Figures], file: Path) -> bool:
-    """Write a PNG; False where the library for it is not installed."""
+    """Write a PNG; return False if the library for it is not installed."""
     try:  # an extra, and slow to import
         from matplotlib.figure import Figure
     except ImportError:
@@ -55,6 +55,6 @@ def _panel(axes: Any, figures: Sequence[Figures], agents: int) -> None:
 
 
 def _label(of: Figures) -> str:
-    """Return what stands beside a bar: its length, and how many times faster than the baseline that is."""
+    """Return the label of a bar: its length, and how many times faster than the baseline it is."""
     faster = "" if of.over_b is None or of.strategy.kind is Kind.BASELINE else f"  {of.over_b:.1f} x B"
     return f"{of.total_s:.1f}{faster}"

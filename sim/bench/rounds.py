@@ -1,6 +1,6 @@
 """Interleaving: every round asks in every way once for each number of agents, each round in another order.
 
-So whatever drifts while a benchmark runs (heat, other load, the server's caches) touches all ways alike.
+So slow changes during a benchmark (heat, other load, the server's caches) affect all ways equally.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sim.bench.strategies import Kind, Sample, Strategy
 
 
 class Cell(NamedTuple):
-    """One measurement to make: which round, how many agents, which way."""
+    """One measurement to make: the round, the number of agents, and the way of asking."""
 
     round: int
     agents: int
@@ -22,9 +22,9 @@ class Cell(NamedTuple):
 def interleaved(
     rounds: int, agents: Sequence[int], strategies: Sequence[Strategy], *, naive_rounds: int | None = None
 ) -> list[Cell]:
-    """Return all measurements in order; in each round the ways begin with another one.
+    """Return all measurements in order; each round begins with another way.
 
-    `naive_rounds` is in how many rounds, of the first, naive singles take part (None: in all): they take longest.
+    `naive_rounds` is the number of first rounds with naive singles (None: all rounds), because they take longest.
 
     >>> a, b = Strategy(Kind.GIANT, "line"), Strategy(Kind.SHARDS, "line")
     >>> [(cell.round, cell.strategy.kind.value) for cell in interleaved(2, [5], [a, b])]

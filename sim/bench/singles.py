@@ -1,9 +1,9 @@
-"""Single agents, one call after another: what the batch is measured against.
+"""Single agents, one call after another, for comparison with batches.
 
-Both ask in named JSON, under the schema that holds the reply to legal plans. A careful caller (the baseline) gives what
-the agent knows as minified JSON without defaults, shows one example, and keeps the fixed part of the prompt first, so
-that the server has it in its cache. A naive one pretty-prints all that the agent knows, shows no example, and begins
-every prompt in another way, so that nothing of it can be in a cache.
+Both ways ask in named JSON, under the schema that restricts the reply to legal plans. A careful caller (the baseline)
+sends the observation as minified JSON without defaults, shows one example, and puts the fixed part of the prompt first,
+so that the server has it in its cache. A naive caller pretty-prints the whole observation, shows no example, and begins
+every prompt differently, so that no part of it can be in a cache.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ai.observation import ObservationBatch
 
 @dataclass(slots=True)
 class SinglesAnswer:
-    """What came back: times in seconds, the usage of each call as the server told it, plans by agent."""
+    """The result: times in seconds, the usage of each call as reported by the server, and plans by agent."""
 
     total_s: float = 0.0
     first_s: float | None = None
@@ -42,7 +42,7 @@ async def ask_singles(
     encoding: Encoding = NAMED,
     clock: Callable[[], float],
 ) -> SinglesAnswer:
-    """Ask for one plan after another; `salt` makes the naive prompts of two batches begin differently.
+    """Ask for one plan after another; with `salt`, the naive prompts of two batches begin differently.
 
     `encoding` is named JSON, or named JSON under another schema.
     """
@@ -71,7 +71,7 @@ async def ask_singles(
 
 
 def careful_messages(one: ObservationBatch[Any], registry: ToolRegistry) -> tuple[Message, ...]:
-    """Return the prompt for one agent: the rules first, then what it knows, without what prompts leave out."""
+    """Return the prompt for one agent: the rules first, then its observation, without the values that prompts omit."""
     unsaid = {leaf.name for leaf in one.layout.fields if leaf.fact.say == ""}
     known = one.to_object(0).model_dump_json(exclude_defaults=True, exclude=unsaid)
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
@@ -79,7 +79,7 @@ def careful_messages(one: ObservationBatch[Any], registry: ToolRegistry) -> tupl
 
 
 def naive_messages(one: ObservationBatch[Any], registry: ToolRegistry, number: str) -> tuple[Message, ...]:
-    """Return the prompt for one agent: a beginning of its own, everything it knows pretty-printed, no example."""
+    """Return the prompt for one agent: a unique beginning, the whole observation pretty-printed, no example."""
     rules = system_message(registry, encoding=NAMED).partition("\nExample:\n")[0]
     known = one.to_object(0).model_dump_json(indent=2)
     user = f"Agent a1 is id {one.keys[0]}.\n{known}\n{NAMED.closing(1)}"
@@ -87,7 +87,7 @@ def naive_messages(one: ObservationBatch[Any], registry: ToolRegistry, number: s
 
 
 async def _ask(client: LlmClient, request: LlmRequest) -> tuple[dict[str, int] | None, dict[int, str]]:
-    """Make one call; return the server's count of tokens and the plans that closed, none where the call failed."""
+    """Make one call; return the server's count of tokens and the plans that closed, none if the call failed."""
     scanner, texts, usage = NAMED.scanner(request.slots), {}, None
     try:
         async with reading(client.stream(request)) as stream:

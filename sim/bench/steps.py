@@ -1,6 +1,6 @@
-"""Encodings that hold a reply to plans of exactly so many steps, so that all ways are compared over equal plans.
+"""Encodings that restrict a reply to plans with an exact number of steps, so that all ways are compared fairly.
 
-Left to itself, a model writes longer plans in one encoding than in another, and whoever writes less is faster.
+Without this, a model writes longer plans in one encoding than in another, and shorter plans take less time.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _REPEATED: Final = re.compile(r"\{0,%d\}$" % (PLAN_STEPS_MAX - 1), re.MULTILINE)
 
 
 class OfSteps(Encoding):
-    """Another encoding, but for the number of steps that its schema or grammar allows.
+    """Another encoding, with a fixed number of steps in its schema or grammar.
 
     Raises:
-        ContractError: the number is not one that a plan may have.
+        ContractError: a plan cannot have this number of steps.
     """
 
     def __init__(self, encoding: Encoding, steps: int) -> None:
@@ -33,15 +33,15 @@ class OfSteps(Encoding):
         self._steps = steps
 
     def instructions(self) -> str:
-        """Return what the encoding does."""
+        """Return the encoding's instructions."""
         return self._encoding.instructions()
 
     def closing(self, count: int) -> str:
-        """Return what the encoding does."""
+        """Return the encoding's closing line."""
         return self._encoding.closing(count)
 
     def schema(self, offers: Offers) -> Mapping[str, Any] | None:
-        """Return the encoding's schema with as many steps in every plan."""
+        """Return the encoding's schema with this number of steps in every plan."""
         schema = self._encoding.schema(offers)
         if schema is None:
             return None
@@ -54,7 +54,7 @@ class OfSteps(Encoding):
         return {**plan, "minItems": self._steps, "maxItems": self._steps}
 
     def grammar(self, offers: Offers) -> str | None:
-        """Return the encoding's grammar with as many steps in every plan."""
+        """Return the encoding's grammar with this number of steps in every plan."""
         grammar = self._encoding.grammar(offers)
         return None if grammar is None else _REPEATED.sub(f"{{{self._steps - 1}}}", grammar)
 
@@ -63,17 +63,17 @@ class OfSteps(Encoding):
         return self._encoding.scanner(slots)
 
     def raw_steps(self, text: str) -> list[Any]:
-        """Return what the encoding does.
+        """Decode as the encoding does.
 
         Raises:
-            ParseError: it is not a plan.
+            ParseError: the text is not a plan.
         """
         return self._encoding.raw_steps(text)
 
     def write(self, steps: Sequence[Action], registry: ToolRegistry) -> str:
-        """Return what the encoding does."""
+        """Write as the encoding does."""
         return self._encoding.write(steps, registry)
 
     def frame(self, texts: Mapping[str, str]) -> str:
-        """Return what the encoding does."""
+        """Frame as the encoding does."""
         return self._encoding.frame(texts)

@@ -1,13 +1,13 @@
-"""The ways of asking that are compared, and how one of them is timed once.
+"""The ways of asking that are compared, and the timing of one of them.
 
-Two are the past: `naive` is what a caller without any of this sends, `baseline` what a careful caller of single agents
-sends. The others are calls as a run makes them, in one encoding each: `singles` one after another, `giant` as
-few calls as a reply has room for, `shards` cut as runs are (k = ceil(n / m) with the server's m slots), `low-latency`
-pinned to the first plan: two agents a call, one call at a time, so that nothing slows the first one down.
+Two do not use batches: `naive` is a simple caller of single agents, `baseline` a careful one. The others make calls as
+a run does, in one encoding each: `singles` one after another, `giant` as few calls as a reply has room for, `shards`
+with the size of a run (k = ceil(n / m) with the server's m slots), `low-latency` with two agents per call and one call
+at a time, so that nothing slows the first plan down.
 
-Before each but `naive`, what stays the same from tick to tick is put into the cache of the slots that will be used,
-untimed, as it is in a run after its first tick: the system message, and map, places and texts where prompts begin with
-them.
+Before each way except `naive`, the part of the prompt that stays the same from tick to tick is put into the cache of
+the slots in use, untimed, as in a run after its first tick: the system message, and map, places and texts if prompts
+begin with them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from sim.bench.singles import ask_singles
 from sim.bench.steps import OfSteps
 
 LOW_LATENCY: Final = (2, 1)
-"""Agents in a call and calls at once where the first plan counts."""
+"""The number of agents per call and of calls at once if the first plan counts."""
 NAMED: Final = "named"
 
 
@@ -62,7 +62,7 @@ class Strategy:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         return self.kind.value if self.kind in (Kind.NAIVE, Kind.BASELINE) else f"{self.kind.value} {self.encoding}"
 
 
@@ -70,9 +70,10 @@ class Strategy:
 class Sample:
     """One timed batch.
 
-    `total_s` until every call has ended, `first_s` until the first plan was complete (None: there was none), `calls`
-    made. Tokens are what the server counted, None where it did not; `cached_tokens` of the prompt's it had in its
-    cache. `valid` plans were complete and legal, `steps` is how many steps those have together.
+    `total_s` is the time until every call has ended, `first_s` the time until the first plan was complete (None: there
+    was none), `calls` the number of calls. Tokens are the counts of the server, None if it gives none; it had
+    `cached_tokens` of the prompt in its cache. `valid` is the number of complete and legal plans, `steps` their total
+    number of steps.
     """
 
     strategy: Strategy
@@ -89,7 +90,7 @@ class Sample:
 
 
 def strategies(kinds: Sequence[Kind], encodings: Sequence[str]) -> list[Strategy]:
-    """Return the ways of asking in a fixed order; the low-latency one in the shortest of the encodings only."""
+    """Return the ways of asking in a fixed order; low-latency only in the shortest of the encodings."""
     order = [encoding.name for encoding in ENCODINGS if encoding.name in encodings]
     found: list[Strategy] = []
     for kind in Kind:
@@ -100,7 +101,7 @@ def strategies(kinds: Sequence[Kind], encodings: Sequence[str]) -> list[Strategy
 
 
 def slots_of_server(client: LlmClient) -> int:
-    """Return how many calls the server runs at once, as far as it is known."""
+    """Return the number of calls that the server runs at once, as far as it is known."""
     endpoint: Endpoint | None = getattr(client, "endpoint", None)
     return (endpoint.slots if endpoint is not None else None) or IN_FLIGHT
 
@@ -117,7 +118,7 @@ async def measure(
 ) -> Sample:
     """Ask once for the plans of all agents of `batch` in one way; `number` is the round.
 
-    `steps` is how many each plan has to have, None leaves it to the model.
+    `steps` is the required number of steps of each plan; None leaves it to the model.
     """
     encoding = encoding_of(strategy.encoding)
     encoding = encoding if steps is None else OfSteps(encoding, steps)
@@ -155,11 +156,11 @@ async def measure(
 
 
 def _heard(agent: int, steps: tuple[Action, ...]) -> None:
-    """Listen to plans, so that the first is known when it closes."""
+    """Listen to plans, so that the executor notes the time at which the first one closes."""
 
 
 def _sizes(kind: Kind, agents: int) -> tuple[int | None, int | None]:
-    """Return agents in a call and calls at once; None is left to the executor, as in a run."""
+    """Return the agents per call and the calls at once; None leaves it to the executor, as in a run."""
     match kind:
         case Kind.SINGLES:
             return 1, 1
@@ -172,7 +173,7 @@ def _sizes(kind: Kind, agents: int) -> tuple[int | None, int | None]:
 
 
 async def _warm(client: LlmClient, standing: tuple[str, str], calls: int) -> None:
-    """Let `calls` slots read how both messages begin; a server that fails shows it when it is timed."""
+    """Put the beginnings of both messages into the cache of `calls` slots; a failing server shows when it is timed."""
     messages = Message("system", standing[0]), Message("user", standing[1])
 
     async def one() -> None:
@@ -187,13 +188,13 @@ async def _warm(client: LlmClient, standing: tuple[str, str], calls: int) -> Non
 def _legal(
     batch: ObservationBatch[Any], plans: dict[int, tuple[EncodedStep, ...]], registry: ToolRegistry
 ) -> list[int]:
-    """Return the agents whose plan is complete and something they may try."""
+    """Return the agents whose plan is complete and legal."""
     asked = PlanBatch.from_encoded(batch.keys, [plans.get(key) for key in batch.keys.tolist()])
     verdict = refusals(batch, asked, registry)
     return [int(key) for key in batch.keys[np.flatnonzero(verdict == Refusal.ACCEPTED.value)]]
 
 
 def _sum(usages: Sequence[dict[str, int] | None], name: str) -> int | None:
-    """Return the sum of what the server counted; unknown if one call is."""
+    """Return the sum of the server's counts, or None if one call has none."""
     counts = [None if usage is None else usage.get(name) for usage in usages]
     return None if None in counts else sum(count for count in counts if count is not None)

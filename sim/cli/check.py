@@ -1,4 +1,4 @@
-"""`tickweave check`: say whether a scenario file is valid, what is in it, and what in it is surely not meant."""
+"""`tickweave check`: report whether a scenario file is valid, its contents, and probable mistakes in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tickweave scenarios`: what `run` knows by name."""
+"""`tickweave scenarios`: the names that `run` accepts."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def _domains() -> list[tuple[str, Scenario]]:
     for name in available_domains():
         try:
             found.append((name, load(name)))
-        except ScenarioError:  # it needs settings, so a scenario file runs it
+        except ScenarioError:  # it has settings without defaults, so only a scenario file can run it
             continue
     return found

@@ -17,7 +17,7 @@ from sim.replay.verify import Verdict
 from sim.replay.verify import verify as verify_replay
 
 JOBS_MAX: Final = 64
-"""Processes that one command starts at most."""
+"""The most processes that one command starts."""
 _SEVERITY: Final = (OK, INCONCLUSIVE, FAILED)
 
 

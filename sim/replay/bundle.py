@@ -1,6 +1,6 @@
-"""A divergence as one file for a bug report: verdict, records around it, both states made for `diff`, and the replay.
+"""A divergence as one file for a bug report: verdict, records around it, both states as text, and the replay.
 
-The bytes depend on nothing but what they say: no times, no host names, no paths.
+The bytes depend only on this content: they hold no times, host names or paths.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict, verify
 
 AROUND: Final = 3
-"""Ticks before and after the difference whose records are put in."""
+"""The number of ticks before and after the difference whose records are included."""
 DUMP_LINES_MAX: Final = 500_000
-"""Lines of one state; the rest is left out."""
+"""The most lines of one state; the rest is left out."""
 REPLAY_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Bytes of the replay up to the difference; a longer one is left out."""
+"""The most bytes of the replay up to the difference; a longer one is left out."""
 
 Values = dict[tuple[str, int], Any]
 """The values of a state, by column and key (or place)."""
@@ -63,9 +63,9 @@ def bundle(
     with_plugins: bool = False,
     progress: Progress = untold,
 ) -> Verdict:
-    """Verify a replay and write what is known of its first difference as a zip; returns the verdict.
+    """Verify a replay, write a report on its first difference as a zip file, and return the verdict.
 
-    `with_plugins` puts the sources of the plug-ins in as well.
+    `with_plugins` also includes the sources of the plug-ins.
 
     Raises:
         ReplayError: the replay has no tick that differs, or cannot be read.
@@ -135,10 +135,10 @@ def _state(keyframe: Keyframe, playback: Playback) -> WorldState:
 
 
 def values_of(state: WorldState) -> Values:
-    """Return every value of a state: columns by agent, resources by place; texts themselves."""
+    """Return every value of a state: columns by agent, resources by place; texts as texts."""
     found: Values = {}
     for label, column in state.columns.items():
-        # The last axis is that of the agents.
+        # The last axis is the axis of agents.
         values = state.plain(label, column)
         found.update(((label, int(key)), values[..., row].tolist()) for row, key in enumerate(state.keys.tolist()))
     for name, content in sorted(state.resources.items()):
@@ -166,7 +166,7 @@ def changed(values: Mapping[tuple[str, int], Any], record: Tick) -> Values:
 
 
 def dump(values: Mapping[tuple[str, int], Any]) -> bytes:
-    r"""Write values as text made for `diff`: a line a value, `Component.column[key] = value`, in order.
+    r"""Write values as text for `diff`: one line per value, `Component.column[key] = value`, in order.
 
     >>> dump({("Animal.energy", 3): 40, ("Animal.energy", 0): 45})
     b'Animal.energy[0] = 45\nAnimal.energy[3] = 40\n'

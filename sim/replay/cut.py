@@ -1,4 +1,4 @@
-"""Cuts a replay after a tick: its own lines up to there, and an end record that says so."""
+"""Cuts a replay after a tick: it writes the lines up to that tick and an end record."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from sim.replay.seek import ReplayFile
 from sim.replay.writer import ReplayWriter, Sink
 
 COPY_BYTES: Final = 1 << 20
-"""What is copied at once."""
+"""The number of bytes that are copied at once."""
 
 
 def cut(source: Source, tick: int, sink: Sink) -> int:
-    """Write the lines of a replay up to the record of a tick, end them as a recovered run, and count the bytes.
+    """Write the lines of a replay up to a tick's record, end it as a recovered run, and return the bytes copied.
 
     Raises:
         ReplayError: there is no such file, or no such tick in it.
@@ -23,7 +23,7 @@ def cut(source: Source, tick: int, sink: Sink) -> int:
     totals = Totals()
     with open_source(source) as stream:
         file = ReplayFile(stream)
-        file.tick(tick)  # refuses a tick that is not there
+        file.tick(tick)  # refuses a tick that does not exist
         for record in file.records(file.place(0)):
             if isinstance(record.body, Tick):
                 totals.add(record.body)

@@ -1,7 +1,7 @@
-"""Keyframes: the whole state every N ticks, so that a run can be entered in the middle.
+"""Keyframes: the whole state every N ticks, so that a run can start in the middle.
 
-A keyframe stands after the record of its tick. It is the tick's state (`sim.engine.codec`), compressed with zstd, in
-base64. What is read back must have the root that the tick's record has.
+A keyframe follows the record of its tick. It is the tick's state (`sim.engine.codec`), compressed with zstd, in base64.
+The decoded state must have the root in the tick's record.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from sim.replay.format import Keyframe, Tick
 from sim.run.simulation import Simulation
 
 EVERY: Final = 100
-"""Ticks between keyframes unless the caller chooses."""
+"""The default number of ticks between keyframes."""
 STATE_BYTES_MAX: Final = 256 * 1024 * 1024
-"""Bytes of one state, unpacked."""
+"""The most bytes of one state, unpacked."""
 LEVEL: Final = 3
-"""zstd's own default; 19 saves a tenth and takes thirty times as long."""
+"""The compression level, zstd's default; level 19 saves a tenth and takes thirty times as long."""
 
 
 def keyframe_of(simulation: Simulation) -> Keyframe:
-    """Return the keyframe of a simulation that stands after a tick.
+    """Return the keyframe of a simulation that has just finished a tick.
 
     Raises:
         WorldError: a resource or object cannot be written.
@@ -37,7 +37,7 @@ def keyframe_of(simulation: Simulation) -> Keyframe:
 
 
 def packed(state: bytes) -> str:
-    """Return the bytes of a state as a keyframe holds them."""
+    """Return the bytes of a state in the form of a keyframe."""
     return base64.b64encode(zstandard.ZstdCompressor(level=LEVEL).compress(state)).decode("ascii")
 
 
@@ -45,7 +45,7 @@ def unpacked(keyframe: Keyframe) -> bytes:
     """Return the bytes of a keyframe's state.
 
     Raises:
-        Corrupt: they cannot be unpacked, or are more than a state may have.
+        Corrupt: the bytes cannot be unpacked, or exceed the limit of a state.
     """
     try:
         data = base64.b64decode(keyframe.state, validate=True)
@@ -60,10 +60,10 @@ def unpacked(keyframe: Keyframe) -> bytes:
 
 
 def state_of(keyframe: Keyframe, simulation: Simulation) -> WorldState:
-    """Return a keyframe's state, fit for a simulation of the same run.
+    """Return a keyframe's state for a simulation of the same run.
 
     Raises:
-        Corrupt: it is not a state of such a simulation.
+        Corrupt: the keyframe does not hold a state of such a simulation.
     """
     try:
         return decode_state(unpacked(keyframe), simulation.world)
@@ -72,16 +72,16 @@ def state_of(keyframe: Keyframe, simulation: Simulation) -> WorldState:
 
 
 def enter(simulation: Simulation, keyframe: Keyframe, record: Tick) -> None:
-    """Put a simulation into a keyframe's state, which must be the one whose root the tick's record has.
+    """Put a simulation into a keyframe's state, whose root must equal the root in the tick's record.
 
     Raises:
-        Corrupt: it is not a state of this run, or of another tick.
+        Corrupt: the state is not one of this run, or is that of another tick.
     """
     world = simulation.world
     try:
         simulation.restore(state_of(keyframe, simulation))
         after = world.tick
-        world.tick = record.t  # a tick's root is taken while the world still is in that tick
+        world.tick = record.t  # the root of a tick is computed while the world is still in that tick
         root = state_digest(world).root
         world.tick = after
     except (WorldError, ValueError, TypeError, LookupError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""The other process of a second pass: reads what to make again from standard input and writes a line a tick."""
+"""The other process of a second pass: it reads the task from standard input and writes one line per tick."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from sim.replay.second_pass import run
 from sim.replay.seek import open_replay_file
 
 JUNK: tuple[int, int] = (10_000, 4_000)
-"""Objects that are in the way in memory, and by how many bytes they differ."""
+"""The number of objects that change the layout of memory, and the difference of their sizes in bytes."""
 
 
 def main() -> None:
-    """Make the ticks again that standard input asks for."""
+    """Execute the ticks that standard input asks for."""
     asked = json.load(sys.stdin)
     count, sizes = JUNK
     junk = [bytearray(64 + n % sizes) for n in range(count)]
-    del junk[::2]  # holes for what follows
+    del junk[::2]  # leaves holes for later objects
     plugins = [Path(plugin) for plugin in asked["plugins"]]
     with open_replay_file(asked["file"], plugins) as file, closing(run(file, asked["begin"], asked["tick"])) as made:
         for _before, record, tick, _after in made:

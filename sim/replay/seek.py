@@ -1,6 +1,6 @@
-"""Enters a replay at any tick: finds its line by halving, and its state from the nearest keyframe.
+"""Enters a replay at any tick: it finds the line by binary search, and the state from the nearest keyframe.
 
-Only what is read is checked. What stands before is taken on trust: `verify` is what proves a whole file.
+Only the lines that are read are checked. The lines before them are trusted; `verify` proves a whole file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sim.replay.playback import Playback, objection
 from sim.replay.reader import Place, Progress, Record, Source, iter_records, open_source, untold
 
 NEAR_BYTES: Final = 64 * 1024
-"""Halving ends with a stretch of this length, which is read line by line."""
+"""The binary search ends with a stretch of this length in bytes, which is read line by line."""
 
 
 @contextmanager
@@ -27,8 +27,8 @@ def open_replay_file(
 ) -> Iterator[ReplayFile]:
     """Open a replay, plain or packed, to read it at any tick.
 
-    `plugin_files` are the plug-ins that the run's scenario names as files. `progress` is told, while a tick is entered,
-    which tick the run has come to and which it goes to.
+    `plugin_files` are the plug-ins that the run's scenario names as files. `progress` is called while a tick is
+    entered, with the current tick and the goal.
 
     Raises:
         ReplayError: there is no such file, or it has no whole header.
@@ -42,12 +42,12 @@ class ReplayFile:
 
     Attributes:
         header: the header.
-        ticks: whole ticks in the file.
+        ticks: the number of complete ticks in the file.
 
     Raises:
         Incomplete: there is no whole header.
         Corrupt: the first line is not a header.
-        Unsupported: another format.
+        Unsupported: the file has another format.
     """
 
     def __init__(self, stream: BinaryIO, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> None:
@@ -62,11 +62,11 @@ class ReplayFile:
         self.ticks = self._last_tick() + 1
 
     def place(self, tick: int) -> Place:
-        """Return the place before the record of a tick; for the number of ticks, that behind the last one.
+        """Return the place before the record of a tick; for the number of ticks, the place after the last record.
 
         Raises:
             ReplayError: there is no such tick.
-            Corrupt: a line on the way is damaged.
+            Corrupt: a line that had to be read is damaged.
         """
         self._require(tick, self.ticks)
         if tick == 0:
@@ -79,7 +79,7 @@ class ReplayFile:
         return place
 
     def records(self, place: Place) -> Iterator[Record]:
-        """Yield the whole records from a place on; where they end, and whether they end well, is not judged.
+        """Yield the complete records from a place on; their end is not judged.
 
         Raises:
             Corrupt: a line is damaged.
@@ -95,19 +95,19 @@ class ReplayFile:
 
         Raises:
             ReplayError: there is no such tick.
-            Corrupt: a line on the way is damaged.
+            Corrupt: a line that had to be read is damaged.
         """
         self._require(tick, self.ticks - 1)
         return next(record.body for record in self.records(self.place(tick)) if isinstance(record.body, Tick))
 
     def at(self, tick: int) -> Playback:
-        """Return the run as it was before a tick; whoever asks closes it.
+        """Return the run as it was before a tick; the caller must close it.
 
         Raises:
             ReplayError: there is no such tick.
-            Corrupt: a line or keyframe on the way is damaged.
-            Diverged: the ticks from the keyframe on are not what running them again gives.
-            Unsupported: what runs here is not what was recorded.
+            Corrupt: a line or keyframe that had to be read is damaged.
+            Diverged: a repeated run of the ticks from the keyframe on gives other ticks.
+            Unsupported: the declarations here differ from those in the recording.
             ScenarioError: the header's scenario is not valid.
         """
         self._require(tick, self.ticks)
@@ -130,7 +130,7 @@ class ReplayFile:
         return playback
 
     def _enter(self, playback: Playback, tick: int) -> Place:
-        """Put a run into the nearest keyframe before a tick, and return the place behind that."""
+        """Put a run into the nearest keyframe before a tick, and return the place after that keyframe."""
         every = self.header.keyframes
         nearest = tick // every * every - 1 if every else -1
         if nearest < 0:
@@ -150,7 +150,7 @@ class ReplayFile:
             raise ReplayError(f"there is no tick {tick}: the replay has {self.ticks} ticks, counted from 0")
 
     def _after(self, start: int) -> Place:
-        """Return the place behind the tick's line that begins at a byte."""
+        """Return the place after the tick's line that begins at a byte."""
         record, line = self._read(start)
         due = self.header.keyframe_due(record.t)
         chain = split_line(line).chain

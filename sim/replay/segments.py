@@ -1,4 +1,4 @@
-"""A replay cut into segments that begin with keyframes, for several processes to go through."""
+"""The division of a replay into segments that begin with keyframes, for several processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sim.replay.format import LINE_BYTES_MAX, LineError, split_line
 from sim.replay.reader import Place, iter_records
 
 PARTS_A_JOB: Final = 4
-"""Segments for each process: some take longer, and who is done takes the next."""
+"""The number of segments per process: some take longer, and a process that is done takes the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Segment:
 
     Attributes:
         begin: the place before the tick whose keyframe is entered; None for the beginning of the file.
-        stop: the byte behind the stretch's last line; None for the end of the file.
+        stop: the byte after the stretch's last line; None for the end of the file.
     """
 
     begin: Place | None = None
@@ -28,7 +28,7 @@ class Segment:
 
 
 def segments(stream: BinaryIO, jobs: int) -> list[Segment]:
-    """Cut a replay into segments of about as many ticks each; one if it has no keyframes."""
+    """Cut a replay into segments with about equally many ticks; one segment if it has no keyframes."""
     found = list(_keyframes(stream))
     wanted = jobs * PARTS_A_JOB
     ticks = found[-1][0].ticks if found else 0
@@ -42,7 +42,7 @@ def segments(stream: BinaryIO, jobs: int) -> list[Segment]:
 
 
 def _keyframes(stream: BinaryIO) -> Iterator[tuple[Place, int]]:
-    """Yield for each keyframe the place before its tick, and the byte behind it; damage is for others to find."""
+    """Yield for each keyframe the place before its tick, and the byte after it; this does not look for damage."""
     stream.seek(0)
     try:
         place = next(iter_records(stream)).end

@@ -1,15 +1,16 @@
-"""What a verb does in a world: whether its step may run, how long it takes, and its effect, for many agents at once.
+"""Verbs in a world: the legality, the duration and the effect of their steps, for many agents at once.
 
 The system `Act` calls, for all agents whose current step is of one verb:
 
-    refused    read only: named reasons why each may not, now; asked when a step starts and again before its effect
+    refused    read only: named reasons why each agent may not act now; called when a step starts and again before its
+               effect
     start      when the step starts: writes to the actor's own row only
     apply      when its time is over: writes to the actor's own row, or sends through a channel of the turn
 
 All of them read the state at the start of the phase. Effects on others go through channels, which settle at the end of
 the phase, so the order in which verbs and agents are visited cannot matter.
 
-Rows are agents, ascending; `args` holds one array a declared argument, `[m]` each, in stored units.
+Rows are agents, ascending; `args` holds one array per declared argument, `[m]` each, in stored units.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Codes = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 
 BLOCKED: Final = "blocked"
-"""The reason of a walker that found no step to take too often."""
+"""The reason for refusing a walker that has found no step too often."""
 
 
 class StepArgs:
@@ -74,7 +75,7 @@ class StepArgs:
 
 @dataclass(slots=True)
 class Turn:
-    """One execution phase: what verbs read, and the effects that settle when all verbs have run."""
+    """One execution phase: the state that verbs read, and the effects that settle when all verbs have run."""
 
     world: World
     run: Run
@@ -92,7 +93,7 @@ class Turn:
 
     @property
     def progress(self) -> Progress:
-        """How far the agents' plans are."""
+        """The progress of the agents' plans."""
         return self.world[Progress]
 
     def seconds(self, seconds: float) -> int:
@@ -114,7 +115,7 @@ class Turn:
             channel: one of the domain's channels.
             rows: the senders, `[m]`.
             values: one value, or `[m]`.
-            at: what each value is for: rows of agents, cells, indices of names, `[m]`; the senders unless given.
+            at: the target of each value: rows of agents, cells, indices of names, `[m]`; by default the senders.
         """
         given: object = channel
         if not (isinstance(given, type) and issubclass(given, Channel)):
@@ -125,17 +126,17 @@ class Turn:
         self.sent.setdefault(channel, []).append(sent)
 
     def settle(self) -> None:
-        """Settle every channel that something was sent through, in the order of the channels' names."""
+        """Settle every channel with sent values, in the order of the channels' names."""
         for channel in sorted(self.sent, key=lambda each: each.__name__):
             channel.settle(self.world, self.run, Sent.joined(self.sent[channel]))
         self.sent = {}
 
 
 class Action(planning.Action):
-    """A verb that takes a set time and then has its effect.
+    """A verb that takes a fixed time and then has its effect.
 
-    `reasons` names why it may be refused; `duration_s` is the time a step takes, and the effect comes at its end;
-    `group` is the cooldown that it shares, if any.
+    `reasons` names the reasons for refusing it; `duration_s` is the time that a step takes, and the effect comes at its
+    end; `group` is the cooldown that it shares, if any.
     """
 
     reasons: ClassVar[tuple[str, ...]] = ()
@@ -145,27 +146,27 @@ class Action(planning.Action):
 
     @classmethod
     def duration_ticks(cls, turn: Any, rows: Rows, args: Any) -> Any:
-        """Return how many ticks the step takes, one number or one an agent, at least 1."""
+        """Return the number of ticks that the step takes, one for all or one per agent, at least 1."""
         del rows, args
         return turn.seconds(cls.duration_s)
 
     @classmethod
     def refused(cls, turn: Any, rows: Rows, args: Any) -> Mapping[str, Mask]:
-        """Return who may not do it now, by reason, `[m]` each; of several reasons the first counts. Reads only."""
+        """Return which agents may not do it now, by reason, `[m]` each; the first reason counts. Must only read."""
         del turn, rows, args
         return {}
 
     @classmethod
     def start(cls, turn: Any, rows: Rows, args: Any) -> None:
-        """Do what happens when the step starts; most verbs do nothing."""
+        """Apply the start of the step; most verbs do nothing."""
 
     @classmethod
     def apply(cls, turn: Any, rows: Rows, args: Any) -> None:
-        """Do what the step is for; a verb that only takes time does nothing."""
+        """Apply the effect of the step; a verb that only takes time does nothing."""
 
     @classmethod
     def advance(cls, turn: Any, rows: Rows, args: Any) -> Mask:
-        """Work one tick on a step that is not `timed`; return who is done, `[m]`, and then gets `apply`."""
+        """Work one tick on a step that is not `timed`; return which agents are done, `[m]`; `apply` follows."""
         raise NotImplementedError(cls.__name__)
 
     @classmethod
@@ -182,7 +183,7 @@ class Action(planning.Action):
 
     @classmethod
     def named(cls, turn: Any, raw: Args) -> Any:
-        """Return the arguments as the methods of this class take them."""
+        """Return the arguments in the form that the methods of this class take."""
         return StepArgs(cls, turn.run, raw)
 
 

@@ -1,9 +1,9 @@
-"""Channels: how a verb affects anything but its own agent, so that the order of agents cannot matter.
+"""Channels: the path of a verb's effects on others, so that the order of agents cannot matter.
 
-A domain declares channels and says how each settles. What verbs sent during the phase arrives as one batch:
+A domain declares channels and how each settles. The values that verbs send during the phase arrive as one batch:
 
     Sum     all values for one target are added
-    First   of several for one target, the one of the lowest sender wins
+    First   of several values for one target, the one of the lowest sender wins
     Union   each (target, value) pair counts once, in the order of the lowest sender
     Each    all values count, in the order of target and sender
 
@@ -34,7 +34,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was sent through one channel: senders `[m]` rows, targets `[m]`, values `[m]`."""
+    """The values sent through one channel: senders `[m]` rows, targets `[m]`, values `[m]`."""
 
     senders: NDArray[np.intp]
     targets: Indices
@@ -55,7 +55,7 @@ class Channel:
 
     @classmethod
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
-        """Reduce what was sent and hand it to `apply`."""
+        """Reduce the sent values and pass them to `apply`."""
         del world, run, sent
         raise ContractError(
             f"channel {cls.__name__} ({place_of(cls)}) extends Channel; extend Sum, First, Union or Each"
@@ -69,7 +69,7 @@ class Channel:
 
 
 class Sum(Channel):
-    """Values for one target are added; each target comes once."""
+    """Values for one target are added; each target occurs once."""
 
     @classmethod
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
@@ -79,7 +79,7 @@ class Sum(Channel):
 
 
 class First(Channel):
-    """Of several values for one target, the one of the lowest sender wins; each target comes once."""
+    """Of several values for one target, the one of the lowest sender wins; each target occurs once."""
 
     @classmethod
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
@@ -89,12 +89,12 @@ class First(Channel):
 
 
 class Union(Channel):
-    """Each pair of target and value comes once, ordered by target and lowest sender."""
+    """Each pair of target and value occurs once, ordered by target and lowest sender."""
 
     @classmethod
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
         """Drop repetitions."""
-        # The order may not depend on the values: they can be indices of texts, which differ from process to process.
+        # The order must not depend on the values: they can be indices of texts, which differ between processes.
         order = np.lexsort((np.arange(len(sent.values)), sent.values, sent.targets))
         targets, values = sent.targets[order], sent.values[order]
         again = np.zeros(len(order), np.bool_)
@@ -104,9 +104,9 @@ class Union(Channel):
 
 
 class Each(Channel):
-    """All values come, ordered by target and sender."""
+    """All values occur, ordered by target and sender."""
 
     @classmethod
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
-        """Hand on what was sent."""
+        """Pass on the sent values."""
         cls.apply(world, run, sent.targets, sent.values)

@@ -1,6 +1,6 @@
-"""What a domain class must be made of: every mistake gets one sentence with the class and what to do.
+"""The checks of a domain class: every mistake gets one sentence with the class and advice.
 
-Called once for each simulation, before anything of the domain runs.
+They run once for each simulation, before any code of the domain.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PlaceOfDomain:
-    """How messages name a domain: its name, and the class with its place, which is looked up when it is written."""
+    """The name of a domain in messages: its name, and the class with its place, which is looked up only when needed."""
 
     kind: type[Domain]
 
@@ -44,12 +44,12 @@ class PlaceOfDomain:
 
 
 def place_in(domain: Domain | type[Domain]) -> PlaceOfDomain:
-    """Return how messages name a domain."""
+    """Return the name of a domain for messages."""
     return PlaceOfDomain(domain if isinstance(domain, type) else type(domain))
 
 
 def _named(given: object) -> str:
-    """Return something that a domain holds as people call it: a class by its name, an object by its class."""
+    """Return a name for a part of a domain: a class by its name, an object by its class."""
     if isinstance(given, type):
         return given.__qualname__
     if callable(given):
@@ -58,10 +58,10 @@ def _named(given: object) -> str:
 
 
 def check_head(kind: type[Domain]) -> None:
-    """Check what reading a scenario needs of a domain: settings, clocks and inputs.
+    """Check the parts of a domain that reading a scenario needs: settings, clocks and inputs.
 
     Raises:
-        ContractError: one is of another type; one sentence.
+        ContractError: one of them has the wrong type; the message is one sentence.
     """
     settings = kind.settings
     if not (isinstance(settings, type) and issubclass(settings, Settings)):
@@ -79,7 +79,7 @@ def check_domain(domain: Domain) -> None:
     """Check the parts of a domain.
 
     Raises:
-        ContractError: one is missing, misspelt or of another type; one sentence.
+        ContractError: a part is missing, is misspelt or has the wrong type; the message is one sentence.
     """
     where = place_in(domain)
     _check_spelling(where, type(domain))
@@ -112,7 +112,7 @@ def check_domain(domain: Domain) -> None:
 
 
 def _check_columns(where: PlaceOfDomain, domain: Domain) -> None:
-    """Check that what a world holds has different names."""
+    """Check that the parts of a world have different names."""
     taken = {each.__name__: "the framework's" for each in PLANNING if domain.plans and each not in domain.components}
     for part in ("components", "resources"):
         for each in getattr(domain, part):
@@ -123,12 +123,12 @@ def _check_columns(where: PlaceOfDomain, domain: Domain) -> None:
 
 
 def _check_planning(where: PlaceOfDomain, domain: Domain) -> None:
-    """Check what a domain with actions also needs."""
+    """Check the other parts that a domain with actions needs."""
     from sim.run.domain import Domain as Base
 
     observation: object = domain.observation
     if observation is None and type(domain).plannable is not Base.plannable:
-        return  # nobody plans unless `plannable` says so, and then `observe` is missed
+        return  # no agent plans unless `plannable` selects it, and then the missing `observe` is an error
     if observation is None:
         raise ContractError(f"{where}: it has actions and no observation; set it to what agents know")
     if not (isinstance(observation, type) and issubclass(observation, Observation)):
@@ -148,10 +148,10 @@ def _check_planning(where: PlaceOfDomain, domain: Domain) -> None:
 
 
 def check_verbs(domain: Domain, registry: object) -> None:
-    """Check that arguments of verbs name lists, tables and spaces that there are.
+    """Check that arguments of verbs name existing lists, tables and spaces.
 
     Raises:
-        ContractError: one does not; the sentence names verb, argument and what there is.
+        ContractError: one does not; the sentence names the verb, the argument and the existing names.
     """
     where, observation = place_in(domain), domain.observation
     if not isinstance(registry, ToolRegistry):
@@ -225,7 +225,7 @@ def _check_system(where: PlaceOfDomain, system: type[System]) -> None:
 
 
 def _check_spelling(where: PlaceOfDomain, kind: type[Domain]) -> None:
-    """Refuse names that look like a misspelt part: a part that nobody calls fails without a word."""
+    """Refuse names that look like a misspelt part, because a part that is never called fails silently."""
     from sim.run.domain import Domain as Base
 
     known = [name for name in dir(Base) if not name.startswith("_")]
@@ -241,7 +241,7 @@ def _check_spelling(where: PlaceOfDomain, kind: type[Domain]) -> None:
 
 
 def checked_spaces(found: Any, domain: Domain) -> Mapping[str, Any]:
-    """Return what `spaces` gave: spaces by name.
+    """Return the result of `spaces`: spaces by name.
 
     Raises:
         ContractError: it is something else.
@@ -254,7 +254,7 @@ def checked_spaces(found: Any, domain: Domain) -> Mapping[str, Any]:
 
 
 def checked_batch(found: Any, domain: Domain) -> ObservationBatch[Any]:
-    """Return what `observe` gave: a batch of the domain's observation.
+    """Return the result of `observe`: a batch of the domain's observation.
 
     Raises:
         ContractError: it is something else.
@@ -268,7 +268,7 @@ def checked_batch(found: Any, domain: Domain) -> ObservationBatch[Any]:
 
 
 def checked_groups(found: Any, world: Any, domain: Domain) -> tuple[tuple[str, ...], NDArray[np.integer[Any]]]:
-    """Return what `groups` gave: names, and the index of each row's group, -1 for none.
+    """Return the result of `groups`: names, and the index of each row's group, -1 for none.
 
     Raises:
         ContractError: it is something else.
@@ -284,7 +284,7 @@ def checked_groups(found: Any, world: Any, domain: Domain) -> tuple[tuple[str, .
 
 
 def checked_scores(found: Any, domain: Domain) -> dict[str, float]:
-    """Return what `scores` gave: numbers by name.
+    """Return the result of `scores`: numbers by name.
 
     Raises:
         ContractError: it is something else.
@@ -298,7 +298,7 @@ def checked_scores(found: Any, domain: Domain) -> dict[str, float]:
 
 
 def checked_details(found: Any, domain: Domain) -> dict[str, Any]:
-    """Return what `details` gave: plain data by name.
+    """Return the result of `details`: plain data by name.
 
     Raises:
         ContractError: it is something else.
@@ -314,10 +314,10 @@ def checked_details(found: Any, domain: Domain) -> dict[str, Any]:
 
 
 def checked_mask(found: Any, world: Any, domain: Domain, what: str) -> NDArray[np.bool_]:
-    """Return what a hook of a domain gave as a mask over all rows.
+    """Return the result of a domain's hook as a mask over all rows.
 
     Raises:
-        ContractError: it is no such mask.
+        ContractError: it is not such a mask.
     """
     mask = np.asarray(found)
     if mask.dtype != np.bool_ or mask.shape != (world.n,):
@@ -329,7 +329,7 @@ def checked_mask(found: Any, world: Any, domain: Domain, what: str) -> NDArray[n
 
 
 def checked_alerts(found: Any, rows: NDArray[np.intp], domain: Domain) -> NDArray[np.int64]:
-    """Return what `alert` gave as one integer a row.
+    """Return the result of `alert` as one integer per row.
 
     Raises:
         ContractError: it is something else.
@@ -344,7 +344,7 @@ def checked_alerts(found: Any, rows: NDArray[np.intp], domain: Domain) -> NDArra
 
 
 def checked_outcome(found: Any, domain: Domain) -> str | None:
-    """Return what `outcome` gave: a reason to stop, or None.
+    """Return the result of `outcome`: a reason to stop, or None.
 
     Raises:
         ContractError: it is something else.

@@ -1,4 +1,4 @@
-"""Where domains come from: a name under the entry point group `tickweave.domains`, or a local Python file."""
+"""The sources of domains: a name under the entry point group `tickweave.domains`, or a local Python file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENTRY_POINTS: Final = "tickweave.domains"
 
 @dataclass(frozen=True, slots=True)
 class LoadedDomain:
-    """A domain, how scenarios name it, the digest of its source, and the folder of a local one."""
+    """A domain, its name in scenarios, the digest of its source, and the folder of a local one."""
 
     kind: type[Domain]
     name: str
@@ -32,12 +32,12 @@ def find_domain(name: str, folder: Path | None = None, files: tuple[Path, ...] =
     """Return a domain by the name that a scenario gives.
 
     Args:
-        name: of an installed domain, or of a Python file (`wealth.py`).
-        folder: where the file is, unless `files` has one of that name.
+        name: the name of an installed domain, or of a Python file (`wealth.py`).
+        folder: the folder of the file, unless `files` has a file of that name.
         files: files of domains and plug-ins, for runs whose scenario has no folder.
 
     Raises:
-        ScenarioError: there is no such domain; one sentence that says what to do.
+        ScenarioError: there is no such domain; the message is one sentence with advice.
         ContractError: it cannot be loaded, or is not a domain.
     """
     if not name.endswith(".py"):
@@ -68,7 +68,7 @@ def domain_file(path: Path, name: str | None = None) -> LoadedDomain:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Domain) and value.__module__ == module.__name__
     ]
-    # A domain that another one in the file extends is not meant.
+    # A domain that another one in the file extends does not count.
     kinds = [kind for kind in own if not any(other is not kind and issubclass(other, kind) for other in own)]
     if len(kinds) != 1:
         found = ", ".join(kind.__name__ for kind in kinds) or "none"
@@ -80,7 +80,7 @@ _in_use: dict[str, LoadedDomain] = {}
 
 
 def loaded(kind: type[Domain]) -> LoadedDomain:
-    """Return a domain class that Python code hands over; from then on this process also finds it by its name."""
+    """Return a domain class that Python code passes; from then on this process also finds it by name."""
     found = LoadedDomain(kind, kind.name, source_digest(kind.__module__))
     _in_use[kind.name] = found
     return found

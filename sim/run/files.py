@@ -10,14 +10,14 @@ from sim.errors import ScenarioError
 from sim.messages import one_line, shown
 
 FILE_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Bytes of a scenario, a Python file of a domain, or a file of inputs."""
+"""The most bytes of a scenario, a Python file of a domain, or a file of inputs."""
 
 
 def read_bytes(path: str | Path) -> bytes:
     """Read a file that a person named.
 
     Raises:
-        ScenarioError: it cannot be read, is not a regular file, or is too large; one sentence.
+        ScenarioError: the file cannot be read, is not a regular file, or is too large; the message is one sentence.
     """
     source = shown(str(path))
     try:
@@ -48,10 +48,10 @@ def read_text(path: str | Path) -> str:
 
 
 def decode(data: bytes, source: str) -> str:
-    """Return bytes from outside as text; `source` stands first in a refusal.
+    """Return bytes from outside as text; error messages start with `source`.
 
     Raises:
-        ScenarioError: there are too many, or they are not UTF-8; one sentence.
+        ScenarioError: there are too many bytes, or they are not UTF-8; the message is one sentence.
     """
     if len(data) > FILE_BYTES_MAX:
         raise ScenarioError(f"{source}: has more than {FILE_BYTES_MAX} bytes, which is the limit")

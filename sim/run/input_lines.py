@@ -1,4 +1,4 @@
-"""Timed inputs from outside, one JSON object a line: a file of them, or one at a time while a run goes on."""
+"""Timed inputs from outside, one JSON object per line: a file of them, or one at a time during a run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sim.run.scenario_file import INPUTS_MAX, Scenario
 
 
 def inputs_from_lines(text: str, source: str, scenario: Scenario) -> tuple[TimedInput, ...]:
-    """Read timed inputs, one JSON object a line (`{"tick": 50, "input": {"kind": "order", ...}}`), in order of tick.
+    """Read timed inputs, one JSON object per line (`{"tick": 50, "input": {"kind": "order", ...}}`), in order of tick.
 
     Raises:
-        ScenarioError: a line is not a valid input for this scenario; one sentence that names the line.
+        ScenarioError: a line is not a valid input for this scenario; the message is one sentence that names the line.
     """
     found: list[TimedInput] = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -27,10 +27,10 @@ def inputs_from_lines(text: str, source: str, scenario: Scenario) -> tuple[Timed
 
 
 def input_from_line(line: str, place: str, scenario: Scenario) -> TimedInput:
-    """Read one timed input from a line of JSON; `place` stands first in a refusal.
+    """Read one timed input from a line of JSON; error messages start with `place`.
 
     Raises:
-        ScenarioError: it is not a valid input for this scenario; one sentence.
+        ScenarioError: the line is not a valid input for this scenario; the message is one sentence.
     """
     try:
         return scenario.timed_input(json.loads(line))

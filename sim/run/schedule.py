@@ -12,15 +12,15 @@ from sim.run.systems import Act, Inputs, Observe, Plan
 
 
 def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[System], ...]:
-    """Return the systems of a tick: the domain's, and each of `more` behind the system that its `after` names.
+    """Return the systems of a tick: the domain's, and each of `more` after the system that its `after` names.
 
-    Without `after` a system is the last one. Several behind the same one keep their order. `Inputs` is put first where
-    a domain whose agents do not plan leaves it out.
+    A system without `after` comes last. Several systems after the same one keep their order. `Inputs` is put first if a
+    domain whose agents do not plan leaves it out.
 
     Raises:
-        ContractError: two systems share a name, `after` names no system, or a domain whose agents plan leaves one of
-            `Inputs`, `Observe`, `Plan` and `Act` out or has them in another order; the message names the class and
-            what to do.
+        ContractError: two systems share a name, `after` names no system, or a domain whose agents plan leaves out one
+            of `Inputs`, `Observe`, `Plan` and `Act` or has them in another order; the message names the class and gives
+            advice.
     """
     where = place_in(domain)
     order: list[type[System]] = []
@@ -51,7 +51,7 @@ def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[Sy
 
 
 def _check_planning(where: PlaceOfDomain, order: Sequence[type[System]]) -> None:
-    """Check that the systems of planning are there, in their order."""
+    """Check that all systems of planning are listed, in their order."""
     needed = (Inputs, Observe, Plan, Act)
     places = []
     for kind in needed:

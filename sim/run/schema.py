@@ -51,10 +51,10 @@ def scenario_schema(domain: type[Domain]) -> Json:
 
 
 def _toml(value: Any) -> Any:
-    """Return a schema as editors of TOML need it.
+    """Return a schema in the form for editors of TOML.
 
-    That is without null, for which TOML has no word, and without titles, which repeat the keys. A key with one possible
-    value tells the members of a family apart, so it is required; a table whose keys have a pattern takes no others.
+    It has no null, which TOML cannot express, and no titles, which repeat the keys. A key with one possible value
+    distinguishes the members of a family, so it is required. A table with a pattern for its keys accepts no other keys.
     """
     if isinstance(value, list):
         return [_toml(each) for each in value]

@@ -1,8 +1,8 @@
-"""What authors of parts of a simulation test with.
+"""Tools for tests by authors of parts of a simulation.
 
-Checkers need no test framework; one raises `AssertionError` with one sentence. Strategies and `WorldMachine` need
-hypothesis (`pip install tickweave[testing]`). Everything is imported when it is asked for: pytest loads the plug-in in
-this package at every start, which must cost nothing.
+Checkers need no test framework; they raise `AssertionError` with one sentence. Strategies and `WorldMachine` need
+hypothesis (`pip install tickweave[testing]`). All names are imported on demand: pytest loads the plug-in in this
+package at every start, which must cost nothing.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ _MODULES: Final = {name: module for module, names in _PLACES.items() for name in
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for.
+    """Import a name on demand.
 
     Raises:
-        AttributeError: there is nothing of this name.
+        AttributeError: there is no such name.
         ImportError: it needs hypothesis, which is not installed.
     """
     if name not in _MODULES:

@@ -1,4 +1,4 @@
-"""The checker for whole domains: what it declares, what it promises while it runs, and what comes back from a file."""
+"""The checker for whole domains: their declarations, their promises during a run, and their saved files."""
 
 from __future__ import annotations
 
@@ -41,34 +41,34 @@ from sim.testing.checks import Case
 from sim.testing.determinism import assert_passes, check_scenario, named
 
 TICKS: Final = 20
-"""Ticks that each way of running a domain takes, unless told."""
+"""The default number of ticks of each way of running a domain."""
 SEEDS: Final = (1, 2)
-"""Seeds that each of a domain's examples is run with, unless told."""
+"""The default number of seeds for each of a domain's examples."""
 EXAMPLES_MAX: Final = 100
-"""Settings that `examples` may yield."""
+"""The most settings that `examples` may yield."""
 IN_PROCESS: Final = ("guard", "rerun", "restore", "spawning", "bystanders", "parts", "replies")
-"""Checks of `sim.testing.checks` that are made for every example and seed."""
+"""The checks of `sim.testing.checks` that run for every example and seed."""
 
 
 def check_domain(
     domain: type[Domain] | Domain, *, ticks: int = TICKS, seeds: Sequence[int] = SEEDS, processes: bool = True
 ) -> None:
-    """Check that a domain keeps what `sim.run.domain` asks of it.
+    """Check that a domain keeps the contract of `sim.run.domain`.
 
-    A class is checked with all settings that its `examples` yields, an instance with its own. With each it is set up
-    and run: declarations fit, `invariants` hold after every tick, metrics and scores are numbers, what agents know
-    comes back from its JSON form, every planner of the domain makes legal plans, the idle step is possible for every
-    agent, and a run depends on settings, seed and inputs alone, also when it goes on from a saved state. The first
-    example is recorded and verified too, and run in other processes.
+    A class is checked with all settings that its `examples` yields, an instance with its own settings. Each is set up
+    and run: declarations must fit, `invariants` must hold after every tick, metrics and scores must be numbers,
+    observations must survive their JSON form, every planner of the domain must make legal plans, the idle step must be
+    possible for every agent, and a run must depend only on settings, seed and inputs, also from a saved state. The
+    first example is also recorded, verified, and run in other processes.
 
     Args:
-        domain: what to check.
-        ticks: how many ticks each way of running it takes.
+        domain: the domain to check.
+        ticks: the number of ticks of each way of running it.
         seeds: seeds for each of the examples.
-        processes: whether the first example is run in other processes as well, where they can import the domain.
+        processes: whether the first example is also run in other processes, if they can import the domain.
 
     Raises:
-        AssertionError: a promise is broken; one sentence with domain, settings, seed and tick.
+        AssertionError: a promise is broken; the message is one sentence with domain, settings, seed and tick.
     """
     kind = domain if isinstance(domain, type) else type(domain)
     with _told(f"domain {kind.name!r}"):
@@ -124,7 +124,7 @@ def _must(holds: bool, rule: str) -> None:  # noqa: FBT001 - it reads like an as
 
 @contextmanager
 def _told(where: str) -> Iterator[None]:
-    """Turn whatever goes wrong into an `AssertionError` of one sentence that begins with a place."""
+    """Turn any error into an `AssertionError` with one sentence that begins with a place."""
     try:
         yield
     except (AssertionError, SimError, AIError) as error:
@@ -137,7 +137,7 @@ def _told(where: str) -> Iterator[None]:
 
 
 def _check_round_trip(scenario: Scenario) -> None:
-    """Check that settings and scenario come back from their JSON form."""
+    """Check that settings and scenario survive their JSON form."""
     settings = scenario.settings
     again = type(settings).model_validate_json(settings.model_dump_json())
     _must(again == settings, f"settings do not come back from JSON: {quoted(settings)} became {quoted(again)}")
@@ -149,7 +149,7 @@ def _check_round_trip(scenario: Scenario) -> None:
 
 
 def _check_run(scenario: Scenario) -> None:
-    """Check what can be seen of a plain run: invariants, numbers, groups, knowledge and saved states."""
+    """Check the visible results of a plain run: invariants, numbers, groups, observations and saved states."""
     with Simulation(scenario) as simulation, Simulation(scenario) as other:
         domain, world = simulation.domain, simulation.world
         _check_state(simulation, "at the start")
@@ -191,7 +191,7 @@ def _check_state(simulation: Simulation, where: str) -> None:
 
 
 def _check_batch(batch: ObservationBatch[Any], registry: ToolRegistry | None, where: str) -> None:
-    """Check that what agents know comes back from objects and from JSON, and that the idle step is legal."""
+    """Check that observations survive their object and JSON forms, and that the idle step is legal."""
     kind = batch.of
     objects = batch.to_objects()
     again = [kind.model_validate_json(one.model_dump_json()) for one in objects]
@@ -209,7 +209,7 @@ def _check_batch(batch: ObservationBatch[Any], registry: ToolRegistry | None, wh
 
 
 def _check_planners(scenario: Scenario) -> None:
-    """Check every planner that the domain has something for."""
+    """Check every planner that the domain's playbook serves."""
     domain = scenario.domain
     registry = domain.registry()
     if registry is None or domain.observation is None:
@@ -224,7 +224,7 @@ def _check_planners(scenario: Scenario) -> None:
 
 
 def _check_recording(scenario: Scenario) -> None:
-    """Check that a recording of a run is verified."""
+    """Check that `verify` accepts a recording of a run."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "check.replay.jsonl"
         with Simulation(scenario) as simulation, open_replay(path) as writer:

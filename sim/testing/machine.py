@@ -1,4 +1,4 @@
-"""A state machine for worlds: hypothesis tries sequences of commands and shortens one that goes wrong."""
+"""A state machine for worlds: hypothesis tries sequences of commands and shortens a failing one."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from sim.engine.world import World
 Values = dict[str, Any]
 """Values of one component of one entity, or of one resource, by column."""
 Model = dict[int, dict[str, Values | None]]
-"""What a world should hold: by key and component, None where an entity does not have it."""
+"""The expected content of a world: by key and component, None if an entity does not have it."""
 Contents = dict[str, Values]
-"""What a world's declared resources should hold, by name; of one with rows, a list of values for each column."""
+"""The expected content of declared resources, by name; a list of values per column for a resource with rows."""
 
 MAGNITUDE_MAX: Final = 100
-"""Largest value that is drawn for a column, up or down."""
+"""The largest absolute value that is drawn for a column."""
 SLOTS: Final = (0, 1)
 """The two worlds."""
 WORDS: Final = ("bread", "rain", "dear \u00e9t\u00e9", "x")
-"""Texts that are drawn."""
+"""The texts that are drawn."""
 FLOATS: Final = (0.0, -0.0, 1.5, -2.0, float("inf"), float("nan"))
-"""Floats that are drawn."""
+"""The floats that are drawn."""
 
 
 def values(schema: Schema) -> st.SearchStrategy[Values]:
-    """Draw values for one entity's columns, as `spawn` takes them: small ones, and zeros beyond the entries in use."""
+    """Draw values for one entity's columns, as in `spawn`: small ones, and zeros beyond the entries in use."""
     specs = schema.columns
     drawn = st.fixed_dictionaries({spec.name: _of(spec, specs) for spec in specs})
     return drawn.map(lambda found: _tidy(found, specs))
@@ -76,7 +76,7 @@ def _tidy(found: Values, specs: Sequence[ColumnSpec]) -> Values:
 
 
 def _kept(spec: ColumnSpec, given: Any) -> Any:
-    """Return what a column makes of a value that it is given, as `_read` reads it."""
+    """Return the value that a column stores for a given value, in the form that `_read` returns."""
     if isinstance(given, list):
         return [_kept(spec, each) for each in given]
     if spec.enum is not None:
@@ -95,7 +95,7 @@ def _read(world: World, spec: ColumnSpec, numbers: NDArray[Any]) -> Any:
     if spec.kind == "text":
         return world.texts.text(int(numbers))
     if spec.dtype.kind == "f":
-        # Both zeros are one, and so are all values that are not a number.
+        # Both zeros count as equal, and so do all NaN values.
         return _kept(spec, numbers.tolist()) if numbers.ndim else _kept(spec, numbers.item())
     return numbers.tolist()
 
@@ -109,7 +109,7 @@ def _defaults(schema: Schema) -> Values:
 
 
 PICKS: Final = st.integers(0, 30)
-"""Which of the living, from the lowest key on, around and around."""
+"""The position of a living entity in key order, modulo their number."""
 CONTENTS: Final = st.runner().flatmap(lambda machine: machine.contents())
 WHICH: Final = st.runner().flatmap(lambda machine: st.sampled_from(machine.components))
 GIVEN: Final = st.runner().flatmap(
@@ -124,19 +124,19 @@ ROWS: Final = st.runner().flatmap(lambda machine: machine.rows())
 class WorldMachine(RuleBasedStateMachine):
     """Drives two worlds with any sequence of commands, and keeps plain dictionaries that must agree with them.
 
-    Derive from it, name `components`, and perhaps `systems`, and add rules of your own; a test is the class's
-    `TestCase`. The dictionaries know the order of a flush (members first, then the dead, then the newborn by issuer)
-    and nothing of rows. A tick runs the systems in the world and in its twin, which must come to the same; what they do
-    is then taken over, unless `after_tick` says what it should have been.
+    Derive from it, set `components` and perhaps `systems`, and add your own rules; the test is the class's `TestCase`.
+    The dictionaries follow the order of a flush (members first, then the dead, then the newborn by issuer) and ignore
+    rows. A tick runs the systems in the world and in its twin, which must give the same result; the dictionaries take
+    it over, unless `after_tick` returns the expected result.
 
     Attributes:
-        components: what the worlds declare; at least one.
-        resources: the resources they declare.
+        components: the components of the worlds; at least one.
+        resources: the resources of the worlds.
         tables: names by table, for columns with `per`.
         sizes: other sizes that `per` may name.
-        systems: what a tick runs, in this order.
-        worlds: the two worlds; `world` is the one that commands go to.
-        models: what each should hold; `model` is the current one's.
+        systems: the systems of a tick, in this order.
+        worlds: the two worlds; `world` is the one that receives commands.
+        models: the expected content of each; `model` is that of the current one.
         queued: commands since the last flush, for each world.
 
     >>> from sim.engine.columns import i16
@@ -180,26 +180,26 @@ class WorldMachine(RuleBasedStateMachine):
         for world in self.worlds:
             world.close()
 
-    # -- what others build on ------------------------------------------------------------------------------------------
+    # -- for subclasses ------------------------------------------------------------------------------------------------
 
     @property
     def world(self) -> World:
-        """The world that commands go to."""
+        """The world that receives commands."""
         return self.worlds[self.at]
 
     @property
     def model(self) -> Model:
-        """What it should hold."""
+        """The expected content of the current world."""
         return self.models[self.at]
 
     def contents(self) -> st.SearchStrategy[dict[type[Component], Values | None]]:
-        """Draw what a newborn has: values by component, an empty dictionary for defaults, None for not at all."""
+        """Draw the components of a newborn: values by component, an empty dictionary for defaults, None for none."""
         return st.fixed_dictionaries(
             {each: st.just({}) | values(self.schema(each)) | st.none() for each in self.components}
         )
 
     def schema(self, declared: type[Any]) -> Schema:
-        """Return what a component or resource declares, in these worlds."""
+        """Return the schema of a component or resource in these worlds."""
         return schema_of(declared).resolved(
             {**self.sizes, **{table: len(names) for table, names in self.tables.items()}}
         )
@@ -224,11 +224,11 @@ class WorldMachine(RuleBasedStateMachine):
         return st.one_of(found)
 
     def frame(self) -> Any:
-        """Return what the systems of a tick are handed."""
+        """Return the object that the systems of a tick receive."""
         return None
 
     def after_tick(self, before: Model) -> Model | None:
-        """Return what the systems should have made of a model, or None to take over what the world says."""
+        """Return the expected model after the systems, or None to take over the world's content."""
         del before
         return None
 
@@ -238,7 +238,7 @@ class WorldMachine(RuleBasedStateMachine):
         return living[pick % len(living)]
 
     def queue(self, *command: Any) -> None:
-        """Note a command for the next flush."""
+        """Record a command for the next flush."""
         self.queued[self.at].append(command)
 
     def _equipped(self, world: World) -> World:
@@ -252,12 +252,12 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule(to=st.sampled_from(SLOTS))
     def switch(self, to: int) -> None:
-        """Go on with the other world."""
+        """Continue with the other world."""
         self.at = to
 
     @rule(count=st.integers(1, 3), parent=st.none() | PICKS, contents=CONTENTS)
     def spawn(self, count: int, parent: int | None, contents: Mapping[type[Component], Values | None]) -> None:
-        """Let entities be born, of a living one or of nobody."""
+        """Queue births, with a living parent or without a parent."""
         has = {component: given for component, given in contents.items() if given is not None}
         issuer = self.key_at(parent) if parent is not None and self.model else -1
         self.world.spawn(has, count, like=None if issuer < 0 else self.world.row_of(issuer))
@@ -266,7 +266,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(pick=PICKS, times=st.integers(1, 2))
     def kill(self, pick: int, times: int) -> None:
-        """Kill one, perhaps twice."""
+        """Kill an entity, perhaps twice."""
         key = self.key_at(pick)
         for _ in range(times):
             self.world.kill_keys([key])
@@ -275,7 +275,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(pick=PICKS, given=GIVEN)
     def attach(self, pick: int, given: tuple[type[Component], Values]) -> None:
-        """Give one a component, again if it has it."""
+        """Give an entity a component, even if it has it already."""
         key, (component, found) = self.key_at(pick), given
         self.world.attach([self.world.row_of(key)], component, found)
         self.queue("member", key, component, found)
@@ -283,7 +283,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(pick=PICKS, component=WHICH)
     def detach(self, pick: int, component: type[Component]) -> None:
-        """Take a component from one, whether or not it has it."""
+        """Take a component from an entity, even if it does not have it."""
         key = self.key_at(pick)
         self.world.detach([self.world.row_of(key)], component)
         self.queue("member", key, component, None)
@@ -291,7 +291,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(pick=PICKS, given=GIVEN)
     def write(self, pick: int, given: tuple[type[Component], Values]) -> None:
-        """Write to the columns of one, if it has them."""
+        """Write to the columns of an entity, if it has them."""
         key, (component, found) = self.key_at(pick), given
         if self.model[key][component.__name__] is None:
             return
@@ -302,7 +302,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.model)
     @rule(picks=st.lists(st.tuples(PICKS, st.sampled_from(WORDS)), min_size=1, max_size=4))
     def remember(self, picks: list[tuple[int, str]]) -> None:
-        """Add texts to the memories of some, perhaps several to one, in every column of texts."""
+        """Add texts to the memories of some entities, perhaps several to one, in every column of texts."""
         keyed = [(self.key_at(pick), text) for pick, text in picks]
         for component in self.components:
             has = [(key, text) for key, text in keyed if self.model[key][component.__name__] is not None]
@@ -330,7 +330,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(rows_max_of(kind) is not None for kind in self.resources))
     @rule(rows=ROWS)
     def add_rows(self, rows: tuple[type[Resource], list[Values]]) -> None:
-        """Add rows to a resource, one after the other, unless it is full."""
+        """Add rows to a resource, one after another, unless it is full."""
         kind, found = rows
         for given in found:
             if self.world[kind].count == rows_max_of(kind):
@@ -352,7 +352,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        """Carry out what was commanded."""
+        """Carry out the queued commands."""
         self.world.flush()
         queued, self.queued[self.at] = self.queued[self.at], []
         for _, key, component, found in [command for command in queued if command[0] == "member"]:
@@ -374,7 +374,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @rule()
     def tick(self) -> None:
-        """Run the systems, here and in a twin."""
+        """Run the systems, in the world and in a twin."""
         self.flush()
         twin = self._twin()
         try:
@@ -404,7 +404,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(self.saved))
     @rule(source=st.sampled_from(SLOTS))
     def restore(self, source: int) -> None:
-        """Go back to a state that was kept of this world or of the other one."""
+        """Restore a kept state of this world or of the other one."""
         kept = self.saved[source]
         if kept is None:
             return
@@ -418,7 +418,7 @@ class WorldMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.queued[self.at])
     @rule()
     def fork(self) -> None:
-        """Go on with a fork in place of the world."""
+        """Replace the world by a fork of it."""
         twin = self._twin()
         assert state_digest(twin) == state_digest(self.world), "a fork has another digest"
         self.world.close()
@@ -428,7 +428,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @invariant()
     def worlds_hold_what_they_should(self) -> None:
-        """Both worlds agree with their dictionaries, the one that was not touched too."""
+        """Both worlds agree with their dictionaries, including the one that did not change."""
         for place, (world, model) in enumerate(zip(self.worlds, self.models, strict=True)):
             world.check()
             assert world.next_key == self.next_keys[place]
@@ -437,7 +437,7 @@ class WorldMachine(RuleBasedStateMachine):
 
     @invariant()
     def equal_states_have_equal_roots(self) -> None:
-        """Two worlds have one digest if they hold the same, and only then."""
+        """Two worlds have equal digests if and only if their content is equal."""
         one, two = self.worlds
         alike = (
             self.models[0] == self.models[1]
@@ -451,7 +451,7 @@ class WorldMachine(RuleBasedStateMachine):
             assert (encode_state(one.snapshot()) == encode_state(two.snapshot())) == alike
 
     def _as_kept(self, component: type[Component], given: Values) -> Values:
-        """Return what an entity holds that was given these values and defaults for the rest."""
+        """Return the content of an entity with these values and defaults for the rest."""
         schema = self.schema(component)
         kept = {spec.name: _kept(spec, given[spec.name]) for spec in schema.columns if spec.name in given}
         return {**_defaults(schema), **kept}
@@ -477,7 +477,7 @@ class WorldMachine(RuleBasedStateMachine):
         return held
 
     def _seen(self, place: int | None = None) -> Model:
-        """Read a world into a dictionary; who does not have a component must have zeros in its columns."""
+        """Read a world into a dictionary; an entity without a component must have zeros in its columns."""
         world = self.worlds[self.at if place is None else place]
         seen: Model = {key: {} for key in world.keys.tolist()}
         for component in self.components:

@@ -1,6 +1,6 @@
-"""Hypothesis strategies for what goes wrong with a model: replies that are no answer, and calls that fail.
+"""Hypothesis strategies for failures of a model: useless replies, and calls that fail.
 
-The simplest reply is an empty one, the simplest fault none.
+The simplest reply is empty, and the simplest fault is none.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HOSTILE_TEXTS: Final[tuple[str, ...]] = (
     "```json\n",
     " " * 4000,
 )
-"""What a model may write in the middle of anything: broken, foreign, doubled, huge, deep, garbled, deceitful."""
+"""Texts that a model may write in any place: broken, foreign, repeated, huge, deep, garbled, deceptive."""
 
 
 HOSTILE_PLANS: Final[tuple[str, ...]] = (
@@ -53,16 +53,16 @@ HOSTILE_PLANS: Final[tuple[str, ...]] = (
     '{"steps":[' + ",".join(['{"act":"Wait","duration":1}'] * 40) + "]}",
     '{"steps":[{"act":"' + "x" * 400 + '"}]}',
 )
-"""What a model may give one agent in place of a plan."""
+"""Texts that a model may write for one agent in place of a plan."""
 FOREIGN: Final = ("a999", "7", "", "slot", INJECTION)
-"""Slots that nobody asked for."""
+"""Slots that were not asked for."""
 
 
 def hostile_replies(slots: Sequence[str], registry: ToolRegistry) -> st.SearchStrategy[str]:
     """Draw a whole reply that a model might write to a request for these slots.
 
-    Some of it may be right: plans of the registry's kinds stand between missing, doubled and foreign slots, broken
-    numbers, endless lists and deep nests; the text may be cut anywhere, wrapped in talk, or be no JSON at all.
+    Some of it may be right: plans of the registry's verbs are mixed with missing, repeated and foreign slots, broken
+    numbers, endless lists and deep nesting; the text may be cut anywhere, wrapped in prose, or not be JSON at all.
     """
     plan = plans(registry).map(lambda drawn: NAMED.write(drawn.steps, registry)) | st.sampled_from(HOSTILE_PLANS)
     slot = st.sampled_from([*slots, *FOREIGN])
@@ -74,12 +74,12 @@ def hostile_replies(slots: Sequence[str], registry: ToolRegistry) -> st.SearchSt
 
 
 def _object(entries: Sequence[tuple[str, str]]) -> str:
-    """Write entries as one JSON object, doubled names and all."""
+    """Write entries as one JSON object, including repeated names."""
     return "{" + ",".join(f"{json.dumps(slot)}:{plan}" for slot, plan in entries) + "}"
 
 
 def faults() -> st.SearchStrategy[Fault]:
-    """Draw what goes wrong with one call; the simplest is that nothing does."""
+    """Draw the fault of one call; the simplest is none."""
     seconds = st.sampled_from([0.0, 0.01, 0.2, 5.0, 3600.0])
     return st.builds(
         Fault,
@@ -93,5 +93,5 @@ def faults() -> st.SearchStrategy[Fault]:
 
 
 def fault_scripts(upto: int = 12) -> st.SearchStrategy[list[Fault]]:
-    """Draw a script for `ai.clients.faulty.FaultyClient`: faults, one a call."""
+    """Draw a script for `ai.clients.faulty.FaultyClient`: one fault per call."""
     return st.lists(faults(), max_size=upto)

@@ -1,6 +1,6 @@
 """Hypothesis strategies for domains: settings from their declaration, and scenarios.
 
-Values shrink to the smallest that the declaration allows, so that a failure reads like an example.
+Values shrink to the smallest allowed ones, so that a failure reads like an example.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from sim.run.scenario_file import Scenario
 from sim.run.settings import Settings
 
 SPREAD: Final = 20
-"""How far above its low bound a number is drawn at least, where its bounds allow it."""
+"""The least span above its low bound in which a number is drawn, if its bounds allow it."""
 TICKS_MAX: Final = 20
-"""Ticks of a drawn scenario at most."""
+"""The most ticks of a drawn scenario."""
 D = TypeVar("D", bound=Domain)
 
 
 def settings(domain: type[Domain]) -> st.SearchStrategy[Any]:
-    """Draw settings of a domain: one that `examples` yields, with other values for some or all of its plain fields.
+    """Draw settings of a domain: one of its `examples`, with other values for some or all of its plain fields.
 
-    A plain field is a number, a truth value, a choice, or one of these or None. Numbers lie between their declared
-    bounds, but not far above those of the examples: what is drawn should run in a moment. Lists, tables and texts stay
-    as the examples have them. Settings that break a rule of the domain are left out.
+    A plain field is a number, a boolean, a choice, or one of these or None. Numbers lie between their declared bounds,
+    but not far above those of the examples, so that a drawn scenario runs quickly. Lists, tables and texts are those of
+    the examples. Settings that break a rule of the domain are left out.
     """
     examples = list(domain.examples())
     kind: type[Settings] = domain.settings
@@ -42,7 +42,7 @@ def settings(domain: type[Domain]) -> st.SearchStrategy[Any]:
         for name, info in kind.model_fields.items()
         if (strategy := _field(info, [getattr(each, name) for each in examples])) is not None
     }
-    # An example as it is takes as many choices as a changed one: hypothesis would shrink to it if it took fewer.
+    # An unchanged example takes as many choices as a changed one; hypothesis would shrink to it if it took fewer.
     found = st.builds(
         lambda base, values, whole: base if whole else _with(kind, base, values),
         st.sampled_from(examples),
@@ -53,7 +53,7 @@ def settings(domain: type[Domain]) -> st.SearchStrategy[Any]:
 
 
 def scenarios(domain: type[Domain]) -> st.SearchStrategy[Scenario]:
-    """Draw scenarios of a domain: settings, a seed, a few ticks and, where agents plan, tiers that need no model."""
+    """Draw scenarios of a domain: settings, a seed, a few ticks and, if agents plan, tiers that need no model."""
 
     def made(found: Any, seed: int, ticks: int, planning: Mapping[str, Any]) -> Scenario:
         return Scenario.of(domain(found), seed=seed, ticks=ticks, planning=planning)
@@ -69,7 +69,7 @@ def _with(kind: type[Settings], base: Settings, values: Mapping[str, Any]) -> An
     try:
         return kind(**{**{name: getattr(base, name) for name in kind.model_fields}, **values})
     except ValidationError:
-        return reject()  # the settings have a rule of their own
+        return reject()  # the settings have their own rule
 
 
 def _holds(domain: type[Domain], found: Any) -> bool:
@@ -81,7 +81,7 @@ def _holds(domain: type[Domain], found: Any) -> bool:
 
 
 def _field(info: FieldInfo, seen: list[Any]) -> st.SearchStrategy[Any] | None:
-    """Return what a field is drawn from, None where it is not plain."""
+    """Return the strategy of a field, or None if it is not plain."""
     return _value(info.annotation, list(info.metadata), seen)
 
 

@@ -11,17 +11,17 @@ from ai.llm.encodings.named import NamedJson
 from ai.llm.encodings.tuples import TupleJson
 
 NAMED: Final = NamedJson()
-"""The encoding that every server and model knows."""
+"""The encoding that every server and model supports."""
 LINE: Final = Line()
-"""The shortest encoding, for servers that take a grammar."""
+"""The shortest encoding, for servers that support grammars."""
 ENCODINGS: Final[tuple[Encoding, ...]] = (NAMED, TupleJson(), LINE)
 
 
 def encoding_of(name: str) -> Encoding:
-    """Return the encoding of a name.
+    """Return an encoding by name.
 
     Raises:
-        ContractError: no such encoding.
+        ContractError: there is no such encoding.
     """
     for encoding in ENCODINGS:
         if encoding.name == name:

@@ -1,12 +1,12 @@
-"""How a reply writes plans: the interface of an output encoding.
+"""The interface of an output encoding, the form in which a reply writes plans.
 
-An encoding says how plans are asked for (instructions, example, JSON schema or grammar), finds each agent's plan in a
-reply while it streams (a scanner), and decodes one plan's raw text. All encodings give the same plans: what a decoded
-step means is decided once, in `ai.llm.parse.steps`. What an encoding writes is valid under the schema or grammar that
-it sends, and so is the example in the prompt. Every encoding also reads a plan written in named JSON: models fall back
-to it when nothing holds them to the encoding, and scripts are written in it.
+An encoding gives the request for plans (instructions, example, JSON schema or grammar), finds each agent's plan in a
+reply while it streams (a scanner), and decodes the raw text of one plan. All encodings give the same plans, because
+only `ai.llm.parse.steps` interprets decoded steps. The output of an encoding is valid under the schema or grammar that
+it sends, and so is the example in the prompt. Every encoding also reads a plan in named JSON: models use it if nothing
+enforces the encoding, and scripts are written in it.
 
-To add one, put one file in this folder and name it in `ai.llm.encodings.ENCODINGS`.
+To add an encoding, put one file in this folder and name it in `ai.llm.encodings.ENCODINGS`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from ai.llm.encodings.offers import Offer, Offers
 from ai.llm.parse import ReplyScanner, argument_names, parse_steps
 
 PLAN_STEPS_MAX: Final = 4
-"""Steps that a model is asked for; a plan may hold more."""
+"""The number of steps that a model is asked for; a plan may have more."""
 
 
 class Encoding(ABC):
-    """One way to write plans. Stateless; `name` and the prompt's version are recorded with every call."""
+    """A form of writing plans. It has no state; `name` and the prompt's version are recorded with every call."""
 
     name: str
     plan_tokens: int
@@ -32,18 +32,18 @@ class Encoding(ABC):
 
     @abstractmethod
     def instructions(self) -> str:
-        """Return the sentence of the system message that says how to reply."""
+        """Return the sentence of the system message about the form of the reply."""
 
     @abstractmethod
     def closing(self, count: int) -> str:
-        """Return the last line of the user message: which slots to answer."""
+        """Return the last line of the user message, which names the slots to answer."""
 
     def schema(self, offers: Offers) -> Mapping[str, Any] | None:  # noqa: ARG002
-        """Return the JSON schema of the reply, or None where a grammar says it. It may be shared: do not change it."""
+        """Return the JSON schema of the reply, or None if there is a grammar. It may be shared: do not change it."""
         return None
 
     def grammar(self, offers: Offers) -> str | None:  # noqa: ARG002
-        """Return the grammar (GBNF) of the reply, or None where a schema says it."""
+        """Return the grammar (GBNF) of the reply, or None if there is a schema."""
         return None
 
     @abstractmethod
@@ -52,10 +52,10 @@ class Encoding(ABC):
 
     @abstractmethod
     def raw_steps(self, text: str) -> list[Any]:
-        """Decode one plan's raw text into steps as `parse_steps` takes them.
+        """Decode one plan's raw text into steps for `parse_steps`.
 
         Raises:
-            ParseError: it is not a plan.
+            ParseError: the text is not a plan.
         """
 
     @abstractmethod
@@ -70,7 +70,7 @@ class Encoding(ABC):
         """Return one plan's raw text as steps.
 
         Raises:
-            ParseError: it is not a plan, or holds a step that the registry refuses.
+            ParseError: the text is not a plan, or has a step that the registry refuses.
         """
         return parse_steps(self.raw_steps(text), registry)
 
@@ -84,10 +84,10 @@ class Encoding(ABC):
 
 
 def forms(spec: ToolSpec, offer: Offer) -> list[tuple[bool, ...]]:
-    """Return the forms of a list of values: for each argument whether it is given or null, without those left out.
+    """Return the forms of a list of values: for each argument in the list, whether it is given or null.
 
-    Trailing arguments that need not be given are left out, others stand as null. A cell is given or not as a whole, and
-    a target of which the agent knows none is not given.
+    Trailing optional arguments are left out, others are null. A cell is given or not as a whole. A target is not given
+    if the agent knows none.
     """
     owners: dict[str, list[ArgSpec]] = {}
     for arg in spec.args:

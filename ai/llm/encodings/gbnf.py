@@ -11,17 +11,17 @@ from ai.llm.encodings.offers import CACHED
 CHARACTER: Final = r'[^"\\\x00-\x1F] | "\\" ["\\bfnrt] | "\\u00" [01] [0-9a-f]'
 """One character of a text, as JSON writes it."""
 _DECIMALS_MAX: Final = 6
-"""Digits after the point, at most."""
+"""The most digits after the decimal point."""
 
 
 def quoted(text: str) -> str:
-    """Return a text that stands for itself."""
+    """Return a text as a literal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
 
 def one_of(texts: Iterable[str]) -> str:
-    """Return the choice between texts that stand for themselves."""
+    """Return the choice between literal texts."""
     return f"({' | '.join(map(quoted, texts))})"
 
 
@@ -73,7 +73,7 @@ def whole(low: int, high: int) -> str:
 
 
 def _same_length(low: str, high: str) -> list[str]:
-    """Return the numbers between two of equally many digits."""
+    """Return the numbers between two numbers with equally many digits."""
     if not low:
         return [""]
     first, last, rest = int(low[0]), int(high[0]), len(low) - 1

@@ -1,8 +1,9 @@
-"""What the JSON encodings share: one object with a plan under each slot's name, held by a JSON schema.
+"""The shared part of the JSON encodings: one object with a plan under each slot's name, under a JSON schema.
 
-Verbs with the same arguments share one schema. Those that refer to nothing are defined once a reply, and the others
-once for all agents that know the same: a verb that needs a target appears only where the agent knows one, and takes no
-other. The schema keeps to the portable subset: keywords that every server enforces, closed objects, required keys.
+Verbs with the same arguments share one schema. Schemas of verbs that refer to nothing are defined once per reply, the
+others once for all agents with the same knowledge: a verb that needs a target appears only if the agent knows one, and
+accepts only known targets. The schema uses the portable subset: keywords that every server enforces, closed objects,
+required keys.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class KeyedJson(Encoding):
     """One JSON object with a plan for each slot."""
 
     def closing(self, count: int) -> str:
-        """Return the last line of the user message: which slots to answer."""
+        """Return the last line of the user message, which names the slots to answer."""
         asked = "key a1" if count == 1 else f"{count} keys a1 to a{count}"
         return f"Reply with one minified JSON object with exactly the {asked}."
 
@@ -55,7 +56,7 @@ class KeyedJson(Encoding):
 
     @abstractmethod
     def step_schemas(self, alike: Alike, offer: Offer, properties: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the schemas of the steps of verbs alike; `properties` are their arguments in named JSON."""
+        """Return the schemas of the steps of similar verbs; `properties` are their arguments in named JSON."""
 
     def scanner(self, slots: Mapping[str, int]) -> SlotScanner:
         """Return a scanner for one reply to these slots."""
@@ -65,7 +66,7 @@ class KeyedJson(Encoding):
         """Decode one plan's JSON; its steps may be objects and lists.
 
         Raises:
-            ParseError: it is not a plan.
+            ParseError: the text is not a plan.
         """
         return raw_steps(text)
 
@@ -76,7 +77,7 @@ class KeyedJson(Encoding):
 
 @lru_cache(maxsize=CACHED)
 def _steps(encoding: KeyedJson, registry: ToolRegistry, offer: Offer) -> dict[str, Any]:
-    """Return the schema of the steps that an offer stands for; it is shared between calls."""
+    """Return the schema of the steps of an offer; it is shared between calls."""
     schemas: list[dict[str, Any]] = []
     for alike in verbs(registry)[offer.needs]:
         whole = registry.step_schema(alike.spec.name, targets=offer.targets, sizes=offer.spaces)

@@ -1,6 +1,6 @@
-"""The line encoding: `a1: MoveTo 3 4; TakeCover`, one line a slot, under a grammar (GBNF).
+"""The line encoding: `a1: MoveTo 3 4; TakeCover`, one line per slot, under a grammar (GBNF).
 
-Verbs and arguments are parted by spaces, steps by semicolons. `-` stands for an argument that is not given; trailing
+Spaces separate verbs and arguments, semicolons separate steps. `-` stands for an argument that is not given; trailing
 ones may be left out. A name that is not one plain word, a text, a list or a record is written as JSON.
 """
 
@@ -30,7 +30,7 @@ _JSON_START: Final = re.compile(r"[\"\[{]")
 
 
 class LineScanner(ReplyScanner):
-    """Finds one line for each slot; other lines are passed over."""
+    """Finds one line for each slot; other lines are ignored."""
 
     def __init__(self, slots: Mapping[str, int]) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class LineScanner(ReplyScanner):
         return found
 
     def close(self, *, whole: bool = True) -> list[SlotText]:
-        """End the scan: the last line counts if the reply is `whole`, else it may lack its end."""
+        """End the scan: the last line counts only if the reply is `whole`; otherwise its end may be missing."""
         found: list[SlotText] = []
         if self.cut is None and self._line:
             if whole:
@@ -74,21 +74,21 @@ class LineScanner(ReplyScanner):
 
 
 class Line(Encoding):
-    """One line a slot: the shortest, for servers that take a grammar."""
+    """One line per slot: the shortest encoding, for servers that support grammars."""
 
     name = "line"
     plan_tokens = 56
     """Four steps (measured: 19 for three)."""
 
     def instructions(self) -> str:
-        """Return the sentence of the system message that says how to reply."""
+        """Return the sentence of the system message about the form of the reply."""
         return (
             "Reply with one line for each slot, no other text: the slot, a colon, and the plan; arguments follow their "
             "verb in order, steps are parted by semicolons, - stands for an argument left out."
         )
 
     def closing(self, count: int) -> str:
-        """Return the last line of the user message: which slots to answer."""
+        """Return the last line of the user message, which names the slots to answer."""
         return "Reply with the line a1." if count == 1 else f"Reply with exactly the {count} lines a1 to a{count}."
 
     def grammar(self, offers: Offers) -> str:
@@ -119,7 +119,7 @@ class Line(Encoding):
         """Decode one plan's line.
 
         Raises:
-            ParseError: it is not a plan.
+            ParseError: the text is not a plan.
         """
         text = text.strip()
         if text[:1] in ("{", "["):
@@ -170,7 +170,7 @@ def _as_json(value: Any) -> str:
 
 
 def _token(value: Any) -> str:
-    """Write a value as one word; what is not one plain word becomes JSON."""
+    """Write a value as one word; a value that is not one plain word becomes JSON."""
     if value is None:
         return "-"
     if isinstance(value, str) and _WORD.fullmatch(value):
@@ -179,7 +179,7 @@ def _token(value: Any) -> str:
 
 
 def _with_json(text: str) -> list[Any]:
-    """Decode a plan in which some argument is written as JSON."""
+    """Decode a plan with arguments in JSON."""
     steps: list[Any] = [[]]
     place = _end(_SPACES, text, 0)
     while place < len(text):
@@ -213,25 +213,25 @@ def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
 
 @lru_cache(maxsize=CACHED)
 def _steps(registry: ToolRegistry, offer: Offer) -> str:
-    """Return the steps that an offer stands for."""
+    """Return the steps of an offer."""
     writer = _Rules(registry, offer)
     return " | ".join(writer.steps(alike) for alike in verbs(registry)[offer.needs])
 
 
 def _coordinate(size: int) -> str:
-    """Return the name of the rule for the coordinates of a space that is so large along an axis."""
+    """Return the name of the rule for the coordinates of a space with this size along an axis."""
     return f"c{size}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """Writes what stands for values of one offer."""
+    """Writes the rules for values of one offer."""
 
     registry: ToolRegistry
     offer: Offer
 
     def steps(self, alike: Alike) -> str:
-        """Return the steps of verbs alike, in every form in which their arguments may be given."""
+        """Return the steps of similar verbs, in every form in which their arguments may be given."""
         values = [self._argument(arg) for arg in alike.spec.args] + [self._field(f) for f in alike.spec.payload]
         names = gbnf.one_of(alike.names) if len(alike.names) > 1 else gbnf.quoted(alike.names[0])
         written = []
@@ -261,7 +261,7 @@ class _Rules:
         return f"({gbnf.number(arg.low, arg.high, arg.scale)})"
 
     def _field(self, field: PayloadField) -> str:
-        """Return a text, list or record as JSON without white space; what may be left out may be null."""
+        """Return a text, list or record as JSON without white space; optional values may be null."""
         return self._json(field.shape) if field.required else f'({self._json(field.shape)} | "null")'
 
     def _json(self, shape: Shape) -> str:

@@ -13,14 +13,14 @@ from ai.llm.encodings.offers import Alike, Offer
 
 
 class NamedJson(KeyedJson):
-    """JSON objects with named arguments: the longest encoding, and the one that every server and model knows."""
+    """JSON objects with named arguments: the longest encoding, which every server and model supports."""
 
     name = "named"
     plan_tokens = 160
-    """Four named steps, indented as models like to (measured: 101 on average)."""
+    """Four named steps, indented as models often do (measured: 101 on average)."""
 
     def instructions(self) -> str:
-        """Return the sentence of the system message that says how to reply."""
+        """Return the sentence of the system message about the form of the reply."""
         return 'Reply with one minified JSON object, one plan for each slot, no other text: {"a1":{"steps":[...]},...}.'
 
     def plan_schema(self, steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -29,12 +29,12 @@ class NamedJson(KeyedJson):
         return {"type": "object", "properties": {"steps": listed}, "required": ["steps"], "additionalProperties": False}
 
     def step_schemas(self, alike: Alike, offer: Offer, properties: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return one object with the verbs' names and every argument; those that may be left out may be null."""
+        """Return one object with the verbs' names and every argument; optional arguments may be null."""
         verbs = {"type": "string", "enum": list(alike.names)}
         properties = dict(properties)
         for arg in alike.spec.args:
             if arg.kind is Kind.TARGET and not offer.targets[arg.sources]:
-                properties[arg.name] = {"type": "null"}  # it need not be given, and there is nobody to name
+                properties[arg.name] = {"type": "null"}  # it is optional, and the agent knows no target
         return [
             {
                 "type": "object",
@@ -45,6 +45,6 @@ class NamedJson(KeyedJson):
         ]
 
     def write(self, steps: Sequence[Action], registry: ToolRegistry) -> str:  # noqa: ARG002
-        """Return the raw text of one plan, minified; the schema wants every argument, so one not given is null."""
+        """Return the raw text of one plan, minified; the schema requires every argument, so a missing one is null."""
         plan = {"steps": [step.model_dump(mode="json") for step in steps]}
         return json.dumps(plan, separators=(",", ":"), ensure_ascii=False)

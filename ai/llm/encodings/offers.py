@@ -1,4 +1,4 @@
-"""What agents may do: the verbs that each of them can use, with the ids and cells that it may name."""
+"""Offers: the verbs that each agent can use, with the ids and cells that it may name."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ai.llm.parse import SLOT_NAME, argument_names
 from ai.observation import ObservationBatch
 
 CACHED: Final = 4096
-"""Parts of schemas and grammars that are kept, by what an agent can name."""
+"""The number of parts of schemas and grammars that are kept, by the things that an agent can name."""
 
 
 class Needs(NamedTuple):
-    """What verbs refer to: the sources of their targets, which of these they cannot do without, and their spaces."""
+    """The references of verbs: the sources of their targets, the required ones among them, and their spaces."""
 
     sources: tuple[tuple[str, ...], ...] = ()
     must: tuple[bool, ...] = ()
@@ -28,9 +28,10 @@ class Needs(NamedTuple):
 
 
 class Offer(NamedTuple):
-    """Verbs with the same needs, and what these come to for an agent: ids by source, width and height by space.
+    """Verbs with the same needs, and the needs of an agent filled in: ids by source, width and height by space.
 
-    What an agent may do is a few of these. Agents that know the same share them, and so do their schemas.
+    An agent has a few of these. Agents with the same knowledge share them, and share the parts of schemas made from
+    them.
     """
 
     needs: Needs = Needs()
@@ -50,7 +51,7 @@ class Offer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Verbs that take the same arguments: described once, by the first of them."""
+    """Verbs with the same arguments, which are described once, by the first verb."""
 
     names: tuple[str, ...]
     spec: ToolSpec
@@ -58,9 +59,9 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What each agent of a batch may do, by verbs of `registry`.
+    """The offers of each agent of a batch, for verbs of `registry`.
 
-    A verb is left out where it needs a target and the agent knows none, or a space that the agent is not in.
+    A verb is left out if it needs a target and the agent knows none, or needs a space that the agent is not in.
     """
 
     registry: ToolRegistry
@@ -68,10 +69,10 @@ class Offers:
 
     @classmethod
     def of(cls, batch: ObservationBatch[Any], registry: ToolRegistry) -> Self:
-        """Return what the agents of a batch may do.
+        """Return the offers of the agents of a batch.
 
         Raises:
-            ContractError: a verb names a source that the observation lacks, or an argument is named like a slot.
+            ContractError: a verb names a source that the observation lacks, or an argument has the name of a slot.
         """
         wanted = verbs(registry)
         ids = {source: _targets(batch, source) for needs in wanted for source in needs.sources}
@@ -80,13 +81,13 @@ class Offers:
         for needs in wanted:
             known = _by_agent([ids[source] for source in needs.sources], len(batch))
             spaces = _by_agent([sizes[space] for space in needs.spaces], len(batch))
-            # Agents that know the same share what they may do.
+            # Agents with the same knowledge share their offers.
             made = {pair: _offer(needs, *pair) for pair in set(zip(known, spaces, strict=True))}
             each = [own + made[pair] for own, pair in zip(each, zip(known, spaces, strict=True), strict=True)]
         return cls(registry, each)
 
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
-        """Return what some of the agents may do."""
+        """Return the offers of some of the agents."""
         return replace(self, each=picked(self.each, rows))
 
 
@@ -100,7 +101,7 @@ def verbs(registry: ToolRegistry) -> dict[Needs, list[Alike]]:
     """Return the offered verbs by their needs, verbs with the same arguments together.
 
     Raises:
-        ContractError: an argument is named like a slot.
+        ContractError: an argument has the name of a slot.
     """
     alike: dict[Needs, dict[object, list[ToolSpec]]] = {}
     for spec in registry:
@@ -149,14 +150,14 @@ def _sizes(batch: ObservationBatch[Any], space: str) -> list[tuple[int, int] | N
 
 
 def _check_names(spec: ToolSpec) -> None:
-    """Refuse a verb whose arguments a scanner would take for slots.
+    """Refuse a verb whose arguments a scanner would mistake for slots.
 
     Raises:
-        ContractError: an argument, or a field of a record, is named like a slot.
+        ContractError: an argument, or a field of a record, has the name of a slot.
     """
     names = {part for name in argument_names(spec) for part in name.split(".")}
     shapes: list[Shape] = [field.shape for field in spec.payload]
-    for shape in shapes:  # it grows
+    for shape in shapes:  # the list grows in the loop
         if isinstance(shape, ListShape):
             shapes.append(shape.item)
         elif isinstance(shape, RecordShape):

@@ -21,7 +21,7 @@ class TupleJson(KeyedJson):
     """Four steps (measured: 27 for three, without white space)."""
 
     def instructions(self) -> str:
-        """Return the sentence of the system message that says how to reply."""
+        """Return the sentence of the system message about the form of the reply."""
         return (
             "Reply with one minified JSON object, one plan for each slot, no other text; a plan is a list of steps, a "
             'step a list of the verb and its arguments in order: {"a1":[["Verb",1,2],...],...}.'
@@ -34,7 +34,8 @@ class TupleJson(KeyedJson):
     def step_schemas(self, alike: Alike, offer: Offer, properties: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Return one list for each form in which the arguments may be given.
 
-        No `items`: one server refuses `"items": false` and another takes `{}` as "anything"; the bounds say it all.
+        There is no `items`: one server refuses `"items": false`, and another reads `{}` as "anything". The bounds
+            suffice.
         """
         verbs = {"type": "string", "enum": list(alike.names)}
         values = [_value(properties, name) for name in argument_names(alike.spec)]

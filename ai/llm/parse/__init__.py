@@ -2,12 +2,12 @@
 
 Pure functions of text, slots and registry; no client is known here. Three rules hold everywhere:
 
-- Only closed plans count. A reply that ends anywhere never gives a plan that it did not finish writing.
+- Only closed plans count. A reply that ends early never gives an unfinished plan.
 - Nothing is repaired. A plan's text is kept exactly as written, so a replay parses the same text again.
-- Whatever the text, the answer is plans or `ParseError`; every size has a limit (`intake`).
+- For every text the result is plans or `ParseError`; every size has a limit (`intake`).
 
-`scanner` finds plans in a stream, `reply` in a whole text, `strict` decodes their JSON, `steps` says what a decoded
-step means. Everything public is imported from here.
+`scanner` finds plans in a stream, `reply` in a whole text, `strict` decodes their JSON, `steps` interprets a decoded
+step. Import every public name from here.
 """
 
 from ai.llm.parse.intake import (

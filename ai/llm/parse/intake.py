@@ -1,4 +1,4 @@
-"""What every scanner shares: the text of a reply with its limits, and which agents have a plan already."""
+"""The shared part of all scanners: the text of a reply with its limits, and the agents that have a plan already."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from abc import ABC, abstractmethod
 from typing import Final, NamedTuple
 
 ELEMENT_CHARS_MAX: Final = 16_384
-"""Characters that one agent's plan may have."""
+"""The most characters of one agent's plan."""
 REPLY_CHARS_MAX: Final = 1_048_576
-"""Characters that one reply may have."""
+"""The most characters of one reply."""
 DEPTH_MAX: Final = 32
-"""Brackets that may be open at once."""
+"""The most brackets that may be open at once."""
 WHITESPACE_RUN_MAX: Final = 64
-"""Whitespace characters in a row at which a reply counts as a loop and is cut."""
+"""The number of whitespace characters in a row at which a reply counts as a loop and is cut."""
 
 _LOOP: Final = re.compile(r"\s{%d}" % WHITESPACE_RUN_MAX)  # noqa: UP031 - braces
 
 
 class SlotText(NamedTuple):
-    """One agent's plan as the reply wrote it."""
+    """One agent's plan as written in the reply."""
 
     agent: int
     text: str
 
 
 class ReplyScanner(ABC):
-    """Hands out each agent's plan text as it closes in a stream; linear in the text and bounded in memory.
+    """Returns each agent's plan text when it closes in a stream; linear in the text and bounded in memory.
 
     The first plan of an agent that closes wins.
 
     Attributes:
-        cut: why the scan stopped before the reply did, or None.
+        cut: the reason why the scan stopped before the reply did, or None.
         duplicates: number of later plans by agent, for agents that already had one.
         unknown: number of plans for agents that were not asked.
     """
@@ -47,7 +47,7 @@ class ReplyScanner(ABC):
 
     @property
     def text(self) -> str:
-        """Everything fed so far, up to a limit that was reached."""
+        """The whole text so far, up to a limit if one was reached."""
         return "".join(self._pieces)
 
     @abstractmethod
@@ -59,7 +59,7 @@ class ReplyScanner(ABC):
         """End the scan and return the plans that only the end of a reply closes, if it is `whole` and was not cut."""
 
     def _take(self, text: str) -> tuple[str, str | None]:
-        """Add a piece to the text; return what the limits leave of it, and the limit that it reached, if any."""
+        """Add a piece to the text; return the part within the limits, and the reason if a limit was reached."""
         room = REPLY_CHARS_MAX - self._size
         end, reason = len(text), None
         if end > room:
@@ -75,7 +75,7 @@ class ReplyScanner(ABC):
         return piece, reason
 
     def _give(self, agent: int | None, text: str, found: list[SlotText]) -> None:
-        """Hand out a plan, unless its agent was not asked (None) or has one already."""
+        """Add a plan to the result, unless its agent was not asked (None) or has one already."""
         if agent is None:
             self.unknown += 1
         elif agent in self._given:

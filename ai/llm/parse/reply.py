@@ -16,7 +16,7 @@ from ai.llm.parse.strict import decode
 
 @dataclass(slots=True)
 class ParsedReply:
-    """What a whole reply gave: plans and raw texts by agent, and a reason for each plan that was refused."""
+    """The result of a whole reply: plans and raw texts by agent, and a reason for each refused plan."""
 
     plans: dict[int, tuple[Action, ...]] = field(default_factory=dict)
     texts: dict[int, str] = field(default_factory=dict)
@@ -26,10 +26,10 @@ class ParsedReply:
 def raw_steps(text: str) -> list[Any]:
     """Return the decoded steps of one plan's JSON: an object with `steps`, the same under `plan`, or the list itself.
 
-    Keys of the plan object other than these are ignored; `ai.llm.parse.steps` says what a step may hold.
+    Other keys of the plan object are ignored; `ai.llm.parse.steps` defines the form of a step.
 
     Raises:
-        ParseError: not strict JSON, over a limit, or no list of steps.
+        ParseError: the text is not strict JSON, exceeds a limit, or has no list of steps.
     """
     data = decode(text, ELEMENT_CHARS_MAX)
     if isinstance(data, dict) and "steps" not in data and isinstance(data.get("plan"), dict | list):
@@ -44,7 +44,7 @@ def parse_plan(text: str, registry: ToolRegistry) -> tuple[Action, ...]:
     """Turn one plan's JSON text into steps.
 
     Raises:
-        ParseError: no plan (`raw_steps`), no steps, too many, or one that the registry refuses.
+        ParseError: the text is not a plan (`raw_steps`), there are no steps or too many, or the registry refuses one.
     """
     return parse_steps(raw_steps(text), registry)
 
@@ -52,8 +52,9 @@ def parse_plan(text: str, registry: ToolRegistry) -> tuple[Action, ...]:
 def find_plans(text: str, slots: Mapping[str, int]) -> list[SlotText]:
     """Find the raw text of each agent's plan in a whole reply.
 
-    Plans under slots or ids are found wherever they stand: in JSON, in a code fence, after prose, or inside a server's
-    envelope (`message.content` or `response`). When one agent was asked, a single plan without slot or id is its own.
+    Plans under slots or ids are found in any place: in JSON, in a code fence, after prose, or inside a server's
+    envelope (`message.content` or `response`). If only one agent was asked, a single plan without slot or id is its
+    plan.
 
     Raises:
         ParseError: nothing in the text could be read as a reply.
@@ -90,7 +91,7 @@ def _scan(text: str, slots: Mapping[str, int]) -> tuple[SlotScanner, list[SlotTe
 
 
 def _envelope(text: str) -> str | None:
-    """Return the reply inside a server's whole answer, or None when the text is not one."""
+    """Return the reply inside a server's whole answer, or None if the text is not such an answer."""
     try:
         data = decode(text, REPLY_CHARS_MAX)
     except ParseError:

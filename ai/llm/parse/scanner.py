@@ -1,20 +1,19 @@
-"""The scanner of JSON replies: each agent's plan as its brackets close.
+"""The scanner of JSON replies: it returns each agent's plan when its brackets close.
 
-A plan stands under its slot's name (`{"a1":{"steps":[...]}}`, at any depth) or carries its agent's id
+A plan is under its slot's name (`{"a1":{"steps":[...]}}`, at any depth) or has its agent's id
 (`{"agent_id":7,"steps":[...]}`, in an array or on lines).
 
-How it works. Only strings and brackets matter, and one regular expression steps from one to the next. Brackets are
-matched on a stack; a closing bracket closes the nearest one of its kind, and those inside it that were left open are
-given up.
+Only strings and brackets matter, and one regular expression moves from one to the next. Brackets are matched on a
+stack; a closing bracket closes the nearest one of its kind, and brackets inside it that are still open are dropped.
 
-A slot's name in quotes, a colon and an opening bracket are an *anchor*: a plan begins there, whatever came before.
-This is safe, because sound JSON cannot hold an anchor inside a string (its quotes would be escaped) and no argument
-of a verb may be named like a slot. It is also what keeps damage local. A plan that lacks a brace or a
-quote, or that has a raw line end in a string, confuses what follows it only up to the next anchor: the broken plan is
-given up there and the next one is read as if nothing had happened.
+A slot's name in quotes, a colon and an opening bracket form an *anchor*: a plan begins there, regardless of the text
+before it. This is safe, because valid JSON cannot contain an anchor inside a string (its quotes would be escaped), and
+no argument of a verb may have the name of a slot. Anchors also keep damage local. A plan with a missing brace or quote,
+or with a raw line end in a string, affects the text after it only up to the next anchor: the broken plan is dropped
+there, and the next one is read normally.
 
 Tokens may be split over pieces, so a scan only goes up to the last bracket that has arrived; every token before a
-bracket is whole, except for a string that the bracket itself is part of.
+bracket is complete, except a string that contains the bracket.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from typing import Final
 from ai.llm.parse.intake import DEPTH_MAX, ELEMENT_CHARS_MAX, ReplyScanner, SlotText
 
 _WAITING_CHARS_MAX: Final = 1024
-"""Characters that may wait for a closing bracket before they are scanned, so that limits are noticed in time."""
+"""The most characters that may wait for a closing bracket before a scan, so that limits are noticed in time."""
 _LOOSE_MAX: Final = 2
-"""Plans without slot or id that are kept; only a single one is of use."""
+"""The number of plans without slot or id that are kept; only a single one is useful."""
 _TOO_LONG: Final = f"one plan is longer than {ELEMENT_CHARS_MAX} characters"
 
 SLOT_NAME: Final = re.compile(r"a[0-9]{1,6}")
-"""Names of slots; no argument of a verb may have one."""
+"""The names of slots; no argument of a verb may have such a name."""
 
-# Quantifiers are possessive, so no text makes them go back and try again.
+# Quantifiers are possessive, so no text causes backtracking.
 _SLOT: Final = r'"a[0-9]{1,6}"\s*+:\s*+[{\[]'
 _CONTENT: Final = rf'[^"\\\n]*+(?:\\[^\n][^"\\\n]*+)*+(?:(?={_SLOT})|"|\\?\n|(?P<open>\\?\Z))'
 """A string after its opening quote: up to its closing one, an anchor, a raw line end, or the end of the text."""
@@ -50,7 +49,7 @@ _REST: Final = re.compile(_CONTENT)
 
 @dataclass(slots=True)
 class _Bracket:
-    """One open bracket: where it stands, whose plan it begins, and what stands at its own level."""
+    """One open bracket: its position, the agent whose plan it begins, and the keys at its own level."""
 
     opener: str
     start: int
@@ -60,10 +59,10 @@ class _Bracket:
 
 
 class SlotScanner(ReplyScanner):
-    """Finds plans by slot or id in JSON, however it is wrapped.
+    """Finds plans by slot or id in JSON, inside any other text.
 
     Attributes:
-        loose: texts that may be a plan and have neither slot nor id, at most two.
+        loose: texts that may be a plan but have neither slot nor id, at most two.
     """
 
     def __init__(self, slots: Mapping[str, int]) -> None:
@@ -73,19 +72,19 @@ class SlotScanner(ReplyScanner):
         self._agents = frozenset(slots.values())
         self._stack: list[_Bracket] = []
         self._plan: int | None = None
-        """Depth of the bracket that began the plan which is open."""
+        """The depth of the bracket that began the open plan."""
         self._handed_out = 0
-        """Plans that were found in all."""
+        """The total number of plans found."""
         self._before = 0
-        """Plans that were found before the outermost open bracket."""
+        """The number of plans found before the outermost open bracket."""
         self._in_string = False
         self._waiting: list[str] = []
         self._waiting_chars = 0
         self._buffer = ""
         self._base = 0
-        """Where the buffer begins in the reply."""
+        """The position of the buffer in the reply."""
         self._place = 0
-        """Where the scan goes on, in the buffer."""
+        """The position in the buffer from which the scan continues."""
 
     def feed(self, text: str) -> list[SlotText]:
         """Read the next piece and return the plans that closed in it, in order."""
@@ -109,7 +108,7 @@ class SlotScanner(ReplyScanner):
         return found
 
     def _scan(self, found: list[SlotText], reason: str | None) -> None:
-        """Read up to the last bracket that has arrived; then the scan is cut, if there is a reason."""
+        """Read up to the last bracket that has arrived; then cut the scan if there is a reason."""
         self._buffer += "".join(self._waiting)
         self._waiting.clear()
         self._waiting_chars = 0
@@ -123,7 +122,7 @@ class SlotScanner(ReplyScanner):
             self._place = token.end()
             self._in_string = token.lastgroup == "open"
             if self._in_string:
-                self._place = token.start("open")  # a backslash waits for what it escapes
+                self._place = token.start("open")  # a backslash waits for the character that it escapes
                 break
             if self._open_plan_is_too_long(self._base + self._place):
                 self.cut = _TOO_LONG
@@ -135,7 +134,7 @@ class SlotScanner(ReplyScanner):
         self._forget()
 
     def _read(self, kind: str, text: str, slot: str | None, found: list[SlotText]) -> None:
-        """Take in one token, which ends at `_place`; a plan of a slot begins with its bracket."""
+        """Process one token, which ends at `_place`; a plan of a slot begins with its bracket."""
         if kind == "begin":
             if self._plan is not None:
                 del self._stack[self._plan :]
@@ -161,7 +160,7 @@ class SlotScanner(ReplyScanner):
         self._stack.append(_Bracket(opener, self._base + self._place - 1, slot))
 
     def _close_bracket(self, opener: str, found: list[SlotText]) -> None:
-        """Close the nearest bracket of this kind; brackets inside it that were left open are given up."""
+        """Close the nearest bracket of this kind; brackets inside it that are still open are dropped."""
         depth = next((d for d in range(len(self._stack) - 1, -1, -1) if self._stack[d].opener == opener), None)
         if depth is None:
             return
@@ -190,7 +189,7 @@ class SlotScanner(ReplyScanner):
             self._give(agent, text, found)
 
     def _text_of(self, bracket: _Bracket) -> str | None:
-        """Return the text from a bracket up to the place of the scan, None where it is longer than a plan may be."""
+        """Return the text from a bracket up to the position of the scan, or None if it is too long for a plan."""
         start = bracket.start - self._base
         return self._buffer[start : self._place] if self._place - start <= ELEMENT_CHARS_MAX else None
 
@@ -198,7 +197,7 @@ class SlotScanner(ReplyScanner):
         return self._plan is not None and end - self._stack[self._plan].start > ELEMENT_CHARS_MAX
 
     def _forget(self) -> None:
-        """Drop what no plan can begin in any more."""
+        """Drop text in which no plan can begin any more."""
         kept = self._place - ELEMENT_CHARS_MAX
         kept = max(kept, self._stack[0].start - self._base) if self._stack else self._place
         if kept > 0:

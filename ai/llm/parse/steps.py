@@ -1,8 +1,8 @@
-"""What a decoded step means: the one place where a registry meets what a reply wrote.
+"""The interpretation of decoded steps by a registry; every encoding uses it.
 
 A decoded step is an object with named arguments, `{"act": "MoveTo", "x": 3, "y": 4}`, or a list with the same in the
-order of the registry, `["MoveTo", 3, 4]`; there null stands for an argument that is not given, and trailing ones may
-be left out. The fields of a nested object stand one after another; lists and records stand whole, after the others.
+order of the registry, `["MoveTo", 3, 4]`. In a list, null stands for an argument that is not given, and trailing ones
+may be left out. A list has the fields of a nested object one after another, and whole lists and records at its end.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def parse_steps(data: Sequence[object], registry: ToolRegistry) -> tuple[Action,
     """Return decoded steps as a plan.
 
     Raises:
-        ParseError: no steps, too many, or one that the registry refuses; the message has its number.
+        ParseError: there are no steps or too many, or the registry refuses one; the message has its number.
     """
     if not data:
         raise ParseError("the plan has no steps")
@@ -43,7 +43,7 @@ def _named(values: list[Any], registry: ToolRegistry) -> dict[str, Any]:
     act = values[0] if values else None
     data: dict[str, Any] = {"act": act}
     if not isinstance(act, str) or act not in registry:
-        return data  # the registry says what is wrong with the verb
+        return data  # the registry reports the error in the verb
     names = argument_names(registry.spec(act))
     if len(values) > len(names) + 1:
         raise ParseError(f"{act} takes at most {len(names)} arguments, not {len(values) - 1}")

@@ -17,11 +17,11 @@ def decode(text: str, chars_max: int) -> Any:
     """Decode strict JSON: no duplicate keys, no NaN or infinity, limits on size and depth.
 
     Raises:
-        ParseError: anything else; the message says where.
+        ParseError: the text is something else; the message gives the place.
     """
     if len(text) > chars_max:
         raise ParseError(f"the text has {len(text)} characters; at most {chars_max} are allowed")
-    # Every bracket outside of strings opens a level; the cheap count is an upper bound and nearly always enough.
+    # Every bracket outside strings opens a level; the cheap count is an upper bound, which is nearly always enough.
     if text.count("[") + text.count("{") > DEPTH_MAX:
         _check_depth(text)
     try:
@@ -33,10 +33,10 @@ def decode(text: str, chars_max: int) -> Any:
 
 
 def decode_at(text: str, place: int) -> tuple[Any, int]:
-    """Decode one strict JSON value that begins at a place of a text; return it and where it ends.
+    """Decode one strict JSON value that begins at a position of a text; return it and its end.
 
     Raises:
-        ParseError: it is none.
+        ParseError: there is no such value.
     """
     _check_depth(text[place:])
     try:

@@ -1,7 +1,7 @@
-"""With bystanders: agents that are unrelated to all others, with keys after theirs, may change nothing of anybody else.
+"""With bystanders: agents that are unrelated to all others, with later keys, must not change any other agent.
 
-Only a domain with `isolates` promises this. Runs are compared up to the first birth: from then on keys differ, and with
-them draws.
+Only a domain with `isolates` promises this. Runs are compared up to the first birth: from then on keys differ, and so
+do draws.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sim.testing.checks.base import Case, Check, Checked, NotApplicable, Unteste
 
 
 def _only(state: WorldState, keys: NDArray[np.int64]) -> WorldState:
-    """Return the state of some agents, without resources: those of the larger world are others."""
+    """Return the state of some agents, without resources, because those of the larger world differ."""
     kept = np.isin(state.keys, keys)
     columns = {name: column[..., kept] for name, column in state.columns.items()}
     return replace(state, keys=state.keys[kept], columns=columns, resources={})
@@ -28,8 +28,8 @@ def _only(state: WorldState, keys: NDArray[np.int64]) -> WorldState:
 def _alike(one: WorldState, two: WorldState) -> tuple[WorldState, WorldState]:
     """Return both states with columns of one shape.
 
-    A snapshot holds a column with `used_by` only up to the longest entry in use by anyone, bystanders among them; what
-    is left out is zeros.
+    A snapshot holds a column with `used_by` only up to the longest entry in use by any agent, including bystanders; the
+    rest is zeros.
     """
     grown: list[WorldState] = []
     for state, other in ((one, two), (two, one)):
@@ -60,12 +60,12 @@ def _run(case: Case) -> Checked:
         born = alone.world.next_key
         for tick in range(case.ticks):
             if alone.world.next_key > born or alone.outcome is not None or watched.outcome is not None:
-                break  # an agent that is born later has another key beside bystanders, and so other draws
+                break  # with bystanders, an agent born later has another key and therefore other draws
             expected, actual = seen(alone.tick()), seen(watched.tick())
             before, after = _alike(_only(alone.snapshot(), keys), _only(watched.snapshot(), keys))
             if not _equal(before, after):
                 found = difference(tick, expected, actual, before, after)
-                # Bystanders differ in every phase, so the phase says nothing.
+                # Bystanders differ in every phase, so the phase gives no hint.
                 return replace(found, system=None)
     return None
 

@@ -1,4 +1,4 @@
-"""Under the guard: the run may not ask what answers differently in another run, shipped code included."""
+"""Under the guard: the run must not call anything whose result differs between runs, including in shipped code."""
 
 from __future__ import annotations
 

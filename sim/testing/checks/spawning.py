@@ -1,4 +1,4 @@
-"""Agents created in another order: keys stay those of the file, and so must everything else."""
+"""Agents created in another order: they keep the keys of the file, and all results must stay the same."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _run(case: Case) -> Checked:
     if agents < 2:
         return NotApplicable("a run of fewer than two entities has no order of creation")
     backwards = np.arange(agents)[::-1]
-    # Every seventh agent first, then the next ones: neighbours in the file are created far apart.
+    # Every seventh agent comes first, then the next ones, so neighbours in the file are created far apart.
     scattered = np.argsort(np.arange(agents) % 7, kind="stable")
     return case.compare(case.simulation(order=backwards)) or case.compare(case.simulation(order=scattered))
 
