@@ -48,6 +48,7 @@ from ai.llm_types import (
 from ai.observation import ObservationBatch
 from ai.planners.base import Asking, Deadline, OnPlan, PlanCall, Planner
 from ai.plans import LlmUsage, Outcome
+from ai.telemetry import shard_span
 
 SILENCE_S: Final = 60.0
 """Longest silence between two chunks where no deadline is nearer, seconds."""
@@ -427,6 +428,13 @@ async def _read(run: _Run, shard: _Shard) -> None:
     """Read one shard's reply into it, until the reply ends, the scan is cut, or the deadline has passed."""
     if shard.failure is not None:
         return
+    with shard_span(run.request.tier, len(shard.keys)) as outcome:
+        await _call(run, shard)
+        outcome.update(plans=len(shard.plans), finish=_finish(shard))
+
+
+async def _call(run: _Run, shard: _Shard) -> None:
+    """Make the shard's call when its turn comes."""
     async with run.gate:
         if run.late(shard):
             return
@@ -519,19 +527,22 @@ def _verdict(shard: _Shard, key: int) -> tuple[Outcome, str]:
     return shard.failure or (Outcome.MISSING, "the reply holds no plan for this agent")
 
 
+def _finish(shard: _Shard) -> str:
+    """Return how a call ended: the server's word, or the outcome of one that came to none."""
+    if shard.timed_out:
+        return Outcome.TIMEOUT.label
+    if shard.failure is not None and shard.finish is None:
+        return shard.failure[0].label
+    return shard.finish or Outcome.CUT.label
+
+
 def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
     """Return what a replay keeps of one call; nothing in it is a duration."""
-    if shard.timed_out:
-        finish = Outcome.TIMEOUT.label
-    elif shard.failure is not None and shard.finish is None:
-        finish = shard.failure[0].label
-    else:
-        finish = shard.finish or Outcome.CUT.label
     record: dict[str, Any] = {
         "tier": request.tier,
         "agents": [shard.keys[0], shard.keys[-1]],
         "k": len(shard.keys),
-        "finish": finish,
+        "finish": _finish(shard),
         "prompt_version": shard.asked.version,
         "encoding": request.encoding.name,
         "usage": shard.usage,

@@ -28,6 +28,7 @@ from ai.planners import discover
 from ai.planners.base import Asking, Deadline, OnPlan, Planner
 from ai.planners.heuristic import Heuristic
 from ai.plans import BatchPlans, Walk
+from ai.telemetry import round_span, traced
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, suggestion
 from sim.run.listeners import Listeners, RoundBegun
@@ -217,9 +218,10 @@ class LivePlans:
             tell("on_round", RoundBegun(tick, tuple(batch.keys[asked].tolist())))
             asking.on_call = partial(tell, "on_call", tick)
             on_plan = partial(tell, "on_plan", tick)
-        return await self.orchestrator.plan_batch_with_fallback(
-            client, batch, self.registry, on_plan=on_plan, asking=asking
-        )
+        with round_span(batch.tick, len(batch)):
+            return await self.orchestrator.plan_batch_with_fallback(
+                client, batch, self.registry, on_plan=on_plan, asking=asking
+            )
 
     def _changes(self, client: ResilientClient) -> dict[str, Any]:
         """Return what changed in how the model is called since the last tick."""
@@ -243,4 +245,4 @@ class LivePlans:
 def _resilient(client: LlmClient, options: ModelOptions, clock: Callable[[], float]) -> ResilientClient:
     policy = RetryPolicy() if options.retries is None else RetryPolicy(retries=options.retries)
     limit = RateLimit(options.requests_a_minute, options.tokens_a_minute)
-    return ResilientClient(client, policy=policy, limit=limit, clock=clock)
+    return ResilientClient(traced(client), policy=policy, limit=limit, clock=clock)

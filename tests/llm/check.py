@@ -14,8 +14,9 @@ def main(path: str) -> int:
     by_model = sum(count for tier, count in run["tiers"].items() if tier.endswith("_llm"))
     print(
         f"{run['scenario']}: {plans} plans, {by_model} of the model, {llm['calls']} calls of "
-        f"{llm['agents'] / max(llm['calls'], 1):.1f} agents, {(llm['prompt_tokens'] or 0) / max(plans, 1):.0f} tokens "
-        f"read and {(llm['completion_tokens'] or 0) / max(plans, 1):.0f} written a plan, {run['wall_s']:.1f} s"
+        f"{llm['agents'] / max(llm['calls'], 1):.1f} agents, {(llm['prompt_tokens'] or 0) / max(by_model, 1):.0f} "
+        f"tokens read and {(llm['completion_tokens'] or 0) / max(by_model, 1):.0f} written for each of the model, "
+        f"{run['wall_s']:.1f} s"
     )
     if not by_model:
         print(f"no plan came from the model: {run['tiers']}, {llm}", file=sys.stderr)
