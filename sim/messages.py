@@ -1,6 +1,6 @@
-"""Turns a validation error into one sentence for a person: the dotted key, what is wrong with it, what to do.
+"""Turns a validation error into one sentence for people: the dotted key, the error, and advice.
 
-Only the first error is told: it is fixed first, and later ones often follow from it.
+It reports only the first error, because users fix that first, and later errors often follow from it.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 SENTENCE_CHARS_MAX: Final = 600
-"""Longest sentence shown, characters."""
+"""The longest sentence shown, characters."""
 VALUE_CHARS_MAX: Final = 40
-"""Longest value quoted in a sentence, characters."""
+"""The longest value quoted in a sentence, characters."""
 _PROBLEM: Final = "problem"
 
 Schema = Mapping[str, Any]
 
 
 def problem(key: str, reason: str) -> PydanticCustomError:
-    """Return what a model's own validator raises: `key` is dotted and relative to that model, empty for all of it."""
+    """Return the error for a model's own validator: `key` is dotted and relative to that model, empty for all of it."""
     return PydanticCustomError(_PROBLEM, "{reason}", {"key": key, "reason": reason})
 
 
 def told(error: PydanticCustomError) -> str:
-    """Say what `problem` was made from."""
+    """Return the key and the reason that `problem` was made from."""
     context = error.context or {}
     return f"{context['key']}: {context['reason']}" if context.get("key") else str(context.get("reason", error))
 
 
 def sentence(error: ValidationError, schema: Schema) -> str:
-    """Say the first error in one sentence; `schema` is the JSON schema of what was validated."""
+    """Return the first error as one sentence; `schema` is the JSON schema of the validated data."""
     first = error.errors(include_url=False)[0]
     key, level = _walk(first["loc"], schema)
     context = first.get("ctx", {})
@@ -55,14 +55,14 @@ def sentence(error: ValidationError, schema: Schema) -> str:
             reason = re.sub(r"^(?:Input|String|Tuple|Dictionary|Value(?: error,)?) | after validation", "", message)
             plain = isinstance(first["input"], str | int | float | bool)
             if plain and message.startswith(("Input should", "String should match")):
-                # Letters of other alphabets look like ours: where only ours may stand, they are shown by number.
+                # Letters of other alphabets look like ASCII: if only ASCII is allowed, they are shown by number.
                 odd = first["type"] == "string_pattern_mismatch"
                 reason = f"{reason}, not {quoted(first['input'], plain=odd)}"
     return one_line(f"{key}: {reason}" if key else reason)
 
 
 def suggestion(name: str, known: Sequence[str], what: str) -> str:
-    """Say which of the known names was probably meant, or list them."""
+    """Return a suggestion: the known name that was probably meant, or a list of the known names."""
     near = difflib.get_close_matches(name[:100], known, n=1)
     if near:
         return f"did you mean {near[0]!r}?"
@@ -70,19 +70,19 @@ def suggestion(name: str, known: Sequence[str], what: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Put a text on one line of bounded length, with nothing in it that a terminal would act on."""
+    """Put a text on one line of bounded length, without characters that control a terminal."""
     flat = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
     return flat if len(flat) <= SENTENCE_CHARS_MAX else f"{flat[: SENTENCE_CHARS_MAX - 3]}..."
 
 
 def shown(name: str) -> str:
-    """Return a name as it can be printed anywhere, however odd it is."""
+    """Return a name in a form that can be printed anywhere."""
     short = name if len(name) <= VALUE_CHARS_MAX * 4 else f"{name[: VALUE_CHARS_MAX * 4]}..."
     return short if short.isprintable() and short else ascii(short)
 
 
 def quoted(value: object, *, plain: bool = False) -> str:
-    """Return a value as Python writes it (in ASCII alone, if `plain`), cut to a length that fits into a sentence."""
+    """Return a value as Python writes it (only in ASCII if `plain`), cut to a length that fits into a sentence."""
     try:
         text = ascii(value) if plain else repr(value)
     except ValueError:  # an integer too long for Python to write out
@@ -114,7 +114,7 @@ def _walk(loc: Iterable[int | str], schema: Schema) -> tuple[str, list[Schema]]:
 
 
 def alternatives(schema: Schema, definitions: Mapping[str, Schema]) -> Iterator[Schema]:
-    """Yield the schemas that a schema stands for: what it refers to, and each of its alternatives."""
+    """Yield the schemas that a schema stands for: the schema that it refers to, and each of its alternatives."""
     while "$ref" in schema:
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     branches = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]

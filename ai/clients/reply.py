@@ -1,4 +1,4 @@
-"""One reply, put together from the pieces that a server sends, whichever interface it speaks."""
+"""One reply, assembled from the pieces that a server sends, for every interface."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ai.llm_types import LlmChunk, LlmRequest
 
 REPLY_BYTES_MAX: Final = 8 * 2**20  # bytes that one streamed reply may have
 WHOLE_BYTES_MAX: Final = 2**20
-"""Bytes of a reply that are kept as long as they hold no event: they may be one JSON object, or words for a person."""
+"""The most bytes of a reply that are kept while there is no event: they may be one JSON object, or text for people."""
 TRANSIT_MS: Final = 20.0  # milliseconds between client and server that do not count as waiting for a slot
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ _FINISH: Final = {**dict.fromkeys(_STOP, "stop"), **dict.fromkeys(_LENGTH, "leng
 
 
 def finish_word(word: str) -> str:
-    """Return how a reply ended in the words of `LlmChunk`: `stop`, `length`, or the server's own.
+    """Return the finish reason of a reply in the terms of `LlmChunk`: `stop`, `length`, or the server's own.
 
     >>> finish_word("MAX_TOKENS")
     'length'
@@ -39,17 +39,17 @@ def finish_word(word: str) -> str:
 
 
 def known(values: Mapping[str, T | None]) -> dict[str, T]:
-    """Return what a server told, without what it left out: unknown is not zero."""
+    """Return the values that a server reported; unknown values are left out, because unknown is not zero."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 class Reply:
-    """Gathers answer and thoughts; `take` gives what has come since, `end` the last chunk.
+    """Gathers answer and thoughts; `take` returns the text since the last call, `end` the last chunk.
 
-    `secret` is struck out of the text. `inside` says that this model's replies begin inside a block of thoughts;
-    afterwards `thoughts.unopened` tells whether they do. `answered` and `thought` say whether any of either has come.
-    Halves of one UTF-16 pair, which a server may write as escapes in two events, are put together; a half that stays
-    alone becomes U+FFFD, so that the text can always be written.
+    `secret` is removed from the text. `inside` means that this model's replies begin inside a block of thoughts;
+    afterwards `thoughts.unopened` is True if this reply did. `answered` and `thought` are True if any text of that kind
+    has come. Halves of one UTF-16 pair, which a server may write as escapes in two events, are joined; a single half
+    becomes U+FFFD, so that the text can always be written.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Reply:
         self._whole: list[str] = []
 
     def add(self, content: str = "", thinking: str = "") -> None:
-        """Add one event's piece of the answer, and of the thoughts that the server keeps apart itself."""
+        """Add one event's piece of the answer, and of the thoughts that the server itself separates."""
         if self._first_ms is None and (content or thinking):
             self._first_ms = 1000 * (self._clock() - self._begun)
         if thinking:
@@ -84,7 +84,7 @@ class Reply:
             self._add(self.thoughts.feed(self._joined(content)))
 
     def take(self) -> LlmChunk:
-        """Return what has come since the last call, possibly nothing."""
+        """Return the text since the last call, possibly empty."""
         chunk = LlmChunk("".join(self._text), thinking="".join(self._thinking), voids=self._voids)
         self._text, self._thinking, self._voids = [], [], False
         return chunk
@@ -92,7 +92,7 @@ class Reply:
     def end(
         self, finish: str, usage: Mapping[str, int] | None = None, timings: Mapping[str, float] | None = None
     ) -> LlmChunk:
-        """Return the last chunk; what a server did not report stays unknown."""
+        """Return the last chunk; values that a server did not report stay unknown."""
         self._add(self.thoughts.feed(self._pairs.decode(b"", final=True)))
         self._add(self.thoughts.rest(whole=finish == "stop"))
         self._append(self._striker.rest())
@@ -101,10 +101,10 @@ class Reply:
         return replace(self.take(), finish=finish, usage=usage or None, timings=told, unconstrained=free)
 
     def _timings(self, told: Mapping[str, float] | None) -> Mapping[str, float] | None:
-        """Return the timings with the time spent waiting for a slot, where it follows from what was told."""
+        """Return the timings with the time spent waiting for a slot, if it follows from the reported times."""
         if not told or "queue_ms" in told or "prompt_ms" not in told or self._first_ms is None:
             return told or None
-        # Both are too long where a reply was read late, but never too short.
+        # Both are too long if a reply was read late, but never too short.
         waited = self._first_ms - told["prompt_ms"]
         if "predicted_ms" in told:
             total_ms = 1000 * (self._clock() - self._begun)
@@ -138,9 +138,9 @@ class Reply:
 class ReplyReader(ABC):
     """Turns the bytes of one streamed reply into chunks; any split of the bytes gives the same reply.
 
-    `done` says that nothing more is to be read: after the event that ends the reply, and after a fault, which `close`
-    raises. `finish` is how the reply ended, as soon as the server has said so; `heard` counts events of the reply. An
-    event that cannot be read is skipped.
+    `done` is True when nothing more must be read: after the event that ends the reply, and after an error, which
+    `close` raises. `finish` is the finish reason as soon as the server reports it; `heard` counts events of the reply.
+    An event that cannot be read is skipped.
     """
 
     def __init__(self, reply: Reply, secret: str | None = None) -> None:
@@ -157,7 +157,7 @@ class ReplyReader(ABC):
         self._size = 0
 
     def feed(self, data: bytes) -> LlmChunk:
-        """Read the next bytes and return what they hold, possibly nothing."""
+        """Read the next bytes and return their text, possibly empty."""
         self._size += len(data)
         if not self.heard and len(self._unread) < WHOLE_BYTES_MAX:
             self._unread += data
@@ -166,7 +166,7 @@ class ReplyReader(ABC):
                 raise ClientError(f"the reply is longer than {REPLY_BYTES_MAX} bytes", outcome="cut")
             self._read(data)
         except ClientError as error:
-            # What came before it is good and is handed on first.
+            # The text before it is good and is returned first.
             self.done, self._fault = True, error
         return self.reply.take()
 
@@ -174,8 +174,8 @@ class ReplyReader(ABC):
         """Return the last chunk, after the last byte.
 
         Raises:
-            ClientError: the server reported an error, sent no such events or too much, the model declined to answer or
-                called a tool, or the stream ended before the reply did.
+            ClientError: the server reported an error, sent no events of a reply or too many bytes, the model declined
+                to answer or called a tool, or the stream ended before the reply did.
         """
         if self._fault is None and not self.done:
             self._read(None)
@@ -201,7 +201,7 @@ class ReplyReader(ABC):
                 self._one(event)
 
     def _read_whole(self) -> None:
-        """Read a stream without any event as what it is instead: one JSON object, or no reply at all."""
+        """Read a stream without any event: it is one JSON object, or not a reply."""
         data = decoded(bytes(self._unread))
         self._event(data[0] if isinstance(data, list) and data else data)
         words = self._unread[:400].decode("utf-8", "replace").strip()
@@ -209,10 +209,10 @@ class ReplyReader(ABC):
             raise ClientError(f"{self.expected}; it says: {shown(words, self._secret)}")
 
     def _event(self, event: object) -> None:
-        """Take in one decoded event.
+        """Process one decoded event.
 
         Raises:
-            RefusedError: it reports an error.
+            RefusedError: the event reports an error.
         """
         if not isinstance(event, dict):
             return
@@ -220,12 +220,12 @@ class ReplyReader(ABC):
             raise reported(event, self._secret)
         self.heard += self.take(event)
 
-    is_stream = False  # whether the answer has the form of a stream, if only of a broken one
-    expected: str  # what a person reads where an answer holds no event
+    is_stream = False  # whether the answer has the form of a stream, even of a broken one
+    expected: str  # the message for people if an answer has no event
 
     @abstractmethod
     def _split(self, data: bytes | None) -> Iterable[Any]:
-        """Return the events that these bytes complete, still unread; None is the end of the body."""
+        """Return the events that these bytes complete, not yet decoded; None means the end of the body."""
 
     @abstractmethod
     def _one(self, event: Any) -> None:
@@ -233,14 +233,14 @@ class ReplyReader(ABC):
 
     @abstractmethod
     def take(self, event: dict[str, Any]) -> bool:
-        """Take in one event and say whether it is one of a reply."""
+        """Process one event, and return whether it is an event of a reply."""
 
 
-NO_JSON: Final = object()  # what `decoded` returns where there is no JSON
+NO_JSON: Final = object()  # the result of `decoded` for text that is not JSON
 
 
 def decoded(data: bytes | str) -> object:
-    """Return decoded JSON, `NO_JSON` where it is none."""
+    """Return decoded JSON, or `NO_JSON` if it is not JSON."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):
@@ -248,9 +248,10 @@ def decoded(data: bytes | str) -> object:
 
 
 def fits(text: str, schema: Mapping[str, Any]) -> bool:
-    """Say whether a whole reply can have been written under a schema, judged by its outermost level.
+    """Return whether a whole reply may have been written under a schema, judged by its outermost level.
 
-    Meant to notice servers that ignore schemas, not to validate: it looks at the outer type, required and unknown keys.
+    This detects servers that ignore schemas and is not a validation: it checks the outer type, required and unknown
+        keys.
     """
     value = decoded(text)
     if value is NO_JSON or schema.get("type") != "object":

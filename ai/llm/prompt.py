@@ -1,11 +1,11 @@
 """The prompt of one call: system message, agent rows, and the schema or grammar of the reply.
 
-Pure and byte-stable: the same batch, registry and options give the same bytes, in any process. The system message
-depends on the registry and the options alone, so that servers can keep it cached over ticks and shards; it holds no
-tick, time or seed. Agents appear as slots `a1` to `ak` in key order; `ai.llm.prompt_rows` words what they know.
+The functions are pure: the same batch, registry and options give the same bytes in any process. The system message
+depends only on the registry and the options, so that servers can cache it over ticks and shards; it has no tick, time
+or seed. Agents appear as slots `a1` to `ak` in key order; `ai.llm.prompt_rows` words their knowledge.
 
-The words of the domain are its own: its role, rules and examples come with the registry (`PromptText`), its facts with
-the observation. What stands here speaks of plans, steps and verbs alone.
+A domain brings its own words: role, rules and examples come with the registry (`PromptText`), and facts with the
+observation. The text here mentions only plans, steps and verbs.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ from ai.llm.prompt_rows import PromptRows
 from ai.observation import ObservationBatch
 
 PROMPT_VERSION: Final = "7"
-"""Changes whenever the text made from the same batch and declarations changes."""
+"""The version of the prompt; it changes whenever the text for the same batch and declarations changes."""
 REGISTRIES_MAX: Final = 64
-"""Registries whose system messages are kept."""
+"""The number of registries whose system messages are kept."""
 REPLY_TOKENS: Final = 32
-"""Reply tokens reserved for what stands around the plans."""
+"""Reply tokens reserved for the text around the plans."""
 REASON_CHARS_MAX: Final = 160
-"""Characters of the reason that a prompt gives when it asks for a plan again."""
+"""The most characters of the reason in a prompt that asks for a plan again."""
 EXAMPLE_STEPS: Final = 3
-"""Steps of an example that is made from the registry."""
+"""The number of steps of an example made from the registry."""
 
 
 class Detail(IntEnum):
-    """How much a prompt says about verbs, and how many examples it has."""
+    """The detail of a prompt about verbs, and its number of examples."""
 
     COMPACT = 1
     """One example."""
     FULL = 3
-    """Three examples; what verbs cost, and how long they then cannot be used."""
+    """Three examples; the cost and cooldown of verbs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,16 @@ class Prompt:
 
 @dataclass(frozen=True, eq=False)
 class PromptRequest:
-    """What one call asks: for which agents, with what they know, which verbs, how much detail and which encoding.
+    """The request of one call: the agents and their knowledge, the verbs, the detail and the encoding.
 
     Attributes:
         whole: the batch that the agents belong to.
         registry: the verbs offered.
-        encoding: how the reply writes plans.
-        detail: how much is said about verbs.
-        reasons: by agent, why its last plan was not taken, where it is asked again.
+        encoding: the form of plans in the reply.
+        detail: the detail about verbs.
+        reasons: by agent, the reason why its last plan was not taken, if it is asked again.
         rows: the agents' rows in `whole`, ascending; None for all.
-        left_out: number of verbs that were dropped for want of room.
+        left_out: the number of verbs that were dropped because the prompt was too long.
     """
 
     whole: ObservationBatch[Any]
@@ -97,7 +97,7 @@ class PromptRequest:
 
     @cached_property
     def batch(self) -> ObservationBatch[Any]:
-        """The agents alone; few calls need more of them than their keys, rows and offers."""
+        """The batch of these agents; few calls need more of it than keys, rows and offers."""
         return self.whole if self.rows is None else self.whole.take(self.rows)
 
     @cached_property
@@ -113,17 +113,17 @@ class PromptRequest:
 
     @property
     def version(self) -> str:
-        """What is recorded of the prompt: the version, and a digest of the domain's wording and the verbs."""
+        """The recorded version of the prompt: `PROMPT_VERSION`, and a digest of the domain's wording and the verbs."""
         return _version(self.system, self.whole.layout.wording)
 
     @cached_property
     def knowledge(self) -> PromptRows:
-        """What the agents know, as text."""
+        """The knowledge of the agents as text."""
         return PromptRows.of(self.batch)
 
     @cached_property
     def offers(self) -> Offers:
-        """What the agents may do."""
+        """The offers of the agents."""
         return Offers.of(self.batch, self.registry)
 
     @cached_property
@@ -133,7 +133,7 @@ class PromptRequest:
         return text + asked_again({slot: self.reasons.get(agent, "") for slot, agent in slots_of(self.keys).items()})
 
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
-        """Return the request for some of the agents; `rows` ascending. Words and offers are made once for all."""
+        """Return the request for some of the agents; `rows` ascending. Texts and offers are made once for all."""
         part = replace(self, whole=self.batch, rows=rows)
         vars(part).update(knowledge=self.knowledge.take(rows), offers=self.offers.take(rows))
         return part
@@ -146,7 +146,7 @@ class PromptRequest:
         return part
 
     def prompt(self) -> Prompt:
-        """Return all of it, with the schema or grammar."""
+        """Return the whole prompt, with the schema or grammar."""
         return Prompt(
             system=self.system,
             user=self.user,
@@ -179,7 +179,7 @@ def fewer(registry: ToolRegistry, verbs: tuple[str, ...]) -> ToolRegistry:
 
 
 def asked_again(reasons: Mapping[str, str]) -> str:
-    """Return what is added to the user message when agents are asked again: why each slot's last plan was not taken."""
+    """Return the addition to the user message if agents are asked again: the reason for each slot's last plan."""
     told = [
         f"{slot}: {json.dumps(reason[:REASON_CHARS_MAX], ensure_ascii=False)}"
         for slot, reason in reasons.items()
@@ -246,7 +246,7 @@ def _sample(registry: ToolRegistry, spec: ToolSpec) -> Action | None:
     try:
         return registry.parse_step(step)
     except ParseError:
-        return None  # the action has a rule of its own that the sample values do not meet, or names a target in a list
+        return None  # the sample values do not meet the action's own rule, or a list needs a target
 
 
 def _sample_value(registry: ToolRegistry, shape: Shape) -> Any:
@@ -274,7 +274,7 @@ def _sample_argument(registry: ToolRegistry, arg: ArgSpec) -> Any:
 
 
 def _tables_of_several(registry: ToolRegistry) -> list[str]:
-    """Return the tables whose names several arguments take; the names are said once then."""
+    """Return the tables whose names several arguments take; the prompt lists these names once."""
     uses = Counter(arg.sources[0] for spec in registry for arg in spec.shapes() if arg.kind is Kind.NAME)
     return sorted(table for table, count in uses.items() if count > 1)
 
@@ -291,13 +291,13 @@ def _verb_line(spec: ToolSpec, registry: ToolRegistry, tables: Sequence[str], *,
 
 @dataclass(frozen=True, slots=True)
 class ArgumentWords:
-    """Words the arguments of verbs; names of `tables` stand elsewhere."""
+    """Words the arguments of verbs; the prompt lists names of `tables` elsewhere."""
 
     registry: ToolRegistry
     tables: Sequence[str]
 
     def of(self, spec: ToolSpec) -> list[str]:
-        """Return the arguments of a verb as a reply names them; those of a cell stand in its braces."""
+        """Return the arguments of a verb as a reply names them; those of a cell are in braces."""
         owners: dict[str, list[ArgSpec]] = {}
         for arg in spec.args:
             owners.setdefault(arg.name.partition(".")[0], []).append(arg)

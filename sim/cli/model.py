@@ -1,4 +1,4 @@
-"""The model of a command: made from its spec, asked whether it is there and what it can do, stopped at the end."""
+"""The model of a command: it is made from its spec, probed, and stopped at the end."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from sim.messages import one_line
 
 @contextmanager
 def ready_model(spec: str, *, optional: bool = False, quiet: bool = False) -> Iterator[LlmClient | None]:
-    """Give the client of a model spec, probed, None for `none`; a server that it started is stopped at the end.
+    """Yield the probed client of a model spec, None for `none`; a server that it started is stopped at the end.
 
-    The verdict is told on stderr. A server that is down or has no such model ends the command, unless the model is
-    `optional`: then the tiers below plan.
+    The result of the probe is printed on stderr. A server that is down or has no such model ends the command, unless
+    the model is `optional`: then the tiers below plan.
     """
     client = client_of(spec)
     try:
@@ -30,13 +30,13 @@ def ready_model(spec: str, *, optional: bool = False, quiet: bool = False) -> It
                 _tell(client.label, endpoint, optional=optional, quiet=quiet)
         yield client
     finally:
-        stop = getattr(client, "stop", None)  # a client that has started a server of its own
+        stop = getattr(client, "stop", None)  # a client that has started its own server
         if stop is not None:
             stop()
 
 
 def described(client: LlmClient | None) -> dict[str, Any] | None:
-    """Return what the probe found, for the report beside a replay."""
+    """Return the findings of the probe, for the report beside a replay."""
     endpoint: Endpoint | None = getattr(client, "endpoint", None)
     return None if endpoint is None else asdict(endpoint)
 

@@ -1,4 +1,4 @@
-"""Replays: recording a run, reading a recording, and proving that running it again gives the same."""
+"""Replays: recording a run, reading a recording, and proving that a repeated run gives the same result."""
 
 from sim.replay.frames import Frame, frames
 from sim.replay.playback import rerecord

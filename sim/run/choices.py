@@ -1,4 +1,4 @@
-"""What a person chooses for one run, in place of what a scenario says: settings, tiers of planners, plug-ins."""
+"""Choices of a person for one run that replace those of a scenario: settings, tiers of planners, plug-ins."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from sim.run.planning import Planning
 from sim.run.scenario_file import Scenario, checked_depth
 
 CHOICE_CHARS_MAX: Final = 10_000
-"""Longest value of one choice."""
+"""The longest value of one choice, characters."""
 PLANNING: Final = "planning"
-"""Keys that begin with it are of the engine; all others are of the domain's settings."""
+"""The prefix of the engine's keys; all other keys are the domain's settings."""
 
 
 def with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     """Return a scenario with other settings.
 
     Args:
-        scenario: what is changed.
-        values: by dotted key: `agents`, `map.width`, `teams.0.name`; `planning.ttl_s` is of the engine.
+        scenario: the scenario to change.
+        values: values by dotted key: `agents`, `map.width`, `teams.0.name`; `planning.ttl_s` is a key of the engine.
 
     Raises:
         ScenarioError: there is no such key, or a value does not fit; the sentence names the key.
@@ -47,10 +47,10 @@ def with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
 
 
 def read_choice(scenario: Scenario, text: str) -> tuple[str, Any]:
-    """Return the key and the value of `KEY=VALUE`; the schema says what the text of the value stands for.
+    """Return the key and the value of `KEY=VALUE`; the schema decides how the text of the value is read.
 
     Raises:
-        ScenarioError: it is not of that form, or there is no such key.
+        ScenarioError: the text is not of that form, or there is no such key.
 
     >>> from sim.run.scenario_file import load
     >>> read_choice(load("market"), "agents=5")
@@ -70,7 +70,7 @@ def read_choice(scenario: Scenario, text: str) -> tuple[str, Any]:
 def with_tiers(
     scenario: Scenario, tiers: Sequence[str] | None = None, groups: Mapping[str, Sequence[str]] | None = None
 ) -> Scenario:
-    """Return a scenario whose plans are made by other tiers, for all agents or for single groups.
+    """Return a scenario with other tiers, for all agents or for single groups.
 
     Raises:
         ScenarioError: its agents do not plan, there is no such group, or a list of tiers is not valid.
@@ -96,7 +96,7 @@ def with_tiers(
 
 
 def tiers_of(text: str) -> list[str]:
-    """Return the tiers of a list with commas; the tier that cannot fail is added where it is missing.
+    """Return the tiers of a list with commas; the tier that cannot fail is added if it is missing.
 
     >>> tiers_of("goap, heuristic")
     ['goap', 'heuristic', 'emergency']
@@ -127,7 +127,7 @@ def _place(key: str) -> tuple[str, list[str]]:
 
 
 def _put(data: Any, path: Sequence[str], value: Any, key: str) -> None:
-    """Write a value into nested plain data; models say later whether it may stand there."""
+    """Write a value into nested plain data; models check later whether it is valid there."""
     *parents, last = path
     for name in parents:
         data = _inside(data, name, key)
@@ -199,7 +199,7 @@ def _kinds(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _readings(text: str) -> Iterator[Any]:
-    """Yield what a text stands for as TOML or as Python writes it: 5, 0.5, .5, true, [1, 2], {x = 1}, "a b"."""
+    """Yield the values of a text as TOML and as Python: 5, 0.5, .5, true, [1, 2], {x = 1}, "a b"."""
     with suppress(ScenarioError, ValueError, RecursionError, KeyError):
         yield tomllib.loads(checked_depth(f"value = {text}", "value"))["value"]
     if text in ("True", "False"):

@@ -1,7 +1,7 @@
 """Plug-ins: verbs, components, resources, systems, planners and metrics that a scenario adds to a domain.
 
-A scenario names its plug-ins in the list `plugins`: a file (`rules.py`, found beside the scenario's file) or the name
-of an installed one (entry point group `tickweave.plugins`, each a module). The module offers any of
+A scenario names its plug-ins in the list `plugins`: a file (`rules.py`, beside the scenario's file) or the name of an
+installed plug-in (entry point group `tickweave.plugins`, each a module). The module offers any of
 
     ACTIONS      verbs (`sim.Action`)
     COMPONENTS   components that every agent gets, at their default values (`sim.Component`)
@@ -10,7 +10,7 @@ of an installed one (entry point group `tickweave.plugins`, each a module). The 
     PLANNERS     planners (`ai.planners.base.Planner`), classes or instances, for the scenario's list of tiers
     METRICS      a dictionary of metrics by name: callables over the world
 
-Naming a file means running it: read a stranger's scenario before you run it.
+A scenario that names a file runs the file: read a stranger's scenario before you run it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _OFFERS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """What a module adds to a run; `name` is how scenarios name it, `digest` is of its source."""
+    """The additions of a module to a run; `name` is its name in scenarios, `digest` is that of its source."""
 
     name: str
     digest: str
@@ -67,8 +67,8 @@ def load_plugins(scenario: Scenario, files: Sequence[Path] = ()) -> tuple[Plugin
         files: files of plug-ins and domains, for a scenario that has no folder.
 
     Raises:
-        ScenarioError: one is missing; one sentence that says what to do.
-        ContractError: one cannot be loaded, or offers something malformed; the message names its file.
+        ScenarioError: a plug-in is missing; the message is one sentence with advice.
+        ContractError: a plug-in cannot be loaded, or offers something malformed; the message names its file.
     """
     given = {path.name: path for path in files}
     names = {Path(name).name for name in (*scenario.plugins, scenario.head.domain)}
@@ -94,7 +94,7 @@ def from_file(path: Path, name: str | None = None) -> Plugin:
 
     Raises:
         ScenarioError: the file cannot be read.
-        ContractError: it cannot be loaded, or offers something malformed.
+        ContractError: the file cannot be loaded, or offers something malformed.
     """
     module, digest = load_file(path, "plug-in")
     return _plugin(name or path.name, digest, module, shown(str(path)))
@@ -133,10 +133,10 @@ def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:
 
 
 def check_plugins(scenario: Scenario, plugins: Iterable[Plugin]) -> None:
-    """Check that a run was given the plug-ins its scenario names.
+    """Check that a run has exactly the plug-ins that its scenario names.
 
     Raises:
-        ScenarioError: one is missing or too many.
+        ScenarioError: a plug-in is missing, or there is one too many.
     """
     given = tuple(plugin.name for plugin in plugins)
     if given != scenario.plugins:

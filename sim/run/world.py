@@ -1,4 +1,4 @@
-"""The world of a run: the engine's world, which also knows its run and how to void plans."""
+"""The world of a run: the engine's world, extended by the run and by a method that voids plans."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Seen = TypeVar("Seen", bound=Observation)
 
 
 class World(engine.World):
-    """The world that systems and domains see.
+    """The world that systems and domains use.
 
     Attributes:
         run: the constants of the run.
-        always: components that every entity gets, whether or not its birth names them.
+        always: components that every entity gets, even if its birth does not name them.
     """
 
     run: Run
@@ -58,14 +58,14 @@ class World(engine.World):
         attached: Mapping[str, Any] | None = None,
         **columns: Any,
     ) -> ObservationBatch[Seen]:
-        """Return what the agents at `rows` know, from arrays in the world's own layout: agents last.
+        """Return the observations of the agents at `rows`, from arrays in the world's own layout: agents last.
 
         Args:
             observation: the declaration.
             rows: the agents, ascending.
             shared: the distinct values of each shared fact by path.
-            attached: further values for rules of the domain; neither hashed nor put into prompts.
-            columns: the fields. A value an agent is `[rows]`; a table `[names, rows]`; texts are numbers of
+            attached: further values for rules of the domain; they are neither hashed nor put into prompts.
+            columns: the fields. One value per agent is `[rows]`; a table `[names, rows]`; texts are numbers of
                 `world.texts`, `[rows]` or `[limit, rows]`; entries of a list are flat arrays with the key `rows`.
 
         Raises:
@@ -87,13 +87,13 @@ class World(engine.World):
 
     @staticmethod
     def _turned(layout: Layout, name: str, value: Any, n: int) -> Any:
-        """Return a column as a batch has it: agents first, and -1 where the world has text 0, which is none."""
+        """Return a column in the form of a batch: agents first, and -1 for the world's text 0, which means no text."""
         leaf: Any = layout.leaves.get(name)
         group = layout.groups.get(name)
         if group is not None and group.plain:
             leaf = group.fields[0]
         if isinstance(value, np.ndarray):
-            value = value.copy()  # the world's own array would follow what happens after this moment
+            value = value.copy()  # the world's own array would follow later changes
         array = np.asarray(value) if isinstance(leaf, Text | Counts) else value
         if isinstance(leaf, Text):
             array = array - (array == 0).astype(array.dtype)
@@ -104,7 +104,7 @@ class World(engine.World):
     def invalidate(self, rows: Any, reason: str = "") -> None:
         """Void the plans of some agents, by row indices or mask: they need new ones in this tick.
 
-        `reason` is for the reader of the code; it is not kept.
+        `reason` is for readers of the code; it is not stored.
         """
         del reason
         invalidate(self, rows, self.tick)

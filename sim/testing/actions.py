@@ -1,4 +1,4 @@
-"""The checker for verbs: agents of a domain in many situations do one verb, played in ways that must not differ."""
+"""The checker for verbs: agents of a domain use one verb in many situations, run in ways that must not differ."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from sim.run.simulation import Simulation
 from sim.run.systems import Act
 
 SITUATIONS: Final = 6
-"""Situations that a verb is checked in, unless told: moments of runs with different seeds."""
+"""The default number of situations in which a verb is checked: moments of runs with different seeds."""
 TICKS: Final = 4
-"""Ticks that each situation is played."""
+"""The number of ticks for which each situation is run."""
 Prepare = Callable[[Simulation], None]
-"""Brings what a verb needs into a situation, such as a full purse."""
+"""Sets up a situation for a verb, for example with a full purse."""
 _DICE: Final = purpose("check_action")
 
 
@@ -40,21 +40,21 @@ def check_action(
 ) -> None:
     """Check that a verb keeps the rules of `sim.run.actions`.
 
-    In each situation all agents that may plan have a plan of one step of the verb, with targets that they know,
-    targets that they do not, and arguments all over their ranges. `refused` and `duration_ticks` only read, draw
-    nothing, judge every agent alone, and give the same when asked again; reasons are declared and durations are whole
-    numbers from 1; `start` and `apply` write to nothing but the columns of their own agents, and reach the rest
-    through channels; the domain's invariants hold afterwards; the same moment comes to the same when it is played
-    again, and in whatever order agents are visited; and the verb is possible for somebody.
+    In each situation, all agents that may plan have a plan of one step of the verb, with known targets, unknown
+    targets, and arguments over their whole ranges. `refused` and `duration_ticks` must only read, draw nothing, judge
+    every agent independently, and give the same result again; reasons must be declared, and durations must be whole
+    numbers from 1. `start` and `apply` must write only to the columns of their own agents, and affect others through
+    channels. The domain's invariants must hold afterwards. The same moment must give the same result again, and in any
+    order of agents. The verb must be possible for some agent.
 
     Args:
-        action: what to check, one of the domain's verbs or another one for it.
-        domain: the domain; a class stands for its default settings.
-        situations: how many situations to try.
-        prepare: called with the simulation of each situation before the verb is done.
+        action: the verb to check, one of the domain's or another one for it.
+        domain: the domain; a class means its default settings.
+        situations: the number of situations to try.
+        prepare: called with the simulation of each situation before the verb is used.
 
     Raises:
-        AssertionError: a rule is broken; one sentence that begins with the verb.
+        AssertionError: the verb breaks a rule; the message is one sentence that begins with the verb.
         ContractError: the verb or the domain is malformed.
     """
     domain = domain() if isinstance(domain, type) else domain
@@ -83,7 +83,7 @@ def check_action(
 
 @dataclass(frozen=True, slots=True)
 class _Situation:
-    """A moment of a run: who does the verb, with which arguments."""
+    """A moment of a run: the agents that use the verb, and their arguments."""
 
     simulation: Simulation
     action: type[Action]
@@ -95,7 +95,7 @@ class _Situation:
         return self.acting().turn(self.simulation.world, run)
 
     def acting(self) -> Act:
-        """Return the domain's own `Act`, which may bring more to a turn."""
+        """Return the domain's own `Act`, which may extend a turn."""
         kinds = [system for system in self.simulation.domain.systems if issubclass(system, Act)]
         return kinds[0]() if kinds else Act()
 
@@ -116,7 +116,7 @@ class _Situation:
 
 @contextmanager
 def _situation(action: type[Action], domain: Domain, number: int, prepare: Prepare | None) -> Iterator[_Situation]:
-    """Open a situation: a run's moment, at which everybody has a plan of one step of the verb."""
+    """Open a situation: a moment of a run at which all agents have a plan of one step of the verb."""
     scenario = Scenario.of(domain, seed=number, planning={"tiers": ["heuristic", "emergency"]})
     if action not in domain.actions:
         others = tuple(each for each in domain.actions if each.__name__ != action.__name__)
@@ -150,7 +150,7 @@ def _situation(action: type[Action], domain: Domain, number: int, prepare: Prepa
 
 
 def _asked(at: _Situation, hook: str, places: NDArray[np.intp] | None = None) -> NDArray[Any]:
-    """Ask what only reads, and see to it that nothing was written or drawn."""
+    """Call a read-only method, and check that it wrote and drew nothing."""
     world, run = at.simulation.world, at.simulation.run_context
     rows = at.rows if places is None else at.rows[places]
     args = at.args if places is None else np.ascontiguousarray(at.args[:, places])
@@ -173,7 +173,7 @@ def _asked(at: _Situation, hook: str, places: NDArray[np.intp] | None = None) ->
 
 
 def _check_alone(at: _Situation, codes: NDArray[Any]) -> None:
-    """Check that an agent is judged by itself, and the same when it is asked again."""
+    """Check that every agent is judged independently, and that a second call gives the same result."""
     hooks = {"refused": codes}
     allowed = (codes == 0).nonzero()[0]
     if at.action.timed and len(allowed):
@@ -189,7 +189,7 @@ def _check_alone(at: _Situation, codes: NDArray[Any]) -> None:
 
 
 def _check_own_rows(at: _Situation, allowed: NDArray[np.intp]) -> None:
-    """Check that `start` and `apply` of some agents write to nothing of the others."""
+    """Check that `start` and `apply` of some agents write nothing to the others."""
     world = at.simulation.world
     for places in (allowed[::2], allowed[1::2]):
         if not len(places):
@@ -214,9 +214,9 @@ def _check_own_rows(at: _Situation, allowed: NDArray[np.intp]) -> None:
 
 
 def _play(at: _Situation, *, one_by_one: bool = False) -> list[str]:
-    """Play the moment for some ticks and return the root after each; the world is as before afterwards.
+    """Run the moment for some ticks and return the root after each; the world does not change.
 
-    Agents are visited verb by verb, or one by one with the last first.
+    Agents are visited verb by verb, or one by one in reverse order.
     """
     simulation = at.simulation
     world, run, before, roots = simulation.world, simulation.run_context, simulation.snapshot(), []

@@ -1,4 +1,4 @@
-"""Assertions about whole scenarios, with a user's systems, planners and verbs in them."""
+"""Assertions about whole scenarios, including a user's systems, planners and verbs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sim.run.simulation import Simulation
 from sim.testing.checks import CHECKS, Case, Check, examine
 
 TICKS: Final = 20
-"""Ticks that a scenario is run, unless told."""
+"""The default number of ticks for which a scenario is run."""
 ALL: Final = tuple(check.name for check in CHECKS)
-"""Names of all checks of `sim.testing.checks`, as `tickweave doctor` lists them."""
+"""The names of all checks of `sim.testing.checks`, as `tickweave doctor` lists them."""
 
 
 def assert_deterministic(
@@ -30,16 +30,16 @@ def assert_deterministic(
     client: Callable[[], LlmClient] | None = None,
     checks: Sequence[str] = ALL,
 ) -> None:
-    """Assert that scenario, seed and inputs alone decide a run, by running it in ways that must change nothing.
+    """Assert that only scenario, seed and inputs decide a run, by running it in ways that must give the same result.
 
     Args:
-        scenario: a scenario, or the name or path of one, as `tickweave doctor` takes it.
-        ticks: how many ticks each check runs.
-        seed: in place of the scenario's.
-        plugins: those of a scenario that is given as an object; those of a file are found beside it. Plug-ins that are
-            no files cannot be brought into other processes, so those checks are left out.
-        client: makes a model client that answers alike each time.
-        checks: which checks to run.
+        scenario: a scenario, or the name or path of one, as for `tickweave doctor`.
+        ticks: the number of ticks of each check.
+        seed: a seed that replaces the scenario's.
+        plugins: the plug-ins of a scenario given as an object; those of a file are found beside it. Plug-ins without a
+            file cannot be loaded in other processes, so checks with other processes are left out.
+        client: makes a model client that gives the same answers each time.
+        checks: the checks to run.
 
     Raises:
         AssertionError: a check found a difference: the check, the first difference, and where to look.
@@ -53,13 +53,13 @@ def assert_deterministic(
 def check_scenario(
     scenario: Scenario | Path | str, *, ticks: int = TICKS, seed: int | None = None, plugins: Sequence[Plugin] = ()
 ) -> None:
-    """Check that a scenario can be played: it runs, its inputs have an effect, and its planners help everyone out.
+    """Check that a scenario works: it runs, its inputs have an effect, and its planners give every agent a plan.
 
-    Arguments are those of `assert_deterministic`, which finds out the rest.
+    The arguments are those of `assert_deterministic`, which checks determinism.
 
     Raises:
-        AssertionError: a promise is broken; one sentence with the tick.
-        ScenarioError: the scenario is not valid; one sentence with the key.
+        AssertionError: a promise is broken; the message is one sentence with the tick.
+        ScenarioError: the scenario is not valid; the message is one sentence with the key.
     """
     case = case_of(scenario, ticks=ticks, seed=seed, plugins=plugins)
     with Simulation(case.scenario, seed=seed, plugins=case.plugins) as simulation:
@@ -87,7 +87,7 @@ def case_of(
     plugins: Sequence[Plugin] = (),
     client: Callable[[], LlmClient] | None = None,
 ) -> Case:
-    """Return what the checks of `sim.testing.checks` run, from a scenario or what names one."""
+    """Return the case for the checks of `sim.testing.checks`, from a scenario or the name or path of one."""
     if isinstance(scenario, Scenario):
         return Case(scenario, ticks, seed, plugins, client)
     loaded = load(scenario)
@@ -95,7 +95,7 @@ def case_of(
 
 
 def named(names: Sequence[str]) -> tuple[Check, ...]:
-    """Return checks by name, in the order in which they are best run.
+    """Return checks by name, in the best order for running them.
 
     Raises:
         ValueError: there is no check of that name.
@@ -107,10 +107,10 @@ def named(names: Sequence[str]) -> tuple[Check, ...]:
 
 
 def assert_passes(case: Case, checks: Sequence[Check], who: str | None = None) -> None:
-    """Assert that checks find nothing; `who` is what is tested, the scenario unless told.
+    """Assert that checks find nothing; `who` names the tested object, by default the scenario.
 
     Raises:
-        AssertionError: one does.
+        AssertionError: a check finds something.
     """
     for examined in examine(case, checks):
         if examined.finding is not None:
