@@ -29,7 +29,7 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from ai.clients.redaction import shown
+from ai.clients.redaction import INSECURE_KEY, shown
 from ai.clients.refusals import ERROR_BYTES_MAX, refusal
 from ai.errors import ClientError, ContractError
 
@@ -48,6 +48,24 @@ _ENDS: ContextVar[float] = ContextVar("ends", default=math.inf)
 logger = logging.getLogger(f"tickweave.{__name__}")
 
 
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    """Return scheme, host and port of a URL."""
+    parts = urlsplit(url)
+    with suppress(ValueError):
+        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return "", None, None
+
+
+def _is_private(url: str) -> bool:
+    """Say whether nobody on the way can read what is sent: over TLS, or to this machine."""
+    scheme, host, _ = _origin(url)
+    if scheme == "https" or host == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host or "").is_loopback
+    return False
+
+
 class Http:
     """Calls the server at `url`; `label` begins each error, `hint` is added where no connection comes about.
 
@@ -62,12 +80,29 @@ class Http:
         self._session: _Session | None = None
 
     def key(self) -> str | None:
-        """Return the key in the environment, None without one; `ClientError` names the variable of a bad one."""
+        """Return the key in the environment, None without one for this server.
+
+        A variable holds a key, or an origin and the key that is for it alone: `https://api.example.com KEY`.
+
+        Raises:
+            ClientError: the key is malformed, or would go over the network in clear; the sentence names the variable.
+        """
         name, key = next(
             ((name, key) for name in self.key_names if (key := os.environ.get(name, "").strip())), ("", "")
         )
+        origin, space, bound = key.partition(" ")
+        if space and "://" in origin:
+            if _origin(origin) != _origin(self.url):
+                return None
+            key = bound.strip()
         if not key.isascii() or not key.isprintable() or " " in key:
             message = f"{self.label}: the key in the environment variable {name} holds characters no key has"
+            raise ClientError(message, outcome="unavailable")
+        if key and not _is_private(self.url) and os.environ.get(INSECURE_KEY) != "1":
+            message = (
+                f"{self.label}: the key in the environment variable {name} would go over the network in clear; use "
+                f"https://, or allow it with --insecure-key ({INSECURE_KEY}=1)"
+            )
             raise ClientError(message, outcome="unavailable")
         return key or None
 

@@ -17,6 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from ai.errors import AIError
+from ai.interpreters import keep_folder_off_path
 from sim.cli import (
     bench,
     bundle,
@@ -84,6 +85,7 @@ app = typer.Typer(
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     occupy_standard_files()
+    keep_folder_off_path()
     code = invoke(args)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -116,6 +118,9 @@ def _invoke(args: Sequence[str] | None) -> int:
     except ScenarioError as error:
         return _fail(fault_of(error) or str(error), USAGE)
     except TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            sys.stderr.write(f"{error.format_message()}\n")
+            return USAGE
         return _fail(error.format_message(), USAGE)
     except FileExists as error:
         return _fail(str(error), USAGE)
@@ -136,8 +141,8 @@ def _invoke(args: Sequence[str] | None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    """Tell why on stderr; only the help page, which typer gives for no arguments at all, has more than one line."""
-    sys.stderr.write(f"{message}\n" if "\n" in message else f"tickweave: {one_line(message)}\n")
+    """Tell why on stderr, in one line."""
+    sys.stderr.write(f"tickweave: {one_line(message)}\n")
     return code
 
 

@@ -33,6 +33,7 @@ from sim.cli.common import (
     AsJson,
     ExitError,
     Force,
+    InsecureKey,
     print_json,
     print_table,
     progress_bar,
@@ -110,6 +111,7 @@ def llm(
     note: Annotated[str, typer.Option(metavar="TEXT", help="Goes into the result: how the server was started.")] = "",
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path(STEM),
     force: Force = False,
+    _insecure_key: InsecureKey = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure ways of asking a real model for plans: singles, one large prompt, shards, in every encoding.

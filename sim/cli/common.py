@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ai.clients import client_from_spec
+from ai.clients.redaction import INSECURE_KEY
 from ai.errors import ContractError
 from ai.llm_types import LlmClient
 from sim.cli.terminal import Stream, drawing, plain
@@ -41,6 +42,22 @@ NO_MODEL: Final = "none"
 
 Force = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
 """The option of every command that writes a file."""
+
+
+def _allow_insecure_key(allowed: bool) -> None:  # noqa: FBT001 - typer calls it
+    if allowed:
+        os.environ[INSECURE_KEY] = "1"
+
+
+InsecureKey = Annotated[
+    bool,
+    typer.Option(
+        "--insecure-key",
+        callback=_allow_insecure_key,
+        help="Send the key over plain HTTP to a server on another machine too.",
+    ),
+]
+"""The option of commands that ask a model."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 """The option every command has."""
 

@@ -12,6 +12,7 @@ from sim.cli.common import (
     NO_MODEL,
     AsJson,
     Force,
+    InsecureKey,
     free_names,
     print_json,
     print_table,
@@ -53,6 +54,7 @@ def fork(
     ] = None,
     trust: Trust = False,
     force: Force = False,
+    _insecure_key: InsecureKey = False,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
 ) -> None:

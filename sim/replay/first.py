@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TypedDict
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
 from sim.engine.system import System
-from sim.replay.format import Changed, Header, Tick, canonical, keys_of, plain
+from sim.replay.format import Changed, Header, Tick, canonical, count_of, keys_of, plain
 from sim.replay.record import HASH_CHARS, attempted, planned
 from sim.run.inputs import Input
 from sim.run.systems import Inputs, Observe, Plan
@@ -37,6 +37,8 @@ _MEANING: Final[Mapping[Cause, str]] = {
     "file": "the record disagrees with itself",
 }
 """What each class says of a tick, in a few words."""
+MANY: Final = 100_000
+"""Agents too many in a record for one of them to be named."""
 INPUTS: Final = "inputs"
 OBSERVE: Final = "observe"
 PLAN: Final = "plan"
@@ -176,6 +178,9 @@ def _in_planning(recorded: Tick, again: Tick) -> First | None:
     tick = recorded.t
     if recorded.known != again.known:
         return first_of(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
+    counts = [sum(map(count_of, each.planned.values())) for each in (recorded, again)]
+    if counts[0] > 2 * counts[1] + MANY:  # naming one of them is not worth the memory of all
+        return first_of(tick, "planner", phase=PLAN, field="planned", expected=counts[0], actual=counts[1])
     if recorded.planned != again.planned:
         return _by_key(tick, "planned", planned(recorded), planned(again))
     for name in ("asked", "bridged"):

@@ -50,6 +50,14 @@ DEPTH_MAX: Final = 48
 """How deep the JSON of a body may nest."""
 KEYS_MAX: Final = 4_000_000
 """Agent keys that one text of runs may stand for."""
+RUNS_KEYS_MAX: Final = 8_000_000
+"""Agent keys that all texts of runs of one tick may stand for."""
+VALUES_MAX: Final = 5_000_000
+"""Values, and a tenth of that in lists and objects, that a body may hold: each takes many times its bytes in memory."""
+UNKNOWN_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes of all records of unknown kinds in one replay."""
+UNKNOWN_MAX: Final = 10_000
+"""Records of unknown kinds in one replay."""
 ERROR_CHARS_MAX: Final = 300
 """Longest error text that is recorded."""
 
@@ -135,6 +143,11 @@ def decode_body(body: bytes) -> dict[str, Any]:
     # Every bracket outside of strings opens a level; the cheap count is an upper bound and nearly always enough.
     if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(body) > DEPTH_MAX:
         raise LineError(f"nests deeper than {DEPTH_MAX} levels")
+    values, parts = body.count(b","), body.count(b"[") + body.count(b"{")
+    if values > VALUES_MAX or parts > VALUES_MAX // 10:
+        raise LineError(
+            f"holds {values} values in {parts} lists and objects; at most {VALUES_MAX} in {VALUES_MAX // 10} are read"
+        )
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -266,7 +279,17 @@ def count_of(text: str) -> int:
 
 
 def _checked_runs(text: str) -> str:
-    keys_of(text)
+    """Check runs by their ends alone: a short text may stand for millions of keys, which nobody has asked for yet."""
+    last, total = -1, 0
+    for part in text.split(",") if text else ():
+        match = _RUN.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{part[:40]!r} is not a run of keys")
+        first, end, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        total += (end - first) // step + 1
+        if not last < first <= end < 2**63 or total > KEYS_MAX:
+            raise ValueError(f"the run {part[:40]!r} goes down, or the keys are more than {KEYS_MAX}")
+        last = end
     return text
 
 
@@ -490,6 +513,18 @@ class Tick(Body):
     root: Hex16
     agents: Count
     outcome: str | None = None
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Tick:
+        """Bound the sum of what short texts stand for: each agent is planned once, and fails each tier once at most."""
+        texts = [*self.planned.values(), self.asked or "", self.bridged]
+        total = sum(map(count_of, texts))
+        total += sum(count_of(each.keys) for each in self.attempts if each.keys != "*")
+        if total > RUNS_KEYS_MAX:
+            raise ValueError(
+                f"the runs of keys stand for {total} agents; at most {RUNS_KEYS_MAX} are possible in a tick"
+            )
+        return self
 
 
 class Keyframe(Body):

@@ -32,6 +32,9 @@ FRAME_BYTES_MAX: Final = FRAME_BYTES + LINE_BYTES_MAX
 FRAMES_MAX: Final = 4_000_000
 """Frames in one file."""
 LEVEL: Final = 3
+RATIO_MAX: Final = 200
+"""How many times its own size a packed replay may unpack to, past `RATIO_FREE` bytes: hashes of lines pack badly."""
+RATIO_FREE: Final = 16 * 1024 * 1024
 
 _SKIPPABLE: Final = 0x184D2A5E
 _SEEKABLE: Final = 0x8F92EAB1
@@ -168,4 +171,8 @@ def _read_table(file: BinaryIO) -> tuple[list[int], list[int], int]:
         ends.append(size)
     if _HEAD.unpack(head) != (_SKIPPABLE, length) or packed_at[-1] != total - length - _HEAD.size:
         raise Corrupt("the table of the packed replay contradicts the file")
+    if size > max(RATIO_FREE, RATIO_MAX * total):
+        raise Corrupt(
+            f"the packed replay of {total} bytes would unpack to {size}; at most {RATIO_MAX} times its size is read"
+        )
     return packed_at, ends, size

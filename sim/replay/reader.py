@@ -30,8 +30,12 @@ from sim.replay.format import (
     END,
     FORMAT,
     HEADER,
+    KEYFRAME,
     LINE_BYTES_MAX,
     LINES_MAX,
+    TICK,
+    UNKNOWN_BYTES_MAX,
+    UNKNOWN_MAX,
     Body,
     End,
     Header,
@@ -71,6 +75,7 @@ class Place:
         ticks: ticks.
         header: the header.
         due: the last tick is still without the keyframe that belongs after it.
+        unknown: records of kinds that are not known here, and `unknown_bytes` how long they are in all.
     """
 
     offset: int = 0
@@ -79,11 +84,16 @@ class Place:
     ticks: int = 0
     header: Header | None = None
     due: bool = False
+    unknown: int = 0
+    unknown_bytes: int = 0
 
     def after(self, line: bytes, parts: Line, body: Body | None) -> Place:
         """Return the place behind one more line."""
         header, ticks, due = self.header, self.ticks, self.due
+        unknown, unknown_bytes = self.unknown, self.unknown_bytes
         match body:
+            case None:
+                unknown, unknown_bytes = unknown + 1, unknown_bytes + len(line)
             case Header():
                 header = body
             case Tick():
@@ -92,7 +102,7 @@ class Place:
             case Keyframe():
                 due = False
         lines = None if self.lines is None else self.lines + 1
-        return Place(self.offset + len(line), lines, parts.chain, ticks, header, due)
+        return Place(self.offset + len(line), lines, parts.chain, ticks, header, due, unknown, unknown_bytes)
 
     @property
     def where(self) -> str:
@@ -334,8 +344,16 @@ def _check_chain(parts: Line, previous: str) -> None:
 
 
 def _body(parts: Line, at: Place) -> Header | Tick | Keyframe | End | None:
-    """Return what a line holds, checked against its place in the file."""
-    data = decode_body(parts.body)
+    """Return what a line holds, checked against its place in the file; None for a kind that is not known here."""
+    if parts.kind not in (HEADER, TICK, KEYFRAME, END):
+        if at.unknown >= UNKNOWN_MAX or at.unknown_bytes + len(parts.body) > UNKNOWN_BYTES_MAX:
+            raise LineError(
+                f"is of the unknown kind {parts.kind!r}, after {at.unknown} such records of {at.unknown_bytes} bytes; "
+                f"at most {UNKNOWN_MAX} of {UNKNOWN_BYTES_MAX} bytes in all are passed over"
+            )
+        data: dict[str, object] = {}
+    else:
+        data = decode_body(parts.body)
     if (parts.kind == HEADER) != (at.lines == 0):
         raise LineError("the first line, and no other, holds the header")
     match parts.kind:

@@ -90,6 +90,7 @@ def verify(
                     whole.verdict = proof.verdict
                     break
                 whole.totals.merge(proof.totals)
+                whole.unknown += proof.unknown
                 whole.header, whole.end = proof.header, proof.end
                 if whole.header is not None:
                     progress(whole.totals.ticks, whole.header.ticks)
@@ -122,6 +123,7 @@ class Proof:
     header: Header | None = None
     end: End | None = None
     escapes: tuple[str, ...] = ()
+    unknown: int = 0
 
 
 def prove(stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], progress: Progress) -> Proof:
@@ -129,7 +131,9 @@ def prove(stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], prog
     take_escapes()
     verification = _Verification(progress, plugin_files)
     verdict = verification.run(stream, segment)
-    return Proof(verdict, verification.totals, verification.header, verification.end, take_escapes())
+    return Proof(
+        verdict, verification.totals, verification.header, verification.end, take_escapes(), verification.unknown
+    )
 
 
 def _judge(proof: Proof) -> Verdict:
@@ -150,6 +154,11 @@ def _conclude(proof: Proof) -> Verdict:
         if expected != actual:
             first = first_of(None, "file", field=f"end.{name}", expected=plain(expected), actual=plain(actual))
             return _diverged(first, ticks, header)
+    if proof.unknown:
+        reason = (
+            f"{proof.unknown} records of kinds that are not known here were passed over; a newer version may know them"
+        )
+        return Verdict("inconclusive", ticks, reason=reason, cause="file")
     return Verdict("match", ticks)
 
 
@@ -163,12 +172,14 @@ class _Verification:
         self.totals = Totals()
         self.header: Header | None = None
         self.end: End | None = None
+        self.unknown = 0
         self._playback: Playback | None = None
 
     def run(self, stream: BinaryIO, segment: Segment) -> Verdict | None:
         """Go through the records up to the first that ends it; None when they are all proven."""
         try:
             for record in self._records(stream, segment):
+                self.unknown += record.body is None
                 verdict = self._take(record.body)
                 if verdict is not None or record.end.offset == segment.stop:
                     return verdict

@@ -15,6 +15,7 @@ from sim.replay.format import (
     KEYFRAME,
     LINE_BYTES_MAX,
     TICK,
+    VALUES_MAX,
     Body,
     End,
     EndReason,
@@ -69,8 +70,11 @@ class ReplayWriter:
         except (TypeError, ValueError) as error:
             raise ReplayError(f"record {self.lines + 1} cannot be written as JSON: {error}") from error
         line, chain = encode_line(self.chain, kind, data)
-        if len(line) > LINE_BYTES_MAX:
-            raise ReplayError(f"record {self.lines + 1} is longer than {LINE_BYTES_MAX} bytes and could not be read")
+        if len(line) > LINE_BYTES_MAX or data.count(b",") > VALUES_MAX:
+            raise ReplayError(
+                f"record {self.lines + 1} is longer than {LINE_BYTES_MAX} bytes, or than {VALUES_MAX} values, and "
+                "could not be read"
+            )
         self.chain = chain
         try:
             self._sink.write(line)

@@ -411,6 +411,7 @@ class Simulation(AbstractContextManager["Simulation"]):
     def restore(self, state: WorldState) -> None:
         """Go to a state of this scenario, taken here or in another simulation of it."""
         self.world.restore(state)
+        self.run_context.rng.take_counts()  # those of the setup belong to tick 0
         self.outcome = self.domain.outcome(self.world)
 
     def __reduce__(self) -> NoReturn:

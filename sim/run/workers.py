@@ -12,6 +12,7 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Final, TypeVar
 
+from ai.interpreters import keep_folder_off_path
 from sim.errors import WorkerError
 
 A = TypeVar("A")
@@ -66,6 +67,7 @@ class _Worker:
     """
 
     def __init__(self) -> None:
+        keep_folder_off_path()
         # A fresh interpreter: forking one that has threads is unsafe.
         context = get_context("spawn")
         self.connection, other_end = context.Pipe()

@@ -10,6 +10,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from typing import Any, Final, TypeVar
 
+from ai.interpreters import keep_folder_off_path
 from sim.extras import extra
 
 T = TypeVar("T")
@@ -28,6 +29,7 @@ def executor_of(name: str, jobs: int) -> Executor:
 
 def local(jobs: int) -> Executor:
     """Return fresh processes of this machine, which end with this one, however it ends."""
+    keep_folder_off_path()
     # A fresh interpreter each: forking a process that has threads is unsafe.
     return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent)
 

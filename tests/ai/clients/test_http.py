@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ai.clients.http import Http, checked_url, model_and_url
+from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError, ContractError
 from ai.llm.probe import probe
@@ -406,3 +406,36 @@ def test_a_url_that_is_none_or_holds_a_secret_is_refused(url: str) -> None:
     with pytest.raises(ContractError) as caught:
         checked_url(url, "openai")
     assert "xyz" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "sent"),
+    [
+        ("https://api.example.com/v1", "a-long-key", "a-long-key"),
+        ("http://127.0.0.1:8080", "a-long-key", "a-long-key"),
+        ("http://[::1]:8080", "a-long-key", "a-long-key"),
+        ("http://localhost:8080", "a-long-key", "a-long-key"),
+        ("https://api.example.com/v1", "https://api.example.com a-long-key", "a-long-key"),
+        ("https://api.example.com/v1", "https://other.example.com a-long-key", None),
+        ("https://api.example.com:444/v1", "https://api.example.com a-long-key", None),
+        ("http://127.0.0.1:8080", "https://127.0.0.1:8080 a-long-key", None),
+    ],
+)
+def test_a_key_goes_to_its_origin_over_what_nobody_can_read(
+    url: str, key: str, sent: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over TLS or to this machine, and where an origin stands before it to that origin alone."""
+    monkeypatch.setenv(SHARED_KEY, key)
+    assert Http("model", url, key_names=(SHARED_KEY,)).key() == sent
+
+
+@pytest.mark.parametrize("url", ["http://api.example.com/v1", "http://10.0.0.7:8000", "http://localhost.example.com"])
+def test_a_key_is_not_sent_in_clear_unless_a_person_says_so(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal names the variable and the option, and not the key."""
+    monkeypatch.setenv(SHARED_KEY, "a-long-key")
+    http = Http("model", url, key_names=(SHARED_KEY,))
+    with pytest.raises(ClientError, match=f"{SHARED_KEY} would go over the network in clear.*--insecure-key") as caught:
+        http.key()
+    assert "a-long-key" not in str(caught.value)
+    monkeypatch.setenv("TICKWEAVE_INSECURE_KEY", "1")
+    assert http.key() == "a-long-key"

@@ -1,5 +1,7 @@
 """Keys struck out of texts, and a server's words made safe to show."""
 
+import base64
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -41,3 +43,32 @@ def test_a_servers_words_are_one_bounded_line() -> None:
     assert shown("a\r\n b\0" + "x" * 10_000, None).startswith("a b")
     assert len(shown("x" * 10_000, None)) <= 200
     assert shown(" \n", None) == "no message"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda key: key[::-1],
+        " ".join,
+        lambda key: key.encode().hex(),
+        lambda key: key.encode().hex().upper(),
+        *(lambda key, n=n: base64.b64encode(b"x" * n + key.encode() + b"yz").decode() for n in range(3)),
+        *(lambda key, n=n: base64.urlsafe_b64encode(b"x" * n + key.encode()).decode() for n in range(3)),
+    ],
+)
+def test_a_key_is_struck_out_in_other_forms(write: Callable[[str], str]) -> None:
+    """Backwards, spaced, in hex and in base64 at any place, whole or in pieces: nothing is left to read it from."""
+    key = "sk_/+?aZ09-key-of-a-person"
+    form = write(key)
+    text = f"bad key {form} here"
+    striker = Striker(key)
+    pieces = "".join(striker.feed(char) for char in text) + striker.rest()
+    for found in (shown(text, key), pieces):
+        assert form not in found
+        left = set(found.split())
+        assert not any(len(word) > 8 and word in form for word in left), found
+
+
+def test_a_short_key_strikes_no_words() -> None:
+    """A key of a few letters is not looked for in its encodings."""
+    assert shown("bad words here", "abad") == "bad words here"

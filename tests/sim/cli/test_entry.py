@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
 
 STARTS_INTERRUPTED = """
 import sys
@@ -29,3 +34,33 @@ def test_ctrl_c_while_loading_ends_in_one_sentence() -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "tickweave: interrupted\n")
+
+
+def test_a_package_that_is_not_ours_is_told_in_one_sentence(tmp_path: Path) -> None:
+    """Found before ours, written over ours, or missing: the sentence says which and what to do, and nothing is run."""
+    home = tmp_path / "site"
+    home.mkdir()
+    shutil.copy(ROOT / "tickweave.py", home)
+    for name in ("ai", "scenarios", "sim"):
+        (home / name).mkdir()
+        (home / name / "__init__.py").write_text("raise SystemExit('executed')")
+
+    def said(*, path: Path) -> tuple[int, str]:
+        code = f"import sys; sys.path.insert(0, {str(path)!r}); import tickweave; tickweave.main()"
+        done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+        return done.returncode, done.stderr
+
+    other = tmp_path / "other"
+    (other / "sim").mkdir(parents=True)
+    (other / "sim" / "__init__.py").write_text("raise SystemExit('executed')")
+    shutil.copy(ROOT / "tickweave.py", other)
+    code, told = said(path=other)
+    assert code == 2
+    assert re.fullmatch(r"tickweave: the package 'ai' that Python finds is not Tickweave's .*own\n", told), told
+    (home / "sim" / "__init__.py").write_text("VERSION = 1")
+    code, told = said(path=home)
+    assert code == 2
+    assert re.fullmatch(r"tickweave: the package of Tickweave is not whole, or another one .*own\n", told), told
+    shutil.rmtree(home / "ai")
+    (home / "ai").write_text("")
+    assert said(path=home)[0] == 2

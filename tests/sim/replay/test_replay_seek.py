@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scenarios.foraging.domain import Foraging
 from sim.errors import Corrupt, Diverged, ReplayError, WorkerError
 from sim.replay import read, verify
 from sim.replay.format import canonical, rechain
@@ -20,6 +21,7 @@ from sim.replay.packed import pack
 from sim.replay.seek import open_replay_file
 from sim.replay.segments import segments
 from tests.sim.replay.recordings import TICKS, framed, model, record, rules, scenario
+from tests.support.recording import recorded
 
 
 def packed(replay: bytes) -> bytes:
@@ -129,6 +131,13 @@ def test_segments_come_to_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(module, "side_by_side", lambda work, parts, jobs: (work(part) for part in parts))
     for name, replay in damaged().items():
         assert verify(replay, jobs=2) == verify(replay), name
+
+
+def test_draws_of_the_start_do_not_count_for_a_tick_that_is_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A domain that draws in its setup is verified from a keyframe as from the beginning."""
+    module = importlib.import_module("sim.replay.verify")
+    monkeypatch.setattr(module, "side_by_side", lambda work, parts, jobs: (work(part) for part in parts))
+    assert verify(recorded(Foraging(), seed=1, ticks=12), jobs=2).verdict == "match"
 
 
 def test_several_processes_come_to_the_same_verdict(tmp_path: Path) -> None:
