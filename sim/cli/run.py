@@ -54,8 +54,11 @@ from sim.run.files import read_text
 from sim.run.input_lines import inputs_from_lines
 from sim.run.input_sources import Feed, Listed, Streamed
 from sim.run.inputs import TimedInput
+from sim.run.pace import Pace
 from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
-from sim.run.planning_service import ModelOptions
+from sim.run.planning_service import ModelOptions, model_tiers
+from sim.run.plugins import Plugin
+from sim.run.rounds import rounds_every
 from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
 from sim.run.writing import check_free
@@ -74,6 +77,8 @@ TOKENS_MAX: Final = 10**12
 """Largest budget of tokens."""
 COST_MAX: Final = 1e6
 """Largest budget of money, US dollars."""
+PACE_MAX: Final = 100_000.0
+"""Most ticks a second that a run may be held to."""
 RATE_MAX: Final = 1_000_000_000
 """Highest rate that may be given, a minute."""
 
@@ -131,6 +136,14 @@ def run(
     every: Annotated[
         int | None,
         typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one round of calls to the next."),
+    ] = None,
+    think: Annotated[
+        int | None,
+        typer.Option(min=0, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from a round to its plans; 0: it waits."),
+    ] = None,
+    pace: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=PACE_MAX, metavar="N", help="Ticks a second of the clock on the wall."),
     ] = None,
     prefer: Annotated[
         PreferOption | None, typer.Option(help="What calls are cut for: time, tokens, or some of both [balanced].")
@@ -217,7 +230,8 @@ def run(
     started = perf_counter()
     if resume is not None:
         fixed: dict[str, object] = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
-        fixed |= {"--tiers": tiers, "--group": group, "--set": choices, "--every": every, "--prefer": prefer}
+        fixed |= {"--tiers": tiers, "--group": group, "--set": choices, "--every": every}
+        fixed |= {"--think": think, "--prefer": prefer}
         given = [name for name, value in fixed.items() if value is not None]
         if given:
             raise usage(f"{given[0]}: goes with a scenario; with --resume the replay says it")
@@ -228,8 +242,12 @@ def run(
     else:
         assert scenario is not None
         plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
-        wanted = {"planning.every": every, "planning.prefer": None if prefer is None else prefer.value}
-        plan = with_values(plan, {key: value for key, value in wanted.items() if value is not None})
+        plan = _in_rounds(
+            plan,
+            every=every,
+            think=_thought(plan, every, think, pace, llm, plugins),
+            prefer=None if prefer is None else prefer.value,
+        )
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
         names = free_names(f"{plan.name}-{chosen_seed}") if out is None else iter([out])
@@ -280,6 +298,7 @@ def run(
             assert isinstance(stream, io.BufferedIOBase)
             feed = Streamed(stream, simulation.scenario, _tell, interrupted)
         try:
+            tally.pace = None if pace is None else Pace(pace)
             _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)
         except (ReplayError, MachineError):  # nothing more can be written
             raise
@@ -315,6 +334,29 @@ def _price(llm: str, max_cost: float | None) -> Price | None:
         told = "no price is known for this model" if prices_installed() else f"prices are not installed: {INSTALL}"
         raise usage(f"--max-cost: {told}; use --max-tokens")
     return price
+
+
+def _in_rounds(scenario: Scenario, **values: object) -> Scenario:
+    """Return a scenario with other values of how its model is asked; None keeps what it says."""
+    return with_values(scenario, {f"planning.{key}": value for key, value in values.items() if value is not None})
+
+
+def _thought(
+    scenario: Scenario,
+    every: int | None,
+    think: int | None,
+    pace: float | None,
+    llm: str,
+    plugins: Sequence[Plugin],
+) -> int | None:
+    """Return the thinking time that the command line asks for; a paced run with a model has two rounds unless told."""
+    if think is not None or pace is None or llm == NO_MODEL or not scenario.domain.plans or scenario.planning.think:
+        return think
+    if not model_tiers(scenario, [planner for plugin in plugins for planner in plugin.planners]):
+        return None
+    ticks = 2 * rounds_every(scenario, every)
+    _tell(f"--pace: plans take effect {ticks} ticks after they are asked for, two rounds (--think {ticks})")
+    return ticks
 
 
 def _listed(inputs: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:
@@ -379,6 +421,8 @@ def _run(
     while not interrupted():
         for item in feed.due(tally.ticks) if tally.ticks < ticks and simulation.outcome is None else ():
             simulation.inject(item)
+        if tally.pace is not None:
+            tally.pace.wait()
         if interrupted():
             break  # while it waited: a tick of which not all inputs have come does not begin
         begun = perf_counter()

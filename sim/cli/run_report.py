@@ -18,6 +18,7 @@ from sim.replay.format import Tick, count_of
 from sim.replay.record import usage_of
 from sim.run.checks import checked_details
 from sim.run.llm_usage import ModelTally
+from sim.run.pace import Pace
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
 
@@ -52,6 +53,7 @@ class Tally:
         self.run_s = 0.0
         self.wall_s = 0.0
         self.unused_inputs = 0
+        self.pace: Pace | None = None
 
     def add(self, report: TickReport, *, tick_s: float, record_s: float) -> None:
         """Take in one tick and how long it and its recording took, seconds."""
@@ -110,6 +112,7 @@ class Tally:
             "plans": self.plans,
             "tiers": dict(self.tiers),
             "llm": self.model.as_json(),
+            **({} if self.pace is None else {"pace": self.pace.as_json()}),
             "wall_s": round(self.wall_s, 3),
             "ticks_per_s": round(self.ticks_per_s, 1),
         }
@@ -150,6 +153,9 @@ class Tally:
         ]
         if self.model.usage.calls:
             rows.insert(4, ("model", self.model.sentence()))
+        if self.pace is not None:
+            late = f"{self.pace.late:,} ticks began late" if self.pace.late else "no tick began late"
+            rows.append(("pace", f"{self.pace.rate:,g} ticks a second, {late}"))
         if self.unused_inputs:
             rows.append(("inputs", f"{self.unused_inputs:,} not applied: the run ended before their tick"))
         if self.replay is not None:

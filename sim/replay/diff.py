@@ -17,7 +17,8 @@ VALUES_MAX: Final = 1000
 _SILENT: Final = ("env", "parent")
 """What of two headers may differ in runs that are the same."""
 _ORDER: Final = (
-    "inputs", "refused", "known", "planned", "asked", "bridged", "held", "started", "attempts", "texts", "plan",
+    "inputs", "refused", "known", "planned", "asked", "bridged", "held", "started", "arrived", "begun", "outdated",
+    "attempts", "texts", "plan",
     "plans", "shards", "usage", "model", "heard", "draws", "root", "agents", "outcome",
 )  # fmt: skip
 """A tick's keys in the order in which a tick happens; `root` stands for the whole state."""

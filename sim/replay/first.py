@@ -192,7 +192,7 @@ def _in_planning(recorded: Tick, again: Tick) -> First | None:
     if recorded.texts != again.texts:
         texts = {int(key): text for key, text in recorded.texts.items()}
         return _by_key(tick, "texts", texts, {int(key): text for key, text in again.texts.items()})
-    for name in ("plan", "plans", "held", "started"):
+    for name in ("plan", "plans", "held", "started", "arrived", "begun", "outdated"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
             return first_of(tick, "planner", phase=PLAN, field=name, expected=expected, actual=actual)

@@ -84,6 +84,8 @@ class Changes:
         if self.tiers is not None:
             planning |= {"tiers": list(self.tiers), "start": None}
         changed: dict[str, Any] = {"planning": planning}
+        if (planning.get("think", 0) == 0) != (scenario.planning.think == 0):
+            raise ScenarioError("planning.think: a run cannot change from or to 0; it begins with it or without it")
         if self.patch.rules is not None:
             changed["rules"] = [rule.model_dump(mode="json") for rule in self.patch.rules]
         return scenario.replaced(**changed)
@@ -179,7 +181,8 @@ def _header(
     label = None if changes.client is None else changes.client.label
     models = [] if label is None else list(model_tiers(scenario, planners))
     before_it = amended(past, begin)
-    same = (label, models) == (before_it.llm, before_it.models)
+    # A model that is asked now never gives the replies to what was asked before, whatever it is called.
+    same = label is None and (label, models) == (before_it.llm, before_it.models)
     if begin < total and not (same and planned == scenario_at(past, begin, parent).canonical()):
         amendment = Amendment(
             tick=begin, planning=planned["planning"], rules=planned["rules"], llm=label, models=models
@@ -224,6 +227,8 @@ def _own(
         timeline=False,
     ) as simulation:
         simulation.restore(state)
+        if any(each.tick == state.tick for each in header.amendments):
+            simulation.void_asks()
         while simulation.world.tick < total and simulation.outcome is None:
             for item in _inputs(file, simulation.world.tick, scenario, inputs):
                 simulation.inject(item)

@@ -450,6 +450,21 @@ class Usage(Body):
     retries: Count = 0
 
 
+class Arrived(Body):
+    """A round whose plans fell due in a tick: the tick in which it asked, who has a plan of each tier, and the fates.
+
+    `fates` says by agent what becomes of the plan: `started`, `stored` for later, `failed` where no tier gave one,
+    `refused` where it is not legal any more, `outdated` where the agent's alert changed, `gone` where the agent may not
+    plan now, and `lost` where the call was not there any more.
+    """
+
+    asked_at: Count
+    given: dict[str, Runs] = Field(default_factory=dict)
+    fates: dict[Literal["started", "stored", "failed", "refused", "outdated", "gone", "lost"], Runs] = Field(
+        default_factory=dict
+    )
+
+
 class Phase(Body):
     """The state after one phase; `state` has the components that differ from the phase before, the first has all."""
 
@@ -481,7 +496,8 @@ class Tick(Body):
     plans and `plans` their number. `asked` are the agents that the model tiers were asked for, null outside of a round,
     `bridged` those for whom another tier planned because no round was due for them, and `held` counts the agents that
     are owed a model's plan by what they have after the tick: one, a bridge, none; empty where no model is in play.
-    `started` counts the plans of model tiers that began.
+    `started` counts the plans of model tiers that began. With thinking time, `arrived` has the rounds whose plans fell
+    due, `begun` those whose stored plan began, and `outdated` those whose open ask or stored plan was voided.
     `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard` is the digest of all that a
     replay cannot work out again: inputs, attempts, texts, shards and usage. `state` and `columns` are six hex digits
     for each of the header's components and columns, each in one text. `phases` and `changes` are there at detail
@@ -499,6 +515,9 @@ class Tick(Body):
     bridged: Runs = ""
     held: list[Count] = Field(default_factory=list, max_length=3)
     started: Count = 0
+    arrived: list[Arrived] = Field(default_factory=list)
+    begun: Runs = ""
+    outdated: Runs = ""
     attempts: list[Attempt] = Field(default_factory=list)
     texts: dict[KeyText, str] = Field(default_factory=dict)
     shards: list[dict[str, Any]] = Field(default_factory=list)

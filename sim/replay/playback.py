@@ -25,10 +25,10 @@ from ai.llm.encodings.base import Encoding
 from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import Asking, PlanCall, Planner, TierPlans
-from ai.plans import BatchPlans, Outcome, PlanBatch
+from ai.plans import BatchPlans, Outcome, PlanBatch, Walk
 from sim.engine.declaration import first_difference
 from sim.errors import ReplayError, ScenarioError, Unsupported
-from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Tick
+from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Tick, keys_of
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
 from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
@@ -68,6 +68,7 @@ class RecordedTier:
             Unsupported: its plans are written in an encoding that is not known here.
         """
         given = [key for key, tier in planned(record).items() if tier == self.name]
+        given += [key for each in record.arrived for key in keys_of(each.given.get(self.name, "")).tolist()]
         self._texts = {key: record.texts[str(key)] for key in given if str(key) in record.texts}
         self._failures = failures(record, self.name)
         self._encoding = _encoding(record, self.name)
@@ -160,6 +161,30 @@ class RecordedPlanning:
         plans.model = dict(self._record.model)
         return plans
 
+    def ask(self, batch: ObservationBatch[Any]) -> None:
+        """Ask nobody: the record of a later tick has the reply."""
+
+    def arrive(self, asked_at: int, batch: ObservationBatch[Any]) -> BatchPlans | None:
+        """Return what the record of this tick has of the round of a tick, None where the round was lost.
+
+        Raises:
+            ReplayError: `expect` was not called before the tick.
+        """
+        if self._record is None:
+            raise ReplayError("a replay plans from records; call expect with one before each tick")
+        found = next((each for each in self._record.arrived if each.asked_at == asked_at), None)
+        if found is None or "lost" in found.fates:
+            return None
+        walks = np.full(len(batch), Walk.MODEL.value, np.int8)
+        plans = drive(self._orchestrator.plan_batch_with_fallback(None, batch, self._registry, asking=Asking(walks)))
+        if found is self._record.arrived[0]:
+            plans.shards, plans.usage = list(self._record.shards), usage_of(self._record.usage)
+            plans.model = dict(self._record.model)
+        return plans
+
+    def forget(self) -> None:
+        """Hold no calls."""
+
     def close(self) -> None:
         """Hold nothing, so give back nothing."""
 
@@ -233,6 +258,8 @@ class Playback(AbstractContextManager["Playback"]):
             scenario_at(self._recorded, state.tick, self._scenario), state.tick
         )
         self.simulation.restore(state)
+        if any(each.tick == state.tick for each in self._recorded.amendments):
+            self.simulation.void_asks()
         self._amended = amended
 
     def tick(self, record: Tick) -> Tick:

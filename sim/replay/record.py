@@ -24,6 +24,7 @@ from sim.replay.format import (
     FORMAT,
     MINOR,
     Amendment,
+    Arrived,
     Attempt,
     Changed,
     End,
@@ -41,6 +42,7 @@ from sim.replay.format import (
     plain,
     runs,
 )
+from sim.run import rounds
 from sim.run.domain import inputs_of
 
 if TYPE_CHECKING:
@@ -140,12 +142,12 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
     Two runs can only be compared where these are equal.
     """
     observation, registry = simulation.domain.observation, simulation.registry
-    rounds = simulation.run_context.rounds
+    in_rounds = simulation.run_context.rounds
     return {
         "world": simulation.world.declaration,
         "observation": None if observation is None else observation.layout.declaration,
         "actions": None if registry is None else registry.declaration,
-        "rounds": None if rounds is None else {"every": rounds.every},
+        "rounds": None if in_rounds is None else {"every": in_rounds.every},
         "inputs": {each.kind: without_words(each.model_json_schema()) for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
     }
@@ -198,6 +200,9 @@ def tick_of(report: TickReport, header: Header) -> Tick:
         bridged="" if notes is None else runs(notes.bridged),
         held=[] if notes is None else list(notes.held),
         started=0 if notes is None else notes.started,
+        arrived=[] if notes is None else [_arrived(each) for each in notes.arrived],
+        begun="" if notes is None else runs(np.unique(np.array(notes.begun, np.int64))),
+        outdated="" if notes is None else runs(np.unique(np.array(notes.outdated, np.int64))),
         **planning,
     )
 
@@ -261,6 +266,12 @@ def planning_of(plans: BatchPlans) -> dict[str, Any]:
     }
 
 
+def _arrived(arrived: rounds.Arrived) -> Arrived:
+    given = {tier: runs(keys) for tier, keys in arrived.given.items()}
+    fates = {fate: runs(keys) for fate, keys in arrived.fates.items()}
+    return Arrived.model_construct(asked_at=arrived.asked_at, given=given, fates=fates)  # type: ignore[arg-type]
+
+
 def _by_tier(plans: BatchPlans) -> dict[str, str]:
     """Return who was planned for by each tier, as runs of keys."""
     keys, tiers = plans.plans.keys, plans.plans.tier
@@ -308,9 +319,10 @@ def _of_everyone(tier: str, code: int) -> Attempt:
 
 def attempted(tick: Tick, attempt: Attempt) -> list[int]:
     """Return the agents that an attempt's record stands for, ascending."""
-    if attempt.keys == "*":
-        return sorted({*planned(tick), *map(int, keys_of(tick.asked or ""))})
-    return [int(key) for key in keys_of(attempt.keys)]
+    if attempt.keys != "*":
+        return [int(key) for key in keys_of(attempt.keys)]
+    everyone = [tick.asked or "", *(keys for each in tick.arrived for keys in each.fates.values())]
+    return sorted({*planned(tick), *(int(key) for keys in everyone for key in keys_of(keys))})
 
 
 def _usage(usage: LlmUsage) -> Usage:

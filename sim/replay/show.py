@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any, Final
 
@@ -21,12 +22,12 @@ from sim.replay.format import Tick, keys_of, plain
 from sim.replay.playback import Playback
 from sim.replay.record import attempted, planned
 from sim.replay.seek import ReplayFile
-from sim.run.plan_columns import ActionSteps, Progress, Status
+from sim.run.plan_columns import THINKING, ActionSteps, Progress, Status
 from sim.run.simulation import Simulation
 
 FOLLOWED_TICKS_MAX: Final = 1000
 """Ticks for which a plan is followed at most."""
-BOOKKEEPING: Final = (ActionSteps.__name__, Progress.__name__)
+BOOKKEEPING: Final = tuple(each.__name__ for each in (ActionSteps, Progress, *THINKING))
 """Components that say how far a plan is; the plan is shown instead."""
 
 
@@ -84,17 +85,41 @@ def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
         shown: dict[str, Any] = {"tick": tick, "agent": key, "values": _values(playback, after, key)}
         if state is None:
             return {**shown, "changed": _effects(playback, before, after, key)}
-        planned_at = tick if key in planned(file.tick(tick)) else state["planned_at"]
+        now = _agent(playback, key)
+        plan = _plan(state if now is None else now)
+        planned_at = plan[0]
     shown |= {"planned_at": None, "steps": [], "ended": None}
     if planned_at < 0:
         return shown
-    record = file.tick(planned_at)
     with file.at(planned_at) as playback:
-        before = playback.simulation.snapshot()
-        playback.tick(record)
-        shown |= {"planned_at": planned_at, **origin(playback.simulation, playback.batch, record, key)}
-        shown |= _followed(file, playback, before, planned_at, key)
+        before, at = playback.simulation.snapshot(), planned_at
+        playback.tick(file.tick(planned_at))
+        reply = arrival(file, *plan, key)
+        shown |= {"planned_at": planned_at, **origin(playback.simulation, playback.batch, reply, key)}
+        while (now := _agent(playback, key)) is not None and _plan(now) != plan and at < tick:
+            # It was asked for in one tick and began in a later one.
+            before, at = playback.simulation.snapshot(), at + 1
+            playback.tick(file.tick(at))
+        shown |= _followed(file, playback, before, at, plan, key)
     return shown
+
+
+def _plan(agent: Mapping[str, Any]) -> tuple[int, str | None]:
+    """Return what tells an agent's plans apart: the tick in which it was asked for, and its tier."""
+    return agent["planned_at"], agent["tier"]
+
+
+def arrival(file: ReplayFile, planned_at: int, tier: str | None, key: int) -> Tick:
+    """Return the record that has the plan for which an agent was asked in a tick: that tick's, or a later one's."""
+    record = file.tick(planned_at)
+    if planned(record).get(key) == tier:
+        return record
+    for tick in range(planned_at + 1, min(file.ticks, planned_at + FOLLOWED_TICKS_MAX)):
+        later = file.tick(tick)
+        for each in later.arrived:
+            if each.asked_at == planned_at and any(key in keys_of(keys) for keys in each.given.values()):
+                return later
+    return record
 
 
 def _agent(playback: Playback, key: int) -> dict[str, Any] | None:
@@ -108,6 +133,7 @@ def _agent(playback: Playback, key: int) -> dict[str, Any] | None:
         "status": Status(int(progress.status[row])).name.lower(),
         "step": int(progress.step[row]),
         "planned_at": int(progress.planned_at[row]),
+        "tier": None if progress.tier[row] < 0 else playback.simulation.tiers[int(progress.tier[row])],
         "refusal": _reason(playback, int(progress.refusal[row])),
     }
 
@@ -165,13 +191,15 @@ def _prompt(
     return {"system": asked.system, "user": asked.user}
 
 
-def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_at: int, key: int) -> dict[str, Any]:
-    """Follow a plan from the tick in which it was made to its end; `before` is the state before that tick."""
+def _followed(
+    file: ReplayFile, playback: Playback, before: WorldState, begins: int, asked: tuple[int, str | None], key: int
+) -> dict[str, Any]:
+    """Follow a plan from the tick in which it begins to its end; `before` is the state before that tick."""
     simulation = playback.simulation
     view: Any = simulation.world.entity(key) if key in simulation.world.keys else None  # an `agent_view`
     plan = [] if view is None else [step.model_dump(mode="json") for step in view.steps]
     steps: list[dict[str, Any]] = [{"step": place, **step, "ticks": []} for place, step in enumerate(plan)]
-    at, tick, ended = 0, planned_at, None
+    at, tick, ended = 0, begins, None
     while ended is None:
         now = _agent(playback, key)
         after = playback.simulation.snapshot()
@@ -180,13 +208,13 @@ def _followed(file: ReplayFile, playback: Playback, before: WorldState, planned_
             steps[at]["ticks"].append({"tick": tick, "changed": effects})
         if now is None:
             ended = {"tick": tick, "why": "gone"}
-        elif now["planned_at"] != planned_at:
+        elif _plan(now) != asked:
             ended = {"tick": tick, "why": "replaced by another plan"}
         elif now["status"] != "running":
             ended = {"tick": tick, "why": now["status"]}
             if now["status"] == "refused":
                 ended["refusal"] = now["refusal"]
-        elif tick + 1 >= file.ticks or tick - planned_at >= FOLLOWED_TICKS_MAX:
+        elif tick + 1 >= file.ticks or tick - begins >= FOLLOWED_TICKS_MAX:
             return {"steps": steps, "ended": None}
         else:
             at, before, tick = now["step"], after, tick + 1

@@ -19,6 +19,7 @@ from sim.run.plan_columns import ActionSteps, Progress, Status
 from sim.run.planning import Planning
 from sim.run.rounds import RoundNotes, Rounds
 from sim.run.settings import AGENTS_MAX
+from sim.run.thinking import void
 
 if TYPE_CHECKING:
     from sim.run.domain import Domain
@@ -42,6 +43,18 @@ class PlanSource(Protocol):
         """Return one legal plan for every agent of the batch; `walks` says by `Walk` which tiers each may use."""
         ...
 
+    def ask(self, batch: Any) -> None:
+        """Ask the model tiers for the agents of a batch, without waiting."""
+        ...
+
+    def arrive(self, asked_at: int, batch: Any) -> BatchPlans | None:
+        """Return what the round of a tick has for these agents, waiting for it; None where there was no such call."""
+        ...
+
+    def forget(self) -> None:
+        """Drop the calls that are open: the world goes on from another state."""
+        ...
+
     def close(self) -> None:
         """Give back what it holds."""
         ...
@@ -57,6 +70,18 @@ class NoPlans:
         """Refuse: this run is not for ticking."""
         del walks
         raise NotImplementedError(type(batch).__name__)
+
+    def ask(self, batch: Any) -> None:
+        """Refuse: this run is not for ticking."""
+        self.plan(batch)
+
+    def arrive(self, asked_at: int, batch: Any) -> BatchPlans | None:
+        """Refuse: this run is not for ticking."""
+        del asked_at
+        return self.plan(batch)
+
+    def forget(self) -> None:
+        """Hold nothing."""
 
     def close(self) -> None:
         """Hold nothing."""
@@ -84,10 +109,12 @@ class Run:
         reason_codes: the code of each reason for which a step may be refused.
         source: where plans come from; None where no agent plans.
         rounds: when the model tiers are asked; None where none is in play.
+        thinks: whether the world has the components of thinking time.
         tick: the current tick.
         inputs: what came for this tick, in order.
         refused: index of each input that had no effect, and the sentence that says why.
         alarmed: rows whose alert changed in this tick.
+        may: who may plan in this tick, `[n]`.
         chosen: rows that are planned for in this tick.
         asked: those of them that are asked of the model tiers.
         started: rows whose new plan begins in this tick.
@@ -110,11 +137,13 @@ class Run:
     reason_codes: Mapping[str, int] = field(default_factory=dict)
     source: PlanSource | None = None
     rounds: Rounds | None = None
+    thinks: bool = False
     agents_max: int = AGENTS_MAX
     tick: int = 0
     inputs: tuple[Input, ...] = ()
     refused: dict[int, str] = field(default_factory=dict)
     alarmed: NDArray[np.intp] = field(default_factory=_no_rows)
+    may: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     chosen: NDArray[np.intp] = field(default_factory=_no_rows)
     asked: NDArray[np.intp] = field(default_factory=_no_rows)
     started: NDArray[np.intp] = field(default_factory=_no_rows)
@@ -148,6 +177,11 @@ class Run:
         self.batch = self.plans = None
         notes = getattr(self.domain, "notes", None)
         self.notes = None if notes is None else notes()
+
+    @property
+    def thinks_now(self) -> bool:
+        """Whether this tick's model plans while the world goes on; the first round of a run is waited for."""
+        return self.thinks and self.rounds is not None and self.tick > 0
 
     def words(self, purpose: int) -> Callable[[int, int], NDArray[np.uint32]]:
         """Return the source of random words that builders of networks take: called with a count and a part.
@@ -184,6 +218,8 @@ class Run:
         progress.started_at[row] = progress.until[row] = -1
         progress.tier[row] = -1
         progress.planned_at[row] = self.tick
+        if self.thinks:
+            void(world, [row])
         if not plan:
             progress.waiting_since[row] = self.tick
         progress.tries[row] = progress.refusal[row] = 0
@@ -192,6 +228,8 @@ class Run:
 def invalidate(world: World, rows: Any, tick: int) -> None:
     """Void the plans of some agents: they need new ones from `tick` on, and a model is asked for them first."""
     outdate(world, rows, tick)
+    if world.run.thinks:
+        void(world, rows)
     if world.run.rounds is not None:
         progress = world[Progress]
         progress.ask_from[rows] = -1

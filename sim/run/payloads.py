@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ai.actions import ToolRegistry
 from ai.plans import PlanBatch
 from sim.engine.world import World
-from sim.run.plan_columns import ActionSteps
+from sim.run.plan_columns import ActionSteps, NextPlan
 
 
 class Payloads:
@@ -91,11 +91,12 @@ def drop_unused(world: World, payloads: Payloads, registry: ToolRegistry) -> Non
     """Forget every payload that no step refers to."""
     if not len(payloads):
         return
-    steps = world[ActionSteps]
-    used = int(steps.length.max(initial=0))
-    there = np.arange(used)[:, None] < steps.length
     wanted: list[int] = []
-    for code in registry.payload_codes.nonzero()[0].tolist():
-        step, row = (there & (steps.kind[:used] == code)).nonzero()
-        wanted += np.unique(steps.args[step, registry.spec(code).payload_place, row]).tolist()
+    stores: list[Any] = [world[kind] for kind in (ActionSteps, NextPlan) if kind in world.components]
+    for steps in stores:
+        used = int(steps.length.max(initial=0))
+        there = np.arange(used)[:, None] < steps.length
+        for code in registry.payload_codes.nonzero()[0].tolist():
+            step, row = (there & (steps.kind[:used] == code)).nonzero()
+            wanted += np.unique(steps.args[step, registry.spec(code).payload_place, row]).tolist()
     payloads.keep(wanted)

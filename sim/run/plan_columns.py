@@ -62,5 +62,34 @@ class Progress(Component):
     tries: i16
 
 
+class Ask(Component):
+    """A plan that a model was asked for and that has not arrived; in runs that begin with `planning.think` over 0.
+
+    `asked_at` is the tick of the round (-1: nothing is asked), `arrives_at` the tick in which the reply takes effect,
+    and `alert` the domain's alert value when the agent was asked.
+    """
+
+    asked_at: i32 = column(default=-1)
+    arrives_at: i32 = column(default=-1)
+    alert: i64
+
+
+class NextPlan(Component):
+    """A plan that has arrived and begins when the current one ends; in runs that begin with `planning.think` over 0.
+
+    Its steps are those of `ActionSteps`; `length` 0 says that there is none. `tier`, `planned_at` and `alert` become
+    those of `Progress`.
+    """
+
+    length: i8
+    kind: i16 = column(shape=(STEPS_MAX,), used_by="length")
+    args: i32 = column(shape=(STEPS_MAX, ARGS_MAX), used_by="length")
+    tier: i8 = column(default=-1)
+    planned_at: i32 = column(default=-1)
+    alert: i64
+
+
+THINKING: Final = (Ask, NextPlan)
+"""The components of a run in which a model plans while the world goes on."""
 PLANNING: Final = (Control, ActionSteps, Progress)
 """The components that a domain whose agents plan has without declaring them."""

@@ -56,6 +56,9 @@ class Planning(Part):
     every: int | None = Field(
         None, ge=1, le=TICKS_MAX, description="Ticks from one round of model calls to the next; one second without it."
     )
+    think: int = Field(
+        0, ge=0, le=TICKS_MAX, description="Ticks from a round to its plans; 0 lets the world wait for its model."
+    )
     prefer: Prefer = Field("balanced", description="What calls are cut for: balanced, speed or cost.")
     per_tick_max: int = Field(
         100_000, ge=1, le=AGENTS_MAX, description="Agents planned for in one tick at most, and asked in one round."

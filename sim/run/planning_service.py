@@ -6,7 +6,8 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -115,16 +116,25 @@ class Background:
         Raises:
             BaseException: whatever the coroutine raises; an interrupt of the caller cancels it.
         """
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="tickweave-llm", daemon=True)
-            self._thread.start()
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        future = self.start(coroutine)
         try:
             return future.result()
         except BaseException:
             future.cancel()
             raise
+
+    def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Let a coroutine run, without waiting for it."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="tickweave-llm", daemon=True)
+            self._thread.start()
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Call something in the loop's thread."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(call)
 
     def close(self) -> None:
         """End the thread, and cancel what did not come to its own end before."""
@@ -142,6 +152,31 @@ async def _cancel_all() -> None:
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+
+
+@dataclass(slots=True)
+class _OpenRound:
+    """A round whose plans have not all been taken in: its call, how it asks, and the client's retries before it."""
+
+    call: Future[BatchPlans]
+    asking: Asking
+    retries: int
+    settled: bool = False
+
+
+def part_of(whole: BatchPlans, keys: NDArray[np.int64]) -> BatchPlans:
+    """Return what a batch's plans are for some of its agents, ascending; usage and calls stay those of the batch."""
+    rows = np.searchsorted(whole.plans.keys, keys)
+    place = np.full(len(whole.plans), -1)
+    place[rows] = np.arange(len(rows))
+    attempts = []
+    for each in whole.attempts:
+        kept = place[each.rows] >= 0
+        errors = {key: error for key, error in each.errors.items() if key in keys}
+        attempts.append(replace(each, rows=place[each.rows[kept]], outcome=each.outcome[kept], errors=errors))
+    plans = whole.plans.take(rows)
+    texts = {key: text for key, text in whole.texts.items() if key in keys}
+    return replace(whole, plans=plans, attempts=attempts, texts=texts)
 
 
 class LivePlans:
@@ -184,6 +219,7 @@ class LivePlans:
         )
         self._background = Background()
         self._told: dict[str, Any] = {}
+        self._open: dict[int, _OpenRound] = {}
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -207,6 +243,47 @@ class LivePlans:
         plans.usage.retries = self.client.retries - retries
         plans.model = self._changes(self.client)
         return plans
+
+    def ask(self, batch: ObservationBatch[Any]) -> None:
+        """Ask the model tiers for the agents of a batch, without waiting; `arrive` has what came of it."""
+        if self.client is None:
+            return
+        asking = Asking(np.full(len(batch), Walk.MODEL.value, np.int8), signals=[])
+        call = self._background.start(self._ask(self.client, batch, asking))
+        self._open[batch.tick] = _OpenRound(call, asking, self.client.retries)
+
+    def arrive(self, asked_at: int, batch: ObservationBatch[Any]) -> BatchPlans | None:
+        """Return what the round of a tick has for these agents; None where this source made no such call.
+
+        The deadline counts from now, when the world begins to wait. Sizes of later calls follow only here, so that they
+        are a function of the replies and not of the time at which these came.
+        """
+        found = self._open.get(asked_at)
+        if found is None or self.client is None:
+            return None
+        # Earlier rounds have been taken in; this one is kept in case that the tick is made again.
+        self._open = {tick: each for tick, each in self._open.items() if tick >= asked_at}
+        began = self._clock()
+        if self._options.deadline_s is not None:
+            self._background.soon(partial(found.asking.deadline.set, began + self._options.deadline_s))
+        whole = found.call.result()
+        if not found.settled:
+            found.settled = True
+            self._background.run(self._settle(found.asking.signals or []))
+            whole.usage.retries = self.client.retries - found.retries
+            whole.model = self._changes(self.client)
+        plans = part_of(whole, batch.keys)
+        plans.duration_s = self._clock() - began
+        return plans
+
+    async def _settle(self, signals: Sequence[Any]) -> None:
+        self._executor.settle(signals)
+
+    def forget(self) -> None:
+        """Drop the calls that are open; those that a server works on end when they are next read."""
+        for each in self._open.values():
+            each.call.cancel()
+        self._open = {}
 
     async def _ask(self, client: ResilientClient, batch: ObservationBatch[Any], asking: Asking) -> BatchPlans:
         """Ask for a batch, and tell the listeners."""
@@ -233,6 +310,7 @@ class LivePlans:
 
     def close(self) -> None:
         """Let calls that were left behind end, close the client on its own loop, then the loop."""
+        self.forget()
         if self.client is not None:
             self._background.run(self._aclose(self.client))
         self._background.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sim.run.actions import Rows
     from sim.run.context import Run
     from sim.run.planning import Planning
+    from sim.run.scenario_file import Scenario
     from sim.run.world import World
 
 BACKOFF_MAX: Final = 3
@@ -38,12 +39,14 @@ WHOLE: Final = Walk.WHOLE.value
 class Rounds:
     """The constants of a run in which a model tier is in play.
 
-    `every` is the number of ticks from one round to the next. `is_model [tiers + 1]` and `is_bridge [tiers + 1]` say
-    of each tier whose plans those are; the last place stands for no tier, which is neither. `owed [groups + 1]` says
-    which groups have a model tier; the last place stands for agents of no group.
+    `every` is the number of ticks from one round to the next, `think` the number from a round to its plans. `is_model
+    [tiers + 1]` and `is_bridge [tiers + 1]` say of each tier whose plans those are; the last place stands for no tier,
+    which is neither. `owed [groups + 1]` says which groups have a model tier; the last place stands for agents of no
+    group.
     """
 
     every: int
+    think: int
     is_model: NDArray[np.bool_]
     is_bridge: NDArray[np.bool_]
     owed: NDArray[np.bool_]
@@ -61,7 +64,7 @@ class Rounds:
         lists = [planning.tiers_of(group) for group in groups]
         owed = [any(tier in models for tier in tiers_of_group) for tiers_of_group in lists]
         everyone = any(all(model in each for each in lists) for model in models)
-        return cls(every, is_model, is_bridge, np.array([*owed, everyone], np.bool_))
+        return cls(every, planning.think, is_model, is_bridge, np.array([*owed, everyone], np.bool_))
 
     def due(self, tick: int) -> bool:
         """Say whether agents are asked in a tick; rounds fall on tick numbers, whatever became of those before."""
@@ -74,6 +77,15 @@ class Rounds:
 
 
 @dataclass(slots=True)
+class Arrived:
+    """What came of a round that thought: the keys with a plan of each tier, and the keys by what became of them."""
+
+    asked_at: int
+    given: dict[str, NDArray[np.int64]]
+    fates: dict[str, NDArray[np.int64]]
+
+
+@dataclass(slots=True)
 class RoundNotes:
     """What a tick did about the model tiers; keys ascend.
 
@@ -81,6 +93,8 @@ class RoundNotes:
     planned meanwhile. `held` counts the agents that are owed a model's plan after the tick: those that have one, those
     under a bridge, and those under none. `started` counts the plans of a model that began. `waited_s` is how long the
     world waited for its model, seconds; measured, never recorded. `arrivals` say what became of those that were asked.
+    With thinking time, `arrived` are the rounds whose plans fell due, `begun` the keys whose stored plan began, and
+    `outdated` those whose open ask or stored plan was voided.
     """
 
     asked: NDArray[np.int64] | None = None
@@ -89,6 +103,14 @@ class RoundNotes:
     started: int = 0
     waited_s: float = 0.0
     arrivals: list[Arrival] = field(default_factory=list)
+    arrived: list[Arrived] = field(default_factory=list)
+    begun: list[int] = field(default_factory=list)
+    outdated: list[int] = field(default_factory=list)
+
+
+def rounds_every(scenario: Scenario, given: int | None = None) -> int:
+    """Return the ticks from one round to the next: those given, the scenario's, the domain's, or one second."""
+    return given or scenario.planning.every or scenario.domain.every or scenario.ticks_per_second
 
 
 def owed_rows(world: World, run: Run) -> NDArray[np.bool_] | bool:
@@ -104,7 +126,7 @@ def owed_rows(world: World, run: Run) -> NDArray[np.bool_] | bool:
     return found
 
 
-def choose(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
+def choose_in_step(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
     """Return the rows that are planned for in this tick: at most `most`, those that wait longest first.
 
     `may [n]` says who may plan at all. In a round, at most `most` are asked of the model tiers and noted in

@@ -48,13 +48,14 @@ from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
 from sim.run.inputs import Input
 from sim.run.listeners import Listeners
-from sim.run.plan_columns import PLANNING
+from sim.run.plan_columns import PLANNING, THINKING
 from sim.run.planning_service import LivePlans, ModelOptions
 from sim.run.plugins import Plugin, check_plugins
 from sim.run.portrayal import checked_portrayal
-from sim.run.rounds import RoundNotes, Rounds, count_held
+from sim.run.rounds import RoundNotes, Rounds, count_held, rounds_every
 from sim.run.scenario_file import Scenario
 from sim.run.schedule import schedule
+from sim.run.thinking import void
 from sim.run.world import World
 from sim.space import Grid
 
@@ -222,7 +223,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             if planning is None
             else Rounds.of(
                 scenario.planning,
-                scenario.planning.every or domain.every or scenario.ticks_per_second,
+                rounds_every(scenario),
                 planning.tiers,
                 planning.models,
                 domain.group_names,
@@ -234,6 +235,8 @@ class Simulation(AbstractContextManager["Simulation"]):
         components = (*domain.components, *(part for plugin in plugins for part in plugin.components))
         if self.registry is not None:
             components += tuple(part for part in PLANNING if part not in components)
+            run.thinks = scenario.planning.think > 0
+            components += THINKING if run.thinks else ()
         options: dict[str, Any] = {}
         if self.registry is not None:
             options["entity_view"] = agent_view(self.registry, run.payloads)
@@ -410,6 +413,8 @@ class Simulation(AbstractContextManager["Simulation"]):
 
     def restore(self, state: WorldState) -> None:
         """Go to a state of this scenario, taken here or in another simulation of it."""
+        if self.run_context.source is not None:
+            self.run_context.source.forget()
         self.world.restore(state)
         self.run_context.rng.take_counts()  # those of the setup belong to tick 0
         self.outcome = self.domain.outcome(self.world)
@@ -421,6 +426,11 @@ class Simulation(AbstractContextManager["Simulation"]):
             TypeError: always.
         """
         raise TypeError("a Simulation cannot be pickled or copied; keep `snapshot()`, and `restore` it in another one")
+
+    def void_asks(self) -> None:
+        """Void what was asked by others than those that plan from now on: open asks, and plans that wait."""
+        if self.run_context.thinks:
+            void(self.world, slice(None))
 
     def close(self) -> None:
         """Give back the plan source and the world's context."""

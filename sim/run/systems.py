@@ -17,7 +17,8 @@ from sim.run.checks import checked_alerts, checked_batch, checked_mask
 from sim.run.context import Run, outdate
 from sim.run.payloads import drop_unused, write_payloads
 from sim.run.plan_columns import ActionSteps, Control, Progress, Status
-from sim.run.rounds import choose, put_off, settle, walks_of
+from sim.run.rounds import choose_in_step, put_off, settle, walks_of
+from sim.run.thinking import Thinking, choose_thinking
 from sim.run.world import World
 
 REFUSED_PAUSE_S: Final = 0.5
@@ -82,6 +83,16 @@ class Observe(System):
             run.batch = checked_batch(domain.observe(world, run.chosen), domain)
 
 
+def choose(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
+    """Return the rows that are planned for in this tick: at most `most`, those that wait longest first.
+
+    `may [n]` says who may plan at all. In a round, at most `most` are asked of the model tiers and noted in
+    `run.asked`; as many others may be bridged in the same tick.
+    """
+    run.may = may
+    return (choose_thinking if run.thinks_now else choose_in_step)(world, run, may, most)
+
+
 class Plan(System):
     """Makes the tick's one batch call and writes the plans it brings back.
 
@@ -100,6 +111,9 @@ class Plan(System):
             return
         assert run.source is not None
         assert run.registry is not None
+        if run.thinks_now:
+            self.think(world, run)
+            return
         walks = walks_of(world, run)
         run.plans = run.source.plan(run.batch, walks)
         if len(run.asked):
@@ -112,6 +126,23 @@ class Plan(System):
                 plans, rows, alerts = plans.take(given), rows[given], alerts[given]
         self.start(world, run, rows, plans, alerts)
         settle(world, run)
+
+    def think(self, world: World, run: Run) -> None:
+        """Plan for a tick of a world that goes on while its model thinks."""
+
+        def start(rows: Rows, plans: PlanBatch, alerts: Any, asked_at: Any) -> None:
+            began = run.started
+            self.start(world, run, rows, plans, alerts)
+            world[Progress].planned_at[rows] = asked_at
+            run.started = np.union1d(began, rows)
+
+        alerts = self.alert(world, run, run.chosen)
+        thinking = Thinking(world, run, run.may, alerts, self.alarming, start)
+        run.plans = thinking.process(run.planning.per_tick_max)
+
+    def alarming(self, before: Any, now: Any) -> Any:
+        """Say which alert values void a plan: those with which it was asked for, and those of now."""
+        return (now != 0) & (now != before)
 
     def start(self, world: World, run: Run, rows: Rows, plans: PlanBatch, alerts: Any) -> None:
         """Let agents begin new plans, whatever they did before; `alerts` are their alert values, `[len(rows)]`."""

@@ -60,6 +60,9 @@ class Scripted:
                 plans.set_step(row, place, EncodedStep(code, tuple(step.stored()), step.payload))
         return BatchPlans(plans, self.tiers, [])
 
+    def forget(self) -> None:
+        """No call is ever open."""
+
     def close(self) -> None:
         """There is nothing to give back."""
 
@@ -78,6 +81,10 @@ class Watched:
         self.batch = batch
         plans: BatchPlans = self.inner.plan(batch, walks)
         return plans
+
+    def forget(self) -> None:
+        """Let the inner source forget."""
+        self.inner.forget()
 
     def close(self) -> None:
         """Close the inner source."""

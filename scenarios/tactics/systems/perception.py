@@ -20,8 +20,7 @@ from scenarios.tactics.grid import SIGHT_MAX
 from scenarios.tactics.perception import Sightings, occupancy_of, others_seen, perceive
 from sim.engine.columns import Component
 from sim.run.context import Run
-from sim.run.rounds import choose
-from sim.run.systems import Observe
+from sim.run.systems import Observe, choose
 from sim.run.world import World
 
 RUNNING: Final = Status.RUNNING.value

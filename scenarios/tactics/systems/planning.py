@@ -39,6 +39,10 @@ class Planning(Plan):
         loss = run.game.parameters.morale.outnumbered_loss
         morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)
 
+    def alarming(self, before: Any, now: Any) -> Any:
+        """A plan made in peace is void when an enemy is in sight."""
+        return (before == 0) & (now != 0)
+
     def alert(self, world: World, run: Run, rows: Rows) -> Any:
         """Return the number of enemies in sight."""
         del world, rows

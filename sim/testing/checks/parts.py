@@ -46,6 +46,18 @@ class InParts:
                 merged.put(rows[picked], part, picked, tier)
         return BatchPlans(merged, self.tiers, [])
 
+    def ask(self, batch: ObservationBatch[Any]) -> None:
+        """Ask as the source does."""
+        self._source.ask(batch)
+
+    def arrive(self, asked_at: int, batch: ObservationBatch[Any]) -> BatchPlans | None:
+        """Return what the source has."""
+        return self._source.arrive(asked_at, batch)
+
+    def forget(self) -> None:
+        """Forget as the source does."""
+        self._source.forget()
+
     def close(self) -> None:
         """Close the source."""
         self._source.close()
