@@ -2,52 +2,113 @@
 
 Knows no world and no domain, and can be used from any engine. A host declares what agents know (`Observation`) and what
 they can do (`Action`), puts the actions into a `ToolRegistry`, and asks a `FallbackOrchestrator`.
+Each name is imported when it is first used.
 """
 
-from ai.actions import (
-    Action,
-    PromptText,
-    Record,
-    ToolRegistry,
-    check,
-    known,
-    name,
-    number,
-    on,
-    pick,
-    seconds,
-    several,
-    words,
-)
-from ai.errors import AIError, ClientError, ContractError, ParseError, PlannerError
-from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
-from ai.llm.tiers import FullLlm, SimplifiedLlm
-from ai.llm_types import LlmChunk, LlmClient, LlmRequest
-from ai.metrics import FallbackMetrics
-from ai.observation import AgentId, Cell, Entry, Id, Observation, ObservationBatch, fact
-from ai.orchestrator import FallbackOrchestrator
-from ai.planners.base import Planner
-from ai.planners.emergency import Emergency
-from ai.planners.heuristic import Heuristic
-from ai.planners.playbook import Playbook
-from ai.plans import (
-    BatchPlans,
-    FallbackAttempt,
-    FallbackResult,
-    FallbackTier,
-    Outcome,
-    PlanBatch,
-    PlanIntent,
-    Refusal,
-)
-from ai.rules import Rule
-from ai.testing import FailingLlm, MockBatchLlm
+from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
-def default_tiers(playbook: Playbook | None = None) -> tuple[Planner, ...]:
-    """Return the four tiers in their order; the rules are the playbook's."""
-    return (SimplifiedLlm(), FullLlm(), Heuristic.of(playbook or Playbook()), Emergency())
+if TYPE_CHECKING:
+    from ai.actions import (
+        Action,
+        PromptText,
+        Record,
+        ToolRegistry,
+        check,
+        known,
+        name,
+        number,
+        on,
+        pick,
+        seconds,
+        several,
+        words,
+    )
+    from ai.errors import AIError, ClientError, ContractError, ParseError, PlannerError
+    from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+    from ai.llm_types import LlmChunk, LlmClient, LlmRequest
+    from ai.metrics import FallbackMetrics
+    from ai.observation import AgentId, Cell, Entry, Id, Observation, ObservationBatch, fact
+    from ai.orchestrator import FallbackOrchestrator
+    from ai.planners.base import Planner
+    from ai.planners.playbook import Playbook
+    from ai.plans import (
+        BatchPlans,
+        FallbackAttempt,
+        FallbackResult,
+        FallbackTier,
+        Outcome,
+        PlanBatch,
+        PlanIntent,
+        Refusal,
+    )
+    from ai.rules import Rule
+    from ai.testing import FailingLlm, MockBatchLlm
 
+_PLACES: Final = {
+    "ai.actions": (
+        "Action",
+        "PromptText",
+        "Record",
+        "ToolRegistry",
+        "check",
+        "known",
+        "name",
+        "number",
+        "on",
+        "pick",
+        "seconds",
+        "several",
+        "words",
+    ),
+    "ai.errors": (
+        "AIError",
+        "ClientError",
+        "ContractError",
+        "ParseError",
+        "PlannerError",
+    ),
+    "ai.llm.executor": (
+        "BatchInferenceExecutor",
+        "BatchRequest",
+        "BatchResponse",
+    ),
+    "ai.llm_types": (
+        "LlmChunk",
+        "LlmClient",
+        "LlmRequest",
+    ),
+    "ai.metrics": ("FallbackMetrics",),
+    "ai.observation": (
+        "AgentId",
+        "Cell",
+        "Entry",
+        "Id",
+        "Observation",
+        "ObservationBatch",
+        "fact",
+    ),
+    "ai.orchestrator": ("FallbackOrchestrator",),
+    "ai.planners.playbook": ("Playbook",),
+    "ai.plans": (
+        "BatchPlans",
+        "FallbackAttempt",
+        "FallbackResult",
+        "FallbackTier",
+        "Outcome",
+        "PlanBatch",
+        "PlanIntent",
+        "Refusal",
+    ),
+    "ai.rules": ("Rule",),
+    "ai.testing": (
+        "FailingLlm",
+        "MockBatchLlm",
+    ),
+}
+_MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}
 
 __all__ = [
     "AIError",
@@ -97,3 +158,31 @@ __all__ = [
     "several",
     "words",
 ]
+
+
+def default_tiers(playbook: Playbook | None = None) -> tuple[Planner, ...]:
+    """Return the four tiers in their order; the rules are the playbook's."""
+    from ai.llm.tiers import FullLlm, SimplifiedLlm
+    from ai.planners.emergency import Emergency
+    from ai.planners.heuristic import Heuristic
+    from ai.planners.playbook import Playbook
+
+    return (SimplifiedLlm(), FullLlm(), Heuristic.of(playbook or Playbook()), Emergency())
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used.
+
+    Raises:
+        AttributeError: there is no such name.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module 'ai' has no attribute {name!r}")
+    value = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from enum import IntEnum
 from functools import cache, lru_cache
 from math import isqrt
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 SIGHT_MAX: Final = 16
 """The greatest distance that an agent sees or a weapon reaches, cells."""
@@ -263,6 +264,8 @@ class Grid:
             return distance
         if self._graph is None:
             self._graph = self._build_graph()
+        from scipy.sparse.csgraph import breadth_first_order  # loading it takes longer than a short run
+
         order, before = breadth_first_order(self._graph, int(self._node_of[goal]), directed=True)
         rank = np.empty(len(self._cell_of_node), np.int64)
         rank[order] = np.arange(len(order))
@@ -288,6 +291,8 @@ class Grid:
         open_side = around >= 0
         ends = np.concatenate([[0], np.cumsum(open_side.sum(1))]).astype(np.int32)
         edges = around[open_side]
+        from scipy.sparse import csr_array
+
         return csr_array((np.ones(len(edges), np.int8), edges, ends), shape=(nodes, nodes))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy import ndimage
 
 from scenarios.tactics.components import Position
 from scenarios.tactics.grid import Cells, Grid, Terrain
@@ -64,6 +63,8 @@ def _parts(grid: Grid, cells: Cells) -> bool:
     x, y = grid.xy(cells)
     open_then = open_now.copy()
     open_then[y, x] = False
+    from scipy import ndimage  # loading it takes longer than a short run
+
     regions, _ = ndimage.label(open_now)
     parts, count = ndimage.label(open_then)
     first = np.zeros(count + 1, np.int64)

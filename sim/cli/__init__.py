@@ -9,37 +9,17 @@ that would be overwritten), 130 interrupted.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from ai.errors import AIError
 from ai.interpreters import keep_folder_off_path
-from sim.cli import (
-    bench,
-    bundle,
-    check,
-    doctor,
-    estimate,
-    export,
-    fake_llm,
-    fork,
-    minimise,
-    new,
-    pack,
-    plot,
-    recover,
-    run,
-    scenarios,
-    show,
-    sweep,
-    verify,
-    versus,
-    view,
-)
 from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
 from sim.cli.examples import epilog
 from sim.cli.terminal import give_up, log_lines, occupy_standard_files, standard_streams
@@ -47,33 +27,59 @@ from sim.errors import FileExists, MachineError, ScenarioError, SimError
 from sim.messages import one_line
 from sim.run.faults import fault_of, trouble_of
 
-COMMANDS: Final[tuple[Callable[..., Any], ...]] = (
-    run.run,
-    verify.verify,
-    show.show,
-    show.diff,
-    export.export,
-    plot.plot,
-    view.view,
-    fork.fork,
-    bundle.bundle,
-    minimise.minimise,
-    recover.recover,
-    pack.pack,
-    pack.unpack,
-    scenarios.scenarios,
-    check.check,
-    new.new,
-    doctor.doctor,
-    versus.versus,
-    sweep.sweep,
-    estimate.estimate,
-    fake_llm.fake_llm,
-)
-"""Every command, in the order of the help page; a command's name is its function's, with - for _."""
+COMMANDS: Final = {
+    "run": "run",
+    "verify": "verify",
+    "show": "show",
+    "diff": "show",
+    "export": "export",
+    "plot": "plot",
+    "view": "view",
+    "fork": "fork",
+    "bundle": "bundle",
+    "minimise": "minimise",
+    "recover": "recover",
+    "pack": "pack",
+    "unpack": "pack",
+    "scenarios": "scenarios",
+    "check": "check",
+    "new": "new",
+    "doctor": "doctor",
+    "versus": "versus",
+    "sweep": "sweep",
+    "estimate": "estimate",
+    "fake-llm": "fake_llm",
+    "bench": "bench",
+}
+"""Every command in the order of the help page, with the module here that has it; `bench` is a group of its own."""
+
+
+class _Commands(TyperGroup):
+    """Imports the module of a command when the command is asked for: what a command needs, others do not wait for."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment] # names only, until one is asked for
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name, or None."""
+        if cmd_name in COMMANDS and self.commands[cmd_name] is None:
+            self.commands[cmd_name] = _command(cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _command(name: str) -> Any:
+    module = import_module(f"sim.cli.{COMMANDS[name]}")
+    group = getattr(module, "app", None)
+    if group is None:
+        group = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        group.command(name, epilog=epilog(name))(getattr(module, name.replace("-", "_")))
+    return typer.main.get_command(group)
+
 
 app = typer.Typer(
     name="tickweave",
+    cls=_Commands,
     help="Headless, deterministic simulations whose agents plan with a language model or by rules.",
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
@@ -160,8 +166,3 @@ def _common(
     ] = False,
 ) -> None:
     """Headless, deterministic simulations whose agents plan with a language model or by rules."""
-
-
-for _command in COMMANDS:
-    app.command(epilog=epilog(_command.__name__.replace("_", "-")))(_command)
-app.add_typer(bench.app)

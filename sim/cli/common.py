@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, BinaryIO, Final, TextIO, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -25,7 +25,9 @@ from ai.llm_types import LlmClient
 from sim.cli.terminal import Stream, drawing, plain
 from sim.messages import shown
 from sim.run.writing import whole
-from sim.viewer.terminal import Drawn, legend
+
+if TYPE_CHECKING:
+    from sim.viewer.terminal import Drawn
 
 OK: Final = 0
 FAILED: Final = 1
@@ -90,6 +92,8 @@ def print_picture(picture: Drawn) -> None:
     out: Any = sys.stdout
     if isinstance(out, Stream) and out.isatty():
         out = out.raw()  # names come with a style; what a terminal acts on was taken out of them
+    from sim.viewer.terminal import legend
+
     console = Console(file=out, highlight=False, soft_wrap=True)
     for line in (*picture.lines, *([legend(picture.counts)] if picture.counts else ())):
         console.print(line)

@@ -12,7 +12,9 @@ import sim.errors
 from ai.errors import AIError
 from sim.errors import SimError
 from sim.messages import one_line, shown
-from sim.run.simulation import FAULT_NOTE
+
+FAULT_NOTE: Final = "tickweave: "
+"""How the note begins that says where in a run an exception was raised."""
 
 _OURS: Final = tuple(str(Path(str(module.__file__)).parent) for module in (ai.errors, sim.errors))
 _LIBRARIES: Final = ("site-packages", "dist-packages", str(Path(str(sys.modules["traceback"].__file__)).parent))

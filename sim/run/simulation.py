@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ from sim.run.checks import (
 from sim.run.choices import named_tiers, with_tiers
 from sim.run.context import PlanSource, Run
 from sim.run.domain import Domain, Metric
+from sim.run.faults import FAULT_NOTE
 from sim.run.inputs import Input
 from sim.run.listeners import Listeners
 from sim.run.plan_columns import PLANNING, THINKING
@@ -63,8 +64,6 @@ if TYPE_CHECKING:
     from sim.tables.collect import Collected
 
 Detail = Literal["hash", "full"]
-FAULT_NOTE: Final = "tickweave: "
-"""How the note begins that says where in a run an exception was raised."""
 
 
 def watched(system: System) -> AbstractContextManager[None]:

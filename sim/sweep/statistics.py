@@ -61,7 +61,7 @@ def wilson(won: int, of: int) -> tuple[float, float]:
     """
     if not of:
         return 0.0, 1.0
-    from scipy import stats
+    from scipy import stats  # loading it takes longer than most commands
 
     interval = stats.binomtest(won, of).proportion_ci(CONFIDENCE, method="wilson")
     return float(interval.low), float(interval.high)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from scipy import ndimage
 
 from ai.plans import FallbackTier
 from ai.rules import Rule, verb_of
@@ -65,6 +64,8 @@ def _ways(scenario: Scenario) -> Iterator[str]:
     """Name goals that squads cannot reach on foot on the map at the start."""
     settings: TacticsSettings = scenario.settings
     cells = terrain(settings)
+    from scipy import ndimage  # loading it takes longer than a short run
+
     regions, _ = ndimage.label(cells != Terrain.WALL)
     places = {place.name: (place.x, place.y) for place in settings.map.places}
     placed = np.array(place_agents(settings, cells == Terrain.WALL, scenario.seed), np.int64).reshape(-1, 4)

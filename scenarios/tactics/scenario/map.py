@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from scipy import ndimage
 
 from ai.actions import CELLS_MAX
 from scenarios.tactics.draws import MAP
@@ -190,6 +189,8 @@ def generate_map(spec: GeneratedMap) -> Terrains:
 
 def _largest_region(walkable: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the cells of the largest region; of equally large ones, the region met first in row order."""
+    from scipy import ndimage  # loading it takes longer than a short run
+
     regions, count = ndimage.label(walkable)
     sizes = np.bincount(regions.ravel(), minlength=count + 1)
     sizes[0] = 0
