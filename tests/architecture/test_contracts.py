@@ -8,6 +8,8 @@ import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
+from sim.cli import COMMANDS
+
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
     path for places in ("*.py", "ai/**/*.py", "sim/**/*.py", "scenarios/**/*.py") for path in ROOT.glob(places)
@@ -85,7 +87,7 @@ def test_no_module_is_dead() -> None:
     used = imported([*SOURCES, ROOT / "tickweave_pytest.py"])
     # What a package `testing` offers is for tests: ours stand for those of users.
     used |= {name for name in imported(TESTS) if ".testing" in name}
-    known = {*entries(), *STARTED}
+    known = {*entries(), *STARTED, *(f"sim.cli.{module}" for module in COMMANDS.values())}
     dead = [
         name
         for name in map(module_name, SOURCES)
