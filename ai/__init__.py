@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     )
     from ai.errors import AIError, ClientError, ContractError, ParseError, PlannerError
     from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+    from ai.llm.tiers import FullLlm, SimplifiedLlm
     from ai.llm_types import LlmChunk, LlmClient, LlmRequest
     from ai.metrics import FallbackMetrics
     from ai.observation import AgentId, Cell, Entry, Id, Observation, ObservationBatch, fact
     from ai.orchestrator import FallbackOrchestrator
     from ai.planners.base import Planner
+    from ai.planners.emergency import Emergency
+    from ai.planners.heuristic import Heuristic
     from ai.planners.playbook import Playbook
     from ai.plans import (
         BatchPlans,
@@ -48,6 +51,10 @@ if TYPE_CHECKING:
     from ai.testing import FailingLlm, MockBatchLlm
 
 _PLACES: Final = {
+    "ai.llm.tiers": ("FullLlm", "SimplifiedLlm"),
+    "ai.planners.base": ("Planner",),
+    "ai.planners.emergency": ("Emergency",),
+    "ai.planners.heuristic": ("Heuristic",),
     "ai.actions": (
         "Action",
         "PromptText",
@@ -121,6 +128,7 @@ __all__ = [
     "Cell",
     "ClientError",
     "ContractError",
+    "Emergency",
     "Entry",
     "FailingLlm",
     "FallbackAttempt",
@@ -128,6 +136,8 @@ __all__ = [
     "FallbackOrchestrator",
     "FallbackResult",
     "FallbackTier",
+    "FullLlm",
+    "Heuristic",
     "Id",
     "LlmChunk",
     "LlmClient",
@@ -139,12 +149,14 @@ __all__ = [
     "ParseError",
     "PlanBatch",
     "PlanIntent",
+    "Planner",
     "PlannerError",
     "Playbook",
     "PromptText",
     "Record",
     "Refusal",
     "Rule",
+    "SimplifiedLlm",
     "ToolRegistry",
     "check",
     "default_tiers",
