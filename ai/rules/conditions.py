@@ -223,7 +223,7 @@ class _Reading:
         assert isinstance(part.value, Decimal)
         count, offset = int(part.value), part.offset
         if not 1 <= count <= 1_000_000 or part.value != count:
-            raise self.wrong("one in how many? a whole number from 1 to 1,000,000")
+            raise self.wrong("'one in' needs a whole number from 1 to 1,000,000")
         return _Found("", lambda batch: batch.keys % count == offset % count)
 
     def owned(self, path: str) -> tuple[str, list[Test]]:

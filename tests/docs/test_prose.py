@@ -36,7 +36,16 @@ REFUSED_IN_CODE = re.compile(
     re.MULTILINE,
 )
 """In docstrings and comments, also no sentence may begin with "Let", and no part with a free "what" or "who"."""
-CODE = ("ai/actions", "ai/planners", "ai/rules", "scenarios", "sim/engine", "sim/space")
+CODE = (
+    "ai/actions",
+    "ai/llm/encodings",
+    "ai/llm/parse",
+    "ai/planners",
+    "ai/rules",
+    "scenarios",
+    "sim/engine",
+    "sim/space",
+)
 """The folders whose docstrings and comments keep the house style. Add a folder when its prose does."""
 SOURCES = sorted(file for folder in CODE for kind in ("py", "toml") for file in (ROOT / folder).rglob(f"*.{kind}"))
 README_WORDS_MAX = 900

@@ -28,7 +28,7 @@ def _tiers(scenario: Scenario) -> Iterator[str]:
             after = tiers[tiers.index(FallbackTier.HEURISTIC) + 1 :]
             for tier in after:
                 if tier != FallbackTier.EMERGENCY:
-                    yield f"{key}: {tier!r} is hardly ever reached: rules leave nobody without a plan"
+                    yield f"{key}: {tier!r} is hardly ever reached: rules give every agent a plan"
 
 
 def _rules(scenario: Scenario) -> Iterator[str]:
@@ -39,7 +39,7 @@ def _rules(scenario: Scenario) -> Iterator[str]:
     for key, rules in every.items():
         last = _first_certain(rules)
         if last is not None and last + 1 < len(rules):
-            yield f"{key}[{last + 1}]: is never reached: rule {last} holds for everyone and can always be done"
+            yield f"{key}[{last + 1}]: is never reached: rule {last} always holds, and its steps are always possible"
 
 
 def _first_certain(rules: Sequence[Rule]) -> int | None:

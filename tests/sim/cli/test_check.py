@@ -57,8 +57,8 @@ def test_what_is_surely_not_meant_is_told(tmp_path: Path, capsys: pytest.Capture
     path = tmp_path / "odd.toml"
     path.write_text(ODD)
     assert advice(load(path)) == (
-        "planning.tiers: 'goap' is hardly ever reached: rules leave nobody without a plan",
-        "rules[1]: is never reached: rule 0 holds for everyone and can always be done",
+        "planning.tiers: 'goap' is hardly ever reached: rules give every agent a plan",
+        "rules[1]: is never reached: rule 0 always holds, and its steps are always possible",
         "inputs[0].tick: 20 comes after the last tick, 19",
         "settings.teams[0].squads[0]: 'a1' cannot reach its goal 'far' on foot",
     )
