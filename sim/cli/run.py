@@ -6,14 +6,17 @@ import io
 import json
 import shlex
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO, cast
 
+import rich.live
 import typer
+from rich.console import Console
 
 from ai.clients.resilience import RETRIES
 from ai.guard import everything
@@ -43,6 +46,7 @@ from sim.cli.consent import Trust, files_of, load_scenario
 from sim.cli.logs import LogJson, Verbose, logs
 from sim.cli.model import described, ready_model
 from sim.cli.run_report import Tally
+from sim.cli.terminal import drawing
 from sim.errors import FileExists, MachineError, ReplayError
 from sim.messages import one_line, shown
 from sim.replay.keyframes import EVERY
@@ -62,6 +66,8 @@ from sim.run.rounds import rounds_every
 from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
 from sim.run.writing import check_free
+from sim.viewer.live import Live
+from sim.viewer.watch import Watch
 
 REFUSED_SHOWN_MAX: Final = 5
 """Refused inputs told for one tick."""
@@ -201,6 +207,10 @@ def run(
         list[str] | None,
         typer.Option(metavar="FILE", help="A plug-in more; with --resume, where one is that the run needs."),
     ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the run in the terminal while it goes on.")] = False,
+    view: Annotated[
+        bool, typer.Option("--view", help="Serve a page of the run while it goes on, and until Ctrl-C after it.")
+    ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse clocks, global randomness, hashes of text and the network.")
     ] = False,
@@ -227,7 +237,11 @@ def run(
         cost_max=max_cost,
         price=_price(llm, max_cost),
     )
+    if watch and not drawing().isatty():
+        raise usage("--watch: standard error is no terminal; leave it out")
     started = perf_counter()
+    live: Live | None = None
+    displays: list[Live | Watch] = []
     if resume is not None:
         fixed: dict[str, object] = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
         fixed |= {"--tiers": tiers, "--group": group, "--set": choices, "--every": every}
@@ -290,7 +304,19 @@ def run(
             recorder.header()
             simulation, tally = fresh, Tally(fresh.scenario, fresh.seed, target)
         total = recorder.ticks if ticks is None else ticks
-        show = stack.enter_context(progress_bar(simulation.scenario.name, total, hidden=quiet))
+        if view:
+            live = Live(target, _local_files(simulation.scenario, plugin or ()))
+            displays.append(live)
+            _tell(f"see the run at {live.address}")
+        if watch:
+            console = Console(file=cast(TextIO, drawing()))
+            display = Watch(min(console.width, 100), max(min(console.height - 14, 30), 4), price=price_of(llm))
+            displays.append(display)
+            stack.enter_context(rich.live.Live(display, console=console, refresh_per_second=2, redirect_stdout=False))
+        for each in displays:
+            each.begin(simulation, ticks=total, model=client.label if client else None)
+            simulation.listen(each)
+        show = stack.enter_context(progress_bar(simulation.scenario.name, total, hidden=quiet or watch))
         interrupted = stack.enter_context(interrupts())
         feed: Feed = Listed(known)
         if inputs == "-":
@@ -306,6 +332,8 @@ def run(
             recorder.end("failed")
             raise
         recorder.end()
+        for each in displays:
+            each.end(simulation.outcome or ("interrupted" if interrupted() else "the run has ended"))
     tally.wall_s = perf_counter() - started
     report = json.dumps({**tally.as_report(), "endpoint": described(client)}, indent=2) + "\n"
     with write_whole(report_path(target), replace=force or resume is not None, taken=taken) as file:
@@ -321,6 +349,18 @@ def run(
         print_json(tally.as_json())
     elif not quiet:
         print_table(tally.table())
+    if live is not None:
+        _tell("the page stays until Ctrl-C")
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()
+        live.close()
+
+
+def _local_files(scenario: Scenario, given: Sequence[str]) -> list[Path]:
+    """Return where the local Python files of a run are."""
+    folder = Path() if scenario.folder is None else scenario.folder
+    named = [folder / name for name in (scenario.head.domain, *scenario.plugins) if name.endswith(".py")]
+    return [*(file for file in named if file.is_file()), *(Path(each) for each in given)]
 
 
 def _price(llm: str, max_cost: float | None) -> Price | None:

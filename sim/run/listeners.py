@@ -72,6 +72,10 @@ class Listeners:
         self._listeners = tuple(listeners)
         self._broken: set[str] = set()
 
+    def add(self, listener: object) -> None:
+        """Tell one more listener, from now on."""
+        self._listeners = (*self._listeners, listener)
+
     def __bool__(self) -> bool:
         return bool(self._listeners)
 

@@ -262,6 +262,10 @@ class Simulation(AbstractContextManager["Simulation"]):
             respawn(self.world, order)
         self.world.install([system() for system in systems])
 
+    def listen(self, listener: object) -> None:
+        """Let one more listener hear of the run from now on (`sim.run.listeners`)."""
+        self._listeners.add(listener)
+
     def inject(self, item: Input) -> None:
         """Queue an input for the start of the next tick, after those of the timeline and those queued before it.
 

@@ -35,9 +35,9 @@ Asked = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """An answer that goes on: server-sent events, each the data of one."""
+    """An answer that goes on: server-sent events, the data of several at a time."""
 
-    events: Iterator[str]
+    events: Iterator[list[str]]
 
 
 Answer = str | dict[str, Any] | list[Any] | Stream
@@ -117,8 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {**_HEADERS, "Content-Type": "text/event-stream"}.items():
             self.send_header(name, value)
         self.end_headers()
-        for event in stream.events:
-            self.wfile.write(f"data: {event}\n\n".encode())
+        for events in stream.events:
+            self.wfile.write("".join(f"data: {event}\n\n" for event in events).encode())
             self.wfile.flush()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name

@@ -23,7 +23,13 @@ SAID = {
     "Order": r"\bOrder: \w",
 }
 """What a system's docstring has."""
-STARTED = ("sim.__main__", "sim.testing.checks.child", "ai.testing_elsewhere", "sim.replay.other_process")
+STARTED = (
+    "sim.__main__",
+    "sim.testing.checks.child",
+    "ai.testing_elsewhere",
+    "sim.replay.other_process",
+    "sim.viewer.asked",
+)
 """Modules that another interpreter is started with."""
 
 

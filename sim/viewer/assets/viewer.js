@@ -919,6 +919,7 @@
       source.onmessage = (event) => {
         const said = JSON.parse(event.data);
         if (said.over) { this.over = true; source.close(); this.ended(); $("state").textContent = clean(said.over); return; }
+        if (said.note !== undefined) { if (!said.same) $("state").textContent = clean(said.note || "running"); return; }
         if (said.frame.t <= this.last && this.run().ticks.length) return;
         this.run().add(said.frame);
         this.ended();
@@ -943,7 +944,7 @@
 
   async function begin() {
     const start = JSON.parse(new TextDecoder().decode(bytes("start-data")));
-    const parts = start.served === "live" ? [await (await fetch("frames")).json()] : await unpacked("frames");
+    const parts = start.served === "live" ? await (await fetch("frames")).json() : await unpacked("frames");
     const view = new View(parts, start);
     if (start.served === "live") view.live();
     window.tickweave = view;

@@ -31,7 +31,7 @@ def test_every_domain_is_shown(name: str, tab: Tab, recorded: Callable[..., Path
     """It plays to its end, scrubs, draws agents or a table, and shows the values of an agent that is clicked."""
     page = tab.open(file_of(recorded(SCENARIOS.get(name, name), "--ticks", "20", "--seed", "1")))
     last = tab.ask("tickweave.last")
-    assert tab.text("#now") == "start"
+    tab.wait("document.querySelector('#now').textContent === 'start'")
     page.select_option("#speed", "60")
     page.click("#play")
     tab.wait("tickweave.tick === tickweave.last && !tickweave.playing")

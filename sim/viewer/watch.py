@@ -1,0 +1,156 @@
+"""A run in a terminal while it goes on: the map, plans as they arrive, rounds and calls, tiers, tokens, time."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+from datetime import timedelta
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from ai.plans import LlmUsage
+from sim.messages import one_line
+from sim.run.listeners import Listener, RoundBegun
+from sim.viewer.collect import words_of
+from sim.viewer.share import Share
+from sim.viewer.terminal import Drawn, drawn, legend
+
+if TYPE_CHECKING:
+    from ai.actions import Action
+    from ai.llm.executor import CallEnd
+    from ai.llm.price import Price
+    from sim.run.simulation import Simulation, TickReport
+
+LOOK_S: Final = 0.2
+"""Seconds from one look at the world to the next, at least."""
+PLANS_MAX: Final = 6
+"""Plans that are listed, the newest last."""
+
+
+class Watch(Listener):
+    """Shows a run in a terminal; `rich.live.Live` draws what `__rich__` gives, in a thread of its own.
+
+    Args:
+        width: characters of a line.
+        height: lines of the map.
+        price: of the model, where it is known.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        width: int = 78,
+        height: int = 20,
+        *,
+        price: Price | None = None,
+        clock: Callable[[], float] = perf_counter,
+    ) -> None:
+        self._price = price
+        self._width, self._height, self._clock = width, height, clock
+        self._share = Share(clock, LOOK_S)
+        self._began = clock()
+        self._lock = threading.Lock()
+        self._simulation: Simulation | None = None
+        self._ticks = self._tick = self._first = self._agents = 0
+        self._picture = Drawn()
+        self._metrics: dict[str, Any] = {}
+        self._tiers: Counter[str] = Counter()
+        self._usage = LlmUsage()
+        self._round = ""
+        self._asked = self._planned = self._calls = 0
+        self._plans: deque[str] = deque(maxlen=PLANS_MAX)
+
+    def begin(self, simulation: Simulation, *, ticks: int, model: str | None) -> None:
+        """Take in the run as it is before its first tick; see `Live.begin`."""
+        del model
+        self._simulation, self._ticks, self._began = simulation, ticks, self._clock()
+        self._tick = self._first = simulation.world.tick
+        self._look()
+
+    def on_tick(self, report: TickReport) -> None:
+        """Count the tick, and look at the world if it is time to."""
+        with self._lock:
+            self._tick, self._agents, self._round = report.tick + 1, report.agents, ""
+            if report.plans is not None:
+                tiers = report.plans.plans.tier
+                for tier, count in enumerate(np.bincount(tiers[tiers >= 0]).tolist()):
+                    self._tiers[report.plans.tiers[tier]] += count
+                self._usage.add(report.plans.usage)
+        if self._share.due():
+            with self._share.spent():
+                self._look()
+
+    def end(self, how: str) -> None:
+        """Show the last tick."""
+        del how
+        self._look()
+
+    def on_round(self, begun: RoundBegun) -> None:
+        """Say that a round of model calls has begun."""
+        with self._lock:
+            self._asked, self._planned, self._calls = len(begun.keys), 0, 0
+            self._round = f"tick {begun.tick}: a model is asked for {self._asked:,} agents"
+
+    def on_call(self, tick: int, call: CallEnd) -> None:
+        """Count a call that has ended."""
+        with self._lock:
+            self._calls += 1
+            took = "" if call.total_s is None else f", the last in {call.total_s:.1f} s"
+            self._round = (
+                f"tick {tick}: {self._planned:,} of {self._asked:,} agents have plans, {self._calls:,} calls are "
+                f"back{took}"
+            )
+
+    def on_plan(self, tick: int, key: int, steps: tuple[Action, ...]) -> None:
+        """List a plan that has come."""
+        with self._lock:
+            self._planned += 1
+            self._round = (
+                f"tick {tick}: {self._planned:,} of {self._asked:,} agents have plans, {self._calls:,} calls are back"
+            )
+            words = "; ".join(words_of(step.model_dump(mode="json")) for step in steps)
+            self._plans.append(one_line(f"agent {key}: {words}")[: self._width])
+
+    def _look(self) -> None:
+        assert self._simulation is not None
+        picture = drawn(self._simulation, self._width, self._height)
+        metrics = {name: value for name, value in self._simulation.metrics().items() if np.ndim(value) == 0}
+        with self._lock:
+            self._picture, self._metrics, self._agents = picture, metrics, self._simulation.world.n
+
+    def __rich__(self) -> RenderableType:
+        """Return all that is known now."""
+        with self._lock:
+            elapsed = self._clock() - self._began
+            speed = (self._tick - self._first) / elapsed if elapsed > 0 else 0.0
+            name = "" if self._simulation is None else self._simulation.scenario.name
+            lines: list[RenderableType] = [
+                Text.assemble(
+                    (one_line(name), "bold"),
+                    f"  tick {self._tick:,} of {self._ticks:,}  {timedelta(seconds=int(elapsed))}  {speed:,.1f} ticks/s"
+                    f"  {self._agents:,} agents",
+                    no_wrap=True,
+                ),
+                *self._picture.lines,
+            ]
+            if self._picture.counts:
+                lines.append(legend(self._picture.counts))
+            if self._metrics:
+                lines.append(Text("  ".join(f"{one_line(name)} {value}" for name, value in self._metrics.items())))
+            if self._tiers:
+                lines.append(Text("plans  " + "  ".join(f"{tier} {n:,}" for tier, n in self._tiers.items() if n)))
+            if self._usage.calls:
+                read, written = self._usage.prompt_tokens or 0, self._usage.completion_tokens or 0
+                cost = "" if self._price is None else f", {self._price.of(read, written):,.4f} US dollars"
+                lines.append(
+                    Text(f"model  {self._usage.calls:,} calls, {read:,} tokens read, {written:,} written{cost}")
+                )
+            if self._round:
+                lines.append(Text(self._round, style="bold"))
+            lines += [Text(plan, style="dim", no_wrap=True) for plan in self._plans]
+            return Group(*lines)
