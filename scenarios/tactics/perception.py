@@ -57,7 +57,7 @@ def occupancy_of(world: World, grid: Grid) -> Occupancy:
 
 
 class Sightings(NamedTuple):
-    """Pairs of agents that see each other: the rows of viewers and of those seen, and their squared distances."""
+    """Pairs of a viewer and another agent: their rows and squared distances."""
 
     viewer: Rows
     other: Rows
