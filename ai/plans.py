@@ -347,6 +347,9 @@ class BatchPlans:
     first_plan_s: float | None = None
     duration_s: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"BatchPlans({self.counts()}, {self.usage.calls:,} calls)"
+
     def counts(self) -> dict[str, int]:
         """Return the number of plans by tier name, for the tiers that gave any."""
         tier = self.plans.tier

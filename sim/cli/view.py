@@ -14,6 +14,7 @@ from sim.cli.consent import Trust, files_of
 from sim.cli.show import Plugins
 from sim.messages import shown
 from sim.replay.packed import SUFFIX as PACKED
+from sim.run.scenario_file import TICKS_MAX
 from sim.viewer.replays import Shown, serve, view_of
 
 PORT_MAX: Final = 65_535
@@ -32,6 +33,9 @@ def view(
     port: Annotated[
         int, typer.Option(min=0, max=PORT_MAX, help="With --serve: where to listen; 0 takes a free one.")
     ] = 0,
+    every: Annotated[
+        int, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Show every N-th tick, for long runs of many agents.")
+    ] = 1,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     plugin: Plugins = None,
     trust: Trust = False,
@@ -48,11 +52,11 @@ def view(
         raise usage("--port: goes with --serve")
     replays = [Shown(Path(each), files_of(Path(each), plugin, trust=trust), shown(Path(each).name)) for each in names]
     if serving:
-        _serve(replays, port, browser=browser, as_json=as_json)
+        _serve(replays, port, every, browser=browser, as_json=as_json)
         return
     target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.html")
     with write_whole(target, replace=force, taken=list(names)) as sink, progress_bar(shown(file), None) as told:
-        text = view_of(replays, told).html.encode()
+        text = view_of(replays, told, every=every).html.encode()
         sink.write(text)
     if as_json:
         print_json({"files": names, "view": str(target), "bytes": len(text)})
@@ -62,11 +66,11 @@ def view(
         webbrowser.open(target.absolute().as_uri())
 
 
-def _serve(replays: list[Shown], port: int, *, browser: bool, as_json: bool) -> None:
+def _serve(replays: list[Shown], port: int, every: int, *, browser: bool, as_json: bool) -> None:
     """Serve until somebody interrupts."""
     with progress_bar(replays[0].name, None) as told:
         try:
-            server, address = serve(replays, told, port=port)
+            server, address = serve(replays, told, port=port, every=every)
         except OSError as error:
             raise usage(f"--port: {port} cannot be used: {error.strerror}") from None
     with server:

@@ -90,6 +90,9 @@ class Scenario:
         ScenarioError: settings, inputs or groups do not fit the domain; one sentence.
     """
 
+    def __repr__(self) -> str:
+        return f"Scenario({self.head.name!r}, {self.head.domain}, {self.head.ticks:,} ticks, seed {self.head.seed})"
+
     def __init__(self, head: Head, loaded: LoadedDomain, source: str = "scenario", folder: Path | None = None) -> None:
         self.loaded = loaded
         self.folder = folder

@@ -5,11 +5,13 @@ A tick runs the domain's systems in their order, then the digest. `TickReport` i
 
 from __future__ import annotations
 
+import html
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self
 
@@ -115,6 +117,10 @@ class TickReport:
     phases: tuple[PhaseDigest, ...] = ()
     changes: tuple[Change, ...] = ()
     durations: dict[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        plans = "" if self.plans is None else f", plans {self.plans.counts()}"
+        return f"TickReport(tick {self.tick:,}, {self.agents:,} agents{plans}, root {self.digest.root})"
 
 
 class Simulation(AbstractContextManager["Simulation"]):
@@ -409,6 +415,24 @@ class Simulation(AbstractContextManager["Simulation"]):
     def scores(self) -> dict[str, float]:
         """Return the domain's scores now, by name."""
         return checked_scores(self.domain.scores(self.world), self.domain)
+
+    def show(self) -> Any:
+        """Return a page of the world as it is now, which a notebook shows; `save(FILE)` writes it."""
+        # By name: a run knows nothing of what looks at it.
+        return import_module("sim.viewer.replays").view_now(self)
+
+    def __repr__(self) -> str:
+        ended = "" if self.outcome is None else f", {self.outcome}"
+        tick = f"tick {self.world.tick:,} of {self.scenario.ticks:,}"
+        return one_line(f"Simulation({self.scenario.name}, seed {self.seed}, {tick}, {self.world.n:,} agents{ended})")
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(str(value))}</td></tr>"
+            for name, value in self.metrics().items()
+            if np.ndim(value) == 0
+        )
+        return f"<p>{html.escape(repr(self))}</p><table>{rows}</table>"
 
     def snapshot(self) -> WorldState:
         """Return all state between two ticks; queued inputs are not state."""

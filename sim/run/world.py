@@ -101,6 +101,9 @@ class World(engine.World):
             return array.T
         return array
 
+    def __repr__(self) -> str:
+        return f"World({self.name}, tick {self.tick:,}, {self.n:,} agents)"
+
     def invalidate(self, rows: Any, reason: str = "") -> None:
         """Void the plans of some agents, by row indices or mask: they need new ones in this tick.
 

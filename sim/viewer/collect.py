@@ -30,7 +30,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.observation import ObservationBatch
-from sim.errors import ReplayError
 from sim.replay.format import Header, Tick, keys_of, plain
 from sim.replay.show import origin
 from sim.run.portrayal import COLOUR, GROUP, KEY, Layer, Look, cells_of
@@ -46,7 +45,9 @@ CELLS_MAX: Final = 1 << 18
 LINKS_MAX: Final = 20_000
 """Links of a network that are drawn."""
 NODES_MAX: Final = 100_000
-"""Nodes of a network that are drawn."""
+"""Nodes of a network that is drawn; of a larger one the page shows the table alone."""
+CHANGES_MAX: Final = 40_000_000
+"""Values that a page may hold; the memory of a browser is the limit."""
 ORIGIN_CHARS_MAX: Final = 20_000_000
 """Characters of knowledge, prompts and replies in one page."""
 TEXT_CHARS_MAX: Final = 100_000
@@ -63,6 +64,7 @@ class Collector:
 
     Attributes:
         about: what the run is.
+        changes: values in all frames so far.
     """
 
     def __init__(self, simulation: Simulation, header: Header, *, details: bool = True) -> None:
@@ -75,6 +77,7 @@ class Collector:
         self._layers = [_Cells(layer, world) for layer in portrayal.layers]
         self._keys: NDArray[np.int64] = np.zeros(0, np.int64)
         self._origins = 0
+        self.changes = 0
         self._metrics = list(_numbers(simulation))
         self.about = {
             "version": VERSION,
@@ -116,6 +119,8 @@ class Collector:
         used = {look.space: look for look in portrayal.looks if look.places}
         found = []
         for name in dict.fromkeys([*used, *(layer.space for layer in portrayal.layers)]):
+            if getattr(spaces.get(name), "kind", "") == "network" and spaces[name].size > NODES_MAX:
+                continue  # too many nodes to draw: the table is left
             if name:
                 found.append({"name": name, **described(spaces[name])})
             else:
@@ -166,6 +171,7 @@ class Collector:
         both: dict[str, Sequence[Series | _Cells]] = {"c": self.series, "l": self._layers}
         for name, parts in both.items():
             found = [[number, *changed] for number, each in enumerate(parts) if (changed := each.changes(world))]
+            self.changes += sum(len(change[2]) for change in found)
             if found:
                 frame[name] = found
         if self._metrics:
@@ -255,8 +261,6 @@ def described(space: Any) -> dict[str, Any]:
     """Return what a page needs to draw a space; of a network also where its nodes are and its links."""
     about: dict[str, Any] = space.describe()
     if about["kind"] == "network":
-        if space.size > NODES_MAX:
-            raise ReplayError(f"a network of {space.size:,} nodes is too large for a page; at most {NODES_MAX:,}")
         x, y = space.layout()
         ends = np.repeat(np.arange(space.size), space.degree)
         once = ends < space.targets

@@ -13,12 +13,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+from sim.errors import ReplayError
 from sim.replay.diff import Difference, diff
 from sim.replay.frames import frames
 from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Source, untold
 from sim.replay.seek import open_replay_file
-from sim.viewer.collect import Collector
+from sim.viewer.collect import CHANGES_MAX, Collector
 
 BYTES_MAX: Final = 950_000
 """Aim for a page's size: values that are not drawn, and plans of rules, are left out from the longest on."""
@@ -41,11 +42,12 @@ class Recording:
 
 
 def recording(
-    source: Source, plugin_files: Sequence[Path] = (), progress: Progress = untold, *, name: str = ""
+    source: Source, plugin_files: Sequence[Path] = (), progress: Progress = untold, *, name: str = "", every: int = 1
 ) -> Recording:
-    """Run a replay again and collect its frames.
+    """Run a replay again and collect its frames, or every second, third ... of them.
 
     Raises:
+        ReplayError: there are more values than a page may hold; the sentence says what to do.
         ReplayError: it cannot be read or run again, as `frames` says.
         ScenarioError: its scenario is not valid, or its domain is missing here.
     """
@@ -57,7 +59,11 @@ def recording(
         found.append(collectors[0].start(playback.simulation))
 
     for frame in frames(source, plugin_files, progress, begin):
-        found.append(collectors[0].frame(frame.playback.simulation, frame.record, frame.playback.batch))  # noqa: PERF401
+        if frame.tick % every and frame.tick + 1 < frame.playback.header.ticks and frame.record.outcome is None:
+            continue
+        if collectors[0].changes > CHANGES_MAX:
+            raise ReplayError(f"a page holds at most {CHANGES_MAX:,} values; add --every {2 * every} for fewer ticks")
+        found.append(collectors[0].frame(frame.playback.simulation, frame.record, frame.playback.batch))
     return Recording({**collectors[0].about, "name": name}, found)
 
 

@@ -11,10 +11,13 @@ from typing import Any, Final
 
 from sim.messages import shown
 from sim.replay.reader import Progress, Source, untold
+from sim.replay.record import header_of
 from sim.replay.seek import open_replay_file
 from sim.replay.show import show_agent
+from sim.run.simulation import Simulation
 from sim.run.writing import whole
-from sim.viewer.page import difference_of, fitted, page, recording
+from sim.viewer.collect import Collector
+from sim.viewer.page import Recording, difference_of, fitted, page, recording
 from sim.viewer.serve import Asked, server_of
 
 FRAME_PX: Final = 680
@@ -62,13 +65,14 @@ class View:
         return f"View({len(self.html.encode()) / 1000:,.0f} kB; save(FILE) writes it)"
 
 
-def view(first: Source, second: Source | None = None, *, plugin_files: Sequence[Path] = ()) -> View:
+def view(first: Source, second: Source | None = None, *, plugin_files: Sequence[Path] = (), every: int = 1) -> View:
     """Return a view of a replay, or of two beside each other.
 
     Args:
         first: a replay's path or bytes.
         second: another one.
         plugin_files: the local files of their domains and plug-ins; loading them executes them.
+        every: shows every second, third ... tick, for long runs of many agents.
 
     Raises:
         ReplayError: a replay cannot be read or run again.
@@ -77,22 +81,31 @@ def view(first: Source, second: Source | None = None, *, plugin_files: Sequence[
     >>> view("replays/golden/ecology.replay.jsonl").html[:15]
     '<!doctype html>'
     """
-    return view_of([Shown(each, plugin_files, name_of(each)) for each in (first, second) if each is not None])
+    replays = [Shown(each, plugin_files, name_of(each)) for each in (first, second) if each is not None]
+    return view_of(replays, every=every)
 
 
-def view_of(replays: Sequence[Shown], progress: Progress = untold) -> View:
+def view_now(simulation: Simulation) -> View:
+    """Return a view of a run as it is now; `Simulation.show` calls it."""
+    collector = Collector(simulation, header_of(simulation, ticks=simulation.scenario.ticks))
+    return View(page(fitted([Recording(collector.about, [collector.start(simulation)])])))
+
+
+def view_of(replays: Sequence[Shown], progress: Progress = untold, *, every: int = 1) -> View:
     """Return the view of one or two replays."""
-    packed, difference = _packed(replays, progress)
+    packed, difference = _packed(replays, progress, every)
     return View(page(packed, difference))
 
 
-def serve(replays: Sequence[Shown], progress: Progress = untold, *, port: int = 0) -> tuple[HTTPServer, str]:
+def serve(
+    replays: Sequence[Shown], progress: Progress = untold, *, port: int = 0, every: int = 1
+) -> tuple[HTTPServer, str]:
     """Return a server of a view that also tells about plans that are not in the page, and its address.
 
     Raises:
         OSError: the port is taken.
     """
-    packed, difference = _packed(replays, progress)
+    packed, difference = _packed(replays, progress, every)
     text = page(packed, difference, served="replay")
 
     def agent(asked: Asked) -> dict[str, Any]:
@@ -103,9 +116,9 @@ def serve(replays: Sequence[Shown], progress: Progress = untold, *, port: int = 
     return server_of({"": lambda _: text, "agent": agent}, port=port)
 
 
-def _packed(replays: Sequence[Shown], progress: Progress) -> tuple[bytes, dict[str, Any] | None]:
+def _packed(replays: Sequence[Shown], progress: Progress, every: int) -> tuple[bytes, dict[str, Any] | None]:
     difference = difference_of(*((each.source, each.files) for each in replays)) if len(replays) == 2 else None
-    parts = [recording(each.source, each.files, progress, name=each.name) for each in replays]
+    parts = [recording(each.source, each.files, progress, name=each.name, every=every) for each in replays]
     return fitted(parts), difference
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pytest
 
+from sim import Simulation, load
 from sim.cli import invoke
 from sim.run.domains import available_domains
 from sim.viewer.replays import Shown, serve, view
@@ -218,3 +219,21 @@ def _output(command: list[str], code: int = 0) -> str:
     with contextlib.redirect_stdout(said):
         assert invoke(command) == code
     return said.getvalue()
+
+
+def test_a_notebook_cell_shows_a_world(tab: Tab, tmp_path: Path) -> None:
+    """The frame of a notebook's cell draws the world as it is now, without an address of its own."""
+    with Simulation(load("foraging"), seed=3) as simulation:
+        cell = simulation.run(6).show()._repr_html_()
+    (tmp_path / "cell.html").write_text(f"<!doctype html><body>{cell}</body>", encoding="utf-8")
+    tab.page.goto((tmp_path / "cell.html").as_uri())
+    frame = tab.page.frames[1]
+    for _ in range(200):
+        if frame.evaluate("document.body !== null && document.body.dataset.ready === 'yes'"):
+            break
+        tab.page.wait_for_timeout(20)
+    frame.click("#forward")
+    tab.page.wait_for_timeout(100)
+    assert frame.inner_text("#now") == "tick 5 of 5"
+    assert frame.evaluate("tickweave.panes[0].hits.length") == 39
+    tab.picture("notebook")

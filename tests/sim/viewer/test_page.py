@@ -15,6 +15,7 @@ import pytest
 
 from sim import view
 from sim.cli import invoke
+from sim.errors import ReplayError
 from sim.replay.diff import diff
 from sim.replay.seek import open_replay_file
 from sim.viewer.page import asset, difference_of, fitted, page, recording
@@ -86,6 +87,15 @@ def test_the_first_difference_is_that_of_diff(recorded: Callable[..., Path]) -> 
     assert wanted is not None
     found = difference_of((one, ()), (two, ()))
     assert (found["where"], found["tick"], found["names"]) == (wanted.where, wanted.tick, list(wanted.names))
+
+
+def test_long_runs_can_be_thinned(recorded: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """`every` keeps the start, every N-th tick and the last; a page of too many values is refused with the way out."""
+    replay = recorded("ecology", "--ticks", "20", "--seed", "1")
+    assert [frame["t"] for frame in recording(replay, every=6).frames] == [-1, 0, 6, 12, 18, 19]
+    monkeypatch.setattr("sim.viewer.page.CHANGES_MAX", 2000)
+    with pytest.raises(ReplayError, match="at most 2,000 values; add --every 2 for fewer ticks"):
+        recording(replay)
 
 
 @pytest.mark.nightly
