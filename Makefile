@@ -7,6 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
 SEED := $(or $(SEED),$(shell date +%s))
 OUT := out
+FUZZ_SECONDS ?= 600
 REPLAY := $(OUT)/skirmish.replay.jsonl
 
 export PIP_NO_INPUT := 1
@@ -35,12 +36,13 @@ bench: $(VENV)/.test ## time what is worth timing
 peers: ## compare models and speed with Mesa, esper, mesa-frames and ambr, into docs/benchmarks
 	bash benchmarks/peers/run.sh
 
-# NIGHTLY_EXAMPLES=200 makes it shorter; --hypothesis-seed makes it the same again.
+# NIGHTLY_EXAMPLES=200 and FUZZ_SECONDS=60 make it shorter; --hypothesis-seed makes it the same again.
 test-nightly: $(VENV)/.test ## run every case of what the gate samples, and 2,000 random examples of each property
 	@echo "examples from seed $(SEED); the same again: make test-nightly SEED=$(SEED)"
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations=15 -m nightly
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n $(JOBS) --dist worksteal --durations=15 --hypothesis-seed=$(SEED) \
 		-m 'hypothesis and not nightly'
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(SEED) $(BIN)/python -m pytest tests/fuzz
 
 test-matrix: ## verify the golden replays under other versions of Python and NumPy
 	$(PYTHON) tests/matrix/run.py

@@ -26,7 +26,8 @@ def shown(text: str, secret: str | None) -> str:
     text = struck(text, secret)
     for pattern, mask in _LOOKS_SECRET:
         text = pattern.sub(mask, text)
-    return " ".join(text.split())[:CHARS_MAX] or "no message"
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:CHARS_MAX] or "no message"
 
 
 def struck(text: str, secret: str | None) -> str:

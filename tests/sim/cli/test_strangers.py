@@ -79,6 +79,13 @@ TRICKS: dict[str, Callable[[Records], None]] = {
 }
 
 
+def in_code(records: Records) -> None:
+    records[0][1]["scenario"] |= {"domain": "evil.py", "plugins": ["evil.py"]}
+
+
+TRICKS["code"] = in_code
+
+
 def spoilt(change: Callable[[Records], None]) -> bytes:
     records = copy.deepcopy(taken_apart(honest()))
     change(records)
@@ -107,6 +114,8 @@ def test_nothing_of_a_recording_reaches_a_terminal_raw(
     """Whatever a recording holds, and whatever it is called: every command shows controls by number, or nothing."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("TICKWEAVE_TRUST", raising=False)
+    Path("evil.py").write_text("open('executed', 'w').close()\n")
     Path("honest.replay.jsonl").write_bytes(honest())
     name = "\x1b[31m\u202ea[bold].replay.jsonl"
     for command in COMMANDS:
