@@ -27,7 +27,7 @@ class Recorded(ExitStack):
         super().__init__()
         self.path, self.counted = path, counted
         self.simulation = self.enter_context(Simulation(domain, seed=seed))
-        self.recorder = Recorder(self.simulation, self.enter_context(open_replay(path)), ticks=TICKS_MAX)
+        self.recorder = Recorder(self.simulation, self.enter_context(open_replay(path, replace=True)), ticks=TICKS_MAX)
         self.recorder.header()
 
     def step(self) -> None:

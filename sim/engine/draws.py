@@ -44,7 +44,10 @@ class Draws:
         Raises:
             WorldError: a row does not exist, or a number is too large for a counter.
         """
-        return self.rng.draws(self.keys[indices(rows, self.n, "draws")], self.tick, purpose, draw)
+        return self.rng.draws(self._keys_of(rows), self.tick, purpose, draw)
+
+    def _keys_of(self, rows: Any) -> NDArray[np.int64]:
+        return self.keys[rows] if isinstance(rows, slice) else self.keys[indices(rows, self.n, "draws")]
 
     def below(self, rows: Any, purpose: int, bound: int | NDArray[np.integer], draw: int = 0) -> NDArray[np.int64]:
         """Draw an integer in 0..bound-1 for each row: `[rows] int64`; `bound` is one for all, or `[rows]`.
@@ -52,7 +55,7 @@ class Draws:
         Raises:
             WorldError: a bound is not in 1..2**32, or as `draws`.
         """
-        return self.rng.below(self.keys[indices(rows, self.n, "draws")], self.tick, purpose, bound, draw)
+        return self.rng.below(self._keys_of(rows), self.tick, purpose, bound, draw)
 
     def chance(self, rows: Any, purpose: int, permille: int | NDArray[np.integer], draw: int = 0) -> NDArray[np.bool_]:
         """Draw for each row whether an event with a probability of `permille` in 1000 occurs: `[rows] bool`.

@@ -22,6 +22,8 @@ from sim.engine.values import integer
 from sim.errors import WorldError
 
 ROUNDS: Final = 10
+CHUNK: Final = 32768
+"""Draws computed at once, so that the working memory stays in the processor's cache."""
 _WORD: Final = 0xFFFFFFFF
 _M0: Final = 0xD2511F53
 _M1: Final = 0xCD9E8D57
@@ -184,6 +186,14 @@ class Rng:
         return counts
 
     def _blocks(self, keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> NDArray[np.uint32]:
+        out = np.empty((keys.size, 4), dtype=np.uint32)
+        for start in range(0, keys.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            words = [word[part] if isinstance(word, np.ndarray) else word for word in (tick, purpose, draw)]
+            self._fill(out[part], keys[part], *words)
+        return out
+
+    def _fill(self, out: NDArray[np.uint32], keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> None:
         # The two halves of a round are alike, so both are computed together: words 0 and 2, and words 1 and 3.
         even, odd = np.empty((2, keys.size), np.uint32), np.empty((2, keys.size), np.uint32)
         even[0], even[1], odd[0], odd[1] = keys, purpose, tick, draw
@@ -197,6 +207,4 @@ class Rng:
             np.bitwise_xor(high[turn], odd, out=even)
             np.bitwise_xor(even, round_key, out=even)
             odd = low[turn]
-        out = np.empty((keys.size, 4), dtype=np.uint32)
         out[:, ::2], out[:, 1::2] = even.T, odd.T
-        return out
