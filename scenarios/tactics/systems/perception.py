@@ -48,7 +48,9 @@ class Perception(Observe):
         needing = choose(world, run, may, most)
         watching, within = self._watching(world, run)
         # Agents that need a plan and agents that look around are handled together.
-        viewers = np.concatenate([needing, watching[~np.isin(watching, needing)]])
+        only_watching = np.ones(world.n, np.bool_)
+        only_watching[needing] = False
+        viewers = np.concatenate([needing, watching[only_watching[watching]]])
         enemies, friends = others_seen(world, stage.grid, run.notes.occupancy, viewers, needing)
         run.alarmed = watching[_threatened(world, enemies, watching, within)]
         if len(run.alarmed):
