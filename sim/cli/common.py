@@ -24,6 +24,7 @@ from ai.errors import ContractError
 from ai.llm_types import LlmClient
 from sim.cli.terminal import Stream, drawing, plain
 from sim.messages import shown
+from sim.run.scenario_file import is_scenario
 from sim.run.writing import whole
 
 if TYPE_CHECKING:
@@ -148,12 +149,14 @@ def report_path(replay: Path) -> Path:
     return replay.with_name(f"{replay.name.removesuffix(SUFFIX)}.report.json")
 
 
-def require_file(file: str) -> None:
-    """Check that a file that a person named can be read."""
+def require_file(file: str, hint: str = "`run` makes a replay of it") -> None:
+    """Check that a file that a person named can be read; `hint` says what to do with a scenario's name."""
     try:
         mode = Path(file).stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
+        if is_scenario(file):
+            raise usage(f"{shown(file)}: is a scenario, not a file; {hint}") from None
         raise usage(f"{shown(file)}: cannot be read: {reason}") from None
     if not stat.S_ISREG(mode):
         raise usage(f"{shown(file)}: is not a regular file; name a replay")

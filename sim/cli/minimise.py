@@ -146,7 +146,7 @@ def _model(llm: str) -> tuple[Callable[[], LlmClient] | None, _Spoiled | None]:
 
 
 def _replay(file: str, out: Path | None, runs: int, plugins: list[Path], *, force: bool) -> dict[str, Any]:
-    require_file(file)
+    require_file(file, "add --check NAME, or name a replay")
     target = out or Path(f"{Path(file).name.split('.', 1)[0]}-small{SUFFIX}")
     check_free(target, replace=force)
     with progress_bar(shown(file), None) as show:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from ai.llm.price import price_of
 from ai.plans import LlmUsage
 from sim.cli.choices import with_choices
 from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, progress_bar, usage, write_whole
@@ -134,11 +135,13 @@ def _told(
 def _model(player: Player, used: LlmUsage | None) -> dict[str, Any]:
     if used is None:
         return {}
+    price = price_of(player.model)
     return {
         "model": player.model,
         "calls": used.calls,
         "prompt_tokens": used.prompt_tokens,
         "completion_tokens": used.completion_tokens,
+        "cost": None if price is None else price.of(used.prompt_tokens or 0, used.completion_tokens or 0),
     }
 
 
@@ -166,5 +169,6 @@ def _sentences(name: str, told: dict[str, Any], a: str, b: str) -> list[str]:
                 if used["prompt_tokens"] is None
                 else f"{used['prompt_tokens']:,} prompt tokens, {used['completion_tokens'] or 0:,} completion tokens"
             )
-            lines.append(f"{player}: {used['calls']:,} calls, {tokens}")
+            cost = "" if used["cost"] is None else f", {used['cost']:,.4f} US dollars"
+            lines.append(f"{player}: {used['calls']:,} calls, {tokens}{cost}")
     return lines

@@ -350,6 +350,11 @@ def load(name_or_path: str | Path) -> Scenario:
     raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
 
 
+def is_scenario(name: str) -> bool:
+    """Return whether `load` knows a name; nothing is read."""
+    return name in (*(offered for offered, _ in _offers()), *domains.available_domains())
+
+
 def file_of(name_or_path: str) -> Path | None:
     """Return the file that `load` reads for a name or path; None for a domain, or for what another package offers.
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
@@ -28,6 +28,8 @@ from sim.sweep.seeds import seeds_of
 
 CELLS_MAX: Final = 100_000
 """Cells of one sweep."""
+PREFER: Final = "planning.prefer"
+"""The key of the engine that says how calls are cut."""
 NO_MODEL: Final = "none"
 """The model of a cell without one."""
 FIXED: Final = ("cell", "seed", "planner", "model")
@@ -52,6 +54,9 @@ class Sweep(Part):
     cases: tuple[Values, ...] = Field((), description="Settings of single cases, in place of or beside the grid.")
     planners: dict[str, str] = Field({}, description="Lists of tiers by a name of your choice.")
     models: tuple[str, ...] = Field((NO_MODEL,), min_length=1, description="Models, as --llm takes them.")
+    prefer: Literal["balanced", "speed", "cost"] = Field(
+        "cost", description="How calls of a model are cut: as few as possible, since other cells fill the server."
+    )
     metrics: tuple[str, ...] = Field((), description="Metrics, also FILE.py:FUNCTION; without any, all of the domain.")
     plugins: tuple[str, ...] = Field((), description="Plug-ins in addition to those of the scenario.")
 
@@ -112,7 +117,10 @@ class Sweep(Part):
         Raises:
             ScenarioError: a value or planner does not fit.
         """
-        scenario = with_values(base, {**self.settings, **cell.settings})
+        values = {**self.settings, **cell.settings}
+        if cell.model != NO_MODEL:
+            values.setdefault(PREFER, self.prefer)
+        scenario = with_values(base, values)
         if cell.planner:
             scenario = with_tiers(scenario, tiers_of(self.planners[cell.planner]))
         if self.plugins:

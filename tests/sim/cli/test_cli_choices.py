@@ -151,3 +151,15 @@ def test_a_scenario_is_written_back_as_it_was_read() -> None:
     changed["planning"]["ttl_s"] = 9
     assert json.dumps(after.canonical()) == json.dumps(changed)
     assert isinstance(after, Scenario)
+
+
+def test_a_scenario_where_a_replay_belongs_is_told(shell: Shell) -> None:
+    """The name of a scenario in place of a replay says what it is and what to do."""
+    for words, said in (
+        (("verify", "skirmish"), "`run` makes a replay"),
+        (("export", "market"), "`run` makes a replay"),
+        (("minimise", "skirmish"), "--check NAME"),
+    ):
+        assert shell(*words) == USAGE
+        assert "is a scenario" in shell.err
+        assert said in shell.err

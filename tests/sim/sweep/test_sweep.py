@@ -14,13 +14,16 @@ from typing import Any
 
 import pytest
 
+from ai.fake.server import FakeSettings, serving
 from sim import Simulation, load, verify
 from sim.errors import ScenarioError
+from sim.replay import read
 from sim.run.choices import with_tiers, with_values
 from sim.sweep import Results, seeds_of, sweep
 from sim.sweep.cell import FAILED
 from sim.sweep.results import RESULTS, TABLE
-from sim.sweep.run import MANIFEST
+from sim.sweep.run import MANIFEST, run_sweep
+from sim.sweep.spec import sweep_of
 from tests.support.optional import needs
 
 ROOT = Path(__file__).parents[3]
@@ -224,3 +227,33 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "the same command goes on" in errors
     assert (tmp_path / "out" / TABLE).exists()
+
+
+def test_cells_with_a_model_share_its_server(tmp_path: Path) -> None:
+    """Cells with a model count tokens, their replays verify alone, and large calls cost fewer tokens a plan."""
+    tokens = {}
+    with serving(FakeSettings(slots=4)) as fake:
+        for prefer in ("cost", "balanced"):
+            spec = f"openai:fake@{fake.openai_url}"
+            models = ["none", spec]
+            plan = sweep_of({"scenario": "market", "ticks": 6, "seeds": 2, "models": models, "prefer": prefer})
+            results = run_sweep(plan, tmp_path, tmp_path / prefer, keep_replays=True)
+            assert not results.failed
+            assert [row["model"] for row in results.rows] == ["none", "none", spec, spec]
+            assert [row["calls"] for row in results.rows[:2]] == [0, 0]
+            planned = 0
+            for row in results.rows[2:]:
+                replay = tmp_path / prefer / "replays" / f"cell-{row['cell']:06d}.replay.jsonl"
+                assert verify(replay).verdict == "match"
+                planned += sum(len(tick.texts) for tick in read(replay).ticks)
+                assert row["calls"] > 0
+            tokens[prefer] = sum(row["prompt_tokens"] for row in results.rows[2:]) / planned
+    assert tokens["cost"] < tokens["balanced"]
+
+
+def test_a_server_that_is_down_is_a_row(tmp_path: Path) -> None:
+    """A model that nobody serves fails its cells with a sentence, and the cells without a model are there."""
+    down = "openai:fake@http://127.0.0.1:9/v1"
+    results = sweep("market", ticks=2, seeds=1, models=["none", down], out=tmp_path)
+    assert [row["status"] for row in results.rows] == ["done", FAILED]
+    assert "no connection" in results.failed[0]["error"]
