@@ -220,6 +220,7 @@ class Foraging(Domain):
 
     settings: Any = ForagingSettings
     ticks: ClassVar[int] = 200
+    every: ClassVar[int | None] = 5
     components, resources, observation = (Place, Forager, Bush), (Store,), Knowledge
     actions, idle = (Go, Pick, Unload, Rest), Rest(2)
     systems = (Inputs, Observe, Plan, Act, Grow)

@@ -1,15 +1,21 @@
-"""The planning of a run: its tiers built from the scenario, and the live source of plans."""
+"""The planning of runs: the service that calls a model for one or several, and the live source of plans of each.
+
+A run by itself makes its own service. Runs that share one are advanced by `together`: their rounds fall on the same
+ticks, so that their agents are asked in one go and fill the server's slots. A call never mixes agents of two runs, and
+each run records its own share, so that it verifies alone.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +27,7 @@ from ai.llm.encodings import encoding_of
 from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor
 from ai.llm.price import Price
+from ai.llm.sharding import Prefer
 from ai.llm.tiers import LlmTier
 from ai.llm_types import LlmClient
 from ai.observation import ObservationBatch
@@ -37,6 +44,7 @@ from sim.run.planning import check_rules, groups_of_tiers, tier_order
 
 if TYPE_CHECKING:
     from sim.run.scenario_file import Scenario
+    from sim.run.simulation import Simulation, TickReport
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 T = TypeVar("T")
@@ -179,10 +187,145 @@ def part_of(whole: BatchPlans, keys: NDArray[np.int64]) -> BatchPlans:
     return replace(whole, plans=plans, attempts=attempts, texts=texts)
 
 
-class LivePlans:
-    """Makes plans: one `plan_batch_with_fallback` a tick, on the background loop if there is a client.
+class PlanningService:
+    """Calls a model for one run or several, and keeps what was learnt about it: breaker, limits, sizes of calls.
 
-    Keeps over ticks what was learnt about the client: its breaker, its rate limit and the sizes of its shards.
+    Args:
+        client: the model.
+        options: how it is called.
+        prefer: what calls are cut for.
+        clock: seconds, for deadlines and durations.
+
+    Attributes:
+        client: the model, behind retries, breaker, limits and budget.
+        executor: runs the calls of all runs.
+        background: the event loop of the client.
+        budget: what the model may use, None without a limit.
+
+    >>> from ai.testing import MockBatchLlm
+    >>> from sim.run.scenario_file import load
+    >>> from sim.run.simulation import Simulation
+    >>> scenario = load("market")
+    >>> model = MockBatchLlm.for_agents(100, scenario.domain.registry())
+    >>> with PlanningService(model) as service:
+    ...     runs = [Simulation(scenario, seed=seed, service=service) for seed in (1, 2, 3)]
+    ...     for reports in service.together(runs, 5):
+    ...         assert {report.tick for report in reports} == {reports[0].tick}
+    ...     for run in runs:
+    ...         run.close()
+    """
+
+    def __init__(
+        self,
+        client: LlmClient,
+        options: ModelOptions | None = None,
+        *,
+        prefer: Prefer = "balanced",
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.options = options = options or ModelOptions()
+        self.budget: Budget | None = None
+        if options.tokens_max is not None or options.cost_max is not None:
+            self.budget = Budget(options.tokens_max, options.cost_max, options.price)
+            client = BudgetedClient(client, self.budget)
+        self.clock = clock
+        self.client = _resilient(client, options, clock)
+        self.executor = BatchInferenceExecutor(options.shard_size, options.in_flight, prefer=prefer)
+        self.background = Background()
+        self.gathers = False
+        self.gathered: list[_Waiting] = []
+
+    def together(self, runs: Sequence[Simulation], ticks: int | None = None) -> Iterator[list[TickReport]]:
+        """Advance runs side by side; yield the reports of each tick, in the order of the runs, until all have ended.
+
+        A run ends with its outcome, or after `ticks` ticks in all (default: its scenario's). Each tick is made twice
+        where it asks: the first time says whom it would ask and leaves the world as it was.
+
+        Raises:
+            ScenarioError: a run has another service, or none.
+            Exception: whatever a system raises.
+        """
+        sources = {}
+        for run in runs:
+            source = run.run_context.source
+            if not isinstance(source, LivePlans) or source.service is not self:
+                raise ScenarioError(f"{run.scenario.name}: only runs of one service are advanced together")
+            sources[id(run)] = source
+        ends = {id(run): run.scenario.ticks if ticks is None else ticks for run in runs}
+        while True:
+            going = [run for run in runs if run.world.tick < ends[id(run)] and run.outcome is None]
+            if not going:
+                return
+            reports = self._gather(going)
+            self._ask()
+            yield [report if report is not None else run.tick() for run, report in zip(going, reports, strict=True)]
+
+    def _gather(self, runs: Sequence[Simulation]) -> list[TickReport | None]:
+        """Make a tick of every run as far as it asks nobody; None stands for one that waits for a reply."""
+        self.gathers, self.gathered = True, []
+        reports: list[TickReport | None] = []
+        try:
+            for run in runs:
+                try:
+                    reports.append(run.tick())
+                except GatheringError:
+                    reports.append(None)
+        finally:
+            self.gathers = False
+        return reports
+
+    def _ask(self) -> None:
+        """Ask for all that was gathered at once; wait for what the runs wait for."""
+        total = sum(each.asked for each in self.gathered)
+        for each in self.gathered:
+            each.asking.together = total
+            each.call = self.background.start(each.ask())
+        for each in self.gathered:
+            each.begun()
+
+    def close(self) -> None:
+        """Let calls that were left behind end, close the client on its own loop, then the loop."""
+        self.background.run(self._aclose())
+        self.background.close()
+
+    async def _aclose(self) -> None:
+        await self.executor.aclose()
+        await self.client.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class GatheringError(BaseException):
+    """Ends the first making of a tick: its agents are asked with those of other runs, then it is made again."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What one run asks in a tick that several runs make together."""
+
+    ask: Callable[[], Coroutine[Any, Any, BatchPlans]]
+    asking: Asking
+    asked: int
+    begun: Callable[[], None]
+    call: Future[BatchPlans] | None = None
+
+
+class LivePlans:
+    """Makes a run's plans: one `plan_batch_with_fallback` a tick, in the service's loop where a model is asked.
+
+    Args:
+        scenario: what is run.
+        registry: the verbs.
+        client: the model of this run alone; None for none, or with a service.
+        clock: seconds.
+        planners: tiers beyond the known ones.
+        options: how the client is called.
+        listeners: what hears of rounds, calls and plans.
+        service: asks a model for this run and others; whoever made it closes it.
     """
 
     def __init__(
@@ -194,31 +337,29 @@ class LivePlans:
         planners: Sequence[Planner | type[Planner]] = (),
         options: ModelOptions | None = None,
         listeners: Listeners | None = None,
+        service: PlanningService | None = None,
     ) -> None:
         self._listeners = Listeners() if listeners is None else listeners
         self.registry = registry
         check_rules(scenario, registry)
-        self._options = options = options or ModelOptions()
-        self.budget: Budget | None = None
-        if client is not None and (options.tokens_max is not None or options.cost_max is not None):
-            self.budget = Budget(options.tokens_max, options.cost_max, options.price)
-            client = BudgetedClient(client, self.budget)
-        self.client = None if client is None else _resilient(client, options, clock)
+        self._owns = service is None
+        if service is None and client is not None:
+            service = PlanningService(client, options, prefer=scenario.planning.prefer, clock=clock)
+        self.service = service
+        self.client = None if service is None else service.client
+        self.budget = None if service is None else service.budget
         self._clock = clock
-        self._executor = BatchInferenceExecutor(
-            self._options.shard_size, self._options.in_flight, prefer=scenario.planning.prefer
-        )
-        name = self._options.encoding
+        name = None if service is None else service.options.encoding
         encoding = None if name is None else encoding_of(name)
-        tiers = build_tiers(scenario, planners, self._executor, encoding)
+        tiers = build_tiers(scenario, planners, None if service is None else service.executor, encoding)
         self.orchestrator = FallbackOrchestrator(
             tiers,
             start=scenario.planning.start,
             only=groups_of_tiers(scenario.planning, scenario.domain.group_names),
             clock=clock,
         )
-        self._background = Background()
         self._told: dict[str, Any] = {}
+        self._ready: tuple[int, str, Future[BatchPlans]] | None = None
         self._open: dict[int, _OpenRound] = {}
 
     @property
@@ -233,24 +374,58 @@ class LivePlans:
 
     def plan(self, batch: ObservationBatch[Any], walks: NDArray[np.int8] | None = None) -> BatchPlans:
         """Return one legal plan for every agent of the batch; `walks` says by `Walk` which tiers each may use."""
-        if self.client is None or (walks is not None and not np.count_nonzero(walks != Walk.BRIDGE.value)):
+        service = self.service
+        if service is None or (walks is not None and not np.count_nonzero(walks != Walk.BRIDGE.value)):
             asking = Asking(walks)
             return drive(self.orchestrator.plan_batch_with_fallback(None, batch, self.registry, asking=asking))
-        deadline = None if self._options.deadline_s is None else self._clock() + self._options.deadline_s
-        retries = self.client.retries
-        asking = Asking(walks, Deadline(deadline))
-        plans = self._background.run(self._ask(self.client, batch, asking))
-        plans.usage.retries = self.client.retries - retries
-        plans.model = self._changes(self.client)
+        retries = service.client.retries
+        began, ready = self._clock(), self._ready
+        if ready is not None and ready[:2] == (batch.tick, batch.digest()):
+            plans = ready[2].result()
+        else:
+            deadline = None if service.options.deadline_s is None else began + service.options.deadline_s
+            asking = Asking(walks, Deadline(deadline))
+            asked = len(batch) if walks is None else int(np.count_nonzero(walks != Walk.BRIDGE.value))
+            if service.gathers:
+                self._wait_for_others(service, batch, asking, asked)
+            plans = service.background.run(self._ask(service.client, batch, asking))
+        plans.duration_s = self._clock() - began
+        plans.usage.retries = service.client.retries - retries
+        plans.model = self._changes(service)
         return plans
+
+    def _wait_for_others(
+        self, service: PlanningService, batch: ObservationBatch[Any], asking: Asking, asked: int
+    ) -> NoReturn:
+        waiting = _Waiting(partial(self._ask, service.client, batch, asking), asking, asked, lambda: None)
+
+        def begun() -> None:
+            assert waiting.call is not None
+            self._ready = (batch.tick, batch.digest(), waiting.call)
+
+        waiting.begun = begun
+        service.gathered.append(waiting)
+        raise GatheringError
 
     def ask(self, batch: ObservationBatch[Any]) -> None:
         """Ask the model tiers for the agents of a batch, without waiting; `arrive` has what came of it."""
-        if self.client is None:
+        service = self.service
+        if service is None:
             return
         asking = Asking(np.full(len(batch), Walk.MODEL.value, np.int8), signals=[])
-        call = self._background.start(self._ask(self.client, batch, asking))
-        self._open[batch.tick] = _OpenRound(call, asking, self.client.retries)
+        ask = partial(self._ask, service.client, batch, asking)
+        retries = service.client.retries
+        if not service.gathers:
+            self._open[batch.tick] = _OpenRound(service.background.start(ask()), asking, retries)
+            return
+        waiting = _Waiting(ask, asking, len(batch), lambda: None)
+
+        def begun() -> None:
+            assert waiting.call is not None
+            self._open[batch.tick] = _OpenRound(waiting.call, asking, retries)
+
+        waiting.begun = begun
+        service.gathered.append(waiting)
 
     def arrive(self, asked_at: int, batch: ObservationBatch[Any]) -> BatchPlans | None:
         """Return what the round of a tick has for these agents; None where this source made no such call.
@@ -258,32 +433,33 @@ class LivePlans:
         The deadline counts from now, when the world begins to wait. Sizes of later calls follow only here, so that they
         are a function of the replies and not of the time at which these came.
         """
-        found = self._open.get(asked_at)
-        if found is None or self.client is None:
+        found, service = self._open.get(asked_at), self.service
+        if found is None or service is None:
             return None
         # Earlier rounds have been taken in; this one is kept in case that the tick is made again.
         self._open = {tick: each for tick, each in self._open.items() if tick >= asked_at}
         began = self._clock()
-        if self._options.deadline_s is not None:
-            self._background.soon(partial(found.asking.deadline.set, began + self._options.deadline_s))
+        if service.options.deadline_s is not None:
+            service.background.soon(partial(found.asking.deadline.set, began + service.options.deadline_s))
         whole = found.call.result()
         if not found.settled:
             found.settled = True
-            self._background.run(self._settle(found.asking.signals or []))
-            whole.usage.retries = self.client.retries - found.retries
-            whole.model = self._changes(self.client)
+            service.background.run(self._settle(service, found.asking.signals or []))
+            whole.usage.retries = service.client.retries - found.retries
+            whole.model = self._changes(service)
         plans = part_of(whole, batch.keys)
         plans.duration_s = self._clock() - began
         return plans
 
-    async def _settle(self, signals: Sequence[Any]) -> None:
-        self._executor.settle(signals)
+    async def _settle(self, service: PlanningService, signals: Sequence[Any]) -> None:
+        service.executor.settle(signals)
 
     def forget(self) -> None:
         """Drop the calls that are open; those that a server works on end when they are next read."""
         for each in self._open.values():
             each.call.cancel()
         self._open = {}
+        self._ready = None
 
     async def _ask(self, client: ResilientClient, batch: ObservationBatch[Any], asking: Asking) -> BatchPlans:
         """Ask for a batch, and tell the listeners."""
@@ -300,24 +476,20 @@ class LivePlans:
                 client, batch, self.registry, on_plan=on_plan, asking=asking
             )
 
-    def _changes(self, client: ResilientClient) -> dict[str, Any]:
+    def _changes(self, service: PlanningService) -> dict[str, Any]:
         """Return what changed in how the model is called since the last tick."""
-        sizes = self._executor.sizes.as_dict()
+        sizes = service.executor.sizes.as_dict()
         changes = {name: value for name, value in sizes.items() if value and value != self._told.get(name)}
         self._told = sizes
-        entered = [state.value for state in client.breaker.take_changes()]
+        entered = [state.value for state in service.client.breaker.take_changes()]
         return {**changes, **({"breaker": entered} if entered else {})}
 
     def close(self) -> None:
-        """Let calls that were left behind end, close the client on its own loop, then the loop."""
+        """Drop open calls; close the service where it is this run's own."""
         self.forget()
-        if self.client is not None:
-            self._background.run(self._aclose(self.client))
-        self._background.close()
-
-    async def _aclose(self, client: ResilientClient) -> None:
-        await self.orchestrator.aclose()
-        await client.aclose()
+        if self.service is not None and self._owns:
+            self.service.background.run(self.orchestrator.aclose())
+            self.service.close()
 
 
 def _resilient(client: LlmClient, options: ModelOptions, clock: Callable[[], float]) -> ResilientClient:

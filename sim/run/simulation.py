@@ -52,7 +52,7 @@ from sim.run.faults import FAULT_NOTE
 from sim.run.inputs import Input
 from sim.run.listeners import Listeners
 from sim.run.plan_columns import PLANNING, THINKING
-from sim.run.planning_service import LivePlans, ModelOptions
+from sim.run.planning_service import LivePlans, ModelOptions, PlanningService
 from sim.run.plugins import Plugin, check_plugins
 from sim.run.portrayal import checked_portrayal
 from sim.run.rounds import RoundNotes, Rounds, count_held, rounds_every
@@ -132,6 +132,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         plugins: those that the scenario names (`sim.run.plugins.load_plugins`).
         client: the language model; without one the model tiers are passed over.
         model: how the model is called: deadline, sizes, retries, limits.
+        service: in place of client and model: a service that asks a model for several runs.
         source: replaces the live planning (a replay reads a record instead).
         tiers: who plans, in order, in place of the scenario's tiers: names, planners, or functions that return the
             steps of one agent. Plans of the latter two are recorded, so that a replay needs no such object.
@@ -173,6 +174,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         plugins: Sequence[Plugin] = (),
         client: LlmClient | None = None,
         model: ModelOptions | None = None,
+        service: PlanningService | None = None,
         source: PlanSource | None = None,
         tiers: Sequence[str | Planner | type[Planner] | Choose] | None = None,
         detail: Detail = "hash",
@@ -213,7 +215,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         planners = [*(planner for plugin in plugins for planner in plugin.planners), *handed]
         planning = source
         if planning is None and self.registry is not None:
-            planning = LivePlans(scenario, self.registry, client, clock, planners, model, self._listeners)
+            planning = LivePlans(scenario, self.registry, client, clock, planners, model, self._listeners, service)
         self.run_context = run = Run(
             domain=domain,
             seed=self.seed,
@@ -306,6 +308,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         if before is None or self._at != now:
             before = self.world.snapshot()
         tick, run = self.world.tick, self.run_context
+        drawn = run.rng.counts.copy()
         run.begin(tick, (*self._timeline.get(tick, ()), *self._injected))
         durations: dict[str, float] = {}
         phases: list[PhaseDigest] = []
@@ -331,6 +334,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             self.world.restore(before)
             self.world.events.clear()
             run.rng.take_counts()
+            run.rng.counts.update(drawn)
             raise
         self._injected.clear()
         if run.rounds is not None:

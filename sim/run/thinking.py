@@ -152,6 +152,7 @@ class Thinking:
         ask.asked_at[rows] = ask.arrives_at[rows] = -1
         ask.alert[rows] = 0
         reply = self.source.arrive(asked_at, part)
+        run.round.waited_s += 0.0 if reply is None else reply.duration_s
         note = Arrived(asked_at, {}, {})
         run.round.arrived.append(note)
         if reply is None:
