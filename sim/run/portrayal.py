@@ -158,7 +158,7 @@ def checked_portrayal(domain: Domain, world: World, spaces: Mapping[str, Any], w
         if len(items) > LOOKS_MAX:
             raise ContractError(f"{where}: portrayal.{part} has {len(items)} entries; at most {LOOKS_MAX}")
     columns = columns_of(world)
-    looks = given.looks or (_guessed(columns, spaces),)
+    looks = given.looks or _guessed(world, columns, spaces)
     return Portrayal(
         looks=[
             _checked_look(look, columns, world, spaces, Within(where, f"portrayal.looks[{n}]"))
@@ -177,19 +177,24 @@ def columns_of(world: World) -> dict[str, ColumnSpec]:
     return {spec.label: spec for table in tables for spec in table.schema.columns}
 
 
-def _guessed(columns: Mapping[str, ColumnSpec], spaces: Mapping[str, Any]) -> Look:
-    """Return how agents of which nothing is said are drawn."""
+def _guessed(world: World, columns: Mapping[str, ColumnSpec], spaces: Mapping[str, Any]) -> list[Look]:
+    """Return how agents of which nothing is said are drawn: a look for each component that is a mark, and the rest."""
+    place = _guessed_place(columns, spaces)
+    marks = [each for each in world.components if not world.storage.table(each).schema.columns]
+    return [*(Look(has=mark, place=place) for mark in marks[: LOOKS_MAX - 1]), Look(place=place)]
+
+
+def _guessed_place(columns: Mapping[str, ColumnSpec], spaces: Mapping[str, Any]) -> str | tuple[str, str]:
     flat = [label for label, spec in columns.items() if not spec.shape and spec.dtype.kind == "i"]
     ends = {name: [label for label in flat if label.endswith(f".{name}")] for name in ("cell", "node", "x", "y")}
-    if len(spaces) == 1:
-        kind = next(iter(spaces.values())).kind
-        if kind == "network" and len(ends["node"]) == 1:
-            return Look(place=ends["node"][0])
-        if kind == "grid" and len(ends["cell"]) == 1:
-            return Look(place=ends["cell"][0])
-        if kind in ("grid", "plane") and len(ends["x"]) == len(ends["y"]) == 1:
-            return Look(place=(ends["x"][0], ends["y"][0]))
-    return Look()
+    kind = next(iter(spaces.values())).kind if len(spaces) == 1 else ""
+    if kind == "network" and len(ends["node"]) == 1:
+        return ends["node"][0]
+    if kind == "grid" and len(ends["cell"]) == 1:
+        return ends["cell"][0]
+    if kind in ("grid", "plane") and len(ends["x"]) == len(ends["y"]) == 1:
+        return ends["x"][0], ends["y"][0]
+    return ""
 
 
 def _checked_look(

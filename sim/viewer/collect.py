@@ -13,6 +13,7 @@ a thousand agents over hundreds of ticks fit into a file that can be mailed. The
 | `p` | who was planned for by which tier, as runs of keys |
 | `q` | `[key, [steps]]`: numbers of texts |
 | `o` | what model plans came from, by key: knowledge, prompt, reply |
+| `r`, `g` | who a model was asked for, and for whom another tier bridges, as runs of keys |
 | `a` | attempts that failed: tier, outcome, keys, error |
 | `i` | inputs, as texts; refused ones with the reason |
 | `u` | calls and tokens of models |
@@ -145,6 +146,10 @@ class Collector:
         if record.planned:
             frame["p"] = dict(record.planned)
             self._plans(simulation, record, batch, frame)
+        if record.bridged:
+            frame["g"] = record.bridged
+        if record.asked:
+            frame["r"] = record.asked
         if record.attempts:
             frame["a"] = [[each.tier, each.outcome, each.keys, each.error] for each in record.attempts]
         if record.inputs:

@@ -161,8 +161,9 @@
           (this.plans[agent] = this.plans[agent] || []).push({ f, t: frame.t, tier, steps: steps.get(key), origin: (frame.o || {})[key] });
         }
       }
+      for (const key of keysOf(frame.g)) { const plans = this.plans[this.index.get(key)]; if (plans) plans[plans.length - 1].bridge = true; }
       this.counts.push(count);
-      this.frames.push({ a: frame.a, i: frame.i, u: frame.u });
+      this.frames.push({ a: frame.a, i: frame.i, u: frame.u, r: frame.r });
       if (frame.e) this.ends = frame.e;
     }
 
@@ -529,6 +530,7 @@
       if (start.difference && !start.difference.same) { $("first").hidden = false; }
       this.listen();
       this.ended();
+      document.querySelector("footer").hidden = this.first === this.last && start.served !== "live";
       this.makeCharts();
       this.tick = this.firstTick();
       this.fromHash();
@@ -780,7 +782,7 @@
       const nodes = [el("h2", {}, "Plans"), this.ribbon(run, plans)];
       if (!plan) return [...nodes, el("p", { class: "note" }, `The first plan was made in tick ${plans[0].t}.`)];
       const next = plans.find((each) => each.f > plan.f);
-      nodes.push(el("p", {}, el("span", { class: "tier", back: run.tierColour.get(plan.tier) || LAST }, plan.tier), ` made in tick ${plan.t}`, next ? `, replaced in tick ${next.t}` : ""));
+      nodes.push(el("p", {}, el("span", { class: "tier", back: run.tierColour.get(plan.tier) || LAST }, plan.tier), ` made in tick ${plan.t}`, plan.bridge ? " to bridge until a model's round" : "", next ? `, replaced in tick ${next.t}` : ""));
       const fetched = this.fetched(run, plan);
       const steps = plan.steps ? plan.steps.map((step) => run.text(step)) : fetched ? fetched.steps.map((step) => stepWords(step)) : null;
       if (steps) {
@@ -879,6 +881,7 @@
         nodes.push(el("h2", {}, this.tick < 0 ? "The start" : `Tick ${run.ticks[f]}`));
         const facts = [["agents", run.keys.filter((_, agent) => run.isAlive(agent, f)).length]];
         for (const [tier, count] of Object.entries(planned)) facts.push([`planned by ${tier}`, count]);
+        if (frame.r) facts.push(["asked of a model", [...keysOf(frame.r)].length]);
         if (frame.u) facts.push(["calls", `${frame.u.calls} for ${frame.u.agents} agents`], ["tokens", `${frame.u.prompt_tokens ?? "?"} read, ${frame.u.completion_tokens ?? "?"} written`]);
         nodes.push(el("table", {}, ...facts.map(([name, value]) => el("tr", {}, el("td", {}, name), el("td", { class: "number" }, String(value))))));
         if (frame.i) nodes.push(el("h2", {}, "Inputs"), ...frame.i.map(([text, why]) => el("pre", {}, text + (why ? `\nrefused: ${why}` : ""))));

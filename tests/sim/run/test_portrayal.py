@@ -32,6 +32,10 @@ class Wet(Component):
     stock: i32 = column(per="goods")
 
 
+class Marked(Component):
+    """Marks something."""
+
+
 class Rain(Resource):
     """Rain by cell."""
 
@@ -141,6 +145,17 @@ def test_what_is_left_open_is_guessed() -> None:
     assert drawn(Portrayal()).looks[0].place == "Spot.cell"
     assert drawn(Portrayal(), Flat).looks[0].place == ("Point.x", "Point.y")
     assert drawn(Portrayal(), Bare).looks[0] == Look()
+
+    class Herd(Field):
+        components = (Spot, Point, Marked)
+
+        def setup(self, world: Any, run: Any) -> None:
+            world.spawn({Spot: {}, Marked: {}})
+
+    assert [(look.title, look.place) for look in drawn(Portrayal(), Herd).looks] == [
+        ("Marked", "Spot.cell"),
+        ("Agent", "Spot.cell"),
+    ]
     look = drawn(one(has=Wet, colour="Spot.cell", names="goods")).looks[0]
     assert (look.title, look.mark, look.names) == ("Wet", "w", ("bread", "fish"))
 
