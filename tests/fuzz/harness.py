@@ -144,7 +144,7 @@ def spoilt_json(draw: Draw, value: Any) -> Any:
     for _ in range(draw.one((1, 1, 2, 4))):
         places = list(_places(value))
         if not places:
-            return draw.one(EDGES)
+            return copy.deepcopy(draw.one(EDGES))
         *way, last = draw.one(places)
         owner = value
         for part in way:
@@ -152,7 +152,7 @@ def spoilt_json(draw: Draw, value: Any) -> Any:
         old = owner[last]
         match draw.below(6):
             case 0 | 1:
-                owner[last] = draw.one(EDGES)
+                owner[last] = copy.deepcopy(draw.one(EDGES))
             case 2 if isinstance(old, int):
                 owner[last] = old * draw.one((0, -1, 2, 10, 100)) + draw.one((0, 1))
             case 3 if isinstance(owner, list):

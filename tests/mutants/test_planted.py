@@ -25,9 +25,11 @@ CAUGHT_BY = {
     "escaped_clock": ("rerun",),
     "event_order": ("allocator",),
     "exp_in_a_plan": ("processor",),
+    "file_of_data": ("surroundings",),
     "float_sum_in_query_order": ("spawning",),
     "global_random": ("guard",),
     "hidden_state": ("restore",),
+    "memo_in_a_module": ("resume",),
     "order_by_address": ("allocator",),
     "order_of_esper_ids": ("spawning", "restore"),
     "rng_by_position": ("parts",),
@@ -35,6 +37,7 @@ CAUGHT_BY = {
     "shared_rng_in_batch_order": ("parts",),
     "ties_of_a_sort": ("processor",),
     "unsorted_query_shared_rng": ("spawning", "restore"),
+    "variable_of_the_environment": ("surroundings",),
     "wall_clock": ("guard",),
 }
 """Every planted bug, and the checks that must catch it."""
@@ -88,6 +91,8 @@ def test_a_planted_bug_is_caught(bug: str) -> None:
         assert each.finding is not None, f"{name} did not catch {bug}"
         if name == "guard":
             assert "system 'bug' called" in each.finding.sentence
+        elif name == "surroundings":
+            assert f"{bug}.py, line " in each.finding.sentence
         else:
             assert each.finding.component in {"Mood", "ActionSteps"}
             assert each.finding.field is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
 from typing import Final
 
 from sim.testing.checks.base import Case, Check, Checked, Finding, Untested
@@ -33,10 +34,8 @@ def _run(case: Case) -> Checked:
             changed = {**VARIED, name: another(os.environ.get(name))}
             other, _ = compare(case, Other(changed, folder=folder))
             if isinstance(other, Finding):
-                tick = other.tick
-                return Finding(
-                    tick, reason=f"{place}, reads the variable {name!r} of the environment; make it a setting"
-                )
+                said = f"{place}, reads the variable {name!r} of the environment; make it a setting"
+                return replace(other, reason=said)
     for name, place in notes.get("files", {}).items():
         return Finding(None, reason=f"{place}, opens the file {name!r}, which no setting declares and no replay holds")
     return found

@@ -21,10 +21,11 @@ from sim.engine.system import System
 from sim.engine.world import World
 from sim.run.domain import Domain
 from sim.run.plugins import load_plugins
-from sim.run.scenario_file import Scenario, load
+from sim.run.scenario_file import Scenario, available, load
 from sim.testing.checks import CHECKS, Case, bystanders, examine, processes
 from sim.testing.checks.processes import dispatched
 
+DOMAINS = ("ecology", "epidemic", "foraging", "market", "segregation")
 MUTANTS = Path(__file__).parents[2] / "mutants"
 MODEL = """
 from sim import Component, Domain, System, i32
@@ -73,6 +74,13 @@ def test_a_sound_scenario_is_found_sound(capsys: pytest.CaptureFixture[str]) -> 
     assert (value["scenario"], value["ticks"]) == ("skirmish", 4)
     assert [entry["check"] for entry in value["checks"]] == [check.name for check in CHECKS]
     assert all(entry["finding"] is None for entry in value["checks"])
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", [*DOMAINS, *(name for name, _ in available())])
+def test_nothing_shipped_is_convicted_by_the_doctors_defaults(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every shipped scenario and domain passes every check over the doctor's own number of ticks."""
+    assert invoke(["doctor", name]) == OK, capsys.readouterr().out
 
 
 def test_a_bug_in_a_users_own_system_is_named(ill: Path, capsys: pytest.CaptureFixture[str]) -> None:
