@@ -79,7 +79,7 @@ class Collector:
         self._keys: NDArray[np.int64] = np.zeros(0, np.int64)
         self._origins = 0
         self.changes = 0
-        self._metrics = list(_numbers(simulation))
+        self._metrics = list(numbers_of(simulation))
         self.about = {
             "version": VERSION,
             "scenario": simulation.scenario.name,
@@ -180,7 +180,7 @@ class Collector:
             if found:
                 frame[name] = found
         if self._metrics:
-            now = _numbers(simulation)
+            now = numbers_of(simulation)
             frame["m"] = [now.get(name) for name in self._metrics]
         new = self._strings.take()
         if new:
@@ -285,10 +285,14 @@ def words_of(step: dict[str, Any]) -> str:
     return " ".join([str(step.get("act", "")), *told])
 
 
-def _numbers(simulation: Simulation) -> dict[str, float | None]:
-    """Return the metrics that are one number; one that is not finite has no value."""
+def numbers_of(simulation: Simulation) -> dict[str, float | None]:
+    """Return the metrics that are one number; one that is not finite, or fails now, has no value."""
     found: dict[str, float | None] = {"agents": simulation.world.n}
-    for name, value in simulation.metrics().items():
-        if np.ndim(value) == 0:
+    for name, metric in simulation.metrics_by_name.items():
+        try:
+            value = np.asarray(metric(simulation.world), float)
+        except Exception:
+            value = np.array(np.nan)
+        if value.ndim == 0:
             found[name] = float(f"{float(value):.6g}") if np.isfinite(value) else None
     return found

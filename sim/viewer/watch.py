@@ -16,7 +16,7 @@ from rich.text import Text
 from ai.plans import LlmUsage
 from sim.messages import one_line
 from sim.run.listeners import Listener, RoundBegun
-from sim.viewer.collect import words_of
+from sim.viewer.collect import numbers_of, words_of
 from sim.viewer.share import Share
 from sim.viewer.terminal import Drawn, drawn, legend
 
@@ -119,7 +119,7 @@ class Watch(Listener):
     def _look(self) -> None:
         assert self._simulation is not None
         picture = drawn(self._simulation, self._width, self._height)
-        metrics = {name: value for name, value in self._simulation.metrics().items() if np.ndim(value) == 0}
+        metrics = {name: value for name, value in numbers_of(self._simulation).items() if name != "agents"}
         with self._lock:
             self._picture, self._metrics, self._agents = picture, metrics, self._simulation.world.n
 
@@ -141,7 +141,14 @@ class Watch(Listener):
             if self._picture.counts:
                 lines.append(legend(self._picture.counts))
             if self._metrics:
-                lines.append(Text("  ".join(f"{one_line(name)} {value}" for name, value in self._metrics.items())))
+                lines.append(
+                    Text(
+                        "  ".join(
+                            f"{one_line(name)} {'-' if value is None else f'{value:g}'}"
+                            for name, value in self._metrics.items()
+                        )
+                    )
+                )
             if self._tiers:
                 lines.append(Text("plans  " + "  ".join(f"{tier} {n:,}" for tier, n in self._tiers.items() if n)))
             if self._usage.calls:

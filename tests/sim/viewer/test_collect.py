@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from sim.replay.format import keys_of
 from sim.replay.record import header_of
 from sim.run.domains import available_domains, find_domain
 from sim.run.plan_columns import PLANNING
-from sim.viewer.collect import CELLS_MAX, Collector
+from sim.viewer.collect import CELLS_MAX, Collector, numbers_of
 from sim.viewer.page import recording
 from sim.viewer.series import StringTable
 from tests.support.recording import recorded as record
@@ -132,6 +132,23 @@ def test_values_that_a_browser_cannot_hold_are_texts_or_nothing() -> None:
     decoder.add(frame)
     assert decoder.of("Loose.large") == [str(2**62), str(-(2**60)), 7]
     assert decoder.of("Loose.share") == [0.5, None, -1e300]
+
+
+def test_a_metric_that_fails_has_no_value() -> None:
+    """A metric that raises, or is not finite, leaves a gap; one that returns an array is none of the curves."""
+
+    class Sums(Odd):
+        """Odd numbers have odd metrics."""
+
+        metrics: ClassVar[dict[str, Any]] = {
+            "broken": lambda world: 1 // 0,
+            "endless": lambda world: np.inf,
+            "several": lambda world: [1, 2],
+            "fine": lambda world: 0.1234567,
+        }
+
+    with Simulation(Sums()) as simulation:
+        assert numbers_of(simulation) == {"agents": 3, "broken": None, "endless": None, "fine": 0.123457}
 
 
 def test_large_maps_are_thinned() -> None:
