@@ -447,7 +447,8 @@ class Simulation(AbstractContextManager["Simulation"]):
         if self.run_context.source is not None:
             self.run_context.source.forget()
         self.world.restore(state)
-        self.run_context.rng.take_counts()  # those of the setup belong to tick 0
+        if state.tick:
+            self.run_context.rng.take_counts()  # draws of the setup count for tick 0 alone
         self.outcome = self.domain.outcome(self.world)
 
     def __reduce__(self) -> NoReturn:

@@ -116,7 +116,7 @@ def filled(limit: int, whole: bytes) -> None:
 def test_a_full_disk_loses_nothing(whole: bytes) -> None:
     """The run ends with one sentence that names the file, and goes on where there is room again."""
     header = whole.index(b"\n")
-    for limit in (header - 5, header + 1000, len(whole) - 1):
+    for limit in (header - 5, header + 1, header + 1000, len(whole) - 1):
         filled(limit, whole)
 
 
