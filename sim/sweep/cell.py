@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,18 +15,20 @@ import numpy as np
 from ai.clients import client_from_spec
 from ai.errors import AIError
 from ai.llm.probe import probe, sentence
+from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import Endpoint, LlmClient
 from sim.errors import ScenarioError, SimError
 from sim.messages import one_line
-from sim.replay.recording import recorded
+from sim.replay.keyframes import EVERY
+from sim.replay.writer import Recorder, open_replay
 from sim.run.checks import checked_metric
 from sim.run.domain import Metric
 from sim.run.faults import fault_of
 from sim.run.llm_usage import ModelTally
-from sim.run.planning_service import Background
+from sim.run.planning_service import Background, PlanningService
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario
-from sim.run.simulation import Simulation
+from sim.run.simulation import Simulation, TickReport
 from sim.sweep.spec import ABOUT, FIXED, NO_MODEL, Cell, Sweep, base_of
 from sim.tables.metrics import metrics_of
 
@@ -52,47 +54,129 @@ def run_cell(job: Job, number: int, base: Scenario | None = None) -> dict[str, A
     `base` is the sweep's scenario where it is at hand.
     """
     cell = job.sweep.cells[number]
-    row: dict[str, Any] = {**cell.columns(job.sweep.keys), "status": DONE, "error": None}
     began = perf_counter()
     try:
-        row |= _played(job, cell, base_of(job.sweep, job.folder) if base is None else base)
-    except (MemoryError, OSError, SimError, AIError) as error:
-        row |= {"status": FAILED, "error": one_line(fault_of(error) or str(error) or type(error).__name__)}
+        with ExitStack() as stack:
+            service = None if cell.model == NO_MODEL else stack.enter_context(_service(job, cell.model))
+            run = stack.enter_context(Playing(job, cell, base or base_of(job.sweep, job.folder), service))
+            for report in run.simulation.reports(run.ticks):
+                run.add(report)
+            found = run.row()
     except Exception as error:
-        said = fault_of(error) or f"{type(error).__name__}: {error}"
-        row |= {"status": FAILED, "error": one_line(said)}
-    row["wall_s"] = round(perf_counter() - began, 6)
-    return row
+        found = {"status": FAILED, "error": _said(error)}
+    return {**_start(job, cell), **found, "wall_s": round(perf_counter() - began, 6)}
 
 
-def _played(job: Job, cell: Cell, base: Scenario) -> dict[str, Any]:
-    scenario = job.sweep.scenario_of(base, cell)
-    plugins = load_plugins(scenario, [job.folder / each for each in job.sweep.plugins if each.endswith(".py")])
-    ticks = job.sweep.ticks or scenario.ticks
-    with model_of(cell.model) as client, Simulation(scenario, seed=cell.seed, plugins=plugins, client=client) as run:
-        metrics = metrics_of([_placed(each, job.folder) for each in job.sweep.metrics], run.metrics_by_name)
-        model = ModelTally()
-        plans = 0
-        root = None
-        path = None
-        if job.keep_replays and job.out is not None:
-            path = job.out / REPLAYS / replay_name(cell)
-        for report in recorded(run, path, ticks, replace=True):
-            root = report.digest.root
-            model.add(report.tick, report.plans, report.round)
-            if report.plans is not None:
-                plans += sum(report.plans.counts().values())
-        usage = model.as_json()
-        taken = (*FIXED, *ABOUT, *job.sweep.keys)
+def run_cells(job: Job, numbers: Sequence[int], base: Scenario | None = None) -> list[dict[str, Any]]:
+    """Run cells and return their rows in order; several with one model are advanced side by side over one service.
+
+    Where one of them fails, all of them are run alone, so that the others are there.
+    """
+    if len(numbers) > 1:
+        with suppress(Exception):
+            return _together(job, numbers, base or base_of(job.sweep, job.folder))
+    return [run_cell(job, number, base) for number in numbers]
+
+
+def _together(job: Job, numbers: Sequence[int], base: Scenario) -> list[dict[str, Any]]:
+    began = perf_counter()
+    cells = [job.sweep.cells[number] for number in numbers]
+    with ExitStack() as stack:
+        service = stack.enter_context(_service(job, cells[0].model))
+        runs = [stack.enter_context(Playing(job, cell, base, service)) for cell in cells]
+        going = runs
+        for reports in service.together([run.simulation for run in runs], runs[0].ticks):
+            for run, report in zip(going, reports, strict=True):
+                run.add(report)
+            going = [run for run in going if run.goes_on]
+        found = [run.row() for run in runs]
+    each_s = round((perf_counter() - began) / len(cells), 6)
+    return [{**_start(job, cell), **row, "wall_s": each_s} for cell, row in zip(cells, found, strict=True)]
+
+
+class Playing(AbstractContextManager["Playing"]):
+    """The run of one cell, its recording where that is kept, and the sums for its row.
+
+    Attributes:
+        simulation: the run.
+        ticks: that it lasts at most.
+    """
+
+    def __init__(self, job: Job, cell: Cell, base: Scenario, service: PlanningService | None) -> None:
+        self._job = job
+        scenario = job.sweep.scenario_of(base, cell)
+        plugins = load_plugins(scenario, [job.folder / each for each in job.sweep.plugins if each.endswith(".py")])
+        self.ticks = job.sweep.ticks or scenario.ticks
+        self._model, self._plans, self._root = ModelTally(), 0, ""
+        self._recorder: Recorder | None = None
+        with ExitStack() as stack:
+            self.simulation = stack.enter_context(
+                Simulation(scenario, seed=cell.seed, plugins=plugins, service=service)
+            )
+            names = [_placed(each, job.folder) for each in job.sweep.metrics]
+            self._metrics = metrics_of(names, self.simulation.metrics_by_name)
+            if job.keep_replays and job.out is not None:
+                writer = stack.enter_context(open_replay(job.out / REPLAYS / replay_name(cell), replace=True))
+                self._recorder = Recorder(
+                    self.simulation,
+                    writer,
+                    ticks=self.ticks,
+                    keyframes=EVERY,
+                    llm=None if service is None else service.client.label,
+                    prompt_version=None if service is None else PROMPT_VERSION,
+                )
+                self._recorder.header()
+            self._stack = stack.pop_all()
+
+    def add(self, report: TickReport) -> None:
+        """Take in a tick."""
+        if self._recorder is not None:
+            self._recorder.tick(report)
+        self._root = report.digest.root
+        self._model.add(report.tick, report.plans, report.round)
+        if report.plans is not None:
+            self._plans += len(report.plans.plans)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the run has a tick to come."""
+        return self.simulation.outcome is None and self.simulation.world.tick < self.ticks
+
+    def row(self) -> dict[str, Any]:
+        """End the recording and return what the run came to."""
+        if self._recorder is not None:
+            self._recorder.end()
+        run, usage = self.simulation, self._model.as_json()
+        taken = (*FIXED, *ABOUT, *self._job.sweep.keys)
         return {
             "ticks": run.world.tick,
             "alive": run.world.n,
             "outcome": run.outcome,
-            **{_free(name, taken): value for name, value in values_of(run, metrics).items()},
-            "plans": plans,
+            **{_free(name, taken): value for name, value in values_of(run, self._metrics).items()},
+            "plans": self._plans,
             **{name: usage[name] for name in ("calls", "prompt_tokens", "completion_tokens")},
-            "root": root,
+            "root": self._root,
         }
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+
+def _start(job: Job, cell: Cell) -> dict[str, Any]:
+    return {**cell.columns(job.sweep.keys), "status": DONE, "error": None}
+
+
+def _said(error: Exception) -> str:
+    ours = isinstance(error, MemoryError | OSError | SimError | AIError)
+    return one_line(fault_of(error) or (str(error) if ours and str(error) else f"{type(error).__name__}: {error}"))
+
+
+@contextmanager
+def _service(job: Job, model: str) -> Iterator[PlanningService]:
+    with model_of(model) as client:
+        assert client is not None
+        with PlanningService(client, prefer=job.sweep.prefer) as service:
+            yield service
 
 
 def values_of(run: Simulation, metrics: Mapping[str, Metric]) -> dict[str, Any]:

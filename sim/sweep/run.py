@@ -20,15 +20,17 @@ from sim.run.files import read_bytes
 from sim.run.modules import digest_of
 from sim.run.scenario_file import Scenario
 from sim.run.writing import whole
-from sim.sweep.cell import FAILED, REPLAYS, Job, local_files, run_cell
+from sim.sweep.cell import FAILED, REPLAYS, Job, local_files, run_cells
 from sim.sweep.executors import EXECUTORS, executor_of
 from sim.sweep.results import RESULTS, Results, RowFile, results_of, rows_in
-from sim.sweep.spec import Sweep, base_of, sweep_of
+from sim.sweep.spec import NO_MODEL, Sweep, base_of, sweep_of
 
 MANIFEST: Final = "manifest.json"
 """The file that says what a sweep is."""
 AHEAD: Final = 3
 """Cells that are handed out ahead, for each process."""
+TOGETHER: Final = 16
+"""Cells of one model that a process advances side by side."""
 TRIES: Final = 2
 """How often a cell is run whose process ends."""
 
@@ -233,11 +235,12 @@ def _run(
     if executor == "local" and jobs == 1:
         file = RowFile(job.out / RESULTS)
         try:
-            for number in left:
+            for numbers in groups_of(job.sweep, left):
                 if stopped():
                     return
-                file.append(run_cell(job, number, base))
-                yield number
+                for row in run_cells(job, numbers, base):
+                    file.append(row)
+                    yield int(row["cell"])
         finally:
             file.close()
         return
@@ -248,14 +251,14 @@ def _handed_out(
     job: Job, left: Sequence[int], jobs: int, executor: str | Executor, stopped: Callable[[], bool]
 ) -> Iterator[int]:
     """Let an executor run cells; one whose processes end is started again."""
-    waiting, tries = list(reversed(left)), dict.fromkeys(left, 0)
+    waiting, tries = groups_of(job.sweep, left)[::-1], dict.fromkeys(left, 0)
     pool = executor_of(executor, jobs) if isinstance(executor, str) else executor
-    doing: dict[Future[int], int] = {}
+    doing: dict[Future[None], tuple[int, ...]] = {}
     try:
         while waiting or doing:
             while waiting and len(doing) < jobs * AHEAD and not stopped():
-                number = waiting.pop()
-                doing[pool.submit(work, job, number)] = number
+                numbers = waiting.pop()
+                doing[pool.submit(work, job, numbers)] = numbers
             if stopped():
                 for future in doing:
                     future.cancel()
@@ -263,18 +266,19 @@ def _handed_out(
             ended, _ = wait(doing, timeout=0.5, return_when=FIRST_COMPLETED)
             broken = False
             for future in ended:
-                number = doing.pop(future)
+                numbers = doing.pop(future)
                 error = future.exception()
                 if error is None:
-                    yield number
+                    yield from numbers
                     continue
                 broken = broken or isinstance(error, BrokenExecutor)
-                tries[number] += 1
-                if tries[number] < TRIES:
-                    waiting.append(number)
-                else:
-                    _note_lost(job, number, error)
-                    yield number
+                for number in numbers:  # alone, so that one cell does not fail others
+                    tries[number] += 1
+                    if tries[number] < TRIES:
+                        waiting.append((number,))
+                    else:
+                        _note_lost(job, number, error)
+                        yield number
             if broken and isinstance(executor, str):
                 waiting += list(doing.values())[::-1]
                 doing.clear()
@@ -283,6 +287,21 @@ def _handed_out(
     finally:
         if isinstance(executor, str):
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def groups_of(plan: Sweep, left: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return cells as they are handed out: one by one, and up to `TOGETHER` of the same model at once."""
+    found: list[tuple[int, ...]] = []
+    by_model: dict[str, list[int]] = {}
+    for number in left:
+        model = plan.cells[number].model
+        if model == NO_MODEL:
+            found.append((number,))
+        else:
+            by_model.setdefault(model, []).append(number)
+    for numbers in by_model.values():
+        found += [tuple(numbers[at : at + TOGETHER]) for at in range(0, len(numbers), TOGETHER)]
+    return sorted(found)
 
 
 def _note_lost(job: Job, number: int, error: BaseException) -> None:
@@ -300,8 +319,8 @@ def _file_of(folder: Path) -> RowFile:
     return RowFile(folder)
 
 
-def work(job: Job, number: int) -> int:
-    """Run a cell in a worker, which writes its own results, and return the cell's number."""
+def work(job: Job, numbers: Sequence[int]) -> None:
+    """Run cells in a worker, which writes its own results."""
     assert job.out is not None
-    _file_of(job.out / RESULTS).append(run_cell(job, number))
-    return number
+    for row in run_cells(job, numbers):
+        _file_of(job.out / RESULTS).append(row)

@@ -20,7 +20,7 @@ from sim.errors import ScenarioError
 from sim.replay import read
 from sim.run.choices import with_tiers, with_values
 from sim.sweep import Results, seeds_of, sweep
-from sim.sweep.cell import FAILED
+from sim.sweep.cell import FAILED, Job, run_cell
 from sim.sweep.results import RESULTS, TABLE
 from sim.sweep.run import MANIFEST, run_sweep
 from sim.sweep.spec import sweep_of
@@ -257,3 +257,21 @@ def test_a_server_that_is_down_is_a_row(tmp_path: Path) -> None:
     results = sweep("market", ticks=2, seeds=1, models=["none", down], out=tmp_path)
     assert [row["status"] for row in results.rows] == ["done", FAILED]
     assert "no connection" in results.failed[0]["error"]
+
+
+def test_cells_side_by_side_are_the_cells_alone(tmp_path: Path) -> None:
+    """Cells of one model that share a planning service have the rows that each has alone, but for how calls are cut."""
+    script = tmp_path / "plans.jsonl"
+    script.write_text(json.dumps({"agent": "*", "steps": [{"act": "Sleep", "hours": 2}]}) + "\n")
+    spec = f"scripted:{script}"
+    plan = sweep_of({"scenario": "market", "ticks": 8, "seeds": 4, "models": [spec], "grid": {"agents": [4, 9]}})
+    together = run_sweep(plan, tmp_path, tmp_path / "out", keep_replays=True)
+    alone = [run_cell(Job(plan, tmp_path, None), number) for number in range(plan.count)]
+    assert not together.failed
+    assert [row["calls"] > 0 for row in together.rows] == [True] * 8
+    shared = ("root", "plans", "alive", "ticks", "coins", "mood", "bread_price")
+    assert [[row[name] for name in shared] for row in together.rows] == [
+        [row[name] for name in shared] for row in alone
+    ]
+    for number in range(plan.count):
+        assert verify(tmp_path / "out" / "replays" / f"cell-{number:06d}.replay.jsonl").verdict == "match"
