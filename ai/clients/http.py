@@ -362,7 +362,7 @@ def _is_hang_up(error: Exception) -> bool:
     """Say whether a connection was closed before an answer was whole; other errors of the protocol have reasons."""
     return (
         not isinstance(error, httpx.RemoteProtocolError)
-        or re.search("disconnected|peer closed", str(error)) is not None
+        or re.search("disconnected|closed connection", str(error)) is not None
     )
 
 

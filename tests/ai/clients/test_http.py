@@ -187,6 +187,7 @@ def test_a_hang_up_charges_no_breaker_and_no_probe() -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 30_000, "not HTTP"),
         (HEAD + b"-1\r\n", "not HTTP: illegal chunk header"),
         (HEAD + chunk(event("a")), "before the reply was complete"),
+        (HEAD + chunk(event("a")) + b"5", "before the reply was complete"),
         (whole(200, event("a") + event("b"))[:-9], "before the reply was complete"),
         (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", "packed"),
     ],
