@@ -31,7 +31,8 @@ import httpx
 
 from ai.clients.redaction import INSECURE_KEY, shown
 from ai.clients.refusals import ERROR_BYTES_MAX, refusal
-from ai.errors import ClientError, ContractError
+from ai.errors import ClientError
+from ai.urls import is_private, origin_of
 
 CONNECT_S: Final = 5.0  # longest wait for a connection, seconds
 KEEP_S: Final = 3.0
@@ -46,24 +47,6 @@ _LATE: Final = "no answer within the time allowed"
 _ENDS: ContextVar[float] = ContextVar("ends", default=math.inf)
 """The loop's time at which the running call must be over."""
 logger = logging.getLogger(f"tickweave.{__name__}")
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    """Return scheme, host and port of a URL."""
-    parts = urlsplit(url)
-    with suppress(ValueError):
-        return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return "", None, None
-
-
-def _is_private(url: str) -> bool:
-    """Say whether nobody on the way can read what is sent: over TLS, or to this machine."""
-    scheme, host, _ = _origin(url)
-    if scheme == "https" or host == "localhost":
-        return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host or "").is_loopback
-    return False
 
 
 class Http:
@@ -92,13 +75,13 @@ class Http:
         )
         origin, space, bound = key.partition(" ")
         if space and "://" in origin:
-            if _origin(origin) != _origin(self.url):
+            if origin_of(origin) != origin_of(self.url):
                 return None
             key = bound.strip()
         if not key.isascii() or not key.isprintable() or " " in key:
             message = f"{self.label}: the key in the environment variable {name} holds characters no key has"
             raise ClientError(message, outcome="unavailable")
-        if key and not _is_private(self.url) and os.environ.get(INSECURE_KEY) != "1":
+        if key and not is_private(self.url) and os.environ.get(INSECURE_KEY) != "1":
             message = (
                 f"{self.label}: the key in the environment variable {name} would go over the network in clear; use "
                 f"https://, or allow it with --insecure-key ({INSECURE_KEY}=1)"
@@ -360,10 +343,7 @@ def _tls(url: str) -> ssl.SSLContext:
 
 def _is_hang_up(error: Exception) -> bool:
     """Say whether a connection was closed before an answer was whole; other errors of the protocol have reasons."""
-    return (
-        not isinstance(error, httpx.RemoteProtocolError)
-        or re.search("disconnected|closed connection", str(error)) is not None
-    )
+    return type(error) is not httpx.RemoteProtocolError or bool(re.search("disconnected|closed connection", str(error)))
 
 
 @contextmanager
@@ -400,53 +380,3 @@ def _tls_fault(error: BaseException) -> str | None:
             return f"the server does not speak TLS here ({reason}); try a URL with http://"
         cause = cause.__cause__ or cause.__context__
     return None
-
-
-def checked_url(url: str, scheme: str) -> str:
-    """Return the URL without a trailing slash.
-
-    Raises:
-        ContractError: it is not a plain http or https URL, or could carry a secret; the message does not repeat it.
-    """
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good:
-        raise ContractError(_NO_URL.format(scheme))
-    if parts.username is not None or parts.query or parts.fragment:
-        told = "takes no user, key, query or fragment; keys come from the environment"
-        raise ContractError(f"the URL of an {scheme}: model {told}")
-    return url.rstrip("/")
-
-
-_NO_URL: Final = "the URL of an {}: model must start with http:// or https:// and name a host"
-_WITH_URL: Final = re.compile(r"(.*?)@(https?)(:.*)", re.IGNORECASE | re.DOTALL)
-_LIKE_A_HOST: Final = re.compile(
-    r"(localhost|\[.*|[\w-]+(\.[\w-]+)+|[\w.-]+:\d+)(:\d+)?(/.*)?|\w+://.*|(?!default$|latest$)[a-z][\w-]*",
-    re.IGNORECASE,
-)
-
-
-def model_and_url(rest: str, scheme: str) -> tuple[str, str | None]:
-    """Split `MODEL[@URL]`, the part of a spec after its scheme; a model's name may hold an @ itself.
-
-    Raises:
-        ContractError: no model, or a URL that is none; the message does not repeat it, since it may hold a secret.
-    """
-    match = _WITH_URL.fullmatch(rest)
-    model = match[1] if match else rest
-    if not model.strip():
-        raise ContractError(f"the model's name is missing; write {scheme}:MODEL or {scheme}:MODEL@URL")
-    if match:
-        return model, checked_url(match[2].lower() + match[3], scheme)
-    if _LIKE_A_HOST.fullmatch(model.rpartition("@")[2]) and "@" in model:
-        raise ContractError(_NO_URL.format(scheme))
-    return model, None
-
-
-def public_name(model: str) -> str:
-    """Return the model's name without a path; a name like `org/model` is not a path and stays."""
-    looks_like_path = model.lower().endswith(".gguf") or re.match(r"[/\\~.]|[A-Za-z]:[/\\]", model)
-    return re.split(r"[/\\]", model)[-1] if looks_like_path else model

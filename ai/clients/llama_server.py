@@ -24,10 +24,7 @@ from ai.llm_types import Endpoint, LlmChunk, LlmRequest, reading
 
 SCHEME: Final = "llama-server"
 BINARIES: Final = ("llama-server", "llama-cpp-server")
-"""Programs looked for on PATH, in this order; the second is a wrapper of the first that a Python package brings.
-
-Where there is neither, `ai.llama_program` serves, if its package is installed.
-"""
+"""Programs looked for on PATH, in this order; where there is neither, `ai.llama_program` serves with its package."""
 HOST: Final = "127.0.0.1"  # where the server listens
 SLOTS: Final = 4  # calls at once, unless the spec says otherwise
 CONTEXT: Final = 4096  # tokens of prompt and reply together that a call has room for, unless the spec says otherwise

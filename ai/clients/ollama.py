@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from ai.clients.chat import ChatClient, schema_within
-from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
+from ai.clients.http import SHARED_KEY, Http
 from ai.clients.reply import Reply, ReplyReader, decoded, finish_word, known
 from ai.clients.sse import Lines
 from ai.errors import ContractError
 from ai.llm_types import SEED_MASK, STAND_IN, Endpoint, LlmRequest, count_of, milliseconds_of
+from ai.urls import checked_url, model_and_url, public_name
 
 SCHEME: Final = "ollama"
 URL: Final = "http://127.0.0.1:11434"  # where a local Ollama listens
@@ -146,8 +146,7 @@ class OllamaClient(ChatClient):
         # How many calls run at once (OLLAMA_NUM_PARALLEL, 1 unless set) is told nowhere.
         present = None if detail else True
         by_rules = isinstance(told, dict) and told.get(STAND_IN) == "rules"
-        endpoint = Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail)
-        return replace(endpoint, wants_rules=by_rules)
+        return Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail, wants_rules=by_rules)
 
     async def _models(self, timeout_s: float) -> str:
         """Say which models there are, for a model that the server does not know."""

@@ -16,12 +16,13 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ai.clients.chat import ChatClient, schema_within
-from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url, public_name
+from ai.clients.http import SHARED_KEY, Http
 from ai.clients.refusals import CONTEXT_MAX, reported
 from ai.clients.reply import NO_JSON, Reply, ReplyReader, decoded, finish_word, known
 from ai.clients.sse import DONE, Event, Events
 from ai.errors import ClientError, ContractError
 from ai.llm_types import SEED_MASK, STAND_IN, Endpoint, LlmRequest, count_of, milliseconds_of
+from ai.urls import checked_url, model_and_url, public_name
 
 SCHEME: Final = "openai"
 URL: Final = "http://127.0.0.1:8080/v1"  # where a local llama-server listens

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ai.clients.http import model_and_url
 from ai.clients.openai import HOSTED_URL, SCHEME
 from ai.errors import ContractError
+from ai.urls import model_and_url
 
 INSTALL: Final = "pip install 'tickweave[cost]'"
 """How the prices come to be known."""

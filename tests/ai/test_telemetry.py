@@ -34,7 +34,7 @@ def run(settings: FakeSettings, **options: Any) -> None:
     with serving(settings) as server:
         client = client_from_spec(f"openai:fake@{server.openai_url}")
         with Simulation(load("market"), client=client, model=ModelOptions(in_flight=2, **options)) as simulation:
-            simulation.run(2)
+            simulation.run(6)
 
 
 def named(spans: InMemorySpanExporter, name: str) -> list[ReadableSpan]:
@@ -45,7 +45,7 @@ def test_a_round_holds_its_shards_and_a_shard_its_calls(spans: InMemorySpanExpor
     """Parents are right, counts are there, and nothing of prompt, reply, address or key is."""
     run(FakeSettings())
     rounds, shards, calls = (named(spans, name) for name in ("plan round", "plan shard", "chat fake"))
-    assert len(rounds) == 2
+    assert len(rounds) >= 2
     assert len(calls) == len(shards) > 2
     ids = {span.context.span_id: span for span in (*rounds, *shards)}
     for shard, call in zip(shards, calls, strict=False):

@@ -12,11 +12,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ai.clients.http import SHARED_KEY, Http, checked_url, model_and_url
+from ai.clients.http import SHARED_KEY, Http
 from ai.clients.openai import OpenAIClient
 from ai.errors import ClientError, ContractError
 from ai.llm.probe import probe
 from ai.llm_types import LlmRequest
+from ai.urls import checked_url, model_and_url
 from tests.ai.clients.servers import (
     DONE,
     END,

@@ -36,7 +36,7 @@ def asked(server: FakeServer, strategy: Strategy) -> Sample:
         (Strategy(Kind.BASELINE, "named"), 6),
         (Strategy(Kind.SINGLES, "tuple"), 6),
         (Strategy(Kind.GIANT, "line"), 1),
-        (Strategy(Kind.SHARDS, "named"), 3),
+        (Strategy(Kind.SHARDS, "named"), 2),
         (Strategy(Kind.LOW_LATENCY, "line"), 3),
     ],
 )
