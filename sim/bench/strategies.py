@@ -2,7 +2,8 @@
 
 Two do not use batches: `naive` is a simple caller of single agents, `baseline` a careful one. The others make calls as
 a run does, in one encoding each: `singles` one after another, `giant` as few calls as a reply has room for, `shards`
-cut as in a run, `low-latency` with two agents per call and one call at a time, so that nothing slows the first plan down.
+cut as in a run, `low-latency` with two agents per call and one call at a time, so that nothing slows the first plan
+down.
 
 Before each way except `naive`, the part of the prompt that stays the same from tick to tick is put into the cache of
 the slots in use, untimed, as in a run after its first tick: the system message, and map, places and texts if prompts
