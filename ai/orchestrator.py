@@ -26,7 +26,7 @@ from ai.metrics import FallbackMetrics
 from ai.observation import AgentId, Keys, Observation, ObservationBatch, Rows, observed_by
 from ai.planners.base import Asking, Deadline, OnPlan, PlanCall, Planner, TierPlans
 from ai.planners.emergency import Emergency
-from ai.plans import Attempts, BatchPlans, FallbackResult, FallbackTier, Outcome, PlanBatch, Refusal, Walk
+from ai.plans import Attempts, BatchPlans, FallbackResult, FallbackTier, LlmUsage, Outcome, PlanBatch, Refusal, Walk
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 
@@ -263,7 +263,9 @@ class FallbackOrchestrator:
             logger.debug("planned %d agents in %.6f s: %s", len(batch), result.duration_s, result.counts())
         return result
 
-    def _note_fault(self, attempt: Attempts, part: ObservationBatch[Any], planner: Planner, error: Exception) -> None:
+    def _note_fault(
+        self, attempt: Attempts, part: ObservationBatch[Any], planner: Planner, error: BaseException
+    ) -> None:
         """Write down that somebody's code failed; the first time it is worth a warning with the traceback."""
         said = _author(planner, error)
         attempt.outcome[:] = Outcome.FAULT
@@ -320,23 +322,23 @@ class FallbackOrchestrator:
                 planned = watched(planned, f"tier {name!r}")
             answer = await planned
             _check_answer(answer, part, name)
+            accepted = _judge(answer, part, registry, attempt)
         except FaultError as error:
             self._note_fault(attempt, part, planner, error)
             return rows
         except PlannerError as error:
-            attempt.outcome[:] = _failure(error, name)
+            attempt.outcome[:] = _failure(error)
             attempt.errors = dict.fromkeys(part.keys.tolist(), str(error))
             return rows
         except NondeterminismError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if _is_caller_fault(planner, error):
                 raise
             self._note_fault(attempt, part, planner, error)
             return rows
         finally:
             attempt.duration_s = self._clock() - began
-        accepted = _judge(answer, part, registry, attempt)
         _collect(result, answer, part, accepted, name)
         if np.count_nonzero(accepted) == len(accepted):
             if len(rows) == len(batch):
@@ -358,13 +360,13 @@ def _idle_plans(keys: Keys, registry: ToolRegistry) -> PlanBatch:
     return PlanBatch.from_encoded(keys, [[registry.idle_step]] * len(keys))
 
 
-def _is_caller_fault(planner: Planner, error: Exception) -> bool:
+def _is_caller_fault(planner: Planner, error: BaseException) -> bool:
     """Tell whether an error is for the caller: one of our own tiers says that it was set up wrongly."""
     ours = is_ours(type(planner).__module__) and not getattr(planner, "needs_client", False)
     return ours and isinstance(error, ContractError)
 
 
-def _author(planner: Planner, error: Exception) -> str:
+def _author(planner: Planner, error: BaseException) -> str:
     """Return whose code failed, how, and where: the innermost frame that is not ours or a library's."""
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
@@ -374,17 +376,29 @@ def _author(planner: Planner, error: Exception) -> str:
     return f"{kind.__module__}.{kind.__qualname__}: {type(error).__name__}: {str(error)[:ERROR_CHARS_MAX]}{place}"
 
 
-def _failure(error: PlannerError, tier: str) -> Outcome:
-    outcome = Outcome.of(error.outcome)
-    if outcome is Outcome.OK:
-        raise ContractError(f"tier {tier!r} failed with the outcome 'ok': {error}") from error
-    return outcome
+def _failure(error: PlannerError) -> Outcome:
+    """Return how a tier says that it failed; a word that says nothing of the kind is a fault of its code."""
+    try:
+        outcome = Outcome.of(error.outcome)
+    except (ContractError, AttributeError):
+        return Outcome.FAULT
+    return Outcome.FAULT if outcome is Outcome.OK else outcome
 
 
 def _check_answer(answer: TierPlans, part: ObservationBatch[Any], tier: str) -> None:
     """Refuse an answer whose rows are not the rows asked; a wrong row would be another agent's plan."""
     if not isinstance(answer, TierPlans):
         raise ContractError(f"tier {tier!r} answered with {type(answer).__name__}, not TierPlans")
+    for what, given, kind in (
+        ("errors", answer.errors, dict), ("texts", answer.texts, dict), ("shards", answer.shards, list),
+        ("usage", answer.usage, LlmUsage), ("payloads", answer.plans.payloads, dict),
+    ):  # fmt: skip
+        if not isinstance(given, kind):
+            raise ContractError(f"tier {tier!r} answered with {what} of type {type(given).__name__}")
+    if not all(isinstance(text, str) for text in (*answer.errors.values(), *answer.texts.values())):
+        raise ContractError(f"tier {tier!r} answered with an error or a reply that is no text")
+    if not all(isinstance(shard, dict) for shard in answer.shards):
+        raise ContractError(f"tier {tier!r} answered with a call that is no table")
     n, plans = len(part), answer.plans
     steps = plans.kind.shape[0]
     shapes = (plans.keys.shape, plans.length.shape, answer.outcome.shape, plans.kind.shape, plans.args.shape)

@@ -95,7 +95,7 @@ def new(scenario: Scenario, spec: str, slots: int) -> dict[str, Any]:
     ):
         first = perf_counter()
         for report in run.reports(TICKS):
-            tally.add(report.plans, report.round)
+            tally.add(report.tick, report.plans, report.round)
         run_s = perf_counter() - first
     wall_s = perf_counter() - begun
     said = tally.as_json()

@@ -54,6 +54,8 @@ SILENCE_S: Final = 60.0
 """Longest silence between two chunks where no deadline is nearer, seconds."""
 DRAIN_S: Final = 5.0
 """How long `aclose` waits for late readers before it cancels them, seconds."""
+FINISH_CHARS_MAX: Final = 40
+"""Characters that are kept of the word with which a reply ended."""
 ERROR_CHARS_MAX: Final = 200
 """Characters that are kept of what a foreign client raised."""
 
@@ -368,7 +370,7 @@ class _Run:
         """Add one chunk to the shard and keep the plans that closed in it."""
         if chunk.voids:
             shard.restart()
-        shard.finish = chunk.finish or shard.finish
+        shard.finish = str(chunk.finish)[:FINISH_CHARS_MAX] if chunk.finish else shard.finish
         shard.usage = _counts(chunk.usage) if chunk.usage is not None else shard.usage
         shard.unconstrained |= chunk.unconstrained
         if shard.first_s is None:
@@ -394,7 +396,7 @@ class _Run:
             if self.on_plan is not None:
                 try:
                     self.on_plan(slot.agent, steps)
-                except Exception:
+                except (Exception, SystemExit):
                     logger.warning("the listener %r raised; the run goes on", self.on_plan, exc_info=True)
 
     def finish(self, shard: _Shard) -> None:
@@ -420,7 +422,7 @@ class _Run:
         total_s = shard.ended - shard.begun if shard.called else None
         try:
             self.on_call(CallEnd(_record(self.request, shard), tuple(shard.plans), shard.first_s, total_s))
-        except Exception:
+        except (Exception, SystemExit):
             logger.warning("the listener %r raised; the run goes on", self.on_call, exc_info=True)
 
 
@@ -452,7 +454,10 @@ async def _call(run: _Run, shard: _Shard) -> None:
             shard.called = error.sent
             shard.context = error.context
             shard.failure = _outcome_of(error), str(error)
-        except Exception as error:
+        except (Exception, SystemExit, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # nobody waits for this reader any more
             said = f"the client {getattr(run.client, 'label', run.client)!s} raised {type(error).__name__}: {error}"
             shard.failure = Outcome.TRANSPORT, said[:ERROR_CHARS_MAX]
             logger.warning("%s", said[:ERROR_CHARS_MAX], exc_info=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from ai import (
     ObservationBatch,
     Outcome,
     PlanBatch,
+    PlannerError,
     Playbook,
     Rule,
     ToolRegistry,
@@ -264,3 +265,107 @@ def test_the_rules_only_use_what_is_offered(who: Asked, data: st.DataObject) -> 
     verdict = refusals(batch, answer.plans, registry)
     assert not verdict[answer.outcome == Outcome.OK].any()
     assert whole.idle.act not in offered or (answer.outcome == Outcome.OK).all()
+
+
+class Hostile:
+    """A planner of somebody's that does what was drawn."""
+
+    deterministic = True
+    name = "hostile"
+
+    def __init__(self, act: Callable[[ObservationBatch[Any], ToolRegistry], Any], *, deterministic: bool) -> None:
+        self.act = act
+        self.deterministic = deterministic
+
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> Any:
+        return self.act(batch, registry)
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def act(*_: object) -> Any:
+        raise error
+
+    return act
+
+
+def altered(**parts: Any) -> Callable[..., Any]:
+    """Answer with idle plans in which some parts are replaced."""
+
+    def act(batch: ObservationBatch[Any], registry: ToolRegistry) -> Any:
+        plans = PlanBatch.from_encoded(batch.keys, [[registry.idle_step]] * len(batch))
+        for name in [name for name in parts if hasattr(plans, name)]:
+            setattr(plans, name, parts[name](getattr(plans, name)))
+        answer = TierPlans(plans, np.zeros(len(batch), np.int8))
+        for name in [name for name in parts if hasattr(answer, name)]:
+            setattr(answer, name, parts[name](getattr(answer, name)))
+        return answer
+
+    return act
+
+
+class BogusError(PlannerError):
+    outcome = "bogus"
+
+
+HOSTILE = (
+    raising(ValueError("no")), raising(SystemExit(3)), raising(RecursionError()), raising(BogusError("no")),
+    raising(MemoryError()), raising(StopAsyncIteration()), raising(TimeoutError()), raising(KeyError("x")),
+    lambda *_: None, lambda *_: [], lambda *_: 7,
+    altered(keys=lambda keys: keys[::-1]), altered(keys=lambda keys: keys + 1), altered(keys=lambda keys: keys[:-1]),
+    altered(length=lambda length: length + 100), altered(length=lambda length: length - 2),
+    altered(kind=lambda kind: kind + 9999), altered(kind=lambda kind: -kind - 5), altered(kind=lambda kind: kind * 1.5),
+    altered(args=lambda args: args + 2**30), altered(args=lambda args: args[:, :2]),
+    altered(outcome=lambda outcome: outcome + 77), altered(outcome=lambda outcome: outcome.astype(str)),
+    altered(errors=lambda _: None), altered(errors=lambda _: {0: 5}), altered(texts=lambda _: [1]),
+    altered(texts=lambda _: {0: b"x"}), altered(shards=lambda _: [3]), altered(shards=lambda _: None),
+    altered(usage=lambda _: "much"), altered(payloads=lambda _: {(0, 0): 5}), altered(payloads=lambda _: None),
+)  # fmt: skip
+"""What a planner's code may do instead of its work."""
+
+
+class Rude:
+    """A client of somebody's that does what was drawn: raises, or gives pieces that are none."""
+
+    label = "rude"
+
+    def __init__(self, act: Callable[[], Any]) -> None:
+        self.act = act
+
+    async def stream(self, request: LlmRequest) -> AsyncIterator[Any]:
+        yield LlmChunk("{")
+        yield self.act()
+
+
+RUDE = (
+    raising(ValueError("no")), raising(SystemExit(3)), raising(asyncio.CancelledError()), raising(StopIteration()),
+    raising(ClientError("no", outcome="bogus")), lambda: None, lambda: 7, lambda: LlmChunk(None),
+    lambda: LlmChunk("}", ["stop"]), lambda: LlmChunk("}", "stop", usage=7),
+    lambda: LlmChunk("}", "stop", usage={"prompt_tokens": float("nan")}), lambda: LlmChunk("}", "stop", timings=[]),
+    lambda: LlmChunk("}", object()),
+)  # fmt: skip
+"""What a client's code may do in the middle of a reply."""
+
+
+@given(asked(), st.lists(st.sampled_from(HOSTILE), max_size=3), st.booleans(), st.sampled_from([None, *RUDE]))
+def test_whatever_planners_and_clients_do_everyone_asked_gets_one_legal_plan(
+    who: Asked,
+    acts: list[Callable[..., Any]],
+    deterministic: bool,  # noqa: FBT001 - it is drawn
+    rude: Callable[[], Any] | None,
+) -> None:
+    """Foreign code may raise, lie about its answer, or answer with something else: it is an attempt's outcome."""
+    tiers = [Hostile(act, deterministic=deterministic) for act in acts]
+    for place, tier in enumerate(tiers):
+        tier.name = f"hostile{place}"
+    walk = FallbackOrchestrator([*default_tiers(who.domain.playbook)[:2], *tiers, Emergency()])
+    client = None if rude is None else Rude(rude)
+    results = asyncio.run(walk.plan_batch_with_fallback(client, who.pairs, who.domain.registry))
+    assert list(results) == sorted(key for key, _ in who.pairs)
+    if not results:
+        return
+    registry = who.domain.registry
+    plans = PlanBatch.from_steps(who.batch.keys, [result.plan.steps for result in results.values()], registry)
+    assert not refusals(who.batch, plans, registry).any()
+    for result in results.values():
+        assert [attempt.success for attempt in result.attempts] == [False] * (len(result.attempts) - 1) + [True]
+        assert all(attempt.outcome is not Outcome.OK for attempt in result.attempts[:-1])
