@@ -37,6 +37,12 @@ from sim.replay.keyframes import state_of
 from sim.replay.playback import Playback, RecordedPlanning, RecordedTier
 from sim.replay.record import HASH_CHARS
 from sim.replay.writer import Recorder
+from sim.run import context, planning_service, rounds
+from sim.run import thinking as run_thinking
+from sim.run import world as run_world
+from sim.run.listeners import Listeners
+from sim.run.plan_columns import Ask, Progress, Status
+from sim.run.simulation import Simulation
 
 Patch = pytest.MonkeyPatch
 
@@ -602,3 +608,97 @@ def order_of_creation_is_kept(patch: Patch) -> None:
             original(self, *born)
 
     patch.setattr(Storage, "append", append)
+
+
+# -- rounds ------------------------------------------------------------------------------------------------------------
+
+
+@caught_by("in_rounds")
+def every_tick_is_a_round(patch: Patch) -> None:
+    """Agents are asked as soon as they need a plan."""
+    patch.setattr(rounds.Rounds, "due", lambda *_: True)
+
+
+@caught_by("in_rounds")
+def a_round_restarts_bridges(patch: Patch) -> None:
+    """Whoever is asked under a bridge gets a new one where the model gives no plan."""
+    patch.setattr(rounds, "MODEL", rounds.WHOLE)
+
+
+@caught_by("in_rounds")
+def refusals_are_not_counted(patch: Patch) -> None:
+    """An agent that a model leaves out is asked in every round."""
+    original = rounds.put_off
+
+    def put_off(world: Any, run: Any, rows: Any) -> None:
+        world[Progress].refusals[rows] = 0
+        original(world, run, rows)
+
+    patch.setattr(rounds, "put_off", put_off)
+
+
+@caught_by("in_rounds")
+def an_invalidation_has_no_precedence(patch: Patch) -> None:
+    """Whoever is invalidated waits behind those that wait already."""
+    patch.setattr(context, "invalidate", context.outdate)
+    patch.setattr(run_world, "invalidate", context.outdate)
+
+
+@caught_by("thinking")
+def an_invalidation_leaves_the_ask_open(patch: Patch) -> None:
+    """What a model thinks about starts though the agent's plan was voided meanwhile."""
+    patch.setattr(context, "void", lambda *_: None)
+
+
+@caught_by("thinking")
+def a_late_plan_is_not_checked(patch: Patch) -> None:
+    """A plan starts though its target is gone by now."""
+    patch.setattr(run_thinking.Thinking, "_legal", lambda _self, _part, _plans, judged, _places: judged)
+
+
+@caught_by("thinking")
+def a_stored_plan_does_not_wait(patch: Patch) -> None:
+    """A plan that was asked for ahead ends the current one when it arrives."""
+    original = run_thinking.Thinking._arrival
+
+    def arrival(self: Any, asked_at: int, rows: Any) -> None:
+        self.world[Progress].status[rows] = Status.FINISHED.value
+        original(self, asked_at, rows)
+
+    patch.setattr(run_thinking.Thinking, "_arrival", arrival)
+
+
+@caught_by("thinking")
+def a_restored_ask_finds_the_old_call(patch: Patch) -> None:
+    """After a restore, an open ask gets the reply to what was asked before."""
+    patch.setattr(planning_service.LivePlans, "forget", lambda _self: None)
+
+
+@caught_by("thinking")
+def a_fork_keeps_what_was_asked_of_others(patch: Patch) -> None:
+    """A fork with other tiers gets replies to the parent's questions."""
+    patch.setattr(Simulation, "void_asks", lambda _self: None)
+
+
+@caught_by("thinking")
+def a_plan_comes_when_it_is_there(patch: Patch) -> None:
+    """A plan takes effect in the tick after its round, where the reply is there."""
+    original = run_thinking.Thinking._ask
+
+    def ask(self: Any) -> None:
+        original(self)
+        asked = self.world[Ask]
+        asked.arrives_at[asked.asked_at == self.run.tick] = self.run.tick + 1
+
+    patch.setattr(run_thinking.Thinking, "_ask", ask)
+
+
+@caught_by("heard")
+def a_listener_may_end_the_run(patch: Patch) -> None:
+    """What a listener raises reaches the run."""
+
+    def tell(self: Any, event: str, *values: Any) -> None:
+        for listener in self._listeners:
+            getattr(listener, event, lambda *_: None)(*values)
+
+    patch.setattr(Listeners, "tell", tell)

@@ -58,11 +58,13 @@ from tests.ai.llm.village import (
 from tests.ai.observation import test_round_trip
 from tests.ai.rules import test_conditions, test_rules
 from tests.ai.strategies import agents, enemy
+from tests.properties import test_rounds as asked
 from tests.reference.lockstep import Dice, random_plans, run_in_step
 from tests.sim.engine import test_commands, test_resources, test_texts
 from tests.sim.engine.small_world import ALL, Position, everything
 from tests.sim.replay import test_keyframes, test_recover, test_replay_seek, test_verify
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
+from tests.sim.run import test_listeners, test_rounds, test_thinking
 
 COLUMNS_EVERY = 8
 """Of the columns, which are altered here; `tests/properties` alters any."""
@@ -427,6 +429,43 @@ def retried() -> None:
     test_resilience.test_a_hopeless_call_is_not_repeated(test_resilience.fault(status=404))
 
 
+def in_rounds() -> None:
+    """Agents are asked in rounds and bridged between them; refusals back off, and an invalidation goes first."""
+    test_rounds.test_the_first_round_asks_everybody_and_later_ones_fall_on_tick_numbers()
+    test_rounds.test_between_rounds_other_tiers_bridge_at_once_and_the_record_says_so()
+    test_rounds.test_a_bridge_is_kept_where_no_model_gives_a_plan()
+    test_rounds.test_a_plan_of_a_model_ends_a_bridge_at_any_step()
+    test_rounds.test_refusals_in_a_row_back_off_to_eight_rounds_and_no_further()
+    test_rounds.test_a_refused_plan_of_a_model_is_bridged_at_once_and_backs_off()
+    test_rounds.test_an_invalidation_ends_the_waiting_and_goes_first()
+
+
+def thinking() -> None:
+    """A plan takes effect in its tick, unless its ask was voided; a fork with other planners voids what is open."""
+    test_thinking.test_a_plan_takes_effect_think_ticks_after_its_round()
+    test_thinking.test_whatever_invalidates_a_plan_voids_its_open_ask()
+    test_thinking.test_a_plan_asked_for_ahead_waits_for_the_end_of_the_current_one()
+    test_thinking.test_a_plan_that_is_not_legal_any_more_is_refused_when_it_starts()
+    test_thinking.test_a_restored_world_has_lost_its_open_asks()
+    asked.recorded.cache_clear()
+    try:
+        asked.test_a_changed_fork_voids_what_is_open.hypothesis.inner_test((2, 5), 9, {"client": asked.Delayed()})
+        asked.test_neither_order_nor_delay_of_replies_changes_a_run.hypothesis.inner_test((2, 3), (0, 4), (3, 0))
+    finally:
+        asked.recorded.cache_clear()
+
+
+def heard() -> None:
+    """A listener hears of a run and cannot end it."""
+    listener = type("Rude", (), {"on_tick": staticmethod(_raise), "on_plan": staticmethod(_raise)})()
+    with test_listeners.simulation(listener) as run:
+        run.run(2)
+
+
+def _raise(*_: object) -> None:
+    raise AssertionError("a listener ended the run")
+
+
 PROMISES: dict[str, Callable[[], None]] = {
     "births": births,
     "breaker": breaker,
@@ -434,6 +473,8 @@ PROMISES: dict[str, Callable[[], None]] = {
     "declared": declared,
     "draws": draws,
     "entered": test_replay_seek.test_a_run_that_is_another_is_not_entered,
+    "heard": heard,
+    "in_rounds": in_rounds,
     "keyframes": test_keyframes.test_tampered_keyframes_are_no_match,
     "killed": killed_writers,
     "known": known,
@@ -455,5 +496,6 @@ PROMISES: dict[str, Callable[[], None]] = {
     "streamed": streamed,
     "tampered": tampering,
     "texts": texts,
+    "thinking": thinking,
 }
 """Every promise by name."""
