@@ -106,13 +106,15 @@ def _values(world: World, label: str) -> NDArray[Any]:
 def _map(simulation: Simulation, of: NDArray[np.int8], colours: Any, width: int, height: int) -> list[Text]:
     world, portrayal = simulation.world, simulation.portrayal
     placed = [look for look in portrayal.looks if look.places]
-    if not placed:
+    names = [look.space for look in placed] + [layer.space for layer in portrayal.layers]
+    if not names:
         return []
-    space = simulation.run_context.spaces.get(placed[0].space)
+    name = names[0]
+    space = simulation.run_context.spaces.get(name)
     kind = getattr(space, "kind", "grid")
     if kind == "network":
         return []
-    layers = [layer for layer in portrayal.layers if layer.space == placed[0].space]
+    layers = [layer for layer in portrayal.layers if layer.space == name]
     ground = None
     if kind == "plane":
         assert space is not None
@@ -143,7 +145,7 @@ def _map(simulation: Simulation, of: NDArray[np.int8], colours: Any, width: int,
         styles = shades[np.rint(share * (len(shades) - 1)).astype(int)]
     for number, look in reversed(list(enumerate(portrayal.looks))):
         rows = (of == number).nonzero()[0]
-        if look not in placed or look.space != placed[0].space or not len(rows):
+        if look not in placed or look.space != name or not len(rows):
             continue
         first = _values(world, look.places[0])[rows]
         x, y = (first % wide, first // wide) if len(look.places) == 1 else (first, _values(world, look.places[1])[rows])

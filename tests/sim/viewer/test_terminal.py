@@ -66,6 +66,22 @@ def test_a_large_map_fits() -> None:
             assert sum(count for *_, count in found.counts) == simulation.world.n
 
 
+def test_ground_without_agents_is_a_map() -> None:
+    """A domain whose agents have no place still shows its layers, and one without agents as well."""
+
+    class Bare(Land):
+        """Nobody lives here."""
+
+        portrayal: ClassVar[Portrayal] = Portrayal(looks=(Look(),), layers=(Layer(values="Hill.height"),))
+
+    with Simulation(Bare()) as simulation:
+        simulation.world.kill(slice(None))
+        simulation.world.flush()
+        found = drawn(simulation)
+    assert [line.plain for line in found.lines] == ["  ..::##"] * 2
+    assert found.counts == []
+
+
 def test_a_plane_is_a_map_as_well() -> None:
     """Positions in points become places on the map, the south-east corner included."""
 
