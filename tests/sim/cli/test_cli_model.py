@@ -13,6 +13,7 @@ import ai.llm
 from ai.fake.faults import Fault
 from ai.fake.model import Plans
 from ai.fake.server import FakeSettings, serving
+from ai.llm.price import price_of
 from sim.cli import invoke
 
 
@@ -104,6 +105,19 @@ def test_money_is_limited_only_at_a_known_price(tmp_path: Path, capsys: pytest.C
     for more in (["--max-cost", "1"], ["--max-cost", "0"]):
         assert run("openai:fake@http://127.0.0.1:9/v1", tmp_path / "a.replay.jsonl", *more) == 64
     assert "no price is known for this model; use --max-tokens" in capsys.readouterr().err
+
+
+def test_money_ends_the_use_of_the_model_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the price of the model's provider; summary and object have the dollars."""
+    monkeypatch.setattr("sim.cli.run.price_of", lambda spec: price_of("openai:gpt-4o-mini"))
+    with serving(FakeSettings(plans=Plans.RULES)) as server:
+        asked = ["run", "market", "--ticks", "12", "--llm", f"openai:fake@{server.openai_url}", "--max-cost", "0.0005"]
+        assert invoke([*asked, "--json", "--out", str(tmp_path / "a.replay.jsonl")]) == 0
+    budget = json.loads(capsys.readouterr().out)["llm"]["budget"]
+    assert budget["over"] == "the budget of 0.0005 US dollars is used up"
+    assert 0 < budget["cost"] <= 0.0005
 
 
 def test_a_log_says_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
