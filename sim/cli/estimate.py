@@ -14,7 +14,9 @@ from sim.bench.estimate import estimate as estimated
 from sim.cli.choices import chosen
 from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_table, usage
 from sim.cli.consent import Trust, load_scenario
-from sim.cli.run import IN_FLIGHT_MAX, SHARD_SIZE_MAX, EncodingOption
+from sim.cli.run import IN_FLIGHT_MAX, SHARD_SIZE_MAX, EncodingOption, PreferOption
+from sim.run.choices import with_values
+from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import TICKS_MAX
 
@@ -37,6 +39,13 @@ def estimate(
     latency_ms: Annotated[float, typer.Option(min=0, max=1e6, help="Time to the first token of a call.")] = LATENCY_MS,
     tokens_per_s: Annotated[float, typer.Option(min=0.01, max=1e6, help="Tokens a second of a call.")] = TOKENS_PER_S,
     context: Annotated[int, typer.Option(min=64, max=2**24, help="Tokens that a call has room for.")] = CONTEXT,
+    every: Annotated[
+        int | None,
+        typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one round of calls to the next."),
+    ] = None,
+    prefer: Annotated[
+        PreferOption | None, typer.Option(help="What calls are cut for: time, tokens, or some of both [balanced].")
+    ] = None,
     shard_size: Annotated[
         int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents in one call; else it adapts.")
     ] = None,
@@ -70,6 +79,8 @@ def estimate(
     client = client_of(llm)
     assert client is not None
     plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
+    wanted = {"planning.every": every, "planning.prefer": None if prefer is None else prefer.value}
+    plan = with_values(plan, {key: value for key, value in wanted.items() if value is not None})
     options = ModelOptions(
         shard_size=shard_size, in_flight=in_flight, encoding=None if encoding is None else encoding.value
     )

@@ -59,9 +59,10 @@ def test_the_command_tells_it_to_people_and_programs(capsys: pytest.CaptureFixtu
     told = capsys.readouterr().out
     for words in ("rounds", "agents a call", "US dollars at the price of openai/gpt-4o-mini", "s on 8 slots"):
         assert words in told
-    assert invoke([*asked, "--json", "--slots", "2"]) == 0
+    assert invoke([*asked, "--json", "--slots", "2", "--prefer", "cost", "--every", "3"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"calls", "rounds", "prompt_tokens", "completion_tokens", "cost", "model_s"} <= found.keys()
+    assert (found["rounds"], found["calls"]) == (1, 1)
     assert invoke(["estimate", "market", "--llm", "openai:mine", "--ticks", "1"]) == 0
     assert "no price is known" in capsys.readouterr().out
     assert invoke(["estimate", "market", "--llm", "none"]) == 64
