@@ -2,6 +2,7 @@
 
     python benchmarks/rounds.py ../first-edition                  agents a call, tokens a plan, time, shares
     python benchmarks/rounds.py ../first-edition --plans rules    the same with plans that can be carried out
+    python benchmarks/rounds.py --prefer speed --slots 4          the shortest wait; likewise --prefer cost, --twice
     python benchmarks/rounds.py --strength                        rules asked in rounds against rules in every tick
     python benchmarks/rounds.py --paced                           late ticks of a paced run whose calls take 1 to 2 s
 
@@ -109,12 +110,22 @@ def new(scenario: Scenario, spec: str, slots: int) -> dict[str, Any]:
     }
 
 
-def compare(checkout: Path | None, plans: str, slots: int, prefer: str) -> None:
+def doubled(scenario: Scenario) -> Scenario:
+    """Return a scenario with twice the agents in each squad."""
+    settings = scenario.canonical()["settings"]
+    for team in settings["teams"]:
+        for squad in team["squads"]:
+            squad["count"] *= 2
+    return scenario.replaced(settings=settings)
+
+
+def compare(checkout: Path | None, plans: str, slots: int, prefer: str, *, twice: bool) -> None:
     """Print a line for each scenario, and the means."""
     found: dict[str, list[float]] = defaultdict(list)
     with fake_llm("--slots", str(slots), "--plans", plans) as spec:
-        for name, before in SCENARIOS.items():
+        for name, before in [*SCENARIOS.items()][: 1 if twice else None]:
             scenario = load(name)
+            scenario = doubled(scenario) if twice else scenario
             scenario = scenario.replaced(planning={**scenario.planning.model_dump(mode="json"), "prefer": prefer})
             now = new(scenario, spec, slots)
             line = {
@@ -182,6 +193,7 @@ def main() -> None:
     parser.add_argument("--plans", choices=("drawn", "rules"), default="drawn")
     parser.add_argument("--slots", type=int, default=8)
     parser.add_argument("--prefer", choices=("balanced", "speed", "cost"), default="balanced")
+    parser.add_argument("--twice", action="store_true", help="skirmish alone, with twice its agents")
     parser.add_argument("--strength", action="store_true")
     parser.add_argument("--paced", action="store_true")
     chosen = parser.parse_args()
@@ -190,7 +202,7 @@ def main() -> None:
     elif chosen.paced:
         paced()
     else:
-        compare(chosen.checkout, chosen.plans, chosen.slots, chosen.prefer)
+        compare(chosen.checkout, chosen.plans, chosen.slots, chosen.prefer, twice=chosen.twice)
 
 
 if __name__ == "__main__":
