@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
 from ai.clients.resilience import RateLimit, ResilientClient, RetryPolicy
+from ai.guard import unwatched
 from ai.llm.budget import Budget, BudgetedClient
 from ai.llm.encodings import encoding_of
 from ai.llm.encodings.base import Encoding
@@ -348,7 +349,7 @@ class LivePlans:
         self.service = service
         self.client = None if service is None else service.client
         self.budget = None if service is None else service.budget
-        self._clock = clock
+        self._clock = unwatched(clock)
         name = None if service is None else service.options.encoding
         encoding = None if name is None else encoding_of(name)
         tiers = build_tiers(scenario, planners, None if service is None else service.executor, encoding)

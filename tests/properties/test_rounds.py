@@ -32,6 +32,7 @@ from sim.replay.show import show_agent
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
+from sim.testing.checks import CHECKS, Case
 from tests.sim.replay.recordings import SCENARIO, record, scenario
 
 TICKS = 40
@@ -220,3 +221,12 @@ def test_a_plan_is_shown_with_the_question_of_its_round_and_the_reply_of_its_arr
                     assert found["steps"]
                     shown += 1
     assert shown > 2
+
+
+@pytest.mark.parametrize("rounds", [(4, 0), (3, 5)])
+@pytest.mark.parametrize("check", ["guard", "restore", "parts", "replies"])
+def test_the_doctor_examines_runs_with_a_model(check: str, rounds: tuple[int, int]) -> None:
+    """With and without thinking time a run with a model passes the checks, open asks and all."""
+    case = Case(yard(*rounds), ticks=24, client=Delayed)
+    (found,) = [each.examine(case) for each in CHECKS if each.name == check]
+    assert found.result == "same", found.finding
