@@ -258,6 +258,8 @@ def _profile(frame: FrameType, event: str, called: Any) -> None:
             return
     if _module(frame).partition(".")[0] in LIBRARIES:
         return
+    if frame.f_code.co_name == "<module>" and "site-packages" in frame.f_code.co_filename:
+        return  # a library that is imported where it is first needed starts up; the watched code asked no clock
     raise _refusal(_name_of(called), advice, frame)
 
 

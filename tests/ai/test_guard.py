@@ -206,3 +206,16 @@ def test_a_call_inside_a_library_is_named_as_the_user_wrote_it(tmp_path: Path) -
             form="short",
         )
     assert f'called cosy.stamp( form="short", ), which calls time.time() ({__file__}:' in str(caught.value)
+
+
+def test_a_library_may_be_imported_where_it_is_first_needed() -> None:
+    """A library that reads a clock while it is imported is none of the watched code's doing; what it offers is."""
+    library = "import time\nnow = time.time()\ndef ask(): return time.time()\n"
+    place = "/usr/lib/python/site-packages/lazy/__init__.py"
+    names: dict[str, object] = {"__name__": "lazy"}
+    with Watch("system 'lazy'"):
+        exec(compile(library, place, "exec"), names)
+    asked = names["ask"]
+    assert callable(asked)
+    with pytest.raises(NondeterminismError), Watch("system 'lazy'"):
+        asked()
