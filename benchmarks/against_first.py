@@ -2,10 +2,10 @@
 
     python benchmarks/against_first.py ../first-edition .
 
-For each size, each checkout plays the same mixed battle (`benchmarks/scaled.py` of each) in a process of its own, in
-turn, several rounds. Printed are the medians over the rounds of each side's median tick, in milliseconds, and the
-median of the rounds' ratios, new to old; the same for what planning costs in a tick (`observe` and `plan`; the first
-edition calls the former `perception`).
+For each size, each checkout plays the same mixed battle (`benchmarks/scaled.py` of each) in a process of its own,
+several rounds; the checkouts take turns, and which of them begins changes. Of every tick the least processor time of
+all rounds counts, as other work on the machine only adds to it. Printed are the means over the ticks in microseconds,
+and the ratio, new to old: of the whole tick, of its systems, of the digest, of the rest of a tick and of the recording.
 """
 
 from __future__ import annotations
@@ -14,42 +14,51 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from statistics import median
+from statistics import mean
 from typing import Final
 
-SIZES: Final = ((10, 200), (100, 200), (1_000, 100), (10_000, 40), (100_000, 12))
-"""Agents, and timed ticks."""
-ROUNDS: Final = 5
+SIZES: Final = ((10, 200, 6), (100, 200, 6), (1_000, 80, 6), (10_000, 20, 4), (100_000, 6, 3))
+"""Agents, timed ticks, and rounds."""
+SAME: Final = {"observe": "perception", "plan": "planning", "act": "execution"}
+"""Names of systems that another edition may have, with those of the first."""
 
 TIME: Final = """
-import json, statistics, sys, tempfile, time
+import json, sys, tempfile, time
+from pathlib import Path
 sys.path.insert(0, "benchmarks")
 from scaled import scaled
 from sim.replay.writer import Recorder, open_replay
 from sim.run.simulation import Simulation
 
-agents, ticks = int(sys.argv[1]), int(sys.argv[2])
-with tempfile.TemporaryDirectory() as folder, Simulation(scaled(agents)) as simulation:
-    from pathlib import Path
+agents, ticks, warm = int(sys.argv[1]), int(sys.argv[2]), 10
+clock = time.process_time
+with tempfile.TemporaryDirectory() as folder, Simulation(scaled(agents), clock=clock) as simulation:
     with open_replay(Path(folder) / "timed.replay.jsonl") as writer:
         recorder = Recorder(simulation, writer)
         recorder.header()
-        whole, planning = [], []
-        for number in range(ticks + 10):
-            start = time.perf_counter()
+        found = []
+        for number in range(ticks + warm):
+            start = clock()
             report = simulation.tick()
+            ticked = clock()
             recorder.tick(report)
-            if number >= 10:
-                whole.append(time.perf_counter() - start)
-                planning.append(sum(report.durations.get(name, 0.0) for name in ("perception", "observe", "plan")))
+            end = clock()
+            parts = dict(report.durations)
+            parts["rest"] = ticked - start - sum(parts.values())
+            parts["record"] = end - ticked
+            parts["whole tick"] = end - start
+            if number >= warm:
+                found.append(parts)
         recorder.end()
-print(json.dumps([statistics.median(whole) * 1000, statistics.median(planning) * 1000]))
+print(json.dumps(found))
 """
-"""Prints the median milliseconds of a recorded tick, and of its observing and planning; both editions run it."""
+"""Prints the seconds of each part of every recorded tick; both editions run it."""
+
+Ticks = list[dict[str, float]]
 
 
-def timed(checkout: Path, agents: int, ticks: int) -> list[float]:
-    """Return the medians of one process.
+def timed(checkout: Path, agents: int, ticks: int) -> Ticks:
+    """Return the parts of every tick of one process.
 
     Raises:
         SystemExit: the checkout cannot run it.
@@ -59,21 +68,31 @@ def timed(checkout: Path, agents: int, ticks: int) -> list[float]:
     child = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=False)
     if child.returncode:
         sys.exit(f"{checkout} cannot run {agents} agents")
-    found: list[float] = json.loads(child.stdout)
-    return found
+    found: Ticks = json.loads(child.stdout)
+    return [{SAME.get(name, name): value for name, value in tick.items()} for tick in found]
+
+
+def least(rounds: list[Ticks]) -> dict[str, float]:
+    """Return the mean over the ticks of the least time that any round took, by part, in microseconds."""
+    return {
+        name: mean(min(tick.get(name, 0.0) for tick in same) for same in zip(*rounds, strict=True)) * 1e6
+        for name in rounds[0][0]
+    }
 
 
 def main(old: Path, new: Path) -> None:
-    """Time all sizes and print a line for each."""
-    print("agents    tick old  new (ms)  ratio    planning old  new (ms)  ratio")
-    for agents, ticks in SIZES:
-        rounds = [(timed(old, agents, ticks), timed(new, agents, ticks)) for _ in range(ROUNDS)]
-        line = f"{agents:>7,}"
-        for part in range(2):
-            before, after = median(one[part] for one, _ in rounds), median(two[part] for _, two in rounds)
-            ratio = median(two[part] / one[part] for one, two in rounds)
-            line += f"   {before:9.3f} {after:9.3f}   {ratio:5.2f}"
-        print(line, flush=True)
+    """Time all sizes and print a table for each."""
+    for agents, ticks, rounds in SIZES:
+        found: dict[Path, list[Ticks]] = {old: [], new: []}
+        for number in range(rounds):
+            for checkout in (old, new) if number % 2 else (new, old):
+                found[checkout].append(timed(checkout, agents, ticks))
+        before, after = least(found[old]), least(found[new])
+        print(f"\n| {agents:,} agents | old, us | new, us | new / old |\n| --- | --: | --: | --: |")
+        for name in sorted(before.keys() & after.keys(), key=lambda name: -before[name]):
+            print(
+                f"| {name} | {before[name]:,.0f} | {after[name]:,.0f} | {after[name] / before[name]:.2f} |", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -168,11 +168,11 @@ def main(old: Path, new: Path) -> None:
     """Time all sizes and print a table for each."""
     for agents in SIZES:
         rounds = [(timed(old, OLD_WALK, OLD, agents), timed(new, NEW_WALK, NEW, agents)) for _ in range(ROUNDS)]
-        print(f"{agents:,} agents" + " " * 16 + "old        new (us)  ratio")
+        print(f"\n| {agents:,} agents | old, us | new, us | new / old |\n| --- | --: | --: | --: |")
         for name in rounds[0][0]:
             before, after = median(one[name] for one, _ in rounds), median(two[name] for _, two in rounds)
             ratio = median(two[name] / one[name] for one, two in rounds)
-            print(f"{name:<24}{before:12,.0f}{after:12,.0f}   {ratio:6.2f}", flush=True)
+            print(f"| {name} | {before:,.0f} | {after:,.0f} | {ratio:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from enum import Enum
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -94,6 +95,7 @@ def check_range(smallest: int, largest: int, dtype: np.dtype[Any], label: str) -
         raise WorldError(f"{label}: {smallest if smallest < low else largest} does not fit {dtype} ({low}..{high})")
 
 
+@cache
 def limits(dtype: np.dtype[Any]) -> tuple[int, int]:
     """Return the smallest and the largest integer that a column's dtype holds."""
     if dtype.kind == "b":
