@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-MOST: Final = 0.02
+MOST: Final = 0.015
 """Share of a run's time that a display takes at most, in the long run."""
 AT_ONCE_S: Final = 0.02
 """Seconds that it may be ahead of its share."""
@@ -25,7 +25,7 @@ class Share:
     ...     now += 1.0
     >>> share.due()
     False
-    >>> now += 60.0
+    >>> now += 80.0
     >>> share.due()
     True
     """

@@ -31,7 +31,7 @@ FLAGS: Final = (
 SCREENSHOTS: Final = Path(__file__).parents[3] / "out" / "screenshots"
 """Where the pictures of a test run are kept."""
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome")
-READY_MS: Final = 10_000
+READY_MS: Final = 30_000
 POLL_MS: Final = 20
 
 
@@ -154,7 +154,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def modelled(recorded: Callable[..., Path]) -> Path:
     """Return the replay of a run that a model planned."""
     with serving(FakeSettings(slots=2, latency_s=0, tokens_per_s=0)) as server:
-        return recorded("market", "--ticks", "12", "--llm", f"openai:fake@{server.openai_url}")
+        return recorded(
+            "market", "--ticks", "12", "--llm", f"openai:fake@{server.openai_url}", "--deadline-ms", "60000"
+        )
 
 
 @pytest.fixture

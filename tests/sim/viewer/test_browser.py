@@ -18,13 +18,13 @@ from sim.cli import invoke
 from sim.run.domains import available_domains
 from sim.viewer.replays import Shown, serve, view
 from tests.sim.viewer.conftest import Tab
+from tests.sim.viewer.test_page import data_of
 
 SCENARIOS: Final = {"tactics": "skirmish"}
 EVIL: Final = (
     '</script><img src=x onerror="window.broken=1"><script>window.broken=1</script>&lt;b\x00\x1b[31m\u202e\u2028'
 )
 """A text that a page must show and never act on."""
-DRAWN_MS_MAX: Final = 50
 
 
 @pytest.mark.parametrize("name", available_domains())
@@ -59,12 +59,14 @@ def test_every_domain_is_shown(name: str, tab: Tab, recorded: Callable[..., Path
 
 def test_the_prompt_and_the_reply_of_a_model_are_shown(tab: Tab, modelled: Path, file_of: Callable[..., str]) -> None:
     """A deep link opens tick and agent; what it knew, prompt, reply, steps and what they did are those of `show`."""
-    page = tab.open(f"{file_of(modelled)}#t=3&a=2")
-    assert tab.ask("[tickweave.tick, tickweave.agent]") == [3, 2]
-    plan = tab.ask("tickweave.runs[0].planAt(tickweave.runs[0].index.get(2), tickweave.runs[0].frameOf(3))")
-    assert plan["tier"] == "simplified_llm"
-    shown = json.loads(_output(["show", str(modelled), "--tick", "3", "--agent", "2", "--json"]))
-    assert (shown["planned_at"], shown["tier"]) == (plan["t"], plan["tier"])
+    address = file_of(modelled)
+    found = data_of(Path(address.removeprefix("file://")).read_text("utf-8"))[0]["frames"]
+    tick, key = next((frame["t"], int(key)) for frame in found[2:] for key in frame.get("o", {}))
+    page = tab.open(f"{address}#t={tick}&a={key}")
+    assert tab.ask("[tickweave.tick, tickweave.agent]") == [tick, key]
+    shown = json.loads(_output(["show", str(modelled), "--tick", str(tick), "--agent", str(key), "--json"]))
+    assert (shown["planned_at"], shown["tier"].endswith("_llm")) == (tick, True)
+    assert tab.text("#panel .tier") == shown["tier"]
     for name, said in (("Prompt", shown["prompt"]["user"]), ("Reply", shown["reply"])):
         assert page.inner_text(f"details[data-name='{name}'] pre").split() == said.split()
     page.click("details[data-name='What it knew'] summary")
@@ -199,19 +201,20 @@ def test_a_server_shows_what_a_page_leaves_out(tab: Tab, recorded: Callable[...,
 def test_ten_thousand_agents_are_drawn_at_once(
     tab: Tab, recorded: Callable[..., Path], file_of: Callable[..., str]
 ) -> None:
-    """A redraw takes less than 50 ms by the median, with its pixels really there; twice that on a busy machine."""
+    """Above 2,000 agents there is one fill for each colour and no label; `benchmarks/view.py` says what that takes."""
     size = ("--set", "width=112", "--set", "height=112", "--ticks", "6")
     tab.open(file_of(recorded("segregation", *size)))
-    assert tab.ask("tickweave.panes[0].run.keys.length") > 10_000
     drawn: Any = tab.ask(
-        """() => { const pane = tickweave.panes[0], ms = [];
-        const spot = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-        for (let i = 0; i < 15; i++) { tickweave.tick = i % 6; const begun = performance.now(); pane.draw();
-          spot.drawImage(pane.canvas, 0, 0); spot.getImageData(0, 0, 1, 1); ms.push(performance.now() - begun); }
-        return ms.sort((a, b) => a - b)[7]; }"""
+        """() => { const pane = tickweave.panes[0], c = pane.context, made = { fill: 0, fillText: 0, arc: 0 };
+        for (const name of Object.keys(made)) {
+          const own = c[name].bind(c); c[name] = (...all) => { made[name]++; own(...all); };
+        }
+        pane.draw();
+        return { agents: pane.hits.length, ...made }; }"""
     )
+    assert drawn["agents"] > 10_000
+    assert (drawn["fill"], drawn["fillText"], drawn["arc"]) == (2, 0, 0)
     tab.picture("large")
-    assert drawn < 2 * DRAWN_MS_MAX
 
 
 def _output(command: list[str], code: int = 0) -> str:
