@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import SUFFIX, AsJson, print_json, progress_bar, require_file, usage
+from sim.cli.common import SUFFIX, AsJson, Force, print_json, progress_bar, require_file, usage
 from sim.cli.consent import Trust, files_of, remember
 from sim.extras import extra
 from sim.messages import quoted, shown, suggestion
 from sim.run.scenario_file import TICKS_MAX
 from sim.tables import NAMES
+from sim.tables.export import DESCRIPTION
 from sim.tables.export import export as export_tables
 
 
@@ -50,6 +51,7 @@ def export(
         list[Path] | None, typer.Option(metavar="FILE", help="Where a local domain or plug-in of the run is.")
     ] = None,
     trust: Trust = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a replay's agents, plans, attempts, calls, inputs and metrics as tables.
@@ -67,6 +69,8 @@ def export(
     folder = out or Path(file).with_name(f"{Path(file).name.removesuffix(SUFFIX)}.tables")
     if folder.exists() and not folder.is_dir():
         raise usage(f"--out: {shown(str(folder))} is not a folder")
+    if (folder / DESCRIPTION).exists() and not force:
+        raise usage(f"--out: {shown(str(folder))} has tables already; name another folder, or add --force")
     folder.mkdir(parents=True, exist_ok=True)
     with progress_bar("export", None) as show:
         made = export_tables(

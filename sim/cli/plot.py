@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import typer
 
-from sim.cli.common import SUFFIX, progress_bar, require_file, usage, write_whole
+from sim.cli.common import SUFFIX, Force, progress_bar, require_file, usage, write_whole
 from sim.cli.consent import Trust, files_of
 from sim.cli.export import MetricOption, trust_metrics
 from sim.extras import extra
@@ -36,6 +36,7 @@ def plot(
         list[Path] | None, typer.Option(metavar="FILE", help="Where a local domain or plug-in of the run is.")
     ] = None,
     trust: Trust = False,
+    force: Force = False,
 ) -> None:
     """Draw metrics over time from replays, or the means of a sweep with their intervals."""
     extra("matplotlib", "plot")
@@ -48,7 +49,7 @@ def plot(
     if Path(files[0]).is_dir():
         if len(files) > 1:
             raise usage("plot: one sweep makes one picture; name one folder")
-        with write_whole(target, replace=True) as sink:
+        with write_whole(target, replace=force) as sink:
             draw_sweep(read_results(Path(files[0])), sink, metrics=tuple(metric or ()), form=target.suffix[1:])
         sys.stdout.write(f"{target}\n")
         return
@@ -59,6 +60,6 @@ def plot(
         local = files_of(Path(file), plugin, trust=trust)
         with progress_bar(file, None) as show:
             runs[Path(file).name.removesuffix(SUFFIX)] = curves(frames(file, local, show), metric or ())
-    with write_whole(target, replace=True) as sink:
+    with write_whole(target, replace=force) as sink:
         draw(runs, sink, form=target.suffix[1:])
     sys.stdout.write(f"{target}\n")

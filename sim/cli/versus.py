@@ -12,7 +12,7 @@ import typer
 from ai.llm.price import price_of
 from ai.plans import LlmUsage
 from sim.cli.choices import with_choices
-from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, progress_bar, usage, write_whole
+from sim.cli.common import NO_MODEL, AsJson, Force, client_of, print_json, progress_bar, usage, write_whole
 from sim.cli.consent import Trust, load_scenario
 from sim.cli.export import trust_metrics
 from sim.cli.plot import FORMS
@@ -20,6 +20,7 @@ from sim.errors import ScenarioError
 from sim.extras import extra
 from sim.messages import shown
 from sim.run.scenario_file import TICKS_MAX
+from sim.run.writing import check_free
 from sim.sweep.seeds import seeds_of
 from sim.sweep.versus import Game, Player, difference, score, score_by_value, tournament
 from sim.sweep.versus import usage as usage_of
@@ -52,6 +53,7 @@ def versus(
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the runs: .png, .svg or .pdf.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to play in.")] = 1,
     trust: Trust = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two planners: every seed is run twice, with the sides swapped where the scenario has groups."""
@@ -66,6 +68,7 @@ def versus(
         extra("matplotlib", "--plot")
         if plot.suffix not in FORMS:
             raise usage(f"--plot: {shown(str(plot))} ends in none of {', '.join(FORMS)}")
+        check_free(plot, replace=force)
     try:
         chosen = seeds_of(seeds)
     except ScenarioError as error:
@@ -78,7 +81,7 @@ def versus(
     with progress_bar(f"{a} against {b}", 2 * len(chosen), unit="runs") as show:
         games = tournament(plan, one, other, chosen, ticks=ticks, metric=metric, whole=whole, jobs=jobs, progress=show)
     if plot is not None:
-        with write_whole(plot, replace=True) as sink:
+        with write_whole(plot, replace=force) as sink:
             draw_games(games, (a, b), metric, sink, form=plot.suffix[1:])
     apart = whole or len(plan.domain.group_names) < 2
     models = [_used(games, player, first=first, apart=apart) for player, first in ((one, True), (other, False))]
