@@ -264,26 +264,37 @@ def _handed_out(
                     future.cancel()
                 return
             ended, _ = wait(doing, timeout=0.5, return_when=FIRST_COMPLETED)
-            broken = False
+            alone: list[int] = []
             for future in ended:
                 numbers = doing.pop(future)
                 error = future.exception()
                 if error is None:
                     yield from numbers
-                    continue
-                broken = broken or isinstance(error, BrokenExecutor)
-                for number in numbers:  # alone, so that one cell does not fail others
-                    tries[number] += 1
-                    if tries[number] < TRIES:
-                        waiting.append((number,))
-                    else:
-                        _note_lost(job, number, error)
-                        yield number
-            if broken and isinstance(executor, str):
-                waiting += list(doing.values())[::-1]
+                elif isinstance(error, BrokenExecutor):
+                    alone += numbers
+                else:
+                    for number in numbers:
+                        tries[number] += 1
+                        if tries[number] < TRIES:
+                            waiting.append((number,))
+                        else:
+                            _note_lost(job, number, error)
+                            yield number
+            if alone:
+                # A process has ended, and all cells that were being run are under suspicion: each is run by itself.
+                alone += [number for numbers in doing.values() for number in numbers]
                 doing.clear()
-                pool.shutdown(wait=False, cancel_futures=True)
-                pool = executor_of(executor, jobs)
+                for number in sorted(alone):
+                    if isinstance(executor, str):
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        pool = executor_of(executor, jobs)
+                    lost = pool.submit(work, job, (number,)).exception()
+                    if lost is not None:
+                        _note_lost(job, number, lost)
+                    yield number
+                if isinstance(executor, str):
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    pool = executor_of(executor, jobs)
     finally:
         if isinstance(executor, str):
             pool.shutdown(wait=False, cancel_futures=True)
