@@ -154,9 +154,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 def modelled(recorded: Callable[..., Path]) -> Path:
     """Return the replay of a run that a model planned."""
     with serving(FakeSettings(slots=2, latency_s=0, tokens_per_s=0)) as server:
-        return recorded(
-            "market", "--ticks", "12", "--llm", f"openai:fake@{server.openai_url}", "--deadline-ms", "60000"
-        )
+        words = ("--every", "1", "--llm", f"openai:fake@{server.openai_url}", "--deadline-ms", "60000")
+        return recorded("market", "--ticks", "12", *words)
 
 
 @pytest.fixture
