@@ -99,9 +99,9 @@ class RecordedTier:
 class RecordedPlanning:
     """The source of plans of a replay; `expect` says which record the next tick is held against.
 
-    `outside` names tiers whose plans only the record has. `batch` is what the agents knew for whom plans were asked
-    since. `otherwise` is how a model tier fails agents whom the record does not have for it; as it stands they are
-    missing, and so show up as a difference. `models` are the model tiers that were in play.
+    `outside` names tiers whose plans only the record has. `otherwise` is how a model tier fails agents whom the record
+    does not have for it; as it stands they are missing, and so show up as a difference. `models` are the model tiers
+    that were in play.
 
     Raises:
         ScenarioError: the scenario names a tier that is not there.
@@ -133,7 +133,6 @@ class RecordedPlanning:
         )
         self.models = self._orchestrator.models
         self._record: Tick | None = None
-        self.batch: ObservationBatch[Any] | None = None
 
     @property
     def tiers(self) -> tuple[str, ...]:
@@ -142,7 +141,7 @@ class RecordedPlanning:
 
     def expect(self, record: Tick) -> None:
         """Take over the record of the coming tick."""
-        self._record, self.batch = record, None
+        self._record = record
         for tier in self._recorded:
             tier.expect(record)
 
@@ -154,7 +153,6 @@ class RecordedPlanning:
         """
         if self._record is None:
             raise ReplayError("a replay plans from records; call expect with one before each tick")
-        self.batch = batch
         plans = drive(self._orchestrator.plan_batch_with_fallback(None, batch, self._registry, asking=Asking(walks)))
         plans.shards = list(self._record.shards)
         plans.usage = usage_of(self._record.usage)
@@ -279,7 +277,8 @@ class Playback(AbstractContextManager["Playback"]):
     @property
     def batch(self) -> ObservationBatch[Any] | None:
         """What the agents knew that were planned in the last tick, None if there were none."""
-        return None if self._source is None else self._source.batch
+        batch: ObservationBatch[Any] | None = self.simulation.run_context.batch
+        return batch
 
     def close(self) -> None:
         """Give back the simulation."""
