@@ -57,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     kept = shutil.ignore_patterns("__pycache__", "own_tests.py")
     for name in ("ai", "sim", "scenarios"):
         shutil.copytree(ROOT / name, source / "tickweave" / name, ignore=kept)
-    for name in ("pyproject.toml", "README.md", "LICENSE", "tickweave_pytest.py"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "tickweave.py", "tickweave_pytest.py"):
         shutil.copy(ROOT / name, source / "tickweave" / name)
     shutil.copytree(PACKAGE, source / "studygroup", ignore=kept)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
