@@ -1,7 +1,7 @@
 """Planning for many agents at once: language-model tiers first, rules where no model answers in time.
 
-Knows no world and no domain, and can be used from any engine. A host declares what agents know (`Observation`) and what
-they can do (`Action`), puts the actions into a `ToolRegistry`, and asks a `FallbackOrchestrator`.
+Knows no world and no domain, and can be used from any engine. A host declares the knowledge of agents (`Observation`)
+and their possible steps (`Action`), puts the actions into a `ToolRegistry`, and asks a `FallbackOrchestrator`.
 Each name is imported when it is first used.
 """
 

@@ -36,7 +36,7 @@ def packed(value: object) -> dict[str, Any]:
     pickler = _Pickler(sink)
     try:
         pickler.dump(value)
-    except Exception as error:  # pickle raises whatever the value's own methods raise
+    except Exception as error:  # pickle passes on every error of the value's own methods
         raise ValueError(f"{type(error).__name__}: {error}") from None
     files = {name: getattr(sys.modules.get(name), "__file__", None) for name in pickler.modules}
     return {

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 
 def little_endian(array: NDArray[Any]) -> bytes:
-    """Return an array's values in row order, little-endian, whatever the machine's own order is."""
+    """Return an array's values in row order, little-endian on every machine."""
     return array.tobytes() if sys.byteorder == "little" else array.byteswap().tobytes()
 
 
 def array_digest(purpose: str, parts: Iterable[bytes]) -> str:
-    """Return sixteen hex digits over the bytes of arrays and what belongs to them, by what they are for."""
+    """Return sixteen hex digits over the bytes of arrays and of the data that belong to them, by purpose."""
     return blake3(b"".join(parts), key=_key_of(purpose)).hexdigest(8)
 
 

@@ -1,15 +1,15 @@
 """The guard: code that a run's result depends on may not read clocks, global randomness, hashes of text or the network.
 
 Inside `everything`, systems, verbs and planners of deterministic tiers are watched while they run: a call that gives
-another answer in another run is refused with a sentence that names it and what to use instead. Watching costs time at
-every call of a C function, so that an ordinary run does without; the doctor, the checks of `sim.testing` and
-`run --strict` watch.
+another answer in another run is refused with a sentence that names it and its replacement. Watching costs time at every
+call of a C function, so that an ordinary run does without; the doctor, the checks of `sim.testing` and `run --strict`
+watch.
 
-Where such a call cannot reach the state (a progress display, say), `escape` lets it through; every escape that was
-taken is reported, watched or not, and `verify` shows it.
+Where such a call cannot reach the state (a progress display, say), `escape` allows it; every escape that was taken is
+reported, watched or not, and `verify` shows it.
 
-What the guard cannot see: a refused function that C code calls by itself (`map(time.time, ...)`), and code in other
-threads or processes.
+The guard cannot see a refused function that C code calls by itself (`map(time.time, ...)`), and code in other threads
+or processes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from ai.errors import ContractError
 _T = TypeVar("_T")
 
 FRAMEWORK: Final = ("ai", "sim")
-"""Packages that call what is watched."""
+"""Packages that call the watched code."""
 OURS: Final = (*FRAMEWORK, "scenarios")
 """Packages of the distribution."""
 WRITTEN_CHARS_MAX: Final = 80
@@ -120,7 +120,7 @@ class Watch:
     Watches nest: the innermost one gives the name.
 
     Args:
-        name: who runs, as refusals name it: `system 'weather'`.
+        name: the name of the watched code in refusals: `system 'weather'`.
 
     Raises:
         NondeterminismError: from within the watched code, in place of the refused call.
@@ -200,7 +200,7 @@ async def watched(coroutine: Coroutine[Any, Any, _T], name: str) -> _T:
 
 
 class escape:  # noqa: N801 - it reads like a function
-    """Lets calls through that cannot reach the state; who did so, and the reason, are reported with the run.
+    """Allows calls that cannot reach the state; the function with the block, and the reason, are reported with the run.
 
     >>> with escape("progress on the terminal"):
     ...     _ = time.perf_counter()
@@ -213,7 +213,7 @@ class escape:  # noqa: N801 - it reads like a function
         self._name: str | None = None
 
     def __enter__(self) -> None:
-        _escapes[f"{sys._getframe(1).f_code.co_qualname}: {self._reason}"] = None  # noqa: SLF001 - who wrote the block
+        _escapes[f"{sys._getframe(1).f_code.co_qualname}: {self._reason}"] = None  # noqa: SLF001 - the block's function
         self._name = _watched_threads.pop(threading.get_ident(), None)
         if self._name is not None:
             sys.setprofile(None)
@@ -242,7 +242,7 @@ def unwatched(clock: Callable[[], _T]) -> Callable[[], _T]:
 
 
 def take_escapes() -> tuple[str, ...]:
-    """Return who escaped and why since the last call, in order of their first time."""
+    """Return each function with an escape since the last call, and its reason, in order of their first time."""
     taken = tuple(_escapes)
     _escapes.clear()
     return taken
@@ -264,7 +264,7 @@ def _profile(frame: FrameType, event: str, called: Any) -> None:
 
 
 def _by_owner(frame: FrameType, called: Any) -> str | None:
-    """Return what to say of a method that is refused on some objects only."""
+    """Return the message for a method that is refused on some objects only."""
     owner = getattr(called, "__self__", None)
     if owner is _SHARED:
         return _RANDOM

@@ -1,4 +1,4 @@
-"""Another interpreter: a module of ours in a process of its own, which reads what it is asked as JSON."""
+"""Another interpreter: a module of ours in a process of its own, which reads its question as JSON."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def interpreter(
         module: a dotted name, for `python -m`.
         asked: the object.
         environment: variables that differ from those of this process.
-        stderr: what becomes of its standard error, as in `subprocess`.
+        stderr: the target of its standard error, as in `subprocess`.
         folder: its working folder; that of this process unless given.
     """
     process = subprocess.Popen(  # noqa: S603 - our own module in our own interpreter

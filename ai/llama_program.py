@@ -34,7 +34,7 @@ def main(options: Sequence[str]) -> int:
         if asked.n_gpu_layers is not None:
             params.n_gpu_layers = asked.n_gpu_layers
         server = xllamacpp.Server(params)  # it serves from threads of its own as long as it is kept
-    except Exception as error:  # whatever stands in the way, the parent shows the last words of this process
+    except Exception as error:  # after any failure, the parent shows the last words of this process
         sys.stderr.write(f"{PACKAGE}: {error}\n")
         return 1
     threading.Event().wait()

@@ -22,7 +22,7 @@ TIME_MAX_MS: Final = 1e8
 STAND_IN: Final = "stand_in"
 """Where a stand-in says that it wants the plans of the caller's rules, and a call's body then holds them."""
 SCHEMA: Final = "schemas"
-"""What `Endpoint.left_out` calls the schema of a call."""
+"""The name of a call's schema in `Endpoint.left_out`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +63,12 @@ class LlmRequest:
 class LlmChunk:
     """A piece of a reply. The last one carries `finish` (`stop`, `length` or the server's word), usage and timings.
 
-    `thinking` is what a model thought before it answered, never part of the answer. Where `voids`, all text of the
-    pieces before this one was thought too, and whatever was read in it must be forgotten. A piece may be empty: one
-    comes after every read, so that its reader can look at the clock. `usage` and `timings` (milliseconds) are what the
-    server reported, None where it did not; unknown is not zero. Of the timings, `queue_ms` (waiting for a slot)
-    steers how many calls run at once. `unconstrained` on the last piece says
-    that a schema was asked for and that this whole reply cannot have been written under it: the server ignored it.
+    `thinking` is the model's thought before its answer, never part of the answer. Where `voids`, all text of the pieces
+    before this one was thought too, and all that was read in it must be forgotten. A piece may be empty: one comes
+    after every read, so that its reader can look at the clock. `usage` and `timings` (milliseconds) are the server's
+    own, None where it reported none; unknown is not zero. Of the timings, `queue_ms` (waiting for a slot) steers how
+    many calls run at once. `unconstrained` on the last piece says that a schema was asked for and that this whole reply
+    cannot have been written under it: the server ignored it.
     """
 
     text: str = ""
@@ -82,7 +82,7 @@ class LlmChunk:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """What one server does for one model, found out at the start by asking it (`ai.llm.probe`), and later in its calls.
+    """The abilities of one server with one model, found by asking it at the start (`ai.llm.probe`) and in later calls.
 
     `model_present` is False only where a call for the model was refused. `schema` is `enforced` (a reply came out in a
     form that only the schema could have forced), `ignored` or `unknown`. `grammar` says whether GBNF is taken. `slots`
@@ -109,7 +109,7 @@ class Endpoint:
 class LlmClient(Protocol):
     """A language model. `label` names it in summaries and replays and holds no secret, host or path.
 
-    A client of a server may also have `endpoint: Endpoint | None`, what the probe found, and `aclose()`.
+    A client of a server may also have `endpoint: Endpoint | None`, the findings of the probe, and `aclose()`.
     """
 
     label: str

@@ -1,8 +1,8 @@
 """One batch walked down the tiers until every agent has one legal plan.
 
 A tier is a planner (`ai.planners.base`). The walk asks each tier for the agents that are still without a plan, checks
-what it offers (`ai.legality`), keeps the legal plans and takes everyone else to the next tier. The last tier cannot
-refuse. Every attempt is kept. The single-agent call is the same walk with one agent.
+its answer (`ai.legality`), keeps the legal plans and takes everyone else to the next tier. The last tier cannot refuse.
+Every attempt is kept. The single-agent call is the same walk with one agent.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class FallbackOrchestrator:
         only: tiers that plan for some groups alone, by the names that a batch gives its groups; agents of other groups,
             or of none, go on to the next tier.
         models: the names of the model tiers; by default those that say `needs_client`.
-        run: what every plan id begins with.
+        run: the beginning of every plan id.
         clock: gives seconds; deadlines are readings of it.
         metrics: where to count, a recorder of its own by default.
 
@@ -210,7 +210,7 @@ class FallbackOrchestrator:
         return results[agent_id]
 
     async def aclose(self) -> None:
-        """Let the tiers give back what they hold: calls left behind at a deadline are waited for, briefly."""
+        """Close the tiers, which give back their resources: calls left behind at a deadline are waited for, briefly."""
         for planner in self._planners:
             closing = getattr(planner, "aclose", None)
             if closing is not None:
@@ -305,7 +305,7 @@ class FallbackOrchestrator:
         call: PlanCall,
         result: BatchPlans,
     ) -> Rows:
-        """Ask one tier for the agents at `rows`, keep in `result` what it gave, and return the rows still unplanned."""
+        """Ask one tier for the agents at `rows`, keep its answer in `result`, and return the rows still unplanned."""
         planner, name = self._planners[index], self._names[index]
         attempt = Attempts(name, rows, np.full(len(rows), _UNAVAILABLE, np.int8))
         result.attempts.append(attempt)
@@ -419,7 +419,7 @@ def _check_answer(answer: TierPlans, part: ObservationBatch[Any], tier: str) -> 
 def _judge(
     answer: TierPlans, part: ObservationBatch[Any], registry: ToolRegistry, attempt: Attempts
 ) -> NDArray[np.bool_]:
-    """Write into `attempt` how each agent's try ended and return who has a legal plan, `[m] bool`."""
+    """Write into `attempt` how each agent's try ended and return which agents have a legal plan, `[m] bool`."""
     if attempt.tier == FallbackTier.EMERGENCY:
         # Its verbs need not be offered.
         registry = registry.whole
@@ -442,7 +442,7 @@ def _judge(
 def _collect(
     result: BatchPlans, answer: TierPlans, part: ObservationBatch[Any], accepted: NDArray[np.bool_], tier: str
 ) -> None:
-    """Add what a model tier used, and the reply texts behind the plans that were accepted."""
+    """Add the usage of a model tier, and the reply texts behind the plans that were accepted."""
     if answer.texts:
         for key in part.keys[accepted].tolist():
             if key in answer.texts:

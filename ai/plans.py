@@ -132,9 +132,9 @@ class FallbackAttempt:
 
 @dataclass(frozen=True, slots=True)
 class FallbackResult:
-    """The plan of one agent, the tier that gave it, and every attempt on the way, in order.
+    """The plan of one agent, the tier that gave it, and every attempt up to it, in order.
 
-    `total_duration_s` is what the batch took in which it was asked, seconds; it never takes part in comparisons.
+    `total_duration_s` is the duration of the batch in which it was asked, seconds; it never takes part in comparisons.
     """
 
     plan: PlanIntent
@@ -208,7 +208,7 @@ class PlanBatch:
         return batch
 
     def set_step(self, row: int, position: int, step: EncodedStep) -> None:
-        """Write one step of one plan and let the plan reach at least that far."""
+        """Write one step of one plan and extend the plan to it where it is shorter."""
         self.kind[position, row] = step.kind
         self.args[position, :, row] = step.args
         self.length[row] = max(self.length[row], position + 1)
@@ -267,7 +267,7 @@ class PlanBatch:
         )
 
     def digest(self, tiers: Sequence[str]) -> str:
-        """Return sixteen hex digits over agents, tier names and steps, whatever room the arrays have to spare."""
+        """Return sixteen hex digits over agents, tier names and steps, independent of the spare room of the arrays."""
         used = int(self.length.max(initial=0))
         columns = (self.keys, self.length, self.tier, self.kind[:used], self.args[:used])
         parts = [f"{len(self)},{used},{list(map(str, tiers))}".encode(), *(little_endian(column) for column in columns)]
@@ -301,7 +301,7 @@ class Attempts:
 
 @dataclass(slots=True)
 class LlmUsage:
-    """What the model tiers used. Tokens are None while no server has reported any; unknown is not zero.
+    """The usage of the model tiers. Tokens are None while no server has reported any; unknown is not zero.
 
     `calls` and `agents` count calls made and agents asked in them; `retries` counts calls made again after a fault.
     """
@@ -332,7 +332,7 @@ class BatchPlans:
 
     `tiers` names the tier list that `plans.tier` points into; `texts` holds the raw reply text of every agent whose
     plan came from a model tier, by agent key; `shards` says how each model call was cut (recorded as it was). `model`
-    has what changed in how the model is called, by whoever keeps that: `in_flight`, `shard_size_max` by tier, and
+    has the changes in how the model is called, by the part that keeps them: `in_flight`, `shard_size_max` by tier, and
     `breaker`, the states it entered. `first_plan_s` is when the first plan of a model was read, seconds after the start
     (`ai.llm.executor.BatchResponse`).
     """

@@ -32,7 +32,7 @@ def round_span(tick: int, agents: int) -> Iterator[None]:
 
 @contextmanager
 def shard_span(tier: str, agents: int) -> Iterator[dict[str, Any]]:
-    """Mark the time of one shard; what the block puts into the dictionary is shown as its outcome."""
+    """Mark the time of one shard; the entries that the block puts into the dictionary are shown as its outcome."""
     outcome: dict[str, Any] = {}
     with _current("plan shard", {"tickweave.tier": tier, "tickweave.agents": agents}) as span:
         try:
@@ -60,7 +60,7 @@ class TracedClient:
 
     @property
     def endpoint(self) -> Endpoint | None:
-        """Return what is known about the server by now."""
+        """Return the facts known about the server by now."""
         return getattr(self.client, "endpoint", None)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
@@ -106,7 +106,7 @@ def traced(client: LlmClient) -> LlmClient:
 
 
 def _told(chunk: LlmChunk) -> dict[str, Any]:
-    """Return what a piece of a reply says about the whole of it."""
+    """Return the attributes that a piece of a reply gives for the whole of it."""
     usage = chunk.usage or {}
     names = {
         "prompt_tokens": "gen_ai.usage.input_tokens",

@@ -1,4 +1,4 @@
-"""What planner and client authors test with: checkers that say what is wrong, and clients that need no server.
+"""Test tools for authors of planners and clients: checkers that name the error, and clients that need no server.
 
 Nothing here needs a test framework: a checker raises `AssertionError` with one sentence.
 """
@@ -40,7 +40,7 @@ LOOP_TURNS: Final = 10
 
 
 async def _stream(text: str, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-    """Yield a text in pieces; the counts stand in for what a server would report, four characters a token."""
+    """Yield a text in pieces; the counts stand in for those that a server would report, four characters a token."""
     size = -(-len(text) // CHUNKS)
     for start in range(0, len(text), size):
         yield LlmChunk(text[start : start + size])
@@ -57,7 +57,7 @@ def sample_step(
     """Return a step of a verb; its arguments follow from `number` and stay in their ranges.
 
     Args:
-        registry: what offers the verb.
+        registry: the registry that offers the verb.
         spec: the verb.
         number: which step.
         known: the ids that an agent may name, by their sources; for other sources ids that nobody may have. Without
@@ -340,7 +340,7 @@ def _checked(planner: Planner, registry: ToolRegistry) -> ToolRegistry:
 
 
 def _same(one: PlanBatch, other: PlanBatch) -> bool:
-    # The digest looks at agents, lengths and steps, whatever room the arrays have to spare.
+    # The digest looks at agents, lengths and steps, independent of the spare room of the arrays.
     return one.digest(()) == other.digest(())
 
 

@@ -1,4 +1,4 @@
-"""URLs of model servers: how a spec names one, and who could read what is sent to it."""
+"""URLs of model servers: how a spec names one, and whether others could read the traffic to it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def origin_of(url: str) -> tuple[str, str | None, int | None]:
 
 
 def is_private(url: str) -> bool:
-    """Say whether nobody on the way can read what is sent: over TLS, or to this machine."""
+    """Say whether nobody between the two ends can read the traffic: over TLS, or to this machine."""
     scheme, host, _ = origin_of(url)
     if scheme == "https" or host == "localhost":
         return True

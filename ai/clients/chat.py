@@ -1,7 +1,7 @@
-"""What all clients of chat servers share: one call, made again with less where the server refuses part of it.
+"""The common part of all clients of chat servers: one call, made again with less where the server refuses part of it.
 
 A call holds parts that it can do without: a seed, a schema, an option. When a server refuses a call, the parts that its
-words name are left out and the call is made again; without such words the schema is suspected. What turns out to be
+words name are left out and the call is made again; without such words the schema is suspected. A part that proves to be
 refused is left out from then on and shown in `Endpoint.left_out`. A part that once was taken is only dropped for good
 when it is named, or refused again and again: a server may have a bad moment.
 
@@ -54,7 +54,7 @@ class ChatClient(ABC):
     endpoint: Endpoint | None = None
     takes_grammar = False  # whether this kind of server takes a grammar at all
     options: Collection[str] = ()  # names of the options that a call can do without
-    reader: type[ReplyReader]  # what reads the answer to a call
+    reader: type[ReplyReader]  # the class that reads the answer to a call
 
     def __init__(self, http: Http, path: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.label = http.label
@@ -79,7 +79,7 @@ class ChatClient(ABC):
         """Return the body of a call without some of its parts."""
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        """Yield the reply as it arrives; the last chunk has `finish`, and usage and timings where the server told them.
+        """Yield the reply as it arrives; the last chunk has `finish`, and usage and timings where the server sent them.
 
         Raises:
             ClientError: the transport or the server failed (`outcome` says how), the server takes no grammar and the
@@ -166,7 +166,7 @@ class ChatClient(ABC):
         return {SCHEMA: False}
 
     def _learn(self, request: LlmRequest, trial: Mapping[str, bool]) -> None:
-        """Remember what the call that succeeded was made without."""
+        """Remember which parts the call that succeeded was made without."""
         self._doubts.update(name for name, named in trial.items() if not named)
         known = self._taken - {name for name, times in self._doubts.items() if times >= DOUBTS_MAX}
         found = {name for name, named in trial.items() if named or name not in known}
@@ -179,7 +179,7 @@ class ChatClient(ABC):
                 self.endpoint = self.shown(self.endpoint)
 
     def shown(self, endpoint: Endpoint) -> Endpoint:
-        """Return an endpoint with what has been left out so far."""
+        """Return an endpoint with the parts that have been left out so far."""
         schema = "ignored" if SCHEMA in self.left_out else endpoint.schema
         return replace(endpoint, left_out=tuple(sorted(self.left_out)), schema=schema)
 

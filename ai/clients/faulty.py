@@ -1,4 +1,4 @@
-r"""A client around another that goes wrong as a script says: for tests, and to see what a run does then.
+r"""A client around another that goes wrong as a script says: for tests, and to see how a run reacts.
 
 A script is a list of faults, one a call; calls beyond its end go right. A fault lets the first `after` characters of
 the real reply through, is silent for `wait_s`, writes `text`, and then goes on with the rest of the reply, unless it
@@ -40,7 +40,7 @@ OUTCOMES: Final[tuple[str, ...]] = get_args(Outcome)
 
 
 class Fault(BaseModel):
-    """What goes wrong with one call (see the module's text). `after` counts characters, times are seconds."""
+    """The fault of one call (see the module's text). `after` counts characters, times are seconds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 

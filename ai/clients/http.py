@@ -6,7 +6,7 @@
   byte of an answer is made once more on a new connection.
 - The library's client belongs to an event loop and ends with it: an asynchronous generator holds it, and `asyncio.run`
   closes those. Another loop gets a client of its own.
-- Whatever is wrong with a proxy, a key or an authority in the environment is one `ClientError` that names the variable.
+- Every error in a proxy, a key or an authority of the environment is one `ClientError` that names the variable.
   Errors name no host and no key.
 """
 
@@ -192,7 +192,7 @@ class Answer:
         self._pieces: AsyncGenerator[bytes] = response.aiter_bytes()  # type: ignore[assignment] # it is a generator
 
     async def read(self, within_s: float = math.inf) -> bytes | None:
-        """Return what comes next of the body, unpacked, no later than `within_s` seconds from now; None after its end.
+        """Return the next part of the body, unpacked, no later than `within_s` seconds from now; None after its end.
 
         A server that hangs up in the middle just ends it: the reader of a body knows whether it was whole. Silence for
         too long, the end of the call's time and a broken connection are `ClientError`s.

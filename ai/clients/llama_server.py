@@ -91,7 +91,7 @@ class LlamaServerClient(OpenAIClient):
                 yield chunk
 
     async def look(self, *, timeout_s: float) -> Endpoint:
-        """Return what the server tells about itself once it is up; the error of one that is not has its last words."""
+        """Return the server's account of itself once it is up; the error of one that is not has its last words."""
         await self._started()
         return await super().look(timeout_s=timeout_s)
 

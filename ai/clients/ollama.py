@@ -68,7 +68,7 @@ class NdjsonReader(ReplyReader):
 
 
 def _timings(last: Mapping[str, Any]) -> dict[str, float]:
-    """Return durations in milliseconds; what is left of the total is the wait for a slot."""
+    """Return durations in milliseconds; the rest of the total is the wait for a slot."""
     spent = known({name: milliseconds_of(last.get(key), _MS) for key, name in _DURATIONS.items()})
     total = milliseconds_of(last.get("total_duration"), _MS)
     if total is not None and len(spent) == len(_DURATIONS):
@@ -132,7 +132,7 @@ class OllamaClient(ChatClient):
         return {name: value for name, value in asked.items() if name not in left_out}
 
     async def look(self, *, timeout_s: float) -> Endpoint:
-        """Return what the server tells about itself and the model; nothing is generated.
+        """Return the server's account of itself and the model; nothing is generated.
 
         Raises:
             ClientError: the server cannot be reached.
@@ -143,7 +143,7 @@ class OllamaClient(ChatClient):
         facts = info.items() if isinstance(info, dict) else ()
         longest = [value for name, value in facts if name.endswith(".context_length")]
         room = min([self.context, *(value for value in longest if type(value) is int and value > 0)])
-        # How many calls run at once (OLLAMA_NUM_PARALLEL, 1 unless set) is told nowhere.
+        # No reply says how many calls run at once (OLLAMA_NUM_PARALLEL, 1 unless set).
         present = None if detail else True
         by_rules = isinstance(told, dict) and told.get(STAND_IN) == "rules"
         return Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail, wants_rules=by_rules)

@@ -41,8 +41,8 @@ class Flavour:
     """One kind of server.
 
     `limits` are the names under which it reads the limit of reply tokens, `grammar` where it takes a GBNF grammar (a
-    path of keys; empty: nowhere), `extra` what else each call says. `slots` are the calls that it runs at the same time
-    as it is started by default, or as many of them as are worth making; None where that is not known.
+    path of keys; empty: nowhere), `extra` the further fields of each call. `slots` are the calls that it runs at the
+    same time as it is started by default, or as many of them as are worth making; None where that is not known.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Flavour:
 
 # Under a schema a thinking model stops in the middle of an object, so local servers are asked for replies without.
 _NO_THOUGHTS: Final = {"chat_template_kwargs": {"enable_thinking": False}}
-GENERIC: Final = Flavour("generic")  # what every compatible server understands
+GENERIC: Final = Flavour("generic")  # every compatible server understands it
 LLAMA_SERVER: Final = Flavour("llama-server", grammar=("grammar",), extra={"cache_prompt": True, **_NO_THOUGHTS})
 """llama.cpp's server. A grammar beside a `response_format` would be ignored; only one of them is sent."""
 VLLM: Final = Flavour(
@@ -63,7 +63,7 @@ VLLM: Final = Flavour(
     limits=("max_tokens", "max_completion_tokens"),
     grammar=("structured_outputs", "grammar"),
     extra=_NO_THOUGHTS,
-    slots=32,  # it runs a hundred and more, and what their prompts share is read once for all of them
+    slots=32,  # it runs a hundred and more, and reads the common part of their prompts once for all of them
 )
 """vLLM. `response_format` works in all versions, its older `guided_json` is ignored since 0.12."""
 OPENAI: Final = Flavour("openai", limits=("max_completion_tokens",))
@@ -114,7 +114,7 @@ class SseReader(ReplyReader):
         if isinstance(delta, dict):
             content, refusal = delta.get("content"), delta.get("refusal")
             thinking = delta.get("reasoning_content") or delta.get("reasoning")
-            if isinstance(content, list):  # in parts, as some servers answer what was asked in parts
+            if isinstance(content, list):  # in parts, as some servers answer a question that was asked in parts
                 parts = [part.get("text") for part in content if isinstance(part, dict)]
                 content = "".join(part for part in parts if isinstance(part, str))
             self.reply.add(content if isinstance(content, str) else "", thinking if isinstance(thinking, str) else "")
@@ -133,7 +133,7 @@ def from_spec(rest: str) -> OpenAIClient:
 
 
 class OpenAIClient(ChatClient):
-    """Streams chat completions from `url`, which is what stands before `/chat/completions`.
+    """Streams chat completions from `url`, the part of the address before `/chat/completions`.
 
     `label` replaces `openai:MODEL`. `flavour` is the kind of server; the probe finds it out where it is not given. The
     key is read from the environment at each call; it is kept nowhere and shown nowhere.
@@ -205,7 +205,7 @@ class OpenAIClient(ChatClient):
         return asked
 
     async def look(self, *, timeout_s: float) -> Endpoint:
-        """Return what the server tells about itself and the model; nothing is generated.
+        """Return the server's account of itself and the model; nothing is generated.
 
         A list of models proves that a model is there, and never that it is not: servers list other names than they
         take. Where the list is refused or cannot be read, a call will tell.
@@ -236,7 +236,7 @@ class OpenAIClient(ChatClient):
         return replace(endpoint, wants_rules=props.get(STAND_IN) == "rules")
 
     async def _props(self, timeout_s: float) -> Mapping[str, Any]:
-        """Return what a llama-server tells about its slots; empty where there is none."""
+        """Return a llama-server's account of its slots; empty where there is none."""
         with suppress(ClientError):
             props = await self._root.ask("GET", "/props", total_s=timeout_s)
             if isinstance(props, dict) and "total_slots" in props:

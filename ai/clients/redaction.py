@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 INSECURE_KEY: Final = "TICKWEAVE_INSECURE_KEY"
 """Set to 1, this environment variable allows keys over plain HTTP to other machines, as `--insecure-key` does."""
-MASK: Final = "***"  # what stands in place of a secret
+MASK: Final = "***"  # stands in place of a secret
 CHARS_MAX: Final = 200  # characters of a server's message that are kept
 _CHARS_MIN: Final = 4
 _ENCODED_CHARS_MIN: Final = 8  # shorter ones would strike out words
@@ -75,7 +75,7 @@ class Striker:
         return text[: len(text) - held]
 
     def rest(self) -> str:
-        """Return what was held back: it was not a key."""
+        """Return the text that was held back: it was not a key."""
         held, self._held = self._held, ""
         return held
 

@@ -1,7 +1,7 @@
-"""What stands between a tier and a model server that fails: one retry loop, a circuit breaker, a rate limit.
+"""The layer between a tier and a model server that fails: one retry loop, a circuit breaker, a rate limit.
 
 `CircuitBreaker`, `RateLimit` and `RetryPolicy` are plain state without a clock. `ResilientClient` puts them around any
-client and is a client itself. Make one for each endpoint and model and keep it over ticks: what it has learnt is in it.
+client and is a client itself. Make one for each endpoint and model and keep it over ticks: it holds its experience.
 
 Faults of the transport charge the breaker. Faults of the content (a refused prompt, a plan that is not a plan) and a
 server's request to wait do not: the server is there.
@@ -40,7 +40,7 @@ logger = logging.getLogger(f"tickweave.{__name__}")
 BreakerState = StrEnum("BreakerState", ("CLOSED", "OPEN", "HALF_OPEN"))
 """Whether calls go through: all, none, or one that finds out."""
 Admission = StrEnum("Admission", ("CALL", "PROBE", "REFUSED"))
-"""What a breaker says to a call."""
+"""The answer of a breaker to a call."""
 
 
 class CircuitBreaker:
@@ -98,7 +98,7 @@ class CircuitBreaker:
 
 
 class _Bucket:
-    """A store that fills at a rate and may be overdrawn by one taking: what is large is served late, not never."""
+    """A store that fills at a rate and may be overdrawn by one taking: a large call is served late, not never."""
 
     def __init__(self, a_minute: float | None) -> None:
         self.rate = math.inf if a_minute is None else a_minute / 60.0
@@ -122,7 +122,7 @@ class RateLimit:
         self._held_until = 0.0
 
     def reserve(self, now: float, tokens: int, longest: float) -> float | None:
-        """Take room for one call of about so many tokens and return the seconds to wait before it is made.
+        """Take room for one call of about `tokens` tokens and return the seconds to wait before it is made.
 
         None, and nothing taken, where the wait would be longer than `longest`.
         """
@@ -153,7 +153,7 @@ class RetryPolicy:
     def wait_s(self, tried: int, drawn: float, asked_s: float | None) -> float | None:
         """Return the seconds before the next try after `tried` retries, None if there is none.
 
-        `drawn` is uniform in [0, 1); `asked_s` is what the server asked to wait, which is never cut short.
+        `drawn` is uniform in [0, 1); `asked_s` is the wait that the server asked for, which is never cut short.
         """
         if tried >= self.retries or (asked_s is not None and asked_s > RETRY_AFTER_MAX_S):
             return None
@@ -225,7 +225,7 @@ class ResilientClient:
                         succeeded = True
                         begun = begun or bool(chunk.text or chunk.thinking or chunk.finish)
                         if (usage := chunk.usage or {}).keys() >= {"prompt_tokens", "completion_tokens"}:
-                            # What a server leaves out is unknown, not zero.
+                            # A count that a server leaves out is unknown, not zero.
                             self._limit.settle(reserved, usage["prompt_tokens"] + usage["completion_tokens"])
                         yield chunk
             except ClientError as error:

@@ -46,10 +46,10 @@ def script_lines(path: Path, of: type[M]) -> Iterator[M]:
 
 
 def checked_line(of: type[M], data: object, where: str) -> M:
-    """Return one line of a script as what it declares to be.
+    """Return one line of a script as an object of type `of`.
 
     Raises:
-        ContractError: it is not; the message names the place and the field.
+        ContractError: it cannot be one; the message names the place and the field.
     """
     try:
         return of.model_validate(data)

@@ -1,4 +1,4 @@
-"""The stand-in as a client, without a server: for dry runs, which count what a model would be asked."""
+"""The stand-in as a client, without a server: for dry runs, which count the calls and tokens that a model would get."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ai.llm_types import Endpoint, LlmChunk, LlmRequest
 
 
 class StandInClient:
-    """Answers at once with what the rules of the calling run would plan, and counts tokens by estimate.
+    """Answers at once with the plans of the calling run's rules, and counts tokens by estimate.
 
-    `label` is what it stands for, `endpoint` what is known about that.
+    `label` names the model that it stands for, `endpoint` holds the facts known about that model.
     """
 
     def __init__(self, label: str, endpoint: Endpoint) -> None:

@@ -174,7 +174,7 @@ class Connection:
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """Close the connection, after what was written."""
+        """Close the connection after all writes are sent."""
         with suppress(OSError):
             self._writer.close()
 

@@ -1,4 +1,4 @@
-"""A sentence of a GBNF grammar: what a server that takes the grammar could have written.
+"""A sentence of a GBNF grammar, as a server that takes the grammar could have written it.
 
 Reads the form that llama.cpp documents (grammars/README.md there): rules, quoted texts, character classes, groups,
 alternatives and repetitions.

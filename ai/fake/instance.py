@@ -1,4 +1,4 @@
-"""An instance of a JSON schema: what a server that enforces the schema could have written."""
+"""An instance of a JSON schema, as a server that enforces the schema could have written it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ ITEMS_MAX: Final = 4
 def instance(schema: Mapping[str, Any], draws: Draws) -> Any:
     """Return a drawn value that the schema allows.
 
-    Knows what model servers enforce: `$ref` into `$defs`, `const`, `enum`, `anyOf`, `oneOf`, `type`, `properties`,
-    `prefixItems`, `items`, their numbers and bounds. All properties are written, in their order. A schema it does not
-    understand gives null.
+    Knows the keywords that model servers enforce: `$ref` into `$defs`, `const`, `enum`, `anyOf`, `oneOf`, `type`,
+    `properties`, `prefixItems`, `items`, their numbers and bounds. All properties are written, in their order. A schema
+    it does not understand gives null.
     """
     definitions = schema.get("$defs")
     return _value(schema, definitions if isinstance(definitions, Mapping) else {}, draws, 0)

@@ -1,4 +1,4 @@
-"""What the fake server answers: a legal plan for every slot that was asked, cut into tokens.
+"""The answers of the fake server: a legal plan for every slot that was asked, cut into tokens.
 
 Under a schema the reply is a drawn instance of it, so that only legal verbs and known targets come out; under a grammar
 it is a drawn sentence of it. Of several that are drawn each slot gets the plan that comes nearest to the length asked
@@ -34,12 +34,12 @@ T = TypeVar("T")
 _LINE: Final = re.compile(r"^a\d{1,6}: (.+)$", re.MULTILINE)
 
 Plans = StrEnum("Plans", {"DRAWN": "drawn", "RULES": "rules"})
-"""Where plans come from: drawn, or what the caller's own rules would plan."""
+"""Where plans come from: drawn, or made by the caller's own rules."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one call asks, whichever interface it came by.
+    """The question of one call, the same for every interface.
 
     `messages` are role and content. `tokens_max` is None for no limit, `stops` are texts before which the reply ends,
     `as_json` asks for any JSON object, `reply` holds the plans of the caller's rules.
@@ -147,7 +147,7 @@ def _stopped(tokens: list[str], stops: Sequence[str]) -> list[str]:
 
 
 def _cut(text: str, pieces: int) -> list[str]:
-    """Cut a text into so many pieces of nearly one length; a short text gives fewer."""
+    """Cut a text into `pieces` pieces of nearly one length; a short text gives fewer."""
     pieces = max(min(pieces, len(text)), 1)
     edges = [len(text) * place // pieces for place in range(pieces + 1)]
     return [text[a:b] for a, b in pairwise(edges)]

@@ -2,8 +2,8 @@
 
 It behaves like a llama-server or an Ollama with a model: a number of slots and calls that queue for them, a time to the
 first token and a rate of tokens, a prefix cache in each slot, a context that a prompt may not fit. As with the real
-ones, `/v1/chat/completions` closes its connection at once after a streamed reply and `/api/chat` keeps it. What it
-answers depends on the prompt and the seed alone.
+ones, `/v1/chat/completions` closes its connection at once after a streamed reply and `/api/chat` keeps it. Its answer
+depends on the prompt and the seed alone.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class FakeSettings:
 
 @dataclass(slots=True)
 class FakeCounts:
-    """What the server has seen: calls, tokens (of prompts, of those found in a slot's cache, written), faults."""
+    """Counts of the server: calls, tokens (of prompts, of those found in a slot's cache, written), faults."""
 
     connections: int = 0
     calls: int = 0
@@ -109,8 +109,8 @@ class FakeServer:
     """A language-model server on loopback; `async with FakeServer(...) as server` starts and stops it.
 
     Attributes:
-        counts: what has happened so far.
-        url: the server's root, as Ollama's spec wants it; `openai_url` is what the OpenAI spec wants.
+        counts: calls, tokens and faults so far.
+        url: the server's root, as Ollama's spec wants it; `openai_url` is the one that the OpenAI spec wants.
     """
 
     def __init__(self, settings: FakeSettings | None = None, *, port: int = 0) -> None:
@@ -129,7 +129,7 @@ class FakeServer:
 
     @property
     def openai_url(self) -> str:
-        """What stands before `/chat/completions`."""
+        """The part of the address before `/chat/completions`."""
         return f"{self.url}/v1"
 
     @property
@@ -255,7 +255,7 @@ class FakeServer:
         return fault in (None, Fault.WRONG) and (wire.keeps or not wire.stream)
 
     def _question(self, wire: Wire, request: Request, fault: Fault | None) -> Question:
-        """Return what a call asks.
+        """Return the question of a call.
 
         Raises:
             _RefusedError: it gets an answer other than 200.
@@ -300,7 +300,7 @@ class FakeServer:
         fault: Fault | None,
         queued_s: float,
     ) -> None:
-        """Write the reply in its time, as far as its fault lets it come."""
+        """Write the reply in its time, up to the point where its fault ends it."""
         own, asked = self.settings, question.prompt_tokens
         cached = max(min(_common(slot.prompt, question.prompt) // TOKEN_CHARS, asked - 1), 0)
         slot.prompt = question.prompt
@@ -319,7 +319,7 @@ class FakeServer:
             if wire.stream:
                 connection.chunk(wire.token(token))
                 await connection.drain()
-        # Counted before the end is sent: whoever has read it finds the call counted.
+        # Counted before the end is sent: a client that has read it finds the call counted.
         self.counts.completion_tokens += len(tokens)
         self.counts.answered += fault in (None, Fault.LAPSE)
         written_ms = max((_now() - begun - own.latency_s) * 1000, 0.0)

@@ -1,8 +1,8 @@
 """The interfaces that the fake server speaks, as bytes: OpenAI's as llama-server has it, and Ollama's own two.
 
-Pure: a question out of a request's JSON, and answers out of tokens, streamed or whole. What an interface has and this
-server does not is refused in one sentence; what a server may pass over without changing its answer is passed over.
-Shapes are those of llama-server 11434 (recorded streams) and of Ollama 0.33 (its documentation and source).
+Pure: a question out of a request's JSON, and answers out of tokens, streamed or whole. A feature that an interface has
+and this server does not is refused in one sentence, unless a server may ignore it without changing its answer. Shapes
+are those of llama-server 11434 (recorded streams) and of Ollama 0.33 (its documentation and source).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STOPS_MAX: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one call came to: tokens, and milliseconds of waiting for a slot, of reading the prompt, of writing."""
+    """The usage of one call: tokens, and milliseconds of waiting for a slot, of reading the prompt, of writing."""
 
     prompt: int
     cached: int
@@ -57,7 +57,7 @@ class Wire(ABC):
         """Return what a request asks.
 
         Raises:
-            ParseError: it is not a request of this interface, or asks for what this server does not do.
+            ParseError: it is not a request of this interface, or asks for something that this server does not do.
         """
         stream = body.get("stream")
         if stream not in (None, True, False):
@@ -74,7 +74,7 @@ class Wire(ABC):
         """
 
     def first(self) -> bytes:
-        """Return what comes before the first token."""
+        """Return the bytes before the first token."""
         return b""
 
     @abstractmethod
@@ -83,7 +83,7 @@ class Wire(ABC):
 
     @abstractmethod
     def last(self, finish: str, spent: Spent) -> bytes:
-        """Return what ends a stream."""
+        """Return the bytes that end a stream."""
 
     @abstractmethod
     def whole(self, text: str, finish: str, spent: Spent) -> bytes:
@@ -115,7 +115,7 @@ class OpenAIWire(Wire):
         self._tail = f'"created":0,"id":"chatcmpl-{number}","model":{json.dumps(model)},"object":"chat.completion'
 
     def question(self, body: Mapping[str, Any]) -> Question:
-        """Return what a chat completion asks; the schema stands in `response_format`, a grammar in `grammar`."""
+        """Return the question of a chat completion; the schema stands in `response_format`, a grammar in `grammar`."""
         _refuse_openai(body)
         form, schema = body.get("response_format"), None
         kind = form.get("type") if isinstance(form, dict) else None
@@ -203,10 +203,10 @@ def _usage(spent: Spent) -> dict[str, Any]:
 
 
 def _refuse_openai(body: Mapping[str, Any]) -> None:
-    """Refuse what would change the answer and is not done here.
+    """Refuse features that would change the answer and are not supported here.
 
     Raises:
-        ParseError: the call asks for it.
+        ParseError: the call asks for one.
     """
     if body.get("n") not in (None, 1):
         raise ParseError('this server writes one reply a call; leave "n" out')
@@ -226,7 +226,7 @@ class OllamaWire(Wire):
     streams_unasked = True
 
     def question(self, body: Mapping[str, Any]) -> Question:
-        """Return what a chat asks; the schema stands in `format`."""
+        """Return the question of a chat; the schema stands in `format`."""
         return self._ollama(body, body)
 
     def _ollama(self, body: Mapping[str, Any], asked: Mapping[str, Any]) -> Question:

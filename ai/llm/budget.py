@@ -19,15 +19,15 @@ logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 class Budget:
-    """Counts what calls use, and says when no more may be used.
+    """Counts the usage of calls, and says when no more may be used.
 
-    `tokens` and `cost` (US dollars) are what was used so far, `over` why no further call is made, None as long as calls
-    are made.
+    `tokens` and `cost` (US dollars) are the usage so far, `over` is the reason why no further call is made, None as
+    long as calls are made.
 
     Args:
         tokens_max: tokens read and written together; None for no limit.
         cost_max: US dollars; None for no limit.
-        price: what tokens cost.
+        price: the price of tokens.
 
     Raises:
         ContractError: a limit is not positive, or money is limited and no price is known.
@@ -66,7 +66,7 @@ class Budget:
         return True
 
     def close(self, opened: tuple[int, int], used: tuple[int, int], cached: int = 0) -> None:
-        """Put what a call used, prompt and reply, in the place of the room that it took."""
+        """Put the tokens that a call used, prompt and reply, in the place of the room that it took."""
         self._open_tokens -= sum(opened)
         self._open_cost -= self._cost(*opened)
         self.tokens += sum(used)
@@ -74,13 +74,13 @@ class Budget:
             self.cost += self._cost(*used, cached)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the limits, what was used, and why no further call is made."""
+        """Return the limits, the usage, and the reason why no further call is made."""
         tokens_max, cost_max = self._limits
         used = {"tokens": self.tokens, "cost": None if self.cost is None else round(self.cost, 6)}
         return {"max_tokens": tokens_max, "max_cost": cost_max, **used, "over": self.over}
 
     def sentence(self) -> str:
-        """Return what was used, for people."""
+        """Return the usage, for people."""
         money = "" if self.cost is None else f" and {self.cost:.4f} US dollars"
         told = f"{self.tokens:,} tokens{money} of the budget used"
         return told if self.over is None else f"{told}: {self.over}, and rules planned from then on"

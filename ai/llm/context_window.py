@@ -1,7 +1,7 @@
 """How many agents a call has room for: a prompt and its reply share the model's context.
 
 A batch is cut so that every call fits. An agent whose prompt does not fit alone is asked with fewer verbs, those with
-the lowest `keep` dropped first; what it knows is never cut. If even that does not fit, the agent is not asked.
+the lowest `keep` dropped first; its knowledge is never cut. If even that does not fit, the agent is not asked.
 
 Everything here is counted with an estimate (`ai.llm.tokens`) that may be too low by a fifth; so much is kept free.
 """
@@ -25,7 +25,7 @@ ESTIMATE_LOW: Final = 1.25
 CHAT_TOKENS: Final = 24
 """Tokens that a model's chat template puts around two messages."""
 SAMPLED: Final = 8
-"""Agents whose rows show what a row costs."""
+"""Agents whose rows show the cost of a row."""
 
 
 def prompt_tokens(request: PromptRequest) -> int:
@@ -59,7 +59,7 @@ def max_agents(request: PromptRequest, context: int | None) -> int:
     n = len(request.keys)
     if context is None or n < 2:
         return most
-    # A few agents from all over the batch stand for all: what they add to the first of them is what agents cost.
+    # A few agents from all over the batch stand for all: the cost of an agent is what they add to the first of them.
     some = np.arange(0, n, max(n // SAMPLED, 1))[:SAMPLED]
     together, alone = (prompt_tokens(request.take(rows)) for rows in (some, some[:1]))
     row = max((together - alone) // max(len(some) - 1, 1), 1)

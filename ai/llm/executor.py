@@ -57,13 +57,13 @@ DRAIN_S: Final = 5.0
 FINISH_CHARS_MAX: Final = 40
 """Characters that are kept of the word with which a reply ended."""
 ERROR_CHARS_MAX: Final = 200
-"""Characters that are kept of what a foreign client raised."""
+"""Characters that are kept of an error that a foreign client raised."""
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 
 
 class CallEnd(NamedTuple):
-    """How one call ended: what is recorded of it, whose plans it gave, and seconds until its first chunk and its end.
+    """How one call ended: its record, the agents whose plans it gave, and seconds until its first chunk and its end.
 
     Both times are None for a call that was never made.
     """
@@ -80,7 +80,7 @@ OnCall = Callable[[CallEnd], None]
 
 @dataclass(frozen=True, slots=True)
 class BatchRequest:
-    """What a tier asks for: the agents, the verbs it offers, and how it asks. Slots follow the batch's key order.
+    """The request of a tier: the agents, the verbs it offers, and how it asks. Slots follow the batch's key order.
 
     `reasons` says, by agent, why its last plan was not taken, when it is asked again. `rules` are asked for the reply
     of a stand-in that wants theirs.
@@ -98,7 +98,7 @@ class BatchRequest:
 
 @dataclass(slots=True)
 class BatchResponse:
-    """What came back, in key order.
+    """The plans and errors that came back, in key order.
 
     Attributes:
         plans: the steps, as integers, of the agents whose outcome is `OK`.
@@ -106,7 +106,7 @@ class BatchResponse:
         errors: a reason for each agent without a plan.
         texts: the raw text of every plan that closed, by agent.
         shards: how the batch was cut and how each call ended.
-        usage: what the calls used; its `errors` count agents by outcome.
+        usage: the usage of the calls; its `errors` count agents by outcome.
         first_plan_s: seconds from the start of the batch until its first good plan was read, None if there was none.
     """
 
@@ -121,7 +121,7 @@ class BatchResponse:
 
 @dataclass(slots=True, eq=False)
 class _Shard:
-    """One call and what it has given so far. Once `stopped`, its reader may write nothing more."""
+    """One call and its results so far. Once `stopped`, its reader may write nothing more."""
 
     asked: PromptRequest
     slots: dict[str, int]
@@ -152,22 +152,22 @@ class _Shard:
         return self.finish == "length" or self.context is not None or (self.failure or (None,))[0] is Outcome.CUT
 
     def restart(self) -> None:
-        """Forget what was read: it was thought and no answer."""
+        """Forget the text that was read: it was a thought, not an answer."""
         self.scanner = self.asked.encoding.scanner(self.slots)
         for found in (self.plans, self.texts, self.invalid):
             found.clear()
 
     def signal(self) -> CallSignal | None:
-        """Return what the call shows about its size, None where it did not come to its own end."""
+        """Return the evidence of the call about its size, None where it did not come to its own end."""
         if not self.called or self.timed_out or (self.failure is not None and not self.cut):
             return None
-        # Only the server knows: what else a call waits for may be our own calls of another round.
+        # Only the server knows: any other wait of a call may be for our own calls of another round.
         queue_s = None if self.queue_ms is None else self.queue_ms / 1000
         return CallSignal(len(self.keys), len(self.plans), self.cut, queue_s, self.ended - self.begun)
 
 
 class Signals(NamedTuple):
-    """What the calls of one batch showed about the sizes of later ones."""
+    """The evidence of the calls of one batch about the sizes of later ones."""
 
     tier: str
     calls: Sequence[CallSignal]
@@ -177,12 +177,12 @@ class Signals(NamedTuple):
 class BatchInferenceExecutor:
     """Runs batches against one endpoint and model: shards of k agents, at most m calls at once.
 
-    One executor may serve several tiers and batches at the same time: what runs at once is counted over all of them.
+    One executor may serve several tiers and batches at the same time: calls in flight are counted over all of them.
 
     Args:
         shard_size: pins k; where it is None, k follows the server (`sizes`).
         in_flight: pins m likewise.
-        prefer: what batches are cut for.
+        prefer: the aim by which batches are cut.
 
     Raises:
         ContractError: a size is not positive.
@@ -251,7 +251,7 @@ class BatchInferenceExecutor:
             reader.cancel()  # it waits for its turn and has nothing open
 
     def settle(self, signals: Sequence[Signals]) -> None:
-        """Let the sizes follow what calls showed."""
+        """Adapt the sizes to the evidence of calls."""
         for each in signals:
             for context in each.contexts:
                 self.sizes.learn(context=context)
@@ -297,7 +297,7 @@ class BatchInferenceExecutor:
 
 
 def _signals(request: BatchRequest, shards: Sequence[_Shard]) -> Signals:
-    """Return what a batch's calls showed; agents asked again are the hard ones and show nothing."""
+    """Return the evidence of a batch's calls; agents asked again are the hard ones and show nothing."""
     calls = [signal for shard in shards if (signal := shard.signal()) is not None] if not request.reasons else []
     return Signals(request.tier, calls, [shard.context for shard in shards if shard.context is not None])
 
@@ -316,7 +316,7 @@ def _failed(asked: PromptRequest, reason: str) -> _Shard:
 
 @dataclass(slots=True)
 class _Run:
-    """What the readers of one `execute` share."""
+    """The common state of the readers of one `execute`."""
 
     client: LlmClient
     request: BatchRequest
@@ -542,7 +542,7 @@ def _finish(shard: _Shard) -> str:
 
 
 def _record(request: BatchRequest, shard: _Shard) -> dict[str, Any]:
-    """Return what a replay keeps of one call; nothing in it is a duration."""
+    """Return the record of one call in a replay; nothing in it is a duration."""
     record: dict[str, Any] = {
         "tier": request.tier,
         "agents": [shard.keys[0], shard.keys[-1]],

@@ -1,4 +1,4 @@
-"""What calls of a model cost, where its provider's prices are known: from the package genai-prices (extra `cost`)."""
+"""The cost of a model's calls, where its provider's prices are known: from the package genai-prices (extra `cost`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Price:
     provider: str
 
     def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
-        """Return what so many tokens cost, US dollars; `cached_tokens` are those of the prompt found in a cache."""
+        """Return the cost of a call's tokens, US dollars; `cached_tokens` are those of the prompt found in a cache."""
         from genai_prices import Usage, calc_price
 
         cached = min(cached_tokens, prompt_tokens)

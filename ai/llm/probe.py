@@ -1,9 +1,9 @@
-"""The start-up probe: what one server does for one model, found out by asking it, and said in a sentence.
+"""The start-up probe: it asks one server for its abilities with one model and says them in a sentence.
 
 Servers answer 200 and ignore a schema they cannot enforce, so the probe does not ask whether they can: it asks for one
 tiny reply that only an enforced schema can bring about, and the same for a grammar. The tiny schema has the words that
-the schemas of a run have, so that a server that refuses one of them does so here. What a server tells about itself is
-taken as a hint; only the tiny calls decide.
+the schemas of a run have, so that a server that refuses one of them does so here. A server's account of itself is taken
+as a hint; only the tiny calls decide.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Probed(Protocol):
         ...
 
     async def look(self, *, timeout_s: float) -> Endpoint:
-        """Return what the server tells about itself and the model; nothing is generated."""
+        """Return the server's account of itself and the model; nothing is generated."""
         ...
 
 
@@ -83,7 +83,7 @@ async def _tried(client: Any, endpoint: Endpoint) -> Endpoint:
             return replace(endpoint, detail=str(error))
         return replace(endpoint, model_present=False, detail=endpoint.detail or str(error))
     endpoint = replace(endpoint, model_present=True, detail="", schema=schema, grammar=grammar)
-    shown = getattr(client, "shown", None)  # with what the server refused in the tiny calls
+    shown = getattr(client, "shown", None)  # with the parts that the server refused in the tiny calls
     return endpoint if shown is None else shown(endpoint)
 
 
@@ -124,7 +124,7 @@ def _joined(text: str, chunk: LlmChunk) -> str:
 
 
 def sentence(label: str, endpoint: Endpoint) -> str:
-    """Return what a person wants to know before a run, on one line."""
+    """Return the facts that a person wants to know before a run, on one line."""
     if not endpoint.reachable:
         return f"{endpoint.detail or f'{label}: no answer'}"
     found = [endpoint.flavour] if endpoint.flavour != "generic" else []

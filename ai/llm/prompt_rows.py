@@ -1,11 +1,11 @@
-"""What agents know, as text: the second message of a prompt, with a row for each agent.
+"""The knowledge of agents, as text: the second message of a prompt, with a row for each agent.
 
 The words follow from the declaration of the observation: fields stand in their order, each as its `say` puts it. They
 are made once for a whole batch, a column at a time; the calls into which the batch is cut share them, and a call reads
 as if it had been made for its agents alone.
 
-What several rows of one call would say in the same words is said once in it, above the rows: shared facts, texts that
-several have, the meaning of members, what groups of agents (`by`) have in common, entries that several name, and what
+Words that several rows of one call would repeat are said once in it, above the rows: shared facts, texts that several
+have, the meaning of members, the common facts of groups of agents (`by`), entries that several name, and the words that
 most agents say of themselves. Lists stay in their rows. So the words of an agent depend on whom it is asked with.
 """
 
@@ -53,7 +53,7 @@ _Get = Callable[[str], Array]
 
 
 class Seen(NamedTuple):
-    """One entry of a list, in words: what is said of it first, the rest, and its id for entries that have one."""
+    """One entry of a list, in words: the words that come first, the rest, and its id for entries that have one."""
 
     key: int | None
     head: str
@@ -67,7 +67,7 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PromptRows:
-    """What the agents of a batch know: the beginning of each row, and its other parts a column at a time."""
+    """The knowledge of a batch's agents: the beginning of each row, and its other parts a column at a time."""
 
     texts: tuple[str, ...]
     heads: list[str]
@@ -83,7 +83,7 @@ class PromptRows:
         return cls(batch.texts, heads, tuple(c for saying in batch.layout.sayings for c in _columns(saying, batch)))
 
     def take(self, rows: Rows | slice) -> Self:
-        """Return what some of the agents know; `rows` ascending."""
+        """Return the knowledge of some of the agents; `rows` ascending."""
         return replace(
             self,
             heads=picked(self.heads, rows),
@@ -123,7 +123,7 @@ class _Message:
         return self._quoted(place) if number is None else str(number)
 
     def say(self, texts: Sequence[str]) -> None:
-        """Add a column to the rows; what most agents say is said once, where all of them say something."""
+        """Add a column to the rows; a text of most agents is said once, where all of them say something."""
         different = set(texts)
         usual = ""
         if len(different) == 1 < len(texts):
@@ -141,7 +141,7 @@ class _Message:
                 parts.append(text)
 
     def text(self) -> str:
-        """Return the whole message; what seldom changes stands first, as servers cache the beginning of prompts."""
+        """Return the whole message; parts that seldom change stand first, as servers cache the beginning of prompts."""
         texts = [f"Text {number}: {self._quoted(place)}" for place, number in self._numbers.items()]
         known = [line for space, each in self.known.items() for line in _told_of(space, list(each.values()))]
         common = [f"Unless a row says otherwise, each agent: {' '.join(self._common)}"] if self._common else []
@@ -236,7 +236,7 @@ class _ByGroup(_Column):
 
 @dataclass(frozen=True, slots=True)
 class _Entries(_Column):
-    """A list for each agent: pairs of its entries and how many more were cut. `none` is what an empty one says."""
+    """A list for each agent: pairs of its entries and how many more were cut. `none` is the text of an empty one."""
 
     form: str
     none: str
@@ -372,7 +372,7 @@ def _entries(saying: Saying, group: Group, batch: ObservationBatch[Any]) -> list
 
 
 def _words(saying: Saying, leaf: Leaf, batch: ObservationBatch[Any], get: _Get) -> list[str] | None:
-    """Return what is said of each value of a field, None where nothing is said of any."""
+    """Return the words for each value of a field, None where no value has any."""
     arrays = [get(column.path) for column in leaf.columns]
     loud = _loud(saying, leaf, arrays, batch)
     if not loud.any():

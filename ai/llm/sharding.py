@@ -1,9 +1,9 @@
 """How a batch is cut and how much of it runs at once: k agents in a call (a shard), m calls in flight.
 
-Plain state without a clock. What is cut for is a choice (`Prefer`): `speed` takes what m calls in flight need for the
-whole batch, ceil(n / m) agents a call; `balanced` makes no more calls than leave each of them three agents, since a
-prompt says much that is the same for all; `cost` puts as many agents into a call as context and reply have room for.
-Both k and m follow what the server shows and stay over ticks, unless they are pinned:
+Plain state without a clock. The aim of the cut is a choice (`Prefer`): `speed` takes the size that m calls in flight
+need for the whole batch, ceil(n / m) agents a call; `balanced` makes no more calls than leave each of them three
+agents, since a prompt says much that is the same for all; `cost` puts as many agents into a call as context and reply
+have room for. Both k and m follow what the server shows and stay over ticks, unless they are pinned:
 
 - k is halved when replies were cut or too few of their plans were good, and grows by one after some clean batches;
 - k shrinks where a call takes more than `TARGET_S`, unless calls are cut for cost, and grows by one while none does;
@@ -12,7 +12,7 @@ Both k and m follow what the server shows and stay over ticks, unless they are p
 Shards are runs of agents in key order. Agents that share a part of what they know (a fact that is declared `by` a
 label) rather stay in one shard, as a prompt then says that part once.
 
-What changed is an outcome of a run: it is recorded, and a replay never decides it again.
+A change of k or m is an outcome of a run: it is recorded, and a replay never decides it again.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ BALANCED_MIN: Final = 3
 TARGET_S: Final = 5.0
 """Time that one call should take at most, seconds: a world should not wait longer for the last agent of a call."""
 Prefer = Literal["balanced", "speed", "cost"]
-"""What a batch is cut for: the time of the whole, the tokens it costs, or some of both."""
+"""The aim by which a batch is cut: the time of the whole, the tokens it costs, or some of both."""
 VALID_SHARE: Final = 0.9
 """Share of good plans below which shards are too large."""
 CLEAN_BATCHES: Final = 4
@@ -57,9 +57,9 @@ LABEL_STRETCH: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class CallSignal:
-    """What one call that came to its end shows: agents asked, good plans, whether it was cut, and its times in seconds.
+    """The evidence of one call that came to its end: agents asked, good plans, whether it was cut, times in seconds.
 
-    `queue_s` is None where the server does not tell.
+    `queue_s` is None where the server does not report it.
     """
 
     asked: int
@@ -73,8 +73,8 @@ class ShardSizes:
     """k and m for one endpoint and model; k by tier, as replies of different verbs differ in length.
 
     `k_max` has the bound of each tier that cut replies or bad plans have bounded, `k_time` that of each tier whose
-    calls took too long. `slots` and `context` (tokens of prompt and reply) are what the server is known to have, None
-    where it is not.
+    calls took too long. `slots` and `context` (tokens of prompt and reply) are the known limits of the server, None
+    where they are not known.
 
     Raises:
         ContractError: a pinned size is not positive.
@@ -96,7 +96,7 @@ class ShardSizes:
         self._clean: dict[str, int] = {}
 
     def learn(self, *, slots: int | None = None, context: int | None = None) -> None:
-        """Take over what the server is known to have."""
+        """Take over the known limits of the server."""
         if slots is not None and slots > 0 and slots != self.slots:
             self.slots = slots
             logger.info("the server runs %d calls at once", slots)
@@ -233,7 +233,7 @@ def cut_between_labels(labels: NDArray[np.int64], calls: int, longest: int) -> l
 
 
 class Gate:
-    """Lets so many calls run at once; the number may change at any time, and calls of several batches share it.
+    """Limits how many calls run at once; the number may change at any time, and calls of several batches share it.
 
     Like a semaphore, but resizable and not bound to one event loop.
     """
@@ -260,7 +260,7 @@ class Gate:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
-            await turn  # whoever wakes it has taken the place for it
+            await turn  # the call that wakes it has taken the place for it
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._leave()

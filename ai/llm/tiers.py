@@ -22,7 +22,7 @@ from ai.plans import NO_TIER, FallbackTier, Outcome, PlanBatch, Refusal
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 _CONTENT: Final = tuple(outcome.value for outcome in (Outcome.MISSING, Outcome.INVALID, Outcome.CUT))
-"""Outcomes of a reply that came, so that asking again may help; the way to the model is not what failed."""
+"""Outcomes of a reply that came, so that asking again may help; the connection to the model did not fail."""
 
 
 class LlmTier:
@@ -145,7 +145,7 @@ def _reasons(answer: TierPlans, batch: ObservationBatch[Any], offered: ToolRegis
 
 
 def _take_over(answer: TierPlans, rows: Rows, again: TierPlans) -> None:
-    """Put what agents answered when they were asked again in place of what they answered first."""
+    """Put the second answers of agents that were asked again in place of their first ones."""
     answer.plans.put(rows, again.plans, np.arange(len(rows)), NO_TIER)
     answer.outcome[rows] = again.outcome
     for key in again.plans.keys.tolist():

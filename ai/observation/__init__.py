@@ -1,7 +1,7 @@
-"""What agents know: `Observation` for one agent, `ObservationBatch` for many as arrays.
+"""The knowledge of agents: `Observation` for one agent, `ObservationBatch` for many as arrays.
 
-`facts` declares, `leaves` stores, `layout` is what follows from a declaration, `batch` the arrays, `objects` and
-`given` make them. Everything public is imported from here.
+`facts` declares, `leaves` stores, `layout` derives columns and more from a declaration, `batch` holds the arrays,
+`objects` and `given` make them. Everything public is imported from here.
 """
 
 from ai.observation.batch import SELF, Groups, Keys, ObservationBatch, Rows, View, sources_of, space_of

@@ -1,4 +1,4 @@
-"""What n agents know, as arrays: the one form that prompts, rules, planners and legality read.
+"""The knowledge of n agents, as arrays: the one form that prompts, rules, planners and legality read.
 
 Rows are agents in ascending key order. `batch.money` is a column `[n]`, `batch.people.mood` one of a list `[n, width]`,
 `batch.people.more` how many entries were cut, `batch.goal.x` half of a cell. Places of a list are filled from the first
@@ -70,7 +70,7 @@ class View:
 
 @dataclass(eq=False, slots=True)
 class ObservationBatch(Generic[Seen]):
-    """What n agents know, as arrays; `Observation.batch` and `from_objects` make it.
+    """The knowledge of n agents, as arrays; `Observation.batch` and `from_objects` make it.
 
     Attributes:
         of: the declaration.
@@ -78,7 +78,7 @@ class ObservationBatch(Generic[Seen]):
         columns: the arrays by path. A declared one that nobody gave is made when it is asked for.
         tick: the tick of the run at which they know it.
         ticks_per_second: how long a tick is.
-        texts: what columns of texts point into.
+        texts: the texts that columns of texts point into.
         tables: the names that columns of names point into, by table.
         shared: the distinct values that columns of shared facts point into, by path.
         attached: further values for domain code: a function of hashed state; neither hashed nor put into prompts.
@@ -101,7 +101,7 @@ class ObservationBatch(Generic[Seen]):
 
     @property
     def layout(self) -> Layout:
-        """What follows from the declaration."""
+        """The layout that follows from the declaration."""
         return self.of.layout
 
     # -- columns ---------------------------------------------------------------------------------------------------
@@ -235,13 +235,13 @@ class ObservationBatch(Generic[Seen]):
     # -- objects ---------------------------------------------------------------------------------------------------
 
     def to_objects(self) -> list[Seen]:
-        """Return what each agent knows as an object, in key order."""
+        """Return the knowledge of each agent as an object, in key order."""
         from ai.observation.objects import to_objects
 
         return to_objects(self)
 
     def to_object(self, row: int) -> Seen:
-        """Return what one agent knows as an object."""
+        """Return the knowledge of one agent as an object."""
         return self.take(slice(row, row + 1)).to_objects()[0]
 
     # -- targets ---------------------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ class ObservationBatch(Generic[Seen]):
         return np.zeros(len(ids), np.bool_) if found is None else found & (ids >= 0)
 
     def targets(self, *sources: str) -> list[tuple[int, ...]]:
-        """Return the ids that each agent may name, ascending and once each: what the schema of its reply offers."""
+        """Return the ids that each agent may name, ascending and once each, as the schema of its reply offers them."""
         columns = [column if column.ndim > 1 else column[:, None] for column in self.ids(*sources)]
         keys = np.concatenate(columns, axis=1)
         keys.sort(axis=1)
@@ -348,7 +348,7 @@ def content(value: Any) -> Any:
     """Return a frozen value as plain data that depends on its content alone.
 
     Raises:
-        ContractError: it is made of something whose content cannot be told.
+        ContractError: it is or contains an object whose content cannot be determined.
     """
     if isinstance(value, Enum):
         return content(value.value)

@@ -133,7 +133,7 @@ class Declared(ModelMetaclass):
     """Reads `fact(...)` from a class body: pydantic gets its own fields, and `__facts__` keeps the declarations."""
 
     def __new__(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any], **options: Any) -> type:
-        """Make the class and, if it has its own `_declare`, let it read its fields at once."""
+        """Make the class and, if it has its own `_declare`, call that at once to read its fields."""
         facts = {key: value for key, value in space.items() if isinstance(value, Fact)}
         for key, given in facts.items():
             text = given.meaning if isinstance(given.meaning, str) else ""

@@ -91,7 +91,7 @@ class Given:
 
     def _leaf(self, leaf: Leaf, value: Any, shape: tuple[int, ...], into: dict[str, Array]) -> None:
         if type(value) is np.ndarray and leaf.whole is not None and value.dtype == leaf.whole and value.shape == shape:
-            into[leaf.path] = value  # what most fields are
+            into[leaf.path] = value  # the usual case
             return
         if isinstance(leaf, Shared) and not isinstance(value, np.ndarray):
             self.shared[leaf.path] = (value,)

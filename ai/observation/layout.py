@@ -79,7 +79,7 @@ class Group:
         return self.key.space if self.key is not None else ""
 
     def declared(self) -> dict[str, Any]:
-        """Return what a recording needs to know of it, as plain data."""
+        """Return the part of it that a recording needs, as plain data."""
         if not self.limit:
             return {"kind": "group", "optional": self.optional}
         return {"kind": "list", "limit": self.limit, "order": "nearest" if self.fact.nearest else "given"}
@@ -148,8 +148,9 @@ class Layout:
         leaves: every field of one value by path.
         groups: every entry and list by path.
         columns: every column by path, in path order.
-        hashed: what digests follow: the agents' own columns, then each list with its columns: path, field where values
-            stand for texts or shared ones, and the bytes of a value that was not given, empty where it is not absent.
+        hashed: the columns that digests follow: the agents' own, then each list with its columns: path, field where
+            values stand for texts or shared ones, and the bytes of a value that was not given, empty where it is not
+            absent.
         place: where the agent itself is, None for a domain without places.
         tables: the names of the tables that fields come from, sorted.
         sayings: how a prompt words the fields, in their order.
@@ -334,7 +335,7 @@ class Layout:
         return leaf, leaf.columns.index(column)
 
     def usual(self, column: Column, ticks_per_second: int) -> int:
-        """Return what a column holds of an agent or entry of which its field was not given."""
+        """Return the value that a column holds for an agent or entry whose field was not given."""
         found = self._usual.get((column.path, ticks_per_second))
         if found is None:
             leaf, place = self.leaf_of(column)
@@ -347,7 +348,7 @@ class Layout:
 
     @cached_property
     def declaration(self) -> dict[str, Any]:
-        """What a recording's header holds: each field with its columns, as plain data, without its wording."""
+        """The declaration in a recording's header: each field with its columns, as plain data, without its wording."""
         found: dict[str, Any] = {}
         for path in sorted({*self.leaves, *self.groups}):
             leaf, group = self.leaves.get(path), self.groups.get(path)

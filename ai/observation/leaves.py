@@ -26,7 +26,7 @@ TEXT_CHARS_MAX: Final = 4000
 MEMBERS_MAX: Final = 31
 """Members of an enumeration that fit the bits of one column."""
 NEVER_ABSENT: Final = 0
-"""What stands in unused places of a column whose values are never absent."""
+"""The value in unused places of a column whose values are never absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Column:
 
 
 class Tables(Protocol):
-    """What leaves need of a batch: its texts, tables and shared values, and how long a tick is."""
+    """The parts of a batch that leaves need: its texts, tables and shared values, and how long a tick is."""
 
     texts: tuple[str, ...]
     tables: Mapping[str, tuple[str, ...]]
@@ -54,7 +54,7 @@ class Tables(Protocol):
 
 @dataclass(slots=True)
 class Interning:
-    """What grows while objects become columns: texts and shared values, each once."""
+    """The tables that grow while objects become columns: texts and shared values, each once."""
 
     places: Mapping[str, Mapping[str, int]]
     ticks_per_second: int
@@ -105,7 +105,7 @@ class Leaf:
         return self.decode(arrays, batch)
 
     def stored_default(self, ticks_per_second: int = 1) -> list[Any]:
-        """Return what each column holds of an agent of whom the field was not given.
+        """Return the value that each column holds for an agent whose field was not given.
 
         Raises:
             ContractError: the default cannot be stored.
@@ -116,7 +116,7 @@ class Leaf:
         return [array[0] for array in self.encode([value], Interning({}, ticks_per_second))]
 
     def declared(self) -> dict[str, Any]:
-        """Return what a recording needs to know to read the columns, as plain data."""
+        """Return the data that a recording needs to read the columns, as plain data."""
         columns = [[c.path, c.dtype.str.lstrip("<>|="), c.absent] for c in self.columns]
         found: dict[str, Any] = {"kind": type(self).__name__.lower(), "columns": columns, "optional": self.optional}
         if self.columns[0].list:

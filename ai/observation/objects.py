@@ -121,7 +121,7 @@ def _into_lists(layout: Layout, group: Group, counts: Array, columns: dict[str, 
 
 
 def to_objects(batch: ObservationBatch[Seen]) -> list[Seen]:
-    """Return what each agent knows as an object, in key order."""
+    """Return the knowledge of each agent as an object, in key order."""
     return _objects(batch.layout.fields, batch.of, batch, batch.column)
 
 

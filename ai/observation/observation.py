@@ -1,4 +1,4 @@
-"""`Observation`: what one agent knows when it plans, declared once as a class."""
+"""`Observation`: the knowledge of one agent when it plans, declared once as a class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RESERVED = frozenset(
 
 
 class Observation(Entry):
-    """What one agent knows when it plans; subclass it and declare fields with `fact`.
+    """The knowledge of one agent when it plans; subclass it and declare fields with `fact`.
 
     From the declaration follow its columns (`batch`), its JSON form (pydantic's own), its digest, its words in a
     prompt, the conditions of rules and the targets that a verb may name.
@@ -49,7 +49,7 @@ class Observation(Entry):
         arranged: bool = False,
         **columns: Any,
     ) -> ObservationBatch[Self]:
-        """Build what n agents know from arrays by field.
+        """Build the knowledge of n agents from arrays by field.
 
         A field of one value takes an array `[n]`, or one value for all; whole numbers are stored steps, floats are in
         the field's unit. A cell takes two arrays, x and y; a table `[n, T]`, or `[T]` for all; an entry a mapping of
@@ -61,13 +61,13 @@ class Observation(Entry):
             keys: `[n] int64`, the agents' ids, ascending.
             tick: the tick at which they know it.
             ticks_per_second: how long a tick is.
-            texts: what columns of texts point into.
+            texts: the texts that columns of texts point into.
             tables: the names of each table.
             shared: the distinct values of each shared fact by path.
             attached: further values for domain code; neither hashed nor put into prompts.
             groups: which group each agent belongs to.
             arranged: lists are in their declared order, fit their limits and hold absent values in unused places;
-                otherwise they are brought into that form here, and what does not fit is counted.
+                otherwise they are brought into that form here, and entries that do not fit are counted.
             columns: the fields.
 
         Raises:
@@ -104,10 +104,10 @@ class Observation(Entry):
         tables: Mapping[str, Sequence[str]] | None = None,
         groups: tuple[Sequence[str], Sequence[int]] | None = None,
     ) -> ObservationBatch[Self]:
-        """Build what n agents know from one object an agent, in any order.
+        """Build the knowledge of n agents from one object an agent, in any order.
 
         Args:
-            pairs: each agent's id and what it knows.
+            pairs: each agent's id and its knowledge.
             tick: the tick at which they know it.
             ticks_per_second: how long a tick is.
             tables: the names of each table; one that is not given gets the names that the objects have, sorted.

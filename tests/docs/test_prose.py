@@ -37,11 +37,7 @@ REFUSED_IN_CODE = re.compile(
 )
 """In docstrings and comments, also no sentence may begin with "Let", and no part with a free "what" or "who"."""
 CODE = (
-    "ai/actions",
-    "ai/llm/encodings",
-    "ai/llm/parse",
-    "ai/planners",
-    "ai/rules",
+    "ai",
     "scenarios",
     "sim/engine",
     "sim/space",
