@@ -1,4 +1,4 @@
-"""What people import to build and run simulations. Each name is imported when it is first used.
+"""The public names to build and run simulations. Each name is imported when it is first used.
 
 A model is a `Domain` with `Component`s and `System`s; `Simulation` runs it, `load` reads scenarios, `record` writes a
 replay, `verify` proves it, `view` shows it. `sim.testing` has what tests of a model use.

@@ -63,7 +63,7 @@ class ReplayError(SimError):
 
 
 class Incomplete(ReplayError):  # noqa: N818 - a verdict's name
-    """The end record is missing; what is there is a valid prefix."""
+    """The end record is missing; the lines before are a valid prefix."""
 
 
 class Corrupt(ReplayError):  # noqa: N818 - a verdict's name

@@ -11,7 +11,7 @@ from typing import Any, Final
 QUICK_S: Final = 1.0
 """Work that takes less is not shown, seconds."""
 Progress = Callable[[int, int], None]
-"""Is told how much is done and how much there is in all."""
+"""Receives how much is done and how much there is in all."""
 
 
 def in_notebook() -> bool:

@@ -1,4 +1,4 @@
-"""What both environments share: a run that is advanced step by step, with actions from outside."""
+"""The common part of both environments: a run that is advanced step by step, with actions from outside."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sim.run.scenario_file import Scenario, load
 from sim.run.simulation import Simulation, TickReport
 
 Start = str | Path | Scenario | Domain
-"""What an environment runs: a scenario's name or file, a scenario, or a domain with its settings."""
+"""The start of an environment's run: a scenario's name or file, a scenario, or a domain with its settings."""
 Reward = str | Callable[[Any], float]
 """A metric or score by name, a column of the agents ("Villager.coins"), or a function of the world."""
 
@@ -51,7 +51,7 @@ class Episode:
     """One run under control from outside.
 
     Args:
-        scenario: what is run.
+        scenario: the scenario to run.
         seed: of the run.
         others: the tiers that plan where no action was given, or none was possible.
         replay: where the run is recorded; None records nothing.
@@ -88,7 +88,7 @@ class Episode:
                 self.over = True
                 break
             for key in self._chosen.took:
-                self._chosen.actions.pop(key, None)  # one action a step: what comes after it is for the other tiers
+                self._chosen.actions.pop(key, None)  # one action a step: the other tiers plan the ticks after it
         self.over = self.over or self.simulation.outcome is not None
         return set(self._chosen.took)
 

@@ -90,7 +90,7 @@ class DomainEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
         return self._seen(), {"acted": False}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Let the agent act and make the ticks of a step.
+        """Apply the agent's action and make the ticks of a step.
 
         Raises:
             ScenarioError: there is no episode; `reset` begins one.

@@ -95,7 +95,7 @@ class DomainParallelEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
     def step(
         self, actions: Mapping[str, Any]
     ) -> tuple[dict[str, Any], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Let agents act and make the ticks of a step."""
+        """Apply the agents' actions and make the ticks of a step."""
         episode = self._episode
         if episode is None or not self.agents:
             self.agents = []

@@ -39,7 +39,7 @@ class TiledMap:
         width: cells across.
         height: cells down.
         layers: the number of the tile on every cell, by layer, `[height, width] int32`; 0 for none.
-        tiles: what is known of each tile: its kind as `class`, and its properties.
+        tiles: the known data of each tile: its kind as `class`, and its properties.
         places: the objects of all object layers.
     """
 

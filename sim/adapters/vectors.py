@@ -1,4 +1,4 @@
-"""What agents know as vectors of numbers, and vectors of numbers as steps: what policies work with.
+"""Agents' knowledge as vectors of numbers, and vectors of numbers as steps, for policies.
 
 An observation is one float32 vector: every number, choice, name and place of the declared observation in path order,
 lists padded to their limit. Texts and shared values are left out. An action is a verb and one number a possible

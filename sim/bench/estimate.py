@@ -1,4 +1,4 @@
-"""What a run would ask of a model, found out by a dry run with a stand-in: rounds, calls, tokens, money, time.
+"""An estimate of a run's model calls, from a dry run with a stand-in: rounds, calls, tokens, money, time.
 
 Nothing is sent. The stand-in answers with what the scenario's rules would plan; a model that plans otherwise leads the
 run elsewhere. Tokens are estimates (`ai.llm.tokens`), within a fifth of a real tokenizer's.
@@ -20,7 +20,7 @@ from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
 CONTEXT: Final = 8192
-"""Tokens of prompt and reply together that the stand-in has room for, unless told."""
+"""Tokens of prompt and reply together that the stand-in has room for by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run would ask. `rounds` are the ticks in which calls were made, `agents` those asked in all calls.
+    """The model calls of a run. `rounds` are the ticks in which calls were made, `agents` those asked in all calls.
 
     `model_s` is how long the model would work on it in these rounds, seconds, one after another. `cost` is in US
     dollars, without discounts for what a cache holds; None where no price is known.

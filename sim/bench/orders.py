@@ -21,7 +21,7 @@ RUNS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What became of the same agents, named in several orders.
+    """Results for the same agents, named in several orders.
 
     `order`, `tiers` and `plans` say whether the answers named the agents in the same order, with plans of the same
     tiers, and the same plans. `by_model` counts each answer's plans of the model, `first_s` is when the first of them

@@ -20,7 +20,7 @@ PLANS_A_TICK: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the run was and what the replay's verdict is; `tiers` counts plans by the tier that gave them."""
+    """The run and the verdict on its replay; `tiers` counts plans by the tier that gave them."""
 
     ticks: int
     tiers: dict[str, int]

@@ -29,7 +29,7 @@ COLUMNS: Final = (
     "x S",
     "first / B",
 )
-"""What a table of one number of agents shows."""
+"""The columns of a table for one number of agents."""
 
 TABLE_CHARS: Final = 140
 """Width of a table on a terminal; one that is cut says nothing."""
@@ -163,7 +163,7 @@ def _number(value: float | None, places: int) -> str:
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
-    """Return fields with the way by its name, and measured numbers to the microsecond."""
+    """Return fields with the strategy by its name, and measured numbers to the microsecond."""
     strategy = data.pop("strategy")
     way = {"way": str(strategy["kind"]), "encoding": strategy["encoding"]}
     return way | {name: round(value, 6) if isinstance(value, float) else value for name, value in data.items()}

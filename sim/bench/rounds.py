@@ -12,7 +12,7 @@ from sim.bench.strategies import Kind, Sample, Strategy
 
 
 class Cell(NamedTuple):
-    """One measurement to make: the round, the number of agents, and the way of asking."""
+    """One measurement to make: the round, the number of agents, and the strategy."""
 
     round: int
     agents: int

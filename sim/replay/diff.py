@@ -15,7 +15,7 @@ from sim.replay.seek import ReplayFile
 VALUES_MAX: Final = 1000
 """Values that are named at most."""
 _SILENT: Final = ("env", "parent")
-"""What of two headers may differ in runs that are the same."""
+"""The parts of two headers that may differ in runs that are the same."""
 _ORDER: Final = (
     "inputs", "refused", "known", "planned", "asked", "bridged", "held", "started", "arrived", "begun", "outdated",
     "attempts", "texts", "plan",

@@ -1,7 +1,7 @@
 """The first difference between a tick's record and its repetition: where it is, both values, and its class of cause.
 
-What happens in a tick is compared in its order: inputs, who plans and what they know, plans, random draws, state. So
-the first difference found is the nearest to its cause.
+The parts of a tick are compared in the order in which they happen: inputs, the agents that plan and their knowledge,
+plans, random draws, state. So the first difference found is the nearest to its cause.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from sim.run.systems import Inputs, Observe, Plan
 Cause = Literal["inputs", "perception", "planner", "random", "effect", "environment", "file"]
 """The class of a difference: where to look first.
 
-`inputs`: what came from outside differs. `perception`: agents knew something else. `planner`: they knew the same and
+`inputs`: the inputs from outside differ. `perception`: agents knew something else. `planner`: they knew the same and
 planned otherwise. `random`: another number of random draws. `effect`: the same plans and draws, another state.
 `environment`: running again always gives the same here, and packages, machine or plug-ins are not the recorded ones.
 `file`: the record disagrees with itself, or is damaged.
@@ -36,13 +36,13 @@ _MEANING: Final[Mapping[Cause, str]] = {
     "environment": "code that agrees with itself, elsewhere or in other versions",
     "file": "the record disagrees with itself",
 }
-"""What each class says of a tick, in a few words."""
+"""The meaning of each class for a tick, in a few words."""
 MANY: Final = 100_000
 """Agents too many in a record for one of them to be named."""
 INPUTS: Final = "inputs"
 OBSERVE: Final = "observe"
 PLAN: Final = "plan"
-"""What a system does, where a difference tells no more; `phases_of` says which system does it in a domain."""
+"""The role of a system, where a difference says no more; `phases_of` names the system of a domain that has it."""
 _ROLES: Final = ((INPUTS, Inputs), (OBSERVE, Observe), (PLAN, Plan))
 _AGREED: Final = {
     "inputs": ("inputs", "refused"),
@@ -50,7 +50,7 @@ _AGREED: Final = {
     "plans": ("planned", "attempts", "texts", "plan", "plans"),
     "draws": ("draws",),
 }
-"""What of a tick comes before its effects, and the keys of a record that hold it."""
+"""The parts of a tick that come before its effects, and the keys of a record that hold them."""
 
 
 class Again(TypedDict):
@@ -67,7 +67,7 @@ class Again(TypedDict):
 
 
 class First(TypedDict):
-    """The first difference. What the record cannot name is None.
+    """The first difference. A value that the record cannot name is None.
 
     `draws` are the counts of random draws that differ in that tick, by purpose, recorded and here. `agreed` is what
     does not differ in it, of `inputs`, `known` (what the planned agents knew), `plans` and `draws`. `environment` is
@@ -109,12 +109,12 @@ def first_difference(
     """Return the first difference between a tick's record and its repetition, None if there is none.
 
     Args:
-        header: what the run started from.
+        header: the start of the run.
         recorded: the record.
-        again: what running the tick again gave.
+        again: the result of running the tick again.
         before: the state before the tick, for values that one side left unchanged; None at detail `hash`.
         timeline: the scenario's own inputs by tick; the record must have them.
-        phases: what `phases_of` returned.
+        phases: the result of `phases_of`.
     """
     first = _difference(header, recorded, again, before, timeline)
     if first is not None:
@@ -238,7 +238,7 @@ def _in_draws(recorded: Tick, again: Tick) -> First | None:
 
 
 def _placed(first: First, header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> First:
-    """Let the difference in state, where the record can name agent and value, stand in for a mere digest or count."""
+    """Return the difference in state in place of a mere digest or count, where the record can name agent and value."""
     if first["key"] is None and first["cause"] in ("planner", "random"):
         place = _in_state(header, recorded, again, before)
         if place is not None and place["key"] is not None:

@@ -32,7 +32,7 @@ from sim.run.simulation import Simulation
 
 
 class Patch(BaseModel):
-    """What a fork changes: more inputs, keys of the scenario's `planning`, other rules.
+    """The changes of a fork: more inputs, keys of the scenario's `planning`, other rules.
 
     Places and agents cannot be changed: they are the past that is shared.
     """

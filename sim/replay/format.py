@@ -4,7 +4,7 @@ r"""The bytes of a replay: lines, their chain, canonical JSON, runs of keys, and
 
 `c` is a hash over the previous line's `c`, this line's kind and the exact bytes of its body, so no line can be changed,
 moved, dropped or added without breaking every line after it. Bodies are canonical JSON: sorted keys, no spaces, ASCII,
-no NaN; whatever is not written exactly so is corrupt. Kinds are `H` (header, once, first), `T` (a tick), `K` (the whole
+no NaN; any other spelling is corrupt. Kinds are `H` (header, once, first), `T` (a tick), `K` (the whole
 state after the tick before it) and `E` (end, once, last). Readers keep to themselves what they know and pass over other
 kinds and unknown keys.
 
@@ -317,7 +317,7 @@ assert set(get_args(OutcomeName)) == {outcome.label for outcome in Outcome}
 
 
 class Body(BaseModel):
-    """What the body of a record holds. Keys it does not know are passed over."""
+    """The content of a record's body. Unknown keys are passed over."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -361,7 +361,7 @@ class RegistryStamp(Body):
 
 
 class Parent(Body):
-    """What a run was forked from: the other run's name, the first tick that is its own, and the root before that."""
+    """The origin of a fork: the other run's name, the first tick that is its own, and the root before that."""
 
     run: Hex16
     tick: Count
@@ -369,7 +369,7 @@ class Parent(Body):
 
 
 class Amendment(Body):
-    """What a fork plans with from a tick on: these parts of the scenario in place of its own, and this model."""
+    """A change of a fork's planning from a tick on: these parts of the scenario in place of its own, and this model."""
 
     tick: Count
     planning: dict[str, Any]
@@ -379,7 +379,7 @@ class Amendment(Body):
 
 
 class Header(Body):
-    """What a run is: everything needed to make it again.
+    """The identity of a run: everything needed to make it again.
 
     `minor` is the format's minor version.
     `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `plugins` are digests of their sources
@@ -440,7 +440,7 @@ class Attempt(Body):
 
 
 class Usage(Body):
-    """What model calls used; tokens are null while no server has reported any."""
+    """The usage of model calls; tokens are null while no server has reported any."""
 
     calls: Count = 0
     agents: Count = 0
@@ -490,7 +490,7 @@ class Changed(Body):
 
 
 class Tick(Body):
-    """What happened in one tick.
+    """The events of one tick.
 
     `known` is the digest of what the planned agents knew, `planned` who got a plan, by tier, `plan` the digest of all
     plans and `plans` their number. `asked` are the agents that the model tiers were asked for, null outside of a round,
@@ -557,7 +557,7 @@ EndReason = Literal["decided", "limit", "interrupted", "failed", "recovered"]
 
 
 class End(Body):
-    """What a whole run came to.
+    """The totals of a whole run.
 
     `reason` says how the run ended: `decided` by its outcome, at the `limit` of planned ticks, `interrupted` by the
     user, or `failed` where a tick raised an error; `recovered` where the end record was added to the whole lines of a

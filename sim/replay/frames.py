@@ -1,4 +1,4 @@
-"""A recorded run tick by tick: whatever looks at a whole replay (tables, plots, pictures) goes through here."""
+"""A recorded run tick by tick: all views of a whole replay (tables, plots, pictures) go through here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Frame:
     Attributes:
         tick: the tick's number.
         world: the state after it. The next frame changes it: take what is needed out of it.
-        record: what the replay says about the tick.
+        record: the tick's record in the replay.
         playback: the run; its `report` and `batch` are of this tick, its `simulation` has domain and metrics.
     """
 
@@ -43,13 +43,13 @@ def frames(
     Args:
         source: a replay, plain or packed.
         plugin_files: the local files of its domain and plug-ins.
-        progress: is told ticks done and ticks planned.
+        progress: receives ticks done and ticks planned.
         begin: is given the run before its first tick.
 
     Raises:
         ReplayError: there is no such replay.
         Corrupt: a line is damaged; the ticks before it have been yielded.
-        Unsupported: what runs here is not what was recorded.
+        Unsupported: code or declarations here differ from the recorded ones.
         Diverged: a tick is not what running it again gives.
         ScenarioError: the scenario of the header is not valid, or its domain is missing here.
     """

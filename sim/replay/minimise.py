@@ -1,10 +1,10 @@
 """Makes a failing run smaller while it fails in the same way: fewer ticks, inputs, agents, replies and faults.
 
 Candidates are tried in a fixed order, the big steps first; each that still fails becomes the run that the next ones are
-made from. What can be made smaller depends on what fails:
+made from. The kind of failure decides which parts can be made smaller:
 
 - a check of `sim.testing.checks`, or a replay of code that differs from itself: every candidate is run again by the
-  code that is here, so all of it can shrink. What a model said stays as it was recorded, less what is left out;
+  code that is here, so all of it can shrink. Replies of a model stay as they were recorded, less the ones left out;
 - a replay whose record differs from code that agrees with itself: only the code that recorded it could record a smaller
   run, and that is not here. So only ticks are cut (`sim.replay.cut`).
 """
@@ -43,14 +43,14 @@ from sim.testing.checks import Case, Check, Finding
 
 T = TypeVar("T")
 RUNS: Final = 200
-"""Candidates that are tried, unless told."""
+"""Candidates that are tried by default."""
 
 Fails = Callable[["Candidate"], int | None]
-"""Runs a candidate: the tick in which it fails in the way that counts, None if it does not."""
+"""Runs a candidate: the tick in which it fails as the original does, None if it does not."""
 
 
 class Reply(NamedTuple):
-    """What one model tier came to for one agent in one tick of a recorded run: the text of a plan, or a failure."""
+    """The result of one model tier for one agent in one tick of a recorded run: the text of a plan, or a failure."""
 
     tick: int
     tier: str
@@ -86,7 +86,7 @@ class Candidate:
 
     @property
     def size(self) -> dict[str, int]:
-        """What is counted: agents to begin with, ticks, inputs, replies of a model, and faults."""
+        """The sizes that are counted: agents to begin with, ticks, inputs, replies of a model, and faults."""
         failed = sum(reply.failed for reply in self.replies)
         return {
             "agents": self.start.agents - len(self.killed),
@@ -202,7 +202,7 @@ def _fewer_replies(candidate: Candidate) -> Iterator[Candidate]:
 
 
 def _fewer_faults(candidate: Candidate) -> Iterator[Candidate]:
-    """Let calls go right that went wrong; the calls around them stay what they are."""
+    """Remove the faults of calls that went wrong; the calls around them stay as they are."""
     wrong = [call for call, fault in enumerate(candidate.faults) if fault != Fault()]
     for kept in parts(wrong):
         script = [fault if call in kept else Fault() for call, fault in enumerate(candidate.faults)]

@@ -1,4 +1,4 @@
-"""What a whole replay holds, from its records alone: nothing is run again."""
+"""The contents of a whole replay, from its records alone: nothing is run again."""
 
 from __future__ import annotations
 

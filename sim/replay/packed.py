@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from sim.replay.writer import Sink
 
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
-"""What a zstd frame begins with."""
+"""The first bytes of a zstd frame."""
 SUFFIX: Final = ".zst"
-"""What the name of a packed replay adds."""
+"""The suffix that the name of a packed replay adds."""
 FRAME_BYTES: Final = 128 * 1024
 """Unpacked bytes after which a frame ends with the next line."""
 FRAME_BYTES_MAX: Final = FRAME_BYTES + LINE_BYTES_MAX

@@ -2,7 +2,7 @@
 
 Inputs are injected as they were recorded. Plans of model tiers are read again from their recorded texts, those of
 deterministic tiers are computed again, and both walk down the same tiers and through the same legality check as live
-plans do. What a clock decided (who timed out, which breaker was open, how calls were cut) is taken from the record.
+plans do. Decisions of a clock (agents that timed out, open breakers, the cut of calls) are taken from the record.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class Playback(AbstractContextManager["Playback"]):
     """A recorded run, run again tick by tick. Use it as a context manager.
 
     Args:
-        header: what the run started from.
+        header: the start of the run.
         plugin_files: where the plug-ins are that its scenario names as files.
 
     Attributes:
@@ -199,7 +199,7 @@ class Playback(AbstractContextManager["Playback"]):
         simulation: the run.
         plugins: those that its scenario names, as the run uses them.
         timeline: the scenario's own inputs by tick; the record must have them.
-        report: what the last tick reported, None before the first.
+        report: the report of the last tick, None before the first.
 
     Raises:
         ScenarioError: the header's scenario is not valid, or cannot be built.
@@ -264,7 +264,7 @@ class Playback(AbstractContextManager["Playback"]):
         """Run the tick of a record again and return what is recorded now.
 
         Raises:
-            Exception: whatever the simulation raises.
+            Exception: any error that the simulation raises.
         """
         self._amend()
         if self._source is not None:
@@ -276,7 +276,7 @@ class Playback(AbstractContextManager["Playback"]):
 
     @property
     def batch(self) -> ObservationBatch[Any] | None:
-        """What the agents knew that were planned in the last tick, None if there were none."""
+        """The knowledge of the agents that were planned in the last tick, None if there were none."""
         batch: ObservationBatch[Any] | None = self.simulation.run_context.batch
         return batch
 
@@ -400,7 +400,7 @@ def rerecord(replay: Replay, plugin_files: Sequence[Path] = ()) -> bytes:
 
     Raises:
         ReplayError: the replay has no header.
-        Exception: whatever the simulation raises where the replay does not match.
+        Exception: any error that the simulation raises where the replay does not match.
     """
     if replay.header is None:
         raise ReplayError("there is nothing to record again: the replay has no header")

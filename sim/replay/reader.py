@@ -10,7 +10,7 @@ Four things are kept apart:
   not there, or there and not due;
 - *unsupported*: another format, or another major version of this one.
 
-Whatever stands before the first problem is a valid prefix. Nothing here trusts a length or a count from the file.
+All lines before the first problem are a valid prefix. Nothing here trusts a length or a count from the file.
 """
 
 from __future__ import annotations
@@ -57,16 +57,16 @@ Source: TypeAlias = str | Path | bytes
 """A path, or the bytes of a replay."""
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Is told how much is done and how much there is in all: ticks, unless it says otherwise."""
+"""Receives how much is done and how much there is in all: ticks, unless it says otherwise."""
 
 BUFFER_BYTES: Final = 64 * 1024
-"""What is read at once."""
+"""The bytes that one read takes."""
 _Known = TypeVar("_Known", Header, Tick, Keyframe, End)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place between two lines: what stands before it.
+    """A place between two lines, with a summary of the lines before it.
 
     Attributes:
         offset: bytes.
@@ -121,7 +121,7 @@ class Record:
 
 @dataclass(slots=True)
 class Replay:
-    """What a replay holds: all of it, or its valid prefix and the problem that ends it.
+    """The contents of a replay: all of it, or its valid prefix and the problem that ends it.
 
     `place` is the end of the good lines, `open_place` the same without the end record; `status` is what the file is,
     `problem` the error that `read` raises.
@@ -264,7 +264,7 @@ def _opened(source: Source) -> io.BufferedReader:
 def iter_records(stream: BinaryIO, start: Place | None = None) -> Iterator[Record]:
     """Yield the records of the longest valid prefix, one line in memory at a time; then raise if that is not all.
 
-    `start` is where the stream stands (default: at the first line). What is before it is taken on trust.
+    `start` is where the stream stands (default: at the first line). Everything before it is taken on trust.
 
     Raises:
         Incomplete: the lines end without an end record.

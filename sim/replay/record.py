@@ -1,6 +1,6 @@
-"""What a run's reports become in a replay: pure functions, and the totals of a whole run.
+"""A run's reports as records of a replay: pure functions, and the totals of a whole run.
 
-Recording and verifying go through these same functions, so what they leave out cannot be told apart by either.
+Recording and verifying go through these same functions, so neither can see what they leave out.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 HASH_CHARS: Final = 6
 """Hex digits of each hash in a tick's `state` and `columns`."""
 OK: Final = Outcome.OK.value
-"""Read once: what an enumeration's member stands for is slow to ask for in every tick."""
+"""Read once: asking for the value of an enumeration's member in every tick is slow."""
 _PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
 _HEARD: Final = ("attempts", "texts", "shards", "usage", "model")
 _ADDRESSES: Final = re.compile(
@@ -181,7 +181,7 @@ def tick_of(report: TickReport, header: Header) -> Tick:
         plain(refused),
         *(plain(planning.get(name)) for name in _HEARD),
     ]
-    # What is written here was made here; readers check it, so that it is not checked twice in every tick.
+    # The values were made here, and readers check them; a check here would be a second one in every tick.
     return Tick.model_construct(
         t=report.tick,
         inputs=inputs,

@@ -1,4 +1,4 @@
-"""What a killed or damaged run left: kept as a whole replay, or taken up again in its own file."""
+"""The rest of a killed or damaged run: kept as a whole replay, or taken up again in its own file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sim.run.simulation import Simulation
 from sim.run.writing import appended
 
 COPY_BYTES = 1 << 20
-"""What is copied at once."""
+"""The bytes that one copy step takes."""
 
 
 def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     """Write the whole lines of an incomplete or corrupt replay, end them with a record that says so, and count ticks.
 
-    `progress` is told the ticks read and the ticks planned.
+    `progress` receives the ticks read and the ticks planned.
 
     Raises:
         ReplayError: there is nothing to recover: the replay is whole, has no whole header, or is of another format.

@@ -39,7 +39,7 @@ PROCESSES: Final = (
 )
 """Other processes, and what is different in each."""
 VALUE_CHARS_MAX: Final = 80
-"""How much of a value is told."""
+"""How much of a value is shown."""
 _CODE: Final = ("perception", "planner", "random", "effect")
 
 Made = Tick | str
@@ -48,7 +48,7 @@ Made = Tick | str
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What running again up to the difference showed.
+    """The findings of running again up to the difference.
 
     Attributes:
         header: the header of the replay.

@@ -1,4 +1,4 @@
-"""What happened in one tick of a replay, and what became of one agent's plan: the tick is run again and looked at."""
+"""The events of one tick of a replay, and the fate of one agent's plan: the tick is run again and looked at."""
 
 from __future__ import annotations
 
@@ -145,11 +145,11 @@ def _reason(playback: Playback, code: int) -> str:
 
 
 def origin(simulation: Simulation, batch: ObservationBatch[Any] | None, record: Tick, key: int) -> dict[str, Any]:
-    """Return where a plan came from: what the agent knew, who was asked how, what came back.
+    """Return where a plan came from: the agent's knowledge, the tier that was asked, the prompt and the reply.
 
     Args:
         simulation: the run.
-        batch: what the agents knew that were planned for in the tick of the record.
+        batch: the knowledge of the agents that were planned for in the tick of the record.
         record: the tick in which the plan was made.
         key: the agent.
     """
@@ -175,7 +175,7 @@ def origin(simulation: Simulation, batch: ObservationBatch[Any] | None, record: 
 def _prompt(
     simulation: Simulation, record: Tick, batch: ObservationBatch[Any], row: int, tier: str | None
 ) -> dict[str, str]:
-    """Return what the model was told about the agent; in the call it stood among those of its shard."""
+    """Return the agent's part of the prompt; in the call it stood among those of its shard."""
     registry = simulation.registry
     assert registry is not None
     simplified = tier == FallbackTier.SIMPLIFIED_LLM.value

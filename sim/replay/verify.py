@@ -1,8 +1,8 @@
 """Proves that a replay is what running it again gives, or names the first thing that is not.
 
 Each tick is run again (`playback`), recorded through the same functions as a live run, and compared with the record in
-the order in which a tick happens: inputs, who plans and what they know, plans, random draws, state. So the first
-difference found is the nearest to its cause. Lines are read one at a time: whatever stands before a damaged line is
+the order in which a tick happens: inputs, the agents that plan and their knowledge, plans, random draws, state. So the
+first difference found is the nearest to its cause. Lines are read one at a time: all lines before a damaged one are
 proven first.
 """
 
@@ -34,7 +34,7 @@ from sim.run.workers import side_by_side
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What verifying came to.
+    """The result of verifying.
 
     `ticks` were proven equal. `first` is there when the verdict is `diverged`, or when a tick could not be made again
     because code failed in it, which proves nothing; `reason` says the same, or why nothing
@@ -64,7 +64,7 @@ def verify(
     plugin_files: Sequence[Path] = (),
     progress: Progress = untold,
 ) -> Verdict:
-    """Run a replay again and compare every tick; `progress` is told ticks proven and ticks planned.
+    """Run a replay again and compare every tick; `progress` receives ticks proven and ticks planned.
 
     With several `jobs` as many processes go through segments between keyframes; the verdict is the same.
     `plugin_files` are the plug-ins that the run's scenario names as files: a replay never runs code by itself.
@@ -113,9 +113,9 @@ def _prove(source: Source, plugin_files: Sequence[Path], segment: Segment) -> Pr
 
 @dataclass(slots=True)
 class Proof:
-    """What going through a segment came to: a verdict if it ended early, the sums of its ticks, and the end record.
+    """The result of going through a segment: a verdict if it ended early, the sums of its ticks, and the end record.
 
-    `escapes` are those that were taken on the way.
+    `escapes` are those that were taken in the segment.
     """
 
     verdict: Verdict | None = None

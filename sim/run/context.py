@@ -1,4 +1,4 @@
-"""What a run hands to its systems: constants of the run, and notes of the current tick."""
+"""The data that a run hands to its systems: constants of the run, and notes of the current tick."""
 
 from __future__ import annotations
 
@@ -105,23 +105,23 @@ class Run:
         spaces: the domain's spaces by name.
         rng: counter-based draws under the seed.
         payloads: lists and records of running plans.
-        game: what the domain's `setup` leaves for its systems; constants and handles of resources.
+        game: the result of the domain's `setup`, for its systems; constants and handles of resources.
         reason_codes: the code of each reason for which a step may be refused.
         source: where plans come from; None where no agent plans.
         rounds: when the model tiers are asked; None where none is in play.
         thinks: whether the world has the components of thinking time.
         tick: the current tick.
-        inputs: what came for this tick, in order.
+        inputs: the inputs for this tick, in order.
         refused: index of each input that had no effect, and the sentence that says why.
         alarmed: rows whose alert changed in this tick.
-        may: who may plan in this tick, `[n]`.
+        may: whether each agent may plan in this tick, `[n]`.
         chosen: rows that are planned for in this tick.
         asked: those of them that are asked of the model tiers.
         started: rows whose new plan begins in this tick.
-        round: what this tick does about the model tiers.
-        batch: what the chosen agents know.
-        plans: what came back.
-        notes: what one system of the domain leaves for the next; a new `Domain.notes()` each tick.
+        round: the notes of this tick about the model tiers.
+        batch: the knowledge of the chosen agents.
+        plans: the plans that came back.
+        notes: data that one system of the domain leaves for the next; a new `Domain.notes()` each tick.
     """
 
     domain: Domain

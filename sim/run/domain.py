@@ -54,7 +54,7 @@ Metric = Callable[[Any], Any]
 
 
 class Domain:
-    """A model: what its world is made of, what happens in a tick, and what its agents know and can do.
+    """A model: the parts of its world, the systems of a tick, and the knowledge and verbs of its agents.
 
     Attributes:
         name: how scenarios and replays call it; the class name in kebab case unless set.
@@ -62,20 +62,20 @@ class Domain:
         ticks_per_second: ticks in one simulated second.
         every: ticks from one round of model calls to the next unless the scenario says otherwise; None for one second.
         settings: a subclass of `Settings`; on an instance, the settings themselves.
-        components: what entities can have.
+        components: the components that entities can have.
         resources: state that belongs to no entity.
         tables: names by table, for columns with `per`, for facts and for arguments of verbs.
-        inputs: what may come from outside, beside the framework's own inputs.
+        inputs: the kinds of input from outside, in addition to the framework's own.
         actions: the verbs of agents that plan.
         systems: the whole tick, in order. Where agents plan it includes `Inputs`, `Observe`, `Plan` and `Act`.
-        observation: what an agent knows; None where no agent plans.
+        observation: the knowledge of an agent; None where no agent plans.
         idle: a step that is always possible.
         prompt: the domain's part of a prompt.
         rules: the heuristic tier; the first rule first.
         facts: named conditions for rules, goals and branches.
         moves: named functions that make steps.
-        goals: what `goap` strives for, with `operators`.
-        options: what `utility` weighs.
+        goals: the goals of `goap`, with `operators`.
+        options: the options that `utility` weighs.
         tree: the branches of `behaviour`.
         metrics: numbers of a world by name.
         portrayal: how viewers draw a world; the rest is guessed.
@@ -169,7 +169,7 @@ class Domain:
         return ToolRegistry(verbs, idle=self.idle, prompt=self.prompt, tables=self.tables)
 
     def playbook(self) -> Playbook:
-        """Return what the planners that think by themselves are told."""
+        """Return the declarations for the planners that think by themselves."""
         return Playbook(
             rules=tuple(self.rules),
             facts=self.facts,

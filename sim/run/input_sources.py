@@ -1,8 +1,8 @@
-"""What comes in while a run goes on: inputs that were read before it, or a stream that is read line by line.
+"""Inputs that come in while a run goes on: inputs that were read before it, or a stream that is read line by line.
 
 A stream drives a run in step: before a tick it is read until a line names a later tick, or until it ends. A line is a
 timed input (`{"tick": 50, "input": {"kind": "order", ...}}`), or a tick alone (`{"tick": 50}`), which says that nothing
-comes before that tick. Lines come in order of tick. What is wrong with a line is told in one sentence; the line has no
+comes before that tick. Lines come in order of tick. One sentence says what is wrong with a line; the line has no
 effect, and the run goes on.
 """
 
@@ -77,8 +77,8 @@ class Streamed:
 
     Args:
         stream: where lines come from.
-        scenario: what the inputs must fit.
-        refuse: is told why a line has no effect.
+        scenario: the scenario that the inputs must fit.
+        refuse: receives the reason why a line has no effect.
         stopped: says whether to wait no longer.
     """
 
@@ -116,7 +116,7 @@ class Streamed:
                 if len(found) < TICK_INPUTS_MAX:
                     found.append(self._ahead.input)
                 elif not too_many:
-                    too_many = True  # told once: whoever sends a million too many gets no million sentences
+                    too_many = True  # one sentence for all: a million inputs too many make no million sentences
                     self._complain(f"more than {TICK_INPUTS_MAX} inputs for tick {tick}; send the rest for later ticks")
             self._ahead = None
 
@@ -147,7 +147,7 @@ class Streamed:
         try:
             return _Pause.model_validate_json(text)
         except ValidationError:
-            pass  # most lines are inputs, and what is wrong with a line is told as of one
+            pass  # most lines are inputs, so a complaint about a line speaks of an input
         try:
             return input_from_line(text, self._place, self._scenario)
         except ScenarioError as error:
@@ -163,7 +163,7 @@ class Streamed:
             if end:
                 return kept
             if self._is_over or not self._is_ready():
-                # What has no newline yet is kept for when waiting goes on; at the end it is a line.
+                # Bytes without a newline are kept for when waiting goes on; at the end they are a line.
                 self._bytes = b"" if self._is_over else kept
                 return kept if self._is_over and kept else None
             self._bytes = self._stream.read1(CHUNK_BYTES)

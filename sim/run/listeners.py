@@ -1,4 +1,4 @@
-"""Listeners: whatever wants to hear what a run does, such as displays, logs and traces. They cannot stop or change it.
+"""Listeners hear what a run does: displays, logs and traces, for example. They cannot stop or change it.
 
 `on_round`, `on_call` and `on_plan` are progress: the client's thread calls them, while the world is wherever it is, and
 what they tell of may still come to nothing. `on_arrival` and `on_tick` are called by the world's thread; in `on_tick`
@@ -29,7 +29,7 @@ class RoundBegun(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """What became of one agent that was asked.
+    """The result for one agent that was asked.
 
     `tick` is the tick of the arrival, `asked_at` that of the round, `tier` the tier that gave the plan, None without
     one. `fate` says what the plan does: it is `started` or `stored` for later, or there is none to start, since the
@@ -46,7 +46,7 @@ class Arrival(NamedTuple):
 class Listener:
     """Hears of a run; every method does nothing unless it is overridden.
 
-    Any object with some of these methods is a listener. Whatever a method raises is a warning that names the method.
+    Any object with some of these methods is a listener. An error of a method becomes a warning that names the method.
     """
 
     def on_round(self, begun: RoundBegun) -> None:

@@ -1,4 +1,4 @@
-"""What the model of a run did: adds up calls, how they were cut, and what the breaker did.
+"""The work of a run's model: adds up calls, how they were cut, and what the breaker did.
 
 Times to the first plan are measured and stand in the report beside a replay, never in a replay.
 """
@@ -19,7 +19,7 @@ from sim.run.rounds import RoundNotes
 
 @dataclass(slots=True)
 class Calls:
-    """Calls of one kind, the agents in them, the plans they gave, and their tokens; None while no server told any."""
+    """Calls of one kind, the agents in them, the plans they gave, and their tokens; None until a server reports any."""
 
     calls: int = 0
     agents: int = 0
@@ -114,7 +114,7 @@ class ModelTally:
             self.by_tier[tier].plans += given.get(tier, 0)
             self.by_round[tick].plans += given.get(tier, 0)
         for shard in sent:
-            # Who is asked again, by this tier or the next, is few and would make calls look smaller than they are.
+            # Agents asked again, by this tier or the next, are few and would make calls look smaller than they are.
             first = shard["tier"] == sent[0]["tier"] and not shard.get("again")
             (self.first if first else self.again).add(shard)
         sizes: dict[str, int] = {}

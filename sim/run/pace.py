@@ -11,14 +11,14 @@ LATE_S: Final = 0.005
 
 
 class Pace:
-    """Lets ticks begin at an even rate, and counts those that could not.
+    """Starts ticks at an even rate, and counts those that began late.
 
     A late tick moves all later ones: the run does not hurry to catch up.
 
     Args:
         rate: ticks a second.
         clock: gives seconds.
-        sleep: waits for so many seconds.
+        sleep: waits for a number of seconds.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Lists and records of running plans: a store of canonical bytes that steps refer to by an index.
 
 Equal contents share one index. A new content gets the lowest index that is free, so the same plans in the same order
-give the same indices on every machine and after every restore. What no step refers to any more is dropped at the end of
-each tick, so the store never holds more entries than there are steps.
+give the same indices on every machine and after every restore. Contents that no step refers to any more are
+dropped at the end of each tick, so the store never holds more entries than there are steps.
 """
 
 from __future__ import annotations

@@ -134,7 +134,7 @@ def check_rules(scenario: Scenario, registry: ToolRegistry | None, source: str =
     Args:
         scenario: whose rules.
         registry: the verbs; without any, no agent plans and no rule is used.
-        source: what a refusal begins with; the scenario's name, if empty.
+        source: the first words of a refusal; the scenario's name, if empty.
 
     Raises:
         ScenarioError: one does not; the sentence names its key.

@@ -123,7 +123,7 @@ class Background:
         """Run a coroutine to its end and return what it returns; the caller waits.
 
         Raises:
-            BaseException: whatever the coroutine raises; an interrupt of the caller cancels it.
+            BaseException: any error that the coroutine raises; an interrupt of the caller cancels it.
         """
         future = self.start(coroutine)
         try:
@@ -133,7 +133,7 @@ class Background:
             raise
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Let a coroutine run, without waiting for it."""
+        """Start a coroutine, without waiting for it."""
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="tickweave-llm", daemon=True)
@@ -194,14 +194,14 @@ class PlanningService:
     Args:
         client: the model.
         options: how it is called.
-        prefer: what calls are cut for.
+        prefer: the aim by which calls are cut.
         clock: seconds, for deadlines and durations.
 
     Attributes:
         client: the model, behind retries, breaker, limits and budget.
         executor: runs the calls of all runs.
         background: the event loop of the client.
-        budget: what the model may use, None without a limit.
+        budget: the limit of the model's usage, None without a limit.
 
     >>> from ai.testing import MockBatchLlm
     >>> from sim.run.scenario_file import load
@@ -244,7 +244,7 @@ class PlanningService:
 
         Raises:
             ScenarioError: a run has another service, or none.
-            Exception: whatever a system raises.
+            Exception: any error that a system raises.
         """
         sources = {}
         for run in runs:
@@ -285,7 +285,7 @@ class PlanningService:
             each.begun()
 
     def close(self) -> None:
-        """Let calls that were left behind end, close the client on its own loop, then the loop."""
+        """Wait for calls that were left behind, close the client on its own loop, then the loop."""
         self.background.run(self._aclose())
         self.background.close()
 
@@ -306,7 +306,7 @@ class GatheringError(BaseException):
 
 @dataclass(slots=True)
 class _Waiting:
-    """What one run asks in a tick that several runs make together."""
+    """The request of one run in a tick that several runs make together."""
 
     ask: Callable[[], Coroutine[Any, Any, BatchPlans]]
     asking: Asking
@@ -319,14 +319,14 @@ class LivePlans:
     """Makes a run's plans: one `plan_batch_with_fallback` a tick, in the service's loop where a model is asked.
 
     Args:
-        scenario: what is run.
+        scenario: the scenario to run.
         registry: the verbs.
         client: the model of this run alone; None for none, or with a service.
         clock: seconds.
         planners: tiers beyond the known ones.
         options: how the client is called.
-        listeners: what hears of rounds, calls and plans.
-        service: asks a model for this run and others; whoever made it closes it.
+        listeners: objects that hear of rounds, calls and plans.
+        service: asks a model for this run and others; its maker closes it.
     """
 
     def __init__(

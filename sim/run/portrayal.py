@@ -1,7 +1,7 @@
 """How viewers draw a world: where agents are, their colours, sizes, labels and glyphs, and what lies under them.
 
-A portrayal names columns and computes nothing, so every viewer (a page, a terminal) can draw it. What it does not say
-is guessed from the declarations: a world without any portrayal is shown by its `cell` or `x` and `y` columns if it has
+A portrayal names columns and computes nothing, so every viewer (a page, a terminal) can draw it. The rest is
+guessed from the declarations: a world without any portrayal is shown by its `cell` or `x` and `y` columns if it has
 one space, and as a table otherwise.
 """
 
@@ -45,11 +45,11 @@ class Look:
             without a place stand in the table alone.
         space: the name of the space that the place is in; by default the only one.
         colour: a column, "group", or a fixed "#rrggbb"; by default the group, or a colour for each look.
-        names: what the numbers of the colour's column are called: a table's name, or names.
+        names: names for the numbers of the colour's column: a table's name, or the names.
         size: a column whose largest value is drawn as the full size.
         label: a column; by default the key.
         glyph: one character for a terminal; by default the first letter of the look's name.
-        name: what the legend says; by default the component's name.
+        name: the name in the legend; by default the component's name.
 
     >>> Look(place="Animal.cell", colour="#7f5539", glyph="w").glyph
     'w'
@@ -72,7 +72,7 @@ class Look:
 
     @property
     def title(self) -> str:
-        """What the legend says."""
+        """The name in the legend."""
         return self.name or (self.has.__name__ if self.has is not None else "Agent")
 
     @property
@@ -91,7 +91,7 @@ class Layer:
         colours: colours "#rrggbb" from the lowest value to the highest, two or more.
         low: the value of the first colour; by default the lowest that occurs.
         high: the value of the last colour; by default the highest that occurs.
-        name: what the legend says; by default `values`.
+        name: the name in the legend; by default `values`.
     """
 
     values: str
@@ -103,7 +103,7 @@ class Layer:
 
     @property
     def title(self) -> str:
-        """What the legend says."""
+        """The name in the legend."""
         return self.name or self.values
 
 
@@ -124,7 +124,7 @@ class Portrayal:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """How messages name a part: what it is in, which is looked up when it is written, and its own name."""
+    """How messages name a part: its place, which is looked up when the message is written, and its own name."""
 
     whole: object
     part: str

@@ -1,4 +1,4 @@
-"""Rounds: who is asked of the model tiers when, and who is bridged meanwhile.
+"""Rounds: the agents that the model tiers are asked for, the ticks of that, and the agents bridged meanwhile.
 
 Where a model tier is in play, the agents that are owed a model's plan are asked together, at ticks divisible by
 `planning.every`. An agent without a plan does not wait for that: the deterministic tiers plan for it at once, which is
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 BACKOFF_MAX: Final = 3
 """How often the wait after a refused plan of a model doubles: up to eight rounds."""
-# Read once: what an enumeration's member stands for is slow to ask for in every tick.
+# Read once: asking for the value of an enumeration's member in every tick is slow.
 RUNNING: Final = Status.RUNNING.value
 BRIDGE: Final = Walk.BRIDGE.value
 MODEL: Final = Walk.MODEL.value
@@ -71,14 +71,14 @@ class Rounds:
         return tick % self.every == 0
 
     def back_off(self, tick: int, refusals: NDArray[np.int8]) -> NDArray[np.int32]:
-        """Return the tick from which agents are asked again, 1 to 8 rounds on, after so many refusals in a row."""
+        """Return the tick from which agents are asked again, 1 to 8 rounds on, after `refusals` in a row."""
         rounds = np.left_shift(1, np.minimum(refusals.astype(np.int32) - 1, BACKOFF_MAX))
         return ((tick // self.every + rounds) * self.every).astype(np.int32)
 
 
 @dataclass(slots=True)
 class Arrived:
-    """What came of a round that thought: the keys with a plan of each tier, and the keys by what became of them."""
+    """The result of a round with thinking time: the keys with a plan of each tier, and the keys by fate."""
 
     asked_at: int
     given: dict[str, NDArray[np.int64]]
@@ -87,7 +87,7 @@ class Arrived:
 
 @dataclass(slots=True)
 class RoundNotes:
-    """What a tick did about the model tiers; keys ascend.
+    """The notes of a tick about the model tiers; keys ascend.
 
     `asked` are the agents that were asked, None where no round was due. `bridged` are those for whom another tier
     planned meanwhile. `held` counts the agents that are owed a model's plan after the tick: those that have one, those
@@ -171,7 +171,7 @@ def walks_of(world: World, run: Run) -> NDArray[np.int8] | None:
 
 
 def settle(world: World, run: Run) -> None:
-    """Let those that were asked and got no plan of a model back off, and note when the others got theirs."""
+    """Put off the agents that were asked and got no plan of a model, and note when the others got theirs."""
     rounds, rows, progress = run.rounds, run.asked, world[Progress]
     if rounds is None or not len(rows):
         return

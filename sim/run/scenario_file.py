@@ -1,8 +1,8 @@
-"""Scenarios: what a run starts from, as data. A name or a path in, a validated `Scenario` out.
+"""Scenarios: the start of a run, as data. A name or a path in, a validated `Scenario` out.
 
 A scenario file has the engine's keys at the top (`Head`) and everything of the domain under `[settings]`. It is
 complete: its canonical JSON stands in every replay's header, so a replay needs no other file but the domain's code.
-Whatever is wrong with a file, one sentence says it: the file, the dotted key, the reason.
+One sentence says what is wrong with a file: the file, the dotted key, the reason.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Scenario:
         head: the engine's keys.
         domain: the domain with its settings.
         loaded: the domain's class, digest and folder.
-        inputs: what happens from outside, and at which tick.
+        inputs: the inputs from outside, each with its tick.
         folder: where files that the scenario names are; None where it was not read from a file.
 
     Raises:
@@ -147,7 +147,7 @@ class Scenario:
 
     @property
     def name(self) -> str:
-        """What the scenario is called."""
+        """The name of the scenario."""
         return self.head.name
 
     @property
@@ -222,7 +222,7 @@ class Scenario:
         return hashlib.blake2b(text.encode(), digest_size=16, person=b"tickweave-scen").hexdigest()
 
     def canonical(self) -> dict[str, Any]:
-        """Return the scenario as plain JSON data, defaults included; what a replay's header holds."""
+        """Return the scenario as plain JSON data, defaults included; a replay's header holds it."""
         data = self.head.model_dump(mode="json")
         data["settings"] = self.settings.model_dump(mode="json")
         data["inputs"] = [timed.model_dump(mode="json") for timed in self.inputs]

@@ -38,5 +38,5 @@ class Settings(Part):
         def __init__(self, **data: Any) -> None:
             super().__init__(**native(data))
 
-        # Tells pydantic that this is no way of its own to make one, so that JSON is read as JSON.
+        # Tells pydantic that this is not a custom constructor, so that JSON is read as JSON.
         __init__.__pydantic_base_init__ = True

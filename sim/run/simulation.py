@@ -84,20 +84,20 @@ class PhaseDigest:
 
 @dataclass(slots=True)
 class TickReport:
-    """What happened in one tick.
+    """The events of one tick.
 
     Attributes:
         tick: its number.
         digest: the state after it.
         agents: entities alive after it.
         outcome: how the run ended, None while it is open.
-        inputs: what came at its start, in order.
+        inputs: the inputs at its start, in order.
         refused: index of each input that had no effect, and the sentence that says why.
         known: the digest of what the planned agents knew; None when no agent was planned for.
-        plans: what planning came to; None when no agent was planned for.
-        round: what was done about the model tiers; None where none is in play.
+        plans: the result of planning; None when no agent was planned for.
+        round: the notes about the model tiers; None where none is in play.
         draws: random draws by purpose.
-        events: what happened (`died`, with keys); not recorded.
+        events: other events (`died`, with keys); not recorded.
         phases: the state after each phase, at detail `full`.
         changes: every changed value, at detail `full`.
         durations: seconds by phase: measured, never recorded.
@@ -134,16 +134,16 @@ class Simulation(AbstractContextManager["Simulation"]):
         model: how the model is called: deadline, sizes, retries, limits.
         service: in place of client and model: a service that asks a model for several runs.
         source: replaces the live planning (a replay reads a record instead).
-        tiers: who plans, in order, in place of the scenario's tiers: names, planners, or functions that return the
+        tiers: the planners, in order, in place of the scenario's tiers: names, planners, or functions that return the
             steps of one agent. Plans of the latter two are recorded, so that a replay needs no such object.
         detail: `full` also reports the state after every phase and every changed value.
         timeline: False leaves the scenario's timed inputs out (a replay injects the recorded ones).
         clock: seconds, for durations; they never reach the state.
         order: spawns the entities of the start in another order; keys, and so everything else, stay the same.
-        listeners: what hears of the run (`sim.run.listeners`).
+        listeners: objects that hear of the run (`sim.run.listeners`).
 
     Attributes:
-        scenario: what is run.
+        scenario: the scenario of the run.
         domain: the domain with its settings.
         world: the world; between ticks `world.tick` is the number of the next tick.
         run_context: the constants of the run that systems see.
@@ -271,7 +271,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         self.world.install([system() for system in systems])
 
     def listen(self, listener: object) -> None:
-        """Let one more listener hear of the run from now on (`sim.run.listeners`)."""
+        """Add a listener that hears of the run from now on (`sim.run.listeners`)."""
         self._listeners.add(listener)
 
     def inject(self, item: Input) -> None:
@@ -300,7 +300,7 @@ class Simulation(AbstractContextManager["Simulation"]):
 
         Raises:
             WorldError: the run has been decided.
-            Exception: whatever a system or planner raises; the world is then at the last whole tick, inputs still wait.
+            Exception: any error of a system or planner; the world is then at the last whole tick, inputs still wait.
         """
         if self.outcome is not None:
             raise WorldError(f"the run is over since tick {self.world.tick - 1}: {self.outcome}")

@@ -25,7 +25,7 @@ REFUSED_PAUSE_S: Final = 0.5
 """How long an agent whose plan was refused waits before it asks again, seconds."""
 EVERYONE: Final = slice(None)
 """Indexes all agents there are."""
-# Read once: what an enumeration's member stands for is slow to ask for in every tick.
+# Read once: asking for the value of an enumeration's member in every tick is slow.
 RUNNING: Final = Status.RUNNING.value
 FINISHED: Final = Status.FINISHED.value
 
@@ -33,8 +33,8 @@ FINISHED: Final = Status.FINISHED.value
 class Inputs(System):
     """Applies the tick's inputs in the order given, each whole or not at all.
 
-    Reads: whatever the inputs read.
-    Writes: whatever the inputs write; the population.
+    Reads: the components that the inputs read.
+    Writes: the components that the inputs write; the population.
     Order: first.
     """
 
@@ -145,7 +145,7 @@ class Plan(System):
         return (now != 0) & (now != before)
 
     def start(self, world: World, run: Run, rows: Rows, plans: PlanBatch, alerts: Any) -> None:
-        """Let agents begin new plans, whatever they did before; `alerts` are their alert values, `[len(rows)]`."""
+        """Start new plans of agents, in place of any plans before; `alerts` are their alert values, `[len(rows)]`."""
         assert run.registry is not None
         run.started = rows
         progress, steps = world[Progress], world[ActionSteps]
@@ -179,10 +179,10 @@ class Act(System):
 
     A step starts when its cooldown allows, is checked against the world as it is now, takes its time, is checked again
     if that was more than one tick, has its effect, and makes way for the next step. A step that may not run ends the
-    plan as refused: whoever gave the plan is asked again after a pause (`REFUSED_PAUSE_S`; of a model, some rounds).
-    Everything reads the state at the start of the phase; effects on others settle at its end.
+    plan as refused: the tier that gave the plan is asked again after a pause (`REFUSED_PAUSE_S`; of a model, some
+    rounds). Everything reads the state at the start of the phase; effects on others settle at its end.
 
-    Reads: whatever the verbs read.
+    Reads: the components that the verbs read.
     Writes: ActionSteps, Progress, and whatever the verbs and channels write.
     Order: after Plan.
     """
@@ -321,7 +321,7 @@ class Act(System):
         return allowed
 
     def refuse(self, turn: Any, rows: Rows, codes: Codes | int) -> None:
-        """End the plans of some agents as refused; whoever gave a plan is asked again after a pause."""
+        """End the plans of some agents as refused; the tier that gave a plan is asked again after a pause."""
         progress = turn.progress
         progress.status[rows] = Status.REFUSED
         progress.refusal[rows] = codes

@@ -1,9 +1,9 @@
 """Thinking time: a model plans while the world goes on.
 
 With `planning.think` over 0, a plan that an agent is asked for in tick T takes effect in tick T + think, by rule and
-not by the clock: the world waits only for a late reply. What is asked and has not arrived, and what has arrived and
-waits for its turn, is state. The reply itself is not: a restored world has its open asks and no calls, so they are lost
-when they fall due.
+not by the clock: the world waits only for a late reply. Asks that have no reply yet, and plans that have arrived and
+wait for their turn, are state. The reply itself is not: a restored world has its open asks and no calls, so they are
+lost when they fall due.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ Alarming = Callable[[Any, Any], NDArray[np.bool_]]
 """Says which alert values have changed so that a plan is void: those known when it was asked for, and those of now."""
 RUNNING: Final = Status.RUNNING.value
 FATES: Final = ("started", "stored", "failed", "refused", "outdated", "gone", "lost")
-"""What may become of an agent that was asked."""
+"""The possible results for an agent that was asked."""
 
 
 def void(world: World, rows: Any) -> None:
-    """Void open asks and stored plans: what they know is out of date. The replies that come are dropped."""
+    """Void open asks and stored plans, whose knowledge is out of date. The replies that come are dropped."""
     ask, after = world[Ask], world[NextPlan]
     open_ones = np.zeros(world.n, np.bool_)
     open_ones[rows] = (ask.asked_at[rows] >= 0) | (after.length[rows] > 0)
@@ -59,9 +59,9 @@ def drop_stored(world: World, rows: Rows) -> None:
 
 
 def askable(world: World, run: Run, may: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return who may be asked in this tick, `[n]`: who is owed a plan now, or will be before the next round's arrives.
+    """Return the agents that may be asked now, `[n]`: those owed a plan now, or before the next round's arrives.
 
-    Whoever has a plan of a model is asked ahead if its last step ends by then; only of timed steps is that known.
+    An agent with a plan of a model is asked ahead if its last step ends by then; only of timed steps is that known.
     """
     assert run.rounds is not None
     rounds, progress, ask = run.rounds, world[Progress], world[Ask]
@@ -78,7 +78,7 @@ def askable(world: World, run: Run, may: NDArray[np.bool_]) -> NDArray[np.bool_]
 def choose_thinking(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
     """Return the rows that a tick looks at: asks that fall due, stored plans that may start, bridges, and who is asked.
 
-    The last are noted in `run.asked`, but for those whose ask falls due now: what becomes of it decides.
+    The last are noted in `run.asked`, but for those whose ask falls due now: its result decides.
     """
     assert run.rounds is not None
     rounds, progress, ask, tick = run.rounds, world[Progress], world[Ask], run.tick
@@ -101,9 +101,9 @@ class Thinking:
     Args:
         world: the world.
         run: the run; its chosen agents, and what they know.
-        may: who may plan at all, `[n]`.
+        may: whether each agent may plan at all, `[n]`.
         alerts: the alert values of the chosen agents.
-        alarming: what makes a plan void.
+        alarming: says which plans are void.
         start: lets agents begin plans: rows, plans, alerts, and the tick in which each was asked for.
     """
 
@@ -138,7 +138,7 @@ class Thinking:
         return np.searchsorted(self.run.chosen, rows)
 
     def _arrivals(self) -> None:
-        """Let every ask that falls due have its reply."""
+        """Give every ask that falls due its reply."""
         ask, chosen = self.world[Ask], self.run.chosen
         due = chosen[(ask.asked_at[chosen] >= 0) & (ask.arrives_at[chosen] <= self.run.tick)]
         for asked_at in np.unique(ask.asked_at[due]).tolist():
@@ -288,7 +288,7 @@ class Thinking:
         return plans
 
     def _bridge(self, most: int) -> None:
-        """Let the other tiers plan for those that have no plan."""
+        """Plan with the other tiers for the agents that have no plan."""
         world, run, progress = self.world, self.run, self.world[Progress]
         rows = run.chosen
         waiting = self.may[rows] & (progress.status[rows] != RUNNING) & (progress.waiting_since[rows] <= run.tick)

@@ -23,11 +23,11 @@ END_S: Final = 5.0
 
 
 def side_by_side(work: Callable[[A], T], items: Sequence[A], jobs: int) -> Generator[T, None, None]:
-    """Yield what the work comes to for each item, in order; whoever stops asking stops the processes.
+    """Yield the result of the work for each item, in order; closing the generator stops the processes.
 
     Raises:
         WorkerError: a process ended before its work was done.
-        Exception: what the work raised, when it is that item's turn.
+        Exception: the error that the work raised, when it is that item's turn.
     """
     workers: dict[Any, _Worker] = {}
     doing: dict[Any, int] = {}
@@ -60,10 +60,10 @@ def side_by_side(work: Callable[[A], T], items: Sequence[A], jobs: int) -> Gener
 
 
 class _Worker:
-    """One process, and the pipe to it: it is told the work, then one item after the other, and says what each came to.
+    """One process, and the pipe to it: it receives the work, then one item after the other, and sends each result.
 
     Attributes:
-        connection: what can be waited for.
+        connection: the end of the pipe, to wait for.
     """
 
     def __init__(self) -> None:

@@ -29,7 +29,7 @@ _SAFE: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | geta
 
 
 class Output:
-    """A file being written, without a buffer: whatever `write` took is with the operating system."""
+    """A file being written, without a buffer: all bytes that `write` took are with the operating system."""
 
     def __init__(self, path: Path, number: int) -> None:
         self._path = path

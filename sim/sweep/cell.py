@@ -40,7 +40,7 @@ REPLAYS: Final = "replays"
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker needs to run any cell of a sweep: plain data and paths, so that it can be sent anywhere."""
+    """All that a worker needs to run any cell of a sweep: plain data and paths, so that it can be sent anywhere."""
 
     sweep: Sweep
     folder: Path
@@ -49,7 +49,7 @@ class Job:
 
 
 def run_cell(job: Job, number: int, base: Scenario | None = None) -> dict[str, Any]:
-    """Run a cell and return its row; whatever goes wrong in it is in the row.
+    """Run a cell and return its row, which also holds any error of the run.
 
     `base` is the sweep's scenario where it is at hand.
     """

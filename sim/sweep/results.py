@@ -1,4 +1,4 @@
-"""What the cells of a sweep came to: rows on disk while it runs, one table in the end.
+"""The results of a sweep's cells: rows on disk while it runs, one table in the end.
 
 Every worker appends its rows to a file of its own, a JSON object a line, so that nothing is shared and few files are
 made. A line that a killed worker left unfinished counts as not written. Times stay in those files: the table holds only
@@ -29,7 +29,7 @@ RESULTS: Final = "results"
 TABLE: Final = "results.csv"
 """The table."""
 MEASURED: Final = ("wall_s",)
-"""What is measured, and so differs from run to run: it is not part of the table."""
+"""The columns that are measured, and so differ from run to run: they are not part of the table."""
 FILES_MAX: Final = 100_000
 """Files of workers that one sweep may have."""
 

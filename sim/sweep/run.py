@@ -74,7 +74,7 @@ def sweep(
         keep_replays: whether every cell leaves its replay in `out`.
         jobs: processes; the table is the same for any number.
         executor: "local", "ray", or any executor of the form of `concurrent.futures`.
-        progress: is told cells done and cells in all; without it, a notebook shows them under the cell.
+        progress: receives cells done and cells in all; without it, a notebook shows them under the cell.
 
     Raises:
         ScenarioError: something does not fit, or `out` holds another sweep.
@@ -128,7 +128,7 @@ def run_sweep(
         retry: whether cells that failed are run again.
         jobs: processes.
         executor: where they run.
-        progress: is told cells done and cells in all.
+        progress: receives cells done and cells in all.
         stopped: asked between cells; True ends the sweep early, with the table of what is there.
 
     Raises:
@@ -250,7 +250,7 @@ def _run(
 def _handed_out(
     job: Job, left: Sequence[int], jobs: int, executor: str | Executor, stopped: Callable[[], bool]
 ) -> Iterator[int]:
-    """Let an executor run cells; one whose processes end is started again."""
+    """Hand cells out to an executor; start it again if its processes end."""
     waiting, tries = groups_of(job.sweep, left)[::-1], dict.fromkeys(left, 0)
     pool = executor_of(executor, jobs) if isinstance(executor, str) else executor
     doing: dict[Future[None], tuple[int, ...]] = {}

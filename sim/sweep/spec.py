@@ -1,4 +1,4 @@
-"""What a sweep runs: a TOML file or the arguments of a call, and the cells that follow from it.
+"""The specification of a sweep: a TOML file or the arguments of a call, and the cells that follow from it.
 
 A cell is one run: a combination of settings, a planner, a model and a seed. Cells are numbered; seeds vary fastest.
 """

@@ -1,4 +1,4 @@
-"""What can be said about few runs: intervals, paired differences, effect sizes. The methods are scipy's.
+"""Statistics of few runs: intervals, paired differences, effect sizes. The methods are scipy's.
 
 `scipy.stats` takes half a second to import, so it is imported where it is used.
 """
@@ -86,7 +86,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     from scipy import stats
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a degenerate distribution is told by the interval
+        warnings.simplefilter("ignore")  # the interval shows a degenerate distribution
         found = stats.bootstrap(
             (array,), np.mean, confidence_level=CONFIDENCE, n_resamples=RESAMPLES, rng=np.random.default_rng(SEED)
         ).confidence_interval

@@ -81,7 +81,7 @@ class Game:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What the games came to: games won by either planner, and draws."""
+    """The result of the games: games won by either planner, and draws."""
 
     a: int
     b: int
@@ -228,7 +228,7 @@ def tournament(
     """Run every seed twice, and return the runs in order of seed, that with A first before the swapped one.
 
     Args:
-        scenario: what is run; its first two groups are the sides, if it has groups.
+        scenario: the scenario to run; its first two groups are the sides, if it has groups.
         a: one planner: a player, or tiers.
         b: the other.
         seeds: one pair of games each.

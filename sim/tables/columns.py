@@ -1,4 +1,4 @@
-"""What the columns of a world become in the table of agents.
+"""The columns of a world as columns of the table of agents.
 
 A column of one value an agent keeps its name, "Component.column". One with several becomes several, named after the
 table (`Purse.stock.bread`) or numbered, up to `SPREAD_MAX`; beyond that, and for texts that an agent remembers, it is

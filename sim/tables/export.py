@@ -29,7 +29,7 @@ Batch = dict[str, Any]
 
 @dataclass(slots=True)
 class Made:
-    """What an export came to: rows by table, the files, and ticks."""
+    """The result of an export: rows by table, the files, and ticks."""
 
     rows: dict[str, int]
     files: list[Path]
@@ -59,7 +59,7 @@ def export(
         more: further metrics by name.
         every: the tables of agents and metrics have only ticks that are divisible by this.
         plugin_files: the local files of its domain and plug-ins.
-        progress: is told ticks done and ticks planned.
+        progress: receives ticks done and ticks planned.
 
     Raises:
         MissingExtra: pyarrow is not installed.

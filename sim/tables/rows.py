@@ -5,7 +5,7 @@
 | `agents` | agent alive after each tick: its columns |
 | `plans` | plan given to an agent: the tier, the steps, and the reply of a model |
 | `attempts` | failed try of a tier for an agent: the outcome and the error |
-| `calls` | call of a model: who was asked, how the reply ended, tokens |
+| `calls` | call of a model: the agents asked, how the reply ended, tokens |
 | `inputs` | input from outside, and why it was refused |
 | `metrics` | tick: the value of every metric, and what the tick came to |
 

@@ -35,7 +35,7 @@ _COMPARED: Final = (
     "root",
     "outcome",
 )
-"""What of a tick is counted when it differs, in the order in which a tick happens."""
+"""The parts of a tick that are counted when they differ, in the order in which a tick happens."""
 
 
 def verify_golden(
@@ -43,8 +43,8 @@ def verify_golden(
 ) -> None:
     """Assert that a replay, run again, is the same; with `update`, replace one that is not by what it would be now.
 
-    What changes is told before anything is written. A file that is corrupt, incomplete or packed is never replaced, nor
-    is one whose model would have to be asked something new.
+    `tell` receives the changes before anything is written. A file that is corrupt, incomplete or packed is never
+    replaced, nor is one whose model would have to be asked something new.
 
     Args:
         path: the replay.

@@ -25,7 +25,7 @@ HERE: Final = ("guard", "rerun", "restore", "spawning", "bystanders")
 CHECKS: Final = (*HERE, "hash seed", "resume", "surroundings")
 """Checks of `sim.testing.checks` that concern a system by itself."""
 NAME: Final = "checked"
-"""What the plug-in is called that holds the system."""
+"""The name of the plug-in that holds the system."""
 
 
 class BareSettings(Settings):
@@ -65,10 +65,10 @@ def check_system(
     the components that `reads` and `writes` declare (what it writes it may read).
 
     Args:
-        system: what to check: one of the scenario's domain or plug-ins, or another one, whose place in the tick is
-            behind `after`.
+        system: the system to check: one of the scenario's domain or plug-ins, or another one, whose place in the tick
+            is behind `after`.
         components: components of its own, which every agent gets.
-        plugins: what else takes part: those that `scenario` names; those of files are found beside it.
+        plugins: the other parts of the run: the plug-ins that `scenario` names; those of files are found beside it.
         scenario: where it is run; one in which it has something to do. Unless given, agents that have nothing but
             `components`.
         ticks: how many ticks each way of running it takes.

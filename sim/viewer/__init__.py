@@ -1,4 +1,4 @@
 """Pictures of runs: a page with everything that a replay holds, live views, and a map for terminals.
 
-Nothing here knows a domain: what is drawn comes from its portrayal, spaces, groups and metrics.
+Nothing here knows a domain: its portrayal, spaces, groups and metrics say what to draw.
 """

@@ -1,4 +1,4 @@
-"""What a viewer is given of a run: what it is, and then, frame by frame, what changed. Plain data, ready for JSON.
+"""A viewer's data of a run: its description, and then, frame by frame, the changes. Plain data, ready for JSON.
 
 A page of a whole replay and a live view take the same frames. A frame holds differences from the frame before, so that
 a thousand agents over hundreds of ticks fit into a file that can be mailed. The keys of a frame:
@@ -60,11 +60,11 @@ class Collector:
 
     Args:
         simulation: the run, before its first tick.
-        header: what its replay says about it.
+        header: the header of its replay.
         details: False leaves out what a viewer can ask for instead: plans of rules and the values that are not drawn.
 
     Attributes:
-        about: what the run is.
+        about: the description of the run.
         changes: values in all frames so far.
     """
 
@@ -139,8 +139,8 @@ class Collector:
 
         Args:
             simulation: the run after the tick.
-            record: what is recorded of the tick.
-            batch: what the agents knew that were planned for in it.
+            record: the record of the tick.
+            batch: the knowledge of the agents that were planned for in it.
         """
         frame = self._frame(simulation, record.t)
         if record.planned:

@@ -32,7 +32,7 @@ CHARS_MAX: Final = 500_000_000
 DETAILED_MAX: Final = 2_000
 """Agents up to which a page gets every value; of more it gets what the portrayal names."""
 PAUSE_S: Final = 0.1
-"""Seconds from one message to a page to the next: what comes between goes together."""
+"""Seconds from one message to a page to the next: all events in between go together."""
 PING_S: Final = 10.0
 """Seconds after which a page that waits hears that the run is still there."""
 
@@ -47,7 +47,7 @@ class Live(Listener):
         clock: seconds, for keeping to a share of the run's time.
 
     Attributes:
-        address: what a person opens.
+        address: the address that a person opens.
 
     Raises:
         OSError: the port is taken.
@@ -153,7 +153,7 @@ class Live(Listener):
     # -- what pages ask, in threads of the server ----------------------------------------------------------------------
 
     def _so_far(self, asked: Asked) -> list[Any]:
-        """Return what a page begins with: what the run is. Its frames come with the events, from the first on."""
+        """Return the first data of a page: the description of the run. All its frames come with the events."""
         del asked
         return [{"about": {**self._collector.about, "name": ""}, "frames": [json.loads(self._frames[0])]}]
 

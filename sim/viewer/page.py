@@ -31,7 +31,7 @@ VALUES_MAX: Final = 50
 
 @dataclass(slots=True)
 class Recording:
-    """A replay as a page takes it: what it is, its frames, and what was left out to keep the page small."""
+    """A replay as a page takes it: its description, its frames, and the parts left out to keep the page small."""
 
     about: dict[str, Any]
     frames: list[dict[str, Any]]
@@ -88,8 +88,8 @@ def _values(found: Difference) -> dict[str, Any]:
 def fitted(parts: Sequence[Recording], limit: int = BYTES_MAX) -> bytes:
     """Return recordings as compressed JSON, and leave out of them what makes a page too large.
 
-    First go the values that the portrayal does not name, from those that change most on, then the plans of rules. What
-    is drawn, and everything about plans of models, stays whatever its size. `about.left_out` says what is missing.
+    First go the values that the portrayal does not name, from those that change most on, then the plans of rules. All
+    that is drawn, and everything about plans of models, stays at any size. `about.left_out` says what is missing.
     """
     room = (limit - len(page(b"")) - 4096) * 3 // 4
     packed = _packed(parts)
@@ -165,8 +165,8 @@ def page(packed: bytes, difference: dict[str, Any] | None = None, *, served: str
     """Return a page.
 
     Args:
-        packed: what `fitted` gave; empty for a live view, which asks for it.
-        difference: what `difference_of` gave.
+        packed: the result of `fitted`; empty for a live view, which asks for it.
+        difference: the result of `difference_of`.
         served: "replay" for a page whose server tells about single agents, "live" for one that also sends frames.
     """
     scripts = [asset(name) for name in SCRIPTS]

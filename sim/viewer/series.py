@@ -28,7 +28,7 @@ PLACES_MAX: Final = 16
 LOOK: Final = "look"
 """The series that says which look draws an agent."""
 _PLANS: Final = {ActionSteps.__name__: (), Control.__name__: ("taken",), Progress.__name__: ("step", "status")}
-"""What is shown of planning's own columns."""
+"""The columns of planning that are shown."""
 
 Strings = Callable[[str], int]
 """Gives the number that a text has in the page."""
@@ -57,8 +57,8 @@ class Series:
     """One value of every agent over time.
 
     Attributes:
-        name: what people read: "Component.column", "Component.column.name" or "Component.column[place]".
-        about: what a page needs to show its values.
+        name: the name that people read: "Component.column", "Component.column.name" or "Component.column[place]".
+        about: the data that a page needs to show its values.
         read: returns the values of a world, `[n]` int64 or float64.
         shown: whether the portrayal names it; such a series is never left out of a page.
         last: the values by key as they were sent last, for finding changes.

@@ -49,7 +49,7 @@ def server_of(routes: Routes, *, port: int = 0, threads: bool = False) -> tuple[
     """Return a server that listens already, and the address that a person opens.
 
     Args:
-        routes: what it answers; the empty name is the page.
+        routes: the answers by name; the empty name is the page.
         port: where it listens; 0 takes a free one.
         threads: whether requests are answered side by side. Without threads all answers are made in the thread that
             serves.

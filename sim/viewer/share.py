@@ -1,4 +1,4 @@
-"""What a display may cost: a share of a run's time, kept by looking less often."""
+"""The cost limit of a display: a share of a run's time, kept by looking less often."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ KINDS_MAX: Final = 12
 
 @dataclass(slots=True)
 class Drawn:
-    """What a terminal is shown of a world.
+    """A world as a terminal shows it.
 
     Attributes:
         lines: the map, a line of characters each; empty where the world has no cells.

@@ -39,8 +39,16 @@ REFUSED_IN_CODE = re.compile(
 CODE = (
     "ai",
     "scenarios",
+    "sim/adapters",
+    "sim/bench",
     "sim/engine",
+    "sim/replay",
+    "sim/run",
     "sim/space",
+    "sim/sweep",
+    "sim/tables",
+    "sim/testing",
+    "sim/viewer",
 )
 """The folders whose docstrings and comments keep the house style. Add a folder when its prose does."""
 SOURCES = sorted(file for folder in CODE for kind in ("py", "toml") for file in (ROOT / folder).rglob(f"*.{kind}"))

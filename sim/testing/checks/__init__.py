@@ -47,12 +47,12 @@ _JUDGED: Final[Mapping[Check, tuple[Sequence[Check], str]]] = {
 def examine(
     case: Case, checks: Sequence[Check] = CHECKS, *, progress: Callable[[str], None] | None = None
 ) -> Iterator[Examined]:
-    """Run checks over a case; what one finds does not keep the others from running.
+    """Run checks over a case; a finding of one does not keep the others from running.
 
     Args:
-        case: what is run.
+        case: the run to examine.
         checks: which, in their order.
-        progress: told the name of each check before it runs.
+        progress: receives the name of each check before it runs.
 
     Raises:
         ScenarioError: the scenario cannot be set up.

@@ -1,4 +1,4 @@
-"""What all checks share: the case that is run, the plain run it is compared with, and how a difference is named."""
+"""The common part of all checks: the case that is run, the plain run to compare with, the names of a difference."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sim.run.simulation import PhaseDigest, Simulation, TickReport
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The first difference that a check found; what cannot be named is None.
+    """The first difference that a check found; a part that cannot be named is None.
 
     `system` is the first whose work differs, `component` and `field` the column, `key` the agent, `expected` the value
     of the plain run and `actual` that of the run that must equal it.
@@ -63,13 +63,13 @@ class NotApplicable:
 
 
 Checked = Finding | Untested | NotApplicable | None
-"""What a check came to; None: everything compared was the same."""
+"""The result of a check; None: everything compared was the same."""
 Result = Literal["same", "differs", "untested", "not applicable"]
 
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What came of one check."""
+    """The result of one check, with its name."""
 
     check: str
     found: Checked = None
@@ -116,7 +116,7 @@ class Check:
         """Run it; an error of the other run is a finding as well, one of the plain run is not.
 
         Raises:
-            Exception: whatever the plain run raises.
+            Exception: any error that the plain run raises.
         """
         if self.compares:
             case.expected()
@@ -131,7 +131,7 @@ class Check:
 
 
 class Seen(NamedTuple):
-    """What one tick came to: the root, every component's digest after each phase, and the outcome."""
+    """The result of one tick: the root, every component's digest after each phase, and the outcome."""
 
     root: str
     phases: tuple[PhaseDigest, ...]
@@ -140,10 +140,10 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Case:
-    """A run to examine: a scenario with its plug-ins, for so many ticks.
+    """A run to examine: a scenario with its plug-ins, for a number of ticks.
 
     Args:
-        scenario: what is run.
+        scenario: the scenario to run.
         ticks: how many ticks at most.
         seed: in place of the scenario's.
         plugins: those that the scenario names.

@@ -23,7 +23,7 @@ def main() -> None:
     asked = json.load(sys.stdin)
     junk = [bytearray(64 + n % 4000) for n in range(asked["junk"])]
     del junk[::2]  # holes for what follows
-    # What the run prints is not for the other process.
+    # Output of the run is not for the other process.
     said, sys.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8"), sys.stderr
     brought = _brought(asked)
     notes = watch() if asked["notes"] else None

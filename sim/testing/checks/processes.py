@@ -26,7 +26,7 @@ from sim.run.simulation import PhaseDigest
 from sim.testing.checks.base import Case, Check, Checked, Finding, NotApplicable, Seen, Untested, difference
 
 STDERR_CHARS_MAX: Final = 500
-"""How much of what another process complains about is told."""
+"""How much of another process's complaints is shown."""
 
 
 def dispatched() -> list[str]:
@@ -38,7 +38,7 @@ def dispatched() -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Another process: what is different in it.
+    """Another process, by its differences.
 
     Attributes:
         environment: variables that differ.
@@ -77,7 +77,7 @@ def _child(case: Case, other: Other, *, dump: int | None) -> Iterator[IO[str]]:
         assert process.stdout is not None
         assert process.stderr is not None
         complaints: list[str] = []
-        # Whatever the run prints is taken as it comes: a full pipe would stop it.
+        # All output of the run is read as it comes: a full pipe would stop it.
         reader = threading.Thread(target=lambda: complaints.append(process.stderr.read()), daemon=True)  # type: ignore[union-attr]
         reader.start()
         yield process.stdout

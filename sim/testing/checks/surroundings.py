@@ -1,7 +1,7 @@
 """Other surroundings: variables, time zone, language and working folder differ, and undeclared files are named.
 
-What is asked of the surroundings is noted on the way. So a variable is named only after another value of it has come to
-another run, and a file only where the user's code has opened it.
+The check notes every request to the surroundings. So a variable is named only after another value of it
+has come to another run, and a file only where the user's code has opened it.
 """
 
 from __future__ import annotations
