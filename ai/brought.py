@@ -15,7 +15,7 @@ MAIN: Final = "__main__"
 
 
 class _Pickler(pickle.Pickler):
-    """Notes the modules of what it pickles."""
+    """Notes the modules of the objects that it pickles."""
 
     def __init__(self, sink: io.BytesIO) -> None:
         super().__init__(sink)

@@ -171,7 +171,7 @@ class Watch:
 
 
 class _Stepped:
-    """Awaits a coroutine and watches each of its steps, but not what the event loop does between them."""
+    """Awaits a coroutine and watches each of its steps, but not the work of the event loop between them."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         self._coroutine = coroutine
@@ -314,7 +314,7 @@ def _name_of(called: Any) -> str:
 
 
 def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
-    """Name the watched code, the call as its author wrote it, and the line, not what a library does inside."""
+    """Name the watched code, the call as its author wrote it, and the line, not the inner calls of a library."""
     place: FrameType | None = frame
     while place is not None and _module(place).partition(".")[0] in sys.stdlib_module_names:
         name = place.f_code.co_qualname.removesuffix(".__init__") if _is_made(place) else place.f_code.co_name

@@ -71,7 +71,7 @@ class ChatClient(ABC):
         return f"{type(self).__name__}({self.label!r})"
 
     async def aclose(self) -> None:
-        """Close what is open; a later call opens it again."""
+        """Close open connections; a later call opens it again."""
         await self._http.aclose()
 
     @abstractmethod

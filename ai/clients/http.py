@@ -151,7 +151,7 @@ class Http:
             return None
 
     async def aclose(self) -> None:
-        """Close what is open; a later call opens it again, on whichever loop it runs."""
+        """Close open connections; a later call opens it again, on whichever loop it runs."""
         session, self._session = self._session, None
         if session is not None and session.loop is asyncio.get_running_loop():
             await session.guard.aclose()
@@ -369,7 +369,7 @@ def _told(hint: str = "") -> Iterator[None]:
 
 
 def _tls_fault(error: BaseException) -> str | None:
-    """Say what is wrong with TLS, the reason at the end of a chain of causes; None where it is something else."""
+    """Name the fault of TLS, the reason at the end of a chain of causes; None where it is something else."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

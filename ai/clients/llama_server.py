@@ -96,7 +96,7 @@ class LlamaServerClient(OpenAIClient):
         return await super().look(timeout_s=timeout_s)
 
     async def aclose(self) -> None:
-        """Close what is open and stop the server; a later call starts it again."""
+        """Close open connections and stop the server; a later call starts it again."""
         await super().aclose()
         await asyncio.to_thread(self.stop)
 
@@ -143,7 +143,7 @@ class LlamaServerClient(OpenAIClient):
 
     def _command(self, port: int) -> list[str]:
         own = {"--model": self._file, "--host": HOST, "--port": port, **self._options}
-        hands_on = ["--"] if Path(self._program[-1]).name == BINARIES[1] else []  # the wrapper hands on what follows
+        hands_on = ["--"] if Path(self._program[-1]).name == BINARIES[1] else []  # the wrapper hands on the rest
         return [*self._program, *_arguments(own), *hands_on, *_arguments(self._more)]
 
     def _ended(self, how: str) -> ClientError:

@@ -166,7 +166,7 @@ class OpenAIClient(ChatClient):
         self._root = Http(label, url.removesuffix("/v1"), key_names=key_names)
 
     async def aclose(self) -> None:
-        """Close what is open; a later call opens it again."""
+        """Close open connections; a later call opens it again."""
         await super().aclose()
         await self._root.aclose()
 

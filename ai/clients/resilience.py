@@ -196,7 +196,7 @@ class ResilientClient:
 
     @property
     def endpoint(self) -> Endpoint | None:
-        """Return what is known about the server by now."""
+        """Return the facts known about the server by now."""
         return getattr(self.client, "endpoint", None)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:

@@ -164,7 +164,7 @@ class Connection:
             self._writer.write_eof()
 
     async def drain(self) -> None:
-        """Wait until the caller has taken most of what was written."""
+        """Wait until the caller has taken most of the bytes written."""
         await self._writer.drain()
 
     def reset(self) -> None:

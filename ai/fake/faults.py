@@ -30,7 +30,7 @@ class Fault(StrEnum):
     GARBAGE = "garbage"
     """Bytes that are no stream."""
     WRONG = "wrong"
-    """A whole reply that is not a plan, whatever schema was asked for."""
+    """A whole reply that is not a plan, under any schema."""
     STALL = "stall"
     """The reply stops half way and the connection stays open."""
     LAPSE = "lapse"

@@ -54,7 +54,7 @@ class Wire(ABC):
         self.stream = True
 
     def read(self, body: Mapping[str, Any]) -> Question:
-        """Return what a request asks.
+        """Return the question of a request.
 
         Raises:
             ParseError: it is not a request of this interface, or asks for something that this server does not do.
@@ -67,7 +67,7 @@ class Wire(ABC):
 
     @abstractmethod
     def question(self, body: Mapping[str, Any]) -> Question:
-        """Return what a request asks.
+        """Return the question of a request.
 
         Raises:
             ParseError: as `read`.
@@ -294,7 +294,7 @@ class GenerateWire(OllamaWire):
     """`/api/generate`: one prompt instead of a chat."""
 
     def question(self, body: Mapping[str, Any]) -> Question:
-        """Return what a prompt asks.
+        """Return the question of a prompt.
 
         Raises:
             ParseError: the prompt is not a text, or something is to be put into it.

@@ -208,7 +208,7 @@ class BatchInferenceExecutor:
         clock: Callable[[], float] = time.monotonic,
         asking: Asking | None = None,
     ) -> BatchResponse:
-        """Ask the client for every agent's plan and return what there is when all shards ended or the deadline came.
+        """Ask the client for every agent's plan and return the results when all shards ended or the deadline came.
 
         The deadline in `asking` is a reading of `clock`, in seconds. `on_plan` is called as each plan closes, in order
         of arrival.

@@ -91,7 +91,7 @@ class PromptRows:
         )
 
     def message(self) -> str:
-        """Return what all of the agents know and a row for each of them."""
+        """Return the knowledge of all the agents with a row for each of them."""
         message = _Message(self)
         for column in self.columns:
             column.add_to(message)
@@ -262,7 +262,7 @@ class _SharedFact(_Column):
     values: tuple[Any, ...]
 
     def add_to(self, message: _Message) -> None:
-        """Say a value once: above the rows where all have it, else by number; of lists, what all have, and the rest."""
+        """Say a value once: above the rows if all have it, else by number; of lists, the common part and the rest."""
         used = sorted({*self.each} - {-1})
         everybody = -1 not in self.each
         values = {place: self.values[place] for place in used}
@@ -409,7 +409,7 @@ def _of_members(said: Mapping[str, str], leaf: Choice, stored: Array) -> list[st
 
 
 def _shown(path: str, batch: ObservationBatch[Any], get: _Get, rows: Bools) -> list[Any]:
-    """Return what some values of a field show, `none` for one that is not there."""
+    """Return some values of a field as they are shown, `none` for one that is not there."""
     leaf = batch.layout.leaves[path]
     arrays = [get(column.path)[rows] for column in leaf.columns]
     there = leaf.there(arrays)

@@ -35,12 +35,12 @@ logger = logging.getLogger(f"tickweave.{__name__}")
 IN_FLIGHT: Final = 4
 """Calls at once where the server's slots are unknown."""
 SHARD_SIZE_MIN: Final = 4
-"""Agents in a call, at least, where the server's slots are unknown: below that what calls cost outweighs what running
-them side by side may bring (measured on a server whose slots share one core: none of it paid)."""
+"""Agents in a call, at least, where the server's slots are unknown: below that the cost of calls outweighs the gain of
+running them side by side (measured on a server whose slots share one core: none of it paid)."""
 IN_FLIGHT_MAX: Final = 16
 """Most calls at once that measuring leads to where the server's slots are unknown."""
 BALANCED_MIN: Final = 3
-"""Agents in a call, at least, where calls are balanced: a third of what one agent a call costs in tokens."""
+"""Agents in a call, at least, where calls are balanced: a third of the tokens that one agent a call costs."""
 TARGET_S: Final = 5.0
 """Time that one call should take at most, seconds: a world should not wait longer for the last agent of a call."""
 Prefer = Literal["balanced", "speed", "cost"]

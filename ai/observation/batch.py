@@ -46,7 +46,7 @@ _kept: dict[int, tuple[Any, int]] = {}
 class Groups:
     """Which group each agent of a batch belongs to: `index [n]`, a position in `names`, -1 for none.
 
-    Groups decide who plans for an agent; they are no knowledge and are neither hashed nor worded.
+    Groups decide which tiers plan for an agent; they are no knowledge and are neither hashed nor worded.
     """
 
     names: tuple[str, ...]
@@ -115,7 +115,7 @@ class ObservationBatch(Generic[Seen]):
         """Return a column, or the columns of a group as attributes.
 
         Raises:
-            AttributeError: nothing is declared under this path; the message lists what is.
+            AttributeError: nothing is declared under this path; the message lists the declared ones.
         """
         found = self.columns.get(path)
         if found is not None:

@@ -146,7 +146,7 @@ class Declared(ModelMetaclass):
         declare = getattr(made, "_declare", None)
         if declare is not None:
             declare()
-        return made  # type: ignore[no-any-return] # a class, whatever pydantic's metaclass says
+        return made  # type: ignore[no-any-return] # a class, although pydantic's metaclass says otherwise
 
 
 Coordinate = Annotated[int, Field(strict=True, ge=-(2**31) + 1, le=2**31 - 1)]

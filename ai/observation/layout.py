@@ -344,7 +344,7 @@ class Layout:
             self._usual[column.path, ticks_per_second] = found
         return found
 
-    # -- what it says of itself ------------------------------------------------------------------------------------
+    # -- its account of itself -------------------------------------------------------------------------------------
 
     @cached_property
     def declaration(self) -> dict[str, Any]:

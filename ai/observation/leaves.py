@@ -1,7 +1,7 @@
 """Leaves: the fields of an observation that hold one value, each with its columns.
 
 A leaf works on flat columns, one place a value, and knows nothing of lists: the entries of all lists of a batch are one
-flat run of values. To add a type of field, write its leaf here and let `layout` choose it.
+flat run of values. To add a type of field, write its leaf here and make `layout` choose it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class Leaf:
         return arrays[0] != self.columns[0].absent if self.optional else None
 
     def shown(self, arrays: list[Array], batch: Tables) -> list[Any]:
-        """Return what stands for each value in text."""
+        """Return the form of each value in text."""
         return self.decode(arrays, batch)
 
     def stored_default(self, ticks_per_second: int = 1) -> list[Any]:
