@@ -23,7 +23,7 @@ from __future__ import annotations
 
 
 class SimError(Exception):
-    """Catches whatever this side raises on purpose."""
+    """Catches every error that this side raises on purpose."""
 
 
 class WorldError(SimError):

@@ -113,7 +113,7 @@ class Episode:
 
 
 def values_of(simulation: Simulation, reward: Reward, keys: Sequence[int]) -> NDArray[np.float64]:
-    """Return what is rewarded, for each agent, `[len(keys)]`; an agent that is gone has 0.
+    """Return the rewarded value of each agent, `[len(keys)]`; an agent that is gone has 0.
 
     Raises:
         ScenarioError: there is no such metric, score or column.

@@ -41,7 +41,7 @@ LEGEND: Final = (
 
 @dataclass(slots=True)
 class Result:
-    """Everything that one benchmark found: where, what of, what was measured, and what was left out and why."""
+    """Everything that one benchmark found: the place, the subject, the measurements, the parts left out and why."""
 
     model: str
     endpoint: Mapping[str, Any] | None
@@ -80,7 +80,7 @@ class Result:
         }
 
     def sentences(self) -> list[str]:
-        """Return what stands below the tables: the orders, the replay's verdict and what was left out."""
+        """Return the sentences below the tables: the orders, the replay's verdict and the parts left out."""
         told = [] if self.orders is None else [self.orders.sentence()]
         if self.proof is not None:
             plans = ", ".join(f"{tier} {count}" for tier, count in self.proof.tiers.items()) or "none"

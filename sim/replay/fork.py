@@ -75,7 +75,7 @@ class Changes:
         return self.client is not None or self.tiers is not None or self.patch != Patch()
 
     def amended(self, scenario: Scenario) -> Scenario:
-        """Return what is planned with from the fork on.
+        """Return the scenario with the changes, for planning from the fork on.
 
         Raises:
             ScenarioError: the changes do not fit the scenario.
@@ -181,7 +181,7 @@ def _header(
     label = None if changes.client is None else changes.client.label
     models = [] if label is None else list(model_tiers(scenario, planners))
     before_it = amended(past, begin)
-    # A model that is asked now never gives the replies to what was asked before, whatever it is called.
+    # A model that is asked now never gives the replies to earlier questions, whatever its name.
     same = label is None and (label, models) == (before_it.llm, before_it.models)
     if begin < total and not (same and planned == scenario_at(past, begin, parent).canonical()):
         amendment = Amendment(

@@ -1,4 +1,4 @@
-r"""The bytes of a replay: lines, their chain, canonical JSON, runs of keys, and what each record holds.
+r"""The bytes of a replay: lines, their chain, canonical JSON, runs of keys, and the content of each record.
 
     {"c":"<chain>","k":"<kind>","v":<body>}\n
 
@@ -430,7 +430,7 @@ class RefusedInput(Body):
 class Attempt(Body):
     """Agents that one tier was asked for in vain, and how that ended; one record for those that share all of it.
 
-    `keys` is `*` for everyone who was planned or asked in the tick.
+    `keys` is `*` for all agents that were planned or asked in the tick.
     """
 
     tier: str
@@ -451,7 +451,7 @@ class Usage(Body):
 
 
 class Arrived(Body):
-    """A round whose plans fell due in a tick: the tick in which it asked, who has a plan of each tier, and the fates.
+    """A round whose plans fell due in a tick: the tick in which it asked, agents by tier of their plan, and fates.
 
     `fates` says by agent what becomes of the plan: `started`, `stored` for later, `failed` where no tier gave one,
     `refused` where it is not legal any more, `outdated` where the agent's alert changed, `gone` where the agent may not

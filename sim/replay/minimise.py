@@ -60,7 +60,7 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A run that may fail: the scenario's canonical data, how many ticks, and what came from a model.
+    """A run that may fail: the scenario's canonical data, how many ticks, and the replies of a model.
 
     `replies` are those of a recorded run that are still given. `killed` are the keys of the agents that leave at tick
     0, so that all others keep their keys. `faults` are the script of a model that is asked again.
@@ -252,7 +252,7 @@ def failing_replay(first: First, record: Callable[[Candidate], bytes], plugin_fi
 
 
 def candidate_of(replay: Replay, plugin_files: Sequence[Path] = ()) -> Candidate:
-    """Return a recorded run as what a search begins with; inputs that it had from outside become its scenario's.
+    """Return a recorded run as the first candidate of a search; inputs that it had from outside become its scenario's.
 
     Raises:
         ReplayError: it has no header.

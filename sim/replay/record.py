@@ -273,7 +273,7 @@ def _arrived(arrived: rounds.Arrived) -> Arrived:
 
 
 def _by_tier(plans: BatchPlans) -> dict[str, str]:
-    """Return who was planned for by each tier, as runs of keys."""
+    """Return the agents that each tier planned for, as runs of keys."""
     keys, tiers = plans.plans.keys, plans.plans.tier
     if len(tiers) and tiers[0] >= 0 and not np.count_nonzero(tiers != tiers[0]):
         return {plans.tiers[tiers[0]]: runs(keys)}

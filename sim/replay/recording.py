@@ -63,7 +63,7 @@ def recorded(
             for report in simulation.reports(limit):
                 recorder.tick(report)
                 yield report
-        except GeneratorExit:  # whoever asked for reports stopped asking
+        except GeneratorExit:  # the caller stopped asking for reports
             recorder.end()
             raise
         except Exception:

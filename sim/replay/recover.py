@@ -41,7 +41,7 @@ def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     if replay.header is None:
         raise ReplayError(f"there is nothing to recover: {replay.problem}")
     place = replay.place
-    if replay.end is not None:  # what is wrong comes after the end record, which is written again
+    if replay.end is not None:  # the fault comes after the end record, which is written again
         raise ReplayError(f"{replay.problem}; cut the file there and it is whole")
     left = place.offset
     with open_source(source) as lines:
@@ -65,7 +65,7 @@ def resume(
     model: ModelOptions | None = None,
     plugin_files: Sequence[Path] = (),
 ) -> Iterator[tuple[Simulation, Recorder, Sequence[Tick]]]:
-    """Take up a run where its replay ends: give the simulation, what records it in place, and the ticks so far.
+    """Take up a run where its replay ends: give the simulation, its recorder in place, and the ticks so far.
 
     A replay that was killed, interrupted or recovered, or whose run failed, is taken up; an end record is cut off.
 
@@ -109,7 +109,7 @@ def _gone_on(
 def _left_by(
     path: Path, client: LlmClient | None, plugin_files: Sequence[Path]
 ) -> tuple[Header, Sequence[Tick], WorldState, Callable[[Simulation, Callable[[int], Sink]], Recorder]]:
-    """Return header, ticks and last state of a replay that ends early, and what records after them.
+    """Return header, ticks and last state of a replay that ends early, and the maker of a recorder after them.
 
     Raises:
         ReplayError: as `resume`.

@@ -37,7 +37,7 @@ PROCESSES: Final = (
         {"PYTHONHASHSEED": "7", "PYTHONMALLOC": "malloc"},
     ),
 )
-"""Other processes, and what is different in each."""
+"""Other processes, and the differences of each."""
 VALUE_CHARS_MAX: Final = 80
 """How much of a value is shown."""
 _CODE: Final = ("perception", "planner", "random", "effect")
@@ -79,7 +79,7 @@ def explained(
     plugin_files: Sequence[Path] = (),
     progress: Progress = untold,
 ) -> Verdict:
-    """Return a verdict with what a second pass finds out about its first difference; one without a tick as it is.
+    """Return a verdict with the findings of a second pass about its first difference; one without a tick as it is.
 
     Raises:
         ReplayError: the file cannot be read a second time.
@@ -92,7 +92,7 @@ def explained(
 
 
 def told(verdict: Verdict, look: Look | None) -> Verdict:
-    """Return a verdict that has a first difference with what a second pass saw, if there was one."""
+    """Return a verdict that has a first difference with the findings of a second pass, if there was one."""
     assert verdict.first is not None
     first = verdict.first.copy()
     if look is not None:
@@ -191,7 +191,7 @@ def _parting(
 
 
 def run(file: ReplayFile, begin: int, tick: int) -> Generator[tuple[WorldState, Tick, Made, WorldState], None, None]:
-    """Make ticks again at detail `full`; yields the state before, the record, what was made, and the state after."""
+    """Make ticks again at detail `full`; yields the state before, the record, the tick made, and the state after."""
     file.header = file.header.model_copy(update={"detail": "full"})
     with file.at(begin) as playback:
         for record in file.records(file.place(begin)):

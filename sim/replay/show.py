@@ -66,7 +66,7 @@ def show_tick(file: ReplayFile, tick: int) -> dict[str, Any]:
 
 
 def show_agent(file: ReplayFile, tick: int, key: int) -> dict[str, Any]:
-    """Return an agent's values after a tick, the plan that it had, where that came from, and what its steps did.
+    """Return an agent's values after a tick, the plan that it had, its origin, and the effects of its steps.
 
     Where agents do not plan, there are its values and what changed of them. Otherwise, the plan is the one that was
     running in the tick, or that was made in it. `snapshot`, `prompt`, `reply` and `attempts` are of the tick in which

@@ -37,8 +37,8 @@ class Verdict:
     """The result of verifying.
 
     `ticks` were proven equal. `first` is there when the verdict is `diverged`, or when a tick could not be made again
-    because code failed in it, which proves nothing; `reason` says the same, or why nothing
-    can be said, in one sentence (empty for a match). `escapes` says who went past the guard, and why (`ai.guard`).
+    because code failed in it, which proves nothing; `reason` says the same, or why nothing can be said, in one
+    sentence (empty for a match). `escapes` says which code went past the guard, and why (`ai.guard`).
     `cause` is the class of what keeps it from matching: that of `first`, or `file` or `environment`. `details` are
     what a second pass found (`sim.replay.second_pass`), line by line.
     """
@@ -137,7 +137,7 @@ def prove(stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], prog
 
 
 def _judge(proof: Proof) -> Verdict:
-    """Return what a proof comes to, with everyone who escaped named once."""
+    """Return the verdict of a proof, with every escape named once."""
     return replace(proof.verdict or _conclude(proof), escapes=tuple(dict.fromkeys(proof.escapes)))
 
 

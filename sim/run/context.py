@@ -105,7 +105,7 @@ class Run:
         spaces: the domain's spaces by name.
         rng: counter-based draws under the seed.
         payloads: lists and records of running plans.
-        game: the result of the domain's `setup`, for its systems; constants and handles of resources.
+        game: data that the domain's `setup` leaves for its systems; constants and handles of resources.
         reason_codes: the code of each reason for which a step may be refused.
         source: where plans come from; None where no agent plans.
         rounds: when the model tiers are asked; None where none is in play.
@@ -186,7 +186,7 @@ class Run:
     def words(self, purpose: int) -> Callable[[int, int], NDArray[np.uint32]]:
         """Return the source of random words that builders of networks take: called with a count and a part.
 
-        The words depend on the seed, the purpose and the part alone; they are for what a run starts from.
+        The words depend on the seed, the purpose and the part alone; they are for the start of a run.
         """
         return lambda count, part: self.rng.draws(np.arange(count), 0, purpose, part)[:, 0]
 

@@ -1,4 +1,4 @@
-"""An error that a user's own code took part in, in one sentence: where in the run, where in that code, what it says."""
+"""An error of a user's own code, in one sentence: the place in the run and in that code, the message."""
 
 from __future__ import annotations
 

@@ -59,14 +59,14 @@ class Listener:
         """A model has written the plan of one agent that was asked in a tick; it is not yet accepted."""
 
     def on_arrival(self, arrival: Arrival) -> None:
-        """The world has taken in what became of one agent that was asked; agents come in key order."""
+        """The world has taken in the result for one agent that was asked; agents come in key order."""
 
     def on_tick(self, report: TickReport) -> None:
         """A tick is over; its report may be read and must not be changed."""
 
 
 class Listeners:
-    """Tells every listener, and lets none of them disturb the run."""
+    """Calls every listener, and keeps their errors from the run."""
 
     def __init__(self, listeners: Sequence[object] = ()) -> None:
         self._listeners = tuple(listeners)

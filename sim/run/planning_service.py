@@ -276,7 +276,7 @@ class PlanningService:
         return reports
 
     def _ask(self) -> None:
-        """Ask for all that was gathered at once; wait for what the runs wait for."""
+        """Ask for all that was gathered at once; wait for the plans that the runs wait for."""
         total = sum(each.asked for each in self.gathered)
         for each in self.gathered:
             each.asking.together = total
@@ -409,7 +409,7 @@ class LivePlans:
         raise GatheringError
 
     def ask(self, batch: ObservationBatch[Any]) -> None:
-        """Ask the model tiers for the agents of a batch, without waiting; `arrive` has what came of it."""
+        """Ask the model tiers for the agents of a batch, without waiting; `arrive` returns the result."""
         service = self.service
         if service is None:
             return

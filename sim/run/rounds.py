@@ -67,7 +67,7 @@ class Rounds:
         return cls(every, planning.think, is_model, is_bridge, np.array([*owed, everyone], np.bool_))
 
     def due(self, tick: int) -> bool:
-        """Say whether agents are asked in a tick; rounds fall on tick numbers, whatever became of those before."""
+        """Say whether agents are asked in a tick; rounds fall on tick numbers, whatever the result of those before."""
         return tick % self.every == 0
 
     def back_off(self, tick: int, refusals: NDArray[np.int8]) -> NDArray[np.int32]:
@@ -129,7 +129,7 @@ def owed_rows(world: World, run: Run) -> NDArray[np.bool_] | bool:
 def choose_in_step(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
     """Return the rows that are planned for in this tick: at most `most`, those that wait longest first.
 
-    `may [n]` says who may plan at all. In a round, at most `most` are asked of the model tiers and noted in
+    `may [n]` says which agents may plan at all. In a round, at most `most` are asked of the model tiers and noted in
     `run.asked`; as many others may be bridged in the same tick.
     """
     progress, tick = world[Progress], run.tick
@@ -152,7 +152,7 @@ def longest_waiting(rows: NDArray[np.intp], since: NDArray[np.int32], most: int)
 
 
 def walks_of(world: World, run: Run) -> NDArray[np.int8] | None:
-    """Return the `Walk` of each chosen agent, `[chosen]`, and note who is asked and bridged; None without rounds.
+    """Return the `Walk` of each chosen agent, `[chosen]`, and note the asked and the bridged; None without rounds.
 
     An agent that is asked under a bridge keeps it where no model gives a plan: a new bridge would restart its step.
     """

@@ -422,7 +422,7 @@ class Simulation(AbstractContextManager["Simulation"]):
 
     def show(self) -> Any:
         """Return a page of the world as it is now, which a notebook shows; `save(FILE)` writes it."""
-        # By name: a run knows nothing of what looks at it.
+        # By name: a run knows nothing of its viewers.
         return import_module("sim.viewer.replays").view_now(self)
 
     def __repr__(self) -> str:
@@ -460,7 +460,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         raise TypeError("a Simulation cannot be pickled or copied; keep `snapshot()`, and `restore` it in another one")
 
     def void_asks(self) -> None:
-        """Void what was asked by others than those that plan from now on: open asks, and plans that wait."""
+        """Void the requests of planners that no longer plan from now on: open asks, and plans that wait."""
         if self.run_context.thinks:
             void(self.world, slice(None))
 

@@ -55,7 +55,7 @@ class Observe(System):
 
     An agent needs one when it has none, or when its plan is finished, refused, too old, or invalidated.
 
-    Reads: Control, Progress, and whatever the domain observes.
+    Reads: Control, Progress, and the components that the domain observes.
     Writes: Progress of agents whose plan is too old or whose alert changed.
     Order: after Inputs, before Plan.
     """
@@ -86,7 +86,7 @@ class Observe(System):
 def choose(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
     """Return the rows that are planned for in this tick: at most `most`, those that wait longest first.
 
-    `may [n]` says who may plan at all. In a round, at most `most` are asked of the model tiers and noted in
+    `may [n]` says which agents may plan at all. In a round, at most `most` are asked of the model tiers and noted in
     `run.asked`; as many others may be bridged in the same tick.
     """
     run.may = may
@@ -183,7 +183,7 @@ class Act(System):
     rounds). Everything reads the state at the start of the phase; effects on others settle at its end.
 
     Reads: the components that the verbs read.
-    Writes: ActionSteps, Progress, and whatever the verbs and channels write.
+    Writes: ActionSteps, Progress, and the components that the verbs and channels write.
     Order: after Plan.
     """
 
@@ -311,7 +311,7 @@ class Act(System):
         progress.waiting_since[ended] = turn.tick
 
     def _allowed(self, action: type[Action], turn: Any, rows: Rows, args: Args) -> NDArray[np.bool_] | slice:
-        """Return who may take the step now, `[m]` or everyone; the plans of the others are refused."""
+        """Return the agents that may take the step now, `[m]` or everyone; the plans of the others are refused."""
         codes = action.refusals(turn, rows, args)
         if not np.count_nonzero(codes):
             return EVERYONE

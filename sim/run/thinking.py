@@ -76,7 +76,7 @@ def askable(world: World, run: Run, may: NDArray[np.bool_]) -> NDArray[np.bool_]
 
 
 def choose_thinking(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
-    """Return the rows that a tick looks at: asks that fall due, stored plans that may start, bridges, and who is asked.
+    """Return the rows that a tick looks at: asks that fall due, stored plans that may start, bridges, new asks.
 
     The last are noted in `run.asked`, but for those whose ask falls due now: its result decides.
     """
@@ -100,11 +100,11 @@ class Thinking:
 
     Args:
         world: the world.
-        run: the run; its chosen agents, and what they know.
+        run: the run; its chosen agents, and their knowledge.
         may: whether each agent may plan at all, `[n]`.
         alerts: the alert values of the chosen agents.
         alarming: says which plans are void.
-        start: lets agents begin plans: rows, plans, alerts, and the tick in which each was asked for.
+        start: starts plans of agents: rows, plans, alerts, and the tick in which each was asked for.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class Thinking:
             self.result.plans = _put(self.result.plans, places[kept], plans, kept.nonzero()[0])
 
     def _take_in(self, reply: BatchPlans, places: Rows) -> None:
-        """Add what a round used, who failed in it, and its texts to what is recorded of the tick."""
+        """Add the usage, failures and texts of a round to the tick's result, which is recorded."""
         result = self.result
         result.attempts += [replace(each, rows=places[each.rows]) for each in reply.attempts]
         result.texts |= reply.texts
@@ -198,7 +198,7 @@ class Thinking:
         result.first_plan_s = reply.first_plan_s if result.first_plan_s is None else result.first_plan_s
 
     def _legal(self, part: Any, plans: PlanBatch, judged: NDArray[np.bool_], places: Rows) -> NDArray[np.bool_]:
-        """Return whose plan is legal with what the agent knows now; write down why the others' are not."""
+        """Return which plans are legal with the agents' knowledge of now; write down why the others are not."""
         legal: NDArray[np.bool_] = judged & (refusals(part, plans, self.registry) == 0)
         late = (judged & ~legal).nonzero()[0]
         for tier in np.unique(plans.tier[late]).tolist():

@@ -1,4 +1,4 @@
-"""Work that several processes share: each item is done in one of them, and what comes of it is given in order.
+"""Work that several processes share: each item is done in one of them, and the results come in order.
 
 Each process has a pipe of its own, and one thread here asks and hears them all; so a process that ends too early is
 noticed by its pipe, and nothing waits for it.

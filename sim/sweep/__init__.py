@@ -1,4 +1,4 @@
-"""Sweeps: one scenario run with many settings, planners, models and seeds, and a table of what the runs came to."""
+"""Sweeps: one scenario run with many settings, planners, models and seeds, and a table of the results."""
 
 from sim.sweep.results import Results
 from sim.sweep.run import sweep

@@ -1,4 +1,4 @@
-"""One cell of a sweep: run it, and say in one row what it came to."""
+"""One cell of a sweep: run it, and give the result in one row."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class Playing(AbstractContextManager["Playing"]):
         return self.simulation.outcome is None and self.simulation.world.tick < self.ticks
 
     def row(self) -> dict[str, Any]:
-        """End the recording and return what the run came to."""
+        """End the recording and return the result of the run."""
         if self._recorder is not None:
             self._recorder.end()
         run, usage = self.simulation, self._model.as_json()

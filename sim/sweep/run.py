@@ -1,4 +1,4 @@
-"""Runs a sweep: hands out cells, keeps what they came to, and goes on where an earlier one was stopped."""
+"""Runs a sweep: hands out cells, keeps their results, and goes on where an earlier one was stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A picture of a comparison: a line for each seed from one planner's value to the other's, and what they differ by."""
+"""A picture of a comparison: a line for each seed from one planner's value to the other's, and their difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A replay as files for other tools: Parquet or CSV, one file a table, and one that says what the columns are."""
+"""A replay as files for other tools: Parquet or CSV, one file a table, and one that describes the columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Form = Literal["parquet", "csv"]
 ROWS: Final = 100_000
 """Rows that are held in memory before they are written."""
 DESCRIPTION: Final = "tables.json"
-"""The file that says what the columns are."""
+"""The file that describes the columns."""
 Batch = dict[str, Any]
 
 

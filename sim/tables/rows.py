@@ -7,7 +7,7 @@
 | `attempts` | failed try of a tier for an agent: the outcome and the error |
 | `calls` | call of a model: the agents asked, how the reply ended, tokens |
 | `inputs` | input from outside, and why it was refused |
-| `metrics` | tick: the value of every metric, and what the tick came to |
+| `metrics` | tick: the value of every metric, and the result of the tick |
 
 Ticks are counted as everywhere: a row of tick 5 holds what was true after tick 5.
 """
@@ -30,7 +30,7 @@ from sim.run.world import World
 from sim.tables.columns import Out, arrow_type, outs_of, values
 
 VERSION: Final = 1
-"""Version of what tables hold; a higher one may have other columns."""
+"""Version of the tables' content; a higher one may have other columns."""
 NAMES: Final = ("agents", "plans", "attempts", "calls", "inputs", "metrics")
 """The tables."""
 UNITS: Final = {"tick": "ticks", "prompt_tokens": "tokens", "completion_tokens": "tokens"}

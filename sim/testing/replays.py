@@ -50,7 +50,7 @@ def verify_golden(
         path: the replay.
         plugin_files: where the plug-ins are that its scenario names as files.
         update: whether it may be replaced.
-        tell: is given each line of what changes.
+        tell: receives each line about the changes.
 
     Raises:
         AssertionError: it is not the same and may not, or cannot, be replaced; nothing was written.
@@ -101,7 +101,7 @@ def _unanswered(tick: Tick) -> int:
 
 
 def changes(recorded: Replay, again: Replay) -> Iterable[str]:
-    """Yield lines that count what of a replay changes: ticks by what differs in them, plans by tier, the end."""
+    """Yield lines that count the changes of a replay: ticks by their differences, plans by tier, the end."""
     assert recorded.end is not None
     assert again.end is not None
     pairs = list(zip(recorded.ticks, again.ticks, strict=False))

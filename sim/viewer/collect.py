@@ -10,10 +10,10 @@ a thousand agents over hundreds of ticks fit into a file that can be mailed. The
 | `c` | `[series, gaps or null for everybody, differences]`, or values themselves with a fourth entry 1 |
 | `l` | the same for the cells of layers |
 | `m` | metrics, in the order of `about.metrics` |
-| `p` | who was planned for by which tier, as runs of keys |
+| `p` | the agents that each tier planned for, as runs of keys |
 | `q` | `[key, [steps]]`: numbers of texts |
-| `o` | what model plans came from, by key: knowledge, prompt, reply |
-| `r`, `g` | who a model was asked for, and for whom another tier bridges, as runs of keys |
+| `o` | the origin of model plans, by key: knowledge, prompt, reply |
+| `r`, `g` | the agents that a model was asked for, and those that another tier bridges, as runs of keys |
 | `a` | attempts that failed: tier, outcome, keys, error |
 | `i` | inputs, as texts; refused ones with the reason |
 | `u` | calls and tokens of models |
@@ -190,7 +190,7 @@ class Collector:
     def _plans(
         self, simulation: Simulation, record: Tick, batch: ObservationBatch[Any] | None, frame: dict[str, Any]
     ) -> None:
-        """Add what was planned: the steps of everybody, and what model plans came from."""
+        """Add the plans: the steps of everybody, and the origin of model plans."""
         world, steps, origins = simulation.world, [], {}
         for key in sorted(key for text in record.planned.values() for key in keys_of(text).tolist()):
             modelled = str(key) in record.texts

@@ -1,4 +1,4 @@
-"""The values of agents that a viewer is given: one series for each value that an agent has, and what changed of it."""
+"""The values of agents that a viewer is given: one series for each value that an agent has, and its changes."""
 
 from __future__ import annotations
 

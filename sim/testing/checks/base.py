@@ -102,8 +102,8 @@ class Examined:
 class Check:
     """One way to run a case that must change nothing.
 
-    `about` says in a clause what is different; `look_at` what a finding points to; `compares` whether it needs the
-    plain run.
+    `about` names the difference in a clause; `look_at` the place that a finding points to; `compares` says
+    whether it needs the plain run.
     """
 
     name: str
@@ -185,7 +185,7 @@ class Case:
 
 
 def seen(report: TickReport) -> Seen:
-    """Return what is compared of a tick."""
+    """Return the values of a tick that are compared."""
     return Seen(report.digest.root, report.phases, report.outcome)
 
 

@@ -1,4 +1,4 @@
-"""The batch in parts: an agent's plan may not depend on who else is planned for in the same call."""
+"""The batch in parts: an agent's plan may not depend on the other agents of the same call."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Cut = Callable[[int], list[NDArray[np.intp]]]
 
 
 class InParts:
-    """Plans each batch in parts and puts together what comes back; `cuts` counts batches of more than one agent."""
+    """Plans each batch in parts and puts the plans together; `cuts` counts batches of more than one agent."""
 
     def __init__(self, source: PlanSource, cut: Cut) -> None:
         self._source = source

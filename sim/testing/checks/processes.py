@@ -89,7 +89,7 @@ def _child(case: Case, other: Other, *, dump: int | None) -> Iterator[IO[str]]:
 
 
 def compare(case: Case, other: Other) -> tuple[Checked, dict[str, dict[str, str]]]:
-    """Run a case in another process; return where it first differs, and what it noted."""
+    """Run a case in another process; return where it first differs, and its notes."""
     notes: dict[str, dict[str, str]] = {}
     if case.client is not None:  # a client stays in its process; rules plan in both runs
         case = Case(case.scenario, case.ticks, case.seed, case.plugins)

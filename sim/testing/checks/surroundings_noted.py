@@ -1,6 +1,6 @@
 """Notes what code of a user asks of its surroundings: variables of the environment, and files that it opens.
 
-Code of libraries, of ours, and whatever an import opens is not noted.
+Requests of libraries and of Tickweave, and files that an import opens, are not noted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Notes:
 
 
 class _Watched(MutableMapping[str, str]):
-    """The environment, which notes who reads it."""
+    """The environment, which notes the code that reads it."""
 
     def __init__(self, environment: MutableMapping[str, str], notes: Notes) -> None:
         self._environment = environment
@@ -71,7 +71,7 @@ def watch() -> Notes:
 def _note(noted: dict[str, str], name: str) -> None:
     if name in noted or len(noted) >= NOTES_MAX:
         return
-    place = _asker(sys._getframe(2))  # noqa: SLF001 - the documented way to ask who called
+    place = _asker(sys._getframe(2))  # noqa: SLF001 - the documented way to ask for the caller
     if place is not None:
         noted[name] = place
 
