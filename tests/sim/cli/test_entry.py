@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 STARTS_INTERRUPTED = """
@@ -15,7 +17,7 @@ import sys
 
 class CtrlC:
     def find_spec(self, name, path=None, target=None):
-        if name == "sim.run.simulation":
+        if name == MODULE:
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, CtrlC())
@@ -24,10 +26,14 @@ main()
 """
 
 
-def test_ctrl_c_while_loading_ends_in_one_sentence() -> None:
+@pytest.mark.parametrize(
+    ("module", "command"), [("sim.cli.common", ["--version"]), ("sim.run.simulation", ["run", "epidemic"])]
+)
+def test_ctrl_c_while_loading_ends_in_one_sentence(module: str, command: list[str], tmp_path: Path) -> None:
     """Interrupted before its parts are loaded, the command says so, with the exit code of any interrupted command."""
     ended = subprocess.run(
-        [sys.executable, "-c", STARTS_INTERRUPTED, "--version"],
+        [sys.executable, "-c", STARTS_INTERRUPTED.replace("MODULE", repr(module)), *command],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=120,

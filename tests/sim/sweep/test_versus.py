@@ -227,7 +227,7 @@ def test_a_model_is_compared_with_rules(model: str, capsys: pytest.CaptureFixtur
     low, high = value["difference"]["interval"]
     assert min(gains) <= low <= high <= max(gains)
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert invoke(words) == OK
+    assert invoke([*words, "--force"]) == OK
     said = capsys.readouterr().out
     assert "prompt tokens" in said
     assert "coins: " in said
