@@ -18,7 +18,7 @@ from sim.run.payloads import Payloads
 from sim.run.plan_columns import ActionSteps, Progress, Status
 from sim.run.planning import Planning
 from sim.run.rounds import RoundNotes, Rounds
-from sim.run.settings import AGENTS_MAX
+from sim.run.settings import ALIVE_MAX
 from sim.run.thinking import void
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class Run:
     source: PlanSource | None = None
     rounds: Rounds | None = None
     thinks: bool = False
-    agents_max: int = AGENTS_MAX
+    agents_max: int = ALIVE_MAX
     tick: int = 0
     inputs: tuple[Input, ...] = ()
     refused: dict[int, str] = field(default_factory=dict)

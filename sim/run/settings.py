@@ -10,6 +10,8 @@ from sim.engine.values import native
 
 AGENTS_MAX: Final = 1_000_000
 """Agents that a run may start with."""
+ALIVE_MAX: Final = 4 * AGENTS_MAX
+"""Entities that a world may hold at a time: births need room when a run starts with as many agents as it may."""
 
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_ .-]*$")]
 """A name in a scenario file: of a scenario, a group, a place."""

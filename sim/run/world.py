@@ -14,7 +14,7 @@ from sim.engine.columns import Component
 from sim.errors import WorldError
 from sim.run.checks import checked_groups
 from sim.run.context import Run, invalidate
-from sim.run.settings import AGENTS_MAX
+from sim.run.settings import ALIVE_MAX
 
 Seen = TypeVar("Seen", bound=Observation)
 
@@ -41,10 +41,10 @@ class World(engine.World):
         """Queue the birth of entities, as the engine does; they also get the components of `always`.
 
         Raises:
-            WorldError: as the engine's `spawn`, or the world would hold more than a million entities.
+            WorldError: as the engine's `spawn`, or the world would hold more than four million entities.
         """
-        if self.n + count > AGENTS_MAX:
-            raise WorldError(f"spawn of {count} entities: a world holds at most {AGENTS_MAX}")
+        if self.n + count > ALIVE_MAX:
+            raise WorldError(f"spawn of {count} entities: a world holds at most {ALIVE_MAX}")
         if self.always:
             values = {**{component: {} for component in self.always}, **values}
         super().spawn(values, count, like=like, keys=keys)
