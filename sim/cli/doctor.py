@@ -12,6 +12,7 @@ import typer
 from ai.llm_types import LlmClient
 from sim.cli.common import FAILED, INCONCLUSIVE, NO_MODEL, OK, AsJson, client_of, print_json, usage
 from sim.cli.consent import Trust, load_scenario
+from sim.cli.options import Seed
 from sim.cli.terminal import drawing, plain
 from sim.messages import suggestion
 from sim.run.plugins import load_plugins
@@ -26,7 +27,7 @@ def doctor(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
     *,
     ticks: Annotated[int, typer.Option(min=1, max=TICKS_MAX, help="Ticks that each check runs.")] = TICKS,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")] = None,
+    seed: Seed = None,
     check: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Run only this check; may be given several times.")
     ] = None,

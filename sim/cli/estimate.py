@@ -14,11 +14,9 @@ from sim.bench.estimate import estimate as estimated
 from sim.cli.choices import chosen
 from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_table, usage
 from sim.cli.consent import Trust, load_scenario
-from sim.cli.run import IN_FLIGHT_MAX, SHARD_SIZE_MAX, EncodingOption, PreferOption
+from sim.cli.options import EncodingOption, Every, Groups, InFlight, Prefer, Seed, ShardSize, Ticks, Tiers, Values
 from sim.run.choices import with_values
-from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
 from sim.run.planning_service import ModelOptions
-from sim.run.scenario_file import TICKS_MAX
 
 LOCAL: Final = "llama-server"
 """The scheme of a server that is started for a run, of which it is known that it takes grammars."""
@@ -31,41 +29,23 @@ def estimate(
     scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
     *,
     llm: Annotated[str, typer.Option(metavar="SPEC", help="The model, as for `run`; it is not asked.")],
-    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")] = None,
-    ticks: Annotated[
-        int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks to run at most, in place of the scenario's.")
-    ] = None,
+    seed: Seed = None,
+    ticks: Ticks = None,
     slots: Annotated[int, typer.Option(min=1, max=4096, help="Calls that the server runs at once.")] = SLOTS,
     latency_ms: Annotated[float, typer.Option(min=0, max=1e6, help="Time to the first token of a call.")] = LATENCY_MS,
     tokens_per_s: Annotated[float, typer.Option(min=0.01, max=1e6, help="Tokens a second of a call.")] = TOKENS_PER_S,
     context: Annotated[int, typer.Option(min=64, max=2**24, help="Tokens that a call has room for.")] = CONTEXT,
-    every: Annotated[
-        int | None,
-        typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one round of calls to the next."),
-    ] = None,
-    prefer: Annotated[
-        PreferOption | None, typer.Option(help="What calls are cut for: time, tokens, or some of both [balanced].")
-    ] = None,
-    shard_size: Annotated[
-        int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents in one call; else it adapts.")
-    ] = None,
-    in_flight: Annotated[
-        int | None, typer.Option(min=1, max=IN_FLIGHT_MAX, metavar="M", help="Calls at once; else it adapts.")
-    ] = None,
+    every: Every = None,
+    prefer: Prefer = None,
+    shard_size: ShardSize = None,
+    in_flight: InFlight = None,
     encoding: Annotated[
         EncodingOption | None,
         typer.Option(help="How replies write plans; else line for llama-server, named for others."),
     ] = None,
-    tiers: Annotated[
-        str | None, typer.Option(metavar="TIERS", help="Planners in the order they are tried: goap,heuristic.")
-    ] = None,
-    group: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group; may be given several times.")
-    ] = None,
-    choices: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; may be given several times."),
-    ] = None,
+    tiers: Tiers = None,
+    group: Groups = None,
+    choices: Values = None,
     plugin: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A plug-in more.")] = None,
     trust: Trust = False,
     as_json: AsJson = False,

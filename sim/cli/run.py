@@ -45,6 +45,7 @@ from sim.cli.common import (
 from sim.cli.consent import Trust, files_of, load_scenario
 from sim.cli.logs import LogJson, Verbose, logs
 from sim.cli.model import described, ready_model
+from sim.cli.options import EncodingOption, Every, Groups, InFlight, Prefer, Seed, ShardSize, Ticks, Tiers, Values
 from sim.cli.run_report import Tally
 from sim.cli.terminal import drawing
 from sim.errors import FileExists, MachineError, ReplayError
@@ -73,10 +74,6 @@ REFUSED_SHOWN_MAX: Final = 5
 """Refused inputs told for one tick."""
 DEADLINE_MS_MAX: Final = 3_600_000
 """Longest time for one tick's planning, milliseconds."""
-SHARD_SIZE_MAX: Final = 1_000
-"""Most agents that may be pinned for one call; what a call has room for bounds it further."""
-IN_FLIGHT_MAX: Final = 256
-"""Most calls that may be pinned to run at once."""
 RETRIES_MAX: Final = 10
 """Most second tries of one call."""
 TOKENS_MAX: Final = 10**12
@@ -87,22 +84,6 @@ PACE_MAX: Final = 100_000.0
 """Most ticks a second that a run may be held to."""
 RATE_MAX: Final = 1_000_000_000
 """Highest rate that may be given, a minute."""
-
-
-class EncodingOption(StrEnum):
-    """How replies write plans (`ai.llm.encodings`)."""
-
-    NAMED = "named"
-    TUPLE = "tuple"
-    LINE = "line"
-
-
-class PreferOption(StrEnum):
-    """What calls of a model are cut for."""
-
-    BALANCED = "balanced"
-    SPEED = "speed"
-    COST = "cost"
 
 
 class DetailOption(StrEnum):
@@ -120,10 +101,8 @@ def run(
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="In place of SCENARIO: go on where a killed run's replay ends.")
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")] = None,
-    ticks: Annotated[
-        int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks to run at most, in place of the scenario's.")
-    ] = None,
+    seed: Seed = None,
+    ticks: Ticks = None,
     llm: Annotated[
         str,
         typer.Option(
@@ -139,10 +118,7 @@ def run(
             min=1, max=DEADLINE_MS_MAX, metavar="MS", help="Time for one tick's planning; rules plan for the rest."
         ),
     ] = None,
-    every: Annotated[
-        int | None,
-        typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one round of calls to the next."),
-    ] = None,
+    every: Every = None,
     think: Annotated[
         int | None,
         typer.Option(min=0, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from a round to its plans; 0: it waits."),
@@ -151,15 +127,9 @@ def run(
         float | None,
         typer.Option(min=0.001, max=PACE_MAX, metavar="N", help="Ticks a second of the clock on the wall."),
     ] = None,
-    prefer: Annotated[
-        PreferOption | None, typer.Option(help="What calls are cut for: time, tokens, or some of both [balanced].")
-    ] = None,
-    shard_size: Annotated[
-        int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents in one call; else it adapts.")
-    ] = None,
-    in_flight: Annotated[
-        int | None, typer.Option(min=1, max=IN_FLIGHT_MAX, metavar="M", help="Calls at once; else it adapts.")
-    ] = None,
+    prefer: Prefer = None,
+    shard_size: ShardSize = None,
+    in_flight: InFlight = None,
     retries: Annotated[
         int | None, typer.Option(min=0, max=RETRIES_MAX, metavar="N", help=f"Second tries of a call [{RETRIES}].")
     ] = None,
@@ -193,16 +163,9 @@ def run(
         int | None,
         typer.Option(min=0, max=TICKS_MAX, metavar="N", help=f"Ticks between keyframes; 0 writes none [{EVERY}]."),
     ] = None,
-    tiers: Annotated[
-        str | None, typer.Option(metavar="TIERS", help="Planners in the order they are tried: goap,heuristic.")
-    ] = None,
-    group: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group; may be given several times.")
-    ] = None,
-    choices: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; may be given several times."),
-    ] = None,
+    tiers: Tiers = None,
+    group: Groups = None,
+    choices: Values = None,
     plugin: Annotated[
         list[str] | None,
         typer.Option(metavar="FILE", help="A plug-in more; with --resume, where one is that the run needs."),
@@ -294,12 +257,12 @@ def run(
                 model=options,
                 detail=(detail or DetailOption.HASH).value,
             )
-            every = EVERY if keyframes is None else keyframes
+            spacing = EVERY if keyframes is None else keyframes
             stack.enter_context(fresh)
             target, writer = _created(stack, target, names, force=force)
             model = (client.label, PROMPT_VERSION) if client else (None, None)
             recorder = Recorder(
-                fresh, writer, ticks=ticks or plan.ticks, keyframes=every, llm=model[0], prompt_version=model[1]
+                fresh, writer, ticks=ticks or plan.ticks, keyframes=spacing, llm=model[0], prompt_version=model[1]
             )
             recorder.header()
             simulation, tally = fresh, Tally(fresh.scenario, fresh.seed, target)
