@@ -186,7 +186,7 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used.
 
     Raises:
-        AttributeError: there is no such name.
+        AttributeError: the package has no public name like this.
     """
     if name not in _MODULES:
         raise AttributeError(f"module 'ai' has no attribute {name!r}")

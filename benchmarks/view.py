@@ -38,7 +38,7 @@ return ms; }"""
 
 
 def main() -> None:
-    path = shutil.which("chromium") or sys.exit("there is no chromium; install the package")
+    path = shutil.which("chromium") or sys.exit("chromium is not installed; install the package of that name")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
         for name, command in RUNS.items():

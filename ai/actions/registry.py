@@ -81,7 +81,7 @@ class ToolRegistry:
         wanted = known if offered is None else set(offered)
         self._wanted = frozenset(wanted)
         for name in sorted(wanted):
-            self.code(name)  # raises an error if there is no such action
+            self.code(name)  # raises ContractError for an unknown action
         self.names = tuple(spec.name for spec in self.specs if spec.name in wanted and not self._nameless(spec))
         self._build()
         self._check_idle()

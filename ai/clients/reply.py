@@ -18,7 +18,7 @@ from ai.llm_types import LlmChunk, LlmRequest
 
 REPLY_BYTES_MAX: Final = 8 * 2**20  # bytes that one streamed reply may have
 WHOLE_BYTES_MAX: Final = 2**20
-"""The most bytes of a reply that are kept while there is no event: they may be one JSON object, or text for people."""
+"""Bytes of a reply kept at most before its first event: they may be one JSON object, or an error page."""
 TRANSIT_MS: Final = 20.0  # milliseconds between client and server that do not count as waiting for a slot
 
 T = TypeVar("T")

@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
     """Import a name when it is first used: each needs another optional package.
 
     Raises:
-        AttributeError: there is no such name.
+        AttributeError: the package has no public name like this.
     """
     if name not in _PLACES:
         raise AttributeError(f"module 'sim.adapters' has no attribute {name!r}")

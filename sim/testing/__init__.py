@@ -57,7 +57,7 @@ def __getattr__(name: str) -> Any:
     """Import a name on demand.
 
     Raises:
-        AttributeError: there is no such name.
+        AttributeError: the package has no public name like this.
         ImportError: it needs hypothesis, which is not installed.
     """
     if name not in _MODULES:
