@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from sim.cli.common import usage
+from sim.cli.common import require_file, usage
 from sim.errors import MachineError, SimError
 from sim.messages import shown
 from sim.replay.format import Header
@@ -115,6 +115,15 @@ def remembered(files: Sequence[Path]) -> bool:
     """Return whether consent was given before for the folders of all of these files."""
     known = _folders()
     return os.environ.get(ENVIRONMENT) == "1" or all(str(file.absolute().parent) in known for file in files)
+
+
+def trust_metrics(specs: Sequence[str] | None) -> None:
+    """Remember the folders of files that a person named as metrics: a path that is typed is consent."""
+    for spec in specs or ():
+        place = spec.rpartition(":")[0]
+        if place.endswith(".py"):
+            require_file(place)
+            remember([Path(place).absolute().parent])
 
 
 def _agreed(names: str) -> bool:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from sim.cli.common import SUFFIX, AsJson, Force, print_json, progress_bar, require_file, usage
-from sim.cli.consent import Trust, files_of, remember
+from sim.cli.consent import Trust, files_of, trust_metrics
+from sim.cli.options import Metrics
 from sim.extras import extra
 from sim.messages import quoted, shown, suggestion
 from sim.run.scenario_file import TICKS_MAX
@@ -26,13 +27,6 @@ class Form(StrEnum):
     CSV = "csv"
 
 
-MetricOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="A metric of the domain, or FILE.py:FUNCTION; several times for several."),
-]
-"""Which metrics: all of the domain unless some are named."""
-
-
 def export(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
     *,
@@ -43,7 +37,7 @@ def export(
     table: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"Only this table; one of {', '.join(NAMES)}.")
     ] = None,
-    metric: MetricOption = None,
+    metric: Metrics = None,
     every: Annotated[
         int, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Agents and metrics of every Nth tick.")
     ] = 1,
@@ -90,12 +84,3 @@ def export(
         return
     for name, rows in made.rows.items():
         sys.stdout.write(f"{folder / name}.{to.value}: {rows:,} rows\n")
-
-
-def trust_metrics(specs: list[str] | None) -> None:
-    """Remember the folders of files that a person named as metrics: a path that is typed is consent."""
-    for spec in specs or ():
-        place = spec.rpartition(":")[0]
-        if place.endswith(".py"):
-            require_file(place)
-            remember([Path(place).absolute().parent])

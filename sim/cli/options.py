@@ -59,3 +59,9 @@ Values = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; may be given several times."),
 ]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric", metavar="NAME", help="A metric of the domain, or FILE.py:FUNCTION; may be given several times."
+    ),
+]

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from sim.cli.common import SUFFIX, Force, progress_bar, require_file, usage, write_whole
-from sim.cli.consent import Trust, files_of
-from sim.cli.export import MetricOption, trust_metrics
+from sim.cli.consent import Trust, files_of, trust_metrics
+from sim.cli.options import Metrics
 from sim.extras import extra
 from sim.messages import shown
 from sim.replay.frames import frames
@@ -28,7 +28,7 @@ def plot(
         list[str], typer.Argument(metavar="FILE...", help="Replays, each a line; or the folder of a sweep.")
     ],
     *,
-    metric: MetricOption = None,
+    metric: Metrics = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The picture: .png, .svg or .pdf; default: beside the replay.")
     ] = None,

@@ -42,10 +42,22 @@ from sim.cli.common import (
     writable,
     write_whole,
 )
-from sim.cli.consent import Trust, files_of, load_scenario
+from sim.cli.consent import Trust, files_of, load_scenario, trust_metrics
 from sim.cli.logs import LogJson, Verbose, logs
 from sim.cli.model import described, ready_model
-from sim.cli.options import EncodingOption, Every, Groups, InFlight, Prefer, Seed, ShardSize, Ticks, Tiers, Values
+from sim.cli.options import (
+    EncodingOption,
+    Every,
+    Groups,
+    InFlight,
+    Metrics,
+    Prefer,
+    Seed,
+    ShardSize,
+    Ticks,
+    Tiers,
+    Values,
+)
 from sim.cli.run_report import Tally
 from sim.cli.terminal import drawing
 from sim.errors import FileExists, MachineError, ReplayError
@@ -67,6 +79,7 @@ from sim.run.rounds import rounds_every
 from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
 from sim.run.writing import check_free
+from sim.tables.metrics import measure
 from sim.viewer.live import Live
 from sim.viewer.watch import Watch
 
@@ -170,6 +183,7 @@ def run(
         list[str] | None,
         typer.Option(metavar="FILE", help="A plug-in more; with --resume, where one is that the run needs."),
     ] = None,
+    metric: Metrics = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show the run in the terminal while it goes on.")] = False,
     view: Annotated[
         bool, typer.Option("--view", help="Serve a page of the run while it goes on, and until Ctrl-C after it.")
@@ -228,6 +242,7 @@ def run(
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
         names = free_names(f"{plan.name}-{chosen_seed}") if out is None else iter([out])
+    trust_metrics(metric)
     target = next(names)
     taken = [scenario, inputs, *(str(file) for file in plugin or ())]
     for name in (lambda path: path, report_path):
@@ -246,6 +261,7 @@ def run(
                     resume, ticks, client, options, files_of(resume, [Path(each) for each in plugin or ()], trust=trust)
                 )
             )
+            measure(simulation, metric or ())
             listed = _listed(inputs, simulation.scenario)
             known = tuple(timed for timed in listed if timed.tick >= simulation.world.tick)
         else:
@@ -257,6 +273,7 @@ def run(
                 model=options,
                 detail=(detail or DetailOption.HASH).value,
             )
+            measure(fresh, metric or ())
             spacing = EVERY if keyframes is None else keyframes
             stack.enter_context(fresh)
             target, writer = _created(stack, target, names, force=force)
@@ -295,6 +312,7 @@ def run(
             recorder.end("failed")
             raise
         recorder.end()
+        tally.look(simulation)
         for each in displays:
             each.end(simulation.outcome or ("interrupted" if interrupted() else "the run has ended"))
     tally.wall_s = perf_counter() - started
@@ -438,7 +456,6 @@ def _run(
         if not quiet:
             _tell_refused(report)
         show(tally.ticks, ticks)
-    tally.look(simulation)
     tally.unused_inputs = feed.unused
 
 

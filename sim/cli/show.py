@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -12,7 +13,8 @@ import typer
 from rich.table import Table
 
 from sim.cli.common import FAILED, AsJson, print_json, print_picture, print_table, progress_bar, require_file, usage
-from sim.cli.consent import Trust, files_of
+from sim.cli.consent import Trust, files_of, trust_metrics
+from sim.cli.options import Metrics
 from sim.errors import ReplayError, ScenarioError
 from sim.messages import one_line, shown
 from sim.replay.diff import diff as diff_replays
@@ -20,6 +22,7 @@ from sim.replay.overview import overview
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.show import show_agent, show_tick
 from sim.run.scenario_file import TICKS_MAX
+from sim.tables.metrics import measure
 from sim.viewer.terminal import Drawn, drawn
 
 VALUES_SHOWN_MAX: Final = 20
@@ -41,6 +44,7 @@ def show(
     agent: Annotated[
         int | None, typer.Option(min=0, metavar="K", help="One agent: its plan and what came of it.")
     ] = None,
+    metric: Metrics = None,
     plugin: Plugins = None,
     trust: Trust = False,
     as_json: AsJson = False,
@@ -52,12 +56,15 @@ def show(
     require_file(file)
     if tick is None and agent is not None:
         raise usage("--agent: goes with --tick; name a tick")
+    if tick is not None and metric is not None:
+        raise usage("--metric: goes with the overview; leave out --tick")
+    trust_metrics(metric)
     with (
         progress_bar(shown(file), None) as told,
         open_replay_file(Path(file), files_of(Path(file), plugin, trust=trust), told) as replay,
     ):
         if tick is None:
-            _show_all(replay, as_json=as_json)
+            _show_all(replay, metric or (), as_json=as_json)
             return
         if tick >= replay.ticks:
             raise usage(f"--tick: there is no tick {tick}: {shown(file)} has {replay.ticks} ticks, counted from 0")
@@ -70,12 +77,13 @@ def show(
         print_table(_steps(found["steps"]))
 
 
-def _show_all(replay: ReplayFile, *, as_json: bool) -> None:
+def _show_all(replay: ReplayFile, added: Sequence[str], *, as_json: bool) -> None:
     """Show what a replay holds: sums from its records, and metrics and a map from its last state."""
     found: dict[str, Any] = {**overview(replay), "metrics": None}
     picture = Drawn()
     try:
         with replay.at(replay.ticks) as playback:
+            measure(playback.simulation, added)
             metrics = playback.simulation.metrics()
             found["metrics"] = {name: np.asarray(value).tolist() for name, value in metrics.items()}
             picture = drawn(playback.simulation)

@@ -13,8 +13,7 @@ from ai.llm.price import price_of
 from ai.plans import LlmUsage
 from sim.cli.choices import with_choices
 from sim.cli.common import NO_MODEL, AsJson, Force, client_of, print_json, progress_bar, usage, write_whole
-from sim.cli.consent import Trust, load_scenario
-from sim.cli.export import trust_metrics
+from sim.cli.consent import Trust, load_scenario, trust_metrics
 from sim.cli.plot import FORMS
 from sim.errors import ScenarioError
 from sim.extras import extra

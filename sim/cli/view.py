@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from sim.cli.common import SUFFIX, AsJson, Force, print_json, progress_bar, require_file, usage, write_whole
-from sim.cli.consent import Trust, files_of
+from sim.cli.consent import Trust, files_of, trust_metrics
+from sim.cli.options import Metrics
 from sim.cli.show import Plugins
 from sim.messages import shown
 from sim.replay.packed import SUFFIX as PACKED
@@ -37,6 +39,7 @@ def view(
         int, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Show every N-th tick, for long runs of many agents.")
     ] = 1,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    metric: Metrics = None,
     plugin: Plugins = None,
     trust: Trust = False,
     force: Force = False,
@@ -50,13 +53,14 @@ def view(
         raise usage("--serve: writes no file; leave out --out and --force")
     if port and not serving:
         raise usage("--port: goes with --serve")
+    trust_metrics(metric)
     replays = [Shown(Path(each), files_of(Path(each), plugin, trust=trust), shown(Path(each).name)) for each in names]
     if serving:
-        _serve(replays, port, every, browser=browser, as_json=as_json)
+        _serve(replays, port, every, metric or (), browser=browser, as_json=as_json)
         return
     target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.html")
     with write_whole(target, replace=force, taken=list(names)) as sink, progress_bar(shown(file), None) as told:
-        text = view_of(replays, told, every=every).html.encode()
+        text = view_of(replays, told, every=every, metrics=metric or ()).html.encode()
         sink.write(text)
     if as_json:
         print_json({"files": names, "view": str(target), "bytes": len(text)})
@@ -66,11 +70,13 @@ def view(
         webbrowser.open(target.absolute().as_uri())
 
 
-def _serve(replays: list[Shown], port: int, every: int, *, browser: bool, as_json: bool) -> None:
+def _serve(
+    replays: list[Shown], port: int, every: int, metrics: Sequence[str], *, browser: bool, as_json: bool
+) -> None:
     """Serve until somebody interrupts."""
     with progress_bar(replays[0].name, None) as told:
         try:
-            server, address = serve(replays, told, port=port, every=every)
+            server, address = serve(replays, told, port=port, every=every, metrics=metrics)
         except OSError as error:
             raise usage(f"--port: {port} cannot be used: {error.strerror}") from None
     with server:

@@ -274,6 +274,10 @@ class Simulation(AbstractContextManager["Simulation"]):
         """Add a listener that hears of the run from now on (`sim.run.listeners`)."""
         self._listeners.add(listener)
 
+    def measure(self, metrics: Mapping[str, Metric]) -> None:
+        """Add metrics by name to those of the domain: summaries, displays, tables and plots have them from now on."""
+        self.metrics_by_name = {**self.metrics_by_name, **metrics}
+
     def inject(self, item: Input) -> None:
         """Queue an input for the start of the next tick, after those of the timeline and those queued before it.
 

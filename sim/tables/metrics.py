@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sim.errors import ScenarioError
 from sim.messages import one_line, quoted, shown, suggestion
 from sim.run.domain import Metric
 from sim.run.modules import load_file
+
+if TYPE_CHECKING:
+    from sim.run.simulation import Simulation
 
 
 def metrics_of(specs: Iterable[str], known: Mapping[str, Metric]) -> dict[str, Metric]:
@@ -34,6 +37,17 @@ def metrics_of(specs: Iterable[str], known: Mapping[str, Metric]) -> dict[str, M
             hint = suggestion(spec, list(known), "metrics")
             raise ScenarioError(one_line(f"no metric {quoted(spec)}; {hint}; name one of your own as FILE.py:NAME"))
     return found or dict(known)
+
+
+def measure(simulation: Simulation, metrics: Sequence[str] | Mapping[str, Metric]) -> None:
+    """Add metrics to those of a run: functions by name, or what a person wrote, as `metrics_of` reads it.
+
+    Raises:
+        ScenarioError: there is no such metric or module; one sentence.
+    """
+    if metrics:
+        known = simulation.metrics_by_name
+        simulation.measure(metrics if isinstance(metrics, Mapping) else metrics_of(metrics, known))
 
 
 def metric_of(spec: str) -> tuple[str, Callable[[Any], Any]]:

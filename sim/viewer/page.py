@@ -6,7 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -19,6 +19,8 @@ from sim.replay.frames import frames
 from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Source, untold
 from sim.replay.seek import open_replay_file
+from sim.run.domain import Metric
+from sim.tables.metrics import measure
 from sim.viewer.collect import CHANGES_MAX, Collector
 
 BYTES_MAX: Final = 950_000
@@ -42,19 +44,26 @@ class Recording:
 
 
 def recording(
-    source: Source, plugin_files: Sequence[Path] = (), progress: Progress = untold, *, name: str = "", every: int = 1
+    source: Source,
+    plugin_files: Sequence[Path] = (),
+    progress: Progress = untold,
+    *,
+    name: str = "",
+    every: int = 1,
+    metrics: Sequence[str] | Mapping[str, Metric] = (),
 ) -> Recording:
-    """Run a replay again and collect its frames, or every second, third ... of them.
+    """Run a replay again and collect its frames, or every second, third ... of them, with `metrics` as further curves.
 
     Raises:
         ReplayError: there are more values than a page may hold; the sentence says what to do.
         ReplayError: it cannot be read or run again, as `frames` says.
-        ScenarioError: its scenario is not valid, or its domain is missing here.
+        ScenarioError: its scenario is not valid, or its domain or a metric is missing here.
     """
     collectors: list[Collector] = []
     found: list[dict[str, Any]] = []
 
     def begin(playback: Playback) -> None:
+        measure(playback.simulation, metrics)
         collectors.append(Collector(playback.simulation, playback.header))
         found.append(collectors[0].start(playback.simulation))
 

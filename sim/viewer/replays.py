@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.server import HTTPServer
 from pathlib import Path
@@ -14,6 +14,7 @@ from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import header_of
 from sim.replay.seek import open_replay_file
 from sim.replay.show import show_agent
+from sim.run.domain import Metric
 from sim.run.simulation import Simulation
 from sim.run.writing import whole
 from sim.viewer.collect import Collector
@@ -22,6 +23,8 @@ from sim.viewer.serve import Asked, server_of
 
 FRAME_PX: Final = 680
 """Height of a view in a notebook."""
+Metrics = Sequence[str] | Mapping[str, Metric]
+"""Further metrics: texts of an option (`gini.py:gini`), or functions by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,14 @@ class View:
         return f"View({len(self.html.encode()) / 1000:,.0f} kB; save(FILE) writes it)"
 
 
-def view(first: Source, second: Source | None = None, *, plugin_files: Sequence[Path] = (), every: int = 1) -> View:
+def view(
+    first: Source,
+    second: Source | None = None,
+    *,
+    plugin_files: Sequence[Path] = (),
+    every: int = 1,
+    metrics: Mapping[str, Metric] | None = None,
+) -> View:
     """Return a view of a replay, or of two beside each other.
 
     Args:
@@ -73,6 +83,7 @@ def view(first: Source, second: Source | None = None, *, plugin_files: Sequence[
         second: another one.
         plugin_files: the local files of their domains and plug-ins; loading them executes them.
         every: shows every second, third ... tick, for long runs of many agents.
+        metrics: further metrics by name.
 
     Raises:
         ReplayError: a replay cannot be read or run again.
@@ -82,7 +93,7 @@ def view(first: Source, second: Source | None = None, *, plugin_files: Sequence[
     '<!doctype html>'
     """
     replays = [Shown(each, plugin_files, name_of(each)) for each in (first, second) if each is not None]
-    return view_of(replays, every=every)
+    return view_of(replays, every=every, metrics=metrics or {})
 
 
 def view_now(simulation: Simulation) -> View:
@@ -91,21 +102,21 @@ def view_now(simulation: Simulation) -> View:
     return View(page(fitted([Recording(collector.about, [collector.start(simulation)])])))
 
 
-def view_of(replays: Sequence[Shown], progress: Progress = untold, *, every: int = 1) -> View:
+def view_of(replays: Sequence[Shown], progress: Progress = untold, *, every: int = 1, metrics: Metrics = ()) -> View:
     """Return the view of one or two replays."""
-    packed, difference = _packed(replays, progress, every)
+    packed, difference = _packed(replays, progress, every, metrics)
     return View(page(packed, difference))
 
 
 def serve(
-    replays: Sequence[Shown], progress: Progress = untold, *, port: int = 0, every: int = 1
+    replays: Sequence[Shown], progress: Progress = untold, *, port: int = 0, every: int = 1, metrics: Metrics = ()
 ) -> tuple[HTTPServer, str]:
     """Return a server of a view that also tells about plans that are not in the page, and its address.
 
     Raises:
         OSError: the port is taken.
     """
-    packed, difference = _packed(replays, progress, every)
+    packed, difference = _packed(replays, progress, every, metrics)
     text = page(packed, difference, served="replay")
 
     def agent(asked: Asked) -> dict[str, Any]:
@@ -116,9 +127,13 @@ def serve(
     return server_of({"": lambda _: text, "agent": agent}, port=port)
 
 
-def _packed(replays: Sequence[Shown], progress: Progress, every: int) -> tuple[bytes, dict[str, Any] | None]:
+def _packed(
+    replays: Sequence[Shown], progress: Progress, every: int, metrics: Metrics
+) -> tuple[bytes, dict[str, Any] | None]:
     difference = difference_of(*((each.source, each.files) for each in replays)) if len(replays) == 2 else None
-    parts = [recording(each.source, each.files, progress, name=each.name, every=every) for each in replays]
+    parts = [
+        recording(each.source, each.files, progress, name=each.name, every=every, metrics=metrics) for each in replays
+    ]
     return fitted(parts), difference
 
 

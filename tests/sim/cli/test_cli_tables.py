@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from sim.cli.common import FAILED, OK, TROUBLE, USAGE
+from sim.viewer.page import recording
 from tests.support.shell import Shell
 
 WEALTH = Path(__file__).parents[3] / "tests" / "models" / "wealth.py"
@@ -50,6 +51,30 @@ def test_a_metric_of_today_runs_on_an_old_recording(shell: Shell) -> None:
     assert shell("export", "w.replay.jsonl", "--to", "csv", "--out", "other", "--table", "metrics") == OK
     assert sorted(path.name for path in Path("other").iterdir()) == ["metrics.csv", "tables.json"]
     assert list(pd.read_csv("other/metrics.csv").columns) == ["tick", "agents", "outcome", "richest", "poor"]
+
+
+def test_a_run_has_metrics_of_a_persons_own(shell: Shell) -> None:
+    """`run`, `show` and `view` have a metric of a person's own beside those of the domain."""
+    value = shell.json("run", "wealth.py", "--ticks", "30", "--metric", "gini.py:gini", "--metric", "richest")
+    assert list(value["metrics"]) == ["richest", "poor", "gini"]
+    shown = shell.json("show", value["replay"], "--metric", "gini.py:gini")
+    assert shown["metrics"] == value["metrics"]
+    assert shell("show", value["replay"], "--metric", "gini.py:gini", "--tick", "3") == USAGE
+    assert recording(Path(value["replay"]), [Path("wealth.py")], metrics=["gini.py:gini"]).about["metrics"] == [
+        "agents", "richest", "poor", "gini"
+    ]  # fmt: skip
+    assert shell("view", value["replay"], "--metric", "gini.py:gini") == OK, shell.err
+
+
+def test_a_metric_that_fails_leaves_a_whole_recording(shell: Shell) -> None:
+    """A wrong name is refused before a recording is touched; a metric that fails at the end costs no recording."""
+    before = Path("w.replay.jsonl").read_bytes()
+    words = ("run", "wealth.py", "--ticks", "5", "--out", "w.replay.jsonl", "--force", "--metric")
+    assert shell(*words, "gini.py:gni") == USAGE
+    assert Path("w.replay.jsonl").read_bytes() == before
+    assert shell(*words, "gini.py:broken") == FAILED
+    assert "gini.py, line 10, in broken: ZeroDivisionError" in shell.err
+    assert shell("verify", "w.replay.jsonl") == OK
 
 
 def test_metrics_are_drawn(shell: Shell) -> None:
