@@ -33,3 +33,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         return (yield)
     with keeping(claims):
         return (yield)
+
+
+@pytest.fixture
+def processes_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let other processes pay from the second item of shared work on, on any machine."""
+    from sim.run import workers
+
+    monkeypatch.setattr(workers, "PAYS_S", 0.0)
+    monkeypatch.setattr(workers, "START_S", 0.0)
+    monkeypatch.setattr(workers, "cores", lambda: 2)

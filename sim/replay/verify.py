@@ -12,7 +12,9 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from time import perf_counter
 from typing import BinaryIO, Literal
 
 from ai.errors import AIError
@@ -29,7 +31,7 @@ from sim.replay.reader import Progress, Record, Source, iter_records, open_sourc
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments
 from sim.run.faults import fault_of, trouble_of
-from sim.run.workers import side_by_side
+from sim.run.workers import pays, side_by_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +77,18 @@ def verify(
     try:
         with open_source(source) as stream:
             parts = segments(stream, jobs) if jobs > 1 else [Segment()]
-            if len(parts) == 1:
-                stream.seek(0)
-                proof = prove(stream, parts[0], plugin_files, progress)
-                return _judge(proof)
+            began = perf_counter()
+            stream.seek(0)
+            first = prove(stream, parts[0], plugin_files, progress)
     except (Corrupt, Unsupported) as problem:
         return _damaged(problem)
+    left = parts[1:]
+    if left and not pays(perf_counter() - began, len(left), jobs):
+        left = [Segment(left[0].begin)]  # in one go: entering a segment costs as much as beginning a run
     whole = Proof()
     try:
-        with closing(side_by_side(partial(_prove, source, plugin_files), parts, jobs)) as proofs:
-            for proof in proofs:
+        with closing(side_by_side(partial(_prove, source, plugin_files), left, jobs)) as proofs:
+            for proof in chain([first], proofs):
                 whole.escapes += proof.escapes
                 if proof.verdict is not None:
                     whole.verdict = proof.verdict
@@ -92,7 +96,7 @@ def verify(
                 whole.totals.merge(proof.totals)
                 whole.unknown += proof.unknown
                 whole.header, whole.end = proof.header, proof.end
-                if whole.header is not None:
+                if whole.header is not None and proof is not first:
                     progress(whole.totals.ticks, whole.header.ticks)
     except WorkerError as error:
         whole.verdict = Verdict("inconclusive", whole.totals.ticks, reason=one_line(str(error)), cause="environment")

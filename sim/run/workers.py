@@ -1,117 +1,142 @@
-"""Work that several processes share: each item is done in one of them, and the results come in order.
+"""Work that several processes share. The results come in order and are those of one process.
 
-Each process has a pipe of its own, and one thread here asks and hears them all; so a process that ends too early is
-noticed by its pipe, and nothing waits for it.
+Starting processes takes a second. So items are done in this process until the time that one takes shows that others
+pay; the others then start while this process works on.
 """
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable, Generator, Sequence
-from multiprocessing import get_context
-from multiprocessing.connection import Connection, wait
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import Pipe, get_all_start_methods, get_context
+from multiprocessing.connection import Connection
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
+from ai.entries import installed
 from ai.interpreters import keep_folder_off_path
 from sim.errors import WorkerError
+from sim.run.domains import ENTRY_POINTS
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-END_S: Final = 5.0
-"""How long is waited for the exit code of a process that is gone, seconds."""
+PAYS_S: Final = 3.0
+"""Work that is left, in seconds of one process, from which on other processes are started."""
+START_S: Final = 1.0
+"""How long this process works on while the others start, seconds."""
+AHEAD: Final = 3
+"""Items that are handed out ahead, for each process."""
 
 
-def side_by_side(work: Callable[[A], T], items: Sequence[A], jobs: int) -> Generator[T, None, None]:
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def pays(took_s: float, left: int, jobs: int) -> bool:
+    """Return whether other processes would finish sooner what is left, if each item takes as long as one took."""
+    return min(jobs, cores(), left) > 1 and took_s * left > PAYS_S
+
+
+def here(work: Callable[[A], T], items: deque[A], jobs: int) -> Iterator[T]:
+    """Do items in this process, from the left, for as long as others would not pay; take those that are done out."""
+    started: float | None = None
+    while items and (started is None or perf_counter() - started < START_S):
+        began = perf_counter()
+        result = work(items.popleft())
+        took = perf_counter() - began
+        if started is None and pays(took, len(items), jobs):
+            started = perf_counter()
+            _prepare()
+        yield result
+
+
+def side_by_side(
+    work: Callable[[A], T], items: Iterable[A], jobs: int, *, at_once: bool = False
+) -> Generator[T, None, None]:
     """Yield the result of the work for each item, in order; closing the generator stops the processes.
+
+    Args:
+        work: a function at the top of a module.
+        items: that are sent to it.
+        jobs: processes at most.
+        at_once: whether processes start without a look at how long an item takes, as for work that waits.
 
     Raises:
         WorkerError: a process ended before its work was done.
         Exception: the error that the work raised, when it is that item's turn.
     """
-    workers: dict[Any, _Worker] = {}
-    doing: dict[Any, int] = {}
-    done: dict[int, tuple[bool, Any]] = {}
-    try:
-        for _ in range(min(jobs, len(items))):
-            worker = _Worker()
-            workers[worker.connection] = worker
-        left = iter(enumerate(items))
-        for connection, worker in workers.items():
-            worker.tell(work)
-            doing[connection], item = next(left)
-            worker.tell(item)
-        for place in range(len(items)):
-            while place not in done:
-                for connection in wait(list(doing)):
-                    worker = workers[connection]
-                    done[doing.pop(connection)] = worker.hear()
-                    following = next(left, None)
-                    if following is not None:
-                        doing[connection], item = following
-                        worker.tell(item)
-            well, result = done.pop(place)
-            if not well:
-                raise result
+    left = deque(items)
+    if jobs == 1 or not at_once:
+        yield from here(work, left, jobs)
+    if not left:
+        return
+    doing: deque[Future[T]] = deque()
+    with Processes(min(jobs, len(left))) as pool:
+        while left or doing:
+            try:
+                while left and len(doing) < jobs * AHEAD:
+                    doing.append(pool.submit(work, left.popleft()))
+                result = doing.popleft().result()
+            except BrokenExecutor:
+                raise WorkerError(
+                    "a process that shared the work ended before it was done; use one job to see why, or fewer if "
+                    "memory is short"
+                ) from None
             yield result
-    finally:
-        for worker in workers.values():
-            worker.stop()
 
 
-class _Worker:
-    """One process, and the pipe to it: it receives the work, then one item after the other, and sends each result.
+class Processes(ProcessPoolExecutor):
+    """Processes of this machine, which end with this one, however it ends, and at once when the block is left.
 
-    Attributes:
-        connection: the end of the pipe, to wait for.
+    They are forked from a server that imports this program once: forking a process that has threads is unsafe.
     """
 
-    def __init__(self) -> None:
-        keep_folder_off_path()
-        # A fresh interpreter: forking one that has threads is unsafe.
-        context = get_context("spawn")
-        self.connection, other_end = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other_end,), daemon=True)
-        self._process.start()
-        other_end.close()  # so that the pipe ends with the process
-
-    def tell(self, what: object) -> None:
-        try:
-            self.connection.send(what)
-        except OSError:
-            raise self._lost() from None
-
-    def hear(self) -> Any:
-        try:
-            return self.connection.recv()
-        except (EOFError, OSError):
-            raise self._lost() from None
-
-    def stop(self) -> None:
-        self._process.kill()
-        self._process.join()
-        self._process.close()
-        self.connection.close()
-
-    def _lost(self) -> WorkerError:
-        self._process.join(END_S)
-        return WorkerError(
-            f"a process that shared the work ended before it was done, with exit code {self._process.exitcode}; "
-            "use one job to see why, or fewer if memory is short"
+    def __init__(self, jobs: int) -> None:
+        _prepare()
+        alive, self._alive = Pipe(duplex=False)
+        super().__init__(
+            jobs, mp_context=get_context(_method()), initializer=_begin, initargs=(alive, dict(os.environ))
         )
 
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
+        """End the processes, whatever they are doing."""
+        self._alive.close()
+        super().shutdown(wait, cancel_futures=cancel_futures)
 
-def _serve(connection: Connection[Any, Any]) -> None:
-    """Do one item after the other until nobody asks any more."""
+
+def _method() -> str:
+    return "forkserver" if "forkserver" in get_all_start_methods() else "spawn"
+
+
+def _prepare() -> None:
+    """Start the server that processes are forked from, with the modules that are in use here."""
+    keep_folder_off_path()
+    if _method() == "forkserver":
+        from multiprocessing import forkserver
+
+        packages = {"ai", "sim", "scipy"} | {point.value.partition(".")[0] for point in installed(ENTRY_POINTS)}
+        names = [name for name in sys.modules if name.partition(".")[0] in packages]
+        get_context("forkserver").set_forkserver_preload(names)
+        forkserver.ensure_running()
+
+
+def _begin(alive: Connection[Any, Any], environment: dict[str, str]) -> None:
+    """Prepare a process: it has the environment of its parent, and ends when the parent does or wants it to."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which then stops this process
-    try:
-        work = connection.recv()
-        while True:
-            item = connection.recv()
-            try:
-                said = True, work(item)
-            except Exception as error:  # it is raised where the work is asked for
-                said = False, error
-            connection.send(said)
-    except (EOFError, BrokenPipeError):
-        return
+    os.environ.clear()
+    os.environ.update(environment)
+
+    def watch() -> None:
+        with suppress(EOFError, OSError):
+            alive.recv()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

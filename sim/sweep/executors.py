@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
+from concurrent.futures import Executor, Future
 from typing import Any, Final, TypeVar
 
-from ai.interpreters import keep_folder_off_path
 from sim.extras import extra
+from sim.run.workers import Processes
 
 T = TypeVar("T")
 EXECUTORS: Final = ("local", "ray")
@@ -24,30 +21,7 @@ def executor_of(name: str, jobs: int) -> Executor:
     Raises:
         MissingExtra: Ray is not installed.
     """
-    return RayExecutor(jobs) if name == "ray" else local(jobs)
-
-
-def local(jobs: int) -> Executor:
-    """Return fresh processes of this machine, which end with this one, however it ends."""
-    keep_folder_off_path()
-    # A fresh interpreter each: forking a process that has threads is unsafe.
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_with_parent)
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent is gone: a pool's processes would wait for work for ever."""
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent too, which then stops this process
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    return RayExecutor(jobs) if name == "ray" else Processes(jobs)
 
 
 class RayExecutor(Executor):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,7 @@ from sim.replay.record import environment
 from sim.run.files import read_bytes
 from sim.run.modules import digest_of
 from sim.run.scenario_file import Scenario
+from sim.run.workers import AHEAD, here
 from sim.run.writing import whole
 from sim.sweep.cell import FAILED, REPLAYS, Job, local_files, run_cells
 from sim.sweep.executors import EXECUTORS, executor_of
@@ -27,8 +29,6 @@ from sim.sweep.spec import NO_MODEL, Sweep, base_of, sweep_of
 
 MANIFEST: Final = "manifest.json"
 """The file that says what a sweep is."""
-AHEAD: Final = 3
-"""Cells that are handed out ahead, for each process."""
 TOGETHER: Final = 16
 """Cells of one model that a process advances side by side."""
 TRIES: Final = 2
@@ -232,26 +232,29 @@ def _run(
     assert job.out is not None
     if isinstance(executor, str) and executor not in EXECUTORS:
         raise ScenarioError(f"no executor {executor!r}; executors: {', '.join(EXECUTORS)}")
-    if executor == "local" and jobs == 1:
+    groups = deque(groups_of(job.sweep, left))
+    # A model is waited for: processes that wait side by side are always worth it.
+    if executor == "local" and (jobs == 1 or set(job.sweep.models) == {NO_MODEL}):
         file = RowFile(job.out / RESULTS)
         try:
-            for numbers in groups_of(job.sweep, left):
-                if stopped():
-                    return
-                for row in run_cells(job, numbers, base):
+            for rows in here(partial(run_cells, job, base=base), groups, jobs):
+                for row in rows:
                     file.append(row)
                     yield int(row["cell"])
+                if stopped():
+                    return
         finally:
             file.close()
-        return
-    yield from _handed_out(job, left, jobs, executor, stopped)
+    if groups:
+        yield from _handed_out(job, groups, jobs, executor, stopped)
 
 
 def _handed_out(
-    job: Job, left: Sequence[int], jobs: int, executor: str | Executor, stopped: Callable[[], bool]
+    job: Job, groups: Iterable[tuple[int, ...]], jobs: int, executor: str | Executor, stopped: Callable[[], bool]
 ) -> Iterator[int]:
     """Hand cells out to an executor; start it again if its processes end."""
-    waiting, tries = groups_of(job.sweep, left)[::-1], dict.fromkeys(left, 0)
+    waiting = [*groups][::-1]
+    tries = {number: 0 for numbers in waiting for number in numbers}
     pool = executor_of(executor, jobs) if isinstance(executor, str) else executor
     doing: dict[Future[None], tuple[int, ...]] = {}
     try:

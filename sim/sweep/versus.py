@@ -258,7 +258,8 @@ def tournament(
             model = mine if apart else next((each.model for each in (one, other) if each.model != NO_MODEL), NO_MODEL)
             asked.append(Asked(set_up[swapped], folder, seed, ticks or scenario.ticks, swapped, metric, model))
     games: list[Game] = []
-    with closing(side_by_side(play, asked, jobs) if jobs > 1 else (play(each) for each in asked)) as played:
+    waits = any(each.model != NO_MODEL for each in asked)
+    with closing(side_by_side(play, asked, jobs, at_once=waits)) as played:
         for game in played:
             games.append(game)
             if progress is not None:

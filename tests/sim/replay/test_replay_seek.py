@@ -140,17 +140,18 @@ def test_draws_of_the_start_do_not_count_for_a_tick_that_is_entered(monkeypatch:
     assert verify(recorded(Foraging(), seed=1, ticks=12), jobs=2).verdict == "match"
 
 
+@pytest.mark.usefixtures("processes_pay")
 def test_several_processes_come_to_the_same_verdict(tmp_path: Path) -> None:
     """The segments are proven in processes of their own, and progress is told."""
     path = tmp_path / "two roots.replay.jsonl"
     path.write_bytes(damaged()["two roots"])
     told: list[tuple[int, int]] = []
     assert verify(path, jobs=2, progress=lambda done, of: told.append((done, of))) == verify(path)
-    assert told == [(4, TICKS)]
+    assert told == [(done, TICKS) for done in range(1, 5)]
 
 
 def test_a_process_that_is_gone_leaves_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is proven and nothing differs: the verdict says so, with what to do."""
+    """The rest is not proven and nothing differs: the verdict says so, with what to do."""
 
     def lost(*_: object) -> Iterator[object]:
         raise WorkerError("a process ended")
@@ -158,4 +159,4 @@ def test_a_process_that_is_gone_leaves_it_open(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(importlib.import_module("sim.replay.verify"), "side_by_side", lost)
     verdict = verify(framed(), jobs=2)
-    assert (verdict.verdict, verdict.ticks, verdict.reason) == ("inconclusive", 0, "a process ended")
+    assert (verdict.verdict, verdict.ticks, verdict.reason) == ("inconclusive", 4, "a process ended")

@@ -120,7 +120,7 @@ def test_an_order_of_words_is_found_by_another_process(tmp_path: Path) -> None:
     assert first["again"]["phase"] == "bug"
 
 
-@pytest.mark.usefixtures("_alone")
+@pytest.mark.usefixtures("_alone", "processes_pay")
 def test_state_in_no_component_is_found_from_a_keyframe() -> None:
     """A run that is another one when it begins at a keyframe rests on state that nothing holds."""
     bug = PLANTED / "hidden_state.py"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from contextlib import closing
 
 import pytest
 
 from sim.errors import ReplayError, WorkerError
+from sim.run import workers
 from sim.run.workers import side_by_side
 
 
@@ -34,13 +36,60 @@ def process_of(_number: int) -> int:
     return os.getpid()
 
 
-def test_results_come_in_order() -> None:
+def variable(name: str) -> tuple[str | None, bool]:
+    """Return a variable of the environment, and whether the current folder is kept off the path for imports."""
+    return os.environ.get(name), "" not in sys.path
+
+
+@pytest.mark.usefixtures("processes_pay")
+@pytest.mark.parametrize("at_once", [False, True])
+def test_results_come_in_order(*, at_once: bool) -> None:
     """Every item is worked on once, however many processes there are for however few items."""
-    assert list(side_by_side(doubled, range(9), 2)) == [0, 2, 4, 6, 8, 10, 12, 14, 16]
-    assert list(side_by_side(doubled, [7], 4)) == [14]
-    assert list(side_by_side(doubled, [], 4)) == []
+    for items, jobs in ((range(9), 2), ([7], 4), ([], 4), (range(3), 1)):
+        assert list(side_by_side(doubled, items, jobs, at_once=at_once)) == [doubled(item) for item in items]
 
 
+def test_short_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as others would not pay, the items are worked on here: `--jobs 2` is never slower than one."""
+    monkeypatch.setattr(workers, "Processes", None)
+    assert set(side_by_side(process_of, range(40), 2)) == {os.getpid()}
+
+
+@pytest.mark.parametrize(
+    ("took_s", "left", "jobs", "cores", "pay"),
+    [
+        (1.0, 10, 2, 2, True),
+        (1.0, 10, 1, 2, False),
+        (1.0, 10, 2, 1, False),
+        (0.1, 10, 2, 2, False),
+        (9.0, 1, 2, 2, False),
+    ],
+)
+def test_when_processes_pay(
+    monkeypatch: pytest.MonkeyPatch, *, took_s: float, left: int, jobs: int, cores: int, pay: bool
+) -> None:
+    """They pay where several cores are free for several items that take longer than starting."""
+    monkeypatch.setattr(workers, "cores", lambda: cores)
+    assert workers.pays(took_s, left, jobs) is pay
+
+
+@pytest.mark.usefixtures("processes_pay")
+def test_most_items_are_done_in_other_processes() -> None:
+    """The first item is worked on here and measured, the others elsewhere."""
+    first, *others = side_by_side(process_of, range(12), 2)
+    assert first == os.getpid()
+    assert os.getpid() not in others
+    assert 1 <= len(set(others)) <= 2
+
+
+def test_processes_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that was set after the first processes is there in later ones, and no folder is on their path."""
+    assert list(side_by_side(variable, ["TICKWEAVE_LATE"], 2, at_once=True)) == [(None, True)]
+    monkeypatch.setenv("TICKWEAVE_LATE", "yes")
+    assert list(side_by_side(variable, ["TICKWEAVE_LATE"], 2, at_once=True)) == [("yes", True)]
+
+
+@pytest.mark.usefixtures("processes_pay")
 def test_an_error_comes_in_its_turn() -> None:
     """What comes before it is given first."""
     given = side_by_side(worked, [0, 1, 3], 2)
@@ -51,13 +100,13 @@ def test_an_error_comes_in_its_turn() -> None:
 
 def test_a_process_that_is_killed_is_told() -> None:
     """Its work is not waited for: the smallest case of a `verify --jobs` that never ended."""
-    with pytest.raises(WorkerError, match="exit code -9"):
-        list(side_by_side(killed, [0], 1))
+    with pytest.raises(WorkerError, match="ended before it was done; use one job to see why"):
+        list(side_by_side(killed, [0], 2, at_once=True))
 
 
 def test_who_stops_asking_stops_the_processes() -> None:
     """No process is left behind."""
-    with closing(side_by_side(process_of, range(40), 1)) as given:
+    with closing(side_by_side(process_of, range(40), 2, at_once=True)) as given:
         process = next(given)
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)

@@ -89,6 +89,7 @@ def test_a_planner_that_only_waits_loses(duel: str) -> None:
     assert score(tournament(scenario, ["emergency"], ["behaviour", "emergency"], range(4))).stronger == "b"
 
 
+@pytest.mark.usefixtures("processes_pay")
 def test_more_processes_play_the_same_games(duel: str) -> None:
     """The number of processes changes nothing but the time."""
     arguments = (load(duel), ["goap", "emergency"], ["utility", "emergency"], range(2))
