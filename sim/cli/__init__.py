@@ -22,7 +22,8 @@ from ai.errors import AIError
 from ai.interpreters import keep_folder_off_path
 from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
 from sim.cli.examples import epilog
-from sim.cli.terminal import give_up, log_lines, occupy_standard_files, standard_streams
+from sim.cli.logs import warnings_only
+from sim.cli.terminal import give_up, occupy_standard_files, standard_streams
 from sim.errors import FileExists, MachineError, ScenarioError, SimError
 from sim.messages import one_line
 from sim.run.faults import fault_of, trouble_of
@@ -51,15 +52,15 @@ COMMANDS: Final = {
     "fake-llm": "fake_llm",
     "bench": "bench",
 }
-"""Every command in the order of the help page, with the module here that has it; `bench` is a group of its own."""
+"""Every command in the order of the help page, with its module in this package; `bench` is a group of its own."""
 
 
 class _Commands(TyperGroup):
-    """Imports the module of a command when the command is asked for: what a command needs, others do not wait for."""
+    """Imports the module of a command when the command is used, so that no command waits for the imports of others."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment] # names only, until one is asked for
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment] # names only, until one is used
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command by its name, or None."""
@@ -98,17 +99,16 @@ def main(args: Sequence[str] | None = None) -> None:
             if stream is not None:
                 stream.flush()
         except (OSError, ValueError):
-            give_up(stream)  # nobody takes it, which `invoke` has told
+            give_up(stream)  # `invoke` has already reported it
     sys.exit(code)
 
 
 def invoke(args: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; errors that a person can mend are told in one sentence.
+    """Run the command line and return its exit code; an error that the user can fix gets one sentence.
 
-    What standard output could not take is trouble only where nobody else says how the command ended; a reader that
-    went away had its reasons.
+    A failure of standard output is trouble only if nothing else went wrong, and not if its reader has gone.
     """
-    with standard_streams() as (out, _), log_lines():
+    with standard_streams() as (out, _), warnings_only():
         code = _invoke(args)
         out.flush()
         if code == OK and out.error is not None and not isinstance(out.error, BrokenPipeError):
@@ -139,15 +139,15 @@ def _invoke(args: Sequence[str] | None) -> int:
     except Exception as error:
         sentence = fault_of(error)
         if sentence is None:
-            raise  # a fault of ours: the traceback is what its report needs
+            raise  # a fault of ours: its report needs the traceback
         return _fail(sentence, FAILED)
-    if returned == INTERRUPTED:  # how typer says that Ctrl-C came where nobody waited for it
+    if returned == INTERRUPTED:  # typer returns this after a Ctrl-C that no command caught
         return _fail("interrupted", INTERRUPTED)
     return returned if isinstance(returned, int) else OK
 
 
 def _fail(message: str, code: int) -> int:
-    """Tell why on stderr, in one line."""
+    """Write the reason on stderr, in one line."""
     sys.stderr.write(f"tickweave: {one_line(message)}\n")
     return code
 

@@ -37,6 +37,7 @@ from sim.cli.common import (
     print_json,
     print_table,
     progress_bar,
+    result_folder,
     usage,
 )
 from sim.cli.model import described, ready_model
@@ -45,21 +46,21 @@ from sim.run.scenario_file import TICKS_MAX, Scenario, load
 from sim.run.writing import whole
 
 AGENTS_MAX: Final = 1_000
-"""Most agents of one batch."""
+"""The most agents of one batch."""
 NUMBERS_MAX: Final = 16
-"""Most numbers of agents in one benchmark."""
+"""The most sizes of batches in one benchmark."""
 ROUNDS_MAX: Final = 100
-"""Most rounds."""
+"""The most rounds."""
 SECONDS_MAX: Final = 7 * 24 * 3600
-"""Longest benchmark, seconds."""
+"""The longest benchmark, seconds."""
 NOTE_CHARS_MAX: Final = 200
-"""Characters of a note."""
+"""The most characters of a note."""
 STEPS: Final = 3
-"""Steps of every plan, unless told otherwise: ways are compared over equal plans."""
+"""Steps of every plan by default: strategies are compared over equal plans."""
 SMALL: Final = "skirmish"
 LARGE: Final = "crowd"
 STEM: Final = "bench-llm"
-"""What the files of a result are called, before their endings."""
+"""The name of a result's files, without their endings."""
 
 app = typer.Typer(
     name="bench",
@@ -80,44 +81,50 @@ def llm(
     *,
     llm: Annotated[str, typer.Option(metavar="SPEC", help="The model, as for `run`.")],
     agents: Annotated[str, typer.Option(metavar="N,...", help="Sizes of the batches.")] = "1,5,10,20",
-    rounds: Annotated[int, typer.Option(min=1, max=ROUNDS_MAX, help="Times that each way is measured.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, max=ROUNDS_MAX, help="Measurements of each strategy.")] = 3,
     naive_rounds: Annotated[
         int | None,
         typer.Option(min=0, max=ROUNDS_MAX, metavar="N", help="Rounds with naive singles, which take longest."),
     ] = None,
-    ways: Annotated[str, typer.Option("--strategies", metavar="NAME,...", help="Ways of asking.")] = ",".join(Kind),
+    ways: Annotated[str, typer.Option("--strategies", metavar="NAME,...", help="Strategies to compare.")] = ",".join(
+        Kind
+    ),
     encodings: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="How replies write plans; else all that the server takes.")
+        str | None, typer.Option(metavar="NAME,...", help="How replies write plans. Default: all that the server takes")
     ] = None,
     max_seconds: Annotated[
         float | None,
-        typer.Option(min=1, max=SECONDS_MAX, metavar="S", help="Begin no measurement after so long."),
+        typer.Option(min=1, max=SECONDS_MAX, metavar="S", help="Begin no measurement after this time."),
     ] = None,
     steps: Annotated[
-        int, typer.Option(min=0, max=PLAN_STEPS_MAX, metavar="N", help="Steps of every plan; 0: as the model likes.")
+        int, typer.Option(min=0, max=PLAN_STEPS_MAX, metavar="N", help="Steps of every plan; 0: the model decides.")
     ] = STEPS,
     scenario: Annotated[
         str | None,
-        typer.Option(metavar="SCENARIO", help=f"Whose agents ask [{SMALL}; {LARGE} where that is too small]."),
+        typer.Option(metavar="SCENARIO", help=f"The agents' scenario [{SMALL}; {LARGE} if that is too small]."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of the scenario.")] = 1,
-    tick: Annotated[int, typer.Option(min=0, max=TICKS_MAX, help="When they ask; rules plan before.")] = TICK,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the scenario.")] = 1,
+    tick: Annotated[
+        int, typer.Option(min=0, max=TICKS_MAX, help="The tick in which they ask; rules plan before it.")
+    ] = TICK,
     replay_ticks: Annotated[
         int,
         typer.Option(
-            min=0, max=TICKS_MAX, metavar="N", help="Ticks of the run that is recorded and verified; 0: none."
+            min=0, max=TICKS_MAX, metavar="N", help="Ticks of a run that is also recorded and verified; 0: none."
         ),
     ] = 3,
-    note: Annotated[str, typer.Option(metavar="TEXT", help="Goes into the result: how the server was started.")] = "",
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Where the files go.")] = Path(STEM),
+    note: Annotated[
+        str, typer.Option(metavar="TEXT", help="A note for the result, such as the server's command line.")
+    ] = "",
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The output folder.")] = Path(STEM),
     force: Force = False,
     _insecure_key: InsecureKey = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure ways of asking a real model for plans: singles, one large prompt, shards, in every encoding.
+    """Measure strategies of asking a real model for plans: singles, one large prompt, shards, in every encoding.
 
-    Prints a table and writes JSON, Markdown, a plot and the replay of a short run with the model. Ctrl-C keeps what was
-    measured.
+    Prints a table and writes JSON, Markdown, a plot and the replay of a short run with the model. Ctrl-C keeps the
+    measurements so far.
     """
     counts = _numbers(agents)
     kinds = [Kind(name) for name in _names("--strategies", ways, [kind.value for kind in Kind])]
@@ -127,10 +134,7 @@ def llm(
         raise usage("--llm: a benchmark needs a model")
     if len(note) > NOTE_CHARS_MAX:
         raise usage(f"--note: has {len(note)} characters; at most {NOTE_CHARS_MAX} are possible")
-    if out.exists() and not out.is_dir():
-        raise usage(f"--out: {shown(str(out))} is not a folder")
-    if (out / f"{STEM}.json").exists() and not force:
-        raise usage(f"--out: {shown(str(out))} has a result already; name another folder, or add --force")
+    result_folder(out, f"{STEM}.json", "a result", replace=force)
     plan = _scenario(scenario, max(counts))
     known_by_agents = what_agents_know(plan, max(counts), seed=seed, tick=tick)
     with ready_model(llm, quiet=as_json) as client:
@@ -165,7 +169,7 @@ def llm(
     if interrupted:
         raise ExitError(f"interrupted; {len(result.samples)} measurements are kept in {shown(str(out))}", INTERRUPTED)
     if not any(sample.valid for sample in result.samples):
-        raise ExitError("no way of asking gave a legal plan; does the server answer?", FAILED)
+        raise ExitError("no strategy gave a legal plan; does the server answer?", FAILED)
     if result.proof is not None and result.proof.verdict != "match":
         raise ExitError(f"the replay of the recorded run is {result.proof.verdict}: {result.proof.reason}", FAILED)
 
@@ -173,7 +177,7 @@ def llm(
 def _measure(
     result: Result, cells: list[Cell], one: Callable[[Cell], Awaitable[Sample]], max_seconds: float | None
 ) -> bool:
-    """Measure into the result; say whether Ctrl-C ended it."""
+    """Add measurements to the result; return whether Ctrl-C ended it."""
     begun = time.monotonic()
 
     def left_s() -> float:
@@ -185,8 +189,8 @@ def _measure(
             result.samples.append(sample)
             show(len(result.samples), len(cells))
             if not sys.stderr.isatty():
-                told = f"round {sample.round}, {sample.agents} agents, {sample.strategy.name}: {sample.total_s:.2f} s"
-                sys.stderr.write(f"tickweave: {told}\n")
+                line = f"round {sample.round}, {sample.agents} agents, {sample.strategy.name}: {sample.total_s:.2f} s"
+                sys.stderr.write(f"tickweave: {line}\n")
 
         try:
             result.left_out = asyncio.run(measured(cells, one, take=take, left_s=left_s))
@@ -199,7 +203,7 @@ def _measure(
 
 
 def _write(result: Result, out: Path) -> str | None:
-    """Write the files of a result; return the plot's name, None where it could not be drawn."""
+    """Write the files of a result; return the plot's name, None if it could not be drawn."""
     plot = f"{STEM}.png"
     drawn = draw(result.figures, out / plot)
     if not drawn:

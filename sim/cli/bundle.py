@@ -1,4 +1,4 @@
-"""`tickweave bundle`: a divergence as one file for a bug report."""
+"""`tickweave bundle`: write a divergence as one file for a bug report."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import SUFFIX, AsJson, Force, print_json, progress_bar, require_file, write_whole
+from sim.cli.common import SUFFIX, AsJson, Force, print_result, progress_bar, require_file, write_whole
 from sim.cli.consent import Trust, files_of
+from sim.cli.options import Plugins
 from sim.messages import shown
 from sim.replay.bundle import bundle as bundle_replay
 from sim.replay.packed import SUFFIX as PACKED
@@ -18,15 +19,13 @@ def bundle(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A replay that differs.")],
     *,
     out: Annotated[Path | None, typer.Option(metavar="ZIP", help="Default: FILE.bundle.zip in this folder.")] = None,
-    plugin: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
-    ] = None,
+    plugin: Plugins = None,
     trust: Trust = False,
-    with_plugins: Annotated[bool, typer.Option("--with-plugins", help="Put the plug-ins' sources in.")] = False,
+    with_plugins: Annotated[bool, typer.Option("--with-plugins", help="Include the sources of plug-ins.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write what is known of a replay's first difference as a zip: verdict, records, both states, the replay so far."""
+    """Write a zip about a replay's first difference: verdict, records, both states, and the replay up to there."""
     require_file(file)
     target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.bundle.zip")
     with write_whole(target, replace=force, taken=[file]) as sink, progress_bar(shown(file), None) as show:
@@ -37,7 +36,5 @@ def bundle(
             with_plugins=with_plugins,
             progress=show,
         )
-    if as_json:
-        print_json({"file": file, "bundle": str(target), "first": verdict.first, "reason": verdict.reason})
-    else:
-        typer.echo(f"{shown(str(target))}: {verdict.reason}")
+    result = {"file": file, "bundle": str(target), "first": verdict.first, "reason": verdict.reason}
+    print_result(result, f"{shown(str(target))}: {verdict.reason}", as_json=as_json)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from sim.cli.common import AsJson, print_json
+from sim.cli.common import AsJson, print_json, print_result
 from sim.cli.consent import Trust, load_scenario, local_files, remembered
+from sim.cli.options import ScenarioName
 from sim.messages import shown
 from sim.run.files import read_text
 from sim.run.plugins import load_plugins
@@ -19,12 +17,12 @@ from sim.run.simulation import Simulation
 
 
 def check(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
+    scenario: ScenarioName,
     *,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Explain a scenario without running it; a wrong one gets one sentence and exit code 64."""
+    """Describe a scenario without running it; an invalid one gets one sentence and exit code 64."""
     local = [Path(scenario)] if scenario.endswith(".py") else local_files(scenario)
     if local and not trust and not remembered(local):
         _check_head(scenario, local, as_json=as_json)
@@ -50,12 +48,12 @@ def check(
             }
         )
         return
-    told = f"{plan.agents} agents, {plan.ticks} ticks, {len(plan.inputs)} inputs, {len(verbs)} verbs"
-    sys.stdout.write(f"{plan.name}: valid, {told}\n")
+    counts = f"{plan.agents} agents, {plan.ticks} ticks, {len(plan.inputs)} inputs, {len(verbs)} verbs"
+    sys.stdout.write(f"{plan.name}: valid, {counts}\n")
     for name in plan.domain.group_names:
         sys.stdout.write(f"  {name}: tiers {', '.join(plan.planning.tiers_of(name))}\n")
     for sentence in noted:
-        sys.stdout.write(f"  surely not meant: {sentence}\n")
+        sys.stdout.write(f"  probably a mistake: {sentence}\n")
 
 
 def _check_head(scenario: str, local: Sequence[Path], *, as_json: bool) -> None:
@@ -64,7 +62,4 @@ def _check_head(scenario: str, local: Sequence[Path], *, as_json: bool) -> None:
     name = Path(scenario).stem
     if scenario.endswith(".toml"):
         name = head_of(read_text(scenario), shown(scenario)).name
-    if as_json:
-        print_json({"scenario": name, "note": note})
-    else:
-        sys.stdout.write(f"{name}: keys valid; {note}\n")
+    print_result({"scenario": name, "note": note}, f"{name}: keys valid; {note}", as_json=as_json)

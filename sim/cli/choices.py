@@ -1,4 +1,4 @@
-"""What a person chooses in place of what a scenario says: `--set`, `--tiers`, `--group`, `--plugin`."""
+"""Options that change a scenario: `--set`, `--tiers`, `--group`, `--plugin`."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def chosen(
     groups: Sequence[str] | None = None,
     plugins: Sequence[str] | None = None,
 ) -> tuple[Scenario, tuple[Plugin, ...]]:
-    """Return a scenario as a person wants it, and its plug-ins.
+    """Return a scenario with the changes of these options, and its plug-ins.
 
     Raises:
-        ExitError: an option is not of its form.
-        ScenarioError: a choice does not fit the scenario.
+        ExitError: an option has the wrong form.
+        ScenarioError: a change does not fit the scenario.
     """
     scenario = with_choices(scenario, values)
     scenario = with_tiers(scenario, None if tiers is None else tiers_of(tiers), dict(map(_group, groups or ())))
@@ -43,7 +43,7 @@ def with_choices(scenario: Scenario, values: Sequence[str] | None) -> Scenario:
     """Return a scenario with the settings of `--set`.
 
     Raises:
-        ExitError: one is not of its form, or does not fit.
+        ExitError: one has the wrong form, or does not fit.
     """
     try:
         return with_values(scenario, dict(read_choice(scenario, text) for text in values or ()))

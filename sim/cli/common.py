@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, refusals in one sentence, progress, files that people name."""
+"""Code that all commands share: exit codes, refusals in one sentence, output, progress, files that people name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import signal
 import stat
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, TextIO, cast
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from ai.clients import client_from_spec
 from ai.clients.redaction import INSECURE_KEY
 from ai.errors import ContractError
 from ai.llm_types import LlmClient
 from sim.cli.terminal import Stream, drawing, plain
-from sim.messages import shown
+from sim.messages import quoted, shown, suggestion
 from sim.run.scenario_file import is_scenario
 from sim.run.writing import whole
 
@@ -34,16 +35,16 @@ OK: Final = 0
 FAILED: Final = 1
 INCONCLUSIVE: Final = 2
 TROUBLE: Final = 2
-"""Memory, files, streams or processes of the machine are in trouble: that says nothing about a run."""
+"""Memory, files, streams or processes of the machine failed, which says nothing about a run."""
 USAGE: Final = 64
 INTERRUPTED: Final = 130
 
 SUFFIX: Final = ".replay.jsonl"
-"""How a replay's name ends."""
+"""The ending of a replay's name."""
 NO_MODEL: Final = "none"
 """The model spec that stands for no model."""
 
-Force = Annotated[bool, typer.Option("--force", help="Replace the file that is there.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
 """The option of every command that writes a file."""
 
 
@@ -57,12 +58,12 @@ InsecureKey = Annotated[
     typer.Option(
         "--insecure-key",
         callback=_allow_insecure_key,
-        help="Send the key over plain HTTP to a server on another machine too.",
+        help="Send the key over plain HTTP even to a server on another machine.",
     ),
 ]
 """The option of commands that ask a model."""
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-"""The option every command has."""
+"""The option of every command that prints a result."""
 
 
 class ExitError(Exception):
@@ -74,13 +75,21 @@ class ExitError(Exception):
 
 
 def usage(message: str) -> ExitError:
-    """Return the error for what the caller asked wrongly."""
+    """Return the error for a wrong command line."""
     return ExitError(message, USAGE)
 
 
 def print_json(value: object) -> None:
-    """Print a command's one object."""
+    """Print a command's result as one JSON object."""
     sys.stdout.write(json.dumps(value) + "\n")
+
+
+def print_result(result: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:
+    """Print a command's result: one JSON object, or a sentence for people."""
+    if as_json:
+        print_json(result)
+    else:
+        sys.stdout.write(f"{sentence}\n")
 
 
 def print_table(table: Any) -> None:
@@ -88,11 +97,31 @@ def print_table(table: Any) -> None:
     Console(highlight=False, soft_wrap=True, markup=False, emoji=False, color_system=None).print(table)
 
 
+def print_rows(rows: Iterable[tuple[str, str]]) -> None:
+    """Print names and values, one pair a line."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    print_table(table)
+
+
+def print_columns(headings: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Sequence[str] = ()) -> None:
+    """Print rows below headings; the columns in `numbers` are aligned to the right."""
+    table = Table(box=None, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    print_table(table)
+
+
 def print_picture(picture: Drawn) -> None:
     """Print a map with its legend, in colours on a terminal."""
     out: Any = sys.stdout
     if isinstance(out, Stream) and out.isatty():
-        out = out.raw()  # names come with a style; what a terminal acts on was taken out of them
+        out = out.raw()  # `drawn` has already removed control characters from the names
     from sim.viewer.terminal import legend
 
     console = Console(file=out, highlight=False, soft_wrap=True)
@@ -110,16 +139,53 @@ def client_of(spec: str) -> LlmClient | None:
         raise usage(f"--llm: {error}") from None
 
 
+def client_maker(spec: str) -> Callable[[], LlmClient] | None:
+    """Return a function that makes the client of a model spec, None for `none`; a wrong spec is refused at once."""
+    if client_of(spec) is None:
+        return None
+
+    def client() -> LlmClient:
+        made = client_of(spec)
+        assert made is not None
+        return made
+
+    return client
+
+
+def known_name(option: str, name: str, known: Sequence[str], kind: str) -> str:
+    """Return a name that an option was given, if it is one of those known.
+
+    Raises:
+        ExitError: it is not; the sentence has a suggestion.
+    """
+    if name not in known:
+        raise usage(f"{option}: no {kind} {quoted(name)}; {suggestion(name, list(known), f'{kind}s')}")
+    return name
+
+
+def result_folder(out: Path, result: str, what: str, *, replace: bool) -> Path:
+    """Check the folder of a command that writes several files; `result` is a file that a finished one has.
+
+    Raises:
+        ExitError: the path is not a folder, or has a result and `replace` is False.
+    """
+    if out.exists() and not out.is_dir():
+        raise usage(f"--out: {shown(str(out))} is not a folder")
+    if (out / result).exists() and not replace:
+        raise usage(f"--out: {shown(str(out))} has {what} already; name another folder, or add --force")
+    return out
+
+
 def writable(out: Path, *, taken: Sequence[str | None] = ()) -> Path:
-    """Check a file that a person wants written: it may exist, but not be special nor one of those that are read."""
+    """Check the path of an output file: it may exist, but not as a special file or as one that the command reads."""
     try:
         if out.exists():
             if not stat.S_ISREG(out.stat().st_mode):
                 raise usage(f"--out: {shown(str(out))} is not a regular file; name a file")
             if any(other and other != "-" and Path(other).exists() and out.samefile(other) for other in taken):
-                raise usage(f"--out: {shown(str(out))} is what the run reads; name another file")
+                raise usage(f"--out: the command reads {shown(str(out))}; name another file")
         elif not out.parent.is_dir():
-            raise usage(f"--out: there is no folder {shown(str(out.parent))}; make it first")
+            raise usage(f"--out: the folder {shown(str(out.parent))} does not exist; make it first")
     except (OSError, ValueError) as error:
         raise usage(f"--out: {shown(str(out))}: {error}") from None
     return out
@@ -127,9 +193,9 @@ def writable(out: Path, *, taken: Sequence[str | None] = ()) -> Path:
 
 @contextmanager
 def write_whole(out: Path, *, replace: bool, taken: Sequence[str | None] = ()) -> Iterator[BinaryIO]:
-    """Open a file that appears under its name when all of it is written, and not at all if anything goes wrong.
+    """Open a file that gets its name when all of it is written, and never if anything fails.
 
-    `replace` says whether it may take the place of a file that is there.
+    `replace` says whether it may replace an existing file.
     """
     writable(out, taken=taken)
     with whole(out, replace=replace) as file:
@@ -137,7 +203,7 @@ def write_whole(out: Path, *, replace: bool, taken: Sequence[str | None] = ()) -
 
 
 def free_names(stem: str) -> Iterator[Path]:
-    """Yield names for a replay in the current folder, those that are not taken, for ever."""
+    """Yield unused names for a replay in the current folder, without end."""
     for number in itertools.count(1):
         target = Path(f"{stem}{SUFFIX}" if number == 1 else f"{stem}-{number}{SUFFIX}")
         if not any(os.path.lexists(name) for name in (target, report_path(target))):
@@ -145,28 +211,28 @@ def free_names(stem: str) -> Iterator[Path]:
 
 
 def report_path(replay: Path) -> Path:
-    """Return where the times and costs of a run go, beside its replay."""
+    """Return the path of the report, with the times and costs of a run, beside its replay."""
     return replay.with_name(f"{replay.name.removesuffix(SUFFIX)}.report.json")
 
 
 def require_file(file: str, hint: str = "`run` makes a replay of it") -> None:
-    """Check that a file that a person named can be read; `hint` says what to do with a scenario's name."""
+    """Check that a named file can be read; `hint` is the advice for the name of a scenario."""
     try:
         mode = Path(file).stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         if is_scenario(file):
-            raise usage(f"{shown(file)}: is a scenario, not a file; {hint}") from None
+            raise usage(f"{shown(file)} is a scenario, not a file; {hint}") from None
         raise usage(f"{shown(file)}: cannot be read: {reason}") from None
     if not stat.S_ISREG(mode):
-        raise usage(f"{shown(file)}: is not a regular file; name a replay")
+        raise usage(f"{shown(file)} is not a regular file; name a replay")
 
 
 @contextmanager
 def progress_bar(
     what: str, total: int | None, *, unit: str = "ticks", hidden: bool = False
 ) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on a terminal and nothing elsewhere; yields what is told units done and units in all."""
+    """Show a bar on a terminal and nothing elsewhere; yields a function of the units done and the total."""
     terminal = drawing()
     if hidden or not terminal.isatty():
         yield lambda _done, _of: None
@@ -180,7 +246,7 @@ def progress_bar(
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C finish the current tick, so that the replay ends well; the second one stops at once."""
+    """Note the first Ctrl-C, so that a command ends after its current step with whole files; a second one ends it."""
     seen: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:

@@ -27,13 +27,16 @@ from sim.run.scenario_file import Scenario, checked_depth, load
 from sim.run.writing import whole
 
 Trust = Annotated[
-    bool, typer.Option("--trust", help="Execute the local Python files that it names; remembered for their folder.")
+    bool,
+    typer.Option(
+        "--trust", help="Allow it to execute the local Python files that it names; remembered for their folder."
+    ),
 ]
 """The option of every command that may execute local code."""
 ENVIRONMENT: Final = "TICKWEAVE_TRUST"
 """Set to 1, this variable is consent for everything; for automation."""
 FOLDERS_MAX: Final = 10_000
-"""Folders that are remembered."""
+"""The most folders that are remembered."""
 
 
 def load_scenario(name: str, *, trust: bool) -> Scenario:
@@ -58,14 +61,14 @@ def local_files(name: str) -> list[Path]:
     try:
         data: dict[str, Any] = tomllib.loads(checked_depth(read_text(path), shown(name)))
     except (SimError, ValueError, RecursionError):
-        return []  # `load` says what is wrong
+        return []  # `load` reports the fault
     plugins = data.get("plugins", [])
     named = [data.get("domain"), *(plugins if isinstance(plugins, list) else [])]
     return [path.parent / each for each in named if isinstance(each, str) and each.endswith(".py")]
 
 
 def files_of(replay: Path, given: Sequence[Path] | None, *, trust: bool) -> tuple[Path, ...]:
-    """Return the Python files of a replay's run: those given, and what lies beside the replay or in this folder.
+    """Return the Python files of a replay's run: those given, and those beside the replay or in this folder.
 
     Raises:
         ExitError: consent was not given for a file that was found.
@@ -83,7 +86,7 @@ def files_of(replay: Path, given: Sequence[Path] | None, *, trust: bool) -> tupl
 
 
 def _named(replay: Path) -> list[str]:
-    """Return the Python files that a replay's header names; none where it cannot be read."""
+    """Return the Python files that a replay's header names; none if it cannot be read."""
     try:
         with open_source(replay) as stream:
             header = next(iter_records(stream)).body
@@ -133,7 +136,7 @@ def _agreed(names: str) -> bool:
 
 
 def remember(folders: Sequence[Path]) -> None:
-    """Remember consent for folders; where that cannot be written, it holds for this command alone."""
+    """Remember consent for folders; if that cannot be written, it holds for this command alone."""
     known = _folders()
     new = [str(folder) for folder in folders if str(folder) not in known]
     if not new:

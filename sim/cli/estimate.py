@@ -1,4 +1,4 @@
-"""`tickweave estimate`: what a run would ask of a model and what that would cost, without asking it."""
+"""`tickweave estimate`: the calls that a run would make to a model, and their cost, without a call."""
 
 from __future__ import annotations
 
@@ -6,53 +6,64 @@ from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
-from rich.table import Table
 
 from ai.llm.price import INSTALL, price_of, prices_installed
 from sim.bench.estimate import CONTEXT, Estimate, Server
 from sim.bench.estimate import estimate as estimated
 from sim.cli.choices import chosen
-from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_table, usage
+from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_rows, usage
 from sim.cli.consent import Trust, load_scenario
-from sim.cli.options import EncodingOption, Every, Groups, InFlight, Prefer, Seed, ShardSize, Ticks, Tiers, Values
+from sim.cli.options import (
+    EncodingOption,
+    Every,
+    Groups,
+    InFlight,
+    Prefer,
+    ScenarioName,
+    Seed,
+    ShardSize,
+    Ticks,
+    Tiers,
+    Values,
+)
 from sim.run.choices import with_values
 from sim.run.planning_service import ModelOptions
 
 LOCAL: Final = "llama-server"
-"""The scheme of a server that is started for a run, of which it is known that it takes grammars."""
+"""The scheme of a server that a run starts itself; it is known to take grammars."""
 SLOTS: Final = 8
 LATENCY_MS: Final = 200.0
 TOKENS_PER_S: Final = 50.0
 
 
 def estimate(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
+    scenario: ScenarioName,
     *,
     llm: Annotated[str, typer.Option(metavar="SPEC", help="The model, as for `run`; it is not asked.")],
     seed: Seed = None,
     ticks: Ticks = None,
-    slots: Annotated[int, typer.Option(min=1, max=4096, help="Calls that the server runs at once.")] = SLOTS,
+    slots: Annotated[int, typer.Option(min=1, max=4096, help="Calls that the server runs at the same time.")] = SLOTS,
     latency_ms: Annotated[float, typer.Option(min=0, max=1e6, help="Time to the first token of a call.")] = LATENCY_MS,
     tokens_per_s: Annotated[float, typer.Option(min=0.01, max=1e6, help="Tokens a second of a call.")] = TOKENS_PER_S,
-    context: Annotated[int, typer.Option(min=64, max=2**24, help="Tokens that a call has room for.")] = CONTEXT,
+    context: Annotated[int, typer.Option(min=64, max=2**24, help="Context of a call, tokens.")] = CONTEXT,
     every: Every = None,
     prefer: Prefer = None,
     shard_size: ShardSize = None,
     in_flight: InFlight = None,
     encoding: Annotated[
         EncodingOption | None,
-        typer.Option(help="How replies write plans; else line for llama-server, named for others."),
+        typer.Option(help="How replies write plans. Default: line for llama-server, named for others"),
     ] = None,
     tiers: Tiers = None,
     group: Groups = None,
     choices: Values = None,
-    plugin: Annotated[list[str] | None, typer.Option(metavar="FILE", help="A plug-in more.")] = None,
+    plugin: Annotated[list[str] | None, typer.Option(metavar="FILE", help="Add a plug-in.")] = None,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run would ask of a model: rounds, calls, tokens, money where the price is known, time.
+    """Estimate a run's model calls: rounds, calls, tokens, time, and the cost if the price is known.
 
-    Nothing is sent: a stand-in answers with what the scenario's rules would plan.
+    Nothing is sent: a stand-in answers with the plans of the scenario's rules.
     """
     if llm == NO_MODEL:
         raise usage("estimate: name the model with --llm")
@@ -78,18 +89,18 @@ def estimate(
     if as_json:
         print_json({"scenario": plan.name, "model": client.label, **asdict(found)})
     else:
-        print_table(_table(found, plan.name, client.label, slots))
+        print_rows(_rows(found, plan.name, client.label, slots))
 
 
-def _table(found: Estimate, scenario: str, model: str, slots: int) -> Table:
+def _rows(found: Estimate, scenario: str, model: str, slots: int) -> tuple[tuple[str, str], ...]:
     plans = max(found.agents, 1)
     if found.cost is not None:
         cost = f"{found.cost:,.4f} US dollars at the price of {found.price}, without discounts for cached tokens"
     elif prices_installed():
-        cost = "no price is known for this model"
+        cost = "not known: this model has no known price"
     else:
         cost = f"not known: {INSTALL}"
-    rows = (
+    return (
         ("scenario", f"{scenario}, {found.ticks:,} ticks"),
         ("model", f"{model}, not asked: rules answered in its place"),
         ("rounds", f"{found.rounds:,}"),
@@ -99,9 +110,3 @@ def _table(found: Estimate, scenario: str, model: str, slots: int) -> Table:
         ("cost", cost),
         ("time of the model", f"about {found.model_s:,.1f} s on {slots:,} slots"),
     )
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, value)
-    return table

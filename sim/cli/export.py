@@ -1,4 +1,4 @@
-"""`tickweave export`: a replay as tables for other tools."""
+"""`tickweave export`: write a replay as tables for other tools."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import SUFFIX, AsJson, Force, print_json, progress_bar, require_file, usage
+from sim.cli.common import SUFFIX, AsJson, Force, known_name, print_json, progress_bar, require_file, result_folder
 from sim.cli.consent import Trust, files_of, trust_metrics
-from sim.cli.options import Metrics
+from sim.cli.options import Metrics, Plugins, ReplayName
 from sim.extras import extra
-from sim.messages import quoted, shown, suggestion
 from sim.run.scenario_file import TICKS_MAX
 from sim.tables import NAMES
 from sim.tables.export import DESCRIPTION
@@ -21,29 +20,27 @@ from sim.tables.export import export as export_tables
 
 
 class Form(StrEnum):
-    """What files an export writes."""
+    """The format of the files that an export writes."""
 
     PARQUET = "parquet"
     CSV = "csv"
 
 
 def export(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
+    file: ReplayName,
     *,
-    to: Annotated[Form, typer.Option(help="What to write.")] = Form.PARQUET,
+    to: Annotated[Form, typer.Option(help="The format of the files.")] = Form.PARQUET,
     out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where to write; default: beside the replay, FILE.tables.")
+        Path | None, typer.Option(metavar="FOLDER", help="The output folder. Default: FILE.tables beside the replay")
     ] = None,
     table: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help=f"Only this table; one of {', '.join(NAMES)}.")
     ] = None,
     metric: Metrics = None,
     every: Annotated[
-        int, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Agents and metrics of every Nth tick.")
+        int, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Agents and metrics of every N-th tick only.")
     ] = 1,
-    plugin: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where a local domain or plug-in of the run is.")
-    ] = None,
+    plugin: Plugins = None,
     trust: Trust = False,
     force: Force = False,
     as_json: AsJson = False,
@@ -54,17 +51,11 @@ def export(
     """
     extra("pyarrow", "export")
     require_file(file)
-    names = tuple(table or NAMES)
-    for name in names:
-        if name not in NAMES:
-            raise usage(f"--table: no table {quoted(name)}; {suggestion(name, list(NAMES), 'tables')}")
+    names = tuple(known_name("--table", name, NAMES, "table") for name in table or NAMES)
     trust_metrics(metric)
     files = files_of(Path(file), plugin, trust=trust)
     folder = out or Path(file).with_name(f"{Path(file).name.removesuffix(SUFFIX)}.tables")
-    if folder.exists() and not folder.is_dir():
-        raise usage(f"--out: {shown(str(folder))} is not a folder")
-    if (folder / DESCRIPTION).exists() and not force:
-        raise usage(f"--out: {shown(str(folder))} has tables already; name another folder, or add --force")
+    result_folder(folder, DESCRIPTION, "tables", replace=force)
     folder.mkdir(parents=True, exist_ok=True)
     with progress_bar("export", None) as show:
         made = export_tables(

@@ -1,4 +1,4 @@
-"""`tickweave fork`: a new run that shares the past of a recorded one."""
+"""`tickweave fork`: make a new run that shares the past of a recorded one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim.cli.common import (
     InsecureKey,
     free_names,
     print_json,
-    print_table,
+    print_rows,
     progress_bar,
     require_file,
     usage,
@@ -23,6 +23,7 @@ from sim.cli.common import (
 )
 from sim.cli.consent import Trust, files_of
 from sim.cli.model import ready_model
+from sim.cli.options import Plugins, Quiet
 from sim.cli.run_report import Tally
 from sim.messages import shown
 from sim.replay.fork import Changes, Patch, load_patch
@@ -37,10 +38,10 @@ def fork(
     *,
     at: Annotated[int, typer.Option(min=0, max=TICKS_MAX, metavar="T", help="The first tick that is not shared.")],
     ticks: Annotated[
-        int | None, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Ticks in all. Default: the parent's.")
+        int | None, typer.Option(min=1, max=TICKS_MAX, metavar="N", help="Total number of ticks. Default: the parent's")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write. Default: ./SCENARIO-SEED-fork-T.replay.jsonl")
+        Path | None, typer.Option(metavar="FILE", help="The new replay. Default: ./SCENARIO-SEED-fork-T.replay.jsonl")
     ] = None,
     llm: Annotated[str, typer.Option(metavar="SPEC", help="Plan with this model from T on, as `run` does.")] = NO_MODEL,
     tiers: Annotated[
@@ -49,16 +50,14 @@ def fork(
     patch: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML or JSON: inputs, planning and rules from T on.")
     ] = None,
-    plugin: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
-    ] = None,
+    plugin: Plugins = None,
     trust: Trust = False,
     force: Force = False,
     _insecure_key: InsecureKey = False,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
+    quiet: Quiet = False,
 ) -> None:
-    """Run on from a tick of a replay: as it went or, with --llm, --tiers or --patch, in another way."""
+    """Continue from a tick of a replay: as recorded or, with --llm, --tiers or --patch, differently."""
     require_file(file)
     changed = load_patch(patch) if patch is not None else Patch()
     names = None if tiers is None else tuple(name.strip() for name in tiers.split(","))
@@ -66,7 +65,7 @@ def fork(
     files = files_of(Path(file), plugin, trust=trust)
     with open_replay_file(Path(file), files) as parent, ready_model(llm, quiet=quiet) as client:
         if at > parent.ticks:
-            raise usage(f"--at: there is no tick {at}: {shown(file)} has {parent.ticks} ticks")
+            raise usage(f"--at: {shown(file)} has no tick {at}, only {parent.ticks} ticks")
         scenario = scenario_of(parent.header, files)
         seed = parent.header.seed
         target = next(free_names(f"{scenario.name}-{seed}-fork-{at}")) if out is None else out
@@ -98,4 +97,4 @@ def fork(
     if as_json:
         print_json(tally.as_json())
     elif not quiet:
-        print_table(tally.table())
+        print_rows(tally.rows())

@@ -1,4 +1,4 @@
-"""`tickweave minimise`: make what fails smaller while it fails in the same way."""
+"""`tickweave minimise`: reduce a failing run to a smaller one that fails with the same cause."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ from sim.cli.common import (
     SUFFIX,
     AsJson,
     Force,
+    client_maker,
     client_of,
     interrupts,
-    print_json,
+    known_name,
+    print_result,
     progress_bar,
     require_file,
     usage,
     write_whole,
 )
 from sim.cli.consent import Trust, files_of, load_scenario
+from sim.cli.options import Plugins
 from sim.errors import ReplayError
-from sim.messages import shown, suggestion
+from sim.messages import shown
 from sim.replay import minimise as search
 from sim.replay.cut import cut
 from sim.replay.reader import scan
@@ -38,7 +41,7 @@ from sim.run.writing import check_free
 from sim.testing.checks import CHECKS, Case
 
 TICKS: Final = 50
-"""Ticks that a check runs, unless told."""
+"""Ticks that a check runs by default."""
 
 
 def minimise(
@@ -47,49 +50,44 @@ def minimise(
     ],
     *,
     check: Annotated[str | None, typer.Option(metavar="NAME", help="A check of `doctor` that finds something.")] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write the smaller replay or scenario.")
-    ] = None,
-    runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Runs to try at most.")] = search.RUNS,
-    ticks: Annotated[int, typer.Option(min=1, max=TICKS_MAX, help="Ticks that the check runs at most.")] = TICKS,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The smaller replay or scenario.")] = None,
+    runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="The most runs to try.")] = search.RUNS,
+    ticks: Annotated[int, typer.Option(min=1, max=TICKS_MAX, help="The most ticks that the check runs.")] = TICKS,
     llm: Annotated[
         str,
-        typer.Option(metavar="SPEC", help="With --check: scripted:FILE, or faulty:FILE:SPEC whose faults shrink too."),
+        typer.Option(
+            metavar="SPEC", help="With --check: scripted:FILE, or faulty:FILE:SPEC, whose faults are reduced too."
+        ),
     ] = NO_MODEL,
-    plugin: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
-    ] = None,
+    plugin: Plugins = None,
     trust: Trust = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for fewer agents, ticks, inputs, replies and faults with which the same still fails.
+    """Search for the fewest agents, ticks, inputs, replies and faults with which the same still fails.
 
-    That is: a replay still differs with the same cause or, with --check, a check still finds the same.
+    A replay must still differ with the same cause; with --check, the check must still find the same difference.
 
-    Ctrl-C ends the search and keeps the best so far.
+    Ctrl-C ends the search and keeps the best run so far.
     """
     if check is None:
         if llm != NO_MODEL:
-            raise usage("--llm: goes with --check; a replay has the replies of its model in it")
+            raise usage("--llm: needs --check; a replay contains the replies of its model")
         said = _replay(what, out, runs, list(files_of(Path(what), plugin, trust=trust)), force=force)
     else:
         said = _scenario(what, check, out, runs, ticks, llm, trust=trust, force=force)
-    if as_json:
-        print_json(said)
-    else:
-        counts = [(name, said["left"][name], count) for name, count in said["before"].items() if count]
-        left = ", ".join(f"{now:,} of {count:,} {name}" for name, now, count in counts)
-        stopped = "; stopped before all was tried" if said["stopped"] else ""
-        typer.echo(f"{shown(said['out'])}: {left} left after {said['runs']} runs{stopped}; {said['why']}")
+    counts = [(name, said["left"][name], count) for name, count in said["before"].items() if count]
+    left = ", ".join(f"{now:,} of {count:,} {name}" for name, now, count in counts)
+    stopped = "; stopped before all was tried" if said["stopped"] else ""
+    sentence = f"{shown(said['out'])}: {left} left after {said['runs']} runs{stopped}; {said['why']}"
+    print_result(said, sentence, as_json=as_json)
 
 
 def _scenario(
     name: str, check_name: str, out: Path | None, runs: int, ticks: int, llm: str, *, trust: bool, force: bool
 ) -> dict[str, Any]:
     checks = {check.name: check for check in CHECKS}
-    if check_name not in checks:
-        raise usage(f"--check: no check {check_name!r}; {suggestion(check_name, list(checks), 'checks')}")
+    known_name("--check", check_name, list(checks), "check")
     scenario = load_scenario(name, trust=trust)
     client, spoiled = _model(llm)
     case = Case(scenario, ticks, None, load_plugins(scenario), client)
@@ -115,29 +113,22 @@ def _scenario(
 
 
 class _Spoiled(NamedTuple):
-    """A model that goes wrong as a file says: `faulty:FILE:SPEC` taken apart."""
+    """The parts of the spec of a faulty model, `faulty:FILE:SPEC`."""
 
     file: str
     spec: str
     faults: tuple[Fault, ...]
 
     def client(self, faults: Sequence[Fault]) -> LlmClient:
-        """Return the model inside, gone wrong as another script says."""
+        """Return the same model with the faults of another script."""
         inside = client_of(self.spec)
         assert inside is not None
         return FaultyClient(inside, faults)
 
 
 def _model(llm: str) -> tuple[Callable[[], LlmClient] | None, _Spoiled | None]:
-    """Return what makes the model of a spec again, and the spec taken apart where it spoils another."""
-    if client_of(llm) is None:  # a wrong spec is told before anything runs
-        return None, None
-
-    def client() -> LlmClient:
-        made = client_of(llm)
-        assert made is not None
-        return made
-
+    """Return a maker of the model of a spec, and the parts of the spec if its model is faulty."""
+    client = client_maker(llm)
     scheme, _, rest = llm.partition(":")
     if scheme != SCHEME:
         return client, None
@@ -170,11 +161,11 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path], *, forc
         else:
             sink.write(recorded(found.best))
     if found is not None:
-        return _said(target, start, found, "recorded again, as the code differs from itself")
+        return _said(target, start, found, "recorded again, because the code differs from itself")
     why = (
-        "only ticks were cut, as the code agrees with itself: a smaller run is for the code that recorded this one"
+        "only ticks were cut: the code agrees with itself, so only the code of the recording could make a smaller run"
         if first["stable"] is not False
-        else "only ticks were cut, as a run recorded again does not differ"
+        else "only ticks were cut: a run recorded again does not differ"
     )
     heard = tuple(reply for reply in start.replies if reply.tick <= first["tick"])
     shorter = search.Minimised(replace(start, ticks=first["tick"] + 1, replies=heard))

@@ -1,4 +1,4 @@
-"""The model of a command: it is made from its spec, probed, and stopped at the end."""
+"""The model of a command: made from its spec, probed, and stopped at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tickweave new`: write a working domain with its test, or a copy of something shipped, to start from."""
+"""`tickweave new`: write a working domain or a copy of a shipped one, with its test, as a start."""
 
 from __future__ import annotations
 
@@ -121,11 +121,11 @@ def test_invariants_hold():
 
 
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the domain, in lower case: `wealth`.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the domain in lower case, such as wealth.")],
     *,
     source: Annotated[
         str | None,
-        typer.Option("--from", metavar="SCENARIO", help="Copy this scenario or domain in place of a small model."),
+        typer.Option("--from", metavar="SCENARIO", help="Copy this scenario or domain instead of a small model."),
     ] = None,
 ) -> None:
     """Write a working domain with its test into a folder of its own."""
@@ -133,7 +133,7 @@ def new(
         raise usage(f"new: {shown(name)} is not a name for a Python module; use lower case, digits and _, as in wealth")
     folder = Path(name)
     if folder.exists():
-        raise usage(f"new: {shown(name)} is there already; choose another name")
+        raise usage(f"new: {shown(name)} exists already; choose another name")
     title = "".join(part.capitalize() for part in name.split("_"))
     if source is None:
         main = f"{name}.py"
@@ -153,10 +153,10 @@ def new(
 
 
 def copied(source: str, name: str) -> tuple[str, dict[str, str]]:
-    """Return the name of the file to run, and the texts of all files of a copy, by name.
+    """Return the name of the file to run, and the texts of all files of a copy by name.
 
     Raises:
-        ScenarioError: there is no such scenario or domain.
+        ScenarioError: no scenario or domain has this name.
         ExitError: it is a package of several files.
     """
     path = file_of(source)

@@ -1,8 +1,9 @@
-"""Options that several commands have: one spelling, one range and one help text for each."""
+"""Arguments and options that several commands have: one spelling, one range and one help text for each."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -11,9 +12,9 @@ from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
 from sim.run.scenario_file import TICKS_MAX
 
 SHARD_SIZE_MAX: Final = 1_000
-"""Most agents that may be pinned for one call; what a call has room for bounds it further."""
+"""The most agents that may be pinned for one call; the context of the model limits it further."""
 IN_FLIGHT_MAX: Final = 256
-"""Most calls that may be pinned to run at once."""
+"""The most calls that may be pinned to run at once."""
 
 
 class EncodingOption(StrEnum):
@@ -25,43 +26,48 @@ class EncodingOption(StrEnum):
 
 
 class PreferOption(StrEnum):
-    """What calls of a model are cut for."""
+    """The goal by which calls to a model are sized."""
 
     BALANCED = "balanced"
     SPEED = "speed"
     COST = "cost"
 
 
-Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="In place of the scenario's seed.")]
-Ticks = Annotated[
-    int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks to run at most, in place of the scenario's.")
+ScenarioName = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A name (see `scenarios`), or the path of a TOML or Python file.")
 ]
-Every = Annotated[
-    int | None,
-    typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one round of calls to the next."),
-]
-Prefer = Annotated[
-    PreferOption | None, typer.Option(help="What calls are cut for: time, tokens, or some of both [balanced].")
-]
-ShardSize = Annotated[
-    int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents in one call; else it adapts.")
-]
-InFlight = Annotated[
-    int | None, typer.Option(min=1, max=IN_FLIGHT_MAX, metavar="M", help="Calls at once; else it adapts.")
-]
-Tiers = Annotated[
-    str | None, typer.Option(metavar="TIERS", help="Planners in the order they are tried: goap,heuristic.")
-]
-Groups = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group; may be given several times.")
-]
-Values = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; may be given several times."),
+ReplayName = Annotated[str, typer.Argument(metavar="FILE", help="A replay.")]
+Plugins = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Path of a local domain or plug-in that the run uses."),
 ]
 Metrics = Annotated[
     list[str] | None,
-    typer.Option(
-        "--metric", metavar="NAME", help="A metric of the domain, or FILE.py:FUNCTION; may be given several times."
-    ),
+    typer.Option("--metric", metavar="NAME", help="A metric of the domain, or FILE.py:FUNCTION; repeatable."),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**63 - 1, help="Replaces the scenario's seed.")]
+Ticks = Annotated[
+    int | None, typer.Option(min=1, max=TICKS_MAX, help="The most ticks to run; replaces the scenario's number.")
+]
+Every = Annotated[
+    int | None,
+    typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one planning round to the next."),
+]
+Prefer = Annotated[
+    PreferOption | None, typer.Option(help="Size calls for speed, for few tokens, or for both [balanced].")
+]
+ShardSize = Annotated[
+    int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents per call; adapts by default.")
+]
+InFlight = Annotated[
+    int | None, typer.Option(min=1, max=IN_FLIGHT_MAX, metavar="M", help="Calls at the same time; adapts by default.")
+]
+Tiers = Annotated[
+    str | None, typer.Option(metavar="TIERS", help="Planners in the order in which they are tried: goap,heuristic.")
+]
+Groups = Annotated[list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group; repeatable.")]
+Values = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; repeatable."),
 ]

@@ -1,4 +1,4 @@
-"""`tickweave pack`: compress a replay so that it can still be read at any tick."""
+"""`tickweave pack` and `tickweave unpack`: compress a replay that can still be read at any tick."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import AsJson, ExitError, Force, print_json, progress_bar, require_file, usage, write_whole
+from sim.cli.common import (
+    FAILED,
+    AsJson,
+    ExitError,
+    Force,
+    print_result,
+    progress_bar,
+    require_file,
+    usage,
+    write_whole,
+)
+from sim.cli.options import ReplayName
 from sim.errors import Incomplete
 from sim.messages import shown
 from sim.replay.packed import SUFFIX
@@ -16,13 +27,13 @@ from sim.replay.reader import is_packed, open_source, scan
 
 
 def pack(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
+    file: ReplayName,
     *,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write. Default: FILE.zst")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The packed replay. Default: FILE.zst")] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compress a replay; every command reads the result as it is, and so does `zstd -dc`."""
+    """Compress a replay; every command can read the result, and so can `zstd -dc`."""
     require_file(file)
     if is_packed(Path(file)):
         raise usage(f"{shown(file)} is packed already")
@@ -30,17 +41,19 @@ def pack(
     _check(file, "packed")
     with write_whole(target, replace=force, taken=[file]) as sink, open_source(Path(file)) as lines:
         pack_lines(lines, sink)
-    _tell(file, target, as_json=as_json)
+    _report(file, target, as_json=as_json)
 
 
 def unpack(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A packed replay.")],
     *,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write. Default: FILE without .zst")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The unpacked replay. Default: FILE without .zst")
+    ] = None,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Turn a packed replay back into the lines it was made from, to the byte."""
+    """Restore the lines of a packed replay byte for byte."""
     require_file(file)
     if not is_packed(Path(file)):
         raise usage(f"{shown(file)} is not packed")
@@ -51,20 +64,18 @@ def unpack(
     with write_whole(target, replace=force, taken=[file]) as sink, open_source(Path(file)) as lines:
         while part := lines.read(1 << 20):
             sink.write(part)
-    _tell(file, target, as_json=as_json)
+    _report(file, target, as_json=as_json)
 
 
 def _check(file: str, done: str) -> None:
-    """Refuse a replay that is damaged; one of a killed run is taken as it is."""
+    """Refuse a damaged replay; that of a killed run is accepted."""
     with progress_bar(shown(file), None) as show:
         problem = scan(Path(file), show).problem
     if problem is not None and not isinstance(problem, Incomplete):
-        raise ExitError(f"{shown(file)}: {problem}; nothing was {done}", 1)
+        raise ExitError(f"{shown(file)}: {problem}; nothing was {done}", FAILED)
 
 
-def _tell(file: str, target: Path, *, as_json: bool) -> None:
+def _report(file: str, target: Path, *, as_json: bool) -> None:
     before, after = Path(file).stat().st_size, target.stat().st_size
-    if as_json:
-        print_json({"file": file, "out": str(target), "bytes": before, "out_bytes": after})
-    else:
-        typer.echo(f"{shown(str(target))}: {after:,} bytes, from {before:,}")
+    result = {"file": file, "out": str(target), "bytes": before, "out_bytes": after}
+    print_result(result, f"{shown(str(target))}: {after:,} bytes, from {before:,}", as_json=as_json)

@@ -1,4 +1,4 @@
-"""`tickweave plot`: curves of metrics over time, or the means of a sweep."""
+"""`tickweave plot`: draw curves of metrics over time, or the means of a sweep."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from sim.cli.common import SUFFIX, Force, progress_bar, require_file, usage, write_whole
 from sim.cli.consent import Trust, files_of, trust_metrics
-from sim.cli.options import Metrics
+from sim.cli.options import Metrics, Plugins
 from sim.extras import extra
 from sim.messages import shown
 from sim.replay.frames import frames
@@ -19,22 +19,20 @@ from sim.sweep.run import read_results
 from sim.tables.plot import curves, draw
 
 FILES_MAX: Final = 50
-"""Replays in one picture."""
+"""The most replays in one picture."""
 FORMS: Final = (".png", ".svg", ".pdf")
 
 
 def plot(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Replays, each a line; or the folder of a sweep.")
+        list[str], typer.Argument(metavar="FILE...", help="Replays, one curve each; or the folder of a sweep.")
     ],
     *,
     metric: Metrics = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The picture: .png, .svg or .pdf; default: beside the replay.")
+        Path | None, typer.Option(metavar="FILE", help="The picture: .png, .svg or .pdf. Default: beside the replay")
     ] = None,
-    plugin: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where a local domain or plug-in of the run is.")
-    ] = None,
+    plugin: Plugins = None,
     trust: Trust = False,
     force: Force = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`tickweave recover`: keep what a killed run left."""
+"""`tickweave recover`: keep the whole ticks of a killed run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from sim.cli.common import AsJson, Force, print_json, progress_bar, require_file, write_whole
+from sim.cli.common import AsJson, Force, print_result, progress_bar, require_file, write_whole
 from sim.messages import shown
 from sim.replay.recover import recover as recover_replay
 
@@ -15,15 +15,13 @@ from sim.replay.recover import recover as recover_replay
 def recover(
     file: Annotated[str, typer.Argument(metavar="FILE", help="An incomplete or damaged replay.")],
     *,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write what is whole.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The recovered replay.")],
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the whole ticks of a killed or damaged run as a replay that is whole and marked as recovered."""
+    """Write the whole ticks of an incomplete or damaged replay as a complete one that is marked as recovered."""
     require_file(file)
     with write_whole(out, replace=force, taken=[file]) as sink, progress_bar(shown(file), None) as show:
         ticks = recover_replay(Path(file), sink, show)
-    if as_json:
-        print_json({"file": file, "replay": str(out), "ticks": ticks})
-    else:
-        typer.echo(f"{shown(str(out))}: {ticks:,} ticks recovered")
+    result = {"file": file, "replay": str(out), "ticks": ticks}
+    print_result(result, f"{shown(str(out))}: {ticks:,} ticks recovered", as_json=as_json)

@@ -34,7 +34,7 @@ from sim.cli.common import (
     free_names,
     interrupts,
     print_json,
-    print_table,
+    print_rows,
     progress_bar,
     report_path,
     require_file,
@@ -52,6 +52,7 @@ from sim.cli.options import (
     InFlight,
     Metrics,
     Prefer,
+    Quiet,
     Seed,
     ShardSize,
     Ticks,
@@ -84,23 +85,23 @@ from sim.viewer.live import Live
 from sim.viewer.watch import Watch
 
 REFUSED_SHOWN_MAX: Final = 5
-"""Refused inputs told for one tick."""
+"""Refused inputs that are named for one tick."""
 DEADLINE_MS_MAX: Final = 3_600_000
 """Longest time for one tick's planning, milliseconds."""
 RETRIES_MAX: Final = 10
-"""Most second tries of one call."""
+"""The most second tries of one call."""
 TOKENS_MAX: Final = 10**12
 """Largest budget of tokens."""
 COST_MAX: Final = 1e6
 """Largest budget of money, US dollars."""
 PACE_MAX: Final = 100_000.0
-"""Most ticks a second that a run may be held to."""
+"""The most ticks a second that a run may be paced to."""
 RATE_MAX: Final = 1_000_000_000
-"""Highest rate that may be given, a minute."""
+"""The highest rate, per minute."""
 
 
 class DetailOption(StrEnum):
-    """How much a replay records for each tick."""
+    """The amount of data that a replay records for each tick."""
 
     HASH = "hash"
     FULL = "full"
@@ -108,11 +109,12 @@ class DetailOption(StrEnum):
 
 def run(
     scenario: Annotated[
-        str | None, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")
+        str | None,
+        typer.Argument(metavar="SCENARIO", help="A name (see `scenarios`), or the path of a TOML or Python file."),
     ] = None,
     *,
     resume: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="In place of SCENARIO: go on where a killed run's replay ends.")
+        Path | None, typer.Option(metavar="FILE", help="Instead of SCENARIO: continue a run whose replay ended early.")
     ] = None,
     seed: Seed = None,
     ticks: Ticks = None,
@@ -123,7 +125,7 @@ def run(
         ),
     ] = NO_MODEL,
     llm_optional: Annotated[
-        bool, typer.Option("--llm-optional", help="Run by rules where the model's server is down at the start.")
+        bool, typer.Option("--llm-optional", help="Run by rules if the model's server is down at the start.")
     ] = False,
     deadline_ms: Annotated[
         int | None,
@@ -134,11 +136,11 @@ def run(
     every: Every = None,
     think: Annotated[
         int | None,
-        typer.Option(min=0, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from a round to its plans; 0: it waits."),
+        typer.Option(min=0, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from a round to its plans; 0: wait."),
     ] = None,
     pace: Annotated[
         float | None,
-        typer.Option(min=0.001, max=PACE_MAX, metavar="N", help="Ticks a second of the clock on the wall."),
+        typer.Option(min=0.001, max=PACE_MAX, metavar="N", help="Ticks per second of real time."),
     ] = None,
     prefer: Prefer = None,
     shard_size: ShardSize = None,
@@ -146,12 +148,12 @@ def run(
     retries: Annotated[
         int | None, typer.Option(min=0, max=RETRIES_MAX, metavar="N", help=f"Second tries of a call [{RETRIES}].")
     ] = None,
-    rate: Annotated[int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Calls a minute at most.")] = None,
+    rate: Annotated[int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Most calls per minute.")] = None,
     encoding: Annotated[
-        EncodingOption | None, typer.Option(help="How replies write plans; else what the server is known to take.")
+        EncodingOption | None, typer.Option(help="How replies write plans. Default: as the server is known to take")
     ] = None,
     token_rate: Annotated[
-        int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Tokens a minute at most.")
+        int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Most tokens per minute.")
     ] = None,
     max_tokens: Annotated[
         int | None,
@@ -163,14 +165,14 @@ def run(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where to write the replay. Default: ./SCENARIO-SEED.replay.jsonl"),
+        typer.Option(metavar="FILE", help="The replay. Default: ./SCENARIO-SEED.replay.jsonl"),
     ] = None,
     inputs: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Timed inputs, a JSON object a line; - reads them while running."),
+        typer.Option(metavar="FILE", help="Timed inputs, one JSON object per line; - reads them while running."),
     ] = None,
     detail: Annotated[
-        DetailOption | None, typer.Option(help="How much the replay records for each tick [hash].")
+        DetailOption | None, typer.Option(help="The data that the replay records for each tick [hash].")
     ] = None,
     keyframes: Annotated[
         int | None,
@@ -181,12 +183,12 @@ def run(
     choices: Values = None,
     plugin: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="A plug-in more; with --resume, where one is that the run needs."),
+        typer.Option(metavar="FILE", help="Add a plug-in; with --resume: path of a plug-in that the run uses."),
     ] = None,
     metric: Metrics = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Show the run in the terminal while it goes on.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Show the run in the terminal while it runs.")] = False,
     view: Annotated[
-        bool, typer.Option("--view", help="Serve a page of the run while it goes on, and until Ctrl-C after it.")
+        bool, typer.Option("--view", help="Serve a page of the run while it runs, and until Ctrl-C after it.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse clocks, global randomness, hashes of text and the network.")
@@ -195,7 +197,7 @@ def run(
     trust: Trust = False,
     force: Force = False,
     _insecure_key: InsecureKey = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print no summary and no progress.")] = False,
+    quiet: Quiet = False,
     verbose: Verbose = 0,
     log_json: LogJson = False,
 ) -> None:
@@ -215,7 +217,7 @@ def run(
         price=_price(llm, max_cost),
     )
     if watch and not drawing().isatty():
-        raise usage("--watch: standard error is no terminal; leave it out")
+        raise usage("--watch: standard error is not a terminal; leave it out")
     started = perf_counter()
     live: Live | None = None
     displays: list[Live | Watch] = []
@@ -225,9 +227,9 @@ def run(
         fixed |= {"--think": think, "--prefer": prefer}
         given = [name for name, value in fixed.items() if value is not None]
         if given:
-            raise usage(f"{given[0]}: goes with a scenario; with --resume the replay says it")
+            raise usage(f"{given[0]}: needs a scenario; with --resume the replay has it")
         if force:
-            raise usage("--force: goes with a scenario; --resume goes on in the file that is there")
+            raise usage("--force: needs a scenario; --resume continues in the existing file")
         require_file(str(resume))
         names: Iterator[Path] = iter([resume])
     else:
@@ -329,7 +331,7 @@ def run(
     if as_json:
         print_json(tally.as_json())
     elif not quiet:
-        print_table(tally.table())
+        print_rows(tally.rows())
     if live is not None:
         _tell("the page stays until Ctrl-C")
         with suppress(KeyboardInterrupt):
@@ -338,7 +340,7 @@ def run(
 
 
 def _local_files(scenario: Scenario, given: Sequence[str]) -> list[Path]:
-    """Return where the local Python files of a run are."""
+    """Return the paths of the local Python files of a run."""
     folder = Path() if scenario.folder is None else scenario.folder
     named = [folder / name for name in (scenario.head.domain, *scenario.plugins) if name.endswith(".py")]
     return [*(file for file in named if file.is_file()), *(Path(each) for each in given)]
@@ -352,13 +354,13 @@ def _price(llm: str, max_cost: float | None) -> Price | None:
     if max_cost == 0:
         raise usage("--max-cost: must be more than 0; leave --llm out for a run without a model")
     if price is None:
-        told = "no price is known for this model" if prices_installed() else f"prices are not installed: {INSTALL}"
-        raise usage(f"--max-cost: {told}; use --max-tokens")
+        why = "this model has no known price" if prices_installed() else f"prices are not installed: {INSTALL}"
+        raise usage(f"--max-cost: {why}; use --max-tokens")
     return price
 
 
 def _in_rounds(scenario: Scenario, **values: object) -> Scenario:
-    """Return a scenario with other values of how its model is asked; None keeps what it says."""
+    """Return a scenario with other planning values; None keeps the scenario's own."""
     return with_values(scenario, {f"planning.{key}": value for key, value in values.items() if value is not None})
 
 
@@ -370,7 +372,7 @@ def _thought(
     llm: str,
     plugins: Sequence[Plugin],
 ) -> int | None:
-    """Return the thinking time that the command line asks for; a paced run with a model has two rounds unless told."""
+    """Return the thinking time of the command line; by default a paced run with a model has two rounds."""
     if think is not None or pace is None or llm == NO_MODEL or not scenario.domain.plans or scenario.planning.think:
         return think
     if not model_tiers(scenario, [planner for plugin in plugins for planner in plugin.planners]):
@@ -381,7 +383,7 @@ def _thought(
 
 
 def _listed(inputs: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:
-    """Return the inputs of a file; what comes from standard input is read while running."""
+    """Return the inputs of a file; those from standard input are read while running."""
     if inputs is None or inputs == "-":
         return ()
     return inputs_from_lines(read_text(inputs), shown(inputs), scenario)
@@ -391,7 +393,7 @@ Session = tuple[Simulation, Recorder, Tally]
 
 
 def _created(stack: ExitStack, target: Path, names: Iterator[Path], *, force: bool) -> tuple[Path, ReplayWriter]:
-    """Create the recording under the first name that nobody has taken since."""
+    """Create the recording under the first name that is still unused."""
     while True:
         try:
             return target, stack.enter_context(open_replay(target, replace=force))
@@ -403,7 +405,7 @@ def _created(stack: ExitStack, target: Path, names: Iterator[Path], *, force: bo
 
 
 def _command(target: Path, scenario: Scenario, llm: str, inputs: str | None) -> str:
-    """Return the command line that goes on with a recording."""
+    """Return the command line that continues a recording."""
     words = ["tickweave", "run", "--resume", str(target), *(() if llm == NO_MODEL else ("--llm", llm))]
     if inputs is not None and inputs != "-":
         words += ["--inputs", inputs]
@@ -418,7 +420,7 @@ def _command(target: Path, scenario: Scenario, llm: str, inputs: str | None) -> 
 def _resumed(
     path: Path, ticks: int | None, client: LlmClient | None, options: ModelOptions, plugins: Sequence[Path]
 ) -> Iterator[Session]:
-    """Give a run as its replay left it."""
+    """Yield a run in the state in which its replay ends."""
     with resume_replay(path, ticks=ticks, client=client, model=options, plugin_files=plugins) as resumed:
         simulation, recorder, past = resumed
         tally = Tally(simulation.scenario, simulation.seed, path)
@@ -445,7 +447,7 @@ def _run(
         if tally.pace is not None:
             tally.pace.wait()
         if interrupted():
-            break  # while it waited: a tick of which not all inputs have come does not begin
+            break  # interrupted while it waited: a tick does not begin before all of its inputs have come
         begun = perf_counter()
         report = next(reports, None)
         if report is None:
@@ -460,7 +462,7 @@ def _run(
 
 
 def _tell_refused(report: TickReport) -> None:
-    """Say which inputs had no effect; past a few of one tick only how many."""
+    """Name the inputs that were refused; after the first few of a tick, only their number."""
     for place, reason in list(report.refused.items())[:REFUSED_SHOWN_MAX]:
         kind = report.inputs[place].kind
         sys.stderr.write(f"tickweave: tick {report.tick}: {kind} refused: {one_line(reason)}\n")

@@ -1,18 +1,16 @@
-"""What a run comes to: adds up tick reports and shows them, to people as a table, to programs as one JSON object.
+"""The result of a run: sums over its tick reports, as a table for people or as one JSON object for programs.
 
 Times are measured and stand here and in the report beside a replay, never in a replay.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.table import Table
 
 from sim.replay.format import Tick, count_of
 from sim.replay.record import usage_of
@@ -30,9 +28,9 @@ class Tally:
     """Adds up a run: call `add` after every tick, then read or show the sums.
 
     Args:
-        scenario: what is run.
+        scenario: the scenario of the run.
         seed: the seed in use.
-        replay: where the replay is written, None if nowhere.
+        replay: the path of the replay, None if none is written.
     """
 
     def __init__(self, scenario: Scenario, seed: int, replay: Path | None) -> None:
@@ -56,7 +54,7 @@ class Tally:
         self.pace: Pace | None = None
 
     def add(self, report: TickReport, *, tick_s: float, record_s: float) -> None:
-        """Take in one tick and how long it and its recording took, seconds."""
+        """Add one tick and the time that it and its recording took, seconds."""
         self.ticks = report.tick + 1
         self.alive = report.agents
         self.root = report.digest.root
@@ -69,14 +67,14 @@ class Tally:
         self.model.add(report.tick, report.plans, report.round)
 
     def look(self, simulation: Simulation) -> None:
-        """Take in what the domain says of the world now: metrics, scores and details."""
+        """Read metrics, scores and details of the domain from the current world."""
         self.metrics = {name: _plain(value) for name, value in simulation.metrics().items()}
         self.scores = simulation.scores()
         self.model.budget = getattr(simulation.run_context.source, "budget", None)
         self.details = checked_details(simulation.domain.details(simulation.world), simulation.domain)
 
     def add_recorded(self, tick: Tick) -> None:
-        """Take in one tick of which there is only the record; it takes no time."""
+        """Add one tick from its record; it took no time."""
         self.ticks = tick.t + 1
         self.recorded += 1
         self.alive, self.root, self.outcome = tick.agents, tick.root, tick.outcome
@@ -93,7 +91,7 @@ class Tally:
 
     @property
     def ticks_per_s(self) -> float:
-        """Ticks over the seconds inside ticking and recording; setting up is left out."""
+        """Ticks per second of running and recording, without the set-up."""
         return (self.ticks - self.recorded) / self.run_s if self.run_s else 0.0
 
     def as_json(self) -> dict[str, Any]:
@@ -118,7 +116,7 @@ class Tally:
         }
 
     def as_report(self) -> dict[str, Any]:
-        """Return what the `*.report.json` beside a replay holds: the same, and where the time went."""
+        """Return the content of the `*.report.json` beside a replay: the same, and the times."""
         seconds = {name: round(value, 6) for name, value in self.phases.items()}
         return {
             **self.as_json(),
@@ -129,16 +127,8 @@ class Tally:
             "unused_inputs": self.unused_inputs,
         }
 
-    def table(self) -> Table:
+    def rows(self) -> Sequence[tuple[str, str]]:
         """Return the summary for people."""
-        table = Table(show_header=False, box=None, pad_edge=False)
-        table.add_column(style="bold")
-        table.add_column(overflow="fold")
-        for name, value in self._rows():
-            table.add_row(name, value)
-        return table
-
-    def _rows(self) -> Sequence[tuple[str, str]]:
         tiers = ", ".join(f"{name} {count:,}" for name, count in self.tiers.items()) or "none"
         rows = [
             ("scenario", f"{self.scenario.name}, seed {self.seed}"),
@@ -178,21 +168,6 @@ def _number(value: Any) -> str:
     if isinstance(value, bool | int):
         return f"{value:,}"
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
-
-
-def description_of(scenario: Scenario) -> str:
-    """Return the description of a scenario; of a domain that runs by its name, the first line of its docstring."""
-    return scenario.description or (inspect.getdoc(type(scenario.domain)) or "").partition("\n")[0]
-
-
-def scenarios_table(found: Sequence[tuple[str, Scenario]]) -> Table:
-    """Return the list of scenarios for people."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("scenario", "agents", "ticks", "description"):
-        table.add_column(heading, justify="right" if heading in ("agents", "ticks") else "left", overflow="fold")
-    for name, scenario in found:
-        table.add_row(name, f"{scenario.agents:,}", f"{scenario.ticks:,}", description_of(scenario))
-    return table
 
 
 def _size(size: float) -> str:

@@ -1,14 +1,14 @@
-"""`tickweave scenarios`: the names that `run` accepts."""
+"""`tickweave scenarios`: list the names that `run` accepts."""
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sim.cli.common import AsJson, print_json, print_table
-from sim.cli.run_report import description_of, scenarios_table
+from sim.cli.common import AsJson, print_columns, print_json
 from sim.errors import ScenarioError
 from sim.run.domains import available_domains, find_domain
 from sim.run.scenario_file import Scenario, available, load
@@ -36,13 +36,22 @@ def scenarios(
                 "domain": each.head.domain,
                 "agents": each.agents,
                 "ticks": each.ticks,
-                "description": description_of(each),
+                "description": _description(each),
             }
             for name, each in found
         ]
         print_json({"scenarios": entries})
     else:
-        print_table(scenarios_table(found))
+        print_columns(
+            ("scenario", "agents", "ticks", "description"),
+            [(name, f"{each.agents:,}", f"{each.ticks:,}", _description(each)) for name, each in found],
+            numbers=("agents", "ticks"),
+        )
+
+
+def _description(scenario: Scenario) -> str:
+    """Return the description of a scenario; of a domain that runs by its name, the first line of its docstring."""
+    return scenario.description or (inspect.getdoc(type(scenario.domain)) or "").partition("\n")[0]
 
 
 def _domains() -> list[tuple[str, Scenario]]:
@@ -51,6 +60,6 @@ def _domains() -> list[tuple[str, Scenario]]:
     for name in available_domains():
         try:
             found.append((name, load(name)))
-        except ScenarioError:  # it has settings without defaults, so only a scenario file can run it
+        except ScenarioError:  # it has settings without defaults: only a scenario file can run it
             continue
     return found

@@ -1,20 +1,30 @@
-"""`tickweave show` and `tickweave diff`: look into replays."""
+"""`tickweave show` and `tickweave diff`: show the contents of replays."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import numpy as np
 import typer
-from rich.table import Table
 
-from sim.cli.common import FAILED, AsJson, print_json, print_picture, print_table, progress_bar, require_file, usage
+from sim.cli.common import (
+    FAILED,
+    AsJson,
+    print_columns,
+    print_json,
+    print_picture,
+    print_rows,
+    progress_bar,
+    require_file,
+    usage,
+)
 from sim.cli.consent import Trust, files_of, trust_metrics
-from sim.cli.options import Metrics
+from sim.cli.options import Metrics, Plugins, ReplayName
 from sim.errors import ReplayError, ScenarioError
 from sim.messages import one_line, shown
 from sim.replay.diff import diff as diff_replays
@@ -30,34 +40,31 @@ VALUES_SHOWN_MAX: Final = 20
 TEXT_CHARS_MAX: Final = 400
 """Characters of one value shown to people."""
 
-Plugins = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
-]
-
 
 def show(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A replay.")],
+    file: ReplayName,
     *,
     tick: Annotated[
-        int | None, typer.Option(min=0, max=TICKS_MAX, metavar="T", help="The tick to look at; without it, all of it.")
+        int | None,
+        typer.Option(min=0, max=TICKS_MAX, metavar="T", help="The tick to show; without it, the whole replay."),
     ] = None,
     agent: Annotated[
-        int | None, typer.Option(min=0, metavar="K", help="One agent: its plan and what came of it.")
+        int | None, typer.Option(min=0, metavar="K", help="One agent: its plan and the effects of its steps.")
     ] = None,
     metric: Metrics = None,
     plugin: Plugins = None,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what a replay holds, what happened in a tick, or one agent: its values, its plan, and what its steps did.
+    """Show the contents of a replay, the events of a tick, or an agent's values, plan and effects.
 
-    An agent's plan comes with what the agent knew, the prompt and the reply, and the attempts before it.
+    An agent's plan is shown with its observation, prompt and reply, and the attempts before it.
     """
     require_file(file)
     if tick is None and agent is not None:
-        raise usage("--agent: goes with --tick; name a tick")
+        raise usage("--agent: needs --tick; name a tick")
     if tick is not None and metric is not None:
-        raise usage("--metric: goes with the overview; leave out --tick")
+        raise usage("--metric: is for the overview; leave out --tick")
     trust_metrics(metric)
     with (
         progress_bar(shown(file), None) as told,
@@ -67,18 +74,18 @@ def show(
             _show_all(replay, metric or (), as_json=as_json)
             return
         if tick >= replay.ticks:
-            raise usage(f"--tick: there is no tick {tick}: {shown(file)} has {replay.ticks} ticks, counted from 0")
+            raise usage(f"--tick: {shown(file)} has no tick {tick}: it has {replay.ticks} ticks, counted from 0")
         found = show_tick(replay, tick) if agent is None else show_agent(replay, tick, agent)
     if as_json:
         print_json(found)
         return
-    _print_rows({name: value for name, value in found.items() if name != "steps"})
+    print_rows((name, _text(value)) for name, value in found.items() if name != "steps")
     if "steps" in found:
-        print_table(_steps(found["steps"]))
+        print_columns(("step", "what", "ticks", "changed"), map(_step, found["steps"]))
 
 
 def _show_all(replay: ReplayFile, added: Sequence[str], *, as_json: bool) -> None:
-    """Show what a replay holds: sums from its records, and metrics and a map from its last state."""
+    """Show the contents of a replay: sums from its records, and metrics and a map from its last state."""
     found: dict[str, Any] = {**overview(replay), "metrics": None}
     picture = Drawn()
     try:
@@ -107,7 +114,7 @@ def _show_all(replay: ReplayFile, added: Sequence[str], *, as_json: bool) -> Non
         "tokens": f"{used['prompt_tokens'] or 0:,} read, {used['completion_tokens'] or 0:,} written" if used else "",
         **(found["metrics"] or {}),
     }
-    _print_rows({name: value for name, value in rows.items() if value != ""})
+    print_rows((name, _text(value)) for name, value in rows.items() if value != "")
     print_picture(picture)
 
 
@@ -115,26 +122,17 @@ def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _print_rows(values: dict[str, Any]) -> None:
-    rows = Table(show_header=False, box=None, pad_edge=False)
-    rows.add_column(style="bold")
-    rows.add_column(overflow="fold")
-    for name, value in values.items():
-        rows.add_row(name, _text(value))
-    print_table(rows)
-
-
 def diff(
     left: Annotated[str, typer.Argument(metavar="A", help="A replay.")],
-    right: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    right: Annotated[str, typer.Argument(metavar="B", help="Another replay.")],
     *,
     plugin: Plugins = None,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say where two replays part first, with the values that differ there.
+    """Find the first difference of two replays, with the values that differ there.
 
-    Exit code: 0 they are the same, 1 they differ or cannot be compared, as `diff` has it.
+    Exit code: 0 they are the same, 1 they differ or cannot be compared, as with the system's `diff`.
     """
     for file in (left, right):
         require_file(file)
@@ -146,31 +144,18 @@ def diff(
         found = diff_replays(one, two)
         same = min(one.ticks, two.ticks) if found is None or found.tick is None else found.tick
     if as_json:
-        first = None if found is None else {
-            "where": found.where,
-            "tick": found.tick,
-            "names": {name: list(pair) for name, pair in found.names.items()},
-            "values": [
-                {"component": v.component, "field": v.field, "key": v.key, "left": v.left, "right": v.right}
-                for v in found.values
-            ],
-            "note": found.note,
-        }  # fmt: skip
-        print_json({"same": found is None, "ticks": same, "first": first})
+        print_json({"same": found is None, "ticks": same, "first": None if found is None else asdict(found)})
     elif found is None:
         typer.echo(f"the same run, {same:,} ticks")
     else:
         place = "the headers" if found.tick is None else f"tick {found.tick}"
         typer.echo(f"they part in {place}: {', '.join(found.names)}")
-        table = Table(box=None, pad_edge=False)
-        for heading in ("what", shown(left), shown(right)):
-            table.add_column(heading, overflow="fold")
-        for name, (a, b) in found.names.items():
-            table.add_row(name, _text(a), _text(b))
-        for value in found.values[:VALUES_SHOWN_MAX]:
-            what = f"{value.component}.{value.field} of {value.key}"
-            table.add_row(what, _text(value.left), _text(value.right))
-        print_table(table)
+        rows = [(name, _text(a), _text(b)) for name, (a, b) in found.names.items()]
+        rows += [
+            (f"{value.component}.{value.field} of {value.key}", _text(value.left), _text(value.right))
+            for value in found.values[:VALUES_SHOWN_MAX]
+        ]
+        print_columns(("what", shown(left), shown(right)), rows)
         more = len(found.values) - VALUES_SHOWN_MAX
         if more > 0 or found.note:
             typer.echo(found.note or f"and {more:,} values more; --json has them")
@@ -183,18 +168,14 @@ def _text(value: Any) -> str:
     return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]} ..."
 
 
-def _steps(steps: list[dict[str, Any]]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("step", "what", "ticks", "changed"):
-        table.add_column(heading, overflow="fold")
-    for step in steps:
-        what = {name: value for name, value in step.items() if name not in ("step", "ticks")}
-        ticks = [each["tick"] for each in step["ticks"]]
-        span = "not reached" if not ticks else f"{ticks[0]}-{ticks[-1]}"
-        changed = [
-            f"{each['tick']}: {name} {old} -> {new}"
-            for each in step["ticks"]
-            for name, (old, new) in each["changed"].items()
-        ]
-        table.add_row(str(step["step"]), _text(what), span, _text("; ".join(changed) or "-"))
-    return table
+def _step(step: dict[str, Any]) -> tuple[str, ...]:
+    """Return the row of one step of a plan."""
+    what = {name: value for name, value in step.items() if name not in ("step", "ticks")}
+    ticks = [each["tick"] for each in step["ticks"]]
+    span = "not reached" if not ticks else f"{ticks[0]}-{ticks[-1]}"
+    changed = [
+        f"{each['tick']}: {name} {old} -> {new}"
+        for each in step["ticks"]
+        for name, (old, new) in each["changed"].items()
+    ]
+    return str(step["step"]), _text(what), span, _text("; ".join(changed) or "-")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from sim.cli import consent
 from sim.cli.common import (
@@ -19,8 +18,8 @@ from sim.cli.common import (
     AsJson,
     ExitError,
     interrupts,
+    print_columns,
     print_json,
-    print_table,
     progress_bar,
     usage,
 )
@@ -33,20 +32,20 @@ from sim.sweep.run import run_sweep
 from sim.sweep.spec import Sweep, read_sweep, sweep_of
 
 JOBS_MAX: Final = 1_024
-"""Processes of one sweep."""
+"""The most processes of one sweep."""
 FAILED_SHOWN_MAX: Final = 5
-"""Failed cells that are told."""
+"""Failed cells that are named."""
 
 
 class Keep(StrEnum):
-    """What cells leave."""
+    """The output of each cell."""
 
     RESULTS = "results"
     REPLAYS = "replays"
 
 
 class Where(StrEnum):
-    """What runs cells."""
+    """The executor of cells."""
 
     LOCAL = "local"
     RAY = "ray"
@@ -60,27 +59,25 @@ def sweep(
         list[str] | None, typer.Option(metavar="KEY=A,B,...", help="With a scenario: values of a setting.")
     ] = None,
     ticks: Annotated[
-        int | None, typer.Option(min=1, max=TICKS_MAX, help="With a scenario: ticks of a run at most.")
+        int | None, typer.Option(min=1, max=TICKS_MAX, help="With a scenario: the most ticks of a run.")
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With a scenario: a metric, or FILE.py:FUNCTION.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Where the sweep is kept. Default: ./NAME.sweep")
-    ] = None,
-    keep: Annotated[Keep, typer.Option(help="What each cell leaves.")] = Keep.RESULTS,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The output folder. Default: ./NAME.sweep")] = None,
+    keep: Annotated[Keep, typer.Option(help="Keep results only, or a replay of each cell.")] = Keep.RESULTS,
     cell: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Run only this cell again, into a replay.")
+        int | None, typer.Option(min=0, metavar="N", help="Run only this cell again, and write its replay.")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run cells that failed again.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes.")] = 1,
-    executor: Annotated[Where, typer.Option(help="What runs the cells.")] = Where.LOCAL,
+    executor: Annotated[Where, typer.Option(help="Run cells in local processes or on Ray.")] = Where.LOCAL,
     trust: consent.Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a scenario with many settings, planners, models and seeds, and write one table.
 
-    The same command goes on where an earlier one was stopped.
+    The same command continues a sweep that was stopped.
     """
     plan, folder, name = _plan(what, seeds, grid, ticks, metric)
     scenario = str(folder / plan.scenario) if plan.scenario.endswith((".py", ".toml")) else plan.scenario
@@ -120,10 +117,10 @@ def _plan(
     if what.endswith(".toml") and "domain" not in _keys(what):
         named = [option for option, value in given.items() if value is not None]
         if named:
-            raise usage(f"{named[0]}: goes with a scenario; {shown(what)} is a sweep, which says it")
+            raise usage(f"{named[0]}: needs a scenario; {shown(what)} is a sweep, which has its own")
         return read_sweep(Path(what)), Path(what).parent, Path(what).stem
     if seeds is None and not grid:
-        raise usage(f"{shown(what)} is a scenario; say --seeds 20, or --grid KEY=A,B")
+        raise usage(f"{shown(what)} is a scenario; add --seeds 20, or --grid KEY=A,B")
     data: dict[str, Any] = {"scenario": what, "ticks": ticks, "metrics": metric or [], "seeds": seeds or "0:1"}
     data["grid"] = dict(_axis(text) for text in grid or ())
     return sweep_of(data), Path(), Path(what).stem
@@ -141,7 +138,7 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     """Return the key and the values of `KEY=A,B`; the values are read as a list of TOML, or as texts."""
     key, equals, values = text.partition("=")
     if not (key and equals and values):
-        raise usage(f"--grid: {shown(text)} is not of the form KEY=A,B, as in agents=10,50")
+        raise usage(f"--grid: {shown(text)} does not have the form KEY=A,B, as in agents=10,50")
     try:
         return key, list(tomllib.loads(f"values = [{values}]")["values"])
     except (tomllib.TOMLDecodeError, RecursionError):
@@ -184,12 +181,10 @@ def _tell(plan: Sweep, results: Results, out: Path, *, as_json: bool) -> None:
             }
         )
         return
-    table = Table(box=None, pad_edge=False)
-    for heading in (*results.group_columns, "runs", *results.metrics):
-        table.add_column(heading, overflow="fold")
-    for group, runs, estimates in results.summary():
-        table.add_row(*map(str, group), str(runs), *map(str, estimates.values()))
-    print_table(table)
+    print_columns(
+        (*results.group_columns, "runs", *results.metrics),
+        [(*map(str, group), str(runs), *map(str, estimates.values())) for group, runs, estimates in results.summary()],
+    )
     for row in results.failed[:FAILED_SHOWN_MAX]:
         sys.stderr.write(f"tickweave: cell {row['cell']} failed: {row['error']}\n")
     if len(results.failed) > FAILED_SHOWN_MAX:

@@ -1,13 +1,12 @@
 """The one place where text reaches a terminal: standard output and standard error of the command line.
 
 - Text from files, servers and models can hold characters that a terminal acts on. They are shown by number.
-- A reader that goes away, a full disk or a closed stream does not stop a command. What standard output could not take
-  is told by the exit code; standard error is advice, and nobody has to take it.
+- A reader that goes away, a full disk or a closed stream does not stop a command. The exit code reports a failure of
+  standard output; standard error is advice, and its failures are ignored.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
@@ -15,17 +14,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, TextIO, cast
 
-from sim.messages import one_line
-
 _ACTED_ON: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
 """Controls, the marks that turn the direction of writing, invisible characters, and halves of characters."""
-
-
-LOG_LINES_MAX: Final = 100
-"""Different log messages that one command writes at most."""
 
 
 def plain(text: str) -> str:
@@ -41,11 +34,11 @@ class Stream:
     """A stream that takes any text and never fails.
 
     Args:
-        stream: where text goes; None where the process was started without it.
-        raw: True leaves controls in, for what draws on a terminal.
+        stream: the target; None if the process was started without it.
+        raw: True leaves control characters in, for code that draws on a terminal.
 
     Attributes:
-        error: what went wrong first, None if nothing did; from then on nothing is written.
+        error: the first error, None if there was none; nothing is written after it.
     """
 
     def __init__(self, stream: TextIO | None, *, raw: bool = False) -> None:
@@ -54,7 +47,7 @@ class Stream:
         self._raw = raw
 
     def raw(self) -> Stream:
-        """Return the same stream for what draws on a terminal."""
+        """Return the same stream for code that draws on a terminal."""
         return Stream(self._stream, raw=True)
 
     @property
@@ -78,11 +71,11 @@ class Stream:
             self.write(line)
 
     def flush(self) -> None:
-        """Hand on what waits."""
+        """Write out buffered text."""
         self._keep(lambda stream: stream.flush())
 
     def isatty(self) -> bool:
-        """Say whether somebody may be looking."""
+        """Return whether the stream is a terminal."""
         return bool(self._keep(lambda stream: stream.isatty()))
 
     def __getattr__(self, name: str) -> Any:
@@ -98,7 +91,7 @@ class Stream:
         except UnicodeEncodeError:
             raise
         except ValueError as error:
-            self.error = OSError(f"{error}")  # closed by somebody
+            self.error = OSError(f"{error}")  # the stream was closed
         return None
 
 
@@ -114,45 +107,16 @@ def standard_streams() -> Iterator[tuple[Stream, Stream]]:
         sys.stdout, sys.stderr = before
 
 
-class LogLines(logging.Handler):
-    """Writes a log record as one line, each message once: its traceback is for logs that a program keeps."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._told: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the message, unless it was written before or there were many."""
-        message = one_line(record.getMessage())
-        if message not in self._told and len(self._told) < LOG_LINES_MAX:
-            self._told.add(message)
-            sys.stderr.write(f"tickweave: {message}\n")
-
-
-@contextmanager
-def log_lines() -> Iterator[None]:
-    """Write warnings of ours as lines; whoever has set up logging gets them as before."""
-    logger, lines = logging.getLogger("tickweave"), LogLines()
-    if logging.getLogger().handlers or logger.handlers:
-        yield
-        return
-    logger.addHandler(lines)
-    try:
-        yield
-    finally:
-        logger.removeHandler(lines)
-
-
 def drawing() -> Stream:
-    """Return standard error for what draws on a terminal: a bar, a line that is written again."""
+    """Return standard error for code that draws on a terminal: a progress bar, a line that is rewritten."""
     return sys.stderr.raw() if isinstance(sys.stderr, Stream) else Stream(sys.stderr, raw=True)
 
 
 def occupy_standard_files() -> None:
-    """Open the null device as standard input, output and error where the process was started without them.
+    """Open the null device as standard input, output and error if the process was started without them.
 
-    Else the next file that is opened, a recording for example, would get their numbers, and whatever a library or
-    another process prints would go into it.
+    Otherwise the next file that is opened, such as a recording, would get one of their numbers, and the output of a
+    library or another process would go into it.
     """
     for number in range(3):
         try:
@@ -163,7 +127,7 @@ def occupy_standard_files() -> None:
 
 
 def give_up(stream: TextIO | None) -> None:
-    """Send what a stream still holds nowhere: Python would complain about it when the process ends."""
+    """Discard the buffered text of a stream, because Python would complain about it when the process ends."""
     if stream is not None:
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

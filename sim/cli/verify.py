@@ -11,6 +11,7 @@ import typer
 
 from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progress_bar, require_file
 from sim.cli.consent import Trust, files_of
+from sim.cli.options import Plugins
 from sim.messages import one_line, shown
 from sim.replay.second_pass import explained
 from sim.replay.verify import Verdict
@@ -24,16 +25,14 @@ _SEVERITY: Final = (OK, INCONCLUSIVE, FAILED)
 def verify(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Replays.")],
     *,
-    plugin: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Where a plug-in is that the run's scenario names.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, metavar="N", help="Processes that share each replay.")] = 1,
+    plugin: Plugins = None,
+    jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, metavar="N", help="Processes for each replay.")] = 1,
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
     """Run replays again, without model or network, and compare every tick.
 
-    Exit code: 0 all match, 1 one differs, 2 none differs but one cannot be judged.
+    Exit code: 0 all match, 1 at least one differs, 2 none differs but at least one cannot be judged.
     """
     for file in files:
         require_file(file)

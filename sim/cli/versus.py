@@ -1,4 +1,4 @@
-"""`tickweave versus`: compare two planners or models over many seeds and say which is stronger."""
+"""`tickweave versus`: compare two planners or models over many seeds and report which is stronger."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ai.plans import LlmUsage
 from sim.cli.choices import with_choices
 from sim.cli.common import NO_MODEL, AsJson, Force, client_of, print_json, progress_bar, usage, write_whole
 from sim.cli.consent import Trust, load_scenario, trust_metrics
+from sim.cli.options import ScenarioName, Values
 from sim.cli.plot import FORMS
 from sim.errors import ScenarioError
 from sim.extras import extra
@@ -32,25 +33,23 @@ JOBS_MAX: Final = 64
 
 
 def versus(
-    scenario: Annotated[str, typer.Argument(metavar="SCENARIO", help="Name (see `scenarios`) or path of a TOML file.")],
+    scenario: ScenarioName,
     *,
-    a: Annotated[str, typer.Option(metavar="PLANNER", help="Tiers with commas between, or llm:MODEL as --llm has it.")],
+    a: Annotated[str, typer.Option(metavar="PLANNER", help="Tiers separated by commas, or llm:SPEC as for --llm.")],
     b: Annotated[str, typer.Option(metavar="PLANNER", help="The other planner.")],
     seeds: Annotated[str, typer.Option(metavar="SEEDS", help="5, 1,2,3 or 0:50.")] = "0:10",
-    ticks: Annotated[int | None, typer.Option(min=1, max=TICKS_MAX, help="Ticks of a run at most.")] = None,
+    ticks: Annotated[int | None, typer.Option(min=1, max=TICKS_MAX, help="The most ticks of a run.")] = None,
     metric: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The better last value wins: a metric, a score, or FILE.py:FUNCTION."),
     ] = None,
-    lower: Annotated[bool, typer.Option("--lower", help="With --metric: the lower value is the better one.")] = False,
+    lower: Annotated[bool, typer.Option("--lower", help="With --metric: the lower value is better.")] = False,
     whole: Annotated[
-        bool, typer.Option("--whole", help="With --metric: each planner plans for everybody, groups or not.")
+        bool, typer.Option("--whole", help="With --metric: each planner plans for all agents, even with groups.")
     ] = False,
-    choices: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting; may be given several times.")
-    ] = None,
+    choices: Values = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Also draw the runs: .png, .svg or .pdf.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes to play in.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes that run games.")] = 1,
     trust: Trust = False,
     force: Force = False,
     as_json: AsJson = False,
@@ -59,9 +58,9 @@ def versus(
     plan = with_choices(load_scenario(scenario, trust=trust), choices)
     for option, given in (("--lower", lower), ("--whole", whole)):
         if given and metric is None:
-            raise usage(f"{option} goes with --metric")
+            raise usage(f"{option}: needs --metric")
     if metric is None and len(plan.domain.group_names) < 2:
-        raise usage(f"scenario {shown(plan.name)} has no two groups that could win; name a metric with --metric")
+        raise usage(f"scenario {shown(plan.name)} does not have two groups that could win; name a metric with --metric")
     trust_metrics([metric] if metric else None)
     if plot is not None:
         extra("matplotlib", "--plot")
@@ -76,7 +75,7 @@ def versus(
         raise usage(f"--seeds: {len(chosen)} seeds; at most {GAMES_MAX}")
     one, other = Player.of(a), Player.of(b)
     for player in (one, other):
-        client_of(player.model)  # a wrong spec is told before anything runs
+        client_of(player.model)  # refuse a wrong spec before anything runs
     with progress_bar(f"{a} against {b}", 2 * len(chosen), unit="runs") as show:
         games = tournament(plan, one, other, chosen, ticks=ticks, metric=metric, whole=whole, jobs=jobs, progress=show)
     if plot is not None:

@@ -41,6 +41,7 @@ CODE = (
     "scenarios",
     "sim/adapters",
     "sim/bench",
+    "sim/cli",
     "sim/engine",
     "sim/replay",
     "sim/run",

@@ -64,7 +64,7 @@ def test_the_command_tells_it_to_people_and_programs(capsys: pytest.CaptureFixtu
     assert {"calls", "rounds", "prompt_tokens", "completion_tokens", "cost", "model_s"} <= found.keys()
     assert (found["rounds"], found["calls"]) == (1, 1)
     assert invoke(["estimate", "market", "--llm", "openai:mine", "--ticks", "1"]) == 0
-    assert "no price is known" in capsys.readouterr().out
+    assert "no known price" in capsys.readouterr().out
     assert invoke(["estimate", "market", "--llm", "none"]) == 64
     assert invoke(["estimate", "market", "--llm", "telepathy:x"]) == 64
 

@@ -1,4 +1,4 @@
-"""`check`: what is in a scenario, and what in it is surely not meant."""
+"""`check`: the contents of a scenario, and probable mistakes in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim.run.scenario_file import available, load
 ODD = """
 domain = "tactics"
 name = "odd"
-description = "Valid, and surely not meant"
+description = "Valid, and probably mistaken"
 ticks = 20
 
 [planning]
@@ -48,7 +48,7 @@ input = { kind = "order", squad = "a1", text = "go" }
 
 @pytest.mark.parametrize("name", [name for name, scenario in available() if scenario.agents <= 1000])
 def test_shipped_scenarios_need_no_advice(name: str) -> None:
-    """Nothing in them is surely not meant."""
+    """They have no probable mistakes."""
     assert advice(load(name)) == ()
 
 
@@ -65,7 +65,7 @@ def test_what_is_surely_not_meant_is_told(tmp_path: Path, capsys: pytest.Capture
     assert invoke(["check", str(path)]) == OK
     said = capsys.readouterr().out
     assert said.startswith("odd: valid, 1 agents, 20 ticks, 1 inputs, ")
-    assert said.count("surely not meant: ") == 4
+    assert said.count("probably a mistake: ") == 4
 
 
 def test_one_object_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:

@@ -148,7 +148,7 @@ def test_a_server_that_gives_no_plan_is_a_failure(tmp_path: Path, capsys: pytest
     with serving(FakeSettings(faults={Fault.WRONG: 1.0})) as server:
         more = ("--agents", "1", "--rounds", "1", "--encodings", "named", "--replay-ticks", "0")
         assert bench(f"openai:fake@{server.openai_url}", tmp_path, *more) == 1
-    assert "no way of asking gave a legal plan" in capsys.readouterr().err
+    assert "no strategy gave a legal plan" in capsys.readouterr().err
     assert all(each["over_n"] is None for each in result(tmp_path)["figures"])
 
 

@@ -104,7 +104,7 @@ def test_money_is_limited_only_at_a_known_price(tmp_path: Path, capsys: pytest.C
     """A server of one's own has no price: one sentence that names the other limit."""
     for more in (["--max-cost", "1"], ["--max-cost", "0"]):
         assert run("openai:fake@http://127.0.0.1:9/v1", tmp_path / "a.replay.jsonl", *more) == 64
-    assert "no price is known for this model; use --max-tokens" in capsys.readouterr().err
+    assert "this model has no known price; use --max-tokens" in capsys.readouterr().err
 
 
 def test_money_ends_the_use_of_the_model_too(

@@ -87,10 +87,10 @@ def test_wrong_words_get_one_sentence(shell: Shell, monkeypatch: pytest.MonkeyPa
     """Options that go with the other form, a missing file and a folder of something else are refused."""
     Path("s.toml").write_text('scenario = "market"\n')
     for words, said in (
-        (("sweep", "s.toml", "--seeds", "3"), "goes with a scenario"),
-        (("sweep", "market"), "say --seeds"),
+        (("sweep", "s.toml", "--seeds", "3"), "needs a scenario"),
+        (("sweep", "market"), "add --seeds"),
         (("sweep", "gone.toml"), "gone.toml"),
-        (("sweep", "market", "--seeds", "3", "--grid", "agents"), "not of the form KEY=A,B"),
+        (("sweep", "market", "--seeds", "3", "--grid", "agents"), "does not have the form KEY=A,B"),
         (("sweep", "market", "--seeds", "3", "--out", "s.toml"), "is not a folder"),
         (("plot", "."), "is not the folder of a sweep"),
     ):

@@ -118,8 +118,8 @@ def test_the_command_tells_who_is_stronger(duel: str, capsys: pytest.CaptureFixt
         (["--a", "heuristic,heuristic", "--b", "goap"], "listed twice"),
         (["--a", "goap,utility", "--b", "utility,goap"], "in orders that contradict each other"),
         (["--a", "goap"], "--b"),
-        (["--a", "goap", "--b", "utility", "--lower"], "--lower goes with --metric"),
-        (["--a", "goap", "--b", "utility", "--whole"], "--whole goes with --metric"),
+        (["--a", "goap", "--b", "utility", "--lower"], "--lower: needs --metric"),
+        (["--a", "goap", "--b", "utility", "--whole"], "--whole: needs --metric"),
         (["--a", "llm:gpt", "--b", "utility"], "gpt"),
         (["--a", "goap", "--b", "utility", "--set", "tams=3"], "--set: no key 'tams'"),
         (["--a", "goap", "--b", "utility", "--plot", "a.gif"], ".png"),
@@ -140,7 +140,7 @@ def test_one_group_has_nobody_to_play(capsys: pytest.CaptureFixture[str]) -> Non
     """Without two groups no outcome can name a winner, so the command asks for a metric."""
     for name in ("market", "segregation"):
         assert invoke(["versus", name, "--a", "heuristic", "--b", "emergency"]) == USAGE
-        assert "has no two groups that could win; name a metric with --metric" in capsys.readouterr().err
+        assert "does not have two groups that could win; name a metric with --metric" in capsys.readouterr().err
 
 
 def test_a_domain_that_plans_for_nobody_has_no_planners_to_compare() -> None:

@@ -239,7 +239,7 @@ def test_a_terminal_is_needed_for_watching(tmp_path: Path, capsys: pytest.Captur
     """Without one the command ends with a sentence, before anything is written."""
     out = tmp_path / "a.replay.jsonl"
     assert invoke(["run", "market", "--ticks", "2", "--watch", "--out", str(out)]) == 64
-    assert "--watch: standard error is no terminal" in capsys.readouterr().err
+    assert "--watch: standard error is not a terminal" in capsys.readouterr().err
     assert not out.exists()
 
 

@@ -121,7 +121,7 @@ def test_the_command_writes_a_file_and_never_over_another(
     said = json.loads(capsys.readouterr().out)
     assert said == {"files": [str(replay)], "view": name, "bytes": (tmp_path / name).stat().st_size}
     assert invoke(["view", str(replay), "--out", str(replay), "--force"]) == 64
-    assert "is what the run reads" in capsys.readouterr().err
+    assert "the command reads" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_the_command_writes_a_file_and_never_over_another(
         (("missing.replay.jsonl",), 64, "cannot be read"),
         (("pyproject.toml",), 1, "is not a line of a replay"),
         (("pyproject.toml", "--serve", "--out", "a.html"), 64, "--serve: writes no file"),
-        (("pyproject.toml", "--port", "80"), 64, "--port: goes with --serve"),
+        (("pyproject.toml", "--port", "80"), 64, "--port: needs --serve"),
     ],
 )
 def test_wrong_use_is_one_sentence(
