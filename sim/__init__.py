@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sim.run.actions import Action, Turn
     from sim.run.channels import Channel, Each, First, Sum, Union
     from sim.run.context import Run
+    from sim.run.data_files import DataFile
     from sim.run.domain import Domain
     from sim.run.inputs import Input
     from sim.run.listeners import Listener
@@ -41,6 +42,7 @@ _PLACES: Final = {
     "sim.run.actions": ("Action", "Turn"),
     "sim.run.channels": ("Channel", "Each", "First", "Sum", "Union"),
     "sim.run.context": ("Run",),
+    "sim.run.data_files": ("DataFile",),
     "sim.run.domain": ("Domain",),
     "sim.run.inputs": ("Input",),
     "sim.run.listeners": ("Listener",),
@@ -60,6 +62,7 @@ __all__ = [
     "Action",
     "Channel",
     "Component",
+    "DataFile",
     "Domain",
     "Each",
     "First",

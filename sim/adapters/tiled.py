@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
+from xml.etree import ElementTree as ET
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,26 +86,43 @@ class TiledMap:
         return self.layers[name]
 
 
-def read_tmx(path: str | Path) -> TiledMap:
+def read_tmx(file: str | Path | BinaryIO) -> TiledMap:
     """Read a map of the Tiled editor: orthogonal, of a fixed size, with any encoding that the editor writes.
+
+    Args:
+        file: its path, or what `run.open(name, "rb")` gives of a data file. The latter must hold its tilesets itself,
+            since nobody declared other files.
 
     Raises:
         MissingExtra: pytiled-parser is not installed.
         ScenarioError: it is not such a map; one sentence.
     """
     parser = extra("pytiled_parser", "a .tmx map")
-    source = shown(str(path))
-    if b"<!DOCTYPE" in read_bytes(Path(path)) or b"<!ENTITY" in read_bytes(Path(path)):
+    source = shown(str(file)) if isinstance(file, str | Path) else "the map"
+    content = read_bytes(Path(file)) if isinstance(file, str | Path) else file.read()
+    if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise ScenarioError(f"{source}: declares entities, which a map of the editor does not")
     try:
-        found = parser.parse_map(Path(path))
-        return _map(found)
+        if isinstance(file, str | Path):
+            return _map(parser.parse_map(Path(file)))
+        other = next((each for each in ET.fromstring(content).iter() if _names_a_file(each)), None)  # noqa: S314 - entities are refused
+        if other is not None:
+            raise ScenarioError(f"{source}: its {other.tag} is in another file; embed it in the map")
+        with tempfile.TemporaryDirectory() as folder:  # the parser takes paths alone
+            path = Path(folder, "map.tmx")
+            path.write_bytes(content)
+            return _map(parser.parse_map(path))
     except ScenarioError:
         raise
     except Exception as error:
         raise ScenarioError(
             one_line(f"{source}: is not a map of the Tiled editor: {type(error).__name__}: {error}")
         ) from None
+
+
+def _names_a_file(element: ET.Element) -> bool:
+    """Say whether the parser would open another file for an element."""
+    return (element.tag == "tileset" and "source" in element.attrib) or "template" in element.attrib
 
 
 def _map(found: Any) -> TiledMap:

@@ -70,6 +70,8 @@ def local_files(name: str) -> list[Path]:
 def files_of(replay: Path, given: Sequence[Path] | None, *, trust: bool) -> tuple[Path, ...]:
     """Return the Python files of a replay's run: those given, and those beside the replay or in this folder.
 
+    The replay's folder comes last: data files are looked for in it.
+
     Raises:
         ExitError: consent was not given for a file that was found.
     """
@@ -82,7 +84,7 @@ def files_of(replay: Path, given: Sequence[Path] | None, *, trust: bool) -> tupl
         beside = [folder / name for folder in (replay.parent, Path()) if (folder / name).is_file()]
         found += beside[:1]
     require(found, trust=trust)
-    return (*files, *found)
+    return (*files, *found, replay.parent)
 
 
 def _named(replay: Path) -> list[str]:

@@ -19,8 +19,8 @@ from sim.errors import ReplayError
 from sim.replay.cut import cut
 from sim.replay.format import Header, Keyframe, Tick
 from sim.replay.keyframes import state_of
-from sim.replay.playback import Playback
-from sim.replay.reader import Progress, Source, untold
+from sim.replay.playback import Playback, scenario_of
+from sim.replay.reader import Progress, Source, beside, untold
 from sim.replay.record import HASH_CHARS, environment, without_places
 from sim.replay.second_pass import Look, look_again, told
 from sim.replay.seek import ReplayFile, open_replay_file
@@ -49,6 +49,7 @@ state/here.txt          the state after the tick as it was made again
 state/recorded.txt      the state after the tick as it was recorded, if the replay has the values
 state/hashes-*.txt      hashes of all columns after the tick, of both sides
 cut.replay.jsonl        the replay up to that tick
+data/                   the data files of the run, if it has any: put them beside cut.replay.jsonl
 
     diff state/recorded.txt state/here.txt       (or hashes-recorded.txt hashes-here.txt)
     tickweave verify cut.replay.jsonl            finds the difference again{plugins}
@@ -79,6 +80,8 @@ def bundle(
     verdict = told(verdict, look)
     with open_replay_file(source, plugin_files) as file:
         files = dict(_texts(file, verdict, look, plugin_files if with_plugins else ()))
+        scenario = scenario_of(file.header, beside(source, plugin_files))
+        files.update((f"data/{name}", content) for name, content in scenario.data.of(scenario.settings).items())
     replay = io.BytesIO()
     if cut(source, look.recorded.t, replay) <= REPLAY_BYTES_MAX:
         files["cut.replay.jsonl"] = replay.getvalue()
@@ -117,7 +120,8 @@ def _texts(file: ReplayFile, verdict: Verdict, look: Look, plugins: Sequence[Pat
     if recorded is not None:
         yield "state/recorded.txt", dump(recorded)
     for path in plugins:
-        yield f"plugins/{path.name}", path.read_bytes()
+        if path.is_file():
+            yield f"plugins/{path.name}", path.read_bytes()
 
 
 def _recorded(file: ReplayFile, look: Look, keyframe: Keyframe | None) -> Values | None:

@@ -296,6 +296,7 @@ def _checked_runs(text: str) -> str:
 # -- bodies ------------------------------------------------------------------------------------------------------------
 
 Hex16 = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Hashes = Annotated[str, Field(pattern=r"^([0-9a-f]{6})*$")]
 Runs = Annotated[str, AfterValidator(_checked_runs)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -382,13 +383,14 @@ class Header(Body):
     """The identity of a run: everything needed to make it again.
 
     `minor` is the format's minor version.
-    `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `plugins` are digests of their sources
-    by name, `source` is that of the domain's. `declarations` hold what the world and planning are declared with, by
-    part. `keyframes` is the number of ticks from one keyframe to the next, 0 for none. `components`, and `columns`
-    as "Component.column", are in the order of the ticks' `state` and `columns`. `llm` and `prompt_version` are null
-    where no model was asked. `models` names the model tiers that were in play. `outside` names the tiers that a
-    program handed over as objects: the ticks hold their plans. `parent` is what a fork shares its past with, and
-    `amendments` what it changed. `env` alone may differ between a recording and its re-recording.
+    `run` is the digest of `scenario` and `seed`. `ticks` is the number planned. `plugins` are digests of their
+    sources by name, `source` is that of the domain's, and `files` are the SHA-256 of its data files by name.
+    `declarations` hold what the world and planning are declared with, by part. `keyframes` is the number of ticks
+    from one keyframe to the next, 0 for none. `components`, and `columns` as "Component.column", are in the order
+    of the ticks' `state` and `columns`. `llm` and `prompt_version` are null where no model was asked. `models`
+    names the model tiers that were in play. `outside` names the tiers that a program handed over as objects: the
+    ticks hold their plans. `parent` is what a fork shares its past with, and `amendments` what it changed. `env`
+    alone may differ between a recording and its re-recording.
     """
 
     format: Literal["tickweave/2-draft"]
@@ -404,6 +406,7 @@ class Header(Body):
     registry: RegistryStamp | None
     plugins: dict[str, Hex16] = Field(default_factory=dict)
     source: Hex16
+    files: dict[str, Hex64] = Field(default_factory=dict)
     declarations: dict[str, Any] = Field(default_factory=dict)
     tiers: list[str]
     outside: list[str] = Field(default_factory=list)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sim.errors import Diverged, Incomplete, Unsupported
 from sim.replay.format import Header, Tick
 from sim.replay.playback import Playback, objection
-from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
+from sim.replay.reader import Progress, Record, Source, beside, iter_records, open_source, untold
 from sim.run.world import World
 
 
@@ -57,7 +57,7 @@ def frames(
         records = iter_records(stream)
         header = next(records).body
         assert isinstance(header, Header)
-        yield from frames_of(header, _ticks(records), plugin_files, progress, begin)
+        yield from frames_of(header, _ticks(records), beside(source, plugin_files), progress, begin)
 
 
 def _ticks(records: Iterator[Record]) -> Iterator[Tick]:

@@ -291,12 +291,16 @@ class Playback(AbstractContextManager["Playback"]):
 
 
 def scenario_of(header: Header, files: Sequence[Path] = ()) -> Scenario:
-    """Return the scenario of a header; `files` are those of its domain and plug-ins.
+    """Return the scenario of a header; `files` are those of its domain and plug-ins, and folders of its data files.
+
+    Data files are also looked for in the current folder.
 
     Raises:
         ScenarioError: it is not valid, or its domain is missing here.
     """
-    return Scenario.from_canonical(header.scenario, "the header's scenario", files=files)
+    return Scenario.from_canonical(
+        header.scenario, "the header's scenario", files=[*files, Path()], recorded=header.files
+    )
 
 
 def scenario_at(header: Header, tick: int, scenario: Scenario) -> Scenario:
@@ -353,6 +357,8 @@ def objection(header: Header, again: Header) -> str | None:
         difference = first_change(header.declarations.get(name), again.declarations.get(name), name)
         if difference is not None:
             return f"what runs here is declared otherwise than what was recorded: {difference}"
+    if header.files != again.files:
+        return f"the data files here are not those of the recording: {first_change(header.files, again.files, 'files')}"
     if header.registry != again.registry:
         return "the verbs here are not those of the recording: which of them are offered, or the idle step, has changed"
     if header.domain == "exact" and header.env != again.env:

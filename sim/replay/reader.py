@@ -239,6 +239,11 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
             yield file
 
 
+def beside(source: Source, files: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files of a run with the folder of its recording, where its data files may be."""
+    return tuple(files) if isinstance(source, bytes) else (*files, Path(source).parent)
+
+
 def is_packed(path: Path) -> bool:
     """Say whether a file begins as a packed replay does.
 

@@ -43,6 +43,7 @@ from sim.replay.format import (
     runs,
 )
 from sim.run import rounds
+from sim.run.data_files import digest_of
 from sim.run.domain import inputs_of
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def header_of(
         if simulation.registry is None
         else RegistryStamp(digest=simulation.registry.digest, kinds=[spec.name for spec in simulation.registry.specs]),
         source=simulation.scenario.loaded.digest,
+        files={name: digest_of(content) for name, content in simulation.run_context.files.items()},
         declarations=declarations_of(simulation),
         plugins=dict(simulation.plugins),
         tiers=list(simulation.tiers),

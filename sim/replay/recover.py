@@ -12,7 +12,7 @@ from sim.engine.state import WorldState
 from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.replay.format import END, Header, Tick
 from sim.replay.playback import amended, objection, scenario_at, scenario_of
-from sim.replay.reader import Progress, Source, is_packed, open_source, scan, untold
+from sim.replay.reader import Progress, Source, beside, is_packed, open_source, scan, untold
 from sim.replay.record import Totals, header_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import Recorder, ReplayWriter, Sink
@@ -77,6 +77,7 @@ def resume(
     """
     if is_packed(path):
         raise ReplayError(f"{path}: is packed; unpack it first")
+    plugin_files = beside(path, plugin_files)
     # The lock comes first, so that what is read is all that there is.
     with appended(path) as cut, _gone_on(path, ticks, client, model, plugin_files, cut) as session:
         yield session

@@ -23,7 +23,7 @@ from sim.messages import one_line
 from sim.replay.first import Again, First, first_difference, phases_of, said
 from sim.replay.format import Header, Tick
 from sim.replay.playback import Playback
-from sim.replay.reader import Progress, Source, untold
+from sim.replay.reader import Progress, Source, beside, untold
 from sim.replay.record import HASH_CHARS
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
@@ -112,6 +112,7 @@ def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), pro
     Raises:
         ReplayError: the file cannot be read.
     """
+    plugin_files = beside(source, plugin_files)
     with ExitStack() as stack:
         path = stack.enter_context(_path_of(source))
         file = stack.enter_context(open_replay_file(path, plugin_files))

@@ -15,7 +15,7 @@ from sim.errors import Corrupt, Diverged, Incomplete, ReplayError, Unsupported
 from sim.replay.format import LINE_BYTES_MAX, TICK, Header, Keyframe, LineError, Tick, decode_body, split_line
 from sim.replay.keyframes import enter
 from sim.replay.playback import Playback, objection
-from sim.replay.reader import Place, Progress, Record, Source, iter_records, open_source, untold
+from sim.replay.reader import Place, Progress, Record, Source, beside, iter_records, open_source, untold
 
 NEAR_BYTES: Final = 64 * 1024
 """The binary search ends with a stretch of this length in bytes, which is read line by line."""
@@ -34,7 +34,7 @@ def open_replay_file(
         ReplayError: there is no such file, or it has no whole header.
     """
     with open_source(source) as stream:
-        yield ReplayFile(stream, plugin_files, progress)
+        yield ReplayFile(stream, beside(source, plugin_files), progress)
 
 
 class ReplayFile:

@@ -27,7 +27,7 @@ from sim.replay.first import Cause, First, differing, first_difference, first_of
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
 from sim.replay.keyframes import enter, state_of, unpacked
 from sim.replay.playback import Playback, objection
-from sim.replay.reader import Progress, Record, Source, iter_records, open_source, untold
+from sim.replay.reader import Progress, Record, Source, beside, iter_records, open_source, untold
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments
 from sim.run.faults import fault_of, trouble_of
@@ -74,6 +74,7 @@ def verify(
     Raises:
         ReplayError: there is no such file, or it cannot be opened.
     """
+    plugin_files = beside(source, plugin_files)
     try:
         with open_source(source) as stream:
             parts = segments(stream, jobs) if jobs > 1 else [Segment()]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, TextIO, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from ai.actions import Action, ToolRegistry
 from ai.plans import BatchPlans
 from sim.engine.rng import Rng
 from sim.errors import ScenarioError, WorldError
+from sim.messages import one_line, quoted, suggestion
+from sim.run.data_files import BYTES_MAX
+from sim.run.files import decode
 from sim.run.inputs import Input
 from sim.run.payloads import Payloads
 from sim.run.plan_columns import ActionSteps, Progress, Status
@@ -103,6 +107,7 @@ class Run:
         planning: the scenario's section `planning`.
         registry: the verbs, None where no agent plans.
         spaces: the domain's spaces by name.
+        files: the content of the data files that the settings declare, by name.
         rng: counter-based draws under the seed.
         payloads: lists and records of running plans.
         game: data that the domain's `setup` leaves for its systems; constants and handles of resources.
@@ -132,6 +137,7 @@ class Run:
     registry: ToolRegistry | None
     rng: Rng
     spaces: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     payloads: Payloads = field(default_factory=Payloads)
     game: Any = None
     reason_codes: Mapping[str, int] = field(default_factory=dict)
@@ -168,6 +174,30 @@ class Run:
             known = ", ".join(self.spaces) or "none"
             raise ScenarioError(f"run.space needs a domain with one space; this one has: {known}")
         return next(iter(self.spaces.values()))
+
+    @overload
+    def open(self, name: str, mode: Literal["r"] = "r") -> TextIO: ...
+
+    @overload
+    def open(self, name: str, mode: Literal["rb"]) -> BinaryIO: ...
+
+    def open(self, name: str, mode: Literal["r", "rb"] = "r") -> TextIO | BinaryIO:
+        """Open a data file that a setting of the type `DataFile` names: as text in UTF-8, or with `rb` as bytes.
+
+        The recording has its digest, and a replay refuses a file of another content.
+
+        Raises:
+            ScenarioError: no setting names the file, or it is not text.
+        """
+        if name not in self.files:
+            known = suggestion(name, list(self.files), "data files") if self.files else "there are none"
+            raise ScenarioError(
+                one_line(
+                    f"no setting declares the data file {quoted(name)} ({known}); give a setting the type DataFile"
+                )
+            )
+        content = self.files[name]
+        return io.BytesIO(content) if mode == "rb" else io.StringIO(decode(content, name, BYTES_MAX), newline=None)
 
     def begin(self, tick: int, inputs: tuple[Input, ...]) -> None:
         """Start the notes of a tick."""

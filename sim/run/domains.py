@@ -34,7 +34,7 @@ def find_domain(name: str, folder: Path | None = None, files: tuple[Path, ...] =
     Args:
         name: the name of an installed domain, or of a Python file (`wealth.py`).
         folder: the folder of the file, unless `files` has a file of that name.
-        files: files of domains and plug-ins, for runs whose scenario has no folder.
+        files: files of domains and plug-ins, for runs whose scenario has no folder; folders count for nothing.
 
     Raises:
         ScenarioError: there is no such domain; the message is one sentence with advice.
@@ -42,7 +42,7 @@ def find_domain(name: str, folder: Path | None = None, files: tuple[Path, ...] =
     """
     if not name.endswith(".py"):
         return _installed(name)
-    given = {path.name: path for path in files}
+    given = {path.name: path for path in files if not path.is_dir()}
     if Path(name).name in given:
         return domain_file(given[Path(name).name], name)
     if folder is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Final
@@ -13,8 +14,8 @@ FILE_BYTES_MAX: Final = 8 * 1024 * 1024
 """The most bytes of a scenario, a Python file of a domain, or a file of inputs."""
 
 
-def read_bytes(path: str | Path) -> bytes:
-    """Read a file that a person named.
+def read_bytes(path: str | Path, limit: int = FILE_BYTES_MAX) -> bytes:
+    """Read a file that a person named, of at most `limit` bytes.
 
     Raises:
         ScenarioError: the file cannot be read, is not a regular file, or is too large; the message is one sentence.
@@ -26,16 +27,21 @@ def read_bytes(path: str | Path) -> bytes:
             raise ScenarioError(f"{source}: is a directory; name a file in it")
         if not stat.S_ISREG(status.st_mode):
             raise ScenarioError(f"{source}: is not a regular file")
-        if status.st_size > FILE_BYTES_MAX:
-            raise ScenarioError(f"{source}: has {status.st_size} bytes; at most {FILE_BYTES_MAX} are read")
-        with Path(path).open("rb") as file:
-            data = file.read(FILE_BYTES_MAX + 1)
+        if status.st_size > limit:
+            raise ScenarioError(f"{source}: has {status.st_size} bytes; at most {limit} are read")
+        with open(path, "rb", opener=_opened) as file:
+            data = file.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise ScenarioError(one_line(f"{source}: cannot be read: {reason}")) from None
-    if len(data) > FILE_BYTES_MAX:
-        raise ScenarioError(f"{source}: has more than {FILE_BYTES_MAX} bytes, which is the limit")
+    if len(data) > limit:
+        raise ScenarioError(f"{source}: has more than {limit} bytes, which is the limit")
     return data
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open a file; a pipe that takes its place in this moment is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_text(path: str | Path) -> str:
@@ -47,14 +53,14 @@ def read_text(path: str | Path) -> str:
     return decode(read_bytes(path), shown(str(path)))
 
 
-def decode(data: bytes, source: str) -> str:
+def decode(data: bytes, source: str, limit: int = FILE_BYTES_MAX) -> str:
     """Return bytes from outside as text; error messages start with `source`.
 
     Raises:
         ScenarioError: there are too many bytes, or they are not UTF-8; the message is one sentence.
     """
-    if len(data) > FILE_BYTES_MAX:
-        raise ScenarioError(f"{source}: has more than {FILE_BYTES_MAX} bytes, which is the limit")
+    if len(data) > limit:
+        raise ScenarioError(f"{source}: has more than {limit} bytes, which is the limit")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -64,13 +64,13 @@ def load_plugins(scenario: Scenario, files: Sequence[Path] = ()) -> tuple[Plugin
 
     Args:
         scenario: its list `plugins` names them; files are in its folder.
-        files: files of plug-ins and domains, for a scenario that has no folder.
+        files: files of plug-ins and domains, for a scenario that has no folder; folders count for nothing.
 
     Raises:
         ScenarioError: a plug-in is missing; the message is one sentence with advice.
         ContractError: a plug-in cannot be loaded, or offers something malformed; the message names its file.
     """
-    given = {path.name: path for path in files}
+    given = {path.name: path for path in files if not path.is_dir()}
     names = {Path(name).name for name in (*scenario.plugins, scenario.head.domain)}
     unknown = sorted(set(given) - names)
     if unknown:

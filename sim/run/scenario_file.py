@@ -13,7 +13,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from importlib.metadata import EntryPoint
@@ -33,6 +33,7 @@ from sim.messages import one_line, quoted, sentence, shown, suggestion, told
 from sim.run import domains
 from sim.run.checks import check_head
 from sim.run.context import NoPlans
+from sim.run.data_files import DataFiles, home_of
 from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
 from sim.run.files import read_text
@@ -85,6 +86,7 @@ class Scenario:
         loaded: the domain's class, digest and folder.
         inputs: the inputs from outside, each with its tick.
         folder: where files that the scenario names are; None where it was not read from a file.
+        data: where the data files are that its settings declare.
 
     Raises:
         ScenarioError: settings, inputs or groups do not fit the domain; one sentence.
@@ -93,9 +95,18 @@ class Scenario:
     def __repr__(self) -> str:
         return f"Scenario({self.head.name!r}, {self.head.domain}, {self.head.ticks:,} ticks, seed {self.head.seed})"
 
-    def __init__(self, head: Head, loaded: LoadedDomain, source: str = "scenario", folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        head: Head,
+        loaded: LoadedDomain,
+        source: str = "scenario",
+        folder: Path | None = None,
+        data: DataFiles | None = None,
+    ) -> None:
         self.loaded = loaded
         self.folder = folder
+        home = home_of(loaded.kind) or Path()
+        self.data = DataFiles([home if folder is None else folder]) if data is None else data
         check_head(loaded.kind)
         self.domain = loaded.kind(_settings(loaded.kind, head.settings, source))
         self.head = head.model_copy(
@@ -143,7 +154,7 @@ class Scenario:
         """
         found = domains.loaded(type(domain))
         data = {"domain": found.name, "name": found.name, **head, "settings": domain.settings.model_dump(mode="json")}
-        return cls(_head(data, "scenario"), found)
+        return cls(_head(data, "scenario"), found, data=DataFiles([home_of(type(domain)) or Path(), Path()]))
 
     @property
     def name(self) -> str:
@@ -234,7 +245,8 @@ class Scenario:
         Raises:
             ScenarioError: a value does not fit.
         """
-        return Scenario(_head({**self.canonical(), **native(head)}, self.name), self.loaded, self.name, self.folder)
+        data = _head({**self.canonical(), **native(head)}, self.name)
+        return Scenario(data, self.loaded, self.name, self.folder, self.data)
 
     @classmethod
     def from_canonical(
@@ -244,6 +256,7 @@ class Scenario:
         *,
         folder: Path | None = None,
         files: Sequence[Path] = (),
+        recorded: Mapping[str, str] | None = None,
     ) -> Scenario:
         """Read what `canonical` returned; `source` stands first in a refusal.
 
@@ -251,7 +264,8 @@ class Scenario:
             data: plain data.
             source: where it comes from.
             folder: where files that it names are.
-            files: those files, where there is no folder.
+            files: where there is no folder: its Python files, and folders of its data files.
+            recorded: the digests of its data files by name, where a recording has them.
 
         Raises:
             ScenarioError: the data is not a valid scenario; one sentence.
@@ -261,7 +275,10 @@ class Scenario:
             found = domains.find_domain(head.domain, folder, tuple(files))
         except ScenarioError as error:
             raise ScenarioError(one_line(f"{source}: domain: {error}")) from None
-        return cls(head, found, source, folder)
+        if folder is not None:
+            return cls(head, found, source, folder)
+        folders = [path if path.is_dir() else path.parent for path in files]
+        return cls(head, found, source, data=DataFiles([*folders, home_of(found.kind) or Path()], recorded))
 
 
 def _dotted(error: PydanticCustomError) -> str:

@@ -236,6 +236,7 @@ class Simulation(AbstractContextManager["Simulation"]):
                 domain.group_names,
             ),
         )
+        run.files = scenario.data.of(domain.settings)
         run.spaces = checked_spaces(domain.spaces(run), domain)
         self.tiers = () if planning is None else planning.tiers
         self.models = () if planning is None else planning.models

@@ -200,7 +200,8 @@ def _keep_manifest(plan: Sweep, base: Scenario, folder: Path, out: Path) -> None
         "sweep": plan.digest,
         "scenario": base.digest,
         "source": base.loaded.digest,
-        "files": {path.name: digest_of(read_bytes(path)) for path in local_files(plan, folder)},
+        "files": {path.name: digest_of(read_bytes(path)) for path in local_files(plan, folder)}
+        | {name: digest_of(content) for name, content in base.data.of(base.settings).items()},
         "cells": plan.count,
         "seeds": plan.model_dump(mode="json")["seeds"],
         "tickweave": version("tickweave"),
@@ -216,7 +217,7 @@ def _keep_manifest(plan: Sweep, base: Scenario, folder: Path, out: Path) -> None
             raise ScenarioError(f"{shown(str(path))}: is not the manifest of a sweep; choose another folder") from None
         if changed:
             what = {"sweep": "another sweep", "scenario": "another scenario", "source": "other code of the domain"}
-            what["files"] = "other code of its metrics or plug-ins"
+            what["files"] = "other code of its metrics or plug-ins, or other data files"
             raise ScenarioError(
                 f"{shown(str(out))} holds results of {what[changed[0]]}; choose another folder, or remove this one"
             )

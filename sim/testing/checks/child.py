@@ -28,7 +28,8 @@ def main() -> None:
     brought = _brought(asked)
     notes = watch() if asked["notes"] else None
     folder = None if asked["folder"] is None else Path(asked["folder"])
-    scenario = Scenario.from_canonical(asked["scenario"], folder=folder)
+    data = [Path(each) for each in asked["data"]]
+    scenario = Scenario.from_canonical(asked["scenario"], folder=folder, files=data)
     plugins = load_plugins(scenario) if brought is None else brought
     with Simulation(scenario, seed=asked["seed"], plugins=plugins, detail="full") as simulation:
         if asked["state"] is not None:

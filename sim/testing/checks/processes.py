@@ -65,6 +65,7 @@ def _child(case: Case, other: Other, *, dump: int | None) -> Iterator[IO[str]]:
         "seed": case.seed,
         "ticks": case.ticks if dump is None else dump + 1,
         "folder": None if folder is None else str(folder.absolute()),
+        "data": [str(each) for each in case.scenario.data.folders],
         "junk": other.junk,
         "dump": dump,
         "state": state,

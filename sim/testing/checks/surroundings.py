@@ -25,6 +25,9 @@ VARIED: Final = {
 """Variables that are different in the other process, whether or not anybody asks."""
 
 
+ADVICE: Final = "declare it as a setting of the type DataFile and open it with run.open"
+
+
 def _run(case: Case) -> Checked:
     with tempfile.TemporaryDirectory() as folder:
         found, notes = compare(case, Other({**VARIED, "PWD": folder}, folder=folder, notes=True))
@@ -37,7 +40,7 @@ def _run(case: Case) -> Checked:
                 said = f"{place}, reads the variable {name!r} of the environment; make it a setting"
                 return replace(other, reason=said)
     for name, place in notes.get("files", {}).items():
-        return Finding(None, reason=f"{place}, opens the file {name!r}, which no setting declares and no replay holds")
+        return Finding(None, reason=f"{place}, opens the file {name!r}, which no replay knows; {ADVICE}")
     return found
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from sim import DataFile, Domain, Grid, Settings, Simulation
 from sim.adapters import read_tmx
 from sim.errors import ScenarioError
 
@@ -76,3 +78,35 @@ def test_an_unknown_layer_is_named(file: Path) -> None:
     """The sentence says which layers there are."""
     with pytest.raises(ScenarioError, match="did you mean 'terrain'"):
         read_tmx(file).layer("terain")
+
+
+class Yard(Settings):
+    """The settings of a model with a map."""
+
+    map: DataFile = "yard.tmx"
+
+
+class Mapped(Domain):
+    """A model that has its space from a map."""
+
+    settings = Yard
+
+    def spaces(self, run: Any) -> dict[str, Any]:
+        """Read the map."""
+        found = read_tmx(run.open(self.settings.map, "rb"))
+        return {"yard": Grid(found.width, found.height)}
+
+
+def test_a_map_is_a_data_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A domain reads it from the run, so that a recording knows it by digest."""
+    monkeypatch.chdir(file.parent)
+    with Simulation(Mapped()) as simulation:
+        assert (simulation.run_context.space.width, list(simulation.run_context.files)) == (4, ["yard.tmx"])
+
+
+def test_a_map_that_is_a_data_file_reads_no_other_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tilesets and templates in other files were declared by nobody."""
+    monkeypatch.chdir(file.parent)
+    file.write_text(MAP.replace('<tileset firstgid="1"', '<tileset firstgid="1" source="/etc/hostname"'))
+    with pytest.raises(ScenarioError, match="its tileset is in another file; embed it"), Simulation(Mapped()):
+        pass
