@@ -7,10 +7,11 @@ Every attempt is kept. The single-agent call is the same walk with one agent.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final, TypeVar, overload
 
@@ -70,7 +71,7 @@ class FallbackOrchestrator:
         start: the tier that is tried first.
         only: tiers that plan for some groups alone, by the names that a batch gives its groups; agents of other groups,
             or of none, go on to the next tier.
-        models: the names of the model tiers; by default those that say `needs_client`.
+        models: the names of the model tiers that have a model; by default those that say `needs_client`.
         run: the beginning of every plan id.
         clock: gives seconds; deadlines are readings of it.
         metrics: where to count, a recorder of its own by default.
@@ -121,6 +122,7 @@ class FallbackOrchestrator:
         self._planners = tuple(chosen)
         self._names = tuple(names)
         self._start = 0 if start is None else names.index(start)
+        self._lanes = self._beside()
         self.clock = clock
         self._clock = unwatched(clock)
         self._warned = False
@@ -229,10 +231,50 @@ class FallbackOrchestrator:
             return result
         began, walks = self._clock(), asking.walks
         call = PlanCall(client, self.clock, on_plan, began, asking=asking)
-        remaining: Rows = np.arange(len(batch))
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
-        for index in range(self._start, len(self._names)):
-            asked, others = self._split(index, batch, remaining, walks)
+        remaining: Rows = np.arange(len(batch))
+        lanes = [] if client is None else self._lanes
+        if lanes:
+            remaining = await self._side_by_side(lanes, batch, registry, call, result)
+        rest = range(self._start + sum(map(len, lanes)), len(self._names))
+        remaining = await self._down(rest, remaining, batch, registry, call, result)
+        last = [each for each in result.attempts if each.tier == self._names[-1]]
+        if walks is not None:
+            remaining = remaining[walks[remaining] != _MODEL]
+        if len(remaining):
+            # An emergency tier of somebody else's has failed.
+            plans = _idle_plans(batch.keys[remaining], registry)
+            result.plans.put(remaining, plans, np.arange(len(remaining)), len(self._names) - 1)
+        if last:
+            # Once is news; every tick of a broken configuration would only drown other messages.
+            level = logging.DEBUG if self._warned else logging.WARNING
+            self._warned = True
+            logger.log(
+                level,
+                "%d agents got the emergency plan, agent %d first",
+                len(last[0].rows),
+                batch.keys[last[0].rows[0]],
+            )
+        result.duration_s = self._clock() - began
+        self.metrics.record(result)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("planned %d agents in %.6f s: %s", len(batch), result.duration_s, result.counts())
+        return result
+
+    async def _down(
+        self,
+        places: Iterable[int],
+        remaining: Rows,
+        batch: ObservationBatch[Any],
+        registry: ToolRegistry,
+        call: PlanCall,
+        result: BatchPlans,
+    ) -> Rows:
+        """Walk down some tiers, and return the rows that are still without a plan."""
+        for index in places:
+            if not len(remaining):
+                break
+            asked, others = self._split(index, batch, remaining, call.asking.walks)
             if not len(asked):
                 continue
             remaining = await self._try_tier(index, asked, batch, registry, call, result)
@@ -244,24 +286,38 @@ class FallbackOrchestrator:
                 len(asked) + len(others) - len(remaining),
                 len(asked),
             )
-            if not len(remaining):
+        return remaining
+
+    async def _side_by_side(
+        self,
+        lanes: Sequence[Sequence[int]],
+        batch: ObservationBatch[Any],
+        registry: ToolRegistry,
+        call: PlanCall,
+        result: BatchPlans,
+    ) -> Rows:
+        """Walk down several lists of tiers at once, and return the rows that are still without a plan."""
+        every: Rows = np.arange(len(batch))
+        ways = (self._down(lane, every, batch, registry, call, result) for lane in lanes)
+        left = every
+        for end in await asyncio.gather(*ways, return_exceptions=True):
+            if isinstance(end, BaseException):
+                raise end
+            left = np.intersect1d(left, end)
+        # Replies come in any order; the record must not depend on it.
+        result.attempts.sort(key=lambda attempt: self._names.index(attempt.tier))
+        result.shards.sort(key=lambda shard: self._names.index(shard["tier"]))
+        return left
+
+    def _beside(self) -> list[list[int]]:
+        """Return the first tiers as lists, one for each model, where models serve different groups; else nothing."""
+        ways: dict[frozenset[str], list[int]] = {}
+        for index in range(self._start, len(self._names)):
+            only = self._only[index]
+            if only is None or not self._is_model[index] or any(only != way and only & way for way in ways):
                 break
-        if walks is not None:
-            remaining = remaining[walks[remaining] != _MODEL]
-        if len(remaining):
-            # An emergency tier of somebody else's has failed.
-            idle = _idle_plans(batch.keys[remaining], registry)
-            result.plans.put(remaining, idle, np.arange(len(remaining)), index)
-        if index == len(self._names) - 1 and len(asked):
-            # Once is news; every tick of a broken configuration would only drown other messages.
-            level = logging.DEBUG if self._warned else logging.WARNING
-            self._warned = True
-            logger.log(level, "%d agents got the emergency plan, agent %d first", len(asked), batch.keys[asked[0]])
-        result.duration_s = self._clock() - began
-        self.metrics.record(result)
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("planned %d agents in %.6f s: %s", len(batch), result.duration_s, result.counts())
-        return result
+            ways.setdefault(only, []).append(index)
+        return list(ways.values()) if len(ways) > 1 else []
 
     def _note_fault(
         self, attempt: Attempts, part: ObservationBatch[Any], planner: Planner, error: BaseException
@@ -310,7 +366,7 @@ class FallbackOrchestrator:
         attempt = Attempts(name, rows, np.full(len(rows), _UNAVAILABLE, np.int8))
         result.attempts.append(attempt)
         needs_client = getattr(planner, "needs_client", False)
-        if needs_client and call.client is None:
+        if needs_client and (call.client is None or not self._is_model[index]):
             return rows
         part = batch if len(rows) == len(batch) else batch.take(rows)
         began = self._clock()

@@ -24,6 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ai.clients.scripts import SCRIPT_LINES_MAX, checked_line, script_lines
 from ai.errors import ClientError, ContractError
 from ai.llm.encodings import encoding_of
+from ai.llm.models import kind_and_model
 from ai.llm_types import LlmChunk, LlmRequest
 
 SCHEME: Final = "scripted"
@@ -107,7 +108,7 @@ class ScriptedClient:
     def _next(self, tier: str, agent: int) -> _Line | None:
         """Return the agent's line whose turn it is, or None if the script has none for it."""
         for name in (agent, _EVERYONE):
-            lines = [line for line in self._lines.get(name, ()) if line.tier in (None, tier)]
+            lines = [line for line in self._lines.get(name, ()) if line.tier in (None, tier, kind_and_model(tier)[0])]
             if lines:
                 turn = self._turns.get((tier, agent), 0)
                 self._turns[tier, agent] = turn + 1

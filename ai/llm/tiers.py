@@ -14,6 +14,7 @@ from ai.legality import explained, refusals
 from ai.llm.encodings import LINE, NAMED
 from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+from ai.llm.models import AT, Models
 from ai.llm.prompt import Detail
 from ai.llm_types import Endpoint, LlmClient
 from ai.observation import ObservationBatch, Rows
@@ -35,6 +36,7 @@ class LlmTier:
         executor: runs the calls; tiers may share one.
         encoding: how replies write plans; None takes the shortest that the endpoint is known to hold a model to.
         rules: the planner whose plans a stand-in for a server may ask for.
+        model: the name of the model that is asked (`ai.llm.models`); it becomes part of the tier's name.
     """
 
     name: str
@@ -48,7 +50,10 @@ class LlmTier:
         *,
         encoding: Encoding | None = None,
         rules: Planner | None = None,
+        model: str = "",
     ) -> None:
+        if model:
+            self.name = f"{self.name}{AT}{model}"
         self.executor = BatchInferenceExecutor() if executor is None else executor
         self._encoding = encoding
         self._rules = rules
@@ -63,13 +68,14 @@ class LlmTier:
         Raises:
             PlannerError: there is no client, or the registry offers none of this tier's verbs.
         """
-        if call.client is None:
+        client = call.client.of(self.name) if isinstance(call.client, Models) else call.client
+        if client is None:
             raise ClientError("no language model is configured", outcome="unavailable")
         offered = self.offered(registry)
         if not len(offered):
             raise PlannerError(f"the registry offers no verb that tier {self.name} may use")
         begun = call.clock()
-        response = await self._ask(call.client, batch, offered, call, {})
+        response = await self._ask(client, batch, offered, call, {})
         answer = _answer(response, batch)
         if response.first_plan_s is not None:
             answer.first_plan_s = begun - call.begun + response.first_plan_s
@@ -79,7 +85,7 @@ class LlmTier:
             logger.info("%s: %d of %d agents are asked again", self.name, len(reasons), len(batch))
             rows = np.flatnonzero(np.isin(batch.keys, list(reasons)))
             part = batch.take(rows)
-            _take_over(answer, rows, _answer(await self._ask(call.client, part, offered, call, reasons), part))
+            _take_over(answer, rows, _answer(await self._ask(client, part, offered, call, reasons), part))
         return answer
 
     async def _ask(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from ai.llm.models import tiers_of_model
 from sim.cli.common import require_file, usage
 from sim.cli.consent import remember
 from sim.errors import ScenarioError
 from sim.messages import shown
-from sim.run.choices import read_choice, tiers_of, with_tiers, with_values
+from sim.run.choices import MODEL, read_choice, tiers_of, with_tiers, with_values
 from sim.run.plugins import Plugin, load_plugins
 from sim.run.scenario_file import Scenario
 
@@ -39,6 +40,16 @@ def chosen(
     return scenario, load_plugins(scenario, files)
 
 
+def group_models(groups: Sequence[str] | None) -> dict[str, str]:
+    """Return the specs of the models that `--group NAME=llm:SPEC` names, by group.
+
+    Raises:
+        ExitError: an option is not of its form.
+    """
+    parted = [_parted(text) for text in groups or ()]
+    return {name: tiers.removeprefix(MODEL) for name, tiers in parted if tiers.startswith(MODEL)}
+
+
 def with_choices(scenario: Scenario, values: Sequence[str] | None) -> Scenario:
     """Return a scenario with the settings of `--set`.
 
@@ -52,7 +63,12 @@ def with_choices(scenario: Scenario, values: Sequence[str] | None) -> Scenario:
 
 
 def _group(text: str) -> tuple[str, list[str]]:
+    name, tiers = _parted(text)
+    return name, list(tiers_of_model(name)) if tiers.startswith(MODEL) else tiers_of(tiers)
+
+
+def _parted(text: str) -> tuple[str, str]:
     name, equals, tiers = text.partition("=")
     if not (name and equals and tiers):
-        raise usage(f"--group: {shown(text)} is not of the form NAME=TIERS, as in red=goap,heuristic")
-    return name, tiers_of(tiers)
+        raise usage(f"--group: {shown(text)} is not of the form NAME=TIERS, as in red=goap,heuristic or red=llm:MODEL")
+    return name, tiers

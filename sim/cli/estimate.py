@@ -10,7 +10,7 @@ import typer
 from ai.llm.price import INSTALL, price_of, prices_installed
 from sim.bench.estimate import CONTEXT, Estimate, Server
 from sim.bench.estimate import estimate as estimated
-from sim.cli.choices import chosen
+from sim.cli.choices import chosen, group_models
 from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_rows, usage
 from sim.cli.consent import Trust, load_scenario
 from sim.cli.options import (
@@ -67,6 +67,8 @@ def estimate(
     """
     if llm == NO_MODEL:
         raise usage("estimate: name the model with --llm")
+    if group_models(group):
+        raise usage("estimate: one model a time; name it with --llm, and only planners with --group")
     client = client_of(llm)
     assert client is not None
     plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from ai.llm.models import Models
 from ai.llm.probe import probe, sentence
 from ai.llm_types import Endpoint, LlmClient
-from sim.cli.common import FAILED, ExitError, client_of
+from sim.cli.common import FAILED, NO_MODEL, ExitError, client_of
 from sim.messages import one_line
 
 
@@ -35,8 +36,24 @@ def ready_model(spec: str, *, optional: bool = False, quiet: bool = False) -> It
             stop()
 
 
+@contextmanager
+def ready_models(
+    spec: str, others: Mapping[str, str], *, optional: bool = False, quiet: bool = False
+) -> Iterator[LlmClient | None]:
+    """Yield the model of a run as `ready_model` does, with further models by name where there are any."""
+    with ExitStack() as stack:
+        specs = {**({} if spec == NO_MODEL else {"": spec}), **others}
+        clients = {
+            name: stack.enter_context(ready_model(each, optional=optional, quiet=quiet)) for name, each in specs.items()
+        }
+        found = {name: client for name, client in clients.items() if client is not None}
+        yield Models(found) if others and found else found.get("")
+
+
 def described(client: LlmClient | None) -> dict[str, Any] | None:
-    """Return the findings of the probe, for the report beside a replay."""
+    """Return the findings of the probe, for the report beside a replay; of several models by name."""
+    if isinstance(client, Models):
+        return {name: described(each) for name, each in client.clients.items()}
     endpoint: Endpoint | None = getattr(client, "endpoint", None)
     return None if endpoint is None else asdict(endpoint)
 

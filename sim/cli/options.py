@@ -66,7 +66,9 @@ InFlight = Annotated[
 Tiers = Annotated[
     str | None, typer.Option(metavar="TIERS", help="Planners in the order in which they are tried: goap,heuristic.")
 ]
-Groups = Annotated[list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group; repeatable.")]
+Groups = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=TIERS", help="Planners of one group, or llm:MODEL; repeatable.")
+]
 Values = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting, or planning.KEY; repeatable."),

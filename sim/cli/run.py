@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
@@ -23,7 +23,7 @@ from ai.guard import everything
 from ai.llm.price import INSTALL, Price, price_of, prices_installed
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
-from sim.cli.choices import chosen
+from sim.cli.choices import chosen, group_models
 from sim.cli.common import (
     INTERRUPTED,
     NO_MODEL,
@@ -44,7 +44,7 @@ from sim.cli.common import (
 )
 from sim.cli.consent import Trust, files_of, load_scenario, trust_metrics
 from sim.cli.logs import LogJson, Verbose, logs
-from sim.cli.model import described, ready_model
+from sim.cli.model import described, ready_models
 from sim.cli.options import (
     EncodingOption,
     Every,
@@ -67,14 +67,14 @@ from sim.replay.keyframes import EVERY
 from sim.replay.packed import SUFFIX as PACKED
 from sim.replay.recover import resume as resume_replay
 from sim.replay.writer import Recorder, ReplayWriter, open_replay
-from sim.run.choices import with_values
+from sim.run.choices import MODEL, with_values
 from sim.run.files import read_text
 from sim.run.input_lines import inputs_from_lines
 from sim.run.input_sources import Feed, Listed, Streamed
 from sim.run.inputs import TimedInput
 from sim.run.pace import Pace
 from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
-from sim.run.planning_service import ModelOptions, model_tiers
+from sim.run.planning_service import ModelOptions, build_tiers
 from sim.run.plugins import Plugin
 from sim.run.rounds import rounds_every
 from sim.run.scenario_file import TICKS_MAX, Scenario
@@ -204,6 +204,7 @@ def run(
     """Run a scenario and write its replay."""
     if (scenario is None) == (resume is None):
         raise usage("run: name a scenario, or a replay with --resume")
+    models = group_models(group)
     options = ModelOptions(
         deadline_s=None if deadline_ms is None else deadline_ms / 1000,
         shard_size=shard_size,
@@ -214,7 +215,7 @@ def run(
         encoding=None if encoding is None else encoding.value,
         tokens_max=max_tokens,
         cost_max=max_cost,
-        price=_price(llm, max_cost),
+        price=_price(llm, max_cost, others=bool(models)),
     )
     if watch and not drawing().isatty():
         raise usage("--watch: standard error is not a terminal; leave it out")
@@ -223,7 +224,12 @@ def run(
     displays: list[Live | Watch] = []
     if resume is not None:
         fixed: dict[str, object] = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
-        fixed |= {"--tiers": tiers, "--group": group, "--set": choices, "--every": every}
+        fixed |= {
+            "--tiers": tiers,
+            "--group": None if len(models) == len(group or ()) else group,
+            "--set": choices,
+            "--every": every,
+        }
         fixed |= {"--think": think, "--prefer": prefer}
         given = [name for name, value in fixed.items() if value is not None]
         if given:
@@ -238,7 +244,7 @@ def run(
         plan = _in_rounds(
             plan,
             every=every,
-            think=_thought(plan, every, think, pace, llm, plugins),
+            think=_thought(plan, every, think, pace, plugins, has_model=llm != NO_MODEL or bool(models)),
             prefer=None if prefer is None else prefer.value,
         )
         chosen_seed = plan.seed if seed is None else seed
@@ -256,7 +262,7 @@ def run(
         stack.enter_context(logs(verbose, as_json=log_json))
         if strict:
             stack.enter_context(everything())
-        client = stack.enter_context(ready_model(llm, optional=llm_optional, quiet=quiet))
+        client = stack.enter_context(ready_models(llm, models, optional=llm_optional, quiet=quiet))
         if resume is not None:
             simulation, recorder, tally = stack.enter_context(
                 _resumed(
@@ -279,9 +285,13 @@ def run(
             spacing = EVERY if keyframes is None else keyframes
             stack.enter_context(fresh)
             target, writer = _created(stack, target, names, force=force)
-            model = (client.label, PROMPT_VERSION) if client else (None, None)
             recorder = Recorder(
-                fresh, writer, ticks=ticks or plan.ticks, keyframes=spacing, llm=model[0], prompt_version=model[1]
+                fresh,
+                writer,
+                ticks=ticks or plan.ticks,
+                keyframes=spacing,
+                llm=None if client is None else client.label,
+                prompt_version=None if client is None else PROMPT_VERSION,
             )
             recorder.header()
             simulation, tally = fresh, Tally(fresh.scenario, fresh.seed, target)
@@ -324,7 +334,7 @@ def run(
     if interrupted():
         go_on = ""
         if simulation.outcome is None and tally.ticks < recorder.ticks:
-            go_on = f"; go on with: {_command(target, simulation.scenario, llm, inputs)}"
+            go_on = f"; go on with: {_command(target, simulation.scenario, llm, models, inputs)}"
         raise ExitError(
             f"interrupted after {tally.ticks} ticks; they are kept in {shown(str(target))}{go_on}", INTERRUPTED
         )
@@ -346,10 +356,12 @@ def _local_files(scenario: Scenario, given: Sequence[str]) -> list[Path]:
     return [*(file for file in named if file.is_file()), *(Path(each) for each in given)]
 
 
-def _price(llm: str, max_cost: float | None) -> Price | None:
+def _price(llm: str, max_cost: float | None, *, others: bool) -> Price | None:
     """Return the price of the model; without one, money cannot be limited."""
     if max_cost is None:
         return None
+    if others:
+        raise usage("--max-cost: limits one model, that of --llm; use --max-tokens where groups have models")
     price = price_of(llm)
     if max_cost == 0:
         raise usage("--max-cost: must be more than 0; leave --llm out for a run without a model")
@@ -369,13 +381,15 @@ def _thought(
     every: int | None,
     think: int | None,
     pace: float | None,
-    llm: str,
     plugins: Sequence[Plugin],
+    *,
+    has_model: bool,
 ) -> int | None:
     """Return the thinking time of the command line; by default a paced run with a model has two rounds."""
-    if think is not None or pace is None or llm == NO_MODEL or not scenario.domain.plans or scenario.planning.think:
+    if think is not None or pace is None or not has_model or not scenario.domain.plans or scenario.planning.think:
         return think
-    if not model_tiers(scenario, [planner for plugin in plugins for planner in plugin.planners]):
+    tiers = build_tiers(scenario, [planner for plugin in plugins for planner in plugin.planners])
+    if not any(getattr(tier, "needs_client", False) for tier in tiers):
         return None
     ticks = 2 * rounds_every(scenario, every)
     _tell(f"--pace: plans take effect {ticks} ticks after they are asked for, two rounds (--think {ticks})")
@@ -404,9 +418,11 @@ def _created(stack: ExitStack, target: Path, names: Iterator[Path], *, force: bo
             target = following
 
 
-def _command(target: Path, scenario: Scenario, llm: str, inputs: str | None) -> str:
+def _command(target: Path, scenario: Scenario, llm: str, models: Mapping[str, str], inputs: str | None) -> str:
     """Return the command line that continues a recording."""
     words = ["tickweave", "run", "--resume", str(target), *(() if llm == NO_MODEL else ("--llm", llm))]
+    for name, spec in models.items():
+        words += ["--group", f"{name}={MODEL}{spec}"]
     if inputs is not None and inputs != "-":
         words += ["--inputs", inputs]
     for name in (scenario.head.domain, *scenario.plugins):

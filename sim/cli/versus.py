@@ -12,7 +12,7 @@ import typer
 from ai.llm.price import price_of
 from ai.plans import LlmUsage
 from sim.cli.choices import with_choices
-from sim.cli.common import NO_MODEL, AsJson, Force, client_of, print_json, progress_bar, usage, write_whole
+from sim.cli.common import AsJson, Force, client_of, print_json, progress_bar, usage, write_whole
 from sim.cli.consent import Trust, load_scenario, trust_metrics
 from sim.cli.options import ScenarioName, Values
 from sim.cli.plot import FORMS
@@ -81,20 +81,11 @@ def versus(
     if plot is not None:
         with write_whole(plot, replace=force) as sink:
             draw_games(games, (a, b), metric, sink, form=plot.suffix[1:])
-    apart = whole or len(plan.domain.group_names) < 2
-    models = [_used(games, player, first=first, apart=apart) for player, first in ((one, True), (other, False))]
-    told = _told(games, one, other, metric, models, lower=lower)
+    told = _told(games, one, other, metric, lower=lower)
     if as_json:
         print_json({"scenario": plan.name, **told})
     else:
         sys.stdout.write("\n".join(_sentences(plan.name, told, a, b)) + "\n")
-
-
-def _used(games: Sequence[Game], player: Player, *, first: bool, apart: bool) -> LlmUsage | None:
-    """Return what a player's model used; None for a player without a model."""
-    if player.model == NO_MODEL:
-        return None
-    return usage_of(games, swapped=not first) if apart else usage_of(games)
 
 
 def _told(
@@ -102,14 +93,13 @@ def _told(
     one: Player,
     other: Player,
     metric: str | None,
-    models: Sequence[LlmUsage | None],
     *,
     lower: bool,
 ) -> dict[str, Any]:
     came_to = score(games) if metric is None else score_by_value(games, lower=lower)
     found: dict[str, Any] = {
-        "a": {"tiers": list(one.tiers), "wins": came_to.a, **_model(one, models[0])},
-        "b": {"tiers": list(other.tiers), "wins": came_to.b, **_model(other, models[1])},
+        "a": {"tiers": list(one.tiers), "wins": came_to.a, **_model(one, usage_of(games, "a"))},
+        "b": {"tiers": list(other.tiers), "wins": came_to.b, **_model(other, usage_of(games, "b"))},
         "games": came_to.games,
         "metric": metric,
         "draws": came_to.draws,
@@ -133,8 +123,8 @@ def _told(
     return found
 
 
-def _model(player: Player, used: LlmUsage | None) -> dict[str, Any]:
-    if used is None:
+def _model(player: Player, used: LlmUsage) -> dict[str, Any]:
+    if not player.has_model:
         return {}
     price = price_of(player.model)
     return {

@@ -179,7 +179,7 @@ def _header(
     # From where plans are made again; until there an unchanged fork has its parent's.
     begin = at if changes.live else file.ticks
     label = None if changes.client is None else changes.client.label
-    models = [] if label is None else list(model_tiers(scenario, planners))
+    models = list(model_tiers(scenario, changes.client, planners))
     before_it = amended(past, begin)
     # A model that is asked now never gives the replies to earlier questions, whatever its name.
     same = label is None and (label, models) == (before_it.llm, before_it.models)

@@ -11,6 +11,7 @@ import numpy as np
 from ai.llm.context_window import with_fewer_verbs
 from ai.llm.encodings import NAMED, encoding_of
 from ai.llm.encodings.base import Encoding
+from ai.llm.models import kind_and_model
 from ai.llm.prompt import Detail, PromptRequest
 from ai.observation import ObservationBatch
 from ai.plans import FallbackTier
@@ -178,7 +179,7 @@ def _prompt(
     """Return the agent's part of the prompt; in the call it stood among those of its shard."""
     registry = simulation.registry
     assert registry is not None
-    simplified = tier == FallbackTier.SIMPLIFIED_LLM.value
+    simplified = kind_and_model(tier or "")[0] == FallbackTier.SIMPLIFIED_LLM.value
     offered = registry.first_tier if simplified else registry
     shards = [shard for shard in record.shards if shard.get("tier") == tier and "encoding" in shard]
     encoding: Encoding = encoding_of(str(shards[0]["encoding"])) if shards else NAMED

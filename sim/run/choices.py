@@ -18,6 +18,8 @@ from sim.run.scenario_file import Scenario, checked_depth
 
 CHOICE_CHARS_MAX: Final = 10_000
 """The longest value of one choice, characters."""
+MODEL: Final = "llm:"
+"""The beginning of a planner that is a model, in place of a list of tiers."""
 PLANNING: Final = "planning"
 """The prefix of the engine's keys; all other keys are the domain's settings."""
 

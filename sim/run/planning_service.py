@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,8 @@ from ai.guard import unwatched
 from ai.llm.budget import Budget, BudgetedClient
 from ai.llm.encodings import encoding_of
 from ai.llm.encodings.base import Encoding
-from ai.llm.executor import BatchInferenceExecutor
+from ai.llm.executor import BatchInferenceExecutor, Signals
+from ai.llm.models import Models, kind_and_model
 from ai.llm.price import Price
 from ai.llm.sharding import Prefer
 from ai.llm.tiers import LlmTier
@@ -75,12 +76,13 @@ class ModelOptions:
 def build_tiers(
     scenario: Scenario,
     more: Sequence[Planner | type[Planner]] = (),
-    executor: BatchInferenceExecutor | None = None,
+    executors: Mapping[str, BatchInferenceExecutor] | None = None,
     encoding: Encoding | None = None,
 ) -> tuple[Planner, ...]:
     """Return the scenario's tiers in order, from the known planners and `more`.
 
-    Planners that take a playbook get the scenario's; model tiers share executor and encoding.
+    Planners that take a playbook get the scenario's. Model tiers share the encoding, and those of one model its
+    executor: `executors` has them by the name of the model (`ai.llm.models`).
 
     Raises:
         ScenarioError: a tier has no planner of that name.
@@ -89,27 +91,41 @@ def build_tiers(
     tiers: list[Planner] = []
     playbook = scenario.playbook()
     for name in tier_order(scenario.planning, scenario.domain.group_names):
+        base, model = kind_and_model(name)
         kind = known.get(name)
+        if kind is None and model:
+            kind = known.get(base)
+            kind = kind if isinstance(kind, type) and issubclass(kind, LlmTier) else None
         if kind is None:
             hint = suggestion(name, list(known), "planners")
             raise ScenarioError(one_line(f"{scenario.name}: planning.tiers: no planner {quoted(name)}; {hint}"))
         if not isinstance(kind, type):
             tiers.append(kind)
         elif issubclass(kind, LlmTier):
-            tiers.append(kind(executor, encoding=encoding, rules=Heuristic.of(playbook)))
+            executor = (executors or {}).get(model, (executors or {}).get(""))
+            tiers.append(kind(executor, encoding=encoding, rules=Heuristic.of(playbook), model=model))
         else:
             made = getattr(kind, "of", None)
             tiers.append(kind() if made is None else made(playbook))
     return tuple(tiers)
 
 
-def model_tiers(scenario: Scenario, planners: Sequence[Planner | type[Planner]] = ()) -> tuple[str, ...]:
-    """Return the names of the model tiers that a run of the scenario asks where it has a model.
+def model_tiers(
+    scenario: Scenario, client: LlmClient | None, planners: Sequence[Planner | type[Planner]] = ()
+) -> tuple[str, ...]:
+    """Return the names of the model tiers that a run of the scenario with this model asks.
 
     Raises:
         ScenarioError: a tier has no planner of that name.
     """
-    return FallbackOrchestrator(build_tiers(scenario, planners), start=scenario.planning.start).models
+    tiers = build_tiers(scenario, planners)
+    return FallbackOrchestrator(tiers, start=scenario.planning.start, models=_with_model(tiers, client)).models
+
+
+def _with_model(tiers: Sequence[Planner], client: LlmClient | None) -> list[str]:
+    """Return the names of the tiers that need a model and have one."""
+    of = client.of if isinstance(client, Models) else lambda _: client
+    return [tier.name for tier in tiers if getattr(tier, "needs_client", False) and of(tier.name) is not None]
 
 
 class Background:
@@ -198,8 +214,8 @@ class PlanningService:
         clock: seconds, for deadlines and durations.
 
     Attributes:
-        client: the model, behind retries, breaker, limits and budget.
-        executor: runs the calls of all runs.
+        client: the model, or several by name, each behind retries, breaker and limits of its own, and one budget.
+        executors: run the calls of all runs; by the name of the model.
         background: the event loop of the client.
         budget: the limit of the model's usage, None without a limit.
 
@@ -228,10 +244,13 @@ class PlanningService:
         self.budget: Budget | None = None
         if options.tokens_max is not None or options.cost_max is not None:
             self.budget = Budget(options.tokens_max, options.cost_max, options.price)
-            client = BudgetedClient(client, self.budget)
         self.clock = clock
-        self.client = _resilient(client, options, clock)
-        self.executor = BatchInferenceExecutor(options.shard_size, options.in_flight, prefer=prefer)
+        models = client.clients if isinstance(client, Models) else {"": client}
+        self._clients = {name: _resilient(each, options, self.budget, clock) for name, each in models.items()}
+        self.client = Models(self._clients) if isinstance(client, Models) else self._clients[""]
+        self.executors = {
+            name: BatchInferenceExecutor(options.shard_size, options.in_flight, prefer=prefer) for name in models
+        }
         self.background = Background()
         self.gathers = False
         self.gathered: list[_Waiting] = []
@@ -284,13 +303,38 @@ class PlanningService:
         for each in self.gathered:
             each.begun()
 
+    @property
+    def retries(self) -> int:
+        """Second tries of calls so far."""
+        return sum(client.retries for client in self._clients.values())
+
+    def sizes(self) -> dict[str, Any]:
+        """Return how calls are cut now, as plain data: calls at once over all models, and sizes by tier."""
+        each = [executor.sizes.as_dict() for executor in self.executors.values()]
+        by_tier = {
+            name: {tier: size for sizes in each for tier, size in sizes[name].items()}
+            for name in ("shard_size_max", "shard_size_in_time")
+        }
+        return {"in_flight": sum(sizes["in_flight"] for sizes in each), **by_tier}
+
+    def breaker_changes(self) -> list[str]:
+        """Return the states that breakers have entered since the last call of this."""
+        return [state.value for client in self._clients.values() for state in client.breaker.take_changes()]
+
+    async def settle(self, signals: Sequence[Signals]) -> None:
+        """Adapt the sizes of later calls to the evidence of those that ended."""
+        for each in signals:
+            model = kind_and_model(each.tier)[1]
+            self.executors[model if model in self.executors else ""].settle([each])
+
     def close(self) -> None:
         """Wait for calls that were left behind, close the client on its own loop, then the loop."""
         self.background.run(self._aclose())
         self.background.close()
 
     async def _aclose(self) -> None:
-        await self.executor.aclose()
+        for executor in self.executors.values():
+            await executor.aclose()
         await self.client.aclose()
 
     def __enter__(self) -> Self:
@@ -352,11 +396,12 @@ class LivePlans:
         self._clock = unwatched(clock)
         name = None if service is None else service.options.encoding
         encoding = None if name is None else encoding_of(name)
-        tiers = build_tiers(scenario, planners, None if service is None else service.executor, encoding)
+        tiers = build_tiers(scenario, planners, None if service is None else service.executors, encoding)
         self.orchestrator = FallbackOrchestrator(
             tiers,
             start=scenario.planning.start,
             only=groups_of_tiers(scenario.planning, scenario.domain.group_names),
+            models=None if self.client is None else _with_model(tiers, self.client),
             clock=clock,
         )
         self._told: dict[str, Any] = {}
@@ -379,7 +424,7 @@ class LivePlans:
         if service is None or (walks is not None and not np.count_nonzero(walks != Walk.BRIDGE.value)):
             asking = Asking(walks)
             return drive(self.orchestrator.plan_batch_with_fallback(None, batch, self.registry, asking=asking))
-        retries = service.client.retries
+        retries = service.retries
         began, ready = self._clock(), self._ready
         if ready is not None and ready[:2] == (batch.tick, batch.digest()):
             plans = ready[2].result()
@@ -391,7 +436,7 @@ class LivePlans:
                 self._wait_for_others(service, batch, asking, asked)
             plans = service.background.run(self._ask(service.client, batch, asking))
         plans.duration_s = self._clock() - began
-        plans.usage.retries = service.client.retries - retries
+        plans.usage.retries = service.retries - retries
         plans.model = self._changes(service)
         return plans
 
@@ -415,7 +460,7 @@ class LivePlans:
             return
         asking = Asking(np.full(len(batch), Walk.MODEL.value, np.int8), signals=[])
         ask = partial(self._ask, service.client, batch, asking)
-        retries = service.client.retries
+        retries = service.retries
         if not service.gathers:
             self._open[batch.tick] = _OpenRound(service.background.start(ask()), asking, retries)
             return
@@ -445,15 +490,12 @@ class LivePlans:
         whole = found.call.result()
         if not found.settled:
             found.settled = True
-            service.background.run(self._settle(service, found.asking.signals or []))
-            whole.usage.retries = service.client.retries - found.retries
+            service.background.run(service.settle(found.asking.signals or []))
+            whole.usage.retries = service.retries - found.retries
             whole.model = self._changes(service)
         plans = part_of(whole, batch.keys)
         plans.duration_s = self._clock() - began
         return plans
-
-    async def _settle(self, service: PlanningService, signals: Sequence[Any]) -> None:
-        service.executor.settle(signals)
 
     def forget(self) -> None:
         """Drop the calls that are open; those that a server works on end when they are next read."""
@@ -462,7 +504,7 @@ class LivePlans:
         self._open = {}
         self._ready = None
 
-    async def _ask(self, client: ResilientClient, batch: ObservationBatch[Any], asking: Asking) -> BatchPlans:
+    async def _ask(self, client: LlmClient, batch: ObservationBatch[Any], asking: Asking) -> BatchPlans:
         """Ask for a batch, and tell the listeners."""
         on_plan: OnPlan | None = None
         logger.info("tick %d: %d agents are planned for, a model is asked", batch.tick, len(batch))
@@ -479,10 +521,10 @@ class LivePlans:
 
     def _changes(self, service: PlanningService) -> dict[str, Any]:
         """Return what changed in how the model is called since the last tick."""
-        sizes = service.executor.sizes.as_dict()
+        sizes = service.sizes()
         changes = {name: value for name, value in sizes.items() if value and value != self._told.get(name)}
         self._told = sizes
-        entered = [state.value for state in service.client.breaker.take_changes()]
+        entered = service.breaker_changes()
         return {**changes, **({"breaker": entered} if entered else {})}
 
     def close(self) -> None:
@@ -493,7 +535,11 @@ class LivePlans:
             self.service.close()
 
 
-def _resilient(client: LlmClient, options: ModelOptions, clock: Callable[[], float]) -> ResilientClient:
+def _resilient(
+    client: LlmClient, options: ModelOptions, budget: Budget | None, clock: Callable[[], float]
+) -> ResilientClient:
+    if budget is not None:
+        client = BudgetedClient(client, budget)
     policy = RetryPolicy() if options.retries is None else RetryPolicy(retries=options.retries)
     limit = RateLimit(options.requests_a_minute, options.tokens_a_minute)
     return ResilientClient(traced(client), policy=policy, limit=limit, clock=clock)

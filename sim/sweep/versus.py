@@ -9,16 +9,18 @@ value wins, and equal values are a draw. A planner's share of the decided games 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ai.plans import FallbackTier, LlmUsage
+from ai.llm.models import Models, kind_and_model, tiers_of_model
+from ai.plans import LlmUsage
 from sim.errors import ScenarioError
 from sim.messages import suggestion
-from sim.run.choices import tiers_of, with_tiers
+from sim.run.choices import MODEL, tiers_of, with_tiers
+from sim.run.llm_usage import ModelTally
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
@@ -27,11 +29,6 @@ from sim.sweep.cell import model_of
 from sim.sweep.spec import NO_MODEL
 from sim.sweep.statistics import Difference, paired, wilson
 from sim.tables.metrics import metric_of
-
-MODEL: Final = "llm:"
-"""How a planner is written that is a model."""
-MODEL_TIERS: Final = tuple(str(tier) for tier in FallbackTier)
-"""The tiers of a planner that is a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +47,17 @@ class Player:
     def of(cls, text: str) -> Player:
         """Read a planner."""
         if text.startswith(MODEL):
-            return cls(text, MODEL_TIERS, text.removeprefix(MODEL))
+            return cls(text, tiers_of_model(), text.removeprefix(MODEL))
         return cls(text, tuple(tiers_of(text)))
+
+    @property
+    def has_model(self) -> bool:
+        """Whether it is a model."""
+        return self.model != NO_MODEL
+
+    def named(self, side: str) -> tuple[str, ...]:
+        """Return its tiers on a side; those of a model ask the model of this name."""
+        return tiers_of_model(side) if self.has_model else self.tiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +70,7 @@ class Game:
         winner: `a`, `b` or None, by the outcome of the run.
         ticks: that it took.
         value: the last value of the metric, None where none was asked for.
-        calls: calls of a model.
-        prompt_tokens: tokens of their prompts, None where no server counted.
-        completion_tokens: tokens of the replies.
+        used: the usage of the models of `a` and `b`.
     """
 
     seed: int
@@ -74,9 +78,7 @@ class Game:
     winner: str | None
     ticks: int
     value: float | None = None
-    calls: int = 0
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    used: Mapping[str, LlmUsage] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +136,23 @@ def difference(games: Sequence[Game]) -> Difference:
     return paired(*values_by_player(games))
 
 
-def usage(games: Sequence[Game], *, swapped: bool | None = None) -> LlmUsage:
-    """Return what models used in all games, or only in those that were or were not swapped."""
+def usage(games: Sequence[Game], side: str) -> LlmUsage:
+    """Return what the model of `a` or `b` used in all games."""
     total = LlmUsage()
     for game in games:
-        if swapped is None or game.swapped is swapped:
-            total.add(LlmUsage(game.calls, 0, game.prompt_tokens, game.completion_tokens))
+        total.add(game.used.get(side, LlmUsage()))
     return total
+
+
+def apart(scenario: Scenario, *, whole: bool = False) -> bool:
+    """Return whether each planner plans for everybody in a run of its own: by choice, or as there are no two groups."""
+    return whole or len(scenario.domain.group_names) < 2
 
 
 def sides(scenario: Scenario, a: Sequence[str], b: Sequence[str], *, swapped: bool, whole: bool = False) -> Scenario:
     """Return the scenario with the tiers `a` for its first group and `b` for its second, or swapped.
 
-    Where it has fewer than two groups, or whole runs are compared, all agents get `a`, or `b` when swapped.
+    Where the planners play `apart`, all agents get `a`, or `b` when swapped.
 
     Raises:
         ScenarioError: its domain plans for nobody, or a list of tiers is not valid.
@@ -155,7 +161,7 @@ def sides(scenario: Scenario, a: Sequence[str], b: Sequence[str], *, swapped: bo
         raise ScenarioError(f"scenario {scenario.name!r} has no planning; there is nothing that planners could do")
     names = scenario.domain.group_names
     first, second = (b, a) if swapped else (a, b)
-    if whole or len(names) < 2:
+    if apart(scenario, whole=whole):
         return with_tiers(scenario, first)
     return with_tiers(scenario, groups={names[0]: first, names[1]: second})
 
@@ -170,7 +176,8 @@ class Asked:
     ticks: int
     swapped: bool
     metric: str | None
-    model: str = NO_MODEL
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Specs of models by side."""
 
 
 def play(asked: Asked) -> Game:
@@ -182,21 +189,24 @@ def play(asked: Asked) -> Game:
     """
     scenario = Scenario.from_canonical(asked.scenario, str(asked.scenario["name"]), folder=asked.folder)
     plugins = load_plugins(scenario)
-    total = LlmUsage()
-    with (
-        model_of(asked.model) as client,
-        Simulation(scenario, seed=asked.seed, plugins=plugins, client=client) as simulation,
-    ):
+    tally = ModelTally()
+    with ExitStack() as stack:
+        clients = {side: stack.enter_context(model_of(spec)) for side, spec in asked.models.items()}
+        models = Models({side: client for side, client in clients.items() if client is not None}) if clients else None
+        simulation = stack.enter_context(Simulation(scenario, seed=asked.seed, plugins=plugins, client=models))
         for report in simulation.reports(asked.ticks):
-            if report.plans is not None:
-                total.add(report.plans.usage)
+            tally.add(report.tick, report.plans, report.round)
         winner = None
         for side, name in zip("ba" if asked.swapped else "ab", scenario.domain.group_names[:2], strict=False):
             if simulation.outcome == f"{name} wins":
                 winner = side
         value = None if asked.metric is None else _value(simulation, asked.metric)
-        used = total.calls, total.prompt_tokens, total.completion_tokens
-        return Game(asked.seed, asked.swapped, winner, simulation.world.tick, value, *used)
+        used = {side: LlmUsage() for side in asked.models}
+        for tier, calls in tally.by_tier.items():
+            used[kind_and_model(tier)[1]].add(
+                LlmUsage(calls.calls, calls.agents, calls.prompt_tokens, calls.completion_tokens)
+            )
+        return Game(asked.seed, asked.swapped, winner, simulation.world.tick, value, used)
 
 
 def _value(simulation: Simulation, metric: str) -> float:
@@ -242,24 +252,22 @@ def tournament(
         ScenarioError: the scenario cannot be run so.
         WorkerError: a process ended before its runs did.
     """
-    one, other = (each if isinstance(each, Player) else Player("", tuple(each)) for each in (a, b))
-    apart = whole or len(scenario.domain.group_names) < 2
-    if not apart and NO_MODEL not in (one.model, other.model) and one.model != other.model:
-        raise ScenarioError("two models do not play in one run; compare whole runs with --whole --metric NAME")
+    players = {
+        side: each if isinstance(each, Player) else Player("", tuple(each)) for side, each in (("a", a), ("b", b))
+    }
+    specs = {side: player.model for side, player in players.items() if player.has_model}
+    alone = apart(scenario, whole=whole)
+    tiers = [player.named(side) for side, player in players.items()]
     folder = None if scenario.folder is None else scenario.folder.absolute()
     asked: list[Asked] = []
-    set_up = {
-        swapped: sides(scenario, one.tiers, other.tiers, swapped=swapped, whole=whole).canonical()
-        for swapped in (False, True)
-    }
+    set_up = {swapped: sides(scenario, *tiers, swapped=swapped, whole=whole).canonical() for swapped in (False, True)}
     for seed in seeds:
         for swapped in (False, True):
-            mine = (other if swapped else one).model
-            model = mine if apart else next((each.model for each in (one, other) if each.model != NO_MODEL), NO_MODEL)
-            asked.append(Asked(set_up[swapped], folder, seed, ticks or scenario.ticks, swapped, metric, model))
+            mine = "b" if swapped else "a"
+            models = {side: spec for side, spec in specs.items() if side == mine or not alone}
+            asked.append(Asked(set_up[swapped], folder, seed, ticks or scenario.ticks, swapped, metric, models))
     games: list[Game] = []
-    waits = any(each.model != NO_MODEL for each in asked)
-    with closing(side_by_side(play, asked, jobs, at_once=waits)) as played:
+    with closing(side_by_side(play, asked, jobs, at_once=bool(specs))) as played:
         for game in played:
             games.append(game)
             if progress is not None:

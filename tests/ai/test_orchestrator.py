@@ -336,6 +336,48 @@ def test_a_tier_may_plan_for_some_groups_alone() -> None:
     assert {result.tier for result in plan(None, pairs, MARKET, orchestrator).values()} == {"heuristic"}
 
 
+class Meeting(TierOf):
+    """A model tier that answers when the others of its meeting have been asked too, in an order of its own."""
+
+    needs_client = True
+
+    def __init__(self, name: str, begun: list[str], after: int) -> None:
+        super().__init__(name, lambda key: key != 5)
+        self.begun, self.after = begun, after
+
+    async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:
+        self.begun.append(self.name)
+        for _ in range(1000):
+            await asyncio.sleep(0)
+            if len(self.begun) > 1:
+                break
+        assert len(self.begun) > 1, "the model of the other group was not asked meanwhile"
+        for _ in range(self.after):
+            await asyncio.sleep(0)
+        answer = await super().plan(batch, registry, call)
+        answer.shards.append({"k": len(batch)})
+        return answer
+
+
+@pytest.mark.parametrize("slower", ["red", "blue"])
+def test_models_of_different_groups_are_asked_at_once(slower: str) -> None:
+    """Neither waits for the other; the result is the same whichever comes first, and the rest plans afterwards."""
+    pairs, groups = villagers(5), (("red", "blue"), (0, 1, 0, 1, 1))
+    begun: list[str] = []
+    tiers = [Meeting(f"one@{name}", begun, 20 if name == slower else 0) for name in ("red", "blue")]
+    only = {f"one@{name}": [name] for name in ("red", "blue")}
+    orchestrator = walk(*tiers, Heuristic(), only=only)
+    batch = Villager.from_objects(pairs, tables=TABLES, groups=groups)
+    result = asyncio.run(orchestrator.plan_batch_with_fallback(SayingLlm(lambda _: ""), batch, MARKET))
+    assert [orchestrator.tiers[tier] for tier in result.plans.tier] == [
+        "one@red", "one@blue", "one@red", "one@blue", "heuristic",
+    ]  # fmt: skip
+    assert [(each.tier, each.rows.tolist()) for each in result.attempts] == [
+        ("one@red", [0, 2]), ("one@blue", [1, 3, 4]), ("heuristic", [4]),
+    ]  # fmt: skip
+    assert [shard["tier"] for shard in result.shards] == ["one@red", "one@blue"]
+
+
 def test_one_orchestrator_plans_for_several_domains() -> None:
     """Tiers, rules and metrics of an orchestrator serve any observation and registry."""
     orchestrator = walk(Heuristic())

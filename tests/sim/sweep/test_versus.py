@@ -234,18 +234,27 @@ def test_a_model_is_compared_with_rules(model: str, capsys: pytest.CaptureFixtur
     assert "coins: " in said
 
 
-def test_a_model_plays_a_group(model: str, duel: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A model plans for one group and rules for the other, and they swap; two models are compared in whole runs."""
-    words = ["versus", duel, "--a", model, "--b", "behaviour", "--seeds", "1", "--ticks", "6"]
-    assert invoke([*words, "--json"]) == OK
-    value = json.loads(capsys.readouterr().out)
-    assert value["games"] == 2
-    assert value["a"]["calls"] > 0
-    other = f"{model.replace('openai:fake', 'openai:other')}"
-    assert invoke(["versus", duel, "--a", model, "--b", other, "--seeds", "1"]) == USAGE
-    assert "compare whole runs with --whole --metric" in capsys.readouterr().err
-    assert invoke([*words, "--whole", "--metric", "red", "--json"]) == OK
-    assert json.loads(capsys.readouterr().out)["games"] == 1
+def test_models_play_groups(duel: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model plans for one group and rules, or another model, for the other; each has its own calls and tokens."""
+    with serving(FakeSettings(slots=2)) as one, serving(FakeSettings(slots=2)) as two:
+        first, second = (f"llm:openai:fake@{fake.openai_url}" for fake in (one, two))
+        words = ["versus", duel, "--a", first, "--seeds", "1", "--ticks", "6"]
+        assert invoke([*words, "--b", "behaviour", "--json"]) == OK
+        value = json.loads(capsys.readouterr().out)
+        assert value["games"] == 2
+        assert value["a"]["calls"] > 0
+        assert "model" not in value["b"]
+        assert two.counts.calls == 0
+        assert invoke([*words, "--b", second, "--json"]) == OK
+        value = json.loads(capsys.readouterr().out)
+        assert value["games"] == 2
+        assert value["a"]["calls"] > 0
+        assert 0 < value["b"]["calls"] <= two.counts.calls  # the probe calls too
+        assert value["b"]["prompt_tokens"] > value["b"]["completion_tokens"] > 0
+        assert invoke([*words, "--b", second, "--whole", "--metric", "red", "--json"]) == OK
+        assert json.loads(capsys.readouterr().out)["games"] == 1
+        assert invoke([*words, "--b", second]) == OK
+        assert capsys.readouterr().out.count("prompt tokens") == 2
 
 
 def test_a_local_model_is_compared_in_processes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
