@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,8 +22,14 @@ from sim.engine.values import integer
 from sim.errors import WorldError
 
 ROUNDS: Final = 10
-CHUNK: Final = 32768
+CHUNK: Final = 12288
 """Draws computed at once, so that the working memory stays in the processor's cache."""
+AHEAD_MAX: Final = 4096
+"""The most draws that are computed and kept together for several ticks."""
+AHEAD_TICKS: Final = 16
+"""The most ticks whose draws are computed together."""
+KINDS_MAX: Final = 64
+"""The number of kinds of draws that are kept."""
 _WORD: Final = 0xFFFFFFFF
 _M0: Final = 0xD2511F53
 _M1: Final = 0xCD9E8D57
@@ -36,6 +42,22 @@ _U32: Final = np.uint64(32)
 
 
 Word: TypeAlias = int | NDArray[np.uint32]
+
+
+class _Kept(NamedTuple):
+    """The draws of the same agents for one purpose in successive ticks.
+
+    Attributes:
+        keys: the agents' keys, as bytes.
+        tick: the first of the ticks.
+        words: `[4, ticks, agents]`.
+    """
+
+    keys: bytes
+    tick: int
+    words: NDArray[np.uint32]
+
+
 SEED_MAX: Final = 2**63 - 1
 """The highest seed of a run; every file and record can hold it."""
 KEY_MAX: Final = 2**63 - 1
@@ -110,6 +132,9 @@ class Rng:
     def __init__(self, seed: int) -> None:
         self.seed = seed = integer(seed, 0, 2**64 - 1, "seed")
         self.counts: dict[int, int] = {}
+        self._kept: dict[tuple[int, int], _Kept] = {}
+        self._even = self._odd = np.empty((2, 0), np.uint32)
+        self._products = np.empty((2, 2, 0), np.uint64)
         k0, k1 = seed & _WORD, seed >> 32
         self._round_keys = [
             np.array([[(k0 + i * _W0) & _WORD], [(k1 + i * _W1) & _WORD]], np.uint32) for i in range(ROUNDS)
@@ -146,7 +171,8 @@ class Rng:
             raise WorldError(f"keys {agents.min()}..{agents.max()} are not in 0..2**63-1")
         self.counts[int(purpose)] = self.counts.get(int(purpose), 0) + agents.size
         if top <= _WORD:
-            return self._blocks(words, tick, int(purpose), draw)
+            blocks = self._in_series if 0 < 2 * words.size <= AHEAD_MAX else self._blocks
+            return blocks(words, tick, int(purpose), draw)
         low, high = words & np.uint64(_WORD), words >> _U32
         mixed = np.where(high[:, None] > 0, self._blocks(high, tick, int(purpose), draw), np.uint32(0))
         mixed ^= np.array([0, tick, purpose, draw], np.uint32)
@@ -185,26 +211,50 @@ class Rng:
         counts, self.counts = dict(sorted(self.counts.items())), {}
         return counts
 
+    def _in_series(self, keys: NDArray[np.uint64], tick: int, purpose: int, draw: int) -> NDArray[np.uint32]:
+        """Return the draws of one tick; if those of the tick before were asked for, compute later ticks along with it.
+
+        For few agents, the calls of NumPy take longer than the computation, and several ticks need as many as one.
+        """
+        raw = keys.tobytes()
+        kept = self._kept.get((purpose, draw))
+        place = -1 if kept is None or kept.keys != raw else tick - kept.tick
+        if kept is None or not 0 <= place < kept.words.shape[1]:
+            goes_on = kept is not None and place == kept.words.shape[1]
+            count = min(AHEAD_MAX // keys.size, AHEAD_TICKS, _WORD + 1 - tick) if goes_on else 1
+            ticks = np.arange(tick, tick + count, dtype=np.uint32).repeat(keys.size)
+            words = self._blocks(np.tile(keys, count), ticks, purpose, draw).T.reshape(4, count, keys.size)
+            if len(self._kept) >= KINDS_MAX:
+                self._kept.clear()
+            kept, place = _Kept(raw, tick, words), 0
+            self._kept[purpose, draw] = kept
+        return kept.words[:, place].copy().T
+
     def _blocks(self, keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> NDArray[np.uint32]:
-        out = np.empty((keys.size, 4), dtype=np.uint32)
+        # Word by word, so that the caller's `draws[:, 0]` lies together in memory.
+        out = np.empty((4, keys.size), dtype=np.uint32)
         for start in range(0, keys.size, CHUNK):
             part = slice(start, start + CHUNK)
             words = [word[part] if isinstance(word, np.ndarray) else word for word in (tick, purpose, draw)]
-            self._fill(out[part], keys[part], *words)
-        return out
+            self._fill(out[:, part], keys[part], *words)
+        return out.T
 
     def _fill(self, out: NDArray[np.uint32], keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> None:
+        n = keys.size
+        if n > self._even.shape[1]:  # kept, because to get and give back this memory takes as long as half the draws
+            self._even, self._odd = np.empty((2, n), np.uint32), np.empty((2, n), np.uint32)
+            self._products = np.empty((2, 2, n), np.uint64)
         # The two halves of a round are alike, so both are computed together: words 0 and 2, and words 1 and 3.
-        even, odd = np.empty((2, keys.size), np.uint32), np.empty((2, keys.size), np.uint32)
+        even, odd = self._even[:, :n], self._odd[:, :n]
         even[0], even[1], odd[0], odd[1] = keys, purpose, tick, draw
         # Products of two 32-bit words fit into 64 bits; their halves are read in place, those of the other row first.
         # Two buffers take turns, as the low halves of one round are still needed in the next.
-        buffers = np.empty((2, 2, keys.size), np.uint64)
-        low, high = (buffers.view(np.uint32)[:, ::-1, half::2] for half in _HALVES)
+        products = self._products[:, :, :n]
+        low, high = (self._products.view(np.uint32)[:, ::-1, half : 2 * n : 2] for half in _HALVES)
         for number, round_key in enumerate(self._round_keys):
             turn = number % 2
-            np.multiply(even, _MULTIPLIERS, out=buffers[turn])
+            np.multiply(even, _MULTIPLIERS, out=products[turn])
             np.bitwise_xor(high[turn], odd, out=even)
             np.bitwise_xor(even, round_key, out=even)
             odd = low[turn]
-        out[:, ::2], out[:, 1::2] = even.T, odd.T
+        out[::2], out[1::2] = even, odd

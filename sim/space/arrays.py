@@ -120,7 +120,10 @@ def below(words: ArrayLike, bound: int | NDArray[np.integer[Any]]) -> Ints:
     Raises:
         WorldError: a word is out of range.
     """
-    return (numbers_below(words, 2**32, "words") * bound) >> 32
+    word = np.asarray(words)
+    product = (word.astype(np.int64) if word.dtype == np.uint32 else numbers_below(word, 2**32, "words")) * bound
+    product >>= 32
+    return product
 
 
 def by_place(places: Ints, rows: Ints) -> tuple[Ints, Ints]:
@@ -138,6 +141,18 @@ def runs(first: Ints, count: Ints) -> Ints:
     places = np.arange(int(ends[-1]) if len(ends) else 0)
     places += (first - ends + count).repeat(count)
     return places
+
+
+def sliding(rows: NDArray[Any], count: int) -> NDArray[Any]:
+    """Return the sums of `count` neighbouring rows, `[rows - count + 1, ...]`; the time grows with its logarithm."""
+    if count == 1:
+        return rows
+    half = count // 2
+    sums = sliding(rows, half)
+    sums = sums[:-half] + sums[half:]
+    if count % 2:
+        sums = sums[:-1] + rows[count - 1 :]
+    return sums
 
 
 def bounded(pairs: int, what: str) -> None:

@@ -23,8 +23,8 @@ Conventions that hold in every method:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,7 @@ from sim.space.arrays import (
     mask_of,
     numbers_below,
     per_place,
+    sliding,
     together,
     whole,
 )
@@ -58,6 +59,21 @@ TERRAINS_MAX: Final = 4
 """The number of terrains whose distance fields are kept."""
 FIELDS_CELLS_MAX: Final = 64_000_000
 """The most cells that all kept distance fields may hold together."""
+
+
+class _Neighbours(NamedTuple):
+    """The neighbours of all cells for one radius and kind.
+
+    Attributes:
+        cells: `[m, size]`; -1 outside a bounded grid.
+        shifts: the differences from a cell in the middle of the map to its neighbours, `[m]`.
+        edge: cells with other differences, `[size]`. For the rest, the shifts say the same as `cells`, and to read them
+            takes less: on a large map, `cells` does not fit into the processor's cache.
+    """
+
+    cells: NDArray[np.int32]
+    shifts: Ints
+    edge: NDArray[np.bool_]
 
 
 class Grid:
@@ -87,7 +103,7 @@ class Grid:
         self.size = self.width * self.height
         if self.size > CELLS_MAX:
             raise WorldError(f"a grid of {width} x {height} has {self.size:,} cells; at most {CELLS_MAX:,}")
-        self._tables: OrderedDict[tuple[int, bool], Ints] = OrderedDict()
+        self._tables: OrderedDict[tuple[int, bool], _Neighbours] = OrderedDict()
         # Terrains by number, and distance fields by the terrain's number, goals and kind of neighbourhood. The oldest
         # come first. Number 0 is the terrain on which all cells are passable.
         self._terrains: OrderedDict[int, NDArray[np.bool_]] = OrderedDict()
@@ -184,15 +200,10 @@ class Grid:
         """Return a neighbourhood, its middle included, as one span of cells in each row of the map.
 
         Returns:
-            dy, and the first and last dx of the span (0 or less, 0 or more), by dy ascending, each `[spans] int64`.
+            dy, and the first and last dx of the span (0 or less, 0 or more), by dy ascending, each `[spans] int64`,
+            read-only.
         """
-        reach = whole(radius, "radius", 0, 2**31 - 1)
-        # On a torus of even width, half the width to the east is the same cell as half the width to the west.
-        west, east = (self.width // 2, (self.width - 1) // 2) if self.torus else (self.width - 1,) * 2
-        north, south = (self.height // 2, (self.height - 1) // 2) if self.torus else (self.height - 1,) * 2
-        dy = np.arange(-min(reach, north), min(reach, south) + 1)
-        half = np.full(len(dy), reach) if moore else reach - np.abs(dy)
-        return dy, -np.minimum(half, west), np.minimum(half, east)
+        return _spans(self.width, self.height, self.torus, whole(radius, "radius", 0, 2**31 - 1), bool(moore))
 
     def neighbours(self, cells: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
         """Return the cells around each cell, `[k, m] int64`, in map order; -1 outside a bounded grid.
@@ -231,21 +242,23 @@ class Grid:
             radius: as in `neighbours`.
             moore: as in `neighbours`.
         """
-        own = per_place(values, self.size, "values").astype(np.int64)
-        plane = own.reshape(self.height, self.width)
+        own = per_place(values, self.size, "values")
         dy, first, last = self.spans(radius, moore=moore)
+        north = -int(dy[0])
+        west, east = -int(first[north]), int(last[north])  # the middle row is the widest
+        # Half the bytes take half the time, so sums that fit into 32 bits are added up in 32 bits.
+        largest = max(int(own.max()), -int(own.min())) * len(dy) * (west + 1 + east)
+        plane = own.reshape(self.height, self.width)
+        wide = self._widened(plane, north, int(dy[-1]), west, east, np.int32 if largest < 2**31 else np.int64)
         if moore:
-            across = next(self._windows(plane, first[:1], last[:1]))
-            total = next(self._windows(across.T, dy[:1], dy[-1:])).T
+            total = sliding(sliding(wide, len(dy)).T, west + 1 + east).T
         else:
-            total = np.zeros_like(plane)
-            for step, across in zip(dy.tolist(), self._windows(plane, first, last), strict=True):
-                if self.torus:
-                    total += np.roll(across, -step, 0)
-                else:
-                    high, low = max(step, 0), max(-step, 0)
-                    total[low : self.height - high] += across[high : self.height - low]
-        return total.ravel() - own
+            total = np.zeros(plane.shape, wide.dtype)
+            for row, (low, high) in enumerate(zip((west + first).tolist(), (west + last + 1).tolist(), strict=True)):
+                part = wide[row : row + self.height, low : high + self.width - 1]
+                total += sliding(part.T, high - low).T
+        around: Ints = np.subtract(total, plane, dtype=np.int64)
+        return around.ravel()
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -274,13 +287,18 @@ class Grid:
             `walk.settled` decides which of them may move.
         """
         here = self._cells(flat(cells, "cells"))
-        word = numbers_below(flat(words, "words"), 2**32, "words")
-        if len(word) != len(here):
-            raise WorldError(f"{len(word)} words for {len(here)} agents; there must be one an agent")
+        word = np.asarray(words)
+        if word.shape != here.shape:
+            raise WorldError(f"words of shape {word.shape} for {len(here)} agents; there must be one an agent")
         if score is None and allowed is None and self.torus:
             table = self._table(radius, moore=moore)
-            if table is not None and len(table):  # all neighbours are on the map and equal: read only the drawn one
-                return np.asarray(table[below(word, np.full(len(here), len(table))), here])
+            if table is not None and len(table.cells):  # all are on the map and equal: find only the drawn one
+                drawn = below(word, len(table.cells))
+                found = table.shifts.take(drawn)
+                found += here
+                wrapped = table.edge.take(here).nonzero()[0]
+                found[wrapped] = table.cells[drawn[wrapped], here[wrapped]]
+                return found
         around = self._around(here, radius, moore=moore)
         good = self._open(around, allowed)
         if score is not None and len(around):
@@ -459,13 +477,13 @@ class Grid:
         """Return the neighbours of cells that are known to be on the map, `[m, k]`."""
         table = self._table(radius, moore=moore)
         if table is not None:
-            return table.take(cells, axis=1)
+            return table.cells.take(cells, axis=1).astype(np.int64)
         dys, firsts, lasts = self.spans(radius, moore=moore)
         bounded(int((lasts - firsts + 1).sum() - 1) * len(cells), f"neighbours within {radius}")
         return self._shifted(cells, dys, firsts, lasts)
 
-    def _table(self, radius: int, *, moore: bool) -> Ints | None:
-        """Return the neighbours of all cells, `[m, size]`, kept for the next call, or None if they are too many."""
+    def _table(self, radius: int, *, moore: bool) -> _Neighbours | None:
+        """Return the neighbours of all cells, kept for the next call, or None if they are too many."""
         key = (radius, moore)
         table = self._tables.get(key)
         if table is None:
@@ -474,7 +492,12 @@ class Grid:
                 return None
             if len(self._tables) >= TABLES_MAX:
                 self._tables.popitem(last=False)
-            table = self._tables[key] = self._shifted(np.arange(self.size), dys, firsts, lasts)
+            everywhere = np.arange(self.size)
+            cells = self._shifted(everywhere, dys, firsts, lasts)
+            away = cells - everywhere
+            shifts = away[:, self.height // 2 * self.width + self.width // 2].copy()
+            edge = np.logical_or.reduce(away != shifts[:, None], axis=0)
+            table = self._tables[key] = _Neighbours(cells.astype(np.int32), shifts, edge)
         return table
 
     def _shifted(self, cells: Ints, dys: Ints, firsts: Ints, lasts: Ints) -> Ints:
@@ -489,18 +512,15 @@ class Grid:
         inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
         return np.where(inside, y * self.width + x, -1)
 
-    def _windows(self, plane: Ints, first: Ints, last: Ints) -> Iterator[Ints]:
-        """Yield sums over x + first .. x + last in each row, for each pair of first and last."""
-        left, right = -int(first.min()), int(last.max())
-        width = plane.shape[1]
+    def _widened(self, plane: NDArray[Any], north: int, south: int, west: int, east: int, dtype: type) -> NDArray[Any]:
+        """Return the values of a map with as many more rows and columns: those of the opposite edge, or zeros."""
+        height, width = plane.shape
+        wide = np.zeros((north + height + south, west + width + east), dtype)
+        wide[north : north + height, west : west + width] = plane
         if self.torus:
-            parts = [plane[:, width - left :], plane, plane[:, :right]]
-        else:
-            parts = [np.zeros((len(plane), side), np.int64) for side in (left, 0, right)]
-            parts[1] = plane
-        sums = np.concatenate([np.zeros((len(plane), 1), np.int64), *parts], axis=1).cumsum(1)
-        for low, high in zip((left + first).tolist(), (left + last + 1).tolist(), strict=True):
-            yield sums[:, high : high + width] - sums[:, low : low + width]
+            wide[:north], wide[north + height :] = wide[height : height + north], wide[north : north + south]
+            wide[:, :west], wide[:, west + width :] = wide[:, width : width + west], wide[:, west : west + east]
+        return wide
 
     def _open(self, around: Ints, allowed: ArrayLike | None) -> NDArray[np.bool_]:
         """Return which neighbours lie on the map and are allowed."""
@@ -545,3 +565,16 @@ class Grid:
         order = ends.argsort(kind="stable")
         cuts = np.flatnonzero(np.diff(ends[order])) + 1
         return [(int(ends[part[0]]), part) for part in np.split(order, cuts)]
+
+
+@lru_cache(maxsize=64)
+def _spans(width: int, height: int, torus: bool, reach: int, moore: bool) -> tuple[Ints, Ints, Ints]:  # noqa: FBT001
+    # On a torus of even width, half the width to the east is the same cell as half the width to the west.
+    west, east = (width // 2, (width - 1) // 2) if torus else (width - 1,) * 2
+    north, south = (height // 2, (height - 1) // 2) if torus else (height - 1,) * 2
+    dy = np.arange(-min(reach, north), min(reach, south) + 1)
+    half = np.full(len(dy), reach) if moore else reach - np.abs(dy)
+    found = dy, -np.minimum(half, west), np.minimum(half, east)
+    for array in found:
+        array.setflags(write=False)
+    return found

@@ -62,6 +62,31 @@ def test_other_agents_in_another_order_change_no_draw(keys, data):
     assert rng.draws(some, 5, HIT).tolist() == [whole[key] for key in some]
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    keys=st.lists(KEYS.filter(len), min_size=1, max_size=2),
+    asked=st.lists(
+        st.tuples(st.integers(0, 1), st.sampled_from([0, 1, 1, 1, 2, 40, -1]), st.sampled_from([HIT, START]))
+    ),
+    start=st.integers(0, ONES - 30),
+)
+def test_draws_computed_ahead_are_those_of_their_tick(keys, asked, start):
+    """Whatever was asked for before, and whatever the caller did with it, a draw is that of a fresh generator."""
+    rng, tick = Rng(99), start
+    for which, step, purpose in [*[(0, 1, HIT)] * 20, *asked]:
+        tick = min(max(tick + step, 0), ONES)
+        found = rng.draws(keys[which % len(keys)], tick, purpose)
+        assert found.tolist() == Rng(99).draws(keys[which % len(keys)], tick, purpose).tolist()
+        found[:] = 0
+
+
+def test_the_last_ticks_have_draws():
+    """Nothing is computed ahead for ticks that a counter word cannot hold."""
+    rng = Rng(99)
+    for tick in range(ONES - 4, ONES + 1):
+        assert rng.draws([7], tick, HIT)[0].tolist() == list(philox4x32((7, tick, HIT, 0), (99, 0)))
+
+
 def test_tick_purpose_draw_and_seed_each_matter():
     """Two draws that differ in one word of the counter or in the seed are unrelated."""
     rng = Rng(1)
