@@ -148,7 +148,7 @@ def sliding(rows: NDArray[Any], count: int) -> NDArray[Any]:
     if count == 1:
         return rows
     half = count // 2
-    sums = sliding(rows, half)
+    sums: NDArray[Any] = sliding(rows, half)
     sums = sums[:-half] + sums[half:]
     if count % 2:
         sums = sums[:-1] + rows[count - 1 :]
