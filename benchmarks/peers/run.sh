@@ -10,7 +10,9 @@ stamp=.peers/installed
 if [ ! -e "$stamp" ] || [ "$here/requirements.txt" -nt "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     [ -x .peers/bin/python ] || "$python" -m venv .peers
     pip=(.peers/bin/python -m pip --disable-pip-version-check --quiet)
-    "${pip[@]}" install --constraint constraints.txt --editable . --requirement "$here/requirements.txt"
+    "${pip[@]}" install --require-hashes --requirement requirements/run.txt
+    "${pip[@]}" install --no-deps --no-build-isolation --editable .
+    "${pip[@]}" install --requirement "$here/requirements.txt"
     # It asks for NumPy 1.26 and works with the newer one that everybody else here runs on. What is not installed is
     # left out of the tables.
     "${pip[@]}" install --no-deps mesa-frames==0.1.0a0 || echo "mesa-frames cannot be installed here" >&2
