@@ -26,7 +26,7 @@ import time
 import uuid  # noqa: TID251 - to refuse it
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from types import FrameType, TracebackType
 from typing import Any, Final, TypeVar
 
@@ -70,12 +70,6 @@ _ADVICE: Final[dict[Any, str]] = {
 }  # fmt: skip
 _SHARED: Final = random._inst  # noqa: SLF001 - no public way
 """The generator behind the functions of `random`."""
-_NUMPY: Final = {
-    name: called
-    for name, called in vars(np.random).items()
-    if getattr(called, "__self__", None) is np.random.mtrand._rand  # noqa: SLF001
-}
-"""The functions of `numpy.random` on one shared generator; a profiler does not see them called: stand-ins do."""
 _SOCKET: Final = frozenset(
     {"connect", "connect_ex", "send", "sendall", "sendto", "sendmsg", "recv", "recvfrom", "bind"}
 )
@@ -145,7 +139,7 @@ class Watch:
         if self._outer is not None:
             return
         builtins.hash = _guarded_hash
-        vars(np.random).update(_NUMPY_REFUSING)
+        vars(np.random).update(_of_numpy()[1])
         sys.setprofile(_profile)
 
     def stop(self) -> None:
@@ -161,7 +155,7 @@ class Watch:
         del _watched_threads[thread]
         if not _watched_threads:
             builtins.hash = _text_hash
-            vars(np.random).update(_NUMPY)
+            vars(np.random).update(_of_numpy()[0])
 
     def __enter__(self) -> None:
         self.start()
@@ -302,7 +296,15 @@ def _numpy_stand_in(name: str, called: Callable[..., Any]) -> Callable[..., Any]
     return stand_in
 
 
-_NUMPY_REFUSING: Final = {name: _numpy_stand_in(name, called) for name, called in _NUMPY.items()}
+@cache
+def _of_numpy() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the functions of `numpy.random` on one shared generator, and stand-ins, as no profiler sees them called.
+
+    They are looked up when the first watch starts, because loading `numpy.random` takes a moment.
+    """
+    shared = np.random.mtrand._rand  # noqa: SLF001 - no public way
+    found = {name: called for name, called in vars(np.random).items() if getattr(called, "__self__", None) is shared}
+    return found, {name: _numpy_stand_in(name, called) for name, called in found.items()}
 
 
 def _name_of(called: Any) -> str:

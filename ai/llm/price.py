@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ai.clients.openai import HOSTED_URL, SCHEME
 from ai.errors import ContractError
 from ai.urls import model_and_url
 
@@ -37,12 +36,14 @@ def price_of(spec: str) -> Price | None:
     run on machines of one's own.
     """
     scheme, _, rest = spec.partition(":")
-    if scheme != SCHEME:
+    if scheme != "openai":
         return None
     try:
         from genai_prices import Usage, calc_price
 
-        model, url = model_and_url(rest, SCHEME)
+        from ai.clients.openai import HOSTED_URL  # runs without a model load no client
+
+        model, url = model_and_url(rest, scheme)
         found: Any = calc_price(Usage(input_tokens=1), model, provider_api_url=url or HOSTED_URL)
     except (ImportError, LookupError, ContractError):
         return None

@@ -25,7 +25,7 @@ Amount = Annotated[int, Field(ge=0, le=10_000)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class WeaponSpec(_Part):

@@ -8,8 +8,8 @@ The line of sight between two cells runs through the cells of one canonical line
 (floor((2 i dx + n) / 2n), floor((2 i dy + n) / 2n)); the opposite offset uses the same cells. Both ends are left out:
 an agent in smoke sees its neighbours, and they see it.
 
-A flow field holds the walking distance of every cell to one goal (scipy's breadth-first search gives only the order of
-cells). An agent walks to the neighbour with the lowest distance, ties in the order N, W, E, S.
+A flow field holds the walking distance of every cell to one goal. An agent walks to the neighbour with the lowest
+distance, ties in the order N, W, E, S.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from collections.abc import Mapping
 from enum import IntEnum
 from functools import cache, lru_cache
 from math import isqrt
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+from sim.space.search import hops
 
 SIGHT_MAX: Final = 16
 """The greatest distance that an agent sees or a weapon reaches, cells."""
@@ -45,8 +44,6 @@ LINE_STRIDE: Final = 3
 """With many lines, the number of cells of each line that are looked up together after the first ones."""
 LINES_AT_ONCE: Final = 40_000
 """The most cells of sight lines that are looked up in one step."""
-UNREACHABLE: Final = 2**31 - 1
-"""The distance of a cell from which the goal cannot be reached."""
 
 Cells = NDArray[np.int64]
 
@@ -70,21 +67,19 @@ def disc(radius: int) -> list[tuple[int, int]]:
 def _line_table() -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
     """Return the cells between the ends of every offset, dx and dy `[side * side, LINE_MAX - 1]`, and their number."""
     side = 2 * LINE_MAX + 1
-    dxs = np.zeros((side * side, LINE_MAX - 1), np.int32)
-    dys = np.zeros_like(dxs)
-    counts = np.zeros(side * side, np.int32)
-    for dy in range(-LINE_MAX, LINE_MAX + 1):
-        for dx in range(-LINE_MAX, LINE_MAX + 1):
-            n = max(abs(dx), abs(dy))
-            canonical = dy > 0 or (dy == 0 and dx > 0)
-            cx, cy = (dx, dy) if canonical else (-dx, -dy)
-            row = (dy + LINE_MAX) * side + dx + LINE_MAX
-            counts[row] = max(n - 1, 0)
-            for i in range(1, n):
-                lx, ly = (2 * i * cx + n) // (2 * n), (2 * i * cy + n) // (2 * n)
-                dxs[row, i - 1], dys[row, i - 1] = (lx, ly) if canonical else (lx + dx, ly + dy)
-            # The rest repeats the first cell, which can be looked up again without effect.
-            dxs[row, max(n - 1, 0) :], dys[row, max(n - 1, 0) :] = dxs[row, 0], dys[row, 0]
+    dy, dx = (part[:, None] - LINE_MAX for part in np.divmod(np.arange(side * side), side))
+    n = np.maximum(abs(dx), abs(dy))
+    # The rest of a line repeats its first cell, which can be looked up again without effect.
+    step = np.arange(1, LINE_MAX)
+    step = np.where(step < n, step, 1)
+    canonical = (dy > 0) | ((dy == 0) & (dx > 0))
+    sign, length = np.where(canonical, 1, -1), np.maximum(n, 1)
+    dxs, dys = ((2 * step * sign * part + length) // (2 * length) for part in (dx, dy))
+    counts = np.maximum(n - 1, 0).ravel().astype(np.int32)
+    line = n > 1
+    dxs, dys = (
+        (np.where(canonical, cells, cells + part) * line).astype(np.int32) for cells, part in ((dxs, dx), (dys, dy))
+    )
     return dxs, dys, counts
 
 
@@ -156,9 +151,6 @@ class Grid:
         flat = self._terrain.ravel()
         self.wall: NDArray[np.bool_] = flat == Terrain.WALL
         self.cover: NDArray[np.bool_] = flat == Terrain.COVER
-        self._graph: csr_array[Any, tuple[int, int]] | None = None
-        self._node_of = np.zeros(0, np.int32)
-        self._cell_of_node = np.zeros(0, np.int64)
         self._fields: OrderedDict[int, NDArray[np.int32]] = OrderedDict()
         self._smoke_stamp = -1
         self.blocked_map: NDArray[np.bool_] = self.terrain == Terrain.WALL
@@ -252,48 +244,11 @@ class Grid:
         if known is not None:
             self._fields.move_to_end(goal)
             return known
-        distance = self._search(goal)
+        distance = hops(np.array([goal]), ~self.wall, lambda level: (level[:, None] + self.neighbours).ravel())
         self._fields[goal] = distance
         while len(self._fields) > 1 and len(self._fields) * self.size > FIELDS_CELLS_MAX:
             self._fields.popitem(last=False)
         return distance
-
-    def _search(self, goal: int) -> NDArray[np.int32]:
-        distance = np.full(self.size, UNREACHABLE, np.int32)
-        if self.wall[goal]:
-            return distance
-        if self._graph is None:
-            self._graph = self._build_graph()
-        from scipy.sparse.csgraph import breadth_first_order  # loading it takes longer than a short run
-
-        order, before = breadth_first_order(self._graph, int(self._node_of[goal]), directed=True)
-        rank = np.empty(len(self._cell_of_node), np.int64)
-        rank[order] = np.arange(len(order))
-        parent_rank = rank[before[order[1:]]]
-        # Breadth-first order lists nodes by distance, so the parents' ranks ascend, and every level is one slice.
-        level = np.zeros(len(order), np.int32)
-        start, end, depth = 0, 1, 0
-        while end < len(order):
-            following = 1 + int(np.searchsorted(parent_rank, end))
-            depth += 1
-            level[end:following] = depth
-            start, end = end, following
-            assert start < end
-        distance[self._cell_of_node[order]] = level
-        return distance
-
-    def _build_graph(self) -> csr_array[Any, tuple[int, int]]:
-        self._cell_of_node = (~self.wall).nonzero()[0]
-        nodes = len(self._cell_of_node)
-        self._node_of = np.full(self.size, -1, np.int32)
-        self._node_of[self._cell_of_node] = np.arange(nodes, dtype=np.int32)
-        around = self._node_of[self._cell_of_node[:, None] + self.neighbours]
-        open_side = around >= 0
-        ends = np.concatenate([[0], np.cumsum(open_side.sum(1))]).astype(np.int32)
-        edges = around[open_side]
-        from scipy.sparse import csr_array
-
-        return csr_array((np.ones(len(edges), np.int8), edges, ends), shape=(nodes, nodes))
 
 
 TEAMS_INDEXED_MAX: Final = 4

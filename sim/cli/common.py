@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final, TextIO, cast
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from ai.clients import client_from_spec
@@ -25,7 +24,6 @@ from ai.errors import ContractError
 from ai.llm_types import LlmClient
 from sim.cli.terminal import Stream, drawing, plain
 from sim.messages import quoted, shown, suggestion
-from sim.run.scenario_file import is_scenario
 from sim.run.writing import whole
 
 if TYPE_CHECKING:
@@ -221,6 +219,8 @@ def require_file(file: str, hint: str = "`run` makes a replay of it") -> None:
         mode = Path(file).stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
+        from sim.run.scenario_file import is_scenario  # commands without a scenario start sooner
+
         if is_scenario(file):
             raise usage(f"{shown(file)} is a scenario, not a file; {hint}") from None
         raise usage(f"{shown(file)}: cannot be read: {reason}") from None
@@ -237,6 +237,8 @@ def progress_bar(
     if hidden or not terminal.isatty():
         yield lambda _done, _of: None
         return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     name = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), TextColumn(unit), TimeRemainingColumn())
     with Progress(*columns, console=Console(file=cast(TextIO, terminal)), transient=True) as progress:

@@ -14,7 +14,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Final, TextIO, cast
 
-import rich.live
 import typer
 from rich.console import Console
 
@@ -81,8 +80,6 @@ from sim.run.scenario_file import TICKS_MAX, Scenario
 from sim.run.simulation import Simulation, TickReport
 from sim.run.writing import check_free
 from sim.tables.metrics import measure
-from sim.viewer.live import Live
-from sim.viewer.watch import Watch
 
 REFUSED_SHOWN_MAX: Final = 5
 """Refused inputs that are named for one tick."""
@@ -297,10 +294,16 @@ def run(
             simulation, tally = fresh, Tally(fresh.scenario, fresh.seed, target)
         total = recorder.ticks if ticks is None else ticks
         if view:
+            from sim.viewer.live import Live  # runs without a display start sooner
+
             live = Live(target, _local_files(simulation.scenario, plugin or ()))
             displays.append(live)
             _tell(f"see the run at {live.address}")
         if watch:
+            import rich.live
+
+            from sim.viewer.watch import Watch
+
             console = Console(file=cast(TextIO, drawing()))
             display = Watch(min(console.width, 100), max(min(console.height - 14, 30), 4), price=price_of(llm))
             displays.append(display)

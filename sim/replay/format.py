@@ -320,7 +320,7 @@ assert set(get_args(OutcomeName)) == {outcome.label for outcome in Outcome}
 class Body(BaseModel):
     """The content of a record's body. Unknown keys are passed over."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, defer_build=True)
 
     def data(self) -> dict[str, Any]:
         """Return the body as plain data, ready for `canonical`; values that are as by default are left out."""

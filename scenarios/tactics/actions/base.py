@@ -39,11 +39,12 @@ from scenarios.tactics.components import (
     Team,
 )
 from scenarios.tactics.conditions import Afflictions
-from scenarios.tactics.grid import LINE_MAX, UNREACHABLE, Cells, Grid, Occupancy
+from scenarios.tactics.grid import LINE_MAX, Cells, Grid, Occupancy
 from scenarios.tactics.terrain_edits import Reshaping
 from sim.engine.rng import Rng
 from sim.run import actions
 from sim.run.actions import Args, Codes, Rows
+from sim.space import UNREACHABLE
 
 if TYPE_CHECKING:
     from scenarios.tactics.game import Game

@@ -25,9 +25,10 @@ from scenarios.tactics.actions.base import (
     tired,
 )
 from scenarios.tactics.components import ActionSteps, Position, Progress, Senses, Stamina
-from scenarios.tactics.grid import COVER_RADIUS, UNREACHABLE, Cells
+from scenarios.tactics.grid import COVER_RADIUS, Cells
 from scenarios.tactics.perception import enemies_seen
 from sim.run.actions import Args, Codes, Rows
+from sim.space import UNREACHABLE
 
 CROWDED_TRIES: Final = 3
 """The number of failed steps in a row after which a walker near its goal counts as arrived."""

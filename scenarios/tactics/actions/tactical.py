@@ -20,9 +20,10 @@ from scenarios.tactics.actions.base import (
 )
 from scenarios.tactics.actions.utility import PROVOKE_CELLS, minding
 from scenarios.tactics.components import Condition, Health, Morale, Senses, Squad
-from scenarios.tactics.grid import UNREACHABLE, Cells
+from scenarios.tactics.grid import Cells
 from scenarios.tactics.reinforcements import reserves_of
 from sim.run.actions import Args, Codes, Rows
+from sim.space import UNREACHABLE
 
 MARK_S: Final = 10.0
 """The time that a mark lasts, seconds."""

@@ -13,7 +13,7 @@ from scenarios.tactics.components import AGENT, ActionSteps, Goal, Health, Moral
 from scenarios.tactics.components import Control as ControlColumns
 from scenarios.tactics.director import line
 from scenarios.tactics.equipment import starting_gear
-from scenarios.tactics.grid import UNREACHABLE, Grid, Terrain
+from scenarios.tactics.grid import Grid, Terrain
 from scenarios.tactics.inputs import (
     Act,
     Collapse,
@@ -37,6 +37,7 @@ from sim.run.context import Run
 from sim.run.inputs import Kill
 from sim.run.settings import AGENTS_MAX
 from sim.run.world import World
+from sim.space import UNREACHABLE
 
 
 class Inputs(systems.Inputs):

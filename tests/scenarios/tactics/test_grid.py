@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scenarios.tactics.grid import LINE_MAX, SIGHT_MAX, UNREACHABLE, Grid, Occupancy, Smoke, Terrain, disc
+from scenarios.tactics.grid import LINE_MAX, SIGHT_MAX, Grid, Occupancy, Smoke, Terrain, disc
+from sim.space import UNREACHABLE
 from tests.reference.lockstep import Dice
 from tests.reference.slow_tick import ball, distance2, line
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -40,6 +41,22 @@ def test_ctrl_c_while_loading_ends_in_one_sentence(module: str, command: list[st
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "tickweave: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "unused"),
+    [
+        (["--version"], {"numpy", "httpx", "rich.progress", "sim.run.simulation"}),
+        (["run", "skirmish", "--ticks", "1", "--quiet"], {"httpx", "scipy", "rich.live", "http.server"}),
+    ],
+    ids=["version", "run"],
+)
+def test_a_command_loads_only_what_it_needs(command: list[str], unused: set[str], tmp_path: Path) -> None:
+    """Modules that take long to load stay out of commands that do not use them."""
+    code = f"import sys; from sim.cli import invoke; assert invoke({command}) == 0; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert unused & set(ast.literal_eval(done.stdout.splitlines()[-1])) == set()
 
 
 def test_a_package_that_is_not_ours_is_told_in_one_sentence(tmp_path: Path) -> None:
