@@ -51,10 +51,12 @@ if TYPE_CHECKING:
 
 HASH_CHARS: Final = 6
 """Hex digits of each hash in a tick's `state` and `columns`."""
+_QUIET: Final = Tick(t=0, state="", columns="", root="0" * 16, agents=0)
+"""The record of a tick in which nothing happens. Others are copies of it: a copy takes less time than a new record."""
 OK: Final = Outcome.OK.value
 """Read once: asking for the value of an enumeration's member in every tick is slow."""
 _PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
-_HEARD: Final = ("attempts", "texts", "shards", "usage", "model")
+_HEARD: Final = ("inputs", "refused", "attempts", "texts", "shards", "usage", "model")
 _ADDRESSES: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+"
     r"|\b(?:localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]+)?\b"
@@ -174,39 +176,42 @@ def tick_of(report: TickReport, header: Header) -> Tick:
     Raises:
         ReplayError: the world's components or columns are not those of the header.
     """
-    inputs = plain(list(report.inputs))
-    refused = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
-    planning = _no_planning() if report.plans is None else planning_of(report.plans)
-    notes = report.round
-    heard = [
-        inputs,
-        plain(refused),
-        *(plain(planning.get(name)) for name in _HEARD),
-    ]
+    found: dict[str, Any] = {
+        "t": report.tick,
+        "state": _hashes(report.tick, report.digest.components, header.components),
+        "columns": _hashes(report.tick, report.digest.columns, header.columns),
+        "root": report.digest.root,
+        "agents": report.agents,
+        "outcome": report.outcome,
+        "known": report.known,
+        "draws": {purpose: int(count) for purpose, count in report.draws.items()},
+    }
+    if report.plans is not None:
+        found |= planning_of(report.plans)
+    if report.inputs:
+        found["inputs"] = plain(list(report.inputs))
+        found["refused"] = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
+    if report.inputs or report.plans is not None:
+        heard = [plain(found.get(name, getattr(_QUIET, name))) for name in _HEARD]
+        found["heard"] = digest(heard) if any(heard) else None
+    if report.phases:
+        found["phases"], found["changes"] = _phases(report), _changes(report)
+    if report.round is not None:
+        found |= _round(report.round)
     # The values were made here, and readers check them; a check here would be a second one in every tick.
-    return Tick.model_construct(
-        t=report.tick,
-        inputs=inputs,
-        refused=refused,
-        heard=digest(heard) if any(heard) else None,
-        known=report.known,
-        draws={purpose: int(count) for purpose, count in report.draws.items()},
-        phases=_phases(report),
-        changes=_changes(report),
-        state=_hashes(report.tick, report.digest.components, header.components),
-        columns=_hashes(report.tick, report.digest.columns, header.columns),
-        root=report.digest.root,
-        agents=report.agents,
-        outcome=report.outcome,
-        asked=None if notes is None or notes.asked is None else runs(notes.asked),
-        bridged="" if notes is None else runs(notes.bridged),
-        held=[] if notes is None else list(notes.held),
-        started=0 if notes is None else notes.started,
-        arrived=[] if notes is None else [_arrived(each) for each in notes.arrived],
-        begun="" if notes is None else runs(np.unique(np.array(notes.begun, np.int64))),
-        outdated="" if notes is None else runs(np.unique(np.array(notes.outdated, np.int64))),
-        **planning,
-    )
+    return _QUIET.model_copy(update=found)
+
+
+def _round(notes: rounds.RoundNotes) -> dict[str, Any]:
+    return {
+        "asked": None if notes.asked is None else runs(notes.asked),
+        "bridged": runs(notes.bridged),
+        "held": list(notes.held),
+        "started": notes.started,
+        "arrived": [_arrived(each) for each in notes.arrived],
+        "begun": runs(np.unique(np.array(notes.begun, np.int64))),
+        "outdated": runs(np.unique(np.array(notes.outdated, np.int64))),
+    }
 
 
 def _hashes(tick: int, found: Mapping[str, str], names: Sequence[str]) -> str:
@@ -234,20 +239,6 @@ def _changes(report: TickReport) -> dict[str, Changed]:
         keys.append(change.key)
         values.append(change.value)
     return {column: Changed(keys=keys, values=values) for column, (keys, values) in found.items()}
-
-
-def _no_planning() -> dict[str, Any]:
-    # Named one by one: to construct a model without them costs more than all the rest of a quiet tick.
-    return {
-        "planned": {},
-        "plan": None,
-        "plans": 0,
-        "attempts": [],
-        "texts": {},
-        "shards": [],
-        "usage": None,
-        "model": {},
-    }
 
 
 def planning_of(plans: BatchPlans) -> dict[str, Any]:
