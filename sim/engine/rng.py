@@ -11,7 +11,6 @@ share their draws. For a key from 2**32 on, the words of its upper half are mixe
 from __future__ import annotations
 
 import hashlib
-import sys
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -36,9 +35,8 @@ _M1: Final = 0xCD9E8D57
 _W0: Final = 0x9E3779B9
 _W1: Final = 0xBB67AE85
 _MULTIPLIERS: Final = np.array([[_M0], [_M1]], np.uint64)
-_HALVES: Final = (0, 1) if sys.byteorder == "little" else (1, 0)
-"""The positions of the low and the high half of a 64-bit word in memory."""
 _U32: Final = np.uint64(32)
+_LOW: Final = np.uint64(_WORD)
 
 
 Word: TypeAlias = int | NDArray[np.uint32]
@@ -133,11 +131,10 @@ class Rng:
         self.seed = seed = integer(seed, 0, 2**64 - 1, "seed")
         self.counts: dict[int, int] = {}
         self._kept: dict[tuple[int, int], _Kept] = {}
-        self._even = self._odd = np.empty((2, 0), np.uint32)
-        self._products = np.empty((2, 2, 0), np.uint64)
+        self._work = np.empty((3, 2, 0), np.uint64)
         k0, k1 = seed & _WORD, seed >> 32
         self._round_keys = [
-            np.array([[(k0 + i * _W0) & _WORD], [(k1 + i * _W1) & _WORD]], np.uint32) for i in range(ROUNDS)
+            np.array([[(k0 + i * _W0) & _WORD], [(k1 + i * _W1) & _WORD]], np.uint64) for i in range(ROUNDS)
         ]
 
     def draws(self, keys: ArrayLike, tick: int, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
@@ -173,7 +170,7 @@ class Rng:
         if top <= _WORD:
             blocks = self._in_series if 0 < 2 * words.size <= AHEAD_MAX else self._blocks
             return blocks(words, tick, int(purpose), draw)
-        low, high = words & np.uint64(_WORD), words >> _U32
+        low, high = words & _LOW, words >> _U32
         mixed = np.where(high[:, None] > 0, self._blocks(high, tick, int(purpose), draw), np.uint32(0))
         mixed ^= np.array([0, tick, purpose, draw], np.uint32)
         return self._blocks(low ^ mixed[:, 0], mixed[:, 1], mixed[:, 2], mixed[:, 3])
@@ -241,20 +238,16 @@ class Rng:
 
     def _fill(self, out: NDArray[np.uint32], keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> None:
         n = keys.size
-        if n > self._even.shape[1]:  # kept, because to get and give back this memory takes as long as half the draws
-            self._even, self._odd = np.empty((2, n), np.uint32), np.empty((2, n), np.uint32)
-            self._products = np.empty((2, 2, n), np.uint64)
+        if n > self._work.shape[2]:  # kept, because to get and give back this memory takes as long as half the draws
+            self._work = np.empty((3, 2, n), np.uint64)
         # The two halves of a round are alike, so both are computed together: words 0 and 2, and words 1 and 3.
-        even, odd = self._even[:, :n], self._odd[:, :n]
+        even, odd, products = self._work[:, :, :n]
         even[0], even[1], odd[0], odd[1] = keys, purpose, tick, draw
-        # Products of two 32-bit words fit into 64 bits; their halves are read in place, those of the other row first.
-        # Two buffers take turns, as the low halves of one round are still needed in the next.
-        products = self._products[:, :, :n]
-        low, high = (self._products.view(np.uint32)[:, ::-1, half : 2 * n : 2] for half in _HALVES)
-        for number, round_key in enumerate(self._round_keys):
-            turn = number % 2
-            np.multiply(even, _MULTIPLIERS, out=products[turn])
-            np.bitwise_xor(high[turn], odd, out=even)
-            np.bitwise_xor(even, round_key, out=even)
-            odd = low[turn]
+        crossed = products[::-1]
+        for round_key in self._round_keys:
+            np.multiply(even, _MULTIPLIERS, out=products)
+            np.bitwise_xor(odd, round_key, out=odd)
+            np.right_shift(crossed, _U32, out=even)
+            np.bitwise_xor(even, odd, out=even)
+            np.bitwise_and(crossed, _LOW, out=odd)
         out[::2], out[1::2] = even, odd
