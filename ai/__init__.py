@@ -2,13 +2,13 @@
 
 Knows no world and no domain, and can be used from any engine. A host declares the knowledge of agents (`Observation`)
 and their possible steps (`Action`), puts the actions into a `ToolRegistry`, and asks a `FallbackOrchestrator`.
-Each name is imported when it is first used.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from ai.lazy import lazy
 
 if TYPE_CHECKING:
     from ai.actions import (
@@ -50,72 +50,26 @@ if TYPE_CHECKING:
     from ai.rules import Rule
     from ai.testing import FailingLlm, MockBatchLlm
 
-_PLACES: Final = {
-    "ai.llm.tiers": ("FullLlm", "SimplifiedLlm"),
-    "ai.planners.base": ("Planner",),
-    "ai.planners.emergency": ("Emergency",),
-    "ai.planners.heuristic": ("Heuristic",),
-    "ai.actions": (
-        "Action",
-        "PromptText",
-        "Record",
-        "ToolRegistry",
-        "check",
-        "known",
-        "name",
-        "number",
-        "on",
-        "pick",
-        "seconds",
-        "several",
-        "words",
-    ),
-    "ai.errors": (
-        "AIError",
-        "ClientError",
-        "ContractError",
-        "ParseError",
-        "PlannerError",
-    ),
-    "ai.llm.executor": (
-        "BatchInferenceExecutor",
-        "BatchRequest",
-        "BatchResponse",
-    ),
-    "ai.llm_types": (
-        "LlmChunk",
-        "LlmClient",
-        "LlmRequest",
-    ),
-    "ai.metrics": ("FallbackMetrics",),
-    "ai.observation": (
-        "AgentId",
-        "Cell",
-        "Entry",
-        "Id",
-        "Observation",
-        "ObservationBatch",
-        "fact",
-    ),
-    "ai.orchestrator": ("FallbackOrchestrator",),
-    "ai.planners.playbook": ("Playbook",),
-    "ai.plans": (
-        "BatchPlans",
-        "FallbackAttempt",
-        "FallbackResult",
-        "FallbackTier",
-        "Outcome",
-        "PlanBatch",
-        "PlanIntent",
-        "Refusal",
-    ),
-    "ai.rules": ("Rule",),
-    "ai.testing": (
-        "FailingLlm",
-        "MockBatchLlm",
-    ),
-}
-_MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "ai.llm.tiers": "FullLlm SimplifiedLlm",
+        "ai.planners.base": "Planner",
+        "ai.planners.emergency": "Emergency",
+        "ai.planners.heuristic": "Heuristic",
+        "ai.actions": "Action PromptText Record ToolRegistry check known name number on pick seconds several words",
+        "ai.errors": "AIError ClientError ContractError ParseError PlannerError",
+        "ai.llm.executor": "BatchInferenceExecutor BatchRequest BatchResponse",
+        "ai.llm_types": "LlmChunk LlmClient LlmRequest",
+        "ai.metrics": "FallbackMetrics",
+        "ai.observation": "AgentId Cell Entry Id Observation ObservationBatch fact",
+        "ai.orchestrator": "FallbackOrchestrator",
+        "ai.planners.playbook": "Playbook",
+        "ai.plans": "BatchPlans FallbackAttempt FallbackResult FallbackTier Outcome PlanBatch PlanIntent Refusal",
+        "ai.rules": "Rule",
+        "ai.testing": "FailingLlm MockBatchLlm",
+    },
+)
 
 __all__ = [
     "AIError",
@@ -180,21 +134,3 @@ def default_tiers(playbook: Playbook | None = None) -> tuple[Planner, ...]:
     from ai.planners.playbook import Playbook
 
     return (SimplifiedLlm(), FullLlm(), Heuristic.of(playbook or Playbook()), Emergency())
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used.
-
-    Raises:
-        AttributeError: the package has no public name like this.
-    """
-    if name not in _MODULES:
-        raise AttributeError(f"module 'ai' has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""The public names to build and run simulations. Each name is imported when it is first used.
+"""The public names to build and run simulations.
 
 A model is a `Domain` with `Component`s and `System`s; `Simulation` runs it, `load` reads scenarios, `record` writes a
 replay, `verify` proves it, `view` shows it. `sim.testing` has what tests of a model use.
@@ -6,8 +6,9 @@ replay, `verify` proves it, `view` shows it. `sim.testing` has what tests of a m
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from ai.lazy import lazy
 
 if TYPE_CHECKING:
     from sim.engine.columns import Component, boolean, column, f64, i8, i16, i32, i64
@@ -32,30 +33,32 @@ if TYPE_CHECKING:
     from sim.space import Grid, Network, Plane
     from sim.viewer.replays import view
 
-_PLACES: Final = {
-    "sim.engine.columns": ("Component", "boolean", "column", "f64", "i8", "i16", "i32", "i64"),
-    "sim.engine.resources": ("Resource",),
-    "sim.engine.rng": ("purpose",),
-    "sim.engine.system": ("System",),
-    "sim.replay.recording": ("record",),
-    "sim.replay.verify": ("verify",),
-    "sim.run.actions": ("Action", "Turn"),
-    "sim.run.channels": ("Channel", "Each", "First", "Sum", "Union"),
-    "sim.run.context": ("Run",),
-    "sim.run.data_files": ("DataFile",),
-    "sim.run.domain": ("Domain",),
-    "sim.run.inputs": ("Input",),
-    "sim.run.listeners": ("Listener",),
-    "sim.run.portrayal": ("Layer", "Look", "Portrayal"),
-    "sim.run.scenario_file": ("Scenario", "load"),
-    "sim.run.settings": ("Settings",),
-    "sim.run.simulation": ("Simulation",),
-    "sim.run.systems": ("Act", "Inputs", "Observe", "Plan"),
-    "sim.run.world": ("World",),
-    "sim.space": ("Grid", "Network", "Plane"),
-    "sim.viewer.replays": ("view",),
-}
-_MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "sim.engine.columns": "Component boolean column f64 i8 i16 i32 i64",
+        "sim.engine.resources": "Resource",
+        "sim.engine.rng": "purpose",
+        "sim.engine.system": "System",
+        "sim.replay.recording": "record",
+        "sim.replay.verify": "verify",
+        "sim.run.actions": "Action Turn",
+        "sim.run.channels": "Channel Each First Sum Union",
+        "sim.run.context": "Run",
+        "sim.run.data_files": "DataFile",
+        "sim.run.domain": "Domain",
+        "sim.run.inputs": "Input",
+        "sim.run.listeners": "Listener",
+        "sim.run.portrayal": "Layer Look Portrayal",
+        "sim.run.scenario_file": "Scenario load",
+        "sim.run.settings": "Settings",
+        "sim.run.simulation": "Simulation",
+        "sim.run.systems": "Act Inputs Observe Plan",
+        "sim.run.world": "World",
+        "sim.space": "Grid Network Plane",
+        "sim.viewer.replays": "view",
+    },
+)
 
 __all__ = [
     "Act",
@@ -100,21 +103,3 @@ __all__ = [
     "verify",
     "view",
 ]
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used.
-
-    Raises:
-        AttributeError: the package has no public name like this.
-    """
-    if name not in _MODULES:
-        raise AttributeError(f"module 'sim' has no attribute {name!r}")
-    value = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted(__all__)

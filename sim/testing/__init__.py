@@ -7,8 +7,9 @@ package at every start, which must cost nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
+
+from ai.lazy import lazy
 
 if TYPE_CHECKING:
     from ai.strategies import plans, steps
@@ -39,18 +40,20 @@ __all__ = [
     "steps",
 ]
 
-_PLACES: Final = {
-    "ai.testing": ("check_client", "check_planner"),
-    "sim.testing.actions": ("check_action",),
-    "sim.testing.determinism": ("assert_deterministic", "check_scenario"),
-    "sim.testing.domains": ("check_domain",),
-    "sim.testing.machine": ("WorldMachine",),
-    "sim.testing.replies": ("fault_scripts", "faults", "hostile_replies"),
-    "ai.strategies": ("plans", "steps"),
-    "sim.testing.strategies": ("scenarios", "settings"),
-    "sim.testing.systems": ("check_system",),
-}
-_MODULES: Final = {name: module for module, names in _PLACES.items() for name in names}
+_find, __dir__ = lazy(
+    __name__,
+    {
+        "ai.testing": "check_client check_planner",
+        "sim.testing.actions": "check_action",
+        "sim.testing.determinism": "assert_deterministic check_scenario",
+        "sim.testing.domains": "check_domain",
+        "sim.testing.machine": "WorldMachine",
+        "sim.testing.replies": "fault_scripts faults hostile_replies",
+        "ai.strategies": "plans steps",
+        "sim.testing.strategies": "scenarios settings",
+        "sim.testing.systems": "check_system",
+    },
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -60,9 +63,7 @@ def __getattr__(name: str) -> Any:
         AttributeError: the package has no public name like this.
         ImportError: it needs hypothesis, which is not installed.
     """
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(_MODULES[name]), name)
+        return _find(name)
     except ModuleNotFoundError as error:
         raise ImportError(f"sim.testing.{name} needs {error.name}; pip install 'tickweave[testing]'") from error
