@@ -123,6 +123,24 @@ class LlmClient(Protocol):
         ...
 
 
+class ClientAround:
+    """The base of a client around another one, which has the label, the endpoint and the open connections."""
+
+    def __init__(self, client: LlmClient) -> None:
+        self.client = client
+        self.label = client.label
+
+    @property
+    def endpoint(self) -> Endpoint | None:
+        """Return the facts known about the server by now."""
+        return getattr(self.client, "endpoint", None)
+
+    async def aclose(self) -> None:
+        """Close the client inside."""
+        if hasattr(self.client, "aclose"):
+            await self.client.aclose()
+
+
 def count_of(value: object) -> int | None:
     """Return a count that a server tells, None where it is none that can be believed."""
     return value if type(value) is int and 0 <= value <= COUNT_MAX else None

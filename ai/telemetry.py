@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from ai.errors import ClientError
-from ai.llm_types import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
+from ai.llm_types import ClientAround, LlmChunk, LlmClient, LlmRequest, reading
 
 trace: Any = None
 with suppress(ImportError):  # the extra may not be installed
@@ -51,17 +51,8 @@ def _current(name: str, attributes: Mapping[str, Any]) -> Iterator[Any]:
         yield span
 
 
-class TracedClient:
+class TracedClient(ClientAround):
     """A client around another that marks the time of each call, with what OpenTelemetry calls a model's operation."""
-
-    def __init__(self, client: LlmClient) -> None:
-        self.client = client
-        self.label = client.label
-
-    @property
-    def endpoint(self) -> Endpoint | None:
-        """Return the facts known about the server by now."""
-        return getattr(self.client, "endpoint", None)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives.
@@ -93,11 +84,6 @@ class TracedClient:
             raise
         finally:
             span.end()
-
-    async def aclose(self) -> None:
-        """Close the client inside."""
-        if hasattr(self.client, "aclose"):
-            await self.client.aclose()
 
 
 def traced(client: LlmClient) -> LlmClient:

@@ -54,7 +54,6 @@ class Kind(IntEnum):
     TARGET = 3
     CHOICE = 4
     NAME = 5
-    PAYLOAD = 6
     CELL = 7
     TEXT = 8
     LIST = 9

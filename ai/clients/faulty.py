@@ -29,7 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ai.clients import client_from_spec
 from ai.clients.scripts import script_lines
 from ai.errors import ClientError, ContractError
-from ai.llm_types import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
+from ai.llm_types import ClientAround, LlmChunk, LlmClient, LlmRequest, reading
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 SCHEME: Final = "faulty"
@@ -74,15 +74,13 @@ def dump_faults(script: Iterable[Fault]) -> str:
     return "".join(f"{fault.model_dump_json(exclude_defaults=True)}\n" for fault in script)
 
 
-class FaultyClient:
+class FaultyClient(ClientAround):
     """Spoils the calls of `client` by a script, in the order in which they are made. `calls` counts them."""
 
     def __init__(
         self, client: LlmClient, script: Iterable[Fault], *, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     ) -> None:
-        self.client = client
-        self.label = client.label
-        self.endpoint: Endpoint | None = getattr(client, "endpoint", None)
+        super().__init__(client)
         self.calls = 0
         self._script = tuple(script)
         self._sleep = sleep
@@ -118,8 +116,3 @@ class FaultyClient:
                     yield LlmChunk(finish=fault.finish)
                     return
                 yield replace(chunk, text=chunk.text[room:])
-
-    async def aclose(self) -> None:
-        """Close the client inside."""
-        if hasattr(self.client, "aclose"):
-            await self.client.aclose()

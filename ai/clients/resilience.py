@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 
 from ai.errors import ClientError
-from ai.llm_types import SILENCE_MIN_S, Endpoint, LlmChunk, LlmClient, LlmRequest, reading
+from ai.llm_types import SILENCE_MIN_S, ClientAround, LlmChunk, LlmClient, LlmRequest, reading
 
 FAILURES_MAX: Final = 5  # failures in a row that open a breaker
 WINDOW_S: Final = 60.0  # seconds within which those failures must fall
@@ -166,7 +166,7 @@ def _charges(error: ClientError) -> bool:
     return error.outcome in ("transport", "timeout", "cut") and error.context is None
 
 
-class ResilientClient:
+class ResilientClient(ClientAround):
     """A client around another: the one retry loop, its breaker and its rate limit.
 
     A call is tried again only while nothing of its reply has come, and never past the caller's deadline. `retries`
@@ -184,8 +184,7 @@ class ResilientClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] | None = None,
     ) -> None:
-        self.client = client
-        self.label = client.label
+        super().__init__(client)
         self.breaker = CircuitBreaker() if breaker is None else breaker
         self.retries = 0
         self._policy = RetryPolicy() if policy is None else policy
@@ -193,11 +192,6 @@ class ResilientClient:
         self._clock = clock
         self._sleep = sleep
         self._draw = np.random.default_rng().random if draw is None else draw
-
-    @property
-    def endpoint(self) -> Endpoint | None:
-        """Return the facts known about the server by now."""
-        return getattr(self.client, "endpoint", None)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives.
@@ -268,8 +262,3 @@ class ResilientClient:
                 self._limit.settle(tokens, 0)
                 raise
         return tokens
-
-    async def aclose(self) -> None:
-        """Close the client inside."""
-        if hasattr(self.client, "aclose"):
-            await self.client.aclose()

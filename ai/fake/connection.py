@@ -20,7 +20,6 @@ HEAD_BYTES_MAX: Final = 65_536
 """Bytes that a request's head may have."""
 BODY_BYTES_MAX: Final = 16 * 2**20
 """Bytes that a request's body may have."""
-_LINE_BYTES_MAX: Final = 1024
 _LENGTH: Final = re.compile(r"[0-9]{1,12}")
 _CHUNK: Final = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?\r\n", re.DOTALL)
 

@@ -13,7 +13,7 @@ from typing import Any
 from ai.errors import ClientError, ContractError
 from ai.llm.price import Price
 from ai.llm.tokens import estimate_tokens
-from ai.llm_types import Endpoint, LlmChunk, LlmClient, LlmRequest, reading
+from ai.llm_types import ClientAround, LlmChunk, LlmClient, LlmRequest, reading
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 
@@ -89,21 +89,15 @@ class Budget:
         return 0.0 if self._price is None else self._price.of(prompt, reply, cached)
 
 
-class BudgetedClient:
+class BudgetedClient(ClientAround):
     """A client around another that makes calls as long as the budget has room for them.
 
     Where the server does not count tokens, they are estimated.
     """
 
     def __init__(self, client: LlmClient, budget: Budget) -> None:
-        self.client = client
-        self.label = client.label
+        super().__init__(client)
         self.budget = budget
-
-    @property
-    def endpoint(self) -> Endpoint | None:
-        """Return the facts known about the server by now."""
-        return getattr(self.client, "endpoint", None)
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives.
@@ -131,8 +125,3 @@ class BudgetedClient:
             written = told.get("completion_tokens", estimate_tokens("".join(text)))
             used = told.get("prompt_tokens", opened[0]), written
             self.budget.close(opened, used, told.get("cached_tokens", 0))
-
-    async def aclose(self) -> None:
-        """Close the client inside."""
-        if hasattr(self.client, "aclose"):
-            await self.client.aclose()

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
+from sim.replay.recording import recorded
 from sim.replay.verify import verify
-from sim.replay.writer import Recorder, open_replay
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 
@@ -37,14 +36,10 @@ def prove(scenario: Scenario, client: LlmClient, replay: Path, *, seed: int, tic
     planning = {**scenario.planning.model_dump(mode="json"), "per_tick_max": PLANS_A_TICK}
     bounded = scenario.replaced(planning=planning)
     tiers: Counter[str] = Counter()
-    with Simulation(bounded, seed=seed, client=client) as simulation, open_replay(replay, replace=True) as writer:
-        recorder = Recorder(simulation, writer, ticks=ticks, llm=client.label, prompt_version=PROMPT_VERSION)
-        recorder.header()
-        for report in simulation.reports(ticks):
-            recorder.tick(report)
+    with Simulation(bounded, seed=seed, client=client) as simulation:
+        for report in recorded(simulation, replay, ticks, replace=True):
             if report.plans is not None:
                 tiers.update(report.plans.counts())
-        recorder.end()
         made = simulation.world.tick
     verdict = verify(replay)
     return Proof(made, dict(tiers), verdict.verdict, verdict.reason)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final, Literal, get_args
@@ -64,7 +63,6 @@ ERROR_CHARS_MAX: Final = 300
 _JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 _ATOMS: Final = frozenset({str, int, bool, float, type(None)})
 _HEAD: Final = re.compile(rb'\{"c":"([0-9a-f]{16})","k":"([A-Z])","v":')
-_HEAD_BYTES: Final = len('{"c":"0123456789abcdef","k":"T","v":')
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _RUN: Final = re.compile(r"(0|[1-9][0-9]{0,18})(?:-([1-9][0-9]{0,18})(?:/([1-9][0-9]{0,18}))?)?")
 
@@ -194,19 +192,6 @@ def is_torn(fragment: bytes) -> bool:
 
 def _completed(fragment: bytes, template: bytes) -> bytes:
     return fragment + template[len(fragment) :]
-
-
-def rechain(lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines with their chain computed again; for tools that rewrite a file on purpose.
-
-    Raises:
-        LineError: a line is not of the form lines have.
-    """
-    previous = ""
-    for line in lines:
-        parts = split_line(line)
-        written, previous = encode_line(previous, parts.kind, parts.body)
-        yield written
 
 
 # -- runs of keys ------------------------------------------------------------------------------------------------------

@@ -21,7 +21,6 @@ from types import ModuleType
 from typing import Any, Final
 
 from ai.errors import ContractError
-from sim.errors import ScenarioError
 from sim.messages import one_line, shown
 from sim.run.files import read_bytes
 
@@ -124,8 +123,3 @@ def described(error: BaseException, path: Path) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and path.with_name(f"{error.name}.py").is_file():
         message += f"; a local file is loaded alone: put what it needs of {error.name}.py into it, or install a package"
     return f"line {line}: {type(error).__name__}: {message}" if line else f"{type(error).__name__}: {message}"
-
-
-def no_such(what: str, name: str, hint: str) -> ScenarioError:
-    """Return the error for a name that nothing offers."""
-    return ScenarioError(one_line(f"no {what} {name!r}; {hint}"))

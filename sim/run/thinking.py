@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 Alarming = Callable[[Any, Any], NDArray[np.bool_]]
 """Says which alert values have changed so that a plan is void: those known when it was asked for, and those of now."""
 RUNNING: Final = Status.RUNNING.value
-FATES: Final = ("started", "stored", "failed", "refused", "outdated", "gone", "lost")
-"""The possible results for an agent that was asked."""
 
 
 def void(world: World, rows: Any) -> None:

@@ -30,8 +30,8 @@ from sim.engine.codec import decode_state, encode_state
 from sim.engine.digest import state_digest
 from sim.errors import SimError
 from sim.messages import one_line, quoted, sentence
+from sim.replay.recording import record
 from sim.replay.verify import verify
-from sim.replay.writer import Recorder, open_replay
 from sim.run.domain import Domain
 from sim.run.faults import fault_of
 from sim.run.scenario_file import Scenario
@@ -227,11 +227,7 @@ def _check_recording(scenario: Scenario) -> None:
     """Check that `verify` accepts a recording of a run."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "check.replay.jsonl"
-        with Simulation(scenario) as simulation, open_replay(path) as writer:
-            recorder = Recorder(simulation, writer, ticks=scenario.ticks)
-            recorder.header()
-            for report in simulation.reports():
-                recorder.tick(report)
-            recorder.end()
+        with Simulation(scenario) as simulation:
+            record(simulation, path)
         verdict = verify(path)
     _must(verdict.verdict == "match", f"a recording is not verified: {verdict.verdict}: {verdict.reason}")

@@ -34,7 +34,7 @@ from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, philox4x32
 from sim.engine.world import World
 from sim.replay import read, rerecord, scan, verify
-from sim.replay.format import canonical, rechain
+from sim.replay.format import canonical
 from sim.replay.record import HASH_CHARS
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario
@@ -65,6 +65,7 @@ from tests.sim.engine.small_world import ALL, Position, everything
 from tests.sim.replay import test_keyframes, test_recover, test_replay_seek, test_verify
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 from tests.sim.run import test_listeners, test_rounds, test_thinking
+from tests.support.recording import rechain
 
 COLUMNS_EVERY = 8
 """Of the columns, which are altered here; `tests/properties` alters any."""

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ParseError
-from ai.llm.parse import ParsedReply, SlotScanner, parse_plan, parse_reply
+from ai.llm.encodings import NAMED
+from ai.llm.parse import SlotScanner
 from tests.ai.llm.parse.test_reply import Scan, Wait
+from tests.support.replies import ParsedReply, parse_reply
 
 REGISTRY = ToolRegistry([Scan, Wait], idle=Wait())
 SLOTS = {"a1": 3, "a2": 12, "a3": 123}
@@ -53,7 +55,7 @@ def read(text: str) -> ParsedReply | None:
     assert set(reply.plans) | set(reply.errors) == set(reply.texts) <= set(SLOTS.values())
     assert not set(reply.plans) & set(reply.errors)
     for agent, steps in reply.plans.items():
-        assert parse_plan(reply.texts[agent], REGISTRY) == steps
+        assert NAMED.parse(reply.texts[agent], REGISTRY) == steps
         assert 1 <= len(steps) <= STEPS_MAX
         assert all(isinstance(step, Wait | Scan) for step in steps)
     assert str(reply.errors).encode()
@@ -68,7 +70,7 @@ def test_any_text_gives_plans_or_a_parse_error(text: str) -> None:
     """Text, bracket soup and every JSON value give plans or `ParseError`, and nothing else is ever raised."""
     read(text)
     with contextlib.suppress(ParseError):
-        parse_plan(text, REGISTRY)
+        NAMED.parse(text, REGISTRY)
 
 
 @given(REPLIES, st.data())

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from ai.clients.scripted import ScriptedClient
 from sim.errors import ScenarioError
 from sim.replay import read, rerecord, scan, verify
-from sim.replay.format import canonical, rechain
+from sim.replay.format import canonical
 from tests.sim.replay.recordings import framed, model, record, rules, scenario
+from tests.support.recording import rechain
 
 Path = tuple[str | int, ...]
 

@@ -1,10 +1,12 @@
-"""Records a run of a domain in memory, for tests that verify it."""
+"""Records a run of a domain in memory, and rewrites recordings, for tests that verify them."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 
 from sim import Domain, Simulation
+from sim.replay.format import encode_line, split_line
 from sim.replay.writer import Recorder, ReplayWriter
 
 
@@ -18,3 +20,12 @@ def recorded(domain: Domain, *, seed: int, ticks: int, keyframes: int = 3) -> by
             recorder.tick(report)
         recorder.end()
     return file.getvalue()
+
+
+def rechain(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a replay that was altered, with their chain computed again."""
+    previous = ""
+    for line in lines:
+        parts = split_line(line)
+        written, previous = encode_line(previous, parts.kind, parts.body)
+        yield written

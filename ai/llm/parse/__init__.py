@@ -18,7 +18,7 @@ from ai.llm.parse.intake import (
     ReplyScanner,
     SlotText,
 )
-from ai.llm.parse.reply import ParsedReply, find_plans, parse_plan, parse_reply, raw_steps
+from ai.llm.parse.reply import find_plans, raw_steps
 from ai.llm.parse.scanner import SLOT_NAME, SlotScanner
 from ai.llm.parse.steps import argument_names, parse_steps
 from ai.llm.parse.strict import decode_at
@@ -29,15 +29,12 @@ __all__ = [
     "REPLY_CHARS_MAX",
     "SLOT_NAME",
     "WHITESPACE_RUN_MAX",
-    "ParsedReply",
     "ReplyScanner",
     "SlotScanner",
     "SlotText",
     "argument_names",
     "decode_at",
     "find_plans",
-    "parse_plan",
-    "parse_reply",
     "parse_steps",
     "raw_steps",
 ]

@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from ai.actions import Action, ToolRegistry
 from ai.errors import ParseError
 from ai.llm.parse.intake import ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, SlotText
 from ai.llm.parse.scanner import SlotScanner
-from ai.llm.parse.steps import parse_steps
 from ai.llm.parse.strict import decode
-
-
-@dataclass(slots=True)
-class ParsedReply:
-    """The result of a whole reply: plans and raw texts by agent, and a reason for each refused plan."""
-
-    plans: dict[int, tuple[Action, ...]] = field(default_factory=dict)
-    texts: dict[int, str] = field(default_factory=dict)
-    errors: dict[int, str] = field(default_factory=dict)
 
 
 def raw_steps(text: str) -> list[Any]:
@@ -38,15 +26,6 @@ def raw_steps(text: str) -> list[Any]:
     if not isinstance(steps, list):
         raise ParseError('a plan must be an object with a list "steps"')
     return steps
-
-
-def parse_plan(text: str, registry: ToolRegistry) -> tuple[Action, ...]:
-    """Turn one plan's JSON text into steps.
-
-    Raises:
-        ParseError: the text is not a plan (`raw_steps`), there are no steps or too many, or the registry refuses one.
-    """
-    return parse_steps(raw_steps(text), registry)
 
 
 def find_plans(text: str, slots: Mapping[str, int]) -> list[SlotText]:
@@ -67,22 +46,6 @@ def find_plans(text: str, slots: Mapping[str, int]) -> list[SlotText]:
     if not found and not scanner.unknown:
         raise ParseError(scanner.cut or "the reply holds no plan under a slot's name or an agent's id")
     return found
-
-
-def parse_reply(text: str, slots: Mapping[str, int], registry: ToolRegistry) -> ParsedReply:
-    """Read a whole reply (`find_plans`) and refuse plans one by one.
-
-    Raises:
-        ParseError: nothing in the text could be read as a reply.
-    """
-    reply = ParsedReply()
-    for agent, plan in find_plans(text, slots):
-        reply.texts[agent] = plan
-        try:
-            reply.plans[agent] = parse_plan(plan, registry)
-        except ParseError as error:
-            reply.errors[agent] = str(error)
-    return reply
 
 
 def _scan(text: str, slots: Mapping[str, int]) -> tuple[SlotScanner, list[SlotText]]:

@@ -15,6 +15,7 @@ from scenarios.market.domain import Market, Sell, Sleep
 from sim.replay import Recorder, ReplayWriter, frames, read, verify
 from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
+from tests.support.recording import rechain
 
 TICKS = 12
 
@@ -71,7 +72,6 @@ def test_an_instance_keeps_its_arguments() -> None:
 def test_a_changed_choice_is_a_difference() -> None:
     """What an outside planner chose is evidence: another text in its place is found."""
     replay = recorded([lambda agent: Sleep(1)])
-    from sim.replay.format import rechain
 
     changed = b"".join(
         rechain(line.replace(b'\\"hours\\":1', b'\\"hours\\":2') for line in replay.splitlines(keepends=True))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ai.actions import ToolRegistry
-from ai.llm.parse import parse_plan
+from ai.llm.encodings import NAMED
 from ai.llm_types import LlmRequest
 from ai.observation import ObservationBatch
 from ai.planners.base import PlanCall, TierPlans
@@ -38,7 +38,7 @@ class Bug:
 
         await asyncio.gather(*(ask(key) for key in batch.keys.tolist()))
         texts = {key: json.dumps({"steps": [{"act": "Scan", "radius": 1 + arrived.index(key)}]}) for key in arrived}
-        steps = [parse_plan(texts[key], registry) for key in batch.keys.tolist()]
+        steps = [NAMED.parse(texts[key], registry) for key in batch.keys.tolist()]
         outcome = np.full(len(batch), Outcome.OK, np.int8)
         return TierPlans(PlanBatch.from_steps(batch.keys, steps, registry), outcome, texts=texts)
 

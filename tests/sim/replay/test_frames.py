@@ -6,9 +6,9 @@ import pytest
 
 from sim.errors import Corrupt, Diverged
 from sim.replay import frames, read, scan
-from sim.replay.format import rechain
 from sim.replay.frames import frames_of
 from tests.sim.replay.recordings import TICKS, framed, model
+from tests.support.recording import rechain
 
 
 def test_every_tick_is_given_with_its_state() -> None:

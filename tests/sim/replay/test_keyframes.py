@@ -19,10 +19,11 @@ from sim.engine.columns import Component, boolean, column, i8, i32
 from sim.engine.world import World
 from sim.errors import Corrupt, WorldError
 from sim.replay import keyframes, read, rerecord, scan, verify
-from sim.replay.format import Keyframe, canonical, decode_body, rechain, split_line
+from sim.replay.format import Keyframe, canonical, decode_body, split_line
 from sim.replay.keyframes import packed, unpacked
 from sim.run.simulation import Simulation
 from tests.sim.replay.recordings import framed, model, record, scenario
+from tests.support.recording import rechain
 
 
 class Body(Component):

@@ -24,10 +24,10 @@ from sim.replay.format import (
     encode_line,
     is_torn,
     keys_of,
-    rechain,
     runs,
     split_line,
 )
+from tests.support.recording import rechain
 
 JSON = st.recursive(
     st.none()

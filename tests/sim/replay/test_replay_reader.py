@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import Corrupt, Incomplete, ReplayError, Unsupported
-from sim.replay.format import canonical, encode_line, rechain
+from sim.replay.format import canonical, encode_line
 from sim.replay.reader import iter_records, read, scan
+from tests.support.recording import rechain
 
 HASH = "0123456789abcdef"
 HEADER: dict[str, Any] = {

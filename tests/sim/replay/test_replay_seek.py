@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from scenarios.foraging.domain import Foraging
 from sim.errors import Corrupt, Diverged, ReplayError, WorkerError
 from sim.replay import read, verify
-from sim.replay.format import canonical, rechain
+from sim.replay.format import canonical
 from sim.replay.packed import pack
 from sim.replay.seek import open_replay_file
 from sim.replay.segments import segments
 from tests.sim.replay.recordings import TICKS, framed, model, record, rules, scenario
-from tests.support.recording import recorded
+from tests.support.recording import rechain, recorded
 
 
 def packed(replay: bytes) -> bytes:

@@ -26,10 +26,11 @@ from sim.engine.rng import Rng
 from sim.engine.world import World
 from sim.errors import ReplayError
 from sim.replay import read, rerecord, verify
-from sim.replay.format import canonical, rechain
+from sim.replay.format import canonical
 from sim.replay.record import run_digest
 from sim.run.actions import Args, Rows
 from tests.sim.replay.recordings import SCENARIO, SCRIPT, TICKS, model, record, rules, scenario
+from tests.support.recording import rechain
 
 Detail = Literal["hash", "full"]
 

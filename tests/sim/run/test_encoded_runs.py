@@ -5,11 +5,11 @@ import pytest
 from ai.clients.scripted import ScriptedClient
 from ai.llm.encodings import ENCODINGS
 from ai.llm_types import Endpoint
-from sim.replay.format import rechain
 from sim.replay.reader import Replay, read
 from sim.replay.verify import verify
 from sim.run.planning_service import ModelOptions
 from tests.sim.replay.recordings import SCRIPT, record, scenario
+from tests.support.recording import rechain
 
 
 def recorded(encoding: str | None, endpoint: Endpoint | None = None) -> bytes:

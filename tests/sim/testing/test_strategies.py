@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from ai.errors import ParseError
 from ai.llm.encodings import NAMED
-from ai.llm.parse import parse_reply
 from ai.plans import PlanIntent
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.snapshot import WorldSnapshot
@@ -21,6 +20,7 @@ from sim.run.plugins import Plugin
 from sim.run.simulation import Simulation
 from sim.testing import fault_scripts, hostile_replies, plans, steps
 from tests.ai.strategies import small_registry, wide_registry
+from tests.support.replies import parse_reply
 
 REGISTRY = default_registry()
 SLOTS = {"a1": 3, "a2": 12}

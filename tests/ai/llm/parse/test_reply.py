@@ -8,7 +8,9 @@ import pytest
 
 from ai.actions import STEPS_MAX, Action, ToolRegistry, known, number, on, seconds
 from ai.errors import ParseError
-from ai.llm.parse import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX, parse_plan, parse_reply
+from ai.llm.encodings import NAMED
+from ai.llm.parse import DEPTH_MAX, ELEMENT_CHARS_MAX, REPLY_CHARS_MAX
+from tests.support.replies import parse_reply
 
 REPLIES = Path(__file__).parents[3] / "fixtures" / "replies.jsonl"
 WAIT = '{"steps":[{"act":"Wait","duration":2}]}'
@@ -65,7 +67,7 @@ REGISTRY = ToolRegistry(
 )
 def test_a_plan_is_an_object_with_steps_or_the_list_itself(text: str) -> None:
     """Every accepted form of one plan gives its steps, whatever else the plan object says."""
-    assert parse_plan(text, REGISTRY) == (Wait(duration=2),)
+    assert NAMED.parse(text, REGISTRY) == (Wait(duration=2),)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_a_plan_is_an_object_with_steps_or_the_list_itself(text: str) -> None:
 def test_what_is_not_a_plan_is_refused_with_its_reason(text: str, reason: str) -> None:
     """Each defect of a plan is a `ParseError` that names it; nothing is repaired."""
     with pytest.raises(ParseError) as caught:
-        parse_plan(text, REGISTRY)
+        NAMED.parse(text, REGISTRY)
     assert reason in str(caught.value)
     assert len(str(caught.value)) < 600
 
@@ -112,19 +114,19 @@ def test_what_is_not_a_plan_is_refused_with_its_reason(text: str, reason: str) -
 def test_brackets_inside_strings_do_not_count_as_depth() -> None:
     """A reason full of brackets is only text."""
     text = json.dumps({"reason": '[{"\\' * 100, "steps": [{"act": "Wait", "duration": 2}]})
-    assert parse_plan(text, REGISTRY) == (Wait(duration=2),)
+    assert NAMED.parse(text, REGISTRY) == (Wait(duration=2),)
 
 
 def test_a_plan_text_is_read_alike_every_time() -> None:
     """Parsing is a function of text and registry: a recorded text gives the recorded plan again."""
     text = '{"steps":[{"act":"Wait","duration":0.1234},{"act":"Scan","radius":2.5}]}'
-    assert parse_plan(text, REGISTRY) == parse_plan(text, REGISTRY) == (Wait(duration=0.123), Scan(radius=3))
+    assert NAMED.parse(text, REGISTRY) == NAMED.parse(text, REGISTRY) == (Wait(duration=0.123), Scan(radius=3))
 
 
 def test_only_offered_verbs_are_accepted() -> None:
     """A registry that offers fewer verbs refuses the others with the same words as an unknown one."""
     with pytest.raises(ParseError, match="unknown verb 'Wait'; allowed: Scan"):
-        parse_plan(WAIT, REGISTRY.offering(["Scan"]))
+        NAMED.parse(WAIT, REGISTRY.offering(["Scan"]))
 
 
 # -- a whole reply -----------------------------------------------------------------------------------------------------
@@ -151,7 +153,7 @@ def test_the_same_plans_come_out_of_every_wrapping(text: str) -> None:
     reply = parse_reply(text, {"a1": 7, "a2": 9}, REGISTRY)
     assert reply.plans == {7: (Wait(duration=2),), 9: (Scan(radius=3),)}
     assert reply.errors == {}
-    assert {agent: parse_plan(raw, REGISTRY) for agent, raw in reply.texts.items()} == reply.plans
+    assert {agent: NAMED.parse(raw, REGISTRY) for agent, raw in reply.texts.items()} == reply.plans
 
 
 @pytest.mark.parametrize("text", [WAIT, f"```\n{WAIT}\n```", f"I would wait: {WAIT}", '[{"act":"Wait","duration":2}]'])
