@@ -255,21 +255,22 @@ TEAMS_INDEXED_MAX: Final = 4
 """The most teams with an index layer each; with more, one layer holds all teams, and results are filtered."""
 
 
-@lru_cache(maxsize=128)
-def _discs(most: int, stride: int) -> NDArray[np.int64]:
-    """Return the span of discs of radius 0 to `most` in each row of cells, as flat offsets from the middle.
+WORD_BITS: Final = 4
+"""The index has a word of 64 cells for every 16th cell, so that any 49 cells of a row lie in one."""
 
-    `[2, most + 1, 2 * most + 1]`: offsets of the first cell of each row, and of the cell after the last. In rows
-    outside a disc both are equal, so the span is empty.
+
+@lru_cache(maxsize=128)
+def _discs(most: int) -> NDArray[np.uint64]:
+    """Return the cells of discs of radius 0 to `most` in each row of cells, as bits: `[most + 1, 2 * most + 1]`.
+
+    The lowest bit is the cell `most` west of the middle.
     """
-    ends = np.zeros((2, most + 1, 2 * most + 1), np.int64)
-    ends += np.arange(-most, most + 1) * stride
+    discs = np.zeros((most + 1, 2 * most + 1), np.uint64)
     for radius in range(most + 1):
         for dy in range(-radius, radius + 1):
             reach = isqrt(radius * radius - dy * dy)
-            ends[0, radius, most + dy] -= reach
-            ends[1, radius, most + dy] += reach + 1
-    return ends
+            discs[radius, most + dy] = ((1 << (2 * reach + 1)) - 1) << (most - reach)
+    return discs
 
 
 class Occupancy:
@@ -287,7 +288,9 @@ class Occupancy:
         self.grid = grid
         self.cells = cells
         self.team = team
-        self._index: tuple[NDArray[np.int32], NDArray[np.int64], int] | None = None
+        teams = int(team.max(initial=0)) + 1
+        self.layers = teams if teams <= TEAMS_INDEXED_MAX else 1
+        self._bits: tuple[NDArray[np.uint64], Cells, int, int] | None = None
 
     def near(
         self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], *, hostile: bool
@@ -312,7 +315,7 @@ class Occupancy:
         """
         if not len(rows):
             return np.zeros(0, np.intp), np.zeros(0, np.int64), 0
-        before, by_cell, layers = self._layers()
+        layers = self.layers
         if layers == 1:
             layer: NDArray[np.int64] = np.zeros(len(rows), np.int64)
         else:
@@ -324,41 +327,66 @@ class Occupancy:
                 rows, radius = np.concatenate([looking, rows]), np.concatenate([reach, radius])
                 layer = np.concatenate([(own + beyond) % layers, layer])
             hostile *= layers - 1
-        ends = _discs(int(radius[radius.argmax()]), self.grid.stride).take(radius, axis=1)
-        ends += (self.cells[rows] + layer * self.grid.size)[:, None]
-        low, found = before.take(ends)
-        found -= low
-        counts = np.add.reduce(found, axis=1, dtype=np.int64)
-        viewer, found = rows.repeat(counts), found.ravel()
-        # Each run of places starts at `low`; places are numbered through all runs.
-        place = np.arange(len(viewer))
-        place += (low.ravel() + found - found.cumsum(dtype=np.int64)).repeat(found)
-        other = by_cell[place]
-        enemies = int(np.add.reduce(counts[:hostile]))
+        first, second = (
+            self._within(rows[part], radius[part], layer[part]) for part in (slice(hostile), slice(hostile, None))
+        )
+        viewer, other = (np.concatenate(both) for both in zip(first, second, strict=True))
+        enemies = len(first[0])
         if layers == 1:
             meant = self.team[viewer] != self.team[other]
             meant[enemies:] ^= True
             viewer, other, enemies = viewer[meant], other[meant], int(np.count_nonzero(meant[:enemies]))
         return viewer, other, enemies
 
-    def _layers(self) -> tuple[NDArray[np.int32], NDArray[np.int64], int]:
-        """Return the index: the number of agents on lower cells, rows by cell, and the number of layers.
+    def _within(
+        self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], layer: NDArray[np.int64]
+    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Return all pairs of an agent of `rows` and an agent of its `layer` near it: by agent, then by cell."""
+        if not len(rows):
+            return rows, np.zeros(0, np.int64)
+        words, spots, wide, plane = self._index()
+        most = int(radius.max())
+        discs, dy = _discs(most), np.arange(-most, most + 1)
+        west = spots[rows] + layer * plane - most
+        found = words.take((west >> WORD_BITS)[:, None] + dy * (wide >> WORD_BITS))
+        found >>= (west & ((1 << WORD_BITS) - 1)).view(np.uint64)[:, None]
+        found &= discs[most] if (radius == most).all() else discs.take(radius, axis=0)
+        # In most rows of cells there is nobody; the others are read bit by bit.
+        found = found.ravel()
+        filled = (found != 0).nonzero()[0]
+        looking, line = np.divmod(filled, len(dy))
+        looking = rows[looking]
+        size = most // 4 + 1
+        bits = np.unpackbits(
+            found[filled].astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size], axis=1, bitorder="little"
+        )
+        place = bits.ravel().view(np.bool_).nonzero()[0]
+        at = place // (8 * size)
+        start = self.cells[looking] + dy[line] * self.grid.stride - most
+        start -= np.arange(0, bits.size, 8 * size)
+        return looking[at], self.row_at[start[at] + place].astype(np.int64)
 
-        A layer is a copy of the map for one team, laid end to end, so the agents of one team on a run of cells are a
-        contiguous range of rows. With many teams, one layer holds all of them.
+    def _index(self) -> tuple[NDArray[np.uint64], Cells, int, int]:
+        """Return which cells are taken, by bit, and how to find them.
+
+        A layer is a copy of the map for one team, laid end to end. With many teams, one layer holds all of them.
+
+        Returns:
+            words: the 64 bits from every 16th bit on.
+            spots: the bit of each agent on the first layer, `[n]`.
+            wide: bits of a row of cells: its cells, rounded up to 16.
+            plane: bits of a layer.
         """
-        if self._index is None:
-            size, layers = self.grid.size, int(self.team.max(initial=0)) + 1
-            if layers > TEAMS_INDEXED_MAX:
-                layers = 1
-            taken = np.zeros(layers * size, np.bool_)
-            taken[self.cells if layers == 1 else self.cells + self.team * np.int64(size)] = True
-            places = taken.nonzero()[0]
-            # The count increases after each place: it is written as runs of equal numbers, which is faster than
-            # summing.
-            lengths = np.empty(len(places) + 1, np.int64)
-            lengths[0], lengths[-1] = places[0] + 1, len(taken) - 1 - places[-1]
-            np.subtract(places[1:], places[:-1], out=lengths[1:-1])
-            before = np.arange(len(places) + 1, dtype=np.int32).repeat(lengths)
-            self._index = before, self.row_at[places % size].astype(np.int64), layers
-        return self._index
+        if self._bits is None:
+            grid = self.grid
+            wide = -(-grid.stride >> WORD_BITS) << WORD_BITS
+            plane = grid.size // grid.stride * wide
+            spots = self.cells // grid.stride
+            spots *= wide - grid.stride
+            spots += self.cells
+            taken = np.zeros(self.layers * plane + 64, np.bool_)
+            taken[spots if self.layers == 1 else spots + self.team * np.int64(plane)] = True
+            bits = np.packbits(taken, bitorder="little")
+            words = np.ndarray(self.layers * plane >> WORD_BITS, "<u8", bits, strides=(1 << WORD_BITS >> 3,))
+            self._bits = words.astype(np.uint64), spots, wide, plane
+        return self._bits
