@@ -18,7 +18,8 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, Self
+from itertools import chain
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 
@@ -50,28 +51,29 @@ TEXT_CHARS_MAX: Final = 500
 _UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 _Get = Callable[[str], Array]
+_Said: TypeAlias = "tuple[_Column, list[Any]]"
 
 
 class Seen(NamedTuple):
-    """One entry of a list, in words: the words that come first, the rest, and its id for entries that have one."""
+    """One entry in words: its id if it has one, the words that come first, the rest, and all of them."""
 
     key: int | None
     head: str
     state: str
-
-    @property
-    def said(self) -> str:
-        """All of it."""
-        return f"{self.head} {self.state}" if self.head and self.state else self.head or self.state
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
 class PromptRows:
-    """The knowledge of a batch's agents: the beginning of each row, and its other parts a column at a time."""
+    """The knowledge of a batch's agents: the beginning of each row, and its other parts a column at a time.
+
+    `items` has a list for each of the columns: an item for each agent.
+    """
 
     texts: tuple[str, ...]
     heads: list[str]
     columns: tuple[_Column, ...]
+    items: tuple[list[Any], ...]
 
     @classmethod
     def of(cls, batch: ObservationBatch[Any]) -> Self:
@@ -80,21 +82,19 @@ class PromptRows:
         if batch.layout.place is not None:
             places = batch.layout.place.shown(batch.of_leaf(batch.layout.place), batch)
             heads = [f"{key}@{place}" for key, place in zip(heads, places, strict=True)]
-        return cls(batch.texts, heads, tuple(c for saying in batch.layout.sayings for c in _columns(saying, batch)))
+        found = [one for saying in batch.layout.sayings for one in _columns(saying, batch)]
+        return cls(batch.texts, heads, tuple(column for column, _ in found), tuple(items for _, items in found))
 
     def take(self, rows: Rows | slice) -> Self:
         """Return the knowledge of some of the agents; `rows` ascending."""
-        return replace(
-            self,
-            heads=picked(self.heads, rows),
-            columns=tuple(replace(column, each=picked(column.each, rows)) for column in self.columns),
-        )
+        items = tuple([picked(each, rows) for each in self.items])
+        return replace(self, heads=picked(self.heads, rows), items=items)
 
     def message(self) -> str:
         """Return the knowledge of all the agents with a row for each of them."""
         message = _Message(self)
-        for column in self.columns:
-            column.add_to(message)
+        for column, items in zip(self.columns, self.items, strict=True):
+            column.add_to(message, items)
         return message.text()
 
 
@@ -108,13 +108,15 @@ class _Message:
         self.lines: list[str] = []
         self._texts = of.texts
         self._common: list[str] = []
-        uses = Counter(place for column in of.columns for place in column.texts_used())
+        uses: Counter[int] = Counter()
+        spaces: dict[str, list[list[Seen]]] = {}
+        for column, items in zip(of.columns, of.items, strict=True):
+            if isinstance(column, _Texts):
+                uses.update(chain.from_iterable(items))
+            elif isinstance(column, _Entries):
+                spaces.setdefault(column.space, []).extend([seen for seen, _ in items])
         several = sorted(place for place, count in uses.items() if count > 1)
         self._numbers = {place: number for number, place in enumerate(several, 1)}
-        spaces: dict[str, list[list[Seen]]] = {}
-        for column in of.columns:
-            if isinstance(column, _Entries):
-                spaces.setdefault(column.space, []).extend(seen for seen, _ in column.each)
         self.known = {space: _known_to_several(each) for space, each in spaces.items()}
 
     def text_at(self, place: int) -> str:
@@ -160,26 +162,20 @@ class _Message:
 
 @dataclass(frozen=True, slots=True)
 class _Column(ABC):
-    """One field in words: an item for each agent."""
-
-    each: list[Any]
+    """How one field is said: the class says which items it has, one for each agent."""
 
     @abstractmethod
-    def add_to(self, message: _Message) -> None:
+    def add_to(self, message: _Message, each: list[Any]) -> None:
         """Say it."""
-
-    def texts_used(self) -> Iterable[int]:
-        """Return the places of texts that the rows show, each as often as a row has it."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)
 class _Words(_Column):
     """A text for each agent, empty where nothing is said."""
 
-    def add_to(self, message: _Message) -> None:
+    def add_to(self, message: _Message, each: list[Any]) -> None:
         """Say it, once for all where most say the same."""
-        message.say(self.each)
+        message.say(each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +185,9 @@ class _Meanings(_Column):
     label: str
     meanings: Mapping[str, str]
 
-    def add_to(self, message: _Message) -> None:
+    def add_to(self, message: _Message, each: list[Any]) -> None:
         """Explain the members that occur."""
-        used = {member for members in self.each for member in members}
+        used = {member for members in each for member in members}
         message.standing += [f"{self.label} {m}: {_line(text)}" for m, text in self.meanings.items() if m in used]
 
 
@@ -202,13 +198,9 @@ class _Texts(_Column):
     form: str
     listed: bool
 
-    def texts_used(self) -> Iterable[int]:
-        """Return the places of texts that the rows show."""
-        return (place for places in self.each for place in places)
-
-    def add_to(self, message: _Message) -> None:
+    def add_to(self, message: _Message, each: list[Any]) -> None:
         """Say them by number or in full."""
-        texts = [self.form.format(",".join(map(message.text_at, places))) if places else "" for places in self.each]
+        texts = [self.form.format(",".join(map(message.text_at, places))) if places else "" for places in each]
         if self.listed:
             message.say_in_rows(texts)
         else:
@@ -221,17 +213,17 @@ class _ByGroup(_Column):
 
     label: str
 
-    def add_to(self, message: _Message) -> None:
+    def add_to(self, message: _Message, each: list[Any]) -> None:
         """Say it once for each group of which several say the same."""
         said: dict[str, list[str]] = {}
-        for group, text in self.each:
+        for group, text in each:
             if group and text:
                 said.setdefault(group, []).append(text)
-        shared = {group: each[0] for group, each in said.items() if len(each) > 1 and len(set(each)) == 1}
+        shared = {group: own[0] for group, own in said.items() if len(own) > 1 and len(set(own)) == 1}
         if shared:
             told = "; ".join(f"{group} {text}" for group, text in sorted(shared.items()))
             message.lines.append(f"By {self.label}: {told}")
-        message.say(["" if group in shared else text for group, text in self.each])
+        message.say(["" if group in shared else text for group, text in each])
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +234,10 @@ class _Entries(_Column):
     none: str
     space: str
 
-    def add_to(self, message: _Message) -> None:
+    def add_to(self, message: _Message, each: list[Any]) -> None:
         """Name entries that are described above by their ids alone."""
         known = message.known[self.space]
-        message.say_in_rows(self._row(seen, cut, known) for seen, cut in self.each)
+        message.say_in_rows(self._row(seen, cut, known) for seen, cut in each)
 
     def _row(self, seen: list[Seen], cut: int, known: Mapping[int, Seen]) -> str:
         if not seen:
@@ -261,109 +253,120 @@ class _SharedFact(_Column):
     form: str
     values: tuple[Any, ...]
 
-    def add_to(self, message: _Message) -> None:
+    def add_to(self, message: _Message, each: list[Any]) -> None:
         """Say a value once: above the rows if all have it, else by number; of lists, the common part and the rest."""
-        used = sorted({*self.each} - {-1})
-        everybody = -1 not in self.each
+        used = sorted({*each} - {-1})
+        everybody = -1 not in each
         values = {place: self.values[place] for place in used}
         if used and all(isinstance(value, tuple) for value in values.values()):
-            self._add_lists(message, values, everybody=everybody)
+            self._add_lists(message, values, each, everybody=everybody)
         elif len(used) == 1 and everybody:
             message.standing.append(_capital(self._said(values[used[0]])))
         elif used:
             number = {place: n for n, place in enumerate(used, 1)}
             label = self.form.format("").strip()
             message.standing += [f"{_capital(label)} {number[place]}: {_line(values[place])}" for place in used]
-            message.say([self.form.format(number[place]) if place >= 0 else "" for place in self.each])
+            message.say([self.form.format(number[place]) if place >= 0 else "" for place in each])
 
-    def _add_lists(self, message: _Message, values: Mapping[int, tuple[Any, ...]], *, everybody: bool) -> None:
+    def _add_lists(
+        self, message: _Message, values: Mapping[int, tuple[Any, ...]], each: list[Any], *, everybody: bool
+    ) -> None:
         words = {place: sorted(map(_line, value)) for place, value in values.items()}
         common = set.intersection(*map(set, words.values())) if everybody else set()
         if common:
             message.standing.append(_capital(self._said(" ".join(sorted(common)[:SHARED_PARTS_MAX]))))
-        rest = {place: [word for word in each if word not in common] for place, each in words.items()}
-        own = {place: " ".join(each[:SHARED_PARTS_MAX]) for place, each in rest.items()}
-        message.say([self.form.format(own[place]) if place >= 0 and own[place] else "" for place in self.each])
+        rest = {place: [word for word in said if word not in common] for place, said in words.items()}
+        own = {place: " ".join(said[:SHARED_PARTS_MAX]) for place, said in rest.items()}
+        message.say([self.form.format(own[place]) if place >= 0 and own[place] else "" for place in each])
 
     def _said(self, value: Any) -> str:
         label, _, rest = self.form.partition("{}")
         return f"{label.strip()}: {_line(value)}{rest}"
 
 
-def _columns(saying: Saying, batch: ObservationBatch[Any]) -> list[_Column]:
+def _columns(saying: Saying, batch: ObservationBatch[Any]) -> list[_Said]:
     """Return one field in words, nothing where nobody has anything to say."""
     if isinstance(saying.of, Group):
         return _entries(saying, saying.of, batch) if saying.of.limit else _one_entry(saying, saying.of, batch)
     leaf = saying.of
     if isinstance(leaf, Shared):
-        return [_SharedFact(batch.column(leaf.path).tolist(), _open(saying.form), batch.shared.get(leaf.path, ()))]
+        return [(_SharedFact(_open(saying.form), batch.shared.get(leaf.path, ())), batch.column(leaf.path).tolist())]
     if isinstance(leaf, Text):
         places = batch.column(leaf.path)
         if not (places >= 0).any():
             return []
-        return [_Texts([(place,) if place >= 0 else () for place in places.tolist()], _open(saying.form), listed=False)]
+        one = {place: (place,) if place >= 0 else () for place in np.unique(places).tolist()}
+        return [(_Texts(_open(saying.form), listed=False), [one[place] for place in places.tolist()])]
     if isinstance(leaf, Counts):
-        return _counts(saying, leaf, batch)
+        return [(_Words(), words) for words in _counts(saying, leaf, batch, batch.column)]
     words = _words(saying, leaf, batch, batch.column)
     if words is None:
         return []
-    found: list[_Column] = [_by(leaf.fact.by, words, batch)]
+    found: list[_Said] = [_by(leaf.fact.by, words, batch)]
     if not isinstance(leaf.fact.meaning, str):
         everybody = np.ones(len(batch), np.bool_)
         members = [tuple(str(shown).split()) for shown in _shown(leaf.path, batch, batch.column, everybody)]
-        found.append(_Meanings(members, _capital(leaf.name.replace("_", " ")), leaf.fact.meaning))
+        found.append((_Meanings(_capital(leaf.name.replace("_", " ")), leaf.fact.meaning), members))
     return found
 
 
-def _by(path: str, words: list[str], batch: ObservationBatch[Any]) -> _Column:
+def _by(path: str, words: list[str], batch: ObservationBatch[Any]) -> _Said:
     """Return words for each agent, with its group where a group may have them in common."""
     if not path:
-        return _Words(words)
+        return _Words(), words
     leaf = batch.layout.leaves[path]
     there = leaf.there(batch.of_leaf(leaf))
     rows = np.ones(len(batch), np.bool_) if there is None else there
     groups = _spread(list(map(str, _shown(path, batch, batch.column, rows))), rows)
-    return _ByGroup(list(zip(groups, words, strict=True)), leaf.name.replace("_", " "))
+    one: dict[tuple[str, str], tuple[str, str]] = {}
+    pairs = [one.setdefault(pair, pair) for pair in zip(groups, words, strict=True)]
+    return _ByGroup(leaf.name.replace("_", " ")), pairs
 
 
-def _counts(saying: Saying, leaf: Counts, batch: ObservationBatch[Any]) -> list[_Column]:
-    """Return a column for each name of a table of which somebody has something to say."""
-    numbers = batch.column(leaf.path)
+def _counts(saying: Saying, leaf: Counts, batch: ObservationBatch[Any], get: _Get) -> list[list[str]]:
+    """Return the words of all for each name of a table of which somebody has something to say."""
+    numbers = get(leaf.path)
     quiet = None if leaf.fact.quiet is None else round(leaf.fact.quiet * leaf.scale(batch))
-    found: list[_Column] = []
+    found: list[list[str]] = []
     for place, name in enumerate(batch.tables.get(leaf.fact.table, ())):
-        loud = np.ones(len(batch), np.bool_) if quiet is None else numbers[:, place] != quiet
+        loud = np.ones(len(numbers), np.bool_) if quiet is None else numbers[:, place] != quiet
         if loud.any():
             form = saying.form.replace("{name}", _braced(_line(name)))
             own = leaf.shown([numbers[loud, place]], batch)
-            inner = [own if path == leaf.path else _shown(path, batch, batch.column, loud) for path in saying.inner]
-            found.append(_Words(_spread(_formatted(form, inner, loud), loud)))
+            inner = [own if path == leaf.path else _shown(path, batch, get, loud) for path in saying.inner]
+            found.append(_spread(_formatted(form, inner, loud), loud))
     return found
 
 
-def _one_entry(saying: Saying, group: Group, batch: ObservationBatch[Any]) -> list[_Column]:
-    """Return an entry that may be there, in words."""
+def _one_entry(saying: Saying, group: Group, batch: ObservationBatch[Any]) -> list[_Said]:
+    """Return an entry that may be there, in words, then its lists and entries."""
     there = batch.there(group)
     if there is None or not there.any():
         return []
     words = [saying.form.format(seen.said) for seen in _seen(group, batch, there)]
-    return [_by(group.fact.by, _spread(words, there), batch)]
+    inner = [column for own in group.sayings if isinstance(own.of, Group) for column in _columns(own, batch)]
+    return [_by(group.fact.by, _spread(words, there), batch), *inner]
 
 
-def _entries(saying: Saying, group: Group, batch: ObservationBatch[Any]) -> list[_Column]:
+def _entries(saying: Saying, group: Group, batch: ObservationBatch[Any]) -> list[_Said]:
     """Return lists in words. One of plain values that is empty says nothing, nor does one whose `quiet` is `()`."""
     there = batch.there(group)
     form = _open(saying.form)
     none = "" if group.plain or group.fact.quiet == () else form.format("none")
     if there is None or not there.any():
-        return [_Entries([([], 0)] * len(batch), form, none, group.space)] if none else []
+        return [(_Entries(form, none, group.space), [([], 0)] * len(batch))] if none else []
     ends = places_held(there).cumsum().tolist()
     runs = [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
     if group.plain and isinstance(group.fields[0], Text):
         places = batch.column(group.path)[there].tolist()
-        return [_Texts([tuple(places[run]) for run in runs], form, listed=True)]
+        return [(_Texts(form, listed=True), [tuple(places[run]) for run in runs])]
     seen, cut = _seen(group, batch, there), batch.column(f"{group.path}.more").tolist()
-    return [_Entries([(seen[run], more) for run, more in zip(runs, cut, strict=True)], form, none, group.space)]
+    nothing: tuple[list[Seen], int] = ([], 0)
+    each = [
+        (seen[start:end], more) if start < end or more else nothing
+        for start, end, more in zip([0, *ends[:-1]], ends, cut, strict=True)
+    ]
+    return [(_Entries(form, none, group.space), each)]
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
@@ -414,22 +417,29 @@ def _shown(path: str, batch: ObservationBatch[Any], get: _Get, rows: Bools) -> l
     arrays = [get(column.path)[rows] for column in leaf.columns]
     there = leaf.there(arrays)
     shown = leaf.shown(arrays, batch)
-    if isinstance(leaf, Name | Text):
+    if isinstance(leaf, Name | Text | Shared):
         shown = [_line(text) for text in shown]
     return shown if there is None else [one if t else "none" for one, t in zip(shown, there.tolist(), strict=True)]
 
 
 def _seen(group: Group, batch: ObservationBatch[Any], there: Bools) -> list[Seen]:
-    """Return the entries in use in words, flat."""
+    """Return the entries in use in words, flat. Agents often see the same: entries that are alike are one object."""
+    columns = {column.path: batch.column(column.path)[there] for column in group.columns}
+    table = np.column_stack(list(columns.values())).astype(np.int64, copy=False)
+    values = table.view(f"V{table.itemsize * table.shape[1]}").ravel().tolist()
+    one_of = {value: place for place, value in enumerate(values)}
+    chosen = np.fromiter(one_of.values(), np.intp, len(one_of))
+    columns = {path: column[chosen] for path, column in columns.items()}
+    seen = dict(zip(one_of, _worded(group, batch, columns.__getitem__, len(chosen)), strict=True))
+    return [seen[value] for value in values]
 
-    def get(path: str) -> Array:
-        found: Array = batch.column(path)[there]
-        return found
 
-    used = np.ones(int(np.count_nonzero(there)), np.bool_)
+def _worded(group: Group, batch: ObservationBatch[Any], get: _Get, count: int) -> list[Seen]:
+    """Return some entries in words."""
+    used = np.ones(count, np.bool_)
     if group.plain:
-        return [Seen(None, str(shown), "") for shown in _shown(group.path, batch, get, used)]
-    keys: list[int | None] = [None] * len(used) if group.key is None else get(group.key.path).tolist()
+        return [Seen(None, text, "", text) for text in map(str, _shown(group.path, batch, get, used))]
+    keys: list[int | None] = [None] * count if group.key is None else get(group.key.path).tolist()
     head = group.kind.head
     if not head and group.key is not None:
         head = "{id}" if group.place is None else f"{{id}}@{{{group.place.name}}}"
@@ -437,14 +447,26 @@ def _seen(group: Group, batch: ObservationBatch[Any], there: Bools) -> list[Seen
     form = "".join(_braced(literal) + ("{}" if name else "") for literal, name in parts)
     inner = [_shown(f"{group.path}.{name}", batch, get, used) for _, name in parts if name]
     heads = _formatted(form, inner, used)
-    states = [""] * len(keys)
+    states = [""] * count
     for saying in group.sayings:
         leaf = saying.of
-        assert isinstance(leaf, Leaf)
-        words = _quoted(saying, leaf, batch, get) if isinstance(leaf, Text) else _words(saying, leaf, batch, get)
-        if words is not None:
-            states = [f"{a} {b}" if a and b else a or b for a, b in zip(states, words, strict=True)]
-    return list(map(Seen, keys, heads, states))
+        if isinstance(leaf, Group):
+            continue  # only an entry outside of lists has any; they have columns of their own
+        if isinstance(leaf, Counts):
+            for words in _counts(saying, leaf, batch, get):
+                states = _joined(states, words)
+        elif isinstance(leaf, Text):
+            states = _joined(states, _quoted(saying, leaf, batch, get))
+        else:
+            states = _joined(states, _words(saying, leaf, batch, get))
+    return list(map(Seen, keys, heads, states, _joined(heads, states)))
+
+
+def _joined(first: list[str], then: list[str] | None) -> list[str]:
+    """Return texts side by side, with a space between two that say something."""
+    if then is None:
+        return first
+    return [f"{a} {b}" if a and b else a or b for a, b in zip(first, then, strict=True)]
 
 
 def _quoted(saying: Saying, leaf: Text, batch: ObservationBatch[Any], get: _Get) -> list[str]:
@@ -459,6 +481,9 @@ def _formatted(form: str, inner: Sequence[list[Any]], rows: Bools) -> list[str]:
         return list(map(str, inner[0]))
     if not inner:
         return [form.format()] * int(np.count_nonzero(rows))
+    if len(inner) == 1:
+        alike = {each: form.format(each) for each in set(inner[0])}
+        return [alike[each] for each in inner[0]]
     values = list(zip(*inner, strict=True))
     texts = {each: form.format(*each) for each in set(values)}
     return [texts[each] for each in values]
@@ -507,15 +532,17 @@ def _known_to_several(others: Iterable[list[Seen]]) -> dict[int, Seen]:
     found: dict[int, Seen] = {}
     several: set[int] = set()
     differing: set[int] = set()
-    for row in others:
-        for seen in row:
-            if seen.key is None:
-                continue
-            first = found.setdefault(seen.key, seen)
-            if first is not seen:
-                several.add(seen.key)
-                if first != seen:
-                    differing.add(seen.key)
+    for seen in chain.from_iterable(others):
+        key = seen.key
+        if key is None:
+            continue
+        first = found.get(key)
+        if first is None:
+            found[key] = seen
+            continue
+        several.add(key)
+        if first is not seen and first != seen:
+            differing.add(key)
     return {key: found[key] for key in sorted(several - differing)}
 
 

@@ -294,6 +294,8 @@ class ObservationBatch(Generic[Seen]):
         wanted = keys >= 0
         wanted[:, 1:] &= keys[:, 1:] != keys[:, :-1]
         ids, ends = keys[wanted].tolist(), places_held(wanted).cumsum().tolist()
+        if not ids:
+            return [()] * len(self)
         return [tuple(ids[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ai.actions import ToolRegistry
 from ai.llm.encodings.base import Encoding
-from ai.llm.encodings.offers import CACHED, Alike, Offer, Offers, verbs
+from ai.llm.encodings.offers import CACHED, Alike, Offer, Offers, offered
 from ai.llm.parse import SlotScanner, raw_steps
 
 
@@ -79,7 +79,7 @@ class KeyedJson(Encoding):
 def _steps(encoding: KeyedJson, registry: ToolRegistry, offer: Offer) -> dict[str, Any]:
     """Return the schema of the steps of an offer; it is shared between calls."""
     schemas: list[dict[str, Any]] = []
-    for alike in verbs(registry)[offer.needs]:
+    for alike in offered(registry, offer):
         whole = registry.step_schema(alike.spec.name, targets=offer.targets, sizes=offer.spaces)
         schemas += encoding.step_schemas(alike, offer, whole["properties"])
     return {"anyOf": schemas}

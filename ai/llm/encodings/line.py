@@ -17,7 +17,7 @@ from ai.actions import Action, ArgSpec, Kind, ListShape, PayloadField, RecordSha
 from ai.errors import ParseError
 from ai.llm.encodings import gbnf
 from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding, forms, written
-from ai.llm.encodings.offers import CACHED, Alike, Offer, Offers, verbs
+from ai.llm.encodings.offers import CACHED, Alike, Offer, Offers, offered
 from ai.llm.parse import ELEMENT_CHARS_MAX, ReplyScanner, SlotText, decode_at, raw_steps
 
 _LINE: Final = re.compile(r"[ \t]*a?([0-9]{1,6}):[ \t]*(.*?)[ \t\r]*", re.DOTALL)
@@ -215,7 +215,7 @@ def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
 def _steps(registry: ToolRegistry, offer: Offer) -> str:
     """Return the steps of an offer."""
     writer = _Rules(registry, offer)
-    return " | ".join(writer.steps(alike) for alike in verbs(registry)[offer.needs])
+    return " | ".join(writer.steps(alike) for alike in offered(registry, offer))
 
 
 def _coordinate(size: int) -> str:

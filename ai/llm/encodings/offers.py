@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple, Self
+from itertools import compress
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,16 @@ CACHED: Final = 4096
 
 
 class Needs(NamedTuple):
-    """The references of verbs: the sources of their targets, the required ones among them, and their spaces."""
+    """The references of verbs: the sources of their targets, and their spaces."""
 
     sources: tuple[tuple[str, ...], ...] = ()
-    must: tuple[bool, ...] = ()
     spaces: tuple[str, ...] = ()
+
+
+Ids: TypeAlias = tuple[tuple[int, ...], ...]
+Sizes: TypeAlias = tuple[tuple[int, int], ...]
+NOWHERE: Final = (0, 0)
+"""The size of a space for an agent that is not in it."""
 
 
 class Offer(NamedTuple):
@@ -35,8 +41,8 @@ class Offer(NamedTuple):
     """
 
     needs: Needs = Needs()
-    ids: tuple[tuple[int, ...], ...] = ()
-    sizes: tuple[tuple[int, int], ...] = ()
+    ids: Ids = ()
+    sizes: Sizes = ()
 
     @property
     def targets(self) -> dict[tuple[str, ...], tuple[int, ...]]:
@@ -51,10 +57,11 @@ class Offer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Verbs with the same arguments, which are described once, by the first verb."""
+    """Verbs with the same arguments, described once, by the first; `must` says which of their targets are required."""
 
     names: tuple[str, ...]
     spec: ToolSpec
+    must: tuple[bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +82,13 @@ class Offers:
             ContractError: a verb names a source that the observation lacks, or an argument has the name of a slot.
         """
         wanted = verbs(registry)
+        n = len(batch)
         ids = {source: _targets(batch, source) for needs in wanted for source in needs.sources}
         sizes = {space: _sizes(batch, space) for needs in wanted for space in needs.spaces}
-        each: list[tuple[Offer, ...]] = [()] * len(batch)
-        for needs in wanted:
-            known = _by_agent([ids[source] for source in needs.sources], len(batch))
-            spaces = _by_agent([sizes[space] for space in needs.spaces], len(batch))
-            # Agents with the same knowledge share their offers.
-            made = {pair: _offer(needs, *pair) for pair in set(zip(known, spaces, strict=True))}
-            each = [own + made[pair] for own, pair in zip(each, zip(known, spaces, strict=True), strict=True)]
-        return cls(registry, each)
+        known = {names: _by_agent([ids[name] for name in names], n) for names in {needs.sources for needs in wanted}}
+        places = {names: _by_agent([sizes[name] for name in names], n) for names in {needs.spaces for needs in wanted}}
+        columns = [_column(needs, alike, known[needs.sources], places[needs.spaces]) for needs, alike in wanted.items()]
+        return cls(registry, [tuple(filter(None, own)) for own in zip(*columns, strict=True)])
 
     def take(self, rows: NDArray[np.intp] | slice) -> Self:
         """Return the offers of some of the agents."""
@@ -98,22 +102,31 @@ def picked(items: list[Any], rows: NDArray[np.intp] | slice) -> list[Any]:
 
 @lru_cache(maxsize=CACHED)
 def verbs(registry: ToolRegistry) -> dict[Needs, list[Alike]]:
-    """Return the offered verbs by their needs, verbs with the same arguments together.
+    """Return the verbs by their needs, verbs with the same arguments together, those without required targets first.
 
     Raises:
         ContractError: an argument has the name of a slot.
     """
-    alike: dict[Needs, dict[object, list[ToolSpec]]] = {}
+    alike: dict[Needs, dict[tuple[Any, ...], list[ToolSpec]]] = {}
     for spec in registry:
         _check_names(spec)
-        alike.setdefault(_needs(spec), {}).setdefault((spec.args, spec.payload), []).append(spec)
+        needs, must = _needs(spec)
+        alike.setdefault(needs, {}).setdefault((must, spec.args, spec.payload), []).append(spec)
     return {
-        needs: [Alike(tuple(spec.name for spec in specs), specs[0]) for specs in by_args.values()]
+        needs: sorted(
+            (Alike(tuple(spec.name for spec in specs), specs[0], key[0]) for key, specs in by_args.items()),
+            key=lambda one: one.must,
+        )
         for needs, by_args in sorted(alike.items())
     }
 
 
-def _needs(spec: ToolSpec) -> Needs:
+def offered(registry: ToolRegistry, offer: Offer) -> list[Alike]:
+    """Return the verbs of an offer: those of which the agent knows the required targets."""
+    return [alike for alike in verbs(registry)[offer.needs] if all(compress(offer.ids, alike.must))]
+
+
+def _needs(spec: ToolSpec) -> tuple[Needs, tuple[bool, ...]]:
     must: dict[tuple[str, ...], bool] = {}
     spaces: set[str] = set()
     for arg in spec.shapes():
@@ -122,15 +135,22 @@ def _needs(spec: ToolSpec) -> Needs:
         elif arg.kind in (Kind.CELL, Kind.CELL_X, Kind.CELL_Y):
             spaces.add(arg.sources[0])
     sources = tuple(sorted(must))
-    return Needs(sources, tuple(must[source] for source in sources), tuple(sorted(spaces)))
+    return Needs(sources, tuple(sorted(spaces))), tuple(must[source] for source in sources)
 
 
-def _offer(
-    needs: Needs, ids: tuple[tuple[int, ...], ...], sizes: tuple[tuple[int, int] | None, ...]
-) -> tuple[Offer, ...]:
-    if None in sizes or any(must and not known for must, known in zip(needs.must, ids, strict=True)):
-        return ()
-    return (Offer(needs, ids, tuple(size for size in sizes if size is not None)),)
+def _column(needs: Needs, alike: list[Alike], known: list[Ids], sizes: list[Sizes]) -> list[Offer | None]:
+    """Return the offer of each agent, None for one that can use none of the verbs."""
+    if not needs.sources:  # agents are in few spaces and share their offers
+        offers = {size: Offer(needs, (), size) if NOWHERE not in size else None for size in set(sizes)}
+        return [offers[size] for size in sizes]
+    musts = {one.must for one in alike}
+    always = any(not any(must) for must in musts)
+    return [
+        Offer(needs, ids, size)
+        if NOWHERE not in size and (always or any(all(compress(ids, must)) for must in musts))
+        else None
+        for ids, size in zip(known, sizes, strict=True)
+    ]
 
 
 def _by_agent(columns: Sequence[list[Any]], n: int) -> list[tuple[Any, ...]]:
@@ -140,13 +160,15 @@ def _by_agent(columns: Sequence[list[Any]], n: int) -> list[tuple[Any, ...]]:
 def _targets(batch: ObservationBatch[Any], source: tuple[str, ...]) -> list[tuple[int, ...]]:
     """Return the ids that each agent may name, without those that no step can hold."""
     found = batch.targets(*source)
-    return [ids if not ids or ids[-1] <= KEY_MAX else tuple(key for key in ids if key <= KEY_MAX) for ids in found]
+    if all(column.max(initial=0) <= KEY_MAX for column in batch.ids(*source)):
+        return found
+    return [tuple(key for key in ids if key <= KEY_MAX) for ids in found]
 
 
-def _sizes(batch: ObservationBatch[Any], space: str) -> list[tuple[int, int] | None]:
+def _sizes(batch: ObservationBatch[Any], space: str) -> list[tuple[int, int]]:
     """Return width and height of the space that each agent is in."""
     known = [(min(one.width, CELLS_MAX), min(one.height, CELLS_MAX)) for one in batch.shared.get(space, ())]
-    return [known[place] if place >= 0 else None for place in batch.column(space).tolist()]
+    return [known[place] if place >= 0 else NOWHERE for place in batch.column(space).tolist()]
 
 
 def _check_names(spec: ToolSpec) -> None:

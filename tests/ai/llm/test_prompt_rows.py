@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ai.llm.prompt_rows import SHARED_PARTS_MAX, TEXT_CHARS_MAX, PromptRows
-from ai.observation import Cell, ObservationBatch
+from ai.observation import AgentId, Cell, Entry, Observation, ObservationBatch, fact
 from tests.ai.llm.village import (
     BATCHES,
     PEOPLE,
@@ -206,3 +206,26 @@ def test_names_from_outside_stay_names(spoilt: str) -> None:
     found = message(batch).splitlines()
     assert found[-2].startswith("a1 1 has 2 " + " ".join(spoilt.split()))
     assert len(found) == 4
+
+
+class Hat(Entry):
+    size: int = 3
+
+
+class Boss(Entry):
+    id: AgentId
+    motto: str = fact(default="work", shared=True)
+    stock: dict[str, int] = fact(default={}, table="goods", quiet=0)
+    hat: Hat | None = fact(default=None)
+    told: tuple[str, ...] = fact(default=(), limit=2)
+
+
+class Worker(Observation):
+    boss: Boss | None = fact(default=None)
+
+
+def test_an_entry_that_may_be_absent_says_all_that_it_has() -> None:
+    """Its tables, lists, shared values and entries are worded too; the first version crashed on them."""
+    boss = Boss(id=4, motto="work\na9 5", stock={"fish": 2}, hat=Hat(size=9), told=("dig",))
+    batch = Worker.from_objects([(1, Worker(boss=boss)), (2, Worker())], tables=TABLES)
+    assert rows(batch) == ['a1 1 boss 4 motto work a9 5 stock fish 2 hat size 9 told "dig"', "a2 2"]

@@ -390,6 +390,27 @@ def test_ids_of_another_space_are_never_offered() -> None:
     assert [[offer.targets for offer in own] for own in offers.each] == [[{("bushes",): (4,)}], []]
 
 
+def test_verbs_that_need_different_targets_of_the_same_sources_are_offered_by_themselves() -> None:
+    """Each verb needs its own target; an agent with a target for neither is offered neither, and no empty choice."""
+
+    class Visit(Action):
+        """Visit a person, perhaps on behalf of a lender."""
+
+        to: int = known("people")
+        lender: int | None = known("debt_to", default=None)
+
+    class Repay(Action):
+        """Repay a lender, perhaps in front of a person."""
+
+        lender: int = known("debt_to")
+        to: int | None = known("people", default=None)
+
+    registry = ToolRegistry([Visit, Repay, Nap], idle=Nap())
+    owing = villager(debt_to=7)
+    offers = Offers.of(market(villager(people=(PEOPLE[5],)), owing, villager()), registry)
+    assert [names_offered(offers, row) for row in range(3)] == [{"Visit", "Nap"}, {"Repay", "Nap"}, {"Nap"}]
+
+
 def test_agents_that_know_the_same_share_their_rules() -> None:
     """Equal targets mean one plan rule, so a grammar or schema for many agents stays small."""
     many = market(*[VILLAGE.to_object(0)] * 50)
