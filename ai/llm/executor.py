@@ -62,6 +62,13 @@ ERROR_CHARS_MAX: Final = 200
 logger = logging.getLogger(f"tickweave.{__name__}")
 
 
+class CallBegun(NamedTuple):
+    """One call goes out: its tier, and the agents that it asks for, ascending."""
+
+    tier: str
+    agents: tuple[int, ...]
+
+
 class CallEnd(NamedTuple):
     """How one call ended: its record, the agents whose plans it gave, and seconds until its first chunk and its end.
 
@@ -74,8 +81,8 @@ class CallEnd(NamedTuple):
     total_s: float | None
 
 
-OnCall = Callable[[CallEnd], None]
-"""Called as each call of a model ends, from the client's thread; for progress, never for state."""
+OnCall = Callable[[CallBegun | CallEnd], None]
+"""Called as each call of a model begins and ends, from the client's thread; for progress, never for state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,7 @@ class _Shard:
     ended: float = 0.0
     queue_ms: float | None = None
     unconstrained: bool = False
+    reported: bool = False
 
     @property
     def keys(self) -> list[int]:
@@ -227,6 +235,9 @@ class BatchInferenceExecutor:
                 shard.stopped = True
                 if not reader.done():
                     shard.timed_out = True
+                    if shard.called:
+                        shard.ended = clock()
+                        run.report(shard)
                     logger.info("%s: a call was left behind at the deadline", request.tier)
                     self._leave_behind(shard, reader)
         signals = _signals(request, shards)
@@ -415,13 +426,24 @@ class _Run:
             with suppress(ParseError):
                 self.closed(shard, find_plans(shard.scanner.text, shard.slots))
 
+    def begin(self, shard: _Shard) -> None:
+        """Note that a call goes out."""
+        shard.called, shard.begun = True, self.clock()
+        self._tell(CallBegun(self.request.tier, tuple(shard.keys)))
+
     def report(self, shard: _Shard) -> None:
-        """Tell the listener that a call has ended."""
+        """Tell the listener that a call has ended, once."""
+        if shard.reported or self.on_call is None:
+            return
+        shard.reported = True
+        total_s = shard.ended - shard.begun if shard.called else None
+        self._tell(CallEnd(_record(self.request, shard), tuple(shard.plans), shard.first_s, total_s))
+
+    def _tell(self, event: CallBegun | CallEnd) -> None:
         if self.on_call is None:
             return
-        total_s = shard.ended - shard.begun if shard.called else None
         try:
-            self.on_call(CallEnd(_record(self.request, shard), tuple(shard.plans), shard.first_s, total_s))
+            self.on_call(event)
         except (Exception, SystemExit):
             logger.warning("the listener %r raised; the run goes on", self.on_call, exc_info=True)
 
@@ -440,13 +462,12 @@ async def _call(run: _Run, shard: _Shard) -> None:
     async with run.gate:
         if run.late(shard):
             return
-        shard.called = True
-        shard.begun = run.clock()
+        run.begin(shard)
         try:
             async with reading(run.client.stream(await run.call(shard))) as stream:
                 async for chunk in stream:
                     if run.late(shard):
-                        return
+                        break
                     run.take(shard, chunk)
                     if shard.scanner.cut is not None:
                         break
@@ -465,7 +486,7 @@ async def _call(run: _Run, shard: _Shard) -> None:
     if not shard.stopped:
         run.finish(shard)
         logger.info("%s", _told(run, shard))
-        run.report(shard)
+    run.report(shard)
 
 
 def _told(run: _Run, shard: _Shard) -> str:

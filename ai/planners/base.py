@@ -67,7 +67,7 @@ class Asking:
         walks: `[n] int8`, codes of `Walk`: the tiers that are tried for each agent; None for all tiers.
         deadline: the time from which no model is waited for; it may be set later.
         together: the number of agents asked at the same time, in this batch and others that share the model.
-        on_call: called after each call of a model.
+        on_call: called when each call of a model begins, and when it has ended.
         signals: a list for measurements of calls that affect the sizes of later calls; None applies them at once.
     """
 

@@ -302,12 +302,14 @@ def run(
         if watch:
             import rich.live
 
-            from sim.viewer.watch import Watch
+            from sim.viewer.watch import LOOK_S, Watch
 
             console = Console(file=cast(TextIO, drawing()))
             display = Watch(min(console.width, 100), max(min(console.height - 14, 30), 4), price=price_of(llm))
             displays.append(display)
-            stack.enter_context(rich.live.Live(display, console=console, refresh_per_second=2, redirect_stdout=False))
+            stack.enter_context(
+                rich.live.Live(display, console=console, refresh_per_second=1 / LOOK_S, redirect_stdout=False)
+            )
         for each in displays:
             each.begin(simulation, ticks=total, model=client.label if client else None)
             simulation.listen(each)

@@ -1,8 +1,8 @@
 """Listeners hear what a run does: displays, logs and traces, for example. They cannot stop or change it.
 
-`on_round`, `on_call` and `on_plan` are progress: the client's thread calls them, while the world is wherever it is, and
-what they tell of may still come to nothing. `on_arrival` and `on_tick` are called by the world's thread; in `on_tick`
-the world may be read.
+`on_round`, `on_call_begun`, `on_call` and `on_plan` are progress: the client's thread calls them, while the world is
+wherever it is, and what they tell of may still come to nothing. `on_arrival` and `on_tick` are called by the world's
+thread; in `on_tick` the world may be read.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ai.guard import unwatched
 
 if TYPE_CHECKING:
     from ai.actions import Action
-    from ai.llm.executor import CallEnd
+    from ai.llm.executor import CallBegun, CallEnd
     from sim.run.simulation import TickReport
 
 logger = logging.getLogger(f"tickweave.{__name__}")
@@ -51,6 +51,9 @@ class Listener:
 
     def on_round(self, begun: RoundBegun) -> None:
         """A round of model calls begins."""
+
+    def on_call_begun(self, tick: int, call: CallBegun) -> None:
+        """One call of a round that began in a tick goes out."""
 
     def on_call(self, tick: int, call: CallEnd) -> None:
         """One call of a round that began in a tick has ended."""

@@ -26,7 +26,7 @@ from ai.guard import unwatched
 from ai.llm.budget import Budget, BudgetedClient
 from ai.llm.encodings import encoding_of
 from ai.llm.encodings.base import Encoding
-from ai.llm.executor import BatchInferenceExecutor, Signals
+from ai.llm.executor import BatchInferenceExecutor, CallBegun, Signals
 from ai.llm.models import Models, kind_and_model
 from ai.llm.price import Price
 from ai.llm.sharding import Prefer
@@ -512,7 +512,9 @@ class LivePlans:
             tick, tell = batch.tick, self._listeners.tell
             asked = slice(None) if asking.walks is None else asking.walks != Walk.BRIDGE.value
             tell("on_round", RoundBegun(tick, tuple(batch.keys[asked].tolist())))
-            asking.on_call = partial(tell, "on_call", tick)
+            asking.on_call = lambda call: tell(
+                "on_call_begun" if isinstance(call, CallBegun) else "on_call", tick, call
+            )
             on_plan = partial(tell, "on_plan", tick)
         with round_span(batch.tick, len(batch)):
             return await self.orchestrator.plan_batch_with_fallback(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ai.interpreters import interpreter
 from sim.replay.record import header_of, tick_of
 from sim.run.listeners import Listener, RoundBegun
+from sim.viewer.calls import Calls
 from sim.viewer.collect import Collector
 from sim.viewer.page import page
 from sim.viewer.serve import Asked, Routes, Stream, server_of
@@ -24,7 +25,7 @@ from sim.viewer.share import Share
 
 if TYPE_CHECKING:
     from ai.actions import Action
-    from ai.llm.executor import CallEnd
+    from ai.llm.executor import CallBegun, CallEnd
     from sim.run.simulation import Simulation, TickReport
 
 CHARS_MAX: Final = 500_000_000
@@ -65,7 +66,7 @@ class Live(Listener):
         self._note = ""
         self._over: str | None = None
         self._unseen: TickReport | None = None
-        self._asked = self._planned = self._calls = 0
+        self._calls = Calls()
         text = page(b"", served="live")
         routes: Routes = {"": lambda _: text, "frames": self._so_far, "events": self._events, "agent": self._agent}
         self._server, self.address = server_of(routes, port=port, threads=True)
@@ -91,6 +92,7 @@ class Live(Listener):
     def on_tick(self, report: TickReport) -> None:
         """Collect a frame, unless the share of time is used up."""
         self._unseen = report
+        self._calls.tick()
         if self._share.due() and self._chars < CHARS_MAX:
             self._collect()
 
@@ -103,24 +105,26 @@ class Live(Listener):
 
     def on_round(self, begun: RoundBegun) -> None:
         """Say that a round of model calls has begun."""
-        self._asked, self._planned, self._calls = len(begun.keys), 0, 0
-        self._say(f"tick {begun.tick}: a model is asked for {self._asked:,} agents")
+        self._calls.round(begun)
+        self._say(self._calls.sentence())
+
+    def on_call_begun(self, tick: int, call: CallBegun) -> None:
+        """Say that a call goes out."""
+        del tick, call
+        self._calls.begun()
+        self._say(self._calls.sentence())
 
     def on_call(self, tick: int, call: CallEnd) -> None:
         """Say that a call has ended."""
-        del call
-        self._calls += 1
-        self._progress(tick)
+        del tick
+        self._calls.ended(call)
+        self._say(self._calls.sentence())
 
     def on_plan(self, tick: int, key: int, steps: tuple[Action, ...]) -> None:
         """Say that a plan has come."""
-        del key, steps
-        self._planned += 1
-        self._progress(tick)
-
-    def _progress(self, tick: int) -> None:
-        planned = f"{self._planned:,} of {self._asked:,} agents have plans"
-        self._say(f"tick {tick}: {planned}, {self._calls:,} calls are back")
+        del tick, key, steps
+        self._calls.planned()
+        self._say(self._calls.sentence())
 
     def end(self, how: str) -> None:
         """Show the last tick, and say how the run ended; pages stay, and the server goes on until `close`."""
@@ -142,7 +146,7 @@ class Live(Listener):
         with self._changed:
             self._frames.append(text)
             self._chars += len(text)
-            self._note = ""
+            self._note = self._calls.sentence()
             self._changed.notify_all()
 
     def _say(self, note: str) -> None:

@@ -1,7 +1,9 @@
-"""A world in a terminal: a map of its cells with a character for each agent, and how many agents of each kind live.
+"""A world in a terminal: a picture with a character for each agent, and how many agents of each kind live.
 
-A terminal has fewer places than most maps have cells, so one character may stand for several cells. It shows one of the
-agents on them, by the first look, and the colour of the lowest layer.
+A grid or a plane is a map. A terminal has fewer places than most maps have cells, so one character may stand for
+several cells. It shows one of the agents on them, by the first look, and the colour of the lowest layer. A network is
+drawn as its nodes in order, line by line, so that neighbours in a ring stand beside each other. Agents without a place
+are a table of their values.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.text import Text
 
+from sim.engine.columns import ColumnSpec
 from sim.engine.values import codes_of
 from sim.messages import shown
 from sim.run.portrayal import COLOUR, GROUP, KEY, Layer, Look, cells_of, columns_of, look_of_rows
@@ -30,6 +33,8 @@ RAMP: Final = " .:#"
 """Characters from the lowest value of a layer to the highest."""
 KINDS_MAX: Final = 12
 """Kinds of agents that are counted one by one."""
+COLUMNS_MAX: Final = 8
+"""Columns of a table of agents."""
 
 
 @dataclass(slots=True)
@@ -37,7 +42,7 @@ class Drawn:
     """A world as a terminal shows it.
 
     Attributes:
-        lines: the map, a line of characters each; empty where the world has no cells.
+        lines: the map, the nodes or the table, a line of characters each.
         counts: kinds of agents: character, colour, name, number.
     """
 
@@ -49,16 +54,20 @@ def drawn(simulation: Simulation, width: int = 78, height: int = 24) -> Drawn:
     """Draw a world as it is now into at most this many characters a line, and lines."""
     world, looks = simulation.world, simulation.portrayal.looks
     of = look_of_rows(world, looks)
-    colours = np.full(world.n, "", object)
+    agents = _Agents(of, np.full(world.n, "", object), np.full(world.n, "", object))
     counts: Counter[tuple[str, str, str]] = Counter()
+    taken = {look.mark for look in looks}
     for number, look in enumerate(looks):
         rows = (of == number).nonzero()[0]
         kinds, index = _kinds(simulation, look, number, rows)
         for kind, (colour, name) in enumerate(kinds):
-            colours[rows[index == kind]] = colour
-            counts[look.mark, colour, name] += int((index == kind).sum())
+            mark = look.mark if len(kinds) == 1 else _mark(name, taken)
+            mine = rows[index == kind]
+            agents.colours[mine], agents.marks[mine] = colour, mark
+            counts[mark, colour, name] += len(mine)
     found = [(mark, colour, name, count) for (mark, colour, name), count in counts.items() if count]
-    return Drawn(_map(simulation, of, colours, width, height), sorted(found, key=lambda each: -each[3])[:KINDS_MAX])
+    lines = _picture(simulation, agents, width, height)
+    return Drawn(lines, sorted(found, key=lambda each: -each[3])[:KINDS_MAX])
 
 
 def legend(counts: Sequence[tuple[str, str, str, int]]) -> Text:
@@ -67,6 +76,23 @@ def legend(counts: Sequence[tuple[str, str, str, int]]) -> Text:
         Text.assemble((mark, colour), f" {shown(name)} ", (f"{number:,}", "bold"))
         for mark, colour, name, number in counts
     )
+
+
+@dataclass(slots=True)
+class _Agents:
+    """How each row is drawn: its look's number, colour and character, `[n]` each."""
+
+    looks: NDArray[np.int8]
+    colours: Any
+    marks: Any
+
+
+def _mark(name: str, taken: set[str]) -> str:
+    """Return a character for a kind: the first of its name that no other kind has; where all are taken, a star."""
+    small = [each for each in name.lower() if each.isascii() and each.isalnum()]
+    mark = next((each for each in [*small, *map(str.upper, small)] if each not in taken), "*")
+    taken.add(mark)
+    return mark
 
 
 def _kinds(
@@ -103,17 +129,80 @@ def _values(world: World, label: str) -> NDArray[Any]:
     return values
 
 
-def _map(simulation: Simulation, of: NDArray[np.int8], colours: Any, width: int, height: int) -> list[Text]:
+def _picture(simulation: Simulation, agents: _Agents, width: int, height: int) -> list[Text]:
+    portrayal = simulation.portrayal
+    names = [look.space for look in portrayal.looks if look.places] + [layer.space for layer in portrayal.layers]
+    if not names:
+        return _table(simulation, agents, width, height)
+    space = simulation.run_context.spaces.get(names[0])
+    if getattr(space, "kind", "grid") == "network":
+        return _nodes(simulation, names[0], agents, width, height)
+    return _map(simulation, names[0], agents, width, height)
+
+
+def _table(simulation: Simulation, agents: _Agents, width: int, height: int) -> list[Text]:
+    """Return the values of the first agents; columns that the portrayal names come first."""
+    world, looks = simulation.world, simulation.portrayal.looks
+    components = {each.__name__: each for each in simulation.domain.components}
+    specs = {
+        label: spec
+        for label, spec in columns_of(world).items()
+        if not spec.shape and label.partition(".")[0] in components
+    }
+    named = [label for look in looks for label in (look.label, look.colour, look.size) if label in specs]
+    labels = list(dict.fromkeys([*named, *specs]))[:COLUMNS_MAX]
+    count = world.n if world.n <= height - 1 else max(height - 2, 0)
+    texts = [["", *(label.partition(".")[2] for label in labels)]]
+    columns = [_told(simulation, label, specs[label], count) for label in labels]
+    texts += [[str(key), *(column[row] for column in columns)] for row, key in enumerate(world.keys[:count].tolist())]
+    wide = [max(len(line[n]) for line in texts) for n in range(len(labels) + 1)]
+    marks, colours = ["", *agents.marks[:count]], ["", *agents.colours[:count]]
+    lines = []
+    for line, mark, colour in zip(texts, marks, colours, strict=True):
+        values = "  ".join((shown(text) if text else "").rjust(size) for text, size in zip(line, wide, strict=True))
+        lines.append(Text.assemble((f"{mark:1} ", f"bold {colour}".strip()), values[: width - 2], no_wrap=True))
+    return lines if count == world.n else [*lines, Text(f"and {world.n - count:,} more")]
+
+
+def _told(simulation: Simulation, label: str, spec: ColumnSpec, count: int) -> list[str]:
+    """Return the values of a column for the first rows, as text; empty where an agent has no such component."""
+    world = simulation.world
+    component = next(each for each in world.components if each.__name__ == label.partition(".")[0])
+    values = _values(world, label)[:count]
+    values = (values / spec.scale if spec.scale != 1 else values).tolist()
+    names = {} if spec.enum is None else {code: member.name.lower() for member, code in codes_of(spec.enum).items()}
+    for look in simulation.portrayal.looks:
+        if look.colour == label and look.names:
+            names = dict(enumerate(look.names))
+    rows = world.rows(component)
+    own = set(rows[rows < count].tolist())
+    return [
+        "" if row not in own else names.get(value, f"{value:g}" if isinstance(value, float) else str(value))
+        for row, value in enumerate(values)
+    ]
+
+
+def _nodes(simulation: Simulation, name: str, agents: _Agents, width: int, height: int) -> list[Text]:
+    """Return the nodes of a network in order, a character each or for several, a full stop where nobody is."""
+    world, size = simulation.world, simulation.run_context.spaces[name].size
+    each = -(-size // (width * height))
+    count = -(-size // each)
+    wide = min(width, count)
+    marks, styles = np.full(-(-count // wide) * wide, " ", object), np.full(-(-count // wide) * wide, "", object)
+    marks[:count] = "."
+    for number, look in reversed(list(enumerate(simulation.portrayal.looks))):
+        rows = (agents.looks == number).nonzero()[0]
+        if look.places and look.space == name:
+            at = np.clip(_values(world, look.places[0])[rows], 0, size - 1) // each
+            marks[at], styles[at] = agents.marks[rows], agents.colours[rows]
+    return [_line(marks[n : n + wide].tolist(), styles[n : n + wide].tolist()) for n in range(0, len(marks), wide)]
+
+
+def _map(simulation: Simulation, name: str, agents: _Agents, width: int, height: int) -> list[Text]:
     world, portrayal = simulation.world, simulation.portrayal
     placed = [look for look in portrayal.looks if look.places]
-    names = [look.space for look in placed] + [layer.space for layer in portrayal.layers]
-    if not names:
-        return []
-    name = names[0]
     space = simulation.run_context.spaces.get(name)
     kind = getattr(space, "kind", "grid")
-    if kind == "network":
-        return []
     layers = [layer for layer in portrayal.layers if layer.space == name]
     ground = None
     if kind == "plane":
@@ -144,16 +233,16 @@ def _map(simulation: Simulation, of: NDArray[np.int8], colours: Any, width: int,
         shades = np.array([f"{each} on {each}" for each in _blended(layers[0].colours)], object)
         styles = shades[np.rint(share * (len(shades) - 1)).astype(int)]
     for number, look in reversed(list(enumerate(portrayal.looks))):
-        rows = (of == number).nonzero()[0]
+        rows = (agents.looks == number).nonzero()[0]
         if look not in placed or look.space != name or not len(rows):
             continue
         first = _values(world, look.places[0])[rows]
         x, y = (first % wide, first // wide) if len(look.places) == 1 else (first, _values(world, look.places[1])[rows])
         line, column = (y / step / 2).astype(int), ((x + (0.0 if kind == "plane" else 0.5)) / step).astype(int)
         line, column = np.clip(line, 0, lines - 1), np.clip(column, 0, columns - 1)
-        marks[line, column] = look.mark
+        marks[line, column] = agents.marks[rows]
         styles[line, column] = [
-            f"bold {new}{on}" for new, on in zip(colours[rows], _on(styles[line, column]), strict=True)
+            f"bold {new}{on}" for new, on in zip(agents.colours[rows], _on(styles[line, column]), strict=True)
         ]
     return [_line(marks[n].tolist(), styles[n].tolist()) for n in range(lines)]
 

@@ -9,25 +9,25 @@ from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from ai.plans import LlmUsage
 from sim.messages import one_line
 from sim.run.listeners import Listener, RoundBegun
+from sim.viewer.calls import Calls
 from sim.viewer.collect import numbers_of, words_of
 from sim.viewer.share import Share
 from sim.viewer.terminal import Drawn, drawn, legend
 
 if TYPE_CHECKING:
     from ai.actions import Action
-    from ai.llm.executor import CallEnd
+    from ai.llm.executor import CallBegun, CallEnd
     from ai.llm.price import Price
     from sim.run.simulation import Simulation, TickReport
 
-LOOK_S: Final = 0.2
-"""Seconds from one look at the world to the next, at least."""
+LOOK_S: Final = 0.5
+"""Seconds from one look at the world to the next, at least; a terminal is drawn as often."""
 PLANS_MAX: Final = 6
 """Plans that are listed, the newest last."""
 
@@ -61,8 +61,7 @@ class Watch(Listener):
         self._metrics: dict[str, Any] = {}
         self._tiers: Counter[str] = Counter()
         self._usage = LlmUsage()
-        self._round = ""
-        self._asked = self._planned = self._calls = 0
+        self._calls = Calls()
         self._plans: deque[str] = deque(maxlen=PLANS_MAX)
 
     def begin(self, simulation: Simulation, *, ticks: int, model: str | None) -> None:
@@ -75,12 +74,13 @@ class Watch(Listener):
     def on_tick(self, report: TickReport) -> None:
         """Count the tick, and look at the world if it is time to."""
         with self._lock:
-            self._tick, self._agents, self._round = report.tick + 1, report.agents, ""
+            self._tick, self._agents = report.tick + 1, report.agents
+            self._calls.tick()
             if report.plans is not None:
-                tiers = report.plans.plans.tier
-                for tier, count in enumerate(np.bincount(tiers[tiers >= 0]).tolist()):
-                    self._tiers[report.plans.tiers[tier]] += count
-                self._usage.add(report.plans.usage)
+                for tier, count in report.plans.counts().items():
+                    self._tiers[tier] += count
+                if report.plans.usage.calls:
+                    self._usage.add(report.plans.usage)
         if self._share.due():
             with self._share.spent():
                 self._look()
@@ -93,26 +93,25 @@ class Watch(Listener):
     def on_round(self, begun: RoundBegun) -> None:
         """Say that a round of model calls has begun."""
         with self._lock:
-            self._asked, self._planned, self._calls = len(begun.keys), 0, 0
-            self._round = f"tick {begun.tick}: a model is asked for {self._asked:,} agents"
+            self._calls.round(begun)
+
+    def on_call_begun(self, tick: int, call: CallBegun) -> None:
+        """Count a call that goes out."""
+        del tick, call
+        with self._lock:
+            self._calls.begun()
 
     def on_call(self, tick: int, call: CallEnd) -> None:
         """Count a call that has ended."""
+        del tick
         with self._lock:
-            self._calls += 1
-            took = "" if call.total_s is None else f", the last in {call.total_s:.1f} s"
-            self._round = (
-                f"tick {tick}: {self._planned:,} of {self._asked:,} agents have plans, {self._calls:,} calls are "
-                f"back{took}"
-            )
+            self._calls.ended(call)
 
     def on_plan(self, tick: int, key: int, steps: tuple[Action, ...]) -> None:
         """List a plan that has come."""
+        del tick
         with self._lock:
-            self._planned += 1
-            self._round = (
-                f"tick {tick}: {self._planned:,} of {self._asked:,} agents have plans, {self._calls:,} calls are back"
-            )
+            self._calls.planned()
             words = "; ".join(words_of(step.model_dump(mode="json")) for step in steps)
             self._plans.append(one_line(f"agent {key}: {words}")[: self._width])
 
@@ -157,7 +156,8 @@ class Watch(Listener):
                 lines.append(
                     Text(f"model  {self._usage.calls:,} calls, {read:,} tokens read, {written:,} written{cost}")
                 )
-            if self._round:
-                lines.append(Text(self._round, style="bold"))
+            going_on = self._calls.sentence()
+            if going_on:
+                lines.append(Text(going_on, style="bold"))
             lines += [Text(plan, style="dim", no_wrap=True) for plan in self._plans]
             return Group(*lines)

@@ -15,7 +15,7 @@ from ai.errors import ClientError, ContractError
 from ai.llm.context_window import TOKENS_MAX
 from ai.llm.encodings import ENCODINGS
 from ai.llm.encodings.base import Encoding
-from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse, CallEnd
+from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse, CallBegun, CallEnd
 from ai.llm.prompt import PromptRequest
 from ai.llm_types import LlmChunk, LlmRequest
 from ai.observation import ObservationBatch
@@ -314,9 +314,11 @@ def test_a_silent_stream_does_not_hold_the_batch_past_its_deadline() -> None:
         executor = BatchInferenceExecutor(2, 2)
         clock = asyncio.get_running_loop().time
         request = BatchRequest(batch(1, 2, 3, 4), MARKET, "tier")
-        response = await executor.execute(
-            client, request, clock=clock, asking=Asking(deadline=Deadline(clock() + 0.05))
-        )
+        told: list[CallBegun | CallEnd] = []
+        asking = Asking(deadline=Deadline(clock() + 0.05), on_call=told.append)
+        response = await executor.execute(client, request, clock=clock, asking=asking)
+        ends = [each.record["finish"] for each in told if isinstance(each, CallEnd)]
+        assert (len(told), ends) == (4, ["stop", "timeout"])  # a call that is left behind is told of as well, once
         pending = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert len(pending) == 1
         pending[0].cancel()
@@ -427,11 +429,11 @@ def test_a_client_that_is_none_at_all_is_named(client: object) -> None:
 
 
 def test_listeners_hear_of_plans_and_calls_and_cannot_stop_them(caplog: pytest.LogCaptureFixture) -> None:
-    """`on_call` hears of each call as it ends; a listener that raises is a warning that names it."""
+    """`on_call` hears of each call as it begins and ends; a listener that raises is a warning that names it."""
     heard: list[tuple[tuple[int, ...], str]] = []
 
-    def on_call(call: CallEnd) -> None:
-        heard.append((call.planned, call.record["finish"]))
+    def on_call(call: CallBegun | CallEnd) -> None:
+        heard.append((call.agents, "") if isinstance(call, CallBegun) else (call.planned, call.record["finish"]))
         raise RuntimeError("the listener is broken")
 
     def on_plan(agent: int, steps: tuple[Action, ...]) -> None:
@@ -444,7 +446,7 @@ def test_listeners_hear_of_plans_and_calls_and_cannot_stop_them(caplog: pytest.L
         return await executor.execute(client, request, on_plan=on_plan, asking=Asking(on_call=on_call))
 
     assert outcomes(asyncio.run(run())) == ["ok", "invalid", "ok"]
-    assert heard == [((1,), "stop"), ((3,), "stop")]
+    assert heard == [((1, 2), ""), ((1,), "stop"), ((3,), ""), ((3,), "stop")]
     assert "on_call" in caplog.text
     assert "on_plan" in caplog.text
 

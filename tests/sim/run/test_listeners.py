@@ -13,7 +13,7 @@ from sim.run.scenario_file import load
 from sim.run.simulation import Simulation, TickReport
 
 SCENARIO = load("foraging").replaced(planning={"every": 3})
-EVENTS = ("on_round", "on_call", "on_plan", "on_arrival", "on_tick")
+EVENTS = ("on_round", "on_call_begun", "on_call", "on_plan", "on_arrival", "on_tick")
 
 
 def simulation(*listeners: object) -> Simulation:
@@ -33,6 +33,9 @@ class Noting(Listener):
 
     def on_round(self, begun: RoundBegun) -> None:
         self.note("on_round", begun)
+
+    def on_call_begun(self, tick: int, call: Any) -> None:
+        self.note("on_call_begun", tick, call)
 
     def on_call(self, tick: int, call: Any) -> None:
         self.note("on_call", tick, call)
@@ -64,6 +67,9 @@ def test_a_listener_hears_of_rounds_calls_plans_arrivals_and_ticks() -> None:
     assert {(each.fate, each.tier, each.asked_at) for each in arrived if each.tick == 0} == {
         ("started", "simplified_llm", 0)
     }
+    begun = [values[1] for name, _, values in noting.heard if name == "on_call_begun" and values[0] == 0]
+    assert sorted(key for call in begun for key in call.agents) == list(range(15))
+    assert len(begun) == sum(name == "on_call" and values[0] == 0 for name, _, values in noting.heard)
     planned = sorted(values[1] for name, _, values in noting.heard if name == "on_plan" and values[0] == 0)
     assert planned == list(range(15))
     assert [values[0].tick for name, _, values in noting.heard if name == "on_tick"] == [0, 1, 2, 3]

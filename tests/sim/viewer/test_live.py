@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 from rich.console import Console
 
+from ai.clients import client_from_spec
 from ai.clients.scripted import ScriptedClient
 from ai.fake.server import FakeSettings, serving
 from ai.llm.price import Price
@@ -217,10 +219,40 @@ def test_a_terminal_shows_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
         text = rendered(watch)
     assert "tick 6 of 20  0:00:09  0.7 ticks/s  39 agents" in text
     assert "* Bush 24" in text
-    assert "f Ash 5" in text
+    assert "a Ash 5" in text
     assert "plans  simplified_llm" in text
     assert "tokens read, 0 written, 0.5000 US dollars" in text
     assert "agent 14: Rest ticks=2" in text
+
+
+def test_calls_in_flight_are_shown(tmp_path: Path) -> None:
+    """While a model works, the terminal and the page say how many calls are in flight, and how many are back."""
+    watch, live = Watch(), Live(tmp_path / "a.replay.jsonl")
+    with (
+        closing(live),
+        serving(FakeSettings(slots=4, latency_s=0.3, tokens_per_s=0)) as server,
+        Simulation(
+            load("market"), client=client_from_spec(f"openai:fake@{server.openai_url}"), listeners=[watch, live]
+        ) as simulation,
+    ):
+        for each in (watch, live):
+            each.begin(simulation, ticks=2, model="fake")
+        seen, over = set(), threading.Event()
+
+        def look() -> None:
+            while not over.wait(0.02):
+                seen.update(line for line in rendered(watch).splitlines() if line.startswith("round"))
+
+        looking = threading.Thread(target=look)
+        looking.start()
+        simulation.run(1)
+        over.set()
+        looking.join()
+        live.end("enough")
+        notes = [said["note"] for said in events(live.address) if said.get("note")]
+        assert any(re.search(r"^round 1, tick 0: [2-4] calls in flight, 0 back, 0 of 12 agents", each) for each in seen)
+        assert "round" not in rendered(watch)
+    assert notes == []  # over: nothing goes on
 
 
 def test_what_a_model_wrote_cannot_act_on_a_terminal() -> None:

@@ -7,7 +7,22 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from sim import Component, Domain, Grid, Layer, Look, Plane, Portrayal, Resource, Simulation, column, i16, i32, load
+from sim import (
+    Component,
+    Domain,
+    Grid,
+    Layer,
+    Look,
+    Network,
+    Plane,
+    Portrayal,
+    Resource,
+    Simulation,
+    column,
+    i16,
+    i32,
+    load,
+)
 from sim.run.domains import available_domains
 from sim.viewer.terminal import RAMP, drawn, legend
 
@@ -111,11 +126,66 @@ def test_a_plane_is_a_map_as_well() -> None:
 
 @pytest.mark.parametrize("name", available_domains())
 def test_every_domain_is_drawn(name: str) -> None:
-    """A domain without cells has its counts alone."""
+    """Every domain has a picture of its size: a map, the nodes of a network, or a table of agents without a place."""
     with Simulation(load({"tactics": "skirmish"}.get(name, name))) as simulation:
-        found = drawn(simulation.run(3))
-        assert bool(found.lines) == (name not in ("epidemic", "market"))
+        found = drawn(simulation.run(3), 60, 20)
+        assert 0 < len(found.lines) <= 20
+        assert max(len(line.plain) for line in found.lines) <= 60
         assert sum(count for *_, count in found.counts) == simulation.world.n
+
+
+class Hut(Component):
+    """A node, and what is in it."""
+
+    node: i32
+    sort: i16
+    wood: float = column(scale=10)
+
+
+class Street(Domain):
+    """Huts of two sorts on a ring; one agent has none."""
+
+    components = (Hut, Big)
+    portrayal = Portrayal(looks=(Look(has=Hut, place="Hut.node", colour="Hut.sort", names=("brick", "brown")),))
+
+    def spaces(self, run: Any) -> dict[str, Any]:
+        return {"street": Network.ring(7)}
+
+    def setup(self, world: Any, run: Any) -> None:
+        world.spawn({Hut: {"node": [0, 1, 6], "sort": [0, 1, 0], "wood": [1.5, 2, 30]}}, count=3)
+        world.spawn({Big: {}})
+
+
+def test_a_network_is_its_nodes_in_order() -> None:
+    """A character stands for a node, or for several where there is no room; kinds have letters of their own."""
+    with Simulation(Street()) as simulation:
+        found = drawn(simulation)
+        assert [line.plain for line in found.lines] == ["br....b"]
+        assert [line.plain for line in drawn(simulation, 3, 2).lines] == ["r..", "b  "]
+        assert [line.plain for line in drawn(simulation, 4, 2).lines] == ["br..", "..b "]
+    assert [(mark, name, count) for mark, _, name, count in found.counts] == [("b", "brick", 2), ("r", "brown", 1)]
+
+
+def test_agents_without_a_place_are_a_table() -> None:
+    """Columns that the portrayal names come first; an agent without the component has no values; many are cut."""
+
+    class Shed(Street):
+        """The same without a street."""
+
+        portrayal: ClassVar[Portrayal] = Portrayal(looks=(Look(size="Hut.wood"),))
+
+        def spaces(self, run: Any) -> dict[str, Any]:
+            return {}
+
+    with Simulation(Shed()) as simulation:
+        assert [line.plain.rstrip() for line in drawn(simulation).lines] == [
+            "     wood  node  sort",
+            "a 0   1.5     0     0",
+            "a 1     2     1     1",
+            "a 2    30     6     0",
+            "a 3",
+        ]
+        assert [line.plain.rstrip() for line in drawn(simulation, 8, 4).lines][-1] == "and 2 more"
 
 
 def test_names_from_a_domain_cannot_act_on_a_terminal() -> None:
