@@ -31,8 +31,8 @@ from sim.cli.options import Plugins
 from sim.errors import ReplayError
 from sim.messages import shown
 from sim.replay import minimise as search
-from sim.replay.cut import cut
 from sim.replay.reader import scan
+from sim.replay.recover import cut
 from sim.replay.second_pass import explained
 from sim.replay.verify import verify
 from sim.run.plugins import load_plugins

@@ -16,12 +16,12 @@ from typing import Any, BinaryIO, Final
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
 from sim.errors import ReplayError
-from sim.replay.cut import cut
 from sim.replay.format import Header, Keyframe, Tick
 from sim.replay.keyframes import state_of
 from sim.replay.playback import Playback, scenario_of
 from sim.replay.reader import Progress, Source, beside, untold
 from sim.replay.record import HASH_CHARS, environment, without_places
+from sim.replay.recover import cut
 from sim.replay.second_pass import Look, look_again, told
 from sim.replay.seek import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict, verify

@@ -17,10 +17,10 @@ from ai.planners.base import Planner
 from ai.rules import Rules
 from sim.errors import ReplayError, ScenarioError
 from sim.messages import one_line, sentence
-from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
+from sim.replay.format import HEADER, KEYFRAME, TICK, Amendment, Header, Keyframe, Parent, Tick
 from sim.replay.keyframes import keyframe_of
 from sim.replay.playback import amended, read_input, scenario_at, scenario_of
-from sim.replay.record import Totals, environment, tick_of
+from sim.replay.record import environment, tick_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import ReplayWriter, Sink
 from sim.run.files import read_text
@@ -125,23 +125,21 @@ def fork(
     inputs = _timed(changes.patch.inputs, scenario, at)
     planners = [planner for plugin in load_plugins(scenario, files=plugin_files) for planner in plugin.planners]
     header = _header(file, at, total, changes, scenario, parent, planners)
-    writer, totals = ReplayWriter(sink), Totals()
+    writer = ReplayWriter(sink)
     writer.write(HEADER, header)
     for record in file.records(file.place(0)) if at else ():
         if isinstance(record.body, Tick | Keyframe):
             writer.write(record.kind, record.body)
         if isinstance(record.body, Tick):
-            totals.add(record.body)
             yield record.body, None
         if record.end.ticks == at and not record.end.due:
             break
     for tick, simulation in _own(file, at, total, header, scenario, changes, inputs, plugin_files):
         writer.write(TICK, tick)
-        totals.add(tick)
         if header.keyframe_due(tick.t):
             writer.write(KEYFRAME, keyframe_of(simulation))
         yield tick, simulation
-    writer.write(END, totals.end(total))
+    writer.end(total)
 
 
 def _timed(inputs: Sequence[object], scenario: Scenario, at: int) -> tuple[TimedInput, ...]:

@@ -6,7 +6,7 @@ made from. The kind of failure decides which parts can be made smaller:
 - a check of `sim.testing.checks`, or a replay of code that differs from itself: every candidate is run again by the
   code that is here, so all of it can shrink. Replies of a model stay as they were recorded, less the ones left out;
 - a replay whose record differs from code that agrees with itself: only the code that recorded it could record a smaller
-  run, and that is not here. So only ticks are cut (`sim.replay.cut`).
+  run, and that is not here. So only ticks are cut (`sim.replay.recover.cut`).
 """
 
 from __future__ import annotations

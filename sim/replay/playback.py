@@ -28,10 +28,10 @@ from ai.planners.base import Asking, PlanCall, Planner, TierPlans
 from ai.plans import BatchPlans, Outcome, PlanBatch, Walk
 from sim.engine.declaration import first_difference
 from sim.errors import ReplayError, ScenarioError, Unsupported
-from sim.replay.format import END, HEADER, KEYFRAME, TICK, Amendment, Header, Tick, keys_of
+from sim.replay.format import HEADER, KEYFRAME, TICK, Amendment, Header, Tick, keys_of
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
-from sim.replay.record import Totals, failures, header_of, planned, tick_of, usage_of
+from sim.replay.record import failures, header_of, planned, tick_of, usage_of
 from sim.replay.writer import ReplayWriter
 from sim.run.inputs import Input
 from sim.run.planning import groups_of_tiers
@@ -411,7 +411,7 @@ def rerecord(replay: Replay, plugin_files: Sequence[Path] = ()) -> bytes:
     if replay.header is None:
         raise ReplayError("there is nothing to record again: the replay has no header")
     sink = io.BytesIO()
-    writer, totals = ReplayWriter(sink), Totals()
+    writer = ReplayWriter(sink)
     with Playback(replay.header, plugin_files) as playback:
         writer.write(HEADER, playback.header)
         for recorded in replay.ticks:
@@ -419,10 +419,9 @@ def rerecord(replay: Replay, plugin_files: Sequence[Path] = ()) -> bytes:
                 break
             tick = playback.tick(recorded)
             writer.write(TICK, tick)
-            totals.add(tick)
             if playback.header.keyframe_due(tick.t) and not (recorded is replay.ticks[-1] and replay.place.due):
                 writer.write(KEYFRAME, keyframe_of(playback.simulation))
-        writer.write(END, totals.end(replay.header.ticks, None if replay.end is None else replay.end.given_reason))
+        writer.end(replay.header.ticks, None if replay.end is None else replay.end.given_reason)
     return sink.getvalue()
 
 

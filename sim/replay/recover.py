@@ -1,10 +1,11 @@
-"""The rest of a killed or damaged run: kept as a whole replay, or taken up again in its own file."""
+"""The beginning of a replay: kept as a whole one after a kill, damage or a cut, or continued in its own file."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
@@ -12,7 +13,7 @@ from sim.engine.state import WorldState
 from sim.errors import Incomplete, ReplayError, Unsupported
 from sim.replay.format import END, Header, Tick
 from sim.replay.playback import amended, objection, scenario_at, scenario_of
-from sim.replay.reader import Progress, Source, beside, is_packed, open_source, scan, untold
+from sim.replay.reader import Place, Progress, Source, beside, is_packed, open_source, scan, untold
 from sim.replay.record import Totals, header_of
 from sim.replay.seek import ReplayFile
 from sim.replay.writer import Recorder, ReplayWriter, Sink
@@ -43,17 +44,42 @@ def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     place = replay.place
     if replay.end is not None:  # the fault comes after the end record, which is written again
         raise ReplayError(f"{replay.problem}; cut the file there and it is whole")
-    left = place.offset
-    with open_source(source) as lines:
-        while left:
-            part = lines.read(min(left, COPY_BYTES))
-            sink.write(part)
-            left -= len(part)
     totals = Totals()
     for tick in replay.ticks:
         totals.add(tick)
-    ReplayWriter(sink, chain=place.chain).write(END, totals.end(replay.header.ticks, "recovered"))
+    with open_source(source) as lines:
+        _ended(lines, sink, place, totals, replay.header)
     return place.ticks
+
+
+def cut(source: Source, tick: int, sink: Sink) -> int:
+    """Write the lines of a replay up to a tick's record, end it as a recovered run, and return the bytes copied.
+
+    Raises:
+        ReplayError: there is no such file, or no such tick in it.
+    """
+    with open_source(source) as lines:
+        file = ReplayFile(lines)
+        file.tick(tick)  # refuses a tick that does not exist
+        totals = Totals()
+        for record in file.records(file.place(0)):
+            if isinstance(record.body, Tick):
+                totals.add(record.body)
+                if record.body.t == tick:
+                    break
+        _ended(lines, sink, record.end, totals, file.header)
+    return record.end.offset
+
+
+def _ended(lines: BinaryIO, sink: Sink, place: Place, totals: Totals, header: Header) -> None:
+    """Copy the lines before a place, and write the end record of a recovered run, with the sums over its ticks."""
+    lines.seek(0)
+    left = place.offset
+    while left:
+        part = lines.read(min(left, COPY_BYTES))
+        sink.write(part)
+        left -= len(part)
+    ReplayWriter(sink, chain=place.chain).write(END, totals.end(header.ticks, "recovered"))
 
 
 @contextmanager

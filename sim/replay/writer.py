@@ -51,11 +51,13 @@ class ReplayWriter:
     Attributes:
         chain: chain value of the last line, empty before the first.
         lines: lines written.
+        totals: sums over the ticks written, for the end record.
     """
 
     def __init__(self, sink: Sink, *, chain: str = "") -> None:
         self.chain = chain
         self.lines = 0
+        self.totals = Totals()
         self._sink = sink
 
     def write(self, kind: str, body: Body) -> None:
@@ -82,6 +84,18 @@ class ReplayWriter:
         except OSError as error:
             raise MachineError(f"the replay cannot be written: {error.strerror or error}") from error
         self.lines += 1
+        if isinstance(body, Tick):
+            self.totals.add(body)
+
+    def end(self, planned: int, reason: EndReason | None = None) -> End:
+        """Write the end record of a run of which so many ticks were planned, and return it.
+
+        Raises:
+            MachineError: it could not be written.
+        """
+        record = self.totals.end(planned, reason)
+        self.write(END, record)
+        return record
 
 
 @contextmanager
@@ -115,7 +129,6 @@ class Recorder:
         prompt_version: str | None = None,
     ) -> None:
         self._writer = writer
-        self._totals = Totals()
         planned = integer(simulation.scenario.ticks if ticks is None else ticks, 0, TICKS_MAX, "ticks")
         keyframes = integer(keyframes, 0, TICKS_MAX, "keyframes")
         self._simulation = simulation
@@ -135,7 +148,7 @@ class Recorder:
         recorder = cls(simulation, writer)
         recorder._header = header
         for tick in ticks:
-            recorder._totals.add(tick)
+            writer.totals.add(tick)
         if keyframe_due:
             writer.write(KEYFRAME, keyframe_of(simulation))
         return recorder
@@ -167,7 +180,6 @@ class Recorder:
             )
         record = tick_of(report, self._header)
         self._writer.write(TICK, record)
-        self._totals.add(record)
         if self._header.keyframe_due(record.t):
             self._writer.write(KEYFRAME, keyframe_of(self._simulation))
         return record
@@ -178,6 +190,4 @@ class Recorder:
         Raises:
             ReplayError: it could not be written.
         """
-        record = self._totals.end(self._header.ticks, reason)
-        self._writer.write(END, record)
-        return record
+        return self._writer.end(self._header.ticks, reason)
