@@ -34,8 +34,9 @@ COLUMNS: Final = (
 TABLE_CHARS: Final = 140
 """Width of a table on a terminal; one that is cut says nothing."""
 LEGEND: Final = (
-    "N: naive singles. B: careful singles in named JSON. S: singles in the same encoding. `x N` is how many times "
-    "faster than N the way is in total, and so on; `first / B` is the time to its first complete plan over B's total."
+    "N: naive singles. B: careful singles in named JSON. S: singles in the same encoding. `x N` is how many "
+    "times faster than N a strategy is in total, and so on; `first / B` is the time to its first complete plan over "
+    "B's total."
 )
 
 

@@ -329,7 +329,7 @@ def _raise_for_fragment(fragment: bytes, at: Place) -> None:
     else:
         if chain(at.chain, parts.kind, parts.body) != parts.chain:
             raise Corrupt(f"{at.where}: was changed: the chain is broken, and its newline is missing")
-    raise Incomplete(f"the replay ends inside {at.where}; what stands before it is whole ({at.ticks} ticks)")
+    raise Incomplete(f"the replay ends inside {at.where}; the records before it are whole ({at.ticks} ticks)")
 
 
 def _check_carriage(line: bytes, at: Place) -> None:

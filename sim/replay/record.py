@@ -217,7 +217,7 @@ def _round(notes: rounds.RoundNotes) -> dict[str, Any]:
 def _hashes(tick: int, found: Mapping[str, str], names: Sequence[str]) -> str:
     if list(found) != names:
         strange = sorted(set(found) ^ set(names)) or ["their order"]
-        raise ReplayError(f"tick {tick}: what the world is made of changed during the run ({strange[0]})")
+        raise ReplayError(f"tick {tick}: the parts of the world changed during the run ({strange[0]})")
     return "".join([value[:HASH_CHARS] for value in found.values()])
 
 

@@ -309,13 +309,13 @@ _AGREED: Final = {
     "draws": "random draws",
 }
 _LOOK_AT: Final = {
-    "inputs": "what came from outside in that tick: an input was added, left out or changed",
-    "perception": "perception: what agents see, hear and remember, and what else goes into a snapshot",
+    "inputs": "the inputs of that tick: one was added, left out or changed",
+    "perception": "perception: the values that `observe` gives to agents",
     "planner": "the tier that planned in that tick: the same knowledge now gives another plan",
-    "random": "who draws for that purpose: it draws more or less often than it did",
-    "effect": "what has changed in these phases since the recording: plans and draws are the same, their effect is not",
+    "random": "the code that draws for that purpose: it draws more or less often than it did",
+    "effect": "changes to these phases since the recording: plans and draws are the same, their effect is not",
     "file": "the file: it disagrees with itself, so it was altered, or its writer is at fault",
-    "environment": "what differs in the environment: with the recorded one the difference should be gone",
+    "environment": "the differences of the environment: in the recorded one the run should match",
 }  # fmt: skip
 
 

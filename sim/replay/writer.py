@@ -88,7 +88,7 @@ class ReplayWriter:
             self.totals.add(body)
 
     def end(self, planned: int, reason: EndReason | None = None) -> End:
-        """Write the end record of a run of which so many ticks were planned, and return it.
+        """Write the end record of a run with this number of planned ticks, and return it.
 
         Raises:
             MachineError: it could not be written.

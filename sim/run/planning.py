@@ -59,7 +59,7 @@ class Planning(Part):
     think: int = Field(
         0, ge=0, le=TICKS_MAX, description="Ticks from a round to its plans; 0 lets the world wait for its model."
     )
-    prefer: Prefer = Field("balanced", description="What calls are cut for: balanced, speed or cost.")
+    prefer: Prefer = Field("balanced", description="The goal by which calls are sized: balanced, speed or cost.")
     per_tick_max: int = Field(
         100_000, ge=1, le=AGENTS_MAX, description="Agents planned for in one tick at most, and asked in one round."
     )

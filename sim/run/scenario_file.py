@@ -60,7 +60,7 @@ class Head(Part):
     """The keys of a scenario file."""
 
     domain: FileOrName = Field(description="The domain: its name, or a Python file beside this one (`wealth.py`).")
-    name: Name = Field(description="What the scenario is called; replays are named after it.")
+    name: Name = Field(description="Name of the scenario; replays are named after it.")
     description: Text = Field("", description="One sentence for `tickweave scenarios`.")
     ticks: int | None = Field(None, ge=1, le=TICKS_MAX, description="Ticks that a run lasts at most.")
     ticks_per_second: int | None = Field(None, ge=1, le=1000, description="Ticks of one simulated second.")
@@ -72,7 +72,7 @@ class Head(Part):
     rules: Rules | None = Field(None, description="Rules by which agents plan without a model; else the domain's.")
     script: Script = Field(Script(), description="Plans written down beforehand, for the tier `scripted`.")
     inputs: tuple[dict[str, JsonValue], ...] = Field(
-        (), max_length=INPUTS_MAX, description="What happens from outside, and at which tick."
+        (), max_length=INPUTS_MAX, description="Inputs from outside, each with its tick."
     )
     settings: dict[str, JsonValue] = Field({}, description="The settings of the domain.")
 

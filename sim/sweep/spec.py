@@ -46,7 +46,7 @@ Values = dict[str, JsonValue]
 class Sweep(Part):
     """The keys of a sweep's file."""
 
-    scenario: str = Field(max_length=1_000, description="What is run: a name, or a file beside this one.")
+    scenario: str = Field(max_length=1_000, description="The scenario: a name, or a file beside this one.")
     ticks: int | None = Field(None, ge=1, le=TICKS_MAX, description="Ticks of a run at most.")
     seeds: str | int | tuple[int, ...] = Field(1, description='Seeds: a number of them, a list, or "0:50".')
     settings: Values = Field({}, description="Settings that hold in every cell, by dotted key.")

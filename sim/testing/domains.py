@@ -196,7 +196,7 @@ def _check_batch(batch: ObservationBatch[Any], registry: ToolRegistry | None, wh
     objects = batch.to_objects()
     again = [kind.model_validate_json(one.model_dump_json()) for one in objects]
     for key, one, other in zip(batch.keys.tolist(), objects, again, strict=True):
-        _must(one == other, f"{where}: what agent {key} knows does not come back from JSON")
+        _must(one == other, f"{where}: the observation of agent {key} does not come back from JSON")
     assert registry is not None
     if len(batch):
         idle = PlanBatch.from_steps(batch.keys, [[registry.idle]] * len(batch), registry)

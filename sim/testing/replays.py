@@ -92,7 +92,9 @@ def _recorded_again(name: str, recorded: Replay, plugin_files: Sequence[Path]) -
     assert recorded.end is not None
     assert again.end is not None
     if again.end.reason == "interrupted" and recorded.end.reason in ("decided", "limit"):
-        raise AssertionError(f"{name}: the run is no longer over after tick {len(again.ticks) - 1}; record it again")
+        raise AssertionError(
+            f"{name}: the run does not end any more after tick {len(again.ticks) - 1}; record it again"
+        )
     return content, again
 
 

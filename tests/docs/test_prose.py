@@ -71,6 +71,15 @@ def commented(source: str) -> Iterator[str]:
     yield "\n".join(token.string.removeprefix("#").strip() for token in tokens if token.type == tokenize.COMMENT)
 
 
+def messages(source: str) -> Iterator[str]:
+    """Yield the texts of a module, and the fixed parts of its f-strings, without docstrings."""
+    tree = ast.parse(source)
+    documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+            yield node.value
+
+
 def faults(text: str, refused: re.Pattern[str]) -> list[str]:
     """Return each refused phrase of a text with the words around it."""
     clean = prose(text)
@@ -118,6 +127,14 @@ def test_docstrings_and_comments_keep_the_house_style(file: Path) -> None:
     assert not [fault for text in texts for fault in faults(text, REFUSED_IN_CODE)]
 
 
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_messages_keep_the_house_style(file: Path) -> None:
+    """Error messages, help texts and descriptions in the listed folders use none of these words either."""
+    if file.suffix == ".py":
+        texts = messages(file.read_text("utf-8"))
+        assert not [fault for text in texts for fault in faults(text, REFUSED_IN_CODE)]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -131,6 +148,12 @@ def test_docstrings_and_comments_keep_the_house_style(file: Path) -> None:
 def test_a_translated_sentence_is_found(text: str) -> None:
     """The check of docstrings and comments finds a sentence of each refused kind, wherever it stands."""
     assert [fault for part in commented(text) for fault in faults(part, REFUSED_IN_CODE)]
+
+
+def test_a_translated_message_is_found() -> None:
+    """The check of messages finds a refused word between the filled-in parts of one."""
+    source = 'raise ValueError(f"{name}: what agent {key} knows is no {kind}")'
+    assert len([fault for text in messages(source) for fault in faults(text, REFUSED_IN_CODE)]) == 2
 
 
 def test_the_readme_is_short() -> None:

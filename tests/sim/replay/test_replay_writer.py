@@ -180,7 +180,7 @@ def test_changed_columns_are_refused() -> None:
     with Simulation(scenario()) as simulation:
         header = header_of(simulation, ticks=1)
         report = simulation.tick()
-    with pytest.raises(ReplayError, match=r"tick 0: what the world is made of.*\(Fuel\.left\)"):
+    with pytest.raises(ReplayError, match=r"tick 0: the parts of the world.*\(Fuel\.left\)"):
         tick_of(report, header.model_copy(update={"columns": [*header.columns, "Fuel.left"]}))
 
 
