@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -36,5 +37,6 @@ def bundle(
             with_plugins=with_plugins,
             progress=show,
         )
-    result = {"file": file, "bundle": str(target), "first": verdict.first, "reason": verdict.reason}
+    assert verdict.first is not None  # `bundle_replay` refuses a replay without a difference
+    result = {"file": file, "bundle": str(target), "first": asdict(verdict.first), "reason": verdict.reason}
     print_result(result, f"{shown(str(target))}: {verdict.reason}", as_json=as_json)

@@ -143,7 +143,7 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path], *, forc
     with progress_bar(shown(file), None) as show:
         verdict = explained(Path(file), verify(Path(file), plugin_files=plugins, progress=show), plugins, show)
     first = verdict.first
-    if first is None or first["tick"] is None:
+    if first is None or first.tick is None:
         why = f": {verdict.reason}" if verdict.reason else ""
         raise ReplayError(f"no tick of the replay was found to differ, so there is nothing to minimise{why}")
     replay = scan(Path(file))
@@ -153,22 +153,22 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path], *, forc
         return search.recorded_anew(candidate, replay, load_plugins(candidate.scenario, files=plugins))
 
     found = None
-    if first["stable"] is False:
+    if first.stable is False:
         found = _search(file, start, search.failing_replay(first, recorded, plugins), runs)
     with write_whole(target, replace=force, taken=[file]) as sink:
         if found is None:
-            cut(Path(file), first["tick"], sink)
+            cut(Path(file), first.tick, sink)
         else:
             sink.write(recorded(found.best))
     if found is not None:
         return _said(target, start, found, "recorded again, because the code differs from itself")
     why = (
         "only ticks were cut: the code agrees with itself, so only the code of the recording could make a smaller run"
-        if first["stable"] is not False
+        if first.stable is not False
         else "only ticks were cut: a run recorded again does not differ"
     )
-    heard = tuple(reply for reply in start.replies if reply.tick <= first["tick"])
-    shorter = search.Minimised(replace(start, ticks=first["tick"] + 1, replies=heard))
+    heard = tuple(reply for reply in start.replies if reply.tick <= first.tick)
+    shorter = search.Minimised(replace(start, ticks=first.tick + 1, replies=heard))
     return _said(target, start, shorter, why)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -61,15 +62,7 @@ def _verified(file: str, jobs: int, plugins: Sequence[Path]) -> Verdict:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return {
-        "verdict": verdict.verdict,
-        "ticks": verdict.ticks,
-        "first": verdict.first,
-        "reason": verdict.reason,
-        "cause": verdict.cause,
-        "details": verdict.details,
-        "escapes": verdict.escapes,
-    }
+    return asdict(verdict)
 
 
 def _said(verdict: Verdict) -> str:

@@ -72,10 +72,10 @@ def bundle(
         ReplayError: the replay has no tick that differs, or cannot be read.
     """
     verdict = verify(source, plugin_files=plugin_files, progress=progress)
-    if verdict.first is None or verdict.first["tick"] is None:
+    if verdict.first is None or verdict.first.tick is None:
         why = f" ({verdict.reason})" if verdict.reason else ""
         raise ReplayError(f"there is nothing to bundle: no tick of the replay was found to differ{why}")
-    tick = verdict.first["tick"]
+    tick = verdict.first.tick
     look = look_again(source, tick, plugin_files, progress)
     verdict = told(verdict, look)
     with open_replay_file(source, plugin_files) as file:
@@ -100,7 +100,7 @@ def _texts(file: ReplayFile, verdict: Verdict, look: Look, plugins: Sequence[Pat
     yield "verdict.json", _json(_placeless(asdict(verdict)))
     yield "header.json", _json(header.data())
     here = {"recorded": header.env, "here": environment(), "plugins": header.plugins}
-    yield "environment.json", _json({**here, "differs": verdict.first and verdict.first["environment"]})
+    yield "environment.json", _json({**here, "differs": verdict.first and verdict.first.environment})
     keyframe = None
     for record in file.records(file.place(max(0, tick - AROUND))):
         match record.body:

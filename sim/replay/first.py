@@ -6,9 +6,11 @@ plans, random draws, state. So the first difference found is the nearest to its 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypedDict
+from typing import Any, Final, Literal
 
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
@@ -53,20 +55,22 @@ _AGREED: Final = {
 """The parts of a tick that come before its effects, and the keys of a record that hold them."""
 
 
-class Again(TypedDict):
+@dataclass(frozen=True, slots=True)
+class Again:
     """Where running again first differs from running again; `how` says what was done differently the second time."""
 
     how: str
     tick: int
-    phase: str | None
-    component: str | None
-    key: int | None
-    field: str | None
-    one: Any
-    other: Any
+    phase: str | None = None
+    component: str | None = None
+    key: int | None = None
+    field: str | None = None
+    one: Any = None
+    other: Any = None
 
 
-class First(TypedDict):
+@dataclass(slots=True)
+class First:
     """The first difference. A value that the record cannot name is None.
 
     `draws` are the counts of random draws that differ in that tick, by purpose, recorded and here. `agreed` is what
@@ -77,19 +81,19 @@ class First(TypedDict):
     """
 
     tick: int | None
-    phase: str | None
-    component: str | None
-    key: int | None
-    field: str | None
-    expected: Any
-    actual: Any
     cause: Cause
-    draws: dict[str, list[int]]
-    agreed: list[str]
-    environment: dict[str, list[str | None]]
-    stable: bool | None
-    again: Again | None
-    written_by: list[str]
+    phase: str | None = None
+    component: str | None = None
+    key: int | None = None
+    field: str | None = None
+    expected: Any = None
+    actual: Any = None
+    draws: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    agreed: list[str] = dataclasses.field(default_factory=list)
+    environment: dict[str, list[str | None]] = dataclasses.field(default_factory=dict)
+    stable: bool | None = None
+    again: Again | None = None
+    written_by: list[str] = dataclasses.field(default_factory=list)
 
 
 def phases_of(systems: Iterable[System]) -> dict[str, str]:
@@ -118,11 +122,11 @@ def first_difference(
     """
     first = _difference(header, recorded, again, before, timeline)
     if first is not None:
-        first["phase"] = phases.get(first["phase"] or "", first["phase"])
+        first.phase = phases.get(first.phase or "", first.phase)
         purposes = sorted(recorded.draws.keys() | again.draws.keys())
         counts = {name: [recorded.draws.get(name, 0), again.draws.get(name, 0)] for name in purposes}
-        first["draws"] = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
-        first["agreed"] = [
+        first.draws = {name: pair for name, pair in counts.items() if pair[0] != pair[1]}
+        first.agreed = [
             name
             for name, fields in _AGREED.items()
             if all(getattr(recorded, field) == getattr(again, field) for field in fields)
@@ -135,7 +139,7 @@ def _difference(
 ) -> First | None:
     missing = _missing_input(timeline.get(recorded.t, ()), recorded)
     if missing is not None:
-        return first_of(recorded.t, "inputs", phase=INPUTS, field="inputs", expected=missing)
+        return First(recorded.t, "inputs", phase=INPUTS, field="inputs", expected=missing)
     if recorded == again:
         return None
     for search in (_in_inputs, _in_planning, _in_draws):
@@ -148,7 +152,7 @@ def _difference(
     for name in Tick.model_fields:
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return first_of(recorded.t, "effect", field=name, expected=plain(expected), actual=plain(actual))
+            return First(recorded.t, "effect", field=name, expected=plain(expected), actual=plain(actual))
     raise AssertionError("two records differ and no field does")
 
 
@@ -168,19 +172,17 @@ def _in_inputs(recorded: Tick, again: Tick) -> First | None:
     for name in ("inputs", "refused"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return first_of(
-                recorded.t, "inputs", phase=INPUTS, field=name, expected=plain(expected), actual=plain(actual)
-            )
+            return First(recorded.t, "inputs", phase=INPUTS, field=name, expected=plain(expected), actual=plain(actual))
     return None
 
 
 def _in_planning(recorded: Tick, again: Tick) -> First | None:
     tick = recorded.t
     if recorded.known != again.known:
-        return first_of(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
+        return First(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
     counts = [sum(map(count_of, each.planned.values())) for each in (recorded, again)]
     if counts[0] > 2 * counts[1] + MANY:  # naming one of them is not worth the memory of all
-        return first_of(tick, "planner", phase=PLAN, field="planned", expected=counts[0], actual=counts[1])
+        return First(tick, "planner", phase=PLAN, field="planned", expected=counts[0], actual=counts[1])
     if recorded.planned != again.planned:
         return _by_key(tick, "planned", planned(recorded), planned(again))
     for name in ("asked", "bridged"):
@@ -195,11 +197,11 @@ def _in_planning(recorded: Tick, again: Tick) -> First | None:
     for name in ("plan", "plans", "held", "started", "arrived", "begun", "outdated"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return first_of(tick, "planner", phase=PLAN, field=name, expected=expected, actual=actual)
+            return First(tick, "planner", phase=PLAN, field=name, expected=expected, actual=actual)
     for name in ("shards", "usage", "model", "heard"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return first_of(tick, "file", phase=PLAN, field=name, expected=plain(expected), actual=plain(actual))
+            return First(tick, "file", phase=PLAN, field=name, expected=plain(expected), actual=plain(actual))
     return None
 
 
@@ -217,7 +219,7 @@ def _by_key(tick: int, field: str, expected: Mapping[int, str], actual: Mapping[
     """Name the lowest agent for which two tables differ; none does if they only are written differently."""
     for key in sorted(expected.keys() | actual.keys()):
         if expected.get(key) != actual.get(key):
-            return first_of(
+            return First(
                 tick,
                 "planner",
                 phase=PLAN,
@@ -226,23 +228,23 @@ def _by_key(tick: int, field: str, expected: Mapping[int, str], actual: Mapping[
                 expected=expected.get(key),
                 actual=actual.get(key),
             )
-    return first_of(tick, "file", phase=PLAN, field=field)
+    return First(tick, "file", phase=PLAN, field=field)
 
 
 def _in_draws(recorded: Tick, again: Tick) -> First | None:
     for purpose in sorted(recorded.draws.keys() | again.draws.keys()):
         expected, actual = recorded.draws.get(purpose), again.draws.get(purpose)
         if expected != actual:
-            return first_of(recorded.t, "random", field=f"draws.{purpose}", expected=expected, actual=actual)
+            return First(recorded.t, "random", field=f"draws.{purpose}", expected=expected, actual=actual)
     return None
 
 
 def _placed(first: First, header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> First:
     """Return the difference in state in place of a mere digest or count, where the record can name agent and value."""
-    if first["key"] is None and first["cause"] in ("planner", "random"):
+    if first.key is None and first.cause in ("planner", "random"):
         place = _in_state(header, recorded, again, before)
-        if place is not None and place["key"] is not None:
-            place["cause"] = first["cause"]
+        if place is not None and place.key is not None:
+            place.cause = first.cause
             return place
     return first
 
@@ -265,16 +267,16 @@ def _in_state(header: Header, recorded: Tick, again: Tick, before: WorldState | 
         if phase is None and recorded.root == again.root:
             return None
         hashes = hashes if phase is not None else [recorded.root, again.root]
-        return first_of(recorded.t, "effect", phase=phase, field="root", expected=hashes[0], actual=hashes[1])
-    first = first_of(recorded.t, "effect", phase=phase, component=component, expected=hashes[0], actual=hashes[1])
+        return First(recorded.t, "effect", phase=phase, field="root", expected=hashes[0], actual=hashes[1])
+    first = First(recorded.t, "effect", phase=phase, component=component, expected=hashes[0], actual=hashes[1])
     own = [label for label in labels if label.partition(".")[0] == component]
     if own:
-        first["field"] = own[0].partition(".")[2]
+        first.field = own[0].partition(".")[2]
         span = _span(header.columns.index(own[0]))
-        first["expected"], first["actual"] = recorded.columns[span], again.columns[span]
+        first.expected, first.actual = recorded.columns[span], again.columns[span]
     value = _value(header, recorded, again, before, component)
     if value is not None:
-        first["field"], first["key"], first["expected"], first["actual"] = value
+        first.field, first.key, first.expected, first.actual = value
     return first
 
 
@@ -342,36 +344,6 @@ def unchanged(before: WorldState | None, component: str, field: str, key: int) -
     return int(values) if values.ndim == 0 else [int(value) for value in values.ravel()]
 
 
-def first_of(
-    tick: int | None,
-    cause: Cause,
-    *,
-    phase: str | None = None,
-    component: str | None = None,
-    key: int | None = None,
-    field: str | None = None,
-    expected: Any = None,
-    actual: Any = None,
-) -> First:
-    """Return a difference of which more may be found out."""
-    return First(
-        tick=tick,
-        phase=phase,
-        component=component,
-        key=key,
-        field=field,
-        expected=expected,
-        actual=actual,
-        cause=cause,
-        draws={},
-        agreed=[],
-        environment={},
-        stable=None,
-        again=None,
-        written_by=[],
-    )
-
-
 def differing(recorded: Header, here: Header) -> dict[str, list[str | None]]:
     """Return what differs of packages, machine and plug-ins: recorded and here."""
     sides = [
@@ -385,14 +357,14 @@ def differing(recorded: Header, here: Header) -> dict[str, list[str | None]]:
 
 def sentence_of(first: First, resources: Collection[str] = ()) -> str:
     """Say the first difference; components that are `resources` have places instead of agents."""
-    where = "the end record" if first["tick"] is None else f"tick {first['tick']}"
-    if first["phase"] is not None:
-        where += f", phase {first['phase']!r}"
-    what = ".".join(part for part in (first["component"], first["field"]) if part) or "the run"
-    if first["key"] is not None:
-        whose = "place" if first["component"] in resources else "agent"
-        what += f" of {whose} {first['key']}" if first["key"] != RESOURCE_KEY else " as a whole"
-    return f"{where}: {what} is {first['actual']!r}, recorded {first['expected']!r} ({said(first['cause'])})"
+    where = "the end record" if first.tick is None else f"tick {first.tick}"
+    if first.phase is not None:
+        where += f", phase {first.phase!r}"
+    what = ".".join(part for part in (first.component, first.field) if part) or "the run"
+    if first.key is not None:
+        whose = "place" if first.component in resources else "agent"
+        what += f" of {whose} {first.key}" if first.key != RESOURCE_KEY else " as a whole"
+    return f"{where}: {what} is {first.actual!r}, recorded {first.expected!r} ({said(first.cause)})"
 
 
 def said(cause: Cause) -> str:

@@ -244,9 +244,9 @@ def failing_replay(first: First, record: Callable[[Candidate], bytes], plugin_fi
     def fails(candidate: Candidate) -> int | None:
         replay = record(candidate)
         found = explained(replay, verify(replay, plugin_files=plugin_files), plugin_files).first
-        if found is None or found["cause"] != first["cause"] or found["stable"]:
+        if found is None or found.cause != first.cause or found.stable:
             return None
-        return found["tick"]
+        return found.tick
 
     return fails
 

@@ -12,6 +12,7 @@ import json
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -87,23 +88,23 @@ def explained(
     first = verdict.first
     if first is None:
         return verdict
-    unasked = first["tick"] is None or first["cause"] in ("inputs", "file")
-    return told(verdict, None if unasked else look_again(source, first["tick"] or 0, plugin_files, progress))
+    unasked = first.tick is None or first.cause in ("inputs", "file")
+    return told(verdict, None if unasked else look_again(source, first.tick or 0, plugin_files, progress))
 
 
 def told(verdict: Verdict, look: Look | None) -> Verdict:
     """Return a verdict that has a first difference with the findings of a second pass, if there was one."""
     assert verdict.first is not None
-    first = verdict.first.copy()
+    first = copy(verdict.first)
     if look is not None:
         parted = look.again or _vanished(look, first)
-        first["stable"], first["again"] = parted is None, parted
-        if first["component"] is not None and isinstance(look.here, Tick):
-            first["written_by"] = _writers(look, look.here, first["component"])
-        if parted is None and first["cause"] in _CODE and first["environment"]:
-            first["cause"] = "environment"
-    reason = verdict.reason.replace(said(verdict.first["cause"]), said(first["cause"]))
-    return replace(verdict, first=first, cause=first["cause"], reason=reason, details=tuple(_lines(first, look)))
+        first.stable, first.again = parted is None, parted
+        if first.component is not None and isinstance(look.here, Tick):
+            first.written_by = _writers(look, look.here, first.component)
+        if parted is None and first.cause in _CODE and first.environment:
+            first.cause = "environment"
+    reason = verdict.reason.replace(said(verdict.first.cause), said(first.cause))
+    return replace(verdict, first=first, cause=first.cause, reason=reason, details=tuple(_lines(first, look)))
 
 
 def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> Look:
@@ -172,20 +173,12 @@ def _parting(
         if one == other:
             return None
         told = ["a whole tick" if isinstance(made, Tick) else made for made in (one, other)]
-        return Again(how=how, tick=tick, phase=None, component=None, key=None, field=None, one=told[0], other=told[1])
+        return Again(how, tick, one=told[0], other=told[1])
     first = first_difference(header.model_copy(update={"detail": "full"}), one, other, before, phases=phases)
     if first is None:
         return None
-    return Again(
-        how=how,
-        tick=tick,
-        phase=first["phase"],
-        component=first["component"],
-        key=first["key"],
-        field=first["field"],
-        one=first["expected"],
-        other=first["actual"],
-    )
+    place = first.phase, first.component, first.key, first.field
+    return Again(how, tick, *place, one=first.expected, other=first.actual)
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -272,23 +265,15 @@ def _homes(header: Header, plugin_files: Sequence[Path]) -> tuple[dict[str, str]
 
 def _vanished(look: Look, first: First) -> Again | None:
     """Return the first difference as one between two runs here, if it is not there any more."""
-    if isinstance(look.here, str) or look.recorded.t != first["tick"]:
+    if isinstance(look.here, str) or look.recorded.t != first.tick:
         return None
     here = look.here
     if look.header.detail == "hash":
         here = here.model_copy(update={"phases": [], "changes": {}})
     if here != look.recorded:
         return None
-    return Again(
-        how="a second time",
-        tick=look.recorded.t,
-        phase=first["phase"],
-        component=first["component"],
-        key=first["key"],
-        field=first["field"],
-        one=first["actual"],
-        other=first["expected"],
-    )
+    place = first.phase, first.component, first.key, first.field
+    return Again("a second time", look.recorded.t, *place, one=first.actual, other=first.expected)
 
 
 def _writers(look: Look, here: Tick, component: str) -> list[str]:
@@ -321,17 +306,17 @@ _LOOK_AT: Final = {
 
 def _lines(first: First, look: Look | None) -> Iterator[str]:
     """Say what is known of a difference beside its place and values, line by line, and where to look first."""
-    if first["draws"]:
-        counts = (f"{name} {here} (recorded {there})" for name, (there, here) in first["draws"].items())
+    if first.draws:
+        counts = (f"{name} {here} (recorded {there})" for name, (there, here) in first.draws.items())
         yield f"random draws that differ: {', '.join(counts)}"
-    if first["agreed"]:
-        yield f"the same on both sides in that tick: {', '.join(_AGREED[name] for name in first['agreed'])}"
+    if first.agreed:
+        yield f"the same on both sides in that tick: {', '.join(_AGREED[name] for name in first.agreed)}"
     homes = {} if look is None else look.homes
-    if first["written_by"]:
-        writers = ", ".join(_at_home(name, homes) for name in first["written_by"])
-        yield f"here {first['component']} is written in that tick by: {writers}"
+    if first.written_by:
+        writers = ", ".join(_at_home(name, homes) for name in first.written_by)
+        yield f"here {first.component} is written in that tick by: {writers}"
     if look is not None:
-        yield _stability(look, first["again"])
+        yield _stability(look, first.again)
         yield _environment(first)
     yield f"look first at: {_advice(first, homes)}"
 
@@ -343,23 +328,23 @@ def _stability(look: Look, parted: Again | None) -> str:
             f"made again several times {since}, also in other processes, it is always as here: "
             "so it was recorded by other code or elsewhere, or the file was altered"
         )
-    what = ".".join(part for part in (parted["component"], parted["field"]) if part) or "the run"
-    whose = "place" if parted["component"] in look.before.resources else "agent"
-    what += "" if parted["key"] is None else f" of {whose} {parted['key']}"
-    where = f"tick {parted['tick']}" + (f", phase {parted['phase']!r}" if parted["phase"] else "")
+    what = ".".join(part for part in (parted.component, parted.field) if part) or "the run"
+    whose = "place" if parted.component in look.before.resources else "agent"
+    what += "" if parted.key is None else f" of {whose} {parted.key}"
+    where = f"tick {parted.tick}" + (f", phase {parted.phase!r}" if parted.phase else "")
     return (
-        f"made again {parted['how']}, it is not the same: {where}: {what} is {_short(parted['one'])} "
-        f"one time and {_short(parted['other'])} the other"
+        f"made again {parted.how}, it is not the same: {where}: {what} is {_short(parted.one)} "
+        f"one time and {_short(parted.other)} the other"
     )
 
 
 def _environment(first: First) -> str:
-    if not first["environment"]:
+    if not first.environment:
         return (
             "environment: packages, machine and plug-ins are the recorded ones; variables, files of data and modules "
             "that they read are not recorded"
         )
-    pairs = (f"{name} is {here} (recorded {there})" for name, (there, here) in first["environment"].items())
+    pairs = (f"{name} is {here} (recorded {there})" for name, (there, here) in first.environment.items())
     return f"environment: {', '.join(pairs)}"
 
 
@@ -368,17 +353,17 @@ def _at_home(phase: str, homes: Mapping[str, str]) -> str:
 
 
 def _advice(first: First, homes: Mapping[str, str]) -> str:
-    parted = first["again"]
+    parted = first.again
     if parted is None:
-        advice = _LOOK_AT[first["cause"]]
-        changed = [name for name in first["environment"] if name.startswith("plug-in ")]
+        advice = _LOOK_AT[first.cause]
+        changed = [name for name in first.environment if name.startswith("plug-in ")]
         return f"the {', '.join(changed)}: its source has changed" if changed else advice
-    where = f"what {_at_home(parted['phase'], homes)} does" if parted["phase"] else "what happens there"
-    if "keyframe" in parted["how"]:
+    where = f"what {_at_home(parted.phase, homes)} does" if parted.phase else "what happens there"
+    if "keyframe" in parted.how:
         why = "it rests on state that no component holds: an attribute of a system or planner, a shared generator"
-    elif "memory" in parted["how"]:
+    elif "memory" in parted.how:
         why = "it rests on addresses or on the order of a set: id(), sets, hash()"
-    elif "hash seed" in parted["how"]:
+    elif "hash seed" in parted.how:
         why = "it rests on the order of a set or on hash()"
     else:
         why = "it rests on more than scenario, seed and inputs: a clock, a generator, addresses"

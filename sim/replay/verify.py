@@ -23,7 +23,7 @@ from sim.engine.codec import encode_state
 from sim.engine.state_diff import changes
 from sim.errors import Corrupt, Incomplete, MachineError, ScenarioError, SimError, Unsupported, WorkerError
 from sim.messages import one_line
-from sim.replay.first import Cause, First, differing, first_difference, first_of, phases_of, sentence_of, unchanged
+from sim.replay.first import Cause, First, differing, first_difference, phases_of, sentence_of, unchanged
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
 from sim.replay.keyframes import enter, state_of, unpacked
 from sim.replay.playback import Playback, objection
@@ -157,7 +157,7 @@ def _conclude(proof: Proof) -> Verdict:
         differences.append(("ticks", recorded.ticks, header.ticks))
     for name, expected, actual in differences:
         if expected != actual:
-            first = first_of(None, "file", field=f"end.{name}", expected=plain(expected), actual=plain(actual))
+            first = First(None, "file", field=f"end.{name}", expected=plain(expected), actual=plain(actual))
             return _diverged(first, ticks, header)
     if proof.unknown:
         reason = (
@@ -274,12 +274,12 @@ class _Verification:
         state = simulation.snapshot()
         if unpacked(recorded) == encode_state(state):
             return None
-        first = first_of(recorded.t, "file", field="keyframe")
+        first = First(recorded.t, "file", field="keyframe")
         change = next(iter(changes(state, state_of(recorded, simulation))), None)
         if change is not None:
             component, _, field = change.column.partition(".")
-            first["component"], first["field"], first["key"] = component, field, change.key
-            first["expected"], first["actual"] = change.value, unchanged(state, component, field, change.key)
+            first.component, first.field, first.key = component, field, change.key
+            first.expected, first.actual = change.value, unchanged(state, component, field, change.key)
         return self._diverged(first)
 
     @property
@@ -292,14 +292,14 @@ class _Verification:
     def _failed(self, recorded: Tick, error: Exception) -> Verdict:
         """Say that a tick cannot be made here: nothing was compared, so that nothing is proven."""
         problem = one_line(f"{type(error).__name__}: {error}")
-        first = self._placed(first_of(recorded.t, "effect", expected=recorded.root, actual=problem))
+        first = self._placed(First(recorded.t, "effect", expected=recorded.root, actual=problem))
         reason = one_line(f"tick {recorded.t} cannot be made again here: {fault_of(error) or problem}")
         return Verdict("inconclusive", self._ticks, first, reason, cause="effect")
 
     def _placed(self, first: First) -> First:
         assert self.header is not None
         assert self._playback is not None
-        first["environment"] = differing(self.header, self._playback.header)
+        first.environment = differing(self.header, self._playback.header)
         return first
 
     def _diverged(self, first: First) -> Verdict:
@@ -316,6 +316,6 @@ class _Verification:
 
 
 def _diverged(first: First, ticks: int, header: Header, hint: str = "", resources: Collection[str] = ()) -> Verdict:
-    if header.detail == "hash" and first["component"] and first["key"] is None:
+    if header.detail == "hash" and first.component and first.key is None:
         hint = f"; a recording with --detail full would name phase, agent and value{hint}"
-    return Verdict("diverged", ticks, first, one_line(sentence_of(first, resources) + hint), cause=first["cause"])
+    return Verdict("diverged", ticks, first, one_line(sentence_of(first, resources) + hint), cause=first.cause)

@@ -134,7 +134,7 @@ def tampering() -> None:
                 verdict = verify(b"".join(rechain([*lines[: tick + 1], altered, *lines[tick + 2 :]])))
                 assert verdict.verdict != "match", what
                 assert verdict.ticks == tick, f"{what} of tick {tick}: {verdict.reason}"
-                assert verdict.first is None or verdict.first["tick"] == tick, what
+                assert verdict.first is None or verdict.first.tick == tick, what
     assert {"tier", "texts", "attempts", "draws", "inputs"} <= seen
 
 

@@ -161,7 +161,7 @@ def test_one_altered_value_is_never_a_match(altered: Altered) -> None:
     if 0 < line <= len(read(replay).ticks):
         assert verdict.ticks == line - 1
         if verdict.first is not None:
-            assert verdict.first["tick"] == line - 1
+            assert verdict.first.tick == line - 1
 
 
 @FEW

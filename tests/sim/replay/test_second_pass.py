@@ -97,12 +97,12 @@ def test_a_clock_in_the_state_is_named_with_system_agent_field_and_both_values()
     verdict = looked_into(recorded(bug), bug)
     first = verdict.first
     assert first is not None
-    assert (first["stable"], first["cause"], first["written_by"]) == (False, "effect", ["bug"])
-    again = first["again"]
+    assert (first.stable, first.cause, first.written_by) == (False, "effect", ["bug"])
+    again = first.again
     assert again is not None
-    assert (again["tick"], again["phase"], again["component"], again["field"]) == (0, "bug", "Mood", "value")
-    assert again["key"] is not None
-    assert again["one"] != again["other"]
+    assert (again.tick, again.phase, again.component, again.field) == (0, "bug", "Mood", "value")
+    assert again.key is not None
+    assert again.one != again.other
     assert "what 'bug' (plug-in escaped_clock.py) does" in verdict.details[-1]
     assert "tickweave doctor" in verdict.details[-1]
 
@@ -115,9 +115,9 @@ def test_an_order_of_words_is_found_by_another_process(tmp_path: Path) -> None:
     replay = altered(recorded(bug), 3, lambda body: body.update(columns="0" * len(body["columns"])))
     first = looked_into(replay, bug).first
     assert first is not None
-    assert first["again"] is not None
-    assert "process" in first["again"]["how"]
-    assert first["again"]["phase"] == "bug"
+    assert first.again is not None
+    assert "process" in first.again.how
+    assert first.again.phase == "bug"
 
 
 @pytest.mark.usefixtures("_alone", "processes_pay")
@@ -127,8 +127,8 @@ def test_state_in_no_component_is_found_from_a_keyframe() -> None:
     replay = recorded(bug, keyframes=2)
     verdict = looked_into(replay, bug, jobs=2)
     assert verdict.first is not None
-    assert verdict.first["again"] is not None
-    assert verdict.first["again"]["how"] == "from the keyframe of tick 1"
+    assert verdict.first.again is not None
+    assert verdict.first.again.how == "from the keyframe of tick 1"
     assert "no component holds" in verdict.details[-1]
 
 
@@ -139,16 +139,16 @@ def test_a_changed_plug_in_is_a_cause_in_the_environment(tmp_path: Path, detail:
     verdict = looked_into(recorded(before, detail), now)
     first = verdict.first
     assert first is not None
-    assert (first["tick"], first["component"], first["field"]) == (3, "Mood", "value")
-    assert (first["stable"], first["again"], first["cause"], verdict.cause) == (
+    assert (first.tick, first.component, first.field) == (3, "Mood", "value")
+    assert (first.stable, first.again, first.cause, verdict.cause) == (
         True, None, "environment", "environment",
     )  # fmt: skip
-    assert list(first["environment"]) == ["plug-in steady.py"]
+    assert list(first.environment) == ["plug-in steady.py"]
     assert "cause: environment, that is" in verdict.reason
     assert "cause: effect" not in verdict.reason
     assert verdict.details[-1] == "look first at: the plug-in steady.py: its source has changed"
     if detail == "full":
-        assert (first["phase"], first["expected"], first["actual"]) == ("bug", 4, 8)
+        assert (first.phase, first.expected, first.actual) == ("bug", 4, 8)
 
 
 @pytest.mark.usefixtures("_alone")
@@ -163,10 +163,10 @@ def test_an_altered_record_is_told_from_unstable_code() -> None:
     verdict = explained(replay, verify(replay))
     first = verdict.first
     assert first is not None
-    assert (first["tick"], first["component"], first["field"]) == (4, "Position", "x")
-    assert (first["stable"], first["cause"], first["environment"]) == (True, "effect", {})
-    assert first["agreed"] == ["inputs", "known", "plans", "draws"]
-    assert set(first["written_by"]) <= {"inputs", "execution", "combat", "upkeep", "flight", "cleanup"}
+    assert (first.tick, first.component, first.field) == (4, "Position", "x")
+    assert (first.stable, first.cause, first.environment) == (True, "effect", {})
+    assert first.agreed == ["inputs", "known", "plans", "draws"]
+    assert set(first.written_by) <= {"inputs", "execution", "combat", "upkeep", "flight", "cleanup"}
 
 
 @pytest.mark.usefixtures("_alone")
@@ -176,9 +176,9 @@ def test_draws_that_differ_are_told_by_purpose() -> None:
     replay = altered(rules(), line, lambda body: body["draws"].update(dict.fromkeys(body["draws"], 77)))
     first = explained(replay, verify(replay)).first
     assert first is not None
-    assert first["cause"] == "random"
-    assert first["draws"]
-    assert all(there == 77 != here for there, here in first["draws"].values())
+    assert first.cause == "random"
+    assert first.draws
+    assert all(there == 77 != here for there, here in first.draws.values())
 
 
 def test_a_damaged_file_is_of_the_class_file() -> None:

@@ -123,9 +123,9 @@ def test_changed_effect_is_named_by_column(monkeypatch: pytest.MonkeyPatch) -> N
     assert (verdict.verdict, verdict.exit_code, verdict.ticks) == ("diverged", 1, hurt)
     first = verdict.first
     assert first is not None
-    assert (first["tick"], first["component"], first["field"], first["cause"]) == (hurt, "Health", "hp", "effect")
-    assert first["phase"] is first["key"] is None
-    assert len(first["expected"]) == len(first["actual"]) == 6
+    assert (first.tick, first.component, first.field, first.cause) == (hurt, "Health", "hp", "effect")
+    assert first.phase is first.key is None
+    assert len(first.expected) == len(first.actual) == 6
     assert "--detail full" in verdict.reason
 
 
@@ -139,7 +139,8 @@ def test_changed_effect_is_named_by_agent_and_value(monkeypatch: pytest.MonkeyPa
     assert first is not None
     assert isinstance(health.values[0], int)
     named = {
-        name: first[name] for name in ("tick", "phase", "component", "key", "field", "expected", "actual", "cause")
+        name: getattr(first, name)
+        for name in ("tick", "phase", "component", "key", "field", "expected", "actual", "cause")
     }
     assert named == {
         "tick": tick.t,
@@ -163,8 +164,8 @@ def test_missing_change_is_told_with_the_value_before(monkeypatch: pytest.Monkey
     monkeypatch.setattr(Attack, "effect", classmethod(miss))
     first = verify(replay).first
     assert first is not None
-    assert (first["phase"], first["component"], first["field"]) == ("execution", "Ammo", "rounds")
-    assert first["actual"] == first["expected"] + 1
+    assert (first.phase, first.component, first.field) == ("execution", "Ammo", "rounds")
+    assert first.actual == first.expected + 1
 
 
 def test_changed_draws_are_named_by_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,8 +180,8 @@ def test_changed_draws_are_named_by_purpose(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(Rng, "below", twice)
     first = verify(replay).first
     assert first is not None
-    assert (first["cause"], first["field"]) == ("random", "draws.hit")
-    assert (first["expected"], first["actual"]) == (1, 2)
+    assert (first.cause, first.field) == ("random", "draws.hit")
+    assert (first.expected, first.actual) == (1, 2)
 
 
 def test_changed_perception_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,7 +197,7 @@ def test_changed_perception_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Perception, "process", blind)
     first = verify(replay).first
     assert first is not None
-    assert (first["tick"], first["phase"], first["cause"]) == (0, "perception", "perception")
+    assert (first.tick, first.phase, first.cause) == (0, "perception", "perception")
 
 
 @pytest.mark.parametrize("detail", ["hash", "full"])
@@ -215,11 +216,11 @@ def test_changed_rules_are_a_planner_cause(monkeypatch: pytest.MonkeyPatch, deta
     monkeypatch.setattr(heuristic, "plans_by_rules", scan)
     first = verify(replay).first
     assert first is not None
-    assert (first["tick"], first["cause"]) == (0, "planner")
+    assert (first.tick, first.cause) == (0, "planner")
     if detail == "full":
-        assert (first["phase"], first["component"], first["key"]) == ("planning", "ActionSteps", 0)
+        assert (first.phase, first.component, first.key) == ("planning", "ActionSteps", 0)
     else:
-        assert (first["phase"], first["field"], first["key"]) == ("planning", "plan", None)
+        assert (first.phase, first.field, first.key) == ("planning", "plan", None)
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_altered_step_is_named() -> None:
 
     first = verify(altered(model(), line, change)).first
     assert first is not None
-    assert (first["tick"], first["phase"], first["cause"]) == (line - 1, "planning", "planner")
+    assert (first.tick, first.phase, first.cause) == (line - 1, "planning", "planner")
 
 
 def test_unreadable_and_missing_texts_are_differences() -> None:
@@ -273,7 +274,7 @@ def test_unreadable_and_missing_texts_are_differences() -> None:
     ):
         first = verify(altered(model(), line, change)).first
         assert first is not None
-        assert (first["tick"], first["key"], first["phase"]) == (line - 1, int(key), "planning")
+        assert (first.tick, first.key, first.phase) == (line - 1, int(key), "planning")
 
 
 def test_text_of_the_same_plan_is_still_a_difference() -> None:
@@ -286,7 +287,7 @@ def test_text_of_the_same_plan_is_still_a_difference() -> None:
 
     first = verify(altered(model(), line, change)).first
     assert first is not None
-    assert (first["cause"], first["field"]) == ("file", "heard")
+    assert (first.cause, first.field) == ("file", "heard")
 
 
 def test_missing_timed_input_is_named() -> None:
@@ -294,8 +295,8 @@ def test_missing_timed_input_is_named() -> None:
     line = line_with(rules(), "inputs")
     first = verify(altered(rules(), line, lambda body: body.pop("inputs"))).first
     assert first is not None
-    assert (first["tick"], first["cause"], first["field"]) == (line - 1, "inputs", "inputs")
-    assert first["expected"]["kind"] == "order"
+    assert (first.tick, first.cause, first.field) == (line - 1, "inputs", "inputs")
+    assert first.expected["kind"] == "order"
 
 
 def test_altered_tier_is_named_by_agent() -> None:
@@ -307,10 +308,10 @@ def test_altered_tier_is_named_by_agent() -> None:
 
     first = verify(altered(rules(), line, change)).first
     assert first is not None
-    assert (first["cause"], first["field"], first["expected"], first["actual"]) == (
+    assert (first.cause, first.field, first.expected, first.actual) == (
         "planner", "planned", "emergency", "heuristic",
     )  # fmt: skip
-    assert first["key"] is not None
+    assert first.key is not None
 
 
 def test_altered_end_is_named() -> None:
@@ -324,8 +325,8 @@ def test_altered_end_is_named() -> None:
         verdict = verify(altered(rules(), TICKS + 1, change))
         assert verdict.verdict == "diverged"
         assert verdict.first is not None
-        assert verdict.first["tick"] is None
-        assert str(verdict.first["field"]).startswith("end.")
+        assert verdict.first.tick is None
+        assert str(verdict.first.field).startswith("end.")
 
 
 # -- what cannot be judged ---------------------------------------------------------------------------------------------
