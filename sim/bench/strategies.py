@@ -35,7 +35,7 @@ from ai.llm_types import Endpoint, LlmClient, LlmRequest, Message, reading
 from ai.observation import ObservationBatch
 from ai.plans import PlanBatch, Refusal
 from sim.bench.singles import ask_singles
-from sim.bench.steps import OfSteps
+from sim.bench.steps import of_steps
 
 LOW_LATENCY: Final = (2, 1)
 """The number of agents per call and of calls at once if the first plan counts."""
@@ -121,7 +121,7 @@ async def measure(
     `steps` is the required number of steps of each plan; None leaves it to the model.
     """
     encoding = encoding_of(strategy.encoding)
-    encoding = encoding if steps is None else OfSteps(encoding, steps)
+    encoding = encoding if steps is None else of_steps(encoding, steps)
     if strategy.kind in (Kind.NAIVE, Kind.BASELINE):
         naive = strategy.kind is Kind.NAIVE
         if not naive:

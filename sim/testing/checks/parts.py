@@ -20,19 +20,11 @@ class InParts:
     """Plans each batch in parts and puts the plans together; `cuts` counts batches of more than one agent."""
 
     def __init__(self, source: PlanSource, cut: Cut) -> None:
+        self.tiers, self.models = source.tiers, source.models
+        self.ask, self.arrive, self.forget, self.close = source.ask, source.arrive, source.forget, source.close
         self._source = source
         self._cut = cut
         self.cuts = 0
-
-    @property
-    def tiers(self) -> tuple[str, ...]:
-        """Names of the tiers, in order."""
-        return self._source.tiers
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """Names of the model tiers in play."""
-        return self._source.models
 
     def plan(self, batch: ObservationBatch[Any], walks: NDArray[np.int8] | None = None) -> BatchPlans:
         """Plan part by part."""
@@ -45,22 +37,6 @@ class InParts:
                 picked = np.flatnonzero(part.tier == tier)
                 merged.put(rows[picked], part, picked, tier)
         return BatchPlans(merged, self.tiers, [])
-
-    def ask(self, batch: ObservationBatch[Any]) -> None:
-        """Ask as the source does."""
-        self._source.ask(batch)
-
-    def arrive(self, asked_at: int, batch: ObservationBatch[Any]) -> BatchPlans | None:
-        """Return what the source has."""
-        return self._source.arrive(asked_at, batch)
-
-    def forget(self) -> None:
-        """Forget as the source does."""
-        self._source.forget()
-
-    def close(self) -> None:
-        """Close the source."""
-        self._source.close()
 
 
 def _singles_backwards(n: int) -> list[NDArray[np.intp]]:

@@ -11,7 +11,7 @@ from ai.llm.encodings import ENCODINGS, NAMED
 from ai.llm.encodings.base import PLAN_STEPS_MAX, Encoding, Offers
 from ai.llm.prompt import PromptRequest
 from sim.bench.known import common_verbs, what_agents_know
-from sim.bench.steps import OfSteps
+from sim.bench.steps import of_steps
 from sim.run.scenario_file import load
 from tests.ai.llm.gbnf import as_regex
 
@@ -37,7 +37,7 @@ def allowed(encoding: Encoding, lengths: tuple[int, int]) -> bool:
 @pytest.mark.parametrize("steps", range(1, PLAN_STEPS_MAX + 1))
 def test_every_plan_has_to_have_so_many_steps(encoding: Encoding, steps: int) -> None:
     """Replies of that length are allowed in every encoding, a step more or less in one plan is not."""
-    pinned = OfSteps(encoding, steps)
+    pinned = of_steps(encoding, steps)
     assert allowed(encoding, (steps, steps))
     assert allowed(pinned, (steps, steps))
     for other in (steps - 1, steps + 1):
@@ -49,7 +49,7 @@ def test_every_plan_has_to_have_so_many_steps(encoding: Encoding, steps: int) ->
 @pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda encoding: encoding.name)
 def test_what_is_asked_stays_the_same(encoding: Encoding) -> None:
     """The messages and the room for the reply are those of the encoding itself."""
-    own, pinned = (PromptRequest(KNOWN, REGISTRY, encoding=each).prompt() for each in (encoding, OfSteps(encoding, 3)))
+    own, pinned = (PromptRequest(KNOWN, REGISTRY, encoding=each).prompt() for each in (encoding, of_steps(encoding, 3)))
     assert (own.system, own.user, own.tokens) == (pinned.system, pinned.user, pinned.tokens)
 
 
@@ -57,4 +57,4 @@ def test_what_is_asked_stays_the_same(encoding: Encoding) -> None:
 def test_a_length_that_no_plan_has_is_refused(steps: int) -> None:
     """Fewer than one step or more than a plan is asked for makes no sense."""
     with pytest.raises(ContractError):
-        OfSteps(NAMED, steps)
+        of_steps(NAMED, steps)
