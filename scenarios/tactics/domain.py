@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -13,7 +14,7 @@ from ai.observation import ObservationBatch
 from ai.planners.playbook import Playbook
 from scenarios.tactics.actions import check_kinds, default_registry
 from scenarios.tactics.bystanders import bystanders_of
-from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Health, Morale, Position, Team
+from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Ammo, Health, Morale, Position, Team
 from scenarios.tactics.director import Budgets
 from scenarios.tactics.equipment import Gear
 from scenarios.tactics.game import Game, Notes
@@ -43,7 +44,7 @@ from scenarios.tactics.systems.planning import Planning
 from scenarios.tactics.systems.upkeep import Upkeep
 from scenarios.tactics.terrain_edits import TerrainEdits
 from sim.run.actions import Action
-from sim.run.domain import Domain
+from sim.run.domain import Domain, Metric
 from sim.run.portrayal import Layer, Look, Portrayal
 from sim.run.scenario_file import load
 
@@ -56,6 +57,22 @@ if TYPE_CHECKING:
 
 def _is_aimed(spec: ToolSpec) -> bool:
     return bool(spec.args) and spec.args[0].sources == ("enemies",)
+
+
+def _alive(team: int, world: World) -> int:
+    return int(np.count_nonzero((world[Team].id == team) & (world[Health].hp > 0)))
+
+
+def _hit_points(team: int, world: World) -> int:
+    return int(world[Health].hp[world[Team].id == team].clip(0).sum())
+
+
+def _broken(world: World) -> int:
+    return int(np.count_nonzero(world[Morale].broken))
+
+
+def _rounds(world: World) -> int:
+    return int(world[Ammo].rounds.sum() + world[Ammo].reserve.sum())
 
 
 class Tactics(Domain):
@@ -181,6 +198,15 @@ class Tactics(Domain):
         game = self.game(world)
         decision = decide(self.settings, game.ticks, world, game.objectives)
         return standings(self.settings, world, game.objectives, decision)
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:  # type: ignore[override] # teams are settings
+        """Agents alive and their hit points for each team; agents that broke; rounds in weapons and in reserve."""
+        found: dict[str, Metric] = {}
+        for number, team in enumerate(self.group_names):
+            found[f"alive_{team}"] = partial(_alive, number)
+            found[f"hp_{team}"] = partial(_hit_points, number)
+        return {**found, "broken": _broken, "rounds": _rounds}
 
     def scores(self, world: World) -> Mapping[str, float]:
         """Return each team's score."""

@@ -16,6 +16,7 @@ from sim.cli import invoke
 from sim.cli.common import OK
 from sim.run.domain import Domain
 from sim.run.domains import available_domains, find_domain
+from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 from sim.testing import check_action, check_domain, plans, scenarios, settings, steps
 
@@ -46,7 +47,7 @@ def test_commands_work_at_their_defaults(
 
     run = told("run", STARTS.get(name, name), "--ticks", "12", "--out", "a.replay.jsonl")
     assert run["score"]
-    assert set(run["metrics"]) == set(KINDS[name].metrics)
+    assert set(run["metrics"]) == set(load(STARTS.get(name, name)).domain.metrics)
     assert told("verify", "a.replay.jsonl")["verdict"] == "match"
     assert told("show", "a.replay.jsonl", "--tick", "5")
     told("fork", "a.replay.jsonl", "--at", "4", "--out", "b.replay.jsonl")

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from scenarios.tactics.actions.base import Refused
-from scenarios.tactics.components import Condition, Status
+from scenarios.tactics.components import Condition, Health, Morale, Status
 from scenarios.tactics.draws import HIT
 from scenarios.tactics.grid import Terrain
 from scenarios.tactics.inputs import Move, Order
 from scenarios.tactics.reinforcements import reserves_of
 from scenarios.tactics.snapshot import Condition as Shown
 from scenarios.tactics.snapshot import WorldSnapshot
+from sim import Simulation, load
 from sim.engine.rng import philox4x32
 from tests.reference.stage import Stage
 from tests.support.marks import covers
@@ -624,3 +625,16 @@ def test_a_medkit_does_not_get_anyone_up() -> None:
         stage.tick(2)
         assert stage.refusal(0) is Refused.DOWN
         assert stage[0, "Kit.medkits"] == 1
+
+
+def test_metrics_count_each_team() -> None:
+    """Agents alive and hit points of the teams add up to those of the world, and rounds only become fewer."""
+    with Simulation(load("skirmish"), seed=2) as simulation:
+        before = simulation.metrics()
+        simulation.run(120)
+        found = simulation.metrics()
+        assert list(found) == ["alive_red", "hp_red", "alive_blue", "hp_blue", "broken", "rounds"]
+        assert found["alive_red"] + found["alive_blue"] == simulation.world.n < 20
+        assert found["hp_red"] + found["hp_blue"] == simulation.world[Health].hp.sum()
+        assert found["broken"] == simulation.world[Morale].broken.sum()
+        assert found["rounds"] < before["rounds"]
