@@ -81,8 +81,9 @@ class Scenario:
     """A whole run's start: the engine's keys, a domain with its settings, and timed inputs.
 
     Attributes:
-        head: the engine's keys.
-        domain: the domain with its settings.
+        head: the engine's keys, of which these are also attributes of the scenario: `name`, `description`, `ticks`
+            (that a run lasts at most), `ticks_per_second`, `seed`, `planning`, `script` and `plugins`.
+        domain: the domain with its `settings`, which are also an attribute of the scenario.
         loaded: the domain's class, digest and folder.
         inputs: the inputs from outside, each with its tick.
         folder: where files that the scenario names are; None where it was not read from a file.
@@ -109,14 +110,12 @@ class Scenario:
         self.data = DataFiles([home if folder is None else folder]) if data is None else data
         check_head(loaded.kind)
         self.domain = loaded.kind(_settings(loaded.kind, head.settings, source))
-        self.head = head.model_copy(
-            update={
-                "ticks": loaded.kind.ticks if head.ticks is None else head.ticks,
-                "ticks_per_second": loaded.kind.ticks_per_second
-                if head.ticks_per_second is None
-                else head.ticks_per_second,
-            }
-        )
+        self.settings: Any = self.domain.settings
+        self.name, self.description, self.seed = head.name, head.description, head.seed
+        self.planning, self.script, self.plugins = head.planning, head.script, head.plugins
+        self.ticks = loaded.kind.ticks if head.ticks is None else head.ticks
+        self.ticks_per_second = head.ticks_per_second or loaded.kind.ticks_per_second
+        self.head = head.model_copy(update={"ticks": self.ticks, "ticks_per_second": self.ticks_per_second})
         self.input_set = InputSet(inputs_of(self.domain))
         self.inputs = tuple(self._timed(place, each, source) for place, each in enumerate(head.inputs))
         check_groups(head.planning, self.domain.group_names, source)
@@ -157,38 +156,6 @@ class Scenario:
         return cls(_head(data, "scenario"), found, data=DataFiles([home_of(type(domain)) or Path(), Path()]))
 
     @property
-    def name(self) -> str:
-        """The name of the scenario."""
-        return self.head.name
-
-    @property
-    def description(self) -> str:
-        """One sentence for people."""
-        return self.head.description
-
-    @property
-    def ticks(self) -> int:
-        """Ticks that a run lasts at most."""
-        assert self.head.ticks is not None
-        return self.head.ticks
-
-    @property
-    def ticks_per_second(self) -> int:
-        """Ticks of one simulated second."""
-        assert self.head.ticks_per_second is not None
-        return self.head.ticks_per_second
-
-    @property
-    def seed(self) -> int:
-        """The seed of all draws."""
-        return self.head.seed
-
-    @property
-    def planning(self) -> Planning:
-        """How plans are made."""
-        return self.head.planning
-
-    @property
     def rules(self) -> tuple[Rule, ...]:
         """Rules by which agents plan without a model: the file's, else the domain's."""
         return self.domain.playbook().rules if self.head.rules is None else self.head.rules
@@ -197,21 +164,6 @@ class Scenario:
         """Return the domain's playbook with the file's rules and script."""
         own = {name: group.rules for name, group in self.planning.groups.items() if group.rules is not None}
         return replace(self.domain.playbook(), rules=self.rules, group_rules=own, script=self.script)
-
-    @property
-    def script(self) -> Script:
-        """Plans written down beforehand."""
-        return self.head.script
-
-    @property
-    def plugins(self) -> tuple[str, ...]:
-        """Plug-ins by name or file."""
-        return self.head.plugins
-
-    @property
-    def settings(self) -> Any:
-        """The domain's settings."""
-        return self.domain.settings
 
     @cached_property
     def agents(self) -> int:

@@ -15,9 +15,10 @@ from sim import Component, DataFile, Domain, Settings, Simulation, System, i32, 
 from sim.cli import invoke
 from sim.errors import ScenarioError
 from sim.replay import read
-from sim.replay.format import TICK, canonical, rechain, split_line
+from sim.replay.format import TICK, canonical, split_line
 from sim.replay.record import run_digest
 from sim.run.data_files import digest_of
+from tests.support.recording import rechain
 
 MODEL = '''
 """Towns of a table."""
