@@ -154,8 +154,8 @@ def test_tampered_keyframes_are_no_match() -> None:
     assert (verdict.verdict, verdict.ticks) == ("diverged", 4)
     assert verdict.first is not None
     first = verdict.first
-    assert (first["tick"], first["component"], first["field"], first["key"]) == (3, "Health", "hp", 2)
-    assert (first["expected"], first["cause"]) == (first["actual"] + 7, "file")
+    assert (first.tick, first.component, first.field, first.key) == (3, "Health", "hp", 2)
+    assert (first.expected, first.cause) == (first.actual + 7, "file")
 
 
 @pytest.mark.parametrize(
