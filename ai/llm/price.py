@@ -50,6 +50,12 @@ def price_of(spec: str) -> Price | None:
     return Price(f"{found.provider.id}/{found.model.id}", model, found.provider.id)
 
 
+def cost_of(spec: str, prompt_tokens: int | None, completion_tokens: int | None) -> float | None:
+    """Return the US dollars that tokens of a model cost; None where no price is known, or nothing was counted."""
+    price = None if prompt_tokens is None else price_of(spec)
+    return None if price is None else price.of(prompt_tokens or 0, completion_tokens or 0)
+
+
 def prices_installed() -> bool:
     """Say whether the package is there."""
     try:

@@ -171,6 +171,7 @@ def _tell(plan: Sweep, results: Results, out: Path, *, as_json: bool) -> None:
                     {
                         "settings": dict(zip(results.group_columns, group, strict=True)),
                         "runs": runs,
+                        **dict(zip(("tokens", "cost"), results.used(results.groups()[group]), strict=True)),
                         "metrics": {
                             name: {"mean": each.mean, "interval": [each.low, each.high], "sd": each.sd}
                             for name, each in estimates.items()
@@ -181,9 +182,14 @@ def _tell(plan: Sweep, results: Results, out: Path, *, as_json: bool) -> None:
             }
         )
         return
+    used = {group: _used(*results.used(rows)) for group, rows in results.groups().items()}
+    asked = any(row.get("calls") for row in results.rows)
     print_columns(
-        (*results.group_columns, "runs", *results.metrics),
-        [(*map(str, group), str(runs), *map(str, estimates.values())) for group, runs, estimates in results.summary()],
+        (*results.group_columns, "runs", *results.metrics, *(("tokens", "US dollars") if asked else ())),
+        [
+            (*map(str, group), str(runs), *map(str, estimates.values()), *(used[group] if asked else ()))
+            for group, runs, estimates in results.summary()
+        ],
     )
     for row in results.failed[:FAILED_SHOWN_MAX]:
         sys.stderr.write(f"tickweave: cell {row['cell']} failed: {row['error']}\n")
@@ -192,3 +198,7 @@ def _tell(plan: Sweep, results: Results, out: Path, *, as_json: bool) -> None:
     sys.stdout.write(
         f"{len(results.rows)} cells, {len(results.failed)} failed; means with 95 percent intervals\n{out / TABLE}\n"
     )
+
+
+def _used(tokens: int, cost: float | None) -> tuple[str, str]:
+    return f"{tokens:,}", "unknown" if cost is None else f"{cost:,.4f}"

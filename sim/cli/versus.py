@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from ai.llm.price import price_of
+from ai.llm.price import cost_of
 from ai.plans import LlmUsage
 from sim.cli.choices import with_choices
 from sim.cli.common import AsJson, Force, client_of, print_json, progress_bar, usage, write_whole
@@ -126,13 +126,12 @@ def _told(
 def _model(player: Player, used: LlmUsage) -> dict[str, Any]:
     if not player.has_model:
         return {}
-    price = price_of(player.model)
     return {
         "model": player.model,
         "calls": used.calls,
         "prompt_tokens": used.prompt_tokens,
         "completion_tokens": used.completion_tokens,
-        "cost": None if price is None else price.of(used.prompt_tokens or 0, used.completion_tokens or 0),
+        "cost": cost_of(player.model, used.prompt_tokens, used.completion_tokens),
     }
 
 

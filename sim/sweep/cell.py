@@ -14,6 +14,7 @@ import numpy as np
 
 from ai.clients import client_from_spec
 from ai.errors import AIError
+from ai.llm.price import cost_of
 from ai.llm.probe import probe, sentence
 from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import Endpoint, LlmClient
@@ -103,7 +104,7 @@ class Playing(AbstractContextManager["Playing"]):
     """
 
     def __init__(self, job: Job, cell: Cell, base: Scenario, service: PlanningService | None) -> None:
-        self._job = job
+        self._job, self._spec = job, cell.model
         scenario = job.sweep.scenario_of(base, cell)
         plugins = load_plugins(scenario, [job.folder / each for each in job.sweep.plugins if each.endswith(".py")])
         self.ticks = job.sweep.ticks or scenario.ticks
@@ -155,6 +156,7 @@ class Playing(AbstractContextManager["Playing"]):
             **{_free(name, taken): value for name, value in values_of(run, self._metrics).items()},
             "plans": self._plans,
             **{name: usage[name] for name in ("calls", "prompt_tokens", "completion_tokens")},
+            "cost": cost_of(self._spec, usage["prompt_tokens"], usage["completion_tokens"]),
             "root": self._root,
         }
 

@@ -168,6 +168,12 @@ class Results:
                 found.setdefault(tuple(_cell(row.get(name)) for name in self.group_columns), []).append(row)
         return found
 
+    def used(self, rows: Sequence[Row]) -> tuple[int, float | None]:
+        """Return the tokens that models read and wrote in some rows, and their cost, where all of it is known."""
+        tokens = sum((row["prompt_tokens"] or 0) + (row["completion_tokens"] or 0) for row in rows)
+        costs = [row["cost"] for row in rows if row["calls"]]
+        return tokens, None if None in costs else sum(costs)
+
     def summary(self, metrics: Sequence[str] = ()) -> list[tuple[tuple[Any, ...], int, dict[str, Estimate]]]:
         """Return for each group its settings, the number of runs, and the mean of each metric with its interval."""
         return [

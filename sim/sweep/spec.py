@@ -36,7 +36,8 @@ FIXED: Final = ("cell", "seed", "planner", "model")
 """Columns of results that every sweep has; no setting is shown under one of these names."""
 
 ABOUT: Final = (
-    "status", "error", "ticks", "alive", "outcome", "plans", "calls", "prompt_tokens", "completion_tokens", "root",
+    "status", "error", "ticks", "alive", "outcome", "plans", "calls", "prompt_tokens", "completion_tokens", "cost",
+    "root",
 )  # fmt: skip
 """Further columns of results that every sweep has, beside metrics and scores."""
 

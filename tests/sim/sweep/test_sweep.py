@@ -15,14 +15,17 @@ from typing import Any
 import pytest
 
 from ai.fake.server import FakeSettings, serving
+from ai.llm.price import price_of
 from sim import Simulation, load, verify
+from sim.cli import invoke
+from sim.cli.common import OK
 from sim.errors import ScenarioError
 from sim.replay import read
 from sim.run.choices import with_tiers, with_values
 from sim.sweep import Results, seeds_of, sweep
 from sim.sweep.cell import FAILED, Job, run_cell
 from sim.sweep.results import RESULTS, TABLE
-from sim.sweep.run import MANIFEST, run_sweep
+from sim.sweep.run import MANIFEST, read_results, run_sweep
 from sim.sweep.spec import sweep_of
 from tests.support.optional import needs
 
@@ -253,6 +256,34 @@ def test_cells_with_a_model_share_its_server(tmp_path: Path) -> None:
                 assert row["calls"] > 0
             tokens[prefer] = sum(row["prompt_tokens"] for row in results.rows[2:]) / planned
     assert tokens["cost"] < tokens["balanced"]
+
+
+def test_tokens_and_cost_stand_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cell's cost is that of its tokens where the price is known, and empty where it is not; groups have sums."""
+    price = price_of("openai:gpt-4o-mini")
+    assert price is not None
+    with serving(FakeSettings(slots=4)) as one, serving(FakeSettings(slots=4)) as two:
+        specs = [f"openai:fake@{fake.openai_url}" for fake in (one, two)]
+        monkeypatch.setattr("ai.llm.price.price_of", lambda spec: price if spec == specs[0] else None)
+        (tmp_path / "s.toml").write_text(
+            f'scenario = "market"\nticks = 4\nseeds = 2\nmodels = {["none", *specs]}\n[settings]\nagents = 4\n'
+        )
+        assert invoke(["sweep", str(tmp_path / "s.toml"), "--out", str(tmp_path / "out"), "--json"]) == OK
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    rows = read_results(tmp_path / "out").rows
+    for row in rows:
+        known = row["model"] == specs[0]
+        assert row["cost"] == (price.of(row["prompt_tokens"], row["completion_tokens"]) if known else None)
+    assert [(group["tokens"] > 0, group["cost"] is None) for group in groups] == [
+        (False, False), (True, False), (True, True),
+    ]  # fmt: skip
+    assert groups[1]["cost"] == pytest.approx(sum(row["cost"] for row in rows[2:4]))
+    assert invoke(["sweep", str(tmp_path / "s.toml"), "--out", str(tmp_path / "out")]) == OK
+    said = capsys.readouterr().out
+    assert "US dollars" in said
+    assert "unknown" in said
 
 
 def test_a_server_that_is_down_is_a_row(tmp_path: Path) -> None:
