@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A person's first quarter of an hour with Tickweave: from nothing to a model, a picture, tables, a sweep and a comparison.
-# Run it in an empty folder. QUARTER_HOUR_INSTALL= (empty) uses the `tickweave` that is installed already.
+# Run it in a terminal, in an empty folder. QUARTER_HOUR_INSTALL is what pip installs, `/path/to/checkout[tables,plot]` for
+# example; empty, it uses the `tickweave` that is installed already.
 set -euo pipefail
 
 INSTALL=${QUARTER_HOUR_INSTALL-tickweave[tables,plot]}
@@ -12,7 +13,7 @@ fi
 
 tickweave new wealth          # a model of one's own, with a test
 cd wealth
-tickweave run wealth.py --ticks 200 --out wealth.replay.jsonl
+tickweave run wealth.py --ticks 200 --watch --out wealth.replay.jsonl
 tickweave verify wealth.replay.jsonl
 tickweave view wealth.replay.jsonl --out wealth.html
 tickweave export wealth.replay.jsonl --to csv

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from sim.cli.new import MODEL
 from tests.support.code_lines import code_lines
@@ -17,26 +21,52 @@ MESA = ROOT / "benchmarks" / "peers" / "mesa_wealth.py"
 PAGE = (ROOT / "docs" / "quarter-hour.md").read_text("utf-8")
 
 
-def test_the_script_runs(tmp_path: Path) -> None:
-    """Every command of the script succeeds in an empty folder, and leaves what it promises."""
-    environment = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "QUARTER_HOUR_INSTALL": "",
-        "XDG_CONFIG_HOME": str(tmp_path / "config"),
-    }
-    del environment["TICKWEAVE_TRUST"]
-    done = subprocess.run(
-        ["bash", str(SCRIPT)], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    made = tmp_path / "wealth"
+def run_in_a_terminal(folder: Path, **environment: str) -> tuple[int, str]:
+    """Run the script in a folder, as a person does in a terminal; return its exit code and what the terminal got."""
+    left = ("TICKWEAVE_TRUST", "PYTHONPATH", "QUARTER_HOUR_INSTALL")
+    inherited = {name: value for name, value in os.environ.items() if name not in left}
+    own = {"XDG_CONFIG_HOME": str(folder / "config"), "TERM": "xterm-256color", "COLUMNS": "120", "LINES": "40"}
+    terminal, inside = pty.openpty()
+    with subprocess.Popen(
+        ["bash", str(SCRIPT)],
+        cwd=folder,
+        env={**inherited, **own, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=inside,
+        stderr=inside,
+    ) as process:
+        os.close(inside)
+        said = bytearray()
+        with suppress(OSError):  # Linux ends a terminal that nobody holds so
+            while piece := os.read(terminal, 65_536):
+                said += piece
+    os.close(terminal)
+    return process.returncode, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.decode(errors="replace")).replace("\r", "")
+
+
+def check(folder: Path, code: int, said: str) -> None:
+    """Check that every command has done its part."""
+    assert code == 0, said[-3000:]
+    made = folder / "wealth"
     for name in ("wealth.py", "test_wealth.py", "wealth.html", "wealth.png", "sweep.png", "wealth.tables/agents.csv"):
         assert (made / name).stat().st_size > 100, name
-    assert "match, 200 ticks" in done.stdout
-    assert "40 cells, 0 failed" in done.stdout
-    assert "is stronger" in done.stdout
+    assert re.search(r"wealth  tick 200 of 200 .* ticks/s  100 agents", said)
+    assert "match, 200 ticks" in said
+    assert "40 cells, 0 failed" in said
+    assert "is stronger" in said
+
+
+def test_the_script_runs(tmp_path: Path) -> None:
+    """Every command of the script succeeds in an empty folder, and leaves what it promises."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    check(tmp_path, *run_in_a_terminal(tmp_path, PATH=path, PYTHONPATH=str(ROOT), QUARTER_HOUR_INSTALL=""))
+
+
+@pytest.mark.nightly
+def test_the_script_installs_and_runs(tmp_path: Path) -> None:
+    """The same with its first step: pip installs this tree and its extras into a fresh environment."""
+    check(tmp_path, *run_in_a_terminal(tmp_path, QUARTER_HOUR_INSTALL=f"{ROOT}[tables,plot]"))
+    assert (tmp_path / ".venv" / "bin" / "tickweave").exists()
 
 
 def test_the_page_shows_the_script_and_counts_right(tmp_path: Path) -> None:
