@@ -18,6 +18,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import cache, lru_cache
+from itertools import pairwise
 from math import isqrt
 from typing import Any, Final
 
@@ -44,6 +45,11 @@ LINE_STRIDE: Final = 3
 """With many lines, the number of cells of each line that are looked up together after the first ones."""
 LINES_AT_ONCE: Final = 40_000
 """The most cells of sight lines that are looked up in one step."""
+
+LINES_TOGETHER: Final = 1 << 15
+"""The most sight lines that are looked up together: the arrays then stay in the processor's cache."""
+VIEWERS_TOGETHER: Final = 1 << 12
+"""The most agents whose neighbours are looked up together, for the same reason."""
 
 Cells = NDArray[np.int64]
 
@@ -215,6 +221,11 @@ class Grid:
         """Return whether the line between two cells at most `LINE_MAX` apart along each axis is clear, `[m] bool`."""
         if not len(source):
             return np.ones(0, np.bool_)
+        if len(source) > LINES_TOGETHER:
+            starts = range(0, len(source), LINES_TOGETHER)
+            return np.concatenate(
+                [self.sees(*(ends[at : at + LINES_TOGETHER] for ends in (source, target))) for at in starts]
+            )
         opaque = self.opaque()
         offset = self._offset_of[target - source + self._farthest]
         count = self._line_counts[offset]
@@ -327,11 +338,10 @@ class Occupancy:
                 rows, radius = np.concatenate([looking, rows]), np.concatenate([reach, radius])
                 layer = np.concatenate([(own + beyond) % layers, layer])
             hostile *= layers - 1
-        first, second = (
-            self._within(rows[part], radius[part], layer[part]) for part in (slice(hostile), slice(hostile, None))
-        )
-        viewer, other = (np.concatenate(both) for both in zip(first, second, strict=True))
-        enemies = len(first[0])
+        bounds = [*range(0, hostile, VIEWERS_TOGETHER), *range(hostile, len(rows), VIEWERS_TOGETHER), len(rows)]
+        parts = [self._within(rows[start:end], radius[start:end], layer[start:end]) for start, end in pairwise(bounds)]
+        viewer, other = (np.concatenate(each) for each in zip(*parts, strict=True))
+        enemies = sum(len(found) for start, (found, _) in zip(bounds[:-1], parts, strict=True) if start < hostile)
         if layers == 1:
             meant = self.team[viewer] != self.team[other]
             meant[enemies:] ^= True
@@ -342,8 +352,6 @@ class Occupancy:
         self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], layer: NDArray[np.int64]
     ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
         """Return all pairs of an agent of `rows` and an agent of its `layer` near it: by agent, then by cell."""
-        if not len(rows):
-            return rows, np.zeros(0, np.int64)
         words, spots, wide, plane = self._index()
         most = int(radius.max())
         discs, dy = _discs(most), np.arange(-most, most + 1)

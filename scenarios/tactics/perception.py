@@ -34,7 +34,7 @@ from sim.run.world import World
 
 Rows = NDArray[np.intp]
 
-CLOSE_CELLS: Final = 3
+CLOSE_CELLS: Final = 2
 """The distance within which an agent looks for friends first, cells."""
 PAIRS_AT_ONCE: Final = 10_000
 """The most pairs for which all agents are compared with each other, which is then faster than an index."""

@@ -168,7 +168,7 @@ def populate(
     Raises:
         ScenarioError: an area has too few free cells.
     """
-    placed = np.array(place_agents(settings, terrain(settings) == Terrain.WALL, seed), np.int64)
+    placed = place_agents(settings, terrain(settings) == Terrain.WALL, seed)
     keys = np.arange(len(placed), dtype=np.int64)
     infos = list(squads.values())
     # Consecutive agents of one squad are spawned together.

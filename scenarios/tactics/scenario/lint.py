@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from ai.plans import FallbackTier
 from ai.rules import Rule, verb_of
 from scenarios.tactics.grid import Terrain
@@ -68,7 +66,7 @@ def _ways(scenario: Scenario) -> Iterator[str]:
 
     regions, _ = ndimage.label(cells != Terrain.WALL)
     places = {place.name: (place.x, place.y) for place in settings.map.places}
-    placed = np.array(place_agents(settings, cells == Terrain.WALL, scenario.seed), np.int64).reshape(-1, 4)
+    placed = place_agents(settings, cells == Terrain.WALL, scenario.seed)
     number = 0
     for t, team in enumerate(settings.teams):
         for s, squad in enumerate(team.squads):

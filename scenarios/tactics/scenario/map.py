@@ -22,6 +22,8 @@ from scenarios.tactics.scenario.placement import overlapping
 from sim.engine.rng import Rng
 from sim.messages import problem
 from sim.run.settings import Part
+from sim.space.arrays import UNREACHABLE
+from sim.space.search import hops
 
 if TYPE_CHECKING:
     from scenarios.tactics.settings import TacticsSettings
@@ -154,6 +156,10 @@ class Map(Part):
                 raise problem(key, f"{place.name!r} at ({place.x}, {place.y}) stands in a wall; {hint}")
 
 
+CELLS_AT_ONCE: Final = 1 << 16
+"""The number of cells that are drawn together."""
+
+
 @lru_cache(maxsize=4)
 def generate_map(spec: GeneratedMap) -> Terrains:
     """Generate a map: `[height, width] uint8` terrain, read-only.
@@ -163,15 +169,16 @@ def generate_map(spec: GeneratedMap) -> Terrains:
     and its mirror image do not meet, the row in which they are closest is opened.
     """
     rng = Rng(spec.seed)
-    cells = np.empty((spec.height, spec.width), np.uint8)
-    for y in range(spec.height):
-        first = y * spec.width
-        drawn = rng.below(np.arange(first, first + spec.width, dtype=np.int64), 0, MAP, 1000)
-        cells[y] = np.select(
+    flat = np.empty(spec.height * spec.width, np.uint8)
+    for first in range(0, len(flat), CELLS_AT_ONCE):
+        part = flat[first : first + CELLS_AT_ONCE]
+        drawn = rng.below(np.arange(first, first + len(part)), 0, MAP, 1000)
+        part[:] = np.select(
             [drawn < spec.walls_permille, drawn < spec.walls_permille + spec.cover_permille],
             [Terrain.WALL, Terrain.COVER],
             Terrain.FLOOR,
         )
+    cells = flat.reshape(spec.height, spec.width)
     if spec.mirrored:
         half = spec.width // 2
         cells[:, spec.width - half :] = cells[:, half - 1 :: -1]
@@ -189,6 +196,17 @@ def generate_map(spec: GeneratedMap) -> Terrains:
 
 def _largest_region(walkable: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the cells of the largest region; of equally large ones, the region met first in row order."""
+    wide = np.pad(walkable, 1)
+    free = wide.ravel().nonzero()[0]
+    if len(free):
+        # On most maps, the region in the middle has more than half of all cells, and is thereby the largest.
+        stride = wide.shape[1]
+        middle = free[min(np.searchsorted(free, wide.shape[0] // 2 * stride + stride // 2), len(free) - 1)]
+        around = np.array([-stride, -1, 1, stride])
+        steps = hops(middle[None], wide.ravel(), lambda level: (level[:, None] + around).ravel())
+        found = steps.reshape(wide.shape)[1:-1, 1:-1] != UNREACHABLE
+        if 2 * np.count_nonzero(found) > len(free):
+            return np.asarray(found)
     from scipy import ndimage  # loading it takes longer than a short run
 
     regions, count = ndimage.label(walkable)

@@ -41,8 +41,8 @@ def overlapping(areas: Sequence[Area | Rect], drawn: Iterable[int]) -> Iterator[
                 yield one, other
 
 
-def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> list[tuple[int, int, int, int]]:
-    """Give every agent its first cell: `(x, y, team, squad)` in key order.
+def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> NDArray[np.int64]:
+    """Give every agent its first cell: x, y, team and squad in key order, `[agents, 4]`.
 
     Teams and squads are numbered in the order of the file, squads across all teams; `walls` is `[height, width]`.
 
@@ -50,7 +50,7 @@ def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> list[tup
         ScenarioError: an area has too few free cells.
     """
     free, rng = ~walls, Rng(seed)
-    placed: list[tuple[int, int, int, int]] = []
+    placed = [np.zeros((4, 0), np.int64)]
     squads = [(t, s, squad) for t, team in enumerate(settings.teams) for s, squad in enumerate(team.squads)]
     for number, (t, s, squad) in enumerate(squads):
         purpose = START if squad.start == "drawn" else None
@@ -60,8 +60,8 @@ def place_agents(settings: TacticsSettings, walls: Bools, seed: int) -> list[tup
                 f"teams[{t}].squads[{s}].area: has {len(xs)} free cells for the {squad.count} agents of "
                 f"{squad.name!r}; enlarge it or lower the count"
             )
-        placed.extend((x, y, t, number) for x, y in zip(xs, ys, strict=True))
-    return placed
+        placed.append(np.array([xs, ys, np.full(len(xs), t), np.full(len(xs), number)]))
+    return np.concatenate(placed, axis=1).T
 
 
 def place_things(plan: Map, walls: Bools, seed: int) -> tuple[MapObject, ...]:
@@ -81,7 +81,7 @@ def place_things(plan: Map, walls: Bools, seed: int) -> tuple[MapObject, ...]:
                 f"map.scattered[{number}].area: has {len(xs)} free cells for {group.count} of {group.kind!r}; "
                 "enlarge it or lower the count"
             )
-        standing += [_standing(group, x, y) for x, y in zip(xs, ys, strict=True)]
+        standing += [_standing(group, x, y) for x, y in zip(xs.tolist(), ys.tolist(), strict=True)]
     return tuple(standing)
 
 
@@ -89,7 +89,9 @@ def _standing(group: Scattered, x: int, y: int) -> MapObject:
     return MapObject(kind=group.kind, effect=group.effect, stock=group.stock, x=x, y=y)
 
 
-def _take(free: Bools, area: Area | Rect, count: int, rng: Rng, purpose: int | None) -> tuple[list[int], list[int]]:
+def _take(
+    free: Bools, area: Area | Rect, count: int, rng: Rng, purpose: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Take up to `count` free cells of an area, in row order or (with a purpose) drawn; return their x and y."""
     window = free[area.y : area.y + area.height, area.x : area.x + area.width]
     ys, xs = window.nonzero()
@@ -99,4 +101,4 @@ def _take(free: Bools, area: Area | Rect, count: int, rng: Rng, purpose: int | N
         ys, xs = ys[order], xs[order]
     ys, xs = ys[:count], xs[:count]
     window[ys, xs] = False
-    return (xs + area.x).tolist(), (ys + area.y).tolist()
+    return xs + area.x, ys + area.y
