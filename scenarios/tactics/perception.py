@@ -31,6 +31,7 @@ from scenarios.tactics.map_objects import objects_seen
 from scenarios.tactics.shared_knowledge import Lore
 from scenarios.tactics.snapshot import ALLIES_MAX, ENEMIES_MAX, WorldSnapshot
 from sim.run.world import World
+from sim.space.arrays import runs
 
 Rows = NDArray[np.intp]
 
@@ -163,25 +164,23 @@ def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[
     """
     # One integer holds the number of the list, the distance and the row; an agent has a list of enemies and one of
     # friends.
+    list_bits, split = DISTANCE_BITS + ROW_BITS, len(enemies.viewer)
     first_list = np.zeros(n, np.int64)
-    first_list[rows] = np.arange(0, 2 * len(rows), 2) << (DISTANCE_BITS + ROW_BITS)
-    viewer, distance2 = (
-        np.concatenate([enemies.viewer, friends.viewer]),
-        np.concatenate([enemies.distance2, friends.distance2]),
-    )
-    packed = first_list[viewer]
-    packed[len(enemies.viewer) :] += 1 << (DISTANCE_BITS + ROW_BITS)
-    packed += distance2.astype(np.int64) << ROW_BITS
-    packed += np.concatenate([enemies.other, friends.other])
+    first_list[rows] = np.arange(0, 2 * len(rows), 2) << list_bits
+    packed = np.empty(split + len(friends.viewer), np.int64)
+    for pairs, part in (enemies, packed[:split]), (friends, packed[split:]):
+        first_list.take(pairs.viewer, out=part, mode="clip")
+        part += np.left_shift(pairs.distance2, ROW_BITS, dtype=np.int64)
+        part += pairs.other
+    packed[split:] += 1 << list_bits
     # No two are equal. Most are in order already; a stable sort makes use of that and is many times faster.
     packed.sort(kind="stable")
-    group = packed >> (DISTANCE_BITS + ROW_BITS)
-    first = np.searchsorted(group, np.arange(2 * len(rows)))
-    place = np.arange(len(group))
-    place -= first[group]
-    kept = (place < LISTED[group & 1]).nonzero()[0]
-    group, others = group[kept], packed[kept] & ((1 << ROW_BITS) - 1)
-    return LIST_STARTS[group & 1] + (group >> 1) * PLACES + place[kept], others
+    edges = np.searchsorted(packed, np.arange(2 * len(rows) + 1) << list_bits)
+    first = edges[:-1]
+    count = np.minimum((edges[1:] - first).reshape(-1, 2), LISTED).ravel()
+    kept = runs(first, count)
+    starts = (np.arange(0, len(rows) * PLACES, PLACES)[:, None] + LIST_STARTS).ravel()
+    return kept + (starts - first).repeat(count), packed[kept] & ((1 << ROW_BITS) - 1)
 
 
 def perceive(
