@@ -20,7 +20,7 @@ from enum import IntEnum
 from functools import cache, lru_cache
 from itertools import pairwise
 from math import isqrt
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -284,6 +284,30 @@ def _discs(most: int) -> NDArray[np.uint64]:
     return discs
 
 
+class Sightings(NamedTuple):
+    """Pairs of a viewer and another agent: their rows and squared distances."""
+
+    viewer: NDArray[np.intp]
+    other: NDArray[np.intp]
+    distance2: NDArray[np.int32]
+
+    def at(self, places: NDArray[np.intp] | slice) -> Sightings:
+        """Return the pairs at some positions."""
+        return Sightings(self.viewer[places], self.other[places], self.distance2[places])
+
+    def where(self, chosen: NDArray[np.bool_]) -> Sightings:
+        """Return some of the pairs."""
+        return self.at(chosen.nonzero()[0])
+
+    def and_also(self, more: Sightings) -> Sightings:
+        """Return these pairs and more."""
+        return Sightings(
+            np.concatenate([self.viewer, more.viewer]),
+            np.concatenate([self.other, more.other]),
+            np.concatenate([self.distance2, more.distance2]),
+        )
+
+
 class Occupancy:
     """The agents on each cell at one moment; built once per phase from the positions.
 
@@ -310,22 +334,20 @@ class Occupancy:
 
         `radius [m]` is the distance within which each looks, at most `LINE_MAX` cells.
         """
-        viewer, other, _ = self.pairs(rows, radius, len(rows) if hostile else 0)
+        (viewer, other, _), _ = self.pairs(rows, radius, len(rows) if hostile else 0)
         if not hostile:
             apart = other != viewer
             viewer, other = viewer[apart], other[apart]
         return viewer, other
 
-    def pairs(
-        self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], hostile: int
-    ) -> tuple[NDArray[np.intp], NDArray[np.int64], int]:
-        """Return all pairs of an agent of `rows` and another near it, both as rows, and the number of enemy pairs.
+    def pairs(self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], hostile: int) -> tuple[Sightings, int]:
+        """Return all pairs of an agent of `rows` and another near it, visible or not, and the number of enemy pairs.
 
         The first `hostile` of `rows` look for enemies, the others for friends, and each finds itself among its friends.
         Pairs of enemies come first. `radius [m]` is the distance within which each looks, at most `LINE_MAX` cells.
         """
         if not len(rows):
-            return np.zeros(0, np.intp), np.zeros(0, np.int64), 0
+            return Sightings(rows, rows, np.zeros(0, np.int32)), 0
         layers = self.layers
         if layers == 1:
             layer: NDArray[np.int64] = np.zeros(len(rows), np.int64)
@@ -340,17 +362,15 @@ class Occupancy:
             hostile *= layers - 1
         bounds = [*range(0, hostile, VIEWERS_TOGETHER), *range(hostile, len(rows), VIEWERS_TOGETHER), len(rows)]
         parts = [self._within(rows[start:end], radius[start:end], layer[start:end]) for start, end in pairwise(bounds)]
-        viewer, other = (np.concatenate(each) for each in zip(*parts, strict=True))
-        enemies = sum(len(found) for start, (found, _) in zip(bounds[:-1], parts, strict=True) if start < hostile)
+        pairs = Sightings(*(np.concatenate(each) for each in zip(*parts, strict=True)))
+        enemies = sum(len(part.viewer) for start, part in zip(bounds[:-1], parts, strict=True) if start < hostile)
         if layers == 1:
-            meant = self.team[viewer] != self.team[other]
+            meant = self.team[pairs.viewer] != self.team[pairs.other]
             meant[enemies:] ^= True
-            viewer, other, enemies = viewer[meant], other[meant], int(np.count_nonzero(meant[:enemies]))
-        return viewer, other, enemies
+            pairs, enemies = pairs.where(meant), int(np.count_nonzero(meant[:enemies]))
+        return pairs, enemies
 
-    def _within(
-        self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], layer: NDArray[np.int64]
-    ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    def _within(self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], layer: NDArray[np.int64]) -> Sightings:
         """Return all pairs of an agent of `rows` and an agent of its `layer` near it: by agent, then by cell."""
         words, spots, wide, plane = self._index()
         most = int(radius.max())
@@ -368,11 +388,12 @@ class Occupancy:
         bits = np.unpackbits(
             found[filled].astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size], axis=1, bitorder="little"
         )
-        place = bits.ravel().view(np.bool_).nonzero()[0]
-        at = place // (8 * size)
-        start = self.cells[looking] + dy[line] * self.grid.stride - most
-        start -= np.arange(0, bits.size, 8 * size)
-        return looking[at], self.row_at[start[at] + place].astype(np.int64)
+        at, dx = np.divmod(bits.ravel().view(np.bool_).nonzero()[0], 8 * size)
+        dx -= most
+        other = self.row_at[(self.cells[looking] + dy[line] * self.grid.stride)[at] + dx]
+        dx *= dx
+        dx += (dy * dy)[line][at]
+        return Sightings(looking[at], other.astype(np.intp), dx.astype(np.int32))
 
     def _index(self) -> tuple[NDArray[np.uint64], Cells, int, int]:
         """Return which cells are taken, by bit, and how to find them.

@@ -7,7 +7,7 @@ distractions.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from scenarios.tactics.components import (
     Squad,
     Team,
 )
-from scenarios.tactics.grid import Grid, Occupancy
+from scenarios.tactics.grid import Grid, Occupancy, Sightings
 from scenarios.tactics.map_objects import objects_seen
 from scenarios.tactics.shared_knowledge import Lore
 from scenarios.tactics.snapshot import ALLIES_MAX, ENEMIES_MAX, WorldSnapshot
@@ -57,30 +57,6 @@ def occupancy_of(world: World, grid: Grid) -> Occupancy:
     return Occupancy(grid, grid.cell(position.x, position.y), world[Team].id)
 
 
-class Sightings(NamedTuple):
-    """Pairs of a viewer and another agent: their rows and squared distances."""
-
-    viewer: Rows
-    other: Rows
-    distance2: NDArray[np.int32]
-
-    def at(self, places: Rows | slice) -> Sightings:
-        """Return the pairs at some positions."""
-        return Sightings(self.viewer[places], self.other[places], self.distance2[places])
-
-    def where(self, chosen: NDArray[np.bool_]) -> Sightings:
-        """Return some of the pairs."""
-        return self.at(chosen.nonzero()[0])
-
-    def and_also(self, more: Sightings) -> Sightings:
-        """Return these pairs and more."""
-        return Sightings(
-            np.concatenate([self.viewer, more.viewer]),
-            np.concatenate([self.other, more.other]),
-            np.concatenate([self.distance2, more.distance2]),
-        )
-
-
 def _pairs(
     world: World, occupancy: Occupancy, rows: Rows, radius: NDArray[np.integer[Any]], hostile: int
 ) -> tuple[Sightings, int]:
@@ -91,9 +67,7 @@ def _pairs(
     """
     x, y, n = world[Position].x, world[Position].y, world.n
     if len(rows) * n > PAIRS_AT_ONCE:
-        viewer, other, enemies = occupancy.pairs(rows, radius, hostile)
-        dx, dy = x[other] - x[viewer], y[other] - y[viewer]
-        return Sightings(viewer, other, dx * dx + dy * dy), enemies
+        return occupancy.pairs(rows, radius, hostile)
     dx, dy = x - x[rows][:, None], y - y[rows][:, None]
     distance2 = dx * dx + dy * dy
     reach = radius.astype(np.int32)

@@ -26,8 +26,8 @@ from scenarios.tactics.actions.movement import Side, aside, nearest_foe
 from scenarios.tactics.actions.offensive import MELEE_DISTANCE2
 from scenarios.tactics.components import MORALE_MAX, STAMINA_MAX, Condition, Guard, Health, Kit, Morale, Squad, Stamina
 from scenarios.tactics.equipment import Effect
-from scenarios.tactics.grid import Cells, disc
-from scenarios.tactics.perception import Sightings, seen_within
+from scenarios.tactics.grid import Cells, Sightings, disc
+from scenarios.tactics.perception import seen_within
 from sim.run.actions import Args, Codes, Rows
 
 DODGE_S: Final = 1.0

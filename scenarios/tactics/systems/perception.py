@@ -16,8 +16,8 @@ from scenarios.tactics.components import (
     Progress,
     Status,
 )
-from scenarios.tactics.grid import SIGHT_MAX
-from scenarios.tactics.perception import Sightings, occupancy_of, others_seen, perceive
+from scenarios.tactics.grid import SIGHT_MAX, Sightings
+from scenarios.tactics.perception import occupancy_of, others_seen, perceive
 from sim.engine.columns import Component
 from sim.run.context import Run
 from sim.run.systems import Observe, choose
