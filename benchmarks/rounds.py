@@ -22,15 +22,16 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean
 from time import perf_counter
 from typing import Any, Final
 
+from ai.fake.client import StandInClient
 from ai.llm.executor import CallEnd
-from ai.llm_types import Endpoint, LlmChunk, LlmRequest
+from ai.llm_types import Endpoint
 from sim.cli.model import ready_model
 from sim.run.listeners import Listener
 from sim.run.llm_usage import ModelTally
@@ -44,6 +45,8 @@ SCENARIOS: Final = {
 }  # fmt: skip
 """The scenarios, and how the first edition called them."""
 TOKEN_S: Final = 0.02
+RULES: Final = StandInClient("rules", Endpoint(reachable=True, slots=8, wants_rules=True))
+"""A model that is as good as the rules, and answers at once."""
 GAMES: Final = 20
 """Seeds of the games between two teams of rules; each is played from both sides."""
 
@@ -144,18 +147,6 @@ def compare(checkout: Path | None, plans: str, slots: int, prefer: str, *, twice
     print(f"{'mean':<13}", ", ".join(f"{part} {mean(values):.2f}" for part, values in found.items()))
 
 
-class Rules:
-    """A model that is as good as the rules, and answers at once."""
-
-    label = "rules"
-    endpoint = Endpoint(reachable=True, slots=8, wants_rules=True)
-
-    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        """Yield what the rules would answer."""
-        assert request.by_rules is not None
-        yield LlmChunk(request.by_rules, "stop")
-
-
 def strength() -> None:
     """Play skirmish to its end, one team's rules in rounds and the other's in every tick, from both sides."""
     rules, asked = ["heuristic", "emergency"], ["full_llm", "heuristic", "emergency"]
@@ -166,7 +157,7 @@ def strength() -> None:
         for side in teams:
             groups = {team: {"tiers": asked if team == side else rules} for team in teams}
             scenario = base.replaced(planning={**base.planning.model_dump(mode="json"), "groups": groups})
-            with Simulation(scenario, seed=seed, client=Rules()) as run:
+            with Simulation(scenario, seed=seed, client=RULES) as run:
                 outcome = run.run(scenario.ticks).outcome or ""
             winner = next((team for team in teams if outcome.startswith(team)), None)
             won["neither" if winner is None else "rounds" if winner == side else "every tick"] += 1

@@ -106,7 +106,7 @@ def test_only_force_replaces_a_file(name: str, shell: Shell) -> None:
     Path(name).write_text("something else")
     command = ("run", "skirmish", "--ticks", "1", "--out", "a.replay.jsonl")
     assert shell(*command) == USAGE
-    assert f"{name} is there already" in shell.err
+    assert f"{name} exists already" in shell.err
     assert [(path.name, path.read_text()) for path in Path().iterdir()] == [(name, "something else")]
     shell.json(*command, "--force")
     assert shell("verify", "a.replay.jsonl") == OK

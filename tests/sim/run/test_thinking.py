@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 
+from ai.clients.faulty import Fault, FaultyClient
 from ai.clients.scripted import ScriptedClient
-from ai.llm_types import Endpoint, LlmChunk, LlmRequest
+from ai.fake.client import StandInClient
+from ai.llm_types import Endpoint
 from sim.run.inputs import Control
 from sim.run.plan_columns import Ask, NextPlan, Progress
 from sim.run.planning_service import ModelOptions
@@ -88,21 +89,11 @@ def test_a_plan_asked_for_ahead_waits_for_the_end_of_the_current_one() -> None:
         assert sorted(stored) == EVERYONE
 
 
-class Rules:
-    """A model that answers what the rules would do."""
-
-    label = "rules"
-    endpoint = Endpoint(reachable=True, slots=8, wants_rules=True)
-
-    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        assert request.by_rules is not None
-        yield LlmChunk(request.by_rules, "stop")
-
-
 def test_a_plan_that_is_not_legal_any_more_is_refused_when_it_starts() -> None:
     """A bush that an agent was to pick is out of its sight by then: refused with the reason, and bridged at once."""
     refused = 0
-    with Simulation(scenario(3, 12), client=Rules()) as run:
+    rules = StandInClient("rules", Endpoint(reachable=True, slots=8, wants_rules=True))
+    with Simulation(scenario(3, 12), client=rules) as run:
         for report in run.reports(90):
             late = (
                 {}
@@ -148,25 +139,15 @@ def test_a_restored_world_has_lost_its_open_asks() -> None:
         assert run.world[Ask].asked_at[:FORAGERS].max() >= 8
 
 
-class Slow:
-    """A client that answers late."""
-
-    label = "slow"
-
-    def __init__(self, seconds: float) -> None:
-        self.client = ScriptedClient(REST)
-        self.seconds = seconds
-
-    async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
-        await asyncio.sleep(self.seconds)
-        async for chunk in self.client.stream(request):
-            yield chunk
+def slow(seconds: float) -> FaultyClient:
+    """Return a client that answers late."""
+    return FaultyClient(ScriptedClient(REST), [Fault(wait_s=seconds)] * 100)
 
 
 def test_the_deadline_counts_from_when_the_world_begins_to_wait() -> None:
     """A reply that takes longer than the deadline is in time if the world did not have to wait for it."""
     options = ModelOptions(deadline_s=0.3, retries=0)
-    with Simulation(scenario(2, 4), client=Slow(0.4), model=options) as run:
+    with Simulation(scenario(2, 4), client=slow(0.4), model=options) as run:
         for report in run.reports(6):
             if report.tick == 5:
                 break
@@ -176,7 +157,7 @@ def test_the_deadline_counts_from_when_the_world_begins_to_wait() -> None:
         assert last.tick == 4
         run_fates = fates(report) or fates([*run.reports(7)][-1])
         assert "started" in run_fates.values()
-    with Simulation(scenario(2, 4), client=Slow(5.0), model=ModelOptions(deadline_s=0.05, retries=0)) as run:
+    with Simulation(scenario(2, 4), client=slow(5.0), model=ModelOptions(deadline_s=0.05, retries=0)) as run:
         reports = [*run.reports(7)]
         assert set(fates(reports[6]).values()) == {"failed"}
         assert reports[6].plans is not None
