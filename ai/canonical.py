@@ -1,4 +1,4 @@
-"""The bytes of arrays that digests are made of: the same on every machine."""
+"""The bytes of arrays and the parts of declarations that digests are made of: the same on every machine, for ever."""
 
 from __future__ import annotations
 
@@ -19,6 +19,21 @@ def little_endian(array: NDArray[Any]) -> bytes:
 def array_digest(purpose: str, parts: Iterable[bytes]) -> str:
     """Return sixteen hex digits over the bytes of arrays and of the data that belong to them, by purpose."""
     return blake3(b"".join(parts), key=_key_of(purpose)).hexdigest(8)
+
+
+def without_empty(data: Any) -> Any:
+    """Return plain data without the parts of dictionaries that are null or empty.
+
+    Recorded declarations have this form. A later version may add a part, and leaves it out where nothing uses it, so
+    that old recordings are declared as they were.
+
+    >>> without_empty({"kind": "number", "per": None, "shape": [], "scale": 1, "default": 0})
+    {'kind': 'number', 'scale': 1, 'default': 0}
+    """
+    if isinstance(data, dict):
+        found = {name: without_empty(part) for name, part in data.items()}
+        return {name: part for name, part in found.items() if part is not None and part not in ([], {})}
+    return [without_empty(part) for part in data] if isinstance(data, list | tuple) else data
 
 
 @cache

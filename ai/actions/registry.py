@@ -19,6 +19,7 @@ from ai.actions.integers import NONE, PAYLOAD_BYTES_MAX, EncodedStep, decode_fie
 from ai.actions.prompt_text import PromptText
 from ai.actions.schema import step_schema
 from ai.actions.spec import ARGS_MAX, ArgSpec, ToolSpec, spec_of, values_in
+from ai.canonical import without_empty
 from ai.errors import ContractError, ParseError
 
 
@@ -195,7 +196,7 @@ class ToolRegistry:
     @cached_property
     def declaration(self) -> dict[str, Any]:
         """The declaration for a replay's header: each action with its arguments and reasons, as plain data."""
-        return {spec.name: {"code": code, **spec.declared()} for code, spec in enumerate(self.specs)}
+        return {spec.name: without_empty({"code": code, **spec.declared()}) for code, spec in enumerate(self.specs)}
 
     @cached_property
     def digest(self) -> str:

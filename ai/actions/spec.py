@@ -40,10 +40,11 @@ class ArgSpec:
     sources: tuple[str, ...] = ()
     argument: Argument | None = None
 
-    def declared(self) -> list[Any]:
+    def declared(self) -> dict[str, Any]:
         """Return the argument as plain data, for digests and replays."""
-        bounds = [self.low, self.high, self.scale]
-        return [self.name, self.kind.name.lower(), *bounds, self.required, list(self.choices), list(self.sources)]
+        found: dict[str, Any] = {"name": self.name, "kind": self.kind.name.lower(), "low": self.low, "high": self.high}
+        found |= {"scale": self.scale, "required": self.required}
+        return {**found, "choices": list(self.choices), "sources": list(self.sources)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,9 @@ class TextShape:
     chars_max: int
     chars_min: int = 0
 
-    def declared(self) -> list[Any]:
+    def declared(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return ["text", self.chars_min, self.chars_max]
+        return {"kind": "text", "low": self.chars_min, "high": self.chars_max}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ class ListShape:
     low: int
     high: int
 
-    def declared(self) -> list[Any]:
+    def declared(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return ["list", self.low, self.high, self.item.declared()]
+        return {"kind": "list", "low": self.low, "high": self.high, "of": self.item.declared()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ class RecordShape:
 
     fields: tuple[PayloadField, ...]
 
-    def declared(self) -> list[Any]:
+    def declared(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return ["record", [field.declared() for field in self.fields]]
+        return {"kind": "record", "fields": [field.declared() for field in self.fields]}
 
 
 Shape = ArgSpec | TextShape | ListShape | RecordShape
@@ -94,9 +95,9 @@ class PayloadField:
     shape: Shape
     required: bool
 
-    def declared(self) -> list[Any]:
+    def declared(self) -> dict[str, Any]:
         """Return it as plain data."""
-        return [self.name, self.shape.declared(), self.required]
+        return {"name": self.name, "of": self.shape.declared(), "required": self.required}
 
 
 @dataclass(frozen=True, slots=True)

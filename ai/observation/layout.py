@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 import numpy as np
 
-from ai.canonical import little_endian
+from ai.canonical import little_endian, without_empty
 from ai.errors import ContractError
 from ai.observation.facts import REQUIRED, Cell, Entry, Fact, Id
 from ai.observation.leaves import (
@@ -355,6 +355,7 @@ class Layout:
             found[path] = {**(leaf.declared() if leaf else {}), **(group.declared() if group else {})}
             if leaf is not None and group is not None:
                 found[path]["of"] = leaf.declared()["kind"]
+            found[path] = without_empty(found[path])
         return found
 
     @cached_property

@@ -117,7 +117,7 @@ class Leaf:
 
     def declared(self) -> dict[str, Any]:
         """Return the data that a recording needs to read the columns, as plain data."""
-        columns = [[c.path, c.dtype.str.lstrip("<>|="), c.absent] for c in self.columns]
+        columns = [{"name": c.path, "dtype": c.dtype.str.lstrip("<>|="), "absent": c.absent} for c in self.columns]
         found: dict[str, Any] = {"kind": type(self).__name__.lower(), "columns": columns, "optional": self.optional}
         if self.columns[0].list:
             found["list"] = self.columns[0].list

@@ -88,7 +88,7 @@ def _first_of(before: Any, after: Any, what: str, owner: str) -> str | None:
                     f"{owner}{name}: {part} is {_told(recorded.get(part))} in the recording and "
                     f"{_told(here.get(part))} here"
                 )
-        return _first_of(recorded["columns"], here["columns"], "column", f"{name}.")
+        return _first_of(recorded.get("columns", []), here.get("columns", []), "column", f"{name}.")
     return None
 
 

@@ -285,12 +285,12 @@ def _phase(header: Header, recorded: Tick, again: Tick) -> tuple[str | None, str
     before: dict[str, str] = {}
     for expected, actual in zip(recorded.phases, again.phases, strict=False):
         if expected != actual:
-            there, here = before | expected.state, before | actual.state
+            there, here = before | expected.components, before | actual.components
             for name in [*header.components, *sorted(there.keys() | here.keys())]:
                 if there.get(name) != here.get(name):
                     return expected.phase, name, there.get(name), here.get(name)
             return expected.phase, None, expected.root, actual.root
-        before |= expected.state
+        before |= expected.components
     return None, None, None, None
 
 
@@ -302,7 +302,7 @@ def _columns(header: Header, recorded: Tick, again: Tick) -> Iterator[str]:
 
 
 def _by_component(header: Header, tick: Tick) -> dict[str, str]:
-    return {name: tick.state[_span(place)] for place, name in enumerate(header.components)}
+    return {name: tick.components[_span(place)] for place, name in enumerate(header.components)}
 
 
 def _span(place: int) -> slice:

@@ -5,8 +5,8 @@ r"""The bytes of a replay: lines, their chain, canonical JSON, runs of keys, and
 `c` is a hash over the previous line's `c`, this line's kind and the exact bytes of its body, so no line can be changed,
 moved, dropped or added without breaking every line after it. Bodies are canonical JSON: sorted keys, no spaces, ASCII,
 no NaN; any other spelling is corrupt. Kinds are `H` (header, once, first), `T` (a tick), `K` (the whole
-state after the tick before it) and `E` (end, once, last). Readers keep to themselves what they know and pass over other
-kinds and unknown keys.
+state after the tick before it) and `E` (end, once, last). Readers pass over other kinds, and over unknown keys where
+the header names a later minor version.
 
 A key is left out of a body where its value is the default. `replays/README.md` says the same for people.
 """
@@ -32,10 +32,10 @@ from pydantic import (
 
 from ai.plans import Outcome
 
-FORMAT: Final = "tickweave/2-draft"
+FORMAT: Final = "tickweave/2"
 """Names the format and its major version; another one cannot be read by this package."""
 MINOR: Final = 0
-"""The minor version that is written. A higher one adds what older readers can pass over and cannot prove."""
+"""The minor version that is written. A higher one adds keys, which older readers pass over and cannot prove."""
 HEADER: Final = "H"
 TICK: Final = "T"
 KEYFRAME: Final = "K"
@@ -303,9 +303,9 @@ assert set(get_args(OutcomeName)) == {outcome.label for outcome in Outcome}
 
 
 class Body(BaseModel):
-    """The content of a record's body. Unknown keys are passed over."""
+    """The content of a record's body."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False, defer_build=True)
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
     def data(self) -> dict[str, Any]:
         """Return the body as plain data, ready for `canonical`; values that are as by default are left out."""
@@ -372,13 +372,13 @@ class Header(Body):
     sources by name, `source` is that of the domain's, and `files` are the SHA-256 of its data files by name.
     `declarations` hold what the world and planning are declared with, by part. `keyframes` is the number of ticks
     from one keyframe to the next, 0 for none. `components`, and `columns` as "Component.column", are in the order
-    of the ticks' `state` and `columns`. `llm` and `prompt_version` are null where no model was asked. `models`
+    of the ticks' own. `llm` and `prompt_version` are null where no model was asked. `models`
     names the model tiers that were in play. `outside` names the tiers that a program handed over as objects: the
     ticks hold their plans. `parent` is what a fork shares its past with, and `amendments` what it changed. `env`
     alone may differ between a recording and its re-recording.
     """
 
-    format: Literal["tickweave/2-draft"]
+    format: Literal["tickweave/2"]
     minor: Count = 0
     scenario: dict[str, Any]
     seed: Count
@@ -386,7 +386,7 @@ class Header(Body):
     ticks: Count
     keyframes: Count = 0
     detail: Literal["hash", "full"]
-    domain: Literal["portable", "exact"]
+    determinism: Literal["portable", "exact"]
     env: dict[str, str]
     registry: RegistryStamp | None
     plugins: dict[str, Hex16] = Field(default_factory=dict)
@@ -454,11 +454,11 @@ class Arrived(Body):
 
 
 class Phase(Body):
-    """The state after one phase; `state` has the components that differ from the phase before, the first has all."""
+    """The state after one phase; `components` are those that differ from the phase before, the first has all."""
 
     phase: str
     root: Hex16
-    state: dict[str, Hex16]
+    components: dict[str, Hex16]
 
 
 class Changed(Body):
@@ -487,9 +487,9 @@ class Tick(Body):
     `started` counts the plans of model tiers that began. With thinking time, `arrived` has the rounds whose plans fell
     due, `begun` those whose stored plan began, and `outdated` those whose open ask or stored plan was voided.
     `texts` are the raw reply texts behind the plans of model tiers, by agent. `heard` is the digest of all that a
-    replay cannot work out again: inputs, attempts, texts, shards and usage. `state` and `columns` are six hex digits
-    for each of the header's components and columns, each in one text. `phases` and `changes` are there at detail
-    `full`.
+    replay cannot work out again: inputs, attempts, texts, shards and usage. `components` and `columns` are six hex
+    digits for each of the header's components and columns, each in one text. `phases` and `changes` are there at
+    detail `full`.
     """
 
     t: Count
@@ -515,7 +515,7 @@ class Tick(Body):
     draws: dict[str, Count] = Field(default_factory=dict)
     phases: list[Phase] = Field(default_factory=list)
     changes: dict[str, Changed] = Field(default_factory=dict)
-    state: Hashes
+    components: Hashes
     columns: Hashes
     root: Hex16
     agents: Count

@@ -31,7 +31,7 @@ from sim.errors import ReplayError, ScenarioError, Unsupported
 from sim.replay.format import HEADER, KEYFRAME, TICK, Amendment, Header, Tick, keys_of
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
-from sim.replay.record import failures, header_of, planned, tick_of, usage_of
+from sim.replay.record import failures, header_of, planned, tick_of, usage_of, with_words_of
 from sim.replay.writer import ReplayWriter
 from sim.run.inputs import Input
 from sim.run.planning import groups_of_tiers
@@ -272,7 +272,7 @@ class Playback(AbstractContextManager["Playback"]):
         for item in record.inputs:
             self.simulation.inject(read_input(self._scenario, item, record.t))
         self.report = self.simulation.tick()
-        return tick_of(self.report, self.header)
+        return with_words_of(record, tick_of(self.report, self.header))
 
     @property
     def batch(self) -> ObservationBatch[Any] | None:
@@ -343,12 +343,12 @@ def objection(header: Header, again: Header) -> str | None:
         changed = [f"without {name}" for name in before if name not in now]
         changed += [f"with {name}" for name in now if name not in before]
         return f"the verbs here are not those of the recording: {', '.join(changed)}"
-    for name in ("domain", "tiers", "components", "columns"):
+    for name in ("determinism", "tiers", "components", "columns"):
         then, now = getattr(header, name), getattr(again, name)
         if then != now:
             return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
     try:
-        world = first_difference(header.declarations.get("world", {}), again.declarations["world"])
+        world = first_difference(header.declarations.get("world", {}), again.declarations.get("world", {}))
     except (AttributeError, KeyError, TypeError):  # a header from outside can hold anything
         world = "the declarations in the header have another form"
     if world is not None:
@@ -361,7 +361,7 @@ def objection(header: Header, again: Header) -> str | None:
         return f"the data files here are not those of the recording: {first_change(header.files, again.files, 'files')}"
     if header.registry != again.registry:
         return "the verbs here are not those of the recording: which of them are offered, or the idle step, has changed"
-    if header.domain == "exact" and header.env != again.env:
+    if header.determinism == "exact" and header.env != again.env:
         changed = sorted(
             name for name in header.env.keys() | again.env.keys() if header.env.get(name) != again.env.get(name)
         )

@@ -33,6 +33,7 @@ from sim.replay.format import (
     KEYFRAME,
     LINE_BYTES_MAX,
     LINES_MAX,
+    MINOR,
     TICK,
     UNKNOWN_BYTES_MAX,
     UNKNOWN_MAX,
@@ -365,21 +366,22 @@ def _body(parts: Line, at: Place) -> Header | Tick | Keyframe | End | None:
         case "H":
             if data.get("format") != FORMAT:
                 raise Unsupported(one_line(f"format {data.get('format')!r} is not known here; this reads {FORMAT!r}"))
-            return _validated(Header, data)
+            minor = data.get("minor", 0)
+            return validated(Header, data, minor if isinstance(minor, int) else 0)
         case "T":
-            tick = _validated(Tick, data)
+            tick = validated(Tick, data, _minor(at))
             if tick.t != at.ticks:
                 raise LineError(f"holds tick {tick.t} where tick {at.ticks} was due")
             if at.due:
                 raise LineError(f"follows tick {at.ticks - 1}, after which a keyframe was due")
             return tick
         case "K":
-            keyframe = _validated(Keyframe, data)
+            keyframe = validated(Keyframe, data, _minor(at))
             if not at.due or keyframe.t != at.ticks - 1:
                 raise LineError(f"holds a keyframe of tick {keyframe.t}, which is not due here")
             return keyframe
         case "E":
-            end = _validated(End, data)
+            end = validated(End, data, _minor(at))
             if end.ticks != at.ticks:
                 raise LineError(f"the end record counts {end.ticks} ticks; there are {at.ticks}")
             if at.due and end.reason != "recovered":
@@ -389,11 +391,26 @@ def _body(parts: Line, at: Place) -> Header | Tick | Keyframe | End | None:
             return None
 
 
-def _validated(kind: type[_Known], data: dict[str, object]) -> _Known:
+def _minor(at: Place) -> int:
+    return 0 if at.header is None else at.header.minor
+
+
+def validated(kind: type[_Known], data: dict[str, object], minor: int) -> _Known:
+    """Return a body of a known kind; `minor` is the minor version that the header gives.
+
+    Raises:
+        LineError: it is not such a body.
+        Unsupported: it has what this version cannot pass over.
+    """
     assert issubclass(kind, Body)
+    if minor > MINOR:
+        data = {name: value for name, value in data.items() if name in kind.model_fields}
     try:
         return kind.model_validate(data)
     except ValidationError as error:
+        if minor > MINOR:
+            raise Unsupported(f"the replay is of minor version {minor}; this reads up to {MINOR}") from None
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"])) or "body"
-        raise LineError(f"{place}: {first['msg']}") from None
+        problem = "the format has no such key" if first["type"] == "extra_forbidden" else first["msg"]
+        raise LineError(f"{place}: {problem}") from None

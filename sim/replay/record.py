@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ai.canonical import without_empty
 from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome
 from sim.engine.digest import state_digest
 from sim.errors import ReplayError
@@ -50,8 +51,8 @@ if TYPE_CHECKING:
     from sim.run.simulation import Simulation, TickReport
 
 HASH_CHARS: Final = 6
-"""Hex digits of each hash in a tick's `state` and `columns`."""
-_QUIET: Final = Tick(t=0, state="", columns="", root="0" * 16, agents=0)
+"""Hex digits of each hash in a tick's `components` and `columns`."""
+_QUIET: Final = Tick(t=0, components="", columns="", root="0" * 16, agents=0)
 """The record of a tick in which nothing happens. Others are copies of it: a copy takes less time than a new record."""
 OK: Final = Outcome.OK.value
 """Read once: asking for the value of an enumeration's member in every tick is slow."""
@@ -62,6 +63,13 @@ _ADDRESSES: Final = re.compile(
     r"|\b(?:localhost|[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?::[0-9]+)?\b"
     r"|\[[0-9a-fA-F:]{2,}\](?::[0-9]+)?"
 )
+_VALUES: Final = frozenset(
+    {"type", "enum", "required", "default", "pattern", "multipleOf", "uniqueItems"}
+    | {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems"}
+)
+"""Keywords of a JSON schema that say which values are taken."""
+_PARTS: Final = frozenset({"items", "prefixItems", "anyOf", "oneOf", "allOf", "additionalProperties"})
+"""Keywords that hold other schemas."""
 _PATHS: Final = re.compile(r"(?<![\w<>./])(?:/[\w.+-]+){2,}/?")
 
 
@@ -119,7 +127,7 @@ def header_of(
         ticks=ticks,
         keyframes=keyframes,
         detail=simulation.detail,
-        domain=simulation.world.domain,
+        determinism=simulation.world.domain,
         env=environment(),
         registry=None
         if simulation.registry is None
@@ -147,27 +155,48 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
     """
     observation, registry = simulation.domain.observation, simulation.registry
     in_rounds = simulation.run_context.rounds
-    return {
+    parts = {
+        "domain": {"version": simulation.domain.version},
         "world": simulation.world.declaration,
         "observation": None if observation is None else observation.layout.declaration,
         "actions": None if registry is None else registry.declaration,
         "rounds": None if in_rounds is None else {"every": in_rounds.every},
-        "inputs": {each.kind: without_words(each.model_json_schema()) for each in inputs_of(simulation.domain)},
+        "inputs": {each.kind: declared_fields(each.model_json_schema()) for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
     }
+    declared: dict[str, Any] = without_empty(parts)
+    return declared
 
 
-def without_words(schema: Any) -> Any:
-    """Return a JSON schema without titles and descriptions: wording is never compared."""
-    if isinstance(schema, list):
-        return [without_words(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        name: without_words(part)
-        for name, part in schema.items()
-        if not (name in ("title", "description") and isinstance(part, str))
-    }
+def declared_fields(schema: Mapping[str, Any]) -> Any:
+    """Return what values a JSON schema takes, without its wording and without what differs between its makers.
+
+    >>> declared_fields({"title": "Feed", "type": "object", "properties": {"kind": {"const": "feed"}}})
+    {'type': 'object', 'properties': {'kind': {'enum': ['feed']}}}
+    """
+    definitions = schema.get("$defs", {})
+
+    def fields(part: Any, inside: tuple[str, ...]) -> Any:
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            name = str(part["$ref"]).rpartition("/")[2]
+            return {"is": name} if name in inside else fields(definitions.get(name), (*inside, name))
+        found: dict[str, Any] = {}
+        for name, value in part.items():
+            if name in _VALUES:
+                found[name] = value
+            elif name == "const":
+                found["enum"] = [value]
+            elif name == "properties":
+                found[name] = {key: fields(each, inside) for key, each in value.items()}
+            elif name in _PARTS and not isinstance(value, bool):
+                found[name] = (
+                    [fields(each, inside) for each in value] if isinstance(value, list) else fields(value, inside)
+                )
+        return found
+
+    return fields(schema, ())
 
 
 def tick_of(report: TickReport, header: Header) -> Tick:
@@ -178,7 +207,7 @@ def tick_of(report: TickReport, header: Header) -> Tick:
     """
     found: dict[str, Any] = {
         "t": report.tick,
-        "state": _hashes(report.tick, report.digest.components, header.components),
+        "components": _hashes(report.tick, report.digest.components, header.components),
         "columns": _hashes(report.tick, report.digest.columns, header.columns),
         "root": report.digest.root,
         "agents": report.agents,
@@ -192,8 +221,7 @@ def tick_of(report: TickReport, header: Header) -> Tick:
         found["inputs"] = plain(list(report.inputs))
         found["refused"] = [RefusedInput(at=place, why=why) for place, why in report.refused.items()]
     if report.inputs or report.plans is not None:
-        heard = [plain(found.get(name, getattr(_QUIET, name))) for name in _HEARD]
-        found["heard"] = digest(heard) if any(heard) else None
+        found["heard"] = _heard(found)
     if report.phases:
         found["phases"], found["changes"] = _phases(report), _changes(report)
     if report.round is not None:
@@ -214,6 +242,29 @@ def _round(notes: rounds.RoundNotes) -> dict[str, Any]:
     }
 
 
+def _heard(found: Mapping[str, Any]) -> str | None:
+    """Return the digest of all that a replay cannot work out again; None if there is nothing."""
+    heard = [plain(found.get(name, getattr(_QUIET, name))) for name in _HEARD]
+    return digest(heard) if any(heard) else None
+
+
+def with_words_of(record: Tick, again: Tick) -> Tick:
+    """Return a tick that was made again, with the sentences of its record: wording may change and is never compared.
+
+    If refused inputs or failed attempts differ in more than their sentences, the tick stays as it was made.
+    """
+    if record.refused == again.refused and record.attempts == again.attempts:
+        return again
+    one, two = (
+        ([each.at for each in tick.refused], [(each.tier, each.outcome, each.keys) for each in tick.attempts])
+        for tick in (record, again)
+    )
+    if one != two:
+        return again
+    told = again.model_copy(update={"refused": record.refused, "attempts": record.attempts})
+    return told.model_copy(update={"heard": _heard(told.__dict__)})
+
+
 def _hashes(tick: int, found: Mapping[str, str], names: Sequence[str]) -> str:
     if list(found) != names:
         strange = sorted(set(found) ^ set(names)) or ["their order"]
@@ -226,8 +277,8 @@ def _phases(report: TickReport) -> list[Phase]:
     found: list[Phase] = []
     before: Mapping[str, str] = {}
     for phase in report.phases:
-        state = {name: value for name, value in phase.components.items() if before.get(name) != value}
-        found.append(Phase(phase=phase.phase, root=phase.root, state=state))
+        changed = {name: value for name, value in phase.components.items() if before.get(name) != value}
+        found.append(Phase(phase=phase.phase, root=phase.root, components=changed))
         before = phase.components
     return found
 

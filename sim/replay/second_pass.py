@@ -279,12 +279,12 @@ def _vanished(look: Look, first: First) -> Again | None:
 def _writers(look: Look, here: Tick, component: str) -> list[str]:
     """Return the phases of the last tick that write a component here."""
     opening, *rest = here.phases
-    found = [phase.phase for phase in rest if component in phase.state]
+    found = [phase.phase for phase in rest if component in phase.components]
     if look.previous is None or component not in look.header.components:
         return found
     place = look.header.components.index(component) * HASH_CHARS
-    started = look.previous.state[place : place + HASH_CHARS]
-    return found if opening.state[component].startswith(started) else [opening.phase, *found]
+    started = look.previous.components[place : place + HASH_CHARS]
+    return found if opening.components[component].startswith(started) else [opening.phase, *found]
 
 
 _AGREED: Final = {

@@ -15,7 +15,7 @@ from sim.errors import Corrupt, Diverged, Incomplete, ReplayError, Unsupported
 from sim.replay.format import LINE_BYTES_MAX, TICK, Header, Keyframe, LineError, Tick, decode_body, split_line
 from sim.replay.keyframes import enter
 from sim.replay.playback import Playback, objection
-from sim.replay.reader import Place, Progress, Record, Source, beside, iter_records, open_source, untold
+from sim.replay.reader import Place, Progress, Record, Source, beside, iter_records, open_source, untold, validated
 
 NEAR_BYTES: Final = 64 * 1024
 """The binary search ends with a stretch of this length in bytes, which is read line by line."""
@@ -160,7 +160,7 @@ class ReplayFile:
         self._stream.seek(start)
         line = self._stream.readline(LINE_BYTES_MAX + 1)
         try:
-            return Tick.model_validate(decode_body(split_line(line).body)), line
+            return validated(Tick, decode_body(split_line(line).body), self.header.minor), line
         except ValueError as error:
             raise Corrupt(f"the line at byte {start}: {error}") from None
 

@@ -58,6 +58,8 @@ class Domain:
 
     Attributes:
         name: how scenarios and replays call it; the class name in kebab case unless set.
+        version: raise it when the same settings, seed and inputs come to another result, while all declarations stay as
+            they are: recordings of earlier versions are then inconclusive instead of different.
         ticks: how long a run is unless the scenario says otherwise.
         ticks_per_second: ticks in one simulated second.
         every: ticks from one round of model calls to the next unless the scenario says otherwise; None for one second.
@@ -86,6 +88,7 @@ class Domain:
     """
 
     name: ClassVar[str] = "domain"
+    version: ClassVar[int] = 1
     ticks: ClassVar[int] = 300
     ticks_per_second: ClassVar[int] = 1
     every: ClassVar[int | None] = None

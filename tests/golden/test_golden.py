@@ -48,4 +48,4 @@ def test_golden_replay_names_every_value(path: Path) -> None:
     """Golden replays are portable and of full detail, so that a difference can be named to the value."""
     header = read(path).header
     assert header is not None
-    assert (header.domain, header.detail) == ("portable", "full")
+    assert (header.determinism, header.detail) == ("portable", "full")

@@ -22,7 +22,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 NUMPYS = {"1.26": "numpy==1.26.*", "2": "numpy>=2,<3"}
 UNAVAILABLE = {("3.13", "1.26"): "NumPy 1.26 has no build for Python 3.13"}
 NEEDED = ("hypothesis", "pytest", "pytest-xdist", "py-trees")
-CORPUS = ("tests/golden", "tests/properties/test_released.py")
+CORPUS = ("tests/golden", "tests/released")
 """What is run in every way: the recordings."""
 RUNS = ("tests/properties/test_determinism.py", "tests/sim/engine/test_rng.py")
 """What is run once in every environment: it starts processes with other settings by itself."""

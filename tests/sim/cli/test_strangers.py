@@ -68,7 +68,7 @@ TRICKS: dict[str, Callable[[Records], None]] = {
     "tick": in_tick,
     "inputs": in_inputs,
     "scenario": in_scenario,
-    "environment": header(env={TRICK: TRICK}, domain="exact"),
+    "environment": header(env={TRICK: TRICK}, determinism="exact"),
     "model": header(llm=TRICK, prompt_version=TRICK),
     "tiers": header(tiers=[TRICK]),
     "columns": header(columns=[TRICK], components=[TRICK]),

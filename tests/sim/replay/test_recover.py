@@ -116,7 +116,7 @@ def test_damage_ends_what_is_recovered() -> None:
     for replay, reason in (
         (framed(), "nothing to recover"),
         (b"", "nothing to recover"),
-        (framed().replace(b"tickweave/2-draft", b"tickweave/3", 1), "nothing to recover|not known"),
+        (framed().replace(b"tickweave/2", b"tickweave/3", 1), "nothing to recover|not known"),
         (framed() + b"more\n", "end record"),
     ):
         with pytest.raises(ReplayError, match=reason):
@@ -188,7 +188,7 @@ def test_only_runs_that_ended_early_are_resumed(tmp_path: Path) -> None:
     packed = io.BytesIO()
     pack(io.BytesIO(rules()), packed)
     path = tmp_path / "a.replay.jsonl"
-    other_format = rules().replace(b"tickweave/2-draft", b"tickweave/3", 1)
+    other_format = rules().replace(b"tickweave/2", b"tickweave/3", 1)
     for replay, reason in (
         (rules(), "is whole"),
         (rules().replace(b'"t":5', b'"t":6', 1)[:-50], "recover"),

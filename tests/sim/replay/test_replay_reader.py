@@ -11,21 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import Corrupt, Incomplete, ReplayError, Unsupported
-from sim.replay.format import canonical, encode_line
+from sim.replay.format import MINOR, canonical, encode_line
 from sim.replay.reader import iter_records, read, scan
+from sim.replay.verify import verify
 from tests.support.recording import rechain
 
 HASH = "0123456789abcdef"
 HEADER: dict[str, Any] = {
-    "format": "tickweave/2-draft", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash",
-    "domain": "portable", "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"], "llm": None,
-    "prompt_version": None, "parent": None, "source": HASH, "declarations": {}, "columns": ["A.x"],
+    "format": "tickweave/2", "scenario": {}, "seed": 1, "run": HASH, "ticks": 2, "detail": "hash",
+    "determinism": "portable", "env": {}, "registry": {"digest": HASH, "kinds": []}, "tiers": ["heuristic"],
+    "llm": None, "prompt_version": None, "parent": None, "source": HASH, "declarations": {}, "columns": ["A.x"],
     "components": ["A"],
 }  # fmt: skip
 
 
 def tick(t: int, **more: Any) -> dict[str, Any]:
-    return {"t": t, "state": "89abcd", "columns": "012345", "root": HASH, "agents": 2, **more}
+    return {"t": t, "components": "89abcd", "columns": "012345", "root": HASH, "agents": 2, **more}
 
 
 END: dict[str, Any] = {"ticks": 2, "root": HASH, "outcome": None, "reason": "limit", "plans": {}}
@@ -153,7 +154,7 @@ def test_empty_file_is_incomplete() -> None:
 @pytest.mark.parametrize("name", ["tickweave/3", "other/1", 1, None])
 def test_other_formats_are_unsupported(name: object) -> None:
     """Another format or major version is not corrupt: it is not for this reader."""
-    with pytest.raises(Unsupported, match="tickweave/2-draft"):
+    with pytest.raises(Unsupported, match="tickweave/2"):
         read(written([("H", {**HEADER, "format": name, "seed": "anything"})]))
 
 
@@ -163,10 +164,24 @@ def test_other_compressed_files_are_unsupported() -> None:
         read(b"\x28\xb5\x2f\xfd\x04")
 
 
-def test_unknown_kinds_and_keys_are_passed_over() -> None:
-    """Records and keys of a later minor version do not disturb the ones that are known."""
-    replay = read(written([RECORDS[0], ("X", {"other": 1}), ("T", tick(0, colour="red")), *RECORDS[2:]]))
+def test_unknown_kinds_are_passed_over() -> None:
+    """Records of other kinds do not disturb the ones that are known."""
+    replay = read(written([RECORDS[0], ("X", {"other": 1}), *RECORDS[1:]]))
     assert (len(replay.ticks), replay.place.lines) == (2, 5)
+
+
+def test_unknown_keys_belong_to_a_later_minor_version() -> None:
+    """A header that says so has its new keys passed over; elsewhere they are a fault: nothing would prove them."""
+    more = ("T", tick(0, colour="red"))
+    with pytest.raises(Corrupt, match=r"line 2: colour: the format has no such key"):
+        read(written([RECORDS[0], more, *RECORDS[2:]]))
+    later = ("H", {**HEADER, "minor": MINOR + 1, "shape": "round"})
+    replay = read(written([later, more, *RECORDS[2:]]))
+    assert replay.header is not None
+    assert (len(replay.ticks), replay.header.minor) == (2, MINOR + 1)
+    assert verify(written([later, more, *RECORDS[2:]])).verdict == "inconclusive"
+    with pytest.raises(Unsupported, match=f"minor version {MINOR + 1}; this reads up to {MINOR}"):
+        read(written([later, ("T", tick(0, agents="many")), *RECORDS[2:]]))
 
 
 def test_records_come_before_the_problem() -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ai.canonical import without_empty
 from ai.clients.scripted import ScriptedClient
 from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
 from sim.errors import FileExists, MachineError, ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan
-from sim.replay.record import header_of, tick_of, without_places
+from sim.replay.record import declared_fields, header_of, tick_of, without_places
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter, open_replay
 from sim.run.simulation import Simulation
@@ -62,7 +63,7 @@ def test_header_holds_the_whole_run() -> None:
     header = read(model()).header
     assert header is not None
     assert header.scenario == scenario().canonical()
-    assert (header.seed, header.ticks, header.llm, header.domain) == (1, TICKS, "scripted", "portable")
+    assert (header.seed, header.ticks, header.llm, header.determinism) == (1, TICKS, "scripted", "portable")
     assert header.tiers == ["simplified_llm", "full_llm", "heuristic", "emergency"]
     assert set(header.env) == {"arch", "byteorder", "esper", "numpy", "python", "scipy", "tickweave", "zstandard"}
 
@@ -96,7 +97,7 @@ def test_raw_texts_of_model_tiers_are_kept() -> None:
 def test_fixed_part_of_a_tick_is_small() -> None:
     """What every tick has takes less than a kilobyte at detail `hash`, for all the columns an agent has."""
     for tick in read(rules()).ticks:
-        fixed = Tick(t=tick.t, state=tick.state, columns=tick.columns, root=tick.root, agents=tick.agents)
+        fixed = Tick(t=tick.t, components=tick.components, columns=tick.columns, root=tick.root, agents=tick.agents)
         assert len(canonical(fixed.data())) <= 1000
 
 
@@ -223,3 +224,21 @@ def test_places_are_kept_out_of_errors(text: str, kept: str) -> None:
     long = without_places("/a/b " * 200)
     assert len(long) == 300
     assert without_places(long) == long
+
+
+def test_declared_fields_do_not_depend_on_the_maker_of_a_schema() -> None:
+    """Words, references and two spellings of one value are no declaration, so that pydantic may change."""
+    one = {
+        "title": "A",
+        "$defs": {"Kind": {"enum": ["a"], "title": "Kind", "type": "string"}},
+        "properties": {"kind": {"$ref": "#/$defs/Kind", "description": "words"}, "more": {"anyOf": [{"type": "null"}]}},
+        "additionalProperties": False,
+        "type": "object",
+    }
+    two = {
+        "properties": {"kind": {"const": "a", "type": "string"}, "more": {"anyOf": [{"type": "null"}]}},
+        "type": "object",
+    }
+    assert without_empty(declared_fields(one)) == without_empty(declared_fields(two))
+    endless = {"$defs": {"A": {"items": {"$ref": "#/$defs/A"}}}, "$ref": "#/$defs/A"}
+    assert declared_fields(endless) == {"items": {"is": "A"}}

@@ -156,7 +156,7 @@ def test_an_altered_record_is_told_from_unstable_code() -> None:
     """Where running again agrees with itself, the record is what differs, and the phases that write there are named."""
 
     def change(body: dict[str, Any]) -> None:
-        body["state"] = f"000000{body['state'][6:]}"
+        body["components"] = f"000000{body['components'][6:]}"
         body["columns"] = f"000000{body['columns'][6:]}"
 
     replay = altered(rules(), 5, change)

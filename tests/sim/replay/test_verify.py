@@ -26,7 +26,7 @@ from sim.engine.rng import Rng
 from sim.engine.world import World
 from sim.errors import ReplayError
 from sim.replay import read, rerecord, verify
-from sim.replay.format import canonical
+from sim.replay.format import canonical, digest
 from sim.replay.record import run_digest
 from sim.run.actions import Args, Rows
 from tests.sim.replay.recordings import SCENARIO, SCRIPT, TICKS, model, record, rules, scenario
@@ -360,7 +360,7 @@ def test_corrupt_line_is_inconclusive_and_named() -> None:
         ),
         (lambda body: body["registry"]["kinds"].append("Dance"), "without Dance"),
         (lambda body: body["registry"]["kinds"].remove("Scan"), "with Scan"),
-        (lambda body: body.update(domain="exact"), "domain"),
+        (lambda body: body.update(determinism="exact"), "determinism"),
         (lambda body: body["tiers"].reverse(), "tiers are in another order"),
         (lambda body: body["columns"].append("Fuel.left"), r"columns are others \(Fuel.left\)"),
         (lambda body: body["components"].remove("Health"), r"components are others \(Health\)"),
@@ -378,7 +378,7 @@ def test_corrupt_line_is_inconclusive_and_named() -> None:
         (lambda body: body["declarations"].update(world={"components": [5]}), "have another form"),
         (lambda body: body["declarations"].update(world={"components": [{"name": [1]}]}), "have another form"),
         (lambda body: body["declarations"]["world"]["components"].reverse(), r"component \w+ is at another position"),
-        (lambda body: body.update(format="tickweave/2"), "tickweave/2"),
+        (lambda body: body.update(format="tickweave/1"), "tickweave/2"),
     ],
 )
 def test_header_of_another_run_is_inconclusive(change: Callable[[dict[str, Any]], object], words: str) -> None:
@@ -443,3 +443,22 @@ def test_a_verb_added_since_is_inconclusive_and_named(monkeypatch: pytest.Monkey
 def test_other_code_alone_does_not_matter() -> None:
     """A replay of a domain whose source has changed is judged by what it comes to."""
     assert verify(altered(rules(), 0, lambda body: body.update(source="0" * 16))).verdict == "match"
+
+
+def test_a_sentence_that_is_worded_otherwise_is_no_difference() -> None:
+    """Sentences for people may change from version to version; the facts that they are about may not."""
+    replay = rules()
+    line = line_with(replay, "refused")
+
+    def reworded(body: dict[str, Any]) -> None:
+        for each in [*body["refused"], *body.get("attempts", ())]:
+            each["why" if "why" in each else "error"] = "it was said so once"
+        names = {"inputs": [], "refused": [], "attempts": [], "texts": {}, "shards": [], "usage": None, "model": {}}
+        body["heard"] = digest([body.get(name, default) for name, default in names.items()])
+
+    assert verify(altered(replay, line, reworded)).verdict == "match"
+    # Whoever changes the words alone has not written the record.
+    careless = verify(altered(replay, line, lambda body: body["refused"][0].update(why="otherwise")))
+    assert (careless.verdict, careless.cause) == ("diverged", "file")
+    moved = verify(altered(replay, line, lambda body: body["refused"][0].update(at=body["refused"][0]["at"] + 1)))
+    assert (moved.verdict, moved.cause) == ("diverged", "inputs")
