@@ -57,10 +57,6 @@ class WorkerError(MachineError):
 class ReplayError(SimError):
     """A replay cannot be read, trusted or matched."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
-
 
 class Incomplete(ReplayError):  # noqa: N818 - a verdict's name
     """The end record is missing; the lines before are a valid prefix."""

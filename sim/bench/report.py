@@ -62,16 +62,9 @@ class Result:
 
     def as_json(self) -> dict[str, Any]:
         """Return the result as plain data."""
+        names = ("model", "endpoint", "machine", "note", "scenario", "seed", "tick", "rounds", "steps")
         return {
-            "model": self.model,
-            "endpoint": self.endpoint,
-            "machine": self.machine,
-            "note": self.note,
-            "scenario": self.scenario,
-            "seed": self.seed,
-            "tick": self.tick,
-            "rounds": self.rounds,
-            "steps": self.steps,
+            **{name: getattr(self, name) for name in names},
             "figures": [_plain(asdict(each)) for each in self.figures],
             "samples": [_plain(asdict(each)) for each in self.samples],
             "left_out": [[cell.round, cell.agents, cell.strategy.name] for cell in self.left_out],

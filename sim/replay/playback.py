@@ -42,6 +42,8 @@ from sim.run.simulation import Simulation, TickReport
 
 NOTHING_RECORDED: Final = "the record has nothing for this agent"
 """Why a model tier has no plan for an agent that it was not asked for when the run was recorded."""
+_CHOSEN: Final = ("keyframes", "llm", "prompt_version", "parent", "amendments", "outside", "models")
+"""The parts of a header that do not follow from scenario and code; a repeated run has those of the record."""
 Failure = tuple[Outcome, str | None]
 """How a tier failed an agent: the outcome, and the error's text if there is one."""
 
@@ -215,17 +217,8 @@ class Playback(AbstractContextManager["Playback"]):
         self.timeline: dict[int, list[Input]] = defaultdict(list)
         for timed in scenario.inputs:
             self.timeline[timed.tick].append(timed.input)
-        self.header = header_of(
-            self.simulation,
-            ticks=header.ticks,
-            keyframes=header.keyframes,
-            llm=header.llm,
-            prompt_version=header.prompt_version,
-            parent=header.parent,
-            amendments=header.amendments,
-            outside=header.outside,
-            models=header.models,
-        )
+        own = header_of(self.simulation, ticks=header.ticks)
+        self.header = own.model_copy(update={name: getattr(header, name) for name in _CHOSEN})
 
     def _simulation(self, scenario: Scenario, tick: int = 0) -> tuple[RecordedPlanning | None, Simulation]:
         header, plugins = self._recorded, self.plugins

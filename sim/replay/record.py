@@ -24,14 +24,12 @@ from sim.replay.format import (
     ERROR_CHARS_MAX,
     FORMAT,
     MINOR,
-    Amendment,
     Arrived,
     Attempt,
     Changed,
     End,
     EndReason,
     Header,
-    Parent,
     Phase,
     RefusedInput,
     RegistryStamp,
@@ -105,16 +103,11 @@ def header_of(
     keyframes: int = 0,
     llm: str | None = None,
     prompt_version: str | None = None,
-    parent: Parent | None = None,
-    amendments: Sequence[Amendment] = (),
-    outside: Sequence[str] | None = None,
-    models: Sequence[str] | None = None,
 ) -> Header:
     """Return the header of a run before its first tick.
 
     `ticks` is the number planned, `keyframes` the ticks from one keyframe to the next (0: none), `llm` the client's
-    label. `outside` names the tiers that were handed over as objects, `models` the model tiers in play
-    (default: those of the simulation).
+    label.
     """
     scenario = simulation.scenario.canonical()
     state = state_digest(simulation.world)
@@ -137,12 +130,11 @@ def header_of(
         declarations=declarations_of(simulation),
         plugins=dict(simulation.plugins),
         tiers=list(simulation.tiers),
-        outside=list(simulation.outside if outside is None else outside),
-        models=list(simulation.models if models is None else models),
+        outside=list(simulation.outside),
+        models=list(simulation.models),
         llm=llm,
         prompt_version=prompt_version,
-        parent=parent,
-        amendments=list(amendments),
+        parent=None,
         columns=list(state.columns),
         components=list(state.components),
     )

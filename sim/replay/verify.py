@@ -105,7 +105,7 @@ def verify(
 
 
 def _damaged(problem: Corrupt | Unsupported) -> Verdict:
-    return Verdict("inconclusive", 0, reason=one_line(problem.message), cause="file")
+    return Verdict("inconclusive", 0, reason=one_line(str(problem)), cause="file")
 
 
 def _prove(source: Source, plugin_files: Sequence[Path], segment: Segment) -> Proof:
@@ -189,7 +189,7 @@ class _Verification:
                 if verdict is not None or record.end.offset == segment.stop:
                     return verdict
         except (Incomplete, Corrupt, Unsupported) as problem:
-            return self._inconclusive(problem.message, "file")
+            return self._inconclusive(str(problem), "file")
         finally:
             if self._playback is not None:
                 self._playback.close()

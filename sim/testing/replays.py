@@ -62,7 +62,7 @@ def verify_golden(
             return
         recorded = read(path)
     except ReplayError as error:
-        raise AssertionError(f"{name}: {error.message}; nothing was written") from None
+        raise AssertionError(f"{name}: {error}; nothing was written") from None
     if not update:
         raise AssertionError(f"{name}: {verdict.reason}; if that is intended, look at it with `pytest {UPDATE}`")
     if path.suffix == ".zst":

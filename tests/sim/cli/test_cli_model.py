@@ -143,7 +143,7 @@ def test_a_log_says_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_every_working_part_of_the_model_layer_has_its_logger() -> None:
     """Each logs under its own name below `tickweave`; what only reads and writes texts has nothing to log."""
     silent = {"redaction", "refusals", "reply", "scripts", "sse", "thinking", "scripted", "openai", "ollama"}
-    silent |= {"prompt", "prompt_rows", "price", "tokens"}
+    silent |= {"models", "prompt", "prompt_rows", "price", "tokens"}
     for package in (ai.clients, ai.llm):
         for info in pkgutil.iter_modules(package.__path__):
             module = importlib.import_module(f"{package.__name__}.{info.name}")

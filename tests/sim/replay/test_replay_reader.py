@@ -134,7 +134,7 @@ def test_damage_is_corrupt_and_named(data: bytes, line: int, reason: str) -> Non
     """Damage that no killed run leaves is corrupt; the sentence has the line and the reason."""
     with pytest.raises(Corrupt, match=reason) as caught:
         read(data)
-    assert caught.value.message.startswith(f"line {line}: ")
+    assert str(caught.value).startswith(f"line {line}: ")
     assert scan(data).place.lines == line - 1
 
 
