@@ -40,6 +40,7 @@ from sim.cli.common import (
     result_folder,
     usage,
 )
+from sim.cli.examples import epilog
 from sim.cli.model import described, ready_model
 from sim.messages import one_line, shown
 from sim.run.scenario_file import TICKS_MAX, Scenario, load
@@ -76,7 +77,7 @@ def _bench() -> None:
     """Measure model servers."""
 
 
-@app.command()
+@app.command(epilog=epilog("bench llm"))
 def llm(
     *,
     llm: Annotated[str, typer.Option(metavar="SPEC", help="The model, as for `run`.")],

@@ -63,6 +63,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
         "tickweave sweep sweep.toml --jobs 4",
         "tickweave sweep market --seeds 20 --grid agents=10,50",
     ),
+    "bench llm": ("tickweave bench llm --llm openai:MODEL@http://127.0.0.1:8080/v1 --max-seconds 300",),
     "fake-llm": ("tickweave fake-llm --port 8080",),
 }
 """Command lines by command."""

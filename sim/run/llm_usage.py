@@ -13,6 +13,7 @@ from typing import Any
 
 from ai.clients.resilience import BreakerState
 from ai.llm.budget import Budget
+from ai.llm.models import kind_and_model
 from ai.plans import BatchPlans, LlmUsage
 from sim.run.rounds import RoundNotes
 
@@ -115,7 +116,7 @@ class ModelTally:
             self.by_round[tick].plans += given.get(tier, 0)
         for shard in sent:
             # Agents asked again, by this tier or the next, are few and would make calls look smaller than they are.
-            first = shard["tier"] == sent[0]["tier"] and not shard.get("again")
+            first = kind_and_model(shard["tier"])[0] == kind_and_model(sent[0]["tier"])[0] and not shard.get("again")
             (self.first if first else self.again).add(shard)
         sizes: dict[str, int] = {}
         for shard in shards:

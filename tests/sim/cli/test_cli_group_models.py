@@ -42,6 +42,10 @@ def test_two_models_play_in_one_run(shell: Shell, more: tuple[str, ...]) -> None
         shell.json("run", "skirmish", "--ticks", "20", "--out", "b.replay.jsonl", "--group", specs[0], *more)
     tiers = value["llm"]["by_tier"]
     assert {"simplified_llm@red", "simplified_llm@blue"} <= set(tiers)
+    first = [calls for name, calls in tiers.items() if name.startswith("simplified_llm")]
+    again = value["llm"]["again"]["calls"]
+    assert again <= sum(calls["calls"] for calls in tiers.values()) - len(first)  # first calls of both models are first
+    assert value["llm"]["agents_per_call"] > 1
     assert all(tiers[name]["prompt_tokens"] > 0 for name in tiers)
     report = json.loads(Path("a.report.json").read_text())
     assert set(report["endpoint"]) == {"red", "blue"}
