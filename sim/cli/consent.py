@@ -29,7 +29,7 @@ from sim.run.writing import whole
 Trust = Annotated[
     bool,
     typer.Option(
-        "--trust", help="Allow it to execute the local Python files that it names; remembered for their folder."
+        "--trust", help="Execute the local Python files of the scenario or replay; remembered for their folder."
     ),
 ]
 """The option of every command that may execute local code."""

@@ -44,7 +44,9 @@ def estimate(
     ticks: Ticks = None,
     slots: Annotated[int, typer.Option(min=1, max=4096, help="Calls that the server runs at the same time.")] = SLOTS,
     latency_ms: Annotated[float, typer.Option(min=0, max=1e6, help="Time to the first token of a call.")] = LATENCY_MS,
-    tokens_per_s: Annotated[float, typer.Option(min=0.01, max=1e6, help="Tokens a second of a call.")] = TOKENS_PER_S,
+    tokens_per_s: Annotated[
+        float, typer.Option(min=0.01, max=1e6, help="Tokens per second of each call.")
+    ] = TOKENS_PER_S,
     context: Annotated[int, typer.Option(min=64, max=2**24, help="Context of a call, tokens.")] = CONTEXT,
     every: Every = None,
     prefer: Prefer = None,

@@ -37,7 +37,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "bundle": ("tickweave bundle market.replay.jsonl",),
     "minimise": (
         "tickweave minimise broken.replay.jsonl",
-        "tickweave minimise skirmish --check schedule",
+        "tickweave minimise skirmish --check restore",
     ),
     "recover": ("tickweave recover killed.replay.jsonl --out whole.replay.jsonl",),
     "pack": ("tickweave pack market.replay.jsonl",),

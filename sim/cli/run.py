@@ -158,7 +158,9 @@ def run(
     ] = None,
     max_cost: Annotated[
         float | None,
-        typer.Option(min=0, max=COST_MAX, metavar="USD", help="The same in US dollars, where the price is known."),
+        typer.Option(
+            min=0, max=COST_MAX, metavar="USD", help="US dollars that the model may cost; needs a known price."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -169,7 +171,7 @@ def run(
         typer.Option(metavar="FILE", help="Timed inputs, one JSON object per line; - reads them while running."),
     ] = None,
     detail: Annotated[
-        DetailOption | None, typer.Option(help="The data that the replay records for each tick [hash].")
+        DetailOption | None, typer.Option(help="Record hashes of each tick, or all changed values [hash].")
     ] = None,
     keyframes: Annotated[
         int | None,

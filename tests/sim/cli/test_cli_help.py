@@ -15,6 +15,7 @@ from typer.main import get_command
 from sim.cli import COMMANDS, app
 from sim.cli.common import OK
 from sim.cli.examples import EXAMPLES
+from sim.testing.checks import CHECKS
 from tests.support.shell import Shell
 
 ROOT = Path(__file__).parents[3]
@@ -38,6 +39,14 @@ def test_an_example_is_a_command_line(line: str) -> None:
         command = command.get_command(None, name)
     with command.make_context(name, words) as context:
         assert context.params
+
+
+def test_examples_name_checks_of_the_doctor() -> None:
+    """A check that an example names is there."""
+    words = [shlex.split(line) for lines in EXAMPLES.values() for line in lines]
+    named = [line[line.index("--check") + 1] for line in words if "--check" in line]
+    assert named
+    assert set(named) <= {check.name for check in CHECKS}
 
 
 @pytest.mark.parametrize("name", [*NAMES, ""])
