@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -122,15 +123,15 @@ def aim(squad: SquadInfo, objectives: Objectives, texts: Texts) -> tuple[int, in
 
 def starting_values(
     squad: SquadInfo,
-    after: tuple[int, int, int],
+    after: Sequence[Any] | NDArray[Any],
     x: NDArray[Any],
     y: NDArray[Any],
     waiting_since: int = 0,
 ) -> Values:
     """Return the component values of new agents of one squad.
 
-    `after` is the squad's `aim`; `x` and `y` have one value per agent. The agents need plans from the tick
-    `waiting_since` on.
+    `after` is the squad's `aim`, or has one value per agent for each part of it; `x` and `y` have one value per agent.
+    The agents need plans from the tick `waiting_since` on.
     """
     kind, gear = squad.archetype, squad.gear
     return {
@@ -171,11 +172,13 @@ def populate(
     placed = place_agents(settings, terrain(settings) == Terrain.WALL, seed)
     keys = np.arange(len(placed), dtype=np.int64)
     infos = list(squads.values())
-    # Consecutive agents of one squad are spawned together.
-    edges = np.flatnonzero(np.diff(placed[:, 3])) + 1
-    for run in np.split(keys, edges):
-        squad = infos[int(placed[run[0], 3])]
-        values = starting_values(squad, aim(squad, objectives, texts), placed[run, 0], placed[run, 1])
+    aims = np.array([aim(squad, objectives, texts) for squad in infos]).reshape(-1, 3)
+    kind = np.cumsum([False, *(one.archetype is not other.archetype for one, other in pairwise(infos))])[placed[:, 3]]
+    # Consecutive agents of one archetype are spawned together; their squads differ only in number, team and aim.
+    for run in np.split(keys, np.flatnonzero(np.diff(kind)) + 1):
+        x, y, team, squad = placed[run].T
+        values = starting_values(infos[squad[0]], aims[squad].T, x, y)
+        values |= {Team: {"id": team}, Squad: {"id": squad}}
         spawn(world, values, len(run), keys=run)
     world.flush()
     promote(world)
