@@ -23,11 +23,11 @@ from sim.errors import WorldError
 ROUNDS: Final = 10
 CHUNK: Final = 12288
 """Draws computed at once, so that the working memory stays in the processor's cache."""
-AHEAD_MAX: Final = 4096
+AHEAD_MAX: Final = 12288
 """The most draws that are computed and kept together for several ticks."""
-AHEAD_TICKS: Final = 16
+AHEAD_TICKS: Final = 64
 """The most ticks whose draws are computed together."""
-KINDS_MAX: Final = 64
+KINDS_MAX: Final = 32
 """The number of kinds of draws that are kept."""
 _WORD: Final = 0xFFFFFFFF
 _M0: Final = 0xD2511F53

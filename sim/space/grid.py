@@ -55,6 +55,8 @@ TABLE_MAX: Final = 2**22
 """The most entries of a table of the neighbours of all cells."""
 TABLES_MAX: Final = 8
 """The number of tables of neighbours that are kept."""
+SMALL_MAP: Final = 2**13
+"""Up to this number of cells, a map fits into the processor's cache several times."""
 TERRAINS_MAX: Final = 4
 """The number of terrains whose distance fields are kept."""
 FIELDS_CELLS_MAX: Final = 64_000_000
@@ -246,10 +248,12 @@ class Grid:
         dy, first, last = self.spans(radius, moore=moore)
         north = -int(dy[0])
         west, east = -int(first[north]), int(last[north])  # the middle row is the widest
-        # Half the bytes take half the time, so sums that fit into 32 bits are added up in 32 bits.
-        largest = max(int(own.max()), -int(own.min())) * len(dy) * (west + 1 + east)
+        dtype: type = np.int64
+        # On a large map, half the bytes take half the time, so sums that fit into 32 bits are added up in 32 bits.
+        if self.size > SMALL_MAP and max(int(own.max()), -int(own.min())) * len(dy) * (west + 1 + east) < 2**31:
+            dtype = np.int32
         plane = own.reshape(self.height, self.width)
-        wide = self._widened(plane, north, int(dy[-1]), west, east, np.int32 if largest < 2**31 else np.int64)
+        wide = self._widened(plane, north, int(dy[-1]), west, east, dtype)
         if moore:
             total = sliding(sliding(wide, len(dy)).T, west + 1 + east).T
         else:

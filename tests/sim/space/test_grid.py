@@ -106,13 +106,17 @@ def test_distances_take_the_shortest_way_round(grid, data):
     assert grid.distance2(source, target).tolist() == [dx * dx + dy * dy for dx, dy in offsets]
 
 
-@given(grid=grids(), radius=RADII, moore=st.booleans(), data=st.data())
-def test_sums_around_are_sums_over_neighbours(grid, radius, moore, data):
+@given(grid=grids(), radius=RADII, moore=st.booleans(), small=st.sampled_from([0, 2**13]), data=st.data())
+def test_sums_around_are_sums_over_neighbours(grid, radius, moore, small, data):
     """`sum_around` equals gathering the neighbours of each cell and adding them up, whether 32 bits suffice or not."""
     most = data.draw(st.sampled_from([3, 2**28, 2**31, 2**40]))
     values = data.draw(numbers(grid.size, -most, most))
     around = grid.neighbours(np.arange(grid.size), radius, moore=moore)
-    assert grid.sum_around(values, radius, moore=moore).tolist() == grid.gather(values, around).sum(1).tolist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sim.space.grid.SMALL_MAP", small)
+        found = grid.sum_around(values, radius, moore=moore)
+    assert found.dtype == np.int64
+    assert found.tolist() == grid.gather(values, around).sum(1).tolist()
 
 
 @given(grid=grids(), outside=st.integers(-5, 5), data=st.data())
