@@ -6,8 +6,8 @@ For each size, each checkout plays the same mixed battle (`benchmarks/scaled.py`
 several rounds; the checkouts take turns, and which of them begins changes. Of every tick the least processor time of
 all rounds counts, as other work on the machine only adds to it. Printed are the means over the ticks in microseconds,
 and the ratio, new to old: of the whole tick, of its systems, of the digest, of the rest of a tick and of the recording.
-"load" is apart from all of these: scenario, world, header and the first tick, recorded, after a run of ten agents in the
-same process.
+"load" is apart from all of these: scenario, world, header and the first tick, recorded, after a run of ten agents in
+the same process.
 """
 
 from __future__ import annotations
