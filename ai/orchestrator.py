@@ -451,9 +451,10 @@ def _check_answer(answer: TierPlans, part: ObservationBatch[Any], tier: str) -> 
     ):  # fmt: skip
         if not isinstance(given, kind):
             raise ContractError(f"tier {tier!r} answered with {what} of type {type(given).__name__}")
-    if not all(isinstance(text, str) for text in (*answer.errors.values(), *answer.texts.values())):
+    texts = [*answer.errors.values(), *answer.texts.values()]
+    if texts and not all(isinstance(text, str) for text in texts):
         raise ContractError(f"tier {tier!r} answered with an error or a reply that is not a text")
-    if not all(isinstance(shard, dict) for shard in answer.shards):
+    if answer.shards and not all(isinstance(shard, dict) for shard in answer.shards):
         raise ContractError(f"tier {tier!r} answered with a call that is not a table")
     n, plans = len(part), answer.plans
     steps = plans.kind.shape[0]

@@ -47,7 +47,11 @@ def first_walk(self, *given, **named):
 
 phase.perceive = first_perceive
 FallbackOrchestrator.plan_batch_with_fallback = first_walk
-simulation = Simulation(scaled(agents))
+scenario = scaled(agents)
+if hasattr(scenario, "model_copy"):  # the first edition: its first plans come in one tick too, so that both do the same
+    in_step = scenario.planning.model_copy(update={"stagger_ticks": 1})
+    scenario = scenario.model_copy(update={"planning": in_step})
+simulation = Simulation(scenario)
 for _ in range(40):
     simulation.tick()
 world, registry = simulation.world, simulation.registry

@@ -189,18 +189,17 @@ class ObservationBatch(Generic[Seen]):
         They are the same on every machine and however texts and shared values were interned. Only places in use are
         hashed, so spare width changes nothing.
         """
-        layout = self.of.layout
-        n = len(self)
+        layout, n, columns = self.of.layout, len(self.keys), self.columns
         head = f"{layout.digest},{self.tick},{self.ticks_per_second},{n},"
         tables = tuple(tuple(self.tables.get(name, ())) for name in layout.tables)
         parts = [head.encode(), _names_bytes(tables), little_endian(self.keys)]
-        for group, columns in layout.hashed:
+        for group, declared in layout.hashed:
             width = 1 if group is None else self._places_used(group)
             parts.append(b"%d," % width)
             if not width:
                 continue
-            for path, meant, blank in columns:
-                array = self.columns.get(path)
+            for path, meant, blank in declared:
+                array = columns.get(path)
                 if array is None:
                     if blank:
                         parts.append(blank * (n * width))  # the bytes of the column without making it
@@ -214,8 +213,11 @@ class ObservationBatch(Generic[Seen]):
     def _places_used(self, group: Group) -> int:
         """Return up to which place anybody has an entry; places are filled from the first on."""
         there = self.there(group)
-        widths = range(0 if there is None else there.shape[1], 0, -1)
-        return next((width for width in widths if there is not None and np.count_nonzero(there[:, width - 1])), 0)
+        if there is not None:
+            for width in range(there.shape[1], 0, -1):
+                if np.count_nonzero(there[:, width - 1]):
+                    return width
+        return 0
 
     def _meanings(self, leaf: Leaf, column: Array) -> NDArray[np.uint64]:
         """Return for each text or shared value a number that depends on its content alone."""

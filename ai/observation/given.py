@@ -48,10 +48,12 @@ class Given:
 
     def fields(self, owner: Layout | Group, values: Mapping[str, Any]) -> None:
         """Take fields of the observation, or of one of its groups, by their names."""
-        shape, columns = self._shape, self.columns
+        shape, columns, by_name = self._shape, self.columns, owner.by_name
         for name, value in values.items():
-            one = owner.by_name.get(name)
-            if isinstance(one, Leaf):
+            one = by_name.get(name)
+            if one is not None and type(value) is np.ndarray and value.dtype is one.whole and value.shape == shape:
+                columns[one.path] = value  # the usual case
+            elif isinstance(one, Leaf):
                 self._leaf(one, value, shape, columns)
             elif one is None:
                 path = f"{owner.path}.{name}".lstrip(".")
@@ -90,9 +92,6 @@ class Given:
     # -- fields ----------------------------------------------------------------------------------------------------
 
     def _leaf(self, leaf: Leaf, value: Any, shape: tuple[int, ...], into: dict[str, Array]) -> None:
-        if type(value) is np.ndarray and leaf.whole is not None and value.dtype == leaf.whole and value.shape == shape:
-            into[leaf.path] = value  # the usual case
-            return
         if isinstance(leaf, Shared) and not isinstance(value, np.ndarray):
             self.shared[leaf.path] = (value,)
             value = np.zeros(shape, np.int32)
@@ -186,13 +185,16 @@ class Given:
         rows = parts.get(ROWS)
         shape = first.shape[:1] if rows is not None else first.shape[:2]
         own: dict[str, Array] = {}
+        by_name = group.by_name
         cells = group.plain and isinstance(group.fields[0], Place)
         if cells:
             assert isinstance(group.fields[0], Leaf)
             self._leaf(group.fields[0], (parts["x"], parts["y"]), shape, own)
         for name, part in parts.items():
-            leaf = group.by_name.get(name)
-            if isinstance(leaf, Leaf):
+            leaf = by_name.get(name)
+            if leaf is not None and type(part) is np.ndarray and part.dtype is leaf.whole and part.shape == shape:
+                own[leaf.path] = part  # the usual case
+            elif isinstance(leaf, Leaf):
                 self._leaf(leaf, part, shape, own)
             elif name == ROWS or (cells and name in ("x", "y")):
                 continue

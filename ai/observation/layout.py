@@ -48,6 +48,7 @@ class Group:
     `marker` is the column that says whether an entry is there: its value is at least `least`. It is empty for a group
     that is always there. `key` is the column of its ids, `place` its cell, where it has them. A `plain` list holds one
     leaf: texts, cells, ids, names or numbers. `by_name` has the fields by their names, the one of a plain list as "".
+    `whole` is None, as no one array is a group.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Group:
     plain: bool
     sayings: tuple[Saying, ...] = ()
     by_name: Mapping[str, Leaf | Group] = field(init=False)
+    whole: None = None
 
     def __post_init__(self) -> None:
         self.by_name = {"": self.fields[0]} if self.plain else {one.name: one for one in self.fields}

@@ -335,6 +335,9 @@ def rule_test(rule: Rule, layout: Layout, facts: Facts, where: str) -> Test:
     except ContractError as error:
         raise ContractError(f"{where}: {error}") from None
 
+    if len(wanted) == 1 and not unwanted:
+        return wanted[0]
+
     def test(batch: Batch) -> Bools:
         held = wanted[0](batch)
         for one in wanted[1:]:

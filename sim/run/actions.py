@@ -81,20 +81,16 @@ class Turn:
     run: Run
     finished: list[Rows] = field(default_factory=list)
     sent: dict[type[Channel], list[Sent]] = field(default_factory=dict)
+    tick: int = field(init=False)
+    progress: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note what every verb reads: the current tick, and the progress of the agents' plans."""
+        self.tick, self.progress = self.run.tick, self.world[Progress]
 
     def __getitem__(self, component: type[C]) -> C:
         """Return the columns of a component or resource, as `world[...]` does."""
         return self.world[component]  # type: ignore[type-var] # resources too
-
-    @property
-    def tick(self) -> int:
-        """The current tick."""
-        return self.run.tick
-
-    @property
-    def progress(self) -> Progress:
-        """The progress of the agents' plans."""
-        return self.world[Progress]
 
     def seconds(self, seconds: float) -> int:
         """Return the ticks that a constant number of seconds takes."""

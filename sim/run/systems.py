@@ -152,10 +152,9 @@ class Plan(System):
         used = plans.kind.shape[0]
         before = int(steps.length.max(initial=0))
         steps.length[rows] = plans.length
-        for step in range(max(used, before)):
-            steps.kind[step, rows] = plans.kind[step] if step < used else 0
-            for place in range(steps.args.shape[1]):
-                steps.args[step, place, rows] = plans.args[step, place] if step < used else 0
+        steps.kind[:used, rows], steps.args[:used, :, rows] = plans.kind, plans.args
+        if used < before:
+            steps.kind[used:before, rows], steps.args[used:before, :, rows] = 0, 0
         if plans.payloads:
             write_payloads(world, run.payloads, plans, rows, run.registry)
         progress.status[rows] = RUNNING

@@ -46,7 +46,7 @@ class Sound(Action):
         return np.where(gone, np.int8(Refused.TARGET_GONE), np.int8(0))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world[Stamina].value[rows] -= 1
 
 
@@ -142,7 +142,7 @@ class Broken(Sound):
     """Fails where it says that it is legal."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         raise KeyError("no such thing")
 
 
@@ -150,7 +150,7 @@ class Meddler(Sound):
     """Writes to the row of its target."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world[Morale].value[turn.target_rows(args[0])] = 1
 
 
@@ -158,7 +158,7 @@ class Killer(Sound):
     """Decides who exists."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world.kill(turn.target_rows(args[0]))
 
 
@@ -166,7 +166,7 @@ class Builder(Sound):
     """Changes the map at once."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.grid.set_cells(9, 5, 1, 1, Terrain.COVER)
 
 
@@ -174,7 +174,7 @@ class Clockwork(Sound):
     """Depends on something that is not state."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world[Stamina].value[rows] = next(clock) % 100
 
 
@@ -182,7 +182,7 @@ class Gossip(Sound):
     """Reads of its target what others write in the same phase."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         stamina = turn.world[Stamina].value
         stamina[rows] = stamina[turn.target_rows(args[0])] // 2
 
@@ -191,7 +191,7 @@ class FirstBorn(Sound):
     """Depends on esper's numbers."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world[Stamina].value[rows] = [turn.world._mirror._ids[key] % 50 for key in turn.world.keys[rows].tolist()]
 
 
@@ -199,7 +199,7 @@ class Forger(Sound):
     """Makes rounds."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world[Ammo].reserve[rows] += 5
 
 
@@ -207,7 +207,7 @@ class Tireless(Sound):
     """Breathes in more than there is room for."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world[Stamina].value[rows] -= 200
 
 
@@ -215,7 +215,7 @@ class Ghost(Sound):
     """Walks where someone stands."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         position = turn.world[Position]
         position.x[rows], position.y[rows] = 9, 5
 
@@ -224,7 +224,7 @@ class Mole(Sound):
     """Walks into a wall, one at a time."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         position, only = turn.world[Position], rows[turn.world.keys[rows] == 1]
         position.x[only], position.y[only] = 4, 2
 
@@ -235,7 +235,7 @@ class Kidnapper(Sound):
     duration_s: ClassVar[float] = 2.0
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         if turn.tick > 1:
             turn.world.kill(rows)
 
@@ -246,7 +246,7 @@ class Cuckoo(Sound):
     duration_s: ClassVar[float] = 2.0
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         if turn.tick > 1:
             turn.world.spawn({Position: {"x": 9, "y": 5}})
 
@@ -259,7 +259,7 @@ class Blind(Sound):
         return np.zeros(len(rows), np.int8)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.harm(turn.target_rows(args[0]), np.full(len(rows), 3, np.int32))
 
 
@@ -267,7 +267,7 @@ class Rumour(Blind):
     """Marks whoever it is told to, there or not."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.afflictions.mark(rows, turn.target_rows(args[0]), 5)
 
 
@@ -275,7 +275,7 @@ class Blessing(Sound):
     """Harms by less than nothing."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.harm(turn.target_rows(args[0]), np.full(len(rows), -50, np.int32))
 
 
@@ -328,7 +328,7 @@ class Poacher(Sound):
     """Gathers what grows nowhere."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.world[Inventory].cargo[rows] += 1
 
 
@@ -336,7 +336,7 @@ class Copier(Sound):
     """Puts down what it has not."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         turn.laid.append((rows, np.zeros(len(rows), np.int32), turn.cells(rows)))
 
 

@@ -227,10 +227,10 @@ def changed(arena: Arena, number: int, spec: ToolSpec | None) -> dict[str, str]:
         rows, args = drawn(arena, number, spec)
         legal = (spec.action.refusals(turn, rows, args) == base.Refused.NO).nonzero()[0]
         rows, args = rows[legal], np.ascontiguousarray(args[:, legal])
-        spec.action.begin(turn, rows, args)
+        spec.action.start(turn, rows, args)
         if issubclass(spec.action, Walk):
             turn.walk(rows, spec.action.onward(turn, rows, args))
-        spec.action.effect(turn, rows, args)
+        spec.action.apply(turn, rows, args)
     Execution().settle(turn)
     Combat().process(world, run)
     Cleanup().process(world, run)

@@ -5,8 +5,8 @@ The executor calls, for all agents whose current step is of that kind:
 
     refusals   read only: the reason why each agent may not act now (`Refused`); called when a step starts and again
                before its effect
-    begin      when the step starts: writes to the actor's own row only
-    effect     when its time is over: writes to the actor's own row, or through the turn (`harm`, `mend`, smoke, and
+    start      when the step starts: writes to the actor's own row only
+    apply      when its time is over: writes to the actor's own row, or through the turn (`harm`, `mend`, smoke, and
                `turn.afflictions`)
 
 All of them read the state at the start of the execution phase and leave conflicts to the turn, which resolves all of
@@ -128,6 +128,7 @@ class Turn(actions.Turn):
 
     def __post_init__(self) -> None:
         """Prepare the data that nearly every verb reads."""
+        actions.Turn.__post_init__(self)  # `super()` does not work in a class with slots
         self.stage = self.run.game
         self.grid, self.rng, self.ticks_per_second = self.stage.grid, self.stage.rng, self.stage.ticks_per_second
         self.position, self.team = self.world[Position], self.world[Team].id
@@ -141,7 +142,7 @@ class Turn(actions.Turn):
     def note(self, name: str) -> NDArray[np.int64]:
         """Return the notes of a kind under a name of its own, one number per row, `UNKNOWN` at first.
 
-        A kind uses notes for values that `refusals` and `begin` both need, so that it computes them only once.
+        A kind uses notes for values that `refusals` and `start` both need, so that it computes them only once.
         """
         if name not in self.stored:
             self.stored[name] = np.full(self.world.n, UNKNOWN, np.int64)
@@ -272,16 +273,6 @@ class Action(actions.Action):
         return cls.ticks(turn, args)
 
     @classmethod
-    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Apply the start of the step."""
-        cls.begin(turn, rows, args)
-
-    @classmethod
-    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
-        """Apply the effect of the step."""
-        cls.effect(turn, rows, args)
-
-    @classmethod
     def ticks(cls, turn: Turn, args: Args) -> Any:
         """Return the number of ticks that the step takes, one for all or one per agent, at least 1."""
         return turn.seconds(cls.duration_s)
@@ -297,11 +288,11 @@ class Action(actions.Action):
         return np.zeros(len(rows), np.int8)
 
     @classmethod
-    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Apply the start of the step; most kinds do nothing."""
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Apply the effect of the step."""
         raise NotImplementedError(cls.__name__)
 
@@ -354,7 +345,7 @@ class Walk(Action):
         raise NotImplementedError(cls.__name__)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Apply the effect of arriving; most walks have none."""
 
 

@@ -50,12 +50,12 @@ class Block(Action):
     duration_s: ClassVar[float] = 1.0
 
     @classmethod
-    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Raise the guard for the duration of the step."""
         turn.world[Guard].until[rows] = turn.tick + turn.seconds(cls.duration_s)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Nothing is left to do when the second is over."""
 
 
@@ -85,7 +85,7 @@ class Dodge(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Duck, and step aside."""
         turn.world[Stamina].value[rows] -= cls.stamina
         turn.afflictions.impose(Condition.DODGE, rows, turn.seconds(DODGE_S))
@@ -109,12 +109,12 @@ class Parry(Action):
     duration_s: ClassVar[float] = 1.0
 
     @classmethod
-    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Be ready from the next tick on, for the duration of the step."""
         turn.afflictions.impose(Condition.PARRY, rows, turn.seconds(cls.duration_s))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Nothing is left to do when the second is over."""
 
 
@@ -127,7 +127,7 @@ class ThrowSmoke(Lob):
     item: ClassVar[str] = "smokes"
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Put smoke on the cells around that are not walls, from the next tick on."""
         turn.world[Kit].smokes[rows] -= 1
         spread_smoke(turn, turn.grid.cell(args[0], args[1]))
@@ -171,7 +171,7 @@ class Heal(Action):
         return np.where(lacks(turn, rows, "medkits"), np.int8(Refused.NO_ITEM), judged)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Use the medkit up and mend the patient."""
         turn.world[Kit].medkits[rows] -= 1
         turn.mend(cls.patients(turn, rows, args), np.full(len(rows), HEAL_HP, np.int32))
@@ -203,7 +203,7 @@ class Ability(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Apply the effect of each agent's ability, at the cost of stamina."""
         world, gear = turn.world, turn.stage.gear
         ability = args[0]

@@ -41,7 +41,7 @@ class Reload(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Move rounds from the reserve into the weapon."""
         ammo = turn.world[Ammo]
         moved = np.minimum(ammo.magazine[rows] - ammo.rounds[rows], ammo.reserve[rows])
@@ -70,7 +70,7 @@ class _Draw(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Store the weapon in hand with its rounds, and take out the other with its own rounds."""
         world, gear = turn.world, turn.stage.gear
         arsenal, ammo, weapon = world[Arsenal], world[Ammo], world[Weapon]
@@ -141,7 +141,7 @@ class UseItem(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Use up one item and apply its effect."""
         world, gear = turn.world, turn.stage.gear
         spend(turn, rows, args[0])
@@ -174,7 +174,7 @@ class DropItem(Action):
         return first_of((holds(turn, rows, args[0]) <= 0, Refused.NO_ITEM))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Put the item on the agent's cell at the end of the phase."""
         spend(turn, rows, args[0])
         turn.laid.append((rows, args[0], turn.cells(rows)))
@@ -203,7 +203,7 @@ class Throw(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Apply smoke and explosions; put other items on the cell at the end of the phase."""
         spend(turn, rows, args[0])
         effect, cells = turn.stage.gear.item_effect[args[0]], turn.grid.cell(args[1], args[2])

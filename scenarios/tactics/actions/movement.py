@@ -227,7 +227,7 @@ class TakeCover(Walk):
         return found
 
     @classmethod
-    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Write the chosen cell into the plan, so that the agent keeps to it."""
         picked = (args[0] == NONE).nonzero()[0]
         if len(picked):
@@ -292,7 +292,7 @@ class Strafe(Action):
         return np.where(judged == Refused.NO.value, tail, judged)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Take the step."""
         turn.world[Stamina].value[rows] -= cls.stamina
         turn.walk(rows, aside(turn, rows, turn.target_rows(args[0]), args[1]))

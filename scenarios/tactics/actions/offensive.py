@@ -94,7 +94,7 @@ class Strike(Action):
         return np.where(no_rounds(turn, rows, cls.rounds), np.int8(Refused.NO_AMMO), judged)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Fire, and harm the target if it is hit."""
         turn.world[Ammo].rounds[rows] -= cls.rounds
         harm = np.full(len(rows), cls.damage, np.int32)
@@ -198,10 +198,10 @@ class HeavyAttack(Strike):
         return np.where(tired(turn, rows, cls.stamina), np.int8(Refused.NO_STAMINA), super().refusals(turn, rows, args))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Strike, at the cost of stamina."""
         turn.world[Stamina].value[rows] -= cls.stamina
-        super().effect(turn, rows, args)
+        super().apply(turn, rows, args)
 
 
 class CoverFire(Strike):
@@ -227,13 +227,13 @@ class CoverFire(Strike):
         return np.where(empty, np.int8(Refused.NO_AMMO), judged)
 
     @classmethod
-    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Fire, and suppress the target for the duration of the step."""
         turn.world[Ammo].rounds[rows] -= cls.rounds
         turn.afflictions.impose(Condition.SUPPRESSED, turn.target_rows(args[0]), cls.ticks(turn, args))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Harm the target if it is hit: five hit points per second of fire, at least one."""
         strike(turn, rows, turn.target_rows(args[0]), np.maximum(args[1] * 5 // 1000, 1).astype(np.int32))
 
@@ -264,7 +264,7 @@ class AoEAttack(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Harm all agents in the circle with a clear line to the shooter, but not the shooter."""
         turn.world[Ammo].rounds[rows] -= cls.rounds
         turn.world[Guard].until[rows] = 0
@@ -301,7 +301,7 @@ class Charge(Walk):
         return np.where(tired(turn, rows, cls.stamina), np.int8(Refused.NO_STAMINA), judged)
 
     @classmethod
-    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Start to run, at the cost of stamina."""
         turn.world[Stamina].value[rows] -= cls.stamina
 
@@ -318,7 +318,7 @@ class Charge(Walk):
         return turn.toward(rows, turn.position.x[others], turn.position.y[others])
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Strike the target if it is beside the agent."""
         near = cls._beside(turn, rows, args).nonzero()[0]
         harm = np.full(len(near), cls.damage, np.int32)
@@ -340,7 +340,7 @@ class ThrowExplosive(Lob):
     item: ClassVar[str] = "explosives"
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Harm all agents within the blast that have a clear line to its centre."""
         turn.world[Kit].explosives[rows] -= 1
         explode(turn, rows, turn.grid.cell(args[0], args[1]))

@@ -61,7 +61,7 @@ class MarkTarget(_InSight):
     cooldown_s: ClassVar[float] = 5.0
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Mark the target for the agent's team."""
         turn.afflictions.mark(rows, turn.target_rows(args[0]), turn.seconds(MARK_S))
 
@@ -73,7 +73,7 @@ class CoordinateAttack(_InSight):
     cooldown_s: ClassVar[float] = 15.0
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Make the target the squad's focus."""
         turn.afflictions.focus(rows, turn.target_rows(args[0]), turn.seconds(FOCUS_S))
 
@@ -93,7 +93,7 @@ class Distract(Action):
         return minding(turn, rows, args, PROVOKE_CELLS * PROVOKE_CELLS)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Draw the target's attention to the agent's cell."""
         turn.afflictions.distract(rows, turn.target_rows(args[0]), turn.seconds(DISTRACT_S))
 
@@ -114,7 +114,7 @@ class RequestCover(Action):
         return first_of((np.bincount(squad)[squad[rows]] < 2, Refused.NOTHING_TO_DO))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Ask from the next tick on."""
         turn.afflictions.impose(Condition.CALLING, rows, ticks_of_ms(args[0], turn.ticks_per_second))
 
@@ -135,7 +135,7 @@ class CallReinforcements(Action):
         return first_of((reserves_of(turn.world).left[turn.team[rows]] <= 0, Refused.NO_RESERVES))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Call agents; the number that comes is limited by the reserves and by free cells."""
         turn.call(rows, args[0])
 
@@ -168,7 +168,7 @@ class SetAmbush(Walk):
         return turn.along(rows, turn.grid.cell(args[0], args[1]))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Lie in wait."""
         turn.afflictions.impose(Condition.AMBUSH, rows, turn.seconds(AMBUSH_S))
 
@@ -203,7 +203,7 @@ class Regroup(Walk):
         return np.where(near, turn.cells(rows), turn.along(rows, turn.grid.cell(args[0], args[1])))
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Raise morale if the squad is together."""
         heartened = rows[cls._together(turn, rows, args)]
         morale = turn.world[Morale].value

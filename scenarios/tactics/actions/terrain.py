@@ -129,7 +129,7 @@ class ModifyTerrain(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Request the change of cells; if a team has too few changes left, its lowest keys get them."""
         x, y = _places(turn, rows, args)
         for place, row in enumerate(rows.tolist()):

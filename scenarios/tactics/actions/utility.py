@@ -44,7 +44,7 @@ class Scan(Action):
     duration_s: ClassVar[float] = 1.0
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Nothing is left to do: perception has checked in every tick for agents that scan."""
 
 
@@ -60,7 +60,7 @@ class Wait(Action):
         return ticks_of_ms(args[0], turn.ticks_per_second)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Waiting has no effect."""
 
 
@@ -78,7 +78,7 @@ class Taunt(Action):
         return minding(turn, rows, args, PROVOKE_CELLS * PROVOKE_CELLS)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Draw the target's attention to the agent, also when the agent moves."""
         turn.afflictions.taunt(rows, turn.target_rows(args[0]), turn.seconds(TAUNT_S))
 
@@ -99,7 +99,7 @@ class Revive(Action):
         return np.where(up, np.int8(Refused.NOTHING_TO_DO), judged)
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Give hit points; the target gets up at the end of the tick."""
         turn.mend(turn.target_rows(args[0]), np.full(len(rows), REVIVE_HP, np.int32))
 
@@ -159,7 +159,7 @@ class Interact(Action):
         )
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         """Request the use; all requests are settled together."""
         turn.uses.append((rows, args[0]))
 

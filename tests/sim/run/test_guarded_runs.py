@@ -93,11 +93,11 @@ class Nap(Action):
         return super().refusals(turn, rows, args)
 
     @classmethod
-    def begin(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def start(cls, turn: Turn, rows: Rows, args: Args) -> None:
         cls.look("begin")
 
     @classmethod
-    def effect(cls, turn: Turn, rows: Rows, args: Args) -> None:
+    def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
         cls.look("effect")
 
     @classmethod

@@ -62,7 +62,7 @@ class Drink(Action):
         return first_of((turn.world[Water].sips[rows] > 2, Refused.NOTHING_TO_DO))
 
     @classmethod
-    def effect(cls, turn, rows, args):
+    def apply(cls, turn, rows, args):
         turn.world[Water].sips[rows] += 5
 
 

@@ -27,13 +27,13 @@ def _check_half(arena: Arena, picked: NDArray[np.intp]) -> None:
     rows, args, before = arena.rows[picked], arena.args[:, picked].copy(), world.snapshot()
     resources = {resource: state_digest(world).components[resource] for resource in world.resources}
     with fails_as(name, "begin"):
-        kind.begin(turn, rows, args)
+        kind.start(turn, rows, args)
     if issubclass(kind, Walk):
         there = np.asarray(kind.arrived(turn, rows, args), np.bool_)
         rows, args = rows[there], args[:, there]
     if len(rows):
         with fails_as(name, "effect"):
-            kind.effect(turn, rows, args)
+            kind.apply(turn, rows, args)
     must(not world.pending, name, "changes who exists by itself; go through the turn")
     check_foreign(arena, before, arena.rows[picked])
     digest = state_digest(world).components
