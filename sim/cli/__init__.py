@@ -118,7 +118,10 @@ def invoke(args: Sequence[str] | None = None) -> int:
 
 def _invoke(args: Sequence[str] | None) -> int:
     try:
-        returned = app(args=None if args is None else list(args), prog_name="tickweave", standalone_mode=False)
+        words = sys.argv[1:] if args is None else list(args)
+        if words[:1] == ["help"]:
+            words = [*words[1:], "--help"]
+        returned = app(args=words, prog_name="tickweave", standalone_mode=False)
     except ExitError as error:
         return _fail(str(error), error.code)
     except ScenarioError as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
-from sim.run.scenario_file import TICKS_MAX
+from sim.run.scenario_file import TICKS_MAX, scenario_names
 
 SHARD_SIZE_MAX: Final = 1_000
 """The most agents that may be pinned for one call; the context of the model limits it further."""
@@ -33,9 +33,18 @@ class PreferOption(StrEnum):
     COST = "cost"
 
 
-ScenarioName = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A name (see `scenarios`), or the path of a TOML or Python file.")
-]
+def _scenarios(incomplete: str) -> list[str]:
+    """Return the scenarios that a shell offers; where none fits, it offers files."""
+    return [name for name in scenario_names() if name.startswith(incomplete)]
+
+
+_SCENARIO: Final = typer.Argument(
+    metavar="SCENARIO",
+    help="A name (see `scenarios`), or the path of a TOML or Python file.",
+    autocompletion=_scenarios,
+)
+ScenarioName = Annotated[str, _SCENARIO]
+OptionalScenarioName = Annotated[str | None, _SCENARIO]
 ReplayName = Annotated[str, typer.Argument(metavar="FILE", help="A replay.")]
 Plugins = Annotated[
     list[Path] | None,

@@ -50,6 +50,7 @@ from sim.cli.options import (
     Groups,
     InFlight,
     Metrics,
+    OptionalScenarioName,
     Prefer,
     Quiet,
     Seed,
@@ -105,10 +106,7 @@ class DetailOption(StrEnum):
 
 
 def run(
-    scenario: Annotated[
-        str | None,
-        typer.Argument(metavar="SCENARIO", help="A name (see `scenarios`), or the path of a TOML or Python file."),
-    ] = None,
+    scenario: OptionalScenarioName = None,
     *,
     resume: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Instead of SCENARIO: continue a run whose replay ended early.")

@@ -23,6 +23,7 @@ from sim.cli.common import (
     progress_bar,
     usage,
 )
+from sim.extras import extra
 from sim.messages import shown
 from sim.run.files import read_text
 from sim.run.scenario_file import TICKS_MAX, checked_depth
@@ -79,6 +80,8 @@ def sweep(
 
     The same command continues a sweep that was stopped.
     """
+    if executor is Where.RAY:
+        extra("ray", "--executor ray")
     plan, folder, name = _plan(what, seeds, grid, ticks, metric)
     scenario = str(folder / plan.scenario) if plan.scenario.endswith((".py", ".toml")) else plan.scenario
     if what.endswith(".py"):

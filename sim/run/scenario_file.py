@@ -312,16 +312,20 @@ def load(name_or_path: str | Path) -> Scenario:
             return _offered(name, place)
     if name_or_path in domains.available_domains():
         return Scenario.from_canonical({"domain": name_or_path, "name": name_or_path}, name_or_path)
-    known = sorted({*(name for name, _ in _offers()), *domains.available_domains()})
-    hint = suggestion(name_or_path, known, "scenarios")
+    hint = suggestion(name_or_path, scenario_names(), "scenarios")
     if os.path.lexists(name_or_path):
         hint = f"for the file of that name, write ./{shown(name_or_path)}"
     raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
 
 
+def scenario_names() -> list[str]:
+    """Return the names that `load` knows, sorted: scenarios and domains; nothing is read."""
+    return sorted({*(name for name, _ in _offers()), *domains.available_domains()})
+
+
 def is_scenario(name: str) -> bool:
-    """Return whether `load` knows a name; nothing is read."""
-    return name in (*(offered for offered, _ in _offers()), *domains.available_domains())
+    """Return whether `load` knows a name."""
+    return name in scenario_names()
 
 
 def file_of(name_or_path: str) -> Path | None:

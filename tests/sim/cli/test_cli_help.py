@@ -61,19 +61,38 @@ def test_help_has_a_short_form(name: str, capsys: pytest.CaptureFixture[str]) ->
     assert all(f"  {line}\n" in short for line in EXAMPLES.get(name, ()))
 
 
-def test_a_shell_completes_commands() -> None:
-    """Completion names the commands that begin as what was typed."""
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("tickweave ver", ["verify", "versus"]),
+        ("tickweave run s", ["segregation", "siege", "skirmish", "stress-10k"]),
+        ("tickweave run market --tie", ["--tiers"]),
+        ("tickweave doctor wealth", []),  # the shell then offers files
+    ],
+)
+def test_a_shell_completes_commands_scenarios_and_options(words: str, found: list[str]) -> None:
+    """Completion names the commands, scenarios and options that begin as the last word."""
     done = subprocess.run(
         [sys.executable, "-c", "from sim.entry import main; main()"],
         env={
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "_TICKWEAVE_COMPLETE": "complete_bash",
-            "COMP_WORDS": "tickweave ver",
-            "COMP_CWORD": "1",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(words.count(" ")),
         },
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stdout.split() == ["verify", "versus"], done.stderr
+    assert done.stdout.split() == found, done.stderr
+
+
+def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """`help run` is `run --help`, and `help` alone is the page of all commands."""
+    shell = Shell(capsys)
+    for words, same in ((["help", "run"], ["run", "--help"]), (["help"], ["--help"])):
+        assert shell(*words) == OK
+        said = shell.out
+        assert shell(*same) == OK
+        assert shell.out == said
