@@ -44,6 +44,7 @@ from sim.replay.format import (
 from sim.run import rounds
 from sim.run.data_files import digest_of
 from sim.run.domain import inputs_of
+from sim.run.inputs import Input
 
 if TYPE_CHECKING:
     from sim.run.simulation import Simulation, TickReport
@@ -153,7 +154,7 @@ def declarations_of(simulation: Simulation) -> dict[str, Any]:
         "observation": None if observation is None else observation.layout.declaration,
         "actions": None if registry is None else registry.declaration,
         "rounds": None if in_rounds is None else {"every": in_rounds.every},
-        "inputs": {each.kind: declared_fields(each.model_json_schema()) for each in inputs_of(simulation.domain)},
+        "inputs": {each.kind: _fields_of(each) for each in inputs_of(simulation.domain)},
         **simulation.domain.declarations(),
     }
     declared: dict[str, Any] = without_empty(parts)
@@ -189,6 +190,12 @@ def declared_fields(schema: Mapping[str, Any]) -> Any:
         return found
 
     return fields(schema, ())
+
+
+@lru_cache(maxsize=256)
+def _fields_of(kind: type[Input]) -> Any:
+    """Return an input's declaration, made once, because it takes as long as many ticks and each run has a header."""
+    return declared_fields(kind.model_json_schema())
 
 
 def tick_of(report: TickReport, header: Header) -> Tick:
