@@ -219,8 +219,12 @@ class Rng:
         if kept is None or not 0 <= place < kept.words.shape[1]:
             goes_on = kept is not None and place == kept.words.shape[1]
             count = min(AHEAD_MAX // keys.size, AHEAD_TICKS, _WORD + 1 - tick) if goes_on else 1
-            ticks = np.arange(tick, tick + count, dtype=np.uint32).repeat(keys.size)
-            words = self._blocks(np.tile(keys, count), ticks, purpose, draw).T.reshape(4, count, keys.size)
+            ticks: Word = tick
+            together = keys
+            if count > 1:
+                ticks = np.arange(tick, tick + count, dtype=np.uint32).repeat(keys.size)
+                together = np.tile(keys, count)
+            words = self._blocks(together, ticks, purpose, draw).T.reshape(4, count, keys.size)
             if len(self._kept) >= KINDS_MAX:
                 self._kept.clear()
             kept, place = _Kept(raw, tick, words), 0
