@@ -37,6 +37,8 @@ Rows = NDArray[np.intp]
 
 CLOSE_CELLS: Final = 2
 """The distance within which an agent looks for friends first, cells."""
+CLOSE_CELLS_OF_FEW: Final = 3
+"""The same where all agents are compared with each other anyway: a second search costs more than some more lines."""
 PAIRS_AT_ONCE: Final = 10_000
 """The most pairs for which all agents are compared with each other, which is then faster than an index."""
 DISTANCE_BITS: Final = 10
@@ -111,7 +113,8 @@ def others_seen(
     viewers = np.concatenate([rows, social])
     radius = world[Senses].sight[viewers]
     close = radius[len(rows) :]
-    np.minimum(close, CLOSE_CELLS, out=close)
+    few = len(viewers) * world.n <= PAIRS_AT_ONCE
+    np.minimum(close, CLOSE_CELLS_OF_FEW if few else CLOSE_CELLS, out=close)
     pairs, enemies = _pairs(world, occupancy, viewers, radius, len(rows))
     places = _in_sight(grid, occupancy, pairs).nonzero()[0]
     split = int(np.searchsorted(places, enemies))
