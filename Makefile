@@ -16,7 +16,7 @@ REPLAY := $(OUT)/skirmish.replay.jsonl
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench docs peers test-nightly test-matrix test-llm bench-llm golden lock clean
+.PHONY: help demo test bench docs test-nightly test-matrix test-llm bench-llm golden lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -33,11 +33,9 @@ test: $(VENV)/.test ## run the gate: formatting, lint, types, import contracts, 
 	$(BIN)/lint-imports
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n $(JOBS)
 
-bench: $(VENV)/.test ## time what is worth timing
-	$(BIN)/python -m pytest benchmarks --benchmark-only
-
-peers: ## compare models and speed with Mesa, esper, mesa-frames and ambr, into docs/benchmarks
-	bash benchmarks/peers/run.sh
+# OLD=../first-edition also compares with a checkout of the first edition; BENCH="--quick" is a trial of a minute.
+bench: ## measure the speed of everything, beside the peers, into docs/benchmarks/speed.md
+	bash benchmarks/page/run.sh $(if $(OLD),--old $(OLD)) $(BENCH)
 
 # NIGHTLY_EXAMPLES=200 and FUZZ_SECONDS=60 make it shorter; --hypothesis-seed makes it the same again.
 test-nightly: $(VENV)/.test ## run every case of what the gate samples, and 2,000 random examples of each property

@@ -1,4 +1,4 @@
-"""Prints what the benchmarks found as tables: ticks a second by number of agents, with the time of every phase."""
+"""Prints what the benchmarks found beside their times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print one line for each timed run that carries phase times."""
+    """Print a line for each cost that a benchmark holds to a limit."""
     session = getattr(config, "_benchmarksession", None)
     found = getattr(session, "benchmarks", [])
     write = terminalreporter.write_line
@@ -28,23 +28,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             )
     for line in _replay_costs({name: value for bench in found for name, value in bench.extra_info.items()}):
         write(line)
-    rows = [bench for bench in found if "phases_ms" in bench.extra_info]
-    if not rows:
-        return
-    phases = list(rows[0].extra_info["phases_ms"])
-    write("")
-    write(
-        f"{'agents':>8} {'ticks/s':>9} {'floor':>6} {'median ms':>10} {'loop':>6}  "
-        + " ".join(f"{p:>10}" for p in phases)
-    )
-    for bench in sorted(rows, key=lambda bench: bench.extra_info["agents"]):
-        info, median = bench.extra_info, bench.stats.median
-        floor = info.get("floor") or "-"
-        write(
-            f"{info['agents']:>8} {1 / median:>9.1f} {floor:>6} {median * 1000:>10.3f} {info['calibration_ms']:>6.1f}  "
-            + " ".join(f"{info['phases_ms'][p]:>10.3f}" for p in phases)
-        )
-    write("loop: a fixed pure-Python loop timed beside each run, ms; compare runs on one machine by it.")
 
 
 def _replay_costs(info: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,8 @@ from scenarios.tactics.testing.flat import flat, flattened
 from sim.run.scenario_file import Scenario, load
 
 BLOCK = 64
+WARM_UP_TICKS = 20
+"""Ticks that benchmarks leave out: in the first ones everybody plans."""
 AGENTS_A_BLOCK = 256
 
 

@@ -6,8 +6,7 @@ import statistics
 import time
 from pathlib import Path
 
-from scaled import scaled
-from test_tick import WARM_UP_TICKS
+from scaled import WARM_UP_TICKS, scaled
 
 from sim.replay.writer import Recorder, open_replay
 from sim.run.simulation import Simulation

@@ -6,8 +6,7 @@ import statistics
 import time
 
 import numpy as np
-from scaled import scaled
-from test_tick import WARM_UP_TICKS
+from scaled import WARM_UP_TICKS, scaled
 
 from scenarios.tactics.actions import discover, registry_of
 from scenarios.tactics.components import Health, Position

@@ -3,7 +3,7 @@
 The rules are those of the predation model of U. Wilensky (NetLogo, 1997) as in Mesa's example, with one difference:
 Mesa's animals choose one after another in a random order. Here all sheep choose at once, then all wolves. Animals whose
 food is gone choose again, until no hungry animal is beside food. The populations agree within chance
-(`benchmarks/peers`).
+(`benchmarks/page`).
 """
 
 from __future__ import annotations

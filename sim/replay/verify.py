@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 from typing import BinaryIO, Literal
 
 from ai.errors import AIError
@@ -78,13 +78,13 @@ def verify(
     try:
         with open_source(source) as stream:
             parts = segments(stream, jobs) if jobs > 1 else [Segment()]
-            began = perf_counter()
+            began = process_time()
             stream.seek(0)
             first = prove(stream, parts[0], plugin_files, progress)
     except (Corrupt, Unsupported) as problem:
         return _damaged(problem)
     left = parts[1:]
-    if left and not pays(perf_counter() - began, len(left), jobs):
+    if left and not pays(process_time() - began, len(left), jobs):
         left = [Segment(left[0].begin)]  # in one go: entering a segment costs as much as beginning a run
     whole = Proof()
     try:

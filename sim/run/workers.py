@@ -16,7 +16,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import Pipe, get_all_start_methods, get_context
 from multiprocessing.connection import Connection
-from time import perf_counter
+from time import process_time
 from typing import Any, Final, TypeVar
 
 from ai.entries import installed
@@ -28,9 +28,9 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 PAYS_S: Final = 3.0
-"""Work that is left, in seconds of one process, from which on other processes are started."""
+"""Work that is left, seconds of the processor, from which on other processes are started."""
 START_S: Final = 1.0
-"""How long this process works on while the others start, seconds."""
+"""How long this process works on while the others start, seconds of the processor."""
 AHEAD: Final = 3
 """Items that are handed out ahead, for each process."""
 
@@ -48,12 +48,12 @@ def pays(took_s: float, left: int, jobs: int) -> bool:
 def here(work: Callable[[A], T], items: deque[A], jobs: int) -> Iterator[T]:
     """Do items in this process, from the left, for as long as others would not pay; take those that are done out."""
     started: float | None = None
-    while items and (started is None or perf_counter() - started < START_S):
-        began = perf_counter()
+    while items and (started is None or process_time() - started < START_S):
+        began = process_time()
         result = work(items.popleft())
-        took = perf_counter() - began
+        took = process_time() - began
         if started is None and pays(took, len(items), jobs):
-            started = perf_counter()
+            started = process_time()
             _prepare()
         yield result
 

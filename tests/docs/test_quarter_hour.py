@@ -17,7 +17,7 @@ from tests.support.code_lines import code_lines
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "docs" / "quarter-hour.sh"
-MESA = ROOT / "benchmarks" / "peers" / "mesa_wealth.py"
+MESA = ROOT / "benchmarks" / "page" / "mesa_wealth.py"
 PAGE = (ROOT / "docs" / "quarter-hour.md").read_text("utf-8")
 
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Tickweave beside Mesa, esper, mesa-frames and ambr: do the models agree, and how fast is each? See README.md here.
-# The peers go into an environment of their own, .peers; Tickweave depends on none of them. Options: --only PART, --quick.
+# How fast Tickweave is, beside Mesa, esper, mesa-frames and ambr: see README.md here.
+# The peers go into an environment of their own, .peers; Tickweave depends on none of them.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 python=${PYTHON:-python3}
-here=benchmarks/peers
+here=benchmarks/page
 stamp=.peers/installed
 if [ ! -e "$stamp" ] || [ "$here/requirements.txt" -nt "$stamp" ] || [ pyproject.toml -nt "$stamp" ]; then
     [ -x .peers/bin/python ] || "$python" -m venv .peers

@@ -1,6 +1,6 @@
 """A user's own model, "move and sense": each agent counts the agents around it and goes to a random cell beside it.
 
-`tickweave run benchmarks/peers/wander.py` runs it.
+`tickweave run benchmarks/page/wander.py` runs it.
 """
 
 from __future__ import annotations

@@ -1,24 +1,21 @@
-"""Compares what is generated from a declaration with what the first edition wrote by hand.
-
-    python benchmarks/generated_layer.py ../first-edition .
+"""What follows from a declaration, beside what the first edition wrote by hand, where a checkout of it is given.
 
 For each size, each checkout plays the same battle (`benchmarks/scaled.py` of each) for some ticks, perceives for all
-agents at once and times each operation on that batch, in a process of its own; the checkouts take turns. Printed are,
-for each operation, the medians of the processor time in microseconds and the median of the rounds' ratios, new to old.
-The goal is 1.5 at 1,000 agents and 1.25 at 10,000.
+agents at once and times each operation on that batch, in a process of its own; the checkouts take turns.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
-SIZES: Final = (1_000, 10_000)
-ROUNDS: Final = 7
+from children import said
+from tick import HERE, python_of
+
+SIZES: Final = ((1_000, 5, 1.5), (10_000, 2, 1.25))
+"""Agents, rounds, and the goal for the ratio, new to old."""
 
 OLD_WALK, NEW_WALK = (
     "from ai.fallback import FallbackOrchestrator, drive",
@@ -152,34 +149,28 @@ print(json.dumps(found))
 """
 
 
+def layer(_folder: Path, *, quick: bool, old: Path | None) -> list[dict[str, Any]]:
+    """Return a row for each size: by operation, microseconds of both checkouts and the median of the rounds' ratios."""
+    rows = []
+    for agents, rounds, goal in SIZES[: 1 if quick else None] if old else ():
+        turns = [
+            (timed(old, OLD_WALK, OLD, agents), timed(HERE, NEW_WALK, NEW, agents))
+            for _ in range(1 if quick else rounds)
+        ]
+        operations = {
+            name: {
+                "old_us": median(one[name] for one, _ in turns),
+                "new_us": median(two[name] for _, two in turns),
+                "ratio": median(two[name] / one[name] for one, two in turns),
+            }
+            for name in turns[0][0]
+        }
+        rows.append({"agents": agents, "goal": goal, "operations": operations})
+    return rows
+
+
 def timed(checkout: Path, walk: str, own: str, agents: int) -> dict[str, float]:
-    """Return the medians of one process, by operation.
-
-    Raises:
-        SystemExit: the checkout cannot run it.
-    """
-    python = checkout / ".venv" / "bin" / "python"
+    """Return the medians of one process, by operation."""
     code = f"{walk}\n{COMMON}{own}{TAIL}"
-    command = [str(python if python.exists() else sys.executable), "-c", code, str(agents)]
-    child = subprocess.run(command, cwd=checkout, stdout=subprocess.PIPE, text=True, check=False)
-    if child.returncode:
-        sys.exit(f"{checkout} cannot run {agents} agents")
-    found: dict[str, float] = json.loads(child.stdout)
+    found: dict[str, float] = json.loads(said(code, str(agents), python=python_of(checkout), folder=checkout))
     return found
-
-
-def main(old: Path, new: Path) -> None:
-    """Time all sizes and print a table for each."""
-    for agents in SIZES:
-        rounds = [(timed(old, OLD_WALK, OLD, agents), timed(new, NEW_WALK, NEW, agents)) for _ in range(ROUNDS)]
-        print(f"\n| {agents:,} agents | old, us | new, us | new / old |\n| --- | --: | --: | --: |")
-        for name in rounds[0][0]:
-            before, after = median(one[name] for one, _ in rounds), median(two[name] for _, two in rounds)
-            ratio = median(two[name] / one[name] for one, two in rounds)
-            print(f"| {name} | {before:,.0f} | {after:,.0f} | {ratio:.2f} |", flush=True)
-
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit(f"usage: {sys.argv[0]} OLD_CHECKOUT NEW_CHECKOUT")
-    main(Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve())
