@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 
 @cache
@@ -12,4 +12,9 @@ def installed(group: str) -> tuple[EntryPoint, ...]:
 
     They are looked up once per process, because that reads the metadata of every installed package.
     """
-    return tuple(sorted(entry_points(group=group), key=lambda point: (point.name, point.value)))
+    return tuple(sorted(_all().select(group=group), key=lambda point: (point.name, point.value)))
+
+
+@cache
+def _all() -> EntryPoints:
+    return entry_points()

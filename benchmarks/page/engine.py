@@ -88,7 +88,7 @@ print(json.dumps([agents, peak / agents, sorted(took)[len(took) // 2]]))
 
 
 def engine(folder: Path, *, quick: bool) -> dict[str, Any]:
-    agents, each_bytes, tick_s = million(folder, *((100, 4_000, 1_000) if quick else (2_048, 700_000, 300_000)))
+    agents, each_bytes, tick_s = million(folder, *((100, 4_000, 1_000) if quick else (2_048, 500_000, 500_000)))
     return {
         "quiet_us": quiet_us(folder, 20 if quick else 200),
         "agent_bytes": agent_bytes(folder),
