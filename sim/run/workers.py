@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 PAYS_S: Final = 3.0
 """Work that is left, seconds of the processor, from which on other processes are started."""
-START_S: Final = 1.0
+START_S: Final = 0.5
 """How long this process works on while the others start, seconds of the processor."""
 AHEAD: Final = 3
 """Items that are handed out ahead, for each process."""
