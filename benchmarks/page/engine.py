@@ -67,22 +67,23 @@ class Calling(Quiet):
 
 
 MILLION = """
-import gc, json, resource, sys, time
+import gc, json, sys, time
 sys.path.insert(0, PAGE)
 from pathlib import Path
 from recorded import Recorded
+from timing import resident
 from scenarios.ecology.domain import Ecology, EcologySettings
 side, sheep, wolves, ticks, path = *map(int, sys.argv[1:5]), Path(sys.argv[5])
 Recorded(Ecology(EcologySettings(width=20, height=20)), 1, path).step()
 gc.collect()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+before = resident()
 run = Recorded(Ecology(EcologySettings(width=side, height=side, sheep=sheep, wolves=wolves)), 1, path)
 agents, took = run.simulation.world.n, []
 for _ in range(ticks):
     start = time.process_time()
     run.step()
     took.append(time.process_time() - start)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+peak = resident() - before
 print(json.dumps([agents, peak / agents, sorted(took)[len(took) // 2]]))
 """
 

@@ -12,18 +12,15 @@ SIZES = {"ours": (1_000, 10_000, 100_000, 1_000_000)} | dict.fromkeys(
     ("esper", "Mesa", "mesa-frames", "ambr"), (1_000, 10_000, 100_000)
 )
 MEASURE = """
-import gc, json, resource, sys, tempfile, time
+import gc, json, sys, tempfile
 from pathlib import Path
 sys.path.insert(0, PAGE)
 import own
 from recorded import Recorded
+from timing import resident
 from wander_by_hand import WanderingByHand
 from wander import WanderSettings
 name, agents = sys.argv[1], int(sys.argv[2])
-
-def held():
-    gc.collect()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 with tempfile.TemporaryDirectory() as folder:
     def made(count):
@@ -36,9 +33,10 @@ with tempfile.TemporaryDirectory() as folder:
     except ImportError:
         print("null")
         sys.exit()
-    before, step = held(), made(agents)
+    gc.collect()
+    before, step = resident(), made(agents)
     step(), step()
-    print(json.dumps(held() - before))
+    print(json.dumps(resident() - before))
 """
 
 

@@ -90,19 +90,22 @@ from scaled import scaled
 from sim.run.simulation import Simulation
 
 simulation = Simulation(scaled(int(sys.argv[1])))
-world, changed, looked = simulation.world, [], None
-size = {spec.label: spec.dtype.itemsize * int(__import__("math").prod(spec.shape))
-    for table in world.storage.tables for spec in table.schema.columns if not spec.is_text}
-of = {table.schema.name: sum(size.get(spec.label, 8) for spec in table.schema.columns)
-    for table in world.storage.tables}
+world, changed, before = simulation.world, [], None
+kept, labels = world.storage.kept, [spec.label for table in world.storage.tables for spec in table.schema.columns]
 for number in range(16):
-    columns = simulation.tick().digest.columns
+    simulation.tick()
+    raws = [one.raw for one in kept]
     if number >= 10:
-        changed.append(sum(width for label, width in size.items() if columns[label] != looked[label]))
-    looked = dict(columns)
+        changed.append(sum(len(raw) for raw, then in zip(raws, before) if raw is not then) / world.n)
+    before = raws
+of = {}
+for label, raw in zip(labels, raws):
+    of[label.partition(".")[0]] = of.get(label.partition(".")[0], 0) + len(raw) / world.n
 moved = sum(changed) / len(changed)
-found = {system.name: sum(of[kind.__name__] for kind in (*system.reads, *system.writes)) for system in world.systems}
-print(json.dumps([moved, sum(size.values()) - moved, found]))
+found = {
+    system.name: sum(of.get(kind.__name__, 0) for kind in (*system.reads, *system.writes)) for system in world.systems
+}
+print(json.dumps([moved, sum(map(len, raws)) / world.n - moved, found]))
 """
 """Prints bytes an agent: of columns that change in a tick, of those that do not, and of each system's declarations."""
 
