@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import tempfile
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -57,13 +59,21 @@ def reference() -> str:
 
 def home(package: str, name: str) -> str:
     """Return the path under which a name's declaration is found."""
-    places = vars(import_module(package)).get("_MODULES") or {}
     if package == "sim":
-        return f"{places[name]}.{name}"
+        return f"{imported(package)[name]}.{name}"
     value = getattr(import_module(package), name)
     module = getattr(value, "__module__", None)
     own = getattr(value, "__qualname__", None)
     return f"{module}.{own}" if module and own == name and module.startswith(("ai", "sim")) else f"{package}.{name}"
+
+
+@cache
+def imported(package: str) -> dict[str, str | None]:
+    """Return the module that each name of a package is imported from."""
+    tree = ast.parse(Path(str(import_module(package).__file__)).read_text("utf-8"))
+    return {
+        each.name: node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for each in node.names
+    }
 
 
 def gallery_page() -> str:
