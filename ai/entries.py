@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 
 @cache
@@ -16,5 +17,5 @@ def installed(group: str) -> tuple[EntryPoint, ...]:
 
 
 @cache
-def _all() -> EntryPoints:
+def _all() -> Any:  # in Python 3.11 this is another class, with the same method
     return entry_points()
