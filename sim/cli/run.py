@@ -305,9 +305,8 @@ def run(
             from sim.viewer.watch import LOOK_S, Watch
 
             console = Console(file=cast(TextIO, drawing()))
-            display = Watch(
-                min(console.width, 100), max(min(console.height - 14, 30), 4), price=None if models else price_of(llm)
-            )
+            prices = {name: price_of(spec) for name, spec in {"": llm, **models}.items()}
+            display = Watch(min(console.width, 100), max(min(console.height - 14, 30), 4), prices=prices)
             displays.append(display)
             stack.enter_context(
                 rich.live.Live(display, console=console, refresh_per_second=1 / LOOK_S, redirect_stdout=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from ai.llm.models import kind_and_model
 from ai.plans import LlmUsage
 from sim.messages import one_line
 from sim.run.listeners import Listener, RoundBegun
@@ -38,7 +39,7 @@ class Watch(Listener):
     Args:
         width: characters of a line.
         height: lines of the map.
-        price: of the model, where it is known.
+        prices: of the models by name, None where it is not known; the empty name is the run's own model.
         clock: seconds.
     """
 
@@ -47,10 +48,11 @@ class Watch(Listener):
         width: int = 78,
         height: int = 20,
         *,
-        price: Price | None = None,
+        prices: Mapping[str, Price | None] | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
-        self._price = price
+        self._prices = prices or {}
+        self._cost: float | None = 0.0
         self._width, self._height, self._clock = width, height, clock
         self._share = Share(clock, LOOK_S)
         self._began = clock()
@@ -81,9 +83,18 @@ class Watch(Listener):
                     self._tiers[tier] += count
                 if report.plans.usage.calls:
                     self._usage.add(report.plans.usage)
+                    self._add_costs(report.plans.shards)
         if self._share.due():
             with self._share.spent():
                 self._look()
+
+    def _add_costs(self, calls: Sequence[Mapping[str, Any]]) -> None:
+        """Add what calls cost; where a price is not known, the whole is not."""
+        for call in calls:
+            price = self._prices.get(kind_and_model(call["tier"])[1], self._prices.get(""))
+            used = call.get("usage") or {}
+            tokens = (used.get(name, 0) for name in ("prompt_tokens", "completion_tokens", "cached_tokens"))
+            self._cost = None if price is None or self._cost is None else self._cost + price.of(*tokens)
 
     def end(self, how: str) -> None:
         """Show the last tick."""
@@ -152,7 +163,7 @@ class Watch(Listener):
                 lines.append(Text("plans  " + "  ".join(f"{tier} {n:,}" for tier, n in self._tiers.items() if n)))
             if self._usage.calls:
                 read, written = self._usage.prompt_tokens or 0, self._usage.completion_tokens or 0
-                cost = "" if self._price is None else f", {self._price.of(read, written):,.4f} US dollars"
+                cost = "" if self._cost is None else f", {self._cost:,.4f} US dollars"
                 lines.append(
                     Text(f"model  {self._usage.calls:,} calls, {read:,} tokens read, {written:,} written{cost}")
                 )

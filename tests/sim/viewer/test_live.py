@@ -208,7 +208,7 @@ def test_a_terminal_shows_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tick, time, map, counts, tiers, tokens, cost where a price is known, and the plans of a model as they came."""
     monkeypatch.setattr(Price, "of", lambda *_: 0.5)
     clock = Clock()
-    watch = Watch(60, 10, price=Price("x/y", "y", "x"), clock=clock)
+    watch = Watch(60, 10, prices={"": Price("x/y", "y", "x")}, clock=clock)
     script = ScriptedClient([{"agent": "*", "steps": [{"act": "Rest", "ticks": 2}]}])
     with Simulation(load("foraging"), seed=3, client=script, listeners=[watch]) as simulation:
         watch.begin(simulation, ticks=20, model="scripted")
@@ -221,8 +221,21 @@ def test_a_terminal_shows_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "* Bush 24" in text
     assert "a Ash 5" in text
     assert "plans  simplified_llm" in text
-    assert "tokens read, 0 written, 0.5000 US dollars" in text
+    assert re.search(r"model  (\d+) calls, .* tokens read, 0 written, ([0-9.]+) US dollars", text)
+    calls, cost = re.findall(r"model  (\d+) calls.*, ([0-9.]+) US dollars", text)[0]
+    assert float(cost) == 0.5 * int(calls)
     assert "agent 14: Rest ticks=2" in text
+
+
+def test_the_cost_of_two_models_is_the_sum_where_both_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each tier's tokens have the price of its own model; with one unknown there is no sum."""
+    monkeypatch.setattr(Price, "of", lambda self, *_: float(self.name))
+    calls = [{"tier": "full_llm@red"}, {"tier": "full_llm@blue"}, {"tier": "full_llm"}]
+    prices = {"": Price("1", "", ""), "red": Price("10", "", ""), "blue": Price("100", "", "")}
+    for known, cost in ((prices, 111.0), ({**prices, "blue": None}, None), ({"": prices[""]}, 3.0)):
+        watch = Watch(prices=known)
+        watch._add_costs(calls)
+        assert watch._cost == cost
 
 
 def test_calls_in_flight_are_shown(tmp_path: Path) -> None:
