@@ -54,17 +54,20 @@ def drawn(simulation: Simulation, width: int = 78, height: int = 24) -> Drawn:
     """Draw a world as it is now into at most this many characters a line, and lines."""
     world, looks = simulation.world, simulation.portrayal.looks
     of = look_of_rows(world, looks)
-    agents = _Agents(of, np.full(world.n, "", object), np.full(world.n, "", object))
+    agents = _Agents(of, np.full(world.n, -1, np.int32), [])
     counts: Counter[tuple[str, str, str]] = Counter()
     taken = {look.mark for look in looks}
     for number, look in enumerate(looks):
         rows = (of == number).nonzero()[0]
         kinds, index = _kinds(simulation, look, number, rows)
-        for kind, (colour, name) in enumerate(kinds):
+        # The last place is for values that have no name.
+        numbers = np.bincount(index, minlength=len(kinds) + 1).tolist()
+        agents.kinds[rows] = index + len(agents.every)
+        for (colour, name), count in zip(kinds, numbers, strict=False):
             mark = look.mark if len(kinds) == 1 else _mark(name, taken)
-            mine = rows[index == kind]
-            agents.colours[mine], agents.marks[mine] = colour, mark
-            counts[mark, colour, name] += len(mine)
+            agents.every.append((mark, colour))
+            counts[mark, colour, name] += count
+        agents.every.append((look.mark, ""))
     found = [(mark, colour, name, count) for (mark, colour, name), count in counts.items() if count]
     lines = _picture(simulation, agents, width, height)
     return Drawn(lines, sorted(found, key=lambda each: -each[3])[:KINDS_MAX])
@@ -80,11 +83,18 @@ def legend(counts: Sequence[tuple[str, str, str, int]]) -> Text:
 
 @dataclass(slots=True)
 class _Agents:
-    """How each row is drawn: its look's number, colour and character, `[n]` each."""
+    """How each row is drawn: the number of its look, `[n]`, and of its kind, `[n]`; every kind's mark and colour."""
 
     looks: NDArray[np.int8]
-    colours: Any
-    marks: Any
+    kinds: NDArray[np.int32]
+    every: list[tuple[str, str]]
+
+    def put(self, marks: Any, styles: Any, codes: NDArray[np.int32]) -> None:
+        """Write marks and colours where a place has the number of a kind; a colour keeps the ground that is there."""
+        for at in zip(*(codes >= 0).nonzero(), strict=True):
+            mark, colour = self.every[codes[at]]
+            _, on, ground = styles[at].rpartition("on ")
+            marks[at], styles[at] = mark, f"bold {colour} {on}{ground}".strip()
 
 
 def _mark(name: str, taken: set[str]) -> str:
@@ -113,7 +123,7 @@ def _kinds(
         return [(fixed, look.title)], np.zeros(len(rows), np.int64)
     values = _values(world, colour)[rows]
     kinds = [(PALETTE[code % len(PALETTE)], name) for code, name in told.items()]
-    index = np.full(len(rows), -1)
+    index = np.full(len(rows), len(kinds))
     for place, code in enumerate(told):
         index[values == code] = place
     return kinds, index
@@ -156,9 +166,9 @@ def _table(simulation: Simulation, agents: _Agents, width: int, height: int) -> 
     columns = [_told(simulation, label, specs[label], count) for label in labels]
     texts += [[str(key), *(column[row] for column in columns)] for row, key in enumerate(world.keys[:count].tolist())]
     wide = [max(len(line[n]) for line in texts) for n in range(len(labels) + 1)]
-    marks, colours = ["", *agents.marks[:count]], ["", *agents.colours[:count]]
+    drawn_as = [("", ""), *(agents.every[kind] if kind >= 0 else ("", "") for kind in agents.kinds[:count].tolist())]
     lines = []
-    for line, mark, colour in zip(texts, marks, colours, strict=True):
+    for line, (mark, colour) in zip(texts, drawn_as, strict=True):
         values = "  ".join((shown(text) if text else "").rjust(size) for text, size in zip(line, wide, strict=True))
         lines.append(Text.assemble((f"{mark:1} ", f"bold {colour}".strip()), values[: width - 2], no_wrap=True))
     return lines if count == world.n else [*lines, Text(f"and {world.n - count:,} more")]
@@ -188,14 +198,16 @@ def _nodes(simulation: Simulation, name: str, agents: _Agents, width: int, heigh
     each = -(-size // (width * height))
     count = -(-size // each)
     wide = min(width, count)
-    marks, styles = np.full(-(-count // wide) * wide, " ", object), np.full(-(-count // wide) * wide, "", object)
+    places = -(-count // wide) * wide
+    marks, styles, codes = np.full(places, " ", object), np.full(places, "", object), np.full(places, -1, np.int32)
     marks[:count] = "."
     for number, look in reversed(list(enumerate(simulation.portrayal.looks))):
         rows = (agents.looks == number).nonzero()[0]
         if look.places and look.space == name:
             at = np.clip(_values(world, look.places[0])[rows], 0, size - 1) // each
-            marks[at], styles[at] = agents.marks[rows], agents.colours[rows]
-    return [_line(marks[n : n + wide].tolist(), styles[n : n + wide].tolist()) for n in range(0, len(marks), wide)]
+            codes[at] = agents.kinds[rows]
+    agents.put(marks, styles, codes)
+    return [_line(marks[n : n + wide].tolist(), styles[n : n + wide].tolist()) for n in range(0, places, wide)]
 
 
 def _map(simulation: Simulation, name: str, agents: _Agents, width: int, height: int) -> list[Text]:
@@ -224,6 +236,7 @@ def _map(simulation: Simulation, name: str, agents: _Agents, width: int, height:
     columns, lines = max(int(np.ceil(wide / step)), 1), max(int(np.ceil(high / step / 2)), 1)
     marks = np.full((lines, columns), " ", object)
     styles = np.full((lines, columns), "", object)
+    codes = np.full((lines, columns), -1, np.int32)
     if ground is not None:
         at_y = np.minimum(((np.arange(lines) + 0.5) * 2 * step).astype(int), high - 1)
         at_x = np.minimum(((np.arange(columns) + 0.5) * step).astype(int), wide - 1)
@@ -240,10 +253,8 @@ def _map(simulation: Simulation, name: str, agents: _Agents, width: int, height:
         x, y = (first % wide, first // wide) if len(look.places) == 1 else (first, _values(world, look.places[1])[rows])
         line, column = (y / step / 2).astype(int), ((x + (0.0 if kind == "plane" else 0.5)) / step).astype(int)
         line, column = np.clip(line, 0, lines - 1), np.clip(column, 0, columns - 1)
-        marks[line, column] = agents.marks[rows]
-        styles[line, column] = [
-            f"bold {new}{on}" for new, on in zip(agents.colours[rows], _on(styles[line, column]), strict=True)
-        ]
+        codes[line, column] = agents.kinds[rows]
+    agents.put(marks, styles, codes)
     return [_line(marks[n].tolist(), styles[n].tolist()) for n in range(lines)]
 
 
@@ -251,11 +262,6 @@ def _line(marks: list[str], styles: list[str]) -> Text:
     """Return a line; neighbours of one style are one piece, which a terminal draws faster."""
     pieces = groupby(zip(marks, styles, strict=True), lambda piece: piece[1])
     return Text.assemble(*(("".join(mark for mark, _ in piece), style) for style, piece in pieces), no_wrap=True)
-
-
-def _on(styles: Any) -> list[str]:
-    """Return the background that is there already, for an agent on top of it."""
-    return [f" on {style.rpartition('on ')[2]}" if "on " in style else "" for style in styles.tolist()]
 
 
 def _shares(values: NDArray[Any], every: NDArray[Any], layer: Layer) -> NDArray[np.float64]:
