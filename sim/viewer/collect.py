@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
@@ -286,11 +287,18 @@ def words_of(step: dict[str, Any]) -> str:
 
 
 def numbers_of(simulation: Simulation) -> dict[str, float | None]:
-    """Return the metrics that are one number; one that is not finite, or fails now, has no value."""
-    found: dict[str, float | None] = {"agents": simulation.world.n}
-    for name, metric in simulation.metrics_by_name.items():
+    """Return the metrics that are one number; one that is not finite, or fails now, has no value.
+
+    Of a domain without metrics these are its scores.
+    """
+    world, scores = simulation.world, {}
+    if not simulation.metrics_by_name:
+        with suppress(Exception):
+            scores = dict(simulation.scores())
+    found: dict[str, float | None] = {"agents": world.n}
+    for name, metric in {**simulation.metrics_by_name, **scores}.items():
         try:
-            value = np.asarray(metric(simulation.world), float)
+            value = np.asarray(metric(world) if callable(metric) else metric, float)
         except Exception:
             value = np.array(np.nan)
         if value.ndim == 0:

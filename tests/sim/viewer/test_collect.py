@@ -74,7 +74,7 @@ def test_frames_hold_what_the_world_held(name: str, recorded: Callable[..., Path
                 assert decoder.of(spec.label) == [v if h else None for v, h in zip(values, has, strict=True)]
         planned = {tier: keys_of(runs).tolist() for tier, runs in frame.get("p", {}).items()}
         assert planned == {tier: keys_of(runs).tolist() for tier, runs in seen.record.planned.items()}
-        now = {"agents": world.n, **simulation.metrics()}
+        now = {"agents": world.n, **(simulation.metrics() or simulation.scores())}
         assert frame["m"] == [pytest.approx(now[metric], rel=1e-5) for metric in found.about["metrics"]]
         for layer, cells in zip(simulation.portrayal.layers, decoder.cells, strict=True):
             resource, column = layer.values.split(".")
