@@ -1,4 +1,4 @@
-"""The guard: code that a run's result depends on may not read clocks, global randomness, hashes of text or the network.
+"""The guard: code that a run's result depends on may read no clock, no shared randomness, no hash of text and no file.
 
 Inside `everything`, systems, verbs and planners of deterministic tiers are watched while they run: a call that gives
 another answer in another run is refused with a sentence that names it and its replacement. Watching costs time at every
@@ -42,9 +42,9 @@ OURS: Final = (*FRAMEWORK, "scenarios")
 """Packages of the distribution."""
 WRITTEN_CHARS_MAX: Final = 80
 """Characters of a call that a sentence shows."""
-LIBRARIES: Final = ("asyncio", "hypothesis", "logging")
-"""Callers that may read the clock: the time of a log record, of a wait or of a collection of garbage (which may start
-anywhere, and which hypothesis measures) reaches no state."""
+LIBRARIES: Final = ("asyncio", "hypothesis", "importlib", "linecache", "logging", "tokenize", "zipimport")
+"""Callers that may read a clock and files: the time of a log record, of a wait or of a collection of garbage (which may
+start anywhere, and which hypothesis measures) reaches no state, and source files are imported or shown."""
 
 _CLOCK: Final = "a clock reads differently in every run; use the tick"
 _RANDOM: Final = "its stream is shared and not part of the state; draw with world.draws(rows, purpose)"
@@ -52,6 +52,7 @@ _ENTROPY: Final = "it gives other bytes in every run; draw with world.draws(rows
 _HASH: Final = "hashes of text differ from process to process; sort by the text, or use hashlib.blake2b"
 _THREADS: Final = "threads and processes are done in another order in every run; do the work in the system itself"
 _OF_THREADS: Final = ("submit", "map", "start", "ThreadPoolExecutor", "ProcessPoolExecutor", "Pool")
+_FILE: Final = "a file is not part of the run; name it in a setting of the type DataFile and open it with run.open"
 _NETWORK: Final = "an answer from outside is not part of the run; bring it in as an input or through a model tier"
 
 _ADVICE: Final[dict[Any, str]] = {
@@ -65,6 +66,7 @@ _ADVICE: Final[dict[Any, str]] = {
     dt.datetime.now: _CLOCK,
     dt.datetime.utcnow: _CLOCK,
     dt.date.today: _CLOCK,
+    **dict.fromkeys((open, os.open, os.stat, os.lstat, os.listdir, os.scandir), _FILE),
     os.urandom: _ENTROPY,
     getattr(uuid, "_generate_time_safe", None): _ENTROPY,
 }  # fmt: skip
@@ -310,6 +312,8 @@ def _of_numpy() -> tuple[dict[str, Any], dict[str, Any]]:
 def _name_of(called: Any) -> str:
     if getattr(called, "__self__", None) is _SHARED:
         return f"random.{called.__name__}"
+    if called is open:
+        return "open"
     module = getattr(called, "__module__", None) or getattr(getattr(called, "__self__", None), "__module__", None) or ""
     module = "os" if module == "posix" else str(module).lstrip("_")
     return f"{module}.{called.__qualname__}" if module else str(called.__qualname__)
@@ -320,9 +324,12 @@ def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
     place: FrameType | None = frame
     while place is not None and _module(place).partition(".")[0] in sys.stdlib_module_names:
         name = place.f_code.co_qualname.removesuffix(".__init__") if _is_made(place) else place.f_code.co_name
-        called, place = f"{_module(place)}.{name}", place.f_back
+        called = f"{_module(place)}.{name}"
         if name in _OF_THREADS and advice is _CLOCK:
             advice = _THREADS  # a pool asks a clock before it starts a thread
+        if _module(place) == "tempfile":
+            advice = _FILE  # its names are drawn at random
+        place = place.f_back
     place = _own(place or frame)
     written = _written(place)
     if written and written.partition("(")[0].rpartition(".")[2] != called.rpartition(".")[2]:

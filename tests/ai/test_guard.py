@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import gc
+import linecache
 import logging
 import os
 import random  # noqa: TID251 - to see it refused
@@ -16,6 +17,7 @@ import threading
 import time
 import uuid  # noqa: TID251 - to see it refused
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
 from types import SimpleNamespace
@@ -55,6 +57,10 @@ REFUSED: dict[str, Callable[[], object]] = {
     "secrets.token_hex": lambda: secrets.token_hex(),
     "hash": lambda: hash("a"),
     'sorted(["b", "a"], key=hash), which calls hash': lambda: sorted(["b", "a"], key=hash),
+    "open": lambda: open(__file__).close(),  # noqa: PTH123
+    "Path(__file__).read_text(), which calls pathlib.read_text": lambda: Path(__file__).read_text(),
+    "Path(__file__).exists(), which calls pathlib.exists": lambda: Path(__file__).exists(),
+    "os.listdir": lambda: os.listdir("."),  # noqa: PTH208
     "socket.create_connection": lambda: socket.create_connection(("127.0.0.1", 9)),
     "socket.getaddrinfo": lambda: socket.getaddrinfo("localhost", 9),
 }
@@ -64,6 +70,8 @@ LET_THROUGH: dict[str, Callable[[], object]] = {
     "a generator with a seed": lambda: random.Random(3).random(),
     "NumPy's generator with a seed": lambda: np.random.default_rng(3).random(),
     "a log record": lambda: logging.getLogger("tickweave.test").info("said %s", "so"),
+    "an import": lambda: import_module("colorsys"),
+    "a line of source": lambda: linecache.getlines(os.__file__),
     "arithmetic": lambda: np.arange(9).sum(),
 }
 

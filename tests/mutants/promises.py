@@ -104,6 +104,7 @@ def _alterations(body: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield what is altered and the tick's body with it; every alteration is one that a reader takes."""
     for place in range(0, len(body["columns"]), COLUMNS_EVERY * HASH_CHARS):
         yield f"column {place // HASH_CHARS}", {**body, "columns": _flipped(body["columns"], place)}
+    yield "components", {**body, "components": _flipped(body["components"])}
     for name in ("root", "known", "heard", "plan"):
         if body.get(name) is not None:
             yield name, {**body, name: _flipped(body[name])}

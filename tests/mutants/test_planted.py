@@ -25,7 +25,7 @@ CAUGHT_BY = {
     "escaped_clock": ("rerun",),
     "event_order": ("allocator",),
     "exp_in_a_plan": ("processor",),
-    "file_of_data": ("surroundings",),
+    "file_of_data": ("guard",),
     "float_sum_in_query_order": ("spawning",),
     "global_random": ("guard",),
     "hidden_state": ("restore",),

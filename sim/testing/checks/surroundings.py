@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
+from sim.errors import MachineError, SimError
 from sim.testing.checks.base import Case, Check, Checked, Finding, Untested
 from sim.testing.checks.processes import Other, compare
 
@@ -29,8 +31,17 @@ ADVICE: Final = "declare it as a setting of the type DataFile and open it with r
 
 
 def _run(case: Case) -> Checked:
-    with tempfile.TemporaryDirectory() as folder:
-        found, notes = compare(case, Other({**VARIED, "PWD": folder}, folder=folder, notes=True))
+    with tempfile.TemporaryDirectory() as elsewhere:
+        folder = elsewhere
+        try:
+            found, notes = compare(case, Other({**VARIED, "PWD": folder}, folder=folder, notes=True))
+        except MachineError:
+            raise
+        except SimError:  # perhaps a file that is found in this folder alone
+            folder = str(Path.cwd())
+            found, notes = compare(case, Other(VARIED, folder=folder, notes=True))
+            if not notes.get("files"):
+                raise
         if isinstance(found, Untested):
             return found
         for name, place in notes.get("variables", {}).items():

@@ -142,6 +142,30 @@ def test_a_recording_of_a_stranger_reads_nothing_outside(
     assert "settings.towns" in (said := capsys.readouterr().out) or "data file 'pipe'" in said
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("before", "after", "check", "words"),
+    [
+        ("run.open(self.settings.towns)", "open(self.settings.towns)", "surroundings", "opens the file 'towns.csv'"),
+        (
+            "world[Town].people[:] += 1",
+            "world[Town].people[:] += len(open('towns.csv').read())",
+            "guard",
+            "called open()",
+        ),
+    ],
+)
+def test_an_undeclared_file_is_named_with_the_way_to_declare_it(
+    recording: Path, before: str, after: str, check: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The doctor finds it in the setup and in a system, and says what to do."""
+    Path("towns.py").write_text(MODEL.replace(before, after))
+    capsys.readouterr()
+    assert invoke(["doctor", "towns.py", "--ticks", "3", "--check", check]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert all(each in said for each in ("towns.py", words, "the type DataFile", "run.open")), said
+
+
 def test_a_bundle_carries_the_files(recording: Path) -> None:
     """A report on a difference has the data that the run needs, so that its reader can make it again."""
     lines = recording.read_bytes().splitlines(keepends=True)

@@ -155,6 +155,13 @@ class Relative(Aging):
         world[Mood].value[:] = run.tick + Path("pyproject.toml").exists()
 
 
+class Folder(Aging):
+    """Depends on the working folder."""
+
+    def process(self, world: World, run: Any) -> None:
+        world[Mood].value[:] = len(str(Path.cwd()))
+
+
 def test_a_system_is_checked_without_a_scenario() -> None:
     """By default there are agents that have the components given, and nothing of any domain."""
     check_system(Aging, components=(Mood,), ticks=4)
@@ -166,7 +173,8 @@ def test_a_system_is_checked_without_a_scenario() -> None:
         (Remembering, r"check 'resume' .*Mood\.value.*look at: what earlier ticks left in a module"),
         (Sets, r"check 'hash seed' .*Mood\.value"),
         (Weather, r"check 'surroundings' .*test_assertions\.py, line .*'TICKWEAVE_TEST_WEATHER'"),
-        (Relative, r"check 'surroundings' .*a relative path"),
+        (Relative, r"check 'guard' .*exists\(\).*the type DataFile"),
+        (Folder, r"check 'surroundings' .*a relative path"),
     ],
 )
 def test_what_another_process_shows_is_said(
