@@ -237,7 +237,7 @@ class Grid:
         """Return the sum of the values of all cells around each cell, the cell itself left out, `[size] int64`.
 
         The sum of a mask is a count, so `sum_around(mask) > 0` marks the cells with a marked cell near. With
-        `moore=True` the time does not depend on the radius; otherwise it grows with the radius.
+        `moore=True` the time hardly depends on the radius, if that is small beside the map; otherwise it grows with it.
 
         Args:
             values: integers or booleans, `[size]`; their sum must fit into 64 bits.
