@@ -19,10 +19,8 @@ from multiprocessing.connection import Connection
 from time import process_time
 from typing import Any, Final, TypeVar
 
-from ai.entries import installed
 from ai.interpreters import keep_folder_off_path
 from sim.errors import WorkerError
-from sim.run.domains import ENTRY_POINTS
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -117,13 +115,15 @@ def _method() -> str:
 
 
 def _prepare() -> None:
-    """Start the server that processes are forked from, with the modules that are in use here."""
+    """Start the server that processes are forked from, with our modules that are in use here.
+
+    Domains are not among them: whoever edits one while this process runs gets it as it is now.
+    """
     keep_folder_off_path()
     if _method() == "forkserver":
         from multiprocessing import forkserver
 
-        packages = {"ai", "sim", "scipy"} | {point.value.partition(".")[0] for point in installed(ENTRY_POINTS)}
-        names = [name for name in sys.modules if name.partition(".")[0] in packages]
+        names = [name for name in sys.modules if name.partition(".")[0] in ("ai", "sim")]
         get_context("forkserver").set_forkserver_preload(names)
         forkserver.ensure_running()
 
