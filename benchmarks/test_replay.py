@@ -18,11 +18,11 @@ from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmChunk, LlmRequest
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.replay.format import TICK, Tick, canonical, split_line
-from sim.replay.packed import pack
 from sim.replay.reader import read
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, open_replay
+from sim.replay.zst import pack
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario, load
 from sim.run.simulation import Simulation

@@ -53,7 +53,7 @@ def with_marked(world: World, occupancy: Occupancy, rows: Rows, *seen: NDArray[A
     )
 
 
-def as_minded(
+def rank_by_attention(
     world: World, viewer: Rows, other: Rows, distance2: NDArray[np.int32]
 ) -> tuple[Rows, Rows, NDArray[np.int32]]:
     """Return pairs of agents and enemies with the distances by which the agents order them.
@@ -82,7 +82,7 @@ def held_by(world: World) -> NDArray[np.int32] | None:
     return held
 
 
-def shown(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) -> NDArray[np.int32]:
+def visible_conditions(world: World, viewers: Rows, others: Rows, held: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the bits of the conditions that each viewer knows of another, pair by pair.
 
     An agent knows all conditions of a friend. It sees whether an enemy dodges, is down, parries or is suppressed. A
@@ -109,7 +109,7 @@ def stance(in_cover: NDArray[np.bool_], held: NDArray[np.int32] | None) -> NDArr
     return found
 
 
-def own_affairs(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, Any]:
+def self_columns(world: World, rows: Rows, held: NDArray[np.int32] | None) -> dict[str, Any]:
     """Return columns of an observation on the agents' own conditions, attention, squad and reserves.
 
     A column without any entry is left out.

@@ -16,7 +16,7 @@ from scenarios.tactics.actions import check_kinds, default_registry
 from scenarios.tactics.bystanders import bystanders_of
 from scenarios.tactics.components import AGENT, COOLDOWN_GROUPS, Ammo, Health, Morale, Position, Team
 from scenarios.tactics.director import Budgets
-from scenarios.tactics.equipment import Gear
+from scenarios.tactics.equipment import EquipmentTables
 from scenarios.tactics.game import Game, Notes
 from scenarios.tactics.grid import Grid, Smoke, Terrain
 from scenarios.tactics.inputs import INPUTS
@@ -30,7 +30,7 @@ from scenarios.tactics.scenario.checks import check_input, check_scenario
 from scenarios.tactics.scenario.lint import advice
 from scenarios.tactics.scoring import TeamStanding, decide, standings
 from scenarios.tactics.settings import TacticsSettings
-from scenarios.tactics.shared_knowledge import Lore
+from scenarios.tactics.shared_knowledge import SharedKnowledge
 from scenarios.tactics.snapshot import WorldSnapshot
 from scenarios.tactics.spawning import objectives_of, populate, squads_of, texts_of
 from scenarios.tactics.systems.cleanup import Cleanup
@@ -38,7 +38,7 @@ from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
 from scenarios.tactics.systems.flight import Flight
 from scenarios.tactics.systems.inputs import Inputs
-from scenarios.tactics.systems.objectives import Advance
+from scenarios.tactics.systems.objectives import ObjectiveSystem
 from scenarios.tactics.systems.perception import Perception
 from scenarios.tactics.systems.planning import Planning
 from scenarios.tactics.systems.upkeep import Upkeep
@@ -84,7 +84,7 @@ class Tactics(Domain):
     settings: Any = TacticsSettings
     components = AGENT
     inputs = INPUTS
-    systems = (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, Advance, Cleanup)
+    systems = (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, ObjectiveSystem, Cleanup)
     observation = WorldSnapshot
     notes = Notes
     portrayal = Portrayal(
@@ -95,7 +95,7 @@ class Tactics(Domain):
     def setup(self, world: World, run: Run) -> None:
         """Make the map, its objects and the squads."""
         settings, tps = self.settings, run.ticks_per_second
-        gear = Gear(settings, tps)
+        gear = EquipmentTables(settings, tps)
         ground = terrain(settings)
         objects = Objects(place_things(settings.map, ground == Terrain.WALL, run.seed), gear)
         smoke, texts, squads = Smoke(), texts_of(settings), squads_of(settings)
@@ -111,7 +111,7 @@ class Tactics(Domain):
             grid=Grid(ground, smoke),
             smoke=smoke,
             rng=run.rng,
-            lore=Lore(texts, places, tps, gear, objects, roles, self.group_names),
+            lore=SharedKnowledge(texts, places, tps, gear, objects, roles, self.group_names),
             squads=squads,
             objectives=objectives,
             budgets=Budgets({} if settings.director is None else settings.director.budget.model_dump()),
@@ -165,7 +165,7 @@ class Tactics(Domain):
         """Return the forty verbs and those of plug-ins, with the names of weapons, items and abilities."""
         registry = default_registry(plugin_actions)  # type: ignore[arg-type] # `check_kinds` refuses others
         check_kinds(registry)
-        gear = Gear(self.settings, 1)
+        gear = EquipmentTables(self.settings, 1)
         own = {"holdings": gear.holding_names, "cooldowns": COOLDOWN_GROUPS, "kinds": kinds_of(self.settings, gear)}
         return registry.with_tables({**gear.names, **own})
 

@@ -102,7 +102,7 @@ def _column(values: list[int]) -> Ints:
     return np.array(values, np.int64)
 
 
-class Gear:
+class EquipmentTables:
     """The tables of a scenario: one row per weapon, item or ability, in name order; and the gear of each squad.
 
     `slots [squads, SLOTS_MAX]` has the weapons that a squad's agents carry (-1: none), `can [squads, abilities]` their

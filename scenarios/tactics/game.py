@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
 from scenarios.tactics.director import Budgets
-from scenarios.tactics.equipment import Gear
+from scenarios.tactics.equipment import EquipmentTables
 from scenarios.tactics.grid import Grid, Occupancy, Smoke
 from scenarios.tactics.map_objects import Objects
 from scenarios.tactics.objectives import Objectives
 from scenarios.tactics.parameters import Parameters
-from scenarios.tactics.shared_knowledge import Lore
+from scenarios.tactics.shared_knowledge import SharedKnowledge
 from scenarios.tactics.spawning import Squads
 from scenarios.tactics.terrain_edits import TerrainEdits
 from sim.engine.rng import Rng
@@ -36,13 +36,13 @@ class Game:
     grid: Grid
     smoke: Smoke
     rng: Rng
-    lore: Lore
+    lore: SharedKnowledge
     squads: Squads
     objectives: Objectives
     budgets: Budgets
     parameters: Parameters
     payloads: Payloads
-    gear: Gear
+    gear: EquipmentTables
     objects: Objects
     edits: TerrainEdits
     aimed: NDArray[np.bool_]

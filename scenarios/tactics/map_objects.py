@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions import CELLS_MAX, KEY_MAX
 from scenarios.tactics.components import Position, Senses
-from scenarios.tactics.equipment import Gear
+from scenarios.tactics.equipment import EquipmentTables
 from scenarios.tactics.grid import Grid, Occupancy
 from scenarios.tactics.inputs import CellIndex, Name, Rect
 from scenarios.tactics.snapshot import OBJECTS_MAX
@@ -37,7 +37,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
-class Opens(_Part):
+class Door(_Part):
     """Turns a rectangle of cells into floor: a door, a lever."""
 
     kind: Literal["open"] = "open"
@@ -47,7 +47,7 @@ class Opens(_Part):
     height: int = Field(1, ge=1, le=CELLS_MAX, description="Cells from north to south.")
 
 
-class Gives(_Part):
+class Crate(_Part):
     """Gives a number of an item with each use: a crate, a cache."""
 
     kind: Literal["give"] = "give"
@@ -62,14 +62,14 @@ class Heals(_Part):
     amount: int = Field(20, ge=1, le=10_000, description="Hit points for each use.")
 
 
-class Yields(_Part):
+class ResourceNode(_Part):
     """Gives a number of units of cargo with each use: a resource."""
 
     kind: Literal["yield"] = "yield"
     each: int = Field(1, ge=1, le=1000, description="Units of cargo for each use.")
 
 
-class Takes(_Part):
+class Depot(_Part):
     """Takes all cargo and counts it as delivered by the agent's team (`team`: only by that one): a store, an exit."""
 
     kind: Literal["take"] = "take"
@@ -78,7 +78,7 @@ class Takes(_Part):
 
 class _Thing(_Part):
     kind: Name = Field(description="Name of the thing, as agents see it.")
-    effect: Opens | Gives | Heals | Yields | Takes = Field(
+    effect: Door | Crate | Heals | ResourceNode | Depot = Field(
         discriminator="kind", description="Effect of interacting with it."
     )
     stock: int | None = Field(
@@ -112,7 +112,7 @@ class Objects:
 
     name = "Objects"
 
-    def __init__(self, standing: Sequence[MapObject], gear: Gear) -> None:
+    def __init__(self, standing: Sequence[MapObject], gear: EquipmentTables) -> None:
         self.specs: Sequence[MapObject] = standing
         self.kinds = tuple(sorted({thing.kind for thing in standing} | set(gear.items)))
         self._kind_of_spec = [self.kinds.index(thing.kind) for thing in standing]
@@ -188,7 +188,7 @@ class Objects:
         return got.astype(np.int32)
 
 
-def kinds_of(settings: TacticsSettings, gear: Gear) -> tuple[str, ...]:
+def kinds_of(settings: TacticsSettings, gear: EquipmentTables) -> tuple[str, ...]:
     """Return the possible kinds of objects of a scenario, sorted."""
     listed = (*settings.map.objects, *settings.map.scattered)
     return tuple(sorted({thing.kind for thing in listed} | set(gear.items)))

@@ -13,7 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.observation import Groups, ObservationBatch
-from scenarios.tactics.attention import NOWHERE, as_minded, held_by, own_affairs, shown, stance, with_marked
+from scenarios.tactics.attention import (
+    NOWHERE,
+    held_by,
+    rank_by_attention,
+    self_columns,
+    stance,
+    visible_conditions,
+    with_marked,
+)
 from scenarios.tactics.components import (
     Ammo,
     Cooldowns,
@@ -28,7 +36,7 @@ from scenarios.tactics.components import (
 )
 from scenarios.tactics.grid import Grid, Occupancy, Sightings
 from scenarios.tactics.map_objects import objects_seen
-from scenarios.tactics.shared_knowledge import Lore
+from scenarios.tactics.shared_knowledge import SharedKnowledge
 from scenarios.tactics.snapshot import ALLIES_MAX, ENEMIES_MAX, WorldSnapshot
 from sim.run.world import World
 from sim.space.arrays import runs
@@ -165,14 +173,14 @@ def perceive(
     grid: Grid,
     occupancy: Occupancy,
     rows: Rows,
-    lore: Lore,
+    lore: SharedKnowledge,
     seen: tuple[Sightings, Sightings] | None = None,
 ) -> ObservationBatch[WorldSnapshot]:
     """Return the current knowledge of the agents of `rows` (ascending); `seen` is a result of `others_seen`."""
     enemies, friends = others_seen(world, grid, occupancy, rows, rows) if seen is None else seen
     friends = _with_far_friends(world, grid, occupancy, rows, friends)
     marked = with_marked(world, occupancy, rows, enemies.viewer, enemies.other, enemies.distance2)
-    enemies = Sightings(*as_minded(world, *marked))
+    enemies = Sightings(*rank_by_attention(world, *marked))
     places, others = _lists(world.n, rows, enemies, friends)
 
     shape = len(rows) * PLACES
@@ -194,7 +202,7 @@ def perceive(
     allies: dict[str, Any] = {"id": ally, "pos": (ally_x, ally_y), "hp": ally_hp}
     held = held_by(world)
     if held is not None:
-        shown_to = shown(world, rows[places // PLACES], others, held)
+        shown_to = visible_conditions(world, rows[places // PLACES], others, held)
         foes["conditions"], allies["conditions"] = spread(shown_to)
     squads = world[Squad]
     own_keys, leader = keys[rows], squads.leader[rows]
@@ -220,7 +228,7 @@ def perceive(
         "cooldowns": ready,
         "squad": squad,
         "role": lore.roles[squad],
-        **own_affairs(world, rows, held),
+        **self_columns(world, rows, held),
     }
     player = {
         "id": np.where(led, leader, -1),

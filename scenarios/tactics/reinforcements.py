@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scenarios.tactics.components import Position, Squad, Team
 from scenarios.tactics.game import Game
-from scenarios.tactics.spawning import aim, spawn, starting_values
+from scenarios.tactics.spawning import current_goal, spawn, starting_values
 from scenarios.tactics.team_counts import TeamCounts
 from sim.run.settings import AGENTS_MAX
 from sim.run.world import World
@@ -59,6 +59,6 @@ def call_up(world: World, stage: Game, calls: Calls) -> None:
         reserves.take(team, count)
         alive += count
         info = squads[int(world[Squad].id[row])]
-        after = aim(info, stage.objectives, stage.lore.texts)
+        after = current_goal(info, stage.objectives, stage.lore.texts)
         values = starting_values(info, after, xs + area.x, ys + area.y, world.tick + 1)
         spawn(world, values, count, like=row)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ai.observation import Cell
 from scenarios.tactics.components import COOLDOWN_GROUPS
-from scenarios.tactics.equipment import Gear
+from scenarios.tactics.equipment import EquipmentTables
 from scenarios.tactics.grid import Grid
 from scenarios.tactics.map_objects import Objects
 from scenarios.tactics.snapshot import Bounds, Poi
@@ -61,7 +61,7 @@ class Texts:
         return len(self.all) - 1
 
 
-class Lore:
+class SharedKnowledge:
     """Data that snapshots share: texts, places, the map, ticks per second, gear, objects, teams, and roles of squads.
 
     `roles [squads] int32` has the position of each squad's role among the members of `Role`, -1 for none, by the
@@ -73,7 +73,7 @@ class Lore:
         texts: Texts,
         places: Iterable[tuple[str, int, int]],
         ticks_per_second: int,
-        gear: Gear,
+        gear: EquipmentTables,
         objects: Objects,
         roles: Sequence[int],
         teams: Sequence[str],

@@ -113,7 +113,7 @@ def texts_of(settings: TacticsSettings) -> Texts:
     return Texts(text for text in told if text is not None)
 
 
-def aim(squad: SquadInfo, objectives: Objectives, texts: Texts) -> tuple[int, int, int]:
+def current_goal(squad: SquadInfo, objectives: Objectives, texts: Texts) -> tuple[int, int, int]:
     """Return a squad's current aim: the index of its text (-1: none), and x and y of the goal (-1: none)."""
     text, cell = objectives.goal(squad.team)
     text = squad.objective or text
@@ -172,7 +172,7 @@ def populate(
     placed = place_agents(settings, terrain(settings) == Terrain.WALL, seed)
     keys = np.arange(len(placed), dtype=np.int64)
     infos = list(squads.values())
-    aims = np.array([aim(squad, objectives, texts) for squad in infos]).reshape(-1, 3)
+    aims = np.array([current_goal(squad, objectives, texts) for squad in infos]).reshape(-1, 3)
     kind = np.cumsum([False, *(one.archetype is not other.archetype for one, other in pairwise(infos))])[placed[:, 3]]
     # Consecutive agents of one archetype are spawned together; their squads differ only in number, team and aim.
     for run in np.split(keys, np.flatnonzero(np.diff(kind)) + 1):
@@ -181,10 +181,10 @@ def populate(
         values |= {Team: {"id": team}, Squad: {"id": squad}}
         spawn(world, values, len(run), keys=run)
     world.flush()
-    promote(world)
+    elect_leaders(world)
 
 
-def promote(world: World) -> None:
+def elect_leaders(world: World) -> None:
     """Make the lowest key of every squad its leader."""
     squad = world[Squad]
     if not world.n:

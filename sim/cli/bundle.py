@@ -13,7 +13,7 @@ from sim.cli.consent import Trust, files_of
 from sim.cli.options import Plugins
 from sim.messages import shown
 from sim.replay.bundle import bundle as bundle_replay
-from sim.replay.packed import SUFFIX as PACKED
+from sim.replay.zst import SUFFIX as PACKED
 
 
 def bundle(

@@ -29,7 +29,7 @@ from sim.messages import shown
 from sim.replay.fork import Changes, Patch, load_patch
 from sim.replay.fork import fork as fork_replay
 from sim.replay.playback import scenario_of
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.run.scenario_file import TICKS_MAX
 
 

@@ -31,9 +31,9 @@ from sim.cli.options import Plugins
 from sim.errors import ReplayError
 from sim.messages import shown
 from sim.replay import minimise as search
+from sim.replay.diagnosis import diagnose
 from sim.replay.reader import scan
 from sim.replay.recover import cut
-from sim.replay.second_pass import explained
 from sim.replay.verify import verify
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import TICKS_MAX
@@ -141,7 +141,7 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path], *, forc
     target = out or Path(f"{Path(file).name.split('.', 1)[0]}-small{SUFFIX}")
     check_free(target, replace=force)
     with progress_bar(shown(file), None) as show:
-        verdict = explained(Path(file), verify(Path(file), plugin_files=plugins, progress=show), plugins, show)
+        verdict = diagnose(Path(file), verify(Path(file), plugin_files=plugins, progress=show), plugins, show)
     first = verdict.first
     if first is None or first.tick is None:
         why = f": {verdict.reason}" if verdict.reason else ""

@@ -21,9 +21,9 @@ from sim.cli.common import (
 from sim.cli.options import ReplayName
 from sim.errors import Incomplete
 from sim.messages import shown
-from sim.replay.packed import SUFFIX
-from sim.replay.packed import pack as pack_lines
 from sim.replay.reader import is_packed, open_source, scan
+from sim.replay.zst import SUFFIX
+from sim.replay.zst import pack as pack_lines
 
 
 def pack(

@@ -64,13 +64,13 @@ from sim.cli.terminal import drawing
 from sim.errors import FileExists, MachineError, ReplayError
 from sim.messages import one_line, shown
 from sim.replay.keyframes import EVERY
-from sim.replay.packed import SUFFIX as PACKED
 from sim.replay.recover import resume as resume_replay
 from sim.replay.writer import Recorder, ReplayWriter, open_replay
+from sim.replay.zst import SUFFIX as PACKED
 from sim.run.choices import MODEL, with_values
 from sim.run.files import read_text
 from sim.run.input_lines import inputs_from_lines
-from sim.run.input_sources import Feed, Listed, Streamed
+from sim.run.input_sources import Feed, ScheduledInputs, StreamedInputs
 from sim.run.inputs import TimedInput
 from sim.run.pace import Pace
 from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
@@ -316,11 +316,11 @@ def run(
             simulation.listen(each)
         show = stack.enter_context(progress_bar(simulation.scenario.name, total, hidden=quiet or watch))
         interrupted = stack.enter_context(interrupts())
-        feed: Feed = Listed(known)
+        feed: Feed = ScheduledInputs(known)
         if inputs == "-":
             stream = io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # None: it was closed, so nothing comes
             assert isinstance(stream, io.BufferedIOBase)
-            feed = Streamed(stream, simulation.scenario, _tell, interrupted)
+            feed = StreamedInputs(stream, simulation.scenario, _tell, interrupted)
         try:
             tally.pace = None if pace is None else Pace(pace)
             _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)

@@ -29,7 +29,7 @@ from sim.errors import ReplayError, ScenarioError
 from sim.messages import one_line, shown
 from sim.replay.diff import diff as diff_replays
 from sim.replay.overview import overview
-from sim.replay.seek import ReplayFile, open_replay_file
+from sim.replay.replay_file import ReplayFile, open_replay_file
 from sim.replay.show import show_agent, show_tick
 from sim.run.scenario_file import TICKS_MAX
 from sim.tables.metrics import measure

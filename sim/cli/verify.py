@@ -14,7 +14,7 @@ from sim.cli.common import FAILED, INCONCLUSIVE, OK, AsJson, print_json, progres
 from sim.cli.consent import Trust, files_of
 from sim.cli.options import Plugins
 from sim.messages import one_line, shown
-from sim.replay.second_pass import explained
+from sim.replay.diagnosis import diagnose
 from sim.replay.verify import Verdict
 from sim.replay.verify import verify as verify_replay
 
@@ -58,7 +58,7 @@ def _verified(file: str, jobs: int, plugins: Sequence[Path]) -> Verdict:
     if verdict.first is None:
         return verdict
     with progress_bar(f"{shown(file)}: second pass", None) as show:
-        return explained(Path(file), verdict, plugins, show)
+        return diagnose(Path(file), verdict, plugins, show)
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sim.cli.common import SUFFIX, AsJson, Force, print_result, progress_bar, re
 from sim.cli.consent import Trust, files_of, trust_metrics
 from sim.cli.options import Metrics, Plugins, ReplayName
 from sim.messages import shown
-from sim.replay.packed import SUFFIX as PACKED
+from sim.replay.zst import SUFFIX as PACKED
 from sim.run.scenario_file import TICKS_MAX
 from sim.viewer.replays import Shown, serve, view_of
 

@@ -16,14 +16,14 @@ from typing import Any, BinaryIO, Final
 from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY
 from sim.errors import ReplayError
+from sim.replay.diagnosis import Evidence, gather_evidence, with_evidence
 from sim.replay.format import Header, Keyframe, Tick
 from sim.replay.keyframes import state_of
 from sim.replay.playback import Playback, scenario_of
 from sim.replay.reader import Progress, Source, beside, untold
 from sim.replay.record import HASH_CHARS, environment, without_places
 from sim.replay.recover import cut
-from sim.replay.second_pass import Look, look_again, told
-from sim.replay.seek import ReplayFile, open_replay_file
+from sim.replay.replay_file import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict, verify
 
 AROUND: Final = 3
@@ -76,8 +76,8 @@ def bundle(
         why = f" ({verdict.reason})" if verdict.reason else ""
         raise ReplayError(f"there is nothing to bundle: no tick of the replay was found to differ{why}")
     tick = verdict.first.tick
-    look = look_again(source, tick, plugin_files, progress)
-    verdict = told(verdict, look)
+    look = gather_evidence(source, tick, plugin_files, progress)
+    verdict = with_evidence(verdict, look)
     with open_replay_file(source, plugin_files) as file:
         files = dict(_texts(file, verdict, look, plugin_files if with_plugins else ()))
         scenario = scenario_of(file.header, beside(source, plugin_files))
@@ -93,7 +93,7 @@ def bundle(
     return verdict
 
 
-def _texts(file: ReplayFile, verdict: Verdict, look: Look, plugins: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
+def _texts(file: ReplayFile, verdict: Verdict, look: Evidence, plugins: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     header, tick = look.header, look.recorded.t
     hint = " (--plugin plugins/NAME where there are any)" if header.plugins else ""
     yield "README.txt", _README.format(plugins=hint).encode()
@@ -124,7 +124,7 @@ def _texts(file: ReplayFile, verdict: Verdict, look: Look, plugins: Sequence[Pat
             yield f"plugins/{path.name}", path.read_bytes()
 
 
-def _recorded(file: ReplayFile, look: Look, keyframe: Keyframe | None) -> Values | None:
+def _recorded(file: ReplayFile, look: Evidence, keyframe: Keyframe | None) -> Values | None:
     """Return the recorded state after the tick, from its changes or from a keyframe; None if there is neither."""
     if look.header.detail == "full":
         return changed(values_of(look.before), look.recorded)

@@ -10,7 +10,7 @@ from sim.engine.state import WorldState
 from sim.engine.state_diff import RESOURCE_KEY, changes
 from sim.errors import ReplayError
 from sim.replay.format import Header, Tick, plain
-from sim.replay.seek import ReplayFile
+from sim.replay.replay_file import ReplayFile
 
 VALUES_MAX: Final = 1000
 """Values that are named at most."""

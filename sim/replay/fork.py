@@ -21,7 +21,7 @@ from sim.replay.format import HEADER, KEYFRAME, TICK, Amendment, Header, Keyfram
 from sim.replay.keyframes import keyframe_of
 from sim.replay.playback import amended, read_input, scenario_at, scenario_of
 from sim.replay.record import environment, tick_of
-from sim.replay.seek import ReplayFile
+from sim.replay.replay_file import ReplayFile
 from sim.replay.writer import ReplayWriter, Sink
 from sim.run.files import read_text
 from sim.run.inputs import Input, TimedInput

@@ -27,12 +27,12 @@ from ai.errors import AIError
 from ai.llm_types import LlmClient
 from ai.plans import Outcome
 from sim.errors import ReplayError, ScenarioError, SimError
-from sim.replay.first import First
+from sim.replay.diagnosis import diagnose
+from sim.replay.divergence import Divergence
 from sim.replay.format import Attempt, Header, Tick, runs
 from sim.replay.playback import RecordedPlanning, read_input, scenario_of
 from sim.replay.reader import Progress, Replay, untold
 from sim.replay.record import failures, planned
-from sim.replay.second_pass import explained
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.inputs import Kill, TimedInput
@@ -238,12 +238,12 @@ def failing_check(check: Check, case: Case, faulty: Callable[[Sequence[Fault]], 
     return fails
 
 
-def failing_replay(first: First, record: Callable[[Candidate], bytes], plugin_files: Sequence[Path]) -> Fails:
+def failing_replay(first: Divergence, record: Callable[[Candidate], bytes], plugin_files: Sequence[Path]) -> Fails:
     """Return what records a candidate again and verifies it; it must be unstable with the same class of cause."""
 
     def fails(candidate: Candidate) -> int | None:
         replay = record(candidate)
-        found = explained(replay, verify(replay, plugin_files=plugin_files), plugin_files).first
+        found = diagnose(replay, verify(replay, plugin_files=plugin_files), plugin_files).first
         if found is None or found.cause != first.cause or found.stable:
             return None
         return found.tick

@@ -8,7 +8,7 @@ from typing import Any, Final
 from ai.plans import LlmUsage
 from sim.replay.format import End, Tick, count_of
 from sim.replay.record import attempted, usage_of
-from sim.replay.seek import ReplayFile
+from sim.replay.replay_file import ReplayFile
 
 _USED: Final = ("calls", "agents", "prompt_tokens", "completion_tokens")
 

@@ -49,7 +49,7 @@ from sim.replay.format import (
     is_torn,
     split_line,
 )
-from sim.replay.packed import ZSTD, PackedFile
+from sim.replay.zst import ZSTD, PackedFile
 
 if TYPE_CHECKING:
     from sim.run.domain import Metric

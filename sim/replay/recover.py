@@ -15,7 +15,7 @@ from sim.replay.format import END, Header, Tick
 from sim.replay.playback import amended, objection, scenario_at, scenario_of
 from sim.replay.reader import Place, Progress, Source, beside, is_packed, open_source, scan, untold
 from sim.replay.record import Totals, header_of
-from sim.replay.seek import ReplayFile
+from sim.replay.replay_file import ReplayFile
 from sim.replay.writer import Recorder, ReplayWriter, Sink
 from sim.run.planning_service import ModelOptions
 from sim.run.plugins import load_plugins

@@ -22,7 +22,7 @@ from sim.errors import ReplayError
 from sim.replay.format import Tick, keys_of, plain
 from sim.replay.playback import Playback
 from sim.replay.record import attempted, planned
-from sim.replay.seek import ReplayFile
+from sim.replay.replay_file import ReplayFile
 from sim.run.plan_columns import THINKING, ActionSteps, Progress, Status
 from sim.run.simulation import Simulation
 

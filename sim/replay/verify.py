@@ -23,7 +23,7 @@ from sim.engine.codec import encode_state
 from sim.engine.state_diff import changes
 from sim.errors import Corrupt, Incomplete, MachineError, ScenarioError, SimError, Unsupported, WorkerError
 from sim.messages import one_line
-from sim.replay.first import Cause, First, differing, first_difference, phases_of, sentence_of, unchanged
+from sim.replay.divergence import Cause, Divergence, differing, first_difference, phases_of, sentence_of, unchanged
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
 from sim.replay.keyframes import enter, state_of, unpacked
 from sim.replay.playback import Playback, objection
@@ -31,7 +31,7 @@ from sim.replay.reader import Progress, Record, Source, beside, iter_records, op
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments
 from sim.run.faults import fault_of, trouble_of
-from sim.run.workers import pays, side_by_side
+from sim.run.workers import parallel_map, pays
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class Verdict:
     because code failed in it, which proves nothing; `reason` says the same, or why nothing can be said, in one
     sentence (empty for a match). `escapes` says which code went past the guard, and why (`ai.guard`).
     `cause` is the class of what keeps it from matching: that of `first`, or `file` or `environment`. `details` are
-    what a second pass found (`sim.replay.second_pass`), line by line.
+    what a second pass found (`sim.replay.diagnosis`), line by line.
     """
 
     verdict: Literal["match", "diverged", "inconclusive"]
     ticks: int
-    first: First | None = None
+    first: Divergence | None = None
     reason: str = ""
     escapes: tuple[str, ...] = ()
     cause: Cause | None = None
@@ -88,7 +88,7 @@ def verify(
         left = [Segment(left[0].begin)]  # in one go: entering a segment costs as much as beginning a run
     whole = Proof()
     try:
-        with closing(side_by_side(partial(_prove, source, plugin_files), left, jobs)) as proofs:
+        with closing(parallel_map(partial(_prove, source, plugin_files), left, jobs)) as proofs:
             for proof in chain([first], proofs):
                 whole.escapes += proof.escapes
                 if proof.verdict is not None:
@@ -157,7 +157,7 @@ def _conclude(proof: Proof) -> Verdict:
         differences.append(("ticks", recorded.ticks, header.ticks))
     for name, expected, actual in differences:
         if expected != actual:
-            first = First(None, "file", field=f"end.{name}", expected=plain(expected), actual=plain(actual))
+            first = Divergence(None, "file", field=f"end.{name}", expected=plain(expected), actual=plain(actual))
             return _diverged(first, ticks, header)
     if proof.unknown:
         reason = (
@@ -274,7 +274,7 @@ class _Verification:
         state = simulation.snapshot()
         if unpacked(recorded) == encode_state(state):
             return None
-        first = First(recorded.t, "file", field="keyframe")
+        first = Divergence(recorded.t, "file", field="keyframe")
         change = next(iter(changes(state, state_of(recorded, simulation))), None)
         if change is not None:
             component, _, field = change.column.partition(".")
@@ -292,17 +292,17 @@ class _Verification:
     def _failed(self, recorded: Tick, error: Exception) -> Verdict:
         """Say that a tick cannot be made here: nothing was compared, so that nothing is proven."""
         problem = one_line(f"{type(error).__name__}: {error}")
-        first = self._placed(First(recorded.t, "effect", expected=recorded.root, actual=problem))
+        first = self._placed(Divergence(recorded.t, "effect", expected=recorded.root, actual=problem))
         reason = one_line(f"tick {recorded.t} cannot be made again here: {fault_of(error) or problem}")
         return Verdict("inconclusive", self._ticks, first, reason, cause="effect")
 
-    def _placed(self, first: First) -> First:
+    def _placed(self, first: Divergence) -> Divergence:
         assert self.header is not None
         assert self._playback is not None
         first.environment = differing(self.header, self._playback.header)
         return first
 
-    def _diverged(self, first: First) -> Verdict:
+    def _diverged(self, first: Divergence) -> Verdict:
         assert self.header is not None
         assert self._playback is not None
         first = self._placed(first)
@@ -315,7 +315,9 @@ class _Verification:
         return _diverged(first, self._ticks, self.header, hint, self._playback.simulation.world.resources)
 
 
-def _diverged(first: First, ticks: int, header: Header, hint: str = "", resources: Collection[str] = ()) -> Verdict:
+def _diverged(
+    first: Divergence, ticks: int, header: Header, hint: str = "", resources: Collection[str] = ()
+) -> Verdict:
     if header.detail == "hash" and first.component and first.key is None:
         hint = f"; a recording with --detail full would name phase, agent and value{hint}"
     return Verdict("diverged", ticks, first, one_line(sentence_of(first, resources) + hint), cause=first.cause)

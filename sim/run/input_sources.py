@@ -45,7 +45,7 @@ class Feed(Protocol):
         ...
 
 
-class Listed:
+class ScheduledInputs:
     """Gives inputs that are all known before the run."""
 
     def __init__(self, inputs: Iterable[TimedInput]) -> None:
@@ -72,7 +72,7 @@ class _Pause(BaseModel):
     tick: Annotated[int, Field(strict=True, ge=0)]
 
 
-class Streamed:
+class StreamedInputs:
     """Gives inputs that come while the run goes on.
 
     Args:

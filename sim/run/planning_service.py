@@ -128,7 +128,7 @@ def _with_model(tiers: Sequence[Planner], client: LlmClient | None) -> list[str]
     return [tier.name for tier in tiers if getattr(tier, "needs_client", False) and of(tier.name) is not None]
 
 
-class Background:
+class LoopThread:
     """One event loop in a thread of its own, for clients; it starts with the first call and never touches the world."""
 
     def __init__(self) -> None:
@@ -251,7 +251,7 @@ class PlanningService:
         self.executors = {
             name: BatchInferenceExecutor(options.shard_size, options.in_flight, prefer=prefer) for name in models
         }
-        self.background = Background()
+        self.background = LoopThread()
         self.gathers = False
         self.gathered: list[_Waiting] = []
 
@@ -268,7 +268,7 @@ class PlanningService:
         sources = {}
         for run in runs:
             source = run.run_context.source
-            if not isinstance(source, LivePlans) or source.service is not self:
+            if not isinstance(source, LivePlanner) or source.service is not self:
                 raise ScenarioError(f"{run.scenario.name}: only runs of one service are advanced together")
             sources[id(run)] = source
         ends = {id(run): run.scenario.ticks if ticks is None else ticks for run in runs}
@@ -359,7 +359,7 @@ class _Waiting:
     call: Future[BatchPlans] | None = None
 
 
-class LivePlans:
+class LivePlanner:
     """Makes a run's plans: one `plan_batch_with_fallback` a tick, in the service's loop where a model is asked.
 
     Args:

@@ -52,7 +52,7 @@ from sim.run.faults import FAULT_NOTE
 from sim.run.inputs import Input
 from sim.run.listeners import Listeners
 from sim.run.plan_columns import PLANNING, THINKING
-from sim.run.planning_service import LivePlans, ModelOptions, PlanningService
+from sim.run.planning_service import LivePlanner, ModelOptions, PlanningService
 from sim.run.plugins import Plugin, check_plugins
 from sim.run.portrayal import checked_portrayal
 from sim.run.rounds import RoundNotes, Rounds, count_held, rounds_every
@@ -215,7 +215,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         planners = [*(planner for plugin in plugins for planner in plugin.planners), *handed]
         planning = source
         if planning is None and self.registry is not None:
-            planning = LivePlans(scenario, self.registry, client, clock, planners, model, self._listeners, service)
+            planning = LivePlanner(scenario, self.registry, client, clock, planners, model, self._listeners, service)
         self.run_context = run = Run(
             domain=domain,
             seed=self.seed,

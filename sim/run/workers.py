@@ -56,7 +56,7 @@ def here(work: Callable[[A], T], items: deque[A], jobs: int) -> Iterator[T]:
         yield result
 
 
-def side_by_side(
+def parallel_map(
     work: Callable[[A], T], items: Iterable[A], jobs: int, *, at_once: bool = False
 ) -> Generator[T, None, None]:
     """Yield the result of the work for each item, in order; closing the generator stops the processes.

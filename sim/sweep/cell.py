@@ -26,7 +26,7 @@ from sim.run.checks import checked_metric
 from sim.run.domain import Metric
 from sim.run.faults import fault_of
 from sim.run.llm_usage import ModelTally
-from sim.run.planning_service import Background, PlanningService
+from sim.run.planning_service import LoopThread, PlanningService
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
@@ -207,7 +207,7 @@ def model_of(spec: str) -> Iterator[LlmClient | None]:
     client = None if spec == NO_MODEL else client_from_spec(spec)
     try:
         if client is not None:
-            background = Background()  # a notebook has a running loop already
+            background = LoopThread()  # a notebook has a running loop already
             try:
                 endpoint = background.run(_probed(client))
             finally:

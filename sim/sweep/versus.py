@@ -24,7 +24,7 @@ from sim.run.llm_usage import ModelTally
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
-from sim.run.workers import side_by_side
+from sim.run.workers import parallel_map
 from sim.sweep.cell import model_of
 from sim.sweep.spec import NO_MODEL
 from sim.sweep.statistics import Difference, paired, wilson
@@ -267,7 +267,7 @@ def tournament(
             models = {side: spec for side, spec in specs.items() if side == mine or not alone}
             asked.append(Asked(set_up[swapped], folder, seed, ticks or scenario.ticks, swapped, metric, models))
     games: list[Game] = []
-    with closing(side_by_side(play, asked, jobs, at_once=bool(specs))) as played:
+    with closing(parallel_map(play, asked, jobs, at_once=bool(specs))) as played:
         for game in played:
             games.append(game)
             if progress is not None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sim.errors import SimError
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.show import show_agent
 
 

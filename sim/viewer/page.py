@@ -18,7 +18,7 @@ from sim.replay.diff import Difference, diff
 from sim.replay.frames import frames
 from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Source, untold
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.run.domain import Metric
 from sim.tables.metrics import measure
 from sim.viewer.collect import CHANGES_MAX, Collector

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sim.messages import shown
 from sim.replay.reader import Progress, Source, untold
 from sim.replay.record import header_of
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.show import show_agent
 from sim.run.domain import Metric
 from sim.run.simulation import Simulation

@@ -27,7 +27,7 @@ STARTED = (
     "sim.__main__",
     "sim.testing.checks.child",
     "ai.testing_elsewhere",
-    "sim.replay.other_process",
+    "sim.replay.rerun_child",
     "sim.viewer.asked",
 )
 """Modules that another interpreter is started with."""

@@ -13,7 +13,7 @@ from scenarios.segregation.domain import Segregation
 from sim.errors import ReplayError
 from sim.replay import read, rerecord, verify
 from sim.replay.format import canonical
-from sim.replay.packed import pack
+from sim.replay.zst import pack
 from tests.fuzz.harness import Draw, fuzz, spoilt_bytes, spoilt_json, spoilt_lines
 from tests.sim.replay.recordings import model
 from tests.support.bodies import put_together, taken_apart

@@ -164,7 +164,7 @@ def replay_forgets_why_a_tier_failed(patch: Patch) -> None:
 @caught_by("entered")
 def keyframe_root_is_not_compared(patch: Patch) -> None:
     """A run is entered at a keyframe whatever root the tick's record has."""
-    for module in ("seek", "verify"):
+    for module in ("replay_file", "verify"):
         patch.setattr(
             _module(module), "enter", lambda simulation, keyframe, _: simulation.restore(state_of(keyframe, simulation))
         )
@@ -671,7 +671,7 @@ def a_stored_plan_does_not_wait(patch: Patch) -> None:
 @caught_by("thinking")
 def a_restored_ask_finds_the_old_call(patch: Patch) -> None:
     """After a restore, an open ask gets the reply to what was asked before."""
-    patch.setattr(planning_service.LivePlans, "forget", lambda _self: None)
+    patch.setattr(planning_service.LivePlanner, "forget", lambda _self: None)
 
 
 @caught_by("thinking")

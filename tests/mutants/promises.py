@@ -62,7 +62,7 @@ from tests.properties import test_rounds as asked
 from tests.reference.lockstep import Dice, random_plans, run_in_step
 from tests.sim.engine import test_commands, test_resources, test_texts
 from tests.sim.engine.small_world import ALL, Position, everything
-from tests.sim.replay import test_keyframes, test_recover, test_replay_seek, test_verify
+from tests.sim.replay import test_keyframes, test_recover, test_replay_file, test_verify
 from tests.sim.replay.recordings import SCRIPT, framed, model, record, rules, scenario
 from tests.sim.run import test_listeners, test_rounds, test_thinking
 from tests.support.recording import rechain
@@ -473,7 +473,7 @@ PROMISES: dict[str, Callable[[], None]] = {
     "codes": codes,
     "declared": declared,
     "draws": draws,
-    "entered": test_replay_seek.test_a_run_that_is_another_is_not_entered,
+    "entered": test_replay_file.test_a_run_that_is_another_is_not_entered,
     "heard": heard,
     "in_rounds": in_rounds,
     "keyframes": test_keyframes.test_tampered_keyframes_are_no_match,

@@ -29,7 +29,7 @@ from sim.engine.rng import purpose
 from sim.engine.state import WorldState
 from sim.engine.system import System
 from sim.engine.world import World
-from sim.run.planning_service import LivePlans
+from sim.run.planning_service import LivePlanner
 from sim.run.plugins import Plugin
 from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
@@ -310,7 +310,7 @@ def test_any_split_of_the_batch_gives_the_same_roots(data: st.DataObject, sizes:
     """An agent's plan does not depend on who else is planned for in the same call."""
     scenario = data.draw(scenarios())
     timeline = data.draw(inputs(scenario, 12))
-    live = LivePlans(scenario, default_registry(), None, time.perf_counter)
+    live = LivePlanner(scenario, default_registry(), None, time.perf_counter)
     split = Simulation(scenario, source=InParts(live, _cuts(sizes)))
     assert roots_of(split, 15, timeline) == roots_of(Simulation(scenario), 15, timeline)
 

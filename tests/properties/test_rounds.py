@@ -27,7 +27,7 @@ from sim.replay import Replay, read, verify
 from sim.replay.fork import Changes, Patch, fork
 from sim.replay.format import keys_of
 from sim.replay.recover import resume
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.show import show_agent
 from sim.run.planning_service import ModelOptions
 from sim.run.scenario_file import Scenario

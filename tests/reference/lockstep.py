@@ -19,7 +19,7 @@ from scenarios.tactics.reinforcements import reserves_of
 from scenarios.tactics.scenario import terrain
 from sim.engine.columns import schema_of
 from sim.engine.rng import philox4x32
-from sim.run.planning_service import LivePlans
+from sim.run.planning_service import LivePlanner
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
 from tests.reference.slow_rules import heuristic
@@ -113,7 +113,7 @@ def run_in_step(
     """
     source: Any
     if choose is None:
-        source = Watched(LivePlans(scenario, default_registry(), None, time.perf_counter))
+        source = Watched(LivePlanner(scenario, default_registry(), None, time.perf_counter))
     else:
         source = Scripted(choose)
     slow = SlowWorld(scenario, scenario.seed if seed is None else seed, _planner(choose), _glyphs(scenario))

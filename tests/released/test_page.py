@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from sim.replay import format as bodies
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 
 FOLDER = Path(__file__).parent
 PAGE = (FOLDER.parents[1] / "replays" / "README.md").read_text("utf-8")

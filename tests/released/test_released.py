@@ -10,7 +10,7 @@ import pytest
 
 from sim.replay import read, rerecord, verify
 from sim.replay.format import FORMAT, Tick
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 
 FOLDER = Path(__file__).parent
 DOMAIN = FOLDER / "orchard.py"

@@ -110,7 +110,7 @@ def keeping(claims: set[str | None]) -> Iterator[None]:
 _CALLS: dict[CodeType, Callable[[Any], list[Reason]]] = {
     Act.refuse.__code__: lambda given: [Refused(int(code)) for code in np.unique(given["codes"])],
     messages.problem.__code__: lambda given: [given["reason"]],
-    input_sources.Streamed._complain.__code__: lambda given: [given["reason"]],
+    input_sources.StreamedInputs._complain.__code__: lambda given: [given["reason"]],
 }
 """Where refusals are made, and what the arguments say about why."""
 _RETURNS: dict[CodeType, Callable[[Any], list[Reason]]] = {

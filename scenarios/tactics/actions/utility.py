@@ -22,7 +22,7 @@ from scenarios.tactics.actions.defensive import Ability
 from scenarios.tactics.actions.offensive import MELEE_DISTANCE2
 from scenarios.tactics.components import Health, Inventory, Squad
 from scenarios.tactics.grid import Terrain
-from scenarios.tactics.map_objects import Gives, Heals, Opens, Takes, Yields
+from scenarios.tactics.map_objects import Crate, Depot, Door, Heals, ResourceNode
 from scenarios.tactics.terrain_edits import Reshaping
 from sim.run.actions import Args, Codes, Rows
 
@@ -143,9 +143,9 @@ class Interact(Action):
             match effect:
                 case Heals():
                     idle[who] |= health.hp[rows[who]] >= health.hp_max[rows[who]]
-                case Yields():
+                case ResourceNode():
                     full[who] = cargo[rows[who]] >= turn.stage.gear.load_max[squad[rows[who]]]
-                case Takes():
+                case Depot():
                     idle[who] |= cargo[rows[who]] <= 0
                     if effect.team is not None:
                         teams = [team.name for team in turn.stage.settings.teams]
@@ -177,9 +177,9 @@ def settle_uses(turn: Turn) -> None:
     kinds = np.unique(what).tolist()
     for kind in kinds:
         spec = objects.specs[kind].effect if kind >= 0 else None
-        if isinstance(spec, Gives | Yields):
+        if isinstance(spec, Crate | ResourceNode):
             wanted[what == kind] = spec.each
-        if isinstance(spec, Yields):
+        if isinstance(spec, ResourceNode):
             who = what == kind
             wanted[who] = np.minimum(wanted[who], room[who] - cargo[rows[who]])
     got = objects.draw(place, wanted)
@@ -190,20 +190,20 @@ def settle_uses(turn: Turn) -> None:
             gear.give(world, -1 - kind, users, amount)
             continue
         match objects.specs[kind].effect:
-            case Opens() as opening:
+            case Door() as opening:
                 for user in users.tolist():
                     x, y = np.meshgrid(
                         np.arange(opening.x, opening.x + opening.width),
                         np.arange(opening.y, opening.y + opening.height),
                     )
                     turn.reshaped.append(Reshaping(user, ((turn.grid.cell(x.ravel(), y.ravel()), Terrain.FLOOR),)))
-            case Gives() as giving:
+            case Crate() as giving:
                 gear.give(world, gear.items.index(giving.item), users, amount)
             case Heals() as healing:
                 turn.mend(users, np.full(len(users), healing.amount, np.int32))
-            case Yields():
+            case ResourceNode():
                 cargo[users] += amount.astype(np.int16)
-            case Takes():
+            case Depot():
                 turn.deliver(users, cargo[users].astype(np.int64))
                 cargo[users] = 0
 

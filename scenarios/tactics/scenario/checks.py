@@ -18,7 +18,7 @@ from scenarios.tactics.inputs import (
     Spawn,
     SpawnWave,
 )
-from scenarios.tactics.map_objects import Gives, Takes
+from scenarios.tactics.map_objects import Crate, Depot
 from scenarios.tactics.objectives import Eliminate, Escort, Extract, Objective
 from scenarios.tactics.scenario.map import terrain
 from scenarios.tactics.scenario.placement import overlapping, place_agents, place_things
@@ -107,9 +107,9 @@ def _check_gear(settings: TacticsSettings) -> None:
     listed = {"objects": settings.map.objects, "scattered": settings.map.scattered}
     things = [(f"map.{part}[{n}].effect", thing) for part, many in listed.items() for n, thing in enumerate(many)]
     for key, thing in things:
-        if isinstance(thing.effect, Gives):
+        if isinstance(thing.effect, Crate):
             _check_name(f"{key}.item", thing.effect.item, sorted({*DEFAULT_ITEMS, *settings.items}), "item")
-        if isinstance(thing.effect, Takes):
+        if isinstance(thing.effect, Depot):
             _check_name(f"{key}.team", thing.effect.team, [team.name for team in settings.teams], "team")
     for name, archetype in settings.archetypes.items():
         for table, what in (("weapons", "weapon"), ("items", "item"), ("abilities", "ability")):

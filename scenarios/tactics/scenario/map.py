@@ -17,7 +17,7 @@ from scenarios.tactics.inputs import (
     CellIndex,
     Name,
 )
-from scenarios.tactics.map_objects import MapObject, Opens, Scattered
+from scenarios.tactics.map_objects import Door, MapObject, Scattered
 from scenarios.tactics.scenario.placement import overlapping
 from sim.engine.rng import Rng
 from sim.messages import problem
@@ -122,7 +122,7 @@ class Map(Part):
             else:
                 name = f"objects[{index}]"
                 spots = [(name, thing.x, thing.y)]
-            if isinstance(thing.effect, Opens):
+            if isinstance(thing.effect, Door):
                 opening = thing.effect
                 corner = opening.x + opening.width - 1, opening.y + opening.height - 1
                 spots.append((f"{name}.effect", *corner))

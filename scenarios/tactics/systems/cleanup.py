@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scenarios.tactics.actions.base import ticks_of_s
 from scenarios.tactics.components import ActionSteps, Condition, Conditions, Health, Progress, Squad
 from scenarios.tactics.reinforcements import call_up
-from scenarios.tactics.spawning import promote
+from scenarios.tactics.spawning import elect_leaders
 from sim.engine.columns import Component
 from sim.engine.system import System
 from sim.run.context import Run
@@ -51,7 +51,7 @@ class Cleanup(System):
         before = world.version
         world.flush()
         if world.version != before:
-            promote(world)
+            elect_leaders(world)
         drop_unused(world, run.game.payloads, run.game.registry)
 
     def _beyond_help(self, world: World, run: Run, fallen: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -30,7 +30,7 @@ from scenarios.tactics.inputs import (
 )
 from scenarios.tactics.scenario import Archetype
 from scenarios.tactics.shared_knowledge import TEXTS_MAX
-from scenarios.tactics.spawning import SquadInfo, aim, promote, spawn, starting_values
+from scenarios.tactics.spawning import SquadInfo, current_goal, elect_leaders, spawn, starting_values
 from sim.engine.columns import Component
 from sim.run import systems
 from sim.run.context import Run
@@ -63,7 +63,7 @@ class Inputs(systems.Inputs):
             # Each input sees the changes of the inputs before it.
             world.flush()
         if any(isinstance(item, Spawn | SpawnWave | Remove | Kill) for item in run.inputs):
-            promote(world)
+            elect_leaders(world)
 
     def _apply(self, world: World, run: Run, item: Input) -> str | None:
         """Apply one input, or return the reason why it is refused."""
@@ -264,7 +264,7 @@ class Inputs(systems.Inputs):
             return f"only {len(ys)} cells are free for {count} agents"
         distance2 = (ys.astype(np.int64) - y) ** 2 + (xs.astype(np.int64) - x) ** 2
         nearest = np.lexsort((xs, ys, distance2))[:count]
-        after = aim(info, stage.objectives, stage.lore.texts)
+        after = current_goal(info, stage.objectives, stage.lore.texts)
         spawn(world, starting_values(info, after, xs[nearest], ys[nearest], run.tick), count)
         return None
 

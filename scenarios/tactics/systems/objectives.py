@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from scenarios.tactics.components import Control, Goal, Health, Position, Progress, Squad, Team
-from scenarios.tactics.spawning import aim
+from scenarios.tactics.spawning import current_goal
 from sim.engine.columns import Component
 from sim.engine.system import System
 from sim.run.context import Run
 from sim.run.world import World
 
 
-class Advance(System):
+class ObjectiveSystem(System):
     """Judges the open objectives; agents of a team with a new aim get its goal and plan again.
 
     Reads: Control, Health, Position, Squad, Team.
@@ -40,5 +40,7 @@ class Advance(System):
             if info.team not in turned or info.is_fixed:
                 continue
             members = squad == info.id
-            goal.objective[members], goal.x[members], goal.y[members] = aim(info, stage.objectives, stage.lore.texts)
+            goal.objective[members], goal.x[members], goal.y[members] = current_goal(
+                info, stage.objectives, stage.lore.texts
+            )
             world.invalidate(members & ~taken, "aim")

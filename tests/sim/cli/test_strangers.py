@@ -18,7 +18,7 @@ import pytest
 from scenarios.market.domain import Market
 from sim.cli import invoke
 from sim.replay import verify
-from sim.replay.packed import pack
+from sim.replay.zst import pack
 from tests.support.bodies import Records, put_together, taken_apart
 from tests.support.recording import recorded
 

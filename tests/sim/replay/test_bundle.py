@@ -13,17 +13,17 @@ import pytest
 
 from sim.cli import invoke
 from sim.errors import ReplayError
-from sim.replay import second_pass
+from sim.replay import diagnosis
 from sim.replay.bundle import bundle
 from sim.replay.verify import verify
 from tests.sim.replay.recordings import rules
-from tests.sim.replay.test_second_pass import altered, recorded, steady
+from tests.sim.replay.test_diagnosis import altered, recorded, steady
 
 
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the other processes, which take long to start."""
-    monkeypatch.setattr(second_pass, "PROCESSES", ())
+    monkeypatch.setattr(diagnosis, "PROCESSES", ())
 
 
 def bundled(replay: bytes, **options: Any) -> tuple[bytes, dict[str, bytes]]:

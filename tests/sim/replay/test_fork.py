@@ -16,7 +16,7 @@ from sim.errors import ReplayError, ScenarioError
 from sim.replay import Replay, read, rerecord, verify
 from sim.replay.fork import Changes, Patch, fork, load_patch
 from sim.replay.format import canonical
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from tests.sim.replay.recordings import TICKS, framed, model, record, rules, scenario
 from tests.support.recording import rechain
 

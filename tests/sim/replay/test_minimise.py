@@ -11,14 +11,14 @@ import pytest
 from ai.clients.faulty import Fault, dump_faults, load_faults
 from ai.clients.scripted import ScriptedClient
 from sim.cli import invoke
-from sim.replay import read, second_pass
+from sim.replay import diagnosis, read
 from sim.replay.minimise import Candidate, candidate_of, minimise, recorded_anew, to_toml
 from sim.replay.verify import verify
 from sim.run.plugins import from_file
 from sim.run.scenario_file import Scenario, available, from_toml
 from sim.run.simulation import Simulation
 from tests.sim.replay.recordings import SCRIPT, model, record, rules, scenario
-from tests.sim.replay.test_second_pass import PLANTED, altered, recorded
+from tests.sim.replay.test_diagnosis import PLANTED, altered, recorded
 
 ARENA = PLANTED.parent / "arena.toml"
 SMALLEST = {"agents": 1, "ticks": 1, "inputs": 0, "replies": 0, "faults": 0}
@@ -80,7 +80,7 @@ COMPONENTS, SYSTEMS = (Mood,), (Bug,)
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the other processes, which take long to start."""
-    monkeypatch.setattr(second_pass, "PROCESSES", ())
+    monkeypatch.setattr(diagnosis, "PROCESSES", ())
 
 
 def fails_with_a_wave(candidate: Candidate) -> int | None:

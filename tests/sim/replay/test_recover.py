@@ -20,10 +20,10 @@ from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS
 from sim.errors import ReplayError
 from sim.replay import Verdict, read, rerecord, scan, verify
 from sim.replay.format import END, EndReason
-from sim.replay.packed import pack
 from sim.replay.record import Totals
 from sim.replay.recover import recover, resume
 from sim.replay.writer import ReplayWriter
+from sim.replay.zst import pack
 from tests.sim.replay.recordings import SCRIPT, TICKS, framed, model, record, rules, scenario
 from tests.support.recording import rechain
 

@@ -14,7 +14,7 @@ from sim.errors import ReplayError
 from sim.replay import read
 from sim.replay.diff import Difference, diff
 from sim.replay.fork import Changes, fork
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.show import show_agent, show_tick
 from tests.sim.replay.recordings import SCRIPT, TICKS, framed, model, record, rules, scenario
 

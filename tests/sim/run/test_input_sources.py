@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenarios.tactics.inputs import Remove
-from sim.run.input_sources import LINE_BYTES_MAX, TICK_INPUTS_MAX, Listed, Streamed
+from sim.run.input_sources import LINE_BYTES_MAX, TICK_INPUTS_MAX, ScheduledInputs, StreamedInputs
 from sim.run.inputs import TimedInput
 from sim.run.scenario_file import load
 from tests.support.marks import covers
@@ -28,7 +28,7 @@ def remove(tick: int, agent: int) -> dict[str, Any]:
 def read(data: bytes, ticks: Sequence[int]) -> tuple[list[list[int]], list[str]]:
     """Return the agents of the removals that were due at each tick, and what was told."""
     told: list[str] = []
-    feed = Streamed(io.BytesIO(data), SKIRMISH, told.append)
+    feed = StreamedInputs(io.BytesIO(data), SKIRMISH, told.append)
     return [[item.agent for item in feed.due(tick) if isinstance(item, Remove)] for tick in ticks], told
 
 
@@ -45,8 +45,8 @@ def test_a_stream_in_order_gives_what_a_list_gives(pairs: list[tuple[int, int]],
     """Whatever pieces it comes in, each input is due at its tick, in order; what is left is counted."""
     pairs.sort(key=lambda pair: pair[0])
     data = "".join(json.dumps(remove(*pair)) + "\n" for pair in pairs).encode()
-    streamed = Streamed((Trickle if slow else io.BytesIO)(data), SKIRMISH, lambda _: None)
-    listed = Listed(TimedInput(tick=tick, input=Remove(agent=agent)) for tick, agent in pairs)
+    streamed = StreamedInputs((Trickle if slow else io.BytesIO)(data), SKIRMISH, lambda _: None)
+    listed = ScheduledInputs(TimedInput(tick=tick, input=Remove(agent=agent)) for tick, agent in pairs)
     for tick in range(6):
         assert streamed.due(tick) == listed.due(tick)
     assert streamed.unused == min(listed.unused, 1)
@@ -128,7 +128,7 @@ def test_a_run_waits_for_the_line_that_says_what_is_next() -> None:
     """A tick alone lets the run go on to it; nothing is read ahead of that."""
     end, start = os.pipe()
     with os.fdopen(end, "rb") as stream, os.fdopen(start, "wb", buffering=0) as out:
-        feed = Streamed(stream, SKIRMISH, lambda _: None)
+        feed = StreamedInputs(stream, SKIRMISH, lambda _: None)
         seen: list[tuple[int, int]] = []
         asked = threading.Semaphore(0)
 
@@ -159,7 +159,7 @@ def test_waiting_ends_when_the_run_is_to_stop() -> None:
     end, start = os.pipe()
     with os.fdopen(end, "rb") as stream, os.fdopen(start, "wb", buffering=0) as out:
         stop = True
-        feed = Streamed(stream, SKIRMISH, lambda _: None, lambda: stop)
+        feed = StreamedInputs(stream, SKIRMISH, lambda _: None, lambda: stop)
         line = json.dumps(remove(0, 7)).encode()
         out.write(line[:9])
         assert feed.due(0) == []

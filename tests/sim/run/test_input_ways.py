@@ -23,7 +23,7 @@ from sim.cli import invoke
 from sim.cli.common import INTERRUPTED, OK, USAGE
 from sim.replay import read, verify
 from sim.run.files import FILE_BYTES_MAX
-from sim.run.input_sources import LINE_BYTES_MAX, TICK_INPUTS_MAX, Streamed
+from sim.run.input_sources import LINE_BYTES_MAX, TICK_INPUTS_MAX, StreamedInputs
 from sim.run.scenario_file import INPUTS_MAX
 from sim.run.simulation import Simulation
 
@@ -222,7 +222,7 @@ def test_a_flood_of_inputs_is_bounded(count: int, monkeypatch: pytest.MonkeyPatc
     """What is too much for one tick is told once, and the run goes on."""
     line = b'{"tick":0,"input":{"kind":"set","name":"planning.ttl_s","value":9}}\n'
     told: list[str] = []
-    feed = Streamed(Flood(line, count), YARD, told.append)
+    feed = StreamedInputs(Flood(line, count), YARD, told.append)
     assert [len(feed.due(tick)) for tick in range(3)] == [TICK_INPUTS_MAX, 0, 0]
     (sentence,) = told
     assert sentence.startswith(f"standard input, line {TICK_INPUTS_MAX + 1}: more than {TICK_INPUTS_MAX} inputs")

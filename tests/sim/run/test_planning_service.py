@@ -19,7 +19,7 @@ from ai.planners.base import PlanCall
 from ai.planners.heuristic import Heuristic
 from scenarios.tactics.actions import default_registry
 from scenarios.tactics.snapshot import WorldSnapshot
-from sim.run.planning_service import LivePlans, ModelOptions
+from sim.run.planning_service import LivePlanner, ModelOptions
 from sim.run.scenario_file import load
 
 BATCH = WorldSnapshot.from_objects(
@@ -55,7 +55,7 @@ def test_a_silent_server_costs_a_tick_its_deadline_and_a_run_nothing_at_its_end(
     """Rules plan when the time is over; at the end of the run late calls end by themselves, then the client closes."""
     client = Silent()
     options = ModelOptions(deadline_s=0.05, retries=0)
-    live = LivePlans(load("skirmish"), default_registry(), client, time.perf_counter, options=options)
+    live = LivePlanner(load("skirmish"), default_registry(), client, time.perf_counter, options=options)
     before = threading.active_count()
     plans = live.plan(BATCH)
     assert plans.counts() == {"heuristic": 6}
@@ -77,7 +77,7 @@ def test_what_changed_is_told_once() -> None:
             yield LlmChunk()
 
     options = ModelOptions(retries=0, shard_size=1, in_flight=2)
-    live = LivePlans(load("skirmish"), default_registry(), Broken(), time.perf_counter, options=options)
+    live = LivePlanner(load("skirmish"), default_registry(), Broken(), time.perf_counter, options=options)
     assert live.plan(BATCH).model == {"in_flight": 2, "breaker": ["open"]}
     assert live.plan(BATCH).model == {}
     live.close()
@@ -93,7 +93,9 @@ def test_retries_are_counted_in_the_tick_that_made_them() -> None:
                 raise ClientError("not yet")
             yield LlmChunk("{}", "stop")
 
-    live = LivePlans(load("skirmish"), default_registry(), Shy(), time.perf_counter, options=ModelOptions(in_flight=1))
+    live = LivePlanner(
+        load("skirmish"), default_registry(), Shy(), time.perf_counter, options=ModelOptions(in_flight=1)
+    )
     assert [live.plan(BATCH).usage.retries for _ in range(2)] == [1, 0]
     live.close()
 
@@ -109,7 +111,7 @@ def test_a_stand_in_gives_the_plans_of_the_rules(scheme: str, encoding: str) -> 
         client = client_from_spec(f"{scheme}:fake@{server.openai_url if scheme == 'openai' else server.url}")
         asyncio.run(probe(client))
         options = ModelOptions(encoding=encoding)
-        live = LivePlans(scenario, registry, client, time.perf_counter, options=options)
+        live = LivePlanner(scenario, registry, client, time.perf_counter, options=options)
         given = live.plan(BATCH)
         live.close()
     rules = Heuristic.of(scenario.playbook()).plan(BATCH, registry.first_tier, PlanCall(None, time.perf_counter))

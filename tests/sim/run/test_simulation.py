@@ -21,7 +21,7 @@ from scenarios.tactics.systems.combat import Combat
 from scenarios.tactics.systems.execution import Execution
 from scenarios.tactics.systems.flight import Flight
 from scenarios.tactics.systems.inputs import Inputs
-from scenarios.tactics.systems.objectives import Advance
+from scenarios.tactics.systems.objectives import ObjectiveSystem
 from scenarios.tactics.systems.perception import Perception
 from scenarios.tactics.systems.planning import Planning
 from scenarios.tactics.systems.upkeep import Upkeep
@@ -42,7 +42,17 @@ def skirmish() -> Scenario:
 
 def test_the_order_of_a_tick_is_the_domains() -> None:
     """Systems run in the order of the visible tuple, and reports name them in it."""
-    assert Tactics.systems == (Inputs, Perception, Planning, Flight, Execution, Combat, Upkeep, Advance, Cleanup)
+    assert Tactics.systems == (
+        Inputs,
+        Perception,
+        Planning,
+        Flight,
+        Execution,
+        Combat,
+        Upkeep,
+        ObjectiveSystem,
+        Cleanup,
+    )
     with Stage("a") as stage:
         report = stage.tick()
         assert report is not None

@@ -11,7 +11,7 @@ import pytest
 
 from sim.errors import ReplayError, WorkerError
 from sim.run import workers
-from sim.run.workers import side_by_side
+from sim.run.workers import parallel_map
 
 
 def doubled(number: int) -> int:
@@ -46,13 +46,13 @@ def variable(name: str) -> tuple[str | None, bool]:
 def test_results_come_in_order(*, at_once: bool) -> None:
     """Every item is worked on once, however many processes there are for however few items."""
     for items, jobs in ((range(9), 2), ([7], 4), ([], 4), (range(3), 1)):
-        assert list(side_by_side(doubled, items, jobs, at_once=at_once)) == [doubled(item) for item in items]
+        assert list(parallel_map(doubled, items, jobs, at_once=at_once)) == [doubled(item) for item in items]
 
 
 def test_short_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as others would not pay, the items are worked on here: `--jobs 2` is never slower than one."""
     monkeypatch.setattr(workers, "Processes", None)
-    assert set(side_by_side(process_of, range(40), 2)) == {os.getpid()}
+    assert set(parallel_map(process_of, range(40), 2)) == {os.getpid()}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_when_processes_pay(
 @pytest.mark.usefixtures("processes_pay")
 def test_most_items_are_done_in_other_processes() -> None:
     """The first item is worked on here and measured, the others elsewhere."""
-    first, *others = side_by_side(process_of, range(12), 2)
+    first, *others = parallel_map(process_of, range(12), 2)
     assert first == os.getpid()
     assert os.getpid() not in others
     assert 1 <= len(set(others)) <= 2
@@ -84,15 +84,15 @@ def test_most_items_are_done_in_other_processes() -> None:
 
 def test_processes_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that was set after the first processes is there in later ones, and no folder is on their path."""
-    assert list(side_by_side(variable, ["TICKWEAVE_LATE"], 2, at_once=True)) == [(None, True)]
+    assert list(parallel_map(variable, ["TICKWEAVE_LATE"], 2, at_once=True)) == [(None, True)]
     monkeypatch.setenv("TICKWEAVE_LATE", "yes")
-    assert list(side_by_side(variable, ["TICKWEAVE_LATE"], 2, at_once=True)) == [("yes", True)]
+    assert list(parallel_map(variable, ["TICKWEAVE_LATE"], 2, at_once=True)) == [("yes", True)]
 
 
 @pytest.mark.usefixtures("processes_pay")
 def test_an_error_comes_in_its_turn() -> None:
     """What comes before it is given first."""
-    given = side_by_side(worked, [0, 1, 3], 2)
+    given = parallel_map(worked, [0, 1, 3], 2)
     assert [next(given), next(given)] == [0, 1]
     with pytest.raises(ReplayError, match="not this one"):
         next(given)
@@ -101,12 +101,12 @@ def test_an_error_comes_in_its_turn() -> None:
 def test_a_process_that_is_killed_is_told() -> None:
     """Its work is not waited for: the smallest case of a `verify --jobs` that never ended."""
     with pytest.raises(WorkerError, match="ended before it was done; use one job to see why"):
-        list(side_by_side(killed, [0], 2, at_once=True))
+        list(parallel_map(killed, [0], 2, at_once=True))
 
 
 def test_who_stops_asking_stops_the_processes() -> None:
     """No process is left behind."""
-    with closing(side_by_side(process_of, range(40), 2, at_once=True)) as given:
+    with closing(parallel_map(process_of, range(40), 2, at_once=True)) as given:
         process = next(given)
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)

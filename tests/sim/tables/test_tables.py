@@ -14,7 +14,7 @@ import pytest
 
 from sim import Component, Domain, Simulation, System, column, i32, load
 from sim.replay import read
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.show import show_agent, show_tick
 from sim.tables import NAMES, collected, export
 from sim.tables.columns import SPREAD_MAX

@@ -17,7 +17,7 @@ from sim import view
 from sim.cli import invoke
 from sim.errors import ReplayError
 from sim.replay.diff import diff
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.viewer.page import asset, difference_of, fitted, page, recording
 
 

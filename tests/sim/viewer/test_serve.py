@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sim.cli import invoke
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.show import show_agent
 from sim.viewer.replays import Shown, serve
 

@@ -31,7 +31,7 @@ from scenarios.tactics.components import (
     Stamina,
     Status,
 )
-from scenarios.tactics.equipment import Gear
+from scenarios.tactics.equipment import EquipmentTables
 from scenarios.tactics.perception import occupancy_of
 from scenarios.tactics.testing.actions.dice import Dice, arguments
 from scenarios.tactics.testing.flat import flat
@@ -151,7 +151,7 @@ def open_arena(
     """Open an arena: agents in different states, each with a plan of one step."""
     scenario = _scenario(number)
     order = np.arange(scenario.agents)[::-1] if births_reversed else None
-    named = registry.with_tables(Gear(scenario.settings, 1).names)
+    named = registry.with_tables(EquipmentTables(scenario.settings, 1).names)
     scenario.domain.registry = lambda _more=(): named  # type: ignore[method-assign,assignment] # only the verbs under test
     with Simulation(scenario, source=NoPlans(), order=order) as simulation:
         # In a registry with bound names, the specs list them.

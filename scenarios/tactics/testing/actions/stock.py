@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenarios.tactics.components import Ammo, Arsenal, Health, Inventory, Kit, Morale, Position, Stamina
-from scenarios.tactics.map_objects import Gives, Objects, Yields
+from scenarios.tactics.map_objects import Crate, Objects, ResourceNode
 from scenarios.tactics.reinforcements import reserves_of
 from scenarios.tactics.testing.actions.verdict import must
 from sim.run.simulation import Simulation
@@ -46,9 +46,9 @@ def stock_of(world: World) -> Stock:
         match effect:
             case None:
                 things.get(objects.kinds[kind], things["items"])[ON_MAP] += int(left)
-            case Gives():
+            case Crate():
                 things.get(effect.item, things["items"])[ON_MAP] += int(left)
-            case Yields():
+            case ResourceNode():
                 things["cargo"][ON_MAP] += int(left)
     return Stock(things, int(reserves_of(world).left.sum()))
 

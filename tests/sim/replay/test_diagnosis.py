@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sim.replay import second_pass
+from sim.replay import diagnosis
+from sim.replay.diagnosis import diagnose
 from sim.replay.format import canonical, decode_body, encode_line, split_line
-from sim.replay.second_pass import explained
 from sim.replay.verify import Verdict, verify
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.plugins import from_file
@@ -48,7 +48,7 @@ COMPONENTS, SYSTEMS = (Mood,), (Bug,)
 @pytest.fixture
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the other processes, which take long to start."""
-    monkeypatch.setattr(second_pass, "PROCESSES", ())
+    monkeypatch.setattr(diagnosis, "PROCESSES", ())
 
 
 def recorded(plugin: Path, detail: Detail = "hash", keyframes: int = 0) -> bytes:
@@ -66,7 +66,7 @@ def recorded(plugin: Path, detail: Detail = "hash", keyframes: int = 0) -> bytes
 
 def looked_into(replay: bytes, plugin: Path, jobs: int = 1) -> Verdict:
     """Verify a replay and explain what was found."""
-    return explained(replay, verify(replay, plugin_files=[plugin], jobs=jobs), [plugin])
+    return diagnose(replay, verify(replay, plugin_files=[plugin], jobs=jobs), [plugin])
 
 
 def steady(folder: Path, step: int) -> Path:
@@ -160,7 +160,7 @@ def test_an_altered_record_is_told_from_unstable_code() -> None:
         body["columns"] = f"000000{body['columns'][6:]}"
 
     replay = altered(rules(), 5, change)
-    verdict = explained(replay, verify(replay))
+    verdict = diagnose(replay, verify(replay))
     first = verdict.first
     assert first is not None
     assert (first.tick, first.component, first.field) == (4, "Position", "x")
@@ -174,7 +174,7 @@ def test_draws_that_differ_are_told_by_purpose() -> None:
     """The counts of every purpose that differs stand beside the first difference, recorded and here."""
     line = 1 + next(n for n, each in enumerate(rules().splitlines()[1:]) if b'"draws"' in each)
     replay = altered(rules(), line, lambda body: body["draws"].update(dict.fromkeys(body["draws"], 77)))
-    first = explained(replay, verify(replay)).first
+    first = diagnose(replay, verify(replay)).first
     assert first is not None
     assert first.cause == "random"
     assert first.draws
@@ -185,4 +185,4 @@ def test_a_damaged_file_is_of_the_class_file() -> None:
     """What cannot be judged has a class too: a torn or altered file is `file`, and nothing is run a second time."""
     torn = verify(rules()[:-50])
     assert (torn.verdict, torn.cause) == ("inconclusive", "file")
-    assert explained(rules()[:-50], torn) == torn
+    assert diagnose(rules()[:-50], torn) == torn

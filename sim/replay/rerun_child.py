@@ -7,8 +7,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from sim.replay.second_pass import run
-from sim.replay.seek import open_replay_file
+from sim.replay.diagnosis import run
+from sim.replay.replay_file import open_replay_file
 
 JUNK: tuple[int, int] = (10_000, 4_000)
 """The number of objects that change the layout of memory, and the difference of their sizes in bytes."""

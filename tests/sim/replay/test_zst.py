@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim.errors import Corrupt, ReplayError, Unsupported
-from sim.replay import packed, scan, verify
-from sim.replay.packed import PackedFile, pack
+from sim.replay import scan, verify, zst
+from sim.replay.zst import PackedFile, pack
 from tests.sim.replay.recordings import framed, model
 
 
@@ -32,7 +32,7 @@ def test_unpacking_gives_the_packed_bytes(parts: list[bytes], frame: int) -> Non
     """Whatever the lines are, a torn last one too, they come back to the byte, from here and from plain zstd."""
     lines = b"\n".join(parts)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(packed, "FRAME_BYTES", frame)
+        patch.setattr(zst, "FRAME_BYTES", frame)
         data = packed_bytes(lines)
     assert unpacked_bytes(data) == lines
     with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
@@ -77,7 +77,7 @@ def test_packed_replays_are_verified_as_they_are() -> None:
 def test_cut_and_foreign_files_are_told_apart() -> None:
     """Without a table nothing is guessed; a table that contradicts the file is corrupt."""
     data = packed_bytes(framed())
-    for cut in (data[:-1], data[: len(data) // 2], zstandard.compress(framed()), packed.ZSTD):
+    for cut in (data[:-1], data[: len(data) // 2], zstandard.compress(framed()), zst.ZSTD):
         assert scan(cut).status == "unsupported"
         assert "zstd -dc" in str(scan(cut).problem)
     assert scan(data[:-9] + b"\x00" * 4 + data[-5:]).status == "corrupt"
@@ -91,7 +91,7 @@ def test_flipped_bits_of_a_packed_replay_are_never_a_match(data: st.DataObject) 
     changed = bytearray(whole)
     changed[data.draw(st.integers(0, len(whole) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
-        lines = unpacked_bytes(bytes(changed)) if changed.startswith(packed.ZSTD) else b""
+        lines = unpacked_bytes(bytes(changed)) if changed.startswith(zst.ZSTD) else b""
     except ReplayError:
         lines = b""
     assert lines == model() or scan(bytes(changed)).status != "complete"
@@ -100,7 +100,7 @@ def test_flipped_bits_of_a_packed_replay_are_never_a_match(data: st.DataObject) 
 def test_small_files_cannot_grow_without_bound() -> None:
     """A frame that would unpack to more than the table says, or than a frame may, is refused first."""
     bomb = zstandard.compress(bytes(10_000_000))
-    for size in (100, 10_000_000, packed.FRAME_BYTES_MAX + 1):
+    for size in (100, 10_000_000, zst.FRAME_BYTES_MAX + 1):
         table = struct.pack("<IIII", 0x184D2A5E, 8 + 9, len(bomb), size) + struct.pack("<IBI", 1, 0, 0x8F92EAB1)
         if size == 10_000_000:
             assert scan(bomb + table).status == "corrupt"

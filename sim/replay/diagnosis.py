@@ -21,12 +21,12 @@ from ai.interpreters import interpreter
 from sim.engine.state import WorldState
 from sim.errors import Unsupported
 from sim.messages import one_line
-from sim.replay.first import Again, First, first_difference, phases_of, said
+from sim.replay.divergence import Divergence, Instability, describe, first_difference, phases_of
 from sim.replay.format import Header, Tick
 from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Source, beside, untold
 from sim.replay.record import HASH_CHARS
-from sim.replay.seek import ReplayFile, open_replay_file
+from sim.replay.replay_file import ReplayFile, open_replay_file
 from sim.replay.verify import Verdict
 
 TICKS_MAX: Final = 2_000
@@ -48,7 +48,7 @@ Made = Tick | str
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Evidence:
     """The findings of running again up to the difference.
 
     Attributes:
@@ -70,11 +70,11 @@ class Look:
     here: Made
     before: WorldState
     after: WorldState
-    again: Again | None
+    again: Instability | None
     homes: Mapping[str, str]
 
 
-def explained(
+def diagnose(
     source: Source,
     verdict: Verdict,
     plugin_files: Sequence[Path] = (),
@@ -89,10 +89,10 @@ def explained(
     if first is None:
         return verdict
     unasked = first.tick is None or first.cause in ("inputs", "file")
-    return told(verdict, None if unasked else look_again(source, first.tick or 0, plugin_files, progress))
+    return with_evidence(verdict, None if unasked else gather_evidence(source, first.tick or 0, plugin_files, progress))
 
 
-def told(verdict: Verdict, look: Look | None) -> Verdict:
+def with_evidence(verdict: Verdict, look: Evidence | None) -> Verdict:
     """Return a verdict that has a first difference with the findings of a second pass, if there was one."""
     assert verdict.first is not None
     first = copy(verdict.first)
@@ -103,11 +103,13 @@ def told(verdict: Verdict, look: Look | None) -> Verdict:
             first.written_by = _writers(look, look.here, first.component)
         if parted is None and first.cause in _CODE and first.environment:
             first.cause = "environment"
-    reason = verdict.reason.replace(said(verdict.first.cause), said(first.cause))
+    reason = verdict.reason.replace(describe(verdict.first.cause), describe(first.cause))
     return replace(verdict, first=first, cause=first.cause, reason=reason, details=tuple(_lines(first, look)))
 
 
-def look_again(source: Source, tick: int, plugin_files: Sequence[Path] = (), progress: Progress = untold) -> Look:
+def gather_evidence(
+    source: Source, tick: int, plugin_files: Sequence[Path] = (), progress: Progress = untold
+) -> Evidence:
     """Make a replay's ticks again up to one, several times side by side.
 
     Raises:
@@ -142,9 +144,9 @@ def _compared(
     progress: Progress,
     homes: Mapping[str, str],
     phases: Mapping[str, str],
-) -> Look:
+) -> Evidence:
     """Compare every tick of one run with those of the others, up to the first that differs and to the last."""
-    again: Again | None = None
+    again: Instability | None = None
     begin: int | None = None
     previous: Tick | None = None
     waiting: dict[str, tuple[int, Made] | None] = {}
@@ -161,24 +163,24 @@ def _compared(
                 break
         progress(recorded.t + 1, tick + 1)
         if recorded.t == tick or isinstance(here, str):
-            return Look(header, begin, previous, recorded, here, before, after, again, homes)
+            return Evidence(header, begin, previous, recorded, here, before, after, again, homes)
         previous = recorded
     raise Unsupported(f"tick {tick} cannot be reached a second time")
 
 
 def _parting(
     header: Header, how: str, tick: int, one: Made, other: Made, before: WorldState, phases: Mapping[str, str]
-) -> Again | None:
+) -> Instability | None:
     if isinstance(one, str) or isinstance(other, str):
         if one == other:
             return None
         told = ["a whole tick" if isinstance(made, Tick) else made for made in (one, other)]
-        return Again(how, tick, one=told[0], other=told[1])
+        return Instability(how, tick, one=told[0], other=told[1])
     first = first_difference(header.model_copy(update={"detail": "full"}), one, other, before, phases=phases)
     if first is None:
         return None
     place = first.phase, first.component, first.key, first.field
-    return Again(how, tick, *place, one=first.expected, other=first.actual)
+    return Instability(how, tick, *place, one=first.expected, other=first.actual)
 
 
 # -- runs --------------------------------------------------------------------------------------------------------------
@@ -217,7 +219,7 @@ def _other_process(
 ) -> Iterator[Iterator[tuple[int, Made]]]:
     """Make the same ticks in another process, which starts at once; one that cannot do so yields less."""
     asked = {"file": str(path), "begin": begin, "tick": tick, "plugins": [str(plugin) for plugin in plugin_files]}
-    with interpreter("sim.replay.other_process", asked, environment) as process:
+    with interpreter("sim.replay.rerun_child", asked, environment) as process:
         assert process.stdout is not None
         try:
             yield _said(process.stdout)
@@ -263,7 +265,7 @@ def _homes(header: Header, plugin_files: Sequence[Path]) -> tuple[dict[str, str]
 # -- what it means -----------------------------------------------------------------------------------------------------
 
 
-def _vanished(look: Look, first: First) -> Again | None:
+def _vanished(look: Evidence, first: Divergence) -> Instability | None:
     """Return the first difference as one between two runs here, if it is not there any more."""
     if isinstance(look.here, str) or look.recorded.t != first.tick:
         return None
@@ -273,10 +275,10 @@ def _vanished(look: Look, first: First) -> Again | None:
     if here != look.recorded:
         return None
     place = first.phase, first.component, first.key, first.field
-    return Again("a second time", look.recorded.t, *place, one=first.actual, other=first.expected)
+    return Instability("a second time", look.recorded.t, *place, one=first.actual, other=first.expected)
 
 
-def _writers(look: Look, here: Tick, component: str) -> list[str]:
+def _writers(look: Evidence, here: Tick, component: str) -> list[str]:
     """Return the phases of the last tick that write a component here."""
     opening, *rest = here.phases
     found = [phase.phase for phase in rest if component in phase.components]
@@ -304,7 +306,7 @@ _LOOK_AT: Final = {
 }  # fmt: skip
 
 
-def _lines(first: First, look: Look | None) -> Iterator[str]:
+def _lines(first: Divergence, look: Evidence | None) -> Iterator[str]:
     """Say what is known of a difference beside its place and values, line by line, and where to look first."""
     if first.draws:
         counts = (f"{name} {here} (recorded {there})" for name, (there, here) in first.draws.items())
@@ -321,7 +323,7 @@ def _lines(first: First, look: Look | None) -> Iterator[str]:
     yield f"look first at: {_advice(first, homes)}"
 
 
-def _stability(look: Look, parted: Again | None) -> str:
+def _stability(look: Evidence, parted: Instability | None) -> str:
     if parted is None:
         since = "from the beginning" if look.begin == 0 else f"from the keyframe before tick {look.begin}"
         return (
@@ -338,7 +340,7 @@ def _stability(look: Look, parted: Again | None) -> str:
     )
 
 
-def _environment(first: First) -> str:
+def _environment(first: Divergence) -> str:
     if not first.environment:
         return (
             "environment: packages, machine and plug-ins are the recorded ones; variables, files of data and modules "
@@ -352,7 +354,7 @@ def _at_home(phase: str, homes: Mapping[str, str]) -> str:
     return f"{phase!r} ({homes[phase]})" if phase in homes else repr(phase)
 
 
-def _advice(first: First, homes: Mapping[str, str]) -> str:
+def _advice(first: Divergence, homes: Mapping[str, str]) -> str:
     parted = first.again
     if parted is None:
         advice = _LOOK_AT[first.cause]

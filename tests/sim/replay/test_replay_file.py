@@ -17,9 +17,9 @@ from scenarios.foraging.domain import Foraging
 from sim.errors import Corrupt, Diverged, ReplayError, WorkerError
 from sim.replay import read, verify
 from sim.replay.format import canonical
-from sim.replay.packed import pack
-from sim.replay.seek import open_replay_file
+from sim.replay.replay_file import open_replay_file
 from sim.replay.segments import segments
+from sim.replay.zst import pack
 from tests.sim.replay.recordings import TICKS, framed, model, record, rules, scenario
 from tests.support.recording import rechain, recorded
 
@@ -36,7 +36,7 @@ SOURCES = {"plain": framed, "no keyframes": model, "packed": lambda: packed(fram
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_tick_is_entered(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The state before each tick is the one that running from the beginning gives, and the tick's record is its own."""
-    monkeypatch.setattr("sim.replay.seek.NEAR_BYTES", 100)
+    monkeypatch.setattr("sim.replay.replay_file.NEAR_BYTES", 100)
     replay = SOURCES[source]()
     ticks = read(replay).ticks
     with open_replay_file(replay) as file:
@@ -64,7 +64,7 @@ def test_torn_replays_are_entered_up_to_their_last_whole_tick(data: st.DataObjec
 
 def test_long_replays_are_halved(monkeypatch: pytest.MonkeyPatch) -> None:
     """However long a replay is, the tick that was asked for is found."""
-    monkeypatch.setattr("sim.replay.seek.NEAR_BYTES", 2000)
+    monkeypatch.setattr("sim.replay.replay_file.NEAR_BYTES", 2000)
     replay = record(scenario(ticks=60, ends="never"), ticks=60, keyframes=20)
     with open_replay_file(replay) as file:
         for tick in (0, 19, 20, 21, 45, 59):
@@ -128,7 +128,7 @@ def damaged() -> dict[str, bytes]:
 def test_segments_come_to_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is wrong, verdict, ticks, first difference and sentence of all segments are those of the whole."""
     module = importlib.import_module("sim.replay.verify")  # its name in the package is that of the function
-    monkeypatch.setattr(module, "side_by_side", lambda work, parts, jobs: (work(part) for part in parts))
+    monkeypatch.setattr(module, "parallel_map", lambda work, parts, jobs: (work(part) for part in parts))
     for name, replay in damaged().items():
         assert verify(replay, jobs=2) == verify(replay), name
 
@@ -136,7 +136,7 @@ def test_segments_come_to_the_same_verdict(monkeypatch: pytest.MonkeyPatch) -> N
 def test_draws_of_the_start_do_not_count_for_a_tick_that_is_entered(monkeypatch: pytest.MonkeyPatch) -> None:
     """A domain that draws in its setup is verified from a keyframe as from the beginning."""
     module = importlib.import_module("sim.replay.verify")
-    monkeypatch.setattr(module, "side_by_side", lambda work, parts, jobs: (work(part) for part in parts))
+    monkeypatch.setattr(module, "parallel_map", lambda work, parts, jobs: (work(part) for part in parts))
     assert verify(recorded(Foraging(), seed=1, ticks=12), jobs=2).verdict == "match"
 
 
@@ -157,6 +157,6 @@ def test_a_process_that_is_gone_leaves_it_open(monkeypatch: pytest.MonkeyPatch) 
         raise WorkerError("a process ended")
         yield
 
-    monkeypatch.setattr(importlib.import_module("sim.replay.verify"), "side_by_side", lost)
+    monkeypatch.setattr(importlib.import_module("sim.replay.verify"), "parallel_map", lost)
     verdict = verify(framed(), jobs=2)
     assert (verdict.verdict, verdict.ticks, verdict.reason) == ("inconclusive", 4, "a process ended")

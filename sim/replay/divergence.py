@@ -56,7 +56,7 @@ _AGREED: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Instability:
     """Where running again first differs from running again; `how` says what was done differently the second time."""
 
     how: str
@@ -70,12 +70,12 @@ class Again:
 
 
 @dataclass(slots=True)
-class First:
+class Divergence:
     """The first difference. A value that the record cannot name is None.
 
     `draws` are the counts of random draws that differ in that tick, by purpose, recorded and here. `agreed` is what
     does not differ in it, of `inputs`, `known` (what the planned agents knew), `plans` and `draws`. `environment` is
-    what differs of packages, machine and plug-ins, recorded and here. The second pass (`sim.replay.second_pass`) adds
+    what differs of packages, machine and plug-ins, recorded and here. The second pass (`sim.replay.diagnosis`) adds
     whether running again is `stable`, or where it differs `again`, and `written_by`: the phases that write the
     component in that tick here.
     """
@@ -92,7 +92,7 @@ class First:
     agreed: list[str] = dataclasses.field(default_factory=list)
     environment: dict[str, list[str | None]] = dataclasses.field(default_factory=dict)
     stable: bool | None = None
-    again: Again | None = None
+    again: Instability | None = None
     written_by: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -109,7 +109,7 @@ def first_difference(
     before: WorldState | None = None,
     timeline: Mapping[int, Sequence[Input]] = MappingProxyType({}),
     phases: Mapping[str, str] = MappingProxyType({}),
-) -> First | None:
+) -> Divergence | None:
     """Return the first difference between a tick's record and its repetition, None if there is none.
 
     Args:
@@ -136,10 +136,10 @@ def first_difference(
 
 def _difference(
     header: Header, recorded: Tick, again: Tick, before: WorldState | None, timeline: Mapping[int, Sequence[Input]]
-) -> First | None:
+) -> Divergence | None:
     missing = _missing_input(timeline.get(recorded.t, ()), recorded)
     if missing is not None:
-        return First(recorded.t, "inputs", phase=INPUTS, field="inputs", expected=missing)
+        return Divergence(recorded.t, "inputs", phase=INPUTS, field="inputs", expected=missing)
     if recorded == again:
         return None
     for search in (_in_inputs, _in_planning, _in_draws):
@@ -152,7 +152,7 @@ def _difference(
     for name in Tick.model_fields:
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return First(recorded.t, "effect", field=name, expected=plain(expected), actual=plain(actual))
+            return Divergence(recorded.t, "effect", field=name, expected=plain(expected), actual=plain(actual))
     raise AssertionError("two records differ and no field does")
 
 
@@ -168,21 +168,23 @@ def _missing_input(due: Sequence[Input], recorded: Tick) -> dict[str, Any] | Non
     return None
 
 
-def _in_inputs(recorded: Tick, again: Tick) -> First | None:
+def _in_inputs(recorded: Tick, again: Tick) -> Divergence | None:
     for name in ("inputs", "refused"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return First(recorded.t, "inputs", phase=INPUTS, field=name, expected=plain(expected), actual=plain(actual))
+            return Divergence(
+                recorded.t, "inputs", phase=INPUTS, field=name, expected=plain(expected), actual=plain(actual)
+            )
     return None
 
 
-def _in_planning(recorded: Tick, again: Tick) -> First | None:
+def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
     tick = recorded.t
     if recorded.known != again.known:
-        return First(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
+        return Divergence(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
     counts = [sum(map(count_of, each.planned.values())) for each in (recorded, again)]
     if counts[0] > 2 * counts[1] + MANY:  # naming one of them is not worth the memory of all
-        return First(tick, "planner", phase=PLAN, field="planned", expected=counts[0], actual=counts[1])
+        return Divergence(tick, "planner", phase=PLAN, field="planned", expected=counts[0], actual=counts[1])
     if recorded.planned != again.planned:
         return _by_key(tick, "planned", planned(recorded), planned(again))
     for name in ("asked", "bridged"):
@@ -197,11 +199,11 @@ def _in_planning(recorded: Tick, again: Tick) -> First | None:
     for name in ("plan", "plans", "held", "started", "arrived", "begun", "outdated"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return First(tick, "planner", phase=PLAN, field=name, expected=expected, actual=actual)
+            return Divergence(tick, "planner", phase=PLAN, field=name, expected=expected, actual=actual)
     for name in ("shards", "usage", "model", "heard"):
         expected, actual = getattr(recorded, name), getattr(again, name)
         if expected != actual:
-            return First(tick, "file", phase=PLAN, field=name, expected=plain(expected), actual=plain(actual))
+            return Divergence(tick, "file", phase=PLAN, field=name, expected=plain(expected), actual=plain(actual))
     return None
 
 
@@ -215,11 +217,11 @@ def _attempts(tick: Tick) -> dict[int, str]:
     return {key: "; ".join(texts) for key, texts in found.items()}
 
 
-def _by_key(tick: int, field: str, expected: Mapping[int, str], actual: Mapping[int, str]) -> First:
+def _by_key(tick: int, field: str, expected: Mapping[int, str], actual: Mapping[int, str]) -> Divergence:
     """Name the lowest agent for which two tables differ; none does if they only are written differently."""
     for key in sorted(expected.keys() | actual.keys()):
         if expected.get(key) != actual.get(key):
-            return First(
+            return Divergence(
                 tick,
                 "planner",
                 phase=PLAN,
@@ -228,18 +230,18 @@ def _by_key(tick: int, field: str, expected: Mapping[int, str], actual: Mapping[
                 expected=expected.get(key),
                 actual=actual.get(key),
             )
-    return First(tick, "file", phase=PLAN, field=field)
+    return Divergence(tick, "file", phase=PLAN, field=field)
 
 
-def _in_draws(recorded: Tick, again: Tick) -> First | None:
+def _in_draws(recorded: Tick, again: Tick) -> Divergence | None:
     for purpose in sorted(recorded.draws.keys() | again.draws.keys()):
         expected, actual = recorded.draws.get(purpose), again.draws.get(purpose)
         if expected != actual:
-            return First(recorded.t, "random", field=f"draws.{purpose}", expected=expected, actual=actual)
+            return Divergence(recorded.t, "random", field=f"draws.{purpose}", expected=expected, actual=actual)
     return None
 
 
-def _placed(first: First, header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> First:
+def _placed(first: Divergence, header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> Divergence:
     """Return the difference in state in place of a mere digest or count, where the record can name agent and value."""
     if first.key is None and first.cause in ("planner", "random"):
         place = _in_state(header, recorded, again, before)
@@ -249,7 +251,7 @@ def _placed(first: First, header: Header, recorded: Tick, again: Tick, before: W
     return first
 
 
-def _in_state(header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> First | None:
+def _in_state(header: Header, recorded: Tick, again: Tick, before: WorldState | None) -> Divergence | None:
     """Return where the state differs, as exactly as the record can say; None if it does not.
 
     At detail `full` the first phase whose hashes differ names phase and component; key and values are those after the
@@ -267,8 +269,8 @@ def _in_state(header: Header, recorded: Tick, again: Tick, before: WorldState | 
         if phase is None and recorded.root == again.root:
             return None
         hashes = hashes if phase is not None else [recorded.root, again.root]
-        return First(recorded.t, "effect", phase=phase, field="root", expected=hashes[0], actual=hashes[1])
-    first = First(recorded.t, "effect", phase=phase, component=component, expected=hashes[0], actual=hashes[1])
+        return Divergence(recorded.t, "effect", phase=phase, field="root", expected=hashes[0], actual=hashes[1])
+    first = Divergence(recorded.t, "effect", phase=phase, component=component, expected=hashes[0], actual=hashes[1])
     own = [label for label in labels if label.partition(".")[0] == component]
     if own:
         first.field = own[0].partition(".")[2]
@@ -355,7 +357,7 @@ def differing(recorded: Header, here: Header) -> dict[str, list[str | None]]:
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def sentence_of(first: First, resources: Collection[str] = ()) -> str:
+def sentence_of(first: Divergence, resources: Collection[str] = ()) -> str:
     """Say the first difference; components that are `resources` have places instead of agents."""
     where = "the end record" if first.tick is None else f"tick {first.tick}"
     if first.phase is not None:
@@ -364,9 +366,9 @@ def sentence_of(first: First, resources: Collection[str] = ()) -> str:
     if first.key is not None:
         whose = "place" if first.component in resources else "agent"
         what += f" of {whose} {first.key}" if first.key != RESOURCE_KEY else " as a whole"
-    return f"{where}: {what} is {first.actual!r}, recorded {first.expected!r} ({said(first.cause)})"
+    return f"{where}: {what} is {first.actual!r}, recorded {first.expected!r} ({describe(first.cause)})"
 
 
-def said(cause: Cause) -> str:
+def describe(cause: Cause) -> str:
     """Say a class and what it means."""
     return f"cause: {cause}, that is {_MEANING[cause]}"
