@@ -217,8 +217,9 @@ class Rng:
         kept = self._kept.get((purpose, draw))
         place = -1 if kept is None or kept.keys != raw else tick - kept.tick
         if kept is None or not 0 <= place < kept.words.shape[1]:
-            goes_on = kept is not None and place == kept.words.shape[1]
-            count = min(AHEAD_MAX // keys.size, AHEAD_TICKS, _WORD + 1 - tick) if goes_on else 1
+            # Twice as many ticks each time: where agents change, little is computed in vain.
+            count = 2 * place if kept is not None and place == kept.words.shape[1] else 1
+            count = min(count, AHEAD_MAX // keys.size, AHEAD_TICKS, _WORD + 1 - tick)
             ticks: Word = tick
             together = keys
             if count > 1:

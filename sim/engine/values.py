@@ -197,11 +197,13 @@ def indices(rows: Any, size: int, label: str) -> NDArray[np.intp]:
     """
     if isinstance(rows, slice):
         return np.arange(size, dtype=np.intp)[rows]
-    array = np.atleast_1d(np.asarray(rows))
-    if array.dtype == np.bool_:
+    array = np.asarray(rows)
+    if array.ndim == 0:
+        array = array[np.newaxis]
+    if array.dtype.kind == "b":
         if array.shape != (size,):
             raise WorldError(f"{label}: a mask of shape {array.shape} for {size} rows")
-        return np.flatnonzero(array)
+        return array.nonzero()[0]
     if array.size == 0:
         return np.zeros(0, dtype=np.intp)
     if array.dtype.kind not in "iu" or array.ndim != 1:
