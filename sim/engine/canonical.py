@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +34,7 @@ def text_bytes(*texts: str) -> bytes:
     return b"".join(parts)
 
 
+@lru_cache(maxsize=1024)
 def key_of(*header: str) -> bytes:
     """Return the key for hashing the bytes under a header: equal bytes under two headers have different hashes."""
     return blake3(text_bytes(*header)).digest()

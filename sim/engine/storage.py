@@ -11,6 +11,7 @@ A flush calls the methods that change the rows in this order: `set_membership`, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from typing import Any, Final
 
 import numpy as np
@@ -149,8 +150,8 @@ class Storage:
         found = self._rows_with.get(components)
         if found is None:
             n = self.rows.n
-            masks = [mask for mask in (self.table(component).mask for component in components) if mask is not None]
-            together = np.flatnonzero(np.logical_and.reduce([m[:n] for m in masks])) if masks else np.arange(n)
+            masks = [mask[:n] for mask in (self.table(each).mask for each in components) if mask is not None]
+            together = reduce(np.logical_and, masks).nonzero()[0] if masks else np.arange(n)
             found = self._rows_with[components] = frozen(together)
         return found
 
