@@ -200,6 +200,7 @@ def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupanc
         return {"id": np.zeros((len(rows), 0), np.int64)}
     count = len(objects)
     found = np.full((len(rows), OBJECTS_MAX), -1, np.int64)
+    cut = np.zeros(len(rows), np.int32)
     cells = grid.cell(objects.x, objects.y)
     x, y, sight = world[Position].x, world[Position].y, world[Senses].sight
     step = max(PAIRS_AT_ONCE // count, 1)
@@ -215,6 +216,7 @@ def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupanc
         place = np.arange(len(viewer)) - np.searchsorted(viewer, viewer)
         near = place < OBJECTS_MAX
         found[start + viewer[near], place[near]] = thing[near]
+        cut[start : start + step] = np.bincount(viewer[~near], minlength=len(part))
     there = found >= 0
 
     def listed(column: Ints, absent: int = 0) -> NDArray[np.int32]:
@@ -225,4 +227,5 @@ def objects_seen(objects: Objects, world: World, grid: Grid, occupancy: Occupanc
         "kind": listed(objects.kind_of(np.arange(count))),
         "pos": (listed(objects.x), listed(objects.y)),
         "state": listed(objects.left),
+        "more": cut,
     }

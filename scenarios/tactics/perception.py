@@ -142,8 +142,8 @@ def _with_far_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows
     return friends.where(~few[friends.viewer]).and_also(far)
 
 
-def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[Rows, Rows]:
-    """Return the entries of the agents' lists, nearest first, ties by key.
+def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[Rows, Rows, NDArray[np.int32]]:
+    """Return the entries of the agents' lists, nearest first, ties by key, and the number of enemies that are cut.
 
     The first array has flat places in `[agents, PLACES]` (enemies, then friends), the second has rows.
     """
@@ -162,10 +162,12 @@ def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[
     packed.sort(kind="stable")
     edges = np.searchsorted(packed, np.arange(2 * len(rows) + 1) << list_bits)
     first = edges[:-1]
-    count = np.minimum((edges[1:] - first).reshape(-1, 2), LISTED).ravel()
+    found = (edges[1:] - first).reshape(-1, 2)
+    count = np.minimum(found, LISTED).ravel()
+    cut = np.maximum(found[:, 0] - ENEMIES_MAX, 0).astype(np.int32)
     kept = runs(first, count)
     starts = (np.arange(0, len(rows) * PLACES, PLACES)[:, None] + LIST_STARTS).ravel()
-    return kept + (starts - first).repeat(count), packed[kept] & ((1 << ROW_BITS) - 1)
+    return kept + (starts - first).repeat(count), packed[kept] & ((1 << ROW_BITS) - 1), cut
 
 
 def perceive(
@@ -181,7 +183,7 @@ def perceive(
     friends = _with_far_friends(world, grid, occupancy, rows, friends)
     marked = with_marked(world, occupancy, rows, enemies.viewer, enemies.other, enemies.distance2)
     enemies = Sightings(*rank_by_attention(world, *marked))
-    places, others = _lists(world.n, rows, enemies, friends)
+    places, others, cut = _lists(world.n, rows, enemies, friends)
 
     shape = len(rows) * PLACES
 
@@ -197,7 +199,7 @@ def perceive(
     enemy_x, ally_x = spread(position.x[others])
     enemy_y, ally_y = spread(position.y[others])
     enemy_hp, ally_hp = spread(health.hp[others])
-    foes: dict[str, Any] = {"id": enemy, "pos": (enemy_x, enemy_y), "hp": enemy_hp}
+    foes: dict[str, Any] = {"id": enemy, "pos": (enemy_x, enemy_y), "hp": enemy_hp, "more": cut}
     foes["cover"] = spread(grid.cover[cells[others]].astype(np.int32))[0]
     allies: dict[str, Any] = {"id": ally, "pos": (ally_x, ally_y), "hp": ally_hp}
     held = held_by(world)

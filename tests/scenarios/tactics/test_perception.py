@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ai.llm.prompt_rows import PromptRows
 from ai.observation import ObservationBatch
 from scenarios.tactics.components import Condition, Conditions, Status
 from scenarios.tactics.grid import Terrain
@@ -73,6 +75,18 @@ def test_the_nearest_eight_enemies_are_known_ties_by_key() -> None:
     with Stage("b.b.b", ".....", "b.a.b", ".....", "b.b.b", "b...b") as stage:
         # Keys follow rows: 1 to 3 above, 4 and 5 beside, 6 to 8 below, 9 and 10 farther below.
         assert enemies(stage, 0) == [2, 4, 5, 7, 1, 3, 6, 8]
+
+
+def test_enemies_beyond_the_eighth_are_counted_and_said() -> None:
+    """Of ten enemies two are cut: the observation counts them, its digest has the count, and a prompt says so."""
+    with Stage("b.b.b", ".....", "b.a.b", ".....", "b.b.b", "b...b") as stage:
+        batch = batch_of(stage)
+        row = slice(batch.keys.tolist().index(0), batch.keys.tolist().index(0) + 1)
+        one = batch.take(row)
+        assert one.enemies.more.tolist() == [2]
+        assert "and 2 more allies" in PromptRows.of(one).message()
+        without = replace(one, columns={**one.columns, "enemies.more": np.zeros(1, np.int32)})
+        assert without.digest() != one.digest()
 
 
 def test_allies_are_never_enemies_and_nobody_knows_itself() -> None:
