@@ -117,7 +117,7 @@ def _method() -> str:
 def _prepare() -> None:
     """Start the server that processes are forked from, with our modules that are in use here.
 
-    Domains are not among them: whoever edits one while this process runs gets it as it is now.
+    Domains are not among them: an edit of one during this process counts at once.
     """
     keep_folder_off_path()
     if _method() == "forkserver":
