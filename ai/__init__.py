@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     )
     from ai.errors import AIError, ClientError, ContractError, ParseError, PlannerError
     from ai.llm.executor import BatchInferenceExecutor, BatchRequest, BatchResponse
+    from ai.llm.models import Models
     from ai.llm.tiers import FullLlm, SimplifiedLlm
     from ai.llm_types import LlmChunk, LlmClient, LlmRequest
     from ai.metrics import FallbackMetrics
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "ai.llm.models": "Models",
         "ai.llm.tiers": "FullLlm SimplifiedLlm",
         "ai.planners.base": "Planner",
         "ai.planners.emergency": "Emergency",
@@ -97,6 +99,7 @@ __all__ = [
     "LlmClient",
     "LlmRequest",
     "MockBatchLlm",
+    "Models",
     "Observation",
     "ObservationBatch",
     "Outcome",
