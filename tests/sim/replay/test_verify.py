@@ -161,7 +161,7 @@ def test_missing_change_is_told_with_the_value_before(monkeypatch: pytest.Monkey
     def miss(_cls: object, turn: Turn, rows: Rows, args: Args) -> None:
         """Shoot at nobody."""
 
-    monkeypatch.setattr(Attack, "effect", classmethod(miss))
+    monkeypatch.setattr(Attack, "apply", classmethod(miss))
     first = verify(replay).first
     assert first is not None
     assert (first.phase, first.component, first.field) == ("execution", "Ammo", "rounds")
