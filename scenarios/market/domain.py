@@ -202,9 +202,8 @@ class Market(Domain):
     """A market day."""
 
     tables: Any = {"goods": ("bread", "fish", "wool"), "trades": ("baker", "fisher", "shepherd")}
-    every: ClassVar[int | None] = 5
     settings, ticks, components, resources, observation = MarketSettings, 60, (Villager,), (Stalls,), Knowledge
-    actions, idle, systems = (Buy, Sell, Talk, Sleep), Sleep(1), (Inputs, Day, Observe, Plan, Act, Prices)
+    actions, idle, every, systems = (Buy, Sell, Talk, Sleep), Sleep(1), 5, (Inputs, Day, Observe, Plan, Act, Prices)
     prompt = PromptText(
         role="You plan the next hours of villagers on a market day. Each wants bread, some savings and a good mood.",
         rules=(

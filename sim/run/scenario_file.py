@@ -311,7 +311,11 @@ def load(name_or_path: str | Path) -> Scenario:
         if name == name_or_path:
             return _offered(name, place)
     if name_or_path in domains.available_domains():
-        return Scenario.from_canonical({"domain": name_or_path, "name": name_or_path}, name_or_path)
+        try:
+            return Scenario.from_canonical({"domain": name_or_path, "name": name_or_path}, name_or_path)
+        except ScenarioError as error:
+            hint = "or name a scenario of this domain (`tickweave scenarios` lists them)"
+            raise ScenarioError(one_line(f"{error}, {hint}")) from None
     hint = suggestion(name_or_path, scenario_names(), "scenarios")
     if os.path.lexists(name_or_path):
         hint = f"for the file of that name, write ./{shown(name_or_path)}"

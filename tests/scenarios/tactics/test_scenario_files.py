@@ -678,3 +678,9 @@ def test_a_file_without_its_suffix_is_pointed_out(tmp_path: Path, monkeypatch: p
     (tmp_path / "mine").write_text(json.dumps({}), encoding="utf-8")
     with pytest.raises(ScenarioError, match=r"for the file of that name, write \./mine"):
         load("mine")
+
+
+def test_the_name_of_a_domain_without_complete_defaults_leads_to_its_scenarios() -> None:
+    """The game needs a map: its name alone names no run, and the sentence says what does."""
+    with pytest.raises(ScenarioError, match=r"settings\.map: is missing; add it, or name a scenario of this domain"):
+        load("tactics")
