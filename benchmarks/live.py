@@ -34,7 +34,7 @@ ROUNDS = 7
 RUNS = {
     "epidemic, 100,000 people": (Epidemic(agents=100_000), 300),
     "market, 12 villagers": (Market(), 3000),
-    "skirmish, 20 agents on a map": (load("skirmish"), 600),
+    "crowd, 1,000 agents on a map": (load("crowd"), 300),
 }
 
 
