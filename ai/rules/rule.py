@@ -209,9 +209,12 @@ def _of_action(step: Action, registry: ToolRegistry, layout: Layout, facts: Fact
         fitted = Fitted(encoded.kind, list(encoded.args), None, encoded.payload)
         for place, arg, column in columns:
             values, there = column(batch, rows)
-            fitted.only(there)
             fitted.args[place] = values
-            _within(fitted, arg, values, batch, rows)
+            if arg.kind is Kind.TARGET:  # an id that is there is at least 0
+                fitted.only(there & (values <= arg.high))
+            else:
+                fitted.only(there)
+                _within(fitted, arg, values, batch, rows)
         return [fitted]
 
     return made

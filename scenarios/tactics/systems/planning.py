@@ -34,7 +34,7 @@ class Planning(Plan):
             return
         rows, morale = run.started, world[Morale]
         # An agent that sees the most friends that a snapshot lists may have more; it does not count as outnumbered.
-        friends = places_held(run.batch.allies.id >= 0)[np.searchsorted(run.chosen, rows)]
+        friends = places_held(run.batch.column("allies.id") >= 0)[np.searchsorted(run.chosen, rows)]
         outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
         loss = run.game.parameters.morale.outnumbered_loss
         morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)
@@ -46,4 +46,4 @@ class Planning(Plan):
     def alert(self, world: World, run: Run, rows: Rows) -> Any:
         """Return the number of enemies in sight."""
         del world, rows
-        return places_held(run.batch.enemies.id >= 0)
+        return places_held(run.batch.column("enemies.id") >= 0)
