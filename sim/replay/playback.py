@@ -339,7 +339,8 @@ def objection(header: Header, again: Header) -> str | None:
     for name in ("determinism", "tiers", "components", "columns"):
         then, now = getattr(header, name), getattr(again, name)
         if then != now:
-            return f"what runs here is not what was recorded: the {name} are {_difference(then, now)}"
+            verb = "is" if isinstance(then, str) else "are"
+            return f"what runs here is not what was recorded: the {name} {verb} {_difference(then, now)}"
     try:
         world = first_difference(header.declarations.get("world", {}), again.declarations.get("world", {}))
     except (AttributeError, KeyError, TypeError):  # a header from outside can hold anything

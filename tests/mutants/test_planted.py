@@ -20,6 +20,7 @@ PLANTED = HERE / "planted"
 
 CAUGHT_BY = {
     "cache_aliasing": ("restore",),
+    "cache_of_a_planner": ("resume",),
     "completion_order": ("replies",),
     "count_of_the_world": ("bystanders",),
     "escaped_clock": ("rerun",),
@@ -29,9 +30,11 @@ CAUGHT_BY = {
     "float_sum_in_query_order": ("spawning",),
     "global_random": ("guard",),
     "hidden_state": ("restore",),
+    "mean_of_a_batch": ("parts",),
     "memo_in_a_module": ("resume",),
     "order_by_address": ("allocator",),
     "order_of_esper_ids": ("spawning", "restore"),
+    "plan_of_the_last_call": ("restore",),
     "rng_by_position": ("parts",),
     "set_of_text": ("hash seed",),
     "shared_rng_in_batch_order": ("parts",),
