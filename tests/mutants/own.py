@@ -591,6 +591,19 @@ def draws_by_row(patch: Patch) -> None:
 
 
 @caught_by("draws")
+def draws_of_a_later_tick(patch: Patch) -> None:
+    """Draws that were computed ahead are taken for one tick too late."""
+    original = Rng._in_series
+
+    def ahead(self: Rng, keys: Any, tick: int, purpose: int, draw: int) -> Any:
+        found = original(self, keys, tick, purpose, draw)
+        kept = self._kept[purpose, draw]
+        return kept.words[:, min(tick - kept.tick + 1, kept.words.shape[1] - 1)].T if tick > kept.tick else found
+
+    patch.setattr(Rng, "_in_series", ahead)
+
+
+@caught_by("draws")
 def draws_for_all_purposes_alike(patch: Patch) -> None:
     """An agent draws the same for every purpose of a tick."""
     original = Rng._blocks

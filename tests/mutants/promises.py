@@ -216,7 +216,10 @@ def _examined(name: str) -> Callable[[], None]:
 
 
 def draws() -> None:
-    """Each draw is the scalar path's block of its key, tick and purpose, in any company."""
+    """Each draw is the scalar path's block of its key, tick and purpose, in any company and tick after tick."""
+    rng = Rng(99)
+    for tick in (3, 4, 5, 6, 7, 5):
+        assert rng.draws([4, 9], tick, 12).tolist() == [list(philox4x32((key, tick, 12, 0), (99, 0))) for key in (4, 9)]
     for keys in ([4], [9, 4, 70_000], list(range(5, 40, 3))):
         for tick, purpose, seed in ((0, 0, 1), (7, 3, 99), (2**32 - 1, 12, 2**40 + 5)):
             wanted = [list(philox4x32((key, tick, purpose, 0), (seed & (2**32 - 1), seed >> 32))) for key in keys]
