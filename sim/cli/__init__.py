@@ -130,7 +130,7 @@ def _invoke(args: Sequence[str] | None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{error.format_message()}\n")
             return USAGE
-        return _fail(error.format_message(), USAGE)
+        return _fail(error.format_message().replace("Value error, ", ""), USAGE)  # newer releases of typer say it
     except FileExists as error:
         return _fail(str(error), USAGE)
     except MachineError as error:

@@ -33,7 +33,7 @@ class PreferOption(StrEnum):
     COST = "cost"
 
 
-def _scenarios(incomplete: str) -> list[str]:
+def completed_scenarios(incomplete: str) -> list[str]:
     """Return the scenarios that a shell offers; where none fits, it offers files."""
     return [name for name in scenario_names() if name.startswith(incomplete)]
 
@@ -41,7 +41,7 @@ def _scenarios(incomplete: str) -> list[str]:
 _SCENARIO: Final = typer.Argument(
     metavar="SCENARIO",
     help="A name (see `scenarios`), or the path of a TOML or Python file.",
-    autocompletion=_scenarios,
+    autocompletion=completed_scenarios,
 )
 ScenarioName = Annotated[str, _SCENARIO]
 OptionalScenarioName = Annotated[str | None, _SCENARIO]

@@ -23,6 +23,7 @@ from sim.cli.common import (
     progress_bar,
     usage,
 )
+from sim.cli.options import completed_scenarios
 from sim.extras import extra
 from sim.messages import shown
 from sim.run.files import read_text
@@ -53,7 +54,14 @@ class Where(StrEnum):
 
 
 def sweep(
-    what: Annotated[str, typer.Argument(metavar="SWEEP", help="A sweep's TOML file; or a scenario, with --seeds.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="SWEEP",
+            help="A sweep's TOML file; or a scenario, with --seeds.",
+            autocompletion=completed_scenarios,
+        ),
+    ],
     *,
     seeds: Annotated[str | None, typer.Option(metavar="SEEDS", help="With a scenario: 20, 1,2,3 or 0:20.")] = None,
     grid: Annotated[

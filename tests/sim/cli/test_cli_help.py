@@ -13,7 +13,7 @@ import pytest
 from typer.main import get_command
 
 from sim.cli import COMMANDS, app
-from sim.cli.common import OK
+from sim.cli.common import OK, USAGE
 from sim.cli.examples import EXAMPLES
 from sim.testing.checks import CHECKS
 from tests.support.shell import Shell
@@ -66,6 +66,7 @@ def test_help_has_a_short_form(name: str, capsys: pytest.CaptureFixture[str]) ->
     [
         ("tickweave ver", ["verify", "versus"]),
         ("tickweave run s", ["segregation", "siege", "skirmish", "stress-10k"]),
+        ("tickweave sweep mar", ["market"]),
         ("tickweave run market --tie", ["--tiers"]),
         ("tickweave doctor wealth", []),  # the shell then offers files
     ],
@@ -96,3 +97,10 @@ def test_help_is_a_word_too(capsys: pytest.CaptureFixture[str]) -> None:
         said = shell.out
         assert shell(*same) == OK
         assert shell.out == said
+
+
+def test_a_value_that_is_none_of_the_choices_is_refused_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+    """The sentence names the option, the value and the choices."""
+    shell = Shell(capsys)
+    assert shell("run", "market", "--prefer", "fast") == USAGE
+    assert shell.err == "tickweave: Invalid value for '--prefer': 'fast' is not one of 'balanced', 'speed', 'cost'.\n"
