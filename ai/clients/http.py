@@ -39,6 +39,8 @@ KEEP_S: Final = 3.0
 """How long an idle connection is kept, seconds; uvicorn, Node and llama-server close theirs after five."""
 DRAIN_S: Final = 0.1
 """How long the end of a body may take after the end of its reply for the connection to be kept, seconds."""
+HEAD_BYTES_MAX: Final = 2**20
+"""What may come before an answer begins, bytes: a server may send interim answers without end."""
 ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 """The environment variable whose key takes precedence over the one of a kind of server."""
@@ -46,6 +48,8 @@ SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 _LATE: Final = "no answer within the time allowed"
 _ENDS: ContextVar[float] = ContextVar("ends", default=math.inf)
 """The loop's time at which the running call must be over."""
+_HEAD: ContextVar[list[int] | None] = ContextVar("head", default=None)
+"""The bytes that may still come before the running call's answer begins."""
 logger = logging.getLogger(f"tickweave.{__name__}")
 
 
@@ -164,7 +168,7 @@ class Http:
         if not session.entered:
             session.entered = True
             await anext(session.guard)
-        token = _ENDS.set(ends)
+        token, head = _ENDS.set(ends), _HEAD.set([HEAD_BYTES_MAX])
         try:
             with _told(self._hint or session.hint):
                 try:
@@ -179,6 +183,7 @@ class Http:
             raise ClientError(_LATE, outcome="timeout") from None
         finally:
             _ENDS.reset(token)
+            _HEAD.reset(head)
 
 
 class Answer:
@@ -270,7 +275,13 @@ class _Bounded:
         return _Bounded(await self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        return await self._inner.read(max_bytes, _left(timeout))  # type: ignore[no-any-return] # the library's stream
+        data: bytes = await self._inner.read(max_bytes, _left(timeout))
+        head = _HEAD.get()
+        if head is not None:
+            head[0] -= len(data)
+            if head[0] < 0:
+                raise ClientError(f"no answer within {HEAD_BYTES_MAX} bytes")
+        return data
 
     async def write(self, data: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         await self._inner.write(data, _left(timeout))

@@ -75,6 +75,19 @@ def test_a_server_that_trickles_holds_nobody_longer_than_the_bound(first: bytes,
     assert time.monotonic() - begun < 2
 
 
+def test_interim_answers_without_end_are_given_up() -> None:
+    """A server that says nothing but `100 Continue` ends the call by its bytes, long before its time."""
+
+    def endless(_call: Call) -> Iterator[Step]:
+        while True:
+            yield b"HTTP/1.1 100 Continue\r\n\r\n" * 1000
+
+    begun = time.monotonic()
+    error = refused(endless, request=LlmRequest((), timeout_s=60.0, left_s=60.0))
+    assert "no answer within 1048576 bytes" in str(error)
+    assert time.monotonic() - begun < 30
+
+
 def test_a_step_of_the_probe_is_bounded_too() -> None:
     """A server that trickles its list of models is left after the time of that question, and asked for a reply."""
 
