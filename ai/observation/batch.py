@@ -223,6 +223,8 @@ class ObservationBatch(Generic[Seen]):
         """Return for each text or shared value a number that depends on its content alone."""
         values: Sequence[Any] = self.texts if isinstance(leaf, Text) else self.shared.get(leaf.path, ())
         meaning: Callable[[Any], int] = _text_meaning if isinstance(leaf, Text) else _shared_meaning
+        if not values:
+            return np.zeros(column.shape, np.uint64)
         numbers = np.zeros(len(values) + 1, np.uint64)  # the last stands for none
         used: Iterable[int] = range(len(values))
         if len(values) > FEW:

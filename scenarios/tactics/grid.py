@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from enum import IntEnum
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from math import isqrt
 from typing import Any, Final, NamedTuple
@@ -323,9 +323,13 @@ class Occupancy:
         self.grid = grid
         self.cells = cells
         self.team = team
-        teams = int(team.max(initial=0)) + 1
-        self.layers = teams if teams <= TEAMS_INDEXED_MAX else 1
         self._bits: tuple[NDArray[np.uint64], Cells, int, int] | None = None
+
+    @cached_property
+    def layers(self) -> int:
+        """The number of sets of bits in which agents are looked up: one for each team, or one for all."""
+        teams = int(self.team.max(initial=0)) + 1
+        return teams if teams <= TEAMS_INDEXED_MAX else 1
 
     def near(
         self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], *, hostile: bool
