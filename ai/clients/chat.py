@@ -28,6 +28,8 @@ from ai.clients.reply import Reply, ReplyReader
 from ai.errors import ClientError
 from ai.llm_types import CALL_S, SCHEMA, SILENCE_MIN_S, Endpoint, LlmChunk, LlmRequest
 
+LINE_S: Final = 10.0
+"""Longest time from the first byte of a line of a reply to its end, seconds, however long the call may take."""
 FINISH_S: Final = 1.0
 """Longest silence after a server has said how the reply ended, seconds: usage may still come, or nothing at all."""
 THOUGHT_TOKENS: Final = (1024, 4096, 8192)
@@ -185,8 +187,13 @@ class ChatClient(ABC):
 
 
 async def _read(answer: Answer, reader: ReplyReader) -> AsyncIterator[bytes]:
-    """Yield the body up to the end of its reply; heartbeats after the finish count as silence."""
+    """Yield the body up to the end of its reply; heartbeats after the finish count as silence.
+
+    Raises:
+        ClientError: the connection is broken or too slow, also where a single line does not end.
+    """
     loop, heard, within_s, since = asyncio.get_running_loop(), 0, math.inf, 0.0
+    line: float | None = None
     while not reader.done:
         if reader.finish is not None and reader.heard != heard:
             heard, within_s, since = reader.heard, FINISH_S, loop.time()
@@ -198,6 +205,12 @@ async def _read(answer: Answer, reader: ReplyReader) -> AsyncIterator[bytes]:
             return  # only silence, or a broken connection, after the end
         if data is None:
             return
+        if b"\n" in data:
+            line = None if data.endswith(b"\n") else loop.time()
+        elif line is None:
+            line = loop.time()
+        elif loop.time() - line > LINE_S:
+            raise ClientError(f"a line of the reply did not end within {LINE_S:.0f} s", outcome="timeout")
         yield data
 
 

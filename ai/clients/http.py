@@ -41,6 +41,8 @@ DRAIN_S: Final = 0.1
 """How long the end of a body may take after the end of its reply for the connection to be kept, seconds."""
 HEAD_BYTES_MAX: Final = 2**20
 """What may come before an answer begins, bytes: a server may send interim answers without end."""
+HEAD_S: Final = 30.0
+"""How long the head of an answer may take after its first byte, seconds, however long the call may take."""
 ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
 SHARED_KEY: Final = "TICKWEAVE_API_KEY"
 """The environment variable whose key takes precedence over the one of a kind of server."""
@@ -177,6 +179,8 @@ class Http:
                     if not _is_hang_up(error):
                         raise
                     logger.debug("%s: the connection closed before an answer; one more try", self.label)
+                _ENDS.set(ends)
+                _HEAD.set([HEAD_BYTES_MAX])
                 return Answer(await session.fresh.send(request, stream=True), ends)
         except httpx.PoolTimeout:
             self._session = None  # its places are lost: the next call gets a new client
@@ -278,6 +282,8 @@ class _Bounded:
         data: bytes = await self._inner.read(max_bytes, _left(timeout))
         head = _HEAD.get()
         if head is not None:
+            if head[0] == HEAD_BYTES_MAX:
+                _ENDS.set(min(_ENDS.get(), _now() + HEAD_S))
             head[0] -= len(data)
             if head[0] < 0:
                 raise ClientError(f"no answer within {HEAD_BYTES_MAX} bytes")

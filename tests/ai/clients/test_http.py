@@ -88,6 +88,25 @@ def test_interim_answers_without_end_are_given_up() -> None:
     assert time.monotonic() - begun < 30
 
 
+@pytest.mark.parametrize(
+    ("limit", "first", "reason"),
+    [
+        ("ai.clients.http.HEAD_S", b"HTTP/1.1 200 OK\r\n", "no answer within the time allowed"),
+        ("ai.clients.chat.LINE_S", HEAD + chunk(b"data: "), "a line of the reply did not end within 0 s"),
+    ],
+)
+def test_a_trickle_ends_long_before_a_call_that_may_take_minutes(
+    limit: str, first: bytes, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server may take its time before it answers, and not between the bytes of one line."""
+    monkeypatch.setattr(limit, 0.3)
+    step = b"X" if "HEAD_S" in limit else chunk(b"x")
+    begun = time.monotonic()
+    error = refused(lambda call: trickle(step, first=first), request=LlmRequest((), timeout_s=60.0, left_s=60.0))
+    assert (error.outcome, reason in str(error)) == ("timeout", True), error
+    assert time.monotonic() - begun < 10
+
+
 def test_a_step_of_the_probe_is_bounded_too() -> None:
     """A server that trickles its list of models is left after the time of that question, and asked for a reply."""
 
