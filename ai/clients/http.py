@@ -40,7 +40,7 @@ KEEP_S: Final = 3.0
 DRAIN_S: Final = 0.1
 """How long the end of a body may take after the end of its reply for the connection to be kept, seconds."""
 HEAD_BYTES_MAX: Final = 2**20
-"""What may come before an answer begins, bytes: a server may send interim answers without end."""
+"""The most bytes before an answer begins: a server may send interim answers without end."""
 HEAD_S: Final = 30.0
 """How long the head of an answer may take after its first byte, seconds, however long the call may take."""
 ANSWER_BYTES_MAX: Final = 4 * 2**20  # bytes of an answer that is not streamed
