@@ -16,21 +16,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import Kind, PromptText, ToolRegistry
-from ai.errors import ContractError, place_of
+from ai.errors import AIError, ContractError, place_of
 from ai.observation import Observation, ObservationBatch, Shared, sources_of
 from ai.planners.playbook import Goal, Operator, Option
 from ai.rules import Rule
 from sim.engine.columns import Component
 from sim.engine.resources import Resource
 from sim.engine.system import System
+from sim.errors import SimError
 from sim.messages import quoted, suggestion
 from sim.run.actions import Action
+from sim.run.faults import fault_of
 from sim.run.inputs import Input
 from sim.run.plan_columns import PLANNING
 from sim.run.settings import Settings
 
 if TYPE_CHECKING:
-    from sim.run.domain import Domain
+    from sim.engine.world import World
+    from sim.run.domain import Domain, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,13 +359,21 @@ def checked_outcome(found: Any, domain: Domain) -> str | None:
     )
 
 
-def checked_metric(name: str, value: Any, domain: Domain) -> Any:
-    """Return the value of a metric: a number, or an array of numbers.
+def measured(name: str, metric: Metric, world: World, domain: Domain) -> Any:
+    """Return what a metric says of a world: a number, or an array of numbers.
 
     Raises:
-        ContractError: it is something else.
+        ContractError: it returned something else, or is a library's function that failed. An error of a metric of one's
+            own code is raised as it is, since its place says more.
     """
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":
+    try:
+        value = metric(world)
+    except (MemoryError, OSError, SimError, AIError):
+        raise
+    except Exception as error:
+        if fault_of(error) is not None:
+            raise
+        raise ContractError(f"{place_in(domain)}: metric {name!r} raised {type(error).__name__}: {error}") from error
+    if np.asarray(value).dtype.kind not in "biuf":
         raise ContractError(f"{place_in(domain)}: metric {name!r} returned {quoted(value)}; return a number")
     return value

@@ -39,10 +39,10 @@ from sim.run.checks import (
     check_domain,
     check_verbs,
     checked_mask,
-    checked_metric,
     checked_outcome,
     checked_scores,
     checked_spaces,
+    measured,
     place_in,
 )
 from sim.run.choices import named_tiers, with_tiers
@@ -394,9 +394,7 @@ class Simulation(AbstractContextManager["Simulation"]):
 
     def metrics(self) -> dict[str, Any]:
         """Return the domain's metrics now, by name: numbers, or arrays where a metric returns one."""
-        return {
-            name: checked_metric(name, metric(self.world), self.domain) for name, metric in self.metrics_by_name.items()
-        }
+        return {name: measured(name, metric, self.world, self.domain) for name, metric in self.metrics_by_name.items()}
 
     def collect(
         self,

@@ -22,7 +22,7 @@ from sim.errors import ScenarioError, SimError
 from sim.messages import one_line
 from sim.replay.keyframes import EVERY
 from sim.replay.writer import Recorder, open_replay
-from sim.run.checks import checked_metric
+from sim.run.checks import measured
 from sim.run.domain import Metric
 from sim.run.faults import fault_of
 from sim.run.llm_usage import ModelTally
@@ -185,7 +185,7 @@ def values_of(run: Simulation, metrics: Mapping[str, Metric]) -> dict[str, Any]:
     """Return the last values of metrics, and the scores that are not metrics; arrays as JSON text."""
     found: dict[str, Any] = {}
     for name, metric in metrics.items():
-        value = np.asarray(checked_metric(name, metric(run.world), run.domain))
+        value = np.asarray(measured(name, metric, run.world, run.domain))
         found[name] = value.item() if value.ndim == 0 else json.dumps(value.tolist())
     scores = {name: float(value) for name, value in run.scores().items() if name not in run.metrics_by_name}
     return found | {f"score.{name}": value for name, value in scores.items()}

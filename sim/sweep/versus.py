@@ -19,6 +19,7 @@ from ai.llm.models import Models, kind_and_model, tiers_of_model
 from ai.plans import LlmUsage
 from sim.errors import ScenarioError
 from sim.messages import suggestion
+from sim.run.checks import measured
 from sim.run.choices import MODEL, tiers_of, with_tiers
 from sim.run.llm_usage import ModelTally
 from sim.run.plugins import load_plugins
@@ -213,7 +214,7 @@ def _value(simulation: Simulation, metric: str) -> float:
     values = {**simulation.metrics(), **simulation.scores()}
     if ":" in metric:
         name, function = metric_of(metric)
-        values[name] = function(simulation.world)
+        values[name] = measured(name, function, simulation.world, simulation.domain)
         metric = name
     if metric not in values:
         raise ScenarioError(f"--metric: no metric {metric!r}; {suggestion(metric, list(values), 'metrics')}")

@@ -11,7 +11,7 @@ import numpy as np
 from sim.errors import ScenarioError
 from sim.extras import extra
 from sim.replay.frames import Frame
-from sim.run.checks import checked_metric
+from sim.run.checks import measured
 from sim.run.domain import Metric
 from sim.tables.metrics import metrics_of
 
@@ -36,7 +36,7 @@ def curves(seen: Iterable[Frame], specs: Sequence[str] = (), more: Mapping[str, 
         simulation = frame.playback.simulation
         chosen = chosen or {**metrics_of(specs, simulation.metrics_by_name), **(more or {})}
         values_now: dict[str, Any] = {
-            name: checked_metric(name, metric(frame.world), simulation.domain) for name, metric in chosen.items()
+            name: measured(name, metric, frame.world, simulation.domain) for name, metric in chosen.items()
         }
         for name, value in (values_now or simulation.scores()).items():
             if np.ndim(value) == 0:

@@ -24,7 +24,7 @@ from ai.plans import BatchPlans
 from sim.extras import extra
 from sim.replay.format import Tick
 from sim.replay.record import attempted
-from sim.run.checks import checked_metric
+from sim.run.checks import measured
 from sim.run.domain import Domain, Metric
 from sim.run.world import World
 from sim.tables.columns import Out, arrow_type, outs_of, values
@@ -70,7 +70,7 @@ class Rows:
         self.schemas = {name: self._schema(name) for name in tables}
 
     def _measured(self, world: World) -> dict[str, Any]:
-        return {name: checked_metric(name, metric(world), self._domain) for name, metric in self._metrics.items()}
+        return {name: measured(name, metric, world, self._domain) for name, metric in self._metrics.items()}
 
     def _schema(self, table: str) -> Any:
         pa = extra("pyarrow", "a table")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from sim import DataFile, Domain, Grid, Settings, Simulation
 from sim.adapters import read_tmx
-from sim.errors import ScenarioError
+from sim.errors import MissingExtra, ScenarioError
 
 MAP = """<?xml version="1.0" encoding="UTF-8"?>
 <map version="1.10" tiledversion="1.11" orientation="orthogonal"
@@ -110,3 +111,10 @@ def test_a_map_that_is_a_data_file_reads_no_other_file(file: Path, monkeypatch: 
     file.write_text(MAP.replace('<tileset firstgid="1"', '<tileset firstgid="1" source="/etc/hostname"'))
     with pytest.raises(ScenarioError, match="its tileset is in another file; embed it"), Simulation(Mapped()):
         pass
+
+
+def test_a_map_without_its_package_names_the_extra(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where pytiled-parser is absent, one sentence says how to get it."""
+    monkeypatch.setitem(sys.modules, "pytiled_parser", None)
+    with pytest.raises(MissingExtra, match=r"tickweave\[maps\]"):
+        read_tmx(file)

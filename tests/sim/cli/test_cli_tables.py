@@ -74,6 +74,8 @@ def test_a_metric_that_fails_leaves_a_whole_recording(shell: Shell) -> None:
     assert Path("w.replay.jsonl").read_bytes() == before
     assert shell(*words, "gini.py:broken") == FAILED
     assert "gini.py, line 10, in broken: ZeroDivisionError" in shell.err
+    assert shell(*words, "json:dumps") == FAILED  # a library's function has no place of a person's own
+    assert "metric 'dumps' raised TypeError" in shell.err
     assert shell("verify", "w.replay.jsonl") == OK
 
 
