@@ -191,12 +191,16 @@ def _check_state(simulation: Simulation, where: str) -> None:
 
 
 def _check_batch(batch: ObservationBatch[Any], registry: ToolRegistry | None, where: str) -> None:
-    """Check that observations survive their object and JSON forms, and that the idle step is legal."""
+    """Check the forms of observations, the order of their lists, and that the idle step is legal."""
     kind = batch.of
     objects = batch.to_objects()
     again = [kind.model_validate_json(one.model_dump_json()) for one in objects]
     for key, one, other in zip(batch.keys.tolist(), objects, again, strict=True):
         _must(one == other, f"{where}: the observation of agent {key} does not come back from JSON")
+    pairs, pace = list(zip(batch.keys.tolist(), objects, strict=True)), batch.ticks_per_second
+    sorted_again = kind.from_objects(pairs, tick=batch.tick, ticks_per_second=pace, tables=batch.tables).to_objects()
+    for key, one, other in zip(batch.keys.tolist(), objects, sorted_again, strict=True):
+        _must(one == other, f"{where}: the lists of agent {key} are not in the declared order, nearest first")
     assert registry is not None
     if len(batch):
         idle = PlanBatch.from_steps(batch.keys, [[registry.idle]] * len(batch), registry)

@@ -7,14 +7,17 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import numpy as np
 import pytest
 
+from ai.observation import Cell, Entry, Id, Observation, fact
 from sim.run.domain import Domain
 from sim.run.domains import domain_file
 from sim.run.simulation import Simulation
 from sim.testing import check_action, check_domain
+from sim.testing.domains import _check_batch
 from tests.sim.run.test_domain_errors import HOOK, MODEL, method
 
 APPLY = "turn[Purse].coins[rows] -= args.count"
@@ -197,3 +200,22 @@ def test_a_verb_that_is_not_listed_can_be_checked(tmp_path: Path) -> None:
     listed = kind.actions
     check_action(sys.modules[kind.__module__].Buy, kind)
     assert kind.actions is listed
+
+
+class Bush(Entry):
+    id: Annotated[int, Id("bushes")]
+    pos: Cell
+
+
+class Known(Observation):
+    pos: Cell
+    bushes: tuple[Bush, ...] = fact(default=(), limit=3, nearest=True)
+
+
+def test_a_list_that_is_not_nearest_first_is_named() -> None:
+    """A domain that arranges lists itself keeps the declared order, which rules and picks rely on."""
+    zero = np.zeros(1, np.int32)
+    bushes = {"id": np.array([[5, 6]]), "pos": (np.array([[9, 1]], np.int32), np.zeros((1, 2), np.int32))}
+    batch = Known.batch(np.array([1]), arranged=True, pos=(zero, zero), bushes=bushes)
+    with pytest.raises(AssertionError, match="here: the lists of agent 1 are not in the declared order"):
+        _check_batch(batch, None, "here")
