@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 MAIN: Final = "__main__"
+BROUGHT: Final = "tickweave_main"
+"""The name of a main script in another process."""
 
 
 class _Pickler(pickle.Pickler):
@@ -32,6 +34,8 @@ def packed(value: object) -> dict[str, Any]:
     Raises:
         ValueError: it cannot be pickled: it is or holds a class or function that was made inside a function, say.
     """
+    if BROUGHT in sys.modules:  # the script of another process starts what started this process
+        raise ValueError("the script runs its checks where it is imported; put them under `if __name__ == '__main__':`")
     sink = io.BytesIO()
     pickler = _Pickler(sink)
     try:
@@ -70,7 +74,7 @@ class _Unpickler(pickle.Unpickler):
             except ImportError:
                 if name not in self._files:
                     raise
-        spec = importlib.util.spec_from_file_location("tickweave_main" if name == MAIN else name, self._files[name])
+        spec = importlib.util.spec_from_file_location(BROUGHT if name == MAIN else name, self._files[name])
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)

@@ -272,3 +272,14 @@ def test_hypothesis_is_imported_only_when_it_is_used() -> None:
         "from sim.testing import faults; assert 'hypothesis' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+def test_a_script_that_is_imported_again_starts_no_checks_again(tmp_path: Path) -> None:
+    """Another process imports the script of a class; checks at its top level do not start processes without end."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from sim import System\nfrom sim.testing import check_system\n"
+        "class Nothing(System):\n    def process(self, world, run): pass\n"
+        "check_system(Nothing, ticks=2)\n"
+    )
+    subprocess.run([sys.executable, "-P", script], check=True, timeout=120, capture_output=True)
