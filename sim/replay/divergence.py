@@ -192,6 +192,9 @@ def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
         if one != two:
             return _by_key(tick, name, one, two)
     if recorded.attempts != again.attempts:
+        counts = [sum(len(attempted(each, one)) for one in each.attempts) for each in (recorded, again)]
+        if counts[0] > 2 * counts[1] + MANY:
+            return Divergence(tick, "planner", phase=PLAN, field="attempts", expected=counts[0], actual=counts[1])
         return _by_key(tick, "attempts", _attempts(recorded), _attempts(again))
     if recorded.texts != again.texts:
         texts = {int(key): text for key, text in recorded.texts.items()}
@@ -212,7 +215,7 @@ def _attempts(tick: Tick) -> dict[int, str]:
     found: dict[int, list[str]] = {}
     for attempt in tick.attempts:
         error = "" if attempt.error is None else f" ({attempt.error})"
-        for key in attempted(tick, attempt):
+        for key in attempted(tick, attempt).tolist():
             found.setdefault(key, []).append(f"{attempt.tier}: {attempt.outcome}{error}")
     return {key: "; ".join(texts) for key, texts in found.items()}
 

@@ -31,7 +31,7 @@ from sim.errors import ReplayError, ScenarioError, Unsupported
 from sim.replay.format import HEADER, KEYFRAME, TICK, Amendment, Header, Tick, keys_of
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
-from sim.replay.record import failures, header_of, planned, tick_of, usage_of, with_words_of
+from sim.replay.record import failures, header_of, tick_of, usage_of, with_words_of
 from sim.replay.writer import ReplayWriter
 from sim.run.inputs import Input
 from sim.run.planning import groups_of_tiers
@@ -61,7 +61,7 @@ class RecordedTier:
         self._otherwise = otherwise
         self._encoding: Encoding = NAMED
         self._texts: dict[int, str] = {}
-        self._failures: dict[int, Failure] = {}
+        self._record: Tick | None = None
 
     def expect(self, record: Tick) -> None:
         """Take over what the record of the coming tick says about this tier.
@@ -69,10 +69,11 @@ class RecordedTier:
         Raises:
             Unsupported: its plans are written in an encoding that is not known here.
         """
-        given = [key for key, tier in planned(record).items() if tier == self.name]
-        given += [key for each in record.arrived for key in keys_of(each.given.get(self.name, "")).tolist()]
-        self._texts = {key: record.texts[str(key)] for key in given if str(key) in record.texts}
-        self._failures = failures(record, self.name)
+        given = [record.planned, *(each.given for each in record.arrived)]
+        given_keys = np.concatenate([keys_of(each.get(self.name, "")) for each in given])
+        with_text = np.array([int(key) for key in record.texts], np.int64)
+        self._texts = {key: record.texts[str(key)] for key in with_text[np.isin(with_text, given_keys)].tolist()}
+        self._record = record
         self._encoding = _encoding(record, self.name)
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
@@ -81,9 +82,11 @@ class RecordedTier:
         outcomes: list[Outcome] = []
         errors: dict[int, str] = {}
         texts: dict[int, str] = {}
+        # A record may stand for millions of agents; only those asked are written out.
+        failed = {} if self._record is None else failures(self._record, self.name, batch.keys)
         for key in batch.keys.tolist():
             plan: tuple[EncodedStep, ...] = ()
-            outcome, error = self._failures.get(key, self._otherwise)
+            outcome, error = failed.get(key, self._otherwise)
             if key in self._texts:
                 try:
                     plan, outcome, error = self._encoding.encode(self._texts[key], registry), Outcome.OK, None

@@ -360,12 +360,13 @@ def _of_everyone(tier: str, code: int) -> Attempt:
     return Attempt(tier=tier, outcome=Outcome(code).label, keys="*", error=None)  # type: ignore[arg-type]
 
 
-def attempted(tick: Tick, attempt: Attempt) -> list[int]:
+def attempted(tick: Tick, attempt: Attempt) -> NDArray[np.int64]:
     """Return the agents that an attempt's record stands for, ascending."""
     if attempt.keys != "*":
-        return [int(key) for key in keys_of(attempt.keys)]
-    everyone = [tick.asked or "", *(keys for each in tick.arrived for keys in each.fates.values())]
-    return sorted({*planned(tick), *(int(key) for keys in everyone for key in keys_of(keys))})
+        return keys_of(attempt.keys)
+    fates = (keys for each in tick.arrived for keys in each.fates.values())
+    keys = np.sort(np.concatenate([keys_of(keys) for keys in (*tick.planned.values(), tick.asked or "", *fates)]))
+    return keys[np.diff(keys, prepend=-1) > 0]  # np.unique takes ten times as long
 
 
 def _usage(usage: LlmUsage) -> Usage:
@@ -404,14 +405,15 @@ def _sound(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def failures(tick: Tick, tier: str) -> dict[int, tuple[Outcome, str | None]]:
-    """Return how one tier's attempts failed, by agent key."""
-    return {
-        key: (Outcome.of(attempt.outcome), attempt.error)
-        for attempt in tick.attempts
-        if attempt.tier == tier
-        for key in attempted(tick, attempt)
-    }
+def failures(tick: Tick, tier: str, among: NDArray[np.int64] | None = None) -> dict[int, tuple[Outcome, str | None]]:
+    """Return how one tier's attempts failed, by agent key: of some agents, or of all that the record stands for."""
+    found: dict[int, tuple[Outcome, str | None]] = {}
+    for attempt in tick.attempts:
+        if attempt.tier == tier:
+            keys = attempted(tick, attempt)
+            keys = keys if among is None else among[np.isin(among, keys)]
+            found.update(dict.fromkeys(keys.tolist(), (Outcome.of(attempt.outcome), attempt.error)))
+    return found
 
 
 def planned(tick: Tick) -> dict[int, str]:

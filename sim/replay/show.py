@@ -55,7 +55,12 @@ def show_tick(file: ReplayFile, tick: int) -> dict[str, Any]:
         "refused": plain(record.refused),
         "planned": {tier: keys_of(text).tolist() for tier, text in record.planned.items()},
         "attempts": [
-            {"tier": each.tier, "outcome": each.outcome, "error": each.error, "agents": attempted(record, each)}
+            {
+                "tier": each.tier,
+                "outcome": each.outcome,
+                "error": each.error,
+                "agents": attempted(record, each).tolist(),
+            }
             for each in record.attempts
         ],
         "events": events,

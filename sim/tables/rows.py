@@ -148,7 +148,7 @@ class Rows:
         rows = [
             (tick.t, key, each.tier, each.outcome, each.error)
             for each in tick.attempts
-            for key in attempted(tick, each)
+            for key in attempted(tick, each).tolist()
         ]
         return _turned(rows)
 

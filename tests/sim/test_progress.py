@@ -40,7 +40,7 @@ def test_a_slow_cell_shows_its_progress(tmp_path: Path, monkeypatch: pytest.Monk
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in (SLOW, QUICK)])
     written = []
     client = NotebookClient(notebook, timeout=300)
-    client.on_cell_executed = lambda cell, **_: written.append([each["data"] for each in cell.outputs])
+    client.on_cell_executed = lambda cell, **_: written.append([each.get("data", each) for each in cell.outputs])
     client.execute()
     assert written == [[{"text/plain": "market: 30 of 30"}], []]
 

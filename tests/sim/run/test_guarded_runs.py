@@ -63,6 +63,7 @@ def with_system(system: type[System]) -> Simulation:
 def test_shipped_systems_and_planners_pass_the_guard(name: str) -> None:
     """Under the guard every shipped scenario runs as it does without."""
     scenario = load(name)
+    take_escapes()
     with Simulation(scenario) as plain:
         expected = [report.digest.root for report in plain.reports(5)]
     with everything(), Simulation(scenario) as guarded:
