@@ -8,6 +8,7 @@ take the same branch, so the tree is ticked once for each set of conditions. py-
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
@@ -154,7 +155,7 @@ class Behaviour:
             import py_trees  # noqa: F401 - checks that it is installed
         except ImportError:
             raise ContractError("the planner 'behaviour' needs py-trees; install tickweave[trees]") from None
-        self._ready: Ready[_Mind] = Ready(lambda registry, layout: _Mind(self, registry, layout))
+        self._ready: Ready[_Mind] = Ready(partial(_Mind, self))
 
     @classmethod
     def of(cls, playbook: Playbook) -> Self:

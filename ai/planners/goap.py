@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
@@ -147,7 +148,7 @@ class Goap:
             known = ", ".join(sorted(given | set(self.facts))) or "none"
             raise ContractError(f"goap: there is no fact {strange[0]!r}; known: {known}")
         self.names = tuple(sorted({*given, *(name.removeprefix("!") for name in asked)}))
-        self._ready: Ready[_Mind] = Ready(lambda registry, layout: _Mind(self, registry, layout))
+        self._ready: Ready[_Mind] = Ready(partial(_Mind, self))
 
     @classmethod
     def of(cls, playbook: Playbook) -> Self:

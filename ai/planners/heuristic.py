@@ -42,11 +42,7 @@ class Heuristic:
         self.rules, self.groups = tuple(rules), dict(groups or {})
         self.facts, self.moves = dict(facts or {}), dict(moves or {})
         self._common: Ready[Bound] = Ready(self._bound)
-        self._own: Ready[dict[str, Bound]] = Ready(
-            lambda registry, layout: {
-                name: Bound(own, registry, layout, self.facts, self.moves) for name, own in self.groups.items()
-            }
-        )
+        self._own: Ready[dict[str, Bound]] = Ready(self._bound_by_group)
 
     @classmethod
     def of(cls, playbook: Playbook) -> Self:
@@ -60,11 +56,13 @@ class Heuristic:
             ContractError: a rule names a field, verb, argument or move that does not exist.
         """
         self._bound(registry, layout)
-        for own in self.groups.values():
-            Bound(own, registry, layout, self.facts, self.moves)
+        self._bound_by_group(registry, layout)
 
     def _bound(self, registry: ToolRegistry, layout: Layout) -> Bound:
         return Bound(self.rules, registry, layout, self.facts, self.moves)
+
+    def _bound_by_group(self, registry: ToolRegistry, layout: Layout) -> dict[str, Bound]:
+        return {name: Bound(own, registry, layout, self.facts, self.moves) for name, own in self.groups.items()}
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
         """Evaluate the rules for all agents at once."""

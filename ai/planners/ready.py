@@ -20,6 +20,10 @@ class Ready(Generic[T]):
         self._make = make
         self._kept: dict[tuple[ToolRegistry, Layout], T] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle without the results, which hold functions; they are made again."""
+        return {"_make": self._make, "_kept": {}}
+
     def of(self, registry: ToolRegistry, batch: ObservationBatch[Any]) -> T:
         """Return the result for a registry and the layout of a batch."""
         key = registry, batch.layout

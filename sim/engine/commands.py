@@ -106,6 +106,7 @@ class Commands:
         """
         if count < 0:
             raise WorldError(f"spawn of {count} entities")
+        _ensure_mapping(values, "spawn: components with their values")
         fitted: Fitted = []
         for component, given in values.items():
             fitted += _fitted(self._table(component), given, count)
@@ -179,8 +180,14 @@ class Commands:
             self._queued.membership.append(Membership(table, places, None))
 
 
+def _ensure_mapping(given: object, what: str) -> None:
+    if not isinstance(given, Mapping):
+        raise WorldError(f"{what}: a dictionary is expected, not {type(given).__name__}")
+
+
 def _fitted(table: Table, given: Mapping[str, Any], count: int) -> Fitted:
     """Convert one value for all, or `[*shape, count]`, to the columns' numbers."""
+    _ensure_mapping(given, f"values of {table.schema.name} by column")
     fitted = []
     for name, value in given.items():
         store = table.store(name)

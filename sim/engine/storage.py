@@ -111,10 +111,18 @@ class Storage:
         """Find a component's table.
 
         Raises:
-            WorldError: the component is not declared.
+            WorldError: the component is not a class, or not declared.
         """
-        table = self.by_component.get(component)
+        try:
+            table = self.by_component.get(component)
+        except TypeError:  # a list, say, which has no hash
+            table = None
         if table is None:
+            if not isinstance(component, type):
+                raise WorldError(
+                    f"a component's class is expected, not {type(component).__name__}; rows come before the component, "
+                    "as in attach(rows, Component)"
+                )
             name = getattr(component, "__name__", repr(component))
             raise WorldError(f"{name} is not declared in {self._name}; add it to the components or resources")
         return table

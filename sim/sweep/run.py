@@ -7,7 +7,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -31,6 +31,8 @@ MANIFEST: Final = "manifest.json"
 """The file that says what a sweep is."""
 TOGETHER: Final = 16
 """Cells of one model that a process advances side by side."""
+RUNNING: Final = "running.json"
+"""The cells that the command's own process is at. The file stays where a cell ends that process."""
 TRIES: Final = 2
 """How often a cell is run whose process ends."""
 
@@ -233,12 +235,20 @@ def _run(
     assert job.out is not None
     if isinstance(executor, str) and executor not in EXECUTORS:
         raise ScenarioError(f"no executor {executor!r}; executors: {', '.join(EXECUTORS)}")
-    groups = deque(groups_of(job.sweep, left))
+    suspects: set[int] = set()
     # A model is waited for: processes that wait side by side are always worth it.
-    if executor == "local" and (jobs == 1 or set(job.sweep.models) == {NO_MODEL}):
+    in_here = executor == "local" and (jobs == 1 or set(job.sweep.models) == {NO_MODEL})
+    if in_here:
+        suspects = _unfinished(job.out) & set(left)
+        if suspects:  # one of them may have ended the process of an earlier command
+            yield from _handed_out(job, [(number,) for number in sorted(suspects)], 1, executor, stopped)
+            if stopped():
+                return
+    groups = deque(groups_of(job.sweep, [number for number in left if number not in suspects]))
+    if in_here:
         file = RowFile(job.out / RESULTS)
         try:
-            for rows in here(partial(run_cells, job, base=base), groups, jobs):
+            for rows in here(partial(_run_here, job, base), groups, jobs):
                 for row in rows:
                     file.append(row)
                     yield int(row["cell"])
@@ -246,8 +256,23 @@ def _run(
                     return
         finally:
             file.close()
+            (job.out / RUNNING).unlink(missing_ok=True)
     if groups:
         yield from _handed_out(job, groups, jobs, executor, stopped)
+
+
+def _run_here(job: Job, base: Scenario, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Run cells in this process, and note them first."""
+    assert job.out is not None
+    (job.out / RUNNING).write_text(json.dumps(numbers), encoding="utf-8")
+    return run_cells(job, numbers, base)
+
+
+def _unfinished(out: Path) -> set[int]:
+    """Return the cells that an earlier command was at when its process ended."""
+    with suppress(OSError, ValueError, TypeError):
+        return set(json.loads((out / RUNNING).read_text(encoding="utf-8")))
+    return set()
 
 
 def _handed_out(

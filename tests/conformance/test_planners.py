@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import AsyncIterator, Callable
+from enum import Enum
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,6 +33,7 @@ from ai import (
     pick,
 )
 from ai.actions import NONE
+from ai.brought import packed
 from ai.errors import ClientError, ContractError
 from ai.planners import discover
 from ai.planners.base import PlanCall, Planner, TierPlans
@@ -101,7 +103,9 @@ def test_every_planner_keeps_the_rules(name: str, domain: str) -> None:
     check_planner(kind(), registry, observation)
     of = getattr(kind, "of", None)
     if of is not None:
-        check_planner(of(playbook), registry, observation)
+        planner = of(playbook)
+        check_planner(planner, registry, observation)
+        assert packed((planner, registry)), "the check could not ask it in another process"
 
 
 def test_the_shipped_tiers_are_found_in_name_order() -> None:
@@ -201,6 +205,32 @@ def test_the_planner_check_finds_chance() -> None:
     planner = Spoiled(lambda answer, batch: _all_sleep(answer, planner.calls))
     with pytest.raises(AssertionError, match="two calls differ"):
         check_planner(planner, SLEEPING, Villager)
+
+
+class Direction(Enum):
+    """The hash of a member is that of its name."""
+
+    NORTH = 1
+    EAST = 2
+    SOUTH = 3
+    WEST = 4
+
+
+class FirstOfASet(Heuristic):
+    """Takes the first member of a set."""
+
+    async def plan(self, batch: Batch, registry: ToolRegistry, call: PlanCall) -> TierPlans:
+        answer = await super().plan(batch, registry, call)
+        if "Sleep" in registry:
+            first = next(iter({Direction.NORTH, Direction.EAST, Direction.SOUTH, Direction.WEST}))
+            _all_sleep(answer, first.value)
+        return answer
+
+
+def test_the_planner_check_finds_the_order_of_a_set() -> None:
+    """The order differs between the other processes, so it is found whatever this process has."""
+    with pytest.raises(AssertionError, match="an order of sets"):
+        check_planner(FirstOfASet(SELLING.rules), SLEEPING, Villager)
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,26 @@ def test_membership_commands_apply_in_the_order_they_were_queued(five):
         five.attach([0, 0], Health)
 
 
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda world: world.attach(Health, [0, 1]), r"class is expected, not list; .* attach\(rows, Component\)"),
+        (lambda world: world.attach(Health, np.array([0])), "class is expected, not ndarray"),
+        (lambda world: world.attach(Health, 1), "class is expected, not int"),
+        (lambda world: world.detach(Health, [0]), "class is expected, not list"),
+        (lambda world: world.has([0]), "class is expected, not list"),
+        (lambda world: world.attach([0], Health, 3), "values of Health by column: a dictionary is expected, not int"),
+        (lambda world: world.spawn({Health: [3]}), "values of Health by column: a dictionary is expected, not list"),
+        (lambda world: world.spawn(Health), "spawn: components with their values: a dictionary is expected, not type"),
+    ],
+)
+def test_arguments_of_another_kind_are_told(five, call, sentence):
+    """Rows and component in the other order, or values that are no dictionary, are one sentence and change nothing."""
+    with pytest.raises(WorldError, match=sentence):
+        call(five)
+    assert not five.pending
+
+
 def test_an_entity_has_exactly_the_components_that_are_named(five):
     """Nothing comes along: what is not named is absent and reads as zeros."""
     five.spawn({Health: {"hp": 1}, Wealth: {}})

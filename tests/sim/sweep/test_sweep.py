@@ -25,7 +25,7 @@ from sim.run.choices import with_tiers, with_values
 from sim.sweep import Results, seeds_of, sweep
 from sim.sweep.cell import FAILED, Job, run_cell
 from sim.sweep.results import RESULTS, TABLE
-from sim.sweep.run import MANIFEST, read_results, run_sweep
+from sim.sweep.run import MANIFEST, RUNNING, read_results, run_sweep
 from sim.sweep.spec import sweep_of
 from tests.support.optional import needs
 
@@ -183,19 +183,42 @@ def test_a_failed_cell_is_a_row(tmp_path: Path) -> None:
         sweep("market", seeds=2, grid={"agnts": [3, 4]}, out=tmp_path / "other")
 
 
-@pytest.mark.usefixtures("processes_pay")
-def test_a_process_that_ends_is_a_row(tmp_path: Path) -> None:
-    """A model that kills its process fails its own cell; the other cells are run."""
+@pytest.fixture
+def deadly(tmp_path: Path) -> Path:
+    """Return a model that kills its process in the run with seed 2."""
     first = "        coins = world[Money].coins\n        givers"
     end = "        if self_destruct(run):\n            import os\n            os._exit(7)\n"
     model = WEALTH.read_text().replace(first, end + first)
     model = model.replace(
         "class Trade", "def self_destruct(run):\n    return run.seed == 2 and run.tick == 1\n\n\nclass Trade"
     )
-    (tmp_path / "deadly.py").write_text(model)
-    results = sweep(tmp_path / "deadly.py", seeds=4, ticks=4, jobs=2, out=tmp_path / "out")
+    file = tmp_path / "deadly.py"
+    file.write_text(model)
+    return file
+
+
+@pytest.mark.usefixtures("processes_pay")
+def test_a_process_that_ends_is_a_row(deadly: Path, tmp_path: Path) -> None:
+    """A model that kills its process fails its own cell; the other cells are run."""
+    results = sweep(deadly, seeds=4, ticks=4, jobs=2, out=tmp_path / "out")
     assert [row["status"] for row in results.rows] == ["done", "done", FAILED, "done"]
     assert "the process that ran it ended" in results.failed[0]["error"]
+
+
+def test_a_cell_that_ends_the_command_does_so_once(deadly: Path, tmp_path: Path) -> None:
+    """The next command runs that cell in another process: it is a row then, and the other cells are run."""
+    out = tmp_path / "out"
+    code = f"from sim.sweep import sweep; sweep({str(deadly)!r}, seeds=4, ticks=4, out={str(out)!r})"
+    for command, rows in ((7, 2), (0, 4)):
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, check=False, timeout=WAIT_S, capture_output=True, text=True
+        )
+        assert done.returncode == command, done.stderr
+        assert rows_written(out) == rows
+    results = read_results(out)
+    assert [row["status"] for row in results.rows] == ["done", "done", FAILED, "done"]
+    assert "the process that ran it ended" in results.failed[0]["error"]
+    assert not (out / RUNNING).exists()
 
 
 def test_another_sweep_in_the_folder_is_refused(tmp_path: Path) -> None:

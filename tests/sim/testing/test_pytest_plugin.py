@@ -133,3 +133,14 @@ def test_the_plug_in_costs_nothing_at_the_start() -> None:
         "assert not ours & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=ROOT)
+
+
+def test_a_project_may_have_packages_of_the_same_names(tmp_path: Path) -> None:
+    """pytest runs in a project whose own `sim` and `ai` are found first, with its own tests of them."""
+    for name in ("sim", "ai", "scenarios"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("OWN = True\n")
+    (tmp_path / "test_own.py").write_text("import ai, scenarios, sim\n\ndef test_own(): assert sim.OWN and ai.OWN\n")
+    code, said = run_pytest(tmp_path)
+    assert code == 0, said
+    assert "1 passed" in said
