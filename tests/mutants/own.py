@@ -34,7 +34,7 @@ from sim.engine.world import World
 from sim.replay import reader
 from sim.replay.format import chain
 from sim.replay.keyframes import state_of
-from sim.replay.playback import Playback, RecordedPlanning, RecordedTier
+from sim.replay.playback import Playback, RecordedPlanning
 from sim.replay.record import HASH_CHARS
 from sim.replay.writer import Recorder
 from sim.run import context, planning_service, rounds
@@ -152,13 +152,7 @@ def replay_forgets_what_a_clock_decided(patch: Patch) -> None:
 @caught_by("recorded")
 def replay_forgets_why_a_tier_failed(patch: Patch) -> None:
     """Every failed attempt of a model is replayed as one that left the agent out."""
-    original = RecordedTier.expect
-
-    def expect(self: RecordedTier, record: Any) -> None:
-        original(self, record)
-        self._failures = {}
-
-    patch.setattr(RecordedTier, "expect", expect)
+    patch.setattr("sim.replay.playback.failures", lambda *_: {})
 
 
 @caught_by("entered")

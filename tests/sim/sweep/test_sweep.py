@@ -112,19 +112,9 @@ def test_any_executor_gives_the_same_table(reference: Results, tmp_path: Path) -
     assert sweep("market", **arguments).csv() == reference.csv()
 
 
-@needs("ray")
-def test_a_sweep_on_ray_gives_the_same_table(reference: Results, tmp_path: Path) -> None:
-    """The cells of a sweep on a Ray cluster come to the serial table, byte for byte."""
-    (tmp_path / "plan.toml").write_text(PLAN)
-    process = started(tmp_path, "out", "--jobs", "2", "--executor", "ray")
-    _, errors = process.communicate(timeout=WAIT_S)
-    assert process.returncode == 0, errors
-    assert (tmp_path / "out" / TABLE).read_text() == reference.csv()
-
-
 @pytest.mark.parametrize(
     "words",
-    [("--jobs", "2"), pytest.param(("--jobs", "2", "--executor", "ray"), marks=[needs("ray"), pytest.mark.nightly])],
+    [("--jobs", "2"), pytest.param(("--jobs", "2", "--executor", "ray"), marks=needs("ray"))],
 )
 def test_a_sweep_killed_twice_gives_the_same_table(reference: Results, tmp_path: Path, words: tuple[str, ...]) -> None:
     """40 cells, killed twice in the middle and gone on with, come to the table of a sweep that nobody stopped."""
