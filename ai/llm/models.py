@@ -69,7 +69,7 @@ class Models:
         """
         client = self.of(request.tier)
         if client is None:
-            raise ClientError(f"there is no model for the tier {request.tier}", outcome="unavailable", sent=False)
+            raise ClientError(f"no model for the tier {request.tier}", outcome="unavailable", sent=False)
         async with reading(client.stream(request)) as stream:
             async for chunk in stream:
                 yield chunk

@@ -183,7 +183,7 @@ def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
     if recorded.known != again.known:
         return Divergence(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
     counts = [sum(map(count_of, each.planned.values())) for each in (recorded, again)]
-    if counts[0] > 2 * counts[1] + MANY:  # naming one of them is not worth the memory of all
+    if _far_more(*counts):
         return Divergence(tick, "planner", phase=PLAN, field="planned", expected=counts[0], actual=counts[1])
     if recorded.planned != again.planned:
         return _by_key(tick, "planned", planned(recorded), planned(again))
@@ -193,7 +193,7 @@ def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
             return _by_key(tick, name, one, two)
     if recorded.attempts != again.attempts:
         counts = [sum(len(attempted(each, one)) for one in each.attempts) for each in (recorded, again)]
-        if counts[0] > 2 * counts[1] + MANY:
+        if _far_more(*counts):
             return Divergence(tick, "planner", phase=PLAN, field="attempts", expected=counts[0], actual=counts[1])
         return _by_key(tick, "attempts", _attempts(recorded), _attempts(again))
     if recorded.texts != again.texts:
@@ -208,6 +208,11 @@ def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
         if expected != actual:
             return Divergence(tick, "file", phase=PLAN, field=name, expected=plain(expected), actual=plain(actual))
     return None
+
+
+def _far_more(recorded: int, again: int) -> bool:
+    """Say whether a record stands for too many agents for naming one of them to be worth the memory of all."""
+    return recorded > 2 * again + MANY
 
 
 def _attempts(tick: Tick) -> dict[int, str]:

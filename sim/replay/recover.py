@@ -56,7 +56,7 @@ def cut(source: Source, tick: int, sink: Sink) -> int:
     """Write the lines of a replay up to a tick's record, end it as a recovered run, and return the bytes copied.
 
     Raises:
-        ReplayError: there is no such file, or no such tick in it.
+        ReplayError: the file does not exist, or it does not hold the tick.
     """
     with open_source(source) as lines:
         file = ReplayFile(lines)

@@ -105,7 +105,7 @@ def digest_of(content: bytes) -> str:
 
 
 def home_of(kind: type[Any]) -> Path | None:
-    """Return the folder of the file that a class stands in; None where there is no file."""
+    """Return the folder of the file that defines a class; None for a class that no file defines."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)
     return None if file is None else Path(file).parent
 

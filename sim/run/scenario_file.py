@@ -216,7 +216,7 @@ class Scenario:
             data: plain data.
             source: where it comes from.
             folder: where files that it names are.
-            files: where there is no folder: its Python files, and folders of its data files.
+            files: for a scenario without a folder: its Python files, and folders of its data files.
             recorded: the digests of its data files by name, where a recording has them.
 
         Raises:

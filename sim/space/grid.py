@@ -293,7 +293,7 @@ class Grid:
         here = self._cells(flat(cells, "cells"))
         word = np.asarray(words)
         if word.shape != here.shape:
-            raise WorldError(f"words of shape {word.shape} for {len(here)} agents; there must be one an agent")
+            raise WorldError(f"words of shape {word.shape} for {len(here)} agents; give each agent one")
         if score is None and allowed is None and self.torus:
             table = self._table(radius, moore=moore)
             if table is not None and len(table.cells):  # all are on the map and equal: find only the drawn one

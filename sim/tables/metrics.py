@@ -24,7 +24,7 @@ def metrics_of(specs: Iterable[str], known: Mapping[str, Metric]) -> dict[str, M
         known: the metrics of the run, by name.
 
     Raises:
-        ScenarioError: there is no such metric or module; one sentence.
+        ScenarioError: the metric or its module does not exist; one sentence.
     """
     found: dict[str, Metric] = {}
     for spec in specs:
@@ -43,7 +43,7 @@ def measure(simulation: Simulation, metrics: Sequence[str] | Mapping[str, Metric
     """Add metrics to those of a run: functions by name, or what a person wrote, as `metrics_of` reads it.
 
     Raises:
-        ScenarioError: there is no such metric or module; one sentence.
+        ScenarioError: the metric or its module does not exist; one sentence.
     """
     if metrics:
         known = simulation.metrics_by_name

@@ -228,7 +228,7 @@ def test_a_terminal_shows_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_cost_of_two_models_is_the_sum_where_both_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each tier's tokens have the price of its own model; with one unknown there is no sum."""
+    """Each tier's tokens have the price of its own model; an unknown price leaves the sum out."""
     monkeypatch.setattr(Price, "of", lambda self, *_: float(self.name))
     calls = [{"tier": "full_llm@red"}, {"tier": "full_llm@blue"}, {"tier": "full_llm"}]
     prices = {"": Price("1", "", ""), "red": Price("10", "", ""), "blue": Price("100", "", "")}

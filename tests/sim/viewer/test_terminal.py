@@ -157,7 +157,7 @@ class Street(Domain):
 
 
 def test_a_network_is_its_nodes_in_order() -> None:
-    """A character stands for a node, or for several where there is no room; kinds have letters of their own."""
+    """A character stands for a node, or for several if the picture lacks room; kinds have letters of their own."""
     with Simulation(Street()) as simulation:
         found = drawn(simulation)
         assert [line.plain for line in found.lines] == ["br....b"]
