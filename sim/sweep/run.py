@@ -33,6 +33,8 @@ TOGETHER: Final = 16
 """Cells of one model that a process advances side by side."""
 RUNNING: Final = "running.json"
 """The cells that the command's own process is at. The file stays where a cell ends that process."""
+RUNNING_BYTES_MAX: Final = 65_536
+"""The length of that file that is read."""
 TRIES: Final = 2
 """How often a cell is run whose process ends."""
 
@@ -264,14 +266,17 @@ def _run(
 def _run_here(job: Job, base: Scenario, numbers: Sequence[int]) -> list[dict[str, Any]]:
     """Run cells in this process, and note them first."""
     assert job.out is not None
-    (job.out / RUNNING).write_text(json.dumps(numbers), encoding="utf-8")
+    path = job.out / RUNNING
+    path.unlink(missing_ok=True)
+    with path.open("x", encoding="utf-8") as file:  # created, so that no link that lies there is followed
+        json.dump(numbers, file)
     return run_cells(job, numbers, base)
 
 
 def _unfinished(out: Path) -> set[int]:
     """Return the cells that an earlier command was at when its process ended."""
-    with suppress(OSError, ValueError, TypeError):
-        return set(json.loads((out / RUNNING).read_text(encoding="utf-8")))
+    with suppress(ScenarioError, ValueError, TypeError, RecursionError):
+        return set(json.loads(read_bytes(out / RUNNING, RUNNING_BYTES_MAX)))
     return set()
 
 

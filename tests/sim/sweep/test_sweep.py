@@ -211,6 +211,18 @@ def test_a_cell_that_ends_the_command_does_so_once(deadly: Path, tmp_path: Path)
     assert not (out / RUNNING).exists()
 
 
+def test_a_link_in_the_place_of_the_running_cells_is_not_followed(tmp_path: Path) -> None:
+    """A file elsewhere keeps its content, whatever link a stranger's folder has, and its content starts nothing."""
+    elsewhere, out = tmp_path / "notes.txt", tmp_path / "out"
+    elsewhere.write_text("[[[[")
+    sweep("market", seeds=2, ticks=2, out=out)
+    for file in (out / RESULTS).iterdir():
+        file.unlink()
+    (out / RUNNING).symlink_to(elsewhere)
+    assert [row["status"] for row in sweep("market", seeds=2, ticks=2, out=out).rows] == ["done", "done"]
+    assert elsewhere.read_text() == "[[[["
+
+
 def test_another_sweep_in_the_folder_is_refused(tmp_path: Path) -> None:
     """A folder keeps one sweep: other settings, another scenario or other code of the domain do not mix."""
     (tmp_path / "wealth.py").write_text(WEALTH.read_text())
