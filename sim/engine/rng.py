@@ -34,9 +34,9 @@ _M0: Final = 0xD2511F53
 _M1: Final = 0xCD9E8D57
 _W0: Final = 0x9E3779B9
 _W1: Final = 0xBB67AE85
-_MULTIPLIERS: Final = np.array([[_M0], [_M1]], np.uint64)
-_U32: Final = np.uint64(32)
-_LOW: Final = np.uint64(_WORD)
+_MULTIPLIERS: Final = (np.array(_M0, np.uint64), np.array(_M1, np.uint64))
+_U32: Final = np.array(32, np.uint64)
+_LOW: Final = np.array(_WORD, np.uint64)
 
 
 Word: TypeAlias = int | NDArray[np.uint32]
@@ -131,10 +131,10 @@ class Rng:
         self.seed = seed = integer(seed, 0, 2**64 - 1, "seed")
         self.counts: dict[int, int] = {}
         self._kept: dict[tuple[int, int], _Kept] = {}
-        self._work = np.empty((3, 2, 0), np.uint64)
-        k0, k1 = seed & _WORD, seed >> 32
+        self._work = np.empty((4, 0), np.uint64)
+        starts = (seed & _WORD, _W0), (seed >> 32, _W1)
         self._round_keys = [
-            np.array([[(k0 + i * _W0) & _WORD], [(k1 + i * _W1) & _WORD]], np.uint64) for i in range(ROUNDS)
+            tuple(np.array((start + i * step) & _WORD, np.uint64) for start, step in starts) for i in range(ROUNDS)
         ]
 
     def draws(self, keys: ArrayLike, tick: int, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
@@ -196,7 +196,8 @@ class Rng:
         [253, 887, 253]
         """
         bounds = np.asarray(bound)
-        if bounds.size and (bounds.dtype.kind not in "iu" or int(bounds.min()) < 1 or int(bounds.max()) > 1 << 32):
+        low, high = (bound, bound) if type(bound) is int else (bounds.min(initial=1), bounds.max(initial=1))
+        if bounds.size and (bounds.dtype.kind not in "iu" or not 1 <= low <= high <= 1 << 32):
             raise WorldError(f"bound {bound} is not an integer in 1..2**32")
         words = self.draws(keys, tick, purpose, draw)[:, 0].astype(np.uint64)
         words *= bounds.astype(np.uint64)
@@ -243,16 +244,22 @@ class Rng:
 
     def _fill(self, out: NDArray[np.uint32], keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> None:
         n = keys.size
-        if n > self._work.shape[2]:  # kept, because to get and give back this memory takes as long as half the draws
-            self._work = np.empty((3, 2, n), np.uint64)
-        # The two halves of a round are alike, so both are computed together: words 0 and 2, and words 1 and 3.
-        even, odd, products = self._work[:, :, :n]
-        even[0], even[1], odd[0], odd[1] = keys, purpose, tick, draw
-        crossed = products[::-1]
-        for round_key in self._round_keys:
-            np.multiply(even, _MULTIPLIERS, out=products)
-            np.bitwise_xor(odd, round_key, out=odd)
-            np.right_shift(crossed, _U32, out=even)
-            np.bitwise_xor(even, odd, out=even)
-            np.bitwise_and(crossed, _LOW, out=odd)
-        out[::2], out[1::2] = even, odd
+        if 2 * n > self._work.shape[1]:  # kept, as to get and give back this memory takes as long as half the draws
+            self._work = np.empty((4, 2 * n), np.uint64)
+        # Words 0 and 2 stand side by side, and so do words 1 and 3. All arrays of a call are flat and of one length:
+        # NumPy's overhead for few agents is then a quarter of that for arrays with two dimensions. The keyed words are
+        # apart, because arrays of one number are slow to change in place.
+        even, odd, keyed, products = self._work[:, : 2 * n]
+        (c0, c2), (c1, c3), (x1, x3), (p1, p0) = ((words[:n], words[n:]) for words in (even, odd, keyed, products))
+        c0[:], c1[:], c2[:], c3[:] = keys, tick, purpose, draw
+        multiply, xor, shift, both = np.multiply, np.bitwise_xor, np.right_shift, np.bitwise_and
+        m0, m1 = _MULTIPLIERS
+        for k0, k1 in self._round_keys:
+            multiply(c0, m0, p0)
+            multiply(c2, m1, p1)
+            xor(c1, k0, x1)
+            xor(c3, k1, x3)
+            shift(products, _U32, even)
+            xor(even, keyed, even)
+            both(products, _LOW, odd)
+        out[0], out[1], out[2], out[3] = c0, c1, c2, c3
