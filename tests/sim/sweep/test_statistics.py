@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from sim.sweep.statistics import estimate, paired, wilson
+from sim.sweep.statistics import CONFIDENCE, estimate, paired, wilson
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=12)
 
@@ -50,3 +51,11 @@ def test_shares_stay_in_range(won: int, of: int) -> None:
     low, high = wilson(won, of)
     assert 0 <= low <= won / of <= high <= 1
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_shares_have_the_interval_of_scipy() -> None:
+    """Every share of up to 60 games has exactly the interval that `scipy.stats` gives."""
+    for of in range(1, 61):
+        for won in range(of + 1):
+            found = stats.binomtest(won, of).proportion_ci(CONFIDENCE, method="wilson")
+            assert wilson(won, of) == (found.low, found.high)
