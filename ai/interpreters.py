@@ -11,9 +11,18 @@ from contextlib import contextmanager
 from typing import Any
 
 
-def keep_folder_off_path() -> None:
-    """Keep the current folder off the path for imports of every interpreter that this process starts from now on."""
+@contextmanager
+def without_folder() -> Iterator[None]:
+    """Keep the current folder off the path for imports of every interpreter that is started in the block."""
+    before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop("PYTHONSAFEPATH", None)
+        else:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 @contextmanager

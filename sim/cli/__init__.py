@@ -19,7 +19,6 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from ai.errors import AIError
-from ai.interpreters import keep_folder_off_path
 from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
 from sim.cli.examples import epilog
 from sim.cli.logs import warnings_only
@@ -92,7 +91,6 @@ app = typer.Typer(
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     occupy_standard_files()
-    keep_folder_off_path()
     code = invoke(args)
     for stream in (sys.stdout, sys.stderr):
         try:

@@ -55,7 +55,8 @@ _QUIET: Final = Tick(t=0, components="", columns="", root="0" * 16, agents=0)
 """The record of a tick in which nothing happens. Others are copies of it: a copy takes less time than a new record."""
 OK: Final = Outcome.OK.value
 """Read once: asking for the value of an enumeration's member in every tick is slow."""
-_PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
+PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
+_VERSION: Final = re.compile(r"^Version: *(\S+)", re.MULTILINE)
 _HEARD: Final = ("inputs", "refused", "attempts", "texts", "shards", "usage", "model")
 _ADDRESSES: Final = re.compile(
     r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>)\]]+"
@@ -74,7 +75,7 @@ _PATHS: Final = re.compile(r"(?<![\w<>./])(?:/[\w.+-]+){2,}/?")
 
 def environment() -> dict[str, str]:
     """Return what a run of floats would depend on; no host names, no paths."""
-    versions = {name: _version(name) for name in _PACKAGES}
+    versions = {name: _version(name) for name in PACKAGES}
     return {
         "arch": platform.machine(),
         "byteorder": sys.byteorder,
@@ -85,11 +86,16 @@ def environment() -> dict[str, str]:
 
 @cache
 def _version(package: str) -> str:
-    """Look a version up once: it means parsing a file, and does not change while this process runs."""
+    """Look a version up once: it does not change while this process runs.
+
+    `metadata.version` parses a whole package description as an e-mail, which takes longer than a tick.
+    """
     try:
-        return metadata.version(package)
+        text = metadata.distribution(package).read_text("METADATA") or ""
     except metadata.PackageNotFoundError:
         return "unknown"
+    found = _VERSION.search(text)
+    return metadata.version(package) if found is None else found[1]
 
 
 def run_digest(scenario: Mapping[str, Any], seed: int) -> str:

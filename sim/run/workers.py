@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from time import process_time
 from typing import Any, Final, TypeVar
 
-from ai.interpreters import keep_folder_off_path
+from ai.interpreters import without_folder
 from sim.errors import WorkerError
 
 A = TypeVar("A")
@@ -104,6 +104,11 @@ class Processes(ProcessPoolExecutor):
             jobs, mp_context=get_context(_method()), initializer=_begin, initargs=(alive, dict(os.environ))
         )
 
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        """Hand work out; a process for it may be started."""
+        with without_folder():
+            return super().submit(fn, *args, **kwargs)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - the interface's
         """End the processes, whatever they are doing."""
         self._alive.close()
@@ -119,13 +124,13 @@ def _prepare() -> None:
 
     Domains are not among them: an edit of one during this process counts at once.
     """
-    keep_folder_off_path()
     if _method() == "forkserver":
         from multiprocessing import forkserver
 
         names = [name for name in sys.modules if name.partition(".")[0] in ("ai", "sim")]
         get_context("forkserver").set_forkserver_preload(names)
-        forkserver.ensure_running()
+        with without_folder():
+            forkserver.ensure_running()
 
 
 def _begin(alive: Connection[Any, Any], environment: dict[str, str]) -> None:

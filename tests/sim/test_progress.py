@@ -36,7 +36,6 @@ def test_a_slow_cell_shows_its_progress(tmp_path: Path, monkeypatch: pytest.Monk
     from nbclient import NotebookClient
 
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)  # with it, ipykernel takes our folder off the path again
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in (SLOW, QUICK)])
     written = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from ai.plans import Attempts, BatchPlans, Outcome, PlanBatch
 from sim.errors import FileExists, MachineError, ReplayError
 from sim.replay.format import Tick, canonical
 from sim.replay.reader import read, scan
-from sim.replay.record import declared_fields, header_of, tick_of, without_places
+from sim.replay.record import PACKAGES, declared_fields, environment, header_of, tick_of, without_places
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter, open_replay
 from sim.run.simulation import Simulation
@@ -224,6 +225,12 @@ def test_places_are_kept_out_of_errors(text: str, kept: str) -> None:
     long = without_places("/a/b " * 200)
     assert len(long) == 300
     assert without_places(long) == long
+
+
+def test_the_environment_has_the_versions_that_are_installed() -> None:
+    """They are those that `importlib.metadata` reads out of the whole description of a package."""
+    found = environment()
+    assert {name: found[name] for name in PACKAGES} == {name: metadata.version(name) for name in PACKAGES}
 
 
 def test_declared_fields_do_not_depend_on_the_maker_of_a_schema() -> None:

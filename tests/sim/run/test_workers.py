@@ -89,6 +89,13 @@ def test_processes_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) 
     assert list(parallel_map(variable, ["TICKWEAVE_LATE"], 2, at_once=True)) == [("yes", True)]
 
 
+def test_interpreters_of_a_users_own_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither this process nor one that shares its work keeps the current folder off the path of a user's children."""
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    assert list(parallel_map(variable, ["PYTHONSAFEPATH"], 2, at_once=True)) == [(None, True)]
+    assert "PYTHONSAFEPATH" not in os.environ
+
+
 @pytest.mark.usefixtures("processes_pay")
 def test_an_error_comes_in_its_turn() -> None:
     """What comes before it is given first."""
