@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import ExitStack, suppress
-from functools import cache, partial
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -284,6 +284,7 @@ def _handed_out(
     job: Job, groups: Iterable[tuple[int, ...]], jobs: int, executor: str | Executor, stopped: Callable[[], bool]
 ) -> Iterator[int]:
     """Hand cells out to an executor; start it again if its processes end."""
+    assert job.out is not None
     waiting = [*groups][::-1]
     tries = {number: 0 for numbers in waiting for number in numbers}
     pool = executor_of(executor, jobs) if isinstance(executor, str) else executor
@@ -332,6 +333,9 @@ def _handed_out(
     finally:
         if isinstance(executor, str):
             pool.shutdown(wait=False, cancel_futures=True)
+        own = _files.pop(job.out / RESULTS, None)  # an executor of threads works in this process
+        if own is not None:
+            own.close()
 
 
 def groups_of(plan: Sweep, left: Sequence[int]) -> list[tuple[int, ...]]:
@@ -358,14 +362,13 @@ def _note_lost(job: Job, number: int, error: BaseException) -> None:
     file.close()
 
 
-@cache
-def _file_of(folder: Path) -> RowFile:
-    """Return the file of this process for a sweep."""
-    return RowFile(folder)
+_files: dict[Path, RowFile] = {}
+"""The files of this process, by the folder of a sweep's results."""
 
 
 def work(job: Job, numbers: Sequence[int]) -> None:
     """Run cells in a worker, which writes its own results."""
     assert job.out is not None
+    folder = job.out / RESULTS
     for row in run_cells(job, numbers):
-        _file_of(job.out / RESULTS).append(row)
+        _files.setdefault(folder, RowFile(folder)).append(row)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import os
 import signal
@@ -44,6 +46,11 @@ rules = "heuristic"
 idle = "emergency"
 """
 CELLS = 40
+
+
+def open_files() -> int:
+    """Return how many files this process has open for raw writing."""
+    return sum(isinstance(each, io.FileIO) and not each.closed and each.mode == "wb" for each in gc.get_objects())
 
 
 def started(folder: Path, out: str, *words: str) -> subprocess.Popen[str]:
@@ -107,8 +114,10 @@ def test_any_executor_gives_the_same_table(reference: Results, tmp_path: Path) -
     assert processes.csv() == reference.csv() == (tmp_path / "a" / TABLE).read_text()
     assert told == [(done, CELLS) for done in range(CELLS + 1)]
     assert len(list((tmp_path / "a" / RESULTS).iterdir())) <= 3  # of this process and of two others
+    before = open_files()
     with ThreadPoolExecutor(1) as pool:
         assert sweep("market", **arguments, jobs=1, out=tmp_path / "b", executor=pool).csv() == reference.csv()
+    assert open_files() == before
     assert sweep("market", **arguments).csv() == reference.csv()
 
 
