@@ -14,7 +14,6 @@ from test_orchestrator import Instant
 
 from ai.actions import Action, ToolRegistry
 from ai.llm.encodings import encoding_of
-from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmChunk, LlmRequest
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.replay.format import TICK, Tick, canonical, split_line
@@ -143,7 +142,7 @@ def modelled(agents: int, ticks: int, path: Path) -> float:
         Simulation(plan, client=client, model=ModelOptions(encoding=TERSE)) as simulation,
         open_replay(path) as writer,
     ):
-        recorder = Recorder(simulation, writer, ticks=ticks, llm=client.label, prompt_version=PROMPT_VERSION)
+        recorder = Recorder(simulation, writer, ticks=ticks)
         recorder.header()
         for report in simulation.reports(ticks):
             recorder.tick(report)

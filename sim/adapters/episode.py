@@ -138,6 +138,42 @@ def values_of(simulation: Simulation, reward: Reward, keys: Sequence[int]) -> ND
     return np.full(len(keys), float(named[reward]))
 
 
+class Episodes:
+    """The episodes of an environment, one after another, each with a seed and a recording of its own.
+
+    Args:
+        start: what every episode runs.
+        others: the tiers that plan where no action was given; None takes those of the scenario.
+        record: a folder in which every episode leaves its replay.
+    """
+
+    render_mode = None
+
+    def __init__(self, start: Start, others: Sequence[str] | None, record: str | Path | None) -> None:
+        self.scenario = scenario_of(start)
+        self._others = self.scenario.planning.tiers if others is None else others
+        self._record = None if record is None else Path(record)
+        self._begun = 0
+        self._episode: Episode | None = None
+
+    def _begin(self, seed: int) -> Episode:
+        """End the episode and begin the next."""
+        self.close()
+        self._begun += 1
+        replay = None
+        if self._record is not None:
+            self._record.mkdir(parents=True, exist_ok=True)
+            replay = self._record / f"episode-{self._begun:06d}.replay.jsonl"
+        self._episode = Episode(self.scenario, seed, self._others, replay)
+        return self._episode
+
+    def close(self) -> None:
+        """End the episode and its recording."""
+        if self._episode is not None:
+            self._episode.close()
+            self._episode = None
+
+
 def scenario_of(start: Start) -> Scenario:
     """Return what an environment runs."""
     if isinstance(start, Scenario):

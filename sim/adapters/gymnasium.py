@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.adapters.episode import Episode, Reward, Start, scenario_of, values_of
+from sim.adapters.episode import Episode, Episodes, Reward, Start, values_of
 from sim.errors import ScenarioError
 from sim.extras import extra
 
@@ -19,10 +19,8 @@ else:
 spaces = extra("gymnasium.spaces", "env")
 
 
-def env(
-    start: Start, reward: Reward, *, agent: int | None = None, ticks_a_step: int = 1, record: str | Path | None = None
-) -> DomainEnv:
-    """Return a domain as a Gymnasium environment.
+class DomainEnv(Episodes, Base):  # type: ignore[misc, valid-type, unused-ignore]
+    """A domain as a Gymnasium environment.
 
     Observations and actions are vectors (`sim.adapters.vectors`); `info["acted"]` says whether the agent was free to
     act. The reward is the change of a value during the step.
@@ -38,11 +36,6 @@ def env(
         MissingExtra: Gymnasium is not installed.
         ScenarioError: agents do not plan, there is no such agent, or no such reward.
     """
-    return DomainEnv(start, reward, agent=agent, ticks_a_step=ticks_a_step, record=record)
-
-
-class DomainEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
-    """The environment that `env` returns."""
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own form
     np_random: Any
@@ -56,12 +49,9 @@ class DomainEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
         ticks_a_step: int = 1,
         record: str | Path | None = None,
     ) -> None:
-        self.scenario = scenario_of(start)
-        self.render_mode = None
+        super().__init__(start, None, record)
         self._reward, self._ticks = reward, ticks_a_step
-        self._record = None if record is None else Path(record)
-        self._episodes = 0
-        episode = Episode(self.scenario, self.scenario.seed, self.scenario.planning.tiers, None)
+        episode = Episode(self.scenario, self.scenario.seed, self._others, None)
         try:
             keys = episode.keys()
             if not keys or (agent is not None and agent not in keys):
@@ -74,19 +64,11 @@ class DomainEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
             self.action_space = spaces.MultiDiscrete(episode.vectors.shape)
         finally:
             episode.close()
-        self._episode: Episode | None = None
 
     def reset(self, *, seed: int | None = None, options: Mapping[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode; without a seed it is the next of those that follow from the last one given."""
-        super().reset(seed=seed, options=options)  # type: ignore[misc, unused-ignore]
-        self.close()
-        self._episodes += 1
-        replay = None
-        if self._record is not None:
-            self._record.mkdir(parents=True, exist_ok=True)
-            replay = self._record / f"episode-{self._episodes:06d}.replay.jsonl"
-        drawn = int(self.np_random.integers(2**31))
-        self._episode = Episode(self.scenario, drawn, self.scenario.planning.tiers, replay)
+        Base.reset(self, seed=seed, options=options)  # type: ignore[attr-defined, unused-ignore]
+        self._begin(int(self.np_random.integers(2**31)))
         return self._seen(), {"acted": False}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -111,8 +93,5 @@ class DomainEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
             return self._episode.observations([self._key])[0]
         return np.zeros(self._episode.vectors.size, np.float32)
 
-    def close(self) -> None:
-        """End the episode and its recording."""
-        if self._episode is not None:
-            self._episode.close()
-            self._episode = None
+
+env = DomainEnv

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sim.adapters.episode import Episode, Reward, Start, scenario_of, values_of
+from sim.adapters.episode import Episode, Episodes, Reward, Start, values_of
 from sim.extras import extra
 
 if TYPE_CHECKING:
@@ -18,10 +18,8 @@ else:
 spaces = extra("gymnasium.spaces", "parallel_env")
 
 
-def parallel_env(
-    start: Start, reward: Reward, *, ticks_a_step: int = 1, record: str | Path | None = None
-) -> DomainParallelEnv:
-    """Return a domain as a PettingZoo parallel environment.
+class DomainParallelEnv(Episodes, Base):  # type: ignore[misc, valid-type, unused-ignore]
+    """A domain as a PettingZoo parallel environment.
 
     Agents are those that may plan at the start, called `agent_KEY`. Observations and actions are vectors
     (`sim.adapters.vectors`). An agent that is still busy with a step takes no action: `infos[agent]["acted"]` says
@@ -37,26 +35,17 @@ def parallel_env(
         MissingExtra: PettingZoo is not installed.
         ScenarioError: agents do not plan, or there is no such reward.
     """
-    return DomainParallelEnv(start, reward, ticks_a_step=ticks_a_step, record=record)
-
-
-class DomainParallelEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
-    """The environment that `parallel_env` returns."""
 
     metadata: dict[str, Any]
 
     def __init__(
         self, start: Start, reward: Reward, *, ticks_a_step: int = 1, record: str | Path | None = None
     ) -> None:
-        self.scenario = scenario_of(start)
+        super().__init__(start, ("emergency",), record)
         self.metadata = {"name": f"tickweave_{self.scenario.name}_v0", "render_modes": []}
-        self.render_mode = None
         self._reward, self._ticks = reward, ticks_a_step
-        self._record = None if record is None else Path(record)
-        self._episodes = 0
         self._random = np.random.default_rng(self.scenario.seed)
-        self._episode: Episode | None = Episode(self.scenario, self.scenario.seed, ("emergency",), None)
-        episode = self._episode
+        episode = self._episode = Episode(self.scenario, self.scenario.seed, self._others, None)
         keys = episode.keys()
         values_of(episode.simulation, reward, keys)
         self.possible_agents = [_name(key) for key in keys]
@@ -81,13 +70,7 @@ class DomainParallelEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
         del options
         if seed is not None:
             self._random = np.random.default_rng(seed)
-        self.close()
-        self._episodes += 1
-        replay = None
-        if self._record is not None:
-            self._record.mkdir(parents=True, exist_ok=True)
-            replay = self._record / f"episode-{self._episodes:06d}.replay.jsonl"
-        episode = self._episode = Episode(self.scenario, int(self._random.integers(2**31)), ("emergency",), replay)
+        episode = self._begin(int(self._random.integers(2**31)))
         alive = set(episode.keys())
         self.agents = [name for name in self.possible_agents if self._keys[name] in alive]
         return self._seen(self.agents), {name: {"acted": False} for name in self.agents}
@@ -132,12 +115,9 @@ class DomainParallelEnv(Base):  # type: ignore[misc, valid-type, unused-ignore]
         """Return what all agents know, as one vector."""
         return np.concatenate(list(self._seen(self.possible_agents).values()))
 
-    def close(self) -> None:
-        """End the episode and its recording."""
-        if self._episode is not None:
-            self._episode.close()
-            self._episode = None
-
 
 def _name(key: int) -> str:
     return f"agent_{key}"
+
+
+parallel_env = DomainParallelEnv

@@ -20,7 +20,6 @@ from rich.console import Console
 from ai.clients.resilience import RETRIES
 from ai.guard import everything
 from ai.llm.price import INSTALL, Price, price_of, prices_installed
-from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
 from sim.cli.choices import chosen, group_models
 from sim.cli.common import (
@@ -279,17 +278,10 @@ def run(
                 detail=(detail or DetailOption.HASH).value,
             )
             measure(fresh, metric or ())
-            spacing = EVERY if keyframes is None else keyframes
             stack.enter_context(fresh)
             target, writer = _created(stack, target, names, force=force)
-            recorder = Recorder(
-                fresh,
-                writer,
-                ticks=ticks or plan.ticks,
-                keyframes=spacing,
-                llm=None if client is None else client.label,
-                prompt_version=None if client is None else PROMPT_VERSION,
-            )
+            spacing = EVERY if keyframes is None else keyframes
+            recorder = Recorder(fresh, writer, ticks=ticks or plan.ticks, keyframes=spacing)
             recorder.header()
             simulation, tally = fresh, Tally(fresh.scenario, fresh.seed, target)
         total = recorder.ticks if ticks is None else ticks
@@ -312,7 +304,7 @@ def run(
                 rich.live.Live(display, console=console, refresh_per_second=1 / LOOK_S, redirect_stdout=False)
             )
         for each in displays:
-            each.begin(simulation, ticks=total, model=client.label if client else None)
+            each.begin(simulation, total)
             simulation.listen(each)
         show = stack.enter_context(progress_bar(simulation.scenario.name, total, hidden=quiet or watch))
         interrupted = stack.enter_context(interrupts())

@@ -311,15 +311,8 @@ def recorded_anew(candidate: Candidate, replay: Replay, plugins: Sequence[Plugin
             plan, registry, planners, header.outside, (Outcome.UNAVAILABLE, None), models=header.models
         )
     with Simulation(plan, seed=header.seed, plugins=plugins, source=source, detail=header.detail) as simulation:
-        simulation.outside = tuple(header.outside)
-        recorder = Recorder(
-            simulation,
-            ReplayWriter(sink),
-            keyframes=header.keyframes,
-            llm=header.llm,
-            prompt_version=header.prompt_version,
-        )
-        recorder.header()
+        recorder = Recorder(simulation, ReplayWriter(sink), keyframes=header.keyframes)
+        recorder.header(llm=header.llm, prompt_version=header.prompt_version, outside=header.outside)
         for tick in replay.ticks[: candidate.ticks]:
             if simulation.outcome is not None:
                 break

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.canonical import without_empty
+from ai.llm.prompt import PROMPT_VERSION
 from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome
 from sim.engine.digest import state_digest
 from sim.errors import ReplayError
@@ -103,18 +104,10 @@ def run_digest(scenario: Mapping[str, Any], seed: int) -> str:
     return digest([scenario, seed])
 
 
-def header_of(
-    simulation: Simulation,
-    *,
-    ticks: int,
-    keyframes: int = 0,
-    llm: str | None = None,
-    prompt_version: str | None = None,
-) -> Header:
+def header_of(simulation: Simulation, *, ticks: int, keyframes: int = 0) -> Header:
     """Return the header of a run before its first tick.
 
-    `ticks` is the number planned, `keyframes` the ticks from one keyframe to the next (0: none), `llm` the client's
-    label.
+    `ticks` is the number planned, `keyframes` the ticks from one keyframe to the next (0: none).
     """
     scenario = simulation.scenario.canonical()
     state = state_digest(simulation.world)
@@ -139,8 +132,8 @@ def header_of(
         tiers=list(simulation.tiers),
         outside=list(simulation.outside),
         models=list(simulation.models),
-        llm=llm,
-        prompt_version=prompt_version,
+        llm=simulation.llm,
+        prompt_version=None if simulation.llm is None else PROMPT_VERSION,
         parent=None,
         columns=list(state.columns),
         components=list(state.components),

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ai.llm.prompt import PROMPT_VERSION
 from sim.replay.keyframes import EVERY
 from sim.replay.writer import Recorder, open_replay
 
@@ -48,16 +47,8 @@ def recorded(
     if path is None:
         yield from simulation.reports(limit)
         return
-    client = getattr(simulation.run_context.source, "client", None)
     with open_replay(path, replace=replace) as writer:
-        recorder = Recorder(
-            simulation,
-            writer,
-            ticks=limit,
-            keyframes=keyframes,
-            llm=None if client is None else client.label,
-            prompt_version=None if client is None else PROMPT_VERSION,
-        )
+        recorder = Recorder(simulation, writer, ticks=limit, keyframes=keyframes)
         recorder.header()
         try:
             for report in simulation.reports(limit):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from sim.engine.values import integer
 from sim.errors import MachineError, ReplayError
@@ -115,7 +115,7 @@ class Recorder:
     """Records a run: `header` before the first tick, `tick` after each, `end` after the last.
 
     `ticks` is the number planned (default: the scenario's), `keyframes` the ticks from one keyframe to the next (0:
-    none), `llm` the client's label.
+    none).
     """
 
     def __init__(
@@ -125,14 +125,12 @@ class Recorder:
         *,
         ticks: int | None = None,
         keyframes: int = 0,
-        llm: str | None = None,
-        prompt_version: str | None = None,
     ) -> None:
         self._writer = writer
         planned = integer(simulation.scenario.ticks if ticks is None else ticks, 0, TICKS_MAX, "ticks")
         keyframes = integer(keyframes, 0, TICKS_MAX, "keyframes")
         self._simulation = simulation
-        self._header = header_of(simulation, ticks=planned, keyframes=keyframes, llm=llm, prompt_version=prompt_version)
+        self._header = header_of(simulation, ticks=planned, keyframes=keyframes)
 
     @classmethod
     def resumed(
@@ -158,12 +156,13 @@ class Recorder:
         """Ticks planned."""
         return self._header.ticks
 
-    def header(self) -> Header:
-        """Write the header and return it.
+    def header(self, **others: Any) -> Header:
+        """Write the header and return it; `others` are values in place of the run's own.
 
         Raises:
             ReplayError: it could not be written.
         """
+        self._header = self._header.model_copy(update=others)
         self._writer.write(HEADER, self._header)
         return self._header
 

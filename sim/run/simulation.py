@@ -153,6 +153,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         portrayal: how viewers draw the world, with all that the domain leaves open.
         models: names of the model tiers among them that are in play.
         outside: names of those that were handed over as objects.
+        llm: the label of the model's client, None without one.
         outcome: how the run ended, None while it is open.
 
     Raises:
@@ -187,6 +188,8 @@ class Simulation(AbstractContextManager["Simulation"]):
         names, handed = ([], []) if tiers is None else named_tiers(tiers)
         self.scenario = scenario = with_tiers(scenario, names or None)
         self.outside = tuple(planner.name for planner in handed)
+        asked = client if service is None else service.client
+        self.llm = None if asked is None else asked.label
         self.domain = domain = scenario.domain
         check_domain(domain)
         self.seed = integer(scenario.seed if seed is None else seed, 0, SEED_MAX, "seed")

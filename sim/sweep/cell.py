@@ -16,7 +16,6 @@ from ai.clients import client_from_spec
 from ai.errors import AIError
 from ai.llm.price import cost_of
 from ai.llm.probe import probe, sentence
-from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import Endpoint, LlmClient
 from sim.errors import ScenarioError, SimError
 from sim.messages import one_line
@@ -118,14 +117,7 @@ class Playing(AbstractContextManager["Playing"]):
             self._metrics = metrics_of(names, self.simulation.metrics_by_name)
             if job.keep_replays and job.out is not None:
                 writer = stack.enter_context(open_replay(job.out / REPLAYS / replay_name(cell), replace=True))
-                self._recorder = Recorder(
-                    self.simulation,
-                    writer,
-                    ticks=self.ticks,
-                    keyframes=EVERY,
-                    llm=None if service is None else service.client.label,
-                    prompt_version=None if service is None else PROMPT_VERSION,
-                )
+                self._recorder = Recorder(self.simulation, writer, ticks=self.ticks, keyframes=EVERY)
                 self._recorder.header()
             self._stack = stack.pop_all()
 

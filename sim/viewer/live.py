@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ai.interpreters import interpreter
 from sim.replay.record import header_of, tick_of
-from sim.run.listeners import Listener, RoundBegun
 from sim.viewer.calls import Calls
 from sim.viewer.collect import Collector
 from sim.viewer.page import page
@@ -24,8 +23,6 @@ from sim.viewer.serve import Asked, Routes, Stream, server_of
 from sim.viewer.share import Share
 
 if TYPE_CHECKING:
-    from ai.actions import Action
-    from ai.llm.executor import CallBegun, CallEnd
     from sim.run.simulation import Simulation, TickReport
 
 CHARS_MAX: Final = 500_000_000
@@ -38,7 +35,7 @@ PING_S: Final = 10.0
 """Seconds after which a page that waits hears that the run is still there."""
 
 
-class Live(Listener):
+class Live(Calls):
     """Shows a run while it goes on.
 
     Args:
@@ -57,6 +54,7 @@ class Live(Listener):
     def __init__(
         self, replay: Path, files: Sequence[Path] = (), *, port: int = 0, clock: Callable[[], float] = perf_counter
     ) -> None:
+        super().__init__()
         self._replay, self._files = replay, tuple(files)
         self._share = Share(clock)
         self._changed = threading.Condition()
@@ -66,22 +64,15 @@ class Live(Listener):
         self._note = ""
         self._over: str | None = None
         self._unseen: TickReport | None = None
-        self._calls = Calls()
         text = page(b"", served="live")
         routes: Routes = {"": lambda _: text, "frames": self._so_far, "events": self._events, "agent": self._agent}
         self._server, self.address = server_of(routes, port=port, threads=True)
         self._thread = threading.Thread(target=self._server.serve_forever, name="tickweave-view", daemon=True)
 
-    def begin(self, simulation: Simulation, *, ticks: int, model: str | None) -> None:
-        """Take in the run as it is before its first tick, and start to answer.
-
-        Args:
-            simulation: the run; it must tell this listener.
-            ticks: how many ticks are planned.
-            model: the label of the model's client.
-        """
+    def begin(self, simulation: Simulation, ticks: int) -> None:
+        """Take in the run, of so many planned ticks, as it is before its first one, and start to answer."""
         self._simulation = simulation
-        self._header = header_of(simulation, ticks=ticks, llm=model)
+        self._header = header_of(simulation, ticks=ticks)
         self._collector = Collector(simulation, self._header, details=simulation.world.n <= DETAILED_MAX)
         with self._share.spent():
             self._keep(self._collector.start(simulation))
@@ -91,8 +82,8 @@ class Live(Listener):
 
     def on_tick(self, report: TickReport) -> None:
         """Collect a frame, unless the share of time is used up."""
+        super().on_tick(report)
         self._unseen = report
-        self._calls.tick()
         if self._share.due() and self._chars < CHARS_MAX:
             self._collect()
 
@@ -103,28 +94,11 @@ class Live(Listener):
                 record = tick_of(report, self._header)
                 self._keep(self._collector.frame(self._simulation, record, self._simulation.run_context.batch))
 
-    def on_round(self, begun: RoundBegun) -> None:
-        """Say that a round of model calls has begun."""
-        self._calls.round(begun)
-        self._say(self._calls.sentence())
-
-    def on_call_begun(self, tick: int, call: CallBegun) -> None:
-        """Say that a call goes out."""
-        del tick, call
-        self._calls.begun()
-        self._say(self._calls.sentence())
-
-    def on_call(self, tick: int, call: CallEnd) -> None:
-        """Say that a call has ended."""
-        del tick
-        self._calls.ended(call)
-        self._say(self._calls.sentence())
-
-    def on_plan(self, tick: int, key: int, steps: tuple[Action, ...]) -> None:
-        """Say that a plan has come."""
-        del tick, key, steps
-        self._calls.planned()
-        self._say(self._calls.sentence())
+    def changed(self) -> None:
+        """Say what goes on."""
+        with self._changed:
+            self._note = self.sentence()
+            self._changed.notify_all()
 
     def end(self, how: str) -> None:
         """Show the last tick, and say how the run ended; pages stay, and the server goes on until `close`."""
@@ -146,12 +120,7 @@ class Live(Listener):
         with self._changed:
             self._frames.append(text)
             self._chars += len(text)
-            self._note = self._calls.sentence()
-            self._changed.notify_all()
-
-    def _say(self, note: str) -> None:
-        with self._changed:
-            self._note = note
+            self._note = self.sentence()
             self._changed.notify_all()
 
     # -- what pages ask, in threads of the server ----------------------------------------------------------------------

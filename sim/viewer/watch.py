@@ -15,7 +15,6 @@ from rich.text import Text
 from ai.llm.models import kind_and_model
 from ai.plans import LlmUsage
 from sim.messages import one_line
-from sim.run.listeners import Listener, RoundBegun
 from sim.viewer.calls import Calls
 from sim.viewer.collect import numbers_of, words_of
 from sim.viewer.share import Share
@@ -23,7 +22,6 @@ from sim.viewer.terminal import Drawn, drawn, legend
 
 if TYPE_CHECKING:
     from ai.actions import Action
-    from ai.llm.executor import CallBegun, CallEnd
     from ai.llm.price import Price
     from sim.run.simulation import Simulation, TickReport
 
@@ -33,7 +31,7 @@ PLANS_MAX: Final = 6
 """Plans that are listed, the newest last."""
 
 
-class Watch(Listener):
+class Watch(Calls):
     """Shows a run in a terminal; `rich.live.Live` draws what `__rich__` gives, in a thread of its own.
 
     Args:
@@ -51,6 +49,7 @@ class Watch(Listener):
         prices: Mapping[str, Price | None] | None = None,
         clock: Callable[[], float] = perf_counter,
     ) -> None:
+        super().__init__()
         self._prices = prices or {}
         self._cost: float | None = 0.0
         self._width, self._height, self._clock = width, height, clock
@@ -63,21 +62,19 @@ class Watch(Listener):
         self._metrics: dict[str, Any] = {}
         self._tiers: Counter[str] = Counter()
         self._usage = LlmUsage()
-        self._calls = Calls()
         self._plans: deque[str] = deque(maxlen=PLANS_MAX)
 
-    def begin(self, simulation: Simulation, *, ticks: int, model: str | None) -> None:
-        """Take in the run as it is before its first tick; see `Live.begin`."""
-        del model
+    def begin(self, simulation: Simulation, ticks: int) -> None:
+        """Take in the run, of so many planned ticks, as it is before its first one."""
         self._simulation, self._ticks, self._began = simulation, ticks, self._clock()
         self._tick = self._first = simulation.world.tick
         self._look()
 
     def on_tick(self, report: TickReport) -> None:
         """Count the tick, and look at the world if it is time to."""
+        super().on_tick(report)
         with self._lock:
             self._tick, self._agents = report.tick + 1, report.agents
-            self._calls.tick()
             if report.plans is not None:
                 for tier, count in report.plans.counts().items():
                     self._tiers[tier] += count
@@ -101,29 +98,11 @@ class Watch(Listener):
         del how
         self._look()
 
-    def on_round(self, begun: RoundBegun) -> None:
-        """Say that a round of model calls has begun."""
-        with self._lock:
-            self._calls.round(begun)
-
-    def on_call_begun(self, tick: int, call: CallBegun) -> None:
-        """Count a call that goes out."""
-        del tick, call
-        with self._lock:
-            self._calls.begun()
-
-    def on_call(self, tick: int, call: CallEnd) -> None:
-        """Count a call that has ended."""
-        del tick
-        with self._lock:
-            self._calls.ended(call)
-
     def on_plan(self, tick: int, key: int, steps: tuple[Action, ...]) -> None:
-        """List a plan that has come."""
-        del tick
+        """Count and list a plan that has come."""
+        super().on_plan(tick, key, steps)
+        words = "; ".join(words_of(step.model_dump(mode="json")) for step in steps)
         with self._lock:
-            self._calls.planned()
-            words = "; ".join(words_of(step.model_dump(mode="json")) for step in steps)
             self._plans.append(one_line(f"agent {key}: {words}")[: self._width])
 
     def _look(self) -> None:
@@ -167,7 +146,7 @@ class Watch(Listener):
                 lines.append(
                     Text(f"model  {self._usage.calls:,} calls, {read:,} tokens read, {written:,} written{cost}")
                 )
-            going_on = self._calls.sentence()
+            going_on = self.sentence()
             if going_on:
                 lines.append(Text(going_on, style="bold"))
             lines += [Text(plan, style="dim", no_wrap=True) for plan in self._plans]

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any, Literal
 
 from ai.clients.scripted import ScriptedClient
-from ai.llm.prompt import PROMPT_VERSION
 from ai.llm_types import LlmClient
 from scenarios.tactics.testing.flat import INPUTS_OF_TACTICS, flat
 from sim.replay.writer import Recorder, ReplayWriter
@@ -90,14 +89,7 @@ def record(
     """Run a scenario, with two inputs from outside of which one is refused, and return its replay."""
     sink = io.BytesIO()
     with Simulation(plan, client=client, detail=detail, model=model, plugins=plugins) as simulation:
-        recorder = Recorder(
-            simulation,
-            ReplayWriter(sink),
-            ticks=ticks,
-            keyframes=keyframes,
-            llm=client.label if client else None,
-            prompt_version=PROMPT_VERSION if client else None,
-        )
+        recorder = Recorder(simulation, ReplayWriter(sink), ticks=ticks, keyframes=keyframes)
         recorder.header()
         for report in simulation.reports(ticks):
             recorder.tick(report)

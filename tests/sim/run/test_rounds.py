@@ -37,7 +37,7 @@ def run(plan: Scenario, script: list[dict[str, Any]] | None, ticks: int) -> list
     sink = io.BytesIO()
     client = None if script is None else ScriptedClient(script)
     with Simulation(plan, client=client) as simulation:
-        recorder = Recorder(simulation, ReplayWriter(sink), ticks=ticks, llm=None if client is None else client.label)
+        recorder = Recorder(simulation, ReplayWriter(sink), ticks=ticks)
         recorder.header()
         for report in simulation.reports(ticks):
             recorder.tick(report)

@@ -44,7 +44,7 @@ def scenario(think: int) -> Scenario:
 
 def recorder(run: Simulation) -> tuple[io.BytesIO, Recorder]:
     sink = io.BytesIO()
-    made = Recorder(run, ReplayWriter(sink), ticks=TICKS, llm="scripted")
+    made = Recorder(run, ReplayWriter(sink), ticks=TICKS)
     made.header()
     return sink, made
 

@@ -71,7 +71,7 @@ def roots(*listeners: object, ticks: int = 15) -> list[str]:
     with Simulation(load("foraging"), seed=3, listeners=listeners) as simulation:
         for each in listeners:
             if isinstance(each, Live | Watch):
-                each.begin(simulation, ticks=ticks, model=None)
+                each.begin(simulation, ticks)
         return [report.digest.root for report in simulation.reports(ticks)]
 
 
@@ -80,7 +80,7 @@ def test_a_page_gets_every_tick_and_the_end(tmp_path: Path) -> None:
     live = Live(tmp_path / "a.replay.jsonl", clock=Clock())
     try:
         with Simulation(load("foraging"), seed=3, listeners=[live]) as simulation:
-            live.begin(simulation, ticks=15, model=None)
+            live.begin(simulation, 15)
             heard: list[dict[str, Any]] = []
             early = threading.Thread(target=lambda: heard.extend(events(live.address)))
             early.start()
@@ -125,7 +125,7 @@ def test_a_browser_that_goes_away_stops_nothing(tmp_path: Path) -> None:
     live = Live(tmp_path / "a.replay.jsonl")
     try:
         with Simulation(load("foraging"), seed=3, listeners=[live]) as simulation:
-            live.begin(simulation, ticks=15, model=None)
+            live.begin(simulation, 15)
             simulation.run(5)
             next(events(live.address))
             simulation.run(15)
@@ -158,7 +158,7 @@ def test_a_busy_run_is_shown_less_often(tmp_path: Path) -> None:
     live = Live(tmp_path / "a.replay.jsonl", clock=clock)
     try:
         with Simulation(load("epidemic"), seed=7, listeners=[live]) as simulation:
-            live.begin(simulation, ticks=300, model=None)
+            live.begin(simulation, 300)
             with live._share.spent():
                 clock.now += 1e6
             simulation.run(30)
@@ -186,7 +186,7 @@ def test_an_agent_is_looked_up_in_the_recording(tmp_path: Path) -> None:
         with Simulation(load("foraging"), seed=3, listeners=[live]) as simulation, open_replay(target) as writer:
             recorder = Recorder(simulation, writer)
             recorder.header()
-            live.begin(simulation, ticks=20, model=None)
+            live.begin(simulation, 20)
             for report in simulation.reports(8):
                 recorder.tick(report)
             assert asked("t=3&a=1")["agent"] == 1
@@ -211,7 +211,7 @@ def test_a_terminal_shows_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(60, 10, prices={"": Price("x/y", "y", "x")}, clock=clock)
     script = ScriptedClient([{"agent": "*", "steps": [{"act": "Rest", "ticks": 2}]}])
     with Simulation(load("foraging"), seed=3, client=script, listeners=[watch]) as simulation:
-        watch.begin(simulation, ticks=20, model="scripted")
+        watch.begin(simulation, 20)
         assert "tick 0 of 20  0:00:00" in rendered(watch)
         for _ in range(6):
             clock.now += 1.5
@@ -249,7 +249,7 @@ def test_calls_in_flight_are_shown(tmp_path: Path) -> None:
         ) as simulation,
     ):
         for each in (watch, live):
-            each.begin(simulation, ticks=2, model="fake")
+            each.begin(simulation, 2)
         seen, over = set(), threading.Event()
 
         def look() -> None:
@@ -273,7 +273,7 @@ def test_what_a_model_wrote_cannot_act_on_a_terminal() -> None:
     watch = Watch()
     script = ScriptedClient([{"agent": "*", "steps": [{"act": "Talk", "to": 1, "words": "a\x1b[31mb[red]"}]}])
     with Simulation(load("market"), seed=3, client=script, listeners=[watch]) as simulation:
-        watch.begin(simulation, ticks=3, model="scripted")
+        watch.begin(simulation, 3)
         simulation.run(2)
     text = rendered(watch)
     assert "\x1b" not in text
