@@ -142,7 +142,7 @@ class Episodes:
     """The episodes of an environment, one after another, each with a seed and a recording of its own.
 
     Args:
-        start: what every episode runs.
+        start: the scenario or domain of every episode.
         others: the tiers that plan where no action was given; None takes those of the scenario.
         record: a folder in which every episode leaves its replay.
     """

@@ -10,20 +10,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tomllib
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
 from sim.cli.common import require_file, usage
-from sim.errors import MachineError, SimError
+from sim.errors import MachineError, ScenarioError, SimError
 from sim.messages import shown
 from sim.replay.format import Header
 from sim.replay.reader import iter_records, open_source
-from sim.run.files import read_text
-from sim.run.scenario_file import Scenario, checked_depth, load
+from sim.run.files import read_toml
+from sim.run.scenario_file import Scenario, load, python_files
 from sim.run.writing import whole
 
 Trust = Annotated[
@@ -55,16 +55,11 @@ def load_scenario(name: str, *, trust: bool) -> Scenario:
 
 def local_files(name: str) -> list[Path]:
     """Return the Python files that loading a scenario file would execute; none for a name."""
-    path = Path(name)
     if not name.endswith(".toml"):
         return []
-    try:
-        data: dict[str, Any] = tomllib.loads(checked_depth(read_text(path), shown(name)))
-    except (SimError, ValueError, RecursionError):
-        return []  # `load` reports the fault
-    plugins = data.get("plugins", [])
-    named = [data.get("domain"), *(plugins if isinstance(plugins, list) else [])]
-    return [path.parent / each for each in named if isinstance(each, str) and each.endswith(".py")]
+    with suppress(ScenarioError):  # `load` reports the fault
+        return [Path(name).parent / each for each in python_files(read_toml(name))]
+    return []
 
 
 def files_of(replay: Path, given: Sequence[Path] | None, *, trust: bool) -> tuple[Path, ...]:
@@ -94,11 +89,7 @@ def _named(replay: Path) -> list[str]:
             header = next(iter_records(stream)).body
     except (SimError, OSError, StopIteration):
         return []
-    if not isinstance(header, Header):
-        return []
-    plugins = header.scenario.get("plugins", [])
-    named = [header.scenario.get("domain"), *(plugins if isinstance(plugins, list) else [])]
-    return [each for each in named if isinstance(each, str) and each.endswith(".py")]
+    return python_files(header.scenario) if isinstance(header, Header) else []
 
 
 def require(files: Iterable[Path], *, trust: bool) -> None:

@@ -14,7 +14,7 @@ from sim.cli.choices import chosen, group_models
 from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_rows, usage
 from sim.cli.consent import Trust, load_scenario
 from sim.cli.options import (
-    EncodingOption,
+    EncodingName,
     Every,
     Groups,
     InFlight,
@@ -53,7 +53,7 @@ def estimate(
     shard_size: ShardSize = None,
     in_flight: InFlight = None,
     encoding: Annotated[
-        EncodingOption | None,
+        EncodingName | None,
         typer.Option(help="How replies write plans. Default: line for llama-server, named for others"),
     ] = None,
     tiers: Tiers = None,
@@ -74,11 +74,9 @@ def estimate(
     client = client_of(llm)
     assert client is not None
     plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
-    wanted = {"planning.every": every, "planning.prefer": None if prefer is None else prefer.value}
+    wanted = {"planning.every": every, "planning.prefer": prefer}
     plan = with_values(plan, {key: value for key, value in wanted.items() if value is not None})
-    options = ModelOptions(
-        shard_size=shard_size, in_flight=in_flight, encoding=None if encoding is None else encoding.value
-    )
+    options = ModelOptions(shard_size=shard_size, in_flight=in_flight, encoding=encoding)
     server = Server(slots, latency_ms / 1000, tokens_per_s, context, grammar=llm.startswith(f"{LOCAL}:"))
     found = estimated(
         plan,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -15,21 +14,14 @@ from sim.cli.options import Metrics, Plugins, ReplayName
 from sim.extras import extra
 from sim.run.scenario_file import TICKS_MAX
 from sim.tables import NAMES
-from sim.tables.export import DESCRIPTION
+from sim.tables.export import DESCRIPTION, Form
 from sim.tables.export import export as export_tables
-
-
-class Form(StrEnum):
-    """The format of the files that an export writes."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
 
 
 def export(
     file: ReplayName,
     *,
-    to: Annotated[Form, typer.Option(help="The format of the files.")] = Form.PARQUET,
+    to: Annotated[Form, typer.Option(help="The format of the files.")] = "parquet",
     out: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="The output folder. Default: FILE.tables beside the replay")
     ] = None,
@@ -61,7 +53,7 @@ def export(
         made = export_tables(
             file,
             folder,
-            form=to.value,
+            form=to,
             tables=names,
             metrics=metric or (),
             every=every,
@@ -74,4 +66,4 @@ def export(
         )
         return
     for name, rows in made.rows.items():
-        sys.stdout.write(f"{folder / name}.{to.value}: {rows:,} rows\n")
+        sys.stdout.write(f"{folder / name}.{to}: {rows:,} rows\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -10,10 +9,11 @@ from dataclasses import asdict
 from typing import Any
 
 from ai.llm.models import Models
-from ai.llm.probe import probe, sentence
+from ai.llm.probe import sentence
 from ai.llm_types import Endpoint, LlmClient
 from sim.cli.common import FAILED, NO_MODEL, ExitError, client_of
 from sim.messages import one_line
+from sim.run.planning_service import probed
 
 
 @contextmanager
@@ -24,16 +24,13 @@ def ready_model(spec: str, *, optional: bool = False, quiet: bool = False) -> It
     the model is `optional`: then the tiers below plan.
     """
     client = client_of(spec)
-    try:
-        if client is not None:
-            endpoint = asyncio.run(probe(client))
-            if endpoint is not None:
-                _tell(client.label, endpoint, optional=optional, quiet=quiet)
+    if client is None:
+        yield None
+        return
+    with probed(client) as endpoint:
+        if endpoint is not None:
+            _tell(client.label, endpoint, optional=optional, quiet=quiet)
         yield client
-    finally:
-        stop = getattr(client, "stop", None)  # a client that has started its own server
-        if stop is not None:
-            stop()
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from sim.cli.consent import remember
 from sim.messages import shown
 from sim.run.domains import find_domain
 from sim.run.files import read_text
-from sim.run.scenario_file import file_of, head_of
+from sim.run.scenario_file import file_of, head_of, python_files
 
 MODEL: Final = '''"""{title}: everyone who has a coin gives one to a random agent.
 
@@ -163,9 +163,9 @@ def copied(source: str, name: str) -> tuple[str, dict[str, str]]:
     if path is not None and path.suffix == ".toml":
         text = read_text(path)
         head = head_of(text, shown(source))
-        local = [each for each in (head.domain, *head.plugins) if each.endswith(".py")]
         named = re.sub(r"(?m)^name *=.*$", f'name = "{name}"', text, count=1)
-        return f"{name}.toml", {f"{name}.toml": named, **{each: read_text(path.parent / each) for each in local}}
+        local = {each: read_text(path.parent / each) for each in python_files(dict(head))}
+        return f"{name}.toml", {f"{name}.toml": named, **local}
     if path is None:
         kind = find_domain(source).kind
         path = Path(inspect.getfile(kind))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
+from ai.llm.sharding import Prefer as PreferName
 from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
 from sim.run.scenario_file import TICKS_MAX, scenario_names
 
@@ -17,20 +17,8 @@ IN_FLIGHT_MAX: Final = 256
 """The most calls that may be pinned to run at once."""
 
 
-class EncodingOption(StrEnum):
-    """How replies write plans (`ai.llm.encodings`)."""
-
-    NAMED = "named"
-    TUPLE = "tuple"
-    LINE = "line"
-
-
-class PreferOption(StrEnum):
-    """The goal by which calls to a model are sized."""
-
-    BALANCED = "balanced"
-    SPEED = "speed"
-    COST = "cost"
+EncodingName = Literal["named", "tuple", "line"]
+"""How replies write plans (`ai.llm.encodings`)."""
 
 
 def completed_scenarios(incomplete: str) -> list[str]:
@@ -64,7 +52,7 @@ Every = Annotated[
     typer.Option(min=1, max=ROUND_TICKS_MAX, metavar="TICKS", help="Ticks from one planning round to the next."),
 ]
 Prefer = Annotated[
-    PreferOption | None, typer.Option(help="Size calls for speed, for few tokens, or for both [balanced].")
+    PreferName | None, typer.Option(help="Size calls for speed, for few tokens, or for both [balanced].")
 ]
 ShardSize = Annotated[
     int | None, typer.Option(min=1, max=SHARD_SIZE_MAX, metavar="K", help="Agents per call; adapts by default.")

@@ -9,7 +9,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from enum import StrEnum
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Final, TextIO, cast
@@ -44,7 +43,7 @@ from sim.cli.consent import Trust, files_of, load_scenario, trust_metrics
 from sim.cli.logs import LogJson, Verbose, logs
 from sim.cli.model import described, ready_models
 from sim.cli.options import (
-    EncodingOption,
+    EncodingName,
     Every,
     Groups,
     InFlight,
@@ -76,8 +75,8 @@ from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
 from sim.run.planning_service import ModelOptions, build_tiers
 from sim.run.plugins import Plugin
 from sim.run.rounds import rounds_every
-from sim.run.scenario_file import TICKS_MAX, Scenario
-from sim.run.simulation import Simulation, TickReport
+from sim.run.scenario_file import TICKS_MAX, Scenario, python_files
+from sim.run.simulation import Detail, Simulation, TickReport
 from sim.run.writing import check_free
 from sim.tables.metrics import measure
 
@@ -95,13 +94,6 @@ PACE_MAX: Final = 100_000.0
 """The most ticks a second that a run may be paced to."""
 RATE_MAX: Final = 1_000_000_000
 """The highest rate, per minute."""
-
-
-class DetailOption(StrEnum):
-    """The amount of data that a replay records for each tick."""
-
-    HASH = "hash"
-    FULL = "full"
 
 
 def run(
@@ -144,7 +136,7 @@ def run(
     ] = None,
     rate: Annotated[int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Most calls per minute.")] = None,
     encoding: Annotated[
-        EncodingOption | None, typer.Option(help="How replies write plans. Default: as the server is known to take")
+        EncodingName | None, typer.Option(help="How replies write plans. Default: as the server is known to take")
     ] = None,
     token_rate: Annotated[
         int | None, typer.Option(min=1, max=RATE_MAX, metavar="N", help="Most tokens per minute.")
@@ -168,7 +160,7 @@ def run(
         typer.Option(metavar="FILE", help="Timed inputs, one JSON object per line; - reads them while running."),
     ] = None,
     detail: Annotated[
-        DetailOption | None, typer.Option(help="Record hashes of each tick, or all changed values [hash].")
+        Detail | None, typer.Option(help="Record hashes of each tick, or all changed values [hash].")
     ] = None,
     keyframes: Annotated[
         int | None,
@@ -208,7 +200,7 @@ def run(
         retries=retries,
         requests_a_minute=rate,
         tokens_a_minute=token_rate,
-        encoding=None if encoding is None else encoding.value,
+        encoding=encoding,
         tokens_max=max_tokens,
         cost_max=max_cost,
         price=_price(llm, max_cost, others=bool(models)),
@@ -241,7 +233,7 @@ def run(
             plan,
             every=every,
             think=_thought(plan, every, think, pace, plugins, has_model=llm != NO_MODEL or bool(models)),
-            prefer=None if prefer is None else prefer.value,
+            prefer=prefer,
         )
         chosen_seed = plan.seed if seed is None else seed
         known = _listed(inputs, plan)
@@ -275,7 +267,7 @@ def run(
                 plugins=plugins,
                 client=client,
                 model=options,
-                detail=(detail or DetailOption.HASH).value,
+                detail=detail or "hash",
             )
             measure(fresh, metric or ())
             stack.enter_context(fresh)
@@ -350,7 +342,7 @@ def run(
 def _local_files(scenario: Scenario, given: Sequence[str]) -> list[Path]:
     """Return the paths of the local Python files of a run."""
     folder = Path() if scenario.folder is None else scenario.folder
-    named = [folder / name for name in (scenario.head.domain, *scenario.plugins) if name.endswith(".py")]
+    named = [folder / name for name in python_files(dict(scenario.head))]
     return [*(file for file in named if file.is_file()), *(Path(each) for each in given)]
 
 
@@ -423,9 +415,9 @@ def _command(target: Path, scenario: Scenario, llm: str, models: Mapping[str, st
         words += ["--group", f"{name}={MODEL}{spec}"]
     if inputs is not None and inputs != "-":
         words += ["--inputs", inputs]
-    for name in (scenario.head.domain, *scenario.plugins):
+    for name in python_files(dict(scenario.head)):
         found = any((folder / name).is_file() for folder in (target.parent, Path()))
-        if name.endswith(".py") and not found and scenario.folder is not None:
+        if not found and scenario.folder is not None:
             words += ["--plugin", str(scenario.folder / name)]
     return shlex.join(words)
 

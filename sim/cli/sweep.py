@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
-import tomllib
-from enum import StrEnum
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
@@ -24,10 +23,11 @@ from sim.cli.common import (
     usage,
 )
 from sim.cli.options import completed_scenarios
+from sim.errors import ScenarioError
 from sim.extras import extra
 from sim.messages import shown
-from sim.run.files import read_text
-from sim.run.scenario_file import TICKS_MAX, checked_depth
+from sim.run.files import parsed_toml, read_text
+from sim.run.scenario_file import TICKS_MAX
 from sim.sweep.cell import REPLAYS, Job, local_files, replay_name, run_cell
 from sim.sweep.results import TABLE, Results
 from sim.sweep.run import run_sweep
@@ -37,20 +37,6 @@ JOBS_MAX: Final = 1_024
 """The most processes of one sweep."""
 FAILED_SHOWN_MAX: Final = 5
 """Failed cells that are named."""
-
-
-class Keep(StrEnum):
-    """The output of each cell."""
-
-    RESULTS = "results"
-    REPLAYS = "replays"
-
-
-class Where(StrEnum):
-    """The executor of cells."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 def sweep(
@@ -74,13 +60,17 @@ def sweep(
         list[str] | None, typer.Option(metavar="NAME", help="With a scenario: a metric, or FILE.py:FUNCTION.")
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="The output folder. Default: ./NAME.sweep")] = None,
-    keep: Annotated[Keep, typer.Option(help="Keep results only, or a replay of each cell.")] = Keep.RESULTS,
+    keep: Annotated[
+        Literal["results", "replays"], typer.Option(help="Keep results only, or a replay of each cell.")
+    ] = "results",
     cell: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Run only this cell again, and write its replay.")
     ] = None,
     retry: Annotated[bool, typer.Option("--retry", help="Run cells that failed again.")] = False,
     jobs: Annotated[int, typer.Option(min=1, max=JOBS_MAX, help="Processes.")] = 1,
-    executor: Annotated[Where, typer.Option(help="Run cells in local processes or on Ray.")] = Where.LOCAL,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option(help="Run cells in local processes or on Ray.")
+    ] = "local",
     trust: consent.Trust = False,
     as_json: AsJson = False,
 ) -> None:
@@ -88,7 +78,7 @@ def sweep(
 
     The same command continues a sweep that was stopped.
     """
-    if executor is Where.RAY:
+    if executor == "ray":
         extra("ray", "--executor ray")
     plan, folder, name = _plan(what, seeds, grid, ticks, metric)
     scenario = str(folder / plan.scenario) if plan.scenario.endswith((".py", ".toml")) else plan.scenario
@@ -106,10 +96,10 @@ def sweep(
             plan,
             folder,
             target,
-            keep_replays=keep is Keep.REPLAYS,
+            keep_replays=keep == "replays",
             retry=retry,
             jobs=jobs,
-            executor=executor.value,
+            executor=executor,
             progress=show,
             stopped=interrupted,
         )
@@ -125,7 +115,7 @@ def _plan(
 ) -> tuple[Sweep, Path, str]:
     """Return a sweep, the folder of its files, and its name."""
     given = {"--seeds": seeds, "--grid": grid, "--ticks": ticks, "--metric": metric}
-    if what.endswith(".toml") and "domain" not in _keys(what):
+    if what.endswith(".toml") and not _is_scenario(Path(what)):
         named = [option for option, value in given.items() if value is not None]
         if named:
             raise usage(f"{named[0]}: needs a scenario; {shown(what)} is a sweep, which has its own")
@@ -137,12 +127,12 @@ def _plan(
     return sweep_of(data), Path(), Path(what).stem
 
 
-def _keys(file: str) -> set[str]:
-    """Return the keys at the top of a TOML file; none where it cannot be read."""
-    try:
-        return set(tomllib.loads(checked_depth(read_text(Path(file)), file)))
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return set()
+def _is_scenario(file: Path) -> bool:
+    """Return whether a TOML file is a scenario; one that is not TOML is not."""
+    text = read_text(file)
+    with suppress(ScenarioError):
+        return "domain" in parsed_toml(text, str(file))
+    return False
 
 
 def _axis(text: str) -> tuple[str, list[Any]]:
@@ -150,10 +140,9 @@ def _axis(text: str) -> tuple[str, list[Any]]:
     key, equals, values = text.partition("=")
     if not (key and equals and values):
         raise usage(f"--grid: {shown(text)} does not have the form KEY=A,B, as in agents=10,50")
-    try:
-        return key, list(tomllib.loads(f"values = [{values}]")["values"])
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return key, [each.strip() for each in values.split(",")]
+    with suppress(ScenarioError):
+        return key, list(parsed_toml(f"values = [{values}]", "--grid")["values"])
+    return key, [each.strip() for each in values.split(",")]
 
 
 def _one(plan: Sweep, folder: Path, out: Path, cell: int, *, as_json: bool) -> None:

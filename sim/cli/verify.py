@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -40,8 +40,8 @@ def verify(
     found = [(file, _verified(file, jobs, files_of(Path(file), plugin, trust=trust))) for file in files]
     worst = max((verdict for _, verdict in found), key=lambda verdict: _SEVERITY.index(verdict.exit_code))
     if as_json:
-        entries = [{"file": file, **_verdict(verdict)} for file, verdict in found]
-        print_json({**_verdict(worst), "files": entries})
+        entries = [{"file": file, **asdict(verdict)} for file, verdict in found]
+        print_json({**asdict(worst), "files": entries})
     else:
         for file, verdict in found:
             sys.stdout.write(f"{shown(file)}: {_said(verdict)}\n")
@@ -59,10 +59,6 @@ def _verified(file: str, jobs: int, plugins: Sequence[Path]) -> Verdict:
         return verdict
     with progress_bar(f"{shown(file)}: second pass", None) as show:
         return diagnose(Path(file), verdict, plugins, show)
-
-
-def _verdict(verdict: Verdict) -> dict[str, Any]:
-    return asdict(verdict)
 
 
 def _said(verdict: Verdict) -> str:

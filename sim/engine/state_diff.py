@@ -33,6 +33,21 @@ def changes(before: WorldState, after: WorldState) -> tuple[Change, ...]:
     return (*_columns(before, after), *_resources(before, after))
 
 
+def value_of(state: WorldState, component: str, field: str, key: int) -> Any:
+    """Return one value of a state as a change has it, None where it is not there.
+
+    It is that of an agent, of a place of a resource, or with `RESOURCE_KEY` all of a resource's column.
+    """
+    label = f"{component}.{field}"
+    if component in state.resources:
+        flat = state.plain(label, state.resources[component][field]).ravel()
+        if key == RESOURCE_KEY:
+            return _plain(flat)
+        return _plain(flat[key : key + 1])[0] if key < flat.size else None
+    rows = (state.keys == key).nonzero()[0]
+    return _plain(state.plain(label, state.columns[label][..., rows[0]])) if len(rows) else None
+
+
 def _columns(before: WorldState, after: WorldState) -> Iterator[Change]:
     gone = np.setdiff1d(before.keys, after.keys)
     _, old_rows, new_rows = np.intersect1d(before.keys, after.keys, assume_unique=True, return_indices=True)

@@ -19,7 +19,7 @@ from sim.errors import ReplayError
 from sim.replay.diagnosis import Evidence, gather_evidence, with_evidence
 from sim.replay.format import Header, Keyframe, Tick
 from sim.replay.keyframes import state_of
-from sim.replay.playback import Playback, scenario_of
+from sim.replay.playback import scenario_of
 from sim.replay.reader import Progress, Source, beside, untold
 from sim.replay.record import HASH_CHARS, environment, without_places
 from sim.replay.recover import cut
@@ -131,11 +131,7 @@ def _recorded(file: ReplayFile, look: Evidence, keyframe: Keyframe | None) -> Va
     if keyframe is None:
         return None
     with file.at(0) as playback:
-        return values_of(_state(keyframe, playback))
-
-
-def _state(keyframe: Keyframe, playback: Playback) -> WorldState:
-    return state_of(keyframe, playback.simulation)
+        return values_of(state_of(keyframe, playback.simulation))
 
 
 def values_of(state: WorldState) -> Values:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from sim.engine.state import WorldState
-from sim.engine.state_diff import RESOURCE_KEY, changes
+from sim.engine.state_diff import changes, value_of
 from sim.errors import ReplayError
 from sim.replay.format import Header, Tick, plain
 from sim.replay.replay_file import ReplayFile
@@ -92,7 +92,8 @@ def _values(left: ReplayFile, right: ReplayFile, tick: int) -> tuple[list[Value]
     found: list[Value] = []
     for change in changes(one, two):
         component, _, name = change.column.partition(".")
-        found.append(Value(component, name, change.key, _value(one, component, name, change.key), change.value))
+        left_value = value_of(one, component, name, change.key)
+        found.append(Value(component, name, change.key, left_value, change.value))
         if len(found) == VALUES_MAX:
             return found, f"only the first {VALUES_MAX} values are named"
     return found, ""
@@ -101,11 +102,3 @@ def _values(left: ReplayFile, right: ReplayFile, tick: int) -> tuple[list[Value]
 def _after(file: ReplayFile, tick: int) -> WorldState:
     with file.at(tick + 1) as playback:
         return playback.simulation.snapshot()
-
-
-def _value(state: WorldState, component: str, name: str, key: int) -> Any:
-    if component in state.resources:
-        flat = state.resources[component][name].ravel()
-        return flat.tolist() if key == RESOURCE_KEY else int(flat[key])
-    rows = (state.keys == key).nonzero()[0]
-    return state.columns[f"{component}.{name}"][..., rows[0]].tolist() if len(rows) else None

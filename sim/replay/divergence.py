@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from sim.engine.state import WorldState
-from sim.engine.state_diff import RESOURCE_KEY
+from sim.engine.state_diff import RESOURCE_KEY, value_of
 from sim.engine.system import System
 from sim.replay.format import Changed, Header, Tick, canonical, count_of, keys_of, plain
 from sim.replay.record import HASH_CHARS, attempted, planned
@@ -149,11 +149,9 @@ def _difference(
     place = _in_state(header, recorded, again, before)
     if place is not None:
         return place
-    for name in Tick.model_fields:
-        expected, actual = getattr(recorded, name), getattr(again, name)
-        if expected != actual:
-            return Divergence(recorded.t, "effect", field=name, expected=plain(expected), actual=plain(actual))
-    raise AssertionError("two records differ and no field does")
+    first = _in_fields(recorded, again, tuple(Tick.model_fields), "effect")
+    assert first is not None  # two records that differ have a field that does
+    return first
 
 
 def _missing_input(due: Sequence[Input], recorded: Tick) -> dict[str, Any] | None:
@@ -168,20 +166,25 @@ def _missing_input(due: Sequence[Input], recorded: Tick) -> dict[str, Any] | Non
     return None
 
 
-def _in_inputs(recorded: Tick, again: Tick) -> Divergence | None:
-    for name in ("inputs", "refused"):
-        expected, actual = getattr(recorded, name), getattr(again, name)
+def _in_fields(
+    recorded: Tick, again: Tick, names: Sequence[str], cause: Cause, phase: str | None = None
+) -> Divergence | None:
+    """Return the first of some fields that differs."""
+    for name in names:
+        expected, actual = plain(getattr(recorded, name)), plain(getattr(again, name))
         if expected != actual:
-            return Divergence(
-                recorded.t, "inputs", phase=INPUTS, field=name, expected=plain(expected), actual=plain(actual)
-            )
+            return Divergence(recorded.t, cause, phase=phase, field=name, expected=expected, actual=actual)
     return None
+
+
+def _in_inputs(recorded: Tick, again: Tick) -> Divergence | None:
+    return _in_fields(recorded, again, ("inputs", "refused"), "inputs", INPUTS)
 
 
 def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
     tick = recorded.t
     if recorded.known != again.known:
-        return Divergence(tick, "perception", phase=OBSERVE, field="known", expected=recorded.known, actual=again.known)
+        return _in_fields(recorded, again, ("known",), "perception", OBSERVE)
     counts = [sum(map(count_of, each.planned.values())) for each in (recorded, again)]
     if _far_more(*counts):
         return Divergence(tick, "planner", phase=PLAN, field="planned", expected=counts[0], actual=counts[1])
@@ -199,15 +202,9 @@ def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
     if recorded.texts != again.texts:
         texts = {int(key): text for key, text in recorded.texts.items()}
         return _by_key(tick, "texts", texts, {int(key): text for key, text in again.texts.items()})
-    for name in ("plan", "plans", "held", "started", "arrived", "begun", "outdated"):
-        expected, actual = getattr(recorded, name), getattr(again, name)
-        if expected != actual:
-            return Divergence(tick, "planner", phase=PLAN, field=name, expected=expected, actual=actual)
-    for name in ("shards", "usage", "model", "heard"):
-        expected, actual = getattr(recorded, name), getattr(again, name)
-        if expected != actual:
-            return Divergence(tick, "file", phase=PLAN, field=name, expected=plain(expected), actual=plain(actual))
-    return None
+    by_planner = ("plan", "plans", "held", "started", "arrived", "begun", "outdated")
+    first = _in_fields(recorded, again, by_planner, "planner", PLAN)
+    return first or _in_fields(recorded, again, ("shards", "usage", "model", "heard"), "file", PLAN)
 
 
 def _far_more(recorded: int, again: int) -> bool:
@@ -329,7 +326,7 @@ def _value(
             continue
         expected, actual = _values(recorded.changes.get(label)), _values(again.changes.get(label))
         for key in sorted(expected.keys() | actual.keys()):
-            same = unchanged(before, owner, field, key)
+            same = None if before is None or key == RESOURCE_KEY else value_of(before, owner, field, key)
             there, here = expected.get(key, same), actual.get(key, same)
             if there != here:
                 return field, key, there, here
@@ -338,20 +335,6 @@ def _value(
 
 def _values(changed: Changed | None) -> dict[int, Any]:
     return {} if changed is None else dict(zip(changed.keys, changed.values, strict=True))
-
-
-def unchanged(before: WorldState | None, component: str, field: str, key: int) -> Any:
-    """Return a value as it was before the tick; None if it was not there."""
-    if before is None or key == RESOURCE_KEY:
-        return None
-    if component in before.resources:
-        content = before.resources[component][field].ravel()
-        return int(content[key]) if key < content.size else None
-    rows = (before.keys == key).nonzero()[0]
-    if not len(rows):
-        return None
-    values = before.columns[f"{component}.{field}"][..., rows[0]]
-    return int(values) if values.ndim == 0 else [int(value) for value in values.ravel()]
 
 
 def differing(recorded: Header, here: Header) -> dict[str, list[str | None]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from sim.replay.playback import amended, read_input, scenario_at, scenario_of
 from sim.replay.record import environment, tick_of
 from sim.replay.replay_file import ReplayFile
 from sim.replay.writer import ReplayWriter, Sink
-from sim.run.files import read_text
+from sim.run.files import read_text, read_toml
 from sim.run.inputs import Input, TimedInput
 from sim.run.planning_service import ModelOptions, model_tiers
 from sim.run.plugins import load_plugins
@@ -50,10 +49,8 @@ def load_patch(path: Path) -> Patch:
     Raises:
         ScenarioError: the file is not a patch; one sentence.
     """
-    text = read_text(path)
     try:
-        data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-        return Patch.model_validate(data)
+        return Patch.model_validate(json.loads(read_text(path)) if path.suffix == ".json" else read_toml(path))
     except ValidationError as error:
         raise ScenarioError(f"{path}: {sentence(error, Patch.model_json_schema())}") from None
     except (ValueError, RecursionError) as error:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, Final, Literal, get_args
@@ -232,17 +233,7 @@ def keys_of(text: str) -> NDArray[np.int64]:
     Raises:
         ValueError: the text is not exactly what `runs` writes for some keys, or stands for too many.
     """
-    pieces: list[NDArray[np.int64]] = []
-    total = 0
-    for part in text.split(",") if text else ():
-        match = _RUN.fullmatch(part)
-        if match is None:
-            raise ValueError(f"{part[:40]!r} is not a run of keys")
-        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-        total += (last - first) // step + 1
-        if not first <= last < 2**63 or total > KEYS_MAX:
-            raise ValueError(f"the run {part[:40]!r} goes down, or the keys are more than {KEYS_MAX}")
-        pieces.append(np.arange(first, last + 1, step, dtype=np.int64))
+    pieces = [np.arange(first, last + 1, step, dtype=np.int64) for first, last, step in _parts_of(text)]
     keys = np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
     if (np.diff(keys) <= 0).any() or runs(keys) != text:
         raise ValueError("the runs of keys are not in the one form they have")
@@ -265,17 +256,28 @@ def count_of(text: str) -> int:
 
 def _checked_runs(text: str) -> str:
     """Check runs by their ends alone: a short text may stand for millions of keys, which nobody has asked for yet."""
-    last, total = -1, 0
+    for _ in _parts_of(text):
+        pass
+    return text
+
+
+def _parts_of(text: str) -> Iterator[tuple[int, int, int]]:
+    """Yield first key, last key and step of each run.
+
+    Raises:
+        ValueError: a part is not a run, or does not follow the one before it, or there are too many keys.
+    """
+    before, total = -1, 0
     for part in text.split(",") if text else ():
         match = _RUN.fullmatch(part)
         if match is None:
             raise ValueError(f"{part[:40]!r} is not a run of keys")
-        first, end, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
-        total += (end - first) // step + 1
-        if not last < first <= end < 2**63 or total > KEYS_MAX:
+        first, last, step = int(match[1]), int(match[2] or match[1]), int(match[3] or 1)
+        total += (last - first) // step + 1
+        if not before < first <= last < 2**63 or total > KEYS_MAX:
             raise ValueError(f"the run {part[:40]!r} goes down, or the keys are more than {KEYS_MAX}")
-        last = end
-    return text
+        before = last
+        yield first, last, step
 
 
 # -- bodies ------------------------------------------------------------------------------------------------------------

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.errors import Diverged, Incomplete, Unsupported
+from sim.errors import Incomplete
 from sim.replay.format import Header, Tick
-from sim.replay.playback import Playback, objection
+from sim.replay.playback import Playback
 from sim.replay.reader import Progress, Record, Source, beside, iter_records, open_source, untold
 from sim.run.world import World
 
@@ -78,13 +78,10 @@ def frames_of(
 ) -> Iterator[Frame]:
     """Run the records of a replay again, as `frames` does."""
     with Playback(header, plugin_files) as playback:
-        problem = objection(header, playback.header)
-        if problem is not None:
-            raise Unsupported(problem)
+        playback.check()
         if begin is not None:
             begin(playback)
         for record in ticks:
-            if playback.tick(record).root != record.root:
-                raise Diverged(f"tick {record.t} is not what running it again gives; `verify` says where")
+            playback.match(record)
             progress(record.t + 1, header.ticks)
             yield Frame(record.t, playback.simulation.world, record, playback)

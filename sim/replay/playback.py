@@ -27,7 +27,7 @@ from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners.base import Asking, PlanCall, Planner, TierPlans
 from ai.plans import BatchPlans, Outcome, PlanBatch, Walk
 from sim.engine.declaration import first_difference
-from sim.errors import ReplayError, ScenarioError, Unsupported
+from sim.errors import Diverged, ReplayError, ScenarioError, Unsupported
 from sim.replay.format import HEADER, KEYFRAME, TICK, Amendment, Header, Tick, keys_of
 from sim.replay.keyframes import keyframe_of
 from sim.replay.reader import Replay
@@ -269,6 +269,26 @@ class Playback(AbstractContextManager["Playback"]):
             self.simulation.inject(read_input(self._scenario, item, record.t))
         self.report = self.simulation.tick()
         return with_words_of(record, tick_of(self.report, self.header))
+
+    def match(self, record: Tick) -> None:
+        """Run the tick of a record again, and hold the state after it against the recorded root.
+
+        Raises:
+            Diverged: it is another state.
+            Exception: any error that the simulation raises.
+        """
+        if self.tick(record).root != record.root:
+            raise Diverged(f"tick {record.t} is not what running it again gives; `verify` says where")
+
+    def check(self) -> None:
+        """Check that the run can be compared with its recording.
+
+        Raises:
+            Unsupported: code or declarations here differ from the recorded ones.
+        """
+        problem = objection(self._recorded, self.header)
+        if problem is not None:
+            raise Unsupported(problem)
 
     @property
     def batch(self) -> ObservationBatch[Any] | None:

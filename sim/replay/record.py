@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache, lru_cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final
@@ -295,7 +296,6 @@ def planning_of(plans: BatchPlans) -> dict[str, Any]:
     given = plans.plans
     attempts = [record for attempt in plans.attempts for record in _attempts(attempt, given.keys)]
     texts = {str(key): _sound(text) for key, text in plans.texts.items()}
-    usage = None if plans.usage == LlmUsage() else _usage(plans.usage)
     return {
         "planned": _by_tier(plans),
         "plan": given.digest(plans.tiers),
@@ -303,7 +303,7 @@ def planning_of(plans: BatchPlans) -> dict[str, Any]:
         "attempts": attempts,
         "texts": texts,
         "shards": plans.shards,
-        "usage": usage,
+        "usage": _usage(plans.usage),
         "model": plans.model,
     }
 
@@ -368,23 +368,13 @@ def attempted(tick: Tick, attempt: Attempt) -> NDArray[np.int64]:
     return keys[np.diff(keys, prepend=-1) > 0]  # np.unique takes ten times as long
 
 
-def _usage(usage: LlmUsage) -> Usage:
-    return Usage(
-        calls=usage.calls,
-        agents=usage.agents,
-        prompt_tokens=usage.prompt_tokens,
-        completion_tokens=usage.completion_tokens,
-        errors=dict(usage.errors),
-        retries=usage.retries,
-    )
+def _usage(usage: LlmUsage) -> Usage | None:
+    return None if usage == LlmUsage() else Usage(**asdict(usage))
 
 
 def usage_of(usage: Usage | None) -> LlmUsage:
     """Return recorded usage as what planning reports."""
-    if usage is None:
-        return LlmUsage()
-    errors = dict(usage.errors)
-    return LlmUsage(usage.calls, usage.agents, usage.prompt_tokens, usage.completion_tokens, errors, usage.retries)
+    return LlmUsage() if usage is None else LlmUsage(**usage.model_dump())
 
 
 def without_places(text: str) -> str:
@@ -460,5 +450,5 @@ class Totals:
             outcome=self._outcome,
             reason=reason or by_itself,
             plans=dict(self._plans),
-            usage=None if self._usage == LlmUsage() else _usage(self._usage),
+            usage=_usage(self._usage),
         )

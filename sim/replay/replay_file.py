@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from sim.errors import Corrupt, Diverged, Incomplete, ReplayError, Unsupported
+from sim.errors import Corrupt, Incomplete, ReplayError
 from sim.replay.format import LINE_BYTES_MAX, TICK, Header, Keyframe, LineError, Tick, decode_body, split_line
 from sim.replay.keyframes import enter
-from sim.replay.playback import Playback, objection
+from sim.replay.playback import Playback
 from sim.replay.reader import Place, Progress, Record, Source, beside, iter_records, open_source, untold, validated
 
 NEAR_BYTES: Final = 64 * 1024
@@ -113,17 +113,13 @@ class ReplayFile:
         self._require(tick, self.ticks)
         playback = Playback(self.header, self._plugin_files)
         try:
-            problem = objection(self.header, playback.header)
-            if problem is not None:
-                raise Unsupported(problem)
+            playback.check()
             for record in self.records(self._enter(playback, tick)):
                 if playback.simulation.world.tick == tick:
                     break
-                if not isinstance(record.body, Tick):
-                    continue
-                if playback.tick(record.body).root != record.body.root:
-                    raise Diverged(f"tick {record.body.t} is not what running it again gives; `verify` says where")
-                self._progress(playback.simulation.world.tick, tick)
+                if isinstance(record.body, Tick):
+                    playback.match(record.body)
+                    self._progress(playback.simulation.world.tick, tick)
         except BaseException:
             playback.close()
             raise

@@ -20,10 +20,10 @@ from typing import BinaryIO, Literal
 from ai.errors import AIError
 from ai.guard import take_escapes
 from sim.engine.codec import encode_state
-from sim.engine.state_diff import changes
+from sim.engine.state_diff import changes, value_of
 from sim.errors import Corrupt, Incomplete, MachineError, ScenarioError, SimError, Unsupported, WorkerError
 from sim.messages import one_line
-from sim.replay.divergence import Cause, Divergence, differing, first_difference, phases_of, sentence_of, unchanged
+from sim.replay.divergence import Cause, Divergence, differing, first_difference, phases_of, sentence_of
 from sim.replay.format import HEADER, Body, End, Header, Keyframe, Tick, plain
 from sim.replay.keyframes import enter, state_of, unpacked
 from sim.replay.playback import Playback, objection
@@ -279,7 +279,7 @@ class _Verification:
         if change is not None:
             component, _, field = change.column.partition(".")
             first.component, first.field, first.key = component, field, change.key
-            first.expected, first.actual = change.value, unchanged(state, component, field, change.key)
+            first.expected, first.actual = change.value, value_of(state, component, field, change.key)
         return self._diverged(first)
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -13,8 +12,9 @@ from ai.planners.outside import Choose, handed_over
 from ai.plans import FallbackTier
 from sim.errors import ScenarioError
 from sim.messages import alternatives, one_line, quoted, shown, suggestion
+from sim.run.files import parsed_toml
 from sim.run.planning import Planning
-from sim.run.scenario_file import Scenario, checked_depth
+from sim.run.scenario_file import Scenario
 
 CHOICE_CHARS_MAX: Final = 10_000
 """The longest value of one choice, characters."""
@@ -202,8 +202,8 @@ def _kinds(schema: Mapping[str, Any]) -> Iterator[str]:
 
 def _readings(text: str) -> Iterator[Any]:
     """Yield the values of a text as TOML and as Python: 5, 0.5, .5, true, [1, 2], {x = 1}, "a b"."""
-    with suppress(ScenarioError, ValueError, RecursionError, KeyError):
-        yield tomllib.loads(checked_depth(f"value = {text}", "value"))["value"]
+    with suppress(ScenarioError, KeyError):
+        yield parsed_toml(f"value = {text}", "value")["value"]
     if text in ("True", "False"):
         yield text == "True"
     with suppress(ValueError):

@@ -1,17 +1,21 @@
-"""Text files that a person names: regular ones, of bounded size, in UTF-8."""
+"""Files that a person names: regular ones, of bounded size, as UTF-8 text, as TOML."""
 
 from __future__ import annotations
 
 import os
+import re
 import stat
+import tomllib
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sim.errors import ScenarioError
 from sim.messages import one_line, shown
 
 FILE_BYTES_MAX: Final = 8 * 1024 * 1024
 """The most bytes of a scenario, a Python file of a domain, or a file of inputs."""
+DEPTH_MAX: Final = 32
+"""How deep TOML may nest, and dots that one key may have."""
 
 
 def read_bytes(path: str | Path, limit: int = FILE_BYTES_MAX) -> bytes:
@@ -65,3 +69,47 @@ def decode(data: bytes, source: str, limit: int = FILE_BYTES_MAX) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{source}: is not UTF-8 at byte {error.start}; save it as UTF-8") from None
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file that a person named.
+
+    Raises:
+        ScenarioError: as `read_text` and `parsed_toml`.
+    """
+    return parsed_toml(read_text(path), shown(str(path)))
+
+
+def parsed_toml(text: str, source: str) -> dict[str, Any]:
+    """Return what TOML text holds; error messages start with `source`.
+
+    Raises:
+        ScenarioError: it is not TOML, or nests too deep: `tomllib` takes far too long over such a text.
+    """
+    if _depth(text) > DEPTH_MAX:
+        raise ScenarioError(f"{source}: nests more than {DEPTH_MAX} levels deep; no key of a scenario does")
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ScenarioError(one_line(f"{source}: is not TOML: {error}")) from None
+
+
+_TOKEN: Final = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?|' + r"'''(?:[^']|'(?!''))*+(?:''')?|"
+    r'"(?:[^"\\\n]|\\.)*+"?|' + r"'[^'\n]*+'?|#[^\n]*+|[\[\]{}.=,\n]",
+    re.DOTALL,
+)
+
+
+def _depth(text: str) -> int:
+    """Return how deep TOML text nests, in brackets or in dotted keys."""
+    deepest = depth = dots = 0
+    for match in _TOKEN.finditer(text):
+        mark = match.group()
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        dots = dots + 1 if mark == "." else 0 if mark in "[]{}=,\n" else dots
+        deepest = max(deepest, depth, dots)
+    return deepest

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
 from ai.actions import ToolRegistry
 from ai.errors import ContractError
+from ai.llm.sharding import Prefer
 from ai.plans import FallbackTier
 from ai.rules import Bound, Rules
 from sim.errors import ScenarioError
@@ -23,7 +24,6 @@ GROUPS_MAX: Final = 64
 
 TICKS_MAX: Final = 1_000_000
 """Ticks that a round may be apart."""
-Prefer = Literal["balanced", "speed", "cost"]
 Tiers = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=64)], ...], Field(min_length=1, max_length=16)]
 """Names of tiers, in the order in which they are tried."""
 

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
@@ -29,9 +30,10 @@ from ai.llm.encodings.base import Encoding
 from ai.llm.executor import BatchInferenceExecutor, CallBegun, Signals
 from ai.llm.models import Models, kind_and_model
 from ai.llm.price import Price
+from ai.llm.probe import probe
 from ai.llm.sharding import Prefer
 from ai.llm.tiers import LlmTier
-from ai.llm_types import LlmClient
+from ai.llm_types import Endpoint, LlmClient
 from ai.observation import ObservationBatch
 from ai.orchestrator import FallbackOrchestrator, drive
 from ai.planners import discover
@@ -177,6 +179,23 @@ async def _cancel_all() -> None:
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()  # the clients of a loop end with it
+
+
+@contextmanager
+def probed(client: LlmClient) -> Iterator[Endpoint | None]:
+    """Probe a model and give what is known of it; a server that the client has started is stopped at the end."""
+    try:
+        background = LoopThread()  # a notebook has a running loop already
+        try:
+            endpoint = background.run(probe(client))
+        finally:
+            background.close()
+        yield endpoint
+    finally:
+        stop = getattr(client, "stop", None)
+        if stop is not None:
+            stop()
 
 
 @dataclass(slots=True)

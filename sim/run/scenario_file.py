@@ -11,8 +11,6 @@ import hashlib
 import importlib.util
 import json
 import os
-import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
@@ -36,13 +34,11 @@ from sim.run.context import NoPlans
 from sim.run.data_files import DataFiles, home_of
 from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
-from sim.run.files import read_text
+from sim.run.files import parsed_toml, read_text
 from sim.run.inputs import InputSet, TimedInput
 from sim.run.planning import Planning, check_groups, check_rules, tier_order
 from sim.run.settings import Name, Part, Text
 
-DEPTH_MAX: Final = 32
-"""How deep a scenario file may nest, and dots that one key may have."""
 TICKS_MAX: Final = 10_000_000
 """Ticks a run may last."""
 PLUGINS_MAX: Final = 16
@@ -365,7 +361,7 @@ def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
     Raises:
         ScenarioError: it is not a valid scenario; one sentence.
     """
-    scenario = Scenario.from_canonical(_toml(text, source), source, folder=folder)
+    scenario = Scenario.from_canonical(parsed_toml(text, source), source, folder=folder)
     if not scenario.plugins:  # those may bring verbs; a run checks its rules when it has them
         check_rules(scenario, scenario.domain.registry(), source)
     return scenario
@@ -377,46 +373,14 @@ def head_of(text: str, source: str) -> Head:
     Raises:
         ScenarioError: they are not valid; one sentence.
     """
-    return _head(_toml(text, source), source)
+    return _head(parsed_toml(text, source), source)
 
 
-def _toml(text: str, source: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(checked_depth(text, source))
-    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        raise ScenarioError(one_line(f"{source}: is not TOML: {error}")) from None
-
-
-def checked_depth(text: str, source: str) -> str:
-    """Return TOML text that does not nest too deep for `tomllib`, which takes far too long over such a text.
-
-    Raises:
-        ScenarioError: it nests too deep.
-    """
-    if _depth(text) > DEPTH_MAX:
-        raise ScenarioError(f"{source}: nests more than {DEPTH_MAX} levels deep; no key of a scenario does")
-    return text
-
-
-_TOKEN: Final = re.compile(
-    r'"""(?:[^"\\]|\\.|"(?!""))*+(?:""")?|' + r"'''(?:[^']|'(?!''))*+(?:''')?|"
-    r'"(?:[^"\\\n]|\\.)*+"?|' + r"'[^'\n]*+'?|#[^\n]*+|[\[\]{}.=,\n]",
-    re.DOTALL,
-)
-
-
-def _depth(text: str) -> int:
-    """Return how deep TOML text nests, in brackets or in dotted keys; tomllib takes far too long over a deep one."""
-    deepest = depth = dots = 0
-    for match in _TOKEN.finditer(text):
-        mark = match.group()
-        if mark in "[{":
-            depth += 1
-        elif mark in "]}":
-            depth -= 1
-        dots = dots + 1 if mark == "." else 0 if mark in "[]{}=,\n" else dots
-        deepest = max(deepest, depth, dots)
-    return deepest
+def python_files(data: Mapping[str, Any]) -> list[str]:
+    """Return the Python files that a scenario names, from its keys as plain data: its domain and its plug-ins."""
+    plugins = data.get("plugins", ())
+    named = [data.get("domain"), *(plugins if isinstance(plugins, list | tuple) else ())]
+    return [each for each in named if isinstance(each, str) and each.endswith(".py")]
 
 
 def _offers() -> list[tuple[str, Path | EntryPoint]]:

@@ -15,8 +15,8 @@ import numpy as np
 from ai.clients import client_from_spec
 from ai.errors import AIError
 from ai.llm.price import cost_of
-from ai.llm.probe import probe, sentence
-from ai.llm_types import Endpoint, LlmClient
+from ai.llm.probe import sentence
+from ai.llm_types import LlmClient
 from sim.errors import ScenarioError, SimError
 from sim.messages import one_line
 from sim.replay.keyframes import EVERY
@@ -25,7 +25,7 @@ from sim.run.checks import measured
 from sim.run.domain import Metric
 from sim.run.faults import fault_of
 from sim.run.llm_usage import ModelTally
-from sim.run.planning_service import LoopThread, PlanningService
+from sim.run.planning_service import PlanningService, probed
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation, TickReport
@@ -196,30 +196,14 @@ def model_of(spec: str) -> Iterator[LlmClient | None]:
         ScenarioError: the server is down, or has no such model.
         ContractError: there is no such spec.
     """
-    client = None if spec == NO_MODEL else client_from_spec(spec)
-    try:
-        if client is not None:
-            background = LoopThread()  # a notebook has a running loop already
-            try:
-                endpoint = background.run(_probed(client))
-            finally:
-                background.close()
-            if endpoint is not None and (not endpoint.reachable or endpoint.model_present is False):
-                raise ScenarioError(one_line(sentence(client.label, endpoint)))
+    if spec == NO_MODEL:
+        yield None
+        return
+    client = client_from_spec(spec)
+    with probed(client) as endpoint:
+        if endpoint is not None and (not endpoint.reachable or endpoint.model_present is False):
+            raise ScenarioError(one_line(sentence(client.label, endpoint)))
         yield client
-    finally:
-        stop = getattr(client, "stop", None)
-        if stop is not None:
-            stop()
-
-
-async def _probed(client: LlmClient) -> Endpoint | None:
-    try:
-        return await probe(client)
-    finally:
-        closing = getattr(client, "aclose", None)
-        if closing is not None:
-            await closing()  # its connections belong to this loop
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

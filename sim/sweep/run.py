@@ -16,6 +16,7 @@ from typing import Any, Final
 from sim.errors import ScenarioError
 from sim.messages import shown
 from sim.progress import notebook_progress
+from sim.replay.reader import Progress, untold
 from sim.replay.record import environment
 from sim.run.files import read_bytes
 from sim.run.modules import digest_of
@@ -37,12 +38,6 @@ RUNNING_BYTES_MAX: Final = 65_536
 """The length of that file that is read."""
 TRIES: Final = 2
 """How often a cell is run whose process ends."""
-
-Progress = Callable[[int, int], None]
-
-
-def _untold(_done: int, _of: int) -> None:
-    """Tell nobody."""
 
 
 def sweep(
@@ -119,7 +114,7 @@ def run_sweep(
     retry: bool = False,
     jobs: int = 1,
     executor: str | Executor = "local",
-    progress: Progress = _untold,
+    progress: Progress = untold,
     stopped: Callable[[], bool] = lambda: False,
 ) -> Results:
     """Run the cells of a sweep that have not been run, and write the table.

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import prod
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Self
 
 from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
 
+from ai.llm.sharding import Prefer
 from sim.errors import ScenarioError
 from sim.messages import one_line, problem, sentence, shown
 from sim.run.choices import tiers_of, with_tiers, with_values
-from sim.run.files import read_text
-from sim.run.scenario_file import TICKS_MAX, Scenario, checked_depth, load
+from sim.run.files import read_toml
+from sim.run.scenario_file import TICKS_MAX, Scenario, load
 from sim.run.settings import Part
 from sim.sweep.seeds import seeds_of
 
@@ -55,7 +55,7 @@ class Sweep(Part):
     cases: tuple[Values, ...] = Field((), description="Settings of single cases, in place of or beside the grid.")
     planners: dict[str, str] = Field({}, description="Lists of tiers by a name of your choice.")
     models: tuple[str, ...] = Field((NO_MODEL,), min_length=1, description="Models, as --llm takes them.")
-    prefer: Literal["balanced", "speed", "cost"] = Field(
+    prefer: Prefer = Field(
         "cost", description="How calls of a model are cut: as few as possible, since other cells fill the server."
     )
     metrics: tuple[str, ...] = Field((), description="Metrics, also FILE.py:FUNCTION; without any, all of the domain.")
@@ -171,12 +171,7 @@ def read_sweep(path: Path) -> Sweep:
     Raises:
         ScenarioError: it is not valid; one sentence that says where and why.
     """
-    source = shown(str(path))
-    try:
-        data = tomllib.loads(checked_depth(read_text(path), source))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ScenarioError(one_line(f"{source}: is not TOML: {error}")) from None
-    return sweep_of(data, source)
+    return sweep_of(read_toml(path), shown(str(path)))
 
 
 def base_of(sweep: Sweep, folder: Path) -> Scenario:

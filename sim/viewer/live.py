@@ -70,7 +70,7 @@ class Live(Calls):
         self._thread = threading.Thread(target=self._server.serve_forever, name="tickweave-view", daemon=True)
 
     def begin(self, simulation: Simulation, ticks: int) -> None:
-        """Take in the run, of so many planned ticks, as it is before its first one, and start to answer."""
+        """Take in the run before its first tick, with the number of planned ticks, and start to answer."""
         self._simulation = simulation
         self._header = header_of(simulation, ticks=ticks)
         self._collector = Collector(simulation, self._header, details=simulation.world.n <= DETAILED_MAX)

@@ -65,7 +65,7 @@ class Watch(Calls):
         self._plans: deque[str] = deque(maxlen=PLANS_MAX)
 
     def begin(self, simulation: Simulation, ticks: int) -> None:
-        """Take in the run, of so many planned ticks, as it is before its first one."""
+        """Take in the run before its first tick, with the number of planned ticks."""
         self._simulation, self._ticks, self._began = simulation, ticks, self._clock()
         self._tick = self._first = simulation.world.tick
         self._look()
