@@ -27,7 +27,7 @@ def problem(key: str, reason: str) -> PydanticCustomError:
     return PydanticCustomError(_PROBLEM, "{reason}", {"key": key, "reason": reason})
 
 
-def told(error: PydanticCustomError) -> str:
+def problem_sentence(error: PydanticCustomError) -> str:
     """Return the key and the reason that `problem` was made from."""
     context = error.context or {}
     return f"{context['key']}: {context['reason']}" if context.get("key") else str(context.get("reason", error))

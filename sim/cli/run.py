@@ -68,7 +68,7 @@ from sim.replay.zst import SUFFIX as PACKED
 from sim.run.choices import MODEL, with_values
 from sim.run.files import read_text
 from sim.run.input_lines import inputs_from_lines
-from sim.run.input_sources import Feed, ScheduledInputs, StreamedInputs
+from sim.run.input_sources import InputSource, ScheduledInputs, StreamedInputs
 from sim.run.inputs import TimedInput
 from sim.run.pace import Pace
 from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
@@ -300,7 +300,7 @@ def run(
             simulation.listen(each)
         show = stack.enter_context(progress_bar(simulation.scenario.name, total, hidden=quiet or watch))
         interrupted = stack.enter_context(interrupts())
-        feed: Feed = ScheduledInputs(known)
+        feed: InputSource = ScheduledInputs(known)
         if inputs == "-":
             stream = io.BytesIO() if sys.stdin is None else sys.stdin.buffer  # None: it was closed, so nothing comes
             assert isinstance(stream, io.BufferedIOBase)
@@ -438,7 +438,7 @@ def _resumed(
 def _run(
     simulation: Simulation,
     recorder: Recorder,
-    feed: Feed,
+    feed: InputSource,
     ticks: int,
     tally: Tally,
     show: Callable[[int, int], None],

@@ -57,7 +57,7 @@ class Claims:
     def __init__(self) -> None:
         self._best = np.empty(0, dtype=np.intp)
 
-    def won(self, targets: NDArray[np.integer], claimants: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
+    def winners(self, targets: NDArray[np.integer], claimants: NDArray[np.integer], size: int) -> NDArray[np.bool_]:
         """Return which claims win, `[claims] bool`; see `World.claim`.
 
         Raises:
@@ -71,7 +71,7 @@ class Claims:
             self._best = np.full(size, LAST_ROW, dtype=np.intp)
         best = self._best
         np.minimum.at(best, cells, rows)
-        won: NDArray[np.bool_] = best[cells] == rows
+        winners: NDArray[np.bool_] = best[cells] == rows
         # The scratch array is left as it was found, which is cheaper than a new one of the size of the map.
         best[cells] = LAST_ROW
-        return won
+        return winners

@@ -22,7 +22,7 @@ class Rows:
         capacity: the number of rows that there is room for.
         next_key: all keys ever given are below it.
         keys: `[capacity] int64`, of which the first n are in use.
-        living: the keys in use, `[n] int64`, read-only; a new array after every `renew`.
+        living: the keys in use, `[n] int64`, read-only; a new array after every `reindex`.
         version: counts structural changes; never state.
     """
 
@@ -80,7 +80,7 @@ class Rows:
         if self._dense is not None:
             self._dense[keys] = -1
 
-    def renew(self, first: int) -> None:
+    def reindex(self, first: int) -> None:
         """Update the index from key to row for rows from `first` on; the dead must be removed already."""
         self.living = frozen(self.keys[: self.n])
         self.version += 1

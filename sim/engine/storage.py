@@ -5,7 +5,7 @@
 - **Entities without a component have zeros in its columns**, and entries of a column beyond those in use are zeros, so
   that equal states have equal bytes.
 
-A flush calls the methods that change the rows in this order: `set_membership`, `compact`, `append`, `settle`.
+A flush calls the methods that change the rows in this order: `set_membership`, `compact`, `append`, `finish_flush`.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Storage:
             if store.spec.is_text
         }
         self._unmoved = 0
-        """Rows before this one have not moved since the last `renew`."""
+        """Rows before this one have not moved since the last `rebuild_indices`."""
 
     def table(self, component: type[Component]) -> Table:
         """Find a component's table.
@@ -235,16 +235,16 @@ class Storage:
             data[..., :n] = store.data[..., :n]
             store.take(data)
 
-    def settle(self) -> None:
-        """Finish a change of rows or memberships: drop the masks of components that all rows have, then `renew`."""
+    def finish_flush(self) -> None:
+        """Finish a change of rows or memberships: drop masks that all rows have, then `rebuild_indices`."""
         for table in self.tables:
             if table.mask is not None and table.mask[: self.rows.n].all():
                 table.mask = None
-        self.renew()
+        self.rebuild_indices()
 
-    def renew(self) -> None:
+    def rebuild_indices(self) -> None:
         """Update the data derived from rows and memberships: the index from key to row, and the kept queries."""
-        self.rows.renew(self._unmoved)
+        self.rows.reindex(self._unmoved)
         self._unmoved = self.rows.n
         self._rows_with.clear()
 
@@ -368,7 +368,7 @@ class Storage:
                 else:
                     store.data[: kept.shape[0], ..., :n] = kept
                     store.data[kept.shape[0] :, ..., :n] = 0
-        self.renew()
+        self.rebuild_indices()
 
     def check(self) -> None:
         """Assert that there are zeros where zeros belong.

@@ -453,7 +453,7 @@ class World(Draws):
         ...     world.claim(np.array([7, 7, 2]), np.array([5, 4, 6]), size=10).tolist()
         [False, True, True]
         """
-        return self._claims.won(targets, claimants, size)
+        return self._claims.winners(targets, claimants, size)
 
     # -- commands, and the flush that carries them out -------------------------------------------------------------
 
@@ -556,7 +556,7 @@ class World(Draws):
             keys = rows.give_keys(*queued.births())
             storage.append(queued.spawns, keys)
             self._mirror.born(keys)
-        storage.settle()
+        storage.finish_flush()
         if self.debug:
             self.check()
 

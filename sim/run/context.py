@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, TextIO, overload
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, TextIO, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,31 +65,9 @@ class PlanSource(Protocol):
         ...
 
 
-class NoPlans:
-    """The source of a run that is set up and never ticked."""
-
-    tiers: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-
-    def plan(self, batch: Any, walks: NDArray[np.int8] | None = None) -> BatchPlans:
-        """Refuse: this run is not for ticking."""
-        del walks
-        raise NotImplementedError(type(batch).__name__)
-
-    def ask(self, batch: Any) -> None:
-        """Refuse: this run is not for ticking."""
-        self.plan(batch)
-
-    def arrive(self, asked_at: int, batch: Any) -> BatchPlans | None:
-        """Refuse: this run is not for ticking."""
-        del asked_at
-        return self.plan(batch)
-
-    def forget(self) -> None:
-        """Hold nothing."""
-
-    def close(self) -> None:
-        """Hold nothing."""
+def no_plans() -> PlanSource:
+    """Return the source of a run that is set up and never ticked."""
+    return cast("PlanSource", SimpleNamespace(tiers=(), models=(), forget=lambda: None, close=lambda: None))
 
 
 def _no_rows() -> NDArray[np.intp]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Final
 
 from ai.entries import installed
 from ai.errors import ContractError
 from sim.errors import ScenarioError
-from sim.messages import one_line, quoted, shown, suggestion
+from sim.messages import one_line, quoted, shown
 from sim.run.domain import Domain
 from sim.run.modules import load_file, load_installed, source_digest
 
@@ -87,13 +86,9 @@ def loaded(kind: type[Domain]) -> LoadedDomain:
 
 
 def _installed(name: str) -> LoadedDomain:
-    points: dict[str, EntryPoint] = {point.name: point for point in installed(ENTRY_POINTS)}
-    if name not in points and name in _in_use:
+    if name in _in_use and name not in available_domains():
         return _in_use[name]
-    if name not in points:
-        hint = suggestion(name, sorted(points), "installed domains")
-        raise ScenarioError(f"no domain {quoted(name)} is installed; {hint}; the name of a file ends in .py")
-    kind, digest = load_installed(points[name], "domain")
+    kind, digest, where = load_installed(ENTRY_POINTS, name, "domain")
     if not (isinstance(kind, type) and issubclass(kind, Domain)):
-        raise ContractError(f"entry point {points[name].value!r} of {ENTRY_POINTS} is not a subclass of Domain")
+        raise ContractError(f"entry point {where!r} of {ENTRY_POINTS} is not a subclass of Domain")
     return LoadedDomain(kind, name, digest)

@@ -32,7 +32,7 @@ POLL_S: Final = 0.2
 """How long a stream is waited for before asking whether to stop, seconds."""
 
 
-class Feed(Protocol):
+class InputSource(Protocol):
     """Gives a run its inputs from outside, tick by tick."""
 
     @property

@@ -21,7 +21,6 @@ from pydantic import (
     Field,
     JsonValue,
     SerializerFunctionWrapHandler,
-    ValidationError,
     model_serializer,
 )
 
@@ -29,8 +28,9 @@ from ai.actions import KEY_MAX
 from ai.errors import ParseError
 from sim.engine.values import native
 from sim.errors import ScenarioError, WorldError
-from sim.messages import one_line, sentence, shown, suggestion
+from sim.messages import one_line, shown, suggestion
 from sim.run import plan_columns
+from sim.run.settings import validated
 
 if TYPE_CHECKING:
     from sim.run.context import Run
@@ -206,15 +206,8 @@ class InputSet:
             hint = suggestion(str(kind), sorted(self.by_kind), "kinds")
             reason = "is missing" if kind is None else f"no input is of kind {kind!r}"
             raise ScenarioError(one_line(f"input.kind: {reason}; {hint}"))
-        model = self.by_kind[kind]
         fields = {name: value for name, value in data.items() if name != "kind"}
-        try:
-            # Through JSON, so that lists are taken for tuples where a file cannot say the difference.
-            return model.model_validate_json(json.dumps(fields, allow_nan=False))
-        except ValidationError as error:
-            raise ScenarioError(one_line(f"input.{sentence(error, model.model_json_schema())}")) from None
-        except (TypeError, ValueError, RecursionError) as error:
-            raise ScenarioError(one_line(f"input: holds a value that no key takes ({error})")) from None
+        return validated(self.by_kind[kind], fields, key="input")
 
     def read_timed(self, data: object) -> TimedInput:
         """Return a timed input, `{"tick": 5, "input": {...}}`.

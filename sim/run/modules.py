@@ -15,13 +15,14 @@ import site
 import sys
 import sysconfig
 from functools import cache
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from ai.entries import installed
 from ai.errors import ContractError
-from sim.messages import one_line, shown
+from sim.errors import ScenarioError
+from sim.messages import one_line, quoted, shown, suggestion
 from sim.run.files import read_bytes
 
 _DIGEST_BYTES: Final = 8
@@ -66,17 +67,23 @@ def load_file(path: Path, what: str) -> tuple[ModuleType, str]:
     return module, digest_of(source, *_helpers(source, {path.absolute()}))
 
 
-def load_installed(point: EntryPoint, what: str) -> tuple[Any, str]:
-    """Import what an entry point names; return it and the digest of all Python files of its package.
+def load_installed(group: str, name: str, what: str) -> tuple[Any, str, str]:
+    """Import what an entry point names; return it, the digest of all Python files of its package, and its place.
 
     Raises:
+        ScenarioError: there is none of that name in the group.
         ContractError: it cannot be imported; the sentence names it.
     """
+    points = {point.name: point for point in installed(group)}
+    if name not in points:
+        hint = suggestion(name, sorted(points), f"installed {what}s")
+        raise ScenarioError(f"no {what} {quoted(name)} is installed; {hint}; the name of a file ends in .py")
+    point = points[name]
     try:
         found = point.load()
     except (Exception, SystemExit) as error:
-        raise ContractError(one_line(f"{what} {point.name} = {point.value} cannot be loaded: {error!r}")) from error
-    return found, source_digest(point.module)
+        raise ContractError(one_line(f"{what} {name} = {point.value} cannot be loaded: {error!r}")) from error
+    return found, source_digest(point.module), point.value
 
 
 def _helpers(source: bytes, seen: set[Path]) -> list[bytes]:

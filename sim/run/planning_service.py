@@ -318,9 +318,8 @@ class PlanningService:
         total = sum(each.asked for each in self.gathered)
         for each in self.gathered:
             each.asking.together = total
-            each.call = self.background.start(each.ask())
-        for each in self.gathered:
-            each.begun()
+        for each, call in [(each, self.background.start(each.ask())) for each in self.gathered]:
+            each.begun(call)
 
     @property
     def retries(self) -> int:
@@ -374,8 +373,7 @@ class _Waiting:
     ask: Callable[[], Coroutine[Any, Any, BatchPlans]]
     asking: Asking
     asked: int
-    begun: Callable[[], None]
-    call: Future[BatchPlans] | None = None
+    begun: Callable[[Future[BatchPlans]], None]
 
 
 class LivePlanner:
@@ -462,14 +460,11 @@ class LivePlanner:
     def _wait_for_others(
         self, service: PlanningService, batch: ObservationBatch[Any], asking: Asking, asked: int
     ) -> NoReturn:
-        waiting = _Waiting(partial(self._ask, service.client, batch, asking), asking, asked, lambda: None)
+        def begun(call: Future[BatchPlans]) -> None:
+            self._ready = (batch.tick, batch.digest(), call)
 
-        def begun() -> None:
-            assert waiting.call is not None
-            self._ready = (batch.tick, batch.digest(), waiting.call)
-
-        waiting.begun = begun
-        service.gathered.append(waiting)
+        ask = partial(self._ask, service.client, batch, asking)
+        service.gathered.append(_Waiting(ask, asking, asked, begun))
         raise GatheringError
 
     def ask(self, batch: ObservationBatch[Any]) -> None:
@@ -480,17 +475,14 @@ class LivePlanner:
         asking = Asking(np.full(len(batch), Walk.MODEL.value, np.int8), signals=[])
         ask = partial(self._ask, service.client, batch, asking)
         retries = service.retries
-        if not service.gathers:
-            self._open[batch.tick] = _OpenRound(service.background.start(ask()), asking, retries)
-            return
-        waiting = _Waiting(ask, asking, len(batch), lambda: None)
 
-        def begun() -> None:
-            assert waiting.call is not None
-            self._open[batch.tick] = _OpenRound(waiting.call, asking, retries)
+        def begun(call: Future[BatchPlans]) -> None:
+            self._open[batch.tick] = _OpenRound(call, asking, retries)
 
-        waiting.begun = begun
-        service.gathered.append(waiting)
+        if service.gathers:
+            service.gathered.append(_Waiting(ask, asking, len(batch), begun))
+        else:
+            begun(service.background.start(ask()))
 
     def arrive(self, asked_at: int, batch: ObservationBatch[Any]) -> BatchPlans | None:
         """Return what the round of a tick has for these agents; None where this source made no such call.

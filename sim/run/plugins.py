@@ -21,13 +21,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from ai.entries import installed
 from ai.errors import ContractError
 from ai.planners.base import Planner
 from sim.engine.columns import Component
 from sim.engine.system import System
 from sim.errors import ScenarioError
-from sim.messages import quoted, shown, suggestion
+from sim.messages import quoted, shown
 from sim.run.actions import Action
 from sim.run.modules import load_file, load_installed
 
@@ -79,7 +78,8 @@ def load_plugins(scenario: Scenario, files: Sequence[Path] = ()) -> tuple[Plugin
     found: list[Plugin] = []
     for name in scenario.plugins:
         if not name.endswith(".py"):
-            found.append(_installed(name))
+            module, digest, where = load_installed(ENTRY_POINTS, name, "plug-in")
+            found.append(_plugin(name, digest, module, where))
         elif Path(name).name in given:
             found.append(from_file(given[Path(name).name], name))
         elif scenario.folder is not None:
@@ -98,15 +98,6 @@ def from_file(path: Path, name: str | None = None) -> Plugin:
     """
     module, digest = load_file(path, "plug-in")
     return _plugin(name or path.name, digest, module, shown(str(path)))
-
-
-def _installed(name: str) -> Plugin:
-    points = {point.name: point for point in installed(ENTRY_POINTS)}
-    if name not in points:
-        hint = suggestion(name, sorted(points), "installed plug-ins")
-        raise ScenarioError(f"no plug-in {quoted(name)} is installed; {hint}; the name of a file ends in .py")
-    module, digest = load_installed(points[name], "plug-in")
-    return _plugin(name, digest, module, points[name].value)
 
 
 def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:

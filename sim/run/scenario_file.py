@@ -18,7 +18,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 from pydantic_core import PydanticCustomError
 
 from ai.entries import installed
@@ -27,17 +27,17 @@ from ai.planners.scripted import Script
 from ai.rules import Rule, Rules
 from sim.engine.values import native
 from sim.errors import ScenarioError
-from sim.messages import one_line, quoted, sentence, shown, suggestion, told
+from sim.messages import one_line, problem_sentence, quoted, shown, suggestion
 from sim.run import domains
 from sim.run.checks import check_head
-from sim.run.context import NoPlans
+from sim.run.context import no_plans
 from sim.run.data_files import DataFiles, home_of
 from sim.run.domain import Domain, inputs_of
 from sim.run.domains import LoadedDomain
 from sim.run.files import parsed_toml, read_text
 from sim.run.inputs import InputSet, TimedInput
 from sim.run.planning import Planning, check_groups, check_rules, tier_order
-from sim.run.settings import Name, Part, Text
+from sim.run.settings import Name, Part, Text, validated
 
 TICKS_MAX: Final = 10_000_000
 """Ticks a run may last."""
@@ -105,7 +105,7 @@ class Scenario:
         home = home_of(loaded.kind) or Path()
         self.data = DataFiles([home if folder is None else folder]) if data is None else data
         check_head(loaded.kind)
-        self.domain = loaded.kind(_settings(loaded.kind, head.settings, source))
+        self.domain = loaded.kind(validated(loaded.kind.settings, head.settings, source, "settings"))
         self.settings: Any = self.domain.settings
         self.name, self.description, self.seed = head.name, head.description, head.seed
         self.planning, self.script, self.plugins = head.planning, head.script, head.plugins
@@ -119,7 +119,7 @@ class Scenario:
             tier_order(head.planning, self.domain.group_names)
             self.domain.check(self)
         except PydanticCustomError as error:
-            raise ScenarioError(one_line(f"{source}: {told(error)}")) from None
+            raise ScenarioError(one_line(f"{source}: {problem_sentence(error)}")) from None
 
     def _timed(self, place: int, data: object, source: str) -> TimedInput:
         try:
@@ -149,7 +149,8 @@ class Scenario:
         """
         found = domains.loaded(type(domain))
         data = {"domain": found.name, "name": found.name, **head, "settings": domain.settings.model_dump(mode="json")}
-        return cls(_head(data, "scenario"), found, data=DataFiles([home_of(type(domain)) or Path(), Path()]))
+        folders = [home_of(type(domain)) or Path(), Path()]
+        return cls(validated(Head, data, "scenario"), found, data=DataFiles(folders))
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -170,8 +171,7 @@ class Scenario:
         if known is not None:
             return known
         # Plug-ins add to what entities have, not to how many there are; nobody plans before the first tick.
-        bare = self.replaced(plugins=[])
-        with Simulation(bare, timeline=False, source=NoPlans()) as simulation:
+        with Simulation(self.replaced(plugins=[]), timeline=False, source=no_plans()) as simulation:
             return simulation.world.n
 
     @property
@@ -193,7 +193,7 @@ class Scenario:
         Raises:
             ScenarioError: a value does not fit.
         """
-        data = _head({**self.canonical(), **native(head)}, self.name)
+        data = validated(Head, {**self.canonical(), **native(head)}, self.name)
         return Scenario(data, self.loaded, self.name, self.folder, self.data)
 
     @classmethod
@@ -218,7 +218,7 @@ class Scenario:
         Raises:
             ScenarioError: the data is not a valid scenario; one sentence.
         """
-        head = _head(data, source)
+        head = validated(Head, data, source)
         try:
             found = domains.find_domain(head.domain, folder, tuple(files))
         except ScenarioError as error:
@@ -231,53 +231,7 @@ class Scenario:
 
 def _dotted(error: PydanticCustomError) -> str:
     key = (error.context or {}).get("key")
-    return f".{told(error)}" if key else f": {told(error)}"
-
-
-def _head(data: object, source: str) -> Head:
-    try:
-        return Head.model_validate_json(json.dumps(data, allow_nan=False))
-    except ValidationError as error:
-        raise ScenarioError(one_line(f"{source}: {sentence(error, _schema())}")) from None
-    except (TypeError, ValueError, RecursionError) as error:
-        # Dates and times, integers thousands of digits long, NaN: TOML can write them, JSON cannot.
-        key = _unwritable(data)
-        raise ScenarioError(one_line(f"{source}: {key}holds a value that no key takes ({error})")) from None
-
-
-def _settings(kind: type[Domain], data: dict[str, JsonValue], source: str) -> Any:
-    try:
-        return kind.settings.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        reason = sentence(error, kind.settings.model_json_schema())
-        raise ScenarioError(one_line(f"{source}: settings.{reason}")) from None
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return Head.model_json_schema()
-
-
-def _unwritable(data: object) -> str:
-    """Return the dotted key of the first value that JSON has no form for, and a colon; empty for all of the data."""
-    left: list[tuple[str, object]] = [("", data)]
-    while left:
-        key, value = left.pop()
-        if isinstance(value, dict):
-            left += [(f"{key}.{shown(str(name))}" if key else shown(str(name)), each) for name, each in value.items()]
-        elif isinstance(value, list):
-            left += [(f"{key}[{place}]", each) for place, each in enumerate(value)]
-        elif not isinstance(value, str | int | float | None) or _is_unwritable_number(value):
-            return f"{key}: " if key else ""
-    return ""
-
-
-def _is_unwritable_number(value: str | float | None) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return True
-    return False
+    return f"{'.' if key else ': '}{problem_sentence(error)}"
 
 
 # -- names and files ---------------------------------------------------------------------------------------------------
@@ -301,7 +255,7 @@ def load(name_or_path: str | Path) -> Scenario:
         if path.suffix == ".py":
             found = domains.domain_file(path)
             data = {"domain": found.name, "name": path.stem}
-            return Scenario(_head(data, shown(str(path))), found, shown(str(path)), path.parent)
+            return Scenario(validated(Head, data, shown(str(path))), found, shown(str(path)), path.parent)
         return from_toml(read_text(path), shown(str(path)), path.parent)
     for name, place in _offers():
         if name == name_or_path:
@@ -373,7 +327,7 @@ def head_of(text: str, source: str) -> Head:
     Raises:
         ScenarioError: they are not valid; one sentence.
     """
-    return _head(parsed_toml(text, source), source)
+    return validated(Head, parsed_toml(text, source), source)
 
 
 def python_files(data: Mapping[str, Any]) -> list[str]:

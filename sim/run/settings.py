@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sim.engine.values import native
+from sim.errors import ScenarioError
+from sim.messages import one_line, sentence, shown
+
+M = TypeVar("M", bound=BaseModel)
 
 AGENTS_MAX: Final = 1_000_000
 """Agents that a run may start with."""
@@ -42,3 +47,38 @@ class Settings(Part):
 
         # Tells pydantic that this is not a custom constructor, so that JSON is read as JSON.
         __init__.__pydantic_base_init__ = True
+
+
+def validated(kind: type[M], data: object, source: str = "", key: str = "") -> M:
+    """Return plain data as a model, with lists for tuples, as in a file.
+
+    Raises:
+        ScenarioError: it does not fit; one sentence with the source, and the dotted key below `key`.
+    """
+    where, inner = f"{source}: " if source else "", f"{key}." if key else ""
+    try:
+        return kind.model_validate_json(json.dumps(data, allow_nan=False))
+    except ValidationError as error:
+        raise ScenarioError(one_line(f"{where}{inner}{sentence(error, kind.model_json_schema())}")) from None
+    except (TypeError, ValueError, RecursionError) as error:
+        # Dates and times, integers thousands of digits long, NaN: TOML can write them, JSON cannot.
+        found = _unwritable(data)
+        at = f"{inner}{found}: " if found else f"{key}: " if key else ""
+        raise ScenarioError(one_line(f"{where}{at}holds a value that no key takes ({error})")) from None
+
+
+def _unwritable(data: object) -> str:
+    """Return the dotted key of the first value that JSON has no form for; empty for all of the data."""
+    left: list[tuple[str, object]] = [("", data)]
+    while left:
+        key, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{key}.{shown(str(name))}" if key else shown(str(name)), each) for name, each in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{key}[{place}]", each) for place, each in enumerate(value)]
+        else:
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError):
+                return key
+    return ""

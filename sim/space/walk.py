@@ -58,7 +58,7 @@ def _by_distance(
     return grid.lowest(here, around, scores, now, allowed)
 
 
-def won(targets: ArrayLike, rows: ArrayLike) -> NDArray[np.bool_]:
+def winners(targets: ArrayLike, rows: ArrayLike) -> NDArray[np.bool_]:
     """Return which claims win, `[k] bool`: for each target the claim of the lowest row.
 
     Args:
@@ -110,4 +110,4 @@ def settled(grid: Grid, cells: ArrayLike, rows: ArrayLike, wanted: ArrayLike) ->
     taken = np.zeros(grid.size, np.bool_)
     taken[everybody] = True
     # A claim on a taken cell may win but has no effect; it does not compete with claims on free cells.
-    return np.where(won(goals, movers) & ~taken[goals], goals, everybody[movers])
+    return np.where(winners(goals, movers) & ~taken[goals], goals, everybody[movers])

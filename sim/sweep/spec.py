@@ -15,15 +15,15 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final, Self
 
-from pydantic import Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from ai.llm.sharding import Prefer
 from sim.errors import ScenarioError
-from sim.messages import one_line, problem, sentence, shown
+from sim.messages import problem, shown
 from sim.run.choices import tiers_of, with_tiers, with_values
 from sim.run.files import read_toml
 from sim.run.scenario_file import TICKS_MAX, Scenario, load
-from sim.run.settings import Part
+from sim.run.settings import Part, validated
 from sim.sweep.seeds import seeds_of
 
 CELLS_MAX: Final = 100_000
@@ -157,12 +157,7 @@ def sweep_of(data: object, source: str = "sweep") -> Sweep:
     Raises:
         ScenarioError: it is not valid; one sentence that names the key.
     """
-    try:
-        return Sweep.model_validate_json(json.dumps(data, allow_nan=False))
-    except ValidationError as error:
-        raise ScenarioError(one_line(f"{source}: {sentence(error, Sweep.model_json_schema())}")) from None
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ScenarioError(one_line(f"{source}: holds a value that no key takes ({error})")) from None
+    return validated(Sweep, data, source)
 
 
 def read_sweep(path: Path) -> Sweep:

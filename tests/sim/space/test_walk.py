@@ -49,14 +49,14 @@ def test_one_goal_stands_for_all():
 def test_the_lowest_row_wins_each_target_in_any_order(claims, data):
     """One claim wins each target, that of the lowest row, whatever the order of the claims."""
     claims = data.draw(st.permutations(list(dict.fromkeys(claims))))
-    won = walk.won([target for target, _ in claims], [row for _, row in claims])
+    won = walk.winners([target for target, _ in claims], [row for _, row in claims])
     lowest = {target: min(row for other, row in claims if other == target) for target, _ in claims}
     assert won.tolist() == [row == lowest[target] for target, row in claims]
 
 
 def test_of_equal_claims_one_wins():
     """An agent that claims one target twice gets it once."""
-    assert walk.won([3, 3, 3], [5, 2, 2]).tolist() == [False, True, False]
+    assert walk.winners([3, 3, 3], [5, 2, 2]).tolist() == [False, True, False]
 
 
 @given(grid=grids(many=False), data=st.data())
@@ -88,8 +88,8 @@ def test_where_many_may_stand_everybody_moves():
         (lambda grid: walk.settled(grid, [1, 2], [2], [3]), "rows hold 2; they must be in 0..1"),
         (lambda grid: walk.settled(grid, [1, 2], [1], [9]), "wanted hold 9"),
         (lambda grid: walk.settled(grid, [1, 2], [1], [3, 4]), "2 wanted cells for 1 rows"),
-        (lambda grid: walk.won([1, 2], [1]), "1 rows for 2 targets"),
-        (lambda grid: walk.won([-1], [1]), "targets hold -1"),
+        (lambda grid: walk.winners([1, 2], [1]), "1 rows for 2 targets"),
+        (lambda grid: walk.winners([-1], [1]), "targets hold -1"),
         (lambda grid: walk.toward(grid, [1, 2], [[1], [2]]), "goals of shape"),
         (lambda grid: walk.toward(grid, [1, 2, 3], [1, 2]), "differ in length"),
     ],

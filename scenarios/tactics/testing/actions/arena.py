@@ -37,7 +37,7 @@ from scenarios.tactics.testing.actions.dice import Dice, arguments
 from scenarios.tactics.testing.flat import flat
 from sim.engine.rng import purpose
 from sim.run.actions import Args, Rows
-from sim.run.context import NoPlans
+from sim.run.context import no_plans
 from sim.run.scenario_file import Scenario
 from sim.run.simulation import Simulation
 from sim.run.world import World
@@ -153,7 +153,7 @@ def open_arena(
     order = np.arange(scenario.agents)[::-1] if births_reversed else None
     named = registry.with_tables(EquipmentTables(scenario.settings, 1).names)
     scenario.domain.registry = lambda _more=(): named  # type: ignore[method-assign,assignment] # only the verbs under test
-    with Simulation(scenario, source=NoPlans(), order=order) as simulation:
+    with Simulation(scenario, source=no_plans(), order=order) as simulation:
         # In a registry with bound names, the specs list them.
         world, registry = simulation.world, named
         spec = registry.spec(name)
