@@ -75,3 +75,13 @@ class Diverged(ReplayError):  # noqa: N818 - a verdict's name
 
 class Unsupported(ReplayError):  # noqa: N818 - a verdict's name
     """The replay needs another format version, domain or environment."""
+
+
+def short(value: object) -> str:
+    """Return a value as an error shows it: on one line, of at most 40 characters."""
+    return f"{' '.join(repr(value).split()):.40}"
+
+
+def no_array(values: object, label: str) -> WorldError:
+    """Return the error for values of which NumPy makes no array, such as lists of different lengths."""
+    return WorldError(f"{label}: {short(values)} is not an array of numbers")

@@ -10,11 +10,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.engine.values import fit, indices, limits
-from sim.errors import WorldError
+from sim.engine.values import fit, indices, integer, limits
+from sim.errors import WorldError, short
 
 LAST_ROW: Final = int(np.iinfo(np.intp).max)
 """A number above that of every row."""
+SIZE_MAX: Final = 2**31 - 1
+"""Targets of one claim at most."""
 
 
 def scatter_add(column_view: NDArray[Any], rows: Any, values: ArrayLike, label: str) -> None:
@@ -23,6 +25,8 @@ def scatter_add(column_view: NDArray[Any], rows: Any, values: ArrayLike, label: 
     Raises:
         WorldError: a row is negative or past the end, a value is not an integer, or a sum does not fit the column.
     """
+    if not isinstance(column_view, np.ndarray):
+        raise WorldError(f"scatter_add needs a column of the world, not {short(column_view)}")
     if column_view.ndim != 1 or column_view.dtype.kind != "i":
         raise WorldError(f"scatter_add needs a flat integer column, not {column_view.dtype} {column_view.shape}")
     places = indices(rows, column_view.size, label)
@@ -63,6 +67,8 @@ class Claims:
         Raises:
             WorldError: a target is out of range, or the lengths differ.
         """
+        if type(size) is not int or not 0 <= size <= SIZE_MAX:
+            size = integer(size, 0, SIZE_MAX, "claim size")
         cells = indices(targets, size, "claim targets")
         rows = indices(claimants, LAST_ROW, "claim claimants")
         if cells.shape != rows.shape:

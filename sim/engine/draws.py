@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sim.engine.rng import CELLS, Rng
 from sim.engine.values import indices
+from sim.errors import WorldError, no_array, short
 
 
 class Draws:
@@ -47,7 +48,10 @@ class Draws:
         return self.rng.draws(self._keys_of(rows), self.tick, purpose, draw)
 
     def _keys_of(self, rows: Any) -> NDArray[np.int64]:
-        return self.keys[rows] if isinstance(rows, slice) else self.keys[indices(rows, self.n, "draws")]
+        try:
+            return self.keys[rows] if isinstance(rows, slice) else self.keys[indices(rows, self.n, "draws")]
+        except TypeError:
+            raise WorldError(f"draws: {short(rows)} is not a slice of rows") from None
 
     def below(self, rows: Any, purpose: int, bound: int | NDArray[np.integer], draw: int = 0) -> NDArray[np.int64]:
         """Draw an integer in 0..bound-1 for each row: `[rows] int64`; `bound` is one for all, or `[rows]`.
@@ -63,8 +67,7 @@ class Draws:
         Raises:
             WorldError: as `draws`.
         """
-        found: NDArray[np.bool_] = self.below(rows, purpose, 1000, draw) < permille
-        return found
+        return _less(self.below(rows, purpose, 1000, draw), permille)
 
     def order(self, rows: Any, purpose: int, draw: int = 0) -> NDArray[np.intp]:
         """Put rows into a random order; the first k of it are k random rows.
@@ -81,7 +84,7 @@ class Draws:
         Raises:
             WorldError: a cell is negative, or as `draws`.
         """
-        return self.rng.draws(cells, self.tick, purpose | CELLS, draw)
+        return self.rng.draws(cells, self.tick, _of_cells(purpose), draw)
 
     def below_at(
         self, cells: ArrayLike, purpose: int, bound: int | NDArray[np.integer], draw: int = 0
@@ -91,7 +94,7 @@ class Draws:
         Raises:
             WorldError: as `below` and `draws_at`.
         """
-        return self.rng.below(cells, self.tick, purpose | CELLS, bound, draw)
+        return self.rng.below(cells, self.tick, _of_cells(purpose), bound, draw)
 
     def chance_at(
         self, cells: ArrayLike, purpose: int, permille: int | NDArray[np.integer], draw: int = 0
@@ -101,8 +104,7 @@ class Draws:
         Raises:
             WorldError: as `draws_at`.
         """
-        found: NDArray[np.bool_] = self.below_at(cells, purpose, 1000, draw) < permille
-        return found
+        return _less(self.below_at(cells, purpose, 1000, draw), permille)
 
     def order_at(self, cells: ArrayLike, purpose: int, draw: int = 0) -> NDArray[np.intp]:
         """Put places of a resource into a random order, as `order` does with rows.
@@ -110,8 +112,24 @@ class Draws:
         Raises:
             WorldError: as `draws_at`.
         """
-        places = np.asarray(cells, dtype=np.intp)
-        return places[_by_words(self.draws_at(places, purpose, draw))]
+        order = _by_words(self.draws_at(cells, purpose, draw))
+        return np.asarray(cells, dtype=np.intp)[order]
+
+
+def _less(drawn: NDArray[np.int64], permille: Any) -> NDArray[np.bool_]:
+    try:
+        less: NDArray[np.bool_] = drawn < permille
+    except (TypeError, ValueError):
+        raise no_array(permille, "permille") from None
+    return less
+
+
+def _of_cells(purpose: int) -> int:
+    """Return the purpose of draws for cells, which differ from those for rows."""
+    try:
+        return purpose | CELLS
+    except TypeError:
+        raise WorldError(f"purpose: {short(purpose)} is not a whole number") from None
 
 
 def _by_words(words: NDArray[np.uint32]) -> NDArray[np.intp]:

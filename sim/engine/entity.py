@@ -92,7 +92,10 @@ class EntityView:
         Raises:
             WorldError: the component is not declared, or the entity is dead or does not have it.
         """
-        table = self._population.storage.by_component.get(component) or self._population.storage.table(component)
+        try:
+            table = self._population.storage.by_component[component]
+        except (KeyError, TypeError):
+            table = self._population.storage.table(component)
         self.row_in(table)
         return table.cell_type(self)
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from sim.engine.rows import Rows
 from sim.engine.system import System, check_constants
-from sim.errors import WorldError
+from sim.errors import WorldError, short
 
 TURN_S: Final = 600.0
 """The longest time that a thread waits for another thread inside a world, seconds."""
@@ -206,6 +206,13 @@ class Systems:
         """
         if self._position >= 0:
             raise WorldError("systems cannot be installed during a tick: order is meaning")
+        given: Any = systems
+        try:
+            strange = [system for system in given if not isinstance(system, System)]
+        except TypeError:
+            strange = [given]
+        if strange:
+            raise WorldError(f"install: a list of systems is expected; {short(strange[0])} does not extend System")
         types: set[type] = {type(system) for system in self.installed}
         names = {system.name for system in self.installed}
         for system in systems:

@@ -20,7 +20,7 @@ from sim.engine.columns import Schema, parse_schema, schema_of
 from sim.engine.kept import Kept
 from sim.engine.tables import Names, Store
 from sim.engine.texts import Texts
-from sim.engine.values import canonical_floats, frozen_copy, indices
+from sim.engine.values import canonical_floats, frozen_copy, indices, integer
 from sim.errors import WorldError
 
 ROWS_MAX: Final = 1 << 22
@@ -107,7 +107,8 @@ class Resource:
             WorldError: there would be more rows than were declared, a column is unknown, or a value does not fit.
         """
         self._check_rows()
-        if count < 0 or self.count + count > (self._rows_max or 0):
+        count = integer(count, 0, ROWS_MAX, f"{type(self).__name__}.add: count")
+        if self.count + count > (self._rows_max or 0):
             raise WorldError(
                 f"{type(self).__name__} holds at most {self._rows_max} rows; {count} more than {self.count} do not fit"
             )

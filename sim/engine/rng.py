@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from sim.engine.canonical import text_bytes
 from sim.engine.values import integer
-from sim.errors import WorldError
+from sim.errors import WorldError, no_array, short
 
 ROUNDS: Final = 10
 CHUNK: Final = 12288
@@ -155,12 +155,16 @@ class Rng:
         >>> Rng(0).draws([0], tick=0, purpose=0)[0].tolist() == list(philox4x32((0, 0, 0, 0), (0, 0)))
         True
         """
-        agents = np.asarray(keys)
+        try:
+            agents = np.asarray(keys)
+        except (TypeError, ValueError):
+            raise no_array(keys, "keys") from None
         if agents.ndim != 1 or (agents.size and agents.dtype.kind not in "iu"):
             raise WorldError(f"keys must be a flat sequence of integers, not {agents.dtype} of shape {agents.shape}")
         for what, word in (("tick", tick), ("purpose", purpose), ("draw", draw)):
-            if not 0 <= word <= _WORD:
-                raise WorldError(f"{what} {word} is not in 0..2**32-1: a counter word has 32 bits")
+            if type(word) is not int or not 0 <= word <= _WORD:
+                integer(word, 0, _WORD, what)
+        draw = int(draw)
         # Read as unsigned numbers, negative keys are too large as well.
         words = agents.astype(np.uint64)
         top = int(words.max(initial=0))
@@ -195,12 +199,18 @@ class Rng:
         >>> Rng(7).below([3, 1, 3], tick=0, purpose=1, bound=1000).tolist()
         [253, 887, 253]
         """
-        bounds = np.asarray(bound)
-        low, high = (bound, bound) if type(bound) is int else (bounds.min(initial=1), bounds.max(initial=1))
+        try:
+            bounds = np.asarray(bound)
+            low, high = (bound, bound) if type(bound) is int else (bounds.min(initial=1), bounds.max(initial=1))
+        except (TypeError, ValueError):
+            raise no_array(bound, "bound") from None
         if bounds.size and (bounds.dtype.kind not in "iu" or not 1 <= low <= high <= 1 << 32):
-            raise WorldError(f"bound {bound} is not an integer in 1..2**32")
+            raise WorldError(f"bound {short(bound)} is not an integer in 1..2**32")
         words = self.draws(keys, tick, purpose, draw)[:, 0].astype(np.uint64)
-        words *= bounds.astype(np.uint64)
+        try:
+            words *= bounds.astype(np.uint64)
+        except ValueError:
+            raise WorldError(f"{bounds.shape} bounds for {len(words)} draws; give one, or one for each") from None
         words >>= _U32
         return words.astype(np.int64)
 

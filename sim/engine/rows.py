@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sim.engine.values import fit, frozen, grown
-from sim.errors import WorldError
+from sim.errors import WorldError, no_array
 
 DENSE_KEYS_MAX: Final = 50_000_000
 """Up to this next key, the index from key to row is one dense array; beyond it, a binary search."""
@@ -43,7 +43,10 @@ class Rows:
         Raises:
             WorldError: the keys are not integers.
         """
-        wanted = np.asarray(keys)
+        try:
+            wanted = np.asarray(keys)
+        except (TypeError, ValueError):
+            raise no_array(keys, "keys") from None
         if wanted.dtype.kind != "i":
             wanted = fit(wanted, np.dtype(np.int64), "keys")
         if self._dense is not None:

@@ -155,7 +155,10 @@ class Storage:
         Raises:
             WorldError: a component is not declared.
         """
-        found = self._rows_with.get(components)
+        try:
+            found = self._rows_with.get(components)
+        except TypeError:  # one of them has no hash: `table` says what is wrong
+            found = None
         if found is None:
             n = self.rows.n
             masks = [mask[:n] for mask in (self.table(each).mask for each in components) if mask is not None]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sim.engine.columns import ColumnSpec, Component, Schema, schema_of
 from sim.engine.texts import Texts
 from sim.engine.values import check_range, codes, codes_of, fit, limits, step, steps
-from sim.errors import WorldError
+from sim.errors import WorldError, short
 
 Names = Mapping[str, tuple[str, ...]]
 """Tables of names, by name."""
@@ -296,7 +296,7 @@ class Named:
             return self._store.names.index(name)
         except ValueError:
             known = ", ".join(self._store.names)
-            raise WorldError(f"{self._store.spec.label}: {name!r} is not one of {known}") from None
+            raise WorldError(f"{self._store.spec.label}: {short(name)} is not one of {known}") from None
 
     def __getitem__(self, name: str) -> Any:
         """Return the value of a name.
@@ -313,7 +313,10 @@ class Named:
         Raises:
             WorldError: the table has no such name, or the value does not fit.
         """
-        self.array[self._place(name)] = self._store.fitted(value)
+        place, fitted = self._place(name), self._store.fitted(value)
+        if fitted.shape not in ((), self.array.shape[1:]):
+            raise WorldError(f"{self._store.spec.label}: shape {fitted.shape} is not {self.array.shape[1:]}")
+        self.array[place] = fitted
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._store.names)
@@ -332,8 +335,13 @@ def checked_names(tables: Mapping[str, Sequence[str]]) -> Names:
         WorldError: a table is empty, or has a name twice or an empty name.
     """
     found = {}
+    if not isinstance(tables, Mapping):
+        raise WorldError(f"tables: a dictionary of names by table is expected, not {short(tables)}")
     for table, names in sorted(tables.items()):
-        listed = tuple(names)
+        try:
+            listed = tuple(names)
+        except TypeError:
+            listed = ()
         if not listed or len(set(listed)) != len(listed) or not all(listed):
             raise WorldError(f"table {table!r} must list different names, not {listed!r}")
         found[table] = listed

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.errors import WorldError
+from sim.errors import WorldError, short
 
 TEXTS_MAX: Final = 1 << 20
 """The most different texts in one world."""
@@ -57,7 +57,7 @@ class Texts:
         try:
             size = len(text.encode())
         except AttributeError as error:
-            raise WorldError(f"{text!r} is not a text") from error
+            raise WorldError(f"{short(text)} is not a text") from error
         except UnicodeEncodeError as error:
             raise WorldError(f"the text {text[:40]!r} holds half a surrogate pair, which UTF-8 cannot hold") from error
         if size > TEXT_BYTES_MAX:
@@ -103,7 +103,7 @@ class Texts:
                     self.intern(values) if isinstance(values, str) else [self.intern(v) for v in values], np.int32
                 )
             if isinstance(values, str):
-                raise WorldError(f"{values!r} is one text; give a tuple of texts")
+                raise WorldError(f"{short(values)} is one text; give a tuple of texts")
             if any(not isinstance(each, str) for each in values):
                 return np.stack([self.places(each, limit, label) for each in values], axis=-1)
             if len(values) > limit or not all(values):
@@ -111,7 +111,7 @@ class Texts:
             found = np.zeros(limit, np.int32)
             found[: len(values)] = [self.intern(each) for each in values]
         except TypeError as error:
-            raise WorldError(f"{label}: {values!r} are not texts") from error
+            raise WorldError(f"{label}: {short(values)} are not texts") from error
         except WorldError as error:
             raise WorldError(f"{label}: {error}") from error
         return found

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.errors import WorldError
+from sim.errors import WorldError, no_array, short
 
 NAN: Final = np.float64("nan")
 """The one NaN that a column may hold."""
@@ -33,7 +33,7 @@ def integer(value: Any, low: int, high: int, label: str) -> int:
             raise TypeError
         found = operator.index(value)
     except TypeError:
-        raise WorldError(f"{label}: {value!r:.40} is not a whole number") from None
+        raise WorldError(f"{label}: {short(value)} is not a whole number") from None
     if not low <= found <= high:
         raise WorldError(f"{label}: {found} is not in {low}..{high}")
     return found
@@ -63,7 +63,10 @@ def fit(values: ArrayLike, dtype: np.dtype[Any], label: str) -> NDArray[Any]:
     >>> fit([1, 300], np.dtype(np.int16), "Animal.energy").dtype.name
     'int16'
     """
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):
+        raise no_array(values, label) from None
     if dtype.kind == "f":
         if array.dtype.kind not in "biuf" and array.size:
             raise WorldError(f"{label}: {array.ravel().tolist()[0]!r} is not a number")
@@ -196,8 +199,14 @@ def indices(rows: Any, size: int, label: str) -> NDArray[np.intp]:
     [0, 2]
     """
     if isinstance(rows, slice):
-        return np.arange(size, dtype=np.intp)[rows]
-    array = np.asarray(rows)
+        try:
+            return np.arange(size, dtype=np.intp)[rows]
+        except TypeError:
+            raise WorldError(f"{label}: {short(rows)} is not a slice of rows") from None
+    try:
+        array = np.asarray(rows)
+    except (TypeError, ValueError):
+        raise no_array(rows, label) from None
     if array.ndim == 0:
         array = array[np.newaxis]
     if array.dtype.kind == "b":

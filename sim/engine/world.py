@@ -21,6 +21,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from operator import index
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
@@ -44,10 +45,11 @@ from sim.engine.storage import Storage
 from sim.engine.system import System
 from sim.engine.tables import Store, checked_names, texts_at
 from sim.engine.texts import Texts
-from sim.engine.values import fit, indices
-from sim.errors import WorldError
+from sim.engine.values import fit, indices, integer
+from sim.errors import WorldError, short
 
 D = TypeVar("D", bound="Component | Resource")
+K = TypeVar("K")
 
 SIZE_MAX: Final = 1 << 26
 """The most places of a size that `per` names, and the most names of a table."""
@@ -108,22 +110,28 @@ class World(Draws):
         events: int = EVENTS_MAX,
         esper_entities: bool = False,
     ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise WorldError(f"name: {short(name)} is not a text")
         self.name = name or "world"
-        self.components = tuple(components)
+        self.components = _classes(components, Component, "components")
         self.debug = debug
         self.entity_view = entity_view
         self.events = EventQueue(events)
         self.rng = Rng(seed)
         self.texts = Texts()
-        self.tables, self.sizes = checked_names(tables or {}), dict(sizes or {})
+        self.tables = checked_names({} if tables is None else tables)
+        if sizes is not None and not isinstance(sizes, Mapping):
+            raise WorldError(f"sizes: a dictionary of sizes by name is expected, not {short(sizes)}")
+        self.sizes = dict(sizes or {})
+        self.sizes = {each: integer(size, 1, SIZE_MAX, f"size {each}") for each, size in self.sizes.items()}
         self.tick = 0
         self.restores = 0
         self.digest_cache: object = None
 
         per = {**self.sizes, **{table: len(names) for table, names in self.tables.items()}}
-        if len(per) != len(self.sizes) + len(self.tables) or any(not 1 <= size <= SIZE_MAX for size in per.values()):
-            raise WorldError(f"sizes {self.sizes} must be in 1..{SIZE_MAX}, and of other names than tables")
-        self._rows = Rows(max(capacity, 1))
+        if len(per) != len(self.sizes) + len(self.tables):
+            raise WorldError(f"sizes {self.sizes} must be of other names than tables")
+        self._rows = Rows(max(integer(capacity, 0, 2**31 - 1, "capacity"), 1))
         self.storage = Storage(
             self.components, self._rows, sizes=per, names=self.tables, texts=self.texts, name=self.name, debug=debug
         )
@@ -142,7 +150,7 @@ class World(Draws):
         names = [component.__name__ for component in self.components]
         for twice in (each for each in names if names.count(each) > 1):
             raise WorldError(f"two components are called {twice}")
-        for kind in resources:
+        for kind in _classes(resources, Resource, "resources"):
             resource = DeclaredResource(kind, per, self.tables, self.texts)
             self.add_resource(resource)
             self._declared[kind] = resource
@@ -270,7 +278,10 @@ class World(Draws):
             WorldError: it is not declared.
         """
         # This reads the storage's own dictionary, because no other call is made more often.
-        found: Any = self._views.get(declared)
+        try:
+            found: Any = self._views.get(declared)
+        except TypeError:
+            found = self.storage.view(declared)  # nothing without a hash is a component
         if found is None:
             resource = self._declared.get(declared)
             found = self.storage.view(declared) if resource is None else resource.resource
@@ -304,6 +315,10 @@ class World(Draws):
 
     def row_of(self, key: int) -> int:
         """Find an entity's row; -1 if it is dead or was never born."""
+        try:
+            key = index(key)
+        except TypeError:
+            raise WorldError(f"key: {short(key)} is not a whole number") from None
         return int(self._rows.of(np.array([key], dtype=np.int64))[0]) if -1 < key < self.next_key else -1
 
     def rows_of(self, keys: ArrayLike) -> NDArray[np.intp]:
@@ -357,7 +372,9 @@ class World(Draws):
             raise WorldError("this array is not a column of the world; give world[Component].column or a part of it")
         return store
 
-    def _owner(self, array: NDArray[Any]) -> Store | None:
+    def _owner(self, array: object) -> Store | None:
+        if not isinstance(array, np.ndarray):
+            return None
         found = self.storage.owner(array)
         if found is not None:
             return found
@@ -399,8 +416,10 @@ class World(Draws):
         store = self._column(column)
         if not store.spec.is_text:
             raise WorldError(f"{store.spec.label} is not a column of texts")
-        (place,) = indices(row, column.shape[-1], store.spec.label).tolist()
-        return texts_at(store, place)
+        places = indices(row, column.shape[-1], store.spec.label)
+        if places.size != 1:
+            raise WorldError(f"{store.spec.label}: texts_of takes one row, not {places.size}")
+        return texts_at(store, int(places[0]))
 
     # -- conflicts inside a phase ----------------------------------------------------------------------------------
 
@@ -518,7 +537,7 @@ class World(Draws):
         Raises:
             WorldError: a row does not exist or is named twice, or as in `spawn`.
         """
-        self._commands.attach(rows, component, values or {})
+        self._commands.attach(rows, component, {} if values is None else values)
 
     def detach(self, rows: Any, component: type[Component]) -> None:
         """Queue taking a component from entities; its columns become zeros, so that equal states have equal bytes.
@@ -568,7 +587,12 @@ class World(Draws):
         Raises:
             WorldError: its name is taken by another resource or by a component.
         """
-        name = resource.name
+        name = getattr(resource, "name", None)
+        if isinstance(resource, type) or not isinstance(name, str):
+            raise WorldError(
+                f"add_resource: an object of the form CustomResource is expected, not {short(resource)}; a declared "
+                "class is named in World(..., resources=[...])"
+            )
         if name in self._resources or any(kind.__name__ == name for kind in self.components):
             raise WorldError(f"the name {name!r} is taken in {self.name}")
         self._resources = dict(sorted({**self._resources, name: resource}.items()))
@@ -626,6 +650,8 @@ class World(Draws):
             WorldError: the snapshot is of a world with another declaration.
         """
         self._context.check_usable()
+        if not isinstance(state, WorldState):
+            raise WorldError(f"restore: a snapshot is expected, not {short(state)}")
         if state.declaration != self.declaration:
             difference = first_difference(state.declaration, self.declaration)
             raise WorldError(f"the snapshot is of a world with another declaration: {difference}")
@@ -682,3 +708,16 @@ class World(Draws):
         self._rows.check()
         self._mirror.check(self._rows)
         self.storage.check()
+
+
+def _classes(given: Any, base: type[K], what: str) -> tuple[type[K], ...]:
+    """Return the classes of a declaration."""
+    try:
+        found = tuple(given)
+    except TypeError:
+        raise WorldError(f"{what}: a list of classes is expected, not {short(given)}") from None
+    for each in found:
+        if not (isinstance(each, type) and issubclass(each, base)):
+            noun = base.__name__.lower()
+            raise WorldError(f"{what}: {short(each)} is not a {noun}; list classes that extend {base.__name__}")
+    return found

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ai.observation import Counts, Groups, Layout, Observation, ObservationBatch, Text
 from sim.engine import world as engine
 from sim.engine.columns import Component
+from sim.engine.values import integer
 from sim.errors import WorldError
 from sim.run.checks import checked_groups
 from sim.run.context import Run, invalidate
@@ -43,9 +44,11 @@ class World(engine.World):
         Raises:
             WorldError: as the engine's `spawn`, or the world would hold more than four million entities.
         """
+        if type(count) is not int:
+            count = integer(count, 0, 2**63 - 1, "spawn count")
         if self.n + count > ALIVE_MAX:
             raise WorldError(f"spawn of {count} entities: a world holds at most {ALIVE_MAX}")
-        if self.always:
+        if self.always and isinstance(values, Mapping):
             values = {**{component: {} for component in self.always}, **values}
         super().spawn(values, count, like=like, keys=keys)
 

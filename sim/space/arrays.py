@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.errors import WorldError
+from sim.errors import WorldError, no_array, short
 
 Ints = NDArray[np.int64]
 """An array of cells, nodes, rows, offsets or lengths."""
@@ -30,7 +30,7 @@ def whole(value: object, name: str, low: int, high: int) -> int:
         WorldError: it is not.
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
-        raise WorldError(f"{name} is {value!r}; it must be a whole number in {low}..{high}")
+        raise WorldError(f"{name} is {short(value)}; it must be a whole number in {low}..{high}")
     return int(value)
 
 
@@ -40,7 +40,10 @@ def integers(values: ArrayLike, name: str) -> Ints:
     Raises:
         WorldError: the values are not integers, or do not fit into 64 bits.
     """
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):
+        raise no_array(values, name) from None
     if array.dtype.kind not in "iu" and array.size:
         raise WorldError(f"{name} must be integers, not {array.dtype}")
     if array.dtype == np.uint64 and array.size and int(array.max()) > 2**63 - 1:
@@ -80,7 +83,10 @@ def per_place(values: ArrayLike, size: int, name: str) -> NDArray[Any]:
     Raises:
         WorldError: the array has another length or type.
     """
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError):
+        raise no_array(values, name) from None
     if array.shape != (size,):
         raise WorldError(f"{name} must have one value for each of the {size} places, not shape {array.shape}")
     if array.dtype.kind not in "bi" and not (array.dtype.kind == "u" and array.dtype.itemsize < 8):
@@ -120,7 +126,7 @@ def below(words: ArrayLike, bound: int | NDArray[np.integer[Any]]) -> Ints:
     Raises:
         WorldError: a word is out of range.
     """
-    word = np.asarray(words)
+    word = words if isinstance(words, np.ndarray) else integers(words, "words")
     product = (word.astype(np.int64) if word.dtype == np.uint32 else numbers_below(word, 2**32, "words")) * bound
     product >>= 32
     return product

@@ -29,7 +29,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.errors import WorldError
+from sim.errors import WorldError, no_array
 from sim.space import sight
 from sim.space.arrays import (
     Ints,
@@ -231,7 +231,11 @@ class Grid:
             outside: a value that fits the type of `values`.
         """
         array = per_place(values, self.size, "values")
-        return np.append(array, np.asarray(outside, array.dtype))[numbers_below(cells, self.size, "cells", -1)]
+        try:
+            beyond = np.asarray(outside, array.dtype)
+        except (TypeError, ValueError, OverflowError):
+            raise no_array(outside, "outside") from None
+        return np.append(array, beyond)[numbers_below(cells, self.size, "cells", -1)]
 
     def sum_around(self, values: ArrayLike, radius: int = 1, *, moore: bool = True) -> Ints:
         """Return the sum of the values of all cells around each cell, the cell itself left out, `[size] int64`.
@@ -291,7 +295,7 @@ class Grid:
             `walk.settled` decides which of them may move.
         """
         here = self._cells(flat(cells, "cells"))
-        word = np.asarray(words)
+        word = words if isinstance(words, np.ndarray) else integers(words, "words")
         if word.shape != here.shape:
             raise WorldError(f"words of shape {word.shape} for {len(here)} agents; give each agent one")
         if score is None and allowed is None and self.torus:
@@ -488,8 +492,11 @@ class Grid:
 
     def _table(self, radius: int, *, moore: bool) -> _Neighbours | None:
         """Return the neighbours of all cells, kept for the next call, or None if they are too many."""
-        key = (radius, moore)
-        table = self._tables.get(key)
+        key = (radius, bool(moore))
+        try:
+            table = self._tables.get(key)
+        except TypeError:  # a radius without a hash, which `spans` refuses
+            table = None
         if table is None:
             dys, firsts, lasts = self.spans(radius, moore=moore)
             if (int((lasts - firsts + 1).sum()) - 1) * self.size > TABLE_MAX:

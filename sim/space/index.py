@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from sim.errors import WorldError
-from sim.space.arrays import ROWS_MAX, Ints, bounded, by_place, flat, numbers_below, runs, together
+from sim.space.arrays import ROWS_MAX, Ints, bounded, by_place, flat, numbers_below, runs, together, whole
 
 if TYPE_CHECKING:
     from sim.space.grid import Grid
@@ -67,7 +67,7 @@ class Index:
         Raises:
             WorldError: there is no such place.
         """
-        at = int(numbers_below(place, self.size, "places"))
+        at = whole(place, "place", 0, self.size - 1)
         return self._order[self._starts[at] : self._starts[at + 1]]
 
     def first(self, places: ArrayLike) -> Ints:

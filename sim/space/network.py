@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sim.errors import WorldError
+from sim.errors import WorldError, short
 from sim.space.arrays import Ints, below, bounded, flat, integers, mask_of, numbers_below, per_place, runs, whole
 from sim.space.index import Index
 from sim.space.search import hops
@@ -345,6 +345,8 @@ def _link_keys(ends: Ints, size: int) -> Ints:
 
 
 def _words(draws: Draws, count: int, part: int) -> Ints:
+    if not callable(draws):
+        raise WorldError(f"draws is {short(draws)}; give a function of a count and a part")
     words = numbers_below(flat(draws(count, part), "draws"), 2**32, "draws")
     if len(words) != count:
         raise WorldError(f"draws({count}, {part}) returned {len(words)} words")

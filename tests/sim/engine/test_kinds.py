@@ -134,7 +134,7 @@ def test_spawn_takes_members_names_and_numbers(town):
         ({"stock": [1, 2]}, r"Villager\.stock: shape \(2,\) is neither \(3,\) nor \(3, 2\)"),
         ({"money": [[1.0], [2.0, 3.0]]}, r"Villager\.money: setting an array element"),
         ({"money": [2**70, 0.5]}, r"Villager\.money: 118059162071741130342400 does not fit int64"),
-        ({"awake": [[True], []]}, r"Villager\.awake: setting an array element"),
+        ({"awake": [[True], []]}, r"Villager\.awake: \[\[True\], \[\]\] is not an array of numbers"),
         ({"job": [[], {}]}, r"Villager\.job: "),
         ({"days": {"bread": 1}}, r"Villager\.days has no names; give one value"),
     ],
@@ -182,7 +182,7 @@ def test_a_table_or_size_that_is_missing_is_named():
     for tables in ({"goods": ()}, {"goods": ("a", "a")}, {"goods": ("a", "")}):
         with pytest.raises(WorldError, match="table 'goods' must list different names"):
             World([Villager], tables=tables)
-    with pytest.raises(WorldError, match=r"must be in 1\.\.67108864, and of other names than tables"):
+    with pytest.raises(WorldError, match=r"must be of other names than tables"):
         World([Villager], tables={"goods": GOODS}, sizes={"goods": 3})
 
 

@@ -100,7 +100,7 @@ def test_a_single_value_is_assigned_and_counted_up(field):
         (lambda w: w[Clock].add(), "Clock has no rows; declare it with rows="),
         (lambda w: w[Clock].count, "Clock has no rows"),
         (lambda w: w[Smoke].add(5), "Smoke holds at most 4 rows; 5 more than 0 do not fit"),
-        (lambda w: w[Smoke].add(-1), "Smoke holds at most 4 rows"),
+        (lambda w: w[Smoke].add(-1), r"Smoke\.add: count: -1 is not in 0\.\."),
         (lambda w: w[Smoke].add(2, cell=[1, 2, 3]), r"Smoke\.cell: shape \(3,\) is neither \(\) nor \(2,\)"),
         (lambda w: w[Smoke].add(2, cell=2**40), r"Smoke\.cell: .* does not fit int32"),
         (lambda w: w[Smoke].add(place=2), "Smoke has no column 'place', only cell, until, offset"),

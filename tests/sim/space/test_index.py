@@ -110,7 +110,7 @@ def test_a_grid_for_one_a_cell_refuses_crowds():
         (lambda: Index([0, 1], 4).first([-2]), "places hold -2; they must be in -1..3"),
         (lambda: Index([0, 1], 4).nth([1], -1), "ranks hold -1"),
         (lambda: Index([0, 1], 4).nth([1, 2, 3], [0, 1]), "places and ranks differ in length"),
-        (lambda: Index([0, 1], 4).rows_at(4), "places hold 4"),
+        (lambda: Index([0, 1], 4).rows_at(4), "place is 4; it must be a whole number in 0..3"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(call, message):
