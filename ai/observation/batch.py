@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from enum import Enum
 from functools import lru_cache
@@ -36,7 +36,7 @@ Seen = TypeVar("Seen", bound="Observation")
 SELF: Final = "self"
 """The source of targets that stands for the agent itself."""
 FEW: Final = 8
-"""Values up to which it is not asked which of them are in use."""
+"""Texts or shared values up to which it is not asked which of them are in use."""
 KEPT_MAX: Final = 4096
 """Shared values of which the meaning is kept."""
 _kept: dict[int, tuple[Any, int]] = {}
@@ -51,6 +51,33 @@ class Groups:
 
     names: tuple[str, ...]
     index: NDArray[np.integer[Any]]
+
+
+class Meanings:
+    """The numbers that stand for texts or shared values in digests.
+
+    Attributes:
+        values: the texts or shared values.
+        numbers: `[values + 1] uint64`; the last stands for none and is 0.
+        unknown: which numbers are not computed yet, None when all are known.
+    """
+
+    __slots__ = ("numbers", "unknown", "values")
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self.values = values
+        self.numbers = np.zeros(len(values) + 1, np.uint64)
+        self.unknown: Bools | None = np.arange(len(values) + 1) < len(values)
+
+    def learn(self, column: Array, meaning: Callable[[Any], int]) -> None:
+        """Compute the numbers that a column needs, or all of few."""
+        unknown = self.unknown
+        assert unknown is not None
+        places = unknown.nonzero()[0] if len(self.values) <= FEW else np.unique(column[unknown[column]])
+        for place in places.tolist():
+            self.numbers[place], unknown[place] = meaning(self.values[place]), False
+        if not np.count_nonzero(unknown):
+            self.unknown = None
 
 
 class View:
@@ -212,7 +239,7 @@ class ObservationBatch(Generic[Seen]):
 
     def _places_used(self, group: Group) -> int:
         """Return up to which place anybody has an entry; places are filled from the first on."""
-        there = self.there(group)
+        there = self.there(group) if group.marker in self.columns else None
         if there is not None:
             for width in range(there.shape[1], 0, -1):
                 if np.count_nonzero(there[:, width - 1]):
@@ -220,20 +247,15 @@ class ObservationBatch(Generic[Seen]):
         return 0
 
     def _meanings(self, leaf: Leaf, column: Array) -> NDArray[np.uint64]:
-        """Return for each text or shared value a number that depends on its content alone."""
+        """Return for each text or shared value a number that depends on its content alone, 0 for none."""
         values: Sequence[Any] = self.texts if isinstance(leaf, Text) else self.shared.get(leaf.path, ())
-        meaning: Callable[[Any], int] = _text_meaning if isinstance(leaf, Text) else _shared_meaning
-        if not values:
-            return np.zeros(column.shape, np.uint64)
-        numbers = np.zeros(len(values) + 1, np.uint64)  # the last stands for none
-        used: Iterable[int] = range(len(values))
-        if len(values) > FEW:
-            mentioned = np.zeros(len(values) + 1, np.bool_)
-            mentioned[column] = True
-            used = mentioned[:-1].nonzero()[0].tolist()
-        for place in used:
-            numbers[place] = meaning(values[place])
-        found: NDArray[np.uint64] = numbers[column]
+        # The ticks of one run mostly share their texts and shared values, and then the numbers too.
+        kept = self.of.layout.meanings.get(leaf.path)
+        if kept is None or kept.values is not values:
+            kept = self.of.layout.meanings[leaf.path] = Meanings(values)
+        if kept.unknown is not None:
+            kept.learn(column, _text_meaning if isinstance(leaf, Text) else _shared_meaning)
+        found: NDArray[np.uint64] = kept.numbers[column]
         return found
 
     # -- objects ---------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class Given:
                 columns[path] = self._array(self._column(path), value, shape)
             elif one.limit:
                 self._lists.append((one, self._parts(one, value)))
-            elif isinstance(value, Mapping):
+            elif isinstance(value, dict | Mapping):  # an abstract class alone is slow to ask for
                 self.fields(one, value)
             else:
                 raise self._wrong(one.path, "is a group; give a mapping of its fields")
@@ -96,7 +96,7 @@ class Given:
             self.shared[leaf.path] = (value,)
             value = np.zeros(shape, np.int32)
         if isinstance(leaf, Place):
-            if isinstance(value, Mapping):
+            if type(value) is not tuple and isinstance(value, Mapping):
                 value = value["x"], value["y"]
             if len(value) != 2:
                 raise self._wrong(leaf.path, "is a cell; give two arrays, x and y")
@@ -110,8 +110,8 @@ class Given:
         into[leaf.path] = self._array(leaf.columns[0], value, shape)
 
     def _array(self, column: Column, value: Any, shape: tuple[int, ...]) -> Array:
-        if type(value) is np.ndarray and value.dtype == column.dtype and value.shape == shape:
-            return value
+        if type(value) is np.ndarray and value.dtype is column.dtype and value.shape == shape:
+            return value  # the usual case
         array = np.asarray(value)
         if array.ndim == 0 and array.dtype.kind in "iub":
             array = array.astype(column.dtype) if int(array) == int(array.astype(column.dtype)) else array
@@ -169,7 +169,7 @@ class Given:
     # -- lists -----------------------------------------------------------------------------------------------------
 
     def _parts(self, group: Group, value: Any) -> Mapping[str, Any]:
-        if isinstance(value, Mapping):
+        if isinstance(value, dict | Mapping):
             return value
         if group.plain and isinstance(group.fields[0], Place):
             return {"x": value[0], "y": value[1]}

@@ -157,6 +157,7 @@ class Layout:
         tables: the names of the tables that fields come from, sorted.
         sayings: how a prompt words the fields, in their order.
         awaited: the fields that a batch must be given, or that it has to keep something for.
+        meanings: by path of a field of texts or shared values, what `ObservationBatch.digest` keeps of them.
     """
 
     path: Final = ""
@@ -165,6 +166,7 @@ class Layout:
         self.name = of.__name__
         self.leaves: dict[str, Leaf] = {}
         self.groups: dict[str, Group] = {}
+        self.meanings: dict[str, Any] = {}
         self._usual: dict[tuple[str, int], int] = {}
         self._columns: list[Column] = []
         taken = sorted(set(of.model_fields) & set(reserved))

@@ -31,7 +31,7 @@ from scenarios.tactics.scenario.lint import advice
 from scenarios.tactics.scoring import TeamStanding, decide, standings
 from scenarios.tactics.settings import TacticsSettings
 from scenarios.tactics.shared_knowledge import SharedKnowledge
-from scenarios.tactics.snapshot import WorldSnapshot
+from scenarios.tactics.snapshot import Bounds, WorldSnapshot
 from scenarios.tactics.spawning import objectives_of, populate, squads_of, texts_of
 from scenarios.tactics.systems.cleanup import Cleanup
 from scenarios.tactics.systems.combat import Combat
@@ -98,6 +98,7 @@ class Tactics(Domain):
         gear = EquipmentTables(settings, tps)
         ground = terrain(settings)
         objects = Objects(place_things(settings.map, ground == Terrain.WALL, run.seed), gear)
+        height, width = ground.shape
         smoke, texts, squads = Smoke(), texts_of(settings), squads_of(settings)
         objectives = objectives_of(settings, squads)
         places = [(place.name, place.x, place.y) for place in settings.map.places]
@@ -111,7 +112,9 @@ class Tactics(Domain):
             grid=Grid(ground, smoke),
             smoke=smoke,
             rng=run.rng,
-            lore=SharedKnowledge(texts, places, tps, gear, objects, roles, self.group_names),
+            lore=SharedKnowledge(
+                texts, Bounds(width=width, height=height), places, tps, gear, objects, roles, self.group_names
+            ),
             squads=squads,
             objectives=objectives,
             budgets=Budgets({} if settings.director is None else settings.director.budget.model_dump()),

@@ -19,6 +19,7 @@ from scenarios.tactics.shared_knowledge import SharedKnowledge
 from scenarios.tactics.spawning import Squads
 from scenarios.tactics.terrain_edits import TerrainEdits
 from sim.engine.rng import Rng
+from sim.run.context import NO_ROWS
 from sim.run.payloads import Payloads
 
 if TYPE_CHECKING:
@@ -64,4 +65,4 @@ class Notes:
     harm: Effects = field(default_factory=list)
     mend: Effects = field(default_factory=list)
     calls: Effects = field(default_factory=list)
-    leaving: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    leaving: NDArray[np.intp] = field(default_factory=lambda: NO_ROWS)

@@ -53,10 +53,10 @@ DISTANCE_BITS: Final = 10
 """The number of bits for a squared distance of at most 2 * SIGHT_MAX**2."""
 ROW_BITS: Final = 30
 """The number of bits for a row."""
+LIST: Final = 1 << (DISTANCE_BITS + ROW_BITS)
+"""The step from one list to the next, in numbers that hold list, distance and row."""
 LISTED: Final = np.array([ENEMIES_MAX, ALLIES_MAX])
 """The lengths of an agent's two lists, of enemies and of friends."""
-LIST_STARTS: Final = np.array([0, ENEMIES_MAX])
-"""The start of each list among an agent's places."""
 PLACES: Final = ENEMIES_MAX + ALLIES_MAX
 """The number of places in both lists."""
 
@@ -149,24 +149,24 @@ def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[
     """
     # One integer holds the number of the list, the distance and the row; an agent has a list of enemies and one of
     # friends.
-    list_bits, split = DISTANCE_BITS + ROW_BITS, len(enemies.viewer)
+    split, lists = len(enemies.viewer), 2 * len(rows)
     first_list = np.zeros(n, np.int64)
-    first_list[rows] = np.arange(0, 2 * len(rows), 2) << list_bits
+    first_list[rows] = np.arange(0, lists * LIST, 2 * LIST)
     packed = np.empty(split + len(friends.viewer), np.int64)
     for pairs, part in (enemies, packed[:split]), (friends, packed[split:]):
         first_list.take(pairs.viewer, out=part, mode="clip")
         part += np.left_shift(pairs.distance2, ROW_BITS, dtype=np.int64)
         part += pairs.other
-    packed[split:] += 1 << list_bits
+    packed[split:] += LIST
     # No two are equal. Most are in order already; a stable sort makes use of that and is many times faster.
     packed.sort(kind="stable")
-    edges = np.searchsorted(packed, np.arange(2 * len(rows) + 1) << list_bits)
-    first = edges[:-1]
-    found = (edges[1:] - first).reshape(-1, 2)
-    count = np.minimum(found, LISTED).ravel()
-    cut = np.maximum(found[:, 0] - ENEMIES_MAX, 0).astype(np.int32)
+    edges = packed.searchsorted(np.arange(0, (lists + 1) * LIST, LIST))
+    first, found = edges[:-1], edges[1:] - edges[:-1]
+    count = np.minimum(found.reshape(-1, 2), LISTED).ravel()
     kept = runs(first, count)
-    starts = (np.arange(0, len(rows) * PLACES, PLACES)[:, None] + LIST_STARTS).ravel()
+    starts = np.arange(0, len(rows) * PLACES, PLACES).repeat(2)
+    starts[1::2] += ENEMIES_MAX
+    cut = (found - count)[::2].astype(np.int32)
     return kept + (starts - first).repeat(count), packed[kept] & ((1 << ROW_BITS) - 1), cut
 
 
@@ -247,7 +247,7 @@ def perceive(
         ticks_per_second=lore.ticks_per_second,
         texts=lore.texts.all,
         tables=lore.tables(groups),
-        shared={"bounds": (lore.bounds(grid),), "pois": (lore.places,)},
+        shared=lore.shared,
         attached={"blocked": grid.blocked_map, "cover": grid.cover_map},
         groups=Groups(lore.teams, occupancy.team[rows]),
         arranged=True,
@@ -258,7 +258,7 @@ def perceive(
         player=player,
         enemies=foes,
         allies=allies,
-        objects=objects_seen(lore.objects, world, grid, occupancy, rows),
+        **({"objects": objects_seen(lore.objects, world, grid, occupancy, rows)} if len(lore.objects) else {}),
     )
 
 

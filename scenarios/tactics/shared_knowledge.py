@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ai.observation import Cell
 from scenarios.tactics.components import COOLDOWN_GROUPS
 from scenarios.tactics.equipment import EquipmentTables
-from scenarios.tactics.grid import Grid
 from scenarios.tactics.map_objects import Objects
 from scenarios.tactics.snapshot import Bounds, Poi
 from sim.errors import WorldError
@@ -65,12 +64,13 @@ class SharedKnowledge:
     """Data that snapshots share: texts, places, the map, ticks per second, gear, objects, teams, and roles of squads.
 
     `roles [squads] int32` has the position of each squad's role among the members of `Role`, -1 for none, by the
-    squad's number.
+    squad's number. `shared` has the values of the shared facts of `WorldSnapshot`.
     """
 
     def __init__(
         self,
         texts: Texts,
+        bounds: Bounds,
         places: Iterable[tuple[str, int, int]],
         ticks_per_second: int,
         gear: EquipmentTables,
@@ -83,17 +83,10 @@ class SharedKnowledge:
         self.objects = objects
         self.roles = np.array(roles, np.int32)
         self.teams = tuple(teams)
-        self.places = tuple(
-            sorted((Poi(k=k, pos=Cell(x, y)) for k, x, y in places), key=lambda poi: (poi.k, poi.pos.x, poi.pos.y))
-        )
+        named = (Poi(k=k, pos=Cell(x, y)) for k, x, y in places)
+        pois = tuple(sorted(named, key=lambda poi: (poi.k, poi.pos.x, poi.pos.y)))
         self.ticks_per_second = ticks_per_second
-        self._bounds: Bounds | None = None
-
-    def bounds(self, grid: Grid) -> Bounds:
-        """Return the size of the map, which never changes."""
-        if self._bounds is None:
-            self._bounds = Bounds(width=grid.width, height=grid.height)
-        return self._bounds
+        self.shared: dict[str, tuple[Any]] = {"bounds": (bounds,), "pois": (pois,)}
 
     def tables(self, groups: int) -> dict[str, tuple[str, ...]]:
         """Return the tables that observations refer to, with the first `groups` of the cooldowns."""

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol, TextIO, cast, overload
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, Protocol, TextIO, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ai.actions import Action, ToolRegistry
 from ai.plans import BatchPlans
 from sim.engine.rng import Rng
+from sim.engine.values import frozen
 from sim.errors import ScenarioError, WorldError
 from sim.messages import one_line, quoted, suggestion
 from sim.run.data_files import BYTES_MAX
@@ -70,8 +71,8 @@ def no_plans() -> PlanSource:
     return cast("PlanSource", SimpleNamespace(tiers=(), models=(), forget=lambda: None, close=lambda: None))
 
 
-def _no_rows() -> NDArray[np.intp]:
-    return np.zeros(0, np.intp)
+NO_ROWS: Final = frozen(np.zeros(0, np.intp))
+"""The rows of nobody."""
 
 
 @dataclass(slots=True)
@@ -127,11 +128,11 @@ class Run:
     tick: int = 0
     inputs: tuple[Input, ...] = ()
     refused: dict[int, str] = field(default_factory=dict)
-    alarmed: NDArray[np.intp] = field(default_factory=_no_rows)
+    alarmed: NDArray[np.intp] = field(default_factory=lambda: NO_ROWS)
     may: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
-    chosen: NDArray[np.intp] = field(default_factory=_no_rows)
-    asked: NDArray[np.intp] = field(default_factory=_no_rows)
-    started: NDArray[np.intp] = field(default_factory=_no_rows)
+    chosen: NDArray[np.intp] = field(default_factory=lambda: NO_ROWS)
+    asked: NDArray[np.intp] = field(default_factory=lambda: NO_ROWS)
+    started: NDArray[np.intp] = field(default_factory=lambda: NO_ROWS)
     round: RoundNotes = field(default_factory=RoundNotes)
     batch: Any = None
     plans: BatchPlans | None = None
@@ -181,8 +182,9 @@ class Run:
     def begin(self, tick: int, inputs: tuple[Input, ...]) -> None:
         """Start the notes of a tick."""
         self.tick, self.inputs, self.refused = tick, inputs, {}
-        self.alarmed = self.chosen = self.asked = self.started = _no_rows()
-        self.round = RoundNotes()
+        self.alarmed = self.chosen = self.asked = self.started = NO_ROWS
+        if self.rounds is not None or self.thinks:
+            self.round = RoundNotes()
         self.batch = self.plans = None
         notes = getattr(self.domain, "notes", None)
         self.notes = None if notes is None else notes()

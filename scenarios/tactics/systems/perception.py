@@ -43,15 +43,14 @@ class Perception(Observe):
         """Choose agents and perceive for them: longest waiting first, then key, at most `per_tick_max`."""
         stage = run.game
         most = stage.parameters.planning.per_tick_max
-        run.notes.occupancy = occupancy_of(world, stage.grid)
+        run.notes.occupancy = occupancy = occupancy_of(world, stage.grid)
         may = run.domain.plannable(world) & ~world[Control].taken
         needing = choose(world, run, may, most)
         watching, within = self._watching(world, run)
-        # Agents that need a plan and agents that look around are handled together.
-        only_watching = np.ones(world.n, np.bool_)
-        only_watching[needing] = False
-        viewers = np.concatenate([needing, watching[only_watching[watching]]])
-        enemies, friends = others_seen(world, stage.grid, run.notes.occupancy, viewers, needing)
+        # Agents that need a plan and agents that look around are handled together. In a round, one may be both.
+        others = watching if run.rounds is None else watching[~np.isin(watching, needing)]
+        viewers = np.concatenate([needing, others])
+        enemies, friends = others_seen(world, stage.grid, occupancy, viewers, needing)
         run.alarmed = watching[_threatened(world, enemies, watching, within)]
         if len(run.alarmed):
             world.invalidate(run.alarmed, "alarm")
@@ -65,7 +64,7 @@ class Perception(Observe):
                 enemies.where(is_chosen[enemies.viewer]),
                 friends.where(is_chosen[friends.viewer]) if len(run.alarmed) else friends,
             )
-            run.batch = perceive(world, stage.grid, run.notes.occupancy, run.chosen, stage.lore, seen)
+            run.batch = perceive(world, stage.grid, occupancy, run.chosen, stage.lore, seen)
 
     def _watching(self, world: World, run: Run) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
         """Return the agents that planned without a threat and look around now, and how far; scanners always look."""
