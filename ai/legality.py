@@ -64,6 +64,7 @@ def _step_refusals(
     strayed = np.count_nonzero(strays)
     if strayed:
         strays &= (args != NONE) | registry.required.T.take(code, axis=1)
+        strayed = np.count_nonzero(strays)
     checks = registry.checks_of(present.tolist())
     if strayed or checks:
         for place, value in enumerate(args):

@@ -504,7 +504,13 @@ def squares(batch: Batch, own: Place, x: Array, y: Array) -> Array:
 
 
 def _near(batch: Batch, own: Place, x: Array, y: Array, most: int) -> Bools:
-    near: Bools = squares(batch, own, x, y) <= most
+    """Return whether cells are at most the root of `most` away; none away is the agent's own cell."""
+    if most:
+        return squares(batch, own, x, y) <= most
+    own_x, own_y = (batch.column(column.path) for column in own.columns)
+    if x.ndim > 1:
+        own_x, own_y = own_x[:, None], own_y[:, None]
+    near: Bools = (x == own_x) & (y == own_y)
     return near
 
 

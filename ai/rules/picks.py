@@ -158,12 +158,13 @@ def _entry(read: _Read, group: Group, path: str, layout: Layout, facts: Facts) -
 
     def column(batch: Batch, rows: Rows) -> tuple[Array, Bools]:
         values = batch.column(path)
-        there = batch.there(group)
-        assert there is not None
-        if not there.shape[1]:
+        if not values.shape[1]:
             return np.full(len(rows), -1, values.dtype), np.zeros(len(rows), np.bool_)
         if fits is None and score is None:
-            return values[rows, 0], there[rows, 0]
+            marker = batch.column(group.marker)[rows, 0]
+            return values[rows, 0], marker if group.least else marker >= 0
+        there = batch.there(group)
+        assert there is not None
         fit = there if fits is None else there & fits(batch)
         fit = fit[rows]
         best = (fit if score is None else -np.where(fit, score(batch)[rows], _MOST)).argmax(1)

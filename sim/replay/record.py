@@ -243,8 +243,20 @@ def _round(notes: rounds.RoundNotes) -> dict[str, Any]:
 
 def _heard(found: Mapping[str, Any]) -> str | None:
     """Return the digest of all that a replay cannot work out again; None if there is nothing."""
-    heard = [plain(found.get(name, getattr(_QUIET, name))) for name in _HEARD]
-    return digest(heard) if any(heard) else None
+    heard = {name: value for name in _HEARD if (value := found.get(name))}
+    if not heard:
+        return None
+    return _heard_once(tuple(heard["attempts"])) if list(heard) == ["attempts"] else _heard_digest(heard)
+
+
+def _heard_digest(heard: Mapping[str, Any]) -> str:
+    return digest([plain(heard.get(name, getattr(_QUIET, name))) for name in _HEARD])
+
+
+@lru_cache(maxsize=256)
+def _heard_once(attempts: tuple[Attempt, ...]) -> str:
+    """Return the digest of attempts alone: tick after tick, a run without models has only that its models are away."""
+    return _heard_digest({"attempts": list(attempts)})
 
 
 def with_words_of(record: Tick, again: Tick) -> Tick:

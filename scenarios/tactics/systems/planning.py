@@ -34,7 +34,9 @@ class Planning(Plan):
             return
         rows, morale = run.started, world[Morale]
         # An agent that sees the most friends that a snapshot lists may have more; it does not count as outnumbered.
-        friends = places_held(run.batch.column("allies.id") >= 0)[np.searchsorted(run.chosen, rows)]
+        friends = places_held(run.batch.column("allies.id") >= 0)
+        if len(rows) < len(friends):
+            friends = friends[np.searchsorted(run.chosen, rows)]
         outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
         loss = run.game.parameters.morale.outnumbered_loss
         morale.value[outnumbered] = np.maximum(morale.value[outnumbered] - loss, 0)
