@@ -38,7 +38,7 @@ class Wander(System):
     def process(self, world: World, run: Run) -> None:
         walker, grid = world[Walker], run.space
         walker.seen[:] = grid.sum_around(np.bincount(walker.cell, minlength=grid.size))[walker.cell]
-        walker.cell[:] = grid.step(walker.cell, world.draws(slice(None), MOVE)[:, 0])
+        walker.cell[:] = grid.step(walker.cell, world.below(slice(None), MOVE, 2**32))
 
 
 class Wandering(Domain):

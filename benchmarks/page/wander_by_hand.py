@@ -46,7 +46,7 @@ class Wander(System):
         rows = wide[:-2] + wide[1:-1] + wide[2:]
         around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - count
         walker.seen[:] = around.ravel().take(cell)
-        way = world.draws(slice(None), MOVE)[:, 0] >> 29
+        way = world.below(slice(None), MOVE, 8)
         for place, step in zip((x, y), WAYS, strict=True):
             place += step.take(way)
             place[place < 0] += side

@@ -37,6 +37,8 @@ class Draws:
     def draws(self, rows: Any, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
         """Draw four random words for each row: `[rows, 4] uint32`. They depend on seed, key, tick, purpose and `draw`.
 
+        The first word alone takes less time: `below(rows, purpose, 2**32)`.
+
         Args:
             rows: indices, mask or slice.
             purpose: the number that `sim.engine.rng.purpose` returned for a name.

@@ -39,7 +39,7 @@ _U32: Final = np.array(32, np.uint64)
 _LOW: Final = np.array(_WORD, np.uint64)
 
 
-Word: TypeAlias = int | NDArray[np.uint32]
+Word: TypeAlias = int | NDArray[np.uint32] | NDArray[np.uint64]
 
 
 class _Kept(NamedTuple):
@@ -48,7 +48,7 @@ class _Kept(NamedTuple):
     Attributes:
         keys: the agents' keys, as bytes.
         tick: the first of the ticks.
-        words: `[4, ticks, agents]`.
+        words: the first word of each draw, or all four: `[1 or 4, ticks, agents]`.
     """
 
     keys: bytes
@@ -130,11 +130,15 @@ class Rng:
     def __init__(self, seed: int) -> None:
         self.seed = seed = integer(seed, 0, 2**64 - 1, "seed")
         self.counts: dict[int, int] = {}
-        self._kept: dict[tuple[int, int], _Kept] = {}
-        self._work = np.empty((4, 0), np.uint64)
+        self._kept: dict[tuple[int, int, int], _Kept] = {}
+        self._work = np.empty((3, 0), np.uint64)
         starts = (seed & _WORD, _W0), (seed >> 32, _W1)
-        self._round_keys = [
-            tuple(np.array((start + i * step) & _WORD, np.uint64) for start, step in starts) for i in range(ROUNDS)
+        self._keys_of_two_rounds = [
+            tuple(
+                np.array((start + i * step & _WORD) << 32 | start + (i + 1) * step & _WORD, np.uint64)
+                for start, step in starts
+            )
+            for i in range(0, ROUNDS, 2)
         ]
 
     def draws(self, keys: ArrayLike, tick: int, purpose: int, draw: int = 0) -> NDArray[np.uint32]:
@@ -155,29 +159,7 @@ class Rng:
         >>> Rng(0).draws([0], tick=0, purpose=0)[0].tolist() == list(philox4x32((0, 0, 0, 0), (0, 0)))
         True
         """
-        try:
-            agents = np.asarray(keys)
-        except (TypeError, ValueError):
-            raise no_array(keys, "keys") from None
-        if agents.ndim != 1 or (agents.size and agents.dtype.kind not in "iu"):
-            raise WorldError(f"keys must be a flat sequence of integers, not {agents.dtype} of shape {agents.shape}")
-        for what, word in (("tick", tick), ("purpose", purpose), ("draw", draw)):
-            if type(word) is not int or not 0 <= word <= _WORD:
-                integer(word, 0, _WORD, what)
-        draw = int(draw)
-        # Read as unsigned numbers, negative keys are too large as well.
-        words = agents.astype(np.uint64)
-        top = int(words.max(initial=0))
-        if top > KEY_MAX:
-            raise WorldError(f"keys {agents.min()}..{agents.max()} are not in 0..2**63-1")
-        self.counts[int(purpose)] = self.counts.get(int(purpose), 0) + agents.size
-        if top <= _WORD:
-            blocks = self._in_series if 0 < 2 * words.size <= AHEAD_MAX else self._blocks
-            return blocks(words, tick, int(purpose), draw)
-        low, high = words & _LOW, words >> _U32
-        mixed = np.where(high[:, None] > 0, self._blocks(high, tick, int(purpose), draw), np.uint32(0))
-        mixed ^= np.array([0, tick, purpose, draw], np.uint32)
-        return self._blocks(low ^ mixed[:, 0], mixed[:, 1], mixed[:, 2], mixed[:, 3])
+        return self._words(keys, tick, purpose, draw, 4).T
 
     def below(
         self, keys: ArrayLike, tick: int, purpose: int, bound: int | NDArray[np.integer], draw: int = 0
@@ -206,70 +188,118 @@ class Rng:
             raise no_array(bound, "bound") from None
         if bounds.size and (bounds.dtype.kind not in "iu" or not 1 <= low <= high <= 1 << 32):
             raise WorldError(f"bound {short(bound)} is not an integer in 1..2**32")
-        words = self.draws(keys, tick, purpose, draw)[:, 0].astype(np.uint64)
+        words = self._words(keys, tick, purpose, draw, 1)[0].astype(np.uint64)
         try:
             words *= bounds.astype(np.uint64)
         except ValueError:
             raise WorldError(f"{bounds.shape} bounds for {len(words)} draws; give one, or one for each") from None
         words >>= _U32
-        return words.astype(np.int64)
+        drawn: NDArray[np.int64] = words.view(np.int64)
+        return drawn
 
     def take_counts(self) -> dict[int, int]:
         """Return the draws per purpose since the last call, in order of purpose, and start again from zero."""
         counts, self.counts = dict(sorted(self.counts.items())), {}
         return counts
 
-    def _in_series(self, keys: NDArray[np.uint64], tick: int, purpose: int, draw: int) -> NDArray[np.uint32]:
+    def _words(self, keys: ArrayLike, tick: int, purpose: int, draw: int, count: int) -> NDArray[np.uint32]:
+        """Check and count draws, and return the first word of each or all four: `[count, agents]`."""
+        try:
+            agents = np.asarray(keys)
+        except (TypeError, ValueError):
+            raise no_array(keys, "keys") from None
+        if agents.ndim != 1 or (agents.size and agents.dtype.kind not in "iu"):
+            raise WorldError(f"keys must be a flat sequence of integers, not {agents.dtype} of shape {agents.shape}")
+        for what, word in (("tick", tick), ("purpose", purpose), ("draw", draw)):
+            if type(word) is not int or not 0 <= word <= _WORD:
+                integer(word, 0, _WORD, what)
+        # Read as unsigned numbers, negative keys are too large as well.
+        words = agents.view(np.uint64) if agents.dtype == np.int64 else agents.astype(np.uint64)
+        top = int(words.max(initial=0))
+        if top > KEY_MAX:
+            raise WorldError(f"keys {agents.min()}..{agents.max()} are not in 0..2**63-1")
+        purpose, draw = int(purpose), int(draw)
+        self.counts[purpose] = self.counts.get(purpose, 0) + agents.size
+        if top <= _WORD:
+            blocks = self._in_series if 0 < 2 * words.size <= AHEAD_MAX else self._blocks
+            return blocks(words, tick, purpose, draw, count)
+        low, high = words & _LOW, words >> _U32
+        mixed = np.where(high > 0, self._blocks(high, tick, purpose, draw, 4), np.uint32(0))
+        mixed ^= np.array([[0], [tick], [purpose], [draw]], np.uint32)
+        return self._blocks(low ^ mixed[0], mixed[1], mixed[2], mixed[3], count)
+
+    def _in_series(
+        self, keys: NDArray[np.uint64], tick: int, purpose: int, draw: int, count: int
+    ) -> NDArray[np.uint32]:
         """Return the draws of one tick; if those of the tick before were asked for, compute later ticks along with it.
 
         For few agents, the calls of NumPy take longer than the computation, and several ticks need as many as one.
         """
         raw = keys.tobytes()
-        kept = self._kept.get((purpose, draw))
+        kept = self._kept.get((purpose, draw, count))
         place = -1 if kept is None or kept.keys != raw else tick - kept.tick
         if kept is None or not 0 <= place < kept.words.shape[1]:
             # Twice as many ticks each time: where agents change, little is computed in vain.
-            count = 2 * place if kept is not None and place == kept.words.shape[1] else 1
-            count = min(count, AHEAD_MAX // keys.size, AHEAD_TICKS, _WORD + 1 - tick)
-            ticks: Word = tick
-            together = keys
-            if count > 1:
-                ticks = np.arange(tick, tick + count, dtype=np.uint32).repeat(keys.size)
-                together = np.tile(keys, count)
-            words = self._blocks(together, ticks, purpose, draw).T.reshape(4, count, keys.size)
+            ticks = 2 * place if kept is not None and place == kept.words.shape[1] else 1
+            ticks = min(ticks, AHEAD_MAX // keys.size, AHEAD_TICKS, _WORD + 1 - tick)
+            words = np.empty((count, ticks, keys.size), np.uint32)
+            self._fill(words, keys, np.arange(tick, tick + ticks, dtype=np.uint64)[:, np.newaxis], purpose, draw)
             if len(self._kept) >= KINDS_MAX:
                 self._kept.clear()
             kept, place = _Kept(raw, tick, words), 0
-            self._kept[purpose, draw] = kept
-        return kept.words[:, place].copy().T
+            self._kept[purpose, draw, count] = kept
+        return kept.words[:, place].copy()
 
-    def _blocks(self, keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> NDArray[np.uint32]:
+    def _blocks(
+        self, keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word, count: int
+    ) -> NDArray[np.uint32]:
         # Word by word, so that the caller's `draws[:, 0]` lies together in memory.
-        out = np.empty((4, keys.size), dtype=np.uint32)
+        out = np.empty((count, keys.size), dtype=np.uint32)
         for start in range(0, keys.size, CHUNK):
             part = slice(start, start + CHUNK)
             words = [word[part] if isinstance(word, np.ndarray) else word for word in (tick, purpose, draw)]
             self._fill(out[:, part], keys[part], *words)
-        return out.T
+        return out
 
     def _fill(self, out: NDArray[np.uint32], keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> None:
-        n = keys.size
+        """Compute the first word of each block or all four: `[1 or 4, agents]`, or `[1 or 4, ticks, agents]`."""
+        shape, n = out.shape[1:], out[0].size
         if 2 * n > self._work.shape[1]:  # kept, as to get and give back this memory takes as long as half the draws
-            self._work = np.empty((4, 2 * n), np.uint64)
+            self._work = np.empty((3, 2 * n), np.uint64)
         # Words 0 and 2 stand side by side, and so do words 1 and 3. All arrays of a call are flat and of one length:
-        # NumPy's overhead for few agents is then a quarter of that for arrays with two dimensions. The keyed words are
-        # apart, because arrays of one number are slow to change in place.
-        even, odd, keyed, products = self._work[:, : 2 * n]
-        (c0, c2), (c1, c3), (x1, x3), (p1, p0) = ((words[:n], words[n:]) for words in (even, odd, keyed, products))
-        c0[:], c1[:], c2[:], c3[:] = keys, tick, purpose, draw
+        # NumPy's overhead for few agents is then a quarter of that for arrays with two dimensions.
+        even, odd, products = self._work[:, : 2 * n]
+        (c0, c2), (c1, c3), (p1, p0) = ((words[:n], words[n:]) for words in (even, odd, products))
+        for place, word in zip((c0, c1, c2, c3), (keys, tick, purpose, draw), strict=True):
+            place.reshape(shape)[...] = word
         multiply, xor, shift, both = np.multiply, np.bitwise_xor, np.right_shift, np.bitwise_and
         m0, m1 = _MULTIPLIERS
-        for k0, k1 in self._round_keys:
-            multiply(c0, m0, p0)
-            multiply(c2, m1, p1)
-            xor(c1, k0, x1)
-            xor(c3, k1, x3)
-            shift(products, _U32, even)
-            xor(even, keyed, even)
-            both(products, _LOW, odd)
-        out[0], out[1], out[2], out[3] = c0, c1, c2, c3
+        alone = len(out) == 1
+        # The keys of two rounds are mixed into the products of the first: its own into the upper halves, which it uses,
+        # those of the second into the lower halves, which the second uses.
+        for k0, k1 in self._keys_of_two_rounds[: -1 if alone else None]:
+            for first in (True, False):
+                multiply(c0, m0, p0)
+                multiply(c2, m1, p1)
+                if first:
+                    xor(p0, k1, p0)
+                    xor(p1, k0, p1)
+                shift(products, _U32, even)
+                xor(even, odd, even)
+                both(products, _LOW, odd)
+        if not alone:
+            for place, word in zip(out, (c0, c1, c2, c3), strict=True):
+                place[...] = word.reshape(shape)
+            return
+        # The first word needs half of the last two rounds.
+        k0, k1 = self._keys_of_two_rounds[-1]
+        multiply(c0, m0, p0)
+        multiply(c2, m1, p1)
+        xor(p0, k1, p0)
+        xor(p1, k0, p1)
+        shift(p0, _U32, c2)
+        xor(c2, c3, c2)
+        multiply(c2, m1, c2)
+        shift(c2, _U32, c2)
+        xor(c2, p1, c2)
+        out[0] = c2.reshape(shape)  # the lower half

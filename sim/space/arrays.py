@@ -149,15 +149,25 @@ def runs(first: Ints, count: Ints) -> Ints:
     return places
 
 
-def sliding(rows: NDArray[Any], count: int) -> NDArray[Any]:
-    """Return the sums of `count` neighbouring rows, `[rows - count + 1, ...]`; the time grows with its logarithm."""
+def sliding(values: NDArray[Any], count: int, step: int = 1) -> NDArray[Any]:
+    """Return the sums of `count` values that are `step` apart, for each first one; the time grows with its logarithm.
+
+    Args:
+        values: `[k]`.
+        count: the number of values in a sum, at least 1.
+        step: the distance between two of them.
+
+    Returns:
+        `[k - (count - 1) * step]`.
+    """
     if count == 1:
-        return rows
+        return values
     half = count // 2
-    sums: NDArray[Any] = sliding(rows, half)
-    sums = sums[:-half] + sums[half:]
+    sums: NDArray[Any] = sliding(values, half, step)
+    sums = sums[: -half * step] + sums[half * step :]
     if count % 2:
-        sums = sums[:-1] + rows[count - 1 :]
+        sums = sums[:-step]
+        sums += values[(count - 1) * step :]
     return sums
 
 

@@ -253,20 +253,24 @@ class Grid:
         north = -int(dy[0])
         west, east = -int(first[north]), int(last[north])  # the middle row is the widest
         dtype: type = np.int64
-        # On a large map, half the bytes take half the time, so sums that fit into 32 bits are added up in 32 bits.
-        if self.size > SMALL_MAP and max(int(own.max()), -int(own.min())) * len(dy) * (west + 1 + east) < 2**31:
-            dtype = np.int32
-        plane = own.reshape(self.height, self.width)
-        wide = self._widened(plane, north, int(dy[-1]), west, east, dtype)
+        if self.size > SMALL_MAP:  # fewer bytes take less time, which on a small map is not worth a look at the values
+            most = max(int(own.max()), -int(own.min())) * len(dy) * (west + 1 + east)
+            dtype = next((short for short in (np.int16, np.int32) if most <= np.iinfo(short).max), dtype)
+        # All sums are of one flat array. Those that begin in a column added behind a row are left out at the end.
+        wide = self._widened(own.reshape(self.height, self.width), north, int(dy[-1]), west, east, dtype)
+        line, flat = wide.shape[1], wide.ravel()
+        count = (self.height - 1) * line + self.width
         if moore:
-            total = sliding(sliding(wide, len(dy)).T, west + 1 + east).T
+            total = sliding(sliding(flat, len(dy), line), west + 1 + east)
         else:
-            total = np.zeros(plane.shape, wide.dtype)
-            for row, (low, high) in enumerate(zip((west + first).tolist(), (west + last + 1).tolist(), strict=True)):
-                part = wide[row : row + self.height, low : high + self.width - 1]
-                total += sliding(part.T, high - low).T
-        around: Ints = np.subtract(total, plane, dtype=np.int64)
-        return around.ravel()
+            total = np.zeros(count, dtype)
+            for row, (low, high) in enumerate(zip((west + first).tolist(), (west + last).tolist(), strict=True)):
+                start = row * line + low
+                total += sliding(flat[start : start + count + high - low], high - low + 1)
+        rows = np.empty(self.height * line, dtype)
+        start = north * line + west
+        np.subtract(total, flat[start : start + count], out=rows[:count])
+        return rows.reshape(self.height, line)[:, : self.width].astype(np.int64).ravel()
 
     # -- steps -----------------------------------------------------------------------------------------------------
 
@@ -284,7 +288,7 @@ class Grid:
 
         Args:
             cells: the cells of the agents, `[k]`.
-            words: one random word per agent, `[k]`, 0..2**32-1.
+            words: one random word per agent, `[k]`, 0..2**32-1, as from `world.below(rows, purpose, 2**32)`.
             score: integers or booleans, `[size]`; the highest is best. By default all cells are equal.
             allowed: cells that may be chosen, `[size]`; by default all.
             radius: as in `neighbours`.

@@ -41,7 +41,7 @@ class Life(System):
     def process(self, world: World, run: Any) -> None:
         animal, left = world[Animal], world[Grass].left
         left[left > 0] -= 1
-        animal.cell[:] = MEADOW.step(animal.cell, world.draws(world.rows(), STEP)[:, 0], moore=False)
+        animal.cell[:] = MEADOW.step(animal.cell, world.below(world.rows(), STEP, 2**32), moore=False)
         animal.energy -= 1
         sheep, wolves = world.rows(Sheep), world.rows(Wolf)
         grazing = sheep[left[animal.cell[sheep]] == 0]

@@ -578,9 +578,9 @@ def a_rule_takes_part_of_its_steps(patch: Patch) -> None:
 @caught_by("draws", "reference")
 def draws_by_row(patch: Patch) -> None:
     """An agent's draw depends on its place among those who draw."""
-    original = Rng._blocks
+    original = Rng._fill
     patch.setattr(
-        Rng, "_blocks", lambda self, keys, *rest: original(self, np.arange(len(keys), dtype=np.uint64), *rest)
+        Rng, "_fill", lambda self, out, keys, *rest: original(self, out, np.arange(len(keys), dtype=np.uint64), *rest)
     )
 
 
@@ -589,10 +589,10 @@ def draws_of_a_later_tick(patch: Patch) -> None:
     """Draws that were computed ahead are taken for one tick too late."""
     original = Rng._in_series
 
-    def ahead(self: Rng, keys: Any, tick: int, purpose: int, draw: int) -> Any:
-        found = original(self, keys, tick, purpose, draw)
-        kept = self._kept[purpose, draw]
-        return kept.words[:, min(tick - kept.tick + 1, kept.words.shape[1] - 1)].T if tick > kept.tick else found
+    def ahead(self: Rng, keys: Any, tick: int, purpose: int, draw: int, count: int) -> Any:
+        found = original(self, keys, tick, purpose, draw, count)
+        kept = self._kept[purpose, draw, count]
+        return kept.words[:, min(tick - kept.tick + 1, kept.words.shape[1] - 1)] if tick > kept.tick else found
 
     patch.setattr(Rng, "_in_series", ahead)
 
@@ -600,8 +600,8 @@ def draws_of_a_later_tick(patch: Patch) -> None:
 @caught_by("draws")
 def draws_for_all_purposes_alike(patch: Patch) -> None:
     """An agent draws the same for every purpose of a tick."""
-    original = Rng._blocks
-    patch.setattr(Rng, "_blocks", lambda self, keys, tick, _purpose, draw: original(self, keys, tick, 0, draw))
+    original = Rng._fill
+    patch.setattr(Rng, "_fill", lambda self, out, keys, tick, _purpose, draw: original(self, out, keys, tick, 0, draw))
 
 
 @caught_by("spawning")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.engine.rng import Rng, philox4x32
+from sim.engine.rng import CHUNK, Rng, philox4x32
 from sim.errors import WorldError
 
 WORD = st.integers(0, 2**32 - 1)
@@ -71,13 +71,15 @@ def test_other_agents_in_another_order_change_no_draw(keys, data):
     start=st.integers(0, ONES - 30),
 )
 def test_draws_computed_ahead_are_those_of_their_tick(keys, asked, start):
-    """Whatever was asked for before, and whatever the caller did with it, a draw is that of a fresh generator."""
+    """Whatever was asked for before, and whatever the caller did with it, a draw is that of its own block."""
     rng, tick = Rng(99), start
     for which, step, purpose in [*[(0, 1, HIT)] * 20, *asked]:
         tick = min(max(tick + step, 0), ONES)
-        found = rng.draws(keys[which % len(keys)], tick, purpose)
-        assert found.tolist() == Rng(99).draws(keys[which % len(keys)], tick, purpose).tolist()
-        found[:] = 0
+        agents = keys[which % len(keys)]
+        found, drawn = rng.draws(agents, tick, purpose), rng.below(agents, tick, purpose, 100)
+        assert found.tolist() == [list(philox4x32((key, tick, purpose, 0), (99, 0))) for key in agents]
+        assert drawn.tolist() == [word * 100 >> 32 for word in found[:, 0].tolist()]
+        found[:], drawn[:] = 0, 0
 
 
 def test_the_last_ticks_have_draws():
@@ -102,13 +104,23 @@ def test_tick_purpose_draw_and_seed_each_matter():
 
 
 @settings(max_examples=50, deadline=None)
-@given(keys=KEYS, bound=st.integers(1, 2**32))
+@given(keys=st.lists(st.integers(0, 2**63 - 1), max_size=20), bound=st.integers(1, 2**32))
 def test_below_stays_below_and_is_the_first_word_scaled(keys, bound):
     """A bounded draw is (word * bound) >> 32, which is always in 0..bound-1."""
     drawn = Rng(7).below(keys, 2, HIT, bound)
     first = Rng(7).draws(keys, 2, HIT)[:, 0].tolist()
     assert drawn.tolist() == [word * bound >> 32 for word in first]
     assert drawn.dtype == np.int64
+
+
+@pytest.mark.parametrize("agents", [CHUNK - 1, CHUNK, 2 * CHUNK + 5])
+def test_draws_of_many_agents_are_those_of_each(agents):
+    """Many agents are drawn for in several parts, and none of the parts shows in a number."""
+    keys = np.arange(agents)[::-1] * 7
+    found = Rng(99).draws(keys, 5, HIT, 2)
+    for place in (0, 1, agents // 2, min(CHUNK, agents - 1), agents - 1):
+        assert found[place].tolist() == list(philox4x32((int(keys[place]), 5, HIT, 2), (99, 0)))
+    assert Rng(99).below(keys, 5, HIT, 2**32, 2).tolist() == found[:, 0].tolist()
 
 
 def test_below_takes_a_bound_for_each_agent():
@@ -167,6 +179,9 @@ def test_counts_say_how_many_agents_drew_for_what():
         lambda: Rng(0).draws([0.5], 0, HIT),
         lambda: Rng(0).below([0], 0, HIT, 0),
         lambda: Rng(0).below([0], 0, HIT, 2**32 + 1),
+        lambda: Rng(0).below([0], 0, HIT, 2**70),
+        lambda: Rng(0).below([0], 0, HIT, True),
+        lambda: Rng(0).below([0], 0, HIT, np.array([2**32 + 1])),
     ],
 )
 def test_what_a_counter_cannot_hold_is_refused(call):
