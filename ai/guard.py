@@ -53,6 +53,7 @@ _HASH: Final = "hashes of text differ from process to process; sort by the text,
 _THREADS: Final = "threads and processes are done in another order in every run; do the work in the system itself"
 _OF_THREADS: Final = ("submit", "map", "start", "ThreadPoolExecutor", "ProcessPoolExecutor", "Pool")
 _FILE: Final = "a file is not part of the run; name it in a setting of the type DataFile and open it with run.open"
+_DEBUGGER: Final = "a person's answers are not part of the run; debug an ordinary run, outside of the guard"
 _NETWORK: Final = "an answer from outside is not part of the run; bring it in as an input or through a model tier"
 
 _ADVICE: Final[dict[Any, str]] = {
@@ -329,6 +330,8 @@ def _refusal(called: str, advice: str, frame: FrameType) -> NondeterminismError:
             advice = _THREADS  # a pool asks a clock before it starts a thread
         if _module(place) == "tempfile":
             advice = _FILE  # its names are drawn at random
+        if _module(place) in ("bdb", "pdb"):
+            advice = _DEBUGGER
         place = place.f_back
     place = _own(place or frame)
     written = _written(place)

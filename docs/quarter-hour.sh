@@ -11,7 +11,7 @@ if [ -n "$INSTALL" ]; then
     PATH=$PWD/.venv/bin:$PATH
 fi
 
-tickweave new wealth          # a model of one's own, with a test
+tickweave new wealth          # a model of your own, with a test
 cd wealth
 tickweave run wealth.py --ticks 200 --watch --out wealth.replay.jsonl
 tickweave verify wealth.replay.jsonl
@@ -20,4 +20,4 @@ tickweave export wealth.replay.jsonl --to csv
 tickweave plot wealth.replay.jsonl --out wealth.png
 tickweave sweep wealth.py --seeds 20 --ticks 200 --grid agents=50,100 --out wealth.sweep
 tickweave plot wealth.sweep --out sweep.png
-tickweave versus market --a utility --b heuristic --metric coins --seeds 5 --ticks 20
+tickweave versus foraging --a utility --b heuristic --seeds 5

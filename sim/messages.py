@@ -69,6 +69,12 @@ def suggestion(name: str, known: Sequence[str], what: str) -> str:
     return f"{what}: {', '.join(known)}" if known else f"there are no {what}"
 
 
+def number(value: float, sign: str = "") -> str:
+    """Return a number for people: whole from a thousand on, else with four digits; `sign="+"` writes that sign too."""
+    whole = 1_000 <= abs(value) < 1e15
+    return f"{value:{sign},.0f}" if whole else f"{value:{sign},.4g}"
+
+
 def one_line(text: str) -> str:
     """Put a text on one line of bounded length, without characters that control a terminal."""
     flat = "".join(char if char.isprintable() else " " for char in " ".join(text.split()))

@@ -92,6 +92,8 @@ class CircuitBreaker:
         return taken
 
     def _enter(self, state: BreakerState) -> None:
+        if (self.state, state) == (BreakerState.CLOSED, BreakerState.OPEN):
+            logger.warning("the model's server fails again and again; it is left alone for a while, other tiers plan")
         logger.info("the circuit breaker is %s", state.replace("_", " "))
         self.state = state
         self._changes.append(state)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, Final, ForwardRef, Union, get_args, get_origin
 
 import numpy as np
 
@@ -450,6 +450,9 @@ def _leaf(where: str, path: str, said: Fact, kind: Any, *, optional: bool, liste
         return Number(path, _scaled(where, said, kind), kind, optional=optional, listed=listed, plain=plain)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return Choice(path, said, kind, optional=optional, listed=listed)
+    if isinstance(kind, str | ForwardRef):
+        name = kind if isinstance(kind, str) else kind.__forward_arg__
+        raise ContractError(f"{where}: there is no {name} yet; write its class above {where.partition('.')[0]}")
     shown = getattr(kind, "__name__", kind)
     raise ContractError(
         f"{where}: an observation cannot hold {shown}; it holds int, bool, float, str, StrEnum, AgentId, Cell, Entry, "

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 
 from ai.actions import PromptText, known, number, on, pick
 from ai.observation import Cell, Entry, Id, Observation, fact
+from ai.planners.playbook import Consideration, Option
 from ai.rules import Rule
 from sim import (
     Act,
@@ -235,6 +236,13 @@ class Foraging(Domain):
         Rule("bushes", (Go(pick("nearest bushes")), Pick(pick("nearest")))),
         Rule("load > 0", (Go(pick("home")), Unload())),
         Rule("always", Rest(3)),
+    )
+    options = (
+        Option(Unload(), 100, when=("load > 0", "home within 0")),
+        Option(Go(pick("home")), 0, (Consideration("load", 0, 6, 55),)),
+        Option(Pick(pick("nearest")), 50, when="bushes within 1"),
+        Option(Go(pick("nearest bushes")), 30, when="bushes"),
+        Option(Rest(3), 1),
     )
 
     portrayal = Portrayal(

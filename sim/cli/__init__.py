@@ -9,6 +9,7 @@ that would be overwritten), 130 interrupted.
 from __future__ import annotations
 
 import sys
+from bdb import BdbQuit
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
@@ -139,6 +140,8 @@ def _invoke(args: Sequence[str] | None) -> int:
         return _fail(trouble_of(error), TROUBLE)
     except Exception as error:
         sentence = fault_of(error)
+        if isinstance(error, BdbQuit):
+            return _fail("the debugger was left; a recording has the ticks before", INTERRUPTED)
         if sentence is None:
             raise  # a fault of ours: its report needs the traceback
         return _fail(sentence, FAILED)

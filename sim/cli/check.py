@@ -6,10 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ai.plans import FallbackTier
 from sim.cli.common import AsJson, print_json, print_result
 from sim.cli.consent import Trust, load_scenario, local_files, remembered
 from sim.cli.options import ScenarioName
 from sim.messages import shown
+from sim.run.choices import without_data
 from sim.run.files import read_text
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import head_of
@@ -31,7 +33,8 @@ def check(
     with Simulation(plan, plugins=load_plugins(plan)) as simulation:
         verbs = [] if simulation.registry is None else list(simulation.registry.names)
         tiers = list(simulation.tiers)
-    noted = plan.domain.advice(plan)
+    chosen = [tier for tier in tiers if tier != FallbackTier.HEURISTIC]  # every domain has it by default
+    noted = (*plan.domain.advice(plan), *without_data(plan, chosen))
     groups = [{"group": name, "tiers": list(plan.planning.tiers_of(name))} for name in plan.domain.group_names]
     if as_json:
         print_json(

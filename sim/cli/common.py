@@ -27,6 +27,7 @@ from sim.messages import quoted, shown, suggestion
 from sim.run.writing import whole
 
 if TYPE_CHECKING:
+    from sim.run.scenario_file import Scenario
     from sim.viewer.terminal import Drawn
 
 OK: Final = 0
@@ -135,6 +136,12 @@ def client_of(spec: str) -> LlmClient | None:
         return client_from_spec(spec)
     except ContractError as error:
         raise usage(f"--llm: {error}") from None
+
+
+def require_planning(scenario: Scenario, option: str) -> None:
+    """Refuse an option that only agents that plan can use."""
+    if not scenario.domain.plans:
+        raise usage(f"{option}: agents of {scenario.name!r} do not plan, so a run asks no model")
 
 
 def client_maker(spec: str) -> Callable[[], LlmClient] | None:

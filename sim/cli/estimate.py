@@ -11,7 +11,7 @@ from ai.llm.price import INSTALL, price_of, prices_installed
 from sim.bench.estimate import CONTEXT, Estimate, Server
 from sim.bench.estimate import estimate as estimated
 from sim.cli.choices import chosen, group_models
-from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_rows, usage
+from sim.cli.common import NO_MODEL, AsJson, client_of, print_json, print_rows, require_planning, usage
 from sim.cli.consent import Trust, load_scenario
 from sim.cli.options import (
     EncodingName,
@@ -74,6 +74,7 @@ def estimate(
     client = client_of(llm)
     assert client is not None
     plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
+    require_planning(plan, "--llm")
     wanted = {"planning.every": every, "planning.prefer": prefer}
     plan = with_values(plan, {key: value for key, value in wanted.items() if value is not None})
     options = ModelOptions(shard_size=shard_size, in_flight=in_flight, encoding=encoding)

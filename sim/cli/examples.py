@@ -8,7 +8,7 @@ from typing import Final
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = {
     "run": (
         "tickweave run skirmish",
-        "tickweave run market --set agents=50 --tiers utility,heuristic",
+        "tickweave run foraging --set each=10 --tiers utility,heuristic",
         "tickweave run market --llm ollama:qwen3 --out market.replay.jsonl",
     ),
     "verify": (

@@ -6,6 +6,8 @@ import inspect
 import keyword
 import re
 import sys
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -131,6 +133,8 @@ def new(
     """Write a working domain with its test into a folder of its own."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
         raise usage(f"new: {shown(name)} is not a name for a Python module; use lower case, digits and _, as in wealth")
+    if name in sys.stdlib_module_names or name in packages_distributions():
+        raise usage(f"new: there is a Python module {name} already; choose another name")
     folder = Path(name)
     if folder.exists():
         raise usage(f"new: {shown(name)} exists already; choose another name")
@@ -147,8 +151,9 @@ def new(
         with write_whole(path, replace=False) as sink:
             sink.write(text.encode())
     remember([folder.absolute()])
+    needs = "" if find_spec("pytest") else "  (needs pytest: pip install pytest)"
     sys.stdout.write(
-        f"made {folder}/{main} and its test\n  tickweave run {folder}/{main}\n  python -m pytest {folder}\n"
+        f"made {folder}/{main} and its test\n  tickweave run {folder}/{main}\n  python -m pytest {folder}{needs}\n"
     )
 
 

@@ -35,6 +35,7 @@ from sim.cli.common import (
     progress_bar,
     report_path,
     require_file,
+    require_planning,
     usage,
     writable,
     write_whole,
@@ -229,6 +230,8 @@ def run(
     else:
         assert scenario is not None
         plan, plugins = chosen(load_scenario(scenario, trust=trust), choices, tiers, group, plugin)
+        if llm != NO_MODEL:
+            require_planning(plan, "--llm")
         plan = _in_rounds(
             plan,
             every=every,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sim.messages import number
 from sim.replay.format import Tick, count_of
 from sim.replay.record import usage_of
 from sim.run.checks import checked_details
@@ -134,15 +135,14 @@ class Tally:
             ("scenario", f"{self.scenario.name}, seed {self.seed}"),
             ("ticks", f"{self.ticks:,}"),
             ("agents", f"{self.alive:,} alive of {self.scenario.agents:,}"),
-            ("tiers used", f"{tiers} ({self.plans:,} plans)"),
-            ("outcome", self.outcome or "undecided"),
+            *([("tiers used", f"{tiers} ({self.plans:,} plans)")] if self.scenario.domain.plans else ()),
+            *([("model", self.model.sentence())] if self.model.usage.calls else ()),
+            ("outcome", self.outcome or "none (tick limit)"),
             *((name, _number(value)) for name, value in self.metrics.items()),
             *((f"score {name}", _number(value)) for name, value in self.scores.items() if name not in self.metrics),
             ("ticks a second", f"{self.ticks_per_s:,.1f}"),
             ("time by phase", self._shares()),
         ]
-        if self.model.usage.calls:
-            rows.insert(4, ("model", self.model.sentence()))
         if self.pace is not None:
             late = f"{self.pace.late:,} ticks began late" if self.pace.late else "no tick began late"
             rows.append(("pace", f"{self.pace.rate:,g} ticks a second, {late}"))
@@ -167,7 +167,7 @@ def _plain(value: Any) -> Any:
 def _number(value: Any) -> str:
     if isinstance(value, bool | int):
         return f"{value:,}"
-    return f"{value:,.4g}" if isinstance(value, float) else str(value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def _size(size: float) -> str:

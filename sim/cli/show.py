@@ -39,6 +39,8 @@ VALUES_SHOWN_MAX: Final = 20
 """Values of the state shown to people; --json has more."""
 TEXT_CHARS_MAX: Final = 400
 """Characters of one value shown to people."""
+LABELS: Final = {"snapshot": "observation"}
+"""The names of values for people, where they differ from those of --json."""
 
 
 def show(
@@ -79,7 +81,7 @@ def show(
     if as_json:
         print_json(found)
         return
-    print_rows((name, _text(value)) for name, value in found.items() if name != "steps")
+    print_rows((LABELS.get(name, name), _whole(name, value)) for name, value in found.items() if name != "steps")
     if "steps" in found:
         print_columns(("step", "what", "ticks", "changed"), map(_step, found["steps"]))
 
@@ -166,6 +168,13 @@ def diff(
 def _text(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= TEXT_CHARS_MAX else f"{text[:TEXT_CHARS_MAX]} ..."
+
+
+def _whole(name: str, value: Any) -> str:
+    """Return a value as text: a model's prompt and reply with all of their lines, other values cut to a length."""
+    if value is None or name not in ("prompt", "reply"):
+        return _text(value)
+    return str(value) if name == "reply" else f"{value['system'].rstrip()}\n\n{value['user']}"
 
 
 def _step(step: dict[str, Any]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from sim.cli.options import ScenarioName, Values
 from sim.cli.plot import FORMS
 from sim.errors import ScenarioError
 from sim.extras import extra
-from sim.messages import shown
+from sim.messages import number, shown
 from sim.run.scenario_file import TICKS_MAX
 from sim.run.writing import check_free
 from sim.sweep.seeds import seeds_of
@@ -149,8 +149,8 @@ def _sentences(name: str, told: dict[str, Any], a: str, b: str) -> list[str]:
     if gain is not None:
         effect = "" if gain["effect"] is None else f", effect size {gain['effect']:.2f}"
         chance = "" if gain["p"] is None else f", p {gain['p']:.3g}"
-        interval = "95 percent interval {:+,.4g} to {:+,.4g}".format(*gain["interval"])
-        lines.append(f"{told['metric']}: {a} is {gain['mean']:+,.4g} from {b}, {interval}{effect}{chance}")
+        interval = "95 percent interval {} to {}".format(*(number(end, "+") for end in gain["interval"]))
+        lines.append(f"{told['metric']}: {a} is {number(gain['mean'], '+')} from {b}, {interval}{effect}{chance}")
     for side, player in (("a", a), ("b", b)):
         used = told[side]
         if "model" in used:

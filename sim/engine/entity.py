@@ -111,8 +111,15 @@ class EntityView:
         """
         self._population.kill(self.row)
 
+    def _shown(self, table: Table) -> bool:
+        """Say whether the component belongs into the text form of the entity."""
+        return table.mask is None or bool(table.mask[self.row])
+
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.key}{'' if self.alive else ' (dead)'}>"
+        if not self.alive:
+            return f"entity {self.key} (dead)"
+        tables = [table for table in self._population.storage.tables if self._shown(table)]
+        return f"entity {self.key}: {', '.join(repr(table.cell_type(self)) for table in tables)}"
 
 
 def views(kind: type[EntityView], population: Population, rows: NDArray[np.intp]) -> Iterator[EntityView]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from sim.engine.columns import Schema, parse_schema, schema_of
 from sim.engine.kept import Kept
-from sim.engine.tables import Names, Store
+from sim.engine.tables import Names, Store, columns_shown
 from sim.engine.texts import Texts
 from sim.engine.values import canonical_floats, frozen_copy, indices, integer
 from sim.errors import WorldError
@@ -85,6 +85,9 @@ class Resource:
             f"{type(self).__name__} is a declaration; name it in World(..., resources=[...]) and use "
             f"world[{type(self).__name__}]"
         )
+
+    def __repr__(self) -> str:
+        return columns_shown(type(self).__name__, {name: store.data for name, store in self._stores.items()})
 
     @property
     def count(self) -> int:

@@ -179,6 +179,13 @@ class _View:
         if getattr(self, name) is not value:
             raise WorldError(f"write into the column: view.{name}[...] = values; view.{name} = values changes nothing")
 
+    def __repr__(self) -> str:
+        names: tuple[str, ...] = type(self).__slots__
+        try:
+            return columns_shown(self._component, {name: getattr(self, name) for name in names})
+        except WorldError:
+            return f"{self._component}, from before the last flush"
+
 
 class Cell:
     """Gives one agent's values of one component as attributes: Python values, which can be assigned.
@@ -200,6 +207,10 @@ class Cell:
     def __setattr__(self, name: str, value: Any) -> None:
         self._table.store(name)
         object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self._table.by_name)
+        return f"{self._table.schema.name}({shown})"
 
 
 def _attribute(store: Store) -> property:
@@ -326,6 +337,12 @@ class Named:
 
     def __repr__(self) -> str:
         return repr({name: self[name] for name in self})
+
+
+def columns_shown(name: str, columns: Mapping[str, NDArray[Any]]) -> str:
+    """Return columns as a text for people, in which long arrays are cut in the middle."""
+    values = (f"{column}={np.array2string(array, threshold=12)}" for column, array in columns.items())
+    return f"{name}({', '.join(values)})"
 
 
 def checked_names(tables: Mapping[str, Sequence[str]]) -> Names:

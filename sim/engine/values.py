@@ -220,7 +220,8 @@ def indices(rows: Any, size: int, label: str) -> NDArray[np.intp]:
     places = array.astype(np.intp, copy=False)
     # Read as unsigned numbers, negative ones are too large as well.
     if np.count_nonzero(places.view(np.uintp) >= size):
-        raise WorldError(f"{label}: rows {array.min()}..{array.max()} are not in 0..{size - 1}")
+        gone = "; -1 stands for an agent that is gone" if array.min() == -1 else ""
+        raise WorldError(f"{label}: rows {array.min()}..{array.max()} are not in 0..{size - 1}{gone}")
     return places
 
 

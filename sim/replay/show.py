@@ -23,13 +23,12 @@ from sim.replay.format import Tick, keys_of, plain
 from sim.replay.playback import Playback
 from sim.replay.record import attempted, planned
 from sim.replay.replay_file import ReplayFile
-from sim.run.plan_columns import THINKING, ActionSteps, Progress, Status
+from sim.run.plan_columns import BOOKKEEPING, Progress, Status
 from sim.run.simulation import Simulation
 
 FOLLOWED_TICKS_MAX: Final = 1000
 """Ticks for which a plan is followed at most."""
-BOOKKEEPING: Final = tuple(each.__name__ for each in (ActionSteps, Progress, *THINKING))
-"""Components that say how far a plan is; the plan is shown instead."""
+HIDDEN: Final = tuple(each.__name__ for each in BOOKKEEPING)
 
 
 def show_tick(file: ReplayFile, tick: int) -> dict[str, Any]:
@@ -236,7 +235,7 @@ def _values(playback: Playback, state: WorldState, key: int) -> dict[str, Any]:
     for label, column in state.columns.items():
         component, _, _ = label.partition(".")
         mask = state.masks.get(component)
-        if len(rows) and component not in BOOKKEEPING and (mask is None or mask[rows[0]]):
+        if len(rows) and component not in HIDDEN and (mask is None or mask[rows[0]]):
             found[label] = _meant(stores.get(label), state.plain(label, column[..., rows[0]]).tolist())
     return found
 
@@ -248,7 +247,7 @@ def _effects(playback: Playback, before: WorldState, after: WorldState, key: int
     found: dict[str, list[Any]] = {}
     for change in changes(before, after):
         component, _, _ = change.column.partition(".")
-        if change.key != key or component in BOOKKEEPING or change.column not in before.columns:
+        if change.key != key or component in HIDDEN or change.column not in before.columns:
             continue
         old = before.plain(change.column, before.columns[change.column][..., rows[0]]).tolist() if len(rows) else None
         found[change.column] = [_meant(stores.get(change.column), value) for value in (old, change.value)]

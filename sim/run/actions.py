@@ -69,6 +69,10 @@ class StepArgs:
         try:
             column: NDArray[np.int32] = self._columns[name]
         except KeyError:
+            if any(field.name == name for field in self._spec.payload):
+                raise AttributeError(
+                    f"argument {name!r} is not a number; read it with args.payload({name!r})"
+                ) from None
             raise AttributeError(f"the verb has no argument {name!r}; it has: {', '.join(self._names)}") from None
         return column
 

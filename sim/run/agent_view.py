@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ai.actions import Action, ToolRegistry
 from sim.engine.entity import EntityView
+from sim.engine.tables import Table
 from sim.run.payloads import Payloads
-from sim.run.plan_columns import ActionSteps
+from sim.run.plan_columns import BOOKKEEPING, ActionSteps
 
 
 def agent_view(registry: ToolRegistry, payloads: Payloads) -> type[EntityView]:
@@ -15,6 +16,13 @@ def agent_view(registry: ToolRegistry, payloads: Payloads) -> type[EntityView]:
         """Shows one agent; `steps` is its plan."""
 
         __slots__ = ()
+
+        def _shown(self, table: Table) -> bool:
+            return table.component not in BOOKKEEPING and super()._shown(table)
+
+        def __repr__(self) -> str:
+            plan = "; ".join(map(str, self.steps)) if self.alive else ""
+            return f"{super().__repr__()}{plan and f'; plan {plan}'}"
 
         @property
         def steps(self) -> tuple[Action, ...]:

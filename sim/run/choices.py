@@ -23,6 +23,15 @@ MODEL: Final = "llm:"
 PLANNING: Final = "planning"
 """The prefix of the engine's keys; all other keys are the domain's settings."""
 
+TIER_DATA: Final = {
+    "heuristic": "rules",
+    "goap": "goals",
+    "utility": "options",
+    "behaviour": "tree",
+    "scripted": "script",
+}
+"""The part of a playbook that each shipped planner plans with."""
+
 
 def with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     """Return a scenario with other settings.
@@ -69,6 +78,15 @@ def read_choice(scenario: Scenario, text: str) -> tuple[str, Any]:
     return key, _typed(value, _level(key, path, schema))
 
 
+def without_data(scenario: Scenario, tiers: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each tier that the domain and the file give nothing to plan with."""
+    playbook = scenario.playbook()
+    for tier in tiers:
+        part = TIER_DATA.get(tier)
+        if part is not None and not getattr(playbook, part) and not (part == "rules" and playbook.group_rules):
+            yield f"planner {tier!r} makes no plans here: {scenario.head.domain!r} has no {part}"
+
+
 def with_tiers(
     scenario: Scenario, tiers: Sequence[str] | None = None, groups: Mapping[str, Sequence[str]] | None = None
 ) -> Scenario:
@@ -82,6 +100,8 @@ def with_tiers(
     if not scenario.domain.plans:
         raise ScenarioError(f"agents of {scenario.name!r} do not plan; it has no tiers to choose")
     planning = scenario.planning.model_dump(mode="json")
+    for sentence in without_data(scenario, tiers or ()):
+        raise ScenarioError(sentence)
     if tiers is not None:
         planning |= {"tiers": list(tiers), "start": None}
         for group in planning["groups"].values():
@@ -177,6 +197,8 @@ def _level(key: str, path: Sequence[str], schema: Mapping[str, Any]) -> Level:
         inner += [each["items"] for each in level if "items" in each and name.isdecimal()]
         if not inner:
             known = sorted({f"{at}{each}" for part in level for each in part.get("properties", {})})
+            if not at and not known:
+                raise ScenarioError(one_line(f"no key {quoted(name)}; the domain declares no settings"))
             raise ScenarioError(one_line(f"no key {quoted(at + name)}; {suggestion(at + name, known, 'keys')}"))
         level = [below for each in inner for below in alternatives(each, definitions)]
         at += f"{name}."

@@ -176,9 +176,7 @@ class ModelTally:
             if each is not None:
                 parts.append(f"{each:,.0f} tokens read for each plan that began")
             shares = [f"{100 * count / (sum(self.held) or 1):.0f} %" for count in self.held]
-            parts.append(
-                f"agents: {shares[0]} of the time under a model's plan, {shares[1]} bridged, {shares[2]} without"
-            )
+            parts.append(f"after a tick {shares[0]} of the agents follow a model's plan, {shares[1]} a bridge")
             parts.append(f"the world waited {self.waited_s:,.1f} s")
         for tier, calls in sorted(self.by_tier.items()):
             read, written = (_ratio(told, calls.plans) for told in (calls.prompt_tokens, calls.completion_tokens))

@@ -93,3 +93,5 @@ THINKING: Final = (Ask, NextPlan)
 """The components of a run in which a model plans while the world goes on."""
 PLANNING: Final = (Control, ActionSteps, Progress)
 """The components that a domain whose agents plan has without declaring them."""
+BOOKKEEPING: Final = (ActionSteps, Progress, *THINKING)
+"""The components of these that displays show as a plan, not as numbers."""

@@ -147,6 +147,11 @@ class Scenario:
         Raises:
             ScenarioError: a key does not fit.
         """
+        given: object = domain
+        if not isinstance(given, Domain):
+            name = given.__name__ if isinstance(given, type) else repr(given)
+            hint = f"make one with {name}()" if isinstance(given, type) else f"read it with load({name})"
+            raise ScenarioError(one_line(f"a domain or a Scenario is expected, not {name:.80}; {hint:.80}"))
         found = domains.loaded(type(domain))
         data = {"domain": found.name, "name": found.name, **head, "settings": domain.settings.model_dump(mode="json")}
         folders = [home_of(type(domain)) or Path(), Path()]
@@ -267,7 +272,11 @@ def load(name_or_path: str | Path) -> Scenario:
             hint = "or name a scenario of this domain (`tickweave scenarios` lists them)"
             raise ScenarioError(one_line(f"{error}, {hint}")) from None
     hint = suggestion(name_or_path, scenario_names(), "scenarios")
-    if os.path.lexists(name_or_path):
+    # Unlike a path's own method, this also answers where a name is too long for a file.
+    beside = [file for file in (f"{name_or_path}.py", f"{name_or_path}.toml") if os.path.isfile(file)]  # noqa: PTH113
+    if beside:
+        hint = f"did you mean {shown(beside[0])}?"
+    elif os.path.lexists(name_or_path):
         hint = f"for the file of that name, write ./{shown(name_or_path)}"
     raise ScenarioError(one_line(f"no scenario {quoted(name_or_path)}; {hint}"))
 

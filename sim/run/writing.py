@@ -72,7 +72,7 @@ def unwritable(path: Path, error: OSError) -> MachineError:
 
 def _taken(path: Path) -> FileExists:
     return FileExists(
-        f"{shown(str(path))} exists already; name another file, or replace it with --force (replace=True)"
+        f"{shown(str(path))} exists already; name another file, or replace it with --force (in Python: replace=True)"
     )
 
 

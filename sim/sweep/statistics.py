@@ -13,6 +13,8 @@ from typing import Final
 
 import numpy as np
 
+from sim.messages import number
+
 CONFIDENCE: Final = 0.95
 """Confidence of all intervals."""
 QUANTILE: Final = 1.959963984540054
@@ -35,8 +37,8 @@ class Estimate:
 
     def __str__(self) -> str:
         if self.n < 2 or self.low == self.high:
-            return f"{self.mean:,.4g}"
-        return f"{self.mean:,.4g} [{self.low:,.4g}, {self.high:,.4g}]"
+            return number(self.mean)
+        return f"{number(self.mean)} [{number(self.low)}, {number(self.high)}]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ class _Situation:
         except (AssertionError, ContractError):
             raise
         except Exception as error:
-            reason = f"{self.action.__name__} fails in {hook}(): {type(error).__name__}: {error}"
+            reason = f"{self.action.__name__} fails in {hook}: {type(error).__name__}: {error}"
             raise AssertionError(one_line(reason)) from error
 
 
@@ -155,7 +155,7 @@ def _asked(at: _Situation, hook: str, places: NDArray[np.intp] | None = None) ->
     rows = at.rows if places is None else at.rows[places]
     args = at.args if places is None else np.ascontiguousarray(at.args[:, places])
     turn, before, draws = at.turn(), state_digest(world).root, dict(run.rng.counts)
-    with at.calling(hook):
+    with at.calling(f"{hook}()"):
         if hook == "refused":
             found = np.asarray(at.action.refusals(turn, rows, args))
         else:
@@ -198,7 +198,7 @@ def _check_own_rows(at: _Situation, allowed: NDArray[np.intp]) -> None:
         before = world.snapshot()
         hooks = ("start", "apply") if at.action.timed else ("start",)
         for hook in hooks:
-            with at.calling(hook):
+            with at.calling(f"{hook}()"):
                 getattr(at.action, hook)(turn, rows, at.action.named(turn, args))
         own = set(world.keys[rows].tolist())
         at.must(not world.pending, "changes who is in the world; send through a channel that does")

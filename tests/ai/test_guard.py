@@ -9,6 +9,7 @@ import gc
 import linecache
 import logging
 import os
+import pdb
 import random  # noqa: TID251 - to see it refused
 import secrets
 import socket
@@ -84,6 +85,12 @@ def test_what_differs_between_runs_is_refused_by_its_name(name: str) -> None:
     sentence = str(caught.value)
     assert sentence.startswith(f"system 'weather' called {name}() ({__file__}:")
     assert "; or, if it cannot reach the state, wrap it in ai.guard.escape()" in sentence
+
+
+def test_a_debugger_is_refused_with_the_remedy() -> None:
+    """A breakpoint under the guard says to debug an ordinary run, although the debugger trips over a file first."""
+    with pytest.raises(NondeterminismError, match="debug an ordinary run"), Watch("system 'weather'"):
+        pdb.Pdb()
 
 
 @pytest.mark.parametrize("name", LET_THROUGH)

@@ -53,7 +53,7 @@ def check(folder: Path, code: int, said: str) -> None:
     assert re.search(r"wealth  tick 200 of 200 .* ticks/s  100 agents", said)
     assert "match, 200 ticks" in said
     assert "40 cells, 0 failed" in said
-    assert "is stronger" in said
+    assert "foraging: 10 games" in said
 
 
 def test_the_script_runs(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_the_summary_for_people(shell: Shell) -> None:
         "20",
         "alive of 20",
         "heuristic",
-        "undecided",
+        "tick limit",
         "ticks a second",
         "planning",
         "KiB",

@@ -187,6 +187,7 @@ CASES: tuple[Case, ...] = (
     Case("an observation of the wrong kind", {"return world.observed(\n            Knowledge, rows, coins=purse.coins[rows], stock=purse.stock[:, rows], people=people\n        )": "return None"}, ("Shop", "observe", "None", "world.observed")),
     Case("a float fact without a scale", {"    coins: int = fact()\n    stock": "    coins: float = fact()\n    stock"}, ("model.py", "line", "Knowledge.coins", "scale")),
     Case("a fact of an unknown type", {"    coins: int = fact()\n    stock": "    coins: set = fact()\n    stock"}, ("model.py", "line", "Knowledge.coins")),
+    Case("an entry that is written below", {"people: tuple[Person, ...]": "people: tuple['Purchaser', ...]"}, ("model.py", "line", "Knowledge.people", "write its class above Knowledge")),
     Case("a list of facts without a limit", {"fact(default=(), limit=4)": "fact(default=())"}, ("model.py", "line", "Knowledge.people", "limit")),
     Case("a fact with a name that is taken", {"    coins: int = fact()\n    stock": "    coins: int = fact()\n    tick: int = fact(default=0)\n    stock"}, ("model.py", "line", "tick")),
     Case("entries of a row that is not there", {'"rows": np.arange(len(rows))': '"rows": np.arange(len(rows)) + 9'}, ("model.py, line", "observe", "people")),
@@ -206,6 +207,8 @@ CASES: tuple[Case, ...] = (
     Case("a rule with a number out of range", {'Buy("bread", 1)': 'Buy("bread", 9)'}, ("model.py", "line", "count")),
     Case("a verb that fails", {"turn[Purse].coins[rows] -= args.count": "raise KeyError(args.count)"}, ("tick 0", "system 'act'", "model.py, line", "Buy.apply")),
     Case("an argument that the verb has not", {"coins[rows] -= args.count": "coins[rows] -= args.cuont"}, ("tick 0", "Buy.apply", "cuont", "count")),
+    Case("a text among the numbers", {"    count: int = number(1, 5)": "    count: int = number(1, 5)\n    why: str = words(20)", 'Buy("bread", 1)': 'Buy("bread", 1, "so")', "coins[rows] -= args.count": "coins[rows] -= args.why"}, ("tick 0", "Buy.apply", "args.payload('why')")),
+    Case("an agent that is gone", {"turn.send(Sold, rows, args.count, at=args.good)": "turn.world.kill(rows - 1)"}, ("tick 0", "Buy.apply", "-1 stands for an agent that is gone")),
     # -- hooks ----------------------------------------------------------------------------------------------------
     Case("process without arguments", {"def process(self, world, run)": "def process(self)"}, ("Shop", "Grow.process", "(world, run)")),
     Case("no process", {"def process(self, world, run)": "def proceed(self, world, run)"}, ("Grow", "process(self, world, run)")),
