@@ -27,7 +27,7 @@ import uuid  # noqa: TID251 - to refuse it
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache, partial
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -215,9 +215,7 @@ class escape:  # noqa: N801 - it reads like a function
         if self._name is not None:
             sys.setprofile(None)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._name is not None:
             _watched_threads[threading.get_ident()] = self._name
             sys.setprofile(_profile)

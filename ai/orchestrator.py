@@ -12,6 +12,7 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Final, TypeVar, overload
 
@@ -230,14 +231,14 @@ class FallbackOrchestrator:
         if not len(batch):
             return result
         began, walks = self._clock(), asking.walks
-        call = PlanCall(client, self.clock, on_plan, began, asking=asking)
+        walk = _Descent(batch, registry, PlanCall(client, self.clock, on_plan, began, asking=asking), result)
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])
         remaining: Rows = np.arange(len(batch))
         lanes = [] if client is None else self._lanes
         if lanes:
-            remaining = await self._side_by_side(lanes, batch, registry, call, result)
+            remaining = await self._side_by_side(lanes, walk)
         rest = range(self._start + sum(map(len, lanes)), len(self._names))
-        remaining = await self._down(rest, remaining, batch, registry, call, result)
+        remaining = await self._down(rest, remaining, walk)
         last = [each for each in result.attempts if each.tier == self._names[-1]]
         if walks is not None:
             remaining = remaining[walks[remaining] != _MODEL]
@@ -261,23 +262,15 @@ class FallbackOrchestrator:
             logger.debug("planned %d agents in %.6f s: %s", len(batch), result.duration_s, result.counts())
         return result
 
-    async def _down(
-        self,
-        places: Iterable[int],
-        remaining: Rows,
-        batch: ObservationBatch[Any],
-        registry: ToolRegistry,
-        call: PlanCall,
-        result: BatchPlans,
-    ) -> Rows:
+    async def _down(self, places: Iterable[int], remaining: Rows, walk: _Descent) -> Rows:
         """Walk down some tiers, and return the rows that are still without a plan."""
         for index in places:
             if not len(remaining):
                 break
-            asked, others = self._split(index, batch, remaining, call.asking.walks)
+            asked, others = self._split(index, walk.batch, remaining, walk.call.asking.walks)
             if not len(asked):
                 continue
-            remaining = await self._try_tier(index, asked, batch, registry, call, result)
+            remaining = await self._try_tier(index, asked, walk)
             if len(others):
                 remaining = np.sort(np.concatenate([remaining, others]))
             logger.debug(
@@ -288,25 +281,17 @@ class FallbackOrchestrator:
             )
         return remaining
 
-    async def _side_by_side(
-        self,
-        lanes: Sequence[Sequence[int]],
-        batch: ObservationBatch[Any],
-        registry: ToolRegistry,
-        call: PlanCall,
-        result: BatchPlans,
-    ) -> Rows:
+    async def _side_by_side(self, lanes: Sequence[Sequence[int]], walk: _Descent) -> Rows:
         """Walk down several lists of tiers at once, and return the rows that are still without a plan."""
-        every: Rows = np.arange(len(batch))
-        ways = (self._down(lane, every, batch, registry, call, result) for lane in lanes)
-        left = every
+        left = every = np.arange(len(walk.batch))
+        ways = (self._down(lane, every, walk) for lane in lanes)
         for end in await asyncio.gather(*ways, return_exceptions=True):
             if isinstance(end, BaseException):
                 raise end
             left = np.intersect1d(left, end)
         # Replies come in any order; the record must not depend on it.
-        result.attempts.sort(key=lambda attempt: self._names.index(attempt.tier))
-        result.shards.sort(key=lambda shard: self._names.index(shard["tier"]))
+        walk.result.attempts.sort(key=lambda attempt: self._names.index(attempt.tier))
+        walk.result.shards.sort(key=lambda shard: self._names.index(shard["tier"]))
         return left
 
     def _beside(self) -> list[list[int]]:
@@ -352,16 +337,9 @@ class FallbackOrchestrator:
         served = wanted[groups.index[rows]]
         return rows[served], rows[~served]
 
-    async def _try_tier(
-        self,
-        index: int,
-        rows: Rows,
-        batch: ObservationBatch[Any],
-        registry: ToolRegistry,
-        call: PlanCall,
-        result: BatchPlans,
-    ) -> Rows:
-        """Ask one tier for the agents at `rows`, keep its answer in `result`, and return the rows still unplanned."""
+    async def _try_tier(self, index: int, rows: Rows, walk: _Descent) -> Rows:
+        """Ask one tier for the agents at `rows`, keep its answer, and return the rows still unplanned."""
+        batch, registry, call, result = walk.batch, walk.registry, walk.call, walk.result
         planner, name = self._planners[index], self._names[index]
         attempt = Attempts(name, rows, np.full(len(rows), _UNAVAILABLE, np.int8))
         result.attempts.append(attempt)
@@ -405,6 +383,16 @@ class FallbackOrchestrator:
         picked = np.flatnonzero(accepted)
         result.plans.put(rows[picked], answer.plans, picked, index)
         return rows[~accepted]
+
+
+@dataclass(frozen=True, slots=True)
+class _Descent:
+    """One batch on its walk down the tiers: whom and how to ask, and the result so far."""
+
+    batch: ObservationBatch[Any]
+    registry: ToolRegistry
+    call: PlanCall
+    result: BatchPlans
 
 
 def _check_face(tier: object) -> None:

@@ -23,6 +23,7 @@ from ai.actions import (
     TextShape,
     ToolRegistry,
     ToolSpec,
+    nested,
 )
 from ai.errors import ContractError
 from ai.observation import (
@@ -168,18 +169,6 @@ def step_of(spec: ToolSpec, registry: ToolRegistry) -> st.SearchStrategy[Action]
     optional = {arg.name: value_of(arg) for arg in spec.args if not arg.required and "." not in arg.name}
     drawn = st.fixed_dictionaries(required, optional=optional)
     return drawn.map(lambda fields: _made(spec, registry, nested(fields)))
-
-
-def nested(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields with dotted names as fields of objects."""
-    made: dict[str, Any] = {}
-    for name, value in fields.items():
-        owner, dot, inner = name.partition(".")
-        if dot:
-            made.setdefault(owner, {})[inner] = value
-        else:
-            made[name] = value
-    return made
 
 
 def _made(spec: ToolSpec, registry: ToolRegistry, fields: dict[str, Any]) -> Action:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ai.actions import Action, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolRegistry, ToolSpec
+from ai.actions import Action, ArgSpec, Kind, ListShape, RecordShape, Shape, TextShape, ToolRegistry, ToolSpec, nested
 from ai.brought import packed
 from ai.errors import ParseError, PlannerError
 from ai.guard import NondeterminismError, watched
@@ -72,20 +72,15 @@ def sample_step(
     for arg in spec.args:
         if not (arg.required or arg.kind in _FREE or known is not None):
             continue
-        value = _sample_value(arg, number, known)
-        if value is None:
+        fields[arg.name] = _sample_value(arg, number, known)
+        if fields[arg.name] is None:
             return None
-        owner, dot, axis = arg.name.partition(".")
-        if dot:
-            fields.setdefault(owner, {})[axis] = value
-        else:
-            fields[owner] = value
     for field in spec.payload:
         fields[field.name] = _sample_value(field.shape, number, known)
         if fields[field.name] is None:
             return None
     try:
-        return registry.parse_step({"act": spec.name, **fields})
+        return registry.parse_step(nested({"act": spec.name, **fields}))
     except ParseError:
         return None  # a verb with a rule of its own that the sample values do not meet
 

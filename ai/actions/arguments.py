@@ -20,6 +20,7 @@ zero; ids, coordinates and numbers without a scale must be whole. Booleans, NaN 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
@@ -164,6 +165,22 @@ class Argument:
         if not isinstance(value, dict) or value.keys() != {"x", "y"}:
             raise ValueError('must be a cell: {"x": 3, "y": 4}')
         return {axis: self.stored(value[axis]) for axis in ("x", "y")}
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by dotted name as objects in objects.
+
+    >>> nested({"act": "MoveTo", "to.x": 3, "to.y": 4})
+    {'act': 'MoveTo', 'to': {'x': 3, 'y': 4}}
+    """
+    made: dict[str, Any] = {}
+    for name, value in values.items():
+        *path, last = name.split(".")
+        owner = made
+        for part in path:
+            owner = owner.setdefault(part, {})
+        owner[last] = value
+    return made
 
 
 def round_half_away(value: float) -> int:

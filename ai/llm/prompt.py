@@ -33,6 +33,7 @@ from ai.actions import (
     TextShape,
     ToolRegistry,
     ToolSpec,
+    nested,
 )
 from ai.errors import ParseError
 from ai.llm.encodings import NAMED
@@ -237,14 +238,10 @@ def _sample(registry: ToolRegistry, spec: ToolSpec) -> Action | None:
             continue
         if arg.kind is Kind.TARGET:
             return None
-        owner = step
-        *path, last = arg.name.split(".")
-        for part in path:
-            owner = owner.setdefault(part, {})
-        owner[last] = _sample_value(registry, arg)
+        step[arg.name] = _sample_value(registry, arg)
     step |= {field.name: _sample_value(registry, field.shape) for field in spec.payload if field.required}
     try:
-        return registry.parse_step(step)
+        return registry.parse_step(nested(step))
     except ParseError:
         return None  # the sample values do not meet the action's own rule, or a list needs a target
 

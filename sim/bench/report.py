@@ -15,20 +15,9 @@ from sim.bench.rounds import Cell
 from sim.bench.strategies import Sample
 
 COLUMNS: Final = (
-    "way",
-    "calls",
-    "total s",
-    "first plan s",
-    "tokens in",
-    "cached",
-    "tokens out",
-    "steps",
-    "legal",
-    "x N",
-    "x B",
-    "x S",
-    "first / B",
-)
+    "way", "calls", "total s", "first plan s", "tokens in", "cached", "tokens out", "steps", "legal", "x N", "x B",
+    "x S", "first / B",
+)  # fmt: skip
 """The columns of a table for one number of agents."""
 
 TABLE_CHARS: Final = 140

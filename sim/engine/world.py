@@ -22,7 +22,6 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from operator import index
-from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
@@ -179,9 +178,7 @@ class World(Draws):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def install(self, systems: Sequence[System]) -> None:

@@ -101,7 +101,7 @@ def verify(
                     progress(whole.totals.ticks, whole.header.ticks)
     except WorkerError as error:
         whole.verdict = Verdict("inconclusive", whole.totals.ticks, reason=one_line(str(error)), cause="environment")
-    return _judge(whole)
+    return replace(whole.verdict or _conclude(whole), escapes=tuple(dict.fromkeys(whole.escapes)))
 
 
 def _damaged(problem: Corrupt | Unsupported) -> Verdict:
@@ -135,15 +135,10 @@ def prove(stream: BinaryIO, segment: Segment, plugin_files: Sequence[Path], prog
     """Run a segment again and compare every tick."""
     take_escapes()
     verification = _Verification(progress, plugin_files)
-    verdict = verification.run(stream, segment)
-    return Proof(
-        verdict, verification.totals, verification.header, verification.end, take_escapes(), verification.unknown
-    )
-
-
-def _judge(proof: Proof) -> Verdict:
-    """Return the verdict of a proof, with every escape named once."""
-    return replace(proof.verdict or _conclude(proof), escapes=tuple(dict.fromkeys(proof.escapes)))
+    proof = verification.proof
+    proof.verdict = verification.run(stream, segment)
+    proof.escapes = take_escapes()
+    return proof
 
 
 def _conclude(proof: Proof) -> Verdict:
@@ -174,17 +169,14 @@ class _Verification:
         self._progress = progress
         self._plugin_files = plugin_files
         self._before = 0
-        self.totals = Totals()
-        self.header: Header | None = None
-        self.end: End | None = None
-        self.unknown = 0
+        self.proof = Proof()
         self._playback: Playback | None = None
 
     def run(self, stream: BinaryIO, segment: Segment) -> Verdict | None:
         """Go through the records up to the first that ends it; None when they are all proven."""
         try:
             for record in self._records(stream, segment):
-                self.unknown += record.body is None
+                self.proof.unknown += record.body is None
                 verdict = self._take(record.body)
                 if verdict is not None or record.end.offset == segment.stop:
                     return verdict
@@ -205,10 +197,9 @@ class _Verification:
         stream.seek(segment.begin.offset)
         records = iter_records(stream, segment.begin)
         tick, keyframe = next(records).body, next(records).body
-        assert self._playback is not None
         assert isinstance(tick, Tick)
         assert isinstance(keyframe, Keyframe)
-        enter(self._playback.simulation, keyframe, tick)
+        enter(self.playback.simulation, keyframe, tick)
         self._before = tick.t + 1
         yield from records
 
@@ -221,10 +212,8 @@ class _Verification:
             case Keyframe():
                 return self._keyframe(body)
             case End():
-                self.end = body
-                return None
-            case _:
-                return None
+                self.proof.end = body
+        return None
 
     def _begin(self, header: Header) -> Verdict | None:
         if header.run != run_digest(header.scenario, header.seed):
@@ -241,36 +230,32 @@ class _Verification:
             if fault_of(error) is None and not isinstance(error, SimError | AIError):
                 raise
             return self._inconclusive(f"the run cannot be set up: {fault_of(error) or error}")
-        self.header, self._playback = header, playback
+        self.proof.header, self._playback = header, playback
         problem = objection(header, playback.header)
         return None if problem is None else self._inconclusive(problem)
 
     def _tick(self, recorded: Tick) -> Verdict | None:
-        assert self._playback is not None
-        assert self.header is not None
-        before = self._playback.simulation.snapshot() if self.header.detail == "full" else None
+        before = self.playback.simulation.snapshot() if self.header.detail == "full" else None
         try:
-            again = self._playback.tick(recorded)
+            again = self.playback.tick(recorded)
         except Unsupported:
             raise  # not a difference: nothing here can read it
         except (MachineError, OSError, MemoryError) as error:
             return self._inconclusive(str(error) if isinstance(error, MachineError) else trouble_of(error))
         except Exception as error:  # the record says that this tick was made, whatever hinders it now
             return self._failed(recorded, error)
-        world = self._playback.simulation.world
+        world = self.playback.simulation.world
         difference = first_difference(
-            self.header, recorded, again, before, self._playback.timeline, phases_of(world.systems)
+            self.header, recorded, again, before, self.playback.timeline, phases_of(world.systems)
         )
         if difference is not None:
             return self._diverged(difference)
-        self.totals.add(again)
+        self.proof.totals.add(again)
         self._progress(self._ticks, self.header.ticks)
         return None
 
     def _keyframe(self, recorded: Keyframe) -> Verdict | None:
-        assert self._playback is not None
-        assert self.header is not None
-        simulation = self._playback.simulation
+        simulation = self.playback.simulation
         state = simulation.snapshot()
         if unpacked(recorded) == encode_state(state):
             return None
@@ -284,7 +269,19 @@ class _Verification:
 
     @property
     def _ticks(self) -> int:
-        return self._before + self.totals.ticks
+        return self._before + self.proof.totals.ticks
+
+    @property
+    def header(self) -> Header:
+        """The header of the replay, once it has been read."""
+        assert self.proof.header is not None
+        return self.proof.header
+
+    @property
+    def playback(self) -> Playback:
+        """The run, once the header has been read."""
+        assert self._playback is not None
+        return self._playback
 
     def _inconclusive(self, reason: str, cause: Cause = "environment") -> Verdict:
         return Verdict("inconclusive", self._ticks, reason=one_line(reason), cause=cause)
@@ -297,22 +294,16 @@ class _Verification:
         return Verdict("inconclusive", self._ticks, first, reason, cause="effect")
 
     def _placed(self, first: Divergence) -> Divergence:
-        assert self.header is not None
-        assert self._playback is not None
-        first.environment = differing(self.header, self._playback.header)
+        first.environment = differing(self.header, self.playback.header)
         return first
 
     def _diverged(self, first: Divergence) -> Verdict:
-        assert self.header is not None
-        assert self._playback is not None
         first = self._placed(first)
-        changed = [
-            name for name, then in self.header.plugins.items() if self._playback.header.plugins.get(name) != then
-        ]
-        if self.header.source != self._playback.header.source:
+        changed = [name for name, then in self.header.plugins.items() if self.playback.header.plugins.get(name) != then]
+        if self.header.source != self.playback.header.source:
             changed.insert(0, str(self.header.scenario["domain"]))
         hint = "".join(f"; the code of {name!r} has changed since the recording" for name in changed)
-        return _diverged(first, self._ticks, self.header, hint, self._playback.simulation.world.resources)
+        return _diverged(first, self._ticks, self.header, hint, self.playback.simulation.world.resources)
 
 
 def _diverged(

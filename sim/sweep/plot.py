@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from sim.errors import ScenarioError
-from sim.extras import extra
 from sim.messages import suggestion
 from sim.sweep.results import Results
 from sim.sweep.statistics import Estimate
-from sim.tables.plot import PANELS_MAX
+from sim.tables.plot import panels_of
 
 
 def draw_sweep(results: Results, out: Path | BinaryIO, *, metrics: tuple[str, ...] = (), form: str = "png") -> None:
@@ -20,7 +19,6 @@ def draw_sweep(results: Results, out: Path | BinaryIO, *, metrics: tuple[str, ..
         MissingExtra: matplotlib is not installed.
         ScenarioError: there is nothing to draw.
     """
-    figure = extra("matplotlib.figure", "a plot")
     for name in metrics:
         if name not in results.metrics:
             raise ScenarioError(f"no metric {name!r}; {suggestion(name, results.metrics, 'metrics')}")
@@ -28,15 +26,10 @@ def draw_sweep(results: Results, out: Path | BinaryIO, *, metrics: tuple[str, ..
     summary = results.summary(names)
     if not names or not summary:
         raise ScenarioError("there is nothing to draw: no cell has a metric")
-    if len(names) > PANELS_MAX:
-        raise ScenarioError(f"{len(names)} metrics are too many for one picture; name up to {PANELS_MAX}")
     columns = results.group_columns
     axis = next((place for place, _ in enumerate(columns) if _is_number(summary, place)), None)
-    across = min(len(names), 2)
-    down = -(-len(names) // across)
-    picture: Any = figure.Figure(figsize=(5.5 * across, 3.2 * down), layout="constrained")
-    panels = picture.subplots(down, across, squeeze=False).ravel()
-    for name, axes in zip(names, panels, strict=False):
+    picture, panels = panels_of(names)
+    for name, axes in panels.items():
         lines: dict[str, list[tuple[Any, Estimate]]] = {}
         for group, _, estimates in summary:
             rest = ", ".join(
@@ -52,15 +45,11 @@ def draw_sweep(results: Results, out: Path | BinaryIO, *, metrics: tuple[str, ..
             means = [each.mean for each in found]
             errors = [[each.mean - each.low for each in found], [each.high - each.mean for each in found]]
             axes.errorbar(xs, means, yerr=errors, fmt="o-" if axis is not None else "o", capsize=3, label=label or None)
-        axes.set_title(name)
         axes.set_xlabel(columns[axis] if axis is not None else "")
-        axes.spines[["top", "right"]].set_visible(False)
         if axis is None:
             axes.tick_params(axis="x", labelrotation=30)
         if len(lines) > 1:
             axes.legend(fontsize=8)
-    for axes in panels[len(names) :]:
-        axes.set_visible(False)
     picture.savefig(out, format=form, dpi=120)
 
 

@@ -13,8 +13,8 @@ from sim.replay.frames import Frame, frames
 from sim.replay.reader import Source
 from sim.replay.record import header_of, tick_of
 from sim.run.domain import Metric
-from sim.tables.export import Batch, ticks_of
-from sim.tables.rows import NAMES, Rows
+from sim.tables.export import ticks_of
+from sim.tables.rows import NAMES, Batches, Rows
 
 if TYPE_CHECKING:
     from sim.run.simulation import Simulation
@@ -44,7 +44,7 @@ class Collected:
     inputs: Any
     metrics: Any
 
-    def __init__(self, schemas: Mapping[str, Any], batches: Sequence[Batch]) -> None:
+    def __init__(self, schemas: Mapping[str, Any], batches: Sequence[Batches]) -> None:
         pa = extra("pyarrow", "a table")
         self._tables = {
             name: pa.Table.from_batches([each[name] for each in batches if name in each], schema)
@@ -118,7 +118,7 @@ def collected(
         ReplayError: as `frames`; also where the replay has no tick.
     """
     seen = frames(source, plugin_files) if isinstance(source, str | Path | bytes) else source
-    batches: list[Batch] = []
+    batches: list[Batches] = []
     schemas: Mapping[str, Any] = {}
     for rows, batch, _ in ticks_of(seen, tables, (), metrics or {}, every):
         schemas = rows.schemas

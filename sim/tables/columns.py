@@ -74,12 +74,12 @@ def arrow_type(out: Out) -> Any:
     return one if out.place is not None else pa.list_(one)
 
 
-def values(out: Out, world: World, rows: slice = slice(None)) -> Any:
+def values(out: Out, world: World) -> Any:
     """Return the values of all agents now, as an Arrow array."""
     pa = extra("pyarrow", "a table")
     component = world.components[out.component]
-    array = getattr(world[component], out.spec.name)[..., rows]
-    missing = ~world.has(component)[rows]
+    array = getattr(world[component], out.spec.name)
+    missing = ~world.has(component)
     if out.place is None:
         flat = np.moveaxis(array, -1, 0).reshape(array.shape[-1], -1)
         kept: list[list[Any]] = [_plain(out.spec, world, row).tolist() for row in flat]

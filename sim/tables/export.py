@@ -17,14 +17,13 @@ from sim.replay.reader import Progress, Source, untold
 from sim.run.domain import Metric
 from sim.run.writing import whole
 from sim.tables.metrics import metrics_of
-from sim.tables.rows import NAMES, VERSION, Rows
+from sim.tables.rows import NAMES, VERSION, Batches, Rows
 
 Form = Literal["parquet", "csv"]
 ROWS: Final = 100_000
 """Rows that are held in memory before they are written."""
 DESCRIPTION: Final = "tables.json"
 """The file that describes the columns."""
-Batch = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -91,7 +90,7 @@ def export(
 
 def ticks_of(
     seen: Iterable[Frame], tables: Sequence[str], metrics: Sequence[str], more: Mapping[str, Metric], every: int
-) -> Iterator[tuple[Rows, Batch, Header]]:
+) -> Iterator[tuple[Rows, Batches, Header]]:
     """Yield the rows of each tick; `Rows` is the same every time."""
     rows: Rows | None = None
     for frame in seen:
@@ -136,7 +135,7 @@ class _Writer:
         self._held: list[Any] = []
         self._rows = 0
         if form == "csv":
-            self._flat = csv_schema(schema)
+            self._flat = _flat_schema(schema)
             self._file = extra("pyarrow.csv", "an export").CSVWriter(file, self._flat)
         else:
             parquet = extra("pyarrow.parquet", "an export")
@@ -153,7 +152,9 @@ class _Writer:
         if not self._held:
             return
         table = pa.Table.from_batches(self._held, self._schema)
-        self._file.write_table(table if self._form == "parquet" else for_csv(table, self._flat))
+        if self._form == "csv":
+            table = pa.table([_flat(column) for column in table.columns], schema=self._flat)
+        self._file.write_table(table)
         self._held, self._rows = [], 0
 
     def close(self) -> None:
@@ -162,7 +163,7 @@ class _Writer:
         self._file.close()
 
 
-def csv_schema(schema: Any) -> Any:
+def _flat_schema(schema: Any) -> Any:
     """Return the schema of a CSV file: lists as texts."""
     pa = extra("pyarrow", "an export")
     return pa.schema(
@@ -170,13 +171,8 @@ def csv_schema(schema: Any) -> Any:
     )
 
 
-def for_csv(table: Any, schema: Any) -> Any:
-    """Return a table with lists written as JSON."""
-    pa = extra("pyarrow", "an export")
-    return pa.table([_flat(column) for column in table.columns], schema=schema)
-
-
 def _flat(column: Any) -> Any:
+    """Return a column with lists written as JSON."""
     pa = extra("pyarrow", "an export")
     if not pa.types.is_list(column.type):
         return column

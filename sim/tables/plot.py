@@ -53,25 +53,38 @@ def draw(runs: Mapping[str, Curves], out: Path | BinaryIO, *, form: str = "png")
         MissingExtra: matplotlib is not installed.
         ScenarioError: there is nothing to draw, or too much.
     """
-    figure = extra("matplotlib.figure", "a plot")
     names = list(dict.fromkeys(name for each in runs.values() for name in each))
     if not names:
         raise ScenarioError("there is no metric to draw: the domain has none; name one with --metric FILE.py:FUNCTION")
+    picture, panels = panels_of(names)
+    for name, axes in panels.items():
+        for run, of in runs.items():
+            if name in of:
+                axes.plot(*of[name], label=run, linewidth=1.4)
+        axes.set_xlabel("tick")
+    if len(runs) > 1:
+        panels[names[0]].legend()
+    picture.savefig(out, format=form, dpi=120)
+
+
+def panels_of(names: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    """Return a picture with a panel for each metric, two in a row, and the panels by name.
+
+    Raises:
+        MissingExtra: matplotlib is not installed.
+        ScenarioError: there are too many.
+    """
     if len(names) > PANELS_MAX:
         raise ScenarioError(f"{len(names)} metrics are too many for one picture; name up to {PANELS_MAX} with --metric")
     across = min(len(names), 2)
     down = -(-len(names) // across)
-    picture: Any = figure.Figure(figsize=(5.5 * across, 2.8 * down), layout="constrained")
-    panels = picture.subplots(down, across, squeeze=False).ravel()
-    for name, axes in zip(names, panels, strict=False):
-        for run, of in runs.items():
-            if name in of:
-                axes.plot(*of[name], label=run, linewidth=1.4)
-        axes.set_title(name)
-        axes.set_xlabel("tick")
-        axes.spines[["top", "right"]].set_visible(False)
-    for axes in panels[len(names) :]:
+    figure = extra("matplotlib.figure", "a plot")
+    picture: Any = figure.Figure(figsize=(5.5 * across, 3.0 * down), layout="constrained")
+    every = picture.subplots(down, across, squeeze=False).ravel()
+    for axes in every[len(names) :]:
         axes.set_visible(False)
-    if len(runs) > 1:
-        panels[0].legend()
-    picture.savefig(out, format=form, dpi=120)
+    panels = dict(zip(names, every, strict=False))
+    for name, axes in panels.items():
+        axes.set_title(name)
+        axes.spines[["top", "right"]].set_visible(False)
+    return picture, panels

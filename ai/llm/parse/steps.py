@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ai.actions import STEPS_MAX, Action, ToolRegistry, ToolSpec
+from ai.actions import STEPS_MAX, Action, ToolRegistry, ToolSpec, nested
 from ai.errors import ParseError
 
 
@@ -41,18 +41,10 @@ def argument_names(spec: ToolSpec) -> tuple[str, ...]:
 def _named(values: list[Any], registry: ToolRegistry) -> dict[str, Any]:
     """Return a list of values in the order of the registry as an object with names."""
     act = values[0] if values else None
-    data: dict[str, Any] = {"act": act}
     if not isinstance(act, str) or act not in registry:
-        return data  # the registry reports the error in the verb
+        return {"act": act}  # the registry reports the error in the verb
     names = argument_names(registry.spec(act))
     if len(values) > len(names) + 1:
         raise ParseError(f"{act} takes at most {len(names)} arguments, not {len(values) - 1}")
-    for name, value in zip(names, values[1:], strict=False):
-        if value is None:
-            continue
-        owner = data
-        *path, last = name.split(".")
-        for part in path:
-            owner = owner.setdefault(part, {})
-        owner[last] = value
-    return data
+    given = {name: value for name, value in zip(names, values[1:], strict=False) if value is not None}
+    return nested({"act": act, **given})

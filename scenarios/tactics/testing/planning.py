@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from ai.actions import ToolRegistry
-from ai.strategies import KEYS, inside, nested, plans, steps
+from ai.actions import ToolRegistry, nested
+from ai.strategies import KEYS, inside, plans, steps
 from scenarios.tactics.snapshot import Role, WorldSnapshot
 
 __all__ = ["MAP_HEIGHT", "MAP_WIDTH", "batches", "inside", "nested", "plans", "snapshots", "steps"]
