@@ -24,7 +24,7 @@ from sim.cli.common import FAILED, INTERRUPTED, OK, TROUBLE, USAGE, ExitError
 from sim.cli.examples import epilog
 from sim.cli.logs import warnings_only
 from sim.cli.terminal import give_up, occupy_standard_files, standard_streams
-from sim.errors import FileExists, MachineError, ScenarioError, SimError
+from sim.errors import FileExists, MachineError, ScenarioError, SimError, Unsupported
 from sim.messages import one_line
 from sim.run.faults import fault_of, trouble_of
 
@@ -132,7 +132,7 @@ def _invoke(args: Sequence[str] | None) -> int:
         return _fail(error.format_message().replace("Value error, ", ""), USAGE)  # newer releases of typer say it
     except FileExists as error:
         return _fail(str(error), USAGE)
-    except MachineError as error:
+    except (MachineError, Unsupported) as error:
         return _fail(str(error), TROUBLE)
     except (SimError, AIError) as error:
         return _fail(fault_of(error) or str(error), FAILED)

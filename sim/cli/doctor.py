@@ -35,7 +35,8 @@ def doctor(
 ) -> None:
     """Find out whether a run depends on anything but scenario, seed and inputs, and what causes it.
 
-    Exit code: 0 no differences, 1 a check found one, 2 a check that applies compared nothing.
+    Exit code: 0 no differences, 1 a check found one, 2 a check that applies compared nothing, or a planner
+    always failed.
     """
     plan = load_scenario(scenario, trust=trust)
     names = [known_name("--check", name, [each.name for each in CHECKS], "check") for name in check or ()]
@@ -52,11 +53,11 @@ def doctor(
             }
             for each in found
         ]
-        print_json({"scenario": plan.name, "ticks": ticks, "checks": entries})
+        print_json({"scenario": plan.name, "ticks": ticks, "checks": entries, "planners": case.broken_planners()})
     else:
-        for line in _said(found, asked):
+        for line in (*_said(found, asked), *case.broken_planners().values()):
             sys.stdout.write(f"{line}\n")
-    results = {each.result for each in found}
+    results = {each.result for each in found} | {"untested" for _ in case.broken_planners()}
     raise typer.Exit(FAILED if "differs" in results else INCONCLUSIVE if "untested" in results else OK)
 
 

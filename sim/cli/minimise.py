@@ -28,7 +28,7 @@ from sim.cli.common import (
 )
 from sim.cli.consent import Trust, files_of, load_scenario
 from sim.cli.options import Plugins
-from sim.errors import ReplayError
+from sim.errors import ReplayError, Unsupported
 from sim.messages import shown
 from sim.replay import minimise as search
 from sim.replay.diagnosis import diagnose
@@ -145,7 +145,8 @@ def _replay(file: str, out: Path | None, runs: int, plugins: list[Path], *, forc
     first = verdict.first
     if first is None or first.tick is None:
         why = f": {verdict.reason}" if verdict.reason else ""
-        raise ReplayError(f"no tick of the replay was found to differ, so there is nothing to minimise{why}")
+        kind = Unsupported if verdict.verdict == "inconclusive" else ReplayError
+        raise kind(f"no tick of the replay was found to differ, so there is nothing to minimise{why}")
     replay = scan(Path(file))
     start = search.candidate_of(replay, plugins)
 

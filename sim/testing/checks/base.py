@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
+
 from ai.llm_types import LlmClient
+from ai.plans import Outcome
 from sim.engine.state import WorldState
 from sim.engine.state_diff import changes
 from sim.errors import MachineError
@@ -156,6 +160,8 @@ class Case:
     plugins: Sequence[Plugin] = ()
     client: Callable[[], LlmClient] | None = None
     _expected: list[Seen] = field(default_factory=list)
+    _attempts: Counter[tuple[str, Outcome]] = field(default_factory=Counter)
+    _faults: dict[str, str] = field(default_factory=dict)
 
     def simulation(self, **options: Any) -> Simulation:
         """Return a fresh simulation of the case, reporting every phase."""
@@ -166,8 +172,27 @@ class Case:
         """Return what every tick of the plain run comes to; it is made once."""
         if not self._expected:
             with self.simulation() as simulation:
-                self._expected = [seen(report) for report in simulation.reports(self.ticks)]
+                for report in simulation.reports(self.ticks):
+                    self._expected.append(seen(report))
+                    for attempts in () if report.plans is None else report.plans.attempts:
+                        for code, count in zip(*np.unique(attempts.outcome, return_counts=True), strict=True):
+                            self._attempts[attempts.tier, Outcome(code)] += int(count)
+                        for text in attempts.errors.values():
+                            self._faults.setdefault(attempts.tier, text)
         return self._expected
+
+    def broken_planners(self) -> dict[str, str]:
+        """Return one sentence for each planner that failed whenever the plain run asked it, by tier."""
+        found = {}
+        for tier in dict.fromkeys(tier for tier, _ in self._attempts):
+            outcomes = {outcome: count for (name, outcome), count in self._attempts.items() if name == tier}
+            if outcomes.keys() <= {Outcome.FAULT, Outcome.INVALID}:
+                count = sum(outcomes.values())
+                found[tier] = one_line(
+                    f"planner {tier!r} failed in all {count:,} plans it was asked for, so nothing that it does was "
+                    f"compared: {self._faults.get(tier, 'its plans are not legal')}"
+                )
+        return found
 
     def state_at(self, tick: int) -> WorldState:
         """Return the state of the plain run after a tick."""

@@ -61,3 +61,31 @@ def test_an_old_recording_names_what_is_declared_otherwise(
     assert "old.replay.jsonl: inconclusive" in told
     assert said in told
     assert "diverged" not in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["fork", "old.replay.jsonl", "--at", "2"],
+        ["show", "old.replay.jsonl", "--tick", "2"],
+        ["export", "old.replay.jsonl", "--out", "t.csv"],
+        ["view", "old.replay.jsonl", "--out", "t.html"],
+        ["minimise", "old.replay.jsonl"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_no_command_claims_to_know_an_old_recording(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that runs a recording again ends as inconclusive too where something is declared otherwise."""
+    monkeypatch.chdir(tmp_path)
+    changes, said = CHANGES["a fact"]
+    (tmp_path / "model.py").write_text(MODEL)
+    assert invoke(["run", "model.py", "--ticks", "4", "--quiet", "--out", "old.replay.jsonl"]) == OK
+    model = MODEL
+    for old, new in changes.items():
+        model = model.replace(old, new)
+    (tmp_path / "model.py").write_text(model)
+    capsys.readouterr()
+    assert invoke(words) == INCONCLUSIVE
+    assert said in capsys.readouterr().err

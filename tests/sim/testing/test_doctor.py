@@ -199,6 +199,35 @@ def test_a_model_in_a_file_is_examined_by_every_check_that_applies(
     assert (results["hash seed"], results["allocator"], results["parts"]) == ("same", "same", "not applicable")
 
 
+def test_a_planner_that_always_fails_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It leaves every agent to the emergency tier, and so nothing that it does was compared."""
+    monkeypatch.chdir(tmp_path)
+    Path("broken.py").write_text(
+        """
+class Broken:
+    name, deterministic = "broken", True
+
+    async def plan(self, batch, registry, call):
+        raise RuntimeError("not today")
+
+PLANNERS = (Broken,)
+"""
+    )
+    Path("broken.toml").write_text(
+        'domain = "market"\nname = "broken"\nplugins = ["broken.py"]\n[planning]\ntiers = ["broken", "emergency"]\n'
+    )
+    words = ["doctor", "broken.toml", "--check", "rerun", "--ticks", "3"]
+    assert invoke(words) == INCONCLUSIVE
+    said = "planner 'broken' failed in all 36 plans it was asked for, so nothing that it does was compared"
+    assert said in capsys.readouterr().out
+    assert invoke([*words, "--json"]) == INCONCLUSIVE
+    told = json.loads(capsys.readouterr().out)
+    assert told["planners"]["broken"].startswith(said)
+    assert [each["result"] for each in told["checks"]] == ["same"]
+
+
 def test_a_check_that_compared_nothing_is_no_success(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The exit code says that nothing was proven: one agent's batch has no parts."""
     path = tmp_path / "lonely.toml"
