@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry
+from ai.actions import ARGS_MAX, STEPS_MAX, ToolRegistry, check
 from ai.errors import ClientError, ContractError, FaultError, PlannerError
 from ai.guard import NondeterminismError, active, is_ours, unwatched, watched
 from ai.legality import explained, refusals
@@ -181,7 +181,8 @@ class FallbackOrchestrator:
         `asking` goes with a batch and says how a run asks, its deadline included.
 
         Raises:
-            ContractError: an agent was asked for twice, or one of our own tiers was set up wrongly.
+            ContractError: an agent was asked for twice, a verb refers to what the observation does not have, or one of
+                our own tiers was set up wrongly.
         """
         if asking is None:
             asking = Asking(deadline=Deadline(deadline))
@@ -230,6 +231,7 @@ class FallbackOrchestrator:
         result = BatchPlans(PlanBatch.empty(batch.keys), self._names, [])
         if not len(batch):
             return result
+        check(registry, batch.of)
         began, walks = self._clock(), asking.walks
         walk = _Descent(batch, registry, PlanCall(client, self.clock, on_plan, began, asking=asking), result)
         logger.debug("planning %d agents from tier %s on", len(batch), self._names[self._start])

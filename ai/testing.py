@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -34,7 +34,9 @@ CHUNKS: Final = 3
 TOKEN_CHARS_MAX: Final = 64
 """Characters that one token has at most, for judging whether a reply keeps to its limit."""
 CELLS_SIDE: Final = 8
-"""Cells along one side of the area in which sample steps have theirs."""
+"""The cells along each side of a space for sample steps, unless it is known."""
+CELL_STEP: Final = 7919
+"""The cells from one sample to the next; a prime number, so that samples spread over the whole space."""
 HASH_SEEDS: Final = ("0", "1", "4242")
 """Of other processes: a set of few members often has the same order under two of them."""
 LOOP_TURNS: Final = 10
@@ -50,20 +52,25 @@ async def _stream(text: str, request: LlmRequest) -> AsyncIterator[LlmChunk]:
     yield LlmChunk(finish="stop", usage={"prompt_tokens": asked // 4, "completion_tokens": len(text) // 4})
 
 
-def sample_step(
-    registry: ToolRegistry,
-    spec: ToolSpec,
-    number: int = 0,
-    known: Mapping[tuple[str, ...], Sequence[int]] | None = None,
-) -> Action | None:
+class Known(NamedTuple):
+    """The things that a step of one agent may name: ids by their sources, and the sides of spaces by name.
+
+    Ids of other sources are ids that nobody may have; other spaces are small.
+    """
+
+    ids: Mapping[tuple[str, ...], Sequence[int]] = {}
+    sides: Mapping[str, tuple[int, int]] = {}
+
+
+def sample_step(registry: ToolRegistry, spec: ToolSpec, number: int = 0, known: Known | None = None) -> Action | None:
     """Return a step of a verb; its arguments follow from `number` and stay in their ranges.
 
     Args:
         registry: the registry that offers the verb.
         spec: the verb.
         number: which step.
-        known: the ids that an agent may name, by their sources; for other sources ids that nobody may have. Without
-            it only verbs that need neither a target nor a cell have steps.
+        known: the things that the agent may name. Without it only verbs that need neither a target nor a cell have
+            steps.
 
     Returns:
         The step; None if the verb needs a target or cell that is not to be had, or the values break a rule of its own.
@@ -89,7 +96,7 @@ _FREE: Final = (Kind.NUMBER, Kind.CHOICE, Kind.NAME)
 """Kinds of arguments that need nothing that an agent knows."""
 
 
-def _sample_value(shape: Shape, number: int, known: Mapping[tuple[str, ...], Sequence[int]] | None) -> Any:
+def _sample_value(shape: Shape, number: int, known: Known | None) -> Any:
     """Return a value, None where there is none."""
     match shape:
         case TextShape():
@@ -104,20 +111,17 @@ def _sample_value(shape: Shape, number: int, known: Mapping[tuple[str, ...], Seq
             return _sample_argument(shape, number, known)
 
 
-def _sample_argument(arg: ArgSpec, number: int, known: Mapping[tuple[str, ...], Sequence[int]] | None) -> Any:
-    if arg.kind not in _FREE and known is None:
-        return None
-    x, y = number % CELLS_SIDE, number // CELLS_SIDE % CELLS_SIDE
-    match arg.kind:
-        case Kind.TARGET:
-            ids = (known or {}).get(arg.sources, ())
-            return ids[number % len(ids)] if ids else number
-        case Kind.CELL_X:
-            return x
-        case Kind.CELL_Y:
-            return y
-        case Kind.CELL:
-            return {"x": x, "y": y}
+def _sample_argument(arg: ArgSpec, number: int, known: Known | None) -> Any:
+    if known is None:
+        if arg.kind not in _FREE:
+            return None
+    elif arg.kind is Kind.TARGET:
+        ids = known.ids.get(arg.sources, ())
+        return ids[number % len(ids)] if ids else number
+    elif arg.kind in (Kind.CELL, Kind.CELL_X, Kind.CELL_Y):
+        width, height = known.sides.get(arg.sources[0], (CELLS_SIDE, CELLS_SIDE))
+        y, x = divmod(number * CELL_STEP % (width * height), width)
+        return {"x": x, "y": y} if arg.kind is Kind.CELL else x if arg.kind is Kind.CELL_X else y
     if arg.choices:
         return arg.choices[number % len(arg.choices)]
     if arg.kind is not Kind.NUMBER:

@@ -61,6 +61,13 @@ def sentence(error: ValidationError, schema: Schema) -> str:
     return one_line(f"{key}: {reason}" if key else reason)
 
 
+def error_text(error: BaseException) -> str:
+    """Return an error of other code in words: its type and its message; of data that do not fit, what and why."""
+    if isinstance(error, ValidationError):
+        return f"{error.title}: {sentence(error, {})}"
+    return f"{type(error).__name__}: {error}"
+
+
 def suggestion(name: str, known: Sequence[str], what: str) -> str:
     """Return a suggestion: the known name that was probably meant, or a list of the known names."""
     near = difflib.get_close_matches(name[:100], known, n=1)

@@ -29,6 +29,8 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic.fields import FieldInfo
 
+from ai.errors import ContractError
+
 CELLS_MAX: Final = 4096
 """The most cells along one side of a space."""
 KEY_MAX: Final = 2**31 - 1
@@ -97,6 +99,13 @@ class Argument:
     rounded: bool = False
     item: Argument | None = None
     default: Any = _REQUIRED
+
+    def __post_init__(self) -> None:
+        """Check the bounds."""
+        if not -KEY_MAX <= self.low <= self.high <= KEY_MAX:
+            raise ContractError(
+                f"an argument from {self.low} to {self.high}: give the low bound first; {KEY_MAX} is the most"
+            )
 
     def field(self) -> Any:
         """Return the pydantic field that reads the argument."""

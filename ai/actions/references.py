@@ -10,16 +10,15 @@ from ai.observation import Layout, Observation, Shared, sources_of, space_of
 
 
 def check(registry: ToolRegistry, of: type[Observation]) -> None:
-    """Check that everything that the actions of a registry refer to is declared.
+    """Check that everything that the actions of a registry refer to is declared; a registry is checked once.
 
     Raises:
         ContractError: a target names no list, entry or id of the observation, or ids of two spaces; a name has no
-            table; a cell has no space; or the observation needs a table that the registry lacks.
+            table; or a cell has no space.
     """
+    if of in registry.checked:
+        return
     layout = of.layout
-    for table in layout.tables:
-        used = next(path for path, leaf in layout.leaves.items() if leaf.fact.table == table)
-        _check_table(registry, f"{layout.name}.{used}", table)
     for spec in registry.specs:
         for arg in spec.shapes():
             _check_argument(registry, layout, spec, arg)
@@ -29,11 +28,12 @@ def check(registry: ToolRegistry, of: type[Observation]) -> None:
                 registry.encode(step)
             except ContractError as error:
                 raise ContractError(f"example {number} of the prompt: {error}") from None
+    registry.checked.add(of)
 
 
 def _check_table(registry: ToolRegistry, where: str, table: str) -> None:
-    if table not in registry.tables:
-        known = f"there are {', '.join(registry.tables)}" if registry.tables else "the registry was given no tables"
+    if registry.named and table not in registry.tables:
+        known = f"there are {', '.join(registry.tables)}" if registry.tables else "there are none"
         raise ContractError(f"{where}: there is no table {table!r}; {known}")
 
 

@@ -66,6 +66,10 @@ class ToolRegistry:
         offered: Iterable[str] | None = None,
     ) -> None:
         self.tables = {table: _checked(table, names) for table, names in (tables or {}).items()}
+        self.named = tables is not None
+        """Whether it was given tables, which may be none; otherwise verbs whose names it does not know are left out."""
+        self.checked: set[type] = set()
+        """The observations whose references `ai.actions.check` has found to be right."""
         self.idle, self.prompt = idle, PromptText() if prompt is None else prompt
         by_name: dict[str, ToolSpec] = {}
         for action in actions:
@@ -164,7 +168,12 @@ class ToolRegistry:
         return self._with(tables=tables, offered=self._wanted)
 
     def _with(self, **changed: Any) -> ToolRegistry:
-        known: dict[str, Any] = {"idle": self.idle, "prompt": self.prompt, "tables": self.tables, **changed}
+        known: dict[str, Any] = {
+            "idle": self.idle,
+            "prompt": self.prompt,
+            "tables": self.tables if self.named else None,
+            **changed,
+        }
         return ToolRegistry((spec.action for spec in self.specs), **known)
 
     def checks_of(self, codes: Iterable[int]) -> tuple[Place, ...]:

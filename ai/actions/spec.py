@@ -123,11 +123,6 @@ class ToolSpec:
         """Whether a compact prompt offers the action."""
         return self.action.first_tier
 
-    @property
-    def sources(self) -> tuple[tuple[str, ...], ...]:
-        """The sources of its targets, each once, in the order of its arguments."""
-        return tuple(dict.fromkeys(arg.sources for arg in self.args if arg.kind is Kind.TARGET))
-
     def declared(self) -> dict[str, Any]:
         """Return the action as plain data for replays, without its wording."""
         return {
@@ -193,6 +188,10 @@ def _read(action: type[Action]) -> ToolSpec:
     sentence = " ".join((action.__doc__ or "").strip().split("\n\n")[0].split())
     if not sentence or len(sentence) > SENTENCE_CHARS_MAX:
         raise ContractError(f" needs a docstring whose first paragraph has 1 to {SENTENCE_CHARS_MAX} characters")
+    for member, kind in (("first_tier", bool), ("keep", int)):
+        given = getattr(action, member)
+        if type(given) is not kind:
+            raise ContractError(f".{member} is {given!r}; give {'True or False' if kind is bool else 'a whole number'}")
     args: list[ArgSpec] = []
     payload: list[PayloadField] = []
     for name, info in action.model_fields.items():
@@ -243,8 +242,6 @@ def _shape(where: str, name: str, annotation: Any, metadata: Sequence[Any]) -> t
         )
     if argument.kind is Kind.NUMBER and argument.scale != 1 and annotation is not float:
         raise ContractError(f"{where}: a number with a scale is a float")
-    if argument.low > argument.high:
-        raise ContractError(f"{where}: its low bound is above its high one")
     match argument.kind:
         case Kind.TEXT:
             if argument.high > WORDS_MAX:

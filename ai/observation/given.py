@@ -131,10 +131,12 @@ class Given:
     def _misshapen(self, column: Column, array: Array, shape: tuple[int, ...]) -> ContractError:
         wanted = ["agents", *(["places"] if column.list else []), *([column.table] if column.table else [])]
         numbers = ", ".join(f"{size} {what}" for size, what in zip(shape, wanted, strict=False))
-        return self._wrong(
-            column.path,
-            f"is {array.dtype}{list(array.shape)}, not {column.dtype}[{numbers}]; convert it, or declare it so",
-        )
+        hint = f"convert it: .astype({column.dtype.name!r})"
+        if array.shape != shape:
+            hint = "give one value for each, or one for all"
+        elif array.dtype.kind == "i" and isinstance(self.layout.leaves.get(column.path), Number):
+            hint += f", or declare it with dtype={array.dtype.str[1:]!r}"
+        return self._wrong(column.path, f"is {array.dtype}{list(array.shape)}, not {column.dtype}[{numbers}]; {hint}")
 
     def _names(self, leaf: Leaf) -> int:
         names = self.tables.get(leaf.fact.table)

@@ -50,19 +50,22 @@ class Known(NamedTuple):
         return (facts | self.gives) & ~self.takes
 
 
-def search(facts: int, want: int, known: Sequence[Known]) -> tuple[int, ...] | None:
-    """Return the positions of the operators that reach the wanted facts with the least effort, or None if none do.
+def search(facts: int, want: int, known: Sequence[Known], *, unwanted: int = 0) -> tuple[int, ...] | None:
+    """Return the positions of the operators that reach a goal with the least effort, or None if none do.
+
+    A goal is reached when all of the facts `want` hold and none of `unwanted`.
 
     This is A* with the least effort of any operator as the estimate for each state that is not a goal. Of equal plans,
     the one whose operators come first by name wins.
     """
     least = min((operator.effort for operator in known), default=0)
+    relevant = want | unwanted
     frontier: list[tuple[int, int, tuple[tuple[str, int], ...], int]] = [(0, 0, (), facts)]
     best: dict[int, int] = {}
     looked = 0
     while frontier and looked < NODES_MAX:
         _, effort, steps, now = heapq.heappop(frontier)
-        if now & want == want:
+        if now & relevant == want:
             return tuple(place for _, place in steps)
         if best.get(now, effort + 1) <= effort or len(steps) == STEPS_MAX:
             continue
@@ -72,7 +75,7 @@ def search(facts: int, want: int, known: Sequence[Known]) -> tuple[int, ...] | N
             after = operator.after(now)
             if operator.applies(now) and after != now:
                 spent = effort + operator.effort
-                ahead = 0 if after & want == want else least
+                ahead = 0 if after & relevant == want else least
                 heapq.heappush(frontier, (spent + ahead, spent, (*steps, (operator.name, operator.place)), after))
     return None
 
@@ -82,7 +85,7 @@ class _Mind:
 
     def __init__(self, planner: Goap, registry: ToolRegistry, layout: Layout) -> None:
         self.bits = FactBits(planner.names, planner.facts, layout)
-        self.goals = [(*self.bits.bits(goal.when), self.bits.bits(goal.want)[0]) for goal in planner.goals]
+        self.goals = [(*self.bits.bits(goal.when), *self.bits.bits(goal.want)) for goal in planner.goals]
         self.steps: list[tuple[str, Fitting]] = []
         self.known: list[Known] = []
         for place, one in enumerate(planner.operators):
@@ -106,9 +109,9 @@ class _Mind:
         return self.kept[facts]
 
     def _towards_a_goal(self, facts: int) -> tuple[int, ...]:
-        for on, off, want in self.goals:
+        for on, off, want, unwanted in self.goals:
             if facts & on == on and not facts & off:
-                steps = search(facts, want, self.known)
+                steps = search(facts, want, self.known, unwanted=unwanted)
                 if steps:
                     return steps
         return ()

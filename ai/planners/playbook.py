@@ -23,7 +23,7 @@ class Operator(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """Facts to reach, and the facts that call for them."""
+    """Facts to reach, and the facts that call for them (`!` before a fact negates it)."""
 
     when: tuple[str, ...]
     want: tuple[str, ...]

@@ -121,6 +121,8 @@ class Rule(BaseModel):
     @classmethod
     def _steps(cls, steps: tuple[Any, ...]) -> tuple[Any, ...]:
         for step in steps:
+            if isinstance(step, type):
+                raise ValueError(f"{step.__name__} is a class; write a step, {step.__name__}(...)")  # noqa: TRY004 - for pydantic
             known = isinstance(step, Action | str) or callable(step)
             if not known and not (isinstance(step, Mapping) and isinstance(step.get("act"), str)):
                 raise ValueError("a step is an action, a table with a verb under 'act', a name, or a function")

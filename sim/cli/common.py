@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import signal
 import stat
@@ -80,7 +81,16 @@ def usage(message: str) -> ExitError:
 
 def print_json(value: object) -> None:
     """Print a command's result as one JSON object."""
-    sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.write(json.dumps(_plain(value), allow_nan=False) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without the numbers that JSON has no form for: a metric that is not finite is null."""
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_result(result: Mapping[str, Any], sentence: str, *, as_json: bool) -> None:

@@ -151,7 +151,7 @@ class ColumnSpec:
         if self.per not in sizes:
             raise WorldError(
                 f"{self.label}: no table or size is called {self.per!r}, only {', '.join(sorted(sizes)) or 'none'}; "
-                f'give the world tables={{"{self.per}": (...)}} or sizes={{"{self.per}": ...}}'
+                "name it in `tables`; 'cell' needs one Grid in a domain's spaces, or `sizes` of a world"
             )
         return replace(self, shape=(sizes[self.per], *self.shape))
 

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 import ai.actions as planning
 from ai.actions import ToolRegistry
 from ai.errors import ContractError, place_of
-from sim.run.channels import Channel, Sent
+from sim.run.channels import Channel, Sent, check_channel
 from sim.run.plan_columns import Progress
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ Args = NDArray[np.int32]
 Codes = NDArray[np.int8]
 Mask = NDArray[np.bool_]
 
+DURATION_MAX: Final = 2**30
+"""The most ticks that a step may take."""
 BLOCKED: Final = "blocked"
 """The reason for refusing a walker that has found no step too often."""
 
@@ -117,12 +119,13 @@ class Turn:
             values: one value, or `[m]`.
             at: the target of each value: rows of agents, cells, indices of names, `[m]`; by default the senders.
         """
-        given: object = channel
-        if not (isinstance(given, type) and issubclass(given, Channel)):
-            name = getattr(given, "__name__", repr(given))
-            raise ContractError(f"send() takes a Channel that extends Sum, First, Union or Each; {name} is none")
-        targets = rows if at is None else np.broadcast_to(np.asarray(at, np.int64), rows.shape)
-        sent = Sent(rows, targets, np.broadcast_to(np.asarray(values), rows.shape))
+        check_channel(channel)
+        targets, values = rows if at is None else np.asarray(at), np.asarray(values)
+        for what, given, kinds in (("indices as targets", targets, "iu"), ("numbers as values", values, "biuf")):
+            if given.dtype.kind not in kinds or given.shape not in ((), rows.shape):
+                found = f"{given.dtype}{list(given.shape)}"
+                raise ContractError(f"send({channel.__name__}) takes {what}, one or {len(rows)}, not {found}")
+        sent = Sent(rows, np.broadcast_to(targets.astype(np.int64), rows.shape), np.broadcast_to(values, rows.shape))
         self.sent.setdefault(channel, []).append(sent)
 
     def settle(self) -> None:
@@ -173,18 +176,45 @@ class Action(planning.Action):
     def refusals(cls, turn: Any, rows: Rows, raw: Args) -> Codes:
         """Return the code of each agent's refusal, `[m] int8`: 0, or one more than the index in the run's reasons."""
         found = np.zeros(len(rows), np.int8)
-        for reason, mask in reversed([*cls.refused(turn, rows, cls.named(turn, raw)).items()]):
+        given: object = cls.refused(turn, rows, cls.named(turn, raw))
+        if not isinstance(given, Mapping):
+            raise ContractError(
+                f"{cls.__name__} ({place_of(cls)}): refused() returned {type(given).__name__}; return masks by reason"
+            )
+        for reason, answer in reversed([*given.items()]):
+            mask = np.asarray(answer)
             if reason not in cls.reasons:
                 raise ContractError(
                     f"{cls.__name__} ({place_of(cls)}) refuses for {reason!r}; add it to the class's `reasons`"
                 )
-            found[np.asarray(mask)] = turn.run.reason_codes[reason]
+            if mask.dtype != np.bool_ or mask.shape not in ((), rows.shape):
+                raise ContractError(
+                    f"{cls.__name__} ({place_of(cls)}): refused() has {mask.dtype}{list(mask.shape)} for {reason!r}; "
+                    f"give one boolean for each of the {len(rows)} agents"
+                )
+            found[mask] = turn.run.reason_codes[reason]
         return found
 
     @classmethod
     def named(cls, turn: Any, raw: Args) -> Any:
         """Return the arguments in the form that the methods of this class take."""
         return StepArgs(cls, turn.run, raw)
+
+
+def checked_ticks(found: Any, rows: Rows, verb: type[Action]) -> Any:
+    """Return the result of `duration_ticks`.
+
+    Raises:
+        ContractError: it is not one whole number of ticks for all or for each of the agents.
+    """
+    ticks = np.asarray(found)
+    if ticks.dtype.kind in "iu" and ticks.shape in ((), rows.shape):
+        if not ticks.size or 1 <= ticks.min() <= ticks.max() <= DURATION_MAX:
+            return found
+        reason = f"{ticks.min()} to {ticks.max()} ticks; a step takes 1 to {DURATION_MAX}"
+    else:
+        reason = f"{ticks.dtype}{list(ticks.shape)}; give whole numbers, one or {len(rows)}"
+    raise ContractError(f"{verb.__name__} ({place_of(verb)}): duration_ticks() returned {reason}")
 
 
 def reasons_of(registry: ToolRegistry | None) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.errors import ContractError, place_of
+from sim.run.methods import named, wrong_method
 
 if TYPE_CHECKING:
     from sim.run.context import Run
@@ -68,6 +69,20 @@ class Channel:
         raise ContractError(f"channel {cls.__name__} ({place_of(cls)}) needs apply(cls, world, run, targets, values)")
 
 
+def check_channel(channel: type[Channel]) -> None:
+    """Check a channel when a verb first sends through it.
+
+    Raises:
+        ContractError: it is not one, or is made wrongly.
+    """
+    given: object = channel
+    if not (isinstance(given, type) and issubclass(given, Channel)):
+        raise ContractError(f"send() takes a Channel that extends Sum, First, Union or Each; {named(given)} is none")
+    wrong = wrong_method(channel, Channel)
+    if wrong:
+        raise ContractError(f"channel {channel.__name__} ({place_of(channel)}): {wrong}")
+
+
 class Sum(Channel):
     """Values for one target are added; each target occurs once."""
 
@@ -75,7 +90,8 @@ class Sum(Channel):
     def settle(cls, world: World, run: Run, sent: Sent) -> None:
         """Add up."""
         targets, first = np.unique(sent.targets, return_index=True)
-        cls.apply(world, run, targets, np.add.reduceat(sent.values.astype(np.int64), first))
+        values = sent.values if sent.values.dtype.kind == "f" else sent.values.astype(np.int64)
+        cls.apply(world, run, targets, np.add.reduceat(values, first))
 
 
 class First(Channel):

@@ -5,9 +5,8 @@ They run once for each simulation, before any code of the domain.
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,19 +14,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.actions import Kind, PromptText, ToolRegistry
+from ai.actions import PromptText, ToolRegistry
+from ai.actions import check as check_references
 from ai.errors import AIError, ContractError, place_of
-from ai.observation import Observation, ObservationBatch, Shared, sources_of
-from ai.planners.playbook import Goal, Operator, Option
-from ai.rules import Rule
+from ai.observation import Observation, ObservationBatch
+from ai.planners.playbook import Branch, Goal, Operator, Option
+from ai.rules import Rule, fact_test
 from sim.engine.columns import Component
 from sim.engine.resources import Resource
 from sim.engine.system import System
 from sim.errors import SimError
-from sim.messages import quoted, suggestion
-from sim.run.actions import Action
+from sim.messages import quoted
+from sim.run.actions import DURATION_MAX, Action
 from sim.run.faults import fault_of
 from sim.run.inputs import Input
+from sim.run.methods import named, takes, wrong_method
 from sim.run.plan_columns import PLANNING
 from sim.run.settings import Settings
 
@@ -51,15 +52,6 @@ def place_in(domain: Domain | type[Domain]) -> PlaceOfDomain:
     return PlaceOfDomain(domain if isinstance(domain, type) else type(domain))
 
 
-def _named(given: object) -> str:
-    """Return a name for a part of a domain: a class by its name, an object by its class."""
-    if isinstance(given, type):
-        return given.__qualname__
-    if callable(given):
-        return f"the function {getattr(given, '__qualname__', given)}"
-    return quoted(given) if type(given).__repr__ is not object.__repr__ else f"an instance of {type(given).__name__}"
-
-
 def check_head(kind: type[Domain]) -> None:
     """Check the parts of a domain that reading a scenario needs: settings, clocks and inputs.
 
@@ -68,13 +60,14 @@ def check_head(kind: type[Domain]) -> None:
     """
     settings = kind.settings
     if not (isinstance(settings, type) and issubclass(settings, Settings)):
-        raise ContractError(
-            f"{place_in(kind)}: settings is {_named(settings)}; set it to a class that extends Settings"
-        )
-    for part in ("ticks", "ticks_per_second"):
+        raise ContractError(f"{place_in(kind)}: settings is {named(settings)}; set it to a class that extends Settings")
+    for part in ("ticks", "ticks_per_second", "version", "every"):
         value = getattr(kind, part)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if (part, value) != ("every", None) and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
             raise ContractError(f"{place_in(kind)}: {part} is {quoted(value)}; give a whole number from 1")
+    name: object = kind.name
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+        raise ContractError(f"{place_in(kind)}: name is {quoted(name)}; give letters, digits, '-', '_' and '.'")
     _check_classes(place_in(kind), "inputs", kind.inputs, Input)
 
 
@@ -84,32 +77,47 @@ def check_domain(domain: Domain) -> None:
     Raises:
         ContractError: a part is missing, is misspelt or has the wrong type; the message is one sentence.
     """
+    from sim.run.domain import Domain as Base
+
     where = place_in(domain)
-    _check_spelling(where, type(domain))
+    if not isinstance(domain.settings, Settings):
+        raise ContractError(f"{where}: its __init__ sets no settings; call super().__init__(settings, **values)")
+    wrong = wrong_method(type(domain), Base)
+    if wrong:
+        raise ContractError(f"{where}: {wrong}")
     for part, base in (
         ("components", Component),
         ("resources", Resource),
         ("actions", Action),
         ("systems", System),
+        ("inputs", Input),
     ):
         _check_classes(where, part, getattr(domain, part), base)
+        for kind in getattr(domain, part):
+            wrong = wrong_method(kind, base)
+            if wrong:
+                raise ContractError(f"{where}: {wrong}")
     _check_columns(where, domain)
     for system in domain.systems:
         _check_system(where, system)
     _check_tables(where, domain.tables)
     metrics: object = domain.metrics
     if not isinstance(metrics, Mapping):
-        raise ContractError(f"{where}: metrics is {_named(metrics)}; write {{'name': function of the world}}")
+        raise ContractError(f"{where}: metrics is {named(metrics)}; write {{'name': function of the world}}")
     for name, metric in metrics.items():
         if not isinstance(name, str) or not callable(metric):
-            raise ContractError(f"{where}: metrics[{name!r}] is {_named(metric)}; give a function of the world")
-    for part, kind in (("rules", Rule), ("goals", Goal), ("operators", Operator), ("options", Option)):
+            raise ContractError(f"{where}: metrics[{name!r}] is {named(metric)}; give a function of the world")
+    for part in ("facts", "moves"):
+        if not isinstance(getattr(domain, part), Mapping):
+            raise ContractError(f"{where}: {part} is {named(getattr(domain, part))}; write {{'name': ...}}")
+    parts = (("rules", Rule), ("goals", Goal), ("operators", Operator), ("options", Option), ("tree", Branch))
+    for part, kind in parts:
         for each in _several(where, part, getattr(domain, part), f"({kind.__name__}(...),)"):
             if not isinstance(each, kind):
-                raise ContractError(f"{where}: {part} holds {_named(each)}; list {kind.__name__}(...)")
+                raise ContractError(f"{where}: {part} holds {named(each)}; list {kind.__name__}(...)")
     prompt: object = domain.prompt
     if not isinstance(prompt, PromptText):
-        raise ContractError(f"{where}: prompt is {_named(prompt)}; write PromptText(role=...)")
+        raise ContractError(f"{where}: prompt is {named(prompt)}; write PromptText(role=...)")
     if domain.plans:
         _check_planning(where, domain)
 
@@ -135,9 +143,7 @@ def _check_planning(where: PlaceOfDomain, domain: Domain) -> None:
     if observation is None:
         raise ContractError(f"{where}: it has actions and no observation; set it to what agents know")
     if not (isinstance(observation, type) and issubclass(observation, Observation)):
-        raise ContractError(
-            f"{where}: observation is {_named(observation)}; set it to a class that extends Observation"
-        )
+        raise ContractError(f"{where}: observation is {named(observation)}; set it to a class that extends Observation")
     if type(domain).observe is Base.observe:
         raise ContractError(f"{where}: it has actions and no observe(self, world, rows); return world.observed(...)")
     idle: object = domain.idle
@@ -158,29 +164,43 @@ def check_verbs(domain: Domain, registry: object) -> None:
     """
     where, observation = place_in(domain), domain.observation
     if not isinstance(registry, ToolRegistry):
-        raise ContractError(f"{where}: registry() returned {_named(registry)}; return a ToolRegistry")
+        raise ContractError(f"{where}: registry() returned {named(registry)}; return a ToolRegistry")
+    for spec in registry.specs:
+        if issubclass(spec.action, Action):
+            _check_verb(where, spec.action)
     if observation is None:
         return
-    layout = observation.layout
-    ids = sources_of(layout)
-    spaces = [path for path, leaf in layout.leaves.items() if isinstance(leaf, Shared)]
-    known = {Kind.TARGET: ("list", ids), Kind.NAME: ("table", sorted(registry.tables))}
-    known |= dict.fromkeys((Kind.CELL, Kind.CELL_X, Kind.CELL_Y), ("shared fact", spaces))
-    for spec in registry.specs:
-        for arg in spec.shapes():
-            what, there = known.get(arg.kind, ("", []))
-            for source in arg.sources if what else ():
-                if source not in there:
-                    owner = "tables" if arg.kind is Kind.NAME else layout.name
-                    hint = suggestion(source, there, f"{what}s")
-                    raise ContractError(
-                        f"{where}: action {spec.name}: {arg.name}: {owner} has no {what} {source!r}; {hint}"
-                    )
+    try:
+        check_references(registry, observation)
+        for name, move in domain.moves.items():
+            if not callable(move):
+                raise ContractError(f"moves[{name!r}] is {named(move)}; give a function that makes steps")
+        for name, fact in domain.facts.items():
+            if not (isinstance(fact, str) or callable(fact)):
+                raise ContractError(f"facts[{name!r}] is {named(fact)}; give a condition, or a function of the batch")
+            fact_test(name, domain.facts, observation.layout)
+    except ContractError as error:
+        raise ContractError(f"{where}: {error}") from None
+
+
+def _check_verb(where: PlaceOfDomain, verb: type[Action]) -> None:
+    """Check the parts of a verb that planning does not read."""
+    wrong = wrong_method(verb, Action)  # it may be a plug-in's
+    reasons: object = verb.reasons
+    if wrong:
+        raise ContractError(f"{where}: {wrong}")
+    if not isinstance(reasons, tuple | list) or not all(isinstance(reason, str) for reason in reasons):
+        raise ContractError(f"{where}: {verb.__name__}.reasons is {named(reasons)}; write a tuple of texts")
+    seconds: object = verb.duration_s
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < DURATION_MAX:
+        raise ContractError(f"{where}: {verb.__name__}.duration_s is {named(seconds)}; give seconds from 0")
+    if not verb.timed and verb.advance.__func__ is Action.advance.__func__:  # type: ignore[attr-defined] # a method
+        raise ContractError(f"{where}: {verb.__name__} has timed = False and no advance(turn, rows, args)")
 
 
 def _several(where: PlaceOfDomain, part: str, given: object, example: str) -> Sequence[object]:
     if isinstance(given, type | str) or not isinstance(given, Sequence):
-        raise ContractError(f"{where}: {part} is {_named(given)}; write a tuple, as in {example}")
+        raise ContractError(f"{where}: {part} is {named(given)}; write a tuple, as in {example}")
     return given
 
 
@@ -192,9 +212,9 @@ def _check_classes(where: PlaceOfDomain, part: str, given: object, base: type) -
             hint = (
                 "list the class, not an instance"
                 if isinstance(each, base)
-                else f"list classes that extend {base.__name__}"
+                else f"list classes that extend sim.{base.__name__}"
             )
-            raise ContractError(f"{where}: {part} holds {_named(each)}; {hint}")
+            raise ContractError(f"{where}: {part} holds {named(each)}; {hint}")
         if each.__name__ in names:
             raise ContractError(f"{where}: {part} lists two classes named {each.__name__}; rename one")
         names.append(each.__name__)
@@ -202,7 +222,7 @@ def _check_classes(where: PlaceOfDomain, part: str, given: object, base: type) -
 
 def _check_tables(where: PlaceOfDomain, tables: object) -> None:
     if not isinstance(tables, Mapping):
-        raise ContractError(f"{where}: tables is {_named(tables)}; write {{'goods': ('bread', 'fish')}}")
+        raise ContractError(f"{where}: tables is {named(tables)}; write {{'goods': ('bread', 'fish')}}")
     for table, names in tables.items():
         fits = isinstance(names, Sequence) and not isinstance(names, str)
         if not isinstance(table, str) or not fits or not all(isinstance(name, str) for name in names):
@@ -212,37 +232,8 @@ def _check_tables(where: PlaceOfDomain, tables: object) -> None:
 def _check_system(where: PlaceOfDomain, system: type[System]) -> None:
     if system.process is System.process:
         raise ContractError(f"{where}: system {system.__name__} has no process(self, world, run)")
-    for method, given, says in ((system.process, 3, "gets (world, run)"), (system.__init__, 1, "gets nothing")):
-        if method is object.__init__:  # most systems have none of their own
-            continue
-        try:
-            parameters = list(inspect.signature(method).parameters.values())
-        except (TypeError, ValueError):
-            continue
-        places = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-        needed = [each for each in places if each.default is each.empty]
-        needed += [each for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
-        most = given if any(each.kind is each.VAR_POSITIONAL for each in parameters) else len(places)
-        if len(needed) > given or most < given:
-            raise ContractError(
-                f"{where}: {system.__name__}.{method.__name__} takes {max(len(needed) - 1, 0)} arguments; it {says}"
-            )
-
-
-def _check_spelling(where: PlaceOfDomain, kind: type[Domain]) -> None:
-    """Refuse names that look like a misspelt part, because a part that is never called fails silently."""
-    from sim.run.domain import Domain as Base
-
-    known = [name for name in dir(Base) if not name.startswith("_")]
-    for owner in kind.__mro__:
-        if owner is Base or not issubclass(owner, Base):
-            continue
-        for name in vars(owner):
-            if name.startswith("_") or name in known:
-                continue
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-            if near:
-                raise ContractError(f"{where}: {name} is not a part of a domain; did you mean {near[0]}?")
+    if system.__init__ is not object.__init__ and not takes(system.__init__, ["self"]):
+        raise ContractError(f"{where}: {system.__name__}.__init__ takes arguments; it gets nothing")
 
 
 def checked_spaces(found: Any, domain: Domain) -> Mapping[str, Any]:
@@ -254,21 +245,26 @@ def checked_spaces(found: Any, domain: Domain) -> Mapping[str, Any]:
     if isinstance(found, Mapping) and all(isinstance(name, str) for name in found):
         return found
     raise ContractError(
-        f"{place_in(domain)}: spaces(run) returned {_named(found)}; return spaces by name, {{'map': ...}}"
+        f"{place_in(domain)}: spaces(run) returned {named(found)}; return spaces by name, {{'map': ...}}"
     )
 
 
-def checked_batch(found: Any, domain: Domain) -> ObservationBatch[Any]:
-    """Return the result of `observe`: a batch of the domain's observation.
+def checked_batch(found: Any, keys: NDArray[np.int64], domain: Domain) -> ObservationBatch[Any]:
+    """Return the result of `observe`: a batch of the domain's observation, for the agents with these keys.
 
     Raises:
         ContractError: it is something else.
     """
     if isinstance(found, ObservationBatch) and found.of is domain.observation:
-        return found
+        if np.array_equal(found.keys, keys):
+            return found
+        raise ContractError(
+            f"{place_in(domain)}: observe(world, rows) returned what {len(found)} agents know; return what each of the "
+            f"{len(keys)} agents at `rows` knows, in this order"
+        )
     wanted = getattr(domain.observation, "__name__", "an observation")
     raise ContractError(
-        f"{place_in(domain)}: observe(world, rows) returned {_named(found)}; return world.observed({wanted}, rows, ...)"
+        f"{place_in(domain)}: observe(world, rows) returned {named(found)}; return world.observed({wanted}, rows, ...)"
     )
 
 
@@ -282,10 +278,19 @@ def checked_groups(found: Any, world: Any, domain: Domain) -> tuple[tuple[str, .
     index = np.asarray(found[1]) if fits else np.zeros(0)
     if not fits or index.dtype.kind not in "iu" or index.shape != (world.n,):
         raise ContractError(
-            f"{place_in(domain)}: groups(world) returned {_named(found)}; return the names of the groups, and one "
+            f"{place_in(domain)}: groups(world) returned {named(found)}; return the names of the groups, and one "
             f"index for each of the {world.n} rows"
         )
-    return tuple(found[0]), index.astype(np.int64, copy=False)
+    names = tuple(found[0])
+    declared = tuple(domain.group_names)
+    if declared not in ((), names):
+        raise ContractError(f"{place_in(domain)}: groups(world) names {names}, and group_names {declared}")
+    if names and index.size and not -1 <= index.min() <= index.max() < len(names):
+        raise ContractError(
+            f"{place_in(domain)}: groups(world) returned indices from {index.min()} to {index.max()} and {len(names)} "
+            "names; an index counts from 0, and -1 stands for none"
+        )
+    return names, index.astype(np.int64, copy=False)
 
 
 def checked_scores(found: Any, domain: Domain) -> dict[str, float]:
@@ -295,10 +300,10 @@ def checked_scores(found: Any, domain: Domain) -> dict[str, float]:
         ContractError: it is something else.
     """
     if not isinstance(found, Mapping):
-        raise ContractError(f"{place_in(domain)}: scores(world) returned {_named(found)}; return numbers by name")
+        raise ContractError(f"{place_in(domain)}: scores(world) returned {named(found)}; return numbers by name")
     for name, value in found.items():
         if not isinstance(name, str) or not isinstance(value, int | float | np.number):
-            raise ContractError(f"{place_in(domain)}: scores(world)[{name!r}] is {_named(value)}; give a number")
+            raise ContractError(f"{place_in(domain)}: scores(world)[{name!r}] is {named(value)}; give a number")
     return {name: float(value) for name, value in found.items()}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import Action, ToolRegistry
+from ai.errors import ContractError
 from ai.plans import BatchPlans
 from sim.engine.rng import Rng
 from sim.engine.values import frozen
@@ -148,11 +149,11 @@ class Run:
         """The run's only space.
 
         Raises:
-            ScenarioError: the domain has none, or several.
+            ContractError: the domain has none, or several.
         """
         if len(self.spaces) != 1:
             known = ", ".join(self.spaces) or "none"
-            raise ScenarioError(f"run.space needs a domain with one space; this one has: {known}")
+            raise ContractError(f"run.space needs a domain with one space; this one has: {known}")
         return next(iter(self.spaces.values()))
 
     @overload

@@ -239,7 +239,8 @@ class Domain:
     @property
     def agents(self) -> int | None:
         """How many entities a run starts with, None where only `setup` knows."""
-        return getattr(self.settings, "agents", None)
+        agents = getattr(self.settings, "agents", None)
+        return agents if isinstance(agents, int) else None
 
     @classmethod
     def examples(cls) -> Iterator[Settings]:

@@ -11,7 +11,7 @@ import ai.errors
 import sim.errors
 from ai.errors import AIError
 from sim.errors import SimError
-from sim.messages import one_line, shown
+from sim.messages import error_text, one_line, shown
 
 FAULT_NOTE: Final = "tickweave: "
 """How the note begins that says where in a run an exception was raised."""
@@ -35,7 +35,7 @@ def fault_of(error: BaseException) -> str | None:
     code, line = last
     where = [note.removeprefix(FAULT_NOTE) for note in getattr(error, "__notes__", ()) if note.startswith(FAULT_NOTE)]
     place = f"{shown(Path(code.co_filename).name)}, line {line}, in {code.co_qualname}"
-    said = str(error) if isinstance(error, SimError | AIError) else f"{type(error).__name__}: {error}"
+    said = str(error) if isinstance(error, SimError | AIError) else error_text(error)
     return one_line(f"{'; '.join([*where[:1], place])}: {said}")
 
 

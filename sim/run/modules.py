@@ -22,7 +22,7 @@ from typing import Any, Final
 from ai.entries import installed
 from ai.errors import ContractError
 from sim.errors import ScenarioError
-from sim.messages import one_line, quoted, shown, suggestion
+from sim.messages import error_text, one_line, quoted, shown, suggestion
 from sim.run.files import read_bytes
 
 _DIGEST_BYTES: Final = 8
@@ -63,7 +63,7 @@ def load_file(path: Path, what: str) -> tuple[ModuleType, str]:
         exec(compile(source, module.__file__, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - that is the task
     except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        raise ContractError(one_line(f"{what} {where} cannot be loaded: {described(error, path)}")) from error
+        raise ContractError(one_line(f"{what} {where} cannot be loaded: {_where(error, path)}")) from error
     return module, digest_of(source, *_helpers(source, {path.absolute()}))
 
 
@@ -118,7 +118,7 @@ def source_digest(module: str) -> str:
     return digest_of(*(part for path in files for part in (str(path.relative_to(folder)).encode(), path.read_bytes())))
 
 
-def described(error: BaseException, path: Path) -> str:
+def _where(error: BaseException, path: Path) -> str:
     """Return an exception of foreign code as words: type, message, and the last line of the file it came from."""
     line = error.lineno if isinstance(error, SyntaxError) else None
     trace = error.__traceback__
@@ -126,7 +126,7 @@ def described(error: BaseException, path: Path) -> str:
         if trace.tb_frame.f_code.co_filename == str(path.absolute()):
             line = trace.tb_lineno
         trace = trace.tb_next
-    message = error.msg if isinstance(error, SyntaxError) else str(error)
+    message = f"SyntaxError: {error.msg}" if isinstance(error, SyntaxError) else error_text(error)
     if isinstance(error, ModuleNotFoundError) and error.name and path.with_name(f"{error.name}.py").is_file():
         message += f"; a local file is loaded alone: put what it needs of {error.name}.py into it, or install a package"
-    return f"line {line}: {type(error).__name__}: {message}" if line else f"{type(error).__name__}: {message}"
+    return f"line {line}: {message}" if line else message

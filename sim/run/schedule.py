@@ -8,6 +8,7 @@ from ai.errors import ContractError, place_of
 from sim.engine.system import System
 from sim.run.checks import PlaceOfDomain, place_in
 from sim.run.domain import Domain
+from sim.run.inputs import Input
 from sim.run.systems import Act, Inputs, Observe, Plan
 
 
@@ -29,6 +30,9 @@ def schedule(domain: Domain, more: Sequence[type[System]] = ()) -> tuple[type[Sy
         _check_planning(where, order)
     elif not any(issubclass(system, Inputs) for system in order):
         order.insert(0, Inputs)
+    for item in domain.inputs if Inputs in order else ():
+        if item.apply is Input.apply:
+            raise ContractError(f"{where}: input {item.__name__} has no apply(self, world, run)")
     names: list[str] = []
     for system in order:
         if system.name in names:

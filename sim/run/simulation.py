@@ -57,6 +57,7 @@ from sim.run.portrayal import checked_portrayal
 from sim.run.rounds import RoundNotes, Rounds, count_held, rounds_every
 from sim.run.scenario_file import Scenario
 from sim.run.schedule import schedule
+from sim.run.settings import ALIVE_MAX
 from sim.run.thinking import void
 from sim.run.world import World
 from sim.space import Grid
@@ -258,7 +259,7 @@ class Simulation(AbstractContextManager["Simulation"]):
             sizes=sizes_of(run.spaces),
             seed=self.seed,
             name=scenario.name,
-            capacity=domain.agents or 64,
+            capacity=min(max(domain.agents or 64, 1), ALIVE_MAX),
             **options,
         )
         self.world.run = run

@@ -12,7 +12,7 @@ from ai.guard import Watch, active
 from ai.plans import PlanBatch
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.run.actions import Action, Args, Codes, Rows, Turn
+from sim.run.actions import Action, Args, Codes, Rows, Turn, checked_ticks
 from sim.run.checks import checked_alerts, checked_batch, checked_mask
 from sim.run.context import Run, outdate
 from sim.run.payloads import drop_unused, write_payloads
@@ -80,7 +80,7 @@ class Observe(System):
                 world.invalidate(run.alarmed, "alert")
         run.chosen = choose(world, run, may, planning.per_tick_max)
         if len(run.chosen):
-            run.batch = checked_batch(domain.observe(world, run.chosen), domain)
+            run.batch = checked_batch(domain.observe(world, run.chosen), world.keys[run.chosen], domain)
 
 
 def choose(world: World, run: Run, may: NDArray[np.bool_], most: int) -> Rows:
@@ -263,7 +263,7 @@ class Act(System):
         args[:, places] = begun_args
         turn.progress.started_at[begun] = turn.tick
         if action.timed:
-            ticks = action.duration_ticks(turn, begun, action.named(turn, begun_args))
+            ticks = checked_ticks(action.duration_ticks(turn, begun, action.named(turn, begun_args)), begun, action)
             turn.progress.until[begun] = turn.tick + ticks - 1
         return places
 

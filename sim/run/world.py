@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ai.errors import ContractError
 from ai.observation import Counts, Groups, Layout, Observation, ObservationBatch, Text
 from sim.engine import world as engine
 from sim.engine.columns import Component
@@ -100,7 +101,12 @@ class World(engine.World):
         array = np.asarray(value) if isinstance(leaf, Text | Counts) else value
         if isinstance(leaf, Text):
             array = array - (array == 0).astype(array.dtype)
-        if isinstance(leaf, Text | Counts) and array.ndim == 2 and array.shape[1] == n:
+        if isinstance(leaf, Text | Counts) and array.ndim == 2:
+            if array.shape[1] != n:
+                raise ContractError(
+                    f"{layout.name}.{name} is {array.dtype}{list(array.shape)}; give the {n} agents last, as a "
+                    "component's columns have them"
+                )
             return array.T
         return array
 

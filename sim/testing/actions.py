@@ -10,9 +10,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ai.actions import Kind
 from ai.errors import ContractError
 from ai.guard import everything
-from ai.testing import sample_step
+from ai.legality import extent
+from ai.testing import Known, sample_step
 from sim.engine.digest import state_digest
 from sim.engine.rng import Rng, purpose
 from sim.engine.state_diff import changes
@@ -136,11 +138,21 @@ def _situation(action: type[Action], domain: Domain, number: int, prepare: Prepa
             batch = simulation.domain.observe(world, rows)
             spec, rng = registry.spec(action.__name__), Rng(number)
             dice = [rng.below(batch.keys, world.tick, _DICE, 2**31, draw) for draw in range(2)]
-            known = {sources: batch.targets(*sources) for sources in spec.sources}
+            ids = {arg.sources: batch.targets(*arg.sources) for arg in spec.shapes() if arg.kind is Kind.TARGET}
+            spaces = {arg.sources[0] for arg in spec.shapes() if arg.kind in (Kind.CELL, Kind.CELL_X, Kind.CELL_Y)}
+            sides = {
+                name: [
+                    np.broadcast_to(extent(batch, name, side, None), len(rows)).tolist() for side in ("width", "height")
+                ]
+                for name in spaces
+            }
             plans = []
             for place in range(len(rows)):
-                targets = {sources: ids[place] for sources, ids in known.items() if dice[0][place] % 4}
-                step = sample_step(registry, spec, int(dice[1][place] % 97), targets)
+                known = Known(
+                    {sources: each[place] for sources, each in ids.items() if dice[0][place] % 4},
+                    {name: (width[place], height[place]) for name, (width, height) in sides.items()},
+                )
+                step = sample_step(registry, spec, int(dice[1][place] % 97), known)
                 plans.append([] if step is None else [step])
             rows = rows[np.array(list(map(bool, plans)), np.bool_)]
             for row, plan in zip(rows.tolist(), filter(None, plans), strict=True):

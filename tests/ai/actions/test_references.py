@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from ai.actions import Action, PromptText, ToolRegistry, check, known, name, on
 from ai.errors import ContractError
 from ai.observation import AgentId, Cell, Observation, fact
-from tests.ai.llm.village import FORAGING, MARKET, TABLES, Buy, Forager, Sleep, Talk, Villager
+from ai.orchestrator import FallbackOrchestrator
+from tests.ai.llm.village import FORAGING, MARKET, TABLES, Buy, Forager, Sleep, Villager, villager
 
 
 class Fetch(Action):
@@ -66,12 +68,20 @@ def test_a_dangling_reference_is_one_sentence(actions: Any, of: type[Observation
     assert message in str(caught.value)
 
 
-def test_an_observation_needs_its_tables() -> None:
-    """A fact whose table the registry lacks is told."""
-    with pytest.raises(
-        ContractError, match=r"Villager\.stock: there is no table 'goods'; the registry was given no tables"
-    ):
-        check(ToolRegistry([Talk], idle=Sleep()), Villager)
+def test_a_host_without_tables_may_leave_verbs_out() -> None:
+    """A registry that was given no tables does not offer verbs that need one; with empty tables they are a mistake."""
+    check(ToolRegistry([Buy], idle=Sleep()), Villager)
+    with pytest.raises(ContractError, match=r"Buy\.good: there is no table 'goods'; there are none"):
+        check(ToolRegistry([Buy], idle=Sleep(), tables={}), Villager)
+
+
+def test_a_batch_asks_for_no_plan_with_a_dangling_reference() -> None:
+    """Planning alone checks references once, and does not hand the agents on to a lower tier."""
+    registry = ToolRegistry([Sing], idle=Sleep(), tables=TABLES)
+    orchestrator = FallbackOrchestrator()
+    for _ in range(2):
+        with pytest.raises(ContractError, match="there is no table 'songs'"):
+            asyncio.run(orchestrator.plan_batch_with_fallback(None, [(1, villager())], registry))
 
 
 def test_examples_of_a_prompt_are_plans() -> None:

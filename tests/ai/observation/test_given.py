@@ -131,7 +131,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "a wider type": (
         lambda: village(mood=np.array([1, 2])),
-        "Villager.mood is int64[2], not int16[2 agents]; convert it, or declare it so",
+        "Villager.mood is int64[2], not int16[2 agents]; convert it: .astype('int16'), or declare it with dtype='i8'",
     ),
     "a length of others": (
         lambda: village(mood=np.zeros(3, np.int16)),

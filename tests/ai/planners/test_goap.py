@@ -61,10 +61,16 @@ def operator_sets(draw: st.DrawFn) -> tuple[Known, ...]:
     )  # fmt: skip
 
 
-@given(known=operator_sets(), start=st.integers(0, 2**BITS - 1), want=st.integers(1, 2**BITS - 1))
-def test_the_search_finds_a_plan_of_least_effort(known: tuple[Known, ...], start: int, want: int) -> None:
+SOME = st.integers(0, 2**BITS - 1)
+
+
+@given(known=operator_sets(), start=SOME, want=SOME, unwanted=SOME)
+def test_the_search_finds_a_plan_of_least_effort(
+    known: tuple[Known, ...], start: int, want: int, unwanted: int
+) -> None:
     """Held against trying every sequence of up to four operators."""
-    found = search(start, want, known)
+    unwanted &= ~want
+    found = search(start, want, known, unwanted=unwanted)
     least = None
     for length in range(4):
         for tried in product(known, repeat=length):
@@ -74,7 +80,7 @@ def test_the_search_finds_a_plan_of_least_effort(known: tuple[Known, ...], start
                     break
                 facts, effort = operator.after(facts), effort + operator.effort
             else:
-                if facts & want == want and (least is None or effort < least):
+                if facts & (want | unwanted) == want and (least is None or effort < least):
                     least = effort
     if found is None:
         assert least is None
@@ -83,7 +89,7 @@ def test_the_search_finds_a_plan_of_least_effort(known: tuple[Known, ...], start
     for place in found:
         assert known[place].applies(facts)
         facts, spent = known[place].after(facts), spent + known[place].effort
-    assert facts & want == want
+    assert facts & (want | unwanted) == want
     assert len(found) <= STEPS_MAX
     assert least is None or spent <= least
 
@@ -108,6 +114,13 @@ def test_several_steps_lead_to_the_most_urgent_goal() -> None:
         [],
     ]
     assert ask(goap, batch).outcome.tolist() == [Outcome.OK] * 5 + [Outcome.MISSING]
+
+
+def test_a_goal_may_want_a_fact_to_end() -> None:
+    """The tired sleep because they want `!tired`; the others need nothing."""
+    tired = {"tired": "mood < 50"}
+    goap = Goap((Goal((), ("!tired",)),), (Operator(Sleep(3), ("tired",), ("!tired",)),), facts=tired)
+    assert steps(goap, market(villager(mood=3), villager(mood=90))) == [["Sleep(hours=3)"], []]
 
 
 def test_what_the_registry_does_not_offer_is_not_planned() -> None:

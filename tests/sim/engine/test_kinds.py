@@ -177,7 +177,7 @@ def test_what_an_agent_reads_can_be_written_back(number, scale):
 
 def test_a_table_or_size_that_is_missing_is_named():
     """The sentence says which column needs it and how it is given."""
-    with pytest.raises(WorldError, match=r"Villager\.stock: no table or size is called 'goods'.* the world tables="):
+    with pytest.raises(WorldError, match=r"Villager\.stock: no table or size is called 'goods'.*name it in `tables`"):
         World([Villager])
     for tables in ({"goods": ()}, {"goods": ("a", "a")}, {"goods": ("a", "")}):
         with pytest.raises(WorldError, match="table 'goods' must list different names"):

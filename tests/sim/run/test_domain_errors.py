@@ -7,6 +7,7 @@ The corpus is one table. A case is the sound model below with some text replaced
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -131,12 +132,22 @@ def method(text: str) -> dict[str, str]:
     return {HOOK: f"    {text}\n\n{HOOK}"}
 
 
+def attribute(text: str) -> dict[str, str]:
+    """Return the change that adds an attribute to the domain."""
+    return {"    settings = ShopSettings": f"    {text}\n    settings = ShopSettings"}
+
+
+def verb(text: str) -> dict[str, str]:
+    """Return the change that adds a method to the verb `Buy`."""
+    return {'reasons = ("too dear",)': f'reasons = ("too dear",)\n\n    @classmethod\n    {text}'}
+
+
 # fmt: off
 CASES: tuple[Case, ...] = (
     # -- parts ----------------------------------------------------------------------------------------------------
     Case("components is one class", {"components, resources, observation = (Purse,), ": "components, resources, observation = Purse, "}, ("Shop", "model.py, line", "components is", "write a tuple")),
-    Case("a component that is none", {"= (Purse,), (Stall,)": "= (Purse, int), (Stall,)"}, ("Shop", "components holds", "int", "extend Component")),
-    Case("a resource among components", {"= (Purse,), (Stall,)": "= (Purse, Stall), ()"}, ("components holds", "Stall", "extend Component")),
+    Case("a component that is none", {"= (Purse,), (Stall,)": "= (Purse, int), (Stall,)"}, ("Shop", "components holds", "int", "extend sim.Component")),
+    Case("a resource among components", {"= (Purse,), (Stall,)": "= (Purse, Stall), ()"}, ("components holds", "Stall", "extend sim.Component")),
     Case("an instance of a system", {"(Inputs, Grow, Observe": "(Inputs, Grow(), Observe"}, ("systems holds", "list the class, not an instance")),
     Case("two systems of one name", {"(Inputs, Grow, Observe": "(Inputs, Grow, Grow, Observe"}, ("systems lists two classes named Grow", "rename one")),
     Case("two systems with one label", {"(Inputs, Grow, Observe": "(Inputs, Grow, Shrink, Observe", "class ShopSettings": "class Shrink(System):\n    name = 'grow'\n    def process(self, world, run):\n        pass\n\n\nclass ShopSettings"}, ("Shop", "'grow'", "rename Shrink")),
@@ -210,7 +221,7 @@ CASES: tuple[Case, ...] = (
     Case("a text among the numbers", {"    count: int = number(1, 5)": "    count: int = number(1, 5)\n    why: str = words(20)", 'Buy("bread", 1)': 'Buy("bread", 1, "so")', "coins[rows] -= args.count": "coins[rows] -= args.why"}, ("tick 0", "Buy.apply", "args.payload('why')")),
     Case("an agent that is gone", {"turn.send(Sold, rows, args.count, at=args.good)": "turn.world.kill(rows - 1)"}, ("tick 0", "Buy.apply", "-1 stands for an agent that is gone")),
     # -- hooks ----------------------------------------------------------------------------------------------------
-    Case("process without arguments", {"def process(self, world, run)": "def process(self)"}, ("Shop", "Grow.process", "(world, run)")),
+    Case("process without arguments", {"def process(self, world, run)": "def process(self)"}, ("Shop", "Grow.process", "process(self, world, run)")),
     Case("no process", {"def process(self, world, run)": "def proceed(self, world, run)"}, ("Grow", "process(self, world, run)")),
     Case("a system that wants arguments", {"class Grow(System):": "class Grow(System):\n    def __init__(self, rate):\n        self.rate = rate\n"}, ("Grow", "__init__")),
     Case("a system that fails", {"world[Purse].coins[:] += 1": "world[Purse].coins[99] += 1"}, ("tick 0", "system 'grow'", "model.py, line", "Grow.process", "IndexError")),
@@ -247,6 +258,55 @@ CASES: tuple[Case, ...] = (
     Case("clock is a text", {"    settings = ShopSettings": "    ticks_per_second = 'ten'\n    settings = ShopSettings"}, ("Shop", "ticks_per_second", "'ten'")),
     Case("prompt is a text", {"    settings = ShopSettings": "    prompt = 'You shop.'\n    settings = ShopSettings"}, ("Shop", "prompt", "PromptText")),
     Case("inputs of the wrong kind", {"    settings = ShopSettings": "    inputs = (Rest,)\n    settings = ShopSettings"}, ("Shop", "inputs holds", "Rest")),
+    # -- methods and their results ---------------------------------------------------------------------------------
+    Case("spaces is a tuple", attribute("spaces = (Grid(3, 3),)"), ("Shop.spaces", "write a method spaces(self, run)")),
+    Case("setup without run", {"def setup(self, world, run)": "def setup(self, world)"}, ("Shop.setup", "setup(self, world, run)")),
+    Case("observe without rows", {"def observe(self, world, rows)": "def observe(self, world)"}, ("Shop.observe", "observe(self, world, rows)")),
+    Case("outcome without world", method("def outcome(self):\n        return None"), ("Shop.outcome", "outcome(self, world)")),
+    Case("observe leaves agents out", {"purse = world[Purse]\n        people": "purse, rows = world[Purse], rows[:1]\n        people"}, ("Shop", "observe", "1 agents", "the 4 agents")),
+    Case("agents first", {"stock=purse.stock[:, rows]": "stock=purse.stock[:, rows].T"}, ("Shop.observe", "Knowledge.stock is int32[4, 2]", "4 agents last")),
+    Case("a group that has no name", method("group_names = ('rich',)\n\n    def groups(self, world):\n        return ('rich',), np.full(world.n, 7)"), ("Shop", "groups", "7", "1 names")),
+    Case("groups of other names", method("group_names = ('rich',)\n\n    def groups(self, world):\n        return ('poor',), np.zeros(world.n, int)"), ("Shop", "groups", "poor", "rich")),
+    Case("__init__ without settings", method("def __init__(self, agents):\n        self.agents_at_start = agents"), ("Shop", "super().__init__")),
+    Case("far too many agents by default", {"Field(4, ge=1, le=100,": "Field(4_000_000_000, ge=1,"}, ("Shop.setup", "4000000000 entities")),
+    Case("a purpose that is a text", {"world[Purse].coins[:] += 1": "world.below(world.rows(Purse), 'give', 5)"}, ("Grow.process", "purpose: 'give' is not a whole number")),
+    Case("no space", {"world[Purse].coins[:] += 1": "run.space"}, ("Grow.process", "one space", "none")),
+    # -- attributes ------------------------------------------------------------------------------------------------
+    Case("every is a text", attribute("every = 'often'"), ("Shop", "every is 'often'", "whole number")),
+    Case("every is zero", attribute("every = 0"), ("Shop", "every is 0", "from 1")),
+    Case("version is a text", attribute("version = '2'"), ("Shop", "version is '2'", "whole number")),
+    Case("name is a path", attribute("name = '../shop'"), ("Shop", "name is '../shop'", "letters")),
+    Case("facts is a tuple", attribute("facts = ('coins > 3',)"), ("Shop", "facts is", "write {")),
+    Case("a fact that is a number", attribute("facts = {'rich': 5}"), ("Shop", "facts['rich'] is 5", "condition")),
+    Case("a fact on an unknown field", attribute("facts = {'rich': 'cions > 3'}"), ("Shop", "cions", "'coins'")),
+    Case("a move that is a number", attribute("moves = {'run': 5}"), ("Shop", "moves['run'] is 5", "function")),
+    Case("a tree of steps", attribute("tree = (Rest(),)"), ("Shop", "tree holds", "Branch(...)")),
+    Case("an example with an unknown name", attribute("prompt = PromptText(role='Shop.', examples=((Buy('bred', 1),),))"), ("Shop", "example 1 of the prompt", "'bred'", "bread")),
+    Case("a table of knowledge that is not there", {'fact(default={}, table="goods")': 'fact(default={}, table="gods")'}, ("Shop.observe", "Knowledge.stock", "table 'gods'")),
+    Case("an input without apply", {"class ShopSettings": "class Tax(Input):\n    n: int = 1\n\n\nclass ShopSettings", "    settings = ShopSettings": "    inputs = (Tax,)\n    settings = ShopSettings"}, ("Shop", "input Tax", "apply(self, world, run)")),
+    Case("an input with another apply", {"class ShopSettings": "class Tax(Input):\n    n: int = 1\n\n    def apply(self, world):\n        return None\n\n\nclass ShopSettings", "    settings = ShopSettings": "    inputs = (Tax,)\n    settings = ShopSettings"}, ("Shop", "Tax.apply", "apply(self, world, run)")),
+    # -- what verbs say and send -----------------------------------------------------------------------------------
+    Case("a misspelt method of a verb", {"def refused(cls": "def refuse(cls"}, ("Buy.refuse", "did you mean refused?")),
+    Case("a verb without classmethod", {"    @classmethod\n    def refused(cls": "    def refused(self"}, ("Buy.refused", "@classmethod")),
+    Case("refused with other arguments", {"def refused(cls, turn, rows, args)": "def refused(cls, turn, rows)"}, ("Buy.refused", "refused(turn, rows, args)")),
+    Case("refused is a mask", {'return {"too dear": turn[Purse].coins[rows] < args.count}': "return turn[Purse].coins[rows] < args.count"}, ("Buy", "refused()", "masks by reason")),
+    Case("refused is not boolean", {'return {"too dear": turn[Purse].coins[rows] < args.count}': 'return {"too dear": turn[Purse].coins[rows]}'}, ("Buy", "refused()", "int32[4]", "one boolean for each")),
+    Case("reasons is a text", {'reasons = ("too dear",)': 'reasons = "too dear"'}, ("Buy.reasons", "tuple of texts")),
+    Case("a step that takes half ticks", verb("def duration_ticks(cls, turn, rows, args):\n        return args.count / 2"), ("Buy", "duration_ticks()", "float64[4]", "whole numbers")),
+    Case("a step that takes no tick", verb("def duration_ticks(cls, turn, rows, args):\n        return 0"), ("Buy", "duration_ticks()", "0 to 0 ticks", "takes 1 to")),
+    Case("a step that never ends", verb("def duration_ticks(cls, turn, rows, args):\n        return 2**60"), ("Buy", "duration_ticks()", "1152921504606846976 ticks")),
+    Case("seconds that are a text", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    duration_s = "1"'}, ("Buy.duration_s is '1'", "seconds from 0")),
+    Case("no time and no advance", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    timed = False'}, ("Buy", "timed = False", "advance(turn, rows, args)")),
+    Case("keep is a text", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    keep = "last"'}, ("Buy", "keep is 'last'", "whole number")),
+    Case("first_tier is a text", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    first_tier = "yes"'}, ("Buy", "first_tier is 'yes'", "True or False")),
+    Case("a verb of ai alone", {"    Act, Action, Component": "    Act, Component", "from enum import IntEnum": "from enum import IntEnum\nfrom ai import Action"}, ("Shop", "actions holds Buy", "extend sim.Action")),
+    Case("the greatest number first", {"number(1, 5)": "number(5, 1)"}, ("model.py", "line", "from 5 to 1", "low bound first")),
+    Case("a number too large", {"number(1, 5)": "number(1, 2**40)"}, ("model.py", "line", "1099511627776", "2147483647")),
+    Case("sent to fractions", {"at=args.good)": "at=args.good * 0.5)"}, ("Buy.apply", "send(Sold)", "indices as targets", "float64[4]")),
+    Case("texts are sent", {"turn.send(Sold, rows, args.count,": "turn.send(Sold, rows, 'all',"}, ("Buy.apply", "send(Sold)", "numbers as values")),
+    Case("too many are sent", {"turn.send(Sold, rows, args.count,": "turn.send(Sold, rows, np.ones(77, int),"}, ("Buy.apply", "send(Sold)", "one or 4", "int64[77]")),
+    Case("a channel with another apply", {"def apply(cls, world, run, targets, values)": "def apply(cls, world, targets, values)"}, ("Sold", "apply(world, run, targets, values)")),
+    Case("a misspelt method of a channel", {"def apply(cls, world, run, targets, values)": "def aply(cls, world, run, targets, values)"}, ("Sold.aply", "did you mean apply?")),
 )
 # fmt: on
 
@@ -377,3 +437,11 @@ def test_the_corpus_is_large_enough() -> None:
     """At least forty mistakes are in the table, each once."""
     assert len(CASES) >= 40
     assert len({case.name for case in CASES}) == len(CASES)
+
+
+def test_a_metric_that_is_no_number_is_null(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON has no form for the mean of nothing: `run --json` prints null, which every reader takes."""
+    (folder / "model.py").write_text(MODEL.replace("int(world[Purse].coins.sum())", "float('nan')"))
+    assert invoke(["run", "model.py", "--ticks", "3", "--json"]) == OK
+    said = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert said["metrics"] == said["score"] == {"coins": None}

@@ -98,7 +98,7 @@ BROKEN: dict[str, tuple[dict[str, str], str]] = {
         {HOOK: f"    @classmethod\n    def examples(cls):\n        yield cls.settings(agents=2)\n\n{HOOK}", GROW: "world[Purse].coins[2] += 1"},
         "settings agents=2, seed 1: tick 0, system 'grow'",
     ),
-    "a misspelt part": ({"    metrics = {": "    metrcs = {"}, "metrcs is not a part of a domain; did you mean metrics"),
+    "a misspelt part": ({"    metrics = {": "    metrcs = {"}, "metrcs is not a part of Domain; did you mean metrics"),
     "plans that depend on the batch": (
         {'Rule("always", Rest())': "Rule('always', crowd)", "class ShopSettings": "def crowd(batch, rows):\n    from ai.rules import Draft\n    return Draft('Buy', {'good': 0, 'count': 1 + len(rows) % 4})\n\n\nclass ShopSettings"},
         "plans differently when asked|check 'parts'|Draft",
