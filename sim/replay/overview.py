@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ai.plans import LlmUsage
 from sim.replay.format import End, Tick, count_of
-from sim.replay.record import attempted, usage_of
+from sim.replay.record import attempted, tried, usage_of
 from sim.replay.replay_file import ReplayFile
 
 _USED: Final = ("calls", "agents", "prompt_tokens", "completion_tokens")
@@ -33,9 +33,8 @@ def overview(file: ReplayFile) -> dict[str, Any]:
                 refused += len(tick.refused)
                 inputs.update(str(each.get("kind")) for each in tick.inputs)
                 plans.update({tier: count_of(text) for tier, text in tick.planned.items()})
-                for each in tick.attempts:
-                    if header.llm is not None or each.outcome != "unavailable":
-                        failed[f"{each.tier} {each.outcome}"] += len(attempted(tick, each))
+                for each in tried(tick, header.llm):
+                    failed[f"{each.tier} {each.outcome}"] += len(attempted(tick, each))
                 if tick.usage is not None:
                     usage.add(usage_of(tick.usage))
             case End() as end:

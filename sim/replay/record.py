@@ -55,6 +55,7 @@ HASH_CHARS: Final = 6
 """Hex digits of each hash in a tick's `components` and `columns`."""
 _QUIET: Final = Tick(t=0, components="", columns="", root="0" * 16, agents=0)
 """The record of a tick in which nothing happens. Others are copies of it: a copy takes less time than a new record."""
+UNAVAILABLE: Final = Outcome.UNAVAILABLE.label
 OK: Final = Outcome.OK.value
 """Read once: asking for the value of an enumeration's member in every tick is slow."""
 PACKAGES: Final = ("esper", "numpy", "scipy", "tickweave", "zstandard")
@@ -369,6 +370,11 @@ def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
 def _of_everyone(tier: str, code: int) -> Attempt:
     """Return the record of a tier that failed everyone alike: that of a tier without its model, in every tick."""
     return Attempt(tier=tier, outcome=Outcome(code).label, keys="*", error=None)  # type: ignore[arg-type]
+
+
+def tried(tick: Tick, llm: str | None) -> list[Attempt]:
+    """Return a tick's failed attempts; in a run without a model (`llm` is None) the model tiers were not tried."""
+    return [each for each in tick.attempts if llm is not None or each.outcome != UNAVAILABLE]
 
 
 def attempted(tick: Tick, attempt: Attempt) -> NDArray[np.int64]:

@@ -95,7 +95,7 @@ def collect(
     """
     header = header_of(simulation, ticks=simulation.scenario.ticks if ticks is None else ticks)
     chosen = {**simulation.metrics_by_name, **(metrics or {})}
-    rows = Rows(simulation.domain, simulation.world, chosen, tables or NAMES)
+    rows = Rows(simulation.domain, simulation.world, chosen, tables or NAMES, simulation.llm)
     batches = [
         rows.of(simulation.world, tick_of(report, header), report.plans, simulation.registry, every)
         for report in simulation.reports(ticks)

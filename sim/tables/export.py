@@ -97,7 +97,7 @@ def ticks_of(
         simulation = frame.playback.simulation
         if rows is None:
             chosen = {**metrics_of(metrics, simulation.metrics_by_name), **more}
-            rows = Rows(simulation.domain, frame.world, chosen, tables)
+            rows = Rows(simulation.domain, frame.world, chosen, tables, frame.playback.header.llm)
         assert frame.playback.report is not None
         batches = rows.of(frame.world, frame.record, frame.playback.report.plans, simulation.registry, every)
         yield rows, batches, frame.playback.header

@@ -23,7 +23,7 @@ import numpy as np
 from ai.plans import BatchPlans
 from sim.extras import extra
 from sim.replay.format import Tick
-from sim.replay.record import attempted
+from sim.replay.record import attempted, tried
 from sim.run.checks import measured
 from sim.run.domain import Domain, Metric
 from sim.run.world import World
@@ -48,15 +48,16 @@ class Rows:
         world: its world, set up.
         metrics: the metrics by name.
         tables: which tables are wanted.
+        llm: the label of the run's model, None without one.
 
     Attributes:
         schemas: the Arrow schema of each table, with units and version.
     """
 
     def __init__(
-        self, domain: Domain, world: World, metrics: Mapping[str, Metric], tables: Sequence[str] = NAMES
+        self, domain: Domain, world: World, metrics: Mapping[str, Metric], tables: Sequence[str], llm: str | None
     ) -> None:
-        self._domain, self._metrics = domain, dict(metrics)
+        self._domain, self._metrics, self._llm = domain, dict(metrics), llm
         self._makers = {
             "agents": self._agents,
             "plans": self._plans,
@@ -147,7 +148,7 @@ class Rows:
         del world
         rows = [
             (tick.t, key, each.tier, each.outcome, each.error)
-            for each in tick.attempts
+            for each in tried(tick, self._llm)
             for key in attempted(tick, each).tolist()
         ]
         return _turned(rows)

@@ -122,6 +122,7 @@ def test_tables_of_a_replay_are_those_of_the_run() -> None:
     with Simulation(load("market"), seed=3) as again:
         assert again.collect(6, every=2, tables=("agents",)).agents["tick"].unique().tolist() == [0, 2, 4]
     assert len(ran.plans) > 0
+    assert not len(ran.attempts)  # without a model, its tiers are not tried
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv"])
