@@ -36,6 +36,7 @@ _T = TypeVar("_T")
 
 # Plain integers: members of an enumeration are slow to compare with arrays.
 _TYPES: Final = [np.dtype(np.int8), np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32)]
+_PARTS: Final = {"errors": dict, "texts": dict, "shards": list, "usage": LlmUsage, "payloads": dict}
 _OK: Final = int(Outcome.OK)
 _ACCEPTED: Final = int(Refusal.ACCEPTED)
 _UNAVAILABLE: Final = int(Outcome.UNAVAILABLE)
@@ -275,12 +276,6 @@ class FallbackOrchestrator:
             remaining = await self._try_tier(index, asked, walk)
             if len(others):
                 remaining = np.sort(np.concatenate([remaining, others]))
-            logger.debug(
-                "tier %s planned %d of %d agents",
-                self._names[index],
-                len(asked) + len(others) - len(remaining),
-                len(asked),
-            )
         return remaining
 
     async def _side_by_side(self, lanes: Sequence[Sequence[int]], walk: _Descent) -> Rows:
@@ -435,12 +430,11 @@ def _check_answer(answer: TierPlans, part: ObservationBatch[Any], tier: str) -> 
     """Refuse an answer whose rows are not the rows asked; a wrong row would be another agent's plan."""
     if not isinstance(answer, TierPlans):
         raise ContractError(f"tier {tier!r} answered with {type(answer).__name__}, not TierPlans")
-    for what, given, kind in (
-        ("errors", answer.errors, dict), ("texts", answer.texts, dict), ("shards", answer.shards, list),
-        ("usage", answer.usage, LlmUsage), ("payloads", answer.plans.payloads, dict),
-    ):  # fmt: skip
-        if not isinstance(given, kind):
-            raise ContractError(f"tier {tier!r} answered with {what} of type {type(given).__name__}")
+    parts = (answer.errors, answer.texts, answer.shards, answer.usage, answer.plans.payloads)
+    if tuple(map(type, parts)) != tuple(_PARTS.values()):
+        for (what, kind), given in zip(_PARTS.items(), parts, strict=True):
+            if not isinstance(given, kind):
+                raise ContractError(f"tier {tier!r} answered with {what} of type {type(given).__name__}")
     texts = [*answer.errors.values(), *answer.texts.values()]
     if texts and not all(isinstance(text, str) for text in texts):
         raise ContractError(f"tier {tier!r} answered with an error or a reply that is not a text")

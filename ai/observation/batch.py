@@ -301,7 +301,7 @@ class ObservationBatch(Generic[Seen]):
                 # Most name the first; only the others are looked up among all.
                 if not column.shape[1]:
                     continue
-                hit = column[rows, 0] == ids
+                hit = column[:, 0][rows] == ids
                 rest = (~hit).nonzero()[0] if found is None else (~(hit | found)).nonzero()[0]
                 if len(rest):
                     among = column[rows][rest] if isinstance(rows, slice) else column[rows[rest]]

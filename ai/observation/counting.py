@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from ai.observation.leaves import Array, Bools
@@ -9,11 +11,16 @@ from ai.observation.leaves import Array, Bools
 
 def any_place(there: Bools) -> Bools:
     """Return which rows of `[n, width]` have any place that holds, `[n]`."""
-    found: Bools = there @ np.ones(there.shape[1], np.bool_)
+    found: Bools = there @ _ones(there.shape[1], np.bool_)
     return found
 
 
 def places_held(there: Bools) -> Array:
     """Return how many places of each row of `[n, width]` hold, `[n] int32`."""
-    counts: Array = there @ np.ones(there.shape[1], np.int32)
+    counts: Array = there @ _ones(there.shape[1], np.int32)
     return counts
+
+
+@lru_cache(maxsize=64)
+def _ones(count: int, dtype: type[np.generic]) -> Array:
+    return np.ones(count, dtype)

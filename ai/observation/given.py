@@ -92,17 +92,17 @@ class Given:
     # -- fields ----------------------------------------------------------------------------------------------------
 
     def _leaf(self, leaf: Leaf, value: Any, shape: tuple[int, ...], into: dict[str, Array]) -> None:
-        if isinstance(leaf, Shared) and not isinstance(value, np.ndarray):
-            self.shared[leaf.path] = (value,)
-            value = np.zeros(shape, np.int32)
         if isinstance(leaf, Place):
             if type(value) is not tuple and isinstance(value, Mapping):
                 value = value["x"], value["y"]
             if len(value) != 2:
                 raise self._wrong(leaf.path, "is a cell; give two arrays, x and y")
-            for column, axis in zip(leaf.columns, value, strict=True):
-                into[column.path] = self._array(column, axis, shape)
+            x, y = leaf.columns
+            into[x.path], into[y.path] = self._array(x, value[0], shape), self._array(y, value[1], shape)
             return
+        if isinstance(leaf, Shared) and not isinstance(value, np.ndarray):
+            self.shared[leaf.path] = (value,)
+            value = np.zeros(shape, np.int32)
         if isinstance(leaf, Counts):
             shape = (*shape, self._names(leaf))
         if isinstance(leaf, Number) and leaf.kind is float and np.asarray(value).dtype.kind == "f":

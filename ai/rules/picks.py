@@ -161,8 +161,8 @@ def _entry(read: _Read, group: Group, path: str, layout: Layout, facts: Facts) -
         if not values.shape[1]:
             return np.full(len(rows), -1, values.dtype), np.zeros(len(rows), np.bool_)
         if fits is None and score is None:
-            marker = batch.column(group.marker)[rows, 0]
-            return values[rows, 0], marker if group.least else marker >= 0
+            marker = batch.column(group.marker)[:, 0][rows]  # one index at a time: NumPy takes a tenth of the time
+            return values[:, 0][rows], marker if group.least else marker >= 0
         there = batch.there(group)
         assert there is not None
         fit = there if fits is None else there & fits(batch)

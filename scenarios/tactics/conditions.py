@@ -58,7 +58,7 @@ class Afflictions:
         """Return which agents are under a condition now, `[m]`."""
         if not self.holds(condition):
             return np.zeros(len(rows), np.bool_)
-        held: Bools = self.world[Conditions].until[condition.value, rows] > self.tick
+        held: Bools = self.world[Conditions].until[condition.value][rows] > self.tick
         return held
 
     def marked(self, rows: Rows, others: Rows) -> Bools:

@@ -137,6 +137,8 @@ class Grid:
         self.stride = self.width + 2 * MARGIN
         self.size = self.stride * (self.height + 2 * MARGIN)
         self._origin = MARGIN * (self.stride + 1)
+        # As arrays, because NumPy takes them in half the time of Python's numbers.
+        self._down, self._start = np.array(self.stride, np.int64), np.array(self._origin, np.int64)
         self.smoke = smoke
         self._terrain = np.full((self.height + 2 * MARGIN, self.stride), Terrain.WALL, np.uint8)
         self._terrain[MARGIN:-MARGIN, MARGIN:-MARGIN] = terrain
@@ -195,9 +197,9 @@ class Grid:
 
     def cell(self, x: NDArray[np.integer[Any]], y: NDArray[np.integer[Any]]) -> Cells:
         """Return the flat address of cells, int64."""
-        cells: Cells = y * np.int64(self.stride)
+        cells: Cells = y * self._down
         cells += x
-        cells += self._origin
+        cells += self._start
         return cells
 
     def cell_at(self, x: int, y: int) -> int:
@@ -318,7 +320,8 @@ class Occupancy:
     def __init__(self, grid: Grid, cells: Cells, team: NDArray[np.int8]) -> None:
         self.closed: NDArray[np.bool_] = grid.wall.copy()
         self.closed[cells] = True
-        self.row_at: NDArray[np.int32] = np.full(grid.size, -1, np.int32)
+        self.row_at: NDArray[np.int32] = np.empty(grid.size, np.int32)
+        self.row_at.fill(-1)
         self.row_at[cells] = np.arange(len(cells), dtype=np.int32)
         self.grid = grid
         self.cells = cells

@@ -188,7 +188,9 @@ def perceive(
     shape = len(rows) * PLACES
 
     def spread(values: NDArray[Any], absent: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-        flat = np.full(shape, absent, values.dtype) if absent else np.zeros(shape, values.dtype)
+        flat = np.zeros(shape, values.dtype)
+        if absent:
+            flat.fill(absent)
         flat[places] = values
         both = flat.reshape(-1, PLACES)
         return both[:, :ENEMIES_MAX], both[:, ENEMIES_MAX:]
@@ -266,5 +268,6 @@ def _cooling(world: World, rows: Rows) -> tuple[int, NDArray[np.int32]]:
     """Return the number of cooldown groups in use, and the remaining ticks of each, `[len(rows), groups]`."""
     cooldowns = world[Cooldowns]
     groups = int(cooldowns.groups.max(initial=0))
-    left = cooldowns.ready_at[:groups, rows] - np.int32(world.tick)
+    left = cooldowns.ready_at[:groups].take(rows, axis=1)
+    left -= np.int32(world.tick)
     return groups, np.maximum(left, 0, out=left).T

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sim.engine.values import fit, frozen, grown
 from sim.errors import WorldError, no_array
 
+_ONE: Final = np.array(1, np.int64)
 DENSE_KEYS_MAX: Final = 50_000_000
 """Up to this next key, the index from key to row is one dense array; beyond it, a binary search."""
 
@@ -51,7 +52,7 @@ class Rows:
             wanted = fit(wanted, np.dtype(np.int64), "keys")
         if self._dense is not None:
             # Clipping moves keys that are out of range to the first or the last place, which belong to no entity.
-            rows: NDArray[np.intp] = self._padded.take(np.add(wanted, 1, dtype=np.int64), mode="clip")
+            rows: NDArray[np.intp] = self._padded.take(wanted + _ONE, mode="clip")
             return rows
         if self.n == 0:
             return np.full(wanted.shape, -1, dtype=np.intp)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from ai.canonical import without_empty
 from ai.llm.prompt import PROMPT_VERSION
-from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome
+from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome, shared_by_all
 from sim.engine.digest import state_digest
 from sim.errors import ReplayError
 from sim.replay.format import (
@@ -330,8 +330,9 @@ def _arrived(arrived: rounds.Arrived) -> Arrived:
 def _by_tier(plans: BatchPlans) -> dict[str, str]:
     """Return the agents that each tier planned for, as runs of keys."""
     keys, tiers = plans.plans.keys, plans.plans.tier
-    if len(tiers) and tiers[0] >= 0 and not np.count_nonzero(tiers != tiers[0]):
-        return {plans.tiers[tiers[0]]: runs(keys)}
+    shared = shared_by_all(tiers)
+    if shared is not None and shared >= 0:
+        return {plans.tiers[shared]: runs(keys)}
     return {plans.tiers[tier]: runs(keys[tiers == tier]) for tier in np.bincount(tiers[tiers >= 0]).nonzero()[0]}
 
 

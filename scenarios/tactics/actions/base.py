@@ -163,7 +163,7 @@ class Turn(actions.Turn):
         """Start a group's cooldown for some agents, for a number of ticks: one for all, or one per agent."""
         cooldowns, place = self.world[Cooldowns], COOLDOWN_GROUPS.index(group)
         cooldowns.groups[rows] = np.maximum(cooldowns.groups[rows], np.int8(place + 1))
-        cooldowns.ready_at[place, rows] = self.tick + ticks
+        cooldowns.ready_at[place][rows] = self.tick + ticks
 
     def harm(self, rows: Rows, amounts: NDArray[np.int32]) -> None:
         """Take hit points from agents when the phase is resolved; harm from several sources adds up."""
@@ -206,7 +206,7 @@ class Turn(actions.Turn):
         shut |= self.occupancy.closed[around]
         scores <<= 2
         scores += NEIGHBOURS
-        np.copyto(scores, NEVER, where=shut)
+        scores[shut] = NEVER
         best = np.minimum.reduce(scores, axis=0)
         wanted: Cells = around[0] + self._from_north[best & 3]
         stuck = best == NEVER

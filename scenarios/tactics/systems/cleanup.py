@@ -41,7 +41,7 @@ class Cleanup(System):
         dead = world[Health].hp <= 0
         if run.game.settings.downed_s:
             dead = self._beyond_help(world, run, dead)
-        if dead.any():
+        if np.count_nonzero(dead):
             world.events.emit("died", key=world.keys[dead])
             world.kill(dead)
         if len(run.notes.leaving):

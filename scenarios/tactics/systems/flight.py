@@ -36,7 +36,7 @@ class Flight(System):
     def process(self, world: World, run: Run) -> None:
         """Give a plan to broken agents that have none."""
         broken = world[Morale].broken
-        if not broken.any():
+        if not np.count_nonzero(broken):
             return
         progress, steps, registry = world[Progress], world[ActionSteps], run.game.registry
         idle = broken & (progress.status != Status.RUNNING.value) & (progress.waiting_since <= run.tick)

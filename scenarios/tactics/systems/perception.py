@@ -66,7 +66,7 @@ class Perception(Observe):
             )
             run.batch = perceive(world, stage.grid, occupancy, run.chosen, stage.lore, seen)
 
-    def _watching(self, world: World, run: Run) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    def _watching(self, world: World, run: Run) -> tuple[NDArray[np.intp], NDArray[np.int32] | int]:
         """Return the agents that planned without a threat and look around now, and how far; scanners always look."""
         progress, steps, stage = world[Progress], world[ActionSteps], run.game
         peaceful = progress.status == RUNNING
@@ -76,7 +76,7 @@ class Perception(Observe):
         scan, used = stage.registry.code("Scan"), int(steps.length.max(initial=0))
         if not np.count_nonzero(steps.kind[:used] == scan):
             rows = (peaceful & looking).nonzero()[0]
-            return rows, np.full(len(rows), SIGHT_MAX, np.int32)
+            return rows, SIGHT_MAX
         current = progress.step.astype(np.intp)
         every = np.arange(world.n)
         scanning = (steps.kind[current, every] == scan) & (progress.started_at >= 0)
@@ -87,7 +87,7 @@ class Perception(Observe):
 
 
 def _threatened(
-    world: World, enemies: Sightings, rows: NDArray[np.intp], within: NDArray[np.int32]
+    world: World, enemies: Sightings, rows: NDArray[np.intp], within: NDArray[np.int32] | int
 ) -> NDArray[np.bool_]:
     """Return which of `rows` see an enemy at most `within` cells away, `[len(rows)]`."""
     reach2 = np.zeros(world.n, np.int32)
