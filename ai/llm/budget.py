@@ -7,7 +7,7 @@ and the limit of its reply count. The first call that does not fit ends the use 
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from ai.errors import ClientError, ContractError
@@ -27,30 +27,37 @@ class Budget:
     Args:
         tokens_max: tokens read and written together; None for no limit.
         cost_max: US dollars; None for no limit.
-        price: the price of tokens.
+        prices: the price of each model's tokens, by the name of the model in the run.
 
     Raises:
         ContractError: a limit is not positive, or money is limited and no price is known.
     """
 
     def __init__(
-        self, tokens_max: int | None = None, cost_max: float | None = None, price: Price | None = None
+        self,
+        tokens_max: int | None = None,
+        cost_max: float | None = None,
+        prices: Mapping[str, Price] | None = None,
     ) -> None:
         if (tokens_max is not None and tokens_max < 1) or (cost_max is not None and not cost_max > 0):
             raise ContractError("a budget must be more than nothing")
-        if cost_max is not None and price is None:
+        if cost_max is not None and not prices:
             raise ContractError("money can be limited only where the model's price is known")
         self.tokens = 0
-        self.cost: float | None = None if price is None else 0.0
+        self.cost: float | None = 0.0 if prices else None
         self.over: str | None = None
         self._limits = tokens_max, cost_max
-        self._price = price
+        self._prices = prices or {}
         self._open_tokens, self._open_cost = 0, 0.0
 
-    def open(self, prompt: int, reply: int) -> bool:
-        """Take room for a call with so long a prompt and so long a reply at most; says whether there was enough."""
+    def open(self, prompt: int, reply: int, model: str = "") -> bool:
+        """Take room for a call with so long a prompt and so long a reply at most; says whether there was enough.
+
+        Raises:
+            ContractError: money is limited, and the model has no price.
+        """
         tokens_max, cost_max = self._limits
-        cost = self._cost(prompt, reply)
+        cost = self._cost(model, prompt, reply)
         if (
             self.over is None
             and tokens_max is not None
@@ -65,13 +72,13 @@ class Budget:
         self._open_cost += cost
         return True
 
-    def close(self, opened: tuple[int, int], used: tuple[int, int], cached: int = 0) -> None:
+    def close(self, opened: tuple[int, int], used: tuple[int, int], cached: int = 0, model: str = "") -> None:
         """Put the tokens that a call used, prompt and reply, in the place of the room that it took."""
         self._open_tokens -= sum(opened)
-        self._open_cost -= self._cost(*opened)
+        self._open_cost -= self._cost(model, *opened)
         self.tokens += sum(used)
         if self.cost is not None:
-            self.cost += self._cost(*used, cached)
+            self.cost += self._cost(model, *used, cached)
 
     def as_json(self) -> dict[str, Any]:
         """Return the limits, the usage, and the reason why no further call is made."""
@@ -85,19 +92,28 @@ class Budget:
         told = f"{self.tokens:,} tokens{money} of the budget used"
         return told if self.over is None else f"{told}: {self.over}, and rules planned from then on"
 
-    def _cost(self, prompt: int, reply: int, cached: int = 0) -> float:
-        return 0.0 if self._price is None else self._price.of(prompt, reply, cached)
+    def _cost(self, model: str, prompt: int, reply: int, cached: int = 0) -> float:
+        price = self._prices.get(model)
+        if price is None and self._limits[1] is not None:
+            raise ContractError(f"money is limited, and the price of the model {model!r} is not known")
+        return 0.0 if price is None else price.of(prompt, reply, cached)
 
 
 class BudgetedClient(ClientAround):
     """A client around another that makes calls as long as the budget has room for them.
 
     Where the server does not count tokens, they are estimated.
+
+    Args:
+        client: the model.
+        budget: shared by all models of a run.
+        model: the name of the model in the run, which has its price.
     """
 
-    def __init__(self, client: LlmClient, budget: Budget) -> None:
+    def __init__(self, client: LlmClient, budget: Budget, model: str = "") -> None:
         super().__init__(client)
         self.budget = budget
+        self._model = model
 
     async def stream(self, request: LlmRequest) -> AsyncIterator[LlmChunk]:
         """Yield the reply as it arrives.
@@ -107,7 +123,7 @@ class BudgetedClient(ClientAround):
         """
         opened = sum(estimate_tokens(message.content) for message in request.messages), request.tokens_max
         known = self.budget.over is not None
-        if not self.budget.open(*opened):
+        if not self.budget.open(*opened, self._model):
             if not known:
                 logger.warning("%s: %s; rules plan from now on", self.label, self.budget.over)
             message = f"{self.label}: not called, {self.budget.over}"
@@ -124,4 +140,4 @@ class BudgetedClient(ClientAround):
             # A call that failed before its first byte is counted too: the server may have read the prompt.
             written = told.get("completion_tokens", estimate_tokens("".join(text)))
             used = told.get("prompt_tokens", opened[0]), written
-            self.budget.close(opened, used, told.get("cached_tokens", 0))
+            self.budget.close(opened, used, told.get("cached_tokens", 0), self._model)

@@ -204,7 +204,7 @@ def run(
         encoding=encoding,
         tokens_max=max_tokens,
         cost_max=max_cost,
-        price=_price(llm, max_cost, others=bool(models)),
+        prices=_prices({**({} if llm == NO_MODEL else {"": llm}), **models}, max_cost),
     )
     if watch and not drawing().isatty():
         raise usage("--watch: standard error is not a terminal; leave it out")
@@ -349,19 +349,23 @@ def _local_files(scenario: Scenario, given: Sequence[str]) -> list[Path]:
     return [*(file for file in named if file.is_file()), *(Path(each) for each in given)]
 
 
-def _price(llm: str, max_cost: float | None, *, others: bool) -> Price | None:
-    """Return the price of the model; without one, money cannot be limited."""
+def _prices(models: Mapping[str, str], max_cost: float | None) -> dict[str, Price]:
+    """Return the price of each model by name; without all of them, money cannot be limited."""
     if max_cost is None:
-        return None
-    if others:
-        raise usage("--max-cost: limits one model, that of --llm; use --max-tokens where groups have models")
-    price = price_of(llm)
+        return {}
     if max_cost == 0:
         raise usage("--max-cost: must be more than 0; leave --llm out for a run without a model")
-    if price is None:
-        why = "this model has no known price" if prices_installed() else f"prices are not installed: {INSTALL}"
-        raise usage(f"--max-cost: {why}; use --max-tokens")
-    return price
+    if not models:
+        raise usage("--max-cost: the run has no model; add --llm")
+    found: dict[str, Price] = {}
+    for name, spec in models.items():
+        price = price_of(spec)
+        if price is None:
+            which = f"the model of {shown(name)}" if name else "this model"
+            why = f"{which} has no known price" if prices_installed() else f"prices are not installed: {INSTALL}"
+            raise usage(f"--max-cost: {why}; use --max-tokens")
+        found[name] = price
+    return found
 
 
 def _in_rounds(scenario: Scenario, **values: object) -> Scenario:

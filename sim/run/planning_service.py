@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar
 
@@ -60,7 +60,7 @@ class ModelOptions:
 
     `deadline_s` is the time for one tick's planning, seconds. `shard_size` and `in_flight` pin agents in a call and
     calls at once. `encoding` names how replies write plans, None leaves it to what the endpoint takes. `tokens_max` and
-    `cost_max` (US dollars, at `price`) are what the model may use before rules plan alone.
+    `cost_max` (US dollars, at the `prices` of the models by name) are what all models may use before rules plan alone.
     """
 
     deadline_s: float | None = None
@@ -72,7 +72,7 @@ class ModelOptions:
     encoding: str | None = None
     tokens_max: int | None = None
     cost_max: float | None = None
-    price: Price | None = None
+    prices: Mapping[str, Price] = field(default_factory=dict)
 
 
 def build_tiers(
@@ -262,10 +262,10 @@ class PlanningService:
         self.options = options = options or ModelOptions()
         self.budget: Budget | None = None
         if options.tokens_max is not None or options.cost_max is not None:
-            self.budget = Budget(options.tokens_max, options.cost_max, options.price)
+            self.budget = Budget(options.tokens_max, options.cost_max, options.prices)
         self.clock = clock
         models = client.clients if isinstance(client, Models) else {"": client}
-        self._clients = {name: _resilient(each, options, self.budget, clock) for name, each in models.items()}
+        self._clients = {name: _resilient(name, each, options, self.budget, clock) for name, each in models.items()}
         self.client = Models(self._clients) if isinstance(client, Models) else self._clients[""]
         self.executors = {
             name: BatchInferenceExecutor(options.shard_size, options.in_flight, prefer=prefer) for name in models
@@ -549,10 +549,10 @@ class LivePlanner:
 
 
 def _resilient(
-    client: LlmClient, options: ModelOptions, budget: Budget | None, clock: Callable[[], float]
+    name: str, client: LlmClient, options: ModelOptions, budget: Budget | None, clock: Callable[[], float]
 ) -> ResilientClient:
     if budget is not None:
-        client = BudgetedClient(client, budget)
+        client = BudgetedClient(client, budget, name)
     policy = RetryPolicy() if options.retries is None else RetryPolicy(retries=options.retries)
     limit = RateLimit(options.requests_a_minute, options.tokens_a_minute)
     return ResilientClient(traced(client), policy=policy, limit=limit, clock=clock)

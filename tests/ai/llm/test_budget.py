@@ -87,7 +87,7 @@ def test_a_budget_that_is_used_up_is_an_outcome_that_says_so(caplog: pytest.LogC
 def test_money_is_counted_at_the_price() -> None:
     """What calls used, at the provider's price; the budget ends where the next call could cost more than is left."""
     assert PRICE is not None
-    budget = Budget(cost_max=2.5 * PRICE.of(estimate_tokens(PROMPT), 20), price=PRICE)
+    budget = Budget(cost_max=2.5 * PRICE.of(estimate_tokens(PROMPT), 20), prices={"": PRICE})
     client = BudgetedClient(Counting(20), budget)
     asked(client)
     assert budget.cost == pytest.approx(PRICE.of(5, 20))
@@ -97,8 +97,26 @@ def test_money_is_counted_at_the_price() -> None:
     assert budget.tokens == 50
 
 
+def test_models_share_a_budget_each_at_its_own_price() -> None:
+    """What all of them used counts, at different prices; a model without a price is not called."""
+    dear = price_of("openai:gpt-4o")
+    assert PRICE is not None
+    assert dear is not None
+    budget = Budget(cost_max=dear.of(estimate_tokens(PROMPT), 20) + PRICE.of(5, 20), prices={"a": PRICE, "b": dear})
+    first, second = BudgetedClient(Counting(20), budget, "a"), BudgetedClient(Counting(20), budget, "b")
+    asked(first)
+    asked(second)
+    assert budget.cost == pytest.approx(PRICE.of(5, 20) + dear.of(5, 20))
+    with pytest.raises(ClientError, match="US dollars is used up"):
+        asked(second)
+    with pytest.raises(ClientError, match="US dollars is used up"):
+        asked(first)
+    with pytest.raises(ContractError, match="the price of the model 'c' is not known"):
+        asked(BudgetedClient(Counting(20), budget, "c"))
+
+
 def test_a_budget_that_means_nothing_is_refused() -> None:
     """Nothing to spend, or money without a price."""
     for wrong in ({"tokens_max": 0}, {"cost_max": 0.0}, {"cost_max": float("nan")}, {"cost_max": 1.0}):
         with pytest.raises(ContractError):
-            Budget(**wrong, price=None)  # type: ignore[arg-type]
+            Budget(**wrong, prices=None)  # type: ignore[arg-type]

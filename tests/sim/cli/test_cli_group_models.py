@@ -77,7 +77,7 @@ def test_wrong_models_of_groups_get_one_sentence(shell: Shell) -> None:
     for words, said in (
         (("skirmish", "--group", "rad=llm:openai:x"), "did you mean 'red'"),
         (("skirmish", "--group", "red=llm:gpt"), "gpt"),
-        (("skirmish", "--group", "red=llm:openai:x", "--max-cost", "1"), "use --max-tokens"),
+        (("skirmish", "--group", "red=llm:openai:x", "--max-cost", "1"), "the model of red has no known price"),
         (("market", "--group", "red=llm:openai:x"), "'market' has no groups"),
         (("skirmish", "--group", "red"), "as in red=goap,heuristic or red=llm:MODEL"),
         (("skirmish", "--tiers", "goap@red"), "no planner 'goap@red'"),

@@ -120,6 +120,22 @@ def test_money_ends_the_use_of_the_model_too(
     assert 0 < budget["cost"] <= 0.0005
 
 
+def test_models_of_groups_share_the_money(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit holds for the sum of what all models cost."""
+    monkeypatch.setattr("sim.cli.run.price_of", lambda spec: price_of("openai:gpt-4o-mini"))
+    with serving(FakeSettings(plans=Plans.RULES)) as server:
+        groups = [
+            word for name in ("red", "blue") for word in ("--group", f"{name}=llm:openai:fake@{server.openai_url}")
+        ]
+        asked = ["run", "skirmish", "--ticks", "20", *groups, "--max-cost", "0.0005"]
+        assert invoke([*asked, "--json", "--out", str(tmp_path / "a.replay.jsonl")]) == 0
+    found = json.loads(capsys.readouterr().out)["llm"]
+    assert found["budget"]["over"] == "the budget of 0.0005 US dollars is used up"
+    assert 0 < found["budget"]["cost"] <= 0.0005
+
+
 def test_a_log_says_what_is_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing without -v, rounds and calls with it, requests and answers with two; as JSON one object a line."""
     with serving() as server:
