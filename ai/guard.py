@@ -112,7 +112,7 @@ def everything() -> Iterator[None]:
 
 
 class Watch:
-    """Watches this thread between `start` and `stop`; does nothing while a profiler does its work.
+    """Watches this thread in a `with` block; does nothing while a profiler does its work.
 
     Watches nest: the innermost one gives the name.
 
@@ -123,20 +123,17 @@ class Watch:
         NondeterminismError: from within the watched code, in place of the refused call.
     """
 
-    __slots__ = ("_name", "_outer", "_started")
+    __slots__ = ("_name", "_outer", "_watches")
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._outer: str | None = None
-        self._started = False
 
-    def start(self) -> None:
-        """Watch from here on."""
-        profiler = sys.getprofile()
-        if profiler is not None and profiler is not _profile:
+    def __enter__(self) -> None:
+        self._watches = sys.getprofile() in (None, _profile)
+        if not self._watches:
             return
         thread = threading.get_ident()
-        self._started = True
         self._outer = _watched_threads.get(thread)
         _watched_threads[thread] = self._name
         if self._outer is not None:
@@ -145,11 +142,9 @@ class Watch:
         vars(np.random).update(_of_numpy()[1])
         sys.setprofile(_profile)
 
-    def stop(self) -> None:
-        """Watch no longer; may be called twice."""
-        if not self._started:
+    def __exit__(self, *_: object) -> None:
+        if not self._watches:
             return
-        self._started = False
         thread = threading.get_ident()
         if self._outer is not None:
             _watched_threads[thread] = self._outer
@@ -159,12 +154,6 @@ class Watch:
         if not _watched_threads:
             builtins.hash = _text_hash
             vars(np.random).update(_of_numpy()[0])
-
-    def __enter__(self) -> None:
-        self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 class _Stepped:

@@ -8,7 +8,7 @@ import shlex
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Final, TextIO, cast
@@ -19,7 +19,6 @@ from rich.console import Console
 from ai.clients.resilience import RETRIES
 from ai.guard import everything
 from ai.llm.price import INSTALL, Price, price_of, prices_installed
-from ai.llm_types import LlmClient
 from sim.cli.choices import chosen, group_models
 from sim.cli.common import (
     INTERRUPTED,
@@ -68,8 +67,7 @@ from sim.replay.writer import Recorder, ReplayWriter, open_replay
 from sim.replay.zst import SUFFIX as PACKED
 from sim.run.choices import MODEL, with_values
 from sim.run.files import read_text
-from sim.run.input_lines import inputs_from_lines
-from sim.run.input_sources import InputSource, ScheduledInputs, StreamedInputs
+from sim.run.input_sources import InputSource, ScheduledInputs, StreamedInputs, inputs_from_lines
 from sim.run.inputs import TimedInput
 from sim.run.pace import Pace
 from sim.run.planning import TICKS_MAX as ROUND_TICKS_MAX
@@ -212,14 +210,10 @@ def run(
     live: Live | None = None
     displays: list[Live | Watch] = []
     if resume is not None:
+        tiers_of_groups = None if len(models) == len(group or ()) else group
         fixed: dict[str, object] = {"--seed": seed, "--out": out, "--detail": detail, "--keyframes": keyframes}
-        fixed |= {
-            "--tiers": tiers,
-            "--group": None if len(models) == len(group or ()) else group,
-            "--set": choices,
-            "--every": every,
-        }
-        fixed |= {"--think": think, "--prefer": prefer}
+        fixed |= {"--tiers": tiers, "--group": tiers_of_groups, "--set": choices}
+        fixed |= {"--every": every, "--think": think, "--prefer": prefer}
         given = [name for name, value in fixed.items() if value is not None]
         if given:
             raise usage(f"{given[0]}: needs a scenario; with --resume the replay has it")
@@ -255,30 +249,27 @@ def run(
             stack.enter_context(everything())
         client = stack.enter_context(ready_models(llm, models, optional=llm_optional, quiet=quiet))
         if resume is not None:
-            simulation, recorder, tally = stack.enter_context(
-                _resumed(
-                    resume, ticks, client, options, files_of(resume, [Path(each) for each in plugin or ()], trust=trust)
-                )
+            files = files_of(resume, [Path(each) for each in plugin or ()], trust=trust)
+            simulation, recorder, past = stack.enter_context(
+                resume_replay(resume, ticks=ticks, client=client, model=options, plugin_files=files)
             )
+            tally = Tally(simulation.scenario, simulation.seed, resume)
+            for tick in past:
+                tally.add_recorded(tick)
             measure(simulation, metric or ())
             listed = _listed(inputs, simulation.scenario)
             known = tuple(timed for timed in listed if timed.tick >= simulation.world.tick)
         else:
-            fresh = Simulation(
-                plan,
-                seed=chosen_seed,
-                plugins=plugins,
-                client=client,
-                model=options,
-                detail=detail or "hash",
+            simulation = Simulation(
+                plan, seed=chosen_seed, plugins=plugins, client=client, model=options, detail=detail or "hash"
             )
-            measure(fresh, metric or ())
-            stack.enter_context(fresh)
+            measure(simulation, metric or ())
+            stack.enter_context(simulation)
             target, writer = _created(stack, target, names, force=force)
             spacing = EVERY if keyframes is None else keyframes
-            recorder = Recorder(fresh, writer, ticks=ticks or plan.ticks, keyframes=spacing)
+            recorder = Recorder(simulation, writer, ticks=ticks or plan.ticks, keyframes=spacing)
             recorder.header()
-            simulation, tally = fresh, Tally(fresh.scenario, fresh.seed, target)
+            tally = Tally(simulation.scenario, simulation.seed, target)
         total = recorder.ticks if ticks is None else ticks
         if view:
             from sim.viewer.live import Live  # runs without a display start sooner
@@ -400,9 +391,6 @@ def _listed(inputs: str | None, scenario: Scenario) -> tuple[TimedInput, ...]:
     return inputs_from_lines(read_text(inputs), shown(inputs), scenario)
 
 
-Session = tuple[Simulation, Recorder, Tally]
-
-
 def _created(stack: ExitStack, target: Path, names: Iterator[Path], *, force: bool) -> tuple[Path, ReplayWriter]:
     """Create the recording under the first name that is still unused."""
     while True:
@@ -427,19 +415,6 @@ def _command(target: Path, scenario: Scenario, llm: str, models: Mapping[str, st
         if not found and scenario.folder is not None:
             words += ["--plugin", str(scenario.folder / name)]
     return shlex.join(words)
-
-
-@contextmanager
-def _resumed(
-    path: Path, ticks: int | None, client: LlmClient | None, options: ModelOptions, plugins: Sequence[Path]
-) -> Iterator[Session]:
-    """Yield a run in the state in which its replay ends."""
-    with resume_replay(path, ticks=ticks, client=client, model=options, plugin_files=plugins) as resumed:
-        simulation, recorder, past = resumed
-        tally = Tally(simulation.scenario, simulation.seed, path)
-        for tick in past:
-            tally.add_recorded(tick)
-        yield simulation, recorder, tally
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""Inputs that come in while a run goes on: inputs that were read before it, or a stream that is read line by line.
+"""Timed inputs from outside, one JSON object per line: a file that is read before a run, or a stream during it.
 
 A stream drives a run in step: before a tick it is read until a line names a later tick, or until it ends. A line is a
 timed input (`{"tick": 50, "input": {"kind": "order", ...}}`), or a tick alone (`{"tick": 50}`), which says that nothing
@@ -9,6 +9,7 @@ effect, and the run goes on.
 from __future__ import annotations
 
 import io
+import json
 import select
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -18,9 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sim.errors import ScenarioError
 from sim.messages import one_line
-from sim.run.input_lines import input_from_line
 from sim.run.inputs import Input, TimedInput
-from sim.run.scenario_file import Scenario
+from sim.run.scenario_file import INPUTS_MAX, Scenario
 
 LINE_BYTES_MAX: Final = 16 * 1024
 """Longest line of a stream, its newline left out."""
@@ -30,6 +30,31 @@ CHUNK_BYTES: Final = 64 * 1024
 """Bytes asked for at a time."""
 POLL_S: Final = 0.2
 """How long a stream is waited for before asking whether to stop, seconds."""
+
+
+def inputs_from_lines(text: str, source: str, scenario: Scenario) -> tuple[TimedInput, ...]:
+    """Read timed inputs, one JSON object per line (`{"tick": 50, "input": {"kind": "order", ...}}`), in order of tick.
+
+    Raises:
+        ScenarioError: a line is not a valid input for this scenario; the message is one sentence that names the line.
+    """
+    found: list[TimedInput] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        if len(found) == INPUTS_MAX:
+            raise ScenarioError(f"{source}, line {number}: more than {INPUTS_MAX} inputs; split the run")
+        found.append(_input_from(line, f"{source}, line {number}", scenario))
+    return tuple(sorted(found, key=lambda timed: timed.tick))
+
+
+def _input_from(line: str, place: str, scenario: Scenario) -> TimedInput:
+    try:
+        return scenario.timed_input(json.loads(line))
+    except ScenarioError as error:
+        raise ScenarioError(one_line(f"{place}: {error}")) from None
+    except (ValueError, RecursionError) as error:
+        raise ScenarioError(one_line(f"{place}: is not JSON: {error}")) from None
 
 
 class InputSource(Protocol):
@@ -149,7 +174,7 @@ class StreamedInputs:
         except ValidationError:
             pass  # most lines are inputs, so a complaint about a line speaks of an input
         try:
-            return input_from_line(text, self._place, self._scenario)
+            return _input_from(text, self._place, self._scenario)
         except ScenarioError as error:
             self._refuse(str(error))
             return None

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -100,7 +100,7 @@ class Results:
     """The table of a sweep.
 
     Attributes:
-        rows: a row for each cell that has been run, in order of cells.
+        rows: a row for each cell that has been run, put in order of cells.
         count: how many cells there are.
         settings: the columns that say what differs between cells.
         folder: where the sweep is kept; None where it is not.
@@ -110,6 +110,10 @@ class Results:
     count: int
     settings: tuple[str, ...] = ()
     folder: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        """Sort the rows."""
+        self.rows.sort(key=lambda row: int(row["cell"]))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
@@ -188,8 +192,3 @@ class Results:
 
 def _cell(value: Any) -> Any:
     return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict | tuple) else value
-
-
-def results_of(rows: Iterable[Row], count: int, settings: tuple[str, ...], folder: Path | None) -> Results:
-    """Return the table of rows in any order."""
-    return Results(sorted(rows, key=lambda row: int(row["cell"])), count, settings, folder)

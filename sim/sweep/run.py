@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ from sim.run.workers import AHEAD, here
 from sim.run.writing import whole
 from sim.sweep.cell import FAILED, REPLAYS, Job, local_files, run_cells
 from sim.sweep.executors import EXECUTORS, executor_of
-from sim.sweep.results import RESULTS, Results, RowFile, results_of, rows_in
+from sim.sweep.results import RESULTS, Results, RowFile, rows_in
 from sim.sweep.spec import NO_MODEL, Sweep, base_of, sweep_of
 
 MANIFEST: Final = "manifest.json"
@@ -102,7 +103,7 @@ def sweep(
             executor=executor,
             progress=progress or bar,
         )
-    return found if out is not None else results_of(found.rows, found.count, found.settings, None)
+    return found if out is not None else replace(found, folder=None)
 
 
 def run_sweep(
@@ -148,7 +149,7 @@ def run_sweep(
     for _ in _run(job, left, base, jobs, executor, stopped):
         finished += 1
         progress(finished, plan.count)
-    results = results_of(rows_in(out / RESULTS).values(), plan.count, plan.keys, out)
+    results = Results([*rows_in(out / RESULTS).values()], plan.count, plan.keys, out)
     results.write(out)
     return results
 
@@ -164,7 +165,7 @@ def read_results(out: Path) -> Results:
         plan = sweep_of(manifest["plan"])
     except (OSError, ValueError, KeyError, TypeError):
         raise ScenarioError(f"{shown(str(out))}: is not the folder of a sweep") from None
-    return results_of(rows_in(out / RESULTS).values(), plan.count, plan.keys, out)
+    return Results([*rows_in(out / RESULTS).values()], plan.count, plan.keys, out)
 
 
 def _check(plan: Sweep, base: Scenario) -> None:

@@ -226,8 +226,8 @@ def _value(simulation: Simulation, metric: str) -> float:
 
 def tournament(
     scenario: Scenario,
-    a: Player | Sequence[str],
-    b: Player | Sequence[str],
+    a: Player,
+    b: Player,
     seeds: Sequence[int],
     *,
     ticks: int | None = None,
@@ -240,7 +240,7 @@ def tournament(
 
     Args:
         scenario: the scenario to run; its first two groups are the sides, if it has groups.
-        a: one planner: a player, or tiers.
+        a: one planner.
         b: the other.
         seeds: one pair of games each.
         ticks: a run's length at most, in place of the scenario's.
@@ -253,9 +253,7 @@ def tournament(
         ScenarioError: the scenario cannot be run so.
         WorkerError: a process ended before its runs did.
     """
-    players = {
-        side: each if isinstance(each, Player) else Player("", tuple(each)) for side, each in (("a", a), ("b", b))
-    }
+    players = {"a": a, "b": b}
     specs = {side: player.model for side, player in players.items() if player.has_model}
     alone = apart(scenario, whole=whole)
     tiers = [player.named(side) for side, player in players.items()]

@@ -11,7 +11,7 @@ from typing import Any
 import scenarios
 from ai.errors import AIError
 from sim.errors import SimError
-from sim.run.input_lines import inputs_from_lines
+from sim.run.input_sources import inputs_from_lines
 from sim.run.scenario_file import Scenario, available, from_toml, load
 from sim.run.simulation import Simulation
 from tests.fuzz.harness import EDGES, Draw, as_json, fuzz, said_well, spoilt_bytes, spoilt_json

@@ -18,7 +18,7 @@ from scenarios.tactics.scenario import GLYPHS, GeneratedMap, generate_map, terra
 from scenarios.tactics.testing.flat import flat, flattened
 from sim.errors import ScenarioError
 from sim.run import scenario_file
-from sim.run.input_lines import inputs_from_lines
+from sim.run.input_sources import inputs_from_lines
 from sim.run.scenario_file import Scenario, available, from_toml, load
 from sim.run.simulation import Simulation
 

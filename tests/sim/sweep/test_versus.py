@@ -19,7 +19,7 @@ from sim.run.planning import groups_of_tiers, tier_order
 from sim.run.scenario_file import load
 from sim.run.simulation import Simulation
 from sim.sweep.statistics import wilson
-from sim.sweep.versus import Game, Score, score, score_by_value, sides, tournament
+from sim.sweep.versus import Game, Player, Score, score, score_by_value, sides, tournament
 
 DUEL = """
 domain = "tactics"
@@ -83,16 +83,16 @@ def test_games_are_counted_by_planner_not_by_side() -> None:
 def test_a_planner_that_only_waits_loses(duel: str) -> None:
     """Two planners of different strength are told apart, whichever side they play."""
     scenario = load(duel)
-    games = tournament(scenario, ["behaviour", "emergency"], ["emergency"], range(4))
+    games = tournament(scenario, Player.of("behaviour"), Player.of("emergency"), range(4))
     assert [(game.seed, game.swapped) for game in games] == [(s, w) for s in range(4) for w in (False, True)]
     assert score(games).stronger == "a"
-    assert score(tournament(scenario, ["emergency"], ["behaviour", "emergency"], range(4))).stronger == "b"
+    assert score(tournament(scenario, Player.of("emergency"), Player.of("behaviour"), range(4))).stronger == "b"
 
 
 @pytest.mark.usefixtures("processes_pay")
 def test_more_processes_play_the_same_games(duel: str) -> None:
     """The number of processes changes nothing but the time."""
-    arguments = (load(duel), ["goap", "emergency"], ["utility", "emergency"], range(2))
+    arguments = (load(duel), Player.of("goap"), Player.of("utility"), range(2))
     assert tournament(*arguments, jobs=2) == tournament(*arguments)
 
 
@@ -177,7 +177,9 @@ def test_a_metric_compares_whole_runs_where_there_are_no_groups(capsys: pytest.C
 
 def test_a_metric_compares_sides_where_there_are_groups() -> None:
     """The planner whose first group ends with the greater score wins the seed."""
-    games = tournament(load("foraging"), ["heuristic"], ["emergency"], range(3), ticks=40, metric="Ash")
+    games = tournament(
+        load("foraging"), Player.of("heuristic"), Player.of("emergency"), range(3), ticks=40, metric="Ash"
+    )
     assert [game.swapped for game in games] == [False, True] * 3
     assert score_by_value(games) == Score(3, 0, 0)
     assert score_by_value(games, lower=True) == Score(0, 3, 0)
