@@ -235,8 +235,9 @@ class Layout:
             if len(item) > MEMBERS_MAX:
                 raise ContractError(f"{where}: {item.__name__} has {len(item)} members; at most {MEMBERS_MAX} fit")
             return self._leaf(Flags(path, said, item, optional=False, listed=listed))
-        if listed:
-            raise ContractError(f"{where}: a list inside a list has no columns")
+        inside = "table" if get_origin(item) is dict else "list"
+        if listed or get_origin(item) in (tuple, dict):
+            raise ContractError(f"{where}: a {inside} inside a list has no columns")
         if not 1 <= said.limit <= LIST_MAX:
             raise ContractError(f"{where}: a list needs a limit from 1 to {LIST_MAX}: fact(limit=8)")
         return self._group(where, path, said, item, optional=False)

@@ -8,6 +8,7 @@ that would be overwritten), 130 interrupted.
 
 from __future__ import annotations
 
+import re
 import sys
 from bdb import BdbQuit
 from collections.abc import Sequence
@@ -129,7 +130,8 @@ def _invoke(args: Sequence[str] | None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             sys.stderr.write(f"{error.format_message()}\n")
             return USAGE
-        return _fail(error.format_message().replace("Value error, ", ""), USAGE)  # newer releases of typer say it
+        said = error.format_message().replace("Value error, ", "")  # newer releases of typer speak as pydantic does
+        return _fail(re.sub(", unable to parse .*", "", said.replace("Input should be", "it must be")), USAGE)
     except FileExists as error:
         return _fail(str(error), USAGE)
     except (MachineError, Unsupported) as error:

@@ -122,7 +122,9 @@ def llm(
     _insecure_key: InsecureKey = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure strategies of asking a real model for plans: singles, one large prompt, shards, in every encoding.
+    """Measure strategies of asking a real model for plans.
+
+    They are singles, one large prompt and shards, in every encoding.
 
     Prints a table and writes JSON, Markdown, a plot and the replay of a short run with the model. Ctrl-C keeps the
     measurements so far.

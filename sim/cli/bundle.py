@@ -26,7 +26,10 @@ def bundle(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a zip about a replay's first difference: verdict, records, both states, and the replay up to there."""
+    """Write a zip about a replay's first difference.
+
+    It holds the verdict, the records around it, both states, and the replay up to there.
+    """
     require_file(file)
     target = out or Path(f"{Path(file).name.removesuffix(PACKED).removesuffix(SUFFIX)}.bundle.zip")
     with write_whole(target, replace=force, taken=[file]) as sink, progress_bar(shown(file), None) as show:

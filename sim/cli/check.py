@@ -24,7 +24,10 @@ def check(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Describe a scenario without running it; an invalid one gets one sentence and exit code 64."""
+    """Validate a scenario without running it.
+
+    An invalid one gets one sentence and exit code 64; probable mistakes are named.
+    """
     local = [Path(scenario)] if scenario.endswith(".py") else local_files(scenario)
     if local and not trust and not remembered(local):
         _check_head(scenario, local, as_json=as_json)

@@ -33,7 +33,9 @@ def doctor(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find out whether a run depends on anything but scenario, seed and inputs, and what causes it.
+    """Check that scenario, seed and inputs alone decide a run.
+
+    Each check repeats the run under another condition, and names the first difference and its probable cause.
 
     Exit code: 0 no differences, 1 a check found one, 2 a check that applies compared nothing, or a planner
     always failed.

@@ -63,7 +63,7 @@ def estimate(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Estimate a run's model calls: rounds, calls, tokens, time, and the cost if the price is known.
+    """Estimate the calls, tokens, time and cost of a model.
 
     Nothing is sent: a stand-in answers with the plans of the scenario's rules.
     """

@@ -37,7 +37,9 @@ def export(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a replay's agents, plans, attempts, calls, inputs and metrics as tables.
+    """Write a replay as tables.
+
+    They hold its agents, plans, attempts, calls, inputs and metrics.
 
     The replay is run again without its model, so a metric written today works on an old recording.
     """

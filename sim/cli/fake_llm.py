@@ -37,7 +37,9 @@ def fake_llm(
     enforce: Annotated[bool, typer.Option(help="Obey the schema or grammar of a call.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Serve the interfaces of Ollama and OpenAI on loopback without a model, until Ctrl-C.
+    """Serve a stand-in for a language model, until Ctrl-C.
+
+    It has the interfaces of Ollama and OpenAI, on this machine only.
 
     It answers every prompt of this program with legal plans, after the times that the options set.
     """

@@ -57,7 +57,10 @@ def fork(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Continue from a tick of a replay: as recorded or, with --llm, --tiers or --patch, differently."""
+    """Continue from a tick of a replay, with changes if you like.
+
+    Without --llm, --tiers and --patch the new run repeats the recorded one.
+    """
     require_file(file)
     changed = load_patch(patch) if patch is not None else Patch()
     names = None if tiers is None else tuple(name.strip() for name in tiers.split(","))

@@ -64,7 +64,9 @@ def minimise(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Search for the fewest agents, ticks, inputs, replies and faults with which the same still fails.
+    """Search for the smallest run that still fails.
+
+    It has as few agents, ticks, inputs, replies and faults as possible.
 
     A replay must still differ with the same cause; with --check, the check must still find the same difference.
 

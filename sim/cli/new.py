@@ -130,7 +130,7 @@ def new(
         typer.Option("--from", metavar="SCENARIO", help="Copy this scenario or domain instead of a small model."),
     ] = None,
 ) -> None:
-    """Write a working domain with its test into a folder of its own."""
+    """Write a working domain with its test into a new folder."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
         raise usage(f"new: {shown(name)} is not a name for a Python module; use lower case, digits and _, as in wealth")
     if name in sys.stdlib_module_names or name in packages_distributions():

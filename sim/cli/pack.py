@@ -33,7 +33,10 @@ def pack(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compress a replay; every command can read the result, and so can `zstd -dc`."""
+    """Compress a replay.
+
+    Every command reads the result, except `run --resume`; `zstd -dc` gives its lines.
+    """
     require_file(file)
     if is_packed(Path(file)):
         raise usage(f"{shown(file)} is packed already")
@@ -53,7 +56,7 @@ def unpack(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Restore the lines of a packed replay byte for byte."""
+    """Restore a packed replay byte for byte."""
     require_file(file)
     if not is_packed(Path(file)):
         raise usage(f"{shown(file)} is not packed")

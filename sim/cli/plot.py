@@ -36,7 +36,7 @@ def plot(
     trust: Trust = False,
     force: Force = False,
 ) -> None:
-    """Draw metrics over time from replays, or the means of a sweep with their intervals."""
+    """Draw metrics over time, or the means of a sweep."""
     extra("matplotlib", "plot")
     if len(files) > FILES_MAX:
         raise usage(f"plot: at most {FILES_MAX} files; name fewer")

@@ -19,7 +19,10 @@ def recover(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the whole ticks of an incomplete or damaged replay as a complete one that is marked as recovered."""
+    """Write the whole ticks of a damaged replay as a new replay.
+
+    The new replay is complete and marked as recovered. The damaged one stays as it is.
+    """
     require_file(file)
     with write_whole(out, replace=force, taken=[file]) as sink, progress_bar(shown(file), None) as show:
         ticks = recover_replay(Path(file), sink, show)

@@ -23,7 +23,7 @@ def scenarios(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """List the scenarios, and the domains that run by their name with default settings."""
+    """List the scenarios and domains that run by their name."""
     if schema is not None:
         folder = Path(schema).parent if schema.endswith(".py") else None
         print_json(scenario_schema(find_domain(Path(schema).name if folder else schema, folder).kind))

@@ -58,9 +58,10 @@ def show(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the contents of a replay, the events of a tick, or an agent's values, plan and effects.
+    """Show a replay, the events of a tick, or one agent.
 
-    An agent's plan is shown with its observation, prompt and reply, and the attempts before it.
+    Of an agent: its values, its plan with the observation, prompt, reply and failed attempts, and the effects of its
+    steps.
     """
     require_file(file)
     if tick is None and agent is not None:
@@ -132,7 +133,7 @@ def diff(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Find the first difference of two replays, with the values that differ there.
+    """Find the first difference of two replays, and its values.
 
     Exit code: 0 they are the same, 1 they differ or cannot be compared, as with the system's `diff`.
     """

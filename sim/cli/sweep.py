@@ -74,7 +74,9 @@ def sweep(
     trust: consent.Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a scenario with many settings, planners, models and seeds, and write one table.
+    """Run a scenario many times, and write one table.
+
+    Its runs have different settings, planners, models and seeds.
 
     The same command continues a sweep that was stopped.
     """

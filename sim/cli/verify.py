@@ -31,7 +31,9 @@ def verify(
     trust: Trust = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run replays again, without model or network, and compare every tick.
+    """Run replays again and compare every tick.
+
+    It needs neither the model nor a network.
 
     Exit code: 0 all match, 1 at least one differs, 2 none differs but at least one cannot be judged.
     """

@@ -54,7 +54,10 @@ def versus(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two planners: every seed is run twice, with the sides swapped where the scenario has groups."""
+    """Compare two planners over the same seeds.
+
+    In a domain with groups they play each other, each seed twice with the sides swapped.
+    """
     plan = with_choices(load_scenario(scenario, trust=trust), choices)
     for option, given in (("--lower", lower), ("--whole", whole)):
         if given and metric is None:

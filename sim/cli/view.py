@@ -44,7 +44,10 @@ def view(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a page that plays a replay: the space tick by tick, plans and their origin, metrics as curves."""
+    """Write a page that plays a replay.
+
+    It shows the space tick by tick, plans and their origin, and metrics as curves.
+    """
     names = [file] if other is None else [file, other]
     for each in names:
         require_file(each)

@@ -75,6 +75,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "a limit too large": ({"a": (tuple[str, ...], fact(default=(), limit=5000))}, "a list needs a limit"),
     "a list of absent values": ({"a": (tuple[int | None, ...], fact(limit=2))}, "entries of a list are never None"),
     "a list in a list": ({"a": (tuple[Pair, ...], fact(limit=2))}, "Pair.heard: a list inside a list"),
+    "a plain list in a list": ({"a": (tuple[tuple[int, ...], ...], fact(limit=2))}, "a: a list inside a list"),
+    "a plain table in a list": ({"a": (tuple[dict[str, int], ...], fact(limit=2))}, "a: a table inside a list"),
     "an entry in a list's entry": ({"a": (tuple[Deep, ...], fact(limit=2))}, "Deep.seen: an entry inside a list"),
     "a table in a list": ({"a": (tuple[Priced, ...], fact(limit=2))}, "Priced.price: a table inside a list"),
     "a table without a name": ({"a": dict[str, int]}, "Bad.a: a dictionary needs a table of its names"),

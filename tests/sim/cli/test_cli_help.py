@@ -41,6 +41,15 @@ def test_an_example_is_a_command_line(line: str) -> None:
         assert context.params
 
 
+def test_the_list_of_commands_is_not_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command is described in one whole sentence that fits a terminal of 80 columns."""
+    shell = Shell(capsys)
+    assert shell("--help") == OK
+    lines = shell.out.partition("Commands:\n")[2].splitlines()
+    assert len(lines) >= len(COMMANDS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
 def test_examples_name_checks_of_the_doctor() -> None:
     """A check that an example names is there."""
     words = [shlex.split(line) for lines in EXAMPLES.values() for line in lines]
