@@ -90,13 +90,13 @@ class NondeterminismError(ContractError):
 
 
 def active() -> bool:
-    """Tell whether systems, verbs and planners are watched."""
+    """Return whether systems, verbs and planners are watched."""
     return _active
 
 
 @lru_cache(maxsize=1024)
 def is_ours(module: str) -> bool:
-    """Tell whether a module belongs to one of our packages."""
+    """Return whether a module belongs to one of our packages."""
     return module.partition(".")[0] in OURS
 
 

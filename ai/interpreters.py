@@ -36,7 +36,7 @@ def interpreter(
 ) -> Iterator[subprocess.Popen[str]]:
     """Start a module and hand it one JSON object on its standard input; an error in the block kills the process.
 
-    The current folder is not on the process's path for imports, so that nobody else's `ai` or `sim` is found there.
+    The current folder is not on the process's path for imports, so that no other `ai` or `sim` is found there.
 
     Args:
         module: a dotted name, for `python -m`.

@@ -1,8 +1,8 @@
 """One batch walked down the tiers until every agent has one legal plan.
 
 A tier is a planner (`ai.planners.base`). The walk asks each tier for the agents that are still without a plan, checks
-its answer (`ai.legality`), keeps the legal plans and takes everyone else to the next tier. The last tier cannot refuse.
-Every attempt is kept. The single-agent call is the same walk with one agent.
+its answer (`ai.legality`), keeps the legal plans, and passes all other agents to the next tier. The last tier cannot
+refuse. Every attempt is kept. The single-agent call is the same walk with one agent.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def drive(coroutine: Coroutine[Any, Any, _T]) -> _T:
 
 
 class FallbackOrchestrator:
-    """Plans for many agents at once and never comes back without one legal plan for each.
+    """Plans for many agents at once, and always returns one legal plan for each.
 
     Args:
         tiers: the planners, tried in order; None for `ai.default_tiers()`. An `emergency` tier is added where none is.
@@ -79,8 +79,8 @@ class FallbackOrchestrator:
         metrics: where to count, a recorder of its own by default.
 
     Raises:
-        ContractError: a tier has not the face of a planner, two share a name, one stands after the emergency tier, or
-            `start` names none of them.
+        ContractError: a tier does not have the interface of a planner, two share a name, one stands after the
+            emergency tier, or `start` names none of them.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class FallbackOrchestrator:
         if walks is not None:
             remaining = remaining[walks[remaining] != _MODEL]
         if len(remaining):
-            # An emergency tier of somebody else's has failed.
+            # A foreign emergency tier has failed.
             plans = _idle_plans(batch.keys[remaining], registry)
             result.plans.put(remaining, plans, np.arange(len(remaining)), len(self._names) - 1)
         if last:
@@ -304,7 +304,7 @@ class FallbackOrchestrator:
     def _note_fault(
         self, attempt: Attempts, part: ObservationBatch[Any], planner: Planner, error: BaseException
     ) -> None:
-        """Write down that somebody's code failed; the first time it is worth a warning with the traceback."""
+        """Log that foreign code failed; the first time as a warning with the traceback."""
         said = _author(planner, error)
         attempt.outcome[:] = Outcome.FAULT
         attempt.errors = dict.fromkeys(part.keys.tolist(), said)
@@ -402,7 +402,7 @@ def _idle_plans(keys: Keys, registry: ToolRegistry) -> PlanBatch:
 
 
 def _is_caller_fault(planner: Planner, error: BaseException) -> bool:
-    """Tell whether an error is for the caller: one of our own tiers says that it was set up wrongly."""
+    """Return whether an error is for the caller: one of our own tiers reports that it was set up wrongly."""
     ours = is_ours(type(planner).__module__) and not getattr(planner, "needs_client", False)
     return ours and isinstance(error, ContractError)
 
@@ -495,6 +495,6 @@ def _collect(
 
 
 def _whole(plans: PlanBatch, tier: int) -> PlanBatch:
-    """Copy a tier's plans for everyone; the planner may keep its arrays."""
+    """Copy a tier's plans for all agents; the planner may keep its arrays."""
     columns = (plans.keys, plans.length.copy(), plans.kind.copy(), plans.args.copy())
     return PlanBatch(*columns, np.full(len(plans), tier, np.int8), dict(plans.payloads))

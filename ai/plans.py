@@ -24,7 +24,7 @@ NO_TIER: Final = -1
 
 
 class FallbackTier(StrEnum):
-    """The source's four tiers. A tier is named by its text; planners of other names may stand beside these."""
+    """The four tiers of the default list. A tier is named by its text; a list may also hold planners of other names."""
 
     SIMPLIFIED_LLM = "simplified_llm"
     FULL_LLM = "full_llm"
@@ -88,7 +88,7 @@ class Refusal(IntEnum):
 
     @property
     def sentence(self) -> str:
-        """Say it to a model or a person."""
+        """Return the sentence for a model or a person."""
         return _REFUSAL_SENTENCES[self]
 
 
@@ -162,7 +162,7 @@ class PlanBatch:
 
     @classmethod
     def empty(cls, keys: Keys, steps: int = 1) -> PlanBatch:
-        """Return a batch in which nobody has a plan yet.
+        """Return a batch in which no agent has a plan yet.
 
         Raises:
             ContractError: more steps than a plan may have.
@@ -216,7 +216,7 @@ class PlanBatch:
             self.payloads[row, position] = step.payload
 
     def set_all(self, rows: NDArray[np.intp], kind: int, *args: NDArray[np.int32] | int) -> None:
-        """Give many agents the same one-step plan; each argument is one value or one value an agent."""
+        """Give many agents the same one-step plan; each argument is one value, or one per agent."""
         self.length[rows] = 1
         self.kind[0, rows] = kind
         for position in range(ARGS_MAX):

@@ -55,7 +55,7 @@ async def _stream(text: str, request: LlmRequest) -> AsyncIterator[LlmChunk]:
 class Known(NamedTuple):
     """The things that a step of one agent may name: ids by their sources, and the sides of spaces by name.
 
-    Ids of other sources are ids that nobody may have; other spaces are small.
+    Ids of other sources need not exist; other spaces are small.
     """
 
     ids: Mapping[tuple[str, ...], Sequence[int]] = {}
@@ -134,7 +134,7 @@ class MockBatchLlm:
     """A model that answers every slot of every request with a legal plan of the registry's verbs that needs no target.
 
     The plan depends on the agent alone, not on its slot, so it is the same however a batch is cut. `calls` counts
-    requests. More than the agents it was made for get an error text instead of plans.
+    requests. A request for more agents than it was made for gets an error text instead of plans.
     """
 
     label: str = "mock-batch"
@@ -173,7 +173,7 @@ class MockBatchLlm:
 
 
 class FailingLlm:
-    """A model whose every reply is not JSON; `calls` counts requests."""
+    """A model whose replies are never JSON; `calls` counts requests."""
 
     label: str = "failing"
 

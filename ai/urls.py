@@ -27,7 +27,7 @@ def origin_of(url: str) -> tuple[str, str | None, int | None]:
 
 
 def is_private(url: str) -> bool:
-    """Say whether nobody between the two ends can read the traffic: over TLS, or to this machine."""
+    """Return whether the traffic is unreadable between the two ends: over TLS, or to this machine."""
     scheme, host, _ = origin_of(url)
     if scheme == "https" or host == "localhost":
         return True

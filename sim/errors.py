@@ -4,7 +4,7 @@
 SimError
 ├── WorldError        a rule of the world was broken: declaration, key, range, thread, context
 ├── ScenarioError     a scenario cannot be loaded or does not hold together
-├── FileExists        a file is there, and nobody said that it may be replaced
+├── FileExists        a file exists already and may not be replaced
 ├── MachineError      memory, files, streams or processes of the machine are in trouble; says nothing about a run
 │   ├── MissingExtra  an optional package is not installed
 │   ├── InUse         another process is writing the file
@@ -35,7 +35,7 @@ class ScenarioError(SimError):
 
 
 class FileExists(SimError):  # noqa: N818 - a fact about a name
-    """A file is there, and nobody said that it may be replaced."""
+    """A file exists already and may not be replaced."""
 
 
 class MachineError(SimError):

@@ -1,6 +1,6 @@
 r"""A client around another that goes wrong as a script says: for tests, and to see how a run reacts.
 
-A script is a list of faults, one a call; calls beyond its end go right. A fault lets the first `after` characters of
+A script is a list of faults, one per call; calls beyond its end succeed. A fault lets the first `after` characters of
 the real reply through, is silent for `wait_s`, writes `text`, and then goes on with the rest of the reply, unless it
 fails with `outcome` or ends the reply with `finish`. So a reset, a stall, a slow start, garbage, a doubled or foreign
 plan, a cut reply and a polite refusal are all the same four fields. In a file a fault is one JSON object a line:

@@ -335,7 +335,7 @@ def _proxy_of(url: str) -> tuple[str | None, str]:
 
 
 def _excepted(host: str, rules: str) -> bool:
-    """Say whether NO_PROXY covers a host: by name, as `urllib` reads it, or by a network like `10.0.0.0/8`."""
+    """Return whether NO_PROXY covers a host: by name, as `urllib` reads it, or by a network like `10.0.0.0/8`."""
     for rule in rules.split(","):
         with suppress(ValueError):
             if ipaddress.ip_address(host) in ipaddress.ip_network(rule.strip().strip("[]"), strict=False):
@@ -359,7 +359,7 @@ def _tls(url: str) -> ssl.SSLContext:
 
 
 def _is_hang_up(error: Exception) -> bool:
-    """Say whether a connection was closed before an answer was whole; other errors of the protocol have reasons."""
+    """Return whether a connection was closed before an answer was whole; other protocol errors have reasons."""
     return type(error) is not httpx.RemoteProtocolError or bool(re.search("disconnected|closed connection", str(error)))
 
 

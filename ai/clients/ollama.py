@@ -149,7 +149,7 @@ class OllamaClient(ChatClient):
         return Endpoint(True, present, grammar=False, context=room, flavour=SCHEME, detail=detail, wants_rules=by_rules)
 
     async def _models(self, timeout_s: float) -> str:
-        """Say which models there are, for a model that the server does not know."""
+        """Return the names of its models, for a model that the server does not know."""
         tags = await self._http.ask("GET", "/api/tags", total_s=timeout_s, lenient=True)
         models = tags.get("models") if isinstance(tags, dict) else None
         names = [str(model.get("name"))[:80] for model in models or () if isinstance(model, Mapping)]

@@ -245,7 +245,7 @@ class OpenAIClient(ChatClient):
 
 
 def _names(listed: str, model: str) -> bool:
-    """Say whether an entry of a list of models means this model: servers prefix, tag and abbreviate names."""
+    """Return whether an entry of a list of models means this model: servers prefix, tag and abbreviate names."""
     same = (model, f"models/{model}", f"{model}:latest", model.rpartition(":")[0])
     return listed in same or ("*" in listed and fnmatchcase(model, listed))
 

@@ -190,7 +190,7 @@ class ReplyReader(ABC):
         finish = self.finish or "stop"
         last = self.reply.end(finish, self._usage, self._timings)
         if finish in ("tool_calls", "function_call") and not self.reply.answered:
-            raise ClientError("the reply came as the call of a tool, which nobody offered", outcome="invalid")
+            raise ClientError("the reply came as the call of a tool, and none was offered", outcome="invalid")
         if finish == "error":
             raise ClientError("the server broke off the reply with an error")
         return last

@@ -61,7 +61,7 @@ class CircuitBreaker:
         self._opened = 0.0
 
     def admit(self, now: float) -> Admission:
-        """Say whether a call may be made now; one that may must be settled."""
+        """Return whether a call may be made now; an admitted call must be settled."""
         if self.state is BreakerState.CLOSED:
             return Admission.CALL
         if self.state is BreakerState.OPEN and now - self._opened >= self._limits[2]:

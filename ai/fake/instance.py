@@ -11,7 +11,7 @@ from ai.fake.draws import Draws
 DEPTH_MAX: Final = 32
 """Levels of a schema that are followed; below, null."""
 NEAR: Final = 8
-"""Numbers are drawn at most this far above their minimum: a plan that waits for ten minutes helps nobody."""
+"""Numbers are drawn at most this far above their minimum: a plan that waits for ten minutes is of no use."""
 TEXT_MAX: Final = 4096
 """Characters of a text, at most."""
 ITEMS_MAX: Final = 4

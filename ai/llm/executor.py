@@ -9,7 +9,7 @@ a reader that still hangs in the network closes its stream at its next chunk or 
 inside an HTTP client leaks its connection. Until then it holds its place among the calls in flight: the server is still
 busy with it. Late readers are kept referenced until they end; `aclose` waits for them.
 
-Clients and listeners may be anyone's code. An exception of a client ends its call with an outcome that names it, and
+Clients and listeners may be foreign code. An exception of a client ends its call with an outcome that names it, and
 one of a listener is logged; numbers that a client reports are checked before they are counted.
 """
 
@@ -272,7 +272,7 @@ class BatchInferenceExecutor:
     def _forget(self, reader: asyncio.Task[None]) -> None:
         self._late.discard(reader)
         if not reader.cancelled():
-            reader.exception()  # a late reader has nobody left to report to
+            reader.exception()  # a late reader has no caller left to report to
 
     def _shards(self, client: LlmClient, request: BatchRequest, together: int) -> list[_Shard]:
         if not len(request.batch):
@@ -343,7 +343,7 @@ class _Run:
         return None if self.deadline.at is None else max(self.deadline.at - self.clock(), 0.0)
 
     def late(self, shard: _Shard) -> bool:
-        """Tell whether the shard's time is over, and stop it if so."""
+        """Return whether the shard's time is over, and stop it if so."""
         if not shard.stopped and self.left_s() == 0:
             shard.stopped = shard.timed_out = True
         return shard.stopped
@@ -411,7 +411,7 @@ class _Run:
                     logger.warning("the listener %r raised; the run goes on", self.on_plan, exc_info=True)
 
     def finish(self, shard: _Shard) -> None:
-        """Say why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
+        """Note why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
         self.closed(shard, shard.scanner.close(whole=shard.failure is None and shard.finish == "stop"))
         if shard.failure is not None:
             return
@@ -478,7 +478,7 @@ async def _call(run: _Run, shard: _Shard) -> None:
         except (Exception, SystemExit, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                raise  # nobody waits for this reader any more
+                raise  # no caller waits for this reader any more
             said = f"the client {getattr(run.client, 'label', run.client)!s} raised {type(error).__name__}: {error}"
             shard.failure = Outcome.TRANSPORT, said[:ERROR_CHARS_MAX]
             logger.warning("%s", said[:ERROR_CHARS_MAX], exc_info=True)
@@ -490,7 +490,7 @@ async def _call(run: _Run, shard: _Shard) -> None:
 
 
 def _told(run: _Run, shard: _Shard) -> str:
-    """Say how a call ended, for a log."""
+    """Return how a call ended, for a log."""
     keys, usage = shard.keys, shard.usage or {}
     asked = f"agent {keys[0]}" if len(keys) == 1 else f"{len(keys)} agents from {keys[0]} to {keys[-1]}"
     if not shard.called:

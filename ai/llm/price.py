@@ -57,7 +57,7 @@ def cost_of(spec: str, prompt_tokens: int | None, completion_tokens: int | None)
 
 
 def prices_installed() -> bool:
-    """Say whether the package is there."""
+    """Return whether the package is installed."""
     try:
         import genai_prices  # noqa: F401 - only whether it can be imported
     except ImportError:

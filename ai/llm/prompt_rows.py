@@ -285,7 +285,7 @@ class _SharedFact(_Column):
 
 
 def _columns(saying: Saying, batch: ObservationBatch[Any]) -> list[_Said]:
-    """Return one field in words, nothing where nobody has anything to say."""
+    """Return one field in words, nothing if it has no words for any agent."""
     if isinstance(saying.of, Group):
         return _entries(saying, saying.of, batch) if saying.of.limit else _one_entry(saying, saying.of, batch)
     leaf = saying.of
@@ -324,7 +324,7 @@ def _by(path: str, words: list[str], batch: ObservationBatch[Any]) -> _Said:
 
 
 def _counts(saying: Saying, leaf: Counts, batch: ObservationBatch[Any], get: _Get) -> list[list[str]]:
-    """Return the words of all for each name of a table of which somebody has something to say."""
+    """Return the words of all for each name of a table that has words for some agent."""
     numbers = get(leaf.path)
     quiet = None if leaf.fact.quiet is None else round(leaf.fact.quiet * leaf.scale(batch))
     found: list[list[str]] = []
@@ -371,7 +371,7 @@ def _entries(saying: Saying, group: Group, batch: ObservationBatch[Any]) -> list
 
 # -- words -------------------------------------------------------------------------------------------------------------
 #
-# These work on flat columns: one value an agent, or one an entry of all agents' lists.
+# These work on flat columns: one value per agent, or one per entry of all agents' lists.
 
 
 def _words(saying: Saying, leaf: Leaf, batch: ObservationBatch[Any], get: _Get) -> list[str] | None:

@@ -102,7 +102,7 @@ class ObservationBatch(Generic[Seen]):
     Attributes:
         of: the declaration.
         keys: `[n] int64`, the agents' ids, ascending.
-        columns: the arrays by path. A declared one that nobody gave is made when it is asked for.
+        columns: the arrays by path. A declared one that was not given is made when it is asked for.
         tick: the tick of the run at which they know it.
         ticks_per_second: how long a tick is.
         texts: the texts that columns of texts point into.
@@ -185,7 +185,7 @@ class ObservationBatch(Generic[Seen]):
         return 0 if marker is None else int(marker.shape[1])
 
     def _default(self, column: Column) -> Array:
-        """Return a column of which nobody gave anything."""
+        """Return a column that was not given."""
         shape: tuple[int, ...] = (len(self.keys),)
         if column.list:
             shape += (self.width(column.list),)
@@ -238,7 +238,7 @@ class ObservationBatch(Generic[Seen]):
         return array_digest("tickweave-seen", parts)
 
     def _places_used(self, group: Group) -> int:
-        """Return up to which place anybody has an entry; places are filled from the first on."""
+        """Return the number of places that the longest list uses; places are filled from the first on."""
         there = self.there(group) if group.marker in self.columns else None
         if there is not None:
             for width in range(there.shape[1], 0, -1):
@@ -294,7 +294,7 @@ class ObservationBatch(Generic[Seen]):
         return found
 
     def knows(self, rows: Rows | slice, ids: Array, sources: Sequence[str]) -> Bools:
-        """Return which agents of `rows` know whom they name in `ids`, one each."""
+        """Return for each agent of `rows` whether it knows the id in `ids`, `[len(ids)]`."""
         found: Bools | None = None
         for column in self.ids(*sources):
             if column.ndim > 1:
@@ -309,7 +309,7 @@ class ObservationBatch(Generic[Seen]):
             else:
                 hit = column[rows] == ids
             found = hit if found is None else found | hit
-        # Unused places hold -1, which is nobody.
+        # Unused places hold -1, which is not an id.
         return np.zeros(len(ids), np.bool_) if found is None else found & (ids >= 0)
 
     def targets(self, *sources: str) -> list[tuple[int, ...]]:

@@ -68,7 +68,7 @@ class Given:
                 raise self._wrong(one.path, "is a group; give a mapping of its fields")
 
     def finish(self, batch: ObservationBatch[Any]) -> None:
-        """Arrange lists, check that nothing is missing, and blank what belongs to nobody."""
+        """Arrange lists, check that nothing is missing, and blank values without an owner."""
         for group, parts in self._lists:
             self._list(group, parts)
         for leaf in self.layout.awaited:
@@ -155,7 +155,7 @@ class Given:
         self.columns[path] = np.zeros(self.n, np.int32)
 
     def _needed(self, path: str, leaf: Leaf) -> bool:
-        """Tell whether the owner of a field is there for anybody."""
+        """Return whether any agent has the owner of a field."""
         owner = self.layout.groups.get(leaf.columns[0].list or path.rpartition(".")[0])
         if owner is None or not (owner.optional or owner.limit):
             return True

@@ -234,7 +234,7 @@ class Key(Leaf):
         return marked.space
 
     def stored(self) -> list[tuple[str, str, int]]:
-        """Return one column; -1 is nobody."""
+        """Return one column; -1 is not an id."""
         return [("", "i8", -1)]
 
     def encode(self, values: list[Any], within: Interning) -> list[Array]:  # noqa: ARG002
@@ -249,12 +249,12 @@ class Key(Leaf):
         return [keys]
 
     def there(self, arrays: Sequence[Array]) -> Bools | None:
-        """Return where there is somebody."""
+        """Return where there is an id."""
         found: Bools = arrays[0] >= 0
         return found
 
     def decode(self, arrays: list[Array], batch: Tables) -> list[Any]:  # noqa: ARG002
-        """Return ids, None for nobody."""
+        """Return ids, None for none."""
         return [None if self.optional and key < 0 else key for key in arrays[0].tolist()]
 
     def declared(self) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def from_objects(
     tables: Mapping[str, Sequence[str]] | None,
     groups: tuple[Sequence[str], Sequence[int]] | None,
 ) -> ObservationBatch[Seen]:
-    """Return a batch of one object an agent, in any order; `Observation.from_objects` says what it promises."""
+    """Return a batch of one object per agent, in any order; `Observation.from_objects` says what it promises."""
     for key, _ in pairs:
         if type(key) is not int or not 0 <= key < 2**63:
             raise ContractError(f"agent ids are whole numbers from 0 to 2**63 - 1, not {key!r}")
@@ -69,7 +69,7 @@ def from_objects(
 
 
 class _Gathered:
-    """The values of each field, flat: one an agent, or one an entry of all agents' lists."""
+    """The values of each field, flat: one per agent, or one per entry of all agents' lists."""
 
     def __init__(self) -> None:
         self.values: dict[str, list[Any]] = {}

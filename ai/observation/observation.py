@@ -104,7 +104,7 @@ class Observation(Entry):
         tables: Mapping[str, Sequence[str]] | None = None,
         groups: tuple[Sequence[str], Sequence[int]] | None = None,
     ) -> ObservationBatch[Self]:
-        """Build the knowledge of n agents from one object an agent, in any order.
+        """Build the knowledge of n agents from one object per agent, in any order.
 
         Args:
             pairs: each agent's id and its knowledge.

@@ -91,7 +91,7 @@ def read_tmx(file: str | Path | BinaryIO) -> TiledMap:
 
     Args:
         file: its path, or what `run.open(name, "rb")` gives of a data file. The latter must hold its tilesets itself,
-            since nobody declared other files.
+            since other files are not declared.
 
     Raises:
         MissingExtra: pytiled-parser is not installed.
@@ -121,7 +121,7 @@ def read_tmx(file: str | Path | BinaryIO) -> TiledMap:
 
 
 def _names_a_file(element: ET.Element) -> bool:
-    """Say whether the parser would open another file for an element."""
+    """Return whether the parser would open another file for an element."""
     return (element.tag == "tileset" and "source" in element.attrib) or "template" in element.attrib
 
 

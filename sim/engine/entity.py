@@ -112,7 +112,7 @@ class EntityView:
         self._population.kill(self.row)
 
     def _shown(self, table: Table) -> bool:
-        """Say whether the component belongs into the text form of the entity."""
+        """Return whether the text form of the entity shows the component."""
         return table.mask is None or bool(table.mask[self.row])
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
 """Resources: state that belongs to no entity, hashed and copied with the world.
 
 `Resource` is declared as a component is: `class Grass(Resource): left: i16 = column(per="cell")`. A world makes one
-instance of each, and `world[Grass].left` is its array. The world finds changes by comparing bytes, so nobody has to
-report them.
+instance of each, and `world[Grass].left` is its array. The world finds changes by comparing bytes, so code
+need not report them.
 
 A world works with `CustomResource` objects. It wraps a declared resource in one. A domain may write its own for state
 without a fixed shape, and add it with `World.add_resource`.

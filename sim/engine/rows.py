@@ -39,7 +39,7 @@ class Rows:
         self._dense: NDArray[np.intp] | None = self._padded[1:]
 
     def of(self, keys: ArrayLike) -> NDArray[np.intp]:
-        """Find rows by key: `[len(keys)] intp`, -1 for the dead and the unknown.
+        """Find rows by key: `[len(keys)] intp`, -1 for dead and unknown ones.
 
         Raises:
             WorldError: the keys are not integers.
@@ -61,7 +61,7 @@ class Rows:
         return np.where(living[found] == wanted, found, -1)
 
     def give_keys(self, fixed: NDArray[np.int64], order: NDArray[np.intp]) -> NDArray[np.int64]:
-        """Give the newborn their keys: `[born] int64`.
+        """Give new entities their keys: `[born] int64`.
 
         Args:
             fixed: `[born]`, the fixed key of each, or -1. Entities without a fixed key get keys after all fixed ones.
@@ -80,12 +80,12 @@ class Rows:
         self.capacity = capacity
 
     def forget(self, keys: NDArray[np.int64]) -> None:
-        """Remove the dead from the index from key to row."""
+        """Remove dead entities from the index from key to row."""
         if self._dense is not None:
             self._dense[keys] = -1
 
     def reindex(self, first: int) -> None:
-        """Update the index from key to row for rows from `first` on; the dead must be removed already."""
+        """Update the index from key to row for rows from `first` on; dead entities must be removed already."""
         self.living = frozen(self.keys[: self.n])
         self.version += 1
         if self.next_key > DENSE_KEYS_MAX:

@@ -190,7 +190,7 @@ class Storage:
             store.data[..., change.rows] = array
 
     def compact(self, dead: NDArray[np.bool_]) -> None:
-        """Close the gaps that the dead leave, keeping the order; at least one entity must be dead."""
+        """Close the gaps of dead entities, keeping the order; at least one entity must be dead."""
         self.rows.forget(self.rows.keys[: self.rows.n][dead])
         first = int(dead.argmax())
         kept = np.flatnonzero(~dead[first:])
@@ -199,7 +199,7 @@ class Storage:
         self.rows.n = first + kept.size
 
     def append(self, spawns: Sequence[Spawn], keys: NDArray[np.int64]) -> None:
-        """Add the newborn under these keys, `[born]`, and merge them into key order."""
+        """Add new entities under these keys, `[born]`, and merge them into key order."""
         rows = self.rows
         start, rows.n = rows.n, rows.n + keys.size
         self.reserve(rows.n, start)

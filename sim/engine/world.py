@@ -7,8 +7,9 @@ NumPy arrays hold the values; esper runs the systems in the world's own context.
   changes something, and `world[Component]` gives a fresh one.
 - **Structure changes only in a flush**, which follows each system. spawn, kill, attach and detach queue a command and
   check it completely (`sim.engine.commands`), so that a flush cannot fail half way. The order inside a flush: attach
-  and detach in the order in which they were queued; then one order-preserving compaction without the dead; then spawns
-  by issuer and order of calls, merged into key order; then the index from key to row and the data derived from it.
+  and detach in the order in which they were queued; then one compaction without dead entities, which keeps the order;
+  then spawns by issuer and order of calls, merged into key order; then the index from key to row and the data derived
+  from it.
 - **Floats are made canonical after each system**, before a digest and before a snapshot, so that equal states have
   equal bytes.
 
@@ -319,7 +320,7 @@ class World(Draws):
         return int(self._rows.of(np.array([key], dtype=np.int64))[0]) if -1 < key < self.next_key else -1
 
     def rows_of(self, keys: ArrayLike) -> NDArray[np.intp]:
-        """Find entities' rows: `[len(keys)] intp`, -1 for the dead and the unknown.
+        """Find entities' rows: `[len(keys)] intp`, -1 for dead and unknown ones.
 
         Raises:
             WorldError: the keys are not integers.

@@ -41,7 +41,7 @@ A run was made again and was not what its replay says. This is what is known of 
 
 verdict.json            the first difference, its class, and where to look first
 header.json             what the run is: scenario, seed, kinds, versions
-environment.json        versions, machine and plug-ins, of the recording and of whoever made this
+environment.json        versions, machine and plug-ins, of the recording and of the machine that made this
 ticks/recorded-N.json   records of the ticks around the difference
 ticks/here-N.json       the tick as it was made again, with hashes after every phase and every changed value
 state/before.txt        the state before the tick, a line a value

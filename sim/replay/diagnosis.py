@@ -307,7 +307,7 @@ _LOOK_AT: Final = {
 
 
 def _lines(first: Divergence, look: Evidence | None) -> Iterator[str]:
-    """Say what is known of a difference beside its place and values, line by line, and where to look first."""
+    """Yield the findings about a difference, except its place and values, line by line, and where to look first."""
     if first.draws:
         counts = (f"{name} {here} (recorded {there})" for name, (there, here) in first.draws.items())
         yield f"random draws that differ: {', '.join(counts)}"

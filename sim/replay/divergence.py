@@ -208,7 +208,7 @@ def _in_planning(recorded: Tick, again: Tick) -> Divergence | None:
 
 
 def _far_more(recorded: int, again: int) -> bool:
-    """Say whether a record stands for too many agents for naming one of them to be worth the memory of all."""
+    """Return whether a record stands for too many agents to keep them all in memory for one name."""
     return recorded > 2 * again + MANY
 
 

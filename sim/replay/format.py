@@ -170,7 +170,7 @@ def _depth(body: bytes) -> int:
 
 
 def is_torn(fragment: bytes) -> bool:
-    """Say whether bytes without a newline can be the beginning of a line that a killed run left.
+    """Return whether bytes without a newline can be the beginning of a line that a killed run left.
 
     The bytes of a line are printable ASCII; the beginning has one form; and a body that is already whole may be
     followed by nothing but the closing brace.
@@ -255,7 +255,7 @@ def count_of(text: str) -> int:
 
 
 def _checked_runs(text: str) -> str:
-    """Check runs by their ends alone: a short text may stand for millions of keys, which nobody has asked for yet."""
+    """Check runs by their ends alone: a short text may stand for millions of keys, which are not needed yet."""
     for _ in _parts_of(text):
         pass
     return text
@@ -406,7 +406,7 @@ class Header(Body):
     components: list[str]
 
     def keyframe_due(self, tick: int) -> bool:
-        """Say whether a keyframe stands after a tick."""
+        """Return whether a keyframe stands after a tick."""
         return self.keyframes > 0 and (tick + 1) % self.keyframes == 0
 
 

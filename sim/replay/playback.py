@@ -164,7 +164,7 @@ class RecordedPlanning:
         return plans
 
     def ask(self, batch: ObservationBatch[Any]) -> None:
-        """Ask nobody: the record of a later tick has the reply."""
+        """Send no request: the record of a later tick has the reply."""
 
     def arrive(self, asked_at: int, batch: ObservationBatch[Any]) -> BatchPlans | None:
         """Return what the record of this tick has of the round of a tick, None where the round was lost.
@@ -347,7 +347,7 @@ def read_input(scenario: Scenario, data: dict[str, Any], tick: int) -> Input:
 
 
 def objection(header: Header, again: Header) -> str | None:
-    """Say why nothing can be proven here about a run with this header, or None."""
+    """Return the reason why nothing can be proven here about a run with this header, or None."""
     if header.minor > again.minor:
         return f"the format is of a newer minor version, {header.minor}, than is known here ({again.minor})"
     before = [] if header.registry is None else header.registry.kinds

@@ -193,7 +193,7 @@ def read(source: Source) -> Replay:
 
 
 def untold(_done: int, _of: int) -> None:
-    """Tell nobody."""
+    """Report to no callback."""
 
 
 def scan(source: Source, progress: Progress = untold) -> Replay:
@@ -246,7 +246,7 @@ def beside(source: Source, files: Sequence[Path]) -> tuple[Path, ...]:
 
 
 def is_packed(path: Path) -> bool:
-    """Say whether a file begins as a packed replay does.
+    """Return whether a file begins as a packed replay does.
 
     Raises:
         ReplayError: there is no such file, or it cannot be opened.
@@ -314,7 +314,7 @@ def _next_line(stream: BinaryIO, at: Place) -> bytes:
 
 
 def _raise_for_fragment(fragment: bytes, at: Place) -> None:
-    """Say what bytes without a newline at the end of a file mean.
+    """Return the meaning of bytes without a newline at the end of a file.
 
     Raises:
         Incomplete: they can be the beginning of a line.

@@ -369,7 +369,7 @@ def _attempts(attempt: Attempts, keys: NDArray[np.int64]) -> list[Attempt]:
 
 @lru_cache(maxsize=256)
 def _of_everyone(tier: str, code: int) -> Attempt:
-    """Return the record of a tier that failed everyone alike: that of a tier without its model, in every tick."""
+    """Return the record of a tier that failed all agents alike: that of a tier without its model, in every tick."""
     return Attempt(tier=tier, outcome=Outcome(code).label, keys="*", error=None)  # type: ignore[arg-type]
 
 

@@ -32,7 +32,7 @@ HIDDEN: Final = tuple(each.__name__ for each in BOOKKEEPING)
 
 
 def show_tick(file: ReplayFile, tick: int) -> dict[str, Any]:
-    """Return what happened in a tick, as plain data: inputs, plans by tier, attempts, events, the dead, the root.
+    """Return what happened in a tick, as plain data: inputs, plans by tier, attempts, events, deaths, the root.
 
     Raises:
         ReplayError: there is no such tick, or it cannot be run again.

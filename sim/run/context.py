@@ -73,7 +73,7 @@ def no_plans() -> PlanSource:
 
 
 NO_ROWS: Final = frozen(np.zeros(0, np.intp))
-"""The rows of nobody."""
+"""No rows."""
 
 
 @dataclass(slots=True)

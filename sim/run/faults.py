@@ -48,11 +48,11 @@ def trouble_of(error: OSError | MemoryError) -> str:
 
 
 def is_ours(code: CodeType) -> bool:
-    """Say whether code is of the framework."""
+    """Return whether code is of the framework."""
     return code.co_filename.startswith(_OURS)
 
 
 def is_users(code: CodeType) -> bool:
-    """Say whether code is neither ours nor a library's."""
+    """Return whether code is neither ours nor a library's."""
     file = code.co_filename
     return not is_ours(code) and not file.startswith("<") and not any(part in file for part in _LIBRARIES)

@@ -150,7 +150,7 @@ class Kill(Input):
 
 
 class Spawn(Input):
-    """Entities are born: `values` by component and column, one value for all or one an entity."""
+    """Entities are born: `values` by component and column, one value for all, or one per entity."""
 
     values: dict[str, dict[str, JsonValue]] = Field(
         description="Values by component and column: one for all entities, or one for each."

@@ -65,7 +65,7 @@ def _wrong(kind: type, base: type, name: str, given: object, known: dict[str, An
 
 
 def _on_instance(declared: object, given: object) -> bool:
-    """Say whether a method that is called on the class was written for instances."""
+    """Return whether a method that is called on the class was written for instances."""
     return isinstance(declared, classmethod) and not isinstance(given, classmethod | staticmethod)
 
 
@@ -78,7 +78,7 @@ def _count(method: Any) -> int | None:
 
 
 def takes(method: Any, wanted: Sequence[str]) -> bool:
-    """Say whether a method can be called with these arguments, by position."""
+    """Return whether a method can be called with these arguments, by position."""
     try:
         inspect.signature(method).bind(*wanted)
     except ValueError:  # the method of a library without a signature

@@ -300,7 +300,7 @@ class PlanningService:
             yield [report if report is not None else run.tick() for run, report in zip(going, reports, strict=True)]
 
     def _gather(self, runs: Sequence[Simulation]) -> list[TickReport | None]:
-        """Make a tick of every run as far as it asks nobody; None stands for one that waits for a reply."""
+        """Make a tick of every run that asks no model; None stands for one that waits for a reply."""
         self.gathers, self.gathered = True, []
         reports: list[TickReport | None] = []
         try:

@@ -37,7 +37,7 @@ LOOKS_MAX: Final = 32
 class Look:
     """How the agents with one component are drawn; the first look that fits an agent counts.
 
-    Columns are written "Component.column" and hold one value an agent.
+    Columns are written "Component.column" and hold one value per agent.
 
     Attributes:
         has: the component; None for every agent.
@@ -281,7 +281,7 @@ def _column(columns: Mapping[str, ColumnSpec], label: str, where: object) -> Col
             f"{where}: there is no column {quoted(label)}; {suggestion(label, list(columns), 'columns')}"
         )
     if columns[label].shape:
-        raise ContractError(f"{where}: {label} holds several values an agent; name a column of one value")
+        raise ContractError(f"{where}: {label} holds several values per agent; name a column of one value")
     return columns[label]
 
 

@@ -67,7 +67,7 @@ class Rounds:
         return cls(every, planning.think, is_model, is_bridge, np.array([*owed, everyone], np.bool_))
 
     def due(self, tick: int) -> bool:
-        """Say whether agents are asked in a tick; rounds fall on tick numbers, whatever the result of those before."""
+        """Return whether agents are asked in a tick; rounds depend on the tick number alone."""
         return tick % self.every == 0
 
     def back_off(self, tick: int, refusals: NDArray[np.int8]) -> NDArray[np.int32]:

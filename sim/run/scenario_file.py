@@ -175,7 +175,7 @@ class Scenario:
         known = self.domain.agents
         if known is not None:
             return known
-        # Plug-ins add to what entities have, not to how many there are; nobody plans before the first tick.
+        # Plug-ins add to what entities have, not to how many there are; no agent plans before the first tick.
         with Simulation(self.replaced(plugins=[]), timeline=False, source=no_plans()) as simulation:
             return simulation.world.n
 

@@ -458,7 +458,7 @@ class Simulation(AbstractContextManager["Simulation"]):
         self.outcome = self.domain.outcome(self.world)
 
     def __reduce__(self) -> NoReturn:
-        """Say what is kept or copied instead.
+        """Refuse, and name the parts to keep or copy instead.
 
         Raises:
             TypeError: always.

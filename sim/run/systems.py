@@ -141,7 +141,7 @@ class Plan(System):
         run.plans = thinking.process(run.planning.per_tick_max)
 
     def alarming(self, before: Any, now: Any) -> Any:
-        """Say which alert values void a plan: those with which it was asked for, and those of now."""
+        """Return the alert values that can void a plan: those at the ask, and the current ones."""
         return (now != 0) & (now != before)
 
     def start(self, world: World, run: Run, rows: Rows, plans: PlanBatch, alerts: Any) -> None:
@@ -311,7 +311,7 @@ class Act(System):
         progress.waiting_since[ended] = turn.tick
 
     def _allowed(self, action: type[Action], turn: Any, rows: Rows, args: Args) -> NDArray[np.bool_] | slice:
-        """Return the agents that may take the step now, `[m]` or everyone; the plans of the others are refused."""
+        """Return the agents that may take the step now, `[m]` or `EVERYONE`; the plans of the others are refused."""
         codes = action.refusals(turn, rows, args)
         if not np.count_nonzero(codes):
             return EVERYONE

@@ -3,7 +3,7 @@
 - A file that is there is replaced only where a person said so (`--force`).
 - No symbolic link is followed: a link that stands under the name counts as a file that is there.
 - A recording is created under its own name, for a killed run must leave it, and is locked while it is written. Every
-  other file is written under a name that nobody can foresee, and gets its own name when all of it is on the disk.
+  other file is written under an unpredictable name, and gets its own name when all of it is on the disk.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def whole(path: str | Path, *, replace: bool = False) -> Iterator[BinaryIO]:
 
 
 def _name(partial: Path, path: Path, *, replace: bool) -> None:
-    """Give a file its name, which nobody may have taken in the meantime unless it may be replaced."""
+    """Give a file its name, which must still be unused unless the file may be replaced."""
     if replace:
         partial.replace(path)
         return

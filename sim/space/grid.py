@@ -572,7 +572,7 @@ class Grid:
         """Return each different goal with the positions of the agents that walk to it."""
         ends = self._cells(goals, "goals")
         if ends.ndim and ends.shape != here.shape:
-            raise WorldError(f"{ends.size} goals for {len(here)} agents; there must be one for all, or one an agent")
+            raise WorldError(f"{ends.size} goals for {len(here)} agents; there must be one for all, or one per agent")
         if not len(here):
             return []
         if not ends.ndim or not np.count_nonzero(ends != ends[0]):

@@ -190,7 +190,7 @@ class Plane:
         """Return the pairs of `pairs` by i only, and their squared distances."""
         at_x, at_y = self._positions(flat(x, "x"), flat(y, "y"))
         if len(at_x) != len(at_y):
-            raise WorldError(f"{len(at_x)} x for {len(at_y)} y; there must be one of each an agent")
+            raise WorldError(f"{len(at_x)} x for {len(at_y)} y; there must be one of each per agent")
         reach = whole(radius, "radius", 0, 2**31)
         # Cells are at least as wide as the radius, so that agents in reach are in the same or the next cell. More cells
         # than agents would not help.

@@ -51,7 +51,7 @@ def _by_distance(
     here = flat(cells, "cells")
     now = grid.distance2(here, others) * sign
     if now.shape != here.shape:
-        raise WorldError(f"goals of shape {np.shape(others)} for {len(here)} agents; one for all, or one an agent")
+        raise WorldError(f"goals of shape {np.shape(others)} for {len(here)} agents; one for all, or one per agent")
     around = grid.neighbours(here, moore=moore).T
     # Any cell can stand in for one outside the map, because no agent can choose it.
     scores = grid.distance2(np.maximum(around, 0), others) * sign

@@ -37,7 +37,7 @@ Row = dict[str, Any]
 
 
 class RowFile:
-    """The file that one worker appends rows to; it is made with the first row, under a name that nobody has."""
+    """The file that one worker appends rows to; it is made with the first row, under an unused name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -67,7 +67,7 @@ class Game:
 
     Attributes:
         seed: of the run.
-        swapped: whether B planned for the first group, or for everybody where whole runs are compared.
+        swapped: whether B planned for the first group, or for all agents where whole runs are compared.
         winner: `a`, `b` or None, by the outcome of the run.
         ticks: that it took.
         value: the last value of the metric, None where none was asked for.
@@ -146,7 +146,7 @@ def usage(games: Sequence[Game], side: str) -> LlmUsage:
 
 
 def apart(scenario: Scenario, *, whole: bool = False) -> bool:
-    """Return whether each planner plans for everybody in a run of its own: by choice, or as there are no two groups."""
+    """Return whether each planner plans for all agents in a run of its own: by choice, or without two groups."""
     return whole or len(scenario.domain.group_names) < 2
 
 
@@ -156,7 +156,7 @@ def sides(scenario: Scenario, a: Sequence[str], b: Sequence[str], *, swapped: bo
     Where the planners play `apart`, all agents get `a`, or `b` when swapped.
 
     Raises:
-        ScenarioError: its domain plans for nobody, or a list of tiers is not valid.
+        ScenarioError: agents of its domain do not plan, or a list of tiers is not valid.
     """
     if scenario.domain.observation is None:
         raise ScenarioError(f"scenario {scenario.name!r} has no planning; there is nothing that planners could do")
@@ -245,7 +245,7 @@ def tournament(
         seeds: one pair of games each.
         ticks: a run's length at most, in place of the scenario's.
         metric: the metric or score whose last value each run reports, or `FILE.py:FUNCTION`.
-        whole: whether each planner plans for everybody in its run, also where there are groups.
+        whole: whether each planner plans for all agents in its run, even where there are groups.
         jobs: processes; the results are the same for any number, models aside.
         progress: called with the number of finished runs and of all runs.
 

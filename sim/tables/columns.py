@@ -1,6 +1,6 @@
 """The columns of a world as columns of the table of agents.
 
-A column of one value an agent keeps its name, "Component.column". One with several becomes several, named after the
+A column of one value per agent keeps its name, "Component.column". One with several becomes several, named after the
 table (`Purse.stock.bread`) or numbered, up to `SPREAD_MAX`; beyond that, and for texts that an agent remembers, it is
 one column of lists. Fixed-point columns are numbers in their unit, enumerations and texts are texts. An agent without
 the component has no value.

@@ -125,7 +125,7 @@ class WorldMachine(RuleBasedStateMachine):
     """Drives two worlds with any sequence of commands, and keeps plain dictionaries that must agree with them.
 
     Derive from it, set `components` and perhaps `systems`, and add your own rules; the test is the class's `TestCase`.
-    The dictionaries follow the order of a flush (members first, then the dead, then the newborn by issuer) and ignore
+    The dictionaries follow the order of a flush (members first, then deaths, then births by issuer) and ignore
     rows. A tick runs the systems in the world and in its twin, which must give the same result; the dictionaries take
     it over, unless `after_tick` returns the expected result.
 

@@ -61,7 +61,7 @@ def check_system(
 
     It does the same again in a second run, from a snapshot in a fresh simulation at every tick, with agents created in
     another order, in other processes with other hash seeds, other surroundings and from a snapshot, and, where the
-    domain promises that, with agents beside them that nobody meets; it passes the guard; and it reads and writes only
+    domain promises that, with unrelated agents beside them; it passes the guard; and it reads and writes only
     the components that `reads` and `writes` declare (what it writes it may read).
 
     Args:

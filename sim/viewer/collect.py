@@ -7,7 +7,7 @@ a thousand agents over hundreds of ticks fit into a file that can be mailed. The
 | --- | --- |
 | `t` | the tick; -1 for the start |
 | `b`, `d` | keys born and gone, as gaps between them |
-| `c` | `[series, gaps or null for everybody, differences]`, or values themselves with a fourth entry 1 |
+| `c` | `[series, gaps or null for all agents, differences]`, or values themselves with a fourth entry 1 |
 | `l` | the same for the cells of layers |
 | `m` | metrics, in the order of `about.metrics` |
 | `p` | the agents that each tier planned for, as runs of keys |
@@ -191,7 +191,7 @@ class Collector:
     def _plans(
         self, simulation: Simulation, record: Tick, batch: ObservationBatch[Any] | None, frame: dict[str, Any]
     ) -> None:
-        """Add the plans: the steps of everybody, and the origin of model plans."""
+        """Add the plans: the steps of all agents, and the origin of model plans."""
         world, steps, origins = simulation.world, [], {}
         for key in sorted(key for text in record.planned.values() for key in keys_of(text).tolist()):
             modelled = str(key) in record.texts

@@ -95,7 +95,7 @@ class Live(Calls):
                 self._keep(self._collector.frame(self._simulation, record, self._simulation.run_context.batch))
 
     def changed(self) -> None:
-        """Say what goes on."""
+        """Report the progress of the run."""
         with self._changed:
             self._note = self.sentence()
             self._changed.notify_all()

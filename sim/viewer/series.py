@@ -24,7 +24,7 @@ ABSENT: Final = -(2**63)
 EXACT_MAX: Final = 2**52
 """Larger integers lose digits in a browser and are sent as texts."""
 PLACES_MAX: Final = 16
-"""Values of one column with several values an agent; of longer columns none is shown."""
+"""Values per agent of one column; longer columns are not shown."""
 LOOK: Final = "look"
 """The series that says which look draws an agent."""
 _PLANS: Final = {ActionSteps.__name__: (), Control.__name__: ("taken",), Progress.__name__: ("step", "status")}
@@ -71,7 +71,7 @@ class Series:
     last: NDArray[Any] = field(default_factory=lambda: np.full(0, ABSENT))
 
     def changes(self, world: World) -> list[Any] | None:
-        """Return what changed since the last call: gaps between keys (None: everybody), and values; None for nothing.
+        """Return what changed since the last call: gaps between keys (None: all agents), and values; None for nothing.
 
         Integers are differences from the value before (0 where there was none), unless a third entry 1 says that they
         are the values themselves.

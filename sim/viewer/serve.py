@@ -1,6 +1,6 @@
 """A server of one page on loopback, for the person at this machine alone.
 
-Its address holds a token that nobody can guess, and it answers only requests that name this machine as their host, so
+Its address holds a token that cannot be guessed, and it answers only requests that name this machine as their host, so
 neither another user's program nor a web page in the same browser can read a run. It answers GET alone and changes
 nothing.
 """

@@ -38,7 +38,7 @@ class Share:
         self._spent_s = 0.0
 
     def due(self) -> bool:
-        """Say whether it is time for a look."""
+        """Return whether it is time for a look."""
         now = self._clock()
         return self._spent_s <= MOST * (now - self._began) + AT_ONCE_S and now - self._last >= self._least_s
 

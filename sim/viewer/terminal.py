@@ -193,7 +193,7 @@ def _told(simulation: Simulation, label: str, spec: ColumnSpec, count: int) -> l
 
 
 def _nodes(simulation: Simulation, name: str, agents: _Agents, width: int, height: int) -> list[Text]:
-    """Return the nodes of a network in order, a character each or for several, a full stop where nobody is."""
+    """Return the nodes of a network in order, a character each or for several, a full stop for an empty one."""
     world, size = simulation.world, simulation.run_context.spaces[name].size
     each = -(-size // (width * height))
     count = -(-size // each)

@@ -99,7 +99,7 @@ class Watch(Calls):
         self._look()
 
     def on_plan(self, tick: int, key: int, steps: tuple[Action, ...]) -> None:
-        """Count and list a plan that has come."""
+        """Count and list a plan that has arrived."""
         super().on_plan(tick, key, steps)
         words = "; ".join(words_of(step.model_dump(mode="json")) for step in steps)
         with self._lock:

@@ -24,7 +24,7 @@ VARIED: Final = {
     "LOGNAME": "somebody",
     "COLUMNS": "40",
 }
-"""Variables that are different in the other process, whether or not anybody asks."""
+"""Variables that are always different in the other process."""
 
 
 ADVICE: Final = "declare it as a setting of the type DataFile and open it with run.open"

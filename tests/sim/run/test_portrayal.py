@@ -85,7 +85,7 @@ WRONG = [
     (one(place=("Spot.cell", 5)), r"place\[1\] is 5; give a text"),
     (one(place=("Spot.cell", "Point.x", "Point.y")), "a place on a grid is 1 or 2 columns"),
     (one(place="Spot.cell", space="town"), "space: there is no space 'town'; spaces: field"),
-    (one(size="Wet.stock"), "size: Wet.stock holds several values an agent"),
+    (one(size="Wet.stock"), "size: Wet.stock holds several values per agent"),
     (one(colour="#fff"), "colour is '#fff'; write six digits, as in #2a9d8f"),
     (one(colour="red"), "colour: there is no column 'red'"),
     (one(colour="Spot.cell", names="good"), "names: there is no table 'good'; did you mean 'goods'?"),
