@@ -11,19 +11,24 @@ import random  # noqa: TID251 - as a plain esper program would draw
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from recorded import Recorded
 from timing import Step, in_turn, ratio
-from wander import Wandering, WanderSettings
-from wander_by_hand import WanderingByHand
+from wander import MOVE, Wandering, WanderSettings
+from wander_by_hand import WanderingByHand, sensed
 
+from sim.engine.rng import Rng
+
+Sense = Callable[[Any, Any, int], Any]
 AROUND = [(dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if dx or dy]
 AROUND_ARRAY = np.array(AROUND)
 GOALS = {100: 1.0, 1_000: 0.4, 10_000: 0.45, 100_000: 0.55}
 """Time of ours as a part of the best peer's, by number of agents."""
+SAME_SENSING, DRAWS = "ambr, same sensing", "draws"
 OBJECTS_MAX = 10_000
 """Agents up to which frameworks with agents as objects are timed."""
 
@@ -32,8 +37,8 @@ def side_of(agents: int) -> int:
     return max(4, math.ceil(math.sqrt(4 * agents)))
 
 
-def sensed(x: Any, y: Any, side: int) -> Any:
-    """Return how many agents are around each, by columns."""
+def rolled(x: Any, y: Any, side: int) -> Any:
+    """Return how many agents are around each, from eight rolled maps, as a user of NumPy writes it first."""
     count = np.bincount(x * side + y, minlength=side * side).reshape(side, side)
     return sum(np.roll(np.roll(count, -dx, 0), -dy, 1) for dx, dy in AROUND)[x, y]
 
@@ -123,7 +128,7 @@ def frames_step(agents: int) -> Step:
         def step(self) -> None:
             x, y = self.agents["x"].to_numpy(), self.agents["y"].to_numpy()
             way = AROUND_ARRAY[draws.integers(0, 8, agents)]
-            self["seen"] = sensed(x, y, side)
+            self["seen"] = rolled(x, y, side)
             self["x"], self["y"] = (x + way[:, 0]) % side, (y + way[:, 1]) % side
 
     model = ModelDF()
@@ -132,7 +137,7 @@ def frames_step(agents: int) -> Step:
     return walkers.step
 
 
-def ambr_step(agents: int) -> Step:
+def ambr_step(agents: int, sense: Sense = rolled) -> Step:
     import ambr
 
     class Model(ambr.Model):
@@ -144,7 +149,7 @@ def ambr_step(agents: int) -> Step:
         def step_vectorized(self) -> None:
             x, y, side = self.agents.x.to_numpy(), self.agents.y.to_numpy(), self.side
             way = AROUND_ARRAY[self.rng.integers(0, 8, agents)]
-            self.agents.seen = sensed(x, y, side)
+            self.agents.seen = sense(x, y, side)
             self.agents.x, self.agents.y = (x + way[:, 0]) % side, (y + way[:, 1]) % side
 
     model = Model({"steps": 1, "seed": 1, "show_progress": False})
@@ -171,6 +176,24 @@ def peers(agents: int) -> Iterator[tuple[str, Step]]:
             continue
 
 
+def draw_step(agents: int) -> Step:
+    """Return what our models draw in a tick, alone."""
+    rng, keys, ticks = Rng(1), np.arange(agents), count()
+
+    def step() -> None:
+        rng.below(keys, next(ticks), MOVE, 8)
+
+    return step
+
+
+def same_sensing(agents: int) -> dict[str, Step]:
+    """Return ambr with the sensing of `wandering-by-hand`, if it is installed."""
+    try:
+        return {SAME_SENSING: ambr_step(agents, sensed)}
+    except ImportError:
+        return {}
+
+
 def own(folder: Path, *, quick: bool) -> list[dict[str, Any]]:
     rows = []
     for agents, goal in [*GOALS.items()][: 2 if quick else None]:
@@ -180,7 +203,8 @@ def own(folder: Path, *, quick: bool) -> list[dict[str, Any]]:
             for kind in (Wandering, WanderingByHand)
         }
         others = dict(peers(agents))
-        steps = {**{name: run.step for name, run in runs.items()}, **others}
+        beside = {DRAWS: draw_step(agents)} | same_sensing(agents)
+        steps = {**{name: run.step for name, run in runs.items()}, **others, **beside}
         times = in_turn(steps, turns=3 if quick else 9, block=0.05 if quick else 0.15)
         for name, run in runs.items():
             tick_s = statistics.median(times[name])
@@ -198,6 +222,8 @@ def own(folder: Path, *, quick: bool) -> list[dict[str, Any]]:
                     "ratios": ratios,
                     "best": best,
                     "ratio": ratios[best],
+                    "even": {other: ratio(times[name], times[other]) for other in beside if other != DRAWS},
+                    "draws": ratio(times[DRAWS], times[best]),
                     "goal": goal,
                     "tick_us": {name: tick_s * 1e6}
                     | {other: statistics.median(times[other]) * 1e6 for other in others},

@@ -24,6 +24,19 @@ class Walker(Component):
     seen: i32
 
 
+def sensed(x: Any, y: Any, side: int) -> Any:
+    """Return how many agents are around each, from a map that is widened by a cell on each side."""
+    cell = x * side + y
+    wide = np.empty((side + 2, side + 2), np.int32)
+    count = wide[1:-1, 1:-1]
+    count[:] = np.bincount(cell, minlength=side * side).reshape(side, side)
+    wide[0], wide[-1] = wide[-2], wide[1]
+    wide[:, 0], wide[:, -1] = wide[:, -2], wide[:, 1]
+    rows = wide[:-2] + wide[1:-1] + wide[2:]
+    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - count
+    return around.ravel().take(cell)
+
+
 def side_of(run: Run) -> int:
     return max(4, math.ceil(math.sqrt(4 * run.settings.agents)))
 
@@ -37,15 +50,7 @@ class Wander(System):
     def process(self, world: World, run: Run) -> None:
         walker, side = world[Walker], side_of(run)
         x, y = walker.x, walker.y
-        cell = x * side + y
-        wide = np.empty((side + 2, side + 2), np.int32)
-        count = wide[1:-1, 1:-1]
-        count[:] = np.bincount(cell, minlength=side * side).reshape(side, side)
-        wide[0], wide[-1] = wide[-2], wide[1]
-        wide[:, 0], wide[:, -1] = wide[:, -2], wide[:, 1]
-        rows = wide[:-2] + wide[1:-1] + wide[2:]
-        around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:] - count
-        walker.seen[:] = around.ravel().take(cell)
+        walker.seen[:] = sensed(x, y, side)
         way = world.below(slice(None), MOVE, 8)
         for place, step in zip((x, y), WAYS, strict=True):
             place += step.take(way)

@@ -128,12 +128,22 @@ def _own(rows: list[dict[str, Any]]) -> Iterator[str]:
     yield "with coordinates as the peers' models do. Lower is better; the fastest peer counts. Verify is the time of"
     yield "proving a tick, to that of making it."
     yield ""
-    yield f"| model | agents | {' | '.join(names)} | best peer | verify |"
-    yield f"| --- | --: | {' | '.join(['--:'] * len(names))} | --: | --: |"
+    yield "Two columns say what the comparison is worth. The peers with tables add up eight rolled maps, as users of"
+    yield "NumPy do at first; `wandering-by-hand` widens the map by a cell and adds up lines, and `ambr, same"
+    yield "sensing` is ambr with that function. `draws` is the time of our draws alone, divided by the best peer's"
+    yield "whole tick: no tick of ours can take less. The peers take one number of a sequence for each agent"
+    yield "(PCG64). Ours computes a block of Philox for each agent from seed, key, tick and purpose, so that no draw"
+    yield "depends on the draws before it."
+    yield ""
+    extra = list(dict.fromkeys(name for row in rows for name in row.get("even", ())))
+    head = [*names, "best peer", "verify", *extra, "draws"]
+    yield f"| model | agents | {' | '.join(head)} |"
+    yield f"| --- | --: | {' | '.join(['--:'] * len(head))} |"
     for row in rows:
-        each = " | ".join(f"{row['ratios'][name]:.3f}" if name in row["ratios"] else "-" for name in names)
-        best = f"**{row['ratio']:.2f}** ({row['best']}) | {row['verify']:.2f}"
-        yield f"| {row['model']} | {row['agents']:,} | {each} | {best} |"
+        each = {**row["ratios"], **row.get("even", {})}
+        cells = {name: f"{each[name]:.3f}" for name in each} | {"best peer": f"**{row['ratio']:.2f}** ({row['best']})"}
+        cells |= {"verify": f"{row['verify']:.2f}"} | ({"draws": f"{row['draws']:.3f}"} if "draws" in row else {})
+        yield f"| {row['model']} | {row['agents']:,} | {' | '.join(cells.get(name, '-') for name in head)} |"
     yield ""
 
 
@@ -189,9 +199,10 @@ def _phases(rows: list[dict[str, Any]], bandwidth: float) -> Iterator[str]:
         yield ""
         yield from _by_part(plain[1:], lambda row, part: _growth(steps[row["agents"]], row, part))
     yield "The time divided by bytes touched at the measured bandwidth: what is above 1 is not memory. A system touches"
-    yield "the columns that it declares to read and to write, once each; the digest what its traffic is."
+    yield "the columns that it declares to read and to write, once each; the digest what its traffic is; the whole tick"
+    yield "the sum. The rest and the record touch few columns, and have no figure."
     yield ""
-    yield from _by_part(plain, lambda row, part: _to_limit(row, part, bandwidth), "{:,.0f}")
+    yield from _by_part(plain, lambda row, part: _to_limit(row, part, bandwidth), "{:,.1f}")
 
 
 def _growth(before: dict[str, Any], after: dict[str, Any], part: str) -> float | None:
@@ -200,7 +211,8 @@ def _growth(before: dict[str, Any], after: dict[str, Any], part: str) -> float |
 
 
 def _to_limit(row: dict[str, Any], part: str, bandwidth: float) -> float | None:
-    width = row["traffic"] if part == "digest" else row["bytes"].get(part, 0)
+    widths = row["bytes"] | {"digest": row["traffic"]}
+    width = sum(widths.values()) if part == "whole tick" else widths.get(part, 0)
     return row["now"][part] * 1e3 * bandwidth / (width * row["agents"]) if width else None
 
 
