@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ai.actions import CELLS_MAX, NONE, ArgSpec, Kind, Place, ToolRegistry, values_in
 from ai.errors import ContractError
-from ai.observation import Array, Bools, ObservationBatch, Rows
+from ai.observation import Array, Bools, ObservationBatch, Rows, largest
 from ai.plans import PlanBatch, Refusal
 
 # These are plain integers, because members of an enumeration are slow to read and to compare with arrays.
@@ -33,7 +33,7 @@ def refusals(batch: Batch, plans: PlanBatch, registry: ToolRegistry) -> NDArray[
     empty = plans.length <= 0
     if np.count_nonzero(empty):
         found[empty] = Refusal.EMPTY
-    for step in range(int(plans.length.max(initial=0))):
+    for step in range(largest(plans.length)):
         active = (plans.length > step) & (found == _ACCEPTED)
         if np.count_nonzero(active) == len(active):
             found = _step_refusals(batch, None, plans, step, registry)

@@ -28,7 +28,18 @@ from ai.metrics import FallbackMetrics
 from ai.observation import AgentId, Keys, Observation, ObservationBatch, Rows, observed_by
 from ai.planners.base import Asking, Deadline, OnPlan, PlanCall, Planner, TierPlans
 from ai.planners.emergency import Emergency
-from ai.plans import Attempts, BatchPlans, FallbackResult, FallbackTier, LlmUsage, Outcome, PlanBatch, Refusal, Walk
+from ai.plans import (
+    Attempts,
+    BatchPlans,
+    FallbackResult,
+    FallbackTier,
+    LlmUsage,
+    Outcome,
+    PlanBatch,
+    Refusal,
+    Walk,
+    codes_of,
+)
 
 logger = logging.getLogger(f"tickweave.{__name__}")
 
@@ -338,7 +349,7 @@ class FallbackOrchestrator:
         """Ask one tier for the agents at `rows`, keep its answer, and return the rows still unplanned."""
         batch, registry, call, result = walk.batch, walk.registry, walk.call, walk.result
         planner, name = self._planners[index], self._names[index]
-        attempt = Attempts(name, rows, np.full(len(rows), _UNAVAILABLE, np.int8))
+        attempt = Attempts(name, rows, codes_of(len(rows), _UNAVAILABLE))
         result.attempts.append(attempt)
         needs_client = getattr(planner, "needs_client", False)
         if needs_client and (call.client is None or not self._is_model[index]):
@@ -497,4 +508,4 @@ def _collect(
 def _whole(plans: PlanBatch, tier: int) -> PlanBatch:
     """Copy a tier's plans for all agents; the planner may keep its arrays."""
     columns = (plans.keys, plans.length.copy(), plans.kind.copy(), plans.args.copy())
-    return PlanBatch(*columns, np.full(len(plans), tier, np.int8), dict(plans.payloads))
+    return PlanBatch(*columns, codes_of(len(plans), tier), dict(plans.payloads))

@@ -5,7 +5,7 @@
 """
 
 from ai.observation.batch import SELF, Groups, Keys, ObservationBatch, Rows, View, sources_of, space_of
-from ai.observation.counting import any_place, places_held
+from ai.observation.counting import any_place, largest, places_held
 from ai.observation.facts import AGENTS, REQUIRED, AgentId, Cell, Entry, Fact, Id, fact
 from ai.observation.layout import LIST_MAX, Group, Layout, Saying, first_difference
 from ai.observation.leaves import (
@@ -64,6 +64,7 @@ __all__ = [
     "any_place",
     "fact",
     "first_difference",
+    "largest",
     "listed",
     "observed_by",
     "places_held",

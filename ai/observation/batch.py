@@ -255,7 +255,7 @@ class ObservationBatch(Generic[Seen]):
             kept = self.of.layout.meanings[leaf.path] = Meanings(values)
         if kept.unknown is not None:
             kept.learn(column, _text_meaning if isinstance(leaf, Text) else _shared_meaning)
-        found: NDArray[np.uint64] = kept.numbers[column]
+        found: NDArray[np.uint64] = kept.numbers.take(column)
         return found
 
     # -- objects ---------------------------------------------------------------------------------------------------

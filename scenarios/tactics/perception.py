@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ai.observation import Groups, ObservationBatch
+from ai.observation import Groups, ObservationBatch, largest
 from scenarios.tactics.attention import (
     NOWHERE,
     held_by,
@@ -142,10 +142,14 @@ def _with_far_friends(world: World, grid: Grid, occupancy: Occupancy, rows: Rows
     return friends.where(~few[friends.viewer]).and_also(far)
 
 
-def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[Rows, Rows, NDArray[np.int32]]:
-    """Return the entries of the agents' lists, nearest first, ties by key, and the number of enemies that are cut.
+def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[Rows, Rows, Rows, NDArray[np.int32]]:
+    """Return the entries of the agents' lists, nearest first, ties by key.
 
-    The first array has flat places in `[agents, PLACES]` (enemies, then friends), the second has rows.
+    Returns:
+        places: the flat places of the entries in `[agents, PLACES]` (enemies, then friends).
+        others: the rows of those who stand there.
+        listed: the length of each agent's two lists, `[agents, 2]`.
+        cut: the number of enemies that each agent sees beyond its list.
     """
     # One integer holds the number of the list, the distance and the row; an agent has a list of enemies and one of
     # friends.
@@ -167,7 +171,8 @@ def _lists(n: int, rows: Rows, enemies: Sightings, friends: Sightings) -> tuple[
     starts = np.arange(0, len(rows) * PLACES, PLACES).repeat(2)
     starts[1::2] += ENEMIES_MAX
     cut = (found - count)[::2].astype(np.int32)
-    return kept + (starts - first).repeat(count), packed[kept] & ((1 << ROW_BITS) - 1), cut
+    others = packed[kept] & ((1 << ROW_BITS) - 1)
+    return kept + (starts - first).repeat(count), others, count.reshape(-1, 2), cut
 
 
 def perceive(
@@ -183,7 +188,7 @@ def perceive(
     friends = _with_far_friends(world, grid, occupancy, rows, friends)
     marked = with_marked(world, occupancy, rows, enemies.viewer, enemies.other, enemies.distance2)
     enemies = Sightings(*rank_by_attention(world, *marked))
-    places, others, cut = _lists(world.n, rows, enemies, friends)
+    places, others, listed, cut = _lists(world.n, rows, enemies, friends)
 
     shape = len(rows) * PLACES
 
@@ -231,7 +236,7 @@ def perceive(
         "holdings": lore.gear.holdings(world, rows),
         "cooldowns": ready,
         "squad": squad,
-        "role": lore.roles[squad],
+        "role": lore.roles.take(squad),
         **self_columns(world, rows, held),
     }
     player = {
@@ -250,7 +255,7 @@ def perceive(
         texts=lore.texts.all,
         tables=lore.tables(groups),
         shared=lore.shared,
-        attached={"blocked": grid.blocked_map, "cover": grid.cover_map},
+        attached={"blocked": grid.blocked_map, "cover": grid.cover_map, "listed": listed},
         groups=Groups(lore.teams, occupancy.team[rows]),
         arranged=True,
         me=me,
@@ -267,7 +272,7 @@ def perceive(
 def _cooling(world: World, rows: Rows) -> tuple[int, NDArray[np.int32]]:
     """Return the number of cooldown groups in use, and the remaining ticks of each, `[len(rows), groups]`."""
     cooldowns = world[Cooldowns]
-    groups = int(cooldowns.groups.max(initial=0))
+    groups = largest(cooldowns.groups)
     left = cooldowns.ready_at[:groups].take(rows, axis=1)
     left -= np.int32(world.tick)
     return groups, np.maximum(left, 0, out=left).T

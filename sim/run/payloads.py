@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import ToolRegistry
+from ai.observation import largest
 from ai.plans import PlanBatch
 from sim.engine.world import World
 from sim.run.plan_columns import ActionSteps, NextPlan
@@ -94,7 +95,7 @@ def drop_unused(world: World, payloads: Payloads, registry: ToolRegistry) -> Non
     wanted: list[int] = []
     stores: list[Any] = [world[kind] for kind in (ActionSteps, NextPlan) if kind in world.components]
     for steps in stores:
-        used = int(steps.length.max(initial=0))
+        used = largest(steps.length)
         there = np.arange(used)[:, None] < steps.length
         for code in registry.payload_codes.nonzero()[0].tolist():
             step, row = (there & (steps.kind[:used] == code)).nonzero()

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.guard import Watch, active
+from ai.observation import largest
 from ai.plans import PlanBatch
 from sim.engine.columns import Component
 from sim.engine.system import System
@@ -150,7 +151,7 @@ class Plan(System):
         run.started = rows
         progress, steps = world[Progress], world[ActionSteps]
         used = plans.kind.shape[0]
-        longest = int(steps.length.max(initial=0))
+        longest = largest(steps.length)
         steps.length[rows] = plans.length
         for place in range(max(used, longest)):  # one index at a time: NumPy takes a tenth of the time
             steps.kind[place][rows] = plans.kind[place] if place < used else 0
@@ -261,7 +262,8 @@ class Act(System):
         if allowed is not EVERYONE:
             places, begun, begun_args = places[allowed], begun[allowed], begun_args[:, allowed]
         action.start(turn, begun, action.named(turn, begun_args))
-        args[:, places] = begun_args
+        for arg, begun_arg in zip(args, begun_args, strict=True):
+            arg[places] = begun_arg
         turn.progress.started_at[begun] = turn.tick
         if action.timed:
             ticks = checked_ticks(action.duration_ticks(turn, begun, action.named(turn, begun_args)), begun, action)

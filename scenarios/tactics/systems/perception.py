@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.actions import NONE
+from ai.observation import largest
 from scenarios.tactics.components import (
     AGENT,
     ActionSteps,
@@ -73,7 +74,7 @@ class Perception(Observe):
         peaceful &= progress.alert == 0
         peaceful &= ~(world[Control].taken | world[Morale].broken)
         looking = (world.keys + run.tick) % stage.parameters.planning.alert_every == 0
-        scan, used = stage.registry.code("Scan"), int(steps.length.max(initial=0))
+        scan, used = stage.registry.code("Scan"), largest(steps.length)
         if not np.count_nonzero(steps.kind[:used] == scan):
             rows = (peaceful & looking).nonzero()[0]
             return rows, SIGHT_MAX

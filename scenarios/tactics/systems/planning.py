@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ai.observation import places_held
 from scenarios.tactics.components import ActionSteps, Morale, Progress
 from scenarios.tactics.snapshot import ALLIES_MAX
 from sim.engine.columns import Component
@@ -34,7 +33,7 @@ class Planning(Plan):
             return
         rows, morale = run.started, world[Morale]
         # An agent that sees the most friends that a snapshot lists may have more; it does not count as outnumbered.
-        friends = places_held(run.batch.column("allies.id") >= 0)
+        friends = run.batch.attached["listed"][:, 1]
         if len(rows) < len(friends):
             friends = friends[np.searchsorted(run.chosen, rows)]
         outnumbered = rows[(friends < ALLIES_MAX) & (world[Progress].alert[rows] >= 2 * (friends + 1))]
@@ -48,4 +47,4 @@ class Planning(Plan):
     def alert(self, world: World, run: Run, rows: Rows) -> Any:
         """Return the number of enemies in sight."""
         del world, rows
-        return places_held(run.batch.column("enemies.id") >= 0)
+        return run.batch.attached["listed"][:, 0]
