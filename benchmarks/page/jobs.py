@@ -13,8 +13,8 @@ from children import TICKWEAVE, USERS, spent
 
 VERSUS = [*TICKWEAVE, "versus", "skirmish", "--a", "heuristic", "--b", "goap", "--seeds"]
 LOOP = [sys.executable, "-c", "total = 0\nfor i in range(40_000_000): total += i"]
-CASES = (("long", "0:30", 1.7), ("short", "0:2", 1.0))
-"""Runs of a comparison: some 15 seconds of work, where processes pay, and one second, where they do not."""
+CASES = (("long", "0:30", 5, 1.7), ("short", "0:2", 11, 1.0))
+"""Runs of a comparison, turns and goal: some 14 seconds of work, where processes pay, and two, where they do not."""
 
 
 def control() -> float:
@@ -31,14 +31,14 @@ def control() -> float:
 
 def jobs(folder: Path, *, quick: bool) -> list[dict[str, Any]]:
     rows = []
-    for name, seeds, goal in CASES[quick:]:
+    for name, seeds, turns, goal in CASES[quick:]:
         ratios, controls, serial = [], [], []
-        for _ in range(1 if quick else 3):
+        for turn in range(1 if quick else turns):
             controls.append(control())
-            one = spent([*VERSUS, seeds, "--jobs", "1"], folder)[0]
-            two = spent([*VERSUS, seeds, "--jobs", "2"], folder)[0]
-            serial.append(one)
-            ratios.append(one / two)
+            order = ("1", "2") if turn % 2 else ("2", "1")
+            took = {jobs: spent([*VERSUS, seeds, "--jobs", jobs], folder)[0] for jobs in order}
+            serial.append(took["1"])
+            ratios.append(took["1"] / took["2"])
         rows.append(
             {
                 "case": name,

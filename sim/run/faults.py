@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import contextlib
 from pathlib import Path
 from types import CodeType
 from typing import Final
@@ -17,7 +17,7 @@ FAULT_NOTE: Final = "tickweave: "
 """How the note begins that says where in a run an exception was raised."""
 
 _OURS: Final = tuple(str(Path(str(module.__file__)).parent) for module in (ai.errors, sim.errors))
-_LIBRARIES: Final = ("site-packages", "dist-packages", str(Path(str(sys.modules["traceback"].__file__)).parent))
+_LIBRARIES: Final = ("site-packages", "dist-packages", str(Path(contextlib.__file__).parent))
 
 
 def fault_of(error: BaseException) -> str | None:

@@ -122,12 +122,14 @@ def _method() -> str:
 def _prepare() -> None:
     """Start the server that processes are forked from, with our modules that are in use here.
 
-    Domains are not among them: an edit of one during this process counts at once.
+    Domains are not among them: an edit of one during this process counts at once. Nor is the command line, which no
+    work uses.
     """
     if _method() == "forkserver":
         from multiprocessing import forkserver
 
-        names = [name for name in sys.modules if name.partition(".")[0] in ("ai", "sim")]
+        ours = [name for name in sys.modules if name.partition(".")[0] in ("ai", "sim")]
+        names = [name for name in ours if not name.startswith("sim.cli")]
         get_context("forkserver").set_forkserver_preload(names)
         with without_folder():
             forkserver.ensure_running()

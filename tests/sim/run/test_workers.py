@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from contextlib import closing
 
@@ -94,6 +95,12 @@ def test_interpreters_of_a_users_own_are_left_alone(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
     assert list(parallel_map(variable, ["PYTHONSAFEPATH"], 2, at_once=True)) == [(None, True)]
     assert "PYTHONSAFEPATH" not in os.environ
+
+
+def test_a_module_that_a_process_loads_first_needs_no_other() -> None:
+    """The server has no command line, whose modules load much that others need; the smallest case is `faults`."""
+    done = subprocess.run([sys.executable, "-P", "-c", "import sim.run.faults"], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 @pytest.mark.usefixtures("processes_pay")
