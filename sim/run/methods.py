@@ -32,8 +32,7 @@ def wrong_method(kind: type, base: type) -> str:
 
 @cache
 def _wrong_method(kind: type, base: type) -> str:
-    ours = [owner for owner in base.__mro__ if owner.__module__.partition(".")[0] in _OURS]
-    known = {name: value for owner in reversed(ours) for name, value in vars(owner).items() if name[0] != "_"}
+    known = _known(base)
     for owner in kind.__mro__:
         if owner in base.__mro__ or not issubclass(owner, base):
             continue
@@ -44,22 +43,31 @@ def _wrong_method(kind: type, base: type) -> str:
     return ""
 
 
-def _wrong(kind: type, base: type, name: str, given: object, known: dict[str, Any]) -> str:
+@cache
+def _known(base: type) -> dict[str, tuple[Any, bool]]:
+    """Return the parts of a base class by name, and whether each is a method; those of libraries do not count."""
+    ours = [owner for owner in base.__mro__ if owner.__module__.partition(".")[0] in _OURS]
+    parts = {name: value for owner in reversed(ours) for name, value in vars(owner).items() if name[0] != "_"}
+    return {name: (value, inspect.isroutine(value)) for name, value in parts.items()}
+
+
+def _wrong(kind: type, base: type, name: str, given: object, known: dict[str, tuple[Any, bool]]) -> str:
     routine = inspect.isroutine(given)
     if name not in known:
-        alike = [each for each, value in known.items() if inspect.isroutine(value) == routine]
+        alike = [each for each, (_, method) in known.items() if method == routine and each[0] == name[0]]
         near = difflib.get_close_matches(name, alike, n=1, cutoff=0.85)
         return f"is not a part of {base.__name__}; did you mean {near[0]}?" if near else ""
-    if not inspect.isroutine(known[name]):
+    declared, method = known[name]
+    if not method:
         return ""
     usual = _count(getattr(kind, name, None))
-    if routine and usual is not None and usual == _count(getattr(base, name)) and not _on_instance(known[name], given):
+    if routine and usual is not None and usual == _count(getattr(base, name)) and not _on_instance(declared, given):
         return ""
     wanted = list(inspect.signature(getattr(base, name)).parameters)
     call = f"{name}({', '.join(wanted)})"
     if not routine:
         return f"is {named(given)}; write a method {call}"
-    if _on_instance(known[name], given):
+    if _on_instance(declared, given):
         return "is called on the class; put @classmethod above it"
     return "" if takes(getattr(kind, name), wanted) else f"is called as {call} and takes other arguments"
 
