@@ -65,7 +65,7 @@ def error_text(error: BaseException) -> str:
     """Return an error of other code in words: its type and its message; of data that do not fit, what and why."""
     if isinstance(error, ValidationError):
         return f"{error.title}: {sentence(error, {})}"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 def suggestion(name: str, known: Sequence[str], what: str) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, dataclass_trans
 from pydantic import BaseModel, ConfigDict, Field
 
 from ai.actions.arguments import Argument, known, name, number, on, seconds, several, words
+from ai.errors import ContractError
 from ai.observation.facts import completed
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Arguments(ModelMetaclass):
         """Turn declared arguments into pydantic's fields."""
         space |= {key: value.field() for key, value in space.items() if isinstance(value, Argument)}
         if any(getattr(base, "is_verb", False) for base in bases):
+            if "act" in space.get("__annotations__", {}):
+                raise ContractError(f"{name}: no argument can be called act, which holds the verb's name")
             space["__annotations__"] = {"act": Literal[name], **space.get("__annotations__", {})}
             space["act"] = name
         return completed(super().__new__(mcs, name, bases, space, **options))  # type: ignore[no-any-return] # a class

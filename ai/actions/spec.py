@@ -10,6 +10,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from ai.actions.action import Action, Record
 from ai.actions.arguments import ENTRIES_MAX, WORDS_MAX, Argument, Kind
@@ -198,6 +199,7 @@ def _read(action: type[Action]) -> ToolSpec:
         if name == "act":
             continue
         shape, required = _shape(f": {name}", name, info.annotation, info.metadata)
+        _check_default(f": {name}", info, required=required)
         if isinstance(shape, ArgSpec):
             args += _stored(shape)
         else:
@@ -208,6 +210,17 @@ def _read(action: type[Action]) -> ToolSpec:
     if stored > ARGS_MAX:
         raise ContractError(f" has {stored} stored arguments; at most {ARGS_MAX} fit")
     return ToolSpec(action.__name__, sentence, tuple(args), action, tuple(payload))
+
+
+def _check_default(where: str, info: FieldInfo, *, required: bool) -> None:
+    """Check that an argument that is left out gets a value that it may have."""
+    argument = next((marker for marker in info.metadata if isinstance(marker, Argument)), None)
+    if info.is_required() or argument is None or (info.default is None and not required):
+        return
+    try:
+        argument.read(info.default)
+    except ValueError as error:
+        raise ContractError(f"{where}: the default {info.default!r} {error}") from None
 
 
 def _stored(arg: ArgSpec) -> list[ArgSpec]:

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeAlias, da
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ai.errors import ContractError
+
 if TYPE_CHECKING:
     from pydantic._internal._model_construction import ModelMetaclass
 else:
@@ -73,6 +75,17 @@ class Fact:
     meaning: str | Mapping[str, str] = ""
 
 
+_KINDS: Final[dict[str, Any]] = {
+    "low": int | float | None,
+    "high": int | float | None,
+    "scale": int | None,
+    "limit": int,
+    "table": str,
+    "by": str,
+}
+"""The types of the parts of `fact` that are used before a declaration is read."""
+
+
 def fact(
     *,
     default: Any = REQUIRED,
@@ -112,6 +125,10 @@ def fact(
         shared: whether many agents have the same value, which may be any frozen one; it is stored once.
         meaning: an explanation of the field for documentation, or of each member, which a prompt states once.
     """
+    given: dict[str, object] = {"low": low, "high": high, "scale": scale, "limit": limit, "table": table, "by": by}
+    for name, value in given.items():
+        if not isinstance(value, _KINDS[name]) or isinstance(value, bool):
+            raise ContractError(f"fact({name}={value!r}): give {'a text' if name in ('table', 'by') else 'a number'}")
     return Fact(
         default, say, quiet, low, high, scale, unit, dtype, ticks, limit, nearest, table, by, shared, meaning
     )  # fmt: skip

@@ -224,7 +224,10 @@ class Given:
             whose, _ = used.nonzero()
             own = {path: array[used] for path, array in own.items()}
         else:
-            whose = np.asarray(rows, np.intp)
+            whose = np.asarray(rows)
+            if whose.size and whose.dtype.kind not in "iu":
+                raise self._wrong(group.path, f"has rows of {whose.dtype}; give the index of each entry's agent")
+            whose = whose.astype(np.intp, copy=False)
         for column in group.columns:
             if column.path not in own:
                 own[column.path] = np.full(len(whose), self._entry_default(column), column.dtype)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import math
 import string
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -433,6 +434,12 @@ def _scaled(where: str, said: Fact, kind: Any) -> Fact:
         raise ContractError(f"{where}: a float needs the stored steps in one unit, or ticks: fact(scale=100)")
     if kind is not float and (said.ticks or said.scale is not None):
         raise ContractError(f"{where}: only a float has a scale or ticks")
+    low = -math.inf if said.low is None else said.low
+    high = math.inf if said.high is None else said.high
+    if low > high:
+        raise ContractError(f"{where}: low {low} is above high {high}")
+    if isinstance(said.default, int | float) and not low <= said.default <= high:
+        raise ContractError(f"{where}: the default {said.default!r} is not from {low} to {high}")
     return said
 
 
@@ -448,7 +455,14 @@ def _leaf(where: str, path: str, said: Fact, kind: Any, *, optional: bool, liste
     if kind is bool and said.quiet is None and said.say is None:
         said = replace(said, quiet=False)
     if kind in (int, float, bool):
-        return Number(path, _scaled(where, said, kind), kind, optional=optional, listed=listed, plain=plain)
+        leaf = Number(path, _scaled(where, said, kind), kind, optional=optional, listed=listed, plain=plain)
+        try:
+            leaf.stored_default()
+        except (TypeError, ValueError, ContractError):
+            raise ContractError(
+                f"{where}: the default {said.default!r} does not fit {kind.__name__}, {said.dtype}"
+            ) from None
+        return leaf
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return Choice(path, said, kind, optional=optional, listed=listed)
     if isinstance(kind, str | ForwardRef):

@@ -140,7 +140,7 @@ def _invoke(args: Sequence[str] | None) -> int:
         return _fail(fault_of(error) or str(error), FAILED)
     except (OSError, MemoryError) as error:
         return _fail(trouble_of(error), TROUBLE)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a model may call sys.exit()
         sentence = fault_of(error)
         if isinstance(error, BdbQuit):
             return _fail("the debugger was left; a recording has the ticks before", INTERRUPTED)

@@ -304,7 +304,7 @@ def run(
             _run(simulation, recorder, feed, total, tally, show, interrupted, quiet=quiet)
         except (ReplayError, MachineError):  # nothing more can be written
             raise
-        except Exception:
+        except (Exception, SystemExit):  # a model may call sys.exit()
             recorder.end("failed")
             raise
         recorder.end()

@@ -102,6 +102,8 @@ def column(
     ...     length: i8
     ...     cells: i32 = column(shape=(16,), used_by="length")
     """
+    if not isinstance(shape, tuple | list):
+        raise WorldError(f"column(shape={shape!r}): write a tuple of sizes, as in shape=(6,)")
     return _Options(default, scale, per, tuple(shape), limit, unit, used_by, enum)
 
 
@@ -229,6 +231,9 @@ def parse_schema(cls: type[Any], reserved: Container[str] = ()) -> Schema:
             f"module level"
         ) from error
     columns = []
+    for name, value in vars(cls).items():
+        if isinstance(value, _Options) and name not in hints:
+            raise WorldError(f"{cls.__name__}.{name} has no type; write {name}: i32 = column(...)")
     for name, hint in hints.items():
         if get_origin(hint) is ClassVar:
             continue

@@ -57,7 +57,7 @@ def recorded(
         except GeneratorExit:  # the caller stopped asking for reports
             recorder.end()
             raise
-        except Exception:
+        except (Exception, SystemExit):  # a model may call sys.exit()
             recorder.end("failed")
             raise
         recorder.end()

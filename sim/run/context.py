@@ -16,7 +16,7 @@ from ai.errors import ContractError
 from ai.plans import BatchPlans
 from sim.engine.rng import Rng
 from sim.engine.values import frozen
-from sim.errors import ScenarioError, WorldError
+from sim.errors import WorldError
 from sim.messages import one_line, quoted, suggestion
 from sim.run.data_files import BYTES_MAX
 from sim.run.files import decode
@@ -168,11 +168,12 @@ class Run:
         The recording has its digest, and a replay refuses a file of another content.
 
         Raises:
-            ScenarioError: no setting names the file, or it is not text.
+            ContractError: no setting names the file.
+            ScenarioError: it is not text.
         """
         if name not in self.files:
             known = suggestion(name, list(self.files), "data files") if self.files else "there are none"
-            raise ScenarioError(
+            raise ContractError(
                 one_line(
                     f"no setting declares the data file {quoted(name)} ({known}); give a setting the type DataFile"
                 )

@@ -42,7 +42,8 @@ def fault_of(error: BaseException) -> str | None:
 def trouble_of(error: OSError | MemoryError) -> str:
     """Return the sentence for trouble of the machine, which says nothing about a run."""
     if isinstance(error, MemoryError):
-        return "out of memory; try fewer agents, a smaller map, or fewer processes"
+        place = fault_of(error)
+        return f"out of memory{f' ({place})' if place else ''}; try fewer agents, a smaller map, or fewer processes"
     where = f"{shown(str(error.filename))}: " if error.filename else ""
     return fault_of(error) or one_line(f"{where}{error.strerror or error}")
 

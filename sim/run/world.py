@@ -16,6 +16,7 @@ from sim.engine.values import integer
 from sim.errors import WorldError
 from sim.run.checks import checked_groups
 from sim.run.context import Run, invalidate
+from sim.run.methods import named
 from sim.run.settings import ALIVE_MAX
 
 Seen = TypeVar("Seen", bound=Observation)
@@ -75,6 +76,9 @@ class World(engine.World):
         Raises:
             ContractError: a field is not declared, was not given and has no default, or has another type or shape.
         """
+        kind: object = observation
+        if not (isinstance(kind, type) and issubclass(kind, Observation)):
+            raise ContractError(f"observed() takes a class that extends Observation, not {named(kind)}")
         given = {name: self._turned(observation.layout, name, value, len(rows)) for name, value in columns.items()}
         names, group = checked_groups(self.run.domain.groups(self), self, self.run.domain)
         return observation.batch(

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from pydantic import Field
 
+from ai.errors import ContractError
 from sim import Component, DataFile, Domain, Settings, Simulation, System, i32, load, verify
 from sim.cli import invoke
 from sim.errors import ScenarioError
@@ -226,7 +227,7 @@ class Reading(Domain):
         """Read."""
         assert run.open("a.txt").read() == "é\n"
         assert run.open("b.bin", "rb").read() == b"\xff\r\n"
-        with pytest.raises(ScenarioError, match=r"'c\.txt' \(did you mean 'a\.txt'\?\).*type DataFile"):
+        with pytest.raises(ContractError, match=r"'c\.txt' \(did you mean 'a\.txt'\?\).*type DataFile"):
             run.open("c.txt")
         with pytest.raises(ScenarioError, match=r"b\.bin: is not UTF-8"):
             run.open("b.bin")

@@ -307,6 +307,23 @@ CASES: tuple[Case, ...] = (
     Case("too many are sent", {"turn.send(Sold, rows, args.count,": "turn.send(Sold, rows, np.ones(77, int),"}, ("Buy.apply", "send(Sold)", "one or 4", "int64[77]")),
     Case("a channel with another apply", {"def apply(cls, world, run, targets, values)": "def apply(cls, world, targets, values)"}, ("Sold", "apply(world, run, targets, values)")),
     Case("a misspelt method of a channel", {"def apply(cls, world, run, targets, values)": "def aply(cls, world, run, targets, values)"}, ("Sold.aply", "did you mean apply?")),
+    # -- what is declared and what is written into it --------------------------------------------------------------
+    Case("a column without a type", {"coins: i32 = column(default=5)": "coins = column(default=5)"}, ("model.py", "line", "Purse.coins has no type", "coins: i32")),
+    Case("a shape that is a number", {'stock: i32 = column(per="goods")': 'stock: i32 = column(per="goods", shape=6)'}, ("model.py", "line", "shape=6", "shape=(6,)")),
+    Case("a limit that is a text", {"fact(default=(), limit=4)": "fact(default=(), limit='4')"}, ("model.py", "line", "fact(limit='4')", "number")),
+    Case("low above high", {"    coins: int = fact()\n    stock": "    coins: int = fact(low=9, high=1)\n    stock"}, ("model.py", "line", "Knowledge.coins", "low 9 is above high 1")),
+    Case("a default out of range", {"    coins: int = fact()\n    stock": "    coins: int = fact(default=9, high=1)\n    stock"}, ("model.py", "line", "Knowledge.coins", "default 9 is not from -inf to 1")),
+    Case("a default that is a text", {"    coins: int = fact()\n    stock": "    coins: int = fact(default='many')\n    stock"}, ("model.py", "line", "Knowledge.coins", "default 'many' does not fit int")),
+    Case("a default too large", {"    coins: int = fact()\n    stock": "    coins: int = fact(default=900, dtype='i1')\n    stock"}, ("model.py", "line", "Knowledge.coins", "default 900 does not fit int, i1")),
+    Case("an argument with a default out of range", {"count: int = number(1, 5)": "count: int = number(1, 5, default=9)"}, ("Buy", "count", "default 9 must be from 1 to 5")),
+    Case("an argument with no default", {"count: int = number(1, 5)": "count: int = number(1, 5, default=None)"}, ("Buy", "count", "default None must be a number")),
+    Case("an argument called act", {"count: int = number(1, 5)": "count: int = number(1, 5)\n    act: int = number(1, 5, default=1)"}, ("model.py", "line", "Buy", "called act")),
+    Case("entries of half an agent", {'"rows": np.arange(len(rows))': '"rows": np.arange(len(rows)) * 0.5'}, ("Shop.observe", "Knowledge.people", "rows of float64", "index")),
+    Case("observed is an entry", {"            Knowledge, rows,": "            Person, rows,"}, ("Shop.observe", "extends Observation, not Person")),
+    Case("a chance that is a fraction", {"world[Purse].coins[:] += 1": "world.chance(world.rows(Purse), 5, 0.5)"}, ("Grow.process", "0.5 is a fraction", "500 for one half")),
+    Case("a file that no setting declares", {"world[Purse].coins[:] += 1": "run.open('prices.csv')"}, ("Grow.process", "'prices.csv'", "DataFile")),
+    Case("a system ends the program", {"world[Purse].coins[:] += 1": "raise SystemExit(3)"}, ("tick 0", "Grow.process", "SystemExit")),
+    Case("a step that is a class", {'Rule("always", Rest())': 'Rule("always", Rest)'}, ("model.py", "line", "Rest is a class", "Rest(...)")),
 )
 # fmt: on
 
