@@ -36,10 +36,10 @@ class Arguments(ModelMetaclass):
 
     def __new__(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any], **options: Any) -> type:
         """Turn declared arguments into pydantic's fields."""
+        if isinstance(space.get("act"), Argument):
+            raise ContractError(f"{name}: no argument can be called act, which holds the verb's name")
         space |= {key: value.field() for key, value in space.items() if isinstance(value, Argument)}
         if any(getattr(base, "is_verb", False) for base in bases):
-            if "act" in space.get("__annotations__", {}):
-                raise ContractError(f"{name}: no argument can be called act, which holds the verb's name")
             space["__annotations__"] = {"act": Literal[name], **space.get("__annotations__", {})}
             space["act"] = name
         return completed(super().__new__(mcs, name, bases, space, **options))  # type: ignore[no-any-return] # a class

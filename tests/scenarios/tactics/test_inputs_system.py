@@ -352,7 +352,7 @@ def test_a_step_that_the_registry_refuses_has_no_effect(step: dict[str, Any], re
 def test_a_step_of_an_input_has_a_bounded_length() -> None:
     """What is longer than a thousand characters, or has no JSON form, is not an input."""
     for value in ("x" * 1000, float("nan"), float("inf")):
-        with pytest.raises(ScenarioError, match=r"^input(\.step: has 1027|: holds a value)"):
+        with pytest.raises(ScenarioError, match=r"^input(\.step: has 1027|[a-z.]*: holds a value)"):
             INPUTS_OF_TACTICS.read({"kind": "act", "agent": 0, "step": {"act": "Wait", "more": value}})
 
 
