@@ -381,24 +381,6 @@ class Layout:
             )
         return _digest([[one.path for one in self.fields], spoken])
 
-    def described(self) -> str:
-        """Return the declaration as a Markdown table, for documentation."""
-        lines = [f"{self.name} (declaration {self.digest})", "", "| field | stored | unit | none | meaning |"]
-        lines.append("|---|---|---|---|---|")
-        for path, column in self.columns.items():
-            leaf, group = self.leaves.get(path), self.groups.get(column.list)
-            said = leaf.fact if leaf is not None else Fact()
-            shape = ", ".join(
-                ["n", *([f"at most {group.limit}"] if group else []), *([column.table] * bool(column.table))]
-            )
-            steps = f" / {said.scale}" if (said.scale or 1) != 1 else ""
-            unit = "ticks" if said.ticks else f"{said.unit}{steps}"
-            none = str(column.absent) if leaf is not None and column.absent else ""
-            members = " ".join(leaf.members) if isinstance(leaf, Choice) else ""
-            meaning = said.meaning if isinstance(said.meaning, str) else ""
-            lines.append(f"| {path} | {column.dtype}[{shape}] | {unit} | {none} | {members or meaning} |")
-        return "\n".join(lines)
-
     def unknown(self, path: str) -> str:
         """Return the sentence that says that there is no such field."""
         known = list(dict.fromkeys([*self.leaves, *self.groups]))

@@ -21,7 +21,7 @@ from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.planners.playbook import Branch, Playbook
 from ai.planners.ready import Ready
 from ai.plans import Outcome, PlanBatch
-from ai.rules import Condition, Facts, Fitting, Moves, Step, Test, fitting, verb_of, write
+from ai.rules import Condition, Facts, Fitting, Moves, Step, Test, fitting, write
 
 if TYPE_CHECKING:
     from py_trees.behaviour import Behaviour as Node
@@ -36,7 +36,7 @@ class _Mind:
     def __init__(self, planner: Behaviour, registry: ToolRegistry, layout: Layout) -> None:
         self.held = 0
         self.chosen: int | None = None
-        self.leaves: list[list[tuple[str, Fitting]]] = []
+        self.leaves: list[list[Fitting]] = []
         self.tests: list[Test] = []
         self._bits: dict[str, int] = {}
         self._planner, self._registry, self._layout = planner, registry, layout
@@ -97,12 +97,9 @@ class _Mind:
 
         status = py_trees.common.Status
         planner, mind, place = self._planner, self, len(self.leaves)
-        made = [
-            (verb_of(step), fitting(step, self._registry, self._layout, planner.facts, planner.moves, where))
-            for step in steps
-        ]
+        made = [fitting(step, self._registry, self._layout, planner.facts, planner.moves, where) for step in steps]
         self.leaves.append(made)
-        offered = all(not verb or verb in self._registry for verb, _ in made)
+        offered = all(not step.verb or step.verb in self._registry for step in made)
 
         class Do(py_trees.behaviour.Behaviour):
             """Takes its steps as the plan if all their verbs are offered."""
@@ -113,7 +110,7 @@ class _Mind:
                 mind.chosen = place
                 return status.SUCCESS
 
-        leaf: Node = Do(", ".join(verb or "a move" for verb, _ in made))
+        leaf: Node = Do(", ".join(step.verb or "a move" for step in made))
         return leaf
 
 

@@ -22,7 +22,7 @@ from ai.planners.facts import FactBits
 from ai.planners.playbook import Goal, Operator, Playbook
 from ai.planners.ready import Ready
 from ai.plans import Outcome, PlanBatch
-from ai.rules import Facts, Fitting, Moves, fitting, verb_of, write
+from ai.rules import Facts, Fitting, Moves, fitting, write
 
 NODES_MAX: Final = 2000
 """The most sets of facts that one search visits."""
@@ -86,15 +86,13 @@ class _Mind:
     def __init__(self, planner: Goap, registry: ToolRegistry, layout: Layout) -> None:
         self.bits = FactBits(planner.names, planner.facts, layout)
         self.goals = [(*self.bits.bits(goal.when), *self.bits.bits(goal.want)) for goal in planner.goals]
-        self.steps: list[tuple[str, Fitting]] = []
+        self.steps: list[Fitting] = []
         self.known: list[Known] = []
         for place, one in enumerate(planner.operators):
-            where = f"operator {place + 1}"
-            fit = fitting(one.step, registry, layout, planner.facts, planner.moves, where)
-            verb = verb_of(one.step)
-            self.steps.append((verb, fit))
-            if not verb or verb in registry:
-                name = verb or str(getattr(one.step, "__name__", one.step))
+            step = fitting(one.step, registry, layout, planner.facts, planner.moves, f"operator {place + 1}")
+            self.steps.append(step)
+            if not step.verb or step.verb in registry:
+                name = step.verb or str(getattr(one.step, "__name__", one.step))
                 ends = (*self.bits.bits(one.needs), *self.bits.bits(one.gives))
                 self.known.append(Known(name, place, *ends, one.effort))
         self.known.sort(key=lambda operator: (operator.name, operator.place))

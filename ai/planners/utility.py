@@ -13,12 +13,12 @@ import numpy as np
 
 from ai.actions import STEPS_MAX, ToolRegistry
 from ai.errors import ContractError
-from ai.observation import Array, Counts, Layout, Number, ObservationBatch, places_held
+from ai.observation import Array, Counts, Layout, Number, ObservationBatch
 from ai.planners.base import PlanCall, Planner, TierPlans
 from ai.planners.playbook import Consideration, Option, Playbook, Score
 from ai.planners.ready import Ready
 from ai.plans import Outcome, PlanBatch
-from ai.rules import Condition, Facts, Fitting, Moves, fitting, verb_of, write
+from ai.rules import Condition, Facts, Fitting, Moves, entry_count, fitting, number_of, write
 
 
 class Utility:
@@ -38,14 +38,14 @@ class Utility:
     ) -> None:
         self.options = tuple(options)
         self.facts, self.moves = dict(facts or {}), dict(moves or {})
-        self._ready: Ready[list[tuple[Score, tuple[str, Fitting]]]] = Ready(self._made)
+        self._ready: Ready[list[tuple[Score, Fitting]]] = Ready(self._made)
 
     @classmethod
     def of(cls, playbook: Playbook) -> Self:
         """Return the planner of a domain's options."""
         return cls(playbook.options, facts=playbook.facts, moves=playbook.moves)
 
-    def _made(self, registry: ToolRegistry, layout: Layout) -> list[tuple[Score, tuple[str, Fitting]]]:
+    def _made(self, registry: ToolRegistry, layout: Layout) -> list[tuple[Score, Fitting]]:
         made = []
         for number, option in enumerate(self.options, 1):
             where = f"option {number}"
@@ -54,7 +54,7 @@ class Utility:
                 score = _score(option, layout, self.facts)
             except ContractError as error:
                 raise ContractError(f"{where}: {error}") from None
-            made.append((score, (verb_of(option.step), fit)))
+            made.append((score, fit))
         return made
 
     async def plan(self, batch: ObservationBatch[Any], registry: ToolRegistry, call: PlanCall) -> TierPlans:  # noqa: ARG002
@@ -106,7 +106,7 @@ def _considered(one: Consideration, layout: Layout) -> Score:
     number: Number
     if group is not None and group.limit:
         low, high = one.low, one.high
-        return lambda batch: _share(_count(batch, one.field), low, high, one.weight)
+        return lambda batch: _share(entry_count(batch, group), low, high, one.weight)
     if isinstance(wide, Counts):
         number = wide
     elif isinstance(leaf, Number) and not leaf.columns[0].list and not isinstance(leaf, Counts):
@@ -115,23 +115,13 @@ def _considered(one: Consideration, layout: Layout) -> Score:
         raise ContractError(f"{one.field!r} is not a number, a table's number or a list that can be considered")
 
     def added(batch: ObservationBatch[Any]) -> Array:
-        column = batch.column(number.path)
-        if name:
-            names = batch.tables.get(number.fact.table, ())
-            column = column[:, names.index(name)] if name in names else np.zeros(len(batch), column.dtype)
+        column = number_of(batch, number, name)
         scale = number.scale(batch)
         worth = _share(column, one.low * scale, one.high * scale, one.weight)
         there = number.there([column])
         return worth if there is None else np.where(there, worth, 0)
 
     return added
-
-
-def _count(batch: ObservationBatch[Any], path: str) -> Array:
-    there = batch.there(batch.layout.groups[path])
-    assert there is not None
-    count: Array = places_held(there) + batch.column(f"{path}.more")
-    return count
 
 
 def _share(values: Array, low: float, high: float, weight: int) -> Array:

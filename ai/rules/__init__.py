@@ -3,7 +3,7 @@
 Import every public name from here.
 """
 
-from ai.rules.conditions import Condition, Facts, Test, fact_test
+from ai.rules.conditions import Condition, Facts, Test, entry_count, fact_test, number_of
 from ai.rules.rule import (
     RULES_MAX,
     Bound,
@@ -36,8 +36,10 @@ __all__ = [
     "Rules",
     "Step",
     "Test",
+    "entry_count",
     "fact_test",
     "fitting",
+    "number_of",
     "plans_by_rules",
     "rule_test",
     "verb_of",

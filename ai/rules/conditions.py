@@ -153,12 +153,12 @@ class _Reading:
         for part in parts:
             found = self.part(part)
             if part.negated:
-                tests.append(_no(_any([found]) if found.list else found.test))
+                tests.append(negated(_any([found]) if found.list else found.test))
             elif found.list:
                 by_list.setdefault(found.list, []).append(found)
             else:
                 tests.append(found.test)
-        return _all([*tests, *map(_any, by_list.values())])
+        return all_of([*tests, *map(_any, by_list.values())])
 
     def of_entries(self, parts: Sequence[Part]) -> Test:
         """Return a test for which entries of the list all parts hold."""
@@ -169,8 +169,8 @@ class _Reading:
             if found.list not in ("", path):
                 raise self.wrong(f"it is about {path!r} and cannot test {found.list!r}")
             test = found.test if found.list else _column(found.test)
-            tests.append(_no(test) if part.negated else test)
-        return _all(tests)
+            tests.append(negated(test) if part.negated else test)
+        return all_of(tests)
 
     # -- one part --------------------------------------------------------------------------------------------------
 
@@ -252,7 +252,7 @@ class _Reading:
             if not tests:
                 raise self.wrong(f"{group.path!r} always exists")
             # Entries fill a list from its first place on.
-            return _Found(inside, _all(tests), _there_at(group, 0) if inside == group.path else None)
+            return _Found(inside, all_of(tests), _there_at(group, 0) if inside == group.path else None)
         if not group.limit or not isinstance(part.value, Decimal):
             raise self.wrong(f"{group.path!r} can be counted only if it is a list, with a number")
         compare, value, path = _OPS[part.tail], _plain(part.value), f"{group.path}.more"
@@ -263,9 +263,7 @@ class _Reading:
         def count(batch: Batch) -> Bools:
             if enough is not None and not np.count_nonzero(batch.column(path)):
                 return enough(batch)  # places are filled from the first on
-            there = batch.there(group)
-            assert there is not None
-            found: Bools = compare(places_held(there) + batch.column(path), value)
+            found: Bools = compare(entry_count(batch, group), value)
             return found
 
         return _Found("", count)
@@ -303,7 +301,7 @@ class _Reading:
                 return found
 
             near = first
-        return _Found(inside, _all([*tests, within]), near)
+        return _Found(inside, all_of([*tests, within]), near)
 
     def leaf_part(self, part: Part, leaf: Leaf, table_name: str) -> _Found:
         """Test a field of one value."""
@@ -311,7 +309,7 @@ class _Reading:
         tests = [*tests, self.value_test(part, leaf, table_name)]
         if (leaf.optional or isinstance(leaf, Key | Text)) and not isinstance(leaf, Flags):
             tests.insert(-1, _has_value(leaf))
-        return _Found(inside, _all(tests))
+        return _Found(inside, all_of(tests))
 
     def value_test(self, part: Part, leaf: Leaf, table_name: str) -> Test:
         path = leaf.path
@@ -320,7 +318,7 @@ class _Reading:
         match part.tail:
             case "":
                 if isinstance(leaf, Number | Flags) and not leaf.optional:
-                    return lambda batch: _value(batch, leaf, table_name) != 0
+                    return lambda batch: number_of(batch, leaf, table_name) != 0
                 if not leaf.optional and not isinstance(leaf, Key | Text):
                     raise self.wrong(f"{path!r} always has a value")
                 return _has_value(leaf)
@@ -364,9 +362,9 @@ class _Reading:
 
     def compare_number(self, compare: Callable[[Any, Any], Any], value: Decimal, leaf: Leaf, table_name: str) -> Test:
         if isinstance(leaf, Number) and leaf.fact.ticks:
-            return lambda batch: compare(_value(batch, leaf, table_name), _plain(value * batch.ticks_per_second))
+            return lambda batch: compare(number_of(batch, leaf, table_name), _plain(value * batch.ticks_per_second))
         scaled = _plain(value * (leaf.scale(None) if isinstance(leaf, Number) else 1))
-        return lambda batch: compare(_value(batch, leaf, table_name), scaled)
+        return lambda batch: compare(number_of(batch, leaf, table_name), scaled)
 
     def compare_field(self, part: Part, compare: Callable[[Any, Any], Any], leaf: Leaf, table_name: str) -> Test:
         """Compare with another number or id."""
@@ -389,7 +387,7 @@ class _Reading:
         listed = bool(leaf.columns[0].list)
 
         def test(batch: Batch) -> Bools:
-            left, right = _value(batch, leaf, table_name), _value(batch, other, other_name)
+            left, right = number_of(batch, leaf, table_name), number_of(batch, other, other_name)
             if listed and right.ndim == 1:
                 right = right[:, None]
             held: Bools = compare(left.astype(np.int64) * (100 * theirs), right.astype(np.int64) * (percent * mine))
@@ -404,7 +402,8 @@ class _Reading:
 # -- small tests -------------------------------------------------------------------------------------------------------
 
 
-def _all(tests: Sequence[Test]) -> Test:
+def all_of(tests: Sequence[Test]) -> Test:
+    """Return a test whether all of one or more tests hold; it stops at the first that leaves none."""
     if len(tests) == 1:
         return tests[0]
     first, *rest = tests
@@ -424,7 +423,7 @@ def _any(parts: Sequence[_Found]) -> Test:
     """Return a test for which agents any entry meets all parts about a list."""
     if len(parts) == 1 and parts[0].near is not None:
         return parts[0].near
-    entries = _all([part.test for part in parts])
+    entries = all_of([part.test for part in parts])
 
     def test(batch: Batch) -> Bools:
         return any_place(entries(batch))
@@ -432,7 +431,8 @@ def _any(parts: Sequence[_Found]) -> Test:
     return test
 
 
-def _no(test: Test) -> Test:
+def negated(test: Test) -> Test:
+    """Return a test whether another one does not hold."""
     return lambda batch: ~test(batch)
 
 
@@ -468,7 +468,15 @@ def _has_value(leaf: Leaf) -> Test:
     return lambda batch: batch.column(path) != absent
 
 
-def _value(batch: Batch, leaf: Leaf, table_name: str) -> Array:
+def entry_count(batch: Batch, group: Group) -> Array:
+    """Return the number of entries of a list for each agent, including those that were cut."""
+    there = batch.there(group)
+    assert there is not None
+    count: Array = places_held(there) + batch.column(f"{group.path}.more")
+    return count
+
+
+def number_of(batch: Batch, leaf: Leaf, table_name: str) -> Array:
     """Return the column of a number, or of one name of a table; zeros if the batch has no such name."""
     column = batch.column(leaf.columns[0].path)
     if not table_name:

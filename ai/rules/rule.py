@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
@@ -33,7 +33,7 @@ from ai.errors import ContractError, FaultError, place_of
 from ai.legality import extent
 from ai.observation import Array, Bools, Cell, Layout, Rows
 from ai.plans import PlanBatch
-from ai.rules.conditions import Batch, Condition, Facts, Test
+from ai.rules.conditions import Batch, Condition, Facts, Test, all_of, negated
 from ai.rules.parts import CHARS_MAX
 from ai.rules.picks import Column, column_of
 
@@ -150,12 +150,19 @@ class Fitted:
             self.possible = fits if self.possible is None else self.possible & fits
 
 
-Fitting = Callable[[Batch, Rows], "list[Fitted] | None"]
+Make = Callable[[Batch, Rows], "list[Fitted] | None"]
 """Makes stored steps for the agents of some rows; returns None if no agent can take them."""
 
 
+class Fitting(NamedTuple):
+    """A step for one registry and observation: its verb, empty if a function makes the step, and what makes it."""
+
+    verb: str
+    make: Make
+
+
 def fitting(step: Step, registry: ToolRegistry, layout: Layout, facts: Facts, moves: Moves, where: str) -> Fitting:
-    """Return the function that makes a step of a rule.
+    """Return a step as one that can be made for many agents.
 
     Raises:
         ContractError: the registry has no such verb, or it does not take these arguments; the message starts with
@@ -168,8 +175,8 @@ def fitting(step: Step, registry: ToolRegistry, layout: Layout, facts: Facts, mo
     if isinstance(step, Mapping):
         step = from_table(step, registry, where)
     if isinstance(step, Action):
-        return _of_action(step, registry, layout, facts, where)
-    return _of_function(step, registry, where)
+        return Fitting(step.act, _of_action(step, registry, layout, facts, where))
+    return Fitting("", _of_function(step, registry, where))
 
 
 def from_table(data: Mapping[str, Any], registry: ToolRegistry, where: str) -> Action:
@@ -190,7 +197,7 @@ def from_table(data: Mapping[str, Any], registry: ToolRegistry, where: str) -> A
 _PICKED: Final = (Kind.TARGET, Kind.CELL_X, Kind.CELL_Y)
 
 
-def _of_action(step: Action, registry: ToolRegistry, layout: Layout, facts: Facts, where: str) -> Fitting:
+def _of_action(step: Action, registry: ToolRegistry, layout: Layout, facts: Facts, where: str) -> Make:
     picks = picks_in(step)
     try:
         spec = registry.spec(step.act)
@@ -235,7 +242,7 @@ def _within(fitted: Fitted, arg: ArgSpec, values: Array, batch: Batch, rows: Row
     fitted.only((values >= arg.low) & (values <= high))
 
 
-def _of_function(make: Drafting, registry: ToolRegistry, where: str) -> Fitting:
+def _of_function(make: Drafting, registry: ToolRegistry, where: str) -> Make:
     where = f"{where}: {getattr(make, '__qualname__', make)} ({place_of(make)})"
 
     def made(batch: Batch, rows: Rows) -> list[Fitted] | None:
@@ -305,13 +312,11 @@ class Bound:
             raise ContractError(f"a planner takes at most {RULES_MAX} rules, not {len(rules)}")
         self.registry = registry
         self.longest = max((_most_steps(rule) for rule in rules), default=1)
-        self.rules: list[tuple[Test, list[tuple[str, Fitting]]]] = []
+        self.rules: list[tuple[Test, list[Fitting]]] = []
         for number, rule in enumerate(rules, 1):
-            test = rule_test(rule, layout, facts or {}, f"rule {number}")
-            steps = [
-                (verb_of(step), fitting(step, registry, layout, facts or {}, moves or {}, f"rule {number}"))
-                for step in rule.then
-            ]
+            where = f"rule {number}"
+            test = rule_test(rule, layout, facts or {}, where)
+            steps = [fitting(step, registry, layout, facts or {}, moves or {}, where) for step in rule.then]
             self.rules.append((test, steps))
 
 
@@ -336,54 +341,36 @@ def rule_test(rule: Rule, layout: Layout, facts: Facts, where: str) -> Test:
     """
     try:
         wanted = [Condition.parse(text).test(layout, facts) for text in rule.when]
-        unwanted = [Condition.parse(text).test(layout, facts) for text in rule.unless]
+        unwanted = [negated(Condition.parse(text).test(layout, facts)) for text in rule.unless]
     except ContractError as error:
         raise ContractError(f"{where}: {error}") from None
-
-    if len(wanted) == 1 and not unwanted:
-        return wanted[0]
-
-    def test(batch: Batch) -> Bools:
-        held = wanted[0](batch)
-        for one in wanted[1:]:
-            if not np.count_nonzero(held):
-                break
-            held = held & one(batch)
-        for one in unwanted:
-            if not np.count_nonzero(held):
-                break
-            held = held & ~one(batch)
-        return held
-
-    return test
+    return all_of([*wanted, *unwanted])
 
 
-def write(
-    plans: PlanBatch, rows: Rows, steps: Sequence[tuple[str, Fitting]], batch: Batch, registry: ToolRegistry
-) -> Rows:
+def write(plans: PlanBatch, rows: Rows, steps: Sequence[Fitting], batch: Batch, registry: ToolRegistry) -> Rows:
     """Store steps as the plans of the agents that can take all of them, and return the rows of these agents."""
     fitted: list[Fitted] = []
     possible: Bools | None = None
-    for verb, fit in steps:
-        made = fit(batch, rows) if not verb or verb in registry else None
+    for step in steps:
+        made = step.make(batch, rows) if not step.verb or step.verb in registry else None
         if made is None:
             return rows[:0]
         fitted += made
-    for step in fitted:
-        if step.possible is not None:
-            possible = step.possible if possible is None else possible & step.possible
+    for each in fitted:
+        if each.possible is not None:
+            possible = each.possible if possible is None else possible & each.possible
     everyone = possible is None or np.count_nonzero(possible) == len(rows)
     chosen = rows if everyone else rows[possible]
     if not len(fitted) or len(fitted) > len(plans.kind):
         raise FaultError(f"a rule leads to {len(fitted)} steps; 1 to {len(plans.kind)} fit")
     plans.length[chosen] = len(fitted)
-    for position, step in enumerate(fitted):
-        plans.kind[position][chosen] = step.code
-        for place, value in enumerate(step.args):
+    for position, each in enumerate(fitted):
+        plans.kind[position][chosen] = each.code
+        for place, value in enumerate(each.args):
             own = value[possible] if isinstance(value, np.ndarray) and not everyone else value
             plans.args[position, place][chosen] = own
-        if step.payload:
-            plans.payloads |= {(row, position): step.payload for row in chosen.tolist()}
+        if each.payload:
+            plans.payloads |= {(row, position): each.payload for row in chosen.tolist()}
     return chosen
 
 

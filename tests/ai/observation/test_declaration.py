@@ -205,16 +205,6 @@ def test_a_declaration_inherits_fields() -> None:
     assert Elder.layout.leaves["money"].fact.scale == 100
 
 
-def test_a_declaration_is_documentation() -> None:
-    """Every column stands in the table with its type, unit and absent value."""
-    table = Villager.layout.described()
-    assert "| money | int32[n] | coins / 100 |  |  |" in table
-    assert "| debt_to | int64[n] |  | -1 |  |" in table
-    assert "| stock | int32[n, goods] |" in table
-    assert "| people.mood | int16[n, at most 12] |" in table
-    assert all(f"| {path} |" in table for path in Villager.layout.columns)
-
-
 def test_ids_belong_to_spaces() -> None:
     """An id says whose it is; agents' ids are one space."""
     bush = Annotated[int, Id("bushes")]
