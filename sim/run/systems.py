@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -214,24 +213,25 @@ class Act(System):
         turn.settle()
         drop_unused(turn.world, turn.run.payloads, turn.run.registry)
 
-    def in_use(self, turn: Any) -> Iterator[tuple[type[Action], Rows, Args]]:
-        """Yield each verb that an agent's plan has come to, with rows and arguments."""
+    def in_use(self, turn: Any) -> list[tuple[type[Action], Rows, Args]]:
+        """Return each verb that an agent's plan has come to, with rows and arguments."""
         steps, progress, registry = turn.world[ActionSteps], turn.progress, turn.run.registry
         active = (progress.status == RUNNING).nonzero()[0]
         step = progress.step[active]
-        if np.count_nonzero(step):
-            kind = steps.kind[step, active]
-            args = np.ascontiguousarray(steps.args[step, :, active].T)
-        else:
-            kind, args = steps.kind[0].take(active), steps.args[0].take(active, axis=1)
-        self.prepare(turn, active, kind, args)
+        several = np.count_nonzero(step) > 0
+        kind = steps.kind[step, active] if several else steps.kind[0].take(active)
+        self.prepare(turn, active, kind)
+        found: list[tuple[type[Action], Rows, Args]] = []
         for code in np.bincount(kind).nonzero()[0].tolist():
             action = registry.spec(code).action
             assert issubclass(action, Action)
             members = (kind == code).nonzero()[0]
-            yield action, active[members], args.take(members, axis=1)
+            rows = active[members]
+            args = steps.args[step[members], :, rows].T.copy() if several else steps.args[0].take(rows, axis=1)
+            found.append((action, rows, args))
+        return found
 
-    def prepare(self, turn: Any, rows: Rows, kind: NDArray[np.int16], args: Args) -> None:
+    def prepare(self, turn: Any, rows: Rows, kind: NDArray[np.int16]) -> None:
         """Work out once what several verbs need of all active agents; nothing unless a domain extends it."""
 
     def act(self, action: type[Action], turn: Any, rows: Rows, args: Args) -> None:

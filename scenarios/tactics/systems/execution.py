@@ -36,7 +36,7 @@ from scenarios.tactics.components import (
 )
 from scenarios.tactics.terrain_edits import reshape
 from sim.engine.columns import Component
-from sim.run.actions import Args, Rows
+from sim.run.actions import Rows
 from sim.run.context import Run
 from sim.run.systems import Act
 from sim.run.world import World
@@ -64,11 +64,11 @@ class Execution(Act):
         assert run.notes.occupancy is not None
         return Turn(world, run, occupancy=run.notes.occupancy)
 
-    def prepare(self, turn: Turn, rows: Rows, kind: NDArray[np.int16], args: Args) -> None:
+    def prepare(self, turn: Turn, rows: Rows, kind: NDArray[np.int16]) -> None:
         """Judge all aims at enemies once, for all verbs and for both the start and the end of steps."""
-        aiming = turn.stage.aimed.take(kind).nonzero()[0]
+        aiming = rows[turn.stage.aimed.take(kind)]
         if len(aiming):
-            turn.aims = aims_of(turn, rows[aiming], args[0].take(aiming))
+            turn.aims = aims_of(turn, aiming, turn.world[ActionSteps].args[turn.progress.step[aiming], 0, aiming])
 
     def settle(self, turn: Turn) -> None:
         """Resolve all requests of the verbs of a turn together."""
