@@ -18,6 +18,7 @@ from statistics import mean
 from typing import Any, Final
 
 from children import said
+from machine import calibration
 
 HERE: Final = Path(__file__).parents[2]
 SIZES: Final = (
@@ -132,7 +133,7 @@ def tick(_folder: Path, *, quick: bool, old: Path | None) -> dict[str, Any]:
                 "bytes": {SAME.get(name, name): width for name, width in systems.items()},
             }
         )
-    return {"rows": rows}
+    return {"rows": rows, "bandwidth_gb_s": calibration()["bandwidth_gb_s"]}
 
 
 def python_of(checkout: Path) -> str:

@@ -26,7 +26,7 @@ def page(found: dict[str, Any]) -> str:
     lines = [*_head(found), *_goals(found)]
     lines += [line for name, part in parts.items() if found.get(name) for line in part(found[name])]
     if found.get("tick"):
-        lines += _phases(found["tick"]["rows"], found["before"]["bandwidth_gb_s"])
+        lines += _phases(found["tick"]["rows"], found["tick"]["bandwidth_gb_s"])
     return "\n".join(lines).rstrip() + "\n"
 
 
