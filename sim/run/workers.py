@@ -44,15 +44,34 @@ def pays(took_s: float, left: int, jobs: int) -> bool:
 
 
 def here(work: Callable[[A], T], items: deque[A], jobs: int) -> Iterator[T]:
-    """Do items in this process, from the left, for as long as others would not pay; take those that are done out."""
-    started: float | None = None
-    while items and (started is None or process_time() - started < START_S):
-        began = process_time()
-        result = work(items.popleft())
-        took = process_time() - began
-        if started is None and pays(took, len(items), jobs):
-            started = process_time()
+    """Do items in this process, from the left, for as long as others would not pay; take those that are done out.
+
+    The others start as soon as the time of an item shows that they pay: before the first is done if there are many.
+    """
+    started: list[float] = []
+
+    def start() -> None:
+        started.append(process_time())
+        with suppress(OSError):  # it is raised where a process is asked for
             _prepare()
+
+    early = threading.Timer(PAYS_S / max(len(items), 1), start)
+    early.daemon = True
+    if min(jobs, cores(), len(items)) > 1:
+        early.start()
+    done = 0
+    while items and (not done or not started or process_time() - started[0] < START_S):
+        began = process_time()
+        try:
+            result = work(items.popleft())
+        finally:
+            early.cancel()
+        pay = pays(process_time() - began, len(items), jobs)
+        if pay and not started:
+            start()
+        elif not pay and not done:
+            started.clear()
+        done += 1
         yield result
 
 
@@ -128,7 +147,7 @@ def _prepare() -> None:
     if _method() == "forkserver":
         from multiprocessing import forkserver
 
-        ours = [name for name in sys.modules if name.partition(".")[0] in ("ai", "sim")]
+        ours = [name for name in list(sys.modules) if name.partition(".")[0] in ("ai", "sim")]
         names = [name for name in ours if not name.startswith("sim.cli")]
         get_context("forkserver").set_forkserver_preload(names)
         with without_folder():

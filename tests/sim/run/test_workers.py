@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections import deque
 from contextlib import closing
 
 import pytest
@@ -81,6 +83,16 @@ def test_most_items_are_done_in_other_processes() -> None:
     assert first == os.getpid()
     assert os.getpid() not in others
     assert 1 <= len(set(others)) <= 2
+
+
+def test_others_start_before_the_first_of_many_items_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that it has taken already shows that they pay; one of few is waited for."""
+    begun = threading.Event()
+    monkeypatch.setattr(workers, "_prepare", begun.set)
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    assert next(workers.here(lambda _: begun.wait(20), deque(range(1000)), 2))
+    begun.clear()
+    assert not next(workers.here(lambda _: begun.wait(0.01), deque(range(2)), 2))
 
 
 def test_processes_have_the_environment_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
