@@ -4,7 +4,7 @@ import numpy as np
 from pydantic import Field
 
 from sim import Component, Domain, Grid, Settings, System, i8, i32, purpose
-from sim.space.walk import won
+from sim.space.walk import winners
 
 MOVE, PLACE = map(purpose, ("move", "place"))
 
@@ -34,7 +34,7 @@ class Move(System):
         unhappy, free = (~happy(world, run.space)).nonzero()[0], free.nonzero()[0]
         if len(unhappy) and len(free):
             wanted = free[world.below(unhappy, MOVE, len(free))]
-            gets = won(wanted, unhappy)
+            gets = winners(wanted, unhappy)
             person.cell[unhappy[gets]] = wanted[gets]
 
 
