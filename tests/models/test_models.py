@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ai.fake.server import FakeSettings, serving
 from ai.testing import MockBatchLlm
 from sim.cli import invoke
 from sim.cli.common import OK
@@ -63,6 +64,17 @@ def test_every_command_works_on_it(name: str, capsys: pytest.CaptureFixture[str]
     assert told(capsys, "verify", "b.replay.jsonl", "--plugin", model)["verdict"] == "match"
     found = told(capsys, "doctor", model)["checks"]
     assert {each["result"] for each in found} <= {"same", "not applicable"}, found
+
+
+@pytest.mark.parametrize("name", ["choir", "town"])
+def test_a_model_behind_a_server_plans_for_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it plans is carried out, recorded, and verified without it."""
+    model = str(FOLDER / f"{name}.py")
+    with serving(FakeSettings(slots=4)) as server:
+        spec = f"openai:fake@{server.openai_url}"
+        run = told(capsys, "run", model, "--ticks", "20", "--llm", spec, "--out", "a.replay.jsonl")
+    assert sum(count for tier, count in run["tiers"].items() if tier.endswith("_llm")) > 0
+    assert told(capsys, "verify", "a.replay.jsonl", "--plugin", model)["verdict"] == "match"
 
 
 @pytest.mark.parametrize("name", MODELS)

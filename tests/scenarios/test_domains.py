@@ -12,6 +12,7 @@ from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from ai.actions import Action
+from ai.fake.server import FakeSettings, serving
 from sim.cli import invoke
 from sim.cli.common import OK
 from sim.run.domain import Domain
@@ -52,6 +53,22 @@ def test_commands_work_at_their_defaults(
     assert told("show", "a.replay.jsonl", "--tick", "5")
     told("fork", "a.replay.jsonl", "--at", "4", "--out", "b.replay.jsonl")
     assert told("verify", "b.replay.jsonl")["verdict"] == "match"
+
+
+@pytest.mark.parametrize("name", ["foraging", "market", "tactics"])
+def test_a_model_plans_for_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model behind a server plans for every domain whose agents plan; its recording is verified without it."""
+    monkeypatch.chdir(tmp_path)
+    with serving(FakeSettings(slots=4)) as server:
+        spec = f"openai:fake@{server.openai_url}"
+        command = ["run", STARTS.get(name, name), "--ticks", "12", "--llm", spec, "--out", "a.replay.jsonl", "--json"]
+        assert invoke(command) == OK
+        assert server.counts.calls > 0
+    tiers = json.loads(capsys.readouterr().out)["tiers"]
+    assert sum(count for tier, count in tiers.items() if tier.endswith("_llm")) > 0
+    assert invoke(["verify", "a.replay.jsonl"]) == OK
 
 
 @pytest.mark.parametrize("name", KINDS)
