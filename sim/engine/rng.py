@@ -172,7 +172,7 @@ class Rng:
             keys: agent keys, `[agents]`.
             tick: the tick the draw belongs to.
             purpose: the number that `purpose` returned for a name, or a number below 65,536.
-            bound: one bound for all, or `[agents]`; 1 to 2**32.
+            bound: one bound for all, or `[agents]`; 1 to 2**32, or 0 where there are no agents.
             draw: as in `draws`.
 
         Raises:
@@ -186,7 +186,9 @@ class Rng:
             low, high = (bound, bound) if type(bound) is int else (bounds.min(initial=1), bounds.max(initial=1))
         except (TypeError, ValueError):
             raise no_array(bound, "bound") from None
-        if bounds.size and (bounds.dtype.kind not in "iu" or not 1 <= low <= high <= 1 << 32):
+        if bounds.size and (bounds.dtype.kind not in "iu" or not 0 <= low <= high <= 1 << 32):
+            raise WorldError(f"bound {short(bound)} is not an integer in 1..2**32")
+        if low == 0 and np.size(keys):  # nobody may draw from nothing, such as the last agent of an empty world
             raise WorldError(f"bound {short(bound)} is not an integer in 1..2**32")
         words = self._words(keys, tick, purpose, draw, 1)[0].astype(np.uint64)
         try:

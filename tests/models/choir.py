@@ -329,6 +329,8 @@ class Raise(Input):
 class Evening(System):
     """Moods and pitches drift, guests come and go, echoes fade. Order: after Inputs."""
 
+    reads = writes = (Singer, Guest, Hall, Floor, Echoes)
+
     def process(self, world, run):
         singer, singers, echoes = world[Singer], world.rows(Singer), world[Echoes]
         singer.pitch[singers] += world.below(singers, TUNE, 7) - 3

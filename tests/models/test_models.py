@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as example_settings
 
 from ai.fake.server import FakeSettings, serving
 from ai.testing import MockBatchLlm
@@ -20,9 +22,9 @@ from sim.engine.rng import Rng, purpose
 from sim.replay.verify import verify
 from sim.replay.writer import Recorder, ReplayWriter
 from sim.run.domains import domain_file
-from sim.run.scenario_file import load
+from sim.run.scenario_file import Scenario, load
 from sim.run.simulation import Simulation
-from sim.testing import check_action, check_domain
+from sim.testing import check_action, check_domain, scenarios
 
 FOLDER = Path(__file__).parent
 MODELS: dict[str, Callable[[dict[str, Any]], bool]] = {
@@ -84,6 +86,21 @@ def test_it_keeps_every_promise(name: str) -> None:
     check_domain(kind, ticks=8, processes=False)
     for action in kind.actions:
         check_action(action, kind)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_drawn_can_be_run(name: str) -> None:
+    """Every scenario that the strategies draw for it runs, and keeps its invariants."""
+    kind = domain_file(FOLDER / f"{name}.py").kind
+
+    @given(scenarios(kind))
+    @example_settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+    def runs(scenario: Scenario) -> None:
+        with Simulation(scenario) as simulation:
+            simulation.run(3)
+            simulation.domain.invariants(simulation.world)
+
+    runs()
 
 
 def test_a_scenario_beside_the_model_is_the_same_model() -> None:

@@ -123,6 +123,13 @@ def test_draws_of_many_agents_are_those_of_each(agents):
     assert Rng(99).below(keys, 5, HIT, 2**32, 2).tolist() == found[:, 0].tolist()
 
 
+def test_nobody_may_draw_from_nothing():
+    """Without agents, a bound of 0 gives no draws; with one, it is an error."""
+    assert Rng(7).below([], 2, HIT, 0).tolist() == []
+    with pytest.raises(WorldError, match="bound 0"):
+        Rng(7).below([1], 2, HIT, 0)
+
+
 def test_below_takes_a_bound_for_each_agent():
     """Bounds as an array give what the bounds one by one give."""
     rng = Rng(3)
