@@ -547,7 +547,7 @@ def parts_of_a_condition_are_about_any_entry(patch: Patch) -> None:
     original = conditions._any
 
     def any_of(parts: Any) -> Any:
-        return conditions._all([original([part]) for part in parts])
+        return conditions.all_of([original([part]) for part in parts])
 
     patch.setattr(conditions, "_any", any_of)
 
