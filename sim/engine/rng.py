@@ -188,7 +188,7 @@ class Rng:
             raise no_array(bound, "bound") from None
         if bounds.size and (bounds.dtype.kind not in "iu" or not 0 <= low <= high <= 1 << 32):
             raise WorldError(f"bound {short(bound)} is not an integer in 1..2**32")
-        if low == 0 and np.size(keys):  # nobody may draw from nothing, such as the last agent of an empty world
+        if low == 0 and np.size(keys):  # an empty world draws nothing below its size
             raise WorldError(f"bound {short(bound)} is not an integer in 1..2**32")
         words = self._words(keys, tick, purpose, draw, 1)[0].astype(np.uint64)
         try:
