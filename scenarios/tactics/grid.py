@@ -18,7 +18,6 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import cache, cached_property, lru_cache
-from itertools import pairwise
 from math import isqrt
 from typing import Any, Final, NamedTuple
 
@@ -367,18 +366,26 @@ class Occupancy:
                 rows, radius = np.concatenate([looking, rows]), np.concatenate([reach, radius])
                 layer = np.concatenate([(own + beyond) % layers, layer])
             hostile *= layers - 1
-        bounds = [*range(0, hostile, VIEWERS_TOGETHER), *range(hostile, len(rows), VIEWERS_TOGETHER), len(rows)]
-        parts = [self._within(rows[start:end], radius[start:end], layer[start:end]) for start, end in pairwise(bounds)]
-        pairs = Sightings(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-        enemies = sum(len(part.viewer) for start, part in zip(bounds[:-1], parts, strict=True) if start < hostile)
+        parts, enemies = [], 0
+        for start in range(0, len(rows), VIEWERS_TOGETHER):
+            some = slice(start, start + VIEWERS_TOGETHER)
+            part, number = self._within(rows[some], radius[some], layer[some], hostile - start)
+            parts.append(part)
+            enemies += number
+        pairs = parts[0] if len(parts) == 1 else Sightings(*map(np.concatenate, zip(*parts, strict=True)))
         if layers == 1:
             meant = self.team[pairs.viewer] != self.team[pairs.other]
             meant[enemies:] ^= True
             pairs, enemies = pairs.where(meant), int(np.count_nonzero(meant[:enemies]))
         return pairs, enemies
 
-    def _within(self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], layer: NDArray[np.int64]) -> Sightings:
-        """Return all pairs of an agent of `rows` and an agent of its `layer` near it: by agent, then by cell."""
+    def _within(
+        self, rows: NDArray[np.intp], radius: NDArray[np.integer[Any]], layer: NDArray[np.int64], first: int
+    ) -> tuple[Sightings, int]:
+        """Return all pairs of an agent of `rows` and an agent of its `layer` near it: by agent, then by cell.
+
+        The number of pairs of the `first` agents is also returned.
+        """
         words, spots, wide, plane = self._index()
         most = int(radius.max())
         discs, dy = _discs(most), np.arange(-most, most + 1)
@@ -389,8 +396,8 @@ class Occupancy:
         # In most rows of cells there is nobody; the others are read bit by bit.
         found = found.ravel()
         filled = (found != 0).nonzero()[0]
-        looking, line = np.divmod(filled, len(dy))
-        looking = rows[looking]
+        place, line = np.divmod(filled, len(dy))
+        looking = rows[place]
         size = most // 4 + 1
         bits = np.unpackbits(
             found[filled].astype("<u8").view(np.uint8).reshape(-1, 8)[:, :size], axis=1, bitorder="little"
@@ -400,7 +407,8 @@ class Occupancy:
         other = self.row_at[(self.cells[looking] + dy[line] * self.grid.stride)[at] + dx]
         dx *= dx
         dx += (dy * dy)[line][at]
-        return Sightings(looking[at], other.astype(np.intp), dx.astype(np.int32))
+        pairs = Sightings(looking[at], other.astype(np.intp), dx.astype(np.int32))
+        return pairs, int(at.searchsorted(place.searchsorted(first)))
 
     def _index(self) -> tuple[NDArray[np.uint64], Cells, int, int]:
         """Return which cells are taken, by bit, and how to find them.
