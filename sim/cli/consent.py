@@ -103,7 +103,7 @@ def require(files: Iterable[Path], *, trust: bool) -> None:
         return
     names = ", ".join(shown(str(file)) for file in asked)
     if not trust and not _agreed(names):
-        raise usage(f"would execute {names}; read them, then add --trust")
+        raise usage(f"would execute {names}; read that code, then add --trust")
     remember([file.absolute().parent for file in asked])
 
 

@@ -50,7 +50,7 @@ def frames(
         ReplayError: there is no such replay.
         Corrupt: a line is damaged; the ticks before it have been yielded.
         Unsupported: code or declarations here differ from the recorded ones.
-        Diverged: a tick is not what running it again gives.
+        Diverged: a tick differs when it is run again.
         ScenarioError: the scenario of the header is not valid, or its domain is missing here.
     """
     with open_source(source) as stream:

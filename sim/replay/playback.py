@@ -277,7 +277,7 @@ class Playback(AbstractContextManager["Playback"]):
             Exception: any error that the simulation raises.
         """
         if self.tick(record).root != record.root:
-            raise Diverged(f"tick {record.t} is not what running it again gives; `verify` says where")
+            raise Diverged(f"tick {record.t} differs when it is run again; `verify` says where")
 
     def check(self) -> None:
         """Check that the run can be compared with its recording.

@@ -148,7 +148,7 @@ def _left_by(
     if header is None:
         raise ReplayError(f"{path}: {replay.problem}; there is nothing to resume")
     if replay.end is not None and replay.end.reason in ("decided", "limit"):
-        raise ReplayError(f"{path}: is whole; `fork` goes on from a run that has ended")
+        raise ReplayError(f"{path}: the run has ended; `fork` continues from one of its ticks")
     label = None if client is None else client.label
     recorded = amended(header, place.ticks).llm
     if label != recorded:

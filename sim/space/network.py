@@ -110,7 +110,7 @@ class Network:
         Args:
             nodes: number of nodes.
             links: number of links; at most one for each pair of nodes.
-            draws: random words.
+            draws: the source of random words: `run.words(purpose("net"))`.
 
         Raises:
             WorldError: a number is out of range.
@@ -149,7 +149,7 @@ class Network:
             nodes: number of nodes.
             reach: neighbours on either side, 1 or more.
             rewired_ppm: the probability of rewiring a link, in parts per million, 0 to 1,000,000.
-            draws: random words.
+            draws: the source of random words: `run.words(purpose("net"))`.
 
         Raises:
             WorldError: a number is out of range.
@@ -185,7 +185,7 @@ class Network:
         Args:
             nodes: number of nodes, more than `links_each`.
             links_each: links that each new node brings, 1 or more.
-            draws: random words.
+            draws: the source of random words: `run.words(purpose("net"))`.
 
         Raises:
             WorldError: a number is out of range, or there would be more than `LINKS_MAX` links.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -72,10 +72,10 @@ def export(
             frames(source, plugin_files, progress), tables, metrics, more or {}, every
         ):
             if not writers:
-                writers = {
-                    name: _Writer(stack.enter_context(whole(folder / f"{name}.{form}", replace=True)), form, schema)
-                    for name, schema in rows.schemas.items()
-                }
+                for name, schema in rows.schemas.items():
+                    file = stack.enter_context(whole(folder / f"{name}.{form}", replace=True))
+                    writers[name] = _Writer(file, form, schema)
+                    stack.callback(writers[name].give_up)
                 about = stack.enter_context(whole(folder / DESCRIPTION, replace=True))
                 about.write(_description(rows, header))
             made.ticks += 1
@@ -161,6 +161,11 @@ class _Writer:
         """Write what is left."""
         self._flush()
         self._file.close()
+
+    def give_up(self) -> None:
+        """Close a table that failed while its file is open: its library would try later, and print what it meets."""
+        with suppress(Exception):
+            self._file.close()
 
 
 def _flat_schema(schema: Any) -> Any:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import sys
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, ClassVar
@@ -144,3 +146,19 @@ def test_other_tools_read_an_export(form: Any, tmp_path: Path) -> None:
         assert duckdb.sql(f"select count(*) from {reader}('{file}')").fetchall() == [(whole.num_rows,)]
     kept = duckdb.sql(f"select sum(alive), max(tick) from '{tmp_path}/metrics.{form}'").fetchall()
     assert kept == [(int(data.metrics["alive"].sum()), TICKS - 1)]
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_an_export_that_fails_leaves_nothing_behind(form: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither files, nor a writer that its library closes later and complains about on stderr."""
+    complaints: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", complaints.append)
+
+    def fails(world: Any) -> int:
+        return 1 // (world.tick - 4)
+
+    with pytest.raises(ZeroDivisionError):
+        export(model(), tmp_path, form=form, more={"fails": fails})
+    gc.collect()
+    assert not complaints
+    assert not list(tmp_path.iterdir())
