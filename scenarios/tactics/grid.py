@@ -121,7 +121,7 @@ class Smoke:
     def expire(self, tick: int) -> None:
         """Clear the smoke that ends at or before `tick`."""
         kept = self.until > tick
-        if not kept.all():
+        if np.count_nonzero(kept) < len(kept):
             self.cell, self.until = self.cell[kept], self.until[kept]
             self.stamp += 1
 
@@ -151,6 +151,7 @@ class Grid:
         self._offset_of = dy * (2 * LINE_MAX + 1) + dx
         self.neighbours: NDArray[np.int64] = np.array([-self.stride, -1, 1, self.stride], np.int64)
         """Offsets to the neighbours in the fixed order N, W, E, S."""
+        self.from_north: NDArray[np.int64] = self.neighbours - self.neighbours[0]
         self._derive()
 
     def _derive(self) -> None:

@@ -207,6 +207,8 @@ def checked_ticks(found: Any, rows: Rows, verb: type[Action]) -> Any:
     Raises:
         ContractError: it is not one whole number of ticks for all or for each of the agents.
     """
+    if type(found) is int and 1 <= found <= DURATION_MAX:  # the usual case
+        return found
     ticks = np.asarray(found)
     if ticks.dtype.kind in "iu" and ticks.shape in ((), rows.shape):
         if not ticks.size or 1 <= ticks.min() <= ticks.max() <= DURATION_MAX:

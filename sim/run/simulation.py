@@ -325,11 +325,11 @@ class Simulation(AbstractContextManager["Simulation"]):
         def after(phase: str) -> None:
             nonlocal mark
             now = self._clock()
-            durations[phase] = now - mark
+            durations[phase], mark = now - mark, now
             if self.detail == "full":
                 digest = state_digest(self.world)
                 phases.append(PhaseDigest(phase, digest.root, dict(digest.components)))
-            mark = self._clock()
+                mark = self._clock()
 
         try:
             self.world.process(run, after, watched if active() else None)

@@ -124,7 +124,6 @@ class Turn(actions.Turn):
     ticks_per_second: int = field(init=False)
     position: Position = field(init=False)
     team: NDArray[np.int8] = field(init=False)
-    _from_north: Cells = field(init=False)
 
     def __post_init__(self) -> None:
         """Prepare the data that nearly every verb reads."""
@@ -133,7 +132,6 @@ class Turn(actions.Turn):
         self.grid, self.rng, self.ticks_per_second = self.stage.grid, self.stage.rng, self.stage.ticks_per_second
         self.position, self.team = self.world[Position], self.world[Team].id
         self.afflictions = Afflictions(self.world, self.tick)
-        self._from_north = self.grid.neighbours - self.grid.neighbours[0]
 
     def cells(self, rows: Rows) -> Cells:
         """Return the cells of agents."""
@@ -208,7 +206,7 @@ class Turn(actions.Turn):
         scores += NEIGHBOURS
         scores[shut] = NEVER
         best = np.minimum.reduce(scores, axis=0)
-        wanted: Cells = around[0] + self._from_north[best & 3]
+        wanted: Cells = around[0] + self.grid.from_north[best & 3]
         stuck = best == NEVER
         if np.count_nonzero(stuck):
             wanted[stuck] = -1
