@@ -427,7 +427,7 @@ async def _leave(client: LlmClient, request: LlmRequest, error: Exception | None
     async with reading(stream):
         pass
     rest = [chunk async for chunk in stream]
-    _ensure(not rest, f"client {client.label!r} goes on after its stream was closed")
+    _ensure(not rest, f"client {client.label!r} continues after its stream was closed")
 
 
 def _ensure(holds: object, sentence: str) -> None:

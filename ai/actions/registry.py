@@ -282,7 +282,7 @@ class ToolRegistry:
         """
         spec = self.spec(step.act)
         if not isinstance(step, spec.action):
-            raise ContractError(f"{step.act} of {type(step).__module__} is another class than the registry's")
+            raise ContractError(f"{step.act} of {type(step).__module__} is not the class in the registry")
         problem = self._unknown_name(spec, step)
         if problem is not None:
             raise ContractError(f"{spec.name}: {problem}")

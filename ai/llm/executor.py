@@ -408,7 +408,7 @@ class _Run:
                 try:
                     self.on_plan(slot.agent, steps)
                 except (Exception, SystemExit):
-                    logger.warning("the listener %r raised; the run goes on", self.on_plan, exc_info=True)
+                    logger.warning("the listener %r raised; the run continues", self.on_plan, exc_info=True)
 
     def finish(self, shard: _Shard) -> None:
         """Note why agents are still without a plan, and read a whole reply that has no slots or ids at all."""
@@ -445,7 +445,7 @@ class _Run:
         try:
             self.on_call(event)
         except (Exception, SystemExit):
-            logger.warning("the listener %r raised; the run goes on", self.on_call, exc_info=True)
+            logger.warning("the listener %r raised; the run continues", self.on_call, exc_info=True)
 
 
 async def _read(run: _Run, shard: _Shard) -> None:

@@ -38,7 +38,7 @@ class Given:
         if keys.dtype != np.int64 or keys.ndim != 1:
             raise ContractError(f"{layout.name}: keys are int64[n], not {keys.dtype}{list(keys.shape)}")
         if np.count_nonzero(keys[1:] <= keys[:-1]):
-            raise ContractError(f"{layout.name}: keys are ascending, and each stands once")
+            raise ContractError(f"{layout.name}: keys must be ascending, each once")
         self.layout, self.n, self.tables, self.arranged = layout, len(keys), tables, arranged
         self._shape = keys.shape
         self.ticks_per_second = ticks_per_second

@@ -64,7 +64,7 @@ def column_of(pick: Pick, arg: ArgSpec, layout: Layout, facts: Facts, where: str
 def _read(text: str) -> _Read:
     found = _PICK.fullmatch(text)
     if found is None or not text.strip():
-        raise ContractError("it is none of nearest, first, fewest:FIELD, most:FIELD or a field")
+        raise ContractError("it is not nearest, first, fewest:FIELD, most:FIELD or a field")
     return _Read(*(found[name] or "" for name in ("how", "path", "named", "where")))
 
 

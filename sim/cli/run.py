@@ -318,7 +318,7 @@ def run(
     if interrupted():
         go_on = ""
         if simulation.outcome is None and tally.ticks < recorder.ticks:
-            go_on = f"; go on with: {_command(target, simulation.scenario, llm, models, inputs)}"
+            go_on = f"; continue with: {_command(target, simulation.scenario, llm, models, inputs)}"
         raise ExitError(
             f"interrupted after {tally.ticks} ticks; they are kept in {shown(str(target))}{go_on}", INTERRUPTED
         )

@@ -152,7 +152,7 @@ def diff(
         typer.echo(f"the same run, {same:,} ticks")
     else:
         place = "the headers" if found.tick is None else f"tick {found.tick}"
-        typer.echo(f"they part in {place}: {', '.join(found.names)}")
+        typer.echo(f"the first difference is in {place}: {', '.join(found.names)}")
         rows = [(name, _text(a), _text(b)) for name, (a, b) in found.names.items()]
         rows += [
             (f"{value.component}.{value.field} of {value.key}", _text(value.left), _text(value.right))

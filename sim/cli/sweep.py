@@ -107,7 +107,7 @@ def sweep(
         )
     if len(results.rows) < plan.count:
         done = f"stopped after {len(results.rows)} of {plan.count} cells; they are kept in {target}"
-        raise ExitError(f"{done}, and the same command goes on", INTERRUPTED)
+        raise ExitError(f"{done}, and the same command continues", INTERRUPTED)
     _tell(plan, results, target, as_json=as_json)
     raise typer.Exit(FAILED if len(results.failed) == len(results.rows) else OK)
 

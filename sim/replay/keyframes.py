@@ -87,4 +87,4 @@ def enter(simulation: Simulation, keyframe: Keyframe, record: Tick) -> None:
     except (WorldError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise Corrupt(f"the keyframe of tick {keyframe.t} cannot be used: {error}") from None
     if root != record.root or after != record.t + 1:
-        raise Corrupt(f"the keyframe of tick {keyframe.t} is another state than the record of that tick has")
+        raise Corrupt(f"the keyframe of tick {keyframe.t} is not the state in the record of that tick")

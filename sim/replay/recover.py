@@ -36,14 +36,14 @@ def recover(source: Source, sink: Sink, progress: Progress = untold) -> int:
     """
     replay = scan(source, progress)
     if replay.problem is None:
-        raise ReplayError("the replay is whole; there is nothing to recover")
+        raise ReplayError("the replay is complete; there is nothing to recover")
     if isinstance(replay.problem, Unsupported):
         raise replay.problem
     if replay.header is None:
         raise ReplayError(f"there is nothing to recover: {replay.problem}")
     place = replay.place
     if replay.end is not None:  # the fault comes after the end record, which is written again
-        raise ReplayError(f"{replay.problem}; cut the file there and it is whole")
+        raise ReplayError(f"{replay.problem}; cut the file there to have a complete one")
     totals = Totals()
     for tick in replay.ticks:
         totals.add(tick)
@@ -120,7 +120,7 @@ def _gone_on(
 ) -> Iterator[tuple[Simulation, Recorder, Sequence[Tick]]]:
     header, past, state, begin = _left_by(path, client, plugin_files)
     if ticks is not None and ticks > header.ticks:
-        raise ReplayError(f"{path}: the run was planned for {header.ticks} ticks; `fork` goes on beyond them")
+        raise ReplayError(f"{path}: the run was planned for {header.ticks} ticks; `fork` continues beyond them")
     scenario = scenario_at(header, state.tick, scenario_of(header, plugin_files))
     plugins = load_plugins(scenario, files=plugin_files)
     with Simulation(
@@ -143,7 +143,7 @@ def _left_by(
     """
     replay = scan(path)
     if replay.problem is not None and not isinstance(replay.problem, Incomplete):
-        raise ReplayError(f"{path}: {replay.problem}; `recover` keeps what stands before it")
+        raise ReplayError(f"{path}: {replay.problem}; `recover` keeps the ticks before it")
     header, place, ticks = replay.header, replay.open_place, replay.ticks
     if header is None:
         raise ReplayError(f"{path}: {replay.problem}; there is nothing to resume")

@@ -77,7 +77,7 @@ def check_channel(channel: type[Channel]) -> None:
     """
     given: object = channel
     if not (isinstance(given, type) and issubclass(given, Channel)):
-        raise ContractError(f"send() takes a Channel that extends Sum, First, Union or Each; {named(given)} is none")
+        raise ContractError(f"send() takes a Channel that extends Sum, First, Union or Each, not {named(given)}")
     wrong = wrong_method(channel, Channel)
     if wrong:
         raise ContractError(f"channel {channel.__name__} ({place_of(channel)}): {wrong}")

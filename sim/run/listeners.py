@@ -95,4 +95,4 @@ class Listeners:
                 # Once is news; every tick of a broken listener would only drown other messages.
                 level = logging.DEBUG if author in self._broken else logging.WARNING
                 self._broken.add(author)
-                logger.log(level, "the listener %s raised %r; the run goes on", author, error, exc_info=True)
+                logger.log(level, "the listener %s raised %r; the run continues", author, error, exc_info=True)

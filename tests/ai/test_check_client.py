@@ -76,7 +76,7 @@ def test_a_client_that_keeps_the_rules_passes() -> None:
         (lambda: Client(LAST, label="m@http://host"), "no host"),
         (lambda: Client(LAST, label="m:/home/me/m.gguf"), "holds a path"),
         (Leaky, "tasks running"),
-        (Deaf, "goes on after"),
+        (Deaf, "continues after"),
     ],
 )
 def test_each_broken_rule_is_named(make: Callable[[], Client | Deaf], rule: str) -> None:

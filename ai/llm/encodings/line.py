@@ -192,7 +192,7 @@ def _with_json(text: str) -> list[Any]:
         else:
             end = _end(_TOKEN, text, place)
             if end == place:
-                raise ParseError(f"a character that cannot be read stands at {place}")
+                raise ParseError(f"there is an unreadable character at {place}")
             word = text[place:end]
             steps[-1].append(_value(word) if steps[-1] else word)
             place = end

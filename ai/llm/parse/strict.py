@@ -59,7 +59,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for key, value in pairs:
         if key in members:
-            raise ParseError(f"the key {key[:40]!r} stands twice in one object")
+            raise ParseError(f"the key {key[:40]!r} appears twice in one object")
         members[key] = value
     return members
 

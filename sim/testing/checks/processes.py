@@ -97,7 +97,7 @@ def compare(case: Case, other: Other) -> tuple[Checked, dict[str, dict[str, str]
     try:
         _brought(case)
     except ValueError as error:
-        return Untested(one_line(f"it cannot be brought into another process: {error}")), notes
+        return Untested(one_line(f"it cannot run in another process: {error}")), notes
     with _child(case, other, dump=None) as lines:
         said = [json.loads(line) for line in lines]
     if other.notes and said and "files" in said[-1]:
@@ -165,7 +165,11 @@ def _cpu(case: Case) -> Checked:
 
 def _resumed(case: Case) -> Checked:
     middle = len(case.expected()) // 2
-    return compare(case, Other(begin=middle))[0] if middle else Untested("one tick has no middle to go on from")
+    return (
+        compare(case, Other(begin=middle))[0]
+        if middle
+        else Untested("a run of one tick has no middle to continue from")
+    )
 
 
 HASH_SEED: Final = Check(

@@ -172,7 +172,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         "Forager.field was not given and has no default",
     ),
     "keys of another type": (lambda: Villager.batch(np.array([1, 2], I4), money=1, mood=1), "keys are int64[n]"),
-    "keys out of order": (lambda: Villager.batch(np.array([2, 1]), money=1, mood=1), "keys are ascending"),
+    "keys out of order": (lambda: Villager.batch(np.array([2, 1]), money=1, mood=1), "keys must be ascending"),
 }
 
 

@@ -247,7 +247,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "an unknown name": (Rule("always", Buy("gold", 1)), "rule 1: Buy: good: no goods named 'gold'"),
     "an unknown move": (Rule("always", "dance"), "rule 1: there is no move 'dance'; known: none"),
     "a pick that is none": (Rule("always", Talk(pick("nearest of all"), "x")), "Talk.to: 'nearest of all'"),
-    "an empty pick": (Rule("always", Talk(pick(" "), "x")), "it is none of nearest, first, fewest:FIELD"),
+    "an empty pick": (Rule("always", Talk(pick(" "), "x")), "it is not nearest, first, fewest:FIELD"),
     "a list without a choice": (Rule("always", Talk(pick("people"), "x")), "'people' is a list; say which one"),
     "a condition without a choice": (Rule("always", Talk(pick("debt_to where mood > 3"), "x")), "say which one"),
     "another list": (Rule("always", Talk(pick("first heard"), "x")), "entries of 'heard' have no id"),

@@ -357,7 +357,7 @@ def test_ctrl_c_leaves_a_whole_replay(shell: Shell) -> None:
     assert complaint.count("\n") == 1
     assert shell("verify", str(out), "--plugin", str(model)) == OK
     ticks = len(scan(out).ticks)
-    *_, command = complaint.strip().partition("go on with: tickweave ")
+    *_, command = complaint.strip().partition("continue with: tickweave ")
     assert shell(*shlex.split(command), "--ticks", str(ticks + 5), "--quiet") == OK
     assert len(scan(out).ticks) == ticks + 5
 

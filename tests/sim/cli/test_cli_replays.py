@@ -186,7 +186,7 @@ def test_differences_are_shown(command: Command) -> None:
     code, out, _ = command("diff", "a.replay.jsonl", "b", "--json")
     assert (code, json.loads(out)["same"], json.loads(out)["first"]["tick"]) == (FAILED, False, 6)
     code, out, _ = command("diff", "a.replay.jsonl", "b")
-    assert (code, out.startswith("they part in tick 6: ")) == (FAILED, True)
+    assert (code, out.startswith("the first difference is in tick 6: ")) == (FAILED, True)
     Path("noise").write_text("noise\n")
     code, out, said = command("diff", "a.replay.jsonl", "noise")
     assert (code, out, said.count("\n")) == (FAILED, "", 1)

@@ -190,7 +190,7 @@ def test_only_runs_that_ended_early_are_resumed(tmp_path: Path) -> None:
     path = tmp_path / "a.replay.jsonl"
     other_format = rules().replace(b"tickweave/2", b"tickweave/3", 1)
     for replay, reason in (
-        (rules(), "is whole"),
+        (rules(), "the run has ended"),
         (rules().replace(b'"t":5', b'"t":6', 1)[:-50], "recover"),
         (b"".join(rechain(other_format.splitlines(keepends=True)))[:-50], "format"),
         (packed.getvalue(), "unpack"),

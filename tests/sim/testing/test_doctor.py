@@ -161,7 +161,7 @@ def test_what_cannot_be_brought_into_another_process_is_untested_there() -> None
 
     found = {each.check: each for each in examine(Case(Scenario.of(Local()), ticks=2), [processes.RESUME])}
     assert found["resume"].result == "untested"
-    assert "cannot be brought into another process" in (found["resume"].reason or "")
+    assert "cannot run in another process" in (found["resume"].reason or "")
 
 
 def test_only_the_check_that_can_know_a_cause_names_it(ill: Path) -> None:
