@@ -42,4 +42,5 @@ def processes_pay(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(workers, "PAYS_S", 0.0)
     monkeypatch.setattr(workers, "START_S", 0.0)
+    monkeypatch.setattr(workers, "SHARE", 0.0)
     monkeypatch.setattr(workers, "cores", lambda: 2)

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from time import process_time
 from typing import BinaryIO, Literal
 
 from ai.errors import AIError
@@ -31,7 +30,7 @@ from sim.replay.reader import Progress, Record, Source, beside, iter_records, op
 from sim.replay.record import Totals, run_digest
 from sim.replay.segments import Segment, segments
 from sim.run.faults import fault_of, trouble_of
-from sim.run.workers import parallel_map, pays
+from sim.run.workers import Stopwatch, parallel_map, pays
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,13 @@ def verify(
     try:
         with open_source(source) as stream:
             parts = segments(stream, jobs) if jobs > 1 else [Segment()]
-            began = process_time()
+            took = Stopwatch()
             stream.seek(0)
             first = prove(stream, parts[0], plugin_files, progress)
     except (Corrupt, Unsupported) as problem:
         return _damaged(problem)
     left = parts[1:]
-    if left and not pays(process_time() - began, len(left), jobs):
+    if left and not pays(took, len(left), jobs):
         left = [Segment(left[0].begin)]  # in one go: entering a segment costs as much as beginning a run
     whole = Proof()
     try:

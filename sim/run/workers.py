@@ -16,7 +16,7 @@ from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import Pipe, get_all_start_methods, get_context
 from multiprocessing.connection import Connection
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any, Final, TypeVar
 
 from ai.interpreters import without_folder
@@ -29,6 +29,8 @@ PAYS_S: Final = 3.0
 """Work that is left, seconds of the processor, from which on other processes are started."""
 START_S: Final = 0.5
 """How long this process works on while the others start, seconds of the processor."""
+SHARE: Final = 0.5
+"""The part of a core that this process must get for others to pay: a machine with less has no core that is free."""
 AHEAD: Final = 3
 """Items that are handed out ahead, for each process."""
 
@@ -38,9 +40,26 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def pays(took_s: float, left: int, jobs: int) -> bool:
+class Stopwatch:
+    """Measures what this process gets done from now on: seconds of the processor, and whether the machine is free."""
+
+    def __init__(self) -> None:
+        self._worked, self._passed = process_time(), perf_counter()
+
+    @property
+    def worked_s(self) -> float:
+        """Seconds of the processor since the start."""
+        return process_time() - self._worked
+
+    @property
+    def is_free(self) -> bool:
+        """Whether this process had a core to itself most of the time."""
+        return self.worked_s >= SHARE * (perf_counter() - self._passed)
+
+
+def pays(took: Stopwatch, left: int, jobs: int) -> bool:
     """Return whether other processes would finish sooner what is left, if each item takes as long as one took."""
-    return min(jobs, cores(), left) > 1 and took_s * left > PAYS_S
+    return min(jobs, cores(), left) > 1 and took.worked_s * left > PAYS_S and took.is_free
 
 
 def here(work: Callable[[A], T], items: deque[A], jobs: int) -> Iterator[T]:
@@ -48,25 +67,26 @@ def here(work: Callable[[A], T], items: deque[A], jobs: int) -> Iterator[T]:
 
     The others start as soon as the time of an item shows that they pay: before the first is done if there are many.
     """
-    started: list[float] = []
+    started: list[Stopwatch] = []
+    first = Stopwatch()
 
     def start() -> None:
-        started.append(process_time())
+        started.append(Stopwatch())
         with suppress(OSError):  # it is raised where a process is asked for
             _prepare()
 
-    early = threading.Timer(PAYS_S / max(len(items), 1), start)
+    early = threading.Timer(PAYS_S / max(len(items), 1), lambda: start() if first.is_free else None)
     early.daemon = True
     if min(jobs, cores(), len(items)) > 1:
         early.start()
     done = 0
-    while items and (not done or not started or process_time() - started[0] < START_S):
-        began = process_time()
+    while items and (not done or not started or started[0].worked_s < START_S):
+        took = Stopwatch()
         try:
             result = work(items.popleft())
         finally:
             early.cancel()
-        pay = pays(process_time() - began, len(items), jobs)
+        pay = pays(took, len(items), jobs)
         if pay and not started:
             start()
         elif not pay and not done:

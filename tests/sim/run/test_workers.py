@@ -59,21 +59,30 @@ def test_short_work_starts_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("took_s", "left", "jobs", "cores", "pay"),
+    ("took_s", "left", "jobs", "cores", "passed_s", "pay"),
     [
-        (1.0, 10, 2, 2, True),
-        (1.0, 10, 1, 2, False),
-        (1.0, 10, 2, 1, False),
-        (0.1, 10, 2, 2, False),
-        (9.0, 1, 2, 2, False),
+        (1.0, 10, 2, 2, 1.0, True),
+        (1.0, 10, 1, 2, 1.0, False),
+        (1.0, 10, 2, 1, 1.0, False),
+        (0.1, 10, 2, 2, 0.1, False),
+        (9.0, 1, 2, 2, 9.0, False),
+        (1.0, 10, 2, 2, 3.0, False),
     ],
 )
 def test_when_processes_pay(
-    monkeypatch: pytest.MonkeyPatch, *, took_s: float, left: int, jobs: int, cores: int, pay: bool
+    monkeypatch: pytest.MonkeyPatch, *, took_s: float, left: int, jobs: int, cores: int, passed_s: float, pay: bool
 ) -> None:
-    """They pay where several cores are free for several items that take longer than starting."""
+    """They pay where several cores are free for several items that take longer than starting.
+
+    A process that waits for its own core says that none is free.
+    """
     monkeypatch.setattr(workers, "cores", lambda: cores)
-    assert workers.pays(took_s, left, jobs) is pay
+    now = [0.0, 0.0]
+    monkeypatch.setattr(workers, "process_time", lambda: now[0])
+    monkeypatch.setattr(workers, "perf_counter", lambda: now[1])
+    took = workers.Stopwatch()
+    now[:] = took_s, passed_s
+    assert workers.pays(took, left, jobs) is pay
 
 
 @pytest.mark.usefixtures("processes_pay")
@@ -89,6 +98,7 @@ def test_others_start_before_the_first_of_many_items_is_done(monkeypatch: pytest
     """The time that it has taken already shows that they pay; one of few is waited for."""
     begun = threading.Event()
     monkeypatch.setattr(workers, "_prepare", begun.set)
+    monkeypatch.setattr(workers, "SHARE", 0.0)  # to wait is no work
     monkeypatch.setattr(workers, "cores", lambda: 2)
     assert next(workers.here(lambda _: begun.wait(20), deque(range(1000)), 2))
     begun.clear()

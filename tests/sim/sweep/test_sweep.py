@@ -55,7 +55,7 @@ def open_files() -> int:
 
 def started(folder: Path, out: str, *words: str) -> subprocess.Popen[str]:
     """Start a sweep as a process of its own, which hands cells to others from the second one on."""
-    code = "from sim.run import workers as w; w.PAYS_S = w.START_S = 0.0; from sim.cli import main; main()"
+    code = "from sim.run import workers as w; w.PAYS_S = w.START_S = w.SHARE = 0.0; from sim.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, "sweep", "plan.toml", "--out", out, *words],
         cwd=folder,
