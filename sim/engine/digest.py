@@ -132,7 +132,7 @@ class _WorldCache:
         self.resources: dict[str, _ResourceCache] = {}
         self.columns_of_resources: dict[str, tuple[bytes, bytes]] = {}
         places = [
-            (store, part, number)
+            (store if store.spec.is_text else None, part, number)
             for number, (table, cache) in enumerate(zip(world.storage.tables, self.tables, strict=True))
             for store, part in zip(table.stores, cache.columns, strict=True)
         ]
@@ -162,7 +162,7 @@ class _WorldCache:
         tables: set[int] = set()
         for kept, store, part, number in self.places:
             if kept.raw is not part.raw:
-                part.renew(kept.raw, _text_content(world.storage, store) if store.spec.is_text else _ordered(kept))
+                part.renew(kept.raw, _ordered(kept) if store is None else _text_content(world.storage, store))
                 self.columns[part.label] = part.short
                 tables.add(number)
         if self.version != world.version:
