@@ -501,23 +501,28 @@ def _plain(value: Decimal) -> int | float:
 
 def squares(batch: Batch, own: Place, x: Array, y: Array) -> Array:
     """Return squared distances from the agents to cells `[n]` or `[n, width]`."""
+    own_x, own_y = _own_cell(batch, own, x.ndim)
     along = np.empty((2, *x.shape), np.int64)
-    for axis, (column, there) in enumerate(zip(own.columns, (x, y), strict=True)):
-        mine = batch.column(column.path)
-        np.subtract(there, mine if x.ndim == 1 else mine[:, None], out=along[axis], dtype=np.int64)
+    np.subtract(x, own_x, out=along[0], dtype=np.int64)
+    np.subtract(y, own_y, out=along[1], dtype=np.int64)
     np.minimum(np.abs(along, out=along), FAR, out=along)
     along *= along
     total: Array = along[0] + along[1]
     return total
 
 
+def _own_cell(batch: Batch, own: Place, dimensions: int) -> tuple[Array, Array]:
+    """Return where the agents are, `[n]`, or `[n, 1]` to compare with lists."""
+    x, y = own.columns
+    own_x, own_y = batch.column(x.path), batch.column(y.path)
+    return (own_x, own_y) if dimensions == 1 else (own_x[:, None], own_y[:, None])
+
+
 def _near(batch: Batch, own: Place, x: Array, y: Array, most: int) -> Bools:
     """Return whether cells are at most the root of `most` away; none away is the agent's own cell."""
     if most:
         return squares(batch, own, x, y) <= most
-    own_x, own_y = (batch.column(column.path) for column in own.columns)
-    if x.ndim > 1:
-        own_x, own_y = own_x[:, None], own_y[:, None]
+    own_x, own_y = _own_cell(batch, own, x.ndim)
     near: Bools = (x == own_x) & (y == own_y)
     return near
 

@@ -366,9 +366,8 @@ def write(plans: PlanBatch, rows: Rows, steps: Sequence[Fitting], batch: Batch, 
     plans.length[chosen] = len(fitted)
     for position, each in enumerate(fitted):
         plans.kind[position][chosen] = each.code
-        for place, value in enumerate(each.args):
-            own = value[possible] if isinstance(value, np.ndarray) and not everyone else value
-            plans.args[position, place][chosen] = own
+        for stored, value in zip(plans.args[position], each.args, strict=True):
+            stored[chosen] = value[possible] if isinstance(value, np.ndarray) and not everyone else value
         if each.payload:
             plans.payloads |= {(row, position): each.payload for row in chosen.tolist()}
     return chosen
