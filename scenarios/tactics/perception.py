@@ -218,6 +218,9 @@ def perceive(
     leader_row = world.rows_of(leader)
     led = leader_row >= 0
     led &= leader != own_keys
+    leader[~led] = -1
+    leader_order = goal.order[leader_row].astype(np.int32)
+    leader_order[~led] = -1
     squad = squads.id[rows].astype(np.int32)
     groups, ready = _cooling(world, rows)
     me: dict[str, Any] = {
@@ -240,14 +243,15 @@ def perceive(
         **self_columns(world, rows, held),
     }
     player = {
-        "id": np.where(led, leader, -1),
+        "id": leader,
         "pos": (position.x[leader_row] * led, position.y[leader_row] * led),
         "hp": health.hp[leader_row] * led,
         "stance": stance(grid.cover[cells[leader_row]], None if held is None else held[leader_row]) * led,
-        "order": np.where(led, goal.order[leader_row], np.int16(-1)).astype(np.int32),
+        "order": leader_order,
     }
-    goal_x = goal.x[rows]
-    aims = goal_x >= 0
+    goal_x, goal_y = goal.x[rows], goal.y[rows]
+    aimless = goal_x < 0
+    goal_x[aimless] = goal_y[aimless] = NOWHERE
     return WorldSnapshot.batch(
         own_keys,
         tick=world.tick,
@@ -259,7 +263,7 @@ def perceive(
         groups=Groups(lore.teams, occupancy.team[rows]),
         arranged=True,
         me=me,
-        goal=(np.where(aims, goal_x, NOWHERE), np.where(aims, goal.y[rows], NOWHERE)),
+        goal=(goal_x, goal_y),
         objective=goal.objective[rows].astype(np.int32),
         order=goal.order[rows].astype(np.int32),
         player=player,
