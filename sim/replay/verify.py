@@ -158,6 +158,8 @@ def _conclude(proof: Proof) -> Verdict:
             f"{proof.unknown} records of kinds that are not known here were passed over; a newer version may know them"
         )
         return Verdict("inconclusive", ticks, reason=reason, cause="file")
+    if not ticks:
+        return Verdict("inconclusive", 0, reason="it has no whole tick, so nothing was compared", cause="file")
     return Verdict("match", ticks)
 
 

@@ -456,6 +456,14 @@ def test_the_corpus_is_large_enough() -> None:
     assert len({case.name for case in CASES}) == len(CASES)
 
 
+def test_a_recording_without_a_tick_proves_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What failed in its first tick is inconclusive, because nothing was compared."""
+    broken = MODEL.replace("world[Purse].coins[:] += 1", "assert False")
+    assert tell(folder, broken, capsys, "run", "model.py", "--quiet")[0] == FAILED
+    assert invoke(["verify", "model-1.replay.jsonl"]) == INCONCLUSIVE
+    assert "nothing was compared" in capsys.readouterr().out
+
+
 def test_a_metric_that_is_no_number_is_null(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """JSON has no form for the mean of nothing: `run --json` prints null, which every reader takes."""
     (folder / "model.py").write_text(MODEL.replace("int(world[Purse].coins.sum())", "float('nan')"))
