@@ -127,6 +127,21 @@ def test_tables_of_a_replay_are_those_of_the_run() -> None:
     assert not len(ran.attempts)  # without a model, its tiers are not tried
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_an_export_that_is_stopped_leaves_nothing(form: Any, tmp_path: Path) -> None:
+    """Ctrl-C in the middle: no file, and no complaint of the library that writes them."""
+
+    def stop(done: int, planned: int) -> None:
+        if done > TICKS // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(model(), tmp_path, form=form, progress=stop)
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_other_tools_read_an_export(form: Any, tmp_path: Path) -> None:
     """DuckDB and pandas read what was written, with the same rows; one file says units and version."""
