@@ -20,7 +20,7 @@ from ai.actions.prompt_text import PromptText
 from ai.actions.schema import step_schema
 from ai.actions.spec import ARGS_MAX, ArgSpec, ToolSpec, spec_of, values_in
 from ai.canonical import without_empty
-from ai.errors import ContractError, ParseError
+from ai.errors import ContractError, ParseError, place_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +77,10 @@ class ToolRegistry:
                 raise ContractError(f"a registry holds classes of actions, not {action!r}")
             spec = spec_of(action)
             if spec.name in by_name:
-                raise ContractError(f"two actions are named {spec.name!r}: {by_name[spec.name].action} and {action}")
+                raise ContractError(
+                    f"two actions are named {spec.name!r}: one of {place_of(by_name[spec.name].action)}, one of "
+                    f"{place_of(action)}; rename one"
+                )
             by_name[spec.name] = spec
         known = set(by_name)
         by_name.setdefault(idle.act, spec_of(type(idle)))

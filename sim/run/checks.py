@@ -68,7 +68,7 @@ def check_head(kind: type[Domain]) -> None:
     name: object = kind.name
     if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
         raise ContractError(f"{place_in(kind)}: name is {quoted(name)}; give letters, digits, '-', '_' and '.'")
-    _check_classes(place_in(kind), "inputs", kind.inputs, Input)
+    check_part(place_in(kind), "inputs", kind.inputs, Input)
 
 
 def check_domain(domain: Domain) -> None:
@@ -90,23 +90,11 @@ def check_domain(domain: Domain) -> None:
         ("resources", Resource),
         ("actions", Action),
         ("systems", System),
-        ("inputs", Input),
     ):
-        _check_classes(where, part, getattr(domain, part), base)
-        for kind in getattr(domain, part):
-            wrong = wrong_method(kind, base)
-            if wrong:
-                raise ContractError(f"{where}: {wrong}")
+        check_part(where, part, getattr(domain, part), base)
     _check_columns(where, domain)
-    for system in domain.systems:
-        _check_system(where, system)
     _check_tables(where, domain.tables)
-    metrics: object = domain.metrics
-    if not isinstance(metrics, Mapping):
-        raise ContractError(f"{where}: metrics is {named(metrics)}; write {{'name': function of the world}}")
-    for name, metric in metrics.items():
-        if not isinstance(name, str) or not callable(metric):
-            raise ContractError(f"{where}: metrics[{name!r}] is {named(metric)}; give a function of the world")
+    check_metrics(where, "metrics", domain.metrics)
     for part in ("facts", "moves"):
         if not isinstance(getattr(domain, part), Mapping):
             raise ContractError(f"{where}: {part} is {named(getattr(domain, part))}; write {{'name': ...}}")
@@ -198,14 +186,19 @@ def _check_verb(where: PlaceOfDomain, verb: type[Action]) -> None:
         raise ContractError(f"{where}: {verb.__name__} has timed = False and no advance(turn, rows, args)")
 
 
-def _several(where: PlaceOfDomain, part: str, given: object, example: str) -> Sequence[object]:
+def _several(where: object, part: str, given: object, example: str) -> Sequence[object]:
     if isinstance(given, type | str) or not isinstance(given, Sequence):
         raise ContractError(f"{where}: {part} is {named(given)}; write a tuple, as in {example}")
     return given
 
 
-def _check_classes(where: PlaceOfDomain, part: str, given: object, base: type) -> None:
-    classes = _several(where, part, given, f"({base.__name__}1,)")
+def check_part(where: object, part: str, given: object, base: type) -> None:
+    """Check a list of classes of a domain or plug-in, and the methods of each.
+
+    Raises:
+        ContractError: it is no list, or a class in it has the wrong base, name or methods.
+    """
+    classes: Sequence[Any] = _several(where, part, given, f"({base.__name__}1,)")
     names: list[str] = []
     for each in classes:
         if not isinstance(each, type) or not issubclass(each, base):
@@ -218,6 +211,24 @@ def _check_classes(where: PlaceOfDomain, part: str, given: object, base: type) -
         if each.__name__ in names:
             raise ContractError(f"{where}: {part} lists two classes named {each.__name__}; rename one")
         names.append(each.__name__)
+        wrong = wrong_method(each, base)
+        if wrong:
+            raise ContractError(f"{where}: {wrong}")
+        if issubclass(each, System):
+            _check_system(where, each)
+
+
+def check_metrics(where: object, part: str, metrics: object) -> None:
+    """Check the metrics of a domain or plug-in.
+
+    Raises:
+        ContractError: they are not functions by name.
+    """
+    if not isinstance(metrics, Mapping):
+        raise ContractError(f"{where}: {part} is {named(metrics)}; write {{'name': function of the world}}")
+    for name, metric in metrics.items():
+        if not isinstance(name, str) or not callable(metric):
+            raise ContractError(f"{where}: {part}[{name!r}] is {named(metric)}; give a function of the world")
 
 
 def _check_tables(where: PlaceOfDomain, tables: object) -> None:
@@ -229,7 +240,7 @@ def _check_tables(where: PlaceOfDomain, tables: object) -> None:
             raise ContractError(f"{where}: tables[{table!r}] is {quoted(names)}; give a tuple of names")
 
 
-def _check_system(where: PlaceOfDomain, system: type[System]) -> None:
+def _check_system(where: object, system: type[System]) -> None:
     if system.process is System.process:
         raise ContractError(f"{where}: system {system.__name__} has no process(self, world, run)")
     if system.__init__ is not object.__init__ and not takes(system.__init__, ["self"]):

@@ -15,8 +15,9 @@ A scenario that names a file runs the file: read a stranger's scenario before yo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -24,10 +25,12 @@ from typing import TYPE_CHECKING, Any, Final
 from ai.errors import ContractError
 from ai.planners.base import Planner
 from sim.engine.columns import Component
+from sim.engine.resources import Resource
 from sim.engine.system import System
 from sim.errors import ScenarioError
 from sim.messages import quoted, shown
 from sim.run.actions import Action
+from sim.run.checks import check_metrics, check_part
 from sim.run.modules import load_file, load_installed
 
 if TYPE_CHECKING:
@@ -38,10 +41,10 @@ ENTRY_POINTS: Final = "tickweave.plugins"
 _OFFERS: Final = {
     "ACTIONS": Action,
     "COMPONENTS": Component,
-    "RESOURCES": object,
+    "RESOURCES": Resource,
     "SYSTEMS": System,
-    "PLANNERS": object,
 }
+"""The lists of classes that a plug-in may offer, with their bases."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +104,30 @@ def from_file(path: Path, name: str | None = None) -> Plugin:
 
 
 def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:
-    offered: list[tuple[Any, ...]] = []
-    for constant, base in _OFFERS.items():
-        values = getattr(module, constant, ())
-        if not isinstance(values, tuple):
-            raise ContractError(f"{where}: {constant} must be a tuple")
-        for value in values:
-            if constant == "PLANNERS" and isinstance(value, Planner):
-                continue
-            if not (isinstance(value, type) and issubclass(value, base)):
-                raise ContractError(f"{where}: {constant} holds {value!r}, which is not a subclass of {base.__name__}")
-        offered.append(values)
-    metrics = getattr(module, "METRICS", {})
-    if not isinstance(metrics, dict) or not all(
-        isinstance(key, str) and callable(each) for key, each in metrics.items()
-    ):
-        raise ContractError(f"{where}: METRICS must be a dictionary of callables by name")
-    if not any(offered) and not metrics:
-        raise ContractError(f"{where}: offers nothing; define a tuple named {', '.join(_OFFERS)}, or METRICS")
-    actions, components, resources, systems, planners = offered
-    return Plugin(name, digest, actions, components, resources, systems, planners, metrics)
+    known = (*_OFFERS, "PLANNERS", "METRICS")
+    for constant in vars(module):
+        near = get_close_matches(constant, known, n=1, cutoff=0.85) if constant.isupper() else ()
+        if near and constant not in known:
+            raise ContractError(f"{where}: {constant} is not a part of a plug-in; did you mean {near[0]}?")
+    offered = [getattr(module, constant, ()) for constant in _OFFERS]
+    for (constant, base), values in zip(_OFFERS.items(), offered, strict=True):
+        check_part(where, constant, values, base)
+    planners, metrics = getattr(module, "PLANNERS", ()), getattr(module, "METRICS", {})
+    if not isinstance(planners, tuple | list) or not all(isinstance(each, type | Planner) for each in planners):
+        raise ContractError(f"{where}: PLANNERS is {quoted(planners)}; write a tuple of planners")
+    check_metrics(where, "METRICS", metrics)
+    if not any(offered) and not planners and not metrics:
+        raise ContractError(f"{where}: offers nothing; define one of {', '.join(known)}")
+    actions, components, resources, systems = map(tuple, offered)
+    return Plugin(name, digest, actions, components, resources, systems, tuple(planners), dict(metrics))
 
 
-def check_plugins(scenario: Scenario, plugins: Iterable[Plugin]) -> None:
+def check_plugins(scenario: Scenario, plugins: Sequence[Plugin]) -> None:
     """Check that a run has exactly the plug-ins that its scenario names.
 
     Raises:
         ScenarioError: a plug-in is missing, or there is one too many.
+        ContractError: a plug-in has a part with a name that is taken.
     """
     given = tuple(plugin.name for plugin in plugins)
     if given != scenario.plugins:
@@ -136,3 +136,15 @@ def check_plugins(scenario: Scenario, plugins: Iterable[Plugin]) -> None:
             f"scenario {scenario.name!r} names the plug-ins {named} and was given {', '.join(given) or 'none'}; "
             "pass plugins=load_plugins(scenario)"
         )
+    domain = scenario.domain
+    for part in ("components", "resources", "actions"):
+        owners = {kind.__name__: f"domain {domain.name!r}" for kind in getattr(domain, part)}
+        for plugin in plugins:
+            for kind in getattr(plugin, part):
+                owner = owners.setdefault(kind.__name__, plugin.name)
+                if owner != plugin.name:
+                    raise ContractError(f"{plugin.name}: {part.upper()} lists {kind.__name__}, a name of {owner}")
+    for plugin in plugins:
+        taken = sorted(set(plugin.metrics) & set(domain.metrics))
+        if taken:
+            raise ContractError(f"{plugin.name}: METRICS has {taken[0]!r}, a name of domain {domain.name!r}")

@@ -181,13 +181,17 @@ def test_an_escape_from_the_guard_is_shown_by_verify(
     [
         ("\nraise OSError('no')", ContractError, r"plug-in .*rules.py cannot be loaded: line 2: OSError: no$"),
         ("x = ", ContractError, r"plug-in .*rules.py cannot be loaded: line 1: SyntaxError: invalid syntax$"),
-        ("", ContractError, r"rules.py: offers nothing; define a tuple named ACTIONS, .*, or METRICS"),
-        ("ACTIONS = []", ContractError, r"rules.py: ACTIONS must be a tuple"),
-        ("METRICS = (len,)", ContractError, r"rules.py: METRICS must be a dictionary of callables by name"),
+        ("", ContractError, r"rules.py: offers nothing; define one of ACTIONS, .*METRICS"),
+        ("ACTIONS = int", ContractError, r"rules.py: ACTIONS is int; write a tuple"),
+        ("ACTION = (int,)", ContractError, r"rules.py: ACTION is not a part of a plug-in; did you mean ACTIONS\?"),
+        ("PLANNERS = 5", ContractError, r"rules.py: PLANNERS is 5; write a tuple of planners"),
+        ("METRICS = (len,)", ContractError, r"rules.py: METRICS is .*; write {'name': function of the world}"),
+        ("METRICS = {'x': 5}", ContractError, r"rules.py: METRICS\['x'\] is 5; give a function of the world"),
+        ("SYSTEMS = (int,)", ContractError, r"rules.py: SYSTEMS holds int; list classes that extend sim.System"),
         (
-            "SYSTEMS = (int,)",
+            "from sim import System\nclass Wind(System):\n    def process(self):\n        pass\nSYSTEMS = (Wind,)",
             ContractError,
-            r"rules.py: SYSTEMS holds <class 'int'>, which is not a subclass of System",
+            r"rules.py: Wind.process is called as process\(self, world, run\) and takes other arguments",
         ),
     ],
 )
@@ -200,6 +204,30 @@ def test_a_malformed_file_is_told_in_one_sentence(
         load_plugins(load(oasis / "oasis.toml"))
     assert invoke(["run", str(oasis / "oasis.toml"), "--quiet"]) not in {OK, None}
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "from scenarios.market.domain import Buy\nACTIONS = (Buy,)",
+            "p.py: ACTIONS lists Buy, a name of domain 'market'",
+        ),
+        (
+            "from sim import Component, i8\nclass Villager(Component):\n    age: i8\nCOMPONENTS = (Villager,)",
+            "p.py: COMPONENTS lists Villager, a name of domain 'market'",
+        ),
+        ("METRICS = {'mood': len}", "p.py: METRICS has 'mood', a name of domain 'market'"),
+    ],
+)
+def test_a_name_of_the_domain_is_taken(
+    text: str, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plug-in adds parts and replaces none."""
+    monkeypatch.chdir(tmp_path)
+    Path("p.py").write_text(text)
+    assert invoke(["run", "market", "--ticks", "2", "--plugin", "p.py", "--quiet"]) == FAILED
+    assert capsys.readouterr().err == f"tickweave: {sentence}\n"
 
 
 @pytest.mark.parametrize("name", ["../rules.py", "/tmp/rules.py", "rules.txt", "a//b.py", "", "no such.py"])
