@@ -10,7 +10,7 @@ import pytest
 from ai.errors import ContractError
 from scenarios.tactics.domain import Tactics
 from sim.cli import invoke
-from sim.cli.common import INCONCLUSIVE, OK, USAGE
+from sim.cli.common import FAILED, INCONCLUSIVE, OK, USAGE
 from sim.engine.system import System
 from sim.errors import ScenarioError
 from sim.replay import read, verify
