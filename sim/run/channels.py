@@ -73,7 +73,7 @@ def check_channel(channel: type[Channel]) -> None:
     """Check a channel when a verb first sends through it.
 
     Raises:
-        ContractError: it is not one, or is made wrongly.
+        ContractError: it is not a channel, or is made wrongly.
     """
     given: object = channel
     if not (isinstance(given, type) and issubclass(given, Channel)):

@@ -196,7 +196,7 @@ def check_part(where: object, part: str, given: object, base: type) -> None:
     """Check a list of classes of a domain or plug-in, and the methods of each.
 
     Raises:
-        ContractError: it is no list, or a class in it has the wrong base, name or methods.
+        ContractError: it is not a list, or a class in it has the wrong base, name or methods.
     """
     classes: Sequence[Any] = _several(where, part, given, f"({base.__name__}1,)")
     names: list[str] = []
