@@ -236,11 +236,12 @@ def require_file(file: str, hint: str = "`run` makes a replay of it") -> None:
         mode = Path(file).stat().st_mode
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        from sim.run.scenario_file import is_scenario  # commands without a scenario start sooner
+        from sim.run.files import near_file  # commands without such a mistake start sooner
+        from sim.run.scenario_file import is_scenario
 
         if is_scenario(file):
             raise usage(f"{shown(file)} is a scenario, not a file; {hint}") from None
-        raise usage(f"{shown(file)}: cannot be read: {reason}") from None
+        raise usage(f"{shown(file)}: cannot be read: {reason}{near_file(file)}") from None
     if not stat.S_ISREG(mode):
         raise usage(f"{shown(file)} is not a regular file; name a replay")
 

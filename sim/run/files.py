@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import stat
 import tomllib
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +17,8 @@ from sim.messages import one_line, shown
 
 FILE_BYTES_MAX: Final = 8 * 1024 * 1024
 """The most bytes of a scenario, a Python file of a domain, or a file of inputs."""
+LISTED_MAX: Final = 10_000
+"""Names of a folder that are looked through for a suggestion."""
 DEPTH_MAX: Final = 32
 """How deep TOML may nest, and dots that one key may have."""
 
@@ -37,10 +42,22 @@ def read_bytes(path: str | Path, limit: int = FILE_BYTES_MAX) -> bytes:
             data = file.read(limit + 1)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ScenarioError(one_line(f"{source}: cannot be read: {reason}")) from None
+        raise ScenarioError(one_line(f"{source}: cannot be read: {reason}{near_file(path)}")) from None
     if len(data) > limit:
         raise ScenarioError(f"{source}: has more than {limit} bytes, which is the limit")
     return data
+
+
+def near_file(path: str | Path) -> str:
+    """Return a suggestion for a name that is not there: a file of the same kind beside it that was probably meant."""
+    wanted = Path(path)
+    with suppress(OSError, ValueError):
+        if not os.path.lexists(wanted):
+            with os.scandir(wanted.parent) as found:
+                alike = [each.name for each in islice(found, LISTED_MAX) if each.name.endswith(wanted.suffix)]
+            for near in difflib.get_close_matches(wanted.name, alike, n=1):
+                return f"; did you mean {shown(str(wanted.with_name(near)))}?"
+    return ""
 
 
 def _opened(path: str, flags: int) -> int:

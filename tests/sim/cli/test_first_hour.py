@@ -95,6 +95,8 @@ def test_a_simulation_of_something_else_says_how_to_make_one(start: object, hint
     ("command", "said"),
     [
         (("run", "bank"), "did you mean bank.py?"),
+        (("run", "bnak.py"), "No such file or directory; did you mean bank.py?"),
+        (("verify", "bnak.py"), "No such file or directory; did you mean bank.py?"),
         (("run", "bank.py", "--llm", "ollama:some"), "do not plan, so a run asks no model"),
         (("estimate", "bank.py", "--llm", "ollama:some"), "do not plan, so a run asks no model"),
         (("run", "bank.py", "--set", "agents=5"), "the domain declares no settings"),
