@@ -72,7 +72,8 @@ class Meanings:
     def learn(self, column: Array, meaning: Callable[[Any], int]) -> None:
         """Compute the numbers that a column needs, or all of few."""
         unknown = self.unknown
-        assert unknown is not None
+        if unknown is None:
+            return  # another thread has learnt the rest
         places = unknown.nonzero()[0] if len(self.values) <= FEW else np.unique(column[unknown[column]])
         for place in places.tolist():
             self.numbers[place], unknown[place] = meaning(self.values[place]), False
@@ -253,8 +254,7 @@ class ObservationBatch(Generic[Seen]):
         kept = self.of.layout.meanings.get(leaf.path)
         if kept is None or kept.values is not values:
             kept = self.of.layout.meanings[leaf.path] = Meanings(values)
-        if kept.unknown is not None:
-            kept.learn(column, _text_meaning if isinstance(leaf, Text) else _shared_meaning)
+        kept.learn(column, _text_meaning if isinstance(leaf, Text) else _shared_meaning)
         found: NDArray[np.uint64] = kept.numbers.take(column)
         return found
 

@@ -120,7 +120,7 @@ class Turn:
             at: the target of each value: rows of agents, cells, indices of names, `[m]`; by default the senders.
         """
         check_channel(channel)
-        targets, values = rows if at is None else np.asarray(at), np.asarray(values)
+        targets, values = rows if at is None else _numbers(at), _numbers(values)
         for what, given, kinds in (("indices as targets", targets, "iu"), ("numbers as values", values, "biuf")):
             if given.dtype.kind not in kinds or given.shape not in ((), rows.shape):
                 found = f"{given.dtype}{list(given.shape)}"
@@ -199,6 +199,12 @@ class Action(planning.Action):
     def named(cls, turn: Any, raw: Args) -> Any:
         """Return the arguments in the form that the methods of this class take."""
         return StepArgs(cls, turn.run, raw)
+
+
+def _numbers(given: Any) -> NDArray[Any]:
+    """Return numbers as an array. For NumPy an empty list holds fractions, which would make whole numbers fractions."""
+    array = np.asarray(given)
+    return array if array.size else array.astype(np.int8)
 
 
 def checked_ticks(found: Any, rows: Rows, verb: type[Action]) -> Any:

@@ -23,6 +23,7 @@ CAUGHT_BY = {
     "cache_of_a_planner": ("resume",),
     "completion_order": ("replies",),
     "count_of_the_world": ("bystanders",),
+    "digit_of_an_address": ("rerun",),
     "escaped_clock": ("rerun",),
     "event_order": ("allocator",),
     "exp_in_a_plan": ("processor",),

@@ -6,9 +6,17 @@ from typing import Final
 
 from sim.testing.checks.base import Case, Check, Finding
 
+OBJECTS: Final = 1_009
+"""Objects of each size that hold the places in memory that the first run has used; a prime number."""
+SIZES: Final = range(0, 512, 16)
+"""The sizes for which Python keeps places, bytes."""
+
 
 def _run(case: Case) -> Finding | None:
-    return case.compare(case.simulation())
+    held = [[object() for _ in range(OBJECTS)], *([bytes(size) for _ in range(OBJECTS)] for size in SIZES)]
+    found = case.compare(case.simulation())
+    del held  # until here, so that objects of the second run have other addresses
+    return found
 
 
 CHECK: Final = Check(

@@ -83,3 +83,20 @@ def test_sums_of_fractions_are_not_cut() -> None:
     turn.send(Rain, np.array([0, 1]), np.array([0.25, 0.5]), at=0)
     turn.settle()
     assert found == [0.75]
+
+
+def test_a_verb_may_send_empty_lists() -> None:
+    """A verb whose targets are all gone sends nothing, and what others send stays whole numbers."""
+    turn: Any = Turn.__new__(Turn)
+    turn.world, turn.run, turn.sent = None, None, {}
+    found: list[Any] = []
+
+    class Mail(Sum):
+        @classmethod
+        def apply(cls, world: Any, run: Any, targets: Any, values: Any) -> None:
+            found.append((targets.tolist(), values.tolist(), values.dtype))
+
+    turn.send(Mail, np.zeros(0, np.intp), [], at=[])
+    turn.send(Mail, np.array([1]), [2], at=[3])
+    turn.settle()
+    assert found == [([3], [2], np.int64)]

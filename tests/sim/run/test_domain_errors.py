@@ -357,6 +357,14 @@ def test_the_sound_model_runs(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert invoke(["verify", "model-1.replay.jsonl"]) == OK
 
 
+def test_a_static_method_may_advance(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A verb without a time of its own needs `advance`, of whatever kind of method."""
+    reasons = 'reasons = ("too dear",)'
+    advance = "@staticmethod\n    def advance(turn, rows, args):\n        return np.ones(len(rows), bool)"
+    model = MODEL.replace(reasons, f"{reasons}\n    timed = False\n\n    {advance}")
+    assert tell(folder, model, capsys, "run", "model.py", "--ticks", "5", "--quiet") == (OK, "")
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 def test_a_mistake_gets_one_sentence(case: Case, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line on stderr says where the mistake is and what to do; nothing of it is a traceback."""
