@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.engine.state import WorldState
-from sim.run.settings import AGENTS_MAX
+from sim.messages import quoted
+from sim.run.settings import AGENTS_MAX, Settings
 from sim.run.simulation import Simulation
 from sim.testing.checks.base import Case, Check, Checked, NotApplicable, Untested, difference, seen
 
@@ -46,9 +47,11 @@ def _run(case: Case) -> Checked:
     domain = case.scenario.domain
     if not domain.isolates:
         return NotApplicable("the domain does not promise that unrelated agents change nothing")
-    both = domain.bystanders()
+    both: object = domain.bystanders()
     if both is None:
         return Untested("the domain promises it, and its bystanders() has none for these settings")
+    if not (isinstance(both, tuple) and len(both) == 2 and all(isinstance(each, Settings) for each in both)):
+        return Untested(f"bystanders() returned {quoted(both)}; return settings without and with unrelated agents")
     planning = {**case.scenario.planning.model_dump(mode="json"), "per_tick_max": AGENTS_MAX}
     quiet, crowded = (
         case.scenario.replaced(settings=settings.model_dump(mode="json"), planning=planning) for settings in both
@@ -57,6 +60,8 @@ def _run(case: Case) -> Checked:
     watched = Simulation(crowded, seed=case.seed, plugins=case.plugins, detail="full")
     with alone, watched:
         keys = alone.world.keys.copy()
+        if not 0 < len(keys) < watched.world.n:
+            return Untested(f"bystanders() adds to {len(keys)} agents and comes to {watched.world.n}; add some")
         born = alone.world.next_key
         for tick in range(case.ticks):
             if alone.world.next_key > born or alone.outcome is not None or watched.outcome is not None:

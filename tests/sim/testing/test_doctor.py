@@ -20,10 +20,13 @@ from sim.engine.columns import Component, i32
 from sim.engine.system import System
 from sim.engine.world import World
 from sim.run.domain import Domain
+from sim.run.domains import domain_file
 from sim.run.plugins import load_plugins
 from sim.run.scenario_file import Scenario, available, load
 from sim.testing.checks import CHECKS, Case, bystanders, examine, processes
 from sim.testing.checks.processes import dispatched
+from tests.sim.run.test_domain_errors import HOOK
+from tests.sim.run.test_domain_errors import MODEL as SHOP
 
 DOMAINS = ("ecology", "epidemic", "foraging", "market", "segregation")
 MUTANTS = Path(__file__).parents[2] / "mutants"
@@ -101,6 +104,24 @@ def test_a_bug_that_the_guard_sees_stops_the_rest(tmp_path: Path, capsys: pytest
     assert "system 'bug' called time.time_ns()" in first["finding"]["said"]
     assert {entry["result"] for entry in others} <= {"untested", "not applicable"}
     assert {entry["reason"] for entry in others} == {"the guard stops the run"}
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "reason"),
+    [
+        ("return ShopSettings(agents=2), ShopSettings(agents=5)", "same", None),
+        ("return self.settings", "untested", "return settings without and with unrelated agents"),
+        ("return self.settings, self.settings", "untested", "adds to 4 agents and comes to 4; add some"),
+    ],
+)
+def test_bystanders_that_are_none_prove_nothing(text: str, result: str, reason: str | None, tmp_path: Path) -> None:
+    """A domain that promises to isolate is not cleared by runs of the same agents, and not convicted by a mistake."""
+    source = SHOP.replace("    settings = ShopSettings", "    isolates = True\n    settings = ShopSettings")
+    source = source.replace(HOOK, f"    def bystanders(self):\n        {text}\n\n{HOOK}")
+    (tmp_path / "model.py").write_text(source)
+    (examined,) = examine(Case(Scenario.of(domain_file(tmp_path / "model.py").kind()), ticks=3), [bystanders.CHECK])
+    assert examined.result == result
+    assert (reason or "") in (examined.reason or "")
 
 
 def test_a_map_without_room_for_bystanders_is_no_finding() -> None:
