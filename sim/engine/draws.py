@@ -119,10 +119,10 @@ class Draws:
 
 
 def _less(drawn: NDArray[np.int64], permille: Any) -> NDArray[np.bool_]:
-    if type(permille) is not int and np.asarray(permille).dtype.kind == "f":
-        # A fraction such as 0.5 would mean hardly ever.
-        raise WorldError(f"permille: {short(permille)} is a fraction; give whole thousandths, 500 for one half")
     try:
+        if type(permille) is not int and np.asarray(permille).dtype.kind == "f":
+            # A fraction such as 0.5 would mean hardly ever.
+            raise WorldError(f"permille: {short(permille)} is a fraction; give whole thousandths, 500 for one half")
         less: NDArray[np.bool_] = drawn < permille
     except (TypeError, ValueError):
         raise no_array(permille, "permille") from None
