@@ -139,6 +139,9 @@ class Run:
     plans: BatchPlans | None = None
     notes: Any = None
 
+    def __repr__(self) -> str:
+        return f"Run({self.domain!r}, seed {self.seed}, tick {self.tick:,} of {self.ticks:,})"
+
     @property
     def settings(self) -> Any:
         """The domain's settings."""

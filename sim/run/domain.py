@@ -131,6 +131,9 @@ class Domain:
             raise ScenarioError(f"{type(self).__name__} takes one {model.__name__}, or its values by name")
         self.settings = settings
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.settings!r})"
+
     # -- what a world starts from ----------------------------------------------------------------------------------
 
     def setup(self, world: World, run: Run) -> None:

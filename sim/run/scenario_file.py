@@ -324,7 +324,7 @@ def from_toml(text: str, source: str, folder: Path | None = None) -> Scenario:
     Raises:
         ScenarioError: it is not a valid scenario; one sentence.
     """
-    scenario = Scenario.from_canonical(parsed_toml(text, source), source, folder=folder)
+    scenario = Scenario.from_canonical(_parsed(text, source), source, folder=folder)
     if not scenario.plugins:  # those may bring verbs; a run checks its rules when it has them
         check_rules(scenario, scenario.domain.registry(), source)
     return scenario
@@ -336,7 +336,16 @@ def head_of(text: str, source: str) -> Head:
     Raises:
         ScenarioError: they are not valid; one sentence.
     """
-    return validated(Head, parsed_toml(text, source), source)
+    return validated(Head, _parsed(text, source), source)
+
+
+def _parsed(text: str, source: str) -> dict[str, Any]:
+    """Parse a scenario file; in TOML a key below a table belongs to the table, which is easily forgotten."""
+    data = parsed_toml(text, source)
+    table = next((name for name, part in data.items() if isinstance(part, dict) and "domain" in part), None)
+    if table is not None and "domain" not in data:
+        raise ScenarioError(one_line(f"{source}: domain: is below [{shown(table)}]; write it above the first table"))
+    return data
 
 
 def python_files(data: Mapping[str, Any]) -> list[str]:

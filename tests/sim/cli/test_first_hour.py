@@ -74,6 +74,7 @@ def test_agents_columns_and_resources_print_their_values() -> None:
         assert repr(view) == "Saver, from before the last flush"
     with Simulation(Market(agents=5), seed=1) as simulation:
         simulation.tick()
+        assert repr(simulation.run_context).startswith("Run(Market(MarketSettings(agents=5, ")
         agent = simulation.world.entity(2)
         assert repr(agent[Villager]) in repr(agent)
         assert repr(agent).endswith(f"; plan {agent.steps[0]}")
@@ -112,6 +113,13 @@ def test_a_typical_mistake_gets_the_sentence_that_helps(
     assert invoke(command) == USAGE
     assert said in capsys.readouterr().err
     assert not list(bank.glob("*.jsonl"))
+
+
+def test_a_domain_below_a_table_is_sent_above_it(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In TOML a key below `[settings]` is a setting; the sentence says where the key belongs."""
+    (bank / "town.toml").write_text('[settings]\nagents = 3\ndomain = "market"\n')
+    assert invoke(["run", "town.toml"]) == USAGE
+    assert "domain: is below [settings]; write it above the first table" in capsys.readouterr().err
 
 
 def test_a_planner_without_data_is_probably_a_mistake(bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
