@@ -91,7 +91,8 @@ class Strike(Action):
     def refusals(cls, turn: Turn, rows: Rows, args: Args) -> Codes:
         """Refuse targets that are gone, friends, too far or hidden, and empty weapons."""
         judged = target_refusals(turn, rows, args[0], cls.reach2(turn, rows))
-        return np.where(no_rounds(turn, rows, cls.rounds), np.int8(Refused.NO_AMMO), judged)
+        judged[no_rounds(turn, rows, cls.rounds)] = Refused.NO_AMMO.value
+        return judged
 
     @classmethod
     def apply(cls, turn: Turn, rows: Rows, args: Args) -> None:
