@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import re
 import string
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -134,7 +133,9 @@ class _Message:
         if "" not in different and len(different) < len(texts):
             usual = min((-count, text) for text, count in Counter(texts).items())[1]
             self._common.append(usual)
-        self.say_in_rows("" if text == usual else text for text in texts)
+        for parts, text in zip(self.parts, texts, strict=True):
+            if text and text != usual:
+                parts.append(text)
 
     def say_in_rows(self, texts: Iterable[str]) -> None:
         """Add a column to the rows as it is."""
@@ -161,12 +162,13 @@ class _Message:
 
 
 @dataclass(frozen=True, slots=True)
-class _Column(ABC):
+class _Column:
     """How one field is said: the class says which items it has, one for each agent."""
 
-    @abstractmethod
+    # No abstract class: a message tests the type of every column, and abstract classes make that slow.
     def add_to(self, message: _Message, each: list[Any]) -> None:
         """Say it."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,11 +239,9 @@ class _Entries(_Column):
     def add_to(self, message: _Message, each: list[Any]) -> None:
         """Name entries that are described above by their ids alone."""
         known = message.known[self.space]
-        message.say_in_rows(self._row(seen, cut, known) for seen, cut in each)
+        message.say_in_rows([self._row(seen, cut, known) if seen else self.none for seen, cut in each])
 
     def _row(self, seen: list[Seen], cut: int, known: Mapping[int, Seen]) -> str:
-        if not seen:
-            return self.none
         text = ";".join([str(one.key) if one.key in known else one.said for one in seen])
         return self.form.format(f"{text} and {cut} more" if cut else text)
 
