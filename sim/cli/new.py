@@ -6,7 +6,6 @@ import inspect
 import keyword
 import re
 import sys
-from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
@@ -133,7 +132,7 @@ def new(
     """Write a working domain with its test into a new folder."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or keyword.iskeyword(name):
         raise usage(f"new: {shown(name)} is not a name for a Python module; use lower case, digits and _, as in wealth")
-    if name in sys.stdlib_module_names or name in packages_distributions():
+    if find_spec(name) is not None:
         raise usage(f"new: there is a Python module {name} already; choose another name")
     folder = Path(name)
     if folder.exists():

@@ -153,7 +153,7 @@ def _sentences(name: str, told: dict[str, Any], a: str, b: str) -> list[str]:
         effect = "" if gain["effect"] is None else f", effect size {gain['effect']:.2f}"
         chance = "" if gain["p"] is None else f", p {gain['p']:.3g}"
         interval = "95 percent interval {} to {}".format(*(number(end, "+") for end in gain["interval"]))
-        lines.append(f"{told['metric']}: {a} is {number(gain['mean'], '+')} from {b}, {interval}{effect}{chance}")
+        lines.append(f"{told['metric']}: {a} minus {b} is {number(gain['mean'], '+')}, {interval}{effect}{chance}")
     for side, player in (("a", a), ("b", b)):
         used = told[side]
         if "model" in used:

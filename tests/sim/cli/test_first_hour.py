@@ -104,6 +104,7 @@ def test_a_simulation_of_something_else_says_how_to_make_one(start: object, hint
         (("run", "market", "--tiers", "goap"), "'market' has no goals"),
         (("new", "numpy"), "there is a Python module numpy already"),
         (("new", "json"), "there is a Python module json already"),
+        (("new", "sim"), "there is a Python module sim already"),
     ],
 )
 def test_a_typical_mistake_gets_the_sentence_that_helps(
