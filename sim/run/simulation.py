@@ -379,8 +379,11 @@ class Simulation(AbstractContextManager["Simulation"]):
         """Tick, and yield a report of each tick, until `ticks` whole ticks have been made in all, or the run is over.
 
         Without `ticks` the scenario's number counts.
+
+        Raises:
+            WorldError: `ticks` is not a whole number from 0, or as `tick`.
         """
-        limit = self.scenario.ticks if ticks is None else ticks
+        limit = self.scenario.ticks if ticks is None else integer(ticks, 0, SEED_MAX, "ticks")
         while self.world.tick < limit and self.outcome is None:
             yield self.tick()
 

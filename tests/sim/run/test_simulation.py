@@ -90,6 +90,13 @@ def test_running_counts_in_whole_ticks_in_all(skirmish: Scenario) -> None:
         assert simulation.world.tick == simulation.run(3).world.tick == 5
 
 
+@pytest.mark.parametrize("ticks", [-1, 2.5, "many", True])
+def test_ticks_are_a_whole_number(skirmish: Scenario, ticks: Any) -> None:
+    """Half a tick would be run as a whole one, and fewer than none as none."""
+    with Simulation(skirmish) as simulation, pytest.raises(WorldError, match="ticks"):
+        simulation.run(ticks)
+
+
 def test_a_decided_run_ends_and_cannot_be_ticked() -> None:
     """After the outcome there are no more ticks; the sentence says since when and why."""
     with Stage("ab", ends="last_team") as stage:
