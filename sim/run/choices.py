@@ -12,6 +12,7 @@ from ai.planners.outside import Choose, handed_over
 from ai.plans import FallbackTier
 from sim.errors import ScenarioError
 from sim.messages import alternatives, one_line, quoted, shown, suggestion
+from sim.run.domain import Domain
 from sim.run.files import parsed_toml
 from sim.run.planning import Planning
 from sim.run.scenario_file import Scenario
@@ -109,7 +110,9 @@ def with_tiers(
     names = scenario.domain.group_names
     for group, own in (groups or {}).items():
         if not names:
-            raise ScenarioError(f"{scenario.name!r} has no groups of agents; choose tiers for all of them with --tiers")
+            known = type(scenario.domain).groups is not Domain.groups
+            hint = "list their names in group_names" if known else "choose tiers for all of them with --tiers"
+            raise ScenarioError(f"{scenario.name!r} has no groups of agents by name; {hint}")
         if group not in names:
             raise ScenarioError(one_line(f"no group {quoted(group)}; {suggestion(group, names, 'groups')}"))
         planning["groups"][group] = {**planning["groups"].get(group, {}), "tiers": list(own)}

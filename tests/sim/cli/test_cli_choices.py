@@ -83,7 +83,7 @@ def test_groups_have_tiers_of_their_own(shell: Shell) -> None:
     shell.json("run", "skirmish", "--ticks", "3", "--group", "red=goap,heuristic", "--out", "a.replay.jsonl")
     assert header("a.replay.jsonl").scenario["planning"]["groups"]["red"]["tiers"] == ["goap", "heuristic", "emergency"]
     for words, said in (
-        (("market", "--group", "red=goap"), "has no groups"),
+        (("market", "--group", "red=goap"), "has no groups of agents by name; choose tiers for all"),
         (("skirmish", "--group", "rd=goap"), "did you mean 'red'"),
         (("skirmish", "--group", "red"), "not of the form NAME=TIERS"),
     ):

@@ -478,3 +478,11 @@ def test_a_metric_that_is_no_number_is_null(folder: Path, capsys: pytest.Capture
     assert invoke(["run", "model.py", "--ticks", "3", "--json"]) == OK
     said = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert said["metrics"] == said["score"] == {"coins": None}
+
+
+def test_groups_without_names_cannot_have_tiers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A domain that groups agents and does not name the groups is told how."""
+    grouped = f"    def groups(self, world):\n        return ('rich',), np.zeros(world.n, int)\n\n{HOOK}"
+    code, said = tell(folder, MODEL.replace(HOOK, grouped), capsys, "run", "model.py", "--group", "rich=emergency")
+    assert code == USAGE
+    assert said == "tickweave: 'model' has no groups of agents by name; list their names in group_names\n"
