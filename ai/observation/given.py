@@ -124,18 +124,19 @@ class Given:
             raise self._misshapen(column, array, shape)
         if array.dtype == column.dtype:
             return array
-        if not np.can_cast(array.dtype, column.dtype, "safe"):
+        if array.dtype.kind in "iu" and column.dtype.kind == "i":
+            bounds = np.iinfo(column.dtype)
+            low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+            if low < bounds.min or high > bounds.max:
+                raise self._wrong(column.path, f"is {low} to {high}; {column.dtype} holds {bounds.min} to {bounds.max}")
+        elif not np.can_cast(array.dtype, column.dtype, "safe"):
             raise self._misshapen(column, array, shape)
         return array.astype(column.dtype)
 
     def _misshapen(self, column: Column, array: Array, shape: tuple[int, ...]) -> ContractError:
         wanted = ["agents", *(["places"] if column.list else []), *([column.table] if column.table else [])]
         numbers = ", ".join(f"{size} {what}" for size, what in zip(shape, wanted, strict=False))
-        hint = f"convert it: .astype({column.dtype.name!r})"
-        if array.shape != shape:
-            hint = "give one value for each, or one for all"
-        elif array.dtype.kind == "i" and isinstance(self.layout.leaves.get(column.path), Number):
-            hint += f", or declare it with dtype={array.dtype.str[1:]!r}"
+        hint = "convert it" if array.shape == shape else "give one value for each, or one for all"
         return self._wrong(column.path, f"is {array.dtype}{list(array.shape)}, not {column.dtype}[{numbers}]; {hint}")
 
     def _names(self, leaf: Leaf) -> int:

@@ -164,7 +164,7 @@ class Friend(Entry):
     """Another singer."""
 
     id: AgentId
-    pitch: float = fact(scale=100, dtype="i8")
+    pitch: float = fact(scale=100)
     voice: Voice
 
 
@@ -186,7 +186,7 @@ class Stage:
 class Knowledge(Observation):
     """Facts of every kind."""
 
-    pitch: float = fact(scale=100, unit="Hz", dtype="i8")
+    pitch: float = fact(scale=100, unit="Hz")
     loud: bool = fact(default=False, quiet=False)
     mood: int = fact(dtype="i2", low=0, high=2)
     voice: Voice
@@ -426,7 +426,7 @@ class Choir(Domain):
             },
             leader=friend(np.broadcast_to(all_of_them[:1], n)),
             seat=hall.xy(singer.seat[rows]),
-            song=np.full(n, world[Hall].hour % 3, np.int32),
+            song=np.full(n, world[Hall].hour % 3),
             stage=Stage(width=hall.width, height=hall.height),
         )
 

@@ -123,21 +123,25 @@ def test_columns_given_again_make_the_same_batch(pairs: list[tuple[int, Forager]
     assert after.to_objects() == before.to_objects()
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
+def test_whole_numbers_of_another_type_are_stored_if_they_fit(dtype: Any) -> None:
+    """A wider column of a world needs no conversion, which could wrap around without a word."""
+    assert village(mood=np.array([1, 200], dtype)).mood.dtype == np.int16
+    assert village(mood=np.array([1, 200], dtype)).mood.tolist() == [1, 200]
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "a field that is not declared": (lambda: village(mony=1), "Villager declares no 'mony'; did you mean 'money'"),
     "a field missing": (
         lambda: Villager.batch(KEYS, tables=TABLES, money=1),
         "Villager.mood was not given and has no default",
     ),
-    "a wider type": (
-        lambda: village(mood=np.array([1, 2])),
-        "Villager.mood is int64[2], not int16[2 agents]; convert it: .astype('int16'), or declare it with dtype='i8'",
-    ),
     "a length of others": (
         lambda: village(mood=np.zeros(3, np.int16)),
         "Villager.mood is int16[3], not int16[2 agents]",
     ),
-    "a number too large": (lambda: village(mood=2**20), "Villager.mood is int64[2], not int16[2 agents]"),
+    "a number too large": (lambda: village(mood=2**20), "Villager.mood is 1048576 to 1048576; int16 holds -32768 to"),
+    "numbers too large": (lambda: village(mood=np.array([1, -(2**20)])), "Villager.mood is -1048576 to 1; int16 holds"),
     "a float of a whole number": (lambda: village(mood=np.array([1.0, 2.0])), "Villager.mood is float64[2]"),
     "a float too large": (lambda: village(money=np.array([1e9, 0])), "money: a value does not fit int32"),
     "no number": (lambda: village(money=np.array([np.nan, 0])), "money: NaN stands for nothing"),
