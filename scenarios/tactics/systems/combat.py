@@ -65,7 +65,8 @@ class Combat(System):
         morale.value[:] = np.minimum(np.maximum(morale.value - lost, 0), MORALE_MAX)
         startled = (harm > 0) & (progress.alert == 0) & (progress.status != Status.NONE.value)
         startled = (startled & ~world[Control].taken).nonzero()[0]
-        world.invalidate(startled, "hit")
+        if len(startled):
+            world.invalidate(startled, "hit")
 
     def _grief(self, world: World, run: Run, dying: NDArray[np.intp]) -> NDArray[np.int64]:
         """Return the morale that each agent loses (gains, if negative) by the deaths of this tick."""
