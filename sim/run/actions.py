@@ -120,12 +120,18 @@ class Turn:
             at: the target of each value: rows of agents, cells, indices of names, `[m]`; by default the senders.
         """
         check_channel(channel)
-        targets, values = rows if at is None else _numbers(at), _numbers(values)
-        for what, given, kinds in (("indices as targets", targets, "iu"), ("numbers as values", values, "biuf")):
+        rows, values = np.atleast_1d(_numbers(rows)), _numbers(values)
+        targets = rows if at is None else _numbers(at)
+        for what, given, kinds in (
+            ("rows as senders", rows, "iu"),
+            ("indices as targets", targets, "iu"),
+            ("numbers as values", values, "biuf"),
+        ):
             if given.dtype.kind not in kinds or given.shape not in ((), rows.shape):
                 found = f"{given.dtype}{list(given.shape)}"
                 raise ContractError(f"send({channel.__name__}) takes {what}, one or {len(rows)}, not {found}")
-        sent = Sent(rows, np.broadcast_to(targets.astype(np.int64), rows.shape), np.broadcast_to(values, rows.shape))
+        senders, shape = rows.astype(np.intp, copy=False), rows.shape
+        sent = Sent(senders, np.broadcast_to(targets.astype(np.int64), shape), np.broadcast_to(values, shape))
         self.sent.setdefault(channel, []).append(sent)
 
     def settle(self) -> None:

@@ -38,6 +38,7 @@ from ai.rules import Facts, Moves, Rule
 from sim.engine.columns import Component
 from sim.errors import ScenarioError
 from sim.messages import one_line, sentence
+from sim.run.checks import measured
 from sim.run.inputs import Act, Control, Input, Kill, Spawn
 from sim.run.portrayal import Portrayal
 from sim.run.settings import Settings
@@ -222,8 +223,9 @@ class Domain:
         return None
 
     def scores(self, world: World) -> Mapping[str, float]:
-        """Return scores by name, at the end of a run or now; by default the metrics."""
-        return {name: float(metric(world)) for name, metric in self.metrics.items()}
+        """Return scores by name, at the end of a run or now; by default the metrics that are one number."""
+        found = {name: measured(name, metric, world, self) for name, metric in self.metrics.items()}
+        return {name: float(value) for name, value in found.items() if np.ndim(value) == 0}
 
     def details(self, world: World) -> Mapping[str, Any]:
         """Return more that `run` reports, as plain data by name."""

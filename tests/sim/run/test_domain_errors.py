@@ -303,6 +303,7 @@ CASES: tuple[Case, ...] = (
     Case("the greatest number first", {"number(1, 5)": "number(5, 1)"}, ("model.py", "line", "from 5 to 1", "low bound first")),
     Case("a number too large", {"number(1, 5)": "number(1, 2**40)"}, ("model.py", "line", "1099511627776", "2147483647")),
     Case("sent to fractions", {"at=args.good)": "at=args.good * 0.5)"}, ("Buy.apply", "send(Sold)", "indices as targets", "float64[4]")),
+    Case("sent by a mask", {"turn.send(Sold, rows,": "turn.send(Sold, rows > 0,"}, ("Buy.apply", "send(Sold)", "rows as senders", "bool[4]")),
     Case("texts are sent", {"turn.send(Sold, rows, args.count,": "turn.send(Sold, rows, 'all',"}, ("Buy.apply", "send(Sold)", "numbers as values")),
     Case("too many are sent", {"turn.send(Sold, rows, args.count,": "turn.send(Sold, rows, np.ones(77, int),"}, ("Buy.apply", "send(Sold)", "one or 4", "int64[77]")),
     Case("a channel with another apply", {"def apply(cls, world, run, targets, values)": "def apply(cls, world, targets, values)"}, ("Sold", "apply(world, run, targets, values)")),
@@ -322,6 +323,7 @@ CASES: tuple[Case, ...] = (
     Case("observed is an entry", {"            Knowledge, rows,": "            Person, rows,"}, ("Shop.observe", "extends Observation, not Person")),
     Case("a chance that is a fraction", {"world[Purse].coins[:] += 1": "world.chance(world.rows(Purse), 5, 0.5)"}, ("Grow.process", "0.5 is a fraction", "500 for one half")),
     Case("a file that no setting declares", {"world[Purse].coins[:] += 1": "run.open('prices.csv')"}, ("Grow.process", "'prices.csv'", "DataFile")),
+    Case("a system ends an iteration", {"world[Purse].coins[:] += 1": "next(iter(()))"}, ("tick 0", "Grow.process", "StopIteration")),
     Case("a system ends the program", {"world[Purse].coins[:] += 1": "raise SystemExit(3)"}, ("tick 0", "Grow.process", "SystemExit")),
     Case("a step that is a class", {'Rule("always", Rest())': 'Rule("always", Rest)'}, ("model.py", "line", "Rest is a class", "Rest(...)")),
 )
@@ -362,6 +364,13 @@ def test_a_static_method_may_advance(folder: Path, capsys: pytest.CaptureFixture
     reasons = 'reasons = ("too dear",)'
     advance = "@staticmethod\n    def advance(turn, rows, args):\n        return np.ones(len(rows), bool)"
     model = MODEL.replace(reasons, f"{reasons}\n    timed = False\n\n    {advance}")
+    assert tell(folder, model, capsys, "run", "model.py", "--ticks", "5", "--quiet") == (OK, "")
+
+
+def test_a_metric_may_be_an_array(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Scores are single numbers, so such a metric is none of them, and the run ends as usual."""
+    metric = '"coins": lambda world: int(world[Purse].coins.sum())'
+    model = MODEL.replace(metric, f'{metric}, "each": lambda world: world[Purse].coins')
     assert tell(folder, model, capsys, "run", "model.py", "--ticks", "5", "--quiet") == (OK, "")
 
 
