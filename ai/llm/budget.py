@@ -51,7 +51,7 @@ class Budget:
         self._open_tokens, self._open_cost = 0, 0.0
 
     def open(self, prompt: int, reply: int, model: str = "") -> bool:
-        """Take room for a call with so long a prompt and so long a reply at most; says whether there was enough.
+        """Reserve the tokens of a call, of its prompt and at most of its reply; return whether enough were left.
 
         Raises:
             ContractError: money is limited, and the model has no price.

@@ -36,7 +36,7 @@ Seen = TypeVar("Seen", bound="Observation")
 SELF: Final = "self"
 """The source of targets that stands for the agent itself."""
 FEW: Final = 8
-"""Texts or shared values up to which it is not asked which of them are in use."""
+"""Up to this many texts or shared values, all get their numbers, in use or not."""
 KEPT_MAX: Final = 4096
 """Shared values of which the meaning is kept."""
 _kept: dict[int, tuple[Any, int]] = {}

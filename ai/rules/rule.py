@@ -162,7 +162,7 @@ class Fitting(NamedTuple):
 
 
 def fitting(step: Step, registry: ToolRegistry, layout: Layout, facts: Facts, moves: Moves, where: str) -> Fitting:
-    """Return a step as one that can be made for many agents.
+    """Return a step that is prepared for many agents at once.
 
     Raises:
         ContractError: the registry has no such verb, or it does not take these arguments; the message starts with

@@ -121,7 +121,7 @@ class Draws:
 def _less(drawn: NDArray[np.int64], permille: Any) -> NDArray[np.bool_]:
     try:
         if type(permille) is not int and np.asarray(permille).dtype.kind == "f":
-            # A fraction such as 0.5 would mean hardly ever.
+            # 0.5 would be half of one thousandth, although one half is meant.
             raise WorldError(f"permille: {short(permille)} is a fraction; give whole thousandths, 500 for one half")
         less: NDArray[np.bool_] = drawn < permille
     except (TypeError, ValueError):

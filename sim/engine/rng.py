@@ -266,7 +266,7 @@ class Rng:
     def _fill(self, out: NDArray[np.uint32], keys: NDArray[np.uint64], tick: Word, purpose: Word, draw: Word) -> None:
         """Compute the first word of each block or all four: `[1 or 4, agents]`, or `[1 or 4, ticks, agents]`."""
         shape, n = out.shape[1:], out[0].size
-        if 2 * n > self._work.shape[1]:  # kept, as to get and give back this memory takes as long as half the draws
+        if 2 * n > self._work.shape[1]:  # kept, as allocating and freeing it takes half as long as the draws
             self._work = np.empty((3, 2 * n), np.uint64)
         # Words 0 and 2 stand side by side, and so do words 1 and 3. All arrays of a call are flat and of one length:
         # NumPy's overhead for few agents is then a quarter of that for arrays with two dimensions.

@@ -270,7 +270,7 @@ class Playback(AbstractContextManager["Playback"]):
         return with_words_of(record, tick_of(self.report, self.header))
 
     def match(self, record: Tick) -> None:
-        """Run the tick of a record again, and hold the state after it against the recorded root.
+        """Run the tick of a record again, and compare the state after it with the recorded root.
 
         Raises:
             Diverged: it is another state.

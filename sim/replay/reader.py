@@ -193,7 +193,7 @@ def read(source: Source) -> Replay:
 
 
 def untold(_done: int, _of: int) -> None:
-    """Report to no callback."""
+    """Ignore progress."""
 
 
 def scan(source: Source, progress: Progress = untold) -> Replay:

@@ -256,7 +256,7 @@ def _heard_digest(heard: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=256)
 def _heard_once(attempts: tuple[Attempt, ...]) -> str:
-    """Return the digest of attempts alone: tick after tick, a run without models has only that its models are away."""
+    """Return the digest of attempts alone; without models, all ticks of a run have the same attempts."""
     return _heard_digest({"attempts": list(attempts)})
 
 

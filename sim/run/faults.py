@@ -26,7 +26,7 @@ def fault_of(error: BaseException) -> str | None:
     An error of ours, which says what to do, stands without its type.
     """
     if isinstance(error.__cause__, StopIteration):
-        error = error.__cause__  # it passed a generator of ours, which makes it a RuntimeError
+        error = error.__cause__  # a generator that it passes turns it into a RuntimeError
     trace, last = error.__traceback__, None
     while trace is not None:
         if is_users(trace.tb_frame.f_code):

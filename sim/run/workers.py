@@ -63,7 +63,7 @@ def pays(took: Stopwatch, left: int, jobs: int) -> bool:
 
 
 def here(work: Callable[[A], T], items: deque[A], jobs: int) -> Iterator[T]:
-    """Do items in this process, from the left, for as long as others would not pay; take those that are done out.
+    """Do items in this process, from the left, for as long as others would not pay; remove those that are done.
 
     The others start as soon as the time of an item shows that they pay: before the first is done if there are many.
     """

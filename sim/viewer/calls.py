@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Calls(Listener):
-    """Counts rounds and calls as it hears of them, from whatever thread.
+    """Counts rounds and calls as they are reported, from any thread.
 
     >>> calls = Calls()
     >>> calls.on_round(RoundBegun(30, (1, 2, 3)))

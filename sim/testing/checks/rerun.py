@@ -15,7 +15,7 @@ SIZES: Final = range(0, 512, 16)
 def _run(case: Case) -> Finding | None:
     held = [[object() for _ in range(OBJECTS)], *([bytes(size) for _ in range(OBJECTS)] for size in SIZES)]
     found = case.compare(case.simulation())
-    del held  # until here, so that objects of the second run have other addresses
+    del held  # kept until here, so that objects of the second run have other addresses
     return found
 
 
