@@ -23,6 +23,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from numbers import Integral, Real
 from typing import Any, Final
 
 import numpy as np
@@ -102,6 +103,9 @@ class Argument:
 
     def __post_init__(self) -> None:
         """Check the bounds."""
+        bounds: tuple[object, ...] = (self.low, self.high)
+        if not all(isinstance(each, Integral) for each in bounds):
+            raise ContractError(f"an argument from {self.low!r} to {self.high!r}: its bounds are whole numbers")
         if not -KEY_MAX <= self.low <= self.high <= KEY_MAX:
             raise ContractError(
                 f"an argument from {self.low} to {self.high}: give the low bound first; {KEY_MAX} is the most"
@@ -207,6 +211,9 @@ def number(low: float, high: float, *, scale: int = 1, rounded: bool = False, de
         rounded: whether numbers that are not whole are rounded; if False, they are refused where `scale` is 1.
         default: the value of an argument that may be left out.
     """
+    given: tuple[object, ...] = (low, high, scale)
+    if not all(isinstance(each, Real) and math.isfinite(each) for each in given):
+        raise ContractError(f"an argument from {low!r} to {high!r} in steps of 1 / {scale!r}: give three numbers")
     least, most = round_half_away(low * scale), round_half_away(high * scale)
     return Argument(Kind.NUMBER, least, most, scale=scale, rounded=rounded, default=default)
 

@@ -128,7 +128,9 @@ def fact(
     given: dict[str, object] = {"low": low, "high": high, "scale": scale, "limit": limit, "table": table, "by": by}
     for name, value in given.items():
         if not isinstance(value, _KINDS[name]) or isinstance(value, bool):
-            raise ContractError(f"fact({name}={value!r}): give {'a text' if name in ('table', 'by') else 'a number'}")
+            raise ContractError(
+                f"fact({name}={value!r}): give {'a text' if name in ('table', 'by') else 'a plain number'}"
+            )
     return Fact(
         default, say, quiet, low, high, scale, unit, dtype, ticks, limit, nearest, table, by, shared, meaning
     )  # fmt: skip

@@ -301,6 +301,8 @@ CASES: tuple[Case, ...] = (
     Case("first_tier is a text", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    first_tier = "yes"'}, ("Buy", "first_tier is 'yes'", "True or False")),
     Case("a verb of ai alone", {"    Act, Action, Component": "    Act, Component", "from enum import IntEnum": "from enum import IntEnum\nfrom ai import Action"}, ("Shop", "actions holds Buy", "extend sim.Action")),
     Case("the greatest number first", {"number(1, 5)": "number(5, 1)"}, ("model.py", "line", "from 5 to 1", "low bound first")),
+    Case("a bound that is a text", {"number(1, 5)": "number('1', 5)"}, ("model.py", "line", "from '1' to 5", "give three numbers")),
+    Case("an endless bound", {"number(1, 5)": "number(1, float('inf'))"}, ("model.py", "line", "from 1 to inf", "give three numbers")),
     Case("a number too large", {"number(1, 5)": "number(1, 2**40)"}, ("model.py", "line", "1099511627776", "2147483647")),
     Case("sent to fractions", {"at=args.good)": "at=args.good * 0.5)"}, ("Buy.apply", "send(Sold)", "indices as targets", "float64[4]")),
     Case("sent by a mask", {"turn.send(Sold, rows,": "turn.send(Sold, rows > 0,"}, ("Buy.apply", "send(Sold)", "rows as senders", "bool[4]")),
