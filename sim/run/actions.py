@@ -231,6 +231,21 @@ def checked_ticks(found: Any, rows: Rows, verb: type[Action]) -> Any:
     raise ContractError(f"{verb.__name__} ({place_of(verb)}): duration_ticks() returned {reason}")
 
 
+def checked_done(found: Any, rows: Rows, verb: type[Action]) -> Mask:
+    """Return the result of `advance`.
+
+    Raises:
+        ContractError: it is not one boolean for each of the agents.
+    """
+    done = np.asarray(found)
+    if done.dtype == np.bool_ and done.shape == rows.shape:
+        return done
+    raise ContractError(
+        f"{verb.__name__} ({place_of(verb)}): advance() returned {done.dtype}{list(done.shape)}; give one boolean for "
+        f"each of the {len(rows)} agents"
+    )
+
+
 def reasons_of(registry: ToolRegistry | None) -> tuple[str, ...]:
     """Return every reason for which a verb may be refused, in the order of verbs and of their lists.
 

@@ -12,7 +12,7 @@ from ai.observation import largest
 from ai.plans import PlanBatch
 from sim.engine.columns import Component
 from sim.engine.system import System
-from sim.run.actions import Action, Args, Codes, Rows, Turn, checked_ticks
+from sim.run.actions import Action, Args, Codes, Rows, Turn, checked_done, checked_ticks
 from sim.run.checks import checked_alerts, checked_batch, checked_mask
 from sim.run.context import Run, outdate
 from sim.run.payloads import drop_unused, write_payloads
@@ -251,7 +251,7 @@ class Act(System):
         if action.timed:
             self._end(action, turn, rows, args)
         else:
-            done = action.advance(turn, rows, action.named(turn, args))
+            done = checked_done(action.advance(turn, rows, action.named(turn, args)), rows, action)
             if np.count_nonzero(done):
                 self._complete(action, turn, rows[done], args[:, done])
 

@@ -296,6 +296,7 @@ CASES: tuple[Case, ...] = (
     Case("a step that takes no tick", verb("def duration_ticks(cls, turn, rows, args):\n        return 0"), ("Buy", "duration_ticks()", "0 to 0 ticks", "takes 1 to")),
     Case("a step that never ends", verb("def duration_ticks(cls, turn, rows, args):\n        return 2**60"), ("Buy", "duration_ticks()", "1152921504606846976 ticks")),
     Case("seconds that are a text", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    duration_s = "1"'}, ("Buy.duration_s is '1'", "seconds from 0")),
+    Case("advance returns rows", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    timed = False\n\n    @classmethod\n    def advance(cls, turn, rows, args):\n        return rows'}, ("Buy", "advance()", "int64[4]", "one boolean for each of the 4")),
     Case("no time and no advance", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    timed = False'}, ("Buy", "timed = False", "advance(turn, rows, args)")),
     Case("keep is a text", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    keep = "last"'}, ("Buy", "keep is 'last'", "whole number")),
     Case("first_tier is a text", {'reasons = ("too dear",)': 'reasons = ("too dear",)\n    first_tier = "yes"'}, ("Buy", "first_tier is 'yes'", "True or False")),
