@@ -134,7 +134,7 @@ class Tally:
         rows = [
             ("scenario", f"{self.scenario.name}, seed {self.seed}"),
             ("ticks", f"{self.ticks:,}"),
-            ("agents", f"{self.alive:,} alive of {self.scenario.agents:,}"),
+            ("agents", f"{self.alive:,} alive, {self.scenario.agents:,} at the start"),
             *([("tiers used", f"{tiers} ({self.plans:,} plans)")] if self.scenario.domain.plans else ()),
             *([("model", self.model.sentence())] if self.model.usage.calls else ()),
             ("outcome", self.outcome or "none (tick limit)"),

@@ -17,7 +17,6 @@ from ai.errors import ContractError
 from scenarios.tactics.actions.base import Action
 from scenarios.tactics.actions.utility import Wait
 from scenarios.tactics.components import COOLDOWN_GROUPS
-from scenarios.tactics.prompt import PROMPT
 
 ENTRY_POINTS = "tickweave.actions"
 
@@ -75,4 +74,6 @@ def default_registry(more: Iterable[type[Action]] = ()) -> ToolRegistry:
 
 def registry_of(actions: Iterable[type[Action]]) -> ToolRegistry:
     """Return a registry of some verbs with the game's prompt and idle step."""
+    from scenarios.tactics.prompt import PROMPT  # its examples are verbs
+
     return ToolRegistry(actions, idle=Wait(1.0), prompt=PROMPT)

@@ -124,7 +124,7 @@ def test_the_summary_for_people(shell: Shell) -> None:
     for word in (
         "skirmish, seed 1",
         "20",
-        "alive of 20",
+        " alive, 20 at the start",
         "heuristic",
         "tick limit",
         "ticks a second",
