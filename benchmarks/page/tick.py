@@ -25,8 +25,8 @@ SIZES: Final = (
     (10, 200, 9, 1.0),
     (100, 200, 9, 1.0),
     (1_000, 80, 9, 1.0),
-    (10_000, 20, 4, 0.77),
-    (100_000, 6, 3, 0.77),
+    (10_000, 20, 12, 0.77),
+    (100_000, 6, 5, 0.77),
 )
 """Agents, timed ticks, rounds, and the goal for the time of a tick as a part of the first edition's."""
 LOAD_GOAL: Final = 0.5
