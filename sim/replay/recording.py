@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sim.engine.values import integer
 from sim.replay.keyframes import EVERY
 from sim.replay.writer import Recorder, open_replay
+from sim.run.scenario_file import TICKS_MAX
 
 if TYPE_CHECKING:
     from sim.run.simulation import Simulation, TickReport
@@ -43,7 +45,9 @@ def recorded(
         FileExists: there is such a file, and `replace` is False.
         ReplayError: the file cannot be written.
     """
-    limit = simulation.scenario.ticks if ticks is None else ticks
+    # Checked before a file is made.
+    limit = simulation.scenario.ticks if ticks is None else integer(ticks, 0, TICKS_MAX, "ticks")
+    keyframes = integer(keyframes, 0, TICKS_MAX, "keyframes")
     if path is None:
         yield from simulation.reports(limit)
         return

@@ -129,6 +129,9 @@ def check_plugins(scenario: Scenario, plugins: Sequence[Plugin]) -> None:
         ScenarioError: a plug-in is missing, or there is one too many.
         ContractError: a plug-in has a part with a name that is taken.
     """
+    for plugin in plugins:
+        if not isinstance(plugin, Plugin):
+            raise ScenarioError(f"plugins: {quoted(plugin)} is not a plug-in; pass plugins=load_plugins(scenario)")
     given = tuple(plugin.name for plugin in plugins)
     if given != scenario.plugins:
         named = ", ".join(scenario.plugins) or "none"

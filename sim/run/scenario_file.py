@@ -150,8 +150,9 @@ class Scenario:
         given: object = domain
         if not isinstance(given, Domain):
             name = given.__name__ if isinstance(given, type) else repr(given)
-            hint = f"make one with {name}()" if isinstance(given, type) else f"read it with load({name})"
-            raise ScenarioError(one_line(f"a domain or a Scenario is expected, not {name:.80}; {hint:.80}"))
+            hint = f"; make one with {name}()" if isinstance(given, type) else f"; read it with load({name})"
+            hint = hint if isinstance(given, type | str | Path) else ""
+            raise ScenarioError(one_line(f"a domain or a Scenario is expected, not {name:.80}{hint:.80}"))
         found = domains.loaded(type(domain))
         data = {"domain": found.name, "name": found.name, **head, "settings": domain.settings.model_dump(mode="json")}
         folders = [home_of(type(domain)) or Path(), Path()]
@@ -255,6 +256,8 @@ def load(name_or_path: str | Path) -> Scenario:
     >>> load("skirmish").agents
     20
     """
+    if not isinstance(name_or_path, str | Path):
+        raise ScenarioError(f"{quoted(name_or_path)} is not a scenario; give its name or its file, as a text or a Path")
     if isinstance(name_or_path, Path) or _is_path(name_or_path):
         path = Path(name_or_path)
         if path.suffix == ".py":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -29,7 +29,7 @@ from sim.engine.state import WorldState
 from sim.engine.state_diff import Change, changes
 from sim.engine.system import System
 from sim.engine.values import integer
-from sim.errors import ScenarioError, WorldError
+from sim.errors import ScenarioError, WorldError, short
 from sim.messages import one_line
 from sim.progress import notebook_progress
 from sim.run.actions import reasons_of
@@ -184,11 +184,16 @@ class Simulation(AbstractContextManager["Simulation"]):
         order: NDArray[np.intp] | None = None,
         listeners: Sequence[object] = (),
     ) -> None:
+        for what, given in ("tiers", tiers), ("plugins", plugins), ("listeners", listeners):
+            if isinstance(given, str) or not isinstance(given, Iterable | None):
+                raise ScenarioError(one_line(f"{what}: give a list, as in [{short(given)}]"))
         scenario = start if isinstance(start, Scenario) else Scenario.of(start)
         names, handed = ([], []) if tiers is None else named_tiers(tiers)
         self.scenario = scenario = with_tiers(scenario, names or None)
         self.outside = tuple(planner.name for planner in handed)
         asked = client if service is None else service.client
+        if asked is not None and not hasattr(asked, "label"):
+            raise ScenarioError(f"client: {short(asked)} is not a model; `ai.clients.client_from_spec` makes one")
         self.llm = None if asked is None else asked.label
         self.domain = domain = scenario.domain
         check_domain(domain)

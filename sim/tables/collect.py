@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sim.engine.values import integer
 from sim.errors import ScenarioError
 from sim.extras import extra
 from sim.messages import suggestion
@@ -13,6 +14,7 @@ from sim.replay.frames import Frame, frames
 from sim.replay.reader import Source
 from sim.replay.record import header_of, tick_of
 from sim.run.domain import Metric
+from sim.run.scenario_file import TICKS_MAX
 from sim.tables.export import ticks_of
 from sim.tables.rows import NAMES, Batches, Rows
 
@@ -93,7 +95,9 @@ def collect(
     Raises:
         MissingExtra: pyarrow is not installed.
     """
-    header = header_of(simulation, ticks=simulation.scenario.ticks if ticks is None else ticks)
+    every = integer(every, 1, TICKS_MAX, "every")
+    planned = simulation.scenario.ticks if ticks is None else integer(ticks, 0, TICKS_MAX, "ticks")
+    header = header_of(simulation, ticks=planned)
     chosen = {**simulation.metrics_by_name, **(metrics or {})}
     rows = Rows(simulation.domain, simulation.world, chosen, tables or NAMES, simulation.llm)
     batches = [

@@ -21,7 +21,9 @@ from typing import Any, Final
 import numpy as np
 
 from ai.plans import BatchPlans
+from sim.errors import ScenarioError
 from sim.extras import extra
+from sim.messages import quoted
 from sim.replay.format import Tick
 from sim.replay.record import attempted, tried
 from sim.run.checks import measured
@@ -57,6 +59,9 @@ class Rows:
     def __init__(
         self, domain: Domain, world: World, metrics: Mapping[str, Metric], tables: Sequence[str], llm: str | None
     ) -> None:
+        wrong = next((name for name in tables if name not in NAMES), None)
+        if wrong is not None:
+            raise ScenarioError(f"no table {quoted(wrong)}; tables: {', '.join(NAMES)}")
         self._domain, self._metrics, self._llm = domain, dict(metrics), llm
         self._makers = {
             "agents": self._agents,

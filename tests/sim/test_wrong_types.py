@@ -1,15 +1,29 @@
-"""Whatever is passed to a public call of worlds and spaces, it works or says in one sentence what does not fit."""
+"""A public call of worlds, spaces and runs works with what is passed, or says in one sentence what does not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
-from sim import Component, Grid, Network, Plane, Resource, World, column, f64, i32
+from sim import (
+    Component,
+    Grid,
+    Network,
+    Plane,
+    Resource,
+    Simulation,
+    World,
+    column,
+    f64,
+    i32,
+    load,
+    record,
+)
 from sim.errors import SimError
 from sim.space import walk
 
@@ -239,3 +253,39 @@ def test_a_wrong_argument_is_told_in_one_sentence(name: str) -> None:
                 sentence = str(error)
             assert "\n" not in sentence
             assert len(sentence) < 600
+
+
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: load(cast(Any, 3)), "3 is not a scenario"),
+        (lambda: Simulation(cast(Any, 3)), "a domain or a Scenario is expected, not 3$"),
+        (lambda: market(tiers="heuristic"), r"tiers: give a list, as in \['heuristic'\]"),
+        (lambda: market(tiers=3), "tiers: give a list"),
+        (lambda: market(listeners=print), "listeners: give a list"),
+        (lambda: market(plugins=["rules"]), "plugins: 'rules' is not a plug-in"),
+        (lambda: market(client="ollama:x"), "client: 'ollama:x' is not a model; .*client_from_spec"),
+        (lambda: market().run(cast(Any, "x")), "ticks: 'x' is not a whole number"),
+        (lambda: market().collect(cast(Any, 2.5)), "ticks: 2.5 is not a whole number"),
+        (lambda: market().collect(2, every=0), "every: 0 is not in 1"),
+        (lambda: market().collect(2, tables=["agent"]), "no table 'agent'; tables: agents, plans"),
+    ],
+)
+def test_wrong_arguments_of_runs_are_one_sentence(call: Callable[[], object], sentence: str) -> None:
+    """What a run cannot use is said when it is made, or before it goes on."""
+    with pytest.raises(SimError, match=sentence) as error:
+        call()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("wrong", [{"ticks": "x"}, {"ticks": -1}, {"keyframes": "x"}])
+def test_a_recording_with_wrong_arguments_leaves_no_file(wrong: dict[str, Any], tmp_path: Path) -> None:
+    """The next attempt finds nothing in its place."""
+    with pytest.raises(SimError, match=r"whole number|is not in"):
+        record(market(), tmp_path / "a.replay.jsonl", **wrong)
+    assert [*tmp_path.iterdir()] == []
+
+
+def market(**given: Any) -> Simulation:
+    """Return a run of the market."""
+    return Simulation(load("market"), **given)
