@@ -19,11 +19,11 @@ HERE = Path(__file__).parent
 PLANTED = HERE / "planted"
 
 CAUGHT_BY = {
+    "address_in_a_text": ("rerun",),
     "cache_aliasing": ("restore",),
     "cache_of_a_planner": ("resume",),
     "completion_order": ("replies",),
     "count_of_the_world": ("bystanders",),
-    "digit_of_an_address": ("rerun",),
     "escaped_clock": ("rerun",),
     "event_order": ("allocator",),
     "exp_in_a_plan": ("processor",),
@@ -99,6 +99,6 @@ def test_a_planted_bug_is_caught(bug: str) -> None:
             assert f"{bug}.py, line " in each.finding.sentence
         else:
             assert each.finding.component in {"Mood", "ActionSteps"}
-            assert each.finding.field is not None
-            assert each.finding.key is not None
+            # The values are those of one more run, which may find the same address free as the second.
+            assert bug == "address_in_a_text" or None not in (each.finding.field, each.finding.key)
             assert each.finding.system in {"bug", "planning", None}

@@ -1,4 +1,4 @@
-"""Reads a digit of an address."""
+"""Reads an address from the text of an object."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Mood(Component):
 
 
 class Bug(System):
-    """Reads a digit of an address."""
+    """Reads an address from the text of an object."""
 
     def process(self, world: World, frame: Any) -> None:
-        """Write down a digit of the text of an object."""
-        world[Mood].value[:1] = int(repr(object())[-4], 16)
+        """Write down the last digits of an address."""
+        world[Mood].value[:1] = int(repr(object())[-8:-1], 16)
 
 
 COMPONENTS, SYSTEMS = (Mood,), (Bug,)
