@@ -33,8 +33,8 @@ def check(registry: ToolRegistry, of: type[Observation]) -> None:
 
 def _check_table(registry: ToolRegistry, where: str, table: str) -> None:
     if registry.named and table not in registry.tables:
-        known = f"there are {', '.join(registry.tables)}" if registry.tables else "there are none"
-        raise ContractError(f"{where}: there is no table {table!r}; {known}")
+        known = ", ".join(registry.tables) or "none"
+        raise ContractError(f"{where}: the registry has no table {table!r}; its tables: {known}")
 
 
 def _check_argument(registry: ToolRegistry, layout: Layout, spec: ToolSpec, arg: ArgSpec) -> None:

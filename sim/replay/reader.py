@@ -166,7 +166,7 @@ class Replay:
 
         Raises:
             MissingExtra: pandas is not installed.
-            ReplayError: there is no header, or a tick differs when it is run again.
+            ReplayError: the replay has no header, or a tick differs when it runs again.
         """
         from sim.replay.frames import frames_of
         from sim.tables import collected

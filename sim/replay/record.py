@@ -21,6 +21,7 @@ from ai.canonical import without_empty
 from ai.llm.prompt import PROMPT_VERSION
 from ai.plans import Attempts, BatchPlans, LlmUsage, Outcome, shared_by_all
 from sim.engine.digest import state_digest
+from sim.engine.values import integer
 from sim.errors import ReplayError
 from sim.replay.format import (
     ERROR_CHARS_MAX,
@@ -47,6 +48,7 @@ from sim.run import rounds
 from sim.run.data_files import digest_of
 from sim.run.domain import inputs_of
 from sim.run.inputs import Input
+from sim.run.scenario_file import TICKS_MAX
 
 if TYPE_CHECKING:
     from sim.run.simulation import Simulation, TickReport
@@ -104,6 +106,15 @@ def _version(package: str) -> str:
 def run_digest(scenario: Mapping[str, Any], seed: int) -> str:
     """Return sixteen hex digits that name a run: those of its canonical scenario and its seed."""
     return digest([scenario, seed])
+
+
+def planned_ticks(simulation: Simulation, ticks: int | None) -> int:
+    """Return the number of ticks that a recording plans: `ticks`, or without it the scenario's.
+
+    Raises:
+        WorldError: it is not a whole number in 0..`TICKS_MAX`.
+    """
+    return integer(simulation.scenario.ticks if ticks is None else ticks, 0, TICKS_MAX, "ticks")
 
 
 def header_of(simulation: Simulation, *, ticks: int, keyframes: int = 0) -> Header:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sim.engine.values import integer
 from sim.replay.keyframes import EVERY
+from sim.replay.record import planned_ticks
 from sim.replay.writer import Recorder, open_replay
 from sim.run.scenario_file import TICKS_MAX
 
@@ -46,7 +47,7 @@ def recorded(
         ReplayError: the file cannot be written.
     """
     # Checked before a file is made.
-    limit = simulation.scenario.ticks if ticks is None else integer(ticks, 0, TICKS_MAX, "ticks")
+    limit = planned_ticks(simulation, ticks)
     keyframes = integer(keyframes, 0, TICKS_MAX, "keyframes")
     if path is None:
         yield from simulation.reports(limit)

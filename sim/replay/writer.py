@@ -25,7 +25,7 @@ from sim.replay.format import (
     encode_line,
 )
 from sim.replay.keyframes import keyframe_of
-from sim.replay.record import Totals, header_of, tick_of
+from sim.replay.record import Totals, header_of, planned_ticks, tick_of
 from sim.run.scenario_file import TICKS_MAX
 from sim.run.writing import recording
 
@@ -127,7 +127,7 @@ class Recorder:
         keyframes: int = 0,
     ) -> None:
         self._writer = writer
-        planned = integer(simulation.scenario.ticks if ticks is None else ticks, 0, TICKS_MAX, "ticks")
+        planned = planned_ticks(simulation, ticks)
         keyframes = integer(keyframes, 0, TICKS_MAX, "keyframes")
         self._simulation = simulation
         self._header = header_of(simulation, ticks=planned, keyframes=keyframes)

@@ -175,7 +175,7 @@ class Run:
             ScenarioError: it is not text.
         """
         if name not in self.files:
-            known = suggestion(name, list(self.files), "data files") if self.files else "there are none"
+            known = suggestion(name, list(self.files), "data files")
             raise ContractError(
                 one_line(
                     f"no setting declares the data file {quoted(name)} ({known}); give a setting the type DataFile"

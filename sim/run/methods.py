@@ -25,9 +25,15 @@ def named(given: object) -> str:
     return quoted(given) if type(given).__repr__ is not object.__repr__ else f"an instance of {type(given).__name__}"
 
 
+def misspelt(name: str, known: Sequence[str], whole: str) -> str:
+    """Return a sentence about a name that is probably one of the known parts of a whole, misspelt, or nothing."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+    return f"is not a part of {whole}; did you mean {near[0]}?" if near else ""
+
+
 def wrong_method(kind: type, base: type) -> str:
     """Return what is wrong with the first such method of a class, or nothing; a class is checked once."""
-    return _wrong_method(kind, base)
+    return _wrong_method(kind, base)  # for mypy, classes passed to a cached function have no hash
 
 
 @cache
@@ -55,8 +61,7 @@ def _wrong(kind: type, base: type, name: str, given: object, known: dict[str, tu
     routine = inspect.isroutine(given)
     if name not in known:
         alike = [each for each, (_, method) in known.items() if method == routine and each[0] == name[0]]
-        near = difflib.get_close_matches(name, alike, n=1, cutoff=0.85)
-        return f"is not a part of {base.__name__}; did you mean {near[0]}?" if near else ""
+        return misspelt(name, alike, base.__name__)
     declared, method = known[name]
     if not method:
         return ""

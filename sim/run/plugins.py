@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +30,7 @@ from sim.errors import ScenarioError
 from sim.messages import quoted, shown
 from sim.run.actions import Action
 from sim.run.checks import check_metrics, check_part
+from sim.run.methods import misspelt
 from sim.run.modules import load_file, load_installed
 
 if TYPE_CHECKING:
@@ -106,9 +106,9 @@ def from_file(path: Path, name: str | None = None) -> Plugin:
 def _plugin(name: str, digest: str, module: ModuleType, where: str) -> Plugin:
     known = (*_OFFERS, "PLANNERS", "METRICS")
     for constant in vars(module):
-        near = get_close_matches(constant, known, n=1, cutoff=0.85) if constant.isupper() else ()
-        if near and constant not in known:
-            raise ContractError(f"{where}: {constant} is not a part of a plug-in; did you mean {near[0]}?")
+        wrong = misspelt(constant, known, "a plug-in") if constant.isupper() and constant not in known else ""
+        if wrong:
+            raise ContractError(f"{where}: {constant} {wrong}")
     offered = [getattr(module, constant, ()) for constant in _OFFERS]
     for (constant, base), values in zip(_OFFERS.items(), offered, strict=True):
         check_part(where, constant, values, base)

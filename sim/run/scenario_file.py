@@ -149,9 +149,12 @@ class Scenario:
         """
         given: object = domain
         if not isinstance(given, Domain):
-            name = given.__name__ if isinstance(given, type) else repr(given)
-            hint = f"; make one with {name}()" if isinstance(given, type) else f"; read it with load({name})"
-            hint = hint if isinstance(given, type | str | Path) else ""
+            name, hint = repr(given), ""
+            if isinstance(given, type):
+                name = given.__name__
+                hint = f"; make one with {name}()"
+            elif isinstance(given, str | Path):
+                hint = f"; read it with load({name})"
             raise ScenarioError(one_line(f"a domain or a Scenario is expected, not {name:.80}{hint:.80}"))
         found = domains.loaded(type(domain))
         data = {"domain": found.name, "name": found.name, **head, "settings": domain.settings.model_dump(mode="json")}

@@ -12,7 +12,7 @@ from sim.extras import extra
 from sim.messages import suggestion
 from sim.replay.frames import Frame, frames
 from sim.replay.reader import Source
-from sim.replay.record import header_of, tick_of
+from sim.replay.record import header_of, planned_ticks, tick_of
 from sim.run.domain import Metric
 from sim.run.scenario_file import TICKS_MAX
 from sim.tables.export import ticks_of
@@ -96,8 +96,7 @@ def collect(
         MissingExtra: pyarrow is not installed.
     """
     every = integer(every, 1, TICKS_MAX, "every")
-    planned = simulation.scenario.ticks if ticks is None else integer(ticks, 0, TICKS_MAX, "ticks")
-    header = header_of(simulation, ticks=planned)
+    header = header_of(simulation, ticks=planned_ticks(simulation, ticks))
     chosen = {**simulation.metrics_by_name, **(metrics or {})}
     rows = Rows(simulation.domain, simulation.world, chosen, tables or NAMES, simulation.llm)
     batches = [

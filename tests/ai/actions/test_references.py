@@ -57,7 +57,7 @@ def test_what_is_declared_passes() -> None:
         ([Fetch], Forager, "Fetch.what: 'guide' has ids of agents and 'bushes' of bushes; keep one of them"),
         ([Fly], Forager, "Fly.to.x: Forager has no space 'sky'; declare a shared fact with width and height"),
         ([Step], Forager, "Step.to.x: 'landmarks' is not a space: its value has no width and height"),
-        ([Sing], Villager, "Sing.song: there is no table 'songs'; there are goods, trades"),
+        ([Sing], Villager, "Sing.song: the registry has no table 'songs'; its tables: goods, trades"),
     ],
 )
 def test_a_dangling_reference_is_one_sentence(actions: Any, of: type[Observation], message: str) -> None:
@@ -71,7 +71,7 @@ def test_a_dangling_reference_is_one_sentence(actions: Any, of: type[Observation
 def test_a_host_without_tables_may_leave_verbs_out() -> None:
     """A registry that was given no tables does not offer verbs that need one; with empty tables they are a mistake."""
     check(ToolRegistry([Buy], idle=Sleep()), Villager)
-    with pytest.raises(ContractError, match=r"Buy\.good: there is no table 'goods'; there are none"):
+    with pytest.raises(ContractError, match=r"Buy\.good: the registry has no table 'goods'; its tables: none"):
         check(ToolRegistry([Buy], idle=Sleep(), tables={}), Villager)
 
 
@@ -80,7 +80,7 @@ def test_a_batch_asks_for_no_plan_with_a_dangling_reference() -> None:
     registry = ToolRegistry([Sing], idle=Sleep(), tables=TABLES)
     orchestrator = FallbackOrchestrator()
     for _ in range(2):
-        with pytest.raises(ContractError, match="there is no table 'songs'"):
+        with pytest.raises(ContractError, match="the registry has no table 'songs'"):
             asyncio.run(orchestrator.plan_batch_with_fallback(None, [(1, villager())], registry))
 
 

@@ -19,6 +19,13 @@ Sending = tuple[int, int, int]
 SENDINGS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(-3, 3)), max_size=12)
 
 
+def bare_turn() -> Any:
+    """Return a turn that can send and settle, without a world."""
+    turn: Any = Turn.__new__(Turn)
+    turn.world, turn.run, turn.sent = None, SimpleNamespace(), {}
+    return turn
+
+
 def settled(base: type[Channel], sent: Sequence[Sending]) -> list[tuple[int, Any]]:
     """Send one after the other; return the targets and values that the channel applies."""
     found: list[tuple[int, Any]] = []
@@ -28,8 +35,7 @@ def settled(base: type[Channel], sent: Sequence[Sending]) -> list[tuple[int, Any
         def apply(cls, world: Any, run: Any, targets: Any, values: Any) -> None:
             found.extend(zip(targets.tolist(), values.tolist(), strict=True))
 
-    turn: Any = Turn.__new__(Turn)
-    turn.world, turn.run, turn.sent = None, SimpleNamespace(), {}
+    turn = bare_turn()
     for sender, target, value in sent:
         turn.send(Noted, np.array([sender]), np.array([value]), at=target)
     turn.settle()
@@ -71,8 +77,7 @@ def test_the_order_of_senders_does_not_matter(base: type[Channel], data: st.Data
 
 def test_sums_of_fractions_are_not_cut() -> None:
     """Values of a model with float columns stay what they are."""
-    turn: Any = Turn.__new__(Turn)
-    turn.world, turn.run, turn.sent = None, None, {}
+    turn = bare_turn()
     found: list[float] = []
 
     class Rain(Sum):
@@ -87,8 +92,7 @@ def test_sums_of_fractions_are_not_cut() -> None:
 
 def test_a_verb_may_send_empty_lists() -> None:
     """A verb whose targets are all gone sends nothing, and what others send stays whole numbers."""
-    turn: Any = Turn.__new__(Turn)
-    turn.world, turn.run, turn.sent = None, None, {}
+    turn = bare_turn()
     found: list[Any] = []
 
     class Mail(Sum):

@@ -493,7 +493,7 @@ def test_a_metric_that_is_no_number_is_null(folder: Path, capsys: pytest.Capture
 
 
 def test_groups_without_names_cannot_have_tiers(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A domain that groups agents and does not name the groups is told how."""
+    """A sentence says how to name the groups of a domain that leaves their names out."""
     grouped = f"    def groups(self, world):\n        return ('rich',), np.zeros(world.n, int)\n\n{HOOK}"
     code, said = tell(folder, MODEL.replace(HOOK, grouped), capsys, "run", "model.py", "--group", "rich=emergency")
     assert code == USAGE

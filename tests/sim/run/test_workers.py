@@ -98,7 +98,7 @@ def test_others_start_before_the_first_of_many_items_is_done(monkeypatch: pytest
     """The time that it has taken already shows that they pay; one of few is waited for."""
     begun = threading.Event()
     monkeypatch.setattr(workers, "_prepare", begun.set)
-    monkeypatch.setattr(workers, "SHARE", 0.0)  # to wait is no work
+    monkeypatch.setattr(workers, "SHARE", 0.0)  # waiting uses no processor time
     monkeypatch.setattr(workers, "cores", lambda: 2)
     assert next(workers.here(lambda _: begun.wait(20), deque(range(1000)), 2))
     begun.clear()
